@@ -1,0 +1,104 @@
+"""Orders that the core gives to the outside: frozen, in the imperative.
+
+Each has an id made from what caused it, so that obeying it twice is harmless.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+Purpose: TypeAlias = Literal["order", "service", "review", "survey", "marketing", "profile"]
+DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
+
+
+class ScheduleStep(Struct, frozen=True, kw_only=True):
+    """Wake instance `instance_id` at `due_at` to take the step at path `step`."""
+
+    timer_id: str
+    customer_id: str
+    instance_id: str
+    flow: str
+    step: str
+    due_at: datetime
+
+
+class SendMail(Struct, frozen=True, kw_only=True):
+    """Render message `message` of `flow` in `locale` with `context` and send it, unless it is later than `not_after`.
+
+    `context` holds only JSON types; money in it is {"minor": int, "currency": str}, times are ISO 8601 in UTC.
+    `purpose` "order" is transactional; everything else carries an unsubscribe link and obeys suppression.
+    """
+
+    send_id: str
+    customer_id: str
+    instance_id: str
+    flow: str
+    flow_version: int
+    step: str
+    message: str
+    purpose: Purpose
+    priority: int
+    not_after: datetime
+    to_address: str
+    to_name: str
+    locale: str
+    time_zone: str
+    country: str
+    order_id: str | None
+    context: dict[str, Any]
+    tracking: bool
+
+
+class ResendMail(Struct, frozen=True, kw_only=True):
+    """Hand an encoded email command to the mailer again, as attempt number `attempt` (the first was 1)."""
+
+    send_id: str
+    customer_id: str
+    attempt: int
+    command: bytes
+
+
+class LogDecision(Struct, frozen=True, kw_only=True):
+    """Why a mail is sent or not: `rule` is the name of the rule that decided, `detail` its words for people, without personal data."""
+
+    decision_id: str
+    customer_id: str
+    flow: str
+    flow_version: int
+    instance_id: str
+    step: str
+    outcome: DecisionOutcome
+    rule: str
+    detail: str
+    send_id: str | None
+    order_id: str | None
+    decided_at: datetime
+
+
+class Attribute(Struct, frozen=True, kw_only=True):
+    """Tell neighbours what a customer did with a send, enriched with where the send came from.
+
+    `kind` is an engagement kind, or `ordered` for an order within the attribution window after a click
+    (then `revenue_minor` and `currency` are set).
+    """
+
+    attribution_id: str
+    customer_id: str
+    kind: str
+    send_id: str
+    flow: str
+    flow_version: int
+    step: str
+    message: str
+    order_id: str | None
+    link: str | None
+    agent: str
+    revenue_minor: int | None
+    currency: str | None
+    occurred_at: datetime
+
+
+Effect: TypeAlias = ScheduleStep | SendMail | ResendMail | LogDecision | Attribute

@@ -1,0 +1,228 @@
+"""Facts that have happened to one customer: frozen, in the past tense.
+
+Every event names its customer and carries `occurred_at`, the time at which it happened at its source
+(timezone-aware UTC). That is not the time at which Takk learned of it: events may be late, doubled and out of order.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+ShipmentStatus: TypeAlias = Literal["created", "shipped", "out_for_delivery", "delivered", "delayed", "returned"]
+AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
+MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "unknown", "deferred"]
+
+
+class OrderLine(Struct, frozen=True):
+    """One line of an order; `unit_price_minor` is in minor units (cents, øre) of the order's currency."""
+
+    sku: str
+    title: str
+    category: str
+    quantity: int
+    unit_price_minor: int
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """An order as the shop knew it at one moment; `total_minor` is in minor units of `currency` (ISO 4217).
+
+    `country` and `ship_country` are ISO 3166-1 alpha-2, `locale` is BCP 47 (`da`, `en-GB`), `time_zone` an IANA name or None.
+    """
+
+    order_id: str
+    customer_id: str
+    email: str
+    name: str
+    locale: str
+    country: str
+    ship_country: str
+    currency: str
+    total_minor: int
+    placed_at: datetime
+    lines: tuple[OrderLine, ...]
+    time_zone: str | None = None
+
+
+class OrderPlaced(Struct, frozen=True, tag=True):
+    """The customer bought."""
+
+    order: Order
+    occurred_at: datetime
+
+
+class OrderChanged(Struct, frozen=True, tag=True):
+    """The order is now as given here; what it was before no longer counts."""
+
+    order: Order
+    occurred_at: datetime
+
+
+class OrderCancelled(Struct, frozen=True, tag=True):
+    """The order will not be delivered."""
+
+    order: Order
+    occurred_at: datetime
+
+
+class OrderRefunded(Struct, frozen=True, tag=True):
+    """The shop paid the order back."""
+
+    order: Order
+    occurred_at: datetime
+
+
+class ShippedLine(Struct, frozen=True):
+    """What part of an order lies in a parcel."""
+
+    sku: str
+    quantity: int
+
+
+class ShipmentUpdated(Struct, frozen=True, kw_only=True, tag=True):
+    """A parcel of an order reached `status`. `parcels_in_order` is how many parcels the order has in all.
+
+    `window_from` and `window_to` are the carrier's promised delivery window, if it promised one.
+    """
+
+    customer_id: str
+    order_id: str
+    parcel_id: str
+    parcels_in_order: int
+    carrier: str
+    tracking_number: str
+    tracking_url: str
+    status: ShipmentStatus
+    window_from: datetime | None
+    window_to: datetime | None
+    lines: tuple[ShippedLine, ...]
+    occurred_at: datetime
+
+
+class MailDelivered(Struct, frozen=True, kw_only=True, tag=True):
+    """The recipient's server says that the mail lies in the mailbox."""
+
+    customer_id: str
+    send_id: str
+    occurred_at: datetime
+
+
+class MailOpened(Struct, frozen=True, kw_only=True, tag=True):
+    """The mail's pixel was fetched."""
+
+    customer_id: str
+    send_id: str
+    agent: AgentClass
+    occurred_at: datetime
+
+
+class MailClicked(Struct, frozen=True, kw_only=True, tag=True):
+    """A link of the mail was followed."""
+
+    customer_id: str
+    send_id: str
+    link: str
+    agent: AgentClass
+    occurred_at: datetime
+
+
+class MailBounced(Struct, frozen=True, kw_only=True, tag=True):
+    """The mail came back: `hard` = the address does not exist; otherwise for the time being. `reason` = status code and words."""
+
+    customer_id: str
+    send_id: str
+    hard: bool
+    reason: str
+    occurred_at: datetime
+
+
+class MailComplained(Struct, frozen=True, kw_only=True, tag=True):
+    """The recipient called the mail spam."""
+
+    customer_id: str
+    send_id: str
+    occurred_at: datetime
+
+
+class Unsubscribed(Struct, frozen=True, kw_only=True, tag=True):
+    """The recipient wants no more mail of `scope`: `marketing` (everything but transactional), `review` or `survey`."""
+
+    customer_id: str
+    send_id: str | None
+    scope: Literal["marketing", "review", "survey"]
+    occurred_at: datetime
+
+
+class SurveyAnswered(Struct, frozen=True, kw_only=True, tag=True):
+    """The customer answered a question."""
+
+    customer_id: str
+    send_id: str | None
+    question: str
+    answer: str
+    occurred_at: datetime
+
+
+class ProfileUpdated(Struct, frozen=True, kw_only=True, tag=True):
+    """The shop's newest profile of the customer; None = not known, leaves the older value."""
+
+    customer_id: str
+    email: str | None = None
+    name: str | None = None
+    locale: str | None = None
+    country: str | None = None
+    time_zone: str | None = None
+    marketing_consent: bool | None = None
+    tracking_consent: bool | None = None
+    occurred_at: datetime
+
+
+class MailReported(Struct, frozen=True, kw_only=True, tag=True):
+    """What the mailer did with a send (from `email-events`)."""
+
+    customer_id: str
+    send_id: str
+    outcome: MailOutcome
+    occurred_at: datetime
+
+
+class StepDue(Struct, frozen=True, kw_only=True, tag=True):
+    """A timer of a flow instance ran out; `step` is the path of the step that is to be taken now."""
+
+    customer_id: str
+    timer_id: str
+    instance_id: str
+    flow: str
+    step: str
+    due_at: datetime
+    occurred_at: datetime
+
+
+class RetryDue(Struct, frozen=True, kw_only=True, tag=True):
+    """A send that the mail server put off may be tried again. `command` is the encoded email command, opaque to the core."""
+
+    customer_id: str
+    timer_id: str
+    send_id: str
+    attempt: int
+    purpose: str
+    not_after: datetime
+    command: bytes
+    due_at: datetime
+    occurred_at: datetime
+
+
+OrderEvent: TypeAlias = OrderPlaced | OrderChanged | OrderCancelled | OrderRefunded
+EngagementEvent: TypeAlias = (
+    MailDelivered | MailOpened | MailClicked | MailBounced | MailComplained | Unsubscribed | SurveyAnswered
+)
+Event: TypeAlias = OrderEvent | ShipmentUpdated | EngagementEvent | ProfileUpdated | MailReported | StepDue | RetryDue
+
+
+def customer_of(event: Event) -> str:
+    """The customer that the event happened to."""
+    if isinstance(event, (OrderPlaced, OrderChanged, OrderCancelled, OrderRefunded)):
+        return event.order.customer_id
+    return event.customer_id
