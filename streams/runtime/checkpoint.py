@@ -1,0 +1,297 @@
+"""The checkpoint: everything that one batch reads, changes and says becomes true in one Kafka transaction, or nothing of it.
+
+The order of one commit, and why it is safe to die between any two steps:
+
+1. outputs and one changelog record per changed key were produced in the transaction while the batch was computed;
+2. the source offsets are added to it (`send_offsets_to_transaction`, KIP-98, KIP-447);
+3. the transaction commits: from here on a new owner sees all of it; died before, it sees none of it and reads the batch again;
+4. one RocksDB batch stores the changed values with the changelog position: died before, the restore replays the changelog from
+   the older position. RocksDB is never ahead of the changelog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from streams.runtime.store import PartitionStore
+
+Headers = list[tuple[str, bytes]]
+Output = tuple[str, bytes, bytes | None, Headers]
+
+#: Seconds that a commit may be tried again while the broker asks for patience; past it the process ends and is restarted.
+COMMIT_PATIENCE_S = 60.0
+#: Records that one after another may break the rules' own code (not their own form) before the partition stops: then it is the
+#: code that is wrong, and moving every customer's records to dead-letters would be the larger harm.
+BROKEN_IN_A_ROW = 100
+
+
+class Revoked(RuntimeError):
+    """The partition belongs to another worker now: what was computed is dropped, the other worker computes it again."""
+
+
+class TooManyBroken(RuntimeError):
+    """The core failed for too many records in a row; the worker stops rather than skip them all."""
+
+
+class Moved(Exception):
+    """Raised by a handler when a record's key is not its customer: it is published again under `key`."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__("the record's key is not its customer")
+        self.key = key
+
+
+class Broken(Exception):
+    """A record that can never be taken, with a `reason` from a closed list and a `detail` for people. Base of all such errors."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Lane:
+    """One agent's work on one partition: its transactional producer, its store, and the lock that makes batches follow each other.
+
+    The lock is held from the start of a unit until its commit has reached the disk, so a partition has one writer, and
+    whoever holds all locks knows that nothing is in flight.
+    """
+
+    def __init__(self, stage: Any, partition: int, producer: Producer, store: PartitionStore | None) -> None:
+        self.stage = stage
+        self.partition = partition
+        self.producer = producer
+        self.store = store
+        self.lock = asyncio.Lock()
+        self.is_closed = False
+        self.ticking = False
+        self.broken_in_a_row = 0
+        self.changelog_offset = -1
+        self.memory: dict[str, Any] = {}
+
+    def produced(self, error: KafkaError | None, message: Any) -> None:
+        """Delivery report of a batch's last changelog record: its offset is the new position (one report a batch is cheap)."""
+        if error is None:
+            self.changelog_offset = message.offset()
+
+
+class Unit:
+    """One batch on its way through an agent.
+
+    The agent reads `records`, reads and writes the table by `get` and `put`, says things by `send`, and ends with `commit`.
+    Nothing of it is visible to anyone before the commit.
+    """
+
+    def __init__(
+        self, lane: Lane, records: Sequence[Any], now_ms: int, metadata: Any, executor: ThreadPoolExecutor
+    ) -> None:
+        self.lane = lane
+        self.partition = lane.partition
+        self.records = records
+        self.now_ms = now_ms
+        self._stage = lane.stage
+        self._metadata = metadata
+        self._executor = executor
+        self._view: dict[bytes, Any] = {}
+        self._changed: dict[bytes, None] = {}
+        self._meta: dict[bytes, bytes] = {}
+        self._begun = False
+        self.sent = 0
+        self.started = time.perf_counter()
+        self.committed: asyncio.Future[None] | None = None
+
+    # -- the table ---------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Any:
+        """The value under `key` as this batch sees it (its own writes included), or None."""
+        view = self._view
+        if key in view:
+            return view[key]
+        assert self.lane.store is not None, f"agent {self._stage.name} has no table"
+        raw = self.lane.store.get(key)
+        value = view[key] = None if raw is None else self._stage.decode(raw)
+        return value
+
+    def put(self, key: bytes, value: Any) -> None:
+        """Set (None: delete) the value under `key`; on disk and in the changelog with the commit."""
+        self._view[key] = value
+        self._changed[key] = None
+
+    def put_meta(self, key: bytes, value: bytes) -> None:
+        """Set a value that is stored with the position in this partition's store, outside the changelog."""
+        self._meta[key] = value
+
+    # -- outputs -----------------------------------------------------------------------------------------------------
+
+    def send(self, topic: str, key: bytes, value: bytes | None, headers: Headers | None = None) -> None:
+        """Publish a record with the commit."""
+        self._begin()
+        self._produce(topic, value, key, headers)
+        self.sent += 1
+
+    def each(self, handle: Callable[[Any, Unit], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
+        """Call `handle(record, unit) -> (key, new value, outputs)` for every record in order and take over what it returns.
+
+        A key of None means that no state changed. A record whose handler raises leaves no trace but a dead letter:
+        `Broken` carries its own reason, `Moved` publishes the record again where it belongs, any other exception is
+        the code's own fault and counts towards `BROKEN_IN_A_ROW`.
+
+        Raises:
+            TooManyBroken: the handler itself failed for too many records in a row.
+        """
+        lane, stage = self.lane, self._stage
+        for record in self.records:
+            try:
+                key, value, outputs = handle(record, self)
+            except Moved as moved:
+                stage.on_moved(record)
+                self.send(record.topic(), moved.key, record.value(), record.headers() or [])
+                continue
+            except Broken as broken:
+                self.send(*stage.dead_letter(record, broken.reason, broken.detail, self.now_ms))
+                continue
+            except Exception as error:
+                lane.broken_in_a_row += 1
+                stage.on_failure(record, error)
+                if lane.broken_in_a_row >= BROKEN_IN_A_ROW:
+                    raise TooManyBroken(
+                        f"{stage.name} failed for {BROKEN_IN_A_ROW} records in a row on partition {self.partition}; "
+                        f"the last: {type(error).__name__}. Nothing is lost: fix the rules or the code and start again."
+                    ) from error
+                self.send(*stage.dead_letter(record, "failed", type(error).__name__, self.now_ms))
+                continue
+            lane.broken_in_a_row = 0
+            if key is not None:
+                self.put(key, value)
+            for output in outputs:
+                self.send(*output)
+
+    # -- the commit --------------------------------------------------------------------------------------------------
+
+    async def checkpoint(self) -> None:
+        """Commit what the unit changed and said so far, *without* the source offsets, and wait for it.
+
+        Afterwards it is in Kafka and on disk while the batch still counts as unread: the mailer's marker before a send.
+        """
+        await self._run(self._changelog(), [])
+
+    async def commit(self) -> None:
+        """Hand the unit to a thread that commits it; returns at once, so that another partition computes meanwhile.
+
+        An error in the commit ends the process (`stage.on_fatal`): a restart begins at the last commit.
+
+        Raises:
+            Revoked: the partition was taken away; nothing was committed.
+        """
+        if self.lane.is_closed:
+            raise Revoked(f"partition {self.partition} of {self._stage.name}")
+        offsets: dict[str, tuple[int, int]] = {}
+        for record in self.records:
+            topic, offset = record.topic(), record.offset()
+            first, _ = offsets.get(topic, (offset, offset))
+            offsets[topic] = (first, offset)
+        if self.records and self._stage.journal is not None:
+            self.send(*self._stage.journal(self.partition, self.now_ms, offsets, len(self.records)))
+        sources = [TopicPartition(topic, self.partition, last + 1) for topic, (_, last) in offsets.items()]
+        changes = self._changelog()
+        if not sources and not self._begun and not self._meta:
+            self._finish()
+            return
+        self.committed = asyncio.ensure_future(self._run(changes, sources))
+        self.committed.add_done_callback(lambda _: self._finish())
+
+    def abandon(self) -> None:
+        """Give the unit up: abort what was produced and free the partition."""
+        if self._begun:
+            self._begun = False
+            self.lane.producer.abort_transaction(10.0)
+        self._finish()
+
+    async def _run(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._commit, changes, sources)
+        except Exception as error:
+            self._stage.on_fatal(self.lane, error)
+            raise
+
+    def _finish(self) -> None:
+        if self.lane.lock.locked():
+            self.lane.lock.release()
+        self._stage.on_done(self)
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self.lane.producer.begin_transaction()
+
+    def _produce(self, topic: str, value: bytes | None, key: bytes, headers: Headers | None, **where: Any) -> None:
+        produce = self.lane.producer.produce
+        while True:
+            try:
+                if headers:
+                    produce(topic, value, key, headers=headers, **where)
+                else:
+                    produce(topic, value, key, **where)
+                return
+            except BufferError:
+                # The producer's queue is full: serving it is what makes room, and nothing else may run before it has.
+                self.lane.producer.poll(0.05)
+
+    def _changelog(self) -> dict[bytes, bytes | None]:
+        """Produce one changelog record per changed key and give back what the store is to write."""
+        if not self._changed:
+            return {}
+        self._begin()
+        stage, view, partition = self._stage, self._view, self.partition
+        topic, encode, produce = stage.changelog, stage.encode, self._produce
+        changes: dict[bytes, bytes | None] = {}
+        last = len(self._changed) - 1
+        for index, key in enumerate(self._changed):
+            value = view[key]
+            raw = changes[key] = None if value is None else encode(value)
+            if index == last:
+                produce(topic, raw, key, None, partition=partition, on_delivery=self.lane.produced)
+            else:
+                produce(topic, raw, key, None, partition=partition)
+        self._changed = {}
+        return changes
+
+    def _commit(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
+        producer, lane = self.lane.producer, self.lane
+        if sources or self._begun:
+            if not self._begun:
+                producer.begin_transaction()
+            if sources:
+                patiently(lambda: producer.send_offsets_to_transaction(sources, self._metadata))
+            patiently(producer.commit_transaction)
+            self._begun = False
+        meta, self._meta = self._meta, {}
+        if lane.store is not None and (changes or meta):
+            position = lane.changelog_offset + 1 if changes else None
+            lane.store.write(changes, position, meta)
+
+
+def patiently(call: Callable[[], None]) -> None:
+    """Run a transactional call again as long as librdkafka calls its error retriable, for `COMMIT_PATIENCE_S` at most.
+
+    Raises:
+        KafkaException: an error that is not retriable (fenced, aborted), or patience ran out.
+    """
+    deadline = time.monotonic() + COMMIT_PATIENCE_S
+    while True:
+        try:
+            call()
+            return
+        except KafkaException as error:
+            reason = error.args[0]
+            if not reason.retriable() or time.monotonic() > deadline:
+                raise
+
+
+Agent = Callable[[Any], Awaitable[None]]

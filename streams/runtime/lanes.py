@@ -1,0 +1,265 @@
+"""The lanes of a worker: which partitions it owns, how it takes them over, reads them and gives them back.
+
+Taking over, in this order (KIP-98): `init_transactions` fences the previous owner; then the store is brought up to the changelog;
+only then the committed source offsets are read. Any other order lets a paused zombie commit in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from streams.runtime.checkpoint import Lane, Unit
+from streams.runtime.restore import restore
+from streams.runtime.stage import Stage
+
+#: Milliseconds after which the broker aborts a transaction that nobody ends: longer than any batch, short enough that a dead worker's
+#: open transaction does not hold back the readers of its outputs for long (a new owner ends it at once anyway).
+TRANSACTION_TIMEOUT_MS = 60_000
+#: Seconds that giving back partitions may take, less than Kafka's default session timeout of 45 s.
+SETTLE_PATIENCE_S = 12.0
+
+
+class Lanes:
+    """All lanes of one worker process (one Faust app).
+
+    Args:
+        app_id: the consumer group; first part of every transactional id.
+        kafka: librdkafka settings of the cluster.
+        batch_records: records read at once over all partitions.
+        batch_bytes: bytes after which one partition's batch is cut.
+        clock: wall clock in milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        app_id: str,
+        kafka: Mapping[str, Any],
+        *,
+        batch_records: int = 8000,
+        batch_bytes: int = 16 << 20,
+        clock: Callable[[], int] = lambda: int(time.time() * 1000),
+    ) -> None:
+        self.app_id = app_id
+        self.kafka = dict(kafka)
+        self.batch_records = batch_records
+        self.batch_bytes = batch_bytes
+        self.clock = clock
+        self.generation: int = 0
+        self.is_ready = False
+        self.stages: dict[str, Stage] = {}
+        self.stores: dict[str, Any] = {}
+        self.on_restore: Callable[[str, int, int], None] = lambda table, done, total: None
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._by_topic: dict[str, Stage] = {}
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
+        self._reader: Any = None
+        self._meta: Any = None
+        self._starts: list[TopicPartition] = []
+
+    def add(self, stage: Stage) -> None:
+        """Register a stage; its topics may belong to no other stage of this worker."""
+        for topic in stage.topics:
+            if topic in self._by_topic:
+                raise ValueError(
+                    f"topic {topic} is read by {self._by_topic[topic].name} and {stage.name}: one reader only"
+                )
+            self._by_topic[topic] = stage
+        self.stages[stage.name] = stage
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(list(self._lanes.values()))
+
+    # -- owning ------------------------------------------------------------------------------------------------------
+
+    async def assign(self, assigned: set[tuple[str, int]]) -> None:
+        """Own exactly `assigned` ((topic, partition) pairs) from now on: close what is gone, fence, restore, find the offsets.
+
+        Raises:
+            StoreError, KafkaException: the partitions cannot be taken over; the worker must end.
+        """
+        wanted = {(s.name, p) for t, p in assigned if (s := self._by_topic.get(t)) is not None}
+        for name, partition in set(self._lanes) - wanted:
+            self._release(self._lanes.pop((name, partition)))
+        await asyncio.to_thread(self._take, sorted(wanted - set(self._lanes)))
+        sources = [TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic]
+        self._starts = await asyncio.to_thread(self._committed, sources)
+        self.generation += 1
+        self.is_ready = True
+
+    def _take(self, wanted: list[tuple[str, int]]) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            producers = list(pool.map(lambda w: self._fence(*w), wanted))
+        fresh: dict[str, dict[int, Lane]] = {}
+        for (name, partition), producer in zip(wanted, producers, strict=True):
+            stage = self.stages[name]
+            store = self.stores[name].partition(partition) if stage.table else None
+            fresh.setdefault(name, {})[partition] = Lane(stage, partition, producer, store)
+        for name, lanes in fresh.items():
+            stage = self.stages[name]
+            if stage.table:
+                stores = {p: lane.store for p, lane in lanes.items() if lane.store is not None}
+                restore(self.kafka, stage.changelog, stores, partial(self.on_restore, stage.table))
+            for partition, lane in lanes.items():
+                stage.open(lane)
+                self._lanes[(name, partition)] = lane
+
+    def _fence(self, name: str, partition: int) -> Producer:
+        producer = Producer(
+            {
+                **self.kafka,
+                "transactional.id": f"{self.app_id}-{name}-{partition}",
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "partitioner": "murmur2_random",
+                "linger.ms": 5,
+                "queue.buffering.max.messages": 1_000_000,
+                "queue.buffering.max.kbytes": 256 << 10,
+                "compression.type": "lz4",
+            }
+        )
+        producer.init_transactions(60.0)
+        return producer
+
+    def _committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
+        if not sources:
+            return []
+        if self._meta is None:
+            self._meta = Consumer(
+                {
+                    **self.kafka,
+                    "group.id": self.app_id,
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_committed",
+                }
+            )
+        found = self._meta.committed(sources, timeout=60.0)
+        for tp in found:
+            if tp.error is not None:
+                raise KafkaException(tp.error)
+            if tp.offset < 0:
+                tp.offset = OFFSET_BEGINNING
+        return list(found)
+
+    def _release(self, lane: Lane) -> None:
+        lane.is_closed = True
+        if lane.stage.table:
+            self.stores[lane.stage.name].release(lane.partition)
+
+    async def settle(self) -> None:
+        """Stop dealing and wait until nothing is in flight; past `SETTLE_PATIENCE_S` the lanes left are closed, so that their commit fails."""
+        self.generation += 1
+        self.is_ready = False
+        deadline = time.monotonic() + SETTLE_PATIENCE_S
+        for lane in self:
+            try:
+                await asyncio.wait_for(lane.lock.acquire(), max(0.1, deadline - time.monotonic()))
+            except TimeoutError:
+                lane.is_closed = True
+                self._lanes.pop((lane.stage.name, lane.partition), None)
+            else:
+                lane.lock.release()
+
+    def close(self) -> None:
+        """Give back reader, threads and stores. Afterwards the object is of no more use."""
+        self._threads.shutdown(wait=True)
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        for key, lane in list(self._lanes.items()):
+            del self._lanes[key]
+            self._release(lane)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def seek(self) -> None:
+        """Point the reader at the committed offsets of the present assignment."""
+        if self._reader is None:
+            self._reader = Consumer(
+                {
+                    **self.kafka,
+                    "group.id": f"{self.app_id}-reader",
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_committed",
+                    "auto.offset.reset": "earliest",
+                    "queued.min.messages": 50_000,
+                    "fetch.wait.max.ms": 50,
+                    "statistics.interval.ms": 0,
+                }
+            )
+        self._reader.assign(self._starts)
+
+    def read(self, wait_s: float) -> list[Any]:
+        """The next records, at once if there are some, else after `wait_s` at most."""
+        first = self._reader.consume(1, wait_s)
+        if not first:
+            return []
+        rest = self._reader.consume(self.batch_records - 1, 0.0)
+        records = first + rest
+        for record in records:
+            error = record.error()
+            if error is not None and not error.retriable() and error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+        return [r for r in records if r.error() is None]
+
+    def deal(self, records: list[Any]) -> Iterator[tuple[Lane, list[Any]]]:
+        """Sort `records` into batches, one per lane (more when over `batch_bytes`); then one empty batch per lane whose timers are due."""
+        batches: dict[tuple[str, int], list[Any]] = {}
+        by_topic = self._by_topic
+        for record in records:
+            key = (by_topic[record.topic()].name, record.partition())
+            batch = batches.get(key)
+            if batch is None:
+                batch = batches[key] = []
+            batch.append(record)
+        for key, batch in batches.items():
+            lane = self._lanes.get(key)
+            if lane is not None:
+                for part in self._cut(batch):
+                    yield lane, part
+        now = self.clock()
+        for key, lane in list(self._lanes.items()):
+            is_due = lane.stage.is_due
+            if is_due and key not in batches and not lane.ticking and not lane.lock.locked() and is_due(lane, now):
+                lane.ticking = True
+                yield lane, []
+
+    def _cut(self, batch: list[Any]) -> Iterator[list[Any]]:
+        if len(batch) < 1000:  # librdkafka's own queue limits hold so few records below any bound worth cutting for
+            yield batch
+            return
+        part: list[Any] = []
+        size = 0
+        for record in batch:
+            part.append(record)
+            size += len(record)
+            if size > self.batch_bytes:
+                yield part
+                part, size = [], 0
+        if part:
+            yield part
+
+    async def units(self, stream: Any) -> AsyncIterator[Unit]:
+        """The batches of a Faust stream as units of work, each with its lane's lock held; batches of a past assignment are dropped
+        (they are read again from the committed offsets)."""
+        async for lane, batch, generation in stream:
+            lane.ticking = False
+            await lane.lock.acquire()
+            if lane.is_closed or generation != self.generation:
+                lane.lock.release()
+                continue
+            yield Unit(lane, batch, self.clock(), self._meta.consumer_group_metadata(), self._threads)
+
+    def lag(self) -> Iterator[tuple[str, int, int]]:
+        """(topic, partition, records behind) of every partition read, from what librdkafka last heard."""
+        if self._reader is None:
+            return
+        for tp in self._reader.position(self._reader.assignment()):
+            _, high = self._reader.get_watermark_offsets(tp, cached=True)
+            if high >= 0 and tp.offset >= 0:
+                yield tp.topic, tp.partition, max(0, high - tp.offset)

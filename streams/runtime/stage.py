@@ -1,0 +1,45 @@
+"""A stage: what one agent reads, the table it keeps, and what happens when it fails. The agent itself is a Faust agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.runtime.checkpoint import Lane, Output, Unit
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """The description of one agent.
+
+    Attributes:
+        name: the agent's name: part of its transactional ids and its label in metrics.
+        topics: co-partitioned topics, read together, partition number by partition number.
+        dead_letter: makes the output for a record that cannot be taken: (record, reason, detail, now in ms) -> output.
+        table: name of its table, or None.
+        encode, decode: between a value of the table and bytes.
+        journal: makes one output per committed batch that names what it read: (partition, now in ms, topic -> (first, last), records).
+        is_due: tells whether a lane wants to run although there is nothing to read (timers); asked often, must be cheap.
+        open: called once for a lane that was restored, before its first batch.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    dead_letter: Callable[[Any, str, str, int], Output]
+    table: str | None = None
+    encode: Callable[[Any], bytes] = _same
+    decode: Callable[[bytes], Any] = _same
+    journal: Callable[[int, int, dict[str, tuple[int, int]], int], Output] | None = None
+    is_due: Callable[[Lane, int], bool] | None = None
+    open: Callable[[Lane], None] = lambda lane: None
+    on_moved: Callable[[Any], None] = lambda record: None
+    on_failure: Callable[[Any, Exception], None] = lambda record, error: None
+    on_fatal: Callable[[Lane, Exception], None] = lambda lane, error: None
+    on_done: Callable[[Unit], None] = lambda unit: None
+    changelog: str = ""
+    channel: Any = field(default=None, repr=False)

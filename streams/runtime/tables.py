@@ -1,0 +1,44 @@
+"""Faust's table manager with Takk's restore in the place of Faust's recovery (which never ends on a transactional changelog)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust.tables.manager import TableManager as FaustTableManager
+from faust.tables.recovery import Recovery
+
+from streams.runtime.lanes import Lanes
+
+
+class NothingToRecover(Recovery):  # type: ignore[misc]
+    """Faust's recovery service, given no table: it only resumes the streams after a rebalance."""
+
+    def add_active(self, table: Any, tp: Any) -> None:
+        """Leave the table to the lanes."""
+
+    def add_standby(self, table: Any, tp: Any) -> None:
+        """Leave the table to the lanes."""
+
+
+class TableManager(FaustTableManager):  # type: ignore[misc]
+    """Restores through the lanes whenever the assignment changes."""
+
+    lanes: Lanes
+    _recovery: Recovery | None
+
+    @property
+    def recovery(self) -> Recovery:
+        """The service that resumes the streams."""
+        if self._recovery is None:
+            self._recovery = NothingToRecover(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+    async def on_start(self) -> None:
+        """Start without Faust's pause of a second: all agents are defined before the app starts."""
+        await self._update_channels()
+        await self.recovery.start()
+
+    async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:
+        """Take over the assigned partitions before Faust lets records flow."""
+        await self.lanes.assign({(tp.topic, tp.partition) for tp in assigned})
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)

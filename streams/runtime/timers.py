@@ -1,0 +1,90 @@
+"""Timers on disk: a table whose key is `due in ms (8 bytes, big-endian) ‖ timer id`, so that its order is the order of firing.
+
+A sweep walks from a persisted cursor up to now, in bounded slices: it never scans the tombstones of fired timers and never starves
+the loop. A timer that arrives with a due time behind the cursor fires at once. The clock is clamped to be monotonic against the
+cursor, so a wall clock that steps back fires nothing twice and holds nothing back longer than the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from streams.runtime.checkpoint import Lane, Unit
+
+CURSOR = b"cursor"
+#: Timers fired in one transaction at most: some 50 ms of work, so a batch of new timers never waits long behind a burst.
+SLICE = 4000
+NEVER = 1 << 62
+
+
+def timer_key(due_ms: int, timer_id: bytes) -> bytes:
+    """The table key of a timer; `due_ms` is milliseconds since 1970, 0 or later."""
+    return due_ms.to_bytes(8, "big") + timer_id
+
+
+def due_of(key: bytes) -> int:
+    """The due time in a table key, in milliseconds since 1970."""
+    return int.from_bytes(key[:8], "big")
+
+
+class Timers:
+    """The timers of one lane: what was stored, and where the sweep stands."""
+
+    def __init__(self, lane: Lane) -> None:
+        assert lane.store is not None
+        self._store = lane.store
+        raw = lane.store.meta(CURSOR)
+        self.cursor_ms = int(raw) if raw else 0
+        self.pending = sum(1 for _ in lane.store.items(timer_key(self.cursor_ms, b"")))
+        self.next_ms = self._first()
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether a stored timer is due."""
+        return self.next_ms <= now_ms
+
+    def sweep(
+        self, unit: Unit, arrived: Iterator[tuple[int, bytes, bytes]], fire: Callable[[Unit, int, bytes], None]
+    ) -> int:
+        """Store the timers that arrived, fire those that are due (a `SLICE` at most of the stored ones); return how many fired.
+
+        Args:
+            unit: the unit of work whose transaction carries all of it.
+            arrived: (due in ms, timer id, payload) of each timer in the batch.
+            fire: called with (unit, due in ms, payload) for each timer that is due.
+        """
+        now = max(unit.now_ms, self.cursor_ms)
+        put = unit.put
+        fired = stored = 0
+        earliest = NEVER
+        for due, timer_id, payload in arrived:
+            if due <= now:
+                fire(unit, due, payload)
+                fired += 1
+            else:
+                put(timer_key(due, timer_id), payload)
+                stored += 1
+                if due < earliest:
+                    earliest = due
+        self.pending += stored
+        swept = 0
+        if self.next_ms <= now:
+            cursor = now + 1
+            for key, payload in self._store.items(timer_key(self.cursor_ms, b""), timer_key(now + 1, b"")):
+                if swept == SLICE:
+                    cursor = due_of(key)
+                    break
+                fire(unit, due_of(key), payload)
+                put(key, None)
+                swept += 1
+            self.cursor_ms = cursor
+            self.pending -= swept
+            unit.put_meta(CURSOR, b"%d" % cursor)
+            # The deletions are on disk only after the commit, so the next stored timer is looked for from the cursor on.
+            self.next_ms = self._first()
+        self.next_ms = min(self.next_ms, earliest)
+        return fired + swept
+
+    def _first(self) -> int:
+        for key, _ in self._store.items(timer_key(self.cursor_ms, b"")):
+            return due_of(key)
+        return NEVER

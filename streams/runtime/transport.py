@@ -1,0 +1,95 @@
+"""Membership by Faust, data by librdkafka.
+
+Faust's aiokafka consumer joins the group, heartbeats and runs Faust's assignor. The records of the assigned partitions are read by
+a librdkafka consumer outside the group, from the committed offsets, and reach the agents as one Faust message per batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from streams.runtime.lanes import Lanes
+
+#: Seconds that a read may wait when nothing is there: the longest time by which a due timer or a shutdown is noticed late.
+IDLE_WAIT_S = 0.02
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer with its road of records replaced; acks and offset commits are the checkpoint's business."""
+
+    lanes: Lanes
+
+    def track_message(self, message: Any) -> None:
+        """Do nothing: a batch is tracked by its lane's lock."""
+
+    def ack(self, message: Any) -> bool:
+        """Do nothing: offsets are committed with the outputs, in the transaction."""
+        return False
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Do nothing, for the same reason."""
+        return False
+
+    async def commit_and_end_transactions(self) -> None:
+        """Do nothing, for the same reason."""
+
+    async def perform_seek(self) -> None:
+        """Do nothing: the reader starts at the committed offsets that the lanes found after fencing."""
+
+    async def verify_all_partitions_active(self) -> None:
+        """Do nothing: aiokafka reads nothing here, so its own view of progress says nothing."""
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Let every batch that is under way end before the partitions are given away."""
+        self.stop_flow()
+        await self.lanes.settle()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_stop(self) -> None:
+        """Let every batch that is under way end, then leave the group."""
+        await self.lanes.settle()
+        await super().on_stop()
+        self.lanes.close()
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        lanes = self.lanes
+        loop = asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="takk-reader")
+        generation = None
+        # Faust's stop of the fetcher cancels this task; the read in the thread ends by itself within IDLE_WAIT_S.
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                if not self.flow_active:
+                    await self.wait(self.can_resume_flow)
+                    continue
+                if generation != lanes.generation:
+                    generation = lanes.generation
+                    await loop.run_in_executor(thread, lanes.seek)
+                records = await loop.run_in_executor(thread, lanes.read, IDLE_WAIT_S)
+                for lane, batch in lanes.deal(records):
+                    if generation != lanes.generation or not self.flow_active:
+                        break
+                    await self._deliver(lane, batch)
+        finally:
+            thread.shutdown(wait=False)
+
+    async def _deliver(self, lane: Any, batch: list[Any]) -> None:
+        topic = batch[0].topic() if batch else lane.stage.topics[0]
+        tp = TP(topic, lane.partition)
+        await self.callback(
+            ConsumerMessage(
+                topic, lane.partition, 0, 0.0, 1, [], None, (lane, batch, self.lanes.generation), None, 0, 0, tp,
+                generation_id=self.app.consumer_generation_id,
+            )
+        )  # fmt: skip
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Faust's aiokafka transport with Takk's consumer."""
+
+    Consumer = Consumer
