@@ -1,0 +1,424 @@
+"""The inbox: a real SMTP server on this machine that keeps what it accepts, for the demo, the tests and the bench.
+
+Every mail accepted is a line in an append-only journal before the client reads its 250, so that what the inbox
+says it accepted outlives the inbox. `python -m streams.local.inbox` runs it as a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import ssl
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from email import policy
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.parser import BytesHeaderParser, BytesParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
+
+from streams.local.inbox_page import make_page
+from streams.local.smtp_session import LARGEST_MESSAGE, Session
+
+#: What a `behaviour` returns to have the mail stored and the connection cut before the 250: the one window SMTP cannot close.
+HANG_UP = "hang up"
+#: Bodies are kept in memory up to this many bytes; the oldest go first, their headers stay.
+KEEP_BYTES = 256 * 1024 * 1024
+#: Mails of which the headers are kept in memory; the journal knows all.
+KEEP_MAILS = 200_000
+#: Headers that also go into the journal. None of them holds an address or a name.
+JOURNAL_HEADERS = ("feedback-id", "list-id", "auto-submitted")
+#: Seconds the servers get to start or to stop.
+PATIENCE_S = 10.0
+
+Behaviour = Callable[[Envelope], str | None]
+_PARSE_HEADERS = BytesHeaderParser(policy=policy.compat32)  # 25 times as fast as the default policy
+_PARSE_MAIL = BytesParser(policy=policy.default)
+
+
+class InboxStartError(RuntimeError):
+    """The inbox could not listen; the message says on which ports and why."""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """One line of the journal: a mail that was accepted. `received_at_ms` is Unix time, `size` is in bytes."""
+
+    message_id: str
+    received_at_ms: int
+    size: int
+    headers: dict[str, str]
+
+
+class Mail:
+    """A mail as it arrived. Its body is parsed when somebody looks, not when it arrives.
+
+    Args:
+        number: counts the mails of this inbox from 1.
+        to: the envelope's recipients, which decide where a mail goes (the To header does not).
+        raw: the message as it came over the wire.
+        received_at_ms: Unix time in milliseconds.
+    """
+
+    __slots__ = ("_raw", "message_id", "number", "raw_headers", "received_at_ms", "size", "to")
+
+    def __init__(self, number: int, to: Sequence[str], raw: bytes, received_at_ms: int) -> None:
+        self.number = number
+        self.to = tuple(to)
+        self.received_at_ms = received_at_ms
+        self.size = len(raw)
+        self._raw: bytes | None = raw
+        #: As they came, encoded words and all. Names in lower case; of a header that came twice, the first.
+        self.raw_headers: dict[str, str] = {}
+        for name, value in _PARSE_HEADERS.parsebytes(_head(raw)).items():
+            self.raw_headers.setdefault(name.lower(), str(value))
+        self.message_id = self.raw_headers.get("message-id", "").strip()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers as a person reads them, names in lower case."""
+        return {name: _decoded(value) for name, value in self.raw_headers.items()}
+
+    @property
+    def subject(self) -> str:
+        """The subject as a person reads it."""
+        return _decoded(self.raw_headers.get("subject", ""))
+
+    @property
+    def send_id(self) -> str:
+        """The send id, which is the local part of the Message-ID."""
+        return self.message_id.strip("<>").partition("@")[0]
+
+    @property
+    def raw(self) -> bytes | None:
+        """The message as it came, or None when it was let go to save memory."""
+        return self._raw
+
+    @property
+    def html(self) -> str | None:
+        """The HTML part, or None when there is none (any more)."""
+        return self._part("html")
+
+    @property
+    def text(self) -> str | None:
+        """The text part, or None when there is none (any more)."""
+        return self._part("plain")
+
+    def forget_body(self) -> None:
+        """Let the body go; the headers stay."""
+        self._raw = None
+
+    def _part(self, kind: str) -> str | None:
+        if self._raw is None:
+            return None
+        message = _PARSE_MAIL.parsebytes(self._raw)
+        part = message.get_body((kind,))
+        if part is None:
+            return None
+        try:
+            return str(part.get_content())
+        except (LookupError, UnicodeError, ValueError):  # a charset nobody knows, or bytes that do not fit it
+            payload = part.get_payload(decode=True)
+            return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
+
+
+def _decoded(value: str) -> str:
+    try:
+        return str(make_header(decode_header(value)))
+    except (LookupError, UnicodeError, HeaderParseError):  # encoded by no rule: show it as it is
+        return value
+
+
+def _head(raw: bytes) -> bytes:
+    end = raw.find(b"\r\n\r\n")
+    return raw if end < 0 else raw[: end + 4]
+
+
+class Journal:
+    """The append-only file of what was accepted; a line is in the kernel's hands before `append` returns.
+
+    Args:
+        path: the file; an unfinished last line (a crash in mid-write, so never acknowledged) is cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+        whole = path.read_bytes().rfind(b"\n") + 1
+        if whole != self._file.tell():
+            self._file.truncate(whole)
+
+    def append(self, accepted: Accepted) -> None:
+        """Write one line.
+
+        Raises:
+            OSError: it could not be written whole; the mail must not be acknowledged.
+        """
+        line = msgspec.json.encode(accepted) + b"\n"
+        if self._file.write(line) != len(line):
+            raise OSError("the journal took only a part of a line")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(path: Path) -> Iterator[Accepted]:
+    """What the journal at `path` says was accepted, in order; an unfinished last line is left out."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield msgspec.json.decode(line, type=Accepted)
+
+
+class Inbox:
+    """An SMTP server and a web page over what it accepted, on a thread of their own.
+
+    Args:
+        journal: the file for the journal; None for none.
+        smtp_port: where to accept mail; 0 takes a free port.
+        web_port: where to show it; 0 takes a free port, None shows nothing.
+        host: the address to listen on.
+        tls_context: offers (and then requires) STARTTLS.
+        login: user name and password that a client must give.
+    """
+
+    def __init__(
+        self,
+        journal: Path | None = None,
+        smtp_port: int = 0,
+        web_port: int | None = 0,
+        host: str = "127.0.0.1",
+        tls_context: ssl.SSLContext | None = None,
+        login: tuple[str, str] | None = None,
+    ) -> None:
+        self.host = host
+        self.smtp_port = smtp_port
+        self.web_port = web_port
+        #: Asked before a mail is stored, on the inbox's thread. An SMTP answer ("451 later") refuses the mail; None accepts it.
+        self.behaviour: Behaviour | None = None
+        self.accepted = 0
+        self.refused = 0
+        self._tls_context = tls_context
+        self._login = login
+        self._journal = Journal(journal) if journal is not None else None
+        self._mails: deque[Mail] = deque()
+        self._with_body: deque[Mail] = deque()
+        self._body_bytes = 0
+        self._change = threading.Condition()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        # aiosmtpd logs addresses; nothing of Takk does.
+        logging.getLogger("mail.log").setLevel(logging.CRITICAL)
+
+    # -- what arrived ----------------------------------------------------------------------------------------------
+
+    def mails(self, to: str | None = None) -> list[Mail]:
+        """The mails in memory, oldest first; with `to`, those with a recipient that contains it (case does not matter)."""
+        with self._change:
+            mails = list(self._mails)
+        if not to:
+            return mails
+        wanted = to.casefold()
+        return [mail for mail in mails if any(wanted in address.casefold() for address in mail.to)]
+
+    def mail(self, number: int) -> Mail | None:
+        """The mail with that number, or None when it never was, or is no longer in memory."""
+        with self._change:
+            index = number - self._mails[0].number if self._mails else -1
+            return self._mails[index] if 0 <= index < len(self._mails) else None
+
+    def wait_for(self, count: int, timeout_s: float) -> list[Mail]:
+        """Wait until at least `count` mails have been accepted; return those in memory.
+
+        Raises:
+            TimeoutError: there were fewer after `timeout_s` seconds.
+        """
+        with self._change:
+            if not self._change.wait_for(lambda: self.accepted >= count, timeout_s):
+                raise TimeoutError(f"{self.accepted} of {count} mails after {timeout_s} s")
+        return self.mails()
+
+    # -- SMTP (aiosmtpd calls these by name) -----------------------------------------------------------------------
+
+    async def handle_DATA(self, server: Session, session: Any, envelope: Envelope) -> str:  # noqa: N802, RUF100 - aiosmtpd's name
+        """Store a mail and answer for it."""
+        answer = self.behaviour(envelope) if self.behaviour is not None else None
+        if answer is not None and answer != HANG_UP:
+            self.refused += 1
+            return answer
+        try:
+            self._store(tuple(envelope.rcpt_tos), bytes(envelope.content or b""))
+        except OSError as error:
+            self.refused += 1
+            return f"451 4.3.0 The journal could not be written: {error.strerror or error}"
+        if answer == HANG_UP:
+            server.transport.abort()
+        return f"250 2.0.0 OK: queued as {self.accepted}"
+
+    def _store(self, to: Sequence[str], raw: bytes) -> None:
+        mail = Mail(self.accepted + 1, to, raw, time.time_ns() // 1_000_000)
+        if self._journal is not None:
+            kept = {name: mail.raw_headers[name] for name in JOURNAL_HEADERS if name in mail.raw_headers}
+            self._journal.append(Accepted(mail.message_id, mail.received_at_ms, mail.size, kept))
+        with self._change:
+            self.accepted += 1
+            self._mails.append(mail)
+            self._with_body.append(mail)
+            self._body_bytes += mail.size
+            while self._body_bytes > KEEP_BYTES and len(self._with_body) > 1:
+                oldest = self._with_body.popleft()
+                self._body_bytes -= oldest.size
+                oldest.forget_body()
+            if len(self._mails) > KEEP_MAILS:
+                gone = self._mails.popleft()
+                if self._with_body[0] is gone:
+                    self._with_body.popleft()
+                    self._body_bytes -= gone.size
+            self._change.notify_all()
+
+    def _authenticate(
+        self, server: Session, session: Any, envelope: Envelope, mechanism: str, given: Any
+    ) -> AuthResult:
+        name, password = self._login or ("", "")
+        is_right = (
+            isinstance(given, LoginPassword) and given.login == name.encode() and given.password == password.encode()
+        )
+        return AuthResult(success=is_right)
+
+    def _connection(self) -> Session:
+        return Session(
+            self,
+            data_size_limit=LARGEST_MESSAGE,
+            enable_SMTPUTF8=True,
+            hostname="inbox.example",
+            ident="Takk inbox",
+            tls_context=self._tls_context,
+            require_starttls=self._tls_context is not None,
+            auth_required=self._login is not None,
+            auth_require_tls=self._tls_context is not None,
+            authenticator=self._authenticate if self._login is not None else None,
+            loop=self._loop,
+        )
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    @property
+    def web_url(self) -> str:
+        """Where a person reads the mails."""
+        return f"http://{self.host}:{self.web_port}/"
+
+    def start(self) -> None:
+        """Listen; the ports are known when this returns.
+
+        Raises:
+            InboxStartError: a port is taken.
+        """
+        ready = threading.Event()
+        self._failure = None
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="takk-inbox", daemon=True)
+        self._thread.start()
+        ready.wait(PATIENCE_S)
+        if self._failure is not None:
+            raise InboxStartError(
+                f"The inbox could not listen on {self.host}, ports {self.smtp_port} and {self.web_port}: {self._failure}. "
+                "Choose other ports (0 takes a free one)."
+            ) from self._failure
+
+    def stop(self) -> None:
+        """Close all connections and the journal. What arrived stays readable."""
+        thread, self._thread = self._thread, None
+        if thread is not None and self._loop is not None and self._closing is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._closing.set)
+            thread.join(PATIENCE_S)
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def __enter__(self) -> Inbox:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def _run(self, ready: threading.Event) -> None:
+        try:
+            asyncio.run(self._serve(ready))
+        except OSError as error:
+            self._failure = error
+        finally:
+            ready.set()
+
+    async def _serve(self, ready: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._closing = asyncio.Event()
+        server = await self._loop.create_server(self._connection, self.host, self.smtp_port)
+        self.smtp_port = server.sockets[0].getsockname()[1]
+        runner = web.AppRunner(make_page(self), access_log=None)
+        try:
+            await runner.setup()
+            if self.web_port is not None:
+                site = web.TCPSite(runner, self.host, self.web_port, shutdown_timeout=1)
+                await site.start()
+                self.web_port = runner.addresses[0][1]
+            ready.set()
+            await self._closing.wait()
+        finally:
+            server.close()
+            await runner.cleanup()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the inbox as a process until SIGTERM, SIGINT or, with --until-eof, the end of stdin."""
+    parser = argparse.ArgumentParser(
+        prog="python -m streams.local.inbox", description="A local SMTP inbox with a web page."
+    )
+    parser.add_argument("--smtp-port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--web-port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--journal", type=Path, help="append a line for each mail accepted")
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end when stdin ends, so with the parent that holds it"
+    )
+    options = parser.parse_args(arguments)
+    inbox = Inbox(options.journal, options.smtp_port, options.web_port)
+    try:
+        inbox.start()
+    except InboxStartError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    if options.until_eof:
+        threading.Thread(target=_await_eof, args=(over,), daemon=True).start()
+    ports = {"smtp_port": inbox.smtp_port, "web_port": inbox.web_port, "pid": os.getpid()}
+    sys.stdout.buffer.write(msgspec.json.encode(ports) + b"\n")
+    sys.stdout.buffer.flush()
+    over.wait()
+    inbox.stop()
+    return 0
+
+
+def _await_eof(over: threading.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    over.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
