@@ -297,7 +297,8 @@ class Inbox:
         is_right = (
             isinstance(given, LoginPassword) and given.login == name.encode() and given.password == password.encode()
         )
-        return AuthResult(success=is_right)
+        # handled=False: aiosmtpd gives the answer to a wrong login.
+        return AuthResult(success=is_right, handled=is_right)
 
     def _connection(self) -> Session:
         return Session(
@@ -331,7 +332,8 @@ class Inbox:
         self._failure = None
         self._thread = threading.Thread(target=self._run, args=(ready,), name="takk-inbox", daemon=True)
         self._thread.start()
-        ready.wait(PATIENCE_S)
+        if not ready.wait(PATIENCE_S):
+            raise InboxStartError(f"The inbox was not ready within {PATIENCE_S:.0f} s.")
         if self._failure is not None:
             raise InboxStartError(
                 f"The inbox could not listen on {self.host}, ports {self.smtp_port} and {self.web_port}: {self._failure}. "
@@ -369,11 +371,11 @@ class Inbox:
         self._closing = asyncio.Event()
         server = await self._loop.create_server(self._connection, self.host, self.smtp_port)
         self.smtp_port = server.sockets[0].getsockname()[1]
-        runner = web.AppRunner(make_page(self), access_log=None)
+        runner = web.AppRunner(make_page(self), access_log=None, shutdown_timeout=1)
         try:
             await runner.setup()
             if self.web_port is not None:
-                site = web.TCPSite(runner, self.host, self.web_port, shutdown_timeout=1)
+                site = web.TCPSite(runner, self.host, self.web_port)
                 await site.start()
                 self.web_port = runner.addresses[0][1]
             ready.set()

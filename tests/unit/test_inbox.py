@@ -1,0 +1,292 @@
+"""The inbox: what it answers, what it keeps, and that its page lets no mail do anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import smtplib
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from aiosmtpd.smtp import Envelope
+
+from streams.local import inbox as inbox_module
+from streams.local.inbox import HANG_UP, Inbox, InboxStartError, Journal, Mail, read_journal
+
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Inbox]:
+    """A running inbox with a journal and a page."""
+    with Inbox(tmp_path / "journal.jsonl") as running:
+        yield running
+
+
+def _message(send_id: str = "s1", subject: str = "Godmorgen Åse", html: str = "<p>Hej Åse</p>") -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = "Butik <shop@shop.example>"
+    message["To"] = "Åse <aase@post.example>"
+    message["Subject"] = subject
+    message["Message-ID"] = f"<{send_id}@shop.example>"
+    message["List-ID"] = "review <review.shop.example>"
+    message.set_content("Hej Åse")
+    message.add_alternative(html, subtype="html")
+    return message
+
+
+def _send(inbox: Inbox, message: EmailMessage, to: str = "aase@post.example") -> None:
+    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+        client.send_message(message, "bounce@shop.example", [to])
+
+
+def _get(inbox: Inbox, path: str) -> tuple[str, dict[str, str]]:
+    with urllib.request.urlopen(inbox.web_url.rstrip("/") + path, timeout=10) as answer:
+        return answer.read().decode(), dict(answer.headers)
+
+
+def _journal(tmp_path: Path) -> list[str]:
+    return [entry.message_id for entry in read_journal(tmp_path / "journal.jsonl")]
+
+
+def test_a_mail_that_was_accepted_is_kept_whole(inbox: Inbox, tmp_path: Path) -> None:
+    """Message-ID, recipients, subject, headers and both parts can be read back, and the journal has its line."""
+    _send(inbox, _message())
+    (mail,) = inbox.wait_for(1, 5)
+    assert (mail.message_id, mail.send_id, mail.to) == ("<s1@shop.example>", "s1", ("aase@post.example",))
+    assert mail.subject == "Godmorgen Åse"
+    assert mail.headers["list-id"] == "review <review.shop.example>"
+    assert (mail.text, mail.html) == ("Hej Åse\r\n", "<p>Hej Åse</p>\r\n")
+    (entry,) = read_journal(tmp_path / "journal.jsonl")
+    assert (entry.message_id, entry.size, entry.received_at_ms) == (mail.message_id, mail.size, mail.received_at_ms)
+
+
+def test_the_journal_has_the_line_before_the_client_has_its_250(inbox: Inbox, tmp_path: Path) -> None:
+    """At every 250 the journal is already complete, so that a crash of the inbox forgets nothing it acknowledged."""
+    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+        for number in range(20):
+            client.send_message(_message(f"s{number}"), "bounce@shop.example", ["a@post.example"])
+            assert len(_journal(tmp_path)) == number + 1
+
+
+def test_the_journal_holds_no_address_and_no_name(inbox: Inbox, tmp_path: Path) -> None:
+    """Only ids, sizes and times go to the file."""
+    _send(inbox, _message())
+    line = (tmp_path / "journal.jsonl").read_text()
+    assert "aase" not in line
+    assert "Åse" not in line
+
+
+@pytest.mark.parametrize("answer", ["451 4.3.0 later", "550 5.1.1 nobody of that name"])
+def test_a_behaviour_refuses(inbox: Inbox, tmp_path: Path, answer: str) -> None:
+    """A 4xx or 5xx reaches the client and nothing is kept; without the behaviour the next mail goes through."""
+    inbox.behaviour = lambda envelope: answer if envelope.rcpt_tos == ["bad@post.example"] else None
+    with pytest.raises(smtplib.SMTPDataError) as refusal:
+        _send(inbox, _message(), "bad@post.example")
+    assert f"{refusal.value.smtp_code} {refusal.value.smtp_error.decode()}" == answer
+    _send(inbox, _message("s2"), "good@post.example")
+    assert _journal(tmp_path) == ["<s2@shop.example>"]
+    assert (inbox.accepted, inbox.refused) == (1, 1)
+
+
+def test_a_behaviour_hangs_up_after_storing(inbox: Inbox, tmp_path: Path) -> None:
+    """The window SMTP cannot close: the mail is there, the client does not learn of it."""
+    inbox.behaviour = lambda envelope: HANG_UP
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        _send(inbox, _message())
+    assert _journal(tmp_path) == ["<s1@shop.example>"]
+
+
+def test_a_journal_that_cannot_be_written_refuses_for_now(inbox: Inbox) -> None:
+    """Without its line no mail is acknowledged: the client is asked to come back."""
+    assert inbox._journal is not None
+    inbox._journal._file = open("/dev/full", "ab", buffering=0)  # noqa: SIM115 - closed with the inbox
+    with pytest.raises(smtplib.SMTPDataError) as refusal:
+        _send(inbox, _message())
+    assert refusal.value.smtp_code == 451
+    assert inbox.accepted == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b".\r\n", b"a\r\n.\r\nb\r\n", b"..x\r\n.y\r\n", b"end.\r\n", b"Subject: x\r\n\r\n" + b"line.\r\n" * 500],
+)
+def test_dots_arrive_as_they_were_sent(inbox: Inbox, body: bytes) -> None:
+    """SMTP's dot stuffing and its end mark are undone, also for empty mails and lines that are a dot."""
+    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+        client.sendmail("a@shop.example", ["b@post.example"], body)
+        client.noop()
+    (mail,) = inbox.wait_for(1, 5)
+    assert mail.raw == (body or b"\r\n")
+
+
+def test_a_line_that_is_too_long_is_refused(inbox: Inbox) -> None:
+    """RFC 5321 allows 1000 octets with the line's end; the connection goes on after the refusal."""
+    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+        with pytest.raises(smtplib.SMTPDataError, match="too long"):
+            client.sendmail("a@shop.example", ["b@post.example"], b"x" * 999 + b"\r\n")
+        client.sendmail("a@shop.example", ["b@post.example"], b"x" * 998 + b"\r\n")
+    assert inbox.accepted == 1
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # aiosmtpd's worry about a login without TLS
+def test_a_login_is_asked_for(tmp_path: Path) -> None:
+    """With a login set, a client without it is refused and one with it is served."""
+    with Inbox(login=("takk", "secret")) as inbox, smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+        with pytest.raises(smtplib.SMTPSenderRefused):
+            client.send_message(_message(), "a@shop.example", ["b@post.example"])
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            client.login("takk", "wrong")
+        client.login("takk", "secret")
+        client.send_message(_message(), "a@shop.example", ["b@post.example"])
+        assert inbox.accepted == 1
+
+
+def test_search_is_by_address(inbox: Inbox) -> None:
+    """A part of the address finds the mail, whatever its case; the page shows only those found."""
+    _send(inbox, _message("s1", "for Anna"), "anna@post.example")
+    _send(inbox, _message("s2", "for Bo"), "bo@post.example")
+    assert [mail.send_id for mail in inbox.mails("ANNA@")] == ["s1"]
+    page, _ = _get(inbox, "/?to=bo%40")
+    assert "for Bo" in page
+    assert "for Anna" not in page
+
+
+def test_the_page_escapes_all_that_a_mail_says(inbox: Inbox) -> None:
+    """Markup in subject, address, headers and search word is shown as text, on the list and on the mail's page."""
+    message = _message("s1", EVIL)
+    message["X-Evil"] = EVIL
+    message.get_body(("plain",)).set_content(EVIL)  # type: ignore[union-attr]
+    _send(inbox, message)
+    for path in ("/", "/mail/1", "/?to=%3Cscript%3E", "/?page=%3Cscript%3E"):
+        page, headers = _get(inbox, path)
+        assert "<script" not in page
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "&lt;script&gt;" in _get(inbox, "/mail/1")[0]
+
+
+def test_the_html_of_a_mail_is_shown_in_a_sandbox(inbox: Inbox) -> None:
+    """The HTML is only in a sandboxed frame and its own answer forbids scripts, forms and requests."""
+    _send(inbox, _message("s1", html=f"<p>{EVIL}</p><img src=http://evil.example/x>"))
+    page, _ = _get(inbox, "/mail/1")
+    assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in page
+    assert "evil.example" not in page
+    html, headers = _get(inbox, "/mail/1/html")
+    assert EVIL in html
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox allow-popups" in policy
+    assert "allow-scripts" not in policy
+    assert "allow-same-origin" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert _get(inbox, "/mail/1/raw")[1]["Content-Type"].startswith("text/plain")
+
+
+def test_a_mail_that_is_not_there_is_a_404(inbox: Inbox) -> None:
+    """Unknown numbers answer 404, before and after mails arrived."""
+    for path in ("/mail/1", "/mail/99/html", "/mail/x"):
+        with pytest.raises(urllib.error.HTTPError) as missing:
+            _get(inbox, path)
+        assert missing.value.code == 404
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\xfe\x00 no header at all",
+        b"Subject: =?utf-9?q?x?=\r\n\r\nx",
+        b"Content-Type: text/html; charset=klingon\r\n\r\n<p>\xe6",
+        b'Content-Type: multipart/mixed; boundary="x"\r\n\r\nno part',
+        b"Content-Transfer-Encoding: base64\r\n\r\n!!!",
+    ],
+)
+def test_a_broken_mail_can_be_looked_at(raw: bytes) -> None:
+    """Whatever arrives, looking at it raises nothing."""
+    mail = Mail(1, ["a@post.example"], raw, 0)
+    assert isinstance((mail.subject, mail.headers, mail.html, mail.text, mail.send_id), tuple)
+
+
+def test_memory_is_bounded_and_the_journal_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest bodies go first, then the oldest headers; numbers stay, and the journal has them all."""
+    monkeypatch.setattr(inbox_module, "KEEP_MAILS", 5)
+    monkeypatch.setattr(inbox_module, "KEEP_BYTES", 3000)
+    with Inbox(tmp_path / "journal.jsonl") as inbox:
+        for number in range(8):
+            _send(inbox, _message(f"s{number}"))
+        kept = inbox.mails()
+        assert [mail.number for mail in kept] == [4, 5, 6, 7, 8]
+        assert kept[0].raw is None
+        assert kept[-1].raw is not None
+        assert inbox.mail(3) is None
+        assert inbox.mail(8) is kept[-1]
+        assert "let go" in _get(inbox, "/mail/4")[0]
+    assert len(_journal(tmp_path)) == 8
+
+
+def test_an_unfinished_line_is_cut_off(tmp_path: Path) -> None:
+    """A crash in mid-write leaves a line that was never acknowledged: it is not read, and the next run removes it."""
+    path = tmp_path / "journal.jsonl"
+    entry = inbox_module.Accepted("<a@b>", 1, 2, {})
+    journal = Journal(path)
+    journal.append(entry)
+    journal.close()
+    path.write_bytes(path.read_bytes() + b'{"message_id":"<half')
+    assert list(read_journal(path)) == [entry]
+    journal = Journal(path)
+    journal.append(entry)
+    journal.close()
+    assert list(read_journal(path)) == [entry, entry]
+
+
+def test_a_taken_port_is_explained(inbox: Inbox) -> None:
+    """The message names the ports and says what to do."""
+    with pytest.raises(InboxStartError, match=rf"{inbox.smtp_port}.*Choose other ports"):
+        Inbox(smtp_port=inbox.smtp_port).start()
+
+
+def test_wait_for_gives_up(inbox: Inbox) -> None:
+    """Too few mails end in a TimeoutError with the numbers."""
+    with pytest.raises(TimeoutError, match="0 of 1"):
+        inbox.wait_for(1, 0.01)
+
+
+@pytest.mark.parametrize("how", ["kill", "term", "eof"])
+def test_as_a_process_it_keeps_its_journal_however_it_ends(tmp_path: Path, how: str) -> None:
+    """It says its ports, takes mail, ends at SIGTERM and at the end of its stdin; after kill -9 the journal is whole."""
+    path = tmp_path / "journal.jsonl"
+    command = [sys.executable, "-m", "streams.local.inbox", "--until-eof", "--journal", str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        ports = json.loads(process.stdout.readline())
+        with smtplib.SMTP("127.0.0.1", ports["smtp_port"], timeout=10) as client:
+            client.send_message(_message(), "bounce@shop.example", ["a@post.example"])
+        if how == "kill":
+            process.kill()
+        elif how == "term":
+            os.kill(process.pid, signal.SIGTERM)
+        else:
+            process.stdin.close()
+        assert process.wait(10) == (-signal.SIGKILL if how == "kill" else 0)
+    assert _journal(tmp_path) == ["<s1@shop.example>"]
+
+
+def test_the_envelope_is_what_a_behaviour_sees(inbox: Inbox) -> None:
+    """A behaviour can decide by sender, recipients and content."""
+    seen: list[tuple[str | None, list[str], bool]] = []
+
+    def look(envelope: Envelope) -> str | None:
+        seen.append((envelope.mail_from, envelope.rcpt_tos, b"Message-ID: <s1@" in envelope.content))
+        return None
+
+    inbox.behaviour = look
+    _send(inbox, _message())
+    assert seen == [("bounce@shop.example", ["aase@post.example"], True)]
