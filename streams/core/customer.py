@@ -1,0 +1,174 @@
+"""Everything that Takk knows of one customer: frozen, bounded, and small enough to be written at every event."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class Profile(Struct, frozen=True, array_like=True):
+    """Who the customer is, as the newest fact said; `at` is the time of that fact."""
+
+    email: str = ""
+    name: str = ""
+    locale: str = ""
+    country: str = ""
+    time_zone: str | None = None
+    at: datetime | None = None
+
+
+class Consent(Struct, frozen=True, array_like=True):
+    """What the customer allows. `unsubscribed` holds scopes, sorted; an unsubscription is never undone by a profile."""
+
+    marketing: bool | None = None
+    marketing_at: datetime | None = None
+    tracking: bool | None = None
+    tracking_at: datetime | None = None
+    unsubscribed: tuple[str, ...] = ()
+    hard_bounced: bool = False
+    complained: bool = False
+    soft_bounces: int = 0
+
+
+class Line(Struct, frozen=True, array_like=True):
+    """A line of a remembered order; `unit_price_minor` in minor units of the order's currency."""
+
+    sku: str
+    title: str
+    category: str
+    quantity: int
+    unit_price_minor: int
+
+
+class OrderFacts(Struct, frozen=True, array_like=True):
+    """An order as the shop last described it; `total_minor` in minor units of `currency`."""
+
+    email: str
+    name: str
+    locale: str
+    country: str
+    ship_country: str
+    currency: str
+    total_minor: int
+    placed_at: datetime
+    time_zone: str | None
+    lines: tuple[Line, ...]
+
+
+class Parcel(Struct, frozen=True, array_like=True):
+    """A parcel: its newest description, and when it first reached each status."""
+
+    parcel_id: str
+    status: str
+    at: datetime
+    carrier: str
+    tracking_number: str
+    tracking_url: str
+    window_from: datetime | None
+    window_to: datetime | None
+    lines: tuple[tuple[str, int], ...]
+    reached: tuple[tuple[str, datetime], ...]
+
+    def has(self, status: str) -> bool:
+        """Whether the parcel ever reached `status`."""
+        return any(name == status for name, _ in self.reached)
+
+
+class OrderState(Struct, frozen=True, array_like=True):
+    """An order and what became of it. `facts` is None while only its parcels have been heard of.
+
+    `converted_minor` is the total in the shop's currency (0 if the rate is not known).
+    """
+
+    order_id: str
+    facts: OrderFacts | None = None
+    facts_at: datetime | None = None
+    placed: bool = False
+    cancelled_at: datetime | None = None
+    refunded_at: datetime | None = None
+    converted_minor: int = 0
+    parcels: tuple[Parcel, ...] = ()
+    parcels_in_order: int = 0
+    parcels_at: datetime | None = None
+    attributed_to: str | None = None
+
+    def is_delivered(self) -> bool:
+        """Whether the last parcel of the order has been delivered."""
+        if not self.parcels or len(self.parcels) < self.parcels_in_order:
+            return False
+        return sum(parcel.has("delivered") for parcel in self.parcels) >= self.parcels_in_order
+
+    def parcel(self, parcel_id: str | None) -> Parcel | None:
+        """The parcel with this id, if it has been heard of."""
+        for parcel in self.parcels:
+            if parcel.parcel_id == parcel_id:
+                return parcel
+        return None
+
+
+class Sent(Struct, frozen=True, array_like=True):
+    """A mail that was ordered at `at`, and what came back. `clicked_at` is the newest click of a human."""
+
+    send_id: str
+    flow: str
+    flow_version: int
+    step: str
+    message: str
+    purpose: str
+    order_id: str | None
+    at: datetime
+    outcome: str | None = None
+    delivered_at: datetime | None = None
+    opened_at: datetime | None = None
+    clicked_at: datetime | None = None
+
+
+class Instance(Struct, frozen=True, array_like=True):
+    """A run of a flow that waits until `due_at` to take the step at path `step`."""
+
+    instance_id: str
+    flow: str
+    flow_version: int
+    order_id: str
+    parcel_id: str | None
+    step: str
+    due_at: datetime
+    started_at: datetime
+
+
+class Customer(Struct, frozen=True, kw_only=True, array_like=True):
+    """The state of one customer. New fields go to the end, with a default: the place is the name in the encoded form.
+
+    `spend` is net of cancelled and refunded orders: (currency, minor units), sorted by currency; `spend_converted_minor` is all of it in
+    the shop's currency. The `*_marks` are rows of 8-byte marks (see ids.mark), the oldest first.
+    """
+
+    customer_id: str
+    profile: Profile = Profile()
+    consent: Consent = Consent()
+    purchases: int = 0
+    spend: tuple[tuple[str, int], ...] = ()
+    spend_converted_minor: int = 0
+    orders: tuple[OrderState, ...] = ()
+    forgotten_order_marks: bytes = b""
+    first_order_at: datetime | None = None
+    last_order_at: datetime | None = None
+    last_order_id: str | None = None
+    sends: tuple[Sent, ...] = ()
+    last_send_at: datetime | None = None
+    instances: tuple[Instance, ...] = ()
+    ended_marks: bytes = b""
+    seen_marks: bytes = b""
+
+    def order(self, order_id: str) -> OrderState | None:
+        """The order with this id, if it is remembered."""
+        for order in self.orders:
+            if order.order_id == order_id:
+                return order
+        return None
+
+
+def new_customer(customer_id: str) -> Customer:
+    """A customer of whom nothing is known but the id."""
+    return Customer(customer_id=customer_id)

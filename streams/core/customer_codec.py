@@ -1,0 +1,48 @@
+"""A customer as bytes: one byte of schema version, then msgpack. Bytes of every released version are read for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from streams.core.customer import Customer
+
+VERSION = 1
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Customer)
+_PREFIX = bytes((VERSION,))
+
+# From version n to n + 1, on the plain msgpack value. Adding a field with a default needs none.
+_UPCASTS: Mapping[int, Callable[[object], object]] = MappingProxyType({})
+
+
+class UnknownVersion(ValueError):
+    """The bytes were written by a newer Takk than this one, or are not a customer."""
+
+
+def encode_customer(customer: Customer) -> bytes:
+    """The bytes that the table and its changelog keep."""
+    return _PREFIX + _encoder.encode(customer)
+
+
+def decode_customer(data: bytes) -> Customer:
+    """The customer in `data`, whichever version wrote it.
+
+    Raises:
+        UnknownVersion: no way leads from the version of the bytes to the one of this program.
+        msgspec.DecodeError: the bytes are damaged.
+    """
+    if not data:
+        raise UnknownVersion("no bytes")
+    version = data[0]
+    if version == VERSION:
+        return _decoder.decode(memoryview(data)[1:])
+    value: object = msgspec.msgpack.decode(memoryview(data)[1:])
+    while version != VERSION:
+        upcast = _UPCASTS.get(version)
+        if upcast is None:
+            raise UnknownVersion(f"customer state of version {version}; this program reads up to {VERSION}")
+        value, version = upcast(value), version + 1
+    return msgspec.convert(value, Customer)

@@ -1,0 +1,194 @@
+"""What customers, mailboxes and the mailer do with a mail, and what that does to the customer."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from streams.core import consent, ids
+from streams.core.customer import Consent, Profile, Sent
+from streams.core.effects import Attribute, LogDecision, ResendMail
+from streams.core.events import (
+    EngagementEvent,
+    MailBounced,
+    MailClicked,
+    MailComplained,
+    MailDelivered,
+    MailOpened,
+    MailReported,
+    ProfileUpdated,
+    RetryDue,
+    Unsubscribed,
+)
+from streams.core.instances import leave
+from streams.core.orders import attribute_order, note_address
+from streams.core.turn import Turn
+
+
+def take_engagement(turn: Turn, event: EngagementEvent) -> None:
+    """Take in one engagement with a mail, once, and tell the neighbours where the mail came from."""
+    kind, link, agent = _describe(event)
+    if not turn.is_first_time(event.send_id or "", kind, link or "", event.occurred_at.isoformat()):
+        return
+    sent = next((one for one in turn.sends if one.send_id == event.send_id), None)
+    if event.send_id is not None:
+        turn.effects.append(_attribute(turn, event, event.send_id, sent, kind, link, agent))
+    _change_consent(turn, event)
+    if sent is not None:
+        _note_on_send(turn, event, sent)
+    if isinstance(event, Unsubscribed):
+        leave(turn, "customer.unsubscribed", None)
+
+
+def _describe(event: EngagementEvent) -> tuple[str, str | None, str]:
+    """The kind, the link and the class of agent of an engagement."""
+    if isinstance(event, MailDelivered):
+        return "delivered", None, "unknown"
+    if isinstance(event, MailOpened):
+        return "opened", None, event.agent
+    if isinstance(event, MailClicked):
+        return "clicked", event.link, event.agent
+    if isinstance(event, MailBounced):
+        return "bounced", None, "unknown"
+    if isinstance(event, MailComplained):
+        return "complained", None, "human"
+    if isinstance(event, Unsubscribed):
+        return "unsubscribed", None, "human"
+    return "answered", None, "human"
+
+
+def _attribute(
+    turn: Turn, event: EngagementEvent, send_id: str, sent: Sent | None, kind: str, link: str | None, agent: str
+) -> Attribute:
+    # A send that is no longer remembered is passed on all the same, without where it came from.
+    return Attribute(
+        attribution_id=ids.digest("attribution", send_id, kind, link or "", event.occurred_at.isoformat()),
+        customer_id=turn.customer_id,
+        kind=kind,
+        send_id=send_id,
+        flow=sent.flow if sent else "",
+        flow_version=sent.flow_version if sent else 0,
+        step=sent.step if sent else "",
+        message=sent.message if sent else "",
+        order_id=sent.order_id if sent else None,
+        link=link,
+        agent=agent,
+        revenue_minor=None,
+        currency=None,
+        occurred_at=event.occurred_at,
+    )
+
+
+def _change_consent(turn: Turn, event: EngagementEvent) -> None:
+    old = turn.consent
+    if isinstance(event, MailBounced):
+        if event.hard:
+            turn.consent = replace(old, hard_bounced=True)
+        else:
+            turn.consent = replace(old, soft_bounces=old.soft_bounces + 1)
+    elif isinstance(event, MailComplained):
+        turn.consent = replace(old, complained=True)
+    elif isinstance(event, Unsubscribed):
+        turn.consent = replace(old, unsubscribed=tuple(sorted({*old.unsubscribed, event.scope})))
+    elif isinstance(event, MailDelivered) and old.soft_bounces:
+        turn.consent = replace(old, soft_bounces=0)
+
+
+def _note_on_send(turn: Turn, event: EngagementEvent, sent: Sent) -> None:
+    at = event.occurred_at
+    if isinstance(event, MailDelivered):
+        note = replace(sent, delivered_at=min(sent.delivered_at or at, at))
+    elif isinstance(event, MailOpened):
+        note = replace(sent, opened_at=min(sent.opened_at or at, at))
+    elif isinstance(event, MailClicked) and event.agent == "human":
+        note = replace(sent, clicked_at=max(sent.clicked_at or at, at))
+    else:
+        return
+    turn.sends = tuple([note if one is sent else one for one in turn.sends])
+    if isinstance(event, MailClicked):  # the click may be told after the order that it led to
+        for order in turn.orders:
+            credited = attribute_order(turn, order)
+            if credited is not order:
+                turn.put_order(credited)
+
+
+def take_report(turn: Turn, event: MailReported) -> None:
+    """Take in what the mailer did with a send."""
+    if event.outcome == "sent" and (turn.last_send_at is None or event.occurred_at > turn.last_send_at):
+        turn.last_send_at = event.occurred_at
+        turn.changed = True
+    for index, sent in enumerate(turn.sends):
+        if sent.send_id == event.send_id and sent.outcome != event.outcome and sent.outcome != "sent":
+            noted = replace(sent, outcome=event.outcome)
+            turn.sends = (*turn.sends[:index], noted, *turn.sends[index + 1 :])
+            turn.changed = True
+            return
+
+
+def take_retry(turn: Turn, event: RetryDue) -> None:
+    """Hand a send that was put off to the mailer again, unless it may no longer go or is too late."""
+    if not turn.is_first_time(event.send_id, "retry", str(event.attempt)):
+        return
+    sent = next((one for one in turn.sends if one.send_id == event.send_id), None)
+    rule = consent.refusal(turn.consent, turn.purchases, event.purpose)
+    if rule is None and turn.now > event.not_after:
+        rule = "expired"
+    if rule is None:
+        turn.effects.append(
+            ResendMail(
+                send_id=event.send_id, customer_id=turn.customer_id, attempt=event.attempt, command=event.command
+            )
+        )
+    turn.effects.append(
+        LogDecision(
+            decision_id=ids.decision_id(event.send_id, str(event.attempt), rule or "put_off"),
+            customer_id=turn.customer_id,
+            flow=sent.flow if sent else "",
+            flow_version=sent.flow_version if sent else 0,
+            instance_id="",
+            step=sent.step if sent else "",
+            outcome="skip" if rule else "retry",
+            rule=rule or "put_off",
+            detail=f"not tried again: {rule}" if rule else f"attempt {event.attempt}",
+            send_id=event.send_id,
+            order_id=sent.order_id if sent else None,
+            decided_at=turn.now,
+        )
+    )
+
+
+def take_profile(turn: Turn, event: ProfileUpdated) -> None:
+    """Take in the shop's profile of the customer: what is newer wins, what is older fills gaps."""
+    at, old = event.occurred_at, turn.profile
+    if old.at is None or at >= old.at:
+        turn.profile = Profile(
+            event.email or old.email,
+            event.name or old.name,
+            event.locale or old.locale,
+            event.country or old.country,
+            event.time_zone or old.time_zone,
+            at,
+        )
+        note_address(turn, old.email)
+    else:
+        turn.profile = Profile(
+            old.email or event.email or "",
+            old.name or event.name or "",
+            old.locale or event.locale or "",
+            old.country or event.country or "",
+            old.time_zone or event.time_zone,
+            old.at,
+        )
+    turn.consent = _answered(turn.consent, event)
+    turn.changed = turn.changed or turn.profile != old or turn.consent != turn.state.consent
+
+
+def _answered(old: Consent, event: ProfileUpdated) -> Consent:
+    """The newest answer to each question; of two of the same moment the no."""
+    at, marketing, tracking = event.occurred_at, event.marketing_consent, event.tracking_consent
+    if marketing is not None and (
+        old.marketing_at is None or (at, not marketing) >= (old.marketing_at, not old.marketing)
+    ):
+        old = replace(old, marketing=marketing, marketing_at=at)
+    if tracking is not None and (old.tracking_at is None or (at, not tracking) >= (old.tracking_at, not old.tracking)):
+        old = replace(old, tracking=tracking, tracking_at=at)
+    return old

@@ -1,0 +1,56 @@
+"""The rules, as one function: what is known and what happened in, what is known now and what is to be done out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from streams.core.customer import Customer
+from streams.core.effects import Effect
+from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
+from streams.core.events import (
+    Event,
+    MailReported,
+    OrderCancelled,
+    OrderChanged,
+    OrderPlaced,
+    OrderRefunded,
+    ProfileUpdated,
+    RetryDue,
+    ShipmentUpdated,
+    StepDue,
+)
+from streams.core.instances import wake
+from streams.core.orders import take_order
+from streams.core.shipments import take_shipment
+from streams.core.turn import Turn
+from streams.core.world import World
+
+
+def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:
+    """The customer after `event`, and what is to be done about it.
+
+    The same arguments give the same result. An event that was seen before changes nothing and asks for nothing; then the state
+    returned is `state` itself.
+
+    Args:
+        world: the flows and the shop's rules.
+        state: the customer that the event happened to (see `customer_of`).
+        event: a fact; it may be late, doubled or out of order.
+        now: the moment of deciding, timezone-aware UTC.
+    """
+    turn = Turn(world, state, now)
+    if isinstance(event, (OrderPlaced, OrderChanged, OrderCancelled, OrderRefunded)):
+        take_order(turn, event)
+    elif isinstance(event, ShipmentUpdated):
+        take_shipment(turn, event)
+    elif isinstance(event, StepDue):
+        wake(turn, event)
+    elif isinstance(event, MailReported):
+        take_report(turn, event)
+    elif isinstance(event, RetryDue):
+        take_retry(turn, event)
+    elif isinstance(event, ProfileUpdated):
+        take_profile(turn, event)
+    else:
+        take_engagement(turn, event)
+    return turn.finish()

@@ -1,0 +1,85 @@
+"""When a wait ends, on the customer's or the shop's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from streams.core.flow import Wait
+
+# The zone in which most people of a country live.
+COUNTRY_ZONES: Mapping[str, str] = MappingProxyType(
+    {
+        "AT": "Europe/Vienna", "AU": "Australia/Sydney", "BE": "Europe/Brussels", "BG": "Europe/Sofia", "BR": "America/Sao_Paulo",
+        "CA": "America/Toronto", "CH": "Europe/Zurich", "CN": "Asia/Shanghai", "CY": "Asia/Nicosia", "CZ": "Europe/Prague",
+        "DE": "Europe/Berlin", "DK": "Europe/Copenhagen", "EE": "Europe/Tallinn", "ES": "Europe/Madrid", "FI": "Europe/Helsinki",
+        "FO": "Atlantic/Faroe", "FR": "Europe/Paris", "GB": "Europe/London", "GL": "America/Nuuk", "GR": "Europe/Athens",
+        "HK": "Asia/Hong_Kong", "HR": "Europe/Zagreb", "HU": "Europe/Budapest", "IE": "Europe/Dublin", "IL": "Asia/Jerusalem",
+        "IN": "Asia/Kolkata", "IS": "Atlantic/Reykjavik", "IT": "Europe/Rome", "JP": "Asia/Tokyo", "KR": "Asia/Seoul",
+        "LT": "Europe/Vilnius", "LU": "Europe/Luxembourg", "LV": "Europe/Riga", "MT": "Europe/Malta", "MX": "America/Mexico_City",
+        "NL": "Europe/Amsterdam", "NO": "Europe/Oslo", "NZ": "Pacific/Auckland", "PL": "Europe/Warsaw", "PT": "Europe/Lisbon",
+        "RO": "Europe/Bucharest", "SE": "Europe/Stockholm", "SG": "Asia/Singapore", "SI": "Europe/Ljubljana", "SK": "Europe/Bratislava",
+        "TR": "Europe/Istanbul", "UA": "Europe/Kyiv", "US": "America/New_York", "ZA": "Africa/Johannesburg",
+    }
+)  # fmt: skip
+_DAYS_AHEAD = 9  # a week and a clock change: an allowed weekday lies within
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str | None) -> ZoneInfo | None:
+    """The IANA zone `name`, or None if there is no such zone (names come from outside)."""
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # what zoneinfo raises for unknown, malformed and directory names
+        return None
+
+
+@lru_cache(maxsize=4096)
+def local_zone(time_zone: str | None, country: str, shop_zone: str) -> ZoneInfo:
+    """The customer's zone: what is known of the customer, else by the country (ISO 3166-1 alpha-2), else the shop's."""
+    return zone(time_zone) or zone(COUNTRY_ZONES.get(country)) or ZoneInfo(shop_zone)
+
+
+def due(wait: Wait, start: datetime, where: ZoneInfo) -> datetime:
+    """When a wait that began at `start` (UTC) ends, as UTC, by the clock of the zone `where`.
+
+    Days are days of the calendar: the hands of the clock stand where they stood. The moment is never earlier than the days
+    and hours asked for. An hour that a clock change skips is taken the same distance after the gap; of an hour that comes
+    twice the first is taken.
+    """
+    earliest = start
+    if wait.days:
+        earliest = _utc((start.astimezone(where) + timedelta(days=wait.days)).replace(fold=0), where)
+    earliest += wait.more
+    if wait.at is None and not wait.not_on:
+        return earliest
+    local = earliest.astimezone(where)
+    clock = wait.at or local.time()
+    for day in range(_DAYS_AHEAD):
+        date = local.date() + timedelta(days=day)
+        if date.weekday() in wait.not_on:
+            continue
+        for fold in (0, 1):
+            moment = datetime.combine(date, clock, where).replace(fold=fold).astimezone(UTC)
+            if moment >= earliest:
+                return moment
+    raise ValueError(f"a wait that may end on no day of the week: {wait.path}")
+
+
+def _utc(wall: datetime, where: ZoneInfo) -> datetime:
+    return wall.replace(tzinfo=where).astimezone(UTC)
+
+
+def scaled(start: datetime, end: datetime, day_scale: float) -> datetime:
+    """`end`, moved so that the time from `start` takes `day_scale` times as long, on a whole millisecond (what the wire keeps)."""
+    length = end - start
+    if day_scale != 1.0:
+        length *= day_scale
+    moment = start + length
+    rest = moment.microsecond % 1000
+    return moment + timedelta(microseconds=1000 - rest) if rest else moment

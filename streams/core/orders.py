@@ -1,0 +1,208 @@
+"""What the customer's orders do to the customer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from streams.core import ids, money
+from streams.core.customer import Line, OrderFacts, OrderState, Profile
+from streams.core.effects import Attribute
+from streams.core.events import Order, OrderCancelled, OrderEvent, OrderPlaced, OrderRefunded
+from streams.core.instances import leave, trigger
+from streams.core.turn import Turn
+
+
+def take_order(turn: Turn, event: OrderEvent) -> None:
+    """Take in an order that was placed, changed, cancelled or refunded, in whatever order these facts come."""
+    told, at = event.order, event.occurred_at
+    before = turn.order(told.order_id)
+    if before is None and turn.has_forgotten(told.order_id):
+        words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
+        turn.decide(None, "", told.order_id, "limit", "orders", words, order_id=told.order_id)
+        return
+    after = _merge(turn, before or OrderState(told.order_id), event)
+    if after == before:
+        return
+    is_new = before is None or before.facts is None
+    _learn_profile(turn, told, at)
+    _recount(turn, before, after)
+    is_placed_now = isinstance(event, OrderPlaced) and not (before is not None and before.placed)
+    if is_placed_now:
+        _note_order(turn, told)
+        after = attribute_order(turn, after)
+    turn.put_order(after)
+    if isinstance(event, OrderCancelled):
+        leave(turn, "order.cancelled", told.order_id)
+    elif isinstance(event, OrderRefunded):
+        leave(turn, "order.refunded", told.order_id)
+    elif is_placed_now:
+        leave(turn, "order.placed", None)
+        trigger(turn, "order.placed", _as_told(after, told), None, at)
+    if is_new:  # parcels that were heard of before the order have waited for it
+        for parcel in after.parcels:
+            for status, reached_at in parcel.reached:
+                trigger(turn, f"shipment.{status}", after, parcel, reached_at)
+
+
+def _as_told(order: OrderState, told: Order) -> OrderState:
+    """The order with all its lines: the receipt lists them all, though only some are remembered."""
+    facts = order.facts
+    if facts is None or len(facts.lines) == len(told.lines) or len(told.lines) < len(facts.lines):
+        return order
+    return replace(order, facts=replace(facts, lines=_lines(told, len(told.lines))))
+
+
+def _lines(told: Order, most: int) -> tuple[Line, ...]:
+    return tuple(
+        [Line(one.sku, one.title, one.category, one.quantity, one.unit_price_minor) for one in told.lines[:most]]
+    )
+
+
+def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
+    """What is known of the order after `event`: the newest description, and every fact that was ever told."""
+    told, at = event.order, event.occurred_at
+    facts, facts_at, converted = known.facts, known.facts_at, known.converted_minor
+    # Of two descriptions of the same moment the later in the order's life counts, so that the order of arrival does not.
+    if facts_at is None or at > facts_at or (at == facts_at and not isinstance(event, OrderPlaced)):
+        most = turn.world.limits.lines_per_order
+        if len(told.lines) > most:
+            words = f"{len(told.lines)} lines; the first {most} are remembered"
+            turn.decide(
+                None,
+                "",
+                told.order_id,
+                "limit",
+                "lines_per_order",
+                words,
+                order_id=told.order_id,
+                moment=at.isoformat(),
+            )
+        if facts is None or told.total_minor != facts.total_minor or told.currency != facts.currency:
+            converted = money.convert(told.total_minor, told.currency, turn.world.shop.currency, turn.world.rates) or 0
+        facts_at = at
+        facts = OrderFacts(
+            told.email,
+            told.name,
+            told.locale,
+            told.country,
+            told.ship_country,
+            told.currency,
+            told.total_minor,
+            told.placed_at,
+            told.time_zone,
+            _lines(told, most),
+        )
+    return OrderState(
+        known.order_id,
+        facts,
+        facts_at,
+        known.placed or isinstance(event, OrderPlaced),
+        _earliest(known.cancelled_at, at) if isinstance(event, OrderCancelled) else known.cancelled_at,
+        _earliest(known.refunded_at, at) if isinstance(event, OrderRefunded) else known.refunded_at,
+        converted,
+        known.parcels,
+        known.parcels_in_order,
+        known.parcels_at,
+        known.attributed_to,
+    )
+
+
+def _earliest(known: datetime | None, at: datetime) -> datetime:
+    return at if known is None or at < known else known
+
+
+def _learn_profile(turn: Turn, told: Order, at: datetime) -> None:
+    old = turn.profile
+    if old.at is not None and at < old.at:
+        turn.profile = Profile(
+            old.email or told.email,
+            old.name or told.name,
+            old.locale or told.locale,
+            old.country or told.country,
+            old.time_zone or told.time_zone,
+            old.at,
+        )
+        return
+    turn.profile = Profile(
+        told.email or old.email,
+        told.name or old.name,
+        told.locale or old.locale,
+        told.country or old.country,
+        told.time_zone or old.time_zone,
+        at,
+    )
+    note_address(turn, old.email)
+
+
+def note_address(turn: Turn, before: str) -> None:
+    """What bounced was the address before; a new one starts anew."""
+    if before and turn.profile.email != before and (turn.consent.hard_bounced or turn.consent.soft_bounces):
+        turn.consent = replace(turn.consent, hard_bounced=False, soft_bounces=0)
+
+
+def _note_order(turn: Turn, told: Order) -> None:
+    if turn.first_order_at is None or told.placed_at < turn.first_order_at:
+        turn.first_order_at = told.placed_at
+    if turn.last_order_at is None or (told.placed_at, told.order_id) > (turn.last_order_at, turn.last_order_id or ""):
+        turn.last_order_at, turn.last_order_id = told.placed_at, told.order_id
+
+
+def _recount(turn: Turn, before: OrderState | None, after: OrderState) -> None:
+    """Take out what the order counted for before, put in what it counts for now."""
+    had, has = _worth(before), _worth(after)
+    if had == has:
+        return
+    turn.purchases += has[0] - had[0]
+    turn.spend_converted_minor += has[3] - had[3]
+    spend = dict(turn.spend)
+    if had[2]:
+        spend[had[1]] = spend.get(had[1], 0) - had[2]
+    if has[2]:
+        spend[has[1]] = spend.get(has[1], 0) + has[2]
+    turn.spend = tuple(sorted([(currency, minor) for currency, minor in spend.items() if minor]))
+
+
+def _worth(order: OrderState | None) -> tuple[int, str, int, int]:
+    """Purchases, currency, spend and converted spend. A cancelled order is no purchase; a refunded one is, but brings nothing."""
+    if order is None or order.facts is None or not order.placed or order.cancelled_at is not None:
+        return 0, "", 0, 0
+    if order.refunded_at is not None:
+        return 1, "", 0, 0
+    return 1, order.facts.currency, order.facts.total_minor, order.converted_minor
+
+
+def attribute_order(turn: Turn, order: OrderState) -> OrderState:
+    """Credit a placed order to the mail that a human clicked last within the attribution window before it, once."""
+    facts = order.facts
+    if facts is None or not order.placed or order.attributed_to is not None:
+        return order
+    best = None
+    for sent in turn.sends:
+        clicked = sent.clicked_at
+        if clicked is None or not clicked <= facts.placed_at <= clicked + turn.world.attribution_window:
+            continue
+        if best is None or best.clicked_at is None or clicked >= best.clicked_at:
+            best = sent
+    if best is None:
+        return order
+    turn.effects.append(
+        Attribute(
+            attribution_id=ids.digest("attribution", best.send_id, "ordered", order.order_id),
+            customer_id=turn.customer_id,
+            kind="ordered",
+            send_id=best.send_id,
+            flow=best.flow,
+            flow_version=best.flow_version,
+            step=best.step,
+            message=best.message,
+            order_id=order.order_id,
+            link=None,
+            agent="human",
+            revenue_minor=facts.total_minor,
+            currency=facts.currency,
+            occurred_at=facts.placed_at,
+        )
+    )
+    return replace(order, attributed_to=best.send_id)

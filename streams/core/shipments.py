@@ -1,0 +1,94 @@
+"""What the carrier's news of parcels does to the customer."""
+
+from __future__ import annotations
+
+from streams.core.customer import OrderState, Parcel
+from streams.core.events import ShipmentUpdated
+from streams.core.instances import leave, trigger
+from streams.core.turn import Turn
+
+
+def take_shipment(turn: Turn, event: ShipmentUpdated) -> None:
+    """Take in a parcel's news. Without the order nobody can be written to, so the news waits for it."""
+    before = turn.order(event.order_id)
+    if before is None and turn.has_forgotten(event.order_id):
+        words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
+        moment = f"{event.parcel_id} {event.status}"
+        turn.decide(None, "", event.order_id, "limit", "orders", words, order_id=event.order_id, moment=moment)
+        return
+    known = before or OrderState(event.order_id)
+    old = known.parcel(event.parcel_id)
+    if old is None and len(known.parcels) >= turn.world.limits.parcels_per_order:
+        words = f"more than {turn.world.limits.parcels_per_order} parcels in one order"
+        turn.decide(
+            None,
+            "",
+            event.order_id,
+            "limit",
+            "parcels_per_order",
+            words,
+            order_id=event.order_id,
+            moment=event.parcel_id,
+        )
+        return
+    parcel = _merge(old, event)
+    count, count_at = known.parcels_in_order, known.parcels_at
+    if count_at is None or (event.occurred_at, event.parcels_in_order) > (count_at, count):
+        count, count_at = event.parcels_in_order, event.occurred_at
+    parcels = tuple(sorted([*(one for one in known.parcels if one is not old), parcel], key=_by_id))
+    after = OrderState(
+        known.order_id,
+        known.facts,
+        known.facts_at,
+        known.placed,
+        known.cancelled_at,
+        known.refunded_at,
+        known.converted_minor,
+        parcels,
+        count,
+        count_at,
+        known.attributed_to,
+    )
+    if after == before:
+        return
+    turn.put_order(after)
+    if after.facts is None:
+        return
+    if event.status == "returned":
+        leave(turn, "shipment.returned", event.order_id)
+    trigger(turn, f"shipment.{event.status}", after, parcel, event.occurred_at)
+
+
+def _by_id(parcel: Parcel) -> str:
+    return parcel.parcel_id
+
+
+def _merge(old: Parcel | None, event: ShipmentUpdated) -> Parcel:
+    reached = dict(old.reached) if old else {}
+    reached[event.status] = min(reached.get(event.status, event.occurred_at), event.occurred_at)
+    moments = tuple(sorted(reached.items(), key=lambda item: (item[1], item[0])))
+    if old is not None and (event.occurred_at, event.status) < (old.at, old.status):
+        return Parcel(
+            old.parcel_id,
+            old.status,
+            old.at,
+            old.carrier,
+            old.tracking_number,
+            old.tracking_url,
+            old.window_from,
+            old.window_to,
+            old.lines,
+            moments,
+        )
+    return Parcel(
+        event.parcel_id,
+        event.status,
+        event.occurred_at,
+        event.carrier,
+        event.tracking_number,
+        event.tracking_url,
+        event.window_from,
+        event.window_to,
+        tuple([(line.sku, line.quantity) for line in event.lines]),
+        moments,
+    )

@@ -1,0 +1,164 @@
+"""One event's turn at one customer: a working copy of the state, and the effects so far.
+
+The handlers change this copy as they go, and `finish` builds the frozen state once. It never leaves `advance`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from streams.core import ids, local_time
+from streams.core.customer import Customer, Instance, OrderState, Profile, Sent
+from streams.core.effects import DecisionOutcome, Effect, LogDecision
+from streams.core.flow import Flow
+from streams.core.world import World
+
+_MARK = 8
+
+
+class Turn:
+    """The working copy. Set `changed` when the state is no longer what it was."""
+
+    __slots__ = (
+        "changed", "consent", "customer_id", "effects", "ended_marks", "first_order_at", "forgotten_order_marks", "instances",
+        "last_order_at", "last_order_id", "last_send_at", "now", "orders", "profile", "purchases", "seen_marks", "sends",
+        "spend", "spend_converted_minor", "state", "world",
+    )  # fmt: skip
+
+    def __init__(self, world: World, state: Customer, now: datetime) -> None:
+        self.world = world
+        self.state = state
+        self.now = now
+        self.effects: list[Effect] = []
+        self.changed = False
+        self.customer_id = state.customer_id
+        self.profile: Profile = state.profile
+        self.consent = state.consent
+        self.purchases = state.purchases
+        self.spend = state.spend
+        self.spend_converted_minor = state.spend_converted_minor
+        self.orders: tuple[OrderState, ...] = state.orders
+        self.forgotten_order_marks = state.forgotten_order_marks
+        self.first_order_at = state.first_order_at
+        self.last_order_at = state.last_order_at
+        self.last_order_id = state.last_order_id
+        self.sends: tuple[Sent, ...] = state.sends
+        self.last_send_at = state.last_send_at
+        self.instances: tuple[Instance, ...] = state.instances
+        self.ended_marks = state.ended_marks
+        self.seen_marks = state.seen_marks
+
+    def finish(self) -> tuple[Customer, list[Effect]]:
+        """The new state (the old one itself, if nothing changed) and the effects in the order in which they came about."""
+        if not self.changed:
+            return self.state, self.effects
+        customer = Customer(
+            customer_id=self.customer_id,
+            profile=self.profile,
+            consent=self.consent,
+            purchases=self.purchases,
+            spend=self.spend,
+            spend_converted_minor=self.spend_converted_minor,
+            orders=self.orders,
+            forgotten_order_marks=self.forgotten_order_marks,
+            first_order_at=self.first_order_at,
+            last_order_at=self.last_order_at,
+            last_order_id=self.last_order_id,
+            sends=self.sends,
+            last_send_at=self.last_send_at,
+            instances=self.instances,
+            ended_marks=self.ended_marks,
+            seen_marks=self.seen_marks,
+        )
+        return customer, self.effects
+
+    def order(self, order_id: str) -> OrderState | None:
+        """The order with this id, if it is remembered."""
+        for order in self.orders:
+            if order.order_id == order_id:
+                return order
+        return None
+
+    def put_order(self, order: OrderState) -> None:
+        """Remember `order` in place of what was known of it. One that no instance waits for makes room, the oldest first."""
+        self.changed = True
+        for index, known in enumerate(self.orders):
+            if known.order_id == order.order_id:
+                self.orders = (*self.orders[:index], order, *self.orders[index + 1 :])
+                return
+        self.orders = (*self.orders, order)
+        if len(self.orders) > self.world.limits.orders:
+            awaited = {instance.order_id for instance in self.instances}
+            awaited.add(order.order_id)
+            leaving = next((old for old in self.orders if old.order_id not in awaited), self.orders[0])
+            self.orders = tuple(kept for kept in self.orders if kept is not leaving)
+            self.forgotten_order_marks = self.with_mark(self.forgotten_order_marks, ids.mark("order", leaving.order_id))
+
+    def has_forgotten(self, order_id: str) -> bool:
+        """Whether the order was known and had to make room."""
+        return has_mark(self.forgotten_order_marks, ids.mark("order", order_id))
+
+    def with_mark(self, marks: bytes, mark: bytes) -> bytes:
+        """`marks` with one more, and without the oldest if there are too many."""
+        return (marks + mark)[-_MARK * self.world.limits.marks :]
+
+    def is_first_time(self, *parts: str) -> bool:
+        """Whether the fact named by `parts` is new; it is remembered as seen."""
+        mark = ids.mark(*parts)
+        if has_mark(self.seen_marks, mark):
+            return False
+        self.seen_marks = self.with_mark(self.seen_marks, mark)
+        self.changed = True
+        return True
+
+    def zone_of(self, order: OrderState | None) -> ZoneInfo:
+        """The customer's time zone, as the order or else the profile tells it."""
+        profile, shop = self.profile, self.world.shop
+        facts = order.facts if order else None
+        if facts is not None:
+            return local_time.local_zone(
+                facts.time_zone or profile.time_zone, facts.country or profile.country, shop.time_zone
+            )
+        return local_time.local_zone(profile.time_zone, profile.country, shop.time_zone)
+
+    def decide(
+        self,
+        flow: Flow | None,
+        instance: str,
+        step: str,
+        outcome: DecisionOutcome,
+        rule: str,
+        detail: str,
+        *,
+        order_id: str | None = None,
+        send_id: str | None = None,
+        moment: str = "",
+    ) -> None:
+        """Log a decision. `flow` None: it is about the customer and no flow; `moment` tells repeated decisions apart."""
+        self.effects.append(
+            LogDecision(
+                decision_id=ids.decision_id(instance or self.customer_id, step, rule, moment),
+                customer_id=self.customer_id,
+                flow=flow.name if flow else "",
+                flow_version=flow.version if flow else 0,
+                instance_id=instance,
+                step=step,
+                outcome=outcome,
+                rule=rule,
+                detail=detail,
+                send_id=send_id,
+                order_id=order_id,
+                decided_at=self.now,
+            )
+        )
+
+
+def has_mark(marks: bytes, mark: bytes) -> bool:
+    """Whether `mark` is one of the row `marks`."""
+    place = marks.find(mark)
+    while place != -1:
+        if place % _MARK == 0:
+            return True
+        place = marks.find(mark, place + 1)
+    return False
