@@ -17,6 +17,7 @@ from streams.core.events import (
     MailReported,
     ProfileUpdated,
     RetryDue,
+    SurveyAnswered,
     Unsubscribed,
 )
 from streams.core.instances import leave
@@ -27,7 +28,8 @@ from streams.core.turn import Turn
 def take_engagement(turn: Turn, event: EngagementEvent) -> None:
     """Take in one engagement with a mail, once, and tell the neighbours where the mail came from."""
     kind, link, agent = _describe(event)
-    if not turn.is_first_time(event.send_id or "", kind, link or "", event.occurred_at.isoformat()):
+    about = event.question if isinstance(event, SurveyAnswered) else link or ""
+    if not turn.is_first_time(event.send_id or "", kind, about, event.occurred_at.isoformat()):
         return
     sent = next((one for one in turn.sends if one.send_id == event.send_id), None)
     if event.send_id is not None:

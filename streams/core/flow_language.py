@@ -60,9 +60,8 @@ def parse_flow(text: str, messages: Collection[str], folder: str) -> Flow | list
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 mark = event.start_mark
-                return [
-                    FlowError(mark.line + 1, mark.column + 1, "aliases (*) are not understood here", "write it out")
-                ]
+                line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+                return [FlowError(line, column, "aliases (*) are not understood here", "write it out")]
         root = yaml.compose(text, yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         found = error.problem_mark

@@ -1,0 +1,78 @@
+"""Short ways to say what happened, and the world with the shop's four flows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from streams.core.events import Order, OrderLine, ShipmentStatus, ShipmentUpdated, ShippedLine
+from streams.core.flow import Flow
+from streams.core.flow_language import parse_flow
+from streams.core.world import World
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+MESSAGES = {
+    "order-confirmation": ["confirmation"],
+    "shipment-confirmation": ["shipped"],
+    "thank-you": ["first-time", "returning", "vip"],
+    "review": ["ask", "ask-first-time"],
+}
+
+
+def flow_from(text: str, folder: str, messages: list[str]) -> Flow:
+    """The flow in `text`, which must be right."""
+    parsed = parse_flow(text, messages, folder)
+    assert isinstance(parsed, Flow), parsed
+    return parsed
+
+
+@cache
+def shop_flows() -> tuple[Flow, ...]:
+    """The four flows of the repository."""
+    return tuple(
+        flow_from((TEMPLATES / name / "flow.yaml").read_text(encoding="utf-8"), name, messages)
+        for name, messages in MESSAGES.items()
+    )
+
+
+def shop_world(**settings: Any) -> World:
+    """A world with the four flows."""
+    return World(shop_flows(), **settings)
+
+
+def order(order_id: str, placed_at: datetime, **changes: Any) -> Order:
+    """An order of two lines for 500 kroner."""
+    values: dict[str, Any] = {
+        "customer_id": "c1",
+        "email": "anna@example.com",
+        "name": "Anna Holm",
+        "locale": "da",
+        "country": "DK",
+        "ship_country": "DK",
+        "currency": "DKK",
+        "total_minor": 50_000,
+        "lines": (OrderLine("s1", "Tea", "tea", 2, 15_000), OrderLine("s2", "Cup", "cups", 1, 20_000)),
+    }
+    return Order(order_id=order_id, placed_at=placed_at, **(values | changes))
+
+
+def shipment(
+    order_id: str, status: ShipmentStatus, at: datetime, parcel: str = "p1", parcels: int = 1, customer_id: str = "c1"
+) -> ShipmentUpdated:
+    """News of a parcel."""
+    return ShipmentUpdated(
+        customer_id=customer_id,
+        order_id=order_id,
+        parcel_id=parcel,
+        parcels_in_order=parcels,
+        carrier="PostNord",
+        tracking_number=f"T{parcel}",
+        tracking_url=f"https://track.example/{parcel}",
+        status=status,
+        window_from=None,
+        window_to=None,
+        lines=(ShippedLine("s1", 1),),
+        occurred_at=at,
+    )

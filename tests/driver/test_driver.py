@@ -1,0 +1,262 @@
+"""The four flows over days and weeks, without a broker."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+
+import pytest
+
+from streams.core.customer import Customer
+from streams.core.events import (
+    MailBounced,
+    MailClicked,
+    MailDelivered,
+    OrderCancelled,
+    OrderChanged,
+    OrderPlaced,
+    OrderRefunded,
+    RetryDue,
+    Unsubscribed,
+)
+from streams.core.world import Limits, World
+from tests.driver.driver import START, Driver
+from tests.driver.facts import flow_from, order, shipment, shop_world
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+@pytest.fixture
+def run() -> Driver:
+    """A fresh run of the shop's flows."""
+    return Driver(shop_world())
+
+
+def placed(order_id: str, at: datetime, **changes: object) -> OrderPlaced:
+    return OrderPlaced(order(order_id, at, **changes), at)
+
+
+def test_an_order_from_confirmation_to_review(run: Driver) -> None:
+    """One order gives each mail once, the review two days after the last of two parcels came."""
+    run.feed(placed("o1", START))
+    assert run.messages() == ["confirmation"]
+    run.pass_time(2 * DAY)
+    run.feed(shipment("o1", "shipped", run.now, "p1", 2), shipment("o1", "shipped", run.now, "p2", 2))
+    run.feed(shipment("o1", "delivered", run.now, "p1", 2))
+    run.pass_time(5 * DAY)
+    assert run.messages() == ["confirmation", "first-time", "shipped", "shipped"]
+    run.feed(shipment("o1", "delivered", run.now, "p2", 2))
+    delivered = run.now
+    run.pass_time(2 * DAY - timedelta(seconds=1))
+    assert "ask-first-time" not in run.messages()
+    run.pass_time(90 * DAY)
+    assert run.messages()[-1] == "ask-first-time"
+    assert run.mails()[-1].not_after == delivered + 7 * DAY
+    assert run.customers["c1"].instances == ()
+    assert Counter(outcome for _, outcome, _ in run.decisions()) == {"send": 5}
+
+
+@pytest.mark.parametrize("kind", [OrderRefunded, OrderCancelled])
+@pytest.mark.parametrize("is_early", [True, False])
+def test_no_review_after_a_refund(run: Driver, kind: type[OrderRefunded | OrderCancelled], is_early: bool) -> None:
+    """A refund ends the review, whether it comes before the delivery or while the review waits; the decision says so."""
+    run.feed(placed("o1", START))
+    run.pass_time(2 * DAY)
+    gone = kind(order("o1", START), run.now)
+    delivered = shipment("o1", "delivered", run.now)
+    run.feed(*([gone, delivered] if is_early else [delivered, gone]))
+    run.pass_time(90 * DAY)
+    assert not {"ask", "ask-first-time"} & set(run.messages())
+    rule = "order.refunded" if kind is OrderRefunded else "order.cancelled"
+    assert ("review", "exit", rule) in run.decisions()
+
+
+def test_thank_you_variants() -> None:
+    """First-time, returning and VIP customers are thanked in their own words."""
+    run = Driver(shop_world())
+    run.feed(placed("o1", START))
+    run.pass_time(10 * DAY)
+    run.feed(placed("o2", run.now))
+    run.pass_time(10 * DAY)
+    run.feed(placed("o3", run.now, total_minor=150_000, currency="EUR"))
+    run.pass_time(10 * DAY)
+    assert [name for name in run.messages() if name != "confirmation"] == ["first-time", "returning", "vip"]
+    assert run.customers["c1"].spend == (("DKK", 100_000), ("EUR", 150_000))
+
+
+def test_parcels_wait_for_their_order(run: Driver) -> None:
+    """News of a parcel that comes before its order is kept, and acted upon when the order comes."""
+    run.feed(shipment("o1", "shipped", START))
+    assert run.effects == []
+    run.pass_time(HOUR)
+    run.feed(placed("o1", START - HOUR))
+    assert run.messages() == ["confirmation", "shipped"]
+    assert run.mails()[1].context["shipment"]["tracking_number"] == "Tp1"
+    run.feed(shipment("o1", "delivered", run.now))
+    run.pass_time(3 * DAY)
+    assert "ask-first-time" in run.messages()
+
+
+def test_delivered_before_shipped(run: Driver) -> None:
+    """A parcel that is there already is not announced; the decision says why."""
+    run.feed(placed("o1", START), shipment("o1", "delivered", START + HOUR), shipment("o1", "shipped", START))
+    assert run.messages() == ["confirmation"]
+    assert ("shipment-confirmation", "skip", "already_delivered") in run.decisions()
+
+
+def test_changes_before_the_order(run: Driver) -> None:
+    """What changed counts, though the order itself comes after it."""
+    run.feed(OrderChanged(order("o1", START, total_minor=70_000), START + HOUR))
+    assert run.effects == []
+    run.feed(placed("o1", START))
+    assert run.mails()[0].context["order"]["total"] == {"minor": 70_000, "currency": "DKK"}
+    assert run.customers["c1"].spend == (("DKK", 70_000),)
+
+
+def test_duplicates_change_nothing(run: Driver) -> None:
+    """The same facts again, in another order, leave the very same state and ask for nothing."""
+    facts = [placed("o1", START), shipment("o1", "shipped", START), shipment("o1", "delivered", START)]
+    run.feed(*facts)
+    state, count = run.customers["c1"], len(run.effects)
+    run.feed(*reversed(facts), *facts)
+    assert run.customers["c1"] is state
+    assert len(run.effects) == count
+
+
+def test_unsubscribed_while_waiting(run: Driver) -> None:
+    """Consent is looked at when the mail is due, not when it was planned."""
+    run.feed(placed("o1", START))
+    run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
+    run.pass_time(2 * DAY)
+    assert run.messages() == ["confirmation"]
+    assert ("thank-you", "skip", "unsubscribed") in run.decisions()
+    run.feed(placed("o2", run.now))
+    assert run.messages() == ["confirmation", "confirmation"]
+
+
+def test_seven_soft_bounces_and_a_delivery(run: Driver) -> None:
+    """Seven soft bounces in a row silence marketing; a delivery ends the row."""
+    run.feed(placed("o1", START))
+    send = run.mails()[0].send_id
+    for minute in range(7):
+        at = START + timedelta(minutes=minute)
+        run.feed(MailBounced(customer_id="c1", send_id=send, hard=False, reason="4.2.2", occurred_at=at))
+    run.pass_time(2 * DAY)
+    assert ("thank-you", "skip", "soft_bounces") in run.decisions()
+    run.feed(MailDelivered(customer_id="c1", send_id=send, occurred_at=run.now), placed("o2", run.now))
+    run.pass_time(2 * DAY)
+    assert "returning" in run.messages()
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_an_order_after_a_click_is_attributed_once(run: Driver, is_late: bool) -> None:
+    """The order that follows a human's click is credited to the mail, also when the click is told after the order."""
+    run.feed(placed("o1", START))
+    send = run.mails()[0]
+    run.pass_time(HOUR)
+    click = MailClicked(customer_id="c1", send_id=send.send_id, link="shop", agent="human", occurred_at=run.now)
+    bought = placed("o2", run.now + HOUR)
+    run.feed(*([bought, click] if is_late else [click, bought]), click, bought)
+    credited = [one for one in run.attributions() if one.kind == "ordered"]
+    assert [(one.send_id, one.order_id, one.revenue_minor) for one in credited] == [(send.send_id, "o2", 50_000)]
+    clicks = [one for one in run.attributions() if one.kind == "clicked"]
+    assert [(one.flow, one.message, one.order_id) for one in clicks] == [("order-confirmation", "confirmation", "o1")]
+    run.feed(placed("o3", run.now + 4 * DAY))
+    assert len([one for one in run.attributions() if one.kind == "ordered"]) == 1
+
+
+def test_a_scanner_is_no_reader(run: Driver) -> None:
+    """A click of a mail scanner is passed on, but no order is credited to it."""
+    run.feed(placed("o1", START))
+    send = run.mails()[0].send_id
+    run.feed(MailClicked(customer_id="c1", send_id=send, link="shop", agent="scanner", occurred_at=START))
+    run.feed(placed("o2", START + HOUR))
+    assert [one.kind for one in run.attributions()] == ["clicked"]
+
+
+def test_retries(run: Driver) -> None:
+    """A send that was put off is handed over again, unless it is too late or no longer wanted; and never twice."""
+
+    def retry(attempt: int, purpose: str, not_after: datetime) -> RetryDue:
+        return RetryDue(
+            customer_id="c1",
+            timer_id=f"t{attempt}",
+            send_id="s",
+            attempt=attempt,
+            purpose=purpose,
+            not_after=not_after,
+            command=b"c",
+            due_at=START,
+            occurred_at=START,
+        )
+
+    run.feed(placed("o1", START))
+    run.effects.clear()
+    run.feed(retry(2, "order", START + HOUR), retry(2, "order", START + HOUR), retry(3, "order", START - HOUR))
+    run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
+    run.feed(retry(4, "review", START + HOUR), retry(5, "order", START + HOUR))
+    rules = [(outcome, rule) for _, outcome, rule in run.decisions()]
+    assert rules == [("retry", "put_off"), ("skip", "expired"), ("skip", "unsubscribed"), ("retry", "put_off")]
+
+
+def test_draft_and_paused_flows() -> None:
+    """A draft decides and sends nothing; a paused flow is looked at again every hour and goes on when it is live."""
+    text = "flow: f\nversion: 1\nstatus: {}\npurpose: order\ntrigger: {{on: order.placed}}\nsteps:\n  - send: {{message: m}}\n"
+    draft = Driver(shop_world_of(text.format("draft")))
+    draft.feed(placed("o1", START))
+    assert draft.mails() == []
+    assert draft.decisions() == [("f", "draft", "draft")]
+    paused = Driver(shop_world_of(text.format("paused")))
+    paused.feed(placed("o1", START))
+    paused.pass_time(3 * HOUR)
+    assert paused.decisions() == [("f", "defer", "paused")] * 4
+    paused.world = shop_world_of(text.format("live"))
+    paused.pass_time(10 * HOUR)
+    assert paused.messages() == ["m"]
+
+
+def shop_world_of(text: str) -> World:
+    return World([flow_from(text, "f", ["m"])])
+
+
+def test_limits_are_logged() -> None:
+    """More orders, lines and flows at once than are kept are told in decisions, and the state stays small."""
+    run = Driver(shop_world(limits=Limits(instances=2, orders=3, lines_per_order=1)))
+    for number in range(8):
+        run.feed(placed(f"o{number}", START + timedelta(minutes=number)))
+    assert len(run.mails()) == 8
+    assert all(len(mail.context["order"]["lines"]) == 2 for mail in run.mails())
+    assert {rule for _, outcome, rule in run.decisions() if outcome == "limit"} == {"instances", "lines_per_order"}
+    assert len(run.customers["c1"].orders) == 3
+    run.feed(placed("o2", START))
+    assert run.decisions()[-1] == ("", "limit", "orders")
+    assert run.customers["c1"].purchases == 8
+
+
+def test_a_day_in_a_second() -> None:
+    """With a day as short as a second, two days of waiting take two seconds."""
+    run = Driver(shop_world(day_scale=1 / 86_400))
+    run.feed(placed("o1", START), shipment("o1", "delivered", START))
+    run.pass_time(timedelta(seconds=1.9))
+    assert "ask-first-time" not in run.messages()
+    run.pass_time(timedelta(seconds=0.2))
+    assert "ask-first-time" in run.messages()
+
+
+def test_ninety_days_of_a_shop() -> None:
+    """Three hundred orders over ninety days: every mail once, in well under the time that a person would notice."""
+    run = Driver(shop_world())
+    begun = time.perf_counter()
+    for number in range(300):
+        customer = f"c{number % 120}"
+        run.feed(placed(f"o{number}", run.now, customer_id=customer))
+        run.feed(shipment(f"o{number}", "shipped", run.now, customer_id=customer))
+        run.pass_time(timedelta(hours=7))
+        run.feed(shipment(f"o{number}", "delivered", run.now, customer_id=customer))
+    run.pass_time(10 * DAY)
+    assert time.perf_counter() - begun < 5
+    counts = Counter(mail.flow for mail in run.mails())
+    assert counts == {"order-confirmation": 300, "shipment-confirmation": 300, "thank-you": 300, "review": 300}
+    assert len({mail.send_id for mail in run.mails()}) == 1200
+    assert all(isinstance(one, Customer) and one.instances == () for one in run.customers.values())
