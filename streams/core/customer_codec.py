@@ -39,10 +39,9 @@ def decode_customer(data: bytes) -> Customer:
     version = data[0]
     if version == VERSION:
         return _decoder.decode(memoryview(data)[1:])
+    if version > VERSION or any(step not in _UPCASTS for step in range(version, VERSION)):
+        raise UnknownVersion(f"customer state of version {version}; this program reads up to {VERSION}")
     value: object = msgspec.msgpack.decode(memoryview(data)[1:])
-    while version != VERSION:
-        upcast = _UPCASTS.get(version)
-        if upcast is None:
-            raise UnknownVersion(f"customer state of version {version}; this program reads up to {VERSION}")
-        value, version = upcast(value), version + 1
+    for step in range(version, VERSION):
+        value = _UPCASTS[step](value)
     return msgspec.convert(value, Customer)

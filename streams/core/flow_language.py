@@ -99,16 +99,18 @@ class _Reader:
             self.wrong(node, "here a mapping is expected", f"key: value, with keys {', '.join(known)}")
             return {}
         values: dict[str, yaml.Node] = {}
+        meant: list[str] = []  # a needed key that is only misspelt is one mistake, not two
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             if name not in known:
                 self.wrong(key, f"unknown key {name!r}", nearest(name, known))
+                meant += get_close_matches(name, known, n=1)
             elif name in values:
                 self.wrong(key, f"the key {name!r} is there twice", "keep one of them")
             else:
                 values[name] = value
         for name in needed:
-            if name not in values:
+            if name not in values and name not in meant:
                 self.wrong(node, f"{name!r} is missing", f"add {name}: …")
         return values
 

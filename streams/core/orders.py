@@ -20,11 +20,14 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
     before = turn.order(told.order_id)
     if before is None and turn.has_forgotten(told.order_id):
         words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
-        turn.decide(None, "", told.order_id, "limit", "orders", words, order_id=told.order_id)
+        turn.hit_limit("orders", words, told.order_id, type(event).__name__, at.isoformat())
         return
     after = _merge(turn, before or OrderState(told.order_id), event)
     if after == before:
         return
+    most = turn.world.limits.lines_per_order
+    if len(told.lines) > most:
+        turn.hit_limit("lines_per_order", f"{len(told.lines)} lines; the first {most} are remembered", told.order_id)
     is_new = before is None or before.facts is None
     _learn_profile(turn, told, at)
     _recount(turn, before, after)
@@ -67,18 +70,6 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
     # Of two descriptions of the same moment the later in the order's life counts, so that the order of arrival does not.
     if facts_at is None or at > facts_at or (at == facts_at and not isinstance(event, OrderPlaced)):
         most = turn.world.limits.lines_per_order
-        if len(told.lines) > most:
-            words = f"{len(told.lines)} lines; the first {most} are remembered"
-            turn.decide(
-                None,
-                "",
-                told.order_id,
-                "limit",
-                "lines_per_order",
-                words,
-                order_id=told.order_id,
-                moment=at.isoformat(),
-            )
         if facts is None or told.total_minor != facts.total_minor or told.currency != facts.currency:
             converted = money.convert(told.total_minor, told.currency, turn.world.shop.currency, turn.world.rates) or 0
         facts_at = at

@@ -7,29 +7,22 @@ from streams.core.events import ShipmentUpdated
 from streams.core.instances import leave, trigger
 from streams.core.turn import Turn
 
+# Of two statuses of the same moment the later in a parcel's life is the newer.
+_LIFE = ("created", "shipped", "delayed", "out_for_delivery", "delivered", "returned")
+
 
 def take_shipment(turn: Turn, event: ShipmentUpdated) -> None:
     """Take in a parcel's news. Without the order nobody can be written to, so the news waits for it."""
     before = turn.order(event.order_id)
     if before is None and turn.has_forgotten(event.order_id):
         words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
-        moment = f"{event.parcel_id} {event.status}"
-        turn.decide(None, "", event.order_id, "limit", "orders", words, order_id=event.order_id, moment=moment)
+        turn.hit_limit("orders", words, event.order_id, event.parcel_id, event.status)
         return
     known = before or OrderState(event.order_id)
     old = known.parcel(event.parcel_id)
     if old is None and len(known.parcels) >= turn.world.limits.parcels_per_order:
         words = f"more than {turn.world.limits.parcels_per_order} parcels in one order"
-        turn.decide(
-            None,
-            "",
-            event.order_id,
-            "limit",
-            "parcels_per_order",
-            words,
-            order_id=event.order_id,
-            moment=event.parcel_id,
-        )
+        turn.hit_limit("parcels_per_order", words, event.order_id, event.parcel_id)
         return
     parcel = _merge(old, event)
     count, count_at = known.parcels_in_order, known.parcels_at
@@ -67,7 +60,7 @@ def _merge(old: Parcel | None, event: ShipmentUpdated) -> Parcel:
     reached = dict(old.reached) if old else {}
     reached[event.status] = min(reached.get(event.status, event.occurred_at), event.occurred_at)
     moments = tuple(sorted(reached.items(), key=lambda item: (item[1], item[0])))
-    if old is not None and (event.occurred_at, event.status) < (old.at, old.status):
+    if old is not None and (event.occurred_at, _LIFE.index(event.status)) < (old.at, _LIFE.index(old.status)):
         return Parcel(
             old.parcel_id,
             old.status,

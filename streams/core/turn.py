@@ -112,6 +112,12 @@ class Turn:
         self.changed = True
         return True
 
+    def hit_limit(self, limit: str, detail: str, order_id: str, *about: str) -> None:
+        """Log, once for what the parts of `about` say, that a limit kept an order or a part of it from being remembered."""
+        moment = " ".join(about)
+        if self.is_first_time("limit", limit, order_id, moment):
+            self.decide(None, "", order_id, "limit", limit, detail, order_id=order_id, moment=moment)
+
     def zone_of(self, order: OrderState | None) -> ZoneInfo:
         """The customer's time zone, as the order or else the profile tells it."""
         profile, shop = self.profile, self.world.shop

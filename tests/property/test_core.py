@@ -1,0 +1,180 @@
+"""What holds for every story: doubled, reordered and late facts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.core.customer import new_customer
+from streams.core.customer_codec import decode_customer, encode_customer
+from streams.core.effects import LogDecision, ScheduleStep, SendMail
+from streams.core.engine import advance
+from streams.core.events import (
+    Event,
+    MailBounced,
+    MailClicked,
+    MailDelivered,
+    MailOpened,
+    OrderCancelled,
+    OrderChanged,
+    OrderPlaced,
+    OrderRefunded,
+    ProfileUpdated,
+    Unsubscribed,
+)
+from tests.driver.driver import START, Driver, step_due
+from tests.driver.facts import order, shipment, shop_world
+
+WORLD = shop_world()
+HOUR = timedelta(hours=1)
+moments = st.integers(0, 24 * 12).map(lambda hours: START + hours * HOUR)
+order_ids = st.sampled_from(["o1", "o2", "o3"])
+totals = st.sampled_from([10_000, 50_000, 1_200_000])
+orders = st.builds(lambda name, total: order(name, START, total_minor=total), order_ids, totals)
+order_facts = st.one_of(
+    st.builds(OrderPlaced, orders, moments),
+    st.builds(OrderPlaced, orders, moments),
+    st.builds(OrderChanged, orders, moments),
+    st.builds(OrderCancelled, orders, moments),
+    st.builds(OrderRefunded, orders, moments),
+)
+statuses = st.sampled_from(["created", "shipped", "delivered", "delayed", "returned"])
+parcels = st.sampled_from(["p1", "p2"])
+shipment_facts = st.builds(shipment, order_ids, statuses, moments, parcels, st.integers(1, 2))
+sends = st.sampled_from(["a" * 32, "b" * 32])
+engagement_facts = st.one_of(
+    st.builds(MailDelivered, customer_id=st.just("c1"), send_id=sends, occurred_at=moments),
+    st.builds(MailOpened, customer_id=st.just("c1"), send_id=sends, agent=st.just("human"), occurred_at=moments),
+    st.builds(
+        MailClicked,
+        customer_id=st.just("c1"),
+        send_id=sends,
+        link=st.just("x"),
+        agent=st.just("human"),
+        occurred_at=moments,
+    ),
+    st.builds(
+        MailBounced,
+        customer_id=st.just("c1"),
+        send_id=sends,
+        hard=st.booleans(),
+        reason=st.just("5.1.1"),
+        occurred_at=moments,
+    ),
+    st.builds(
+        ProfileUpdated,
+        customer_id=st.just("c1"),
+        name=st.text(max_size=10),
+        marketing_consent=st.sampled_from([None, True, False]),
+        occurred_at=moments,
+    ),
+)
+unsubscribed = st.builds(
+    Unsubscribed, customer_id=st.just("c1"), send_id=st.none(), scope=st.just("marketing"), occurred_at=moments
+)
+facts = st.one_of(order_facts, order_facts, shipment_facts, engagement_facts, unsubscribed)
+gaps = st.integers(0, 60).map(lambda hours: hours * HOUR)
+stories = st.lists(st.tuples(facts, gaps), max_size=14)
+
+
+def tell(story: list[tuple[Event, timedelta]], *, times: int = 1) -> Driver:
+    """A run of the story, each fact told `times` times, and then a month of silence."""
+    run = Driver(WORLD)
+    for fact, gap in story:
+        for _ in range(times):
+            run.feed(fact)
+        run.pass_time(gap)
+    run.pass_time(timedelta(days=30))
+    return run
+
+
+@settings(max_examples=120, deadline=None)
+@given(stories)
+def test_a_fact_told_twice_is_told_once(story: list[tuple[Event, timedelta]]) -> None:
+    """Doubling every fact gives the same state and the same effects."""
+    once, twice = tell(story), tell(story, times=2)
+    assert twice.customers == once.customers
+    assert twice.effects == once.effects
+
+
+@settings(max_examples=120, deadline=None)
+@given(stories, st.randoms(use_true_random=False))
+def test_one_mail_of_one_step_whatever_comes_again(story: list[tuple[Event, timedelta]], lot: object) -> None:
+    """Telling the story again at the end, and firing every timer again, sends nothing twice and starts nothing twice."""
+    run = tell(story)
+    again = [fact for fact, _ in story]
+    lot.shuffle(again)  # type: ignore[attr-defined]  # a random.Random
+    timers = [step_due(one, run.now) for one in run.effects if isinstance(one, ScheduleStep)]
+    run.feed(*again, *timers)
+    run.pass_time(timedelta(days=30))
+    sent = Counter(mail.send_id for mail in run.mails())
+    assert not [send for send, count in sent.items() if count > 1]
+    decided = Counter(one.decision_id for one in run.effects if isinstance(one, LogDecision))
+    assert not [decision for decision, count in decided.items() if count > 1]
+    assert run.customers == {} or run.customers["c1"].instances == ()
+
+
+@settings(max_examples=120, deadline=None)
+@given(stories, unsubscribed)
+def test_only_what_is_owed_after_unsubscribing(story: list[tuple[Event, timedelta]], goodbye: Unsubscribed) -> None:
+    """Once a customer has unsubscribed, every mail is transactional."""
+    run = Driver(WORLD)
+    run.feed(goodbye)
+    run.effects.clear()
+    for fact, gap in story:
+        run.feed(fact)
+        run.pass_time(gap)
+    run.pass_time(timedelta(days=30))
+    assert {mail.purpose for mail in run.mails()} <= {"order"}
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(st.one_of(order_facts, shipment_facts), max_size=8), st.randoms(use_true_random=False))
+def test_what_is_known_does_not_hang_on_the_order_of_arrival(told: list[Event], lot: object) -> None:
+    """Facts of different moments, told in any order, add up to the same purchases, spend, orders and parcels."""
+    apart = [
+        type(fact)(fact.order, START + index * HOUR)
+        if isinstance(fact, (OrderPlaced, OrderChanged, OrderCancelled, OrderRefunded))
+        else shipment(fact.order_id, fact.status, START + index * HOUR, fact.parcel_id, fact.parcels_in_order)
+        for index, fact in enumerate(told)
+    ]
+    mixed = list(apart)
+    lot.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
+    straight, crooked = Driver(WORLD), Driver(WORLD)
+    straight.feed(*apart)
+    crooked.feed(*mixed)
+    one = straight.customers.get("c1", new_customer("c1"))
+    two = crooked.customers.get("c1", new_customer("c1"))
+    assert (one.purchases, one.spend, one.spend_converted_minor) == (
+        two.purchases,
+        two.spend,
+        two.spend_converted_minor,
+    )
+    assert sorted(one.orders, key=lambda known: known.order_id) == sorted(two.orders, key=lambda known: known.order_id)
+
+
+@settings(max_examples=120, deadline=None)
+@given(stories)
+def test_state_survives_its_bytes_and_advance_is_a_function(story: list[tuple[Event, timedelta]]) -> None:
+    """Encoding and decoding between any two facts changes nothing; the same arguments give the same result."""
+    state = new_customer("c1")
+    now = START
+    for fact, gap in story:
+        now += gap
+        after, effects = advance(WORLD, state, fact, now)
+        read = decode_customer(encode_customer(state))
+        assert read == state
+        assert advance(WORLD, read, fact, now) == (after, effects)
+        state = after
+
+
+@settings(max_examples=60, deadline=None)
+@given(stories)
+def test_every_mail_has_its_decision(story: list[tuple[Event, timedelta]]) -> None:
+    """Each mail has exactly one decision to send it."""
+    run = tell(story)
+    decided = [one.send_id for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
+    assert decided == [one.send_id for one in run.effects if isinstance(one, SendMail)]

@@ -1,0 +1,102 @@
+"""Money, ids, greetings and consent: the small rules."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from streams.core import consent, ids, money
+from streams.core.customer import Consent
+from streams.core.greeting import first_name, greeting
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "amount"),
+    [(12_345, "DKK", "123.45"), (500, "JPY", "500"), (1_500, "KWD", "1.500"), (-1, "EUR", "-0.01")],
+)
+def test_minor_and_major(minor: int, currency: str, amount: str) -> None:
+    """Each currency has its own number of decimals, and nothing is lost on the way there and back."""
+    assert money.major(minor, currency) == Decimal(amount)
+    assert money.minor(Decimal(amount), currency) == minor
+
+
+def test_conversion() -> None:
+    """Converted across different decimals; an unknown rate is told as None, not guessed."""
+    rates = {"EUR": Decimal("7.5"), "DKK": Decimal(1), "JPY": Decimal("0.05")}
+    assert money.convert(10_000, "EUR", "DKK", rates) == 75_000
+    assert money.convert(2_000, "JPY", "DKK", rates) == 10_000
+    assert money.convert(7, "XXX", "XXX", rates) == 7
+    assert money.convert(7, "XXX", "DKK", rates) is None
+
+
+def test_ids_are_stable() -> None:
+    """Ids are 32 hex characters that may never change: mails already sent are known by them."""
+    instance = ids.instance_id("c1", "review", "o1")
+    assert instance == ids.digest("instance", "c1", "review", "o1") != ids.instance_id("c1", "reviewo", "1")
+    assert ids.send_id(instance, "1.0.0") != ids.send_id(instance, "1.1.0")
+    assert ids.digest("a", "b") == "065ab5741cdfad44687cf119c1eb4ec9"
+    assert len(ids.mark("a")) == 8
+
+
+@pytest.mark.parametrize(
+    ("locale", "moment", "words"),
+    [
+        ("da", "2026-03-02T06:00", "Godmorgen Anna"),
+        ("da", "2026-03-02T08:59", "Godmorgen Anna"),
+        ("da-DK", "2026-03-02T09:00", "Hej Anna"),
+        ("da", "2026-03-06T07:00", "God weekend Anna"),
+        ("da", "2026-12-04T07:00", "God jul Anna"),
+        ("da", "2026-12-24T23:59", "God jul Anna"),
+        ("da", "2026-12-25T12:00", "God weekend Anna"),
+        ("en-GB", "2026-03-02T06:30", "Good morning Anna"),
+        ("en", "2026-03-06T12:00", "Have a great weekend Anna"),
+        ("en", "2026-12-01T12:00", "Merry Christmas Anna"),
+        ("de", "2026-03-02T12:00", "Hi Anna"),
+    ],
+)
+def test_greetings(locale: str, moment: str, words: str) -> None:
+    """Christmas wins over the weekend, the weekend over the morning; languages without words get English."""
+    assert greeting("Anna Holm", locale, datetime.fromisoformat(moment).replace(tzinfo=UTC)) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("", ""),
+        ("  ", ""),
+        ("Anna", "Anna"),
+        ("Holm, Anna Sofie", "Anna"),
+        ("A\r\nBcc: x", "A"),
+        ("\x00Bo", "Bo"),
+        (",", ""),
+    ],
+)
+def test_first_names(name: str, first: str) -> None:
+    """Empty, turned round and hostile names."""
+    assert first_name(name) == first
+    assert greeting("", "da", datetime(2026, 3, 2, 12, tzinfo=UTC)) == "Hej"
+
+
+@pytest.mark.parametrize(
+    ("known", "purchases", "purpose", "rule"),
+    [
+        (Consent(), 1, "review", None),
+        (Consent(), 0, "marketing", "no_soft_opt_in"),
+        (Consent(marketing=True), 0, "marketing", None),
+        (Consent(marketing=False), 3, "review", "no_consent"),
+        (Consent(unsubscribed=("review",)), 1, "review", "unsubscribed"),
+        (Consent(unsubscribed=("review",)), 1, "marketing", None),
+        (Consent(marketing=True, unsubscribed=("marketing",)), 1, "survey", "unsubscribed"),
+        (Consent(hard_bounced=True), 1, "marketing", "hard_bounced"),
+        (Consent(complained=True), 1, "review", "complained"),
+        (Consent(soft_bounces=6), 1, "review", None),
+        (Consent(soft_bounces=7), 1, "review", "soft_bounces"),
+        (Consent(marketing=False, hard_bounced=True, complained=True, unsubscribed=("marketing",)), 0, "order", None),
+        (Consent(unsubscribed=("marketing",)), 0, "service", None),
+    ],
+)
+def test_consent(known: Consent, purchases: int, purpose: str, rule: str | None) -> None:
+    """Which rule forbids a mail, if one does."""
+    assert consent.refusal(known, purchases, purpose) == rule
