@@ -30,7 +30,8 @@ def first_name(name: str) -> str:
     words = (given if comma and given.strip() else family).split()
     if not words:
         return ""
-    return "".join(letter for letter in words[0] if letter.isprintable())[:_LONGEST_NAME]
+    first = words[0] if words[0].isprintable() else "".join([letter for letter in words[0] if letter.isprintable()])
+    return first[:_LONGEST_NAME]
 
 
 def language(locale: str) -> str:

@@ -32,7 +32,7 @@ def trigger(turn: Turn, name: str, order: OrderState, parcel: Parcel | None, occ
 def _is_known(turn: Turn, instance_id: str) -> bool:
     if has_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8]):
         return True
-    return any(instance.instance_id == instance_id for instance in turn.instances)
+    return instance_id in [instance.instance_id for instance in turn.instances]
 
 
 def _start(
@@ -145,7 +145,7 @@ def _waiting(instance: Instance, step: str, due_at: datetime) -> Instance:
 
 
 def _await(turn: Turn, instance: Instance) -> None:
-    kept = tuple(other for other in turn.instances if other.instance_id != instance.instance_id)
+    kept = [other for other in turn.instances if other.instance_id != instance.instance_id]
     turn.instances = (*kept, instance)
     turn.changed = True
     turn.effects.append(
@@ -161,7 +161,7 @@ def _await(turn: Turn, instance: Instance) -> None:
 
 
 def _end(turn: Turn, instance_id: str) -> None:
-    turn.instances = tuple(other for other in turn.instances if other.instance_id != instance_id)
+    turn.instances = tuple([other for other in turn.instances if other.instance_id != instance_id])
     turn.ended_marks = turn.with_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8])
     turn.changed = True
 
@@ -215,6 +215,8 @@ def _decide_without_program(turn: Turn, instance: Instance) -> None:
 
 def leave(turn: Turn, name: str, order_id: str | None) -> None:
     """End the waiting instances that the event `name` ends: those of `order_id`, or all the customer's if it is None."""
+    if name not in turn.world.exits:
+        return
     for instance in turn.instances:
         program = turn.world.program(instance.flow, instance.flow_version, instance.step)
         if program is None or name not in program.flow.exit_on:

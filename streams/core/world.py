@@ -59,7 +59,7 @@ class World:
     """
 
     __slots__ = (
-        "attribution_window", "by_name", "by_trigger", "day_scale", "flows", "limits", "paused_for", "rates", "shop", "vip_spend_minor",
+        "attribution_window", "by_name", "by_trigger", "day_scale", "exits", "flows", "limits", "paused_for", "rates", "shop", "vip_spend_minor",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +82,7 @@ class World:
         self.paused_for = timedelta(hours=1)
         self.flows = tuple(sorted(flows, key=lambda flow: (flow.name, flow.version)))
         programs = [Program(flow) for flow in self.flows]
+        self.exits = frozenset(name for flow in self.flows for name in flow.exit_on)
         self.by_name: dict[str, dict[int, Program]] = {}
         for program in programs:
             self.by_name.setdefault(program.flow.name, {})[program.flow.version] = program

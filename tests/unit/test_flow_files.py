@@ -46,7 +46,7 @@ def test_all_mistakes_at_once(folder: Path) -> None:
     assert len(caught.value.errors) == 3
     words = str(caught.value)
     assert (
-        f"{folder}/review/flow.yaml:16:26: there is no message 'ask'; known: ask-first-time (or add ask.html.j2)"
+        f"{folder}/review/flow.yaml:16:29: there is no message 'ask'; known: ask-first-time (or add ask.html.j2)"
         in words
     )
     assert f"{flow}:3:9: unknown status 'lve'; did you mean 'live'?" in words
