@@ -1,21 +1,15 @@
-"""Between the records on the topics and the core's facts and orders. What breaks a rule stops here, before the core sees it.
-
-Ids and addresses are taken as they are or not at all; texts for people lose their control characters; a text may hold HTML, which
-is escaped where it is shown.
-"""
+"""Between the records on the topics and the core's facts and orders."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 import orjson
 
 from streams import topics
-from streams.core import events
 from streams.core.effects import (
     Attribute,
     DecisionOutcome,
@@ -29,72 +23,30 @@ from streams.core.effects import (
 from streams.core.events import Event, MailOutcome
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
-from streams.runtime.checkpoint import Broken
+from streams.wire_facts import FACTS
+from streams.wire_rules import (
+    EPOCH,
+    LATEST_MS,
+    MAX_ID,
+    MAX_TEXT,
+    RULES,
+    Record,
+    RuleBroken,
+    check_address,
+    check_locale,
+    take_id,
+    take_text,
+    take_time,
+)
+
+__all__ = ["RULES", "RuleBroken", "Undecodable", "Output", "Slice", "Wire", "open_codec", "timer_due"]
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 #: Topic, key, value, headers: what a producer takes.
 Output: TypeAlias = tuple[str, bytes, bytes, Headers]
-Record: TypeAlias = dict[str, Any]
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
-
-#: The rules that a record can break, the closed list of `RuleBroken.rule`, and what each asks.
-RULES: dict[str, str] = {
-    "no_value": "a record of this topic has a value",
-    "unknown_topic": "facts come from the topics of the flows agent",
-    "no_customer": "customer_id is not empty",
-    "bad_id": "an id is not empty, has 200 characters at most, and no control characters",
-    "bad_time": "a time has a zone and lies between 2000 and 2100",
-    "future_time": "what happened did not happen more than a day after its record was written",
-    "negative_amount": "an amount of money is 0 or more",
-    "bad_currency": "a currency is three upper-case letters",
-    "bad_quantity": "a quantity is 1 or more",
-    "too_many_lines": "an order or parcel has 1,000 lines at most",
-    "bad_address": "an address is one address, user@host, without spaces and control characters",
-    "bad_country": "a country is two upper-case letters, or empty",
-    "bad_locale": "a locale looks like da or en-GB, or is empty",
-    "bad_link": "a link starts with http:// or https://, or is empty",
-    "too_long": "a text is within its bound",
-    "unknown_kind": "the record's kind is one that this version knows",
-    "missing_field": "what this kind of record needs is there",
-    "bad_context": "a command's context is a JSON object",
-}
-MAX_LINES = 1000
-MAX_ID = 200
-MAX_TEXT = 500
-MAX_LINK = 2000
-MAX_ADDRESS = 254
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
-DAY = timedelta(days=1)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-# C0 and C1 controls, line and paragraph separators, and what reverses the direction of writing.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_NOT_IN_ADDRESS = r"\s@<>()\[\],;:\"\\\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069"
-_ADDRESS = re.compile(f"[^{_NOT_IN_ADDRESS}]{{1,64}}@[^{_NOT_IN_ADDRESS}]+")
-_CURRENCY = re.compile("[A-Z]{3}")
-_COUNTRY = re.compile("(?:[A-Z]{2})?")
-# Also keeps a locale from naming a file outside the folder of the copy.
-_LOCALE = re.compile("(?:[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4})?")
-_LINK = re.compile(r"(?:https?://[^\s\"<>\x00-\x1f\x7f-\x9f]+)?")
-
-_ORDER_EVENTS: dict[str, Callable[[events.Order, datetime], events.OrderEvent]] = {
-    "placed": events.OrderPlaced,
-    "changed": events.OrderChanged,
-    "cancelled": events.OrderCancelled,
-    "refunded": events.OrderRefunded,
-}
-_STATUSES = frozenset(get_args(events.ShipmentStatus))
 _PURPOSES = frozenset(get_args(Purpose))
-
-
-class RuleBroken(Broken):
-    """A record that can be read but is not to be believed. `rule` (also `reason`) is a name in `RULES`; `detail` holds no data."""
-
-    def __init__(self, rule: str, detail: str) -> None:
-        super().__init__(rule, detail)
-        self.rule = rule
 
 
 class Slice(NamedTuple):
@@ -159,15 +111,12 @@ def timer_due(value: bytes) -> tuple[str, int]:
         raise Undecodable("truncated", f"a timer does not end after {len(value)} bytes") from None
     if length & 1 or not 0 < length >> 1 <= 4 * MAX_ID:
         raise RuleBroken("bad_id", f"timer_id of {length >> 1} bytes")
-    if due & 1 or due >> 1 > _LATEST_MS:
+    if due & 1 or due >> 1 > LATEST_MS:
         raise RuleBroken("bad_time", "due_at is before 1970 or after 2100")
     try:
         return value[at:end].decode(), due >> 1
     except UnicodeDecodeError:
         raise Undecodable("not_avro", "timer_id is not UTF-8") from None
-
-
-_LATEST_MS = int(LATEST.timestamp() * 1000)
 
 
 class Wire:
@@ -181,14 +130,7 @@ class Wire:
     def __init__(self, codec: Codec, source: str = "/takk") -> None:
         self._codec = codec
         self._source = ("ce_source", source.encode())
-        self._events: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]] = {
-            topics.ORDERS: ("order", _order_event),
-            topics.SHIPMENTS: ("shipment", _shipment_event),
-            topics.ENGAGEMENT: ("engagement", _engagement_event),
-            topics.CUSTOMERS: ("customer", _profile_event),
-            topics.EVENTS: ("email_event", _report_event),
-            topics.DUE: ("timer", _timer_event),
-        }
+        self._events = FACTS
         self._outputs: dict[type, Callable[[Any, datetime], Output]] = {
             ScheduleStep: self._schedule,
             SendMail: self._send,
@@ -235,9 +177,9 @@ class Wire:
         record = self._codec.decode(schema, value)
         if not record["customer_id"]:
             raise RuleBroken("no_customer", "customer_id is empty")
-        _id(record, "customer_id")
+        take_id(record, "customer_id")
         # A record's own time may be anything that a producer set; an impossible one bounds nothing.
-        written = EPOCH + timedelta(milliseconds=timestamp_ms) if 0 < timestamp_ms < _LATEST_MS else None
+        written = EPOCH + timedelta(milliseconds=timestamp_ms) if 0 < timestamp_ms < LATEST_MS else None
         return make(record, written)
 
     def command(self, value: bytes) -> Command:
@@ -248,10 +190,10 @@ class Wire:
         """
         record = self._codec.decode("email_command", value)
         for field in ("customer_id", "send_id"):
-            _id(record, field)
-        _address(record["to_address"], "to_address")
-        record["to_name"] = _text(record["to_name"], "to_name")
-        _check_locale(record["locale"])
+            take_id(record, field)
+        check_address(record["to_address"], "to_address")
+        record["to_name"] = take_text(record["to_name"], "to_name")
+        check_locale(record["locale"])
         if record["purpose"] not in _PURPOSES:
             raise RuleBroken("unknown_kind", "a purpose that this version does not know")
         if record["attempt"] < 1:
@@ -264,7 +206,7 @@ class Wire:
             raise RuleBroken("bad_context", "context is JSON, but not an object")
         record["context"] = context
         for field in ("not_after", "commanded_at"):
-            record[field] = _time(record[field], field, None)
+            record[field] = take_time(record[field], field, None)
         return Command(**record, raw=value)
 
     # -- out -----------------------------------------------------------------------------------------------------------
@@ -506,274 +448,6 @@ _CONTENT_TYPE = ("content-type", b"application/avro")
 _SEND_FIELDS = SendMail.__struct_fields__
 _DECISION_FIELDS = LogDecision.__struct_fields__
 _ATTRIBUTE_FIELDS = Attribute.__struct_fields__
-
-
-# -- records to facts --------------------------------------------------------------------------------------------------
-
-
-def _order_event(record: Record, written: datetime | None) -> Event:
-    make = _ORDER_EVENTS.get(record["kind"])
-    if make is None:
-        raise RuleBroken("unknown_kind", "an order's kind that this version does not know")
-    lines = record["lines"]
-    if len(lines) > MAX_LINES:
-        raise RuleBroken("too_many_lines", f"lines: {len(lines)}")
-    if record["total_minor"] < 0:
-        raise RuleBroken("negative_amount", "total_minor is below 0")
-    if not _CURRENCY.fullmatch(record["currency"]):
-        raise RuleBroken("bad_currency", "currency is not three upper-case letters")
-    if record["email"]:
-        _address(record["email"], "email")
-    _check_locale(record["locale"])
-    country, ship_country = record["country"], record["ship_country"]
-    _check_country(country, "country")
-    if ship_country is not country:
-        _check_country(ship_country, "ship_country")
-    order = events.Order(
-        order_id=_id(record, "order_id"),
-        customer_id=record["customer_id"],
-        email=record["email"],
-        name=_text(record["name"], "name"),
-        locale=record["locale"],
-        country=country,
-        ship_country=ship_country,
-        currency=record["currency"],
-        total_minor=record["total_minor"],
-        placed_at=_time(record["placed_at"], "placed_at", written),
-        lines=tuple([_order_line(line) for line in lines]),
-        time_zone=_zone(record["time_zone"]),
-    )
-    return make(order, _time(record["occurred_at"], "occurred_at", written))
-
-
-def _order_line(line: Record) -> events.OrderLine:
-    if line["quantity"] < 1:
-        raise RuleBroken("bad_quantity", "lines.quantity is below 1")
-    if line["unit_price_minor"] < 0:
-        raise RuleBroken("negative_amount", "lines.unit_price_minor is below 0")
-    return events.OrderLine(
-        _id(line, "sku"),
-        _text(line["title"], "lines.title"),
-        _text(line["category"], "lines.category"),
-        line["quantity"],
-        line["unit_price_minor"],
-    )
-
-
-def _shipment_event(record: Record, written: datetime | None) -> Event:
-    if record["status"] not in _STATUSES:
-        raise RuleBroken("unknown_kind", "a shipment's status that this version does not know")
-    if record["parcels_in_order"] < 1:
-        raise RuleBroken("bad_quantity", "parcels_in_order is below 1")
-    lines = record["lines"]
-    if len(lines) > MAX_LINES:
-        raise RuleBroken("too_many_lines", f"lines: {len(lines)}")
-    for line in lines:
-        if line["quantity"] < 1:
-            raise RuleBroken("bad_quantity", "lines.quantity is below 1")
-    link = record["tracking_url"]
-    if len(link) > MAX_LINK:
-        raise RuleBroken("too_long", f"tracking_url: {len(link)} characters")
-    if not _LINK.fullmatch(link):
-        raise RuleBroken("bad_link", "tracking_url is not http or https")
-    return events.ShipmentUpdated(
-        customer_id=record["customer_id"],
-        order_id=_id(record, "order_id"),
-        parcel_id=_id(record, "parcel_id"),
-        parcels_in_order=record["parcels_in_order"],
-        carrier=_text(record["carrier"], "carrier"),
-        tracking_number=_text(record["tracking_number"], "tracking_number", MAX_ID),
-        tracking_url=link,
-        status=record["status"],
-        window_from=_time_or_none(record, "window_from"),
-        window_to=_time_or_none(record, "window_to"),
-        lines=tuple([events.ShippedLine(_id(line, "sku"), line["quantity"]) for line in lines]),
-        occurred_at=_time(record["occurred_at"], "occurred_at", written),
-    )
-
-
-def _engagement_event(record: Record, written: datetime | None) -> Event:
-    kind, customer_id = record["kind"], record["customer_id"]
-    at = _time(record["occurred_at"], "occurred_at", written)
-    send_id = record["send_id"]
-    if send_id is not None:
-        _id(record, "send_id")
-    if kind == "unsubscribed":
-        scope: Literal["marketing", "review", "survey"] = record["scope"] or "marketing"
-        return events.Unsubscribed(customer_id=customer_id, send_id=send_id, scope=scope, occurred_at=at)
-    if kind == "answered":
-        question, answer = record["question"], record["answer"]
-        if not question or answer is None:
-            raise RuleBroken("missing_field", "answered without question or answer")
-        return events.SurveyAnswered(
-            customer_id=customer_id,
-            send_id=send_id,
-            question=_id(record, "question"),
-            answer=_text(answer, "answer", MAX_LINK),
-            occurred_at=at,
-        )
-    if kind not in _MAIL_EVENTS:
-        raise RuleBroken("unknown_kind", "an engagement's kind that this version does not know")
-    if send_id is None:
-        raise RuleBroken("missing_field", f"{kind} without send_id")
-    return _MAIL_EVENTS[kind](record, customer_id, send_id, at)
-
-
-def _clicked(record: Record, customer_id: str, send_id: str, at: datetime) -> Event:
-    link = record["link"]
-    if not link:
-        raise RuleBroken("missing_field", "clicked without link")
-    return events.MailClicked(
-        customer_id=customer_id,
-        send_id=send_id,
-        link=_text(link, "link", MAX_LINK),
-        agent=record["agent"],
-        occurred_at=at,
-    )
-
-
-def _bounced(record: Record, customer_id: str, send_id: str, at: datetime) -> Event:
-    return events.MailBounced(
-        customer_id=customer_id,
-        send_id=send_id,
-        hard=bool(record["hard"]),
-        reason=_text(record["reason"] or "", "reason", MAX_LINK),
-        occurred_at=at,
-    )
-
-
-_MAIL_EVENTS: dict[str, Callable[[Record, str, str, datetime], Event]] = {
-    "delivered": lambda record, customer_id, send_id, at: events.MailDelivered(
-        customer_id=customer_id, send_id=send_id, occurred_at=at
-    ),
-    "opened": lambda record, customer_id, send_id, at: events.MailOpened(
-        customer_id=customer_id, send_id=send_id, agent=record["agent"], occurred_at=at
-    ),
-    "clicked": _clicked,
-    "bounced": _bounced,
-    "complained": lambda record, customer_id, send_id, at: events.MailComplained(
-        customer_id=customer_id, send_id=send_id, occurred_at=at
-    ),
-}
-
-
-def _profile_event(record: Record, written: datetime | None) -> Event:
-    email, name, locale, country = record["email"], record["name"], record["locale"], record["country"]
-    if email:
-        _address(email, "email")
-    if locale:
-        _check_locale(locale)
-    if country:
-        _check_country(country, "country")
-    # An empty text is what a shop's form sends for "not known".
-    return events.ProfileUpdated(
-        customer_id=record["customer_id"],
-        email=email or None,
-        name=_text(name, "name") if name else None,
-        locale=locale or None,
-        country=country or None,
-        time_zone=_zone(record["time_zone"]),
-        marketing_consent=record["marketing_consent"],
-        tracking_consent=record["tracking_consent"],
-        occurred_at=_time(record["occurred_at"], "occurred_at", written),
-    )
-
-
-def _report_event(record: Record, written: datetime | None) -> Event:
-    return events.MailReported(
-        customer_id=record["customer_id"],
-        send_id=_id(record, "send_id"),
-        outcome=record["outcome"],
-        occurred_at=_time(record["occurred_at"], "occurred_at", written),
-    )
-
-
-def _timer_event(record: Record, written: datetime | None) -> Event:
-    due_at = _time(record["due_at"], "due_at", None)
-    # When it fired is when its record on flow-due was written.
-    fired_at = written or due_at
-    if record["kind"] == "step":
-        return events.StepDue(
-            customer_id=record["customer_id"],
-            timer_id=_id(record, "timer_id"),
-            instance_id=_id(record, "instance_id"),
-            flow=record["flow"],
-            step=record["step"],
-            due_at=due_at,
-            occurred_at=fired_at,
-        )
-    if record["kind"] != "retry":
-        raise RuleBroken("unknown_kind", "a timer's kind that this version does not know")
-    for field in ("send_id", "purpose", "not_after", "command"):
-        if record[field] is None:
-            raise RuleBroken("missing_field", f"retry without {field}")
-    return events.RetryDue(
-        customer_id=record["customer_id"],
-        timer_id=_id(record, "timer_id"),
-        send_id=_id(record, "send_id"),
-        attempt=record["attempt"],
-        purpose=record["purpose"],
-        not_after=_time(record["not_after"], "not_after", None),
-        command=record["command"],
-        due_at=due_at,
-        occurred_at=fired_at,
-    )
-
-
-# -- the rules ---------------------------------------------------------------------------------------------------------
-
-
-def _id(record: Record, field: str) -> str:
-    value: str = record[field]
-    if not 0 < len(value) <= MAX_ID:
-        raise RuleBroken("bad_id", f"{field}: {len(value)} characters")
-    if not value.isprintable() and _CONTROL.search(value):
-        raise RuleBroken("bad_id", f"{field} has control characters")
-    return value
-
-
-def _text(value: str, field: str, bound: int = MAX_TEXT) -> str:
-    """A text for people; control characters, line breaks among them, become spaces."""
-    if len(value) > bound:
-        raise RuleBroken("too_long", f"{field}: {len(value)} characters, {bound} at most")
-    return value if value.isprintable() else _CONTROL.sub(" ", value)
-
-
-def _address(value: str, field: str) -> None:
-    if len(value) > MAX_ADDRESS or not _ADDRESS.fullmatch(value):
-        raise RuleBroken("bad_address", f"{field} is not one address of {MAX_ADDRESS} characters at most")
-
-
-def _check_country(value: str, field: str) -> None:
-    if not _COUNTRY.fullmatch(value):
-        raise RuleBroken("bad_country", f"{field} is not two upper-case letters")
-
-
-def _check_locale(value: str) -> None:
-    if not _LOCALE.fullmatch(value):
-        raise RuleBroken("bad_locale", "locale does not look like da or en-GB")
-
-
-def _zone(value: str | None) -> str | None:
-    """A time zone's name; whether there is such a zone is for the core to see, which knows what to fall back on."""
-    return _text(value, "time_zone", MAX_ID) if value else None
-
-
-def _time(value: Any, field: str, written: datetime | None) -> datetime:
-    if type(value) is int:  # the writer's schema has a long without a logical type
-        value = EPOCH + timedelta(milliseconds=value) if 0 <= value <= _LATEST_MS else LATEST
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise RuleBroken("bad_time", f"{field} is no time in UTC")
-    if not EARLIEST <= value < LATEST:
-        raise RuleBroken("bad_time", f"{field} is in the year {value.year}")
-    if written is not None and value - written > DAY:
-        raise RuleBroken("future_time", f"{field} is {(value - written).days} days after its record was written")
-    return value
-
-
-def _time_or_none(record: Record, field: str) -> datetime | None:
-    value = record[field]
-    return None if value is None else _time(value, field, None)
 
 
 def _placed_at(context: Mapping[str, Any]) -> datetime | None:

@@ -1,0 +1,258 @@
+"""From decoded records to the core's facts, one function a topic; what breaks a rule stops here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal, get_args
+
+from streams import topics
+from streams.core import events
+from streams.core.events import Event
+from streams.wire_rules import (
+    MAX_ID,
+    MAX_LINES,
+    MAX_LINK,
+    Record,
+    RuleBroken,
+    check_address,
+    check_country,
+    check_currency,
+    check_link,
+    check_locale,
+    take_id,
+    take_text,
+    take_time,
+    take_time_or_none,
+    take_zone,
+)
+
+_ORDER_EVENTS: dict[str, Callable[[events.Order, datetime], events.OrderEvent]] = {
+    "placed": events.OrderPlaced,
+    "changed": events.OrderChanged,
+    "cancelled": events.OrderCancelled,
+    "refunded": events.OrderRefunded,
+}
+_STATUSES = frozenset(get_args(events.ShipmentStatus))
+
+
+def order_event(record: Record, written: datetime | None) -> Event:
+    """An order's fact; `written` (UTC) is when its record was written, None when it does not say. Raises RuleBroken."""
+    make = _ORDER_EVENTS.get(record["kind"])
+    if make is None:
+        raise RuleBroken("unknown_kind", "an order's kind that this version does not know")
+    lines = record["lines"]
+    if len(lines) > MAX_LINES:
+        raise RuleBroken("too_many_lines", f"lines: {len(lines)}")
+    if record["total_minor"] < 0:
+        raise RuleBroken("negative_amount", "total_minor is below 0")
+    check_currency(record["currency"])
+    if record["email"]:
+        check_address(record["email"], "email")
+    check_locale(record["locale"])
+    country, ship_country = record["country"], record["ship_country"]
+    check_country(country, "country")
+    if ship_country is not country:
+        check_country(ship_country, "ship_country")
+    order = events.Order(
+        order_id=take_id(record, "order_id"),
+        customer_id=record["customer_id"],
+        email=record["email"],
+        name=take_text(record["name"], "name"),
+        locale=record["locale"],
+        country=country,
+        ship_country=ship_country,
+        currency=record["currency"],
+        total_minor=record["total_minor"],
+        placed_at=take_time(record["placed_at"], "placed_at", written),
+        lines=tuple([_order_line(line) for line in lines]),
+        time_zone=take_zone(record["time_zone"]),
+    )
+    return make(order, take_time(record["occurred_at"], "occurred_at", written))
+
+
+def _order_line(line: Record) -> events.OrderLine:
+    if line["quantity"] < 1:
+        raise RuleBroken("bad_quantity", "lines.quantity is below 1")
+    if line["unit_price_minor"] < 0:
+        raise RuleBroken("negative_amount", "lines.unit_price_minor is below 0")
+    return events.OrderLine(
+        take_id(line, "sku"),
+        take_text(line["title"], "lines.title"),
+        take_text(line["category"], "lines.category"),
+        line["quantity"],
+        line["unit_price_minor"],
+    )
+
+
+def shipment_event(record: Record, written: datetime | None) -> Event:
+    """A parcel's fact; arguments and errors as `order_event`."""
+    if record["status"] not in _STATUSES:
+        raise RuleBroken("unknown_kind", "a shipment's status that this version does not know")
+    if record["parcels_in_order"] < 1:
+        raise RuleBroken("bad_quantity", "parcels_in_order is below 1")
+    lines = record["lines"]
+    if len(lines) > MAX_LINES:
+        raise RuleBroken("too_many_lines", f"lines: {len(lines)}")
+    for line in lines:
+        if line["quantity"] < 1:
+            raise RuleBroken("bad_quantity", "lines.quantity is below 1")
+    link = record["tracking_url"]
+    check_link(link, "tracking_url")
+    return events.ShipmentUpdated(
+        customer_id=record["customer_id"],
+        order_id=take_id(record, "order_id"),
+        parcel_id=take_id(record, "parcel_id"),
+        parcels_in_order=record["parcels_in_order"],
+        carrier=take_text(record["carrier"], "carrier"),
+        tracking_number=take_text(record["tracking_number"], "tracking_number", MAX_ID),
+        tracking_url=link,
+        status=record["status"],
+        window_from=take_time_or_none(record, "window_from"),
+        window_to=take_time_or_none(record, "window_to"),
+        lines=tuple([events.ShippedLine(take_id(line, "sku"), line["quantity"]) for line in lines]),
+        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+    )
+
+
+def engagement_event(record: Record, written: datetime | None) -> Event:
+    """What was done with a mail; arguments and errors as `order_event`."""
+    kind, customer_id = record["kind"], record["customer_id"]
+    at = take_time(record["occurred_at"], "occurred_at", written)
+    send_id = record["send_id"]
+    if send_id is not None:
+        take_id(record, "send_id")
+    if kind == "unsubscribed":
+        scope: Literal["marketing", "review", "survey"] = record["scope"] or "marketing"
+        return events.Unsubscribed(customer_id=customer_id, send_id=send_id, scope=scope, occurred_at=at)
+    if kind == "answered":
+        question, answer = record["question"], record["answer"]
+        if not question or answer is None:
+            raise RuleBroken("missing_field", "answered without question or answer")
+        return events.SurveyAnswered(
+            customer_id=customer_id,
+            send_id=send_id,
+            question=take_id(record, "question"),
+            answer=take_text(answer, "answer", MAX_LINK),
+            occurred_at=at,
+        )
+    if kind not in _MAIL_EVENTS:
+        raise RuleBroken("unknown_kind", "an engagement's kind that this version does not know")
+    if send_id is None:
+        raise RuleBroken("missing_field", f"{kind} without send_id")
+    return _MAIL_EVENTS[kind](record, customer_id, send_id, at)
+
+
+def _clicked(record: Record, customer_id: str, send_id: str, at: datetime) -> Event:
+    link = record["link"]
+    if not link:
+        raise RuleBroken("missing_field", "clicked without link")
+    return events.MailClicked(
+        customer_id=customer_id,
+        send_id=send_id,
+        link=take_text(link, "link", MAX_LINK),
+        agent=record["agent"],
+        occurred_at=at,
+    )
+
+
+def _bounced(record: Record, customer_id: str, send_id: str, at: datetime) -> Event:
+    return events.MailBounced(
+        customer_id=customer_id,
+        send_id=send_id,
+        hard=bool(record["hard"]),
+        reason=take_text(record["reason"] or "", "reason", MAX_LINK),
+        occurred_at=at,
+    )
+
+
+_MAIL_EVENTS: dict[str, Callable[[Record, str, str, datetime], Event]] = {
+    "delivered": lambda record, customer_id, send_id, at: events.MailDelivered(
+        customer_id=customer_id, send_id=send_id, occurred_at=at
+    ),
+    "opened": lambda record, customer_id, send_id, at: events.MailOpened(
+        customer_id=customer_id, send_id=send_id, agent=record["agent"], occurred_at=at
+    ),
+    "clicked": _clicked,
+    "bounced": _bounced,
+    "complained": lambda record, customer_id, send_id, at: events.MailComplained(
+        customer_id=customer_id, send_id=send_id, occurred_at=at
+    ),
+}
+
+
+def profile_event(record: Record, written: datetime | None) -> Event:
+    """A customer's profile; arguments and errors as `order_event`."""
+    email, name, locale, country = record["email"], record["name"], record["locale"], record["country"]
+    if email:
+        check_address(email, "email")
+    if locale:
+        check_locale(locale)
+    if country:
+        check_country(country, "country")
+    # An empty text is what a shop's form sends for "not known".
+    return events.ProfileUpdated(
+        customer_id=record["customer_id"],
+        email=email or None,
+        name=take_text(name, "name") if name else None,
+        locale=locale or None,
+        country=country or None,
+        time_zone=take_zone(record["time_zone"]),
+        marketing_consent=record["marketing_consent"],
+        tracking_consent=record["tracking_consent"],
+        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+    )
+
+
+def report_event(record: Record, written: datetime | None) -> Event:
+    """What the mailer did; arguments and errors as `order_event`."""
+    return events.MailReported(
+        customer_id=record["customer_id"],
+        send_id=take_id(record, "send_id"),
+        outcome=record["outcome"],
+        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+    )
+
+
+def timer_event(record: Record, written: datetime | None) -> Event:
+    """A timer that ran out; arguments and errors as `order_event`."""
+    due_at = take_time(record["due_at"], "due_at", None)
+    # When it fired is when its record on flow-due was written.
+    fired_at = written or due_at
+    if record["kind"] == "step":
+        return events.StepDue(
+            customer_id=record["customer_id"],
+            timer_id=take_id(record, "timer_id"),
+            instance_id=take_id(record, "instance_id"),
+            flow=record["flow"],
+            step=record["step"],
+            due_at=due_at,
+            occurred_at=fired_at,
+        )
+    if record["kind"] != "retry":
+        raise RuleBroken("unknown_kind", "a timer's kind that this version does not know")
+    for field in ("send_id", "purpose", "not_after", "command"):
+        if record[field] is None:
+            raise RuleBroken("missing_field", f"retry without {field}")
+    return events.RetryDue(
+        customer_id=record["customer_id"],
+        timer_id=take_id(record, "timer_id"),
+        send_id=take_id(record, "send_id"),
+        attempt=record["attempt"],
+        purpose=record["purpose"],
+        not_after=take_time(record["not_after"], "not_after", None),
+        command=record["command"],
+        due_at=due_at,
+        occurred_at=fired_at,
+    )
+
+
+#: Topic -> the schema of its records, and what makes a fact of one.
+FACTS: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]] = {
+    topics.ORDERS: ("order", order_event),
+    topics.SHIPMENTS: ("shipment", shipment_event),
+    topics.ENGAGEMENT: ("engagement", engagement_event),
+    topics.CUSTOMERS: ("customer", profile_event),
+    topics.EVENTS: ("email_event", report_event),
+    topics.DUE: ("timer", timer_event),
+}

@@ -1,0 +1,138 @@
+"""The rules that a record from outside must keep before the core sees it.
+
+Ids and addresses are taken as they are or not at all; texts for people lose their control characters; a text may hold HTML, which
+is escaped where it is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from streams.runtime.checkpoint import Broken
+
+Record: TypeAlias = dict[str, Any]
+
+#: The rules that a record can break, the closed list of `RuleBroken.rule`, and what each asks.
+RULES: dict[str, str] = {
+    "no_value": "a record of this topic has a value",
+    "unknown_topic": "facts come from the topics of the flows agent",
+    "no_customer": "customer_id is not empty",
+    "bad_id": "an id is not empty, has 200 characters at most, and no control characters",
+    "bad_time": "a time has a zone and lies between 2000 and 2100",
+    "future_time": "what happened did not happen more than a day after its record was written",
+    "negative_amount": "an amount of money is 0 or more",
+    "bad_currency": "a currency is three upper-case letters",
+    "bad_quantity": "a quantity is 1 or more",
+    "too_many_lines": "an order or parcel has 1,000 lines at most",
+    "bad_address": "an address is one address, user@host, without spaces and control characters",
+    "bad_country": "a country is two upper-case letters, or empty",
+    "bad_locale": "a locale looks like da or en-GB, or is empty",
+    "bad_link": "a link starts with http:// or https://, or is empty",
+    "too_long": "a text is within its bound",
+    "unknown_kind": "the record's kind is one that this version knows",
+    "missing_field": "what this kind of record needs is there",
+    "bad_context": "a command's context is a JSON object",
+}
+MAX_LINES = 1000
+MAX_ID = 200
+MAX_TEXT = 500
+MAX_LINK = 2000
+MAX_ADDRESS = 254
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+LATEST_MS = int(LATEST.timestamp() * 1000)
+DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# C0 and C1 controls, line and paragraph separators, and what reverses the direction of writing.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_NOT_IN_ADDRESS = r"\s@<>()\[\],;:\"\\\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069"
+_ADDRESS = re.compile(f"[^{_NOT_IN_ADDRESS}]{{1,64}}@[^{_NOT_IN_ADDRESS}]+")
+_CURRENCY = re.compile("[A-Z]{3}")
+_COUNTRY = re.compile("(?:[A-Z]{2})?")
+# Also keeps a locale from naming a file outside the folder of the copy.
+_LOCALE = re.compile("(?:[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4})?")
+_LINK = re.compile(r"(?:https?://[^\s\"<>\x00-\x1f\x7f-\x9f]+)?")
+
+
+class RuleBroken(Broken):
+    """A record that can be read but is not to be believed. `rule` (also `reason`) is a name in `RULES`; `detail` holds no data."""
+
+    def __init__(self, rule: str, detail: str) -> None:
+        super().__init__(rule, detail)
+        self.rule = rule
+
+
+def take_id(record: Record, field: str) -> str:
+    """The id in `field`. Raises RuleBroken (`bad_id`)."""
+    value: str = record[field]
+    if not 0 < len(value) <= MAX_ID:
+        raise RuleBroken("bad_id", f"{field}: {len(value)} characters")
+    if not value.isprintable() and _CONTROL.search(value):
+        raise RuleBroken("bad_id", f"{field} has control characters")
+    return value
+
+
+def take_text(value: str, field: str, bound: int = MAX_TEXT) -> str:
+    """A text for people; control characters, line breaks among them, become spaces. Raises RuleBroken (`too_long`)."""
+    if len(value) > bound:
+        raise RuleBroken("too_long", f"{field}: {len(value)} characters, {bound} at most")
+    return value if value.isprintable() else _CONTROL.sub(" ", value)
+
+
+def check_address(value: str, field: str) -> None:
+    """Raise RuleBroken (`bad_address`) unless `value` is one mail address."""
+    if len(value) > MAX_ADDRESS or not _ADDRESS.fullmatch(value):
+        raise RuleBroken("bad_address", f"{field} is not one address of {MAX_ADDRESS} characters at most")
+
+
+def check_currency(value: str) -> None:
+    """Raise RuleBroken (`bad_currency`) unless `value` looks like ISO 4217."""
+    if not _CURRENCY.fullmatch(value):
+        raise RuleBroken("bad_currency", "currency is not three upper-case letters")
+
+
+def check_link(value: str, field: str) -> None:
+    """Raise RuleBroken (`bad_link`, `too_long`) unless `value` is empty or leads to the web."""
+    if len(value) > MAX_LINK:
+        raise RuleBroken("too_long", f"{field}: {len(value)} characters, {MAX_LINK} at most")
+    if not _LINK.fullmatch(value):
+        raise RuleBroken("bad_link", f"{field} is not http or https")
+
+
+def check_country(value: str, field: str) -> None:
+    """Raise RuleBroken (`bad_country`) unless `value` is empty or looks like ISO 3166-1 alpha-2."""
+    if not _COUNTRY.fullmatch(value):
+        raise RuleBroken("bad_country", f"{field} is not two upper-case letters")
+
+
+def check_locale(value: str) -> None:
+    """Raise RuleBroken (`bad_locale`) unless `value` is empty or looks like BCP 47."""
+    if not _LOCALE.fullmatch(value):
+        raise RuleBroken("bad_locale", "locale does not look like da or en-GB")
+
+
+def take_zone(value: str | None) -> str | None:
+    """A time zone's name; whether there is such a zone is for the core to see, which knows what to fall back on."""
+    return take_text(value, "time_zone", MAX_ID) if value else None
+
+
+def take_time(value: Any, field: str, written: datetime | None) -> datetime:
+    """The time `value`, UTC-aware; `written` is the time of its record, if known. Raises RuleBroken (`bad_time`, `future_time`)."""
+    if type(value) is int:  # the writer's schema has a long without a logical type
+        value = EPOCH + timedelta(milliseconds=value) if 0 <= value <= LATEST_MS else LATEST
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise RuleBroken("bad_time", f"{field} is no time in UTC")
+    if not EARLIEST <= value < LATEST:
+        raise RuleBroken("bad_time", f"{field} is in the year {value.year}")
+    if written is not None and value - written > DAY:
+        raise RuleBroken("future_time", f"{field} is {(value - written).days} days after its record was written")
+    return value
+
+
+def take_time_or_none(record: Record, field: str) -> datetime | None:
+    """The time in `field`, if there is one; may lie in the future. Raises RuleBroken (`bad_time`)."""
+    value = record[field]
+    return None if value is None else take_time(value, field, None)
