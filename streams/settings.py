@@ -1,0 +1,296 @@
+"""Settings: everything that differs between one installation and the next, typed, from the environment.
+
+Kafka, the schema registry and SMTP are read from the names that people know (`KAFKA_BOOTSTRAP_SERVERS`, `SMTP_HOST`, ...), all else from
+`TAKK_<NAME>`. A secret may be given as `<NAME>_FILE`: the path of a file that holds it (Docker and Kubernetes secrets).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from decimal import Decimal
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "TAKK_"
+DAY_S = 86_400.0
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Fields that may also come from a file named by `<NAME>_FILE`. The registry's address is among them: it may hold a password.
+FROM_FILE = ("kafka_sasl_password", "kafka_ssl_key_password", "schema_registry_url", "smtp_password", "mail_secret")
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; the message has one line for each: which variable, and what would be right."""
+
+
+def seconds(text: str | float) -> float:
+    """A length of time such as `1s`, `90m`, `1d` or plain seconds, in seconds.
+
+    Raises:
+        ValueError: it is none of these, or not positive.
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)?\s*", str(text))
+    if match is None or float(match[1]) <= 0:
+        raise ValueError("a length of time such as 1s, 90m, 12h or 1d")
+    return float(match[1]) * UNITS_S[match[2] or "s"]
+
+
+def env_name(field: str) -> str:
+    """The environment variable that sets `field`."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias) if alias else f"{PREFIX}{field.upper()}"
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads the files named by `<NAME>_FILE`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        if field_name not in FROM_FILE:
+            return None, field_name, False
+        name = env_name(field_name)
+        path = os.environ.get(f"{name}_FILE")
+        if not path:
+            return None, field_name, False
+        if os.environ.get(name):
+            raise SettingsError(f"{name} and {name}_FILE are both set: keep one of them")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE: the file cannot be read: {error}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        found = ((name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items())
+        return {name: value for name, value in found if value is not None}
+
+
+def _env(name: str, default: Any = None, **more: Any) -> Any:
+    """A field that is set by exactly `name`, without Takk's prefix."""
+    return Field(default, validation_alias=name, **more)
+
+
+class Settings(BaseSettings):
+    """All settings; build them with `load_settings`, or in tests with field names as arguments."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        populate_by_name=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # what is wrong may be a secret
+    )
+
+    # Kafka
+    kafka_bootstrap_servers: str = _env("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _env(
+        "KAFKA_SECURITY_PROTOCOL", "PLAINTEXT"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _env("KAFKA_SASL_MECHANISM", "PLAIN")
+    kafka_sasl_username: str | None = _env("KAFKA_SASL_USERNAME")
+    kafka_sasl_password: SecretStr | None = _env("KAFKA_SASL_PASSWORD")
+    kafka_ssl_ca_file: Path | None = _env("KAFKA_SSL_CA_FILE")
+    kafka_ssl_certificate_file: Path | None = _env("KAFKA_SSL_CERTIFICATE_FILE")
+    kafka_ssl_key_file: Path | None = _env("KAFKA_SSL_KEY_FILE")
+    kafka_ssl_key_password: SecretStr | None = _env("KAFKA_SSL_KEY_PASSWORD")
+    #: Without a registry the records carry Avro's own framing.
+    schema_registry_url: str | None = _env("SCHEMA_REGISTRY_URL", repr=False)
+
+    # Topics and membership
+    app_id: str = Field("takk", pattern=r"^[A-Za-z0-9._-]+$")
+    partitions: int = Field(4, ge=1, le=10_000)
+    replication: int = Field(1, ge=1, le=32)
+    #: The name with which a restarted worker takes its partitions back at once (KIP-345).
+    group_instance_id: str | None = None
+    session_timeout_s: float = Field(45.0, ge=1)
+
+    # State and batches
+    state_dir: Path = Path(".takk/state")
+    memory_mb: int = Field(256, ge=16)
+    batch_max_records: int = Field(4000, ge=1)
+    batch_max_bytes: int = Field(8 << 20, ge=1024)
+    #: Records in a row that may break the code before the partition is stopped.
+    failures_in_a_row: int = Field(100, ge=1)
+    #: Timers fired in one transaction.
+    sweep_limit: int = Field(5000, ge=1)
+
+    # Flows and the shop
+    templates_dir: Path = Path("templates")
+    schemas_dir: Path = Path("schemas")
+    shop_country: str = Field("DK", pattern=r"^[A-Z]{2}$")
+    shop_time_zone: str = "Europe/Copenhagen"
+    shop_locale: str = "da"
+    shop_currency: str = Field("DKK", pattern=r"^[A-Z]{3}$")
+    #: What makes a VIP, in major units of the shop's currency.
+    vip_spend: Decimal = Field(Decimal(10_000), ge=0)
+    attribution_days: int = Field(3, ge=0, le=365)
+    #: What a day of waiting lasts, in seconds. For demos and tests: `DAY=1s` makes the flows 86,400 times faster.
+    day_scale_seconds: Annotated[float, BeforeValidator(seconds)] = _env("DAY", DAY_S, le=DAY_S)
+
+    # Mail
+    smtp_host: str = _env("SMTP_HOST", "localhost")
+    smtp_port: int = _env("SMTP_PORT", 25, ge=1, le=65535)
+    smtp_username: str | None = _env("SMTP_USERNAME")
+    smtp_password: SecretStr | None = _env("SMTP_PASSWORD")
+    smtp_tls: Literal["none", "starttls", "tls"] = _env("SMTP_TLS", "none")
+    smtp_connections: int = _env("SMTP_CONNECTIONS", 4, ge=1, le=200)
+    smtp_timeout_s: float = _env("SMTP_TIMEOUT_S", 30.0, gt=0)
+    #: `Name <address>` or an address.
+    mail_from: str = "Takk <takk@localhost>"
+    #: Where the links of the mails lead (unsubscribe, click, open).
+    mail_base_url: str = Field("http://localhost:8080", pattern=r"^https?://[^\s/]+")
+    #: Signs the links. Without it no mail may carry one.
+    mail_secret: SecretStr | None = Field(None)
+
+    # Metrics, health and logs
+    #: Only this machine by default; in a container set it to 0.0.0.0.
+    web_host: str = "127.0.0.1"
+    web_port: int = Field(8080, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the files it names; nothing else is read."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    @field_validator("mail_from")
+    @classmethod
+    def _has_address(cls, value: str) -> str:
+        address = parseaddr(value)[1]
+        if any(c in value for c in "\r\n") or not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+            raise ValueError("an address such as `My Shop <hello@shop.example>`")
+        return value
+
+    @field_validator("mail_secret")
+    @classmethod
+    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("at least 16 characters, e.g. from `openssl rand -hex 32`")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        if self.kafka_security_protocol.startswith("SASL"):
+            if not self.kafka_sasl_username or self.kafka_sasl_password is None:
+                raise ValueError(
+                    f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD(_FILE)"
+                )
+        elif self.kafka_sasl_username:
+            raise ValueError("KAFKA_SASL_USERNAME needs KAFKA_SECURITY_PROTOCOL=SASL_SSL (or SASL_PLAINTEXT)")
+        if bool(self.kafka_ssl_certificate_file) != bool(self.kafka_ssl_key_file):
+            raise ValueError("KAFKA_SSL_CERTIFICATE_FILE and KAFKA_SSL_KEY_FILE belong together: set both or neither")
+        if bool(self.smtp_username) != (self.smtp_password is not None):
+            raise ValueError("SMTP_USERNAME and SMTP_PASSWORD(_FILE) belong together: set both or neither")
+        if self.smtp_username and self.smtp_tls == "none" and self.smtp_host not in LOOPBACK:
+            raise ValueError(
+                "a password for SMTP would cross the network in the clear: set SMTP_TLS=starttls (port 587) or tls (port 465)"
+            )
+        return self
+
+    @property
+    def day_scale(self) -> float:
+        """How long a wait of the flows lasts, as a part of its real length; 1.0 in production."""
+        return self.day_scale_seconds / DAY_S
+
+    @property
+    def mail_domain(self) -> str:
+        """The domain of the sender's address; Message-IDs end in it."""
+        return parseaddr(self.mail_from)[1].rpartition("@")[2]
+
+    def kafka(self) -> dict[str, str]:
+        """The cluster as librdkafka wants it; good for consumers, producers and the admin client alike."""
+        config = {
+            "bootstrap.servers": self.kafka_bootstrap_servers,
+            "client.id": self.group_instance_id or self.app_id,
+        }
+        if self.kafka_security_protocol != "PLAINTEXT":
+            config["security.protocol"] = self.kafka_security_protocol
+        if self.kafka_sasl_username and self.kafka_sasl_password is not None:
+            config["sasl.mechanism"] = self.kafka_sasl_mechanism
+            config["sasl.username"] = self.kafka_sasl_username
+            config["sasl.password"] = self.kafka_sasl_password.get_secret_value()
+        if self.kafka_security_protocol.endswith("SSL"):
+            files = {
+                "ssl.ca.location": self.kafka_ssl_ca_file,
+                "ssl.certificate.location": self.kafka_ssl_certificate_file,
+                "ssl.key.location": self.kafka_ssl_key_file,
+            }
+            config |= {name: str(path) for name, path in files.items() if path}
+            if self.kafka_ssl_key_password is not None:
+                config["ssl.key.password"] = self.kafka_ssl_key_password.get_secret_value()
+        return config
+
+    def faust_brokers(self) -> str:
+        """The cluster's address as Faust wants it: `kafka://host:9092;kafka://...`."""
+        return ";".join(f"kafka://{server.strip()}" for server in self.kafka_bootstrap_servers.split(","))
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """TLS towards Kafka for clients that are not librdkafka; None when the protocol has none.
+
+        Raises:
+            OSError: a certificate or key file cannot be read (ssl.SSLError is one).
+        """
+        if not self.kafka_security_protocol.endswith("SSL"):
+            return None
+        context = ssl.create_default_context(cafile=self.kafka_ssl_ca_file)
+        if self.kafka_ssl_certificate_file and self.kafka_ssl_key_file:
+            password = self.kafka_ssl_key_password.get_secret_value() if self.kafka_ssl_key_password else None
+            context.load_cert_chain(self.kafka_ssl_certificate_file, self.kafka_ssl_key_file, password)
+        return context
+
+    def faust_credentials(self) -> Any:
+        """What Faust's `broker_credentials` takes, or None on an open cluster.
+
+        Raises:
+            OSError: a certificate or key file cannot be read.
+        """
+        context = self.ssl_context()
+        if self.kafka_security_protocol.startswith("SASL") and self.kafka_sasl_password is not None:
+            from faust.auth import SASLCredentials  # late: the command line must not load Faust to print its help
+
+            return SASLCredentials(
+                username=self.kafka_sasl_username,
+                password=self.kafka_sasl_password.get_secret_value(),
+                mechanism=self.kafka_sasl_mechanism,
+                ssl_context=context,
+            )
+        if context is None:
+            return None
+        from faust.auth import SSLCredentials  # late, as above
+
+        return SSLCredentials(context=context)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, with `overrides` by field name on top.
+
+    Raises:
+        SettingsError: one or more are wrong; the message names each variable and what would be right.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_in_words(dict(problem)) for problem in error.errors())) from None
+
+
+def _in_words(problem: dict[str, Any]) -> str:
+    words = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return words
+    field = str(problem["loc"][0])
+    name = env_name(field) if field in Settings.model_fields else field
+    return f"{name}: {words}"
