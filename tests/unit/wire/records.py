@@ -1,0 +1,114 @@
+"""Records as neighbours write them, one good one of each kind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+AT = datetime(2026, 3, 27, 12, 30, 0, 5000, tzinfo=UTC)
+AT_MS = int(AT.timestamp() * 1000)
+KEY = b"c1"
+
+
+def order(**changes: Any) -> dict[str, Any]:
+    """An order that was placed at `AT`."""
+    record = {
+        "order_id": "o1",
+        "customer_id": "c1",
+        "kind": "placed",
+        "email": "anna@example.org",
+        "name": "Anna Østergård",
+        "locale": "da",
+        "country": "DK",
+        "ship_country": "DK",
+        "currency": "DKK",
+        "total_minor": 50050,
+        "placed_at": AT,
+        "occurred_at": AT,
+        "time_zone": "Europe/Copenhagen",
+        "lines": [line()],
+    }
+    return {**record, **changes}
+
+
+def line(**changes: Any) -> dict[str, Any]:
+    """A line of an order."""
+    record = {"sku": "s1", "title": "Kande", "category": "kitchen", "quantity": 1, "unit_price_minor": 50050}
+    return {**record, **changes}
+
+
+def shipment(**changes: Any) -> dict[str, Any]:
+    """A parcel that was shipped at `AT`."""
+    record = {
+        "customer_id": "c1",
+        "order_id": "o1",
+        "parcel_id": "o1-p1",
+        "parcels_in_order": 1,
+        "carrier": "PostNord",
+        "tracking_number": "001",
+        "tracking_url": "https://track.example/001",
+        "status": "shipped",
+        "window_from": AT + timedelta(days=2),
+        "window_to": AT + timedelta(days=2, hours=4),
+        "lines": [{"sku": "s1", "quantity": 1}],
+        "occurred_at": AT,
+    }
+    return {**record, **changes}
+
+
+def engagement(kind: str, **changes: Any) -> dict[str, Any]:
+    """An engagement of `kind` at `AT`."""
+    return {"customer_id": "c1", "send_id": "s-1", "kind": kind, "occurred_at": AT, **changes}
+
+
+def profile(**changes: Any) -> dict[str, Any]:
+    """A profile of which only the customer is known."""
+    return {"customer_id": "c1", "occurred_at": AT, **changes}
+
+
+def email_event(**changes: Any) -> dict[str, Any]:
+    """A mail that the server took at `AT`."""
+    record = {
+        "event_id": "s-1.1.sent",
+        "send_id": "s-1",
+        "customer_id": "c1",
+        "outcome": "sent",
+        "instance_id": "i1",
+        "flow": "review",
+        "flow_version": 1,
+        "step": "1",
+        "message": "ask",
+        "purpose": "review",
+        "attempt": 1,
+        "commanded_at": AT,
+        "occurred_at": AT,
+    }
+    return {**record, **changes}
+
+
+def timer(**changes: Any) -> dict[str, Any]:
+    """A timer of a step, due at `AT`."""
+    record = {
+        "timer_id": "t1",
+        "due_at": AT,
+        "customer_id": "c1",
+        "kind": "step",
+        "instance_id": "i1",
+        "flow": "review",
+        "step": "1",
+    }
+    return {**record, **changes}
+
+
+def retry(**changes: Any) -> dict[str, Any]:
+    """A timer of a second attempt."""
+    record = timer(
+        timer_id="s-1.2",
+        kind="retry",
+        send_id="s-1",
+        attempt=2,
+        purpose="review",
+        not_after=AT + timedelta(days=1),
+        command=b"command",
+    )
+    return {**record, **changes}

@@ -1,0 +1,263 @@
+"""From records to facts: every kind, and every rule that a record can break."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams import topics
+from streams.core import events
+from streams.core.events import customer_of
+from streams.local.shop import Shop
+from streams.wire import RULES, RuleBroken, Undecodable, Wire, open_codec
+from tests.unit.wire.records import (
+    AT,
+    AT_MS,
+    KEY,
+    email_event,
+    engagement,
+    line,
+    order,
+    profile,
+    retry,
+    shipment,
+    timer,
+)
+
+CODEC = open_codec()
+WIRE = Wire(CODEC)
+
+
+def fact(topic: str, record: dict[str, Any], timestamp_ms: int = AT_MS) -> Any:
+    """The fact that `record` on `topic` tells."""
+    return WIRE.event(topic, KEY, CODEC.encode(topics.SCHEMA_OF[topic], record), timestamp_ms)
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        ("placed", events.OrderPlaced),
+        ("changed", events.OrderChanged),
+        ("cancelled", events.OrderCancelled),
+        ("refunded", events.OrderRefunded),
+    ],
+)
+def test_an_order_comes_whole(kind: str, made: type) -> None:
+    """Every field of an order arrives, to the millisecond, whatever happened to it."""
+    later = AT + timedelta(hours=1)
+    found = fact(topics.ORDERS, order(kind=kind, occurred_at=later))
+    assert found == made(
+        events.Order(
+            order_id="o1",
+            customer_id="c1",
+            email="anna@example.org",
+            name="Anna Østergård",
+            locale="da",
+            country="DK",
+            ship_country="DK",
+            currency="DKK",
+            total_minor=50050,
+            placed_at=AT,
+            lines=(events.OrderLine("s1", "Kande", "kitchen", 1, 50050),),
+            time_zone="Europe/Copenhagen",
+        ),
+        later,
+    )
+
+
+def test_a_shipment_comes_whole() -> None:
+    """Every field of a parcel arrives, the window too."""
+    record = shipment()
+    found = fact(topics.SHIPMENTS, record)
+    assert found == events.ShipmentUpdated(**{**record, "lines": (events.ShippedLine("s1", 1),)})
+    assert fact(topics.SHIPMENTS, shipment(window_from=None, window_to=None, lines=[])).window_from is None
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        (engagement("delivered"), events.MailDelivered(customer_id="c1", send_id="s-1", occurred_at=AT)),
+        (
+            engagement("opened", agent="scanner"),
+            events.MailOpened(customer_id="c1", send_id="s-1", agent="scanner", occurred_at=AT),
+        ),
+        (
+            engagement("clicked", agent="human", link="https://shop.example/"),
+            events.MailClicked(
+                customer_id="c1", send_id="s-1", link="https://shop.example/", agent="human", occurred_at=AT
+            ),
+        ),
+        (
+            engagement("bounced", hard=True, reason="550 no such user"),
+            events.MailBounced(customer_id="c1", send_id="s-1", hard=True, reason="550 no such user", occurred_at=AT),
+        ),
+        (engagement("complained"), events.MailComplained(customer_id="c1", send_id="s-1", occurred_at=AT)),
+        (
+            engagement("unsubscribed", send_id=None),
+            events.Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=AT),
+        ),
+        (
+            engagement("answered", question="nps", answer="9"),
+            events.SurveyAnswered(customer_id="c1", send_id="s-1", question="nps", answer="9", occurred_at=AT),
+        ),
+    ],
+)
+def test_every_kind_of_engagement_has_its_fact(record: dict[str, Any], found: events.Event) -> None:
+    """What was done with a mail, with what belongs to it."""
+    assert fact(topics.ENGAGEMENT, record) == found
+
+
+def test_a_profile_leaves_out_what_is_not_known() -> None:
+    """null and the empty text both mean not known; a consent of false is known."""
+    found = fact(topics.CUSTOMERS, profile(name="", locale="en-GB", marketing_consent=False))
+    assert found == events.ProfileUpdated(customer_id="c1", locale="en-GB", marketing_consent=False, occurred_at=AT)
+
+
+def test_a_report_and_both_timers() -> None:
+    """What comes back from the mailer and the scheduler; a timer fired when its record was written."""
+    assert fact(topics.EVENTS, email_event()) == events.MailReported(
+        customer_id="c1", send_id="s-1", outcome="sent", occurred_at=AT
+    )
+    fired_ms = AT_MS + 250
+    step = fact(topics.DUE, timer(), fired_ms)
+    assert isinstance(step, events.StepDue)
+    assert (step.due_at, step.occurred_at) == (AT, AT + timedelta(milliseconds=250))
+    again = fact(topics.DUE, retry(), fired_ms)
+    assert isinstance(again, events.RetryDue)
+    assert (again.attempt, again.command, again.purpose) == (2, b"command", "review")
+    assert fact(topics.DUE, timer(), -1).occurred_at == AT
+
+
+def test_everything_that_the_simulated_shop_does_is_a_fact() -> None:
+    """The records of a busy minute all pass the rules, under the key of their customer."""
+    for told in Shop(seed=3, rate_per_s=5, day_s=1.0).facts(AT, 60):
+        value = CODEC.encode(topics.SCHEMA_OF[told.topic], told.record)
+        found = WIRE.event(told.topic, told.key, value, int(told.at.timestamp() * 1000))
+        assert customer_of(found).encode() == told.key
+
+
+def test_a_record_under_another_key_is_for_the_caller_to_move() -> None:
+    """The key breaks no rule here: the runtime publishes the record again where it belongs."""
+    value = CODEC.encode("order", order())
+    for key in (b"someone else", b"", None):
+        assert customer_of(WIRE.event(topics.ORDERS, key, value, AT_MS)) == "c1"
+
+
+FAR = datetime(3000, 1, 1, tzinfo=UTC)
+BROKEN: list[tuple[str, str, dict[str, Any]]] = [
+    ("no_customer", topics.ORDERS, order(customer_id="")),
+    ("bad_id", topics.ORDERS, order(customer_id="c\n1")),
+    ("bad_id", topics.ORDERS, order(order_id="")),
+    ("bad_id", topics.ORDERS, order(order_id="o" * 201)),
+    ("bad_id", topics.ORDERS, order(lines=[line(sku="a\x00b")])),
+    ("bad_id", topics.SHIPMENTS, shipment(parcel_id="p\r\n")),
+    ("negative_amount", topics.ORDERS, order(total_minor=-1)),
+    ("negative_amount", topics.ORDERS, order(lines=[line(unit_price_minor=-1)])),
+    ("bad_time", topics.ORDERS, order(placed_at=FAR)),
+    ("bad_time", topics.ORDERS, order(occurred_at=datetime(1999, 12, 31, tzinfo=UTC))),
+    ("bad_time", topics.SHIPMENTS, shipment(window_to=FAR)),
+    ("future_time", topics.ORDERS, order(occurred_at=AT + timedelta(days=1, seconds=1))),
+    ("future_time", topics.ENGAGEMENT, engagement("opened", occurred_at=AT + timedelta(days=400))),
+    ("too_many_lines", topics.ORDERS, order(lines=[line()] * 10_000)),
+    ("too_many_lines", topics.SHIPMENTS, shipment(lines=[{"sku": "s1", "quantity": 1}] * 1001)),
+    ("bad_quantity", topics.ORDERS, order(lines=[line(quantity=0)])),
+    ("bad_quantity", topics.SHIPMENTS, shipment(lines=[{"sku": "s1", "quantity": -2}])),
+    ("bad_quantity", topics.SHIPMENTS, shipment(parcels_in_order=0)),
+    ("bad_address", topics.ORDERS, order(email="anna@example.org\nBcc: all@example.org")),
+    ("bad_address", topics.ORDERS, order(email="anna.example.org")),
+    ("bad_address", topics.ORDERS, order(email="anna@example.org, bo@example.org")),
+    ("bad_address", topics.ORDERS, order(email="Anna <anna@example.org>")),
+    ("bad_address", topics.ORDERS, order(email="anna@exam\u2028ple.org")),
+    ("bad_address", topics.ORDERS, order(email="a@" + "b" * 300)),
+    ("bad_address", topics.CUSTOMERS, profile(email="@")),
+    ("bad_currency", topics.ORDERS, order(currency="dkk")),
+    ("bad_currency", topics.ORDERS, order(currency="")),
+    ("bad_country", topics.ORDERS, order(country="Denmark")),
+    ("bad_country", topics.ORDERS, order(ship_country="d1")),
+    ("bad_locale", topics.ORDERS, order(locale="../../etc/passwd")),
+    ("bad_link", topics.SHIPMENTS, shipment(tracking_url="javascript:alert(1)")),
+    ("bad_link", topics.SHIPMENTS, shipment(tracking_url='https://x.example/"onload="')),
+    ("too_long", topics.ORDERS, order(name="n" * 501)),
+    ("too_long", topics.ORDERS, order(lines=[line(title="t" * 501)])),
+    ("too_long", topics.SHIPMENTS, shipment(tracking_url="https://x.example/" + "a" * 2000)),
+    ("unknown_kind", topics.ORDERS, order(kind="unknown")),
+    ("unknown_kind", topics.SHIPMENTS, shipment(status="unknown")),
+    ("unknown_kind", topics.ENGAGEMENT, engagement("unknown")),
+    ("unknown_kind", topics.DUE, timer(kind="unknown")),
+    ("missing_field", topics.ENGAGEMENT, engagement("opened", send_id=None)),
+    ("missing_field", topics.ENGAGEMENT, engagement("clicked")),
+    ("missing_field", topics.ENGAGEMENT, engagement("answered", question="nps")),
+    ("missing_field", topics.DUE, retry(command=None)),
+]
+
+
+@pytest.mark.parametrize(("rule", "topic", "record"), BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])
+def test_a_record_that_breaks_a_rule_names_it(rule: str, topic: str, record: dict[str, Any]) -> None:
+    """Each rule stops what it is for, by a name of the closed list, and the detail repeats nothing personal."""
+    with pytest.raises(RuleBroken) as error:
+        fact(topic, record)
+    assert (error.value.rule, error.value.reason) == (rule, rule)
+    assert rule in RULES
+    assert not any(word in error.value.detail.lower() for word in ("anna", "example.org", "østergård"))
+
+
+def test_a_tombstone_and_a_foreign_topic() -> None:
+    """No value and no topic of facts are rules too."""
+    with pytest.raises(RuleBroken, match="no_value"):
+        WIRE.event(topics.CUSTOMERS, KEY, None, AT_MS)
+    with pytest.raises(RuleBroken, match="unknown_topic"):
+        WIRE.event("elsewhere", KEY, b"", AT_MS)
+
+
+def test_every_rule_is_tried_here() -> None:
+    """The closed list has no name that nothing breaks."""
+    elsewhere = {"no_value", "unknown_topic", "bad_context"}
+    assert {rule for rule, _, _ in BROKEN} | elsewhere == set(RULES)
+
+
+def test_what_is_only_unusual_passes() -> None:
+    """HTML in a name is a name; a line break in one becomes a space; no address, no lines and no country are for the core to judge."""
+    html = '<script>alert("x")</script>'
+    assert fact(topics.ORDERS, order(name=html)).order.name == html
+    assert fact(topics.ORDERS, order(name="Anna\r\nBcc: x")).order.name == "Anna  Bcc: x"
+    assert fact(topics.ORDERS, order(name="Anna\xa0Ø 🎁")).order.name == "Anna\xa0Ø 🎁"
+    bare = fact(topics.ORDERS, order(email="", country="", ship_country="", locale="", lines=[], time_zone=None)).order
+    assert (bare.email, bare.country, bare.lines, bare.time_zone) == ("", "", (), None)
+
+
+def test_an_impossible_record_time_bounds_nothing() -> None:
+    """A producer that writes no time, or the year 3000, on the record itself does not make its facts wrong."""
+    for written in (-1, 0, int(FAR.timestamp() * 1000)):
+        assert fact(topics.ORDERS, order(), written).order.order_id == "o1"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "customer_id": st.text(max_size=5),
+            "order_id": st.text(max_size=5),
+            "email": st.text(max_size=12) | st.emails(),
+            "name": st.text(max_size=12),
+            "locale": st.text(max_size=5),
+            "currency": st.text(max_size=3),
+            "total_minor": st.integers(-(1 << 63), (1 << 63) - 1),
+            "placed_at": st.integers(-(1 << 63), (1 << 63) - 1),
+            "occurred_at": st.integers(-(1 << 63), (1 << 63) - 1),
+        },
+    )
+)
+def test_any_order_is_a_fact_or_refused(changes: dict[str, Any]) -> None:
+    """Whatever a shop writes, nothing but RuleBroken and Undecodable comes of it, and a fact has no control character in its ids."""
+    try:
+        found = fact(topics.ORDERS, order(**changes))
+    except (RuleBroken, Undecodable):
+        return
+    assert found.order.customer_id.strip("\x00\n\r")
+    assert "\n" not in found.order.email + found.order.name + found.order.order_id
+    assert found.order.total_minor >= 0

@@ -1,0 +1,30 @@
+"""The partitioner is Java's."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.runtime.partition import murmur2, partition_of
+
+# From the tests of Kafka's own Java client (UtilsTest.testMurmur2), signed as Java has them.
+JAVA = {
+    b"21": -973932308,
+    b"foobar": -790332482,
+    b"a-little-bit-long-string": -985981536,
+    b"a-little-bit-longer-string": -1486304829,
+    b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
+    b"abc": 479470107,
+}
+
+
+@pytest.mark.parametrize("key", JAVA)
+def test_the_hash_is_that_of_javas_client(key: bytes) -> None:
+    """Kafka's own vectors hold, bit by bit, and so does the partition that Java takes from them."""
+    assert murmur2(key) == JAVA[key] % (1 << 32)
+    assert partition_of(key, 12) == (JAVA[key] & 0x7FFFFFFF) % 12
+
+
+def test_a_topic_has_a_partition() -> None:
+    """No partitions is a mistake of the caller, said so."""
+    with pytest.raises(ValueError, match="1 partition or more"):
+        partition_of(b"c1", 0)
