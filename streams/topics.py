@@ -171,20 +171,32 @@ def ensure_topics(kafka: Mapping[str, Any], specs: Iterable[TopicSpec], partitio
         for spec in specs
         if spec.name not in existing
     ]
-    if not missing:
-        return []
-    made = []
-    for name, future in admin.create_topics(missing, operation_timeout=PATIENCE_S).items():
+    # A topic made a moment ago may not be listed yet, but the controller knows it: asked first, so that a mismatch with it, too,
+    # is found before anything is made.
+    known = _create(admin, missing, validate_only=True)
+    if known:
+        _refuse_mismatches(admin, specs, _await(admin, known), partitions)
+    missing = [topic for topic in missing if topic.topic not in known]
+    # Two workers that start together make the same topics; the look afterwards says whether they agree.
+    known = _create(admin, missing)
+    if missing:
+        _refuse_mismatches(admin, specs, _await(admin, {topic.topic for topic in missing}), partitions)
+    return sorted(topic.topic for topic in missing if topic.topic not in known)
+
+
+def _create(admin: Any, new: list[Any], validate_only: bool = False) -> set[str]:
+    """Make the topics, or only see whether they could be made; return the names of those that were there already."""
+    known: set[str] = set()
+    if not new:
+        return known
+    for name, future in admin.create_topics(new, operation_timeout=PATIENCE_S, validate_only=validate_only).items():
         try:
             future.result()
-            made.append(name)
         except KafkaException as error:
-            # Two workers that start together make the same topics; the look afterwards says whether they agree.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-    existing = _await(admin, {topic.topic for topic in missing})
-    _refuse_mismatches(admin, specs, existing, partitions)
-    return sorted(made)
+            known.add(name)
+    return known
 
 
 def _partitions(admin: Any) -> dict[str, int]:

@@ -1,0 +1,85 @@
+"""Topics on a real broker: made as they have to be, once, and not worked around when they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from streams import topics
+from streams.local.kafka import EmbeddedKafka
+from streams.topics import TOPICS, TopicMismatch, TopicSpec, changelog_spec, create_topics, ensure_topics
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The settings that making topics asks for."""
+
+    bootstrap: str
+    partitions: int = 3
+    replication: int = 1
+
+    def kafka(self) -> dict[str, str]:
+        """librdkafka settings of the broker."""
+        return {"bootstrap.servers": self.bootstrap}
+
+
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker for this module."""
+    kafka = EmbeddedKafka(data_dir=tmp_path_factory.mktemp("kafka"))
+    yield kafka.start()
+    kafka.stop()
+
+
+@pytest.fixture
+def admin(bootstrap: str) -> Any:
+    """A client that looks at the broker without the code under test."""
+    return AdminClient({"bootstrap.servers": bootstrap})
+
+
+def _config(admin: Any, topic: str) -> dict[str, str]:
+    (future,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+    return {name: entry.value for name, entry in future.result().items()}
+
+
+def test_topics_are_made_once_and_as_they_have_to_be(bootstrap: str, admin: Any) -> None:
+    """Partitions, cleanup and retention of every topic and of a changelog; the second time nothing is left to do."""
+    cluster = Cluster(bootstrap)
+    changelog = "takk-flows-customers-changelog"
+    made = create_topics(cluster, [changelog])
+    assert made == sorted([*(spec.name for spec in TOPICS), changelog])
+    assert create_topics(cluster, [changelog]) == []
+    found = admin.list_topics(timeout=10).topics
+    for spec in (*TOPICS, changelog_spec(changelog)):
+        assert len(found[spec.name].partitions) == (spec.partitions or 3)
+        config = _config(admin, spec.name)
+        assert {name: config[name] for name in spec.settings()} == spec.settings()
+    assert _config(admin, changelog)["delete.retention.ms"] == "86400000"
+
+
+def test_mismatched_topics_are_all_named_and_nothing_is_made(bootstrap: str, admin: Any) -> None:
+    """Wrong partitions and wrong cleanup are refused together, each with what to do; a missing topic stays missing."""
+    for future in admin.create_topics(
+        [NewTopic("few", 1, 1), NewTopic("kept", 3, 1, config={"cleanup.policy": "compact"})]
+    ).values():
+        future.result()
+    specs = [
+        TopicSpec(name=name, schema="order", key="customer_id", retention_ms=1000) for name in ("few", "kept", "new")
+    ]
+    with pytest.raises(TopicMismatch) as error:
+        ensure_topics({"bootstrap.servers": bootstrap}, specs, partitions=3, replication=1)
+    few, kept = error.value.problems
+    assert few.startswith("topic few has 1 partitions and must have 3: set TAKK_PARTITIONS=1")
+    assert kept.startswith("topic kept has cleanup.policy=compact and must have delete: set it with")
+    assert "new" not in admin.list_topics(timeout=10).topics
+
+
+def test_every_topic_of_a_customer_has_as_many_partitions_as_the_others() -> None:
+    """Only the catalogue, which is read whole, has a number of its own; names and schemas are all there."""
+    assert [spec.name for spec in TOPICS if spec.partitions is not None] == [topics.PRODUCTS]
+    assert {spec.name for spec in TOPICS if spec.cleanup == "compact"} == {topics.CUSTOMERS, topics.PRODUCTS}
+    assert all(spec.retention_ms for spec in TOPICS if spec.cleanup == "delete")
