@@ -1,0 +1,72 @@
+"""The contracts' own promises: documented, readable later, and the page about them is true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from streams.runtime.avro import load_schemas
+from streams.topics import TOPICS
+from streams.wire import RULES, SCHEMAS
+
+RAW = load_schemas(SCHEMAS)
+
+
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every record, enum and field in a schema."""
+    if isinstance(schema, list):
+        for branch in schema:
+            yield from _parts(branch)
+    elif isinstance(schema, dict):
+        if "name" in schema:
+            yield schema
+        for inner in ("type", "items", "fields"):
+            yield from _parts(schema.get(inner))
+
+
+def test_every_topic_has_a_contract_and_every_contract_a_topic() -> None:
+    """Nothing lies on a topic that is not described, and nothing is described that lies nowhere."""
+    assert {spec.schema for spec in TOPICS} == set(RAW)
+
+
+def test_every_field_is_documented() -> None:
+    """Each record and each field says what it is."""
+    for name, schema in RAW.items():
+        for part in _parts(schema):
+            assert part.get("type") == "enum" or part.get("doc"), f"{name}: {part['name']}"
+
+
+def test_readers_survive_new_symbols() -> None:
+    """Each enum that can grow has a default; the scope of an unsubscribe cannot, since a wrong guess would send unwanted mail."""
+    for schema in RAW.values():
+        for part in _parts(schema):
+            if part.get("type") == "enum" and part["name"] != "UnsubscribeScope":
+                assert part["default"] == "unknown"
+
+
+def test_no_amount_is_a_float_and_times_are_milliseconds() -> None:
+    """Money is a long named `_minor`; what is named like a time is timestamp-millis."""
+    for schema in RAW.values():
+        for part in _parts(schema):
+            kinds = part["type"] if isinstance(part["type"], list) else [part["type"]]
+            assert not {"float", "double"} & {kind for kind in kinds if isinstance(kind, str)}
+            if part["name"].endswith("_minor"):
+                assert "long" in kinds
+            if (
+                part["name"].endswith("_at")
+                or part["name"].startswith("window_")
+                or part["name"] in {"not_after", "now"}
+            ):
+                assert {"type": "long", "logicalType": "timestamp-millis"} in kinds
+
+
+def test_a_timer_begins_with_what_the_scheduler_reads() -> None:
+    """timer_id, then due_at: the prefix is read by hand."""
+    assert [field["name"] for field in RAW["timer"]["fields"][:2]] == ["timer_id", "due_at"]
+
+
+def test_the_page_names_every_contract_topic_and_reason() -> None:
+    """README.md in `schemas/` leaves nothing out."""
+    page = (SCHEMAS / "README.md").read_text(encoding="utf-8")
+    missing = {f"`{word}`" for word in (*RAW, *RULES, *(spec.name for spec in TOPICS))}
+    assert {word for word in missing if word not in page} == set()
