@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from prometheus_client import (
+    CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
     Gauge,
@@ -146,6 +147,10 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     TIMER_LATENESS, DECISIONS, MAILS, SENDS_UNKNOWN, RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES,
     COMPLAINTS, ATTRIBUTED_ORDERS, ATTRIBUTED_REVENUE, LOOP_LAG,
 )  # fmt: skip
+
+
+#: The media type of `page`.
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 
 def page() -> bytes:

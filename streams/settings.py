@@ -19,6 +19,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "TAKK_"
+#: Templates and schemas lie beside the program, wherever it is started from.
+HOUSE = Path(__file__).resolve().parent.parent
 DAY_S = 86_400.0
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -115,14 +117,12 @@ class Settings(BaseSettings):
     memory_mb: int = Field(256, ge=16)
     batch_max_records: int = Field(4000, ge=1)
     batch_max_bytes: int = Field(8 << 20, ge=1024)
-    #: Records in a row that may break the code before the partition is stopped.
-    failures_in_a_row: int = Field(100, ge=1)
     #: Timers fired in one transaction.
     sweep_limit: int = Field(5000, ge=1)
 
     # Flows and the shop
-    templates_dir: Path = Path("templates")
-    schemas_dir: Path = Path("schemas")
+    templates_dir: Path = HOUSE / "templates"
+    schemas_dir: Path = HOUSE / "schemas"
     shop_country: str = Field("DK", pattern=r"^[A-Z]{2}$")
     shop_time_zone: str = "Europe/Copenhagen"
     shop_locale: str = "da"

@@ -1,0 +1,168 @@
+"""Reading the dead letters and sending them back to where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from msgspec import Struct
+
+from streams import topics
+from streams.runtime.avro import Codec
+from streams.settings import Settings
+from streams.wire import open_codec
+
+PATIENCE_S = 30.0
+MEGABYTE = 1 << 20
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A record that a stage gave up, whole. `failed_at` is UTC. `key` and `value` are as they were read, so they may hold personal data."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    reason: str
+    detail: str
+    stage: str
+    failed_at: datetime
+
+    @property
+    def id(self) -> str:
+        """`topic/partition/offset` of the record."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+def read(settings: Settings) -> Iterator[DeadLetter]:
+    """All dead letters that are there now, oldest first within each partition.
+
+    Raises:
+        KafkaException: the cluster cannot be reached or refuses; or the topic is not there.
+    """
+    codec = open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)
+    consumer = Consumer(
+        {
+            **settings.kafka(),
+            "group.id": f"{settings.app_id}-dead-letters",  # never committed: reading leaves no trace
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        }
+    )
+    try:
+        yield from _to_the_end(consumer, codec)
+    finally:
+        consumer.close()
+
+
+def _to_the_end(consumer: Any, codec: Codec) -> Iterator[DeadLetter]:
+    known = consumer.list_topics(topics.DEAD_LETTERS, timeout=PATIENCE_S).topics[topics.DEAD_LETTERS]
+    if known.error is not None:
+        raise KafkaException(known.error)
+    starts = []
+    for number in known.partitions:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topics.DEAD_LETTERS, number), timeout=PATIENCE_S)
+        if high > low:
+            starts.append(TopicPartition(topics.DEAD_LETTERS, number, low))
+    if not starts:
+        return
+    consumer.assign(starts)
+    open_partitions = {start.partition for start in starts}
+    while open_partitions:
+        message = consumer.poll(PATIENCE_S)
+        if message is None:
+            raise TimeoutError(f"no answer from the broker for {PATIENCE_S:.0f} s while reading {topics.DEAD_LETTERS}")
+        error = message.error()
+        # Commit markers take offsets, so only the broker can say that this is the end.
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:
+            open_partitions.discard(message.partition())
+        elif error is not None:
+            raise KafkaException(error)
+        elif message.partition() in open_partitions:
+            yield decode(codec, message.value())
+
+
+def decode(codec: Codec, value: bytes) -> DeadLetter:
+    """A record of the dead-letters topic.
+
+    Raises:
+        Undecodable: it is none.
+    """
+    record = codec.decode("dead_letter", value)
+    headers = tuple((header["name"], header["value"]) for header in record.pop("headers"))
+    return DeadLetter(headers=headers, **record)
+
+
+def select(
+    letters: Iterable[DeadLetter], *, ids: Iterable[str] = (), reason: str | None = None, topic: str | None = None
+) -> Iterator[DeadLetter]:
+    """Those of `letters` that have one of `ids` (none given: any), the reason and the source topic."""
+    wanted = frozenset(ids)
+    for letter in letters:
+        if wanted and letter.id not in wanted:
+            continue
+        if (reason is None or letter.reason == reason) and (topic is None or letter.topic == topic):
+            yield letter
+
+
+def replay(settings: Settings, letters: Iterable[DeadLetter], *, producer: Any = None) -> int:
+    """Publish each letter's record again on its source topic, byte for byte; return how many were acknowledged.
+
+    The partition follows from the key (murmur2), so a record that lay on the wrong one comes to the right one. The letters stay on their
+    topic; a record that is published twice changes nothing twice.
+
+    Args:
+        settings: the cluster.
+        letters: what to publish.
+        producer: a producer to use instead of making one.
+
+    Raises:
+        KafkaException: a record was not accepted; those before it may have been.
+    """
+    producer = producer or Producer(
+        {
+            **settings.kafka(),
+            "partitioner": "murmur2_random",
+            "enable.idempotence": True,
+            "message.max.bytes": 2 * MEGABYTE,
+        }
+    )
+    failed: list[Any] = []
+    done = 0
+
+    def acknowledged(error: Any, message: Any) -> None:
+        nonlocal done
+        if error is not None:
+            failed.append(error)
+        else:
+            done += 1
+
+    for letter in letters:
+        _publish(producer, letter, acknowledged)
+    left = producer.flush(PATIENCE_S)
+    if failed:
+        raise KafkaException(failed[0])
+    if left:
+        raise TimeoutError(
+            f"{left} records were not acknowledged within {PATIENCE_S:.0f} s; replay again, doubles are harmless"
+        )
+    return done
+
+
+def _publish(producer: Any, letter: DeadLetter, acknowledged: Callable[[Any, Any], None]) -> None:
+    while True:
+        try:
+            producer.produce(
+                letter.topic, letter.value, letter.key, headers=list(letter.headers), on_delivery=acknowledged
+            )
+        except BufferError:  # the producer's queue is full: let it send
+            producer.poll(1.0)
+        else:
+            producer.poll(0)
+            return
