@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.runtime.store import PartitionStore
 
+T = TypeVar("T")
 Headers = list[tuple[str, bytes]]
 Output = tuple[str, bytes, bytes | None, Headers]
 
@@ -113,8 +114,10 @@ class Unit:
         view = self._view
         if key in view:
             return view[key]
-        assert self.lane.store is not None, f"agent {self._stage.name} has no table"
-        raw = self.lane.store.get(key)
+        store = self.lane.store
+        if store is None:
+            raise LookupError(f"agent {self._stage.name} has no table")
+        raw = store.get(key)
         value = view[key] = None if raw is None else self._stage.decode(raw)
         return value
 
@@ -135,10 +138,8 @@ class Unit:
         self._produce(topic, value, key, headers)
         self.sent += 1
 
-    def each(self, handle: Callable[[Any, Unit], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
-        """Call `handle(record, unit) -> (key, new value, outputs)` for every record in order and take over what it returns.
-
-        A key of None means that no state changed. A record whose handler raises leaves no trace but a dead letter:
+    def taken(self, handle: Callable[[Any], T]) -> Iterator[T]:
+        """What `handle` makes of each record, in order. A record whose handler raises leaves no trace but a dead letter:
         `Broken` carries its own reason, `Moved` publishes the record again where it belongs, any other exception is
         the code's own fault and counts towards `BROKEN_IN_A_ROW`.
 
@@ -148,7 +149,7 @@ class Unit:
         lane, stage = self.lane, self._stage
         for record in self.records:
             try:
-                key, value, outputs = handle(record, self)
+                result = handle(record)
             except Moved as moved:
                 stage.on_moved(record)
                 self.send(record.topic(), moved.key, record.value(), record.headers() or [])
@@ -167,6 +168,14 @@ class Unit:
                 self.send(*stage.dead_letter(record, "failed", type(error).__name__, self.now_ms))
                 continue
             lane.broken_in_a_row = 0
+            yield result
+
+    def each(self, handle: Callable[[Any, Unit], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
+        """Call `handle(record, unit) -> (key, new value, outputs)` for every record and take over what it returns.
+
+        A key of None means that no state changed. Failures are treated as in `taken`.
+        """
+        for key, value, outputs in self.taken(lambda record: handle(record, self)):
             if key is not None:
                 self.put(key, value)
             for output in outputs:
@@ -293,5 +302,3 @@ def patiently(call: Callable[[], None]) -> None:
             if not reason.retriable() or time.monotonic() > deadline:
                 raise
 
-
-Agent = Callable[[Any], Awaitable[None]]

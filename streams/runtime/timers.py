@@ -7,7 +7,7 @@ cursor, so a wall clock that steps back fires nothing twice and holds nothing ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 from streams.runtime.checkpoint import Lane, Unit
 
@@ -27,15 +27,27 @@ def due_of(key: bytes) -> int:
     return int.from_bytes(key[:8], "big")
 
 
+def pack(key: bytes, value: bytes) -> bytes:
+    """A record's key and value as one table value."""
+    return len(key).to_bytes(2, "big") + key + value
+
+
+def unpack(payload: bytes) -> tuple[bytes, bytes]:
+    """The key and value that `pack` was given."""
+    end = 2 + int.from_bytes(payload[:2], "big")
+    return payload[2:end], payload[end:]
+
+
 class Timers:
     """The timers of one lane: what was stored, and where the sweep stands."""
 
     def __init__(self, lane: Lane) -> None:
-        assert lane.store is not None
+        if lane.store is None:
+            raise ValueError(f"stage {lane.stage.name} keeps timers but has no table")
         self._store = lane.store
         raw = lane.store.meta(CURSOR)
         self.cursor_ms = int(raw) if raw else 0
-        self.pending = sum(1 for _ in lane.store.items(timer_key(self.cursor_ms, b"")))
+        self.pending = lane.store.estimate()
         self.next_ms = self._first()
 
     def is_due(self, now_ms: int) -> bool:
@@ -43,7 +55,7 @@ class Timers:
         return self.next_ms <= now_ms
 
     def sweep(
-        self, unit: Unit, arrived: Iterator[tuple[int, bytes, bytes]], fire: Callable[[Unit, int, bytes], None]
+        self, unit: Unit, arrived: Iterable[tuple[int, bytes, bytes]], fire: Callable[[Unit, int, bytes], None]
     ) -> int:
         """Store the timers that arrived, fire those that are due (a `SLICE` at most of the stored ones); return how many fired.
 
@@ -52,7 +64,7 @@ class Timers:
             arrived: (due in ms, timer id, payload) of each timer in the batch.
             fire: called with (unit, due in ms, payload) for each timer that is due.
         """
-        now = max(unit.now_ms, self.cursor_ms)
+        now = max(unit.now_ms, self.cursor_ms - 1)
         put = unit.put
         fired = stored = 0
         earliest = NEVER

@@ -1,0 +1,47 @@
+"""The scheduler: keeps the timers of `flow-delays` and publishes each on `flow-due` when its time has come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from streams import topics
+from streams.agents.support import Support
+from streams.runtime.app import App
+from streams.runtime.checkpoint import Lane, Unit
+from streams.runtime.stage import Stage
+from streams.runtime.timers import Timers, pack, unpack
+from streams.wire import timer_due
+
+
+def define(app: App, support: Support) -> Any:
+    """Add the scheduler agent to `app`."""
+
+    def open_timers(lane: Lane) -> None:
+        lane.memory["timers"] = Timers(lane)
+
+    def timer_of(record: Any) -> tuple[int, bytes, bytes]:
+        timer_id, due_ms = timer_due(record.value())
+        return due_ms, timer_id.encode(), pack(record.key(), record.value())
+
+    def fire(unit: Unit, due_ms: int, payload: bytes) -> None:
+        key, value = unpack(payload)
+        support.fired(unit, due_ms)
+        unit.send(topics.DUE, key, value)
+
+    stage = Stage(
+        name="scheduler",
+        topics=(topics.DELAYS,),
+        table="timers",
+        open=open_timers,
+        is_due=lambda lane, now_ms: bool(lane.memory["timers"].is_due(now_ms)),
+        dead_letter=support.dead_letter,
+    )
+
+    @app.stage(support.observed(stage))
+    async def scheduler(units: AsyncIterator[Unit]) -> None:
+        async for unit in units:
+            unit.lane.memory["timers"].sweep(unit, unit.taken(timer_of), fire)
+            await unit.commit()
+
+    return scheduler

@@ -1,0 +1,106 @@
+"""The house: what lies at the top, that each folder explains itself, and what may not be written anywhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {".ci", "deploy", "schemas", "streams", "templates", "tests"}
+FILES = {
+    ".gitignore",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "docker-compose.yml",
+    "pyproject.toml",
+    "requirements.lock",
+}
+TIERS = {"unit", "property", "golden", "driver", "integration", "crash", "deploy", "bench"}
+#: A lock or a setup that names a registry works only where that registry can be reached.
+REGISTRY = re.compile(
+    r"(--(extra-)?index-url|--find-links|--trusted-host)[ =]+\S*:|files\.pythonhosted|pypi\.org|repo1?\.maven|registry\.npmjs"
+)
+
+
+def tracked() -> list[Path]:
+    """The files that belong to the project; all of them where there is no git."""
+    try:
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [Path(line) for line in listed.splitlines() if (ROOT / line).is_file()]
+
+
+def test_top_level() -> None:
+    """Nothing lies at the top that is not in the design."""
+    assert {path.parts[0] for path in tracked()} <= FOLDERS | FILES
+    assert {name for name in FILES if not (ROOT / name).exists()} == set()
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDERS - {".ci"}))
+def test_each_folder_explains_itself(folder: str) -> None:
+    """Each top-level folder has a README of about a page."""
+    assert 5 <= len((ROOT / folder / "README.md").read_text().splitlines()) <= 120
+
+
+def test_tiers() -> None:
+    """Tests lie in their tier."""
+    assert {path.parts[1] for path in tracked() if path.parts[0] == "tests" and len(path.parts) > 2} <= TIERS
+
+
+def test_the_lock_names_no_registry() -> None:
+    """requirements.lock has exact versions and hashes, and no address."""
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in "\n".join(line for line in lock.splitlines() if not line.lstrip().startswith("#"))
+    names = re.findall(r"^[a-zA-Z0-9._-]+==\S+ \\$", lock, re.M)
+    assert len(names) > 50
+    assert lock.count("--hash=sha256:") >= len(names)
+
+
+def test_no_registry_addresses() -> None:
+    """No file names a package registry."""
+    this = Path(__file__).relative_to(ROOT)
+    texts = {path: (ROOT / path).read_bytes().decode(errors="replace") for path in tracked() if path != this}
+    assert [str(path) for path, text in texts.items() if REGISTRY.search(text)] == []
+
+
+def test_the_lock_has_what_is_declared() -> None:
+    """Every dependency of pyproject.toml is locked."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    lock = (ROOT / "requirements.lock").read_text()
+    names = {re.split(r"[=<>\[ ]", one)[0].lower().replace("_", "-") for one in declared}
+    assert {name for name in names if not re.search(rf"^{re.escape(name)}==", lock, re.M)} == set()
+
+
+def test_make_help_knows_all_targets() -> None:
+    """`make help` lists every target a person may call."""
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.search(r"^\.PHONY: (.*)$", makefile, re.M)
+    assert targets is not None
+    for target in targets[1].split():
+        assert re.search(rf"^{target}:.* ## \S", makefile, re.M), target
+
+
+def test_compose() -> None:
+    """docker-compose.yml runs Kafka, worker, mailer and Prometheus; only settings that exist are set; Prometheus reads both."""
+    from streams.settings import FROM_FILE, Settings, env_name
+
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    services = compose["services"]
+    assert {"kafka", "worker", "mailer", "prometheus"} <= services.keys()
+    assert "4.1" in services["kafka"]["image"]
+    known = {env_name(field) for field in Settings.model_fields} | {f"{env_name(field)}_FILE" for field in FROM_FILE}
+    for name in ("topics", "worker", "mailer"):
+        assert services[name]["command"][0] == "takk"
+        assert set(services[name]["environment"]) <= known
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    assert scraped[0]["static_configs"][0]["targets"] == ["worker:8080", "mailer:8080"]
