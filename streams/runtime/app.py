@@ -88,7 +88,7 @@ class App:
             TableManager=manager,
             agent_supervisor="mode.supervisors.CrashingSupervisor",
             web_enabled=web_port is not None,
-            web_port=web_port or 0,
+            web_port=web_port or 6066,
             web_tables_enabled=False,
             key_serializer="raw",
             value_serializer="raw",

@@ -301,4 +301,3 @@ def patiently(call: Callable[[], None]) -> None:
             reason = error.args[0]
             if not reason.retriable() or time.monotonic() > deadline:
                 raise
-
