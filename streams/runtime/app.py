@@ -65,6 +65,7 @@ class App:
         session_timeout_s: float = 45.0,
         web_port: int | None = None,
     ) -> None:
+        state_dir.mkdir(parents=True, exist_ok=True)
         self.lanes = Lanes(app_id, kafka, batch_records=batch_records)
         _store.Store.memory = _store.Memory(memory_mb)
         manager = type("TableManager", (tables.TableManager,), {"lanes": self.lanes})

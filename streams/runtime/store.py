@@ -194,6 +194,18 @@ class Store(SerializedStore):  # type: ignore[misc]
         store = self._partitions.get(tp.partition)
         return store.position if store else None
 
+    def reset_state(self) -> None:
+        """Refuse: state is given up partition by partition, by the restore."""
+        raise StoreError("stop the workers and delete TAKK_STATE_DIR: the state is restored from the changelog")
+
+    async def backup_partition(self, tp: Any, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
+        """Refuse: the changelog is the backup."""
+        raise StoreError("the changelog is the backup of a table")
+
+    def restore_backup(self, tp: Any, latest: bool = True, backup_id: int = 0) -> None:
+        """Refuse: the changelog is the backup."""
+        raise StoreError("the changelog is the backup of a table")
+
     def _get(self, key: bytes) -> bytes | None:
         for store in self._partitions.values():
             value: bytes | None = store.get(key)
