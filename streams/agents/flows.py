@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
 
 from streams import topics
-from streams.agents.support import Support
+from streams.agents.support import Support, count_effects, utc
 from streams.core.customer import new_customer
 from streams.core.customer_codec import decode_customer, encode_customer
 from streams.core.engine import advance
@@ -17,30 +16,49 @@ from streams.runtime.app import App
 from streams.runtime.checkpoint import Moved, Output, Unit
 from streams.runtime.partition import partition_of
 from streams.runtime.stage import Stage
+from streams.wire import Wire
 
 INPUTS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.DUE, topics.EVENTS)
 
 
-def define(app: App, support: Support, world: World) -> Any:
-    """Add the flows agent to `app`, deciding by the flows and policies of `world`."""
-    wire = support.wire
+Decision = tuple[bytes | None, Any, list[Output]]
 
-    def decide(record: Any, unit: Unit) -> tuple[bytes | None, Any, Iterable[Output]]:
+
+class View(Protocol):
+    """What a decision may know of the batch it belongs to."""
+
+    partition: int
+    now_ms: int
+
+    def get(self, key: bytes) -> Any:
+        """The customer's state, or None."""
+
+
+def decider(wire: Wire, world: World, partitions: int) -> Callable[[Any, View], Decision]:
+    """The function from a record and the state before it to (key, state after it, outputs); it depends on nothing else."""
+
+    def decide(record: Any, view: View) -> Decision:
         event = wire.event(record.topic(), record.key(), record.value(), record.timestamp()[1])
         key = customer_of(event).encode()
         if key != record.key():
             raise Moved(key)
-        state = unit.get(key)
+        state = view.get(key)
         if state is None:
             # Only a customer who is new to this partition can have come to the wrong one.
-            if partition_of(key, app.partitions) != unit.partition:
+            if partition_of(key, partitions) != view.partition:
                 raise Moved(key)
             state = new_customer(customer_of(event))
-        now = datetime.fromtimestamp(unit.now_ms / 1000, UTC)
+        now = utc(view.now_ms)
         after, effects = advance(world, state, event, now)
-        support.decided(event, effects)
+        count_effects(effects)
         return (None if after is state else key), after, [wire.output(effect, now) for effect in effects]
 
+    return decide
+
+
+def define(app: App, support: Support, world: World) -> Any:
+    """Add the flows agent to `app`, deciding by the flows and policies of `world`."""
+    decide = decider(support.wire, world, app.partitions)
     stage = Stage(
         name="flows",
         topics=INPUTS,
@@ -48,7 +66,7 @@ def define(app: App, support: Support, world: World) -> Any:
         encode=encode_customer,
         decode=decode_customer,
         journal=support.journal("flows"),
-        dead_letter=support.dead_letter,
+        dead_letter=support.dead_letter("flows"),
     )
 
     @app.stage(support.observed(stage))

@@ -35,7 +35,7 @@ def define(app: App, support: Support) -> Any:
         table="timers",
         open=open_timers,
         is_due=lambda lane, now_ms: bool(lane.memory["timers"].is_due(now_ms)),
-        dead_letter=support.dead_letter,
+        dead_letter=support.dead_letter("scheduler"),
     )
 
     @app.stage(support.observed(stage))

@@ -94,7 +94,9 @@ class Unit:
     ) -> None:
         self.lane = lane
         self.partition = lane.partition
-        self.records = records
+        # One topic after the other, in the stage's order: with the journal, the order of every decision can be found again.
+        ranks = {topic: rank for rank, topic in enumerate(lane.stage.topics)}
+        self.records = sorted(records, key=lambda r: ranks[r.topic()]) if len(ranks) > 1 else records
         self.now_ms = now_ms
         self._stage = lane.stage
         self._metadata = metadata
@@ -103,7 +105,7 @@ class Unit:
         self._changed: dict[bytes, None] = {}
         self._meta: dict[bytes, bytes] = {}
         self._begun = False
-        self.sent = 0
+        self.sent: dict[str, int] = {}
         self.started = time.perf_counter()
         self.committed: asyncio.Future[None] | None = None
 
@@ -136,7 +138,7 @@ class Unit:
         """Publish a record with the commit."""
         self._begin()
         self._produce(topic, value, key, headers)
-        self.sent += 1
+        self.sent[topic] = self.sent.get(topic, 0) + 1
 
     def taken(self, handle: Callable[[Any], T]) -> Iterator[T]:
         """What `handle` makes of each record, in order. A record whose handler raises leaves no trace but a dead letter:
@@ -214,6 +216,11 @@ class Unit:
             return
         self.committed = asyncio.ensure_future(self._run(changes, sources))
         self.committed.add_done_callback(lambda _: self._finish())
+
+    async def done(self) -> None:
+        """Wait until the commit has reached the disk."""
+        if self.committed is not None:
+            await self.committed
 
     def abandon(self) -> None:
         """Give the unit up: abort what was produced and free the partition."""

@@ -62,6 +62,7 @@ class Lanes:
         self._reader: Any = None
         self._meta: Any = None
         self._starts: list[TopicPartition] = []
+        self._ends: dict[tuple[str, int], int] = {}
 
     def add(self, stage: Stage) -> None:
         """Register a stage; its topics may belong to no other stage of this worker."""
@@ -72,6 +73,10 @@ class Lanes:
                 )
             self._by_topic[topic] = stage
         self.stages[stage.name] = stage
+
+    def stage_of(self, topic: str) -> str:
+        """The name of the stage that reads `topic`."""
+        return self._by_topic[topic].name
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(list(self._lanes.values()))
@@ -189,7 +194,7 @@ class Lanes:
                     "auto.offset.reset": "earliest",
                     "queued.min.messages": 50_000,
                     "fetch.wait.max.ms": 50,
-                    "statistics.interval.ms": 0,
+                    "enable.partition.eof": True,
                 }
             )
         self._reader.assign(self._starts)
@@ -201,11 +206,16 @@ class Lanes:
             return []
         rest = self._reader.consume(self.batch_records - 1, 0.0)
         records = first + rest
+        good = []
         for record in records:
             error = record.error()
-            if error is not None and not error.retriable() and error.code() != KafkaError._PARTITION_EOF:
+            if error is None:
+                good.append(record)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._ends[(record.topic(), record.partition())] = record.offset()
+            elif not error.retriable():
                 raise KafkaException(error)
-        return [r for r in records if r.error() is None]
+        return good
 
     def deal(self, records: list[Any]) -> Iterator[tuple[Lane, list[Any]]]:
         """Sort `records` into batches, one per lane (more when over `batch_bytes`); then one empty batch per lane whose timers are due."""
@@ -261,5 +271,7 @@ class Lanes:
             return
         for tp in self._reader.position(self._reader.assignment()):
             _, high = self._reader.get_watermark_offsets(tp, cached=True)
-            if high >= 0 and tp.offset >= 0:
-                yield tp.topic, tp.partition, max(0, high - tp.offset)
+            # Commit markers take offsets but are no records: where the end was reached, what lies before it is read.
+            at = max(tp.offset, self._ends.get((tp.topic, tp.partition), 0))
+            if high >= 0 and at >= 0:
+                yield tp.topic, tp.partition, max(0, high - at)

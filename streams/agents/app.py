@@ -1,0 +1,151 @@
+"""The two kinds of worker, put together from settings: flows with scheduler, and mailer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import faust
+import structlog
+
+from streams import metrics, topics
+from streams.agents import flows, mailer, scheduler
+from streams.agents.support import Support
+from streams.core.world import Shop
+from streams.flow_files import FlowFileError, load_world
+from streams.health import HealthServer
+from streams.logs import setup_logs
+from streams.mail.compose import Sender
+from streams.mail.mailer import Mailer
+from streams.mail.render import Renderer
+from streams.mail.smtp import Server, SmtpPool
+from streams.runtime.app import App
+from streams.settings import Settings
+from streams.wire import Wire, open_codec
+
+log = structlog.get_logger(__name__)
+
+#: Commands that the mailer takes at once: a second's work, so that a stop waits for no more than that.
+MAILER_BATCH = 400
+#: Seconds between two looks at the lag.
+LAG_EVERY_S = 1.0
+
+
+def run_worker(settings: Settings) -> None:
+    """Run flows and scheduler until SIGTERM; does not return.
+
+    Raises:
+        SystemExit: a flow file, a topic or the settings are wrong; what and where is on stderr.
+    """
+    app = _app(settings, "flows", settings.batch_max_records)
+    support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))
+    try:
+        world = load_world(
+            settings.templates_dir,
+            shop=Shop(
+                country=settings.shop_country,
+                time_zone=settings.shop_time_zone,
+                locale=settings.shop_locale,
+                currency=settings.shop_currency,
+            ),
+            vip_spend=settings.vip_spend,
+            attribution_days=settings.attribution_days,
+            day_scale=settings.day_scale,
+        )
+    except FlowFileError as error:
+        sys.exit("\n".join(["the flows have mistakes, nothing was started:", *error.errors]))
+    flows.define(app, support, world)
+    scheduler.define(app, support)
+    _run(app, settings)
+
+
+def run_mailer(settings: Settings) -> None:
+    """Run the mailer until SIGTERM; does not return.
+
+    Raises:
+        SystemExit: a topic or the settings are wrong; what and where is on stderr.
+    """
+    if settings.mail_secret is None:
+        sys.exit("TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set: it signs the links in the mails")
+    app = _app(settings, "mailer", MAILER_BATCH)
+    support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))
+    secret = settings.mail_secret.get_secret_value().encode()
+    sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, secret)
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
+    server = Server(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        tls=settings.smtp_tls,
+        username=settings.smtp_username,
+        password=password,
+        connections=settings.smtp_connections,
+        timeout_s=settings.smtp_timeout_s,
+    )
+    work = Mailer(
+        Renderer(settings.templates_dir, sender.name),
+        sender,
+        SmtpPool(server),
+        backoff_scale=settings.day_scale,
+        on_pause=metrics.SMTP_PAUSED.set,
+    )
+    mailer.define(app, support, work)
+    _run(app, settings)
+
+
+def _app(settings: Settings, role: str, batch_records: int) -> App:
+    setup_logs(settings.log_level, settings.log_format)
+    name = settings.group_instance_id
+    return App(
+        f"{settings.app_id}-{role}",
+        settings.kafka(),
+        brokers=settings.faust_brokers(),
+        partitions=settings.partitions,
+        state_dir=Path(settings.state_dir) / role,
+        instance_id=f"{name}-{role}" if name else None,
+        memory_mb=settings.memory_mb,
+        batch_records=batch_records,
+        credentials=settings.faust_credentials(),
+        session_timeout_s=settings.session_timeout_s,
+    )
+
+
+def _run(app: App, settings: Settings) -> None:
+    try:
+        topics.create_topics(settings, [stage.changelog for stage in app.lanes.stages.values() if stage.changelog])
+    except topics.TopicMismatch as error:
+        sys.exit(f"{error}\nnothing was started")
+    app.lanes.on_restore = _restoring
+    health = HealthServer(
+        settings.web_host,
+        settings.web_port,
+        lambda: (app.lanes.is_ready, "ready" if app.lanes.is_ready else "joining, restoring or rebalancing"),
+    )
+
+    @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
+    async def watch() -> None:
+        await health.start()
+        log.info("worker started", app=app.lanes.app_id, health=health.url, host=socket.gethostname(), pid=os.getpid())
+        while True:
+            await asyncio.sleep(LAG_EVERY_S)
+            behind: dict[tuple[str, int], int] = {}
+            for topic, partition, records in await asyncio.to_thread(lambda: list(app.lanes.lag())):
+                key = (app.lanes.stage_of(topic), partition)
+                behind[key] = behind.get(key, 0) + records
+            for (stage, partition), records in behind.items():
+                metrics.LAG_RECORDS.labels(stage, partition).set(records)
+                if not records:
+                    metrics.LAG_SECONDS.labels(stage, partition).set(0)
+            for lane in app.lanes:
+                timers: Any = lane.memory.get("timers")
+                if timers is not None:
+                    metrics.TIMERS_PENDING.labels(lane.partition).set(timers.pending)
+
+    faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
+
+
+def _restoring(table: str, done: int, total: int) -> None:
+    log.info("restoring", table=table, offsets_done=done, offsets_total=total)

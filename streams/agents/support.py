@@ -1,0 +1,152 @@
+"""What every agent of Takk needs around the runtime: the wire, dead letters, the journal, and the metrics of a stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from streams import metrics
+from streams.core.effects import Attribute, Effect, LogDecision
+from streams.mail.mailer import Report
+from streams.runtime.checkpoint import Output, Unit
+from streams.runtime.stage import Stage
+from streams.wire import Wire
+
+log = structlog.get_logger(__name__)
+
+
+def utc(ms: int) -> datetime:
+    """Milliseconds since 1970 as a time."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+class Support:
+    """Shared by the agents of one process."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+
+    def observed(self, stage: Stage) -> Stage:
+        """The stage, with its failures logged and its batches counted."""
+        name = stage.name
+        seconds, sizes = metrics.BATCH_SECONDS.labels(name), metrics.BATCH_RECORDS.labels(name)
+
+        def on_done(unit: Unit) -> None:
+            if unit.committed is None or unit.committed.cancelled() or unit.committed.exception() is not None:
+                return
+            metrics.LAST_PROGRESS.labels(name, unit.partition).set_to_current_time()
+            seconds.observe(time.perf_counter() - unit.started)
+            if unit.records:
+                sizes.observe(len(unit.records))
+                counts: dict[str, int] = {}
+                for record in unit.records:
+                    counts[record.topic()] = counts.get(record.topic(), 0) + 1
+                for topic, count in counts.items():
+                    metrics.RECORDS_IN.labels(name, topic).inc(count)
+                age = max(0.0, time.time() - unit.records[0].timestamp()[1] / 1000)
+                metrics.LAG_SECONDS.labels(name, unit.partition).set(age)
+            for topic, count in unit.sent.items():
+                metrics.RECORDS_OUT.labels(name, topic).inc(count)
+
+        def on_failure(record: Any, error: Exception) -> None:
+            log.error(
+                "a record failed and goes to dead-letters",
+                stage=name,
+                topic=record.topic(),
+                partition=record.partition(),
+                offset=record.offset(),
+                error=type(error).__name__,
+                exc_info=error,
+            )
+
+        stage.on_done = on_done
+        stage.on_failure = on_failure
+        stage.on_moved = lambda record: metrics.REPUBLISHED.labels(name).inc()
+        return stage
+
+    def dead_letter(self, stage: str) -> Callable[[Any, str, str, int], Output]:
+        """What makes the dead letters of `stage`."""
+
+        def make(record: Any, reason: str, detail: str, now_ms: int) -> Output:
+            metrics.DEAD_LETTERS.labels(stage, reason).inc()
+            return self.wire.dead_letter(
+                record.topic(),
+                record.partition(),
+                record.offset(),
+                record.key(),
+                record.value(),
+                reason,
+                detail,
+                utc(now_ms),
+                stage=stage,
+                headers=record.headers(),
+            )
+
+        return make
+
+    def journal(self, agent: str) -> Callable[[int, int, dict[str, tuple[int, int]], int], Output]:
+        """What makes one record per committed batch of `agent`: enough to replay its decisions exactly."""
+
+        def make(partition: int, now_ms: int, offsets: dict[str, tuple[int, int]], records: int) -> Output:
+            slices = [(topic, first, last) for topic, (first, last) in offsets.items()]
+            return self.wire.checkpoint(agent, partition, utc(now_ms), slices, records)
+
+        return make
+
+    def fired(self, unit: Unit, due_ms: int) -> None:
+        """Count a timer that fired."""
+        metrics.TIMERS_FIRED.inc()
+        metrics.TIMER_LATENESS.observe(max(0, unit.now_ms - due_ms) / 1000)
+
+    def reported(self, report: Report) -> Iterable[Output]:
+        """The records that tell neighbours what became of a command, counted."""
+        command, wire, at = report.command, self.wire, report.at
+        metrics.MAILS.labels(command.flow, report.outcome).inc()
+        if report.again or report.outcome == "unknown":
+            metrics.SENDS_UNKNOWN.labels(command.flow, "sent_again" if report.again else "given_up").inc()
+        words = report.text or report.rule
+        yield wire.email_event(
+            command,
+            report.outcome,
+            at,
+            queue_id=report.queue_id,
+            status_code=report.code,
+            reason=words,
+            retry_at=report.retry_at,
+        )
+        if report.retry_at is not None:
+            yield wire.retry_timer(command, report.retry_at, at)
+        if report.outcome == "refused" and report.code is not None:
+            yield wire.bounce(command, report.is_hard, words, at)
+        if report.outcome not in ("sent", "deferred"):
+            yield wire.mail_decision(command, "skip", report.rule, words, at)
+
+
+def count_effects(effects: Iterable[Effect]) -> None:
+    """Count what the core decided."""
+    for effect in effects:
+        if isinstance(effect, LogDecision):
+            metrics.DECISIONS.labels(effect.flow, effect.outcome, effect.rule).inc()
+        elif isinstance(effect, Attribute):
+            _attributed(effect)
+
+
+def _attributed(effect: Attribute) -> None:
+    flow = effect.flow
+    if effect.kind == "opened":
+        metrics.OPENS.labels(flow, effect.agent).inc()
+    elif effect.kind == "clicked":
+        metrics.CLICKS.labels(flow, effect.agent).inc()
+    elif effect.kind == "unsubscribed":
+        metrics.UNSUBSCRIBES.labels(flow).inc()
+    elif effect.kind == "bounced":
+        metrics.BOUNCES.labels(flow, "hard" if effect.agent == "hard" else "soft").inc()
+    elif effect.kind == "complained":
+        metrics.COMPLAINTS.labels(flow).inc()
+    elif effect.kind == "ordered":
+        metrics.ATTRIBUTED_ORDERS.labels(flow).inc()
+        metrics.ATTRIBUTED_REVENUE.labels(flow, effect.currency or "").inc(effect.revenue_minor or 0)

@@ -1,0 +1,113 @@
+"""The processes of a whole world on one machine: a worker and a mailer, as production runs them, started and watched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from streams.local.kafka import free_port
+
+
+class ProcessFailed(RuntimeError):
+    """A worker did not become ready, or ended; the message says where its log is."""
+
+
+class Process:
+    """`takk worker` or `takk mailer` as a child process.
+
+    Args:
+        role: worker or mailer.
+        env: settings for it, on top of this process's environment.
+        log_file: where its output goes, appended.
+    """
+
+    def __init__(self, role: str, env: dict[str, str], log_file: Path) -> None:
+        self.role = role
+        self.port = free_port()
+        self.log_file = log_file
+        self._env = {**os.environ, **env, "TAKK_WEB_PORT": str(self.port), "TAKK_WEB_HOST": "127.0.0.1"}
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "streams", self.role],
+                env=self._env,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def await_ready(self, patience_s: float = 60.0) -> None:
+        """Wait until `/readyz` says yes.
+
+        Raises:
+            ProcessFailed: it ended, or took longer than `patience_s`.
+        """
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            if self._child is None or self._child.poll() is not None:
+                raise ProcessFailed(f"the {self.role} ended while starting; its log: {self.log_file}\n{self._tail()}")
+            if self._get("/readyz") is not None:
+                return
+            time.sleep(0.05)
+        raise ProcessFailed(
+            f"the {self.role} was not ready within {patience_s:.0f} s; its log: {self.log_file}\n{self._tail()}"
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def metrics_url(self) -> str:
+        """Where its metrics are."""
+        return f"http://127.0.0.1:{self.port}/metrics"
+
+    def metrics(self) -> dict[str, float]:
+        """Its metrics, summed over labels; empty when it does not answer."""
+        sums: dict[str, float] = {}
+        for line in (self._get("/metrics") or "").splitlines():
+            if not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                name = name.partition("{")[0]
+                sums[name] = sums.get(name, 0.0) + float(value)
+        return sums
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+
+    def stop(self, patience_s: float = 20.0) -> int:
+        """SIGTERM; kill -9 after `patience_s`. Returns the exit code."""
+        if self._child is None:
+            return 0
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGTERM)
+            try:
+                self._child.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self._child.returncode
+
+    def _get(self, path: str) -> str | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+                text: str = answer.read().decode()
+                return text
+        except (urllib.error.URLError, OSError):
+            return None
+
+    def _tail(self) -> str:
+        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-12:])

@@ -1,0 +1,122 @@
+"""From words to the bytes of a mail (RFC 5322, RFC 2045): multipart/alternative, with the headers that bulk senders owe.
+
+Written by hand because the standard library takes 2 ms to build one 8 kB message.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.header import Header
+from email.utils import format_datetime, parseaddr
+
+from streams.mail.command import Command
+from streams.mail.render import Links, Rendered
+from streams.mail.tokens import sign
+
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\"\\]+@[^\s@<>()\[\],;:\"\\]+\Z")
+
+
+class Unsendable(ValueError):
+    """A mail that must not leave as it is: a header would be broken or forged. `reason` names the field, never its content."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who the mails come from, and where their links lead."""
+
+    address: str
+    name: str
+    domain: str
+    base_url: str
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, mail_from: str, domain: str, base_url: str, secret: bytes) -> Sender:
+        """A sender from `Name <address>`."""
+        name, address = parseaddr(mail_from)
+        return cls(address, name or address, domain, base_url.rstrip("/"), secret)
+
+    def links(self, command: Command) -> Links:
+        """The links of one mail; transactional mail has none to unsubscribe, and the pixel follows consent."""
+        parts = (command.send_id, command.customer_id)
+        scope = command.purpose if command.purpose in ("review", "survey") else "marketing"
+        transactional = is_transactional(command)
+        return Links(
+            unsubscribe=None
+            if transactional
+            else f"{self.base_url}/u/{sign(self.secret, 'unsubscribe', *parts, scope)}",
+            pixel=f"{self.base_url}/o/{sign(self.secret, 'open', *parts)}" if command.tracking else None,
+            review=f"{self.base_url}/r/{sign(self.secret, 'review', *parts)}",
+        )
+
+
+def is_transactional(command: Command) -> bool:
+    """Whether the mail is owed whatever the customer said to marketing, and may rather come twice than not at all."""
+    return command.purpose in ("order", "service")
+
+
+def compose(sender: Sender, command: Command, words: Rendered, links: Links, now: datetime) -> bytes:
+    """The mail as the server gets it, with CRLF line ends; its Message-ID depends on the send id alone.
+
+    Raises:
+        Unsendable: the address is none, or a header field holds a control character.
+    """
+    if not _ADDRESS.match(command.to_address) or not command.to_address.isascii():
+        raise Unsendable("to_address")
+    for name, value in (("to_name", command.to_name), ("subject", words.subject), ("send_id", command.send_id)):
+        if _FORBIDDEN.search(value):
+            raise Unsendable(name)
+    boundary = f"=_{command.send_id[:32]}"
+    headers = [
+        f"From: {_mailbox(sender.name, sender.address)}",
+        f"To: {_mailbox(command.to_name, command.to_address)}",
+        f"Subject: {_words(words.subject)}",
+        f"Date: {format_datetime(now)}",
+        f"Message-ID: {message_id(sender, command.send_id)}",
+        "Auto-Submitted: auto-generated",
+        f"List-ID: <{command.flow}.{sender.domain}>",
+        f"Feedback-ID: {command.message}:{command.flow}:{command.purpose}:takk",
+    ]
+    if links.unsubscribe is not None:
+        headers += [f"List-Unsubscribe: <{links.unsubscribe}>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
+    headers += ["MIME-Version: 1.0", f'Content-Type: multipart/alternative; boundary="{boundary}"']
+    head = "\r\n".join(headers).encode("ascii")
+    parts = b"".join(
+        b"--%b\r\nContent-Type: %b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n%b\r\n"
+        % (boundary.encode(), kind, _quoted(content))
+        for kind, content in ((b"text/plain", words.text), (b"text/html", words.html))
+    )
+    return b"%b\r\n\r\n%b--%b--\r\n" % (head, parts, boundary.encode())
+
+
+def message_id(sender: Sender, send_id: str) -> str:
+    """The Message-ID of a send: the same for every attempt."""
+    return f"<{send_id}@{sender.domain}>"
+
+
+def _mailbox(name: str, address: str) -> str:
+    if not name.strip():
+        return address
+    if name.isascii():
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}" <{address}>'
+    return f"{_words(name)} <{address}>"
+
+
+def _words(text: str) -> str:
+    if text.isascii() and len(text) < 900 and "=?" not in text:
+        return text
+    return Header(text, "utf-8", maxlinelen=900).encode(linesep="\r\n")
+
+
+def _quoted(text: str) -> bytes:
+    lines = text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
+    return binascii.b2a_qp(lines, istext=True)

@@ -1,0 +1,82 @@
+"""The send ledger: what is known of every send id, and what that allows. Pure.
+
+`in_flight` is in Kafka before any data leaves; the other states say how it ended. SMTP has no deduplication, so a send found in flight
+after a crash may or may not have left, unless this disk knows that its data had not begun.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from streams.mail.command import Command
+from streams.mail.compose import is_transactional
+
+State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "unknown"]
+Plan: TypeAlias = Literal["send", "send_again", "give_up", "expire", "nothing"]
+VERSION = b"\x01"
+#: Seconds before the second attempt; doubled each time up to the longest: a greylisting server wants some minutes.
+FIRST_BACKOFF_S = 60
+LONGEST_BACKOFF_S = 6 * 3600
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """What is known of a send: its state, the attempt it is about, since when, and the server's own name for the mail."""
+
+    state: State
+    attempt: int
+    at: datetime
+    queue_id: str | None = None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Entry).decode
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """An entry as it lies in the table: a version byte, then msgpack."""
+    return VERSION + _encode(entry)
+
+
+def decode_entry(raw: bytes) -> Entry:
+    """The entry that `encode_entry` was given.
+
+    Raises:
+        ValueError: a version that this Takk does not know.
+    """
+    if raw[:1] != VERSION:
+        raise ValueError(f"ledger entry of version {raw[:1]!r}: written by a newer Takk; upgrade this worker")
+    return _decode(raw[1:])
+
+
+def decide(entry: Entry | None, command: Command, now: datetime, may_have_left: bool) -> Plan:
+    """What to do with a command.
+
+    Args:
+        entry: what the ledger knows of its send id.
+        command: the command.
+        now: UTC.
+        may_have_left: for a send in flight: whether its data may have begun before the crash.
+    """
+    if entry is not None:
+        if entry.state == "in_flight" and entry.attempt >= command.attempt:
+            if may_have_left:
+                return "send_again" if is_transactional(command) else "give_up"
+        elif not (entry.state == "retry" and entry.attempt < command.attempt):
+            return "nothing"
+    return "expire" if now > command.not_after else "send"
+
+
+def retry_at(command: Command, now: datetime, scale: float = 1.0) -> datetime | None:
+    """When to try again after a 4xx; None when that would be later than the mail may leave.
+
+    The backoff doubles with the attempts, spread by a hash of the send id so that a thousand mails do not return at once.
+    """
+    seconds = min(FIRST_BACKOFF_S * 2 ** (command.attempt - 1), LONGEST_BACKOFF_S)
+    spread = int.from_bytes(hashlib.blake2b(command.send_id.encode(), digest_size=2).digest(), "big") / 65536
+    due = now + timedelta(seconds=seconds * (0.75 + spread / 2) * scale)
+    return due if due <= command.not_after else None

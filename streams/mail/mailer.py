@@ -1,0 +1,135 @@
+"""The mailer's work on a batch: plan by the ledger, render, send side by side, and report what became of each. Knows no Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from streams.mail.command import Command
+from streams.mail.compose import Sender, Unsendable, compose, is_transactional
+from streams.mail.ledger import Plan, retry_at
+from streams.mail.render import Renderer, RenderError
+from streams.mail.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
+
+Outcome: TypeAlias = Literal["sent", "refused", "deferred", "expired", "unknown"]
+#: Seconds between two tries of a server that is down: short at first, since most outages are restarts.
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What became of one command. `text` holds no address; `again` says that it was sent though it may have left before."""
+
+    command: Command
+    outcome: Outcome
+    at: datetime
+    rule: str
+    text: str = ""
+    code: int | None = None
+    is_hard: bool = False
+    queue_id: str | None = None
+    retry_at: datetime | None = None
+    again: bool = False
+
+
+class Mailer:
+    """Renders and sends. `on_pause(True)` is called when the server is down and the work waits, `on_pause(False)` when it goes on."""
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        sender: Sender,
+        pool: SmtpPool,
+        *,
+        backoff_scale: float = 1.0,
+        on_pause: Callable[[bool], None] = lambda is_paused: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._renderer = renderer
+        self._sender = sender
+        self._pool = pool
+        self._backoff_scale = backoff_scale
+        self._on_pause = on_pause
+        self._clock = clock
+
+    async def deliver(
+        self, planned: Iterable[tuple[Command, Plan]], mark: Callable[[str], None], is_stopping: Callable[[], bool]
+    ) -> list[Report]:
+        """Carry the plans out; return a report for each command, but for those that a stop came before.
+
+        A server that is down is waited for. `mark(send id)` is called right before a mail's data begins.
+        """
+        reports: list[Report] = []
+        waiting = list(planned)
+        pauses = 0
+        while waiting:
+            done = await asyncio.gather(*(self._one(command, plan, mark) for command, plan in waiting))
+            reports += [report for report in done if report is not None]
+            left = [item for item, report in zip(waiting, done, strict=True) if report is None]
+            if not left or is_stopping():
+                break
+            self._on_pause(True)
+            pauses = 0 if len(left) < len(waiting) else pauses
+            await _pause(PAUSES_S[min(pauses, len(PAUSES_S) - 1)], is_stopping)
+            pauses += 1
+            waiting = left
+        self._on_pause(False)
+        return reports
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close()
+
+    async def _one(self, command: Command, plan: Plan, mark: Callable[[str], None]) -> Report | None:
+        now = self._clock()
+        if plan == "give_up":
+            return Report(command=command, outcome="unknown", at=now, rule="in_flight_after_crash")
+        if plan == "expire" or now > command.not_after:
+            return Report(command=command, outcome="expired", at=now, rule="not_after")
+        try:
+            links = self._sender.links(command)
+            data = compose(self._sender, command, self._renderer.render(command, links), links, now)
+        except Unsendable as error:
+            return Report(command=command, outcome="refused", at=now, rule="unsendable", text=error.reason)
+        except RenderError as error:
+            return Report(command=command, outcome="refused", at=now, rule="unrenderable", text=str(error))
+        answer = await self._pool.send(self._sender.address, command.to_address, data, lambda: mark(command.send_id))
+        again = plan == "send_again"
+        at = self._clock()
+        if isinstance(answer, ServerDown):
+            return None
+        if isinstance(answer, Accepted):
+            return Report(
+                command=command, outcome="sent", at=at, rule="accepted", queue_id=answer.queue_id, code=250, again=again
+            )
+        if isinstance(answer, Unknown):
+            if is_transactional(command) and not again:
+                return await self._one(command, "send_again", mark)
+            return Report(command=command, outcome="unknown", at=at, rule="connection_lost", text=answer.text)
+        return self._refused(command, answer, at)
+
+    def _refused(self, command: Command, answer: Refused, at: datetime) -> Report:
+        due = None if answer.is_final else retry_at(command, at, self._backoff_scale)
+        if due is not None:
+            return Report(
+                command=command, outcome="deferred", at=at, rule="4xx", text=answer.text, code=answer.code, retry_at=due
+            )
+        return Report(
+            command=command,
+            outcome="refused",
+            at=at,
+            rule="5xx" if answer.is_final else "gave_up",
+            text=answer.text,
+            code=answer.code,
+            is_hard=answer.is_hard,
+        )
+
+
+async def _pause(seconds: float, is_stopping: Callable[[], bool]) -> None:
+    for _ in range(max(1, round(seconds / 0.05))):
+        if is_stopping():
+            return
+        await asyncio.sleep(0.05)
