@@ -176,7 +176,7 @@ class EmbeddedKafka:
             if not detached:
                 folder = str(self.data_dir) if self._is_temporary else ""
                 command = ["/bin/sh", "-c", KEEPER, "takk-kafka", folder, *command]
-            self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell words from outside
+            self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                 stdout=log,
@@ -189,7 +189,7 @@ class EmbeddedKafka:
     def _format(self, java: list[str], settings: Path, log: IO[bytes]) -> None:
         cluster = uuid.uuid4().hex[:22]
         command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
-        done = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=START_PATIENCE_S)  # noqa: S603 - our own command
+        done = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=START_PATIENCE_S)
         if done.returncode != 0:
             raise KafkaStartError(self._explain("its storage could not be formatted"))
 

@@ -58,10 +58,11 @@ def read_all(kafka: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[A
     )
     try:
         found: dict[str, list[Any]] = {name: [] for name in names}
-        parts = []
-        for name in found:
-            for number in consumer.list_topics(name, timeout=30).topics[name].partitions:
-                parts.append(TopicPartition(name, number, 0))
+        parts = [
+            TopicPartition(name, number, 0)
+            for name in found
+            for number in consumer.list_topics(name, timeout=30).topics[name].partitions
+        ]
         consumer.assign(parts)
         open_parts = {(p.topic, p.partition) for p in parts}
         while open_parts:
