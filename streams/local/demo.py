@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 from streams import topics
@@ -172,10 +173,15 @@ async def _trade(
 
     async def show() -> None:
         began = time.monotonic()
-        while True:
-            await asyncio.sleep(1 if console.is_terminal else 5)
-            measured = [await asyncio.to_thread(process.metrics) for process in processes]
-            console.print(_line(time.monotonic() - began, shop, seen, measured))
+        with Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
+            while True:
+                await asyncio.sleep(1 if live else 5)
+                measured = [await asyncio.to_thread(process.metrics) for process in processes]
+                rows = _line(time.monotonic() - began, shop, seen, measured)
+                if live:
+                    live.update(_table(rows), refresh=True)
+                else:
+                    console.print("  ".join(f"{name}={value}" for name, value in rows.items()), soft_wrap=True)
 
     screen = asyncio.create_task(show())
     try:
@@ -185,25 +191,31 @@ async def _trade(
         producer.flush(10)
 
 
-def _line(elapsed: float, shop: Shop, seen: Seen, measured: list[dict[str, float]]) -> Table:
+def _line(elapsed: float, shop: Shop, seen: Seen, measured: list[dict[str, float]]) -> dict[str, str]:
     def total(name: str) -> float:
         return sum(m.get(name, 0.0) for m in measured)
 
     late = total("takk_timer_lateness_seconds_sum") / max(1.0, total("takk_timer_lateness_seconds_count"))
     p50, p99 = _quantiles(seen.order_to_mail[-2000:])
-    table = Table(title=f"{elapsed:.0f} s", title_justify="left", show_edge=False)
-    row = {
-        "records in": f"{shop.produced.get(topics.ORDERS, 0)} orders",
+    return {
+        "seconds": f"{elapsed:.0f}",
+        "orders": str(shop.produced.get(topics.ORDERS, 0)),
         **{flow: str(count) for flow, count in sorted(seen.mails.items())},
         "opens": f"{total('takk_opens_total'):.0f}",
         "clicks": f"{total('takk_clicks_total'):.0f}",
         "lag": f"{total('takk_lag_records'):.0f}",
         "timers late": f"{late * 1000:.0f} ms",
-        "order to mail p50/p99": f"{p50 * 1000:.0f}/{p99 * 1000:.0f} ms",
+        "order to mail p50": f"{p50 * 1000:.0f} ms",
+        "p99": f"{p99 * 1000:.0f} ms",
     }
-    for name in row:
-        table.add_column(name, justify="right")
-    table.add_row(*row.values())
+
+
+def _table(rows: Mapping[str, str]) -> Table:
+    table = Table(title="Takk", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right", min_width=10)
+    for name, value in rows.items():
+        table.add_row(name, value)
     return table
 
 
@@ -219,14 +231,12 @@ def _drain(settings: Settings, console: Console) -> bool:
     console.print("the shop is closed; waiting until everything under way has arrived ...")
     consumer = Consumer({**settings.kafka(), "group.id": "takk-demo-drain"})
     deadline = time.monotonic() + DRAIN_PATIENCE_S
+    found = consumer.list_topics(timeout=10).topics
+    places = [TopicPartition(spec.name, number) for spec in topics.TOPICS for number in found[spec.name].partitions]
     last, since = -1, time.monotonic()
     try:
         while time.monotonic() < deadline:
-            ends = sum(
-                consumer.get_watermark_offsets(TopicPartition(spec.name, number), timeout=10)[1]
-                for spec in topics.TOPICS
-                for number in range(settings.partitions)
-            )
+            ends = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
             if ends != last:
                 last, since = ends, time.monotonic()
             elif time.monotonic() - since > QUIET_S:
