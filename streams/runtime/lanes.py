@@ -95,6 +95,8 @@ class Lanes:
         await asyncio.to_thread(self._take, sorted(wanted - set(self._lanes)))
         sources = [TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic]
         self._starts = await asyncio.to_thread(self._committed, sources)
+        for lane in self:
+            lane.ticking = False  # what was dealt before the rebalance is dropped, ticks too
         self.generation += 1
         self.is_ready = True
 

@@ -142,11 +142,10 @@ class PartitionStore:
     def items(self, lower: bytes | None = None, upper: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Entries with lower <= key < upper, in the order of their keys."""
         options = ReadOptions()
-        if lower is not None:
-            options.set_iterate_lower_bound(lower)
         if upper is not None:
             options.set_iterate_upper_bound(upper)
-        yield from self._data.items(read_opt=options)
+        # Not set_iterate_lower_bound: in rocksdict 0.3.29 a lower bound without an upper one yields nothing at all.
+        yield from self._data.items(from_key=lower, read_opt=options)
 
 
 class Store(SerializedStore):  # type: ignore[misc]

@@ -1,0 +1,60 @@
+"""The store: what is written together is read together, in order, also after it was closed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.runtime.store import Memory, PartitionStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PartitionStore:
+    return PartitionStore(tmp_path / "table" / "0", Memory(16))
+
+
+def keys(store: PartitionStore, lower: bytes | None = None, upper: bytes | None = None) -> list[bytes]:
+    return [key for key, _ in store.items(lower, upper)]
+
+
+@pytest.mark.parametrize("is_flushed", [False, True])
+def test_items_between_bounds(store: PartitionStore, is_flushed: bool) -> None:
+    """Every combination of bounds gives lower <= key < upper, from memory as from files."""
+    store.write({bytes([n]): b"v" for n in range(10)}, 10)
+    if is_flushed:
+        path = store.path
+        store.close()
+        store = PartitionStore(path, Memory(16))
+    assert keys(store) == [bytes([n]) for n in range(10)]
+    assert keys(store, lower=b"\x07") == [b"\x07", b"\x08", b"\x09"]
+    assert keys(store, upper=b"\x02") == [b"\x00", b"\x01"]
+    assert keys(store, b"\x03", b"\x05") == [b"\x03", b"\x04"]
+    assert keys(store, lower=b"\x0a") == []
+
+
+def test_position_and_values_survive(store: PartitionStore) -> None:
+    """A reopened store holds the values, the position and the meta of its last write, and not what was deleted."""
+    store.write({b"a": b"1", b"b": b"2"}, 7, {b"cursor": b"5"})
+    store.write({b"a": None}, 9)
+    store.note(b"here", b"x")
+    path = store.path
+    store.close()
+    again = PartitionStore(path, Memory(16))
+    assert (again.get(b"a"), again.get(b"b"), again.position, again.meta(b"cursor")) == (None, b"2", 9, b"5")
+    assert again.noted(b"here") == b"x"
+    assert again.written_at_ms > 0
+
+
+def test_wipe_forgets_everything(store: PartitionStore) -> None:
+    """A wiped store is as new: no values, no position, no notes."""
+    store.write({b"a": b"1"}, 7)
+    store.note(b"here", b"x")
+    store.wipe()
+    assert (keys(store), store.position, store.noted(b"here")) == ([], 0, None)
+
+
+def test_a_store_is_opened_once(store: PartitionStore) -> None:
+    """Two workers cannot open the same folder."""
+    with pytest.raises(Exception, match=r"[Ll]ock"):
+        PartitionStore(store.path, Memory(16))
