@@ -73,14 +73,17 @@ class Process:
         """Where its metrics are."""
         return f"http://127.0.0.1:{self.port}/metrics"
 
+    def series(self) -> dict[str, float]:
+        """Its metrics, by name with labels; empty when it does not answer."""
+        lines = (line for line in (self._get("/metrics") or "").splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
     def metrics(self) -> dict[str, float]:
         """Its metrics, summed over labels; empty when it does not answer."""
         sums: dict[str, float] = {}
-        for line in (self._get("/metrics") or "").splitlines():
-            if not line.startswith("#"):
-                name, _, value = line.rpartition(" ")
-                name = name.partition("{")[0]
-                sums[name] = sums.get(name, 0.0) + float(value)
+        for series, value in self.series().items():
+            name = series.partition("{")[0]
+            sums[name] = sums.get(name, 0.0) + value
         return sums
 
     def kill(self) -> None:

@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+import sys
 import time
 from pathlib import Path
 
 import faust
 import orjson
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.runtime.app import App
 from streams.runtime.stage import Stage
 
 
-def main() -> None:
-    """Run until `--records` orders are committed, then print one RESULT line."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--bootstrap", required=True)
-    options.add_argument("--topic", required=True)
-    options.add_argument("--records", type=int, required=True)
-    options.add_argument("--run", required=True)
-    options.add_argument("--state", type=Path, default=Path(".takk/bench/state"))
-    options.add_argument("--batch", type=int, default=16_000)
-    options.add_argument("--partitions", type=int, default=4)
-    args = options.parse_args()
-    app_id = f"bench-{args.run}"
-    kafka = {"bootstrap.servers": args.bootstrap}
-    delays = f"delay-{app_id}"
-    admin = AdminClient(kafka)
-    futures = admin.create_topics(
-        [NewTopic(delays, args.partitions, 1), NewTopic(f"{app_id}-state-changelog", args.partitions, 1)]
-    )
-    for future in futures.values():
-        future.result()
+def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: int = 16_000) -> None:
+    """Run until `records` orders are committed, then print one RESULT line."""
+    delays = f"delay-{run}"
     app = App(
-        app_id,
-        kafka,
-        brokers=f"kafka://{args.bootstrap}",
-        partitions=args.partitions,
-        state_dir=args.state / args.run,
-        batch_records=args.batch,
+        run,
+        {"bootstrap.servers": bootstrap},
+        brokers=f"kafka://{bootstrap}",
+        partitions=4,
+        state_dir=Path(state) / run,
+        batch_records=batch,
     )
     done = 0
     started = 0.0
@@ -50,7 +32,7 @@ def main() -> None:
         nonlocal done
         if unit.committed is not None and unit.committed.exception() is None:
             done += len(unit.records)
-            if done >= args.records:
+            if done >= records:
                 seconds = time.time() - started
                 print(f"RESULT takk {done} {seconds:.2f} {done / seconds:.0f}", flush=True)
                 os._exit(0)
@@ -64,7 +46,7 @@ def main() -> None:
 
     stage = Stage(
         name="engine",
-        topics=(args.topic,),
+        topics=(topic,),
         table="state",
         encode=orjson.dumps,
         decode=orjson.loads,
@@ -80,8 +62,10 @@ def main() -> None:
             unit.each(count_order)
             await unit.commit()
 
-    faust.Worker(app.faust, loglevel="warn").execute_from_commandline()
+    faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 
 
 if __name__ == "__main__":
-    main()
+    arguments = sys.argv[1:]
+    sys.argv = ["takk"]
+    main(arguments[0], arguments[1], int(arguments[2]), arguments[3], arguments[4])

@@ -1,0 +1,41 @@
+"""`make bench`: `python -m tests.bench [job ...]`. Jobs: engine, pipeline, timers, restore, recovery."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shutil
+
+from streams.local.kafka import EmbeddedKafka
+from tests.bench.context import BENCH_DIR, Context, Result, write
+
+JOBS = ("engine", "pipeline", "timers", "restore", "recovery")
+
+
+def main() -> None:
+    """Run the jobs one after the other against one broker."""
+    options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    options.add_argument(
+        "jobs", nargs="*", default=list(JOBS), metavar="job", help=f"some of {', '.join(JOBS)}; all when none is named"
+    )
+    options.add_argument(
+        "--records", type=int, default=1_000_000, help="records of the engine job (default: 1,000,000)"
+    )
+    options.add_argument(
+        "--runs", type=int, default=3, help="how often each runner runs; the median counts (default: 3)"
+    )
+    args = options.parse_args()
+    unknown = set(args.jobs) - set(JOBS)
+    if unknown:
+        options.error(f"no such job: {', '.join(sorted(unknown))}")
+    shutil.rmtree(BENCH_DIR / "kafka", ignore_errors=True)
+    results: list[Result] = []
+    with EmbeddedKafka(BENCH_DIR / "kafka") as kafka:
+        context = Context(kafka, args.records, args.runs)
+        for job in args.jobs:
+            results += importlib.import_module(f"tests.bench.{job}").run(context)
+    write(results)
+
+
+if __name__ == "__main__":
+    main()

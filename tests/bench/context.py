@@ -1,0 +1,121 @@
+"""What the jobs of the bench share: the broker, a folder, results, and a way to run a runner and read its RESULT line."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import orjson
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.local.kafka import EmbeddedKafka
+
+BENCH_DIR = Path(".takk/bench")
+RESULT = re.compile(r"RESULT (\S+) (\d+) ([\d.]+) (\d+)")
+
+
+@dataclass
+class Result:
+    """One row: `records_per_s` is the median of `runs`; `figures` are further measures by name."""
+
+    job: str
+    runner: str
+    records_per_s: float
+    guarantee: str
+    records: int
+    runs: list[float] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class Context:
+    """One run of the bench."""
+
+    def __init__(self, kafka: EmbeddedKafka, records: int, runs: int) -> None:
+        self.kafka = kafka
+        self.records = records
+        self.runs = runs
+        self.state = BENCH_DIR / "state"
+        shutil.rmtree(self.state, ignore_errors=True)
+        self.state.mkdir(parents=True)
+        self.admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        self._count = 0
+
+    def say(self, text: str) -> None:
+        """A progress line."""
+        print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+    def name(self, runner: str) -> str:
+        """A new name for a run."""
+        self._count += 1
+        return f"{runner}-{self._count}-{int(time.time())}"
+
+    def create(self, *topics: str, partitions: int = 4, **config: str) -> None:
+        """Make topics."""
+        futures = self.admin.create_topics([NewTopic(t, partitions, 1, config=config) for t in topics])
+        for future in futures.values():
+            future.result()
+
+    def orders(self, records: int) -> str:
+        """The reference job's input: `records` JSON orders of records / 5 customers."""
+        topic = f"orders-{records}"
+        if topic in self.admin.list_topics(timeout=10).topics:
+            return topic
+        self.say(f"producing {records:,} orders")
+        self.create(topic)
+        producer = Producer(
+            {"bootstrap.servers": self.kafka.bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
+        )
+        lots = random.Random(1)
+        for i in range(records):
+            customer = f"c{lots.randrange(max(1, records // 5))}"
+            order = {
+                "order_id": f"o{i}", "customer_id": customer, "email": f"{customer}@example.com", "country": "DK", "currency": "DKK",
+                "total": lots.randrange(10_000) / 100, "placed_at": "2026-11-22T08:00:00Z",
+                "items": [{"sku": f"s{lots.randrange(1000)}", "qty": 1, "price": 12.5, "category": "shoes"} for _ in range(2)],
+            }  # fmt: skip
+            producer.produce(topic, orjson.dumps(order), customer)
+            if i % 10_000 == 0:
+                producer.poll(0)
+        producer.flush()
+        return topic
+
+    def run(self, command: list[str], patience_s: float = 900.0) -> tuple[int, float]:
+        """Run a runner to its RESULT line; return (records, seconds).
+
+        Raises:
+            RuntimeError: it ended without one; its output is in the message.
+        """
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patience_s, check=False)
+        found = RESULT.search(done.stdout + done.stderr)
+        if found is None:
+            raise RuntimeError(f"{command[:4]} gave no result:\n{(done.stdout + done.stderr)[-2000:]}")
+        return int(found[2]), float(found[3])
+
+
+def median(rates: list[float]) -> float:
+    """The median of some rates, rounded."""
+    return round(statistics.median(rates), 1)
+
+
+def write(results: list[Result]) -> None:
+    """Print the table and write results.json; results of other jobs of earlier runs stay."""
+    path = BENCH_DIR / "results.json"
+    jobs = {result.job for result in results}
+    earlier = [row for row in json.loads(path.read_text()) if row["job"] not in jobs] if path.exists() else []
+    path.write_text(json.dumps(earlier + [asdict(result) for result in results], indent=2) + "\n")
+    print(f"\n{'job':<10} {'runner':<14} {'records/s':>10}  {'guarantee':<14} {'records':>10}  more")
+    for row in results:
+        more = "  ".join(f"{name}={value:g}" for name, value in row.figures.items())
+        print(
+            f"{row.job:<10} {row.runner:<14} {row.records_per_s:>10,.0f}  {row.guarantee:<14} {row.records:>10,}  {more}"
+        )
+    print(f"\nin {path}")

@@ -1,0 +1,133 @@
+"""Job `pipeline`: real Avro orders through a flows worker (all live flows) to commands and delays, and where the time of one order goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from confluent_kafka import Producer
+
+from streams import topics
+from streams.core.customer import new_customer
+from streams.core.customer_codec import decode_customer, encode_customer
+from streams.core.engine import advance
+from streams.flow_files import load_world
+from streams.local.shop import Shop
+from streams.local.world import Process
+from streams.settings import load_settings
+from streams.wire import Wire, open_codec
+from tests.bench.context import BENCH_DIR, Context, Result, median
+
+ORDERS = 150_000
+SAMPLE = 20_000
+
+
+def worker_env(context: Context, run_id: str) -> dict[str, str]:
+    """Settings of a worker of its own: topics are shared, group and state are not."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": context.kafka.bootstrap,
+        "TAKK_APP_ID": run_id,
+        "TAKK_STATE_DIR": str(context.state / run_id),
+        "TAKK_GROUP_INSTANCE_ID": run_id,
+        "TAKK_MAIL_SECRET": "x" * 40,
+    }
+
+
+def order_facts(count: int) -> Iterable[tuple[bytes, dict[str, Any]]]:
+    """Key and record of `count` orders placed by the simulated shop."""
+    made = 0
+    for fact in Shop(11, 1000.0, 86_400.0).facts(datetime.now(UTC), count / 500):
+        if fact.topic == topics.ORDERS and fact.record["kind"] == "placed":
+            yield fact.key, fact.record
+            made += 1
+            if made == count:
+                return
+
+
+def produce_orders(context: Context, orders: Iterable[tuple[bytes, dict[str, Any]]]) -> int:
+    """Write orders to the topic `orders`; return how many."""
+    codec = open_codec()
+    producer = Producer(
+        {"bootstrap.servers": context.kafka.bootstrap, "partitioner": "murmur2_random", "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
+    )  # fmt: skip
+    count = 0
+    for key, record in orders:
+        producer.produce(topics.ORDERS, codec.encode("order", record), key)
+        producer.poll(0)
+        count += 1
+    producer.flush()
+    return count
+
+
+def read_by(process: Process) -> float:
+    """Orders that the worker has read and committed so far."""
+    return process.series().get(f'takk_records_in_total{{stage="flows",topic="{topics.ORDERS}"}}', 0.0)
+
+
+def run(context: Context) -> list[Result]:
+    """Measure the rate between 10 % and 95 % of the orders, then take one order apart."""
+    topics.create_topics(load_settings(kafka_bootstrap_servers=context.kafka.bootstrap))
+    context.say(f"producing {ORDERS:,} Avro orders")
+    count = produce_orders(context, order_facts(ORDERS))
+    rates, cpu = [], []
+    for number in range(context.runs):
+        run_id = context.name("pipeline")
+        process = Process("worker", worker_env(context, run_id), BENCH_DIR / f"{run_id}.log")
+        process.start()
+        try:
+            process.await_ready()
+            marks: list[tuple[float, float, float]] = []
+            while not marks or marks[-1][1] < count:
+                series = process.series()
+                read = series.get(f'takk_records_in_total{{stage="flows",topic="{topics.ORDERS}"}}', 0.0)
+                marks.append((time.time(), read, series.get("process_cpu_seconds_total", 0.0)))
+                time.sleep(0.1)
+        finally:
+            process.stop()
+        inner = [m for m in marks if 0.1 * count <= m[1] <= 0.95 * count]
+        (first, low, cpu_low), (last, high, cpu_high) = inner[0], inner[-1]
+        rates.append((high - low) / (last - first))
+        cpu.append((cpu_high - cpu_low) / (high - low) * 1e6)
+        context.say(f"pipeline {number + 1}/{context.runs}: {rates[-1]:,.0f} orders/s")
+    figures = {"worker_cpu_s_per_million": round(median(cpu)), **breakdown(context)}
+    return [Result("pipeline", "takk", median(rates), "exactly once", count, [round(r, 1) for r in rates], figures)]
+
+
+def breakdown(context: Context) -> dict[str, float]:
+    """µs per order of each part of the work, on `SAMPLE` orders in this process."""
+    codec = open_codec()
+    wire, world = Wire(codec), load_world(load_settings().templates_dir)
+    raw = [(key, codec.encode("order", record)) for key, record in order_facts(SAMPLE)]
+    now = datetime.now(UTC)
+    now_ms = int(now.timestamp() * 1000)
+    spent: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        started = time.perf_counter()
+        result = work()
+        spent[name] = round((time.perf_counter() - started) / len(raw) * 1e6, 1)
+        return result
+
+    events = timed("decode_us", lambda: [wire.event(topics.ORDERS, key, value, now_ms) for key, value in raw])
+    states: dict[bytes, Any] = {}
+    effects: list[Any] = []
+
+    def core() -> None:
+        for (key, _), event in zip(raw, events, strict=True):
+            state = states.get(key) or new_customer(key.decode())
+            states[key], made = advance(world, state, event, now)
+            effects.extend(made)
+
+    timed("core_us", core)
+    outputs = timed("encode_us", lambda: [wire.output(effect, now) for effect in effects])
+    packed = [encode_customer(state) for state in states.values()]
+    times = max(1, len(raw) // len(packed))
+    timed("state_us", lambda: [decode_customer(encode_customer(s)) for _ in range(times) for s in states.values()])
+    context.create("bench-produce")
+    producer = Producer({"bootstrap.servers": context.kafka.bootstrap, "queue.buffering.max.messages": 1_000_000})
+    timed("produce_us", lambda: [producer.produce("bench-produce", v, k, headers=h) for _, k, v, h in outputs])
+    timed("flush_us", producer.flush)
+    spent["outputs_per_order"] = round(len(outputs) / len(raw), 2)
+    return spent

@@ -1,0 +1,69 @@
+"""Job `recovery`: seconds from kill -9 of a flows worker with 200,000 customers on disk until an order is decided again."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from confluent_kafka import Consumer, TopicPartition
+
+from streams import topics
+from streams.local.world import Process
+from streams.settings import load_settings
+from tests.bench.context import BENCH_DIR, Context, Result, median
+from tests.bench.pipeline import order_facts, produce_orders, read_by, worker_env
+
+CUSTOMERS = 200_000
+
+
+def run(context: Context) -> list[Result]:
+    """Fill the state, then kill and restart `context.runs` times; the disk is kept."""
+    topics.create_topics(load_settings(kafka_bootstrap_servers=context.kafka.bootstrap))
+    run_id = context.name("recovery")
+    process = Process("worker", worker_env(context, run_id), BENCH_DIR / f"{run_id}.log")
+    _, pattern = next(iter(order_facts(1)))
+
+    def order_of(number: int) -> tuple[bytes, dict]:
+        customer = f"{run_id}-{number}"
+        return customer.encode(), {
+            **pattern,
+            "customer_id": customer,
+            "order_id": f"o-{customer}",
+            "placed_at": datetime.now(UTC),
+        }
+
+    process.start()
+    process.await_ready()
+    before = read_by(process)
+    context.say(f"filling the state with {CUSTOMERS:,} customers")
+    produce_orders(context, (order_of(n) for n in range(CUSTOMERS)))
+    while read_by(process) - before < CUSTOMERS:
+        time.sleep(0.2)
+    seconds = []
+    for number in range(context.runs):
+        consumer = Consumer(
+            {
+                "bootstrap.servers": context.kafka.bootstrap,
+                "group.id": "bench-recovery",
+                "isolation.level": "read_committed",
+            }
+        )
+        ends = [
+            TopicPartition(topics.COMMANDS, p, consumer.get_watermark_offsets(TopicPartition(topics.COMMANDS, p))[1])
+            for p in range(4)
+        ]
+        consumer.assign(ends)
+        killed = time.time()
+        process.kill()
+        process.start()
+        produce_orders(context, [order_of(CUSTOMERS + number)])
+        while consumer.poll(0.05) is None:
+            pass
+        seconds.append(time.time() - killed)
+        consumer.close()
+        process.await_ready()
+        context.say(f"recovery {number + 1}/{context.runs}: {seconds[-1]:.1f} s")
+    process.stop()
+    return [
+        Result("recovery", "takk", 0.0, "exactly once", CUSTOMERS, [], {"seconds": round(median(seconds), 2), "slowest_s": round(max(seconds), 2)})
+    ]  # fmt: skip

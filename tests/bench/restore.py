@@ -1,0 +1,87 @@
+"""Job `restore`: changelog records a second from Kafka into RocksDB, beside a bare loop that does the same."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from rocksdict import Options, Rdict, WriteBatch
+
+from streams.runtime.restore import restore
+from streams.runtime.store import Memory, PartitionStore
+from tests.bench.context import Context, Result, median
+
+RECORDS = 1_000_000
+VALUE_BYTES = 300
+
+
+def run(context: Context) -> list[Result]:
+    """Both in turn, on wiped disks, `context.runs` times."""
+    topic = "bench-restore-changelog"
+    context.create(topic, **{"cleanup.policy": "compact"})
+    context.say(f"producing {RECORDS:,} changelog records of {VALUE_BYTES} bytes")
+    producer = Producer(
+        {"bootstrap.servers": context.kafka.bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
+    )
+    lots = random.Random(2)
+    value = lots.randbytes(VALUE_BYTES)
+    for i in range(RECORDS):
+        producer.produce(topic, value, b"c%d" % lots.randrange(RECORDS), partition=i % 4)
+        if i % 10_000 == 0:
+            producer.poll(0)
+    producer.flush()
+    rates: dict[str, list[float]] = {"takk": [], "limit": []}
+    for number in range(context.runs):
+        for runner, work in (("takk", _takk), ("limit", _limit)):
+            folder = context.state / f"restore-{runner}"
+            shutil.rmtree(folder, ignore_errors=True)
+            started = time.time()
+            done = work(context.kafka.bootstrap, topic, folder)
+            rates[runner].append(done / (time.time() - started))
+            context.say(f"restore {number + 1}/{context.runs} {runner}: {rates[runner][-1]:,.0f}/s")
+            shutil.rmtree(folder, ignore_errors=True)
+    ours = median(rates["takk"])
+    return [
+        Result("restore", name, median(values), "exactly once" if name == "takk" else "none", RECORDS, [round(v, 1) for v in values],
+               {} if name == "takk" else {"takk_times": round(ours / median(values), 2)})
+        for name, values in rates.items()
+    ]  # fmt: skip
+
+
+def _takk(bootstrap: str, topic: str, folder) -> int:
+    memory = Memory(256)
+    stores = {p: PartitionStore(folder / str(p), memory) for p in range(4)}
+    done = restore({"bootstrap.servers": bootstrap}, topic, stores)
+    for store in stores.values():
+        store.close()
+    return done
+
+
+def _limit(bootstrap: str, topic: str, folder) -> int:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    folder.mkdir(parents=True)
+    stores = [Rdict(str(folder / str(p)), options) for p in range(4)]
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "bench-limit",
+            "queued.min.messages": 100_000,
+            "enable.auto.commit": False,
+        }
+    )
+    consumer.assign([TopicPartition(topic, p, 0) for p in range(4)])
+    done = 0
+    while done < RECORDS:
+        batches = [WriteBatch(raw_mode=True) for _ in range(4)]
+        for message in consumer.consume(20_000, 0.2):
+            batches[message.partition()].put(message.key(), message.value())
+            done += 1
+        for store, batch in zip(stores, batches, strict=True):
+            store.write(batch)
+    consumer.close()
+    for store in stores:
+        store.close()
+    return done

@@ -1,0 +1,63 @@
+"""The scheduler agent alone: stores all timers while its clock stands before them, then the clock jumps and all are due."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import faust
+
+from streams.agents import scheduler
+from streams.agents.support import Support
+from streams.runtime.app import App
+from streams.wire import Wire, open_codec
+
+
+def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
+    """Print two RESULT lines, stored and fired; exits when `count` timers were fired."""
+    app = App(
+        run,
+        {"bootstrap.servers": bootstrap},
+        brokers=f"kafka://{bootstrap}",
+        partitions=4,
+        state_dir=Path(state) / run,
+        batch_records=16_000,
+    )
+    now = due_ms - 60_000
+    app.lanes.clock = lambda: now
+    support = Support(Wire(open_codec()))
+    observed = support.observed
+    stored = fired = 0
+    started = jumped = 0.0
+
+    def count_units(stage):
+        stage = observed(stage)
+
+        def on_done(unit) -> None:
+            nonlocal stored, fired, jumped, now, started
+            started = started or time.time() - (time.perf_counter() - unit.started)
+            stored += len(unit.records)
+            fired += unit.sent.get("flow-due", 0)
+            if stored == count and not jumped:
+                seconds = time.time() - started
+                print(f"RESULT stored {stored} {seconds:.2f} {stored / seconds:.0f}", flush=True)
+                jumped, now = time.time(), due_ms + 1000
+            if fired == count:
+                seconds = time.time() - jumped
+                print(f"RESULT fired {fired} {seconds:.2f} {fired / seconds:.0f}", flush=True)
+                os._exit(0)
+
+        stage.on_done = on_done
+        return stage
+
+    support.observed = count_units
+    scheduler.define(app, support)
+    faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    sys.argv = ["takk"]
+    main(arguments[0], int(arguments[1]), arguments[2], arguments[3], int(arguments[4]))
