@@ -56,8 +56,9 @@ def run(context: Context) -> list[Result]:
         killed = time.time()
         process.kill()
         process.start()
-        produce_orders(context, [order_of(CUSTOMERS + number)])
-        while consumer.poll(0.05) is None:
+        key, record = order_of(CUSTOMERS + number)
+        produce_orders(context, [(key, record)])
+        while (message := consumer.poll(0.05)) is None or message.key() != key:
             pass
         seconds.append(time.time() - killed)
         consumer.close()
