@@ -61,17 +61,25 @@ class Lane:
     """One agent's work on one partition: its transactional producer, its store, and the lock that makes batches follow each other.
 
     The lock is held from the start of a unit until its commit has reached the disk, so a partition has one writer, and
-    whoever holds all locks knows that nothing is in flight.
+    whoever holds all locks knows that nothing is in flight. `freed` is set whenever it is released.
     """
 
-    def __init__(self, stage: Any, partition: int, producer: Producer, store: PartitionStore | None) -> None:
+    def __init__(
+        self,
+        stage: Any,
+        partition: int,
+        producer: Producer,
+        store: PartitionStore | None,
+        freed: asyncio.Event | None = None,
+    ) -> None:
         self.stage = stage
         self.partition = partition
         self.producer = producer
         self.store = store
         self.lock = asyncio.Lock()
         self.is_closed = False
-        self.ticking = False
+        self.is_queued = False
+        self.freed = freed
         self.broken_in_a_row = 0
         self.changelog_offset = -1
         self.memory: dict[str, Any] = {}
@@ -239,6 +247,8 @@ class Unit:
     def _finish(self) -> None:
         if self.lane.lock.locked():
             self.lane.lock.release()
+        if self.lane.freed is not None:
+            self.lane.freed.set()
         self._stage.on_done(self)
 
     def _begin(self) -> None:

@@ -53,6 +53,7 @@ class Lanes:
         self.clock = clock
         self.generation: int = 0
         self.is_ready = False
+        self.freed = asyncio.Event()
         self.stages: dict[str, Stage] = {}
         self.stores: dict[str, Any] = {}
         self.on_restore: Callable[[str, int, int], None] = lambda table, done, total: None
@@ -62,6 +63,8 @@ class Lanes:
         self._reader: Any = None
         self._meta: Any = None
         self._starts: list[TopicPartition] = []
+        self._waiting: dict[tuple[str, int], list[Any]] = {}
+        self._held = 0
         self._ends: dict[tuple[str, int], int] = {}
 
     def add(self, stage: Stage) -> None:
@@ -96,7 +99,7 @@ class Lanes:
         sources = [TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic]
         self._starts = await asyncio.to_thread(self._committed, sources)
         for lane in self:
-            lane.ticking = False  # what was dealt before the rebalance is dropped, ticks too
+            lane.is_queued = False  # what was dealt before the rebalance is dropped
         self.generation += 1
         self.is_ready = True
 
@@ -107,7 +110,7 @@ class Lanes:
         for (name, partition), producer in zip(wanted, producers, strict=True):
             stage = self.stages[name]
             store = self.stores[name].partition(partition) if stage.table else None
-            fresh.setdefault(name, {})[partition] = Lane(stage, partition, producer, store)
+            fresh.setdefault(name, {})[partition] = Lane(stage, partition, producer, store, self.freed)
         for name, lanes in fresh.items():
             stage = self.stages[name]
             if stage.table:
@@ -125,6 +128,9 @@ class Lanes:
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
+                # A coordinator that still ends the last transaction says "again": the default of 100 ms would be the longest part of a commit.
+                "retry.backoff.ms": 5,
+                "retry.backoff.max.ms": 100,
                 "queue.buffering.max.messages": 1_000_000,
                 "queue.buffering.max.kbytes": 256 << 10,
                 "compression.type": "lz4",
@@ -199,6 +205,8 @@ class Lanes:
                     "enable.partition.eof": True,
                 }
             )
+        self._waiting.clear()
+        self._held = 0
         self._reader.assign(self._starts)
 
     def read(self, wait_s: float) -> list[Any]:
@@ -220,48 +228,64 @@ class Lanes:
         return good
 
     def deal(self, records: list[Any]) -> Iterator[tuple[Lane, list[Any]]]:
-        """Sort `records` into batches, one per lane (more when over `batch_bytes`); then one empty batch per lane whose timers are due."""
-        batches: dict[tuple[str, int], list[Any]] = {}
-        by_topic = self._by_topic
+        """Add `records` to what waits for its lane, and give every lane that is free its batch: all that waited, up to the bounds.
+
+        A lane that commits is left alone: what arrives meanwhile becomes its next, larger batch, and no lane waits for another.
+        A free lane with nothing to read gets an empty batch when its timers are due.
+        """
+        waiting, by_topic = self._waiting, self._by_topic
         for record in records:
             key = (by_topic[record.topic()].name, record.partition())
-            batch = batches.get(key)
+            batch = waiting.get(key)
             if batch is None:
-                batch = batches[key] = []
+                batch = waiting[key] = []
             batch.append(record)
-        for key, batch in batches.items():
-            lane = self._lanes.get(key)
-            if lane is not None:
-                for part in self._cut(batch):
-                    yield lane, part
+        self._held += len(records)
         now = self.clock()
         for key, lane in list(self._lanes.items()):
-            is_due = lane.stage.is_due
-            if is_due and key not in batches and not lane.ticking and not lane.lock.locked() and is_due(lane, now):
-                lane.ticking = True
-                yield lane, []
+            if lane.is_queued or lane.lock.locked():
+                continue
+            if key in waiting:
+                batch = self._cut(key)
+                self._held -= len(batch)
+            elif lane.stage.is_due is not None and lane.stage.is_due(lane, now):
+                batch = []
+            else:
+                continue
+            lane.is_queued = True
+            yield lane, batch
 
-    def _cut(self, batch: list[Any]) -> Iterator[list[Any]]:
-        if len(batch) < 1000:  # librdkafka's own queue limits hold so few records below any bound worth cutting for
-            yield batch
-            return
-        part: list[Any] = []
-        size = 0
-        for record in batch:
-            part.append(record)
-            size += len(record)
-            if size > self.batch_bytes:
-                yield part
-                part, size = [], 0
-        if part:
-            yield part
+    def _cut(self, key: tuple[str, int]) -> list[Any]:
+        """Take the next batch of a lane from what waits for it."""
+        batch = self._waiting.pop(key)
+        end, size = min(len(batch), self.batch_records), 0
+        if len(batch) >= 1000:  # fewer records stay below any bound in bytes that is worth looking for
+            for index in range(end):
+                size += len(batch[index])
+                if size > self.batch_bytes:
+                    end = index + 1
+                    break
+        if end < len(batch):
+            self._waiting[key] = batch[end:]
+            del batch[end:]
+        return batch
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that reading on would only fill memory."""
+        return self._held >= 2 * self.batch_records
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether records wait for a lane that commits."""
+        return bool(self._waiting)
 
     async def units(self, stream: Any) -> AsyncIterator[Unit]:
         """The batches of a Faust stream as units of work, each with its lane's lock held; batches of a past assignment are dropped
         (they are read again from the committed offsets)."""
         async for lane, batch, generation in stream:
-            lane.ticking = False
             await lane.lock.acquire()
+            lane.is_queued = False
             if lane.is_closed or generation != self.generation:
                 lane.lock.release()
                 continue

@@ -7,6 +7,7 @@ a librdkafka consumer outside the group, from the committed offsets, and reach t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +18,8 @@ from streams.runtime.lanes import Lanes
 
 #: Seconds that a read may wait when nothing is there: the longest time by which a due timer or a shutdown is noticed late.
 IDLE_WAIT_S = 0.02
+#: The same while records wait for a lane that commits: a free lane should not stand idle.
+BUSY_WAIT_S = 0.002
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -70,13 +73,24 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 if generation != lanes.generation:
                     generation = lanes.generation
                     await loop.run_in_executor(thread, lanes.seek)
-                records = await loop.run_in_executor(thread, lanes.read, IDLE_WAIT_S)
+                if lanes.has_waiting:
+                    # All lanes with work commit: the first to end takes what waits. Until then, read on if there is room.
+                    lanes.freed.clear()
+                    if lanes.is_full:
+                        await self._await_free()
+                    records = [] if lanes.is_full else await loop.run_in_executor(thread, lanes.read, BUSY_WAIT_S)
+                else:
+                    records = await loop.run_in_executor(thread, lanes.read, IDLE_WAIT_S)
                 for lane, batch in lanes.deal(records):
                     if generation != lanes.generation or not self.flow_active:
                         break
                     await self._deliver(lane, batch)
         finally:
             thread.shutdown(wait=False)
+
+    async def _await_free(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.lanes.freed.wait(), IDLE_WAIT_S)
 
     async def _deliver(self, lane: Any, batch: list[Any]) -> None:
         topic = batch[0].topic() if batch else lane.stage.topics[0]

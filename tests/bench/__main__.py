@@ -30,7 +30,7 @@ def main() -> None:
         options.error(f"no such job: {', '.join(sorted(unknown))}")
     shutil.rmtree(BENCH_DIR / "kafka", ignore_errors=True)
     results: list[Result] = []
-    with EmbeddedKafka(BENCH_DIR / "kafka") as kafka:
+    with EmbeddedKafka(BENCH_DIR / "kafka", is_long_running=True) as kafka:
         context = Context(kafka, args.records, args.runs)
         for job in args.jobs:
             results += importlib.import_module(f"tests.bench.{job}").run(context)
