@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_args
 
 import orjson
+from msgspec.structs import asdict
 
 from streams import topics
 from streams.core.effects import (
@@ -409,7 +410,7 @@ class Wire:
         return self._record(topics.DELAYS, "timer", effect.customer_id, effect.timer_id, record, now)
 
     def _send(self, effect: SendMail, now: datetime) -> Output:
-        record = {name: getattr(effect, name) for name in _SEND_FIELDS}
+        record: Record = asdict(effect)
         record["context"] = orjson.dumps(effect.context).decode()
         record["attempt"] = 1
         record["commanded_at"] = now
@@ -423,11 +424,11 @@ class Wire:
         return self._record(topics.COMMANDS, "email_command", effect.customer_id, event_id, record, now)
 
     def _decision(self, effect: LogDecision, now: datetime) -> Output:
-        record = {name: getattr(effect, name) for name in _DECISION_FIELDS}
+        record: Record = asdict(effect)
         return self._record(topics.DECISIONS, "flow_decision", effect.customer_id, effect.decision_id, record, now)
 
     def _attribute(self, effect: Attribute, now: datetime) -> Output:
-        record = {name: getattr(effect, name) for name in _ATTRIBUTE_FIELDS}
+        record: Record = asdict(effect)
         return self._record(
             topics.ATTRIBUTED, "attributed_engagement", effect.customer_id, effect.attribution_id, record, now
         )
@@ -445,9 +446,6 @@ class Wire:
 
 _SPECVERSION = ("ce_specversion", b"1.0")
 _CONTENT_TYPE = ("content-type", b"application/avro")
-_SEND_FIELDS = SendMail.__struct_fields__
-_DECISION_FIELDS = LogDecision.__struct_fields__
-_ATTRIBUTE_FIELDS = Attribute.__struct_fields__
 
 
 def _placed_at(context: Mapping[str, Any]) -> datetime | None:
