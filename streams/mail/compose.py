@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import binascii
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.header import Header
 from email.utils import format_datetime, parseaddr
 
 from streams.mail.command import Command
 from streams.mail.render import Links, Rendered
 from streams.mail.tokens import sign
 
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
-_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\"\\]+@[^\s@<>()\[\],;:\"\\]+\Z")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Printable ASCII without what has a meaning in a header or an SMTP command; RFC 5321 has 64 octets before the @.
+_ADDRESS = re.compile(r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?\Z")
+#: What may stand unquoted in Message-ID, List-ID, Feedback-ID and the boundary.
+_TOKEN = re.compile(r"[A-Za-z0-9._\-]{1,200}\Z")
+#: Bytes of text in one encoded word: with base64 and its frame it stays below the 75 characters of RFC 2047.
+_WORD_BYTES = 42
+#: A header line up to here needs no folding (RFC 5322 asks for 78, allows 998; some filters dislike folded subjects).
+_LONGEST_LINE = 200
 
 
 class Unsendable(ValueError):
@@ -67,12 +74,15 @@ def compose(sender: Sender, command: Command, words: Rendered, links: Links, now
     """The mail as the server gets it, with CRLF line ends; its Message-ID depends on the send id alone.
 
     Raises:
-        Unsendable: the address is none, or a header field holds a control character.
+        Unsendable: the address is none, a header field holds a control character, or an id holds what no id has.
     """
-    if not _ADDRESS.match(command.to_address) or not command.to_address.isascii():
+    if not _ADDRESS.match(command.to_address):
         raise Unsendable("to_address")
-    for name, value in (("to_name", command.to_name), ("subject", words.subject), ("send_id", command.send_id)):
+    for name, value in (("to_name", command.to_name), ("subject", words.subject)):
         if _FORBIDDEN.search(value):
+            raise Unsendable(name)
+    for name, value in (("send_id", command.send_id), ("flow", command.flow), ("message", command.message)):
+        if not _TOKEN.match(value):
             raise Unsendable(name)
     boundary = f"=_{command.send_id[:32]}"
     headers = [
@@ -105,18 +115,32 @@ def message_id(sender: Sender, send_id: str) -> str:
 def _mailbox(name: str, address: str) -> str:
     if not name.strip():
         return address
-    if name.isascii():
+    if _is_plain(name):
         quoted = name.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{quoted}" <{address}>'
     return f"{_words(name)} <{address}>"
 
 
+def _is_plain(text: str) -> bool:
+    return text.isascii() and len(text) <= _LONGEST_LINE and "=?" not in text
+
+
 def _words(text: str) -> str:
-    if text.isascii() and len(text) < 900 and "=?" not in text:
+    """`text` as it may stand in a header: itself, or encoded words of whole characters (RFC 2047), one a line."""
+    if _is_plain(text):
         return text
-    return Header(text, "utf-8", maxlinelen=900).encode(linesep="\r\n")
+    words, chunk = [], b""
+    for letter in text:
+        octets = letter.encode(errors="replace")
+        if len(chunk) + len(octets) > _WORD_BYTES:
+            words.append(chunk)
+            chunk = b""
+        chunk += octets
+    words.append(chunk)
+    return "\r\n ".join(f"=?utf-8?b?{b64encode(word).decode()}?=" for word in words)
 
 
 def _quoted(text: str) -> bytes:
-    lines = text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
-    return binascii.b2a_qp(lines, istext=True)
+    # A lone CR would go through b2a_qp as it is, and some servers take it for a line end. The leading line end makes its soft breaks CRLF.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    return binascii.b2a_qp(b"\r\n" + lines.encode(errors="replace"), istext=True)[2:]

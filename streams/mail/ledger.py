@@ -65,7 +65,7 @@ def decide(entry: Entry | None, command: Command, now: datetime, may_have_left: 
     if entry is not None:
         if entry.state == "in_flight" and entry.attempt >= command.attempt:
             if may_have_left:
-                return "send_again" if is_transactional(command) else "give_up"
+                return "send_again" if is_transactional(command) and now <= command.not_after else "give_up"
         elif not (entry.state == "retry" and entry.attempt < command.attempt):
             return "nothing"
     return "expire" if now > command.not_after else "send"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,10 @@ PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What became of one command. `text` holds no address; `again` says that it was sent though it may have left before."""
+    """What became of one command. `text` holds no address; `again` says that it was sent though it may have left before.
+
+    `is_bounce`: refused for the address's sake (`is_hard`: for good), not for the sender's or the content's.
+    """
 
     command: Command
     outcome: Outcome
@@ -30,6 +34,7 @@ class Report:
     text: str = ""
     code: int | None = None
     is_hard: bool = False
+    is_bounce: bool = False
     queue_id: str | None = None
     retry_at: datetime | None = None
     again: bool = False
@@ -65,27 +70,55 @@ class Mailer:
         reports: list[Report] = []
         waiting = list(planned)
         pauses = 0
+        is_paused = False
         while waiting:
-            done = await asyncio.gather(*(self._one(command, plan, mark) for command, plan in waiting))
-            reports += [report for report in done if report is not None]
-            left = [item for item, report in zip(waiting, done, strict=True) if report is None]
+            done = await self._round(waiting, mark, is_stopping)
+            reports += [result for result in done if isinstance(result, Report)]
+            left = [result for result in done if not isinstance(result, Report)]
             if not left or is_stopping():
                 break
+            is_paused = True
             self._on_pause(True)
             pauses = 0 if len(left) < len(waiting) else pauses
             await _pause(PAUSES_S[min(pauses, len(PAUSES_S) - 1)], is_stopping)
             pauses += 1
             waiting = left
-        self._on_pause(False)
+        if is_paused:
+            self._on_pause(False)
         return reports
 
     async def close(self) -> None:
         """Close the connections."""
         await self._pool.close()
 
-    async def _one(self, command: Command, plan: Plan, mark: Callable[[str], None]) -> Report | None:
+    async def _round(
+        self, waiting: list[tuple[Command, Plan]], mark: Callable[[str], None], is_stopping: Callable[[], bool]
+    ) -> list[Report | tuple[Command, Plan]]:
+        """Try each once; what the server was down for comes back as it is to be tried again."""
+        done: list[Report | tuple[Command, Plan]] = []
+        left = deque(waiting)
+        is_down = False
+
+        async def work() -> None:
+            nonlocal is_down
+            while left:
+                command, plan = left.popleft()
+                if is_down or is_stopping():
+                    done.append((command, plan))
+                    continue
+                result = await self._one(command, plan, mark)
+                is_down = is_down or not isinstance(result, Report)
+                done.append(result)
+
+        # As many at work as there are connections, and one that renders meanwhile: a mail is rendered only just before it leaves.
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._pool.size + 1, len(waiting))):
+                group.create_task(work())
+        return done
+
+    async def _one(self, command: Command, plan: Plan, mark: Callable[[str], None]) -> Report | tuple[Command, Plan]:
         now = self._clock()
-        if plan == "give_up":
+        if plan == "give_up" or (plan == "send_again" and now > command.not_after):
             return Report(command=command, outcome="unknown", at=now, rule="in_flight_after_crash")
         if plan == "expire" or now > command.not_after:
             return Report(command=command, outcome="expired", at=now, rule="not_after")
@@ -100,7 +133,7 @@ class Mailer:
         again = plan == "send_again"
         at = self._clock()
         if isinstance(answer, ServerDown):
-            return None
+            return command, plan
         if isinstance(answer, Accepted):
             return Report(
                 command=command, outcome="sent", at=at, rule="accepted", queue_id=answer.queue_id, code=250, again=again
@@ -112,19 +145,21 @@ class Mailer:
         return self._refused(command, answer, at)
 
     def _refused(self, command: Command, answer: Refused, at: datetime) -> Report:
+        text = f"{answer.meaning.reason}: {answer.text}"
         due = None if answer.is_final else retry_at(command, at, self._backoff_scale)
         if due is not None:
             return Report(
-                command=command, outcome="deferred", at=at, rule="4xx", text=answer.text, code=answer.code, retry_at=due
+                command=command, outcome="deferred", at=at, rule="4xx", text=text, code=answer.code, retry_at=due
             )
         return Report(
             command=command,
             outcome="refused",
             at=at,
             rule="5xx" if answer.is_final else "gave_up",
-            text=answer.text,
+            text=text,
             code=answer.code,
             is_hard=answer.is_hard,
+            is_bounce=not answer.meaning.is_ours,
         )
 
 

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import yaml
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time
-from babel.numbers import format_currency
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from inscriptis import get_text
+from jinja2 import StrictUndefined, TemplateError, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
 
-from streams.core.money import major
 from streams.mail.command import Command
+from streams.mail.filters import FILTERS
+from streams.mail.styles import StyledLoader
 
 FALLBACK = "en"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\Z")
+_LANGUAGE = re.compile(r"[a-z]{2,3}\Z")
 
 
 class RenderError(RuntimeError):
-    """A message that cannot be rendered: the template and what is wrong with it."""
+    """A message that cannot be rendered: the template and what is wrong with it, without what the customer's data says."""
 
 
 @dataclass(frozen=True)
@@ -49,139 +49,139 @@ class Links:
 
 
 class Renderer:
-    """Renders commands with the templates below `templates_dir`, compiled on first use and kept.
+    """Renders commands with the templates below `templates_dir`, compiled and styled on first use and kept.
 
-    Raises:
-        RenderError: a copy file is no mapping of texts.
+    A message without a `.txt.j2` gets its text from its HTML.
     """
 
     def __init__(self, templates_dir: Path, shop_name: str) -> None:
         self._dir = templates_dir
         self._shop_name = shop_name
-        loader = FileSystemLoader(templates_dir)
-        self._html = self._environment(loader, autoescape=True)
-        self._text = self._environment(loader, autoescape=False)
+        loader = StyledLoader(templates_dir)
+        self._html = _environment(loader, autoescape=True)
+        self._text = _environment(loader, autoescape=False)
         self._copies: dict[tuple[str, str], tuple[str, Mapping[str, str]]] = {}
+        #: A text of the copy in one of the two environments: words alone, or a compiled template.
+        self._said: dict[tuple[bool, str], str | Any] = {}
 
     def render(self, command: Command, links: Links) -> Rendered:
         """The words of the mail that `command` orders.
 
         Raises:
-            RenderError: the template is missing, or asks for what the command does not hold.
+            RenderError: the template is missing or broken, or asks for what the command does not hold.
         """
+        where = f"{command.flow}/{command.message}"
+        if not (_FOLDER.match(command.flow) and _FOLDER.match(command.message)):
+            raise RenderError("the flow or the message has a name that no folder or file has")
+        try:
+            return self._render(command, links)
+        except RenderError:
+            raise
+        except TemplateNotFound as error:
+            raise RenderError(f"{where}: there is no template {error.name}") from error
+        except TemplateError as error:
+            raise RenderError(f"{where}: {error.message}") from error
+        except Exception as error:
+            # Whatever a command's data does to a filter or to the template's code is that one mail's misfortune.
+            raise RenderError(f"{where}: {type(error).__name__} while rendering") from error
+
+    def _render(self, command: Command, links: Links) -> Rendered:
         language, copy = self._copy(command.flow, command.locale)
-        locale = _locale(command.locale, language)
-        common = {
+        common: dict[str, Any] = {
             **command.context,
             "language": language,
             "shop_name": self._shop_name,
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,
             "review_url": links.review,
-            "_locale": locale,
-            "_zone": ZoneInfo(command.time_zone),
+            "_locale": _locale(command.locale, language, command.country),
+            "_zone": command.time_zone,
         }
+        say_text, say_html = self._speaker(self._text, copy, common), self._speaker(self._html, copy, common)
+        subject = _CONTROL.sub(" ", say_text(f"{command.message}.subject")).strip()
+        common["subject"] = subject
+        common["preview"] = say_text(f"{command.message}.preview") if f"{command.message}.preview" in copy else ""
+        page = f"{command.flow}/{command.message}"
+        html: str = self._html.get_template(f"{page}.html.j2").render(common, t=say_html)
         try:
-            subject = self._say(self._text, copy, f"{command.message}.subject", common)
-            common["subject"] = _CONTROL.sub(" ", subject).strip()
-            html = self._page(self._html, command, "html", copy, common)
-            text = self._page(self._text, command, "txt", copy, common)
-        except TemplateError as error:
-            raise RenderError(f"{command.flow}/{command.message} ({language}): {error}") from error
-        return Rendered(common["subject"], html, text)
+            template = self._text.get_template(f"{page}.txt.j2")
+        except TemplateNotFound:
+            text = get_text(html)
+        else:
+            text = template.render(common, t=say_text)
+        return Rendered(subject, html, text.strip() + "\n")
 
-    def _environment(self, loader: FileSystemLoader, autoescape: bool) -> ImmutableSandboxedEnvironment:
-        environment = ImmutableSandboxedEnvironment(
-            loader=loader, autoescape=autoescape, undefined=StrictUndefined, cache_size=-1, auto_reload=False
-        )
-        environment.filters["money"] = lambda value, times=1: value  # bound to the locale in _page
-        environment.filters.update(money=_money, day=_day, clock=_clock)
-        return environment
+    def _speaker(
+        self, environment: ImmutableSandboxedEnvironment, copy: Mapping[str, str], common: Mapping[str, Any]
+    ) -> Callable[[str], str]:
+        """The `t` of a template: a text of the copy, escaped where the environment escapes."""
+        is_html = bool(environment.autoescape)
 
-    def _page(
-        self, environment: Any, command: Command, kind: str, copy: Mapping[str, str], common: dict[str, Any]
-    ) -> str:
-        template = environment.get_template(f"{command.flow}/{command.message}.{kind}.j2")
-        page: str = template.render(
-            common, t=lambda key: _marked(environment, self._say(environment, copy, key, common))
-        )
-        return page
+        def say(key: str) -> str:
+            source = copy.get(key)
+            if source is None:
+                raise RenderError(f"the copy has no text {key!r}; add it to copy/{common['language']}.yaml")
+            words = self._said.get((is_html, source))
+            if words is None:
+                words = environment.from_string(source) if "{" in source else (escape(source) if is_html else source)
+                self._said[(is_html, source)] = words
+            if isinstance(words, str):
+                return words
+            said: str = words.render(common)
+            # Escaped already: it was rendered in the same autoescaping environment.
+            return Markup(said) if is_html else said  # noqa: S704
 
-    def _say(self, environment: Any, copy: Mapping[str, str], key: str, common: Mapping[str, Any]) -> str:
-        source = copy.get(key)
-        if source is None:
-            raise RenderError(f"the copy has no text {key!r}; add it to copy/{common['language']}.yaml")
-        if "{" not in source:
-            return str(environment.from_string("{{ s }}").render(s=source)) if environment.autoescape else source
-        said: str = _compiled(environment, source).render(common)
-        return said
+        return say
 
     def _copy(self, flow: str, locale: str) -> tuple[str, Mapping[str, str]]:
-        key = (flow, locale)
-        found = self._copies.get(key)
+        """The language that there is copy in, and all its texts; a text that is missing reads English."""
+        language = locale.replace("_", "-").partition("-")[0].lower()
+        if not (_LANGUAGE.match(language) and (self._dir / flow / "copy" / f"{language}.yaml").is_file()):
+            language = FALLBACK
+        found = self._copies.get((flow, language))
         if found is None:
-            language = locale.partition("-")[0].lower()
-            if not (self._dir / flow / "copy" / f"{language}.yaml").is_file():
-                language = FALLBACK
-            texts = {**self._texts(Path("copy"), language), **self._texts(Path(flow) / "copy", language)}
-            found = self._copies[key] = (language, texts)
+            texts: dict[str, str] = {}
+            for spoken in dict.fromkeys((FALLBACK, language)):
+                for folder in (Path("copy"), Path(flow) / "copy"):
+                    texts.update(self._texts(folder, spoken))
+            found = self._copies[(flow, language)] = (language, texts)
         return found
 
     def _texts(self, folder: Path, language: str) -> dict[str, str]:
-        path = self._dir / folder / f"{language}.yaml"
+        name = f"{folder}/{language}.yaml"
         try:
-            texts = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise RenderError(f"{path}: {error}") from error
-        if not isinstance(texts, dict) or not all(isinstance(v, str) for v in texts.values()):
-            raise RenderError(f"{path}: must be a list of `key: text` lines")
+            texts = yaml.safe_load((self._dir / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}  # a text that is then missing is named where it is asked for
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RenderError(f"{name}: {error}") from error
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise RenderError(f"{name}: must be a list of `key: text` lines")
         return texts
 
 
-@lru_cache(maxsize=2048)
-def _compiled(environment: Any, source: str) -> Any:
-    return environment.from_string(source)
+def _environment(loader: StyledLoader, autoescape: bool) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=loader,
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        cache_size=-1,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment
 
 
-def _marked(environment: Any, text: str) -> Any:
-    from markupsafe import Markup
-
-    # The text is escaped already: it was rendered in the same autoescaping environment.
-    return Markup(text) if environment.autoescape else text  # noqa: S704
-
-
-@lru_cache(maxsize=256)
-def _locale(wanted: str, language: str) -> Locale:
-    for name in (wanted, language):
+@lru_cache(maxsize=1024)
+def _locale(wanted: str, language: str, country: str) -> Locale:
+    """How to write money and dates: in the language of the copy, and the way of the customer's region or country if it has one."""
+    own = [wanted] if wanted.replace("_", "-").partition("-")[0].lower() == language else []
+    regional = [name for name in own if "-" in name or "_" in name]
+    for name in (*regional, f"{language}_{country}", *own, language):
         try:
-            return Locale.parse(name, sep="-")
+            return Locale.parse(name.replace("-", "_"))
         except (UnknownLocaleError, ValueError):
             continue
     return Locale(FALLBACK)
-
-
-@lru_cache(maxsize=4096)
-def _amount(value: Decimal, currency: str, locale: Locale) -> str:
-    return format_currency(value, currency, locale=locale)
-
-
-def _with_context(function: Any) -> Any:
-    from jinja2 import pass_context
-
-    return pass_context(function)
-
-
-@_with_context
-def _money(context: Any, amount: Mapping[str, Any], times: int = 1) -> str:
-    currency = amount["currency"]
-    return _amount(major(amount["minor"] * times, currency), currency, context["_locale"])
-
-
-@_with_context
-def _day(context: Any, moment: str) -> str:
-    return format_date(datetime.fromisoformat(moment).astimezone(context["_zone"]), "full", locale=context["_locale"])
-
-
-@_with_context
-def _clock(context: Any, moment: str) -> str:
-    return format_time(datetime.fromisoformat(moment).astimezone(context["_zone"]), "short", locale=context["_locale"])

@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import aiosmtplib
 
+from streams.mail.bounces import Meaning, Phase, classify
+
 _QUEUED = re.compile(r"queued as (\S+)|\bid=(\S+)", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
-#: Enhanced status codes (RFC 3463) that speak of us, not of the mailbox: a refusal for them says nothing about the address.
-_OUR_FAULT = ("5.7.", "5.5.", "5.6.", "5.3.", "5.4.")
+#: Seconds after which an idle connection is not trusted: a firewall may have forgotten it, and a mail sent into it would hang.
+FRESH_S = 20.0
+#: Seconds that opening a connection may take: a stop waits for it.
+CONNECT_S = 10.0
+_CLOSING = 421
+#: From here on an answer is a refusal; below it makes no sense where it came (aiosmtplib calls what it cannot read -1).
+_LEAST_REFUSAL = 400
 
 
 @dataclass(frozen=True)
@@ -26,10 +34,11 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Refused:
-    """The server said no: 4xx (`is_final` False) or 5xx. `is_hard`: the mailbox does not exist. `text` holds no address."""
+    """The server said no to this mail: 4xx (`is_final` False) or 5xx. `text` holds no address; `phase` is what was refused."""
 
     code: int
     text: str
+    phase: Phase = "rcpt"
 
     @property
     def is_final(self) -> bool:
@@ -37,9 +46,14 @@ class Refused:
         return self.code >= 500
 
     @property
+    def meaning(self) -> Meaning:
+        """What the refusal says of the address."""
+        return classify(self.code, self.text, self.phase)
+
+    @property
     def is_hard(self) -> bool:
         """Whether the address itself is dead."""
-        return self.is_final and self.code in (550, 551, 553, 521) and not any(s in self.text for s in _OUR_FAULT)
+        return self.meaning.is_hard
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ class Unknown:
 
 @dataclass(frozen=True)
 class ServerDown:
-    """No data was sent: the server does not answer, or refuses us as a whole."""
+    """The mail was not taken: the server does not answer, or refuses us as a whole."""
 
     text: str
 
@@ -74,51 +88,96 @@ class Server:
 
 
 class SmtpPool:
-    """Up to `server.connections` connections, kept warm, each with one mail at a time."""
+    """Up to `server.connections` connections, opened when needed and kept warm. For one event loop."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._idle: list[aiosmtplib.SMTP] = []
+        self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
         self._slots = asyncio.Semaphore(server.connections)
+        self._open = 0
+        self._outages = 0
+
+    @property
+    def size(self) -> int:
+        """How many mails it hands over at once."""
+        return self._server.connections
 
     async def send(self, sender: str, recipient: str, data: bytes, before_data: Callable[[], None]) -> Answer:
         """Hand one mail over. `before_data` runs right before the data begins: after it the mail may have left."""
+        outages = self._outages
         async with self._slots:
-            begun = False
-            # A warm connection may have been closed by the server meanwhile: then, and only before the data, a fresh one is tried.
-            for is_last in (False, True):
-                client: aiosmtplib.SMTP | None = None
-                try:
-                    client = self._idle.pop() if self._idle and not is_last else await self._connect()
-                    await client.mail(sender)
-                    await client.rcpt(recipient)
-                    before_data()
-                    begun = True
-                    _, text = await client.data(data)
-                except aiosmtplib.SMTPResponseException as error:
-                    await self._recycle(client, error.code)
-                    if error.code == 421 or client is None:
-                        return ServerDown(_plain(error.message))
-                    return Refused(error.code, f"{error.code} {_plain(error.message)}")
-                except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-                    _drop(client)
-                    if begun:
-                        return Unknown(type(error).__name__)
-                    if is_last:
-                        return ServerDown(f"{type(error).__name__} at {self._server.host}:{self._server.port}")
-                else:
-                    self._idle.append(client)
-                    return Accepted(_queue_id(text))
-            return ServerDown("no connection")
+            if outages != self._outages:
+                return ServerDown("found down while this mail waited")  # hundreds must not each wait out the timeout
+            answer = await self._hand_over(sender, recipient, data, before_data)
+            if isinstance(answer, ServerDown) and not self._open:
+                self._outages += 1
+            return answer
 
     async def close(self) -> None:
         """Say goodbye on all idle connections."""
         while self._idle:
-            client = self._idle.pop()
+            client = self._idle.pop()[1]
             try:
                 await client.quit(timeout=2)
             except (aiosmtplib.SMTPException, OSError, TimeoutError):
-                _drop(client)
+                pass  # it is closed below all the same
+            finally:
+                self._drop(client)
+
+    async def _hand_over(self, sender: str, recipient: str, data: bytes, before_data: Callable[[], None]) -> Answer:
+        # A warm connection may have been closed by the server meanwhile: then, and only before the data, a fresh one is tried.
+        client = self._warm()
+        while True:
+            is_warm, client = client is not None, client
+            try:
+                client = client or await self._connect()
+            except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+                return ServerDown(f"{self._server.host}:{self._server.port}: {_words(error)}")
+            answer = await self._converse(client, sender, recipient, data, before_data)
+            if isinstance(answer, ServerDown) and is_warm:
+                client = None
+                continue
+            return answer
+
+    async def _converse(
+        self, client: aiosmtplib.SMTP, sender: str, recipient: str, data: bytes, before_data: Callable[[], None]
+    ) -> Answer:
+        phase: Phase = "mail"
+        is_usable = False
+        try:
+            await client.mail(sender)
+            phase = "rcpt"
+            await client.rcpt(recipient)
+            before_data()
+            phase = "data"
+            _, text = await client.data(data)
+            is_usable = True
+            return Accepted(_queue_id(text))
+        except aiosmtplib.SMTPResponseException as error:
+            text = _plain(error.message)
+            if error.code < _LEAST_REFUSAL:  # not an answer to what was asked
+                return Unknown(text) if phase == "data" else ServerDown(text)
+            # Closing down; or a sender that is refused for good, which every mail would be: wait until somebody mends it.
+            if error.code == _CLOSING or (phase == "mail" and error.code >= 500):
+                return ServerDown(f"{error.code} {text}")
+            is_usable = await self._reset(client)
+            return Refused(error.code, f"{error.code} {text}", phase)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            return Unknown(type(error).__name__) if phase == "data" else ServerDown(_words(error))
+        finally:
+            if is_usable:
+                self._idle.append((time.monotonic(), client))
+            else:
+                self._drop(client)
+
+    def _warm(self) -> aiosmtplib.SMTP | None:
+        oldest = time.monotonic() - FRESH_S
+        while self._idle:
+            since, client = self._idle.pop()
+            if since >= oldest and client.is_connected:
+                return client
+            self._drop(client)
+        return None
 
     async def _connect(self) -> aiosmtplib.SMTP:
         server = self._server
@@ -132,31 +191,39 @@ class SmtpPool:
             password=server.password,
             timeout=server.timeout_s,
         )
-        await client.connect()
-        await client.ehlo()
+        self._open += 1
+        is_open = False
+        try:
+            await client.connect(timeout=min(CONNECT_S, server.timeout_s))
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
+            is_open = True
+        finally:
+            if not is_open:
+                self._drop(client)
         return client
 
-    async def _recycle(self, client: aiosmtplib.SMTP | None, code: int) -> None:
-        if client is None:
-            return
+    async def _reset(self, client: aiosmtplib.SMTP) -> bool:
         try:
-            if code == 421:
-                raise aiosmtplib.SMTPServerDisconnected("closing")
             await client.rset(timeout=5)
         except (aiosmtplib.SMTPException, OSError, TimeoutError):
-            _drop(client)
-        else:
-            self._idle.append(client)
+            return False
+        return True
 
-
-def _drop(client: aiosmtplib.SMTP | None) -> None:
-    if client is not None:
+    def _drop(self, client: aiosmtplib.SMTP) -> None:
+        self._open -= 1
         client.close()
 
 
 def _queue_id(text: str) -> str | None:
     found = _QUEUED.search(text)
     return (found.group(1) or found.group(2)) if found else None
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return f"{error.code} {_plain(error.message)}"
+    return f"{type(error).__name__} {_plain(str(error))}".strip()
 
 
 def _plain(text: str) -> str:

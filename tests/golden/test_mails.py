@@ -1,0 +1,50 @@
+"""Every mail of the four flows in both languages, as a customer reads it: no word or markup changes unseen.
+
+After a change that is meant: `TAKK_GOLDEN=write make test ARGS=tests/golden`, then read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from streams.mail.compose import compose
+from streams.mail.render import Renderer
+from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command
+
+MAILS = Path(__file__).parent / "mails"
+PURPOSES = {"review": "review", "thank-you": "marketing"}
+MESSAGES = sorted(path.relative_to(TEMPLATES) for path in TEMPLATES.glob("*/*.html.j2"))
+GMAIL_CUTS_AT = 102_000
+
+
+def _same(name: str, found: bytes) -> None:
+    path = MAILS / name
+    if os.environ.get("TAKK_GOLDEN") == "write":
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(found)
+    assert path.read_bytes().decode() == found.decode(), f"{name} changed: see the top of this file"
+
+
+@pytest.mark.parametrize("locale", ["da", "en"])
+@pytest.mark.parametrize("path", MESSAGES, ids=str)
+def test_mail(path: Path, locale: str) -> None:
+    """Subject, text and HTML are those of the golden file."""
+    flow, message = path.parent.name, path.name.removesuffix(".html.j2")
+    order = command(
+        flow=flow, message=message, locale=locale, purpose=PURPOSES.get(flow, "order"), tracking=flow == "review"
+    )
+    words = Renderer(TEMPLATES, "Butik Ø").render(order, SENDER.links(order))
+    _same(f"{flow}.{message}.{locale}.txt", f"Subject: {words.subject}\n\n{words.text}".encode())
+    _same(f"{flow}.{message}.{locale}.html", words.html.encode())
+    assert len(words.html.encode()) < GMAIL_CUTS_AT
+
+
+def test_bytes_on_the_wire() -> None:
+    """One whole mail, headers and encoding."""
+    order = command(flow="review", message="ask", purpose="review", to_name="Åse Ørsted")
+    links = SENDER.links(order)
+    words = Renderer(TEMPLATES, "Butik Ø").render(order, links)
+    _same("review.ask.da.eml", compose(SENDER, order, words, links, NOW))

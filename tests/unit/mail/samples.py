@@ -1,0 +1,53 @@
+"""Commands for the tests of the mailer."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from streams.mail.command import Command
+from streams.mail.compose import Sender
+
+TEMPLATES = Path(__file__).parents[3] / "templates"
+NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+SECRET = b"a secret of the tests, long enough"
+SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://links.example", SECRET)
+
+
+def example(flow: str) -> dict[str, Any]:
+    """What the flow's messages are given, from its example.json."""
+    context: dict[str, Any] = json.loads((TEMPLATES / flow / "example.json").read_text(encoding="utf-8"))
+    return context
+
+
+def command(**changes: Any) -> Command:
+    """An order confirmation in Danish, with `changes`."""
+    flow = changes.get("flow", "order-confirmation")
+    fields: dict[str, Any] = {
+        "send_id": "s1",
+        "customer_id": "c1",
+        "instance_id": "i1",
+        "flow": flow,
+        "flow_version": 1,
+        "step": "0",
+        "message": "confirmation",
+        "purpose": "order",
+        "priority": 100,
+        "not_after": NOW + timedelta(days=2),
+        "to_address": "anna@post.example",
+        "to_name": "Anna Jensen",
+        "locale": "da",
+        "time_zone": "Europe/Copenhagen",
+        "country": "DK",
+        "order_id": "1001",
+        "tracking": False,
+        "attempt": 1,
+        "commanded_at": NOW,
+        "raw": b"",
+    }
+    fields |= changes
+    if "context" not in fields:
+        fields["context"] = example(flow if flow.replace("-", "").isalpha() else "order-confirmation")
+    return Command(**fields)

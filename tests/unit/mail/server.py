@@ -1,0 +1,103 @@
+"""A real SMTP server in this process that answers what a test tells it to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from streams.mail.smtp import Server
+
+#: What an answer may be besides the words of one: the connection is cut instead.
+DROP = "drop"
+
+
+class Post:
+    """What the server answers to MAIL, RCPT and DATA, by turns (then "250 OK"), and what it took."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[str]] = {"mail": [], "rcpt": [], "data": []}
+        self.taken: list[str] = []
+        self.bodies: list[bytes] = []
+        self.connections = 0
+        self.at_once = 0
+        self.most_at_once = 0
+        self.port = 0
+        self.links: set[asyncio.Transport] = set()
+        self._listener: asyncio.Server | None = None
+
+    def _next(self, phase: str, server: SMTP, good: str) -> str:
+        answer = self.answers[phase].pop(0) if self.answers[phase] else good
+        if answer == DROP:
+            server.transport.abort()
+        return answer
+
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
+        answer = self._next("mail", server, "250 OK")
+        if answer.startswith("2"):
+            envelope.mail_from = address
+        return answer
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
+        answer = self._next("rcpt", server, "250 OK")
+        if answer.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        answer = self._next("data", server, "250 2.0.0 OK: queued as Q1")
+        content = envelope.content
+        assert isinstance(content, bytes)
+        if answer.startswith("2") or answer == DROP:
+            (line,) = [line for line in content.split(b"\r\n") if line.startswith(b"Message-ID: ")]
+            self.taken.append(line.decode().removeprefix("Message-ID: <").partition("@")[0])
+            self.bodies.append(content)
+        return answer
+
+    async def open(self) -> None:
+        """Listen, on the same port as before if there was one."""
+        loop = asyncio.get_running_loop()
+        post = self
+
+        class Counted(SMTP):  # type: ignore[misc]  # aiosmtpd carries no types
+            def connection_made(self, transport: Any) -> None:
+                post.connections += 1
+                post.links.add(transport)
+                post.at_once += 1
+                post.most_at_once = max(post.most_at_once, post.at_once)
+                super().connection_made(transport)
+
+            def connection_lost(self, error: Exception | None) -> None:
+                post.at_once -= 1
+                post.links.discard(self.transport)
+                super().connection_lost(error)
+
+        self._listener = await loop.create_server(
+            lambda: Counted(self, hostname="post.example", ident="post", loop=loop), "127.0.0.1", self.port
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        """Stop listening and cut all connections."""
+        if self._listener is not None:
+            self._listener.close()
+        for transport in list(self.links):
+            transport.abort()
+
+    def server(self, **changes: Any) -> Server:
+        """How to reach it."""
+        return Server(**{"host": "127.0.0.1", "port": self.port, "connections": 2, "timeout_s": 5.0} | changes)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Post]:
+    """A server that listens."""
+    post = Post()
+    await post.open()
+    try:
+        yield post
+    finally:
+        post.close()

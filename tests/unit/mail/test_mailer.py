@@ -1,0 +1,186 @@
+"""The mailer's work against a real server: each command has one report, and no failure of one is the others'."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from streams.mail.command import Command
+from streams.mail.ledger import Plan
+from streams.mail.mailer import Mailer, Report
+from streams.mail.render import Renderer
+from streams.mail.smtp import SmtpPool
+from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command, example
+from tests.unit.mail.server import DROP, Post, running
+
+RENDERER = Renderer(TEMPLATES, "Butik Ø")
+LATER = NOW + timedelta(days=3)
+
+
+class Desk:
+    """A mailer with a server, a clock moved by hand, and a book of what was marked and paused."""
+
+    def __init__(self, post: Post) -> None:
+        self.post = post
+        self.now: datetime = NOW
+        self.marked: list[str] = []
+        self.pauses: list[bool] = []
+        self.is_stopping = False
+        self.back: asyncio.Task[None] | None = None
+        self.on_pause: Callable[[], object] = lambda: None
+        self.mailer = Mailer(
+            RENDERER, SENDER, SmtpPool(post.server()), on_pause=self._paused, clock=lambda: self.now
+        )  # fmt: skip
+
+    def _paused(self, is_paused: bool) -> None:
+        self.pauses.append(is_paused)
+        if is_paused:
+            self.on_pause()
+
+    async def deliver(self, *planned: tuple[Command, Plan]) -> dict[str, Report]:
+        """The reports by send id; each command has one at most."""
+        async with asyncio.timeout(20):
+            reports = await self.mailer.deliver(planned, self.marked.append, lambda: self.is_stopping)
+        found = {report.command.send_id: report for report in reports}
+        assert len(found) == len(reports)
+        return found
+
+    async def one(self, plan: Plan = "send", **changes: Any) -> Report:
+        """The report of one command."""
+        (report,) = (await self.deliver((command(**changes), plan))).values()
+        return report
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    """A desk whose server listens."""
+    async with running() as post:
+        desk = Desk(post)
+        yield desk
+        await desk.mailer.close()
+
+
+async def test_sent(desk: Desk) -> None:
+    """A mail that was taken is reported with the server's name for it, and was marked before its data."""
+    report = await desk.one()
+    assert (report.outcome, report.queue_id, report.code, report.again) == ("sent", "Q1", 250, False)
+    assert (desk.marked, desk.post.taken, desk.pauses) == (["s1"], ["s1"], [])
+
+
+async def test_put_off_and_refused(desk: Desk) -> None:
+    """4xx is deferred with a time; 5xx is refused and says whether the address is to blame."""
+    desk.post.answers["rcpt"] = ["450 4.2.0 greylisted", "550 5.1.1 no such user", "550 5.7.26 no SPF"]
+    deferred = await desk.one()
+    assert (deferred.outcome, deferred.code) == ("deferred", 450)
+    assert deferred.retry_at is not None
+    assert NOW < deferred.retry_at < NOW + timedelta(minutes=2)
+    hard, ours = await desk.one(), await desk.one()
+    assert (hard.outcome, hard.is_hard, hard.is_bounce) == ("refused", True, True)
+    assert (ours.outcome, ours.is_hard, ours.is_bounce) == ("refused", False, False)
+    assert ours.text.startswith("sender_authentication: 550 5.7.26")
+
+
+async def test_no_time_left_to_try_again(desk: Desk) -> None:
+    """A mail that would be late at its next attempt is refused now, and no hard bounce."""
+    desk.post.answers["rcpt"] = ["450 4.2.0 later"]
+    report = await desk.one(not_after=NOW + timedelta(seconds=5))
+    assert (report.outcome, report.rule, report.is_hard) == ("refused", "gave_up", False)
+
+
+@pytest.mark.parametrize(("plan", "outcome"), [("send", "expired"), ("expire", "expired"), ("send_again", "unknown")])
+async def test_late(desk: Desk, plan: Plan, outcome: str) -> None:
+    """A late mail does not leave; one that may have left is not called expired."""
+    desk.now = LATER
+    assert (await desk.one(plan)).outcome == outcome
+    assert desk.post.taken == desk.marked == []
+
+
+async def test_receipt_is_sent_again_and_promotion_is_not(desk: Desk) -> None:
+    """The connection breaks after the data: a receipt goes again with the same Message-ID, a promotion does not; both are told."""
+    desk.post.answers["data"] = [DROP]
+    receipt = await desk.one()
+    assert (receipt.outcome, receipt.again, desk.post.taken) == ("sent", True, ["s1", "s1"])
+    desk.post.answers["data"] = [DROP]
+    promotion = await desk.one(send_id="s2", purpose="marketing")
+    assert (promotion.outcome, promotion.rule, desk.post.taken[2:]) == ("unknown", "connection_lost", ["s2"])
+
+
+async def test_receipt_that_may_have_left_stays_so_while_the_server_is_down(desk: Desk) -> None:
+    """It broke after the data and then the server went away: when it is back the mail is sent once more, and reported so."""
+
+    async def close_after_data(*_: Any) -> str:
+        desk.post.taken.append("s1")
+        desk.post.close()
+        return DROP
+
+    loop = asyncio.get_running_loop()
+    original = desk.post.handle_DATA
+    desk.post.handle_DATA = close_after_data  # type: ignore[method-assign]  # a server that dies at the worst moment
+
+    def back() -> None:
+        desk.post.handle_DATA = original  # type: ignore[method-assign]
+        desk.back = loop.create_task(desk.post.open())
+        desk.on_pause = lambda: None
+
+    desk.on_pause = back
+    report = await desk.one()
+    assert (report.outcome, report.again, desk.post.taken) == ("sent", True, ["s1", "s1"])
+
+
+async def test_given_up(desk: Desk) -> None:
+    """What the ledger gave up is reported and not sent."""
+    report = await desk.one("give_up", purpose="marketing")
+    assert (report.outcome, report.rule, desk.post.taken) == ("unknown", "in_flight_after_crash", [])
+
+
+async def test_bad_commands_harm_nobody(desk: Desk) -> None:
+    """Commands that cannot be rendered or composed are refused with the reason, without a code; those beside them go out."""
+    broken = example("order-confirmation") | {"order": {"total": "?"}}
+    reports = await desk.deliver(
+        (command(send_id="a", to_address="x@y.example\r\nBcc: z"), "send"),
+        (command(send_id="b", context=broken), "send"),
+        (command(send_id="c", message="gone"), "send"),
+        (command(send_id="d", time_zone="Mars/Olympus"), "send"),
+        (command(send_id="e"), "send"),
+    )
+    assert {key: report.rule for key, report in reports.items()} == {
+        "a": "unsendable", "b": "unrenderable", "c": "unrenderable", "d": "accepted", "e": "accepted"
+    }  # fmt: skip
+    assert all(reports[key].code is None and not reports[key].is_bounce for key in "abc")
+
+
+async def test_server_down_is_waited_for(desk: Desk) -> None:
+    """The server is away, then back: every mail arrives once, and the pause began and ended."""
+    desk.post.close()
+    loop = asyncio.get_running_loop()
+
+    def back() -> None:
+        desk.on_pause = lambda: None
+        desk.back = loop.create_task(desk.post.open())
+
+    desk.on_pause = back
+    reports = await desk.deliver(*((command(send_id=f"s{n}"), "send") for n in range(30)))
+    assert {report.outcome for report in reports.values()} == {"sent"}
+    assert sorted(desk.post.taken) == sorted(reports)
+    assert len(reports) == 30
+    assert desk.pauses[0] is True
+    assert desk.pauses[-1] is False
+
+
+async def test_stop_while_the_server_is_down(desk: Desk) -> None:
+    """A stop ends the waiting: no report for what was not tried, and what was done before is reported."""
+    reports = await desk.deliver((command(send_id="first"), "send"))
+    assert list(reports) == ["first"]
+    desk.post.close()
+
+    def stop() -> None:
+        desk.is_stopping = True
+
+    desk.on_pause = stop
+    assert await desk.deliver((command(send_id="a"), "send"), (command(send_id="b"), "send")) == {}
+    assert desk.post.taken == ["first"]
+    assert desk.pauses[-1] is False
