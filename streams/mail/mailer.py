@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
+import structlog
+
 from streams.mail.command import Command
 from streams.mail.compose import Sender, Unsendable, compose, is_transactional
 from streams.mail.ledger import Plan, retry_at
 from streams.mail.render import Renderer, RenderError
 from streams.mail.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
+
+log = structlog.get_logger(__name__)
 
 Outcome: TypeAlias = Literal["sent", "refused", "deferred", "expired", "unknown"]
 #: Seconds between two tries of a server that is down: short at first, since most outages are restarts.
@@ -59,6 +63,8 @@ class Mailer:
         self._backoff_scale = backoff_scale
         self._on_pause = on_pause
         self._clock = clock
+        #: Why the server was last found down, for the log.
+        self._trouble = ""
 
     async def deliver(
         self, planned: Iterable[tuple[Command, Plan]], mark: Callable[[str], None], is_stopping: Callable[[], bool]
@@ -68,7 +74,7 @@ class Mailer:
         A server that is down is waited for. `mark(send id)` is called right before a mail's data begins.
         """
         reports: list[Report] = []
-        waiting = list(planned)
+        planned = waiting = list(planned)
         pauses = 0
         is_paused = False
         while waiting:
@@ -77,6 +83,8 @@ class Mailer:
             left = [result for result in done if not isinstance(result, Report)]
             if not left or is_stopping():
                 break
+            if not is_paused:
+                log.warning("the mail server takes no mail: waiting", reason=self._trouble, mails=len(left))
             is_paused = True
             self._on_pause(True)
             pauses = 0 if len(left) < len(waiting) else pauses
@@ -85,6 +93,7 @@ class Mailer:
             waiting = left
         if is_paused:
             self._on_pause(False)
+            log.info("the waiting for the mail server is over", mails_left=len(planned) - len(reports))
         return reports
 
     async def close(self) -> None:
@@ -133,6 +142,7 @@ class Mailer:
         again = plan == "send_again"
         at = self._clock()
         if isinstance(answer, ServerDown):
+            self._trouble = answer.text
             return command, plan
         if isinstance(answer, Accepted):
             return Report(

@@ -96,6 +96,7 @@ class SmtpPool:
         self._slots = asyncio.Semaphore(server.connections)
         self._open = 0
         self._outages = 0
+        self._outage = ServerDown("")
 
     @property
     def size(self) -> int:
@@ -107,10 +108,11 @@ class SmtpPool:
         outages = self._outages
         async with self._slots:
             if outages != self._outages:
-                return ServerDown("found down while this mail waited")  # hundreds must not each wait out the timeout
+                return self._outage  # found down while this mail waited: hundreds must not each wait out the timeout
             answer = await self._hand_over(sender, recipient, data, before_data)
             if isinstance(answer, ServerDown) and not self._open:
                 self._outages += 1
+                self._outage = answer
             return answer
 
     async def close(self) -> None:
