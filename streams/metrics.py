@@ -75,10 +75,10 @@ RESTORED = Counter(
     "takk_restored_records_total", "Changelog records read back into tables, by stage.", ["stage"], registry=REGISTRY
 )
 RESTORE_PROGRESS = Gauge(
-    "takk_restore_progress_ratio", "How much of a partition's changelog is restored, 0 to 1.", ["stage", "partition"], registry=REGISTRY
+    "takk_restore_progress_ratio", "How much of the changelog of newly assigned partitions is restored, 0 to 1.", ["stage"], registry=REGISTRY
 )  # fmt: skip
 RESTORE_SECONDS = Histogram(
-    "takk_restore_seconds", "Time to restore one partition.", ["stage"],
+    "takk_restore_seconds", "Time to restore the partitions of one assignment.", ["stage"],
     buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600), registry=REGISTRY,
 )  # fmt: skip
 STATE_BYTES = Gauge("takk_state_bytes", "Size of a stage's tables on this disk.", ["stage"], registry=REGISTRY)

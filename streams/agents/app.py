@@ -60,7 +60,7 @@ def run_worker(settings: Settings) -> None:
     except FlowFileError as error:
         sys.exit("\n".join(["the flows have mistakes, nothing was started:", *error.errors]))
     flows.define(app, support, world)
-    scheduler.define(app, support)
+    scheduler.define(app, support, settings.sweep_limit)
     _run(app, settings)
 
 
@@ -109,6 +109,7 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
         instance_id=f"{name}-{role}" if name else None,
         memory_mb=settings.memory_mb,
         batch_records=batch_records,
+        batch_bytes=settings.batch_max_bytes,
         credentials=settings.faust_credentials(),
         session_timeout_s=settings.session_timeout_s,
     )
@@ -120,6 +121,7 @@ def _run(app: App, settings: Settings) -> None:
     except topics.TopicMismatch as error:
         sys.exit(f"{error}\nnothing was started")
     app.lanes.on_restore = _restoring
+    app.lanes.on_restored = _restored
     health = HealthServer(
         settings.web_host,
         settings.web_port,
@@ -140,10 +142,15 @@ def _run(app: App, settings: Settings) -> None:
                 metrics.LAG_RECORDS.labels(stage, partition).set(records)
                 if not records:
                     metrics.LAG_SECONDS.labels(stage, partition).set(0)
+            owned: dict[str, list[int]] = {}
             for lane in app.lanes:
+                owned.setdefault(lane.stage.name, []).append(lane.store.size() if lane.store is not None else 0)
                 timers: Any = lane.memory.get("timers")
                 if timers is not None:
                     metrics.TIMERS_PENDING.labels(lane.partition).set(timers.pending)
+            for stage in app.lanes.stages:
+                metrics.PARTITIONS.labels(stage).set(len(owned.get(stage, ())))
+                metrics.STATE_BYTES.labels(stage).set(sum(owned.get(stage, ())))
 
     # What is loaded now stays; a batch makes thousands of objects that die with it, which the collector need not look through each time.
     gc.freeze()
@@ -151,5 +158,12 @@ def _run(app: App, settings: Settings) -> None:
     faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 
 
-def _restoring(table: str, done: int, total: int) -> None:
-    log.info("restoring", table=table, offsets_done=done, offsets_total=total)
+def _restoring(stage: str, done: int, total: int) -> None:
+    metrics.RESTORE_PROGRESS.labels(stage).set(done / total if total else 1)
+    log.info("restoring", stage=stage, offsets_done=done, offsets_total=total)
+
+
+def _restored(stage: str, records: int, seconds: float) -> None:
+    metrics.RESTORE_PROGRESS.labels(stage).set(1)
+    metrics.RESTORED.labels(stage).inc(records)
+    metrics.RESTORE_SECONDS.labels(stage).observe(seconds)

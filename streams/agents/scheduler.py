@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from streams import topics
+from streams import metrics, topics
 from streams.agents.support import Support
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.stage import Stage
-from streams.runtime.timers import Timers, pack, unpack
+from streams.runtime.timers import SLICE, Timers, pack, unpack
 from streams.wire import timer_due
 
 
-def define(app: App, support: Support) -> Any:
-    """Add the scheduler agent to `app`."""
+def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:
+    """Add the scheduler agent to `app`; it fires `sweep_limit` stored timers in one transaction at most."""
 
     def open_timers(lane: Lane) -> None:
-        lane.memory["timers"] = Timers(lane)
+        lane.memory["timers"] = Timers(lane, sweep_limit)
 
     def timer_of(record: Any) -> tuple[int, bytes, bytes]:
         timer_id, due_ms = timer_due(record.value())
@@ -41,7 +41,8 @@ def define(app: App, support: Support) -> Any:
     @app.stage(support.observed(stage))
     async def scheduler(units: AsyncIterator[Unit]) -> None:
         async for unit in units:
-            unit.lane.memory["timers"].sweep(unit, unit.taken(timer_of), fire)
+            stored = unit.lane.memory["timers"].sweep(unit, unit.taken(timer_of), fire)
+            metrics.TIMERS_STORED.inc(stored)
             await unit.commit()
 
     return scheduler

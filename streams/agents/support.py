@@ -35,18 +35,17 @@ class Support:
         """The stage, with its failures logged and its batches counted."""
         name = stage.name
         seconds, sizes = metrics.BATCH_SECONDS.labels(name), metrics.BATCH_RECORDS.labels(name)
+        commits = metrics.COMMIT_SECONDS.labels(name)
 
         def on_done(unit: Unit) -> None:
             if unit.committed is None or unit.committed.cancelled() or unit.committed.exception() is not None:
                 return
             metrics.LAST_PROGRESS.labels(name, unit.partition).set_to_current_time()
-            seconds.observe(time.perf_counter() - unit.started)
+            seconds.observe(unit.computed - unit.started)
+            commits.observe(time.perf_counter() - unit.computed)
             if unit.records:
                 sizes.observe(len(unit.records))
-                counts: dict[str, int] = {}
-                for record in unit.records:
-                    counts[record.topic()] = counts.get(record.topic(), 0) + 1
-                for topic, count in counts.items():
+                for topic, count in unit.read.items():
                     metrics.RECORDS_IN.labels(name, topic).inc(count)
                 age = max(0.0, time.time() - unit.records[0].timestamp()[1] / 1000)
                 metrics.LAG_SECONDS.labels(name, unit.partition).set(age)
@@ -121,7 +120,7 @@ class Support:
         )
         if report.retry_at is not None:
             yield wire.retry_timer(command, report.retry_at, at)
-        if report.outcome == "refused" and report.code is not None:
+        if report.is_bounce:
             yield wire.bounce(command, report.is_hard, words, at)
         if report.outcome not in ("sent", "deferred"):
             yield wire.mail_decision(command, "skip", report.rule, words, at)

@@ -48,6 +48,10 @@ class App:
         state_dir: where RocksDB lives.
         instance_id: the name that a restarted worker comes back with (KIP-345), or None.
         memory_mb: memory for all stores together.
+        batch_records, batch_bytes: bounds of one batch.
+        credentials: Faust's credentials, when the cluster wants them.
+        session_timeout_s: seconds without a heartbeat after which the group gives the partitions away.
+        web_port: the port of Faust's own web server; None leaves it off (its `/` says OK whatever happens).
     """
 
     def __init__(
@@ -61,12 +65,13 @@ class App:
         instance_id: str | None = None,
         memory_mb: int = 256,
         batch_records: int = 8000,
+        batch_bytes: int = 16 << 20,
         credentials: Any = None,
         session_timeout_s: float = 45.0,
         web_port: int | None = None,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
-        self.lanes = Lanes(app_id, kafka, batch_records=batch_records)
+        self.lanes = Lanes(app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes)
         _store.Store.memory = _store.Memory(memory_mb)
         manager = type("TableManager", (tables.TableManager,), {"lanes": self.lanes})
         self.faust = faust.App(

@@ -12,7 +12,9 @@ The order of one commit, and why it is safe to die between any two steps:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -113,8 +115,10 @@ class Unit:
         self._changed: dict[bytes, None] = {}
         self._meta: dict[bytes, bytes] = {}
         self._begun = False
-        self.sent: dict[str, int] = {}
-        self.started = time.perf_counter()
+        self._produce = lane.producer.produce
+        self.sent: Counter[str] = Counter()
+        self.read: dict[str, int] = {}
+        self.started = self.computed = time.perf_counter()
         self.committed: asyncio.Future[None] | None = None
 
     # -- the table ---------------------------------------------------------------------------------------------------
@@ -144,52 +148,69 @@ class Unit:
 
     def send(self, topic: str, key: bytes, value: bytes | None, headers: Headers | None = None) -> None:
         """Publish a record with the commit."""
-        self._begin()
-        self._produce(topic, value, key, headers)
-        self.sent[topic] = self.sent.get(topic, 0) + 1
+        if not self._begun:
+            self._begin()
+        self.sent[topic] += 1
+        try:
+            if headers:
+                self._produce(topic, value, key, headers=headers)
+            else:
+                self._produce(topic, value, key)
+        except BufferError:
+            self._produce_patiently(topic, value, key, headers=headers or [])
 
-    def taken(self, handle: Callable[[Any], T]) -> Iterator[T]:
-        """What `handle` makes of each record, in order. A record whose handler raises leaves no trace but a dead letter:
-        `Broken` carries its own reason, `Moved` publishes the record again where it belongs, any other exception is
-        the code's own fault and counts towards `BROKEN_IN_A_ROW`.
+    def each(self, handle: Callable[[Any, Unit], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
+        """Call `handle(record, unit) -> (key, new value, outputs)` for every record in order and take over what it returns.
+
+        A key of None means that no state changed. A record whose handler raises leaves no trace but a dead letter: `Broken` carries
+        its own reason, `Moved` publishes the record again where it belongs, any other exception is the code's own fault and counts
+        towards `BROKEN_IN_A_ROW`.
 
         Raises:
             TooManyBroken: the handler itself failed for too many records in a row.
         """
-        lane, stage = self.lane, self._stage
+        lane, put, send = self.lane, self.put, self.send
+        for record in self.records:
+            try:
+                key, value, outputs = handle(record, self)
+            except Exception as error:  # noqa: BLE001 - not swallowed: `_refuse` makes it a dead letter, or raises
+                self._refuse(record, error)
+                continue
+            lane.broken_in_a_row = 0
+            if key is not None:
+                put(key, value)
+            for output in outputs:
+                send(*output)
+
+    def taken(self, handle: Callable[[Any], T]) -> Iterator[T]:
+        """What `handle` makes of each record, in order; failures are treated as in `each`."""
+        lane = self.lane
         for record in self.records:
             try:
                 result = handle(record)
-            except Moved as moved:
-                stage.on_moved(record)
-                self.send(record.topic(), moved.key, record.value(), record.headers() or [])
-                continue
-            except Broken as broken:
-                self.send(*stage.dead_letter(record, broken.reason, broken.detail, self.now_ms))
-                continue
-            except Exception as error:
-                lane.broken_in_a_row += 1
-                stage.on_failure(record, error)
-                if lane.broken_in_a_row >= BROKEN_IN_A_ROW:
-                    raise TooManyBroken(
-                        f"{stage.name} failed for {BROKEN_IN_A_ROW} records in a row on partition {self.partition}; "
-                        f"the last: {type(error).__name__}. Nothing is lost: fix the rules or the code and start again."
-                    ) from error
-                self.send(*stage.dead_letter(record, "failed", type(error).__name__, self.now_ms))
+            except Exception as error:  # noqa: BLE001 - not swallowed: `_refuse` makes it a dead letter, or raises
+                self._refuse(record, error)
                 continue
             lane.broken_in_a_row = 0
             yield result
 
-    def each(self, handle: Callable[[Any, Unit], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
-        """Call `handle(record, unit) -> (key, new value, outputs)` for every record and take over what it returns.
-
-        A key of None means that no state changed. Failures are treated as in `taken`.
-        """
-        for key, value, outputs in self.taken(lambda record: handle(record, self)):
-            if key is not None:
-                self.put(key, value)
-            for output in outputs:
-                self.send(*output)
+    def _refuse(self, record: Any, error: Exception) -> None:
+        """Send a record whose handler raised to where it belongs, or to the dead letters."""
+        lane, stage = self.lane, self._stage
+        if isinstance(error, Moved):
+            stage.on_moved(record)
+            self.send(record.topic(), error.key, record.value(), record.headers() or [])
+        elif isinstance(error, Broken):
+            self.send(*stage.dead_letter(record, error.reason, error.detail, self.now_ms))
+        else:
+            lane.broken_in_a_row += 1
+            stage.on_failure(record, error)
+            if lane.broken_in_a_row >= BROKEN_IN_A_ROW:
+                raise TooManyBroken(
+                    f"{stage.name} failed for {BROKEN_IN_A_ROW} records in a row on partition {self.partition}; "
+                    f"the last: {type(error).__name__}. Nothing is lost: fix the rules or the code and start again."
+                ) from error
+            self.send(*stage.dead_letter(record, "failed", type(error).__name__, self.now_ms))
 
     # -- the commit --------------------------------------------------------------------------------------------------
 
@@ -208,13 +229,19 @@ class Unit:
         Raises:
             Revoked: the partition was taken away; nothing was committed.
         """
+        self.computed = time.perf_counter()
         if self.lane.is_closed:
             raise Revoked(f"partition {self.partition} of {self._stage.name}")
         offsets: dict[str, tuple[int, int]] = {}
-        for record in self.records:
-            topic, offset = record.topic(), record.offset()
-            first, _ = offsets.get(topic, (offset, offset))
-            offsets[topic] = (first, offset)
+        start, count = 0, len(self.records)
+        while start < count:  # the records lie topic by topic, each in the order of its offsets
+            topic = self.records[start].topic()
+            end = count if self.records[-1].topic() == topic else start + 1
+            while end < count and self.records[end].topic() == topic:
+                end += 1
+            offsets[topic] = (self.records[start].offset(), self.records[end - 1].offset())
+            self.read[topic] = end - start
+            start = end
         if self.records and self._stage.journal is not None:
             self.send(*self._stage.journal(self.partition, self.now_ms, offsets, len(self.records)))
         sources = [TopicPartition(topic, self.partition, last + 1) for topic, (_, last) in offsets.items()]
@@ -256,18 +283,13 @@ class Unit:
             self._begun = True
             self.lane.producer.begin_transaction()
 
-    def _produce(self, topic: str, value: bytes | None, key: bytes, headers: Headers | None, **where: Any) -> None:
-        produce = self.lane.producer.produce
+    def _produce_patiently(self, topic: str, value: bytes | None, key: bytes, **more: Any) -> None:
         while True:
-            try:
-                if headers:
-                    produce(topic, value, key, headers=headers, **where)
-                else:
-                    produce(topic, value, key, **where)
+            # The producer's queue is full: serving it is what makes room, and nothing else may run before it has.
+            self.lane.producer.poll(0.05)
+            with contextlib.suppress(BufferError):
+                self._produce(topic, value, key, **more)
                 return
-            except BufferError:
-                # The producer's queue is full: serving it is what makes room, and nothing else may run before it has.
-                self.lane.producer.poll(0.05)
 
     def _changelog(self) -> dict[bytes, bytes | None]:
         """Produce one changelog record per changed key and give back what the store is to write."""
@@ -276,15 +298,17 @@ class Unit:
         self._begin()
         stage, view, partition = self._stage, self._view, self.partition
         topic, encode, produce = stage.changelog, stage.encode, self._produce
+        last_report: dict[str, Any] = {"on_delivery": self.lane.produced}
         changes: dict[bytes, bytes | None] = {}
         last = len(self._changed) - 1
         for index, key in enumerate(self._changed):
             value = view[key]
             raw = changes[key] = None if value is None else encode(value)
-            if index == last:
-                produce(topic, raw, key, None, partition=partition, on_delivery=self.lane.produced)
-            else:
-                produce(topic, raw, key, None, partition=partition)
+            report = last_report if index == last else {}
+            try:
+                produce(topic, raw, key, partition=partition, **report)
+            except BufferError:
+                self._produce_patiently(topic, raw, key, partition=partition, **report)
         self._changed = {}
         return changes
 

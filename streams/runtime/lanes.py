@@ -56,7 +56,8 @@ class Lanes:
         self.freed = asyncio.Event()
         self.stages: dict[str, Stage] = {}
         self.stores: dict[str, Any] = {}
-        self.on_restore: Callable[[str, int, int], None] = lambda table, done, total: None
+        self.on_restore: Callable[[str, int, int], None] = lambda stage, done, total: None
+        self.on_restored: Callable[[str, int, float], None] = lambda stage, records, seconds: None
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._by_topic: dict[str, Stage] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
@@ -115,7 +116,9 @@ class Lanes:
             stage = self.stages[name]
             if stage.table:
                 stores = {p: lane.store for p, lane in lanes.items() if lane.store is not None}
-                restore(self.kafka, stage.changelog, stores, partial(self.on_restore, stage.table))
+                started = time.monotonic()
+                records = restore(self.kafka, stage.changelog, stores, partial(self.on_restore, name))
+                self.on_restored(name, records, time.monotonic() - started)
             for partition, lane in lanes.items():
                 stage.open(lane)
                 self._lanes[(name, partition)] = lane

@@ -139,6 +139,10 @@ class PartitionStore:
         """About how many keys there are: RocksDB's own estimate, at no cost."""
         return int(self._data.property_int_value("rocksdb.estimate-num-keys") or 0)
 
+    def size(self) -> int:
+        """Bytes of the files on disk, without what is only in memory yet."""
+        return int(self._data.property_int_value("rocksdb.total-sst-files-size") or 0)
+
     def items(self, lower: bytes | None = None, upper: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Entries with lower <= key < upper, in the order of their keys."""
         options = ReadOptions()
