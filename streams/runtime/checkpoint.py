@@ -32,6 +32,9 @@ COMMIT_PATIENCE_S = 60.0
 #: Records that one after another may break the rules' own code (not their own form) before the partition stops: then it is the
 #: code that is wrong, and moving every customer's records to dead-letters would be the larger harm.
 BROKEN_IN_A_ROW = 100
+#: Key of the deletion that a partition's first commit writes to its changelog: an empty changelog then means that nothing was ever
+#: committed, and one that is empty although offsets were committed has been lost.
+BIRTH = b""
 
 
 class Revoked(RuntimeError):
@@ -84,6 +87,7 @@ class Lane:
         self.freed = freed
         self.broken_in_a_row = 0
         self.changelog_offset = -1
+        self.is_unborn = False
         self.memory: dict[str, Any] = {}
 
     def produced(self, error: KafkaError | None, message: Any) -> None:
@@ -293,6 +297,9 @@ class Unit:
 
     def _changelog(self) -> dict[bytes, bytes | None]:
         """Produce one changelog record per changed key and give back what the store is to write."""
+        if self.lane.is_unborn:
+            self.lane.is_unborn = False
+            self.put(BIRTH, None)
         if not self._changed:
             return {}
         self._begin()

@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.restore import restore
 from streams.runtime.stage import Stage
+from streams.runtime.store import StoreError
 
 #: Milliseconds after which the broker aborts a transaction that nobody ends: longer than any batch, short enough that a dead worker's
 #: open transaction does not hold back the readers of its outputs for long (a new owner ends it at once anyway).
@@ -99,6 +100,7 @@ class Lanes:
         await asyncio.to_thread(self._take, sorted(wanted - set(self._lanes)))
         sources = [TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic]
         self._starts = await asyncio.to_thread(self._committed, sources)
+        self._check_births()
         for lane in self:
             lane.is_queued = False  # what was dealt before the rebalance is dropped
         self.generation += 1
@@ -161,6 +163,21 @@ class Lanes:
             if tp.offset < 0:
                 tp.offset = OFFSET_BEGINNING
         return list(found)
+
+    def _check_births(self) -> None:
+        """Refuse a table that is empty although its batches were committed: its changelog is gone."""
+        begun = {(self._by_topic[tp.topic].name, tp.partition): tp for tp in self._starts if tp.offset != OFFSET_BEGINNING}
+        for key, lane in self._lanes.items():
+            if lane.store is None or lane.store.position:
+                continue
+            tp = begun.get(key)
+            if tp is not None:
+                raise StoreError(
+                    f"the changelog {lane.stage.changelog}[{lane.partition}] is empty, but {tp.topic}[{tp.partition}] was processed up to "
+                    f"offset {tp.offset}: the changelog was deleted. Bring it back; to begin again without any state, "
+                    f"use another TAKK_APP_ID."
+                )
+            lane.is_unborn = True
 
     def _release(self, lane: Lane) -> None:
         lane.is_closed = True
