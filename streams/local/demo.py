@@ -199,7 +199,7 @@ def _line(elapsed: float, shop: Shop, seen: Seen, measured: list[dict[str, float
     p50, p99 = _quantiles(seen.order_to_mail[-2000:])
     return {
         "seconds": f"{elapsed:.0f}",
-        "orders": str(shop.produced.get(topics.ORDERS, 0)),
+        "orders": str(shop.placed),
         **{flow: str(count) for flow, count in sorted(seen.mails.items())},
         "opens": f"{total('takk_opens_total'):.0f}",
         "clicks": f"{total('takk_clicks_total'):.0f}",
@@ -256,7 +256,7 @@ def _judge(settings: Settings, codec: Codec, inbox: Inbox, seen: Seen, stopped_m
     p50, p99 = _quantiles(seen.order_to_mail)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "orders": shop.produced.get(topics.ORDERS, 0),
+        "orders": shop.placed,
         "mails": sum(arrived.values()),
         "mails_by_flow": dict(sorted(seen.mails.items())),
         "expected": len(verdict.sends),

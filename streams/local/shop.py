@@ -82,6 +82,8 @@ class Shop:
         self.day_s = day_s
         #: Facts produced by `run`, by topic.
         self.produced: dict[str, int] = {}
+        #: Orders placed by `run`; the topic `orders` also holds what is changed, cancelled and refunded later.
+        self.placed = 0
 
     def facts(self, start: datetime, seconds: float) -> Iterator[Fact]:
         """What happens in the `seconds` from `start` on (UTC-aware), in the order of time."""
@@ -116,6 +118,7 @@ class Shop:
                 await asyncio.sleep(max(ahead_s, 0))
             produce(fact.topic, fact.key, fact.record, fact.schema)
             self.produced[fact.topic] = self.produced.get(fact.topic, 0) + 1
+            self.placed += fact.topic == "orders" and fact.record["kind"] == "placed"
             count += 1
         return count
 

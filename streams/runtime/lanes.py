@@ -166,7 +166,9 @@ class Lanes:
 
     def _check_births(self) -> None:
         """Refuse a table that is empty although its batches were committed: its changelog is gone."""
-        begun = {(self._by_topic[tp.topic].name, tp.partition): tp for tp in self._starts if tp.offset != OFFSET_BEGINNING}
+        begun = {
+            (self._by_topic[tp.topic].name, tp.partition): tp for tp in self._starts if tp.offset != OFFSET_BEGINNING
+        }
         for key, lane in self._lanes.items():
             if lane.store is None or lane.store.position:
                 continue
