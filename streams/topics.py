@@ -30,8 +30,9 @@ DAY_MS = 86_400_000
 QUARTER = 100 * DAY_MS
 #: Seconds that the broker may take for one admin request, and for new topics to be seen by everyone.
 PATIENCE_S = 30.0
-#: Kafka's own limit for a record batch is 1 MiB; a dead letter holds such a record whole, and more.
-DEAD_LETTER_BYTES = 2 << 20
+#: Kafka's own limit for a record is 1 MiB. What Takk makes of such a record is larger: a dead letter holds it whole, a command tells it
+#: in JSON, a state remembers several. The core's limits keep all of them below this.
+LARGEST_BYTES = 8 << 20
 
 Cleanup = Literal["delete", "compact"]
 
@@ -74,6 +75,7 @@ def _kept(
     return TopicSpec(name=name, schema=schema, key=key, retention_ms=retention_ms, config=config or {})
 
 
+_LARGE = {"max.message.bytes": str(LARGEST_BYTES)}
 TOPICS: tuple[TopicSpec, ...] = (
     _kept(ORDERS, "order"),
     _kept(SHIPMENTS, "shipment"),
@@ -83,13 +85,13 @@ TOPICS: tuple[TopicSpec, ...] = (
     # Every worker reads it whole, so it is not spread.
     TopicSpec(name=PRODUCTS, schema="product", key="sku", cleanup="compact", partitions=1),
     # The scheduler keeps timers in its own table; here they need to outlive only its longest outage.
-    _kept(DELAYS, "timer", 30 * DAY_MS),
-    _kept(DUE, "timer", 30 * DAY_MS),
-    _kept(COMMANDS, "email_command", 30 * DAY_MS),
+    _kept(DELAYS, "timer", 30 * DAY_MS, config=_LARGE),
+    _kept(DUE, "timer", 30 * DAY_MS, config=_LARGE),
+    _kept(COMMANDS, "email_command", 30 * DAY_MS, config=_LARGE),
     _kept(EVENTS, "email_event"),
     _kept(ATTRIBUTED, "attributed_engagement"),
     _kept(DECISIONS, "flow_decision"),
-    _kept(DEAD_LETTERS, "dead_letter", key="original key", config={"max.message.bytes": str(DEAD_LETTER_BYTES)}),
+    _kept(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
     _kept(CHECKPOINTS, "checkpoint", key="agent/partition"),
 )
 #: Topic -> the name of its schema.
@@ -107,7 +109,11 @@ def subjects() -> dict[str, list[str]]:
 def changelog_spec(name: str) -> TopicSpec:
     """The topic behind a table: compacted, and tombstones are kept for a day, which restoring counts on."""
     return TopicSpec(
-        name=name, schema="", key="the table's key", cleanup="compact", config={"delete.retention.ms": str(DAY_MS)}
+        name=name,
+        schema="",
+        key="the table's key",
+        cleanup="compact",
+        config={"delete.retention.ms": str(DAY_MS), **_LARGE},
     )
 
 

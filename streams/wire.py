@@ -29,6 +29,7 @@ from streams.wire_rules import (
     EPOCH,
     LATEST_MS,
     MAX_ID,
+    MAX_RECORD,
     MAX_TEXT,
     RULES,
     Record,
@@ -222,6 +223,7 @@ class Wire:
         Raises:
             TypeError: an effect that this module does not know.
             ValueError: a field that its schema cannot hold.
+            RuleBroken: `too_large`.
         """
         make = self._outputs.get(type(effect))
         if make is None:
@@ -434,7 +436,10 @@ class Wire:
         )
 
     def _record(self, topic: str, schema: str, key: str, event_id: str, record: Record, at: datetime) -> Output:
-        return topic, key.encode(), self._codec.encode(schema, record), self._headers(schema, event_id, at)
+        value = self._codec.encode(schema, record)
+        if len(value) > MAX_RECORD:
+            raise RuleBroken("too_large", f"it makes a record of {len(value):,} bytes for {topic}")
+        return topic, key.encode(), value, self._headers(schema, event_id, at)
 
     def _headers(self, schema: str, event_id: str, at: datetime) -> Headers:
         last, header = self._time

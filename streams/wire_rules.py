@@ -31,11 +31,14 @@ RULES: dict[str, str] = {
     "bad_locale": "a locale looks like da or en-GB, or is empty",
     "bad_link": "a link starts with http:// or https://, or is empty",
     "too_long": "a text is within its bound",
+    "too_large": "what is to be said of a record fits into one of 4 MiB",
     "unknown_kind": "the record's kind is one that this version knows",
     "missing_field": "what this kind of record needs is there",
     "bad_context": "a command's context is a JSON object",
 }
 MAX_LINES = 1000
+#: Bytes of an output; the topics take twice as much.
+MAX_RECORD = 4 << 20
 MAX_ID = 200
 MAX_TEXT = 500
 MAX_LINK = 2000

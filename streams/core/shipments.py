@@ -24,7 +24,8 @@ def take_shipment(turn: Turn, event: ShipmentUpdated) -> None:
         words = f"more than {turn.world.limits.parcels_per_order} parcels in one order"
         turn.hit_limit("parcels_per_order", words, event.order_id, event.parcel_id)
         return
-    parcel = _merge(old, event)
+    most = turn.world.limits.lines_per_order
+    parcel = _merge(old, event, most)
     count, count_at = known.parcels_in_order, known.parcels_at
     if count_at is None or (event.occurred_at, event.parcels_in_order) > (count_at, count):
         count, count_at = event.parcels_in_order, event.occurred_at
@@ -44,6 +45,9 @@ def take_shipment(turn: Turn, event: ShipmentUpdated) -> None:
     )
     if after == before:
         return
+    if len(event.lines) > most:
+        words = f"{len(event.lines)} lines in a parcel; the first {most} are remembered"
+        turn.hit_limit("lines_per_parcel", words, event.order_id, event.parcel_id)
     turn.put_order(after)
     if after.facts is None:
         return
@@ -56,7 +60,7 @@ def _by_id(parcel: Parcel) -> str:
     return parcel.parcel_id
 
 
-def _merge(old: Parcel | None, event: ShipmentUpdated) -> Parcel:
+def _merge(old: Parcel | None, event: ShipmentUpdated, most_lines: int) -> Parcel:
     reached = dict(old.reached) if old else {}
     reached[event.status] = min(reached.get(event.status, event.occurred_at), event.occurred_at)
     moments = tuple(sorted(reached.items(), key=lambda item: (item[1], item[0])))
@@ -82,6 +86,6 @@ def _merge(old: Parcel | None, event: ShipmentUpdated) -> Parcel:
         event.tracking_url,
         event.window_from,
         event.window_to,
-        tuple([(line.sku, line.quantity) for line in event.lines]),
+        tuple([(line.sku, line.quantity) for line in event.lines[:most_lines]]),
         moments,
     )

@@ -23,6 +23,8 @@ from streams.runtime.store import StoreError
 #: Milliseconds after which the broker aborts a transaction that nobody ends: longer than any batch, short enough that a dead worker's
 #: open transaction does not hold back the readers of its outputs for long (a new owner ends it at once anyway).
 TRANSACTION_TIMEOUT_MS = 60_000
+#: Bytes of the largest record that is produced; the topics allow as much.
+LARGEST_BYTES = 8 << 20
 #: Seconds that giving back partitions may take, less than Kafka's default session timeout of 45 s.
 SETTLE_PATIENCE_S = 12.0
 
@@ -139,6 +141,7 @@ class Lanes:
                 "queue.buffering.max.messages": 1_000_000,
                 "queue.buffering.max.kbytes": 256 << 10,
                 "compression.type": "lz4",
+                "message.max.bytes": LARGEST_BYTES,
             }
         )
         producer.init_transactions(60.0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streams import topics
 from streams.core.effects import Attribute, LogDecision, ResendMail, ScheduleStep, SendMail
@@ -77,6 +78,13 @@ def test_a_send_becomes_a_command() -> None:
     command = WIRE.command(value)
     assert all(getattr(command, name) == getattr(SEND, name) for name in SendMail.__struct_fields__)
     assert (command.attempt, command.commanded_at, command.raw) == (1, NOW, value)
+
+
+def test_what_no_topic_takes_is_refused() -> None:
+    """An output of more than 4 MiB would end the worker at every start: its record is refused instead."""
+    large = replace(SEND, context={"order": {"lines": ["x" * 1000] * 5000}})
+    with pytest.raises(RuleBroken, match="too_large"):
+        WIRE.output(large, NOW)
 
 
 def test_a_mail_put_off_comes_back_as_its_next_attempt() -> None:

@@ -1,0 +1,131 @@
+"""A producer, records and a lane that live in memory, for tests of what happens around them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.runtime.checkpoint import Lane, Unit
+from streams.runtime.stage import Stage
+from streams.runtime.store import PartitionStore
+
+TOPIC = "orders"
+CHANGELOG = "app-stage-table-changelog"
+
+
+@dataclass
+class Record:
+    """A record as librdkafka gives it, with methods for fields."""
+
+    at: int
+    name: bytes = b"k"
+    body: bytes = b"v"
+    of: str = TOPIC
+
+    def topic(self) -> str:
+        return self.of
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self.at
+
+    def key(self) -> bytes:
+        return self.name
+
+    def value(self) -> bytes:
+        return self.body
+
+    def headers(self) -> None:
+        return None
+
+    def __len__(self) -> int:
+        return len(self.body)
+
+
+@dataclass
+class Delivered:
+    """A delivery report."""
+
+    at: int
+
+    def offset(self) -> int:
+        return self.at
+
+
+@dataclass
+class FakeProducer:
+    """Notes every call in order; can be full for a number of calls, and can fail a call by its name."""
+
+    calls: list[str] = field(default_factory=list)
+    open: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
+    committed: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
+    offsets: dict[str, int] = field(default_factory=dict)
+    full_for: int = 0
+    fail: dict[str, Exception] = field(default_factory=dict)
+    _reports: list[Any] = field(default_factory=list)
+    _changelog_end: int = 0
+
+    def _call(self, name: str) -> None:
+        if not self.calls or self.calls[-1] != name:
+            self.calls.append(name)
+        if name in self.fail:
+            raise self.fail[name]
+
+    def begin_transaction(self) -> None:
+        self._call("begin")
+
+    def produce(self, topic: str, value: bytes | None, key: bytes, **more: Any) -> None:
+        if self.full_for:
+            self.full_for -= 1
+            raise BufferError
+        self._call("produce")
+        self.open.append((topic, key, value))
+        if topic == CHANGELOG:
+            if more.get("on_delivery"):
+                self._reports.append((more["on_delivery"], self._changelog_end))
+            self._changelog_end += 1
+
+    def poll(self, wait_s: float) -> int:
+        return 0
+
+    def send_offsets_to_transaction(self, offsets: list[Any], metadata: Any) -> None:
+        self._call("offsets")
+        self.offsets.update({tp.topic: tp.offset for tp in offsets})
+
+    def commit_transaction(self) -> None:
+        self._call("commit")
+        for report, offset in self._reports:
+            report(None, Delivered(offset))
+        self._reports.clear()
+        self.committed += self.open
+        self.open.clear()
+
+    def abort_transaction(self, wait_s: float) -> None:
+        self._call("abort")
+        self.open.clear()
+
+
+def dead_letter(record: Any, reason: str, detail: str, now_ms: int) -> Any:
+    """A dead letter that says why."""
+    return "dead-letters", record.key(), f"{reason}: {detail}".encode(), []
+
+
+def stage(**changes: Any) -> Stage:
+    """A stage with a table of plain bytes."""
+    made = Stage(**({"name": "stage", "topics": (TOPIC,), "table": "table", "dead_letter": dead_letter} | changes))
+    made.changelog = CHANGELOG
+    return made
+
+
+def lane(store: PartitionStore | None, of: Stage | None = None) -> Lane:
+    """A lane of partition 0 on a `FakeProducer`."""
+    producer: Any = FakeProducer()
+    return Lane(of or stage(), 0, producer, store)
+
+
+def unit(of: Lane, records: list[Record], now_ms: int = 1000) -> Unit:
+    """A unit of work; its commit runs on a thread of its own."""
+    return Unit(of, records, now_ms, None, ThreadPoolExecutor(1))

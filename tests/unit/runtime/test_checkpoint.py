@@ -1,0 +1,237 @@
+"""The checkpoint: what a unit says, changes and has read becomes true together, in the right order, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.runtime.checkpoint import BIRTH, BROKEN_IN_A_ROW, Broken, Moved, Revoked, TooManyBroken, Unit
+from streams.runtime.store import Memory, PartitionStore
+from tests.unit.runtime.fakes import CHANGELOG, TOPIC, FakeProducer, Record, lane, stage, unit
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PartitionStore:
+    return PartitionStore(tmp_path / "table" / "0", Memory(16))
+
+
+def committed(one: Unit) -> FakeProducer:
+    """Commit and wait; the producer it went through."""
+
+    async def run() -> None:
+        await one.commit()
+        await one.done()
+
+    asyncio.run(run())
+    producer: Any = one.lane.producer
+    return producer
+
+
+def count_up(record: Any, of: Unit) -> Any:
+    """A handler: counts the records of a key."""
+    count = int(of.get(record.key()) or b"0") + 1
+    return record.key(), b"%d" % count, [("out", record.key(), record.value(), [])]
+
+
+def test_one_transaction_in_order(store: PartitionStore) -> None:
+    """Outputs and changelog, then offsets, then the commit, then the disk with the position of the last changelog record."""
+    one = unit(lane(store), [Record(5, b"a"), Record(6, b"b"), Record(7, b"a")])
+    one.each(count_up)
+    producer = committed(one)
+    assert producer.calls == ["begin", "produce", "offsets", "commit"]
+    assert [topic for topic, _, _ in producer.committed] == ["out"] * 3 + [CHANGELOG] * 2
+    assert producer.committed[3:] == [(CHANGELOG, b"a", b"2"), (CHANGELOG, b"b", b"1")]
+    assert producer.offsets == {TOPIC: 8}
+    assert (store.get(b"a"), store.get(b"b"), store.position) == (b"2", b"1", 2)
+
+
+def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
+    """A commit that fails leaves the disk as it was, tells the stage, and frees the partition."""
+    told: list[Exception] = []
+    of = lane(store, stage(on_fatal=lambda _, error: told.append(error)))
+    one = unit(of, [Record(0)])
+    one.each(count_up)
+    of.producer.fail["commit"] = KafkaException(KafkaError(KafkaError._FENCED))
+    with pytest.raises(KafkaException):
+        committed(one)
+    assert (store.get(b"k"), store.position) == (None, 0)
+    assert len(told) == 1
+
+
+def test_a_retriable_error_is_tried_again(store: PartitionStore) -> None:
+    """A broker that asks for patience is asked again; the transaction is committed once."""
+    of = lane(store)
+    producer = of.producer
+    plain, busy = (
+        producer.commit_transaction,
+        [KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT, "x", retriable=True))],
+    )
+
+    def sometimes() -> None:
+        if busy:
+            raise busy.pop()
+        plain()
+
+    producer.commit_transaction = sometimes
+    one = unit(of, [Record(0)])
+    one.each(count_up)
+    assert len(committed(one).committed) == 2
+    assert store.get(b"k") == b"1"
+
+
+def test_the_last_value_wins_and_none_deletes(store: PartitionStore) -> None:
+    """A key that changes many times has one changelog record; None is a deletion in changelog and store."""
+    store.write({b"old": b"1"}, 1)
+    one = unit(lane(store), [Record(0)])
+    one.put(b"a", b"1")
+    one.put(b"a", b"2")
+    one.put(b"old", None)
+    assert (one.get(b"a"), one.get(b"old")) == (b"2", None)
+    producer = committed(one)
+    assert producer.committed == [(CHANGELOG, b"a", b"2"), (CHANGELOG, b"old", None)]
+    assert (store.get(b"a"), store.get(b"old")) == (b"2", None)
+
+
+def test_a_bad_record_is_a_dead_letter_and_changes_nothing(store: PartitionStore) -> None:
+    """`Broken` carries its reason, a failing handler is `failed` by its class alone; the records around go on."""
+    failures: list[Exception] = []
+
+    def handle(record: Any, of: Unit) -> Any:
+        if record.value() == b"broken":
+            raise Broken("not_avro", "no data")
+        if record.value() == b"bug":
+            raise ZeroDivisionError("secret words")
+        return count_up(record, of)
+
+    of = lane(store, stage(on_failure=lambda _, error: failures.append(error)))
+    one = unit(of, [Record(0), Record(1, body=b"broken"), Record(2, body=b"bug"), Record(3)])
+    one.each(handle)
+    producer = committed(one)
+    dead = [value for topic, _, value in producer.committed if topic == "dead-letters"]
+    assert dead == [b"not_avro: no data", b"failed: ZeroDivisionError"]
+    assert store.get(b"k") == b"2"
+    assert producer.offsets == {TOPIC: 4}
+    assert [type(error) for error in failures] == [ZeroDivisionError]
+
+
+def test_a_misplaced_record_is_published_again(store: PartitionStore) -> None:
+    """`Moved` puts the same bytes on the same topic under the right key, and counts it."""
+    moved: list[Any] = []
+
+    def handle(record: Any, of: Unit) -> Any:
+        raise Moved(b"right")
+
+    one = unit(lane(store, stage(on_moved=moved.append)), [Record(0, b"wrong", b"body")])
+    one.each(handle)
+    assert committed(one).committed == [(TOPIC, b"right", b"body")]
+    assert len(moved) == 1
+
+
+def test_too_many_failures_in_a_row_stop(store: PartitionStore) -> None:
+    """A handler that fails for everything ends the worker before it has emptied the topic into the dead letters."""
+
+    def handle(record: Any, of: Unit) -> Any:
+        raise ZeroDivisionError
+
+    one = unit(lane(store), [Record(n) for n in range(BROKEN_IN_A_ROW)])
+    with pytest.raises(TooManyBroken):
+        one.each(handle)
+    one.abandon()
+    producer: Any = one.lane.producer
+    assert producer.committed == []
+    assert producer.calls[-1] == "abort"
+
+
+def test_failures_with_good_records_between_go_on(store: PartitionStore) -> None:
+    """Only failures in a row count."""
+
+    def handle(record: Any, of: Unit) -> Any:
+        if record.offset() % 2:
+            raise ZeroDivisionError
+        return count_up(record, of)
+
+    one = unit(lane(store), [Record(n) for n in range(4 * BROKEN_IN_A_ROW)])
+    one.each(handle)
+    committed(one)
+    assert store.get(b"k") == b"%d" % (2 * BROKEN_IN_A_ROW)
+
+
+def test_taken_gives_what_can_be_taken(store: PartitionStore) -> None:
+    """`taken` yields in order, and what cannot be taken is a dead letter."""
+
+    def handle(record: Any) -> int:
+        if record.offset() == 1:
+            raise Broken("bad_id", "x")
+        return int(record.offset())
+
+    one = unit(lane(store), [Record(0), Record(1), Record(2)])
+    assert list(one.taken(handle)) == [0, 2]
+    assert [topic for topic, _, _ in committed(one).committed] == ["dead-letters"]
+
+
+def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
+    """While librdkafka's queue is full the unit waits; every output and change is produced once, in order."""
+    of = lane(store)
+    of.producer.full_for = 3
+    one = unit(of, [Record(n, b"%d" % n) for n in range(4)])
+    one.each(count_up)
+    of.producer.full_for = 2
+    producer = committed(one)
+    assert [key for topic, key, _ in producer.committed if topic == "out"] == [b"0", b"1", b"2", b"3"]
+    assert [key for topic, key, _ in producer.committed if topic == CHANGELOG] == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_revoked_partition_commits_nothing(store: PartitionStore) -> None:
+    """A lane that was closed meanwhile refuses the commit."""
+    one = unit(lane(store), [Record(0)])
+    one.each(count_up)
+    one.lane.is_closed = True
+    with pytest.raises(Revoked):
+        asyncio.run(one.commit())
+    producer: Any = one.lane.producer
+    assert producer.committed == []
+    assert store.get(b"k") is None
+
+
+def test_a_checkpoint_leaves_the_offsets(store: PartitionStore) -> None:
+    """The first of a batch's two transactions is in Kafka and on disk, but the batch counts as unread."""
+    one = unit(lane(store), [Record(0)])
+    one.put(b"k", b"in flight")
+    asyncio.run(one.checkpoint())
+    producer: Any = one.lane.producer
+    assert (producer.committed, producer.offsets) == ([(CHANGELOG, b"k", b"in flight")], {})
+    assert store.get(b"k") == b"in flight"
+    one.put(b"k", b"sent")
+    assert committed(one).offsets == {TOPIC: 1}
+    assert (store.get(b"k"), store.position) == (b"sent", 2)
+
+
+def test_records_are_taken_topic_by_topic(store: PartitionStore) -> None:
+    """Of several topics each one's records are in the order of their offsets, in the stage's order of topics, as the journal says."""
+    journal: list[Any] = []
+
+    def note(partition: int, now_ms: int, offsets: Any, records: int) -> Any:
+        journal.append((partition, now_ms, dict(offsets), records))
+        return "journal", b"", b"", []
+
+    of = lane(store, stage(topics=("first", "second"), journal=note))
+    mixed = [Record(3, of="second"), Record(8, of="first"), Record(4, of="second"), Record(9, of="first")]
+    one = unit(of, mixed, now_ms=77)
+    assert [(r.of, r.at) for r in one.records] == [("first", 8), ("first", 9), ("second", 3), ("second", 4)]
+    assert committed(one).offsets == {"first": 10, "second": 5}
+    assert journal == [(0, 77, {"first": (8, 9), "second": (3, 4)}, 4)]
+
+
+def test_the_first_commit_leaves_a_trace_in_the_changelog(store: PartitionStore) -> None:
+    """A new partition's changelog is not empty after its first commit, whatever that changed: empty later means lost."""
+    of = lane(store)
+    of.is_unborn = True
+    committed(unit(of, [Record(0)]))
+    producer = committed(unit(of, [Record(1)]))
+    assert producer.committed == [(CHANGELOG, BIRTH, None)]
+    assert store.position == 1
+    assert list(store.items()) == []
