@@ -1,0 +1,168 @@
+"""A town: broker, inbox, flows worker and mailer as production runs them, a shop, and the oracle that judges it all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from streams import topics
+from streams.flow_files import load_world
+from streams.local.inbox import Inbox
+from streams.local.kafka import EmbeddedKafka
+from streams.local.oracle import Verdict, judge, read_all
+from streams.local.shop import Shop
+from streams.local.world import Process
+from streams.runtime.avro import Codec
+from streams.runtime.store import Memory, PartitionStore
+from streams.settings import Settings, load_settings
+from streams.wire import open_codec
+
+
+def await_that(holds: Callable[[], bool], what: str, patience_s: float = 60.0) -> None:
+    """Wait until `holds`; fail with `what` when it does not within `patience_s` seconds."""
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {patience_s:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+class Town:
+    """A worker, a mailer, an inbox and a shop that can be killed and judged.
+
+    Args:
+        folder: for state and logs.
+        kafka, inbox: running.
+        day_s: seconds that a day of waiting takes.
+        env: more settings for worker and mailer.
+    """
+
+    def __init__(
+        self, folder: Path, kafka: EmbeddedKafka, inbox: Inbox, day_s: float = 1.0, env: dict[str, str] | None = None
+    ) -> None:
+        self.folder = folder
+        self.inbox = inbox
+        self.day_s = day_s
+        self.settings: Settings = load_settings(
+            kafka_bootstrap_servers=kafka.bootstrap, day_scale_seconds=day_s, state_dir=folder / "state"
+        )
+        self.env = {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(inbox.smtp_port),
+            "TAKK_STATE_DIR": str(folder / "state"),
+            "TAKK_MAIL_SECRET": "x" * 40,
+            "TAKK_GROUP_INSTANCE_ID": "town",
+            "DAY": f"{day_s}s",
+            **(env or {}),
+        }
+        self.codec: Codec = open_codec()
+        self.worker = Process("worker", self.env, folder / "worker.log")
+        self.mailer = Process("mailer", self.env, folder / "mailer.log")
+        topics.create_topics(self.settings)
+        self._producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
+
+    @property
+    def processes(self) -> tuple[Process, Process]:
+        """Worker and mailer."""
+        return self.worker, self.mailer
+
+    def open(self) -> None:
+        """Start both and wait until they are ready."""
+        for process in self.processes:
+            process.start()
+        for process in self.processes:
+            process.await_ready()
+
+    def close(self) -> None:
+        """End both at once, and the town's own producer before its broker goes."""
+        for process in self.processes:
+            process.kill()
+        self._producer.flush(1)
+        del self._producer
+
+    def produce(self, topic: str, key: bytes | None, record: dict[str, Any] | bytes | None, at_ms: int = 0) -> None:
+        """Put one record (a dict is encoded) on `topic`; on the broker when it returns. `at_ms`: the record's time, 0 for now."""
+        value = self.codec.encode(topics.SCHEMA_OF[topic], record) if isinstance(record, dict) else record
+        self._producer.produce(topic, value, key, timestamp=at_ms)
+        assert self._producer.flush(30) == 0
+
+    def records(self, topic: str) -> list[dict[str, Any]]:
+        """The committed records of `topic`, decoded."""
+        found = read_all(self.settings.kafka(), [topic])[topic]
+        return [self.codec.decode(topics.SCHEMA_OF[topic], record.value()) for record in found]
+
+    def trade(self, seconds: float, rate: float, poison: float = 0.0, seed: int = 3) -> threading.Thread:
+        """Produce the shop's facts in real time on a thread, with a share of records that are rubbish."""
+        producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
+        lots = random.Random(seed)
+        shop = Shop(seed, rate, self.day_s)
+
+        def produce(topic: str, key: bytes, record: dict[str, Any], schema: str) -> None:
+            producer.produce(topic, self.codec.encode(schema, record), key)
+            if lots.random() < poison:
+                producer.produce(topic, lots.randbytes(30), key)
+            producer.poll(0)
+
+        def run() -> None:
+            asyncio.run(shop.run(produce, seconds))
+            producer.flush(30)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    def rest(self, quiet_s: float = 3.0, patience_s: float = 90.0) -> None:
+        """Wait until no topic has grown for `quiet_s`."""
+        consumer = Consumer({**self.settings.kafka(), "group.id": "crash-rest"})
+        names = consumer.list_topics(timeout=10).topics
+        places = [TopicPartition(s.name, n) for s in topics.TOPICS for n in names[s.name].partitions]
+        deadline, last, since = time.monotonic() + patience_s, -1, time.monotonic()
+        while time.monotonic() - since < quiet_s:
+            assert time.monotonic() < deadline, "the world did not come to rest"
+            ends = sum(consumer.get_watermark_offsets(p, timeout=10)[1] for p in places)
+            if ends != last:
+                last, since = ends, time.monotonic()
+            time.sleep(0.1)
+        consumer.close()
+
+    def judge(self) -> Verdict:
+        """Stop the workers and compare all there is with a recomputation; the changelog and the disk must hold the same state."""
+        stopped = int(time.time() * 1000)
+        for process in self.processes:
+            process.stop()
+        changelog = f"{self.settings.app_id}-flows-customers-changelog"
+        records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
+        world = load_world(self.settings.templates_dir, day_scale=self.settings.day_scale)
+        arrived = Counter(mail.send_id for mail in self.inbox.mails())
+        verdict = judge(records, world, self.codec, arrived, self.settings.partitions, stopped - 5_000)
+        logged = {r.key(): r.value() for r in records[changelog]}
+        logged = {key: value for key, value in logged.items() if value is not None}
+        assert logged == verdict.states, "the changelog is not what the input makes"
+        on_disk: dict[bytes, bytes] = {}
+        for folder in sorted((self.folder / "state" / "flows").rglob("customers/*")):
+            store = PartitionStore(folder, Memory(32))
+            on_disk.update(store.items())
+            store.close()
+        assert on_disk == verdict.states, "the disk is not what the input makes"
+        return verdict
+
+
+@contextmanager
+def open_town(folder: Path, **more: Any) -> Iterator[Town]:
+    """A town with a broker and an inbox of its own, open for business; everything ends with the block."""
+    with EmbeddedKafka(data_dir=folder / "kafka") as kafka, Inbox(journal=folder / "inbox.jsonl") as inbox:
+        town = Town(folder, kafka, inbox, **more)
+        try:
+            town.open()
+            yield town
+        finally:
+            town.close()

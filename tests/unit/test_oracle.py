@@ -1,0 +1,246 @@
+"""The oracle can fail: on a history that is right it has nothing to say, and each way of being wrong it reports by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from streams import topics
+from streams.agents.flows import decider
+from streams.core.customer_codec import encode_customer
+from streams.local.oracle import Verdict, judge
+from streams.runtime.partition import partition_of
+from streams.wire import Wire, open_codec, timer_due
+from tests.driver.facts import shop_world
+from tests.unit.wire import records
+
+PARTITIONS = 2
+CODEC = open_codec()
+WIRE = Wire(CODEC)
+WORLD = shop_world(day_scale=1 / 86_400)
+DECIDE = decider(WIRE, WORLD, PARTITIONS)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A committed record, with the methods of a consumer's message."""
+
+    source: str
+    number: int
+    place: int
+    name: bytes | None
+    body: bytes
+    at_ms: int
+
+    def topic(self) -> str:
+        """Where it lies."""
+        return self.source
+
+    def partition(self) -> int:
+        """Its partition."""
+        return self.number
+
+    def offset(self) -> int:
+        """Its offset."""
+        return self.place
+
+    def key(self) -> bytes | None:
+        """Its key."""
+        return self.name
+
+    def value(self) -> bytes:
+        """Its bytes."""
+        return self.body
+
+    def timestamp(self) -> tuple[int, int]:
+        """The kind of its time (1: the producer's) and the time in ms."""
+        return 1, self.at_ms
+
+
+class View:
+    """The state of one partition, as a worker has it during a batch."""
+
+    def __init__(self, partition: int, now_ms: int) -> None:
+        self.partition = partition
+        self.now_ms = now_ms
+        self.states: dict[bytes, Any] = {}
+
+    def get(self, key: bytes) -> Any:
+        """The customer's state, or None."""
+        return self.states.get(key)
+
+
+class History:
+    """What lies on the topics, and in the inbox, after an order was placed, confirmed and thanked for."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, list[Any]] = {name: [] for name in topics.SCHEMA_OF}
+        self.inbox: Counter[str] = Counter()
+        self.partition = partition_of(records.KEY, PARTITIONS)
+        self.view = View(self.partition, records.AT_MS)
+        self.until_ms = records.AT_MS + 3_600_000
+        self.batch(self.put(topics.ORDERS, CODEC.encode("order", records.order())))
+        for timer in list(self.records[topics.DELAYS]):
+            self.view.now_ms = timer_due(timer.value())[1]
+            self.batch(self.put(topics.DUE, timer.value()))
+        self.arrive()
+
+    def put(self, topic: str, value: bytes, key: bytes | None = records.KEY) -> Record:
+        """Append a record to `topic`."""
+        record = Record(topic, self.partition, len(self.records[topic]), key, value, self.view.now_ms)
+        self.records[topic].append(record)
+        return record
+
+    def batch(self, record: Record) -> None:
+        """A worker reads `record` in a batch of its own: its outputs, and the journal's entry."""
+        key, after, outputs = DECIDE(record, self.view)
+        if key is not None:
+            self.view.states[key] = after
+        for topic, out_key, value, _ in outputs:
+            self.put(topic, value or b"", out_key)
+        self.journal([(record.source, record.place, record.place)])
+
+    def journal(self, slices: list[tuple[str, int, int]]) -> None:
+        """An entry of the journal."""
+        now = records.AT.fromtimestamp(self.view.now_ms / 1000, records.AT.tzinfo)
+        topic, key, value, _ = WIRE.checkpoint("flows", self.partition, now, slices, len(slices))
+        self.put(topic, value, key)
+
+    def arrive(self) -> None:
+        """The mailer reports each mail as sent, and each lies in the inbox once."""
+        for command in self.sends:
+            self.report(command, "sent")
+            self.inbox[command] += 1
+
+    def report(self, send_id: str, outcome: str) -> None:
+        """The mailer's word on a send."""
+        event = records.email_event(send_id=send_id, event_id=f"{send_id}.1.{outcome}", outcome=outcome)
+        self.batch(self.put(topics.EVENTS, CODEC.encode("email_event", event)))
+
+    @property
+    def sends(self) -> list[str]:
+        """The ids of the mails commanded, in order."""
+        return [CODEC.decode("email_command", one.value())["send_id"] for one in self.records[topics.COMMANDS]]
+
+    def verdict(self) -> Verdict:
+        """What the oracle says."""
+        return judge(self.records, WORLD, CODEC, self.inbox, PARTITIONS, self.until_ms)
+
+
+@pytest.fixture
+def history() -> History:
+    """A history in which nothing is wrong."""
+    return History()
+
+
+def whats(verdict: Verdict) -> list[str]:
+    """The kinds of differences, without numbers and examples."""
+    return [problem.rpartition(", e.g.")[0].rpartition(":")[0] for problem in verdict.problems]
+
+
+def test_a_right_history(history: History) -> None:
+    """Where all is right, nothing is reported, and the states are the customers'."""
+    verdict = history.verdict()
+    assert len(history.sends) == 2
+    assert verdict.sends == set(history.sends)
+    assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
+    assert verdict.states.keys() == {records.KEY}
+
+
+@pytest.mark.parametrize("topic", [topics.COMMANDS, topics.DECISIONS, topics.DELAYS])
+def test_a_missing_output(history: History, topic: str) -> None:
+    """An output that the input calls for and that is not there."""
+    del history.records[topic][-1]
+    assert f"{topic}: missing" in whats(history.verdict())
+
+
+@pytest.mark.parametrize("topic", [topics.COMMANDS, topics.DECISIONS, topics.DELAYS])
+def test_an_output_too_many(history: History, topic: str) -> None:
+    """An output that is there twice."""
+    history.records[topic].append(history.records[topic][0])
+    assert f"{topic}: more than there should be" in whats(history.verdict())
+
+
+def test_an_output_that_differs_by_a_byte(history: History) -> None:
+    """An output whose bytes are not those computed is missing and too many at once."""
+    first = history.records[topics.COMMANDS][0]
+    altered = CODEC.encode("email_command", CODEC.decode("email_command", first.value()) | {"priority": 1})
+    history.records[topics.COMMANDS][0] = replace(first, body=altered)
+    assert whats(history.verdict()) == ["email-commands: missing", "email-commands: more than there should be"]
+
+
+def test_a_lost_mail(history: History) -> None:
+    """A mail that was commanded, reported as sent, and never came."""
+    send = history.sends[0]
+    del history.inbox[send]
+    verdict = history.verdict()
+    assert verdict.lost == [send]
+    assert verdict.duplicates == []
+
+
+@pytest.mark.parametrize("outcome", ["refused", "expired", "unknown"])
+def test_a_mail_that_ended_otherwise_is_not_lost(history: History, outcome: str) -> None:
+    """A mail that did not come, but of which the mailer said why, is not lost; the unknown ones are told apart."""
+    send = history.sends[0]
+    del history.inbox[send]
+    history.report(send, outcome)
+    verdict = history.verdict()
+    assert verdict.lost == []
+    assert verdict.unknown == ([send] if outcome == "unknown" else [])
+
+
+def test_a_deferred_mail_is_lost_until_it_comes(history: History) -> None:
+    """A mail put off and never tried again is lost: `deferred` ends nothing."""
+    send = history.sends[0]
+    del history.inbox[send]
+    history.report(send, "deferred")
+    assert history.verdict().lost == [send]
+
+
+def test_a_mail_twice(history: History) -> None:
+    """A mail that came twice, and one that nobody asked for."""
+    send = history.sends[1]
+    history.inbox[send] += 1
+    history.inbox["never-commanded"] += 1
+    verdict = history.verdict()
+    assert verdict.duplicates == sorted([send, "never-commanded"])
+    assert verdict.lost == []
+
+
+def test_a_timer_that_never_fired(history: History) -> None:
+    """A timer whose time is over and that is not on flow-due; one that is not due yet is no difference."""
+    timer = CODEC.encode("timer", records.timer(timer_id="t-forgotten"))
+    history.put(topics.DELAYS, timer)
+    assert "timers that should have fired" in whats(history.verdict())
+    history.until_ms = records.AT_MS
+    assert "timers that should have fired" not in whats(history.verdict())
+
+
+def test_a_timer_that_fired_twice(history: History) -> None:
+    """A timer that is on flow-due twice, or without ever having been stored."""
+    due = history.records[topics.DUE][0]
+    history.batch(history.put(topics.DUE, due.value()))
+    assert "timers fired that were not stored, or twice" in whats(history.verdict())
+
+
+def test_an_input_never_read(history: History) -> None:
+    """An input in no batch of the journal."""
+    history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o2")))
+    assert whats(history.verdict()) == ["input records never read"]
+
+
+def test_an_input_read_twice(history: History) -> None:
+    """An input in two batches of the journal."""
+    history.journal([(topics.ORDERS, 0, 0)])
+    assert whats(history.verdict()) == ["input records read twice"]
+
+
+def test_the_state_is_computed_from_the_input(history: History) -> None:
+    """The state comes from the input alone: another order, another state."""
+    before = history.verdict().states
+    assert before == {key: encode_customer(state) for key, state in history.view.states.items()}
+    history.batch(history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o2"))))
+    assert history.verdict().states != before
