@@ -81,6 +81,9 @@ RESTORE_SECONDS = Histogram(
     "takk_restore_seconds", "Time to restore the partitions of one assignment.", ["stage"],
     buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600), registry=REGISTRY,
 )  # fmt: skip
+STANDBY_LAG = Gauge(
+    "takk_standby_lag_offsets", "Changelog offsets that this worker's standby copies are behind, all together.", registry=REGISTRY
+)  # fmt: skip
 STATE_BYTES = Gauge("takk_state_bytes", "Size of a stage's tables on this disk.", ["stage"], registry=REGISTRY)
 
 # Time
@@ -143,7 +146,7 @@ LOOP_LAG = Gauge("takk_loop_lag_seconds", "How late the event loop's last heartb
 #: The closed list.
 ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, PARTITIONS,
-    DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_SECONDS, STATE_BYTES, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED,
+    DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_SECONDS, STANDBY_LAG, STATE_BYTES, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED,
     TIMER_LATENESS, DECISIONS, MAILS, SENDS_UNKNOWN, RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES,
     COMPLAINTS, ATTRIBUTED_ORDERS, ATTRIBUTED_REVENUE, LOOP_LAG,
 )  # fmt: skip

@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     #: The name with which a restarted worker takes its partitions back at once (KIP-345).
     group_instance_id: str | None = None
     session_timeout_s: float = Field(45.0, ge=1)
+    #: Other workers that keep a following copy of each partition's state, as far as there are others.
+    standby_replicas: int = _env("STANDBY_REPLICAS", 1, ge=0, le=5)
 
     # State and batches
     state_dir: Path = Path(".takk/state")

@@ -112,6 +112,7 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
         batch_bytes=settings.batch_max_bytes,
         credentials=settings.faust_credentials(),
         session_timeout_s=settings.session_timeout_s,
+        standby_replicas=settings.standby_replicas,
     )
 
 
@@ -122,6 +123,7 @@ def _run(app: App, settings: Settings) -> None:
         sys.exit(f"{error}\nnothing was started")
     app.lanes.on_restore = _restoring
     app.lanes.on_restored = _restored
+    app.lanes.standbys.on_lag = metrics.STANDBY_LAG.set
     health = HealthServer(
         settings.web_host,
         settings.web_port,
@@ -155,7 +157,7 @@ def _run(app: App, settings: Settings) -> None:
     # What is loaded now stays; a batch makes thousands of objects that die with it, which the collector need not look through each time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
+    faust.Worker(app.faust, loglevel="warn", quiet=True, redirect_stdouts=False).execute_from_commandline()
 
 
 def _restoring(stage: str, done: int, total: int) -> None:

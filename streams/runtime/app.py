@@ -51,6 +51,7 @@ class App:
         batch_records, batch_bytes: bounds of one batch.
         credentials: Faust's credentials, when the cluster wants them.
         session_timeout_s: seconds without a heartbeat after which the group gives the partitions away.
+        standby_replicas: how many other workers keep a following copy of each partition, as far as there are others.
         web_port: the port of Faust's own web server; None leaves it off (its `/` says OK whatever happens).
     """
 
@@ -68,6 +69,7 @@ class App:
         batch_bytes: int = 16 << 20,
         credentials: Any = None,
         session_timeout_s: float = 45.0,
+        standby_replicas: int = 1,
         web_port: int | None = None,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -89,6 +91,7 @@ class App:
             stream_buffer_maxsize=WAITING_BATCHES,
             stream_wait_empty=False,
             stream_recovery_delay=0.0,
+            table_standby_replicas=standby_replicas,
             consumer_auto_offset_reset="earliest",
             consumer_group_instance_id=instance_id,
             TableManager=manager,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.restore import restore
 from streams.runtime.stage import Stage
+from streams.runtime.standby import Standbys
 from streams.runtime.store import StoreError
 
 #: Milliseconds after which the broker aborts a transaction that nobody ends: longer than any batch, short enough that a dead worker's
@@ -61,6 +62,8 @@ class Lanes:
         self.stores: dict[str, Any] = {}
         self.on_restore: Callable[[str, int, int], None] = lambda stage, done, total: None
         self.on_restored: Callable[[str, int, float], None] = lambda stage, records, seconds: None
+        self.standbys = Standbys(self.kafka, f"{app_id}-standby")
+        self._copies: set[tuple[str, int]] = set()
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._by_topic: dict[str, Stage] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
@@ -90,16 +93,25 @@ class Lanes:
 
     # -- owning ------------------------------------------------------------------------------------------------------
 
-    async def assign(self, assigned: set[tuple[str, int]]) -> None:
-        """Own exactly `assigned` ((topic, partition) pairs) from now on: close what is gone, fence, restore, find the offsets.
+    async def assign(self, assigned: set[tuple[str, int]], standbys: Iterable[tuple[str, int]] = ()) -> None:
+        """Own exactly `assigned` from now on: close what is gone, fence, restore, find the offsets.
+
+        Args:
+            assigned: topic and partition of what this worker reads.
+            standbys: changelog and partition of what it keeps a following copy of.
 
         Raises:
             StoreError, KafkaException: the partitions cannot be taken over; the worker must end.
         """
         wanted = {(s.name, p) for t, p in assigned if (s := self._by_topic.get(t)) is not None}
+        copies = {(s.name, p) for t, p in standbys if (s := self._by_changelog.get(t)) is not None} - wanted
+        await asyncio.to_thread(self._follow, self._copies & copies)
+        for name, partition in self._copies - copies - wanted:
+            self.stores[name].release(partition)
         for name, partition in set(self._lanes) - wanted:
             self._release(self._lanes.pop((name, partition)))
         await asyncio.to_thread(self._take, sorted(wanted - set(self._lanes)))
+        await asyncio.to_thread(self._follow, copies)
         sources = [TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic]
         self._starts = await asyncio.to_thread(self._committed, sources)
         self._check_births()
@@ -107,6 +119,15 @@ class Lanes:
             lane.is_queued = False  # what was dealt before the rebalance is dropped
         self.generation += 1
         self.is_ready = True
+
+    def _follow(self, copies: set[tuple[str, int]]) -> None:
+        """Follow exactly `copies` (stage and partition)."""
+        self.standbys.follow({(self.stages[name].changelog, p): self.stores[name].partition(p) for name, p in copies})
+        self._copies = copies
+
+    @property
+    def _by_changelog(self) -> dict[str, Stage]:
+        return {stage.changelog: stage for stage in self.stages.values() if stage.table}
 
     def _take(self, wanted: list[tuple[str, int]]) -> None:
         with ThreadPoolExecutor(8) as pool:
@@ -205,6 +226,9 @@ class Lanes:
 
     def close(self) -> None:
         """Give back reader, threads and stores. Afterwards the object is of no more use."""
+        self.standbys.close()
+        for name, partition in self._copies:
+            self.stores[name].release(partition)
         self._threads.shutdown(wait=True)
         if self._reader is not None:
             self._reader.close()

@@ -7,7 +7,7 @@ need not have the last offset. Wiping comes before trusting: a store that cannot
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -41,10 +41,28 @@ def restore(
     """
     if not stores:
         return 0
-    consumer = Consumer(
+    consumer = changelog_reader(kafka, f"restore-{topic}")
+    try:
+        starts, ends = {}, {}
+        for number, store in stores.items():
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30.0)
+            starts[number], ends[number] = start_of(topic, number, store, low, high), high
+        total = sum(ends[n] - starts[n] for n in stores)
+        if total == 0:
+            return 0
+        behind = {number: start for number, start in starts.items() if start < ends[number]}
+        consumer.assign([TopicPartition(topic, number, start) for number, start in behind.items()])
+        return _follow(consumer, topic, stores, behind, total, progress)
+    finally:
+        consumer.close()
+
+
+def changelog_reader(kafka: Mapping[str, Any], group: str) -> Any:
+    """A consumer of committed changelog records, that is told where to begin and says where a partition ends."""
+    return Consumer(
         {
             **kafka,
-            "group.id": f"restore-{topic}",
+            "group.id": group,
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
@@ -53,21 +71,14 @@ def restore(
             "fetch.message.max.bytes": 8 << 20,
         }
     )
-    try:
-        starts, ends = {}, {}
-        for number, store in stores.items():
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30.0)
-            starts[number], ends[number] = _start(topic, number, store, low, high), high
-        total = sum(ends[n] - starts[n] for n in stores)
-        if total == 0:
-            return 0
-        consumer.assign([TopicPartition(topic, n, starts[n]) for n in stores if starts[n] < ends[n]])
-        return _follow(consumer, stores, {n for n in stores if starts[n] < ends[n]}, total, progress)
-    finally:
-        consumer.close()
 
 
-def _start(topic: str, number: int, store: PartitionStore, low: int, high: int) -> int:
+def start_of(topic: str, number: int, store: PartitionStore, low: int, high: int) -> int:
+    """The offset from which `store` has to read its changelog, whose records lie from `low` to `high`; wipes a store it cannot go on with.
+
+    Raises:
+        StoreError: the store is ahead of its changelog.
+    """
     position = store.position
     if position > high:
         raise StoreError(
@@ -81,36 +92,61 @@ def _start(topic: str, number: int, store: PartitionStore, low: int, high: int) 
     return max(position, low)
 
 
+def apply(
+    messages: Iterable[Any], stores: Mapping[tuple[str, int], PartitionStore]
+) -> tuple[dict[tuple[str, int], int], set[tuple[str, int]], int]:
+    """Write changelog records to the stores of their partitions, one batch a store.
+
+    Args:
+        messages: records and end-of-partition notices, in the order of their offsets within each partition.
+        stores: changelog topic and partition number to open store.
+
+    Returns:
+        The new position of each partition that moved, the partitions whose end was reached, and the number of records.
+
+    Raises:
+        KafkaException: a message is an error that will not pass by itself.
+    """
+    changes: dict[tuple[str, int], dict[bytes, bytes | None]] = {}
+    positions: dict[tuple[str, int], int] = {}
+    ended: set[tuple[str, int]] = set()
+    applied = 0
+    for message in messages:
+        error = message.error()
+        place = message.topic(), message.partition()
+        if error is None:
+            changes.setdefault(place, {})[message.key()] = message.value()
+            positions[place] = message.offset() + 1
+            applied += 1
+        elif error.code() == KafkaError._PARTITION_EOF:
+            ended.add(place)
+            positions[place] = message.offset()
+        elif not error.retriable():
+            raise KafkaException(error)
+    for place, position in positions.items():
+        stores[place].write(changes.get(place, {}), position)
+    return positions, ended, applied
+
+
 def _follow(
     consumer: Any,
+    topic: str,
     stores: Mapping[int, PartitionStore],
-    pending: set[int],
+    starts: Mapping[int, int],
     total: int,
     progress: Callable[[int, int], None],
 ) -> int:
+    by_place = {(topic, number): store for number, store in stores.items()}
+    pending = {(topic, number) for number in starts}
+    done: dict[tuple[str, int], int] = {}
     applied = 0
-    first: dict[int, int] = {}
-    done: dict[int, int] = {}
     while pending:
-        changes: dict[int, dict[bytes, bytes | None]] = {}
-        positions: dict[int, int] = {}
-        for message in consumer.consume(BATCH, 0.2):
-            error = message.error()
-            number = message.partition()
-            if error is None:
-                changes.setdefault(number, {})[message.key()] = message.value()
-                positions[number] = message.offset() + 1
-                first.setdefault(number, message.offset())
-                applied += 1
-            elif error.code() == KafkaError._PARTITION_EOF:
-                pending.discard(number)
-                positions[number] = message.offset()
-            elif not error.retriable():
-                raise KafkaException(error)
-        for number, position in positions.items():
-            stores[number].write(changes.get(number, {}), position)
-            done[number] = position - first.get(number, position)
+        positions, ended, count = apply(consumer.consume(BATCH, 0.2), by_place)
+        applied += count
+        pending -= ended
+        for place, position in positions.items():
+            done[place] = position - starts[place[1]]
         if positions:
-            progress(sum(done.values()), total)
+            progress(min(total, sum(done.values())), total)
     progress(total, total)
     return applied

@@ -40,5 +40,6 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
 
     async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:
         """Take over the assigned partitions before Faust lets records flow."""
-        await self.lanes.assign({(tp.topic, tp.partition) for tp in assigned})
+        standbys = {(tp.topic, tp.partition) for tp in self.app.assignor.assigned_standbys()}
+        await self.lanes.assign({(tp.topic, tp.partition) for tp in assigned}, standbys)
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)

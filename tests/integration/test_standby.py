@@ -1,0 +1,88 @@
+"""Standbys: each worker keeps a following copy of the other's partitions, equal to the original, and a takeover starts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams import topics
+from streams.local.oracle import read_all
+from streams.local.world import Process
+from streams.runtime.store import Memory, PartitionStore
+from tests.town import Town, await_that, open_town
+
+SESSION_S = "6"
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    """A town whose workers are missed after a few seconds."""
+    with open_town(tmp_path, env={"TAKK_SESSION_TIMEOUT_S": SESSION_S}) as town:
+        yield town
+
+
+@pytest.fixture
+def second(town: Town) -> Iterator[Process]:
+    """A second flows worker with a disk of its own."""
+    env = {**town.env, "TAKK_STATE_DIR": str(town.folder / "state-2"), "TAKK_GROUP_INSTANCE_ID": "town-2"}
+    process = Process("worker", env, town.folder / "worker-2.log")
+    yield process
+    process.kill()
+
+
+def contents(folder: Path) -> dict[int, dict[bytes, bytes]]:
+    """The entries of each partition of the customers' table under `folder`."""
+    found = {}
+    for path in sorted((folder / "flows").rglob("customers/*")):
+        store = PartitionStore(path, Memory(16))
+        found[int(path.name)] = dict(store.items())
+        store.close()
+    return found
+
+
+def owned(process: Process) -> float:
+    """Partitions that the flows stage of `process` owns."""
+    return process.series().get('takk_assigned_partitions{stage="flows"}', 0.0)
+
+
+def test_copies_are_equal_and_carry_a_takeover(town: Town, second: Process) -> None:
+    """With two workers every partition is on both disks, entry by entry; after kill -9 of one, the other goes on from its copy."""
+    second.start()
+    second.await_ready()
+    await_that(lambda: owned(town.worker) == owned(second) == 2, "two partitions each")
+    town.trade(6.0, 40.0).join()
+    town.rest()
+    await_that(lambda: town.worker.metrics()["takk_standby_lag_offsets"] == 0, "the first worker's copies caught up")
+    await_that(lambda: second.metrics()["takk_standby_lag_offsets"] == 0, "the second worker's copies caught up")
+    changelog = f"{town.settings.app_id}-flows-customers-changelog"
+    logged = len(read_all(town.settings.kafka(), [changelog])[changelog])
+    restored = second.metrics().get("takk_restored_records_total", 0.0)
+    assert logged > 200
+
+    town.worker.kill()
+    await_that(lambda: owned(second) == 4, "the second worker has taken over")
+    mails = town.inbox.accepted
+    town.trade(3.0, 40.0, seed=4).join()
+    town.rest()
+    assert town.inbox.accepted > mails + 50
+    assert second.metrics().get("takk_restored_records_total", 0.0) - restored < logged / 10
+
+    town.worker.start()
+    town.worker.await_ready()
+    await_that(lambda: owned(town.worker) == owned(second) == 2, "two partitions each again")
+    town.rest()
+    for process in (town.worker, second):
+        await_that(lambda process=process: process.metrics()["takk_standby_lag_offsets"] == 0, "copies caught up")
+    for process in (town.worker, second):
+        assert process.stop() == 0
+    first_disk, second_disk = contents(town.folder / "state"), contents(town.folder / "state-2")
+    assert len(first_disk) == town.settings.partitions
+    assert first_disk == second_disk
+    assert sum(len(entries) for entries in first_disk.values()) > 100
+    dead = [
+        town.codec.decode("dead_letter", r.value())
+        for r in read_all(town.settings.kafka(), [topics.DEAD_LETTERS])[topics.DEAD_LETTERS]
+    ]
+    assert dead == []
