@@ -22,6 +22,7 @@ from streams.core.events import (
     Unsubscribed,
 )
 from streams.core.world import Limits, World
+from tests.driver.cases import CASES, Case, Play
 from tests.driver.driver import START, Driver
 from tests.driver.facts import flow_from, order, shipment, shop_world
 
@@ -32,6 +33,15 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 def run() -> Driver:
     """A fresh run of the shop's flows."""
     return Driver(shop_world())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_case(case: Case) -> None:
+    """What happens to the case's customer leads to exactly the mails, refusals and credits that the table says."""
+    play = Play(case).to_the_end()
+    assert play.mails == list(case.mails)
+    assert {one for one in play.decisions if one[1] != "send"} == case.against
+    assert play.ordered == case.ordered
 
 
 def placed(order_id: str, at: datetime, **changes: object) -> OrderPlaced:

@@ -1,0 +1,165 @@
+"""The cases of the driver on a real broker, with the real worker and mailer, on days of two seconds: the same mails for the same reasons."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from streams import topics
+from tests.driver.cases import CASES, Case, Fact, Play
+from tests.town import Town, await_that, open_town
+from tests.unit.wire import records
+
+#: What must not cross on a real broker lies 0.5 days apart at least; the worker needs 0.1 to 0.3 s for a record on a busy machine.
+DAY_S = 2.0
+#: Customers enough for all partitions.
+WARM_UPS = 12
+WATCHED = (topics.COMMANDS, topics.DECISIONS, topics.ATTRIBUTED)
+
+
+class Watch:
+    """What the worker has committed so far, by customer."""
+
+    def __init__(self, town: Town) -> None:
+        self._codec = town.codec
+        self.records: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        config = {"group.id": "watch", "isolation.level": "read_committed", "enable.auto.commit": False}
+        self._consumer = Consumer({**town.settings.kafka(), **config})
+        self._consumer.assign([TopicPartition(t, n, 0) for t in WATCHED for n in range(town.settings.partitions)])
+
+    def look(self) -> None:
+        """Take in what is new."""
+        while found := self._consumer.consume(1000, 0.05):
+            for message in found:
+                assert message.error() is None, message.error()
+                record = self._codec.decode(topics.SCHEMA_OF[message.topic()], message.value())
+                self.records.setdefault((message.topic(), record["customer_id"]), []).append(record)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._consumer.close()
+
+    def of(self, topic: str, case: Case) -> list[dict[str, Any]]:
+        """What came of the case on `topic`."""
+        return self.records.get((topic, case.name), [])
+
+    def mails(self, case: Case) -> Counter[tuple[str, str]]:
+        """Flow and message of the case's mails."""
+        return Counter((one["flow"], one["message"]) for one in self.of(topics.COMMANDS, case))
+
+    def against(self, case: Case) -> set[tuple[str, str, str]]:
+        """The case's decisions that are not for a mail."""
+        found = {(one["flow"], one["outcome"], one["rule"]) for one in self.of(topics.DECISIONS, case)}
+        return {one for one in found if one[1] != "send"}
+
+    def ordered(self, case: Case) -> set[tuple[str, str]]:
+        """The case's orders that were credited to a mail, with its message."""
+        credits = [one for one in self.of(topics.ATTRIBUTED, case) if one["kind"] == "ordered"]
+        return {(one["order_id"].removeprefix(f"{case.name}-"), one["message"]) for one in credits}
+
+
+class Stage:
+    """All cases at once on a town, and beside it the driver, which is told the same at the same moment."""
+
+    def __init__(self, town: Town) -> None:
+        self.town = town
+        self.watch = Watch(town)
+        self.plays = {case.name: Play(case) for case in CASES}
+        self._start = 0.0
+
+    def days(self) -> float:
+        """Days of the cases that have passed."""
+        return (time.monotonic() - self._start) / DAY_S
+
+    def play(self) -> None:
+        """Tell every fact at its time, then wait until all that the table says has come."""
+        self._warm_up()
+        self._start = time.monotonic()
+        moments = ((at, case, facts) for case in CASES for at, facts in case.moments())
+        for at, case, facts in sorted(moments, key=lambda moment: moment[0]):
+            await_that(partial(self._is_day, at), f"day {at}")
+            self._tell(at, case, facts)
+        await_that(lambda: all(self._is_over(case) for case in CASES), "the end of all cases")
+        self.town.rest()
+        self.watch.look()
+
+    def _warm_up(self) -> None:
+        """A broker and a worker that have just begun take seconds for their first transactions; in the cases that would be days."""
+        for number in range(WARM_UPS):
+            customer = f"warm-up-{number}"
+            order = records.order(customer_id=customer, order_id=customer, email=f"{customer}@example.org")
+            self.town.produce(topics.ORDERS, customer.encode(), order)
+        await_that(lambda: len(self.town.inbox.mails("warm-up-")) >= 2 * WARM_UPS, "the mails of the warm-up")
+
+    def _is_day(self, at: float) -> bool:
+        return self.days() >= at
+
+    def _tell(self, at: float, case: Case, facts: list[Fact]) -> None:
+        """Tell driver and town the facts, once the town has made of the earlier ones what the driver made of them."""
+        play = self.plays[case.name]
+        play.until(max(at, play.days))
+        due = Counter(play.mails)
+        await_that(partial(self._has, case, due), f"{case.name}, day {at}: {dict(due)}")
+        play.until(self.days())
+        play.tell(facts)
+        sends = {one["message"]: one["send_id"] for one in self.watch.of(topics.COMMANDS, case)}
+        for fact in facts:
+            record = fact.record(case.name, datetime.now(UTC), sends)
+            self.town.produce(fact.topic, case.name.encode(), record)
+
+    def _has(self, case: Case, due: Counter[tuple[str, str]]) -> bool:
+        """Whether the mails that are due are there. None may be there before the driver, at this moment, has it."""
+        self.watch.look()
+        for name, play in self.plays.items():
+            play.until(self.days())
+            early = self.watch.mails(play.case) - Counter(play.mails)
+            assert not early, f"{name}: too early: {early}"
+        return not due - self.watch.mails(case)
+
+    def _is_over(self, case: Case) -> bool:
+        return (
+            self._has(case, Counter(case.mails))
+            and case.against <= self.watch.against(case)
+            and case.ordered <= self.watch.ordered(case)
+        )
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The cases, played to their end."""
+    with open_town(tmp_path_factory.mktemp("town"), day_s=DAY_S) as town:
+        stage = Stage(town)
+        try:
+            stage.play()
+            yield stage
+        finally:
+            stage.watch.close()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_case(stage: Stage, case: Case) -> None:
+    """On a real broker the case has exactly the mails, refusals and credits of the table, and every mail arrives once."""
+    assert stage.watch.mails(case) == Counter(case.mails)
+    assert stage.watch.against(case) == case.against
+    assert stage.watch.ordered(case) == case.ordered
+    arrived = Counter(mail.send_id for mail in stage.town.inbox.mails(f"{case.name}@example.org"))
+    assert arrived == Counter(one["send_id"] for one in stage.watch.of(topics.COMMANDS, case))
+    assert set(arrived.values()) == {1}
+
+
+def test_what_the_worker_counted(stage: Stage) -> None:
+    """The worker's metrics tell the same: a hard bounce is counted as hard, a complaint, a click of each kind, one credited order."""
+    counted = stage.town.worker.series()
+    assert counted['takk_bounces_total{flow="order-confirmation",kind="hard"}'] == 1
+    assert counted['takk_complaints_total{flow="order-confirmation"}'] == 1
+    assert counted['takk_clicks_total{agent="human",flow="thank-you"}'] == 1
+    assert counted['takk_clicks_total{agent="scanner",flow="thank-you"}'] == 1
+    assert counted['takk_attributed_orders_total{flow="thank-you"}'] == 1
+    assert stage.town.worker.metrics().get("takk_dead_letters_total", 0) == 0
