@@ -50,7 +50,7 @@ def decider(wire: Wire, world: World, partitions: int) -> Callable[[Any, View], 
             state = new_customer(customer_of(event))
         now = utc(view.now_ms)
         after, effects = advance(world, state, event, now)
-        count_effects(effects)
+        count_effects(event, effects)
         return (None if after is state else key), after, [wire.output(effect, now) for effect in effects]
 
     return decide

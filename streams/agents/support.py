@@ -12,6 +12,7 @@ import structlog
 
 from streams import metrics
 from streams.core.effects import Attribute, Effect, LogDecision
+from streams.core.events import Event, MailBounced
 from streams.mail.mailer import Report
 from streams.runtime.checkpoint import Output, Unit
 from streams.runtime.stage import Stage
@@ -47,8 +48,6 @@ class Support:
                 sizes.observe(len(unit.records))
                 for topic, count in unit.read.items():
                     metrics.RECORDS_IN.labels(name, topic).inc(count)
-                age = max(0.0, time.time() - unit.records[0].timestamp()[1] / 1000)
-                metrics.LAG_SECONDS.labels(name, unit.partition).set(age)
             for topic, count in unit.sent.items():
                 metrics.RECORDS_OUT.labels(name, topic).inc(count)
 
@@ -126,13 +125,13 @@ class Support:
             yield wire.mail_decision(command, "skip", report.rule, words, at)
 
 
-def count_effects(effects: Iterable[Effect]) -> None:
-    """Count what the core decided."""
+def count_effects(event: Event, effects: Iterable[Effect]) -> None:
+    """Count what the core made of `event`."""
     for effect in effects:
         if isinstance(effect, LogDecision):
             _decisions(effect.flow, effect.outcome, effect.rule).inc()
         elif isinstance(effect, Attribute):
-            _attributed(effect)
+            _attributed(effect, is_hard=isinstance(event, MailBounced) and event.hard)
 
 
 @cache  # as bounded as the labels are; `labels` itself costs as much as a decision's encoding
@@ -140,7 +139,7 @@ def _decisions(flow: str, outcome: str, rule: str) -> Any:
     return metrics.DECISIONS.labels(flow, outcome, rule)
 
 
-def _attributed(effect: Attribute) -> None:
+def _attributed(effect: Attribute, *, is_hard: bool) -> None:
     flow = effect.flow
     if effect.kind == "opened":
         metrics.OPENS.labels(flow, effect.agent).inc()
@@ -149,7 +148,7 @@ def _attributed(effect: Attribute) -> None:
     elif effect.kind == "unsubscribed":
         metrics.UNSUBSCRIBES.labels(flow).inc()
     elif effect.kind == "bounced":
-        metrics.BOUNCES.labels(flow, "hard" if effect.agent == "hard" else "soft").inc()
+        metrics.BOUNCES.labels(flow, "hard" if is_hard else "soft").inc()
     elif effect.kind == "complained":
         metrics.COMPLAINTS.labels(flow).inc()
     elif effect.kind == "ordered":
