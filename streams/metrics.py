@@ -50,11 +50,14 @@ COMMIT_SECONDS = Histogram(
     buckets=WORK_SECONDS, registry=REGISTRY,
 )  # fmt: skip
 LAG_RECORDS = Gauge(
-    "takk_lag_records", "Records of the source topics not yet read, by stage and partition.", ["stage", "partition"], registry=REGISTRY
+    "takk_lag_records", "Records of the source topics not yet committed, by stage and partition.", ["stage", "partition"], registry=REGISTRY
 )  # fmt: skip
 LAG_SECONDS = Gauge(
-    "takk_lag_seconds", "Age of the oldest record not yet committed; 0 when there is none.", ["stage", "partition"], registry=REGISTRY
-)  # fmt: skip
+    "takk_lag_seconds",
+    "Age of the oldest record read and not committed, or how long a partition with waiting records stands still; 0 when none waits.",
+    ["stage", "partition"],
+    registry=REGISTRY,
+)
 LAST_PROGRESS = Gauge(
     "takk_last_progress_timestamp_seconds",
     "Unix time at which a partition last committed or was found to be at the end of its topics.",
@@ -103,7 +106,7 @@ DECISIONS = Counter(
 )  # fmt: skip
 MAILS = Counter(
     "takk_mails_total",
-    "What became of sends: sent, refused, deferred, expired, suppressed.",
+    "What became of commands: sent, refused, deferred, expired, unknown.",
     ["flow", "outcome"],
     registry=REGISTRY,
 )
@@ -115,7 +118,8 @@ RENDER_SECONDS = Histogram(
     "takk_render_seconds", "Time to render and compose one mail.", ["flow"], buckets=WORK_SECONDS, registry=REGISTRY
 )  # fmt: skip
 SMTP_SECONDS = Histogram(
-    "takk_smtp_seconds", "Time the mail server takes for one mail.", ["outcome"], buckets=WORK_SECONDS, registry=REGISTRY
+    "takk_smtp_seconds", "Time the mail server takes for one mail, by its answer: accepted, refused, deferred, unknown, down.",
+    ["outcome"], buckets=WORK_SECONDS, registry=REGISTRY,
 )  # fmt: skip
 SMTP_PAUSED = Gauge("takk_smtp_paused", "1 while the mailer waits for a mail server that is down.", registry=REGISTRY)
 OPENS = Counter(

@@ -16,9 +16,10 @@ import structlog
 from streams import metrics, topics
 from streams.agents import flows, mailer, scheduler
 from streams.agents.support import Support
+from streams.agents.watch import RestoreReport, Watch
 from streams.core.world import Shop
 from streams.flow_files import FlowFileError, load_world
-from streams.health import HealthServer
+from streams.health import HealthServer, Status
 from streams.logs import setup_logs
 from streams.mail.compose import Sender
 from streams.mail.mailer import Mailer
@@ -32,8 +33,8 @@ log = structlog.get_logger(__name__)
 
 #: Commands that the mailer takes at once: a second's work, so that a stop waits for no more than that.
 MAILER_BATCH = 400
-#: Seconds between two looks at the lag.
-LAG_EVERY_S = 1.0
+#: Seconds between two looks at lag and possessions.
+LOOK_EVERY_S = 1.0
 
 
 def run_worker(settings: Settings) -> None:
@@ -121,51 +122,46 @@ def _run(app: App, settings: Settings) -> None:
         topics.create_topics(settings, [stage.changelog for stage in app.lanes.stages.values() if stage.changelog])
     except topics.TopicMismatch as error:
         sys.exit(f"{error}\nnothing was started")
-    app.lanes.on_restore = _restoring
-    app.lanes.on_restored = _restored
+    restores, watch = RestoreReport(), Watch(app.lanes)
+    app.lanes.on_restore = restores.step
+    app.lanes.on_restored = restores.end
     app.lanes.standbys.on_lag = metrics.STANDBY_LAG.set
-    health = HealthServer(
-        settings.web_host,
-        settings.web_port,
-        lambda: (app.lanes.is_ready, "ready" if app.lanes.is_ready else "joining, restoring or rebalancing"),
-    )
+
+    def is_ready() -> Status:
+        return app.lanes.is_ready, "ready" if app.lanes.is_ready else restores.words or "joining or rebalancing"
+
+    health = HealthServer(settings.web_host, settings.web_port, is_ready)
 
     @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
-    async def watch() -> None:
-        await health.start()
+    async def look() -> None:
         log.info("worker started", app=app.lanes.app_id, health=health.url, host=socket.gethostname(), pid=os.getpid())
         while True:
-            await asyncio.sleep(LAG_EVERY_S)
-            behind: dict[tuple[str, int], int] = {}
-            for topic, partition, records in await asyncio.to_thread(lambda: list(app.lanes.lag())):
-                key = (app.lanes.stage_of(topic), partition)
-                behind[key] = behind.get(key, 0) + records
-            for (stage, partition), records in behind.items():
-                metrics.LAG_RECORDS.labels(stage, partition).set(records)
-                if not records:
-                    metrics.LAG_SECONDS.labels(stage, partition).set(0)
-            owned: dict[str, list[int]] = {}
-            for lane in app.lanes:
-                owned.setdefault(lane.stage.name, []).append(lane.store.size() if lane.store is not None else 0)
-                timers: Any = lane.memory.get("timers")
-                if timers is not None:
-                    metrics.TIMERS_PENDING.labels(lane.partition).set(timers.pending)
-            for stage in app.lanes.stages:
-                metrics.PARTITIONS.labels(stage).set(len(owned.get(stage, ())))
-                metrics.STATE_BYTES.labels(stage).set(sum(owned.get(stage, ())))
+            await watch.look()
+            await asyncio.sleep(LOOK_EVERY_S)
 
     # What is loaded now stays; a batch makes thousands of objects that die with it, which the collector need not look through each time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    faust.Worker(app.faust, loglevel="warn", quiet=True, redirect_stdouts=False).execute_from_commandline()
+    Worker(app.faust, health).execute_from_commandline()
 
 
-def _restoring(stage: str, done: int, total: int) -> None:
-    metrics.RESTORE_PROGRESS.labels(stage).set(done / total if total else 1)
-    log.info("restoring", stage=stage, offsets_done=done, offsets_total=total)
+class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that are followed
+    """Faust's worker, which answers probes from its first moment.
 
+    Faust starts an app's tasks only after the restore: a health page started there would refuse the probes for as long as the restore
+    takes, and an orchestrator would kill the worker for it.
+    """
 
-def _restored(stage: str, records: int, seconds: float) -> None:
-    metrics.RESTORE_PROGRESS.labels(stage).set(1)
-    metrics.RESTORED.labels(stage).inc(records)
-    metrics.RESTORE_SECONDS.labels(stage).observe(seconds)
+    def __init__(self, app: Any, health: HealthServer) -> None:
+        super().__init__(app, loglevel="warn", redirect_stdouts=False)
+        self._health = health
+
+    async def on_first_start(self) -> None:
+        """Listen before anything else starts."""
+        await super().on_first_start()
+        await self._health.start()
+
+    async def on_shutdown(self) -> None:
+        """Answer until the last."""
+        await self._health.stop()
+        await super().on_shutdown()

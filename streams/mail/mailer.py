@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Literal, TypeAlias
 
 import structlog
 
+from streams import metrics
 from streams.mail.command import Command
 from streams.mail.compose import Sender, Unsendable, compose, is_transactional
 from streams.mail.ledger import Plan, retry_at
@@ -65,6 +67,8 @@ class Mailer:
         self._clock = clock
         #: Why the server was last found down, for the log.
         self._trouble = ""
+        #: Batches that wait: partitions are worked side by side, and the first that goes on does not speak for the others.
+        self._paused = 0
 
     async def deliver(
         self, planned: Iterable[tuple[Command, Plan]], mark: Callable[[str], None], is_stopping: Callable[[], bool]
@@ -85,16 +89,20 @@ class Mailer:
                 break
             if not is_paused:
                 log.warning("the mail server takes no mail: waiting", reason=self._trouble, mails=len(left))
+                self._pause(1)
             is_paused = True
-            self._on_pause(True)
             pauses = 0 if len(left) < len(waiting) else pauses
             await _pause(PAUSES_S[min(pauses, len(PAUSES_S) - 1)], is_stopping)
             pauses += 1
             waiting = left
         if is_paused:
-            self._on_pause(False)
+            self._pause(-1)
             log.info("the waiting for the mail server is over", mails_left=len(planned) - len(reports))
         return reports
+
+    def _pause(self, change: int) -> None:
+        self._paused += change
+        self._on_pause(self._paused > 0)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -132,8 +140,7 @@ class Mailer:
         if plan == "expire" or now > command.not_after:
             return Report(command=command, outcome="expired", at=now, rule="not_after")
         try:
-            links = self._sender.links(command)
-            data = compose(self._sender, command, self._renderer.render(command, links), links, now)
+            data = self._written(command, now)
         except Unsendable as error:
             return Report(command=command, outcome="refused", at=now, rule="unsendable", text=error.reason)
         except RenderError as error:
@@ -145,14 +152,22 @@ class Mailer:
             self._trouble = answer.text
             return command, plan
         if isinstance(answer, Accepted):
+            rule = "sent_again" if again else "accepted"
             return Report(
-                command=command, outcome="sent", at=at, rule="accepted", queue_id=answer.queue_id, code=250, again=again
+                command=command, outcome="sent", at=at, rule=rule, queue_id=answer.queue_id, code=250, again=again
             )
         if isinstance(answer, Unknown):
             if is_transactional(command) and not again:
                 return await self._one(command, "send_again", mark)
             return Report(command=command, outcome="unknown", at=at, rule="connection_lost", text=answer.text)
         return self._refused(command, answer, at)
+
+    def _written(self, command: Command, now: datetime) -> bytes:
+        started = time.perf_counter()
+        links = self._sender.links(command)
+        data = compose(self._sender, command, self._renderer.render(command, links), links, now)
+        metrics.RENDER_SECONDS.labels(command.flow).observe(time.perf_counter() - started)
+        return data
 
     def _refused(self, command: Command, answer: Refused, at: datetime) -> Report:
         text = f"{answer.meaning.reason}: {answer.text}"

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import aiosmtplib
 
+from streams import metrics
 from streams.mail.bounces import Meaning, Phase, classify
 
 _QUEUED = re.compile(r"queued as (\S+)|\bid=(\S+)", re.IGNORECASE)
@@ -135,7 +136,9 @@ class SmtpPool:
                 client = client or await self._connect()
             except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
                 return ServerDown(f"{self._server.host}:{self._server.port}: {_words(error)}")
+            started = time.perf_counter()
             answer = await self._converse(client, sender, recipient, data, before_data)
+            metrics.SMTP_SECONDS.labels(_outcome(answer)).observe(time.perf_counter() - started)
             if isinstance(answer, ServerDown) and is_warm:
                 client = None
                 continue
@@ -215,6 +218,12 @@ class SmtpPool:
     def _drop(self, client: aiosmtplib.SMTP) -> None:
         self._open -= 1
         client.close()
+
+
+def _outcome(answer: Answer) -> str:
+    if isinstance(answer, Refused):
+        return "refused" if answer.is_final else "deferred"
+    return {Accepted: "accepted", Unknown: "unknown", ServerDown: "down"}[type(answer)]
 
 
 def _queue_id(text: str) -> str | None:

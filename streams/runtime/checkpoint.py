@@ -84,6 +84,10 @@ class Lane:
         self.lock = asyncio.Lock()
         self.is_closed = False
         self.is_queued = False
+        #: What was dealt last and is not done with, while it is queued or the lock is held.
+        self.batch: Sequence[Any] = ()
+        #: Records whose batches were committed.
+        self.taken = 0
         self.freed = freed
         self.broken_in_a_row = 0
         self.changelog_offset = -1
@@ -276,6 +280,10 @@ class Unit:
             raise
 
     def _finish(self) -> None:
+        self.lane.batch = ()
+        done = self.committed
+        if done is not None and not done.cancelled() and done.exception() is None:
+            self.lane.taken += len(self.records)
         if self.lane.lock.locked():
             self.lane.lock.release()
         if self.lane.freed is not None:

@@ -7,6 +7,7 @@ only then the committed source offsets are read. Any other order lets a paused z
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,8 @@ class Lanes:
         self._by_topic: dict[str, Stage] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
         self._reader: Any = None
+        #: Held while the reader is asked or closed: librdkafka does not forgive a question to a consumer that is gone.
+        self._asking = threading.Lock()
         self._meta: Any = None
         self._starts: list[TopicPartition] = []
         self._waiting: dict[tuple[str, int], list[Any]] = {}
@@ -230,9 +233,10 @@ class Lanes:
         for name, partition in self._copies:
             self.stores[name].release(partition)
         self._threads.shutdown(wait=True)
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        with self._asking:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
         for key, lane in list(self._lanes.items()):
             del self._lanes[key]
             self._release(lane)
@@ -256,6 +260,7 @@ class Lanes:
             )
         self._waiting.clear()
         self._held = 0
+        self._ends.clear()  # what is read again from the committed offsets is behind once more
         self._reader.assign(self._starts)
 
     def read(self, wait_s: float) -> list[Any]:
@@ -302,6 +307,7 @@ class Lanes:
             else:
                 continue
             lane.is_queued = True
+            lane.batch = batch
             yield lane, batch
 
     def _cut(self, key: tuple[str, int]) -> list[Any]:
@@ -341,12 +347,27 @@ class Lanes:
             yield Unit(lane, batch, self.clock(), self._meta.consumer_group_metadata(), self._threads)
 
     def lag(self) -> Iterator[tuple[str, int, int]]:
-        """(topic, partition, records behind) of every partition read, from what librdkafka last heard."""
-        if self._reader is None:
-            return
-        for tp in self._reader.position(self._reader.assignment()):
-            _, high = self._reader.get_watermark_offsets(tp, cached=True)
-            # Commit markers take offsets but are no records: where the end was reached, what lies before it is read.
-            at = max(tp.offset, self._ends.get((tp.topic, tp.partition), 0))
-            if high >= 0 and at >= 0:
-                yield tp.topic, tp.partition, max(0, high - at)
+        """(topic, partition, records not yet read) of every partition, from what librdkafka last heard. May be called from any thread."""
+        starts = {(tp.topic, tp.partition): tp.offset for tp in self._starts}
+        found = []
+        with self._asking:
+            if self._reader is None:
+                return
+            for tp in self._reader.position(self._reader.assignment()):
+                place = tp.topic, tp.partition
+                low, high = self._reader.get_watermark_offsets(tp, cached=True)
+                # Before the first record there is no position yet; and commit markers take offsets but are no records: where the end
+                # was reached, what lies before it is read.
+                at = max(low, tp.offset, starts.get(place, 0), self._ends.get(place, 0))
+                if high >= 0:
+                    found.append((*place, max(0, high - at)))
+        yield from found
+
+    def in_hand(self) -> Iterator[tuple[str, int, int, int]]:
+        """(stage, partition, records, oldest time in ms) of what was read and is not committed; for the event loop's thread."""
+        for (name, partition), lane in self._lanes.items():
+            records = [*self._waiting.get((name, partition), ())]
+            if lane.is_queued or lane.lock.locked():
+                records += lane.batch
+            if records:
+                yield name, partition, len(records), min(record.timestamp()[1] for record in records)

@@ -8,10 +8,14 @@ cursor, so a wall clock that steps back fires nothing twice and holds nothing ba
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 
+from streams.runtime import failpoints
 from streams.runtime.checkpoint import Lane, Unit
 
 CURSOR = b"cursor"
+#: Up to about so many timers are counted when a partition is taken over (some 50 ms); beyond it RocksDB's estimate is good enough.
+COUNTED = 50_000
 #: Timers fired in one transaction at most: some 70 ms of work, so a batch of new timers never waits long behind a burst.
 SLICE = 5000
 NEVER = 1 << 62
@@ -48,7 +52,7 @@ class Timers:
         self._limit = limit
         raw = lane.store.meta(CURSOR)
         self.cursor_ms = int(raw) if raw else 0
-        self.pending = lane.store.estimate()
+        self.pending = self._count()
         self.next_ms = self._first()
 
     def is_due(self, now_ms: int) -> bool:
@@ -88,13 +92,23 @@ class Timers:
                 fire(unit, due_of(key), payload)
                 put(key, None)
                 swept += 1
+            failpoints.reach("timers.fired")
             self.cursor_ms = cursor
-            self.pending -= swept
+            self.pending = max(0, self.pending - swept)
             unit.put_meta(CURSOR, b"%d" % cursor)
             # The deletions are on disk only after the commit, so the next stored timer is looked for from the cursor on.
             self.next_ms = self._first()
+            if self.next_ms == NEVER:
+                self.pending = stored  # nothing else is left: an estimate, or a timer stored twice, ends here
         self.next_ms = min(self.next_ms, earliest)
         return stored
+
+    def _count(self) -> int:
+        """How many timers are stored: exactly if they are few, when the estimate, which counts deletions too, is far off."""
+        estimate = self._store.estimate()
+        if estimate > COUNTED:
+            return estimate
+        return sum(1 for _ in islice(self._store.items(timer_key(self.cursor_ms, b"")), 2 * COUNTED))
 
     def _first(self) -> int:
         for key, _ in self._store.items(timer_key(self.cursor_ms, b"")):

@@ -1,0 +1,155 @@
+"""What a worker says of itself while it works: how far it is behind, what it owns, and how long a restore still takes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import structlog
+
+from streams import metrics
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two lines about a restore that goes on.
+RESTORE_LINE_S = 2.0
+
+#: Stage and partition.
+Place = tuple[str, int]
+
+
+class Watched(Protocol):
+    """What a watch wants to know of the lanes."""
+
+    is_ready: bool
+    stages: dict[str, Any]
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def lag(self) -> Iterator[tuple[str, int, int]]: ...
+
+    def stage_of(self, topic: str) -> str: ...
+
+    def in_hand(self) -> Iterator[tuple[str, int, int, int]]: ...
+
+
+class Watch:
+    """Sets the gauges of what a worker owns and how far behind it is.
+
+    A partition's lag in seconds is the age of the oldest record that was read and is not committed. Where nothing could be read although
+    records wait, their age is not known: then it is the time since the partition last moved. Either grows while a partition is stuck.
+
+    Args:
+        lanes: the lanes of the worker.
+        clock: wall clock in seconds since 1970.
+    """
+
+    def __init__(self, lanes: Watched, clock: Callable[[], float] = time.time) -> None:
+        self._lanes = lanes
+        self._clock = clock
+        #: How many records a partition had committed when it was last seen to move, and when that was.
+        self._moved: dict[Place, tuple[int, float]] = {}
+
+    async def look(self) -> None:
+        """Look once. While the partitions change hands nothing is touched."""
+        if not self._lanes.is_ready:
+            return
+        unread = await asyncio.to_thread(self._unread)
+        if not self._lanes.is_ready:
+            return
+        held = {(stage, partition): (count, ms) for stage, partition, count, ms in self._lanes.in_hand()}
+        now = self._clock()
+        owned = {(lane.stage.name, lane.partition): lane for lane in self._lanes}
+        for place, lane in owned.items():
+            count, oldest_ms = held.get(place, (0, 0))
+            self._set_lag(place, lane.taken, unread.get(place, 0), count, oldest_ms, now)
+        for place in set(self._moved) - set(owned):
+            self._forget(place)
+        self._set_possessions(owned)
+
+    def _unread(self) -> dict[Place, int]:
+        unread: dict[Place, int] = {}
+        for topic, partition, records in self._lanes.lag():
+            place = (self._lanes.stage_of(topic), partition)
+            unread[place] = unread.get(place, 0) + records
+        return unread
+
+    def _set_lag(self, place: Place, taken: int, unread: int, held: int, oldest_ms: int, now: float) -> None:
+        before = self._moved.get(place)
+        waiting = unread + held
+        if before is None or before[0] != taken or not waiting:
+            self._moved[place] = (taken, now)
+            metrics.LAST_PROGRESS.labels(*place).set(now)
+        seconds = 0.0
+        if waiting:
+            # The later of both: a record's own time may be wrong, and may lie in the future.
+            seconds = max(0.0, now - oldest_ms / 1000 if held else 0.0, now - self._moved[place][1])
+        metrics.LAG_RECORDS.labels(*place).set(waiting)
+        metrics.LAG_SECONDS.labels(*place).set(seconds)
+
+    def _forget(self, place: Place) -> None:
+        """Take a partition's series away: it is another worker's, and a number that stands still here would raise an alarm."""
+        del self._moved[place]
+        for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS, metrics.LAST_PROGRESS):
+            gauge.remove(*place)
+        if place[0] == "scheduler":
+            metrics.TIMERS_PENDING.remove(place[1])
+
+    def _set_possessions(self, owned: dict[Place, Any]) -> None:
+        sizes: dict[str, list[int]] = {stage: [] for stage in self._lanes.stages}
+        for (stage, partition), lane in owned.items():
+            sizes[stage].append(lane.store.size() if lane.store is not None else 0)
+            timers = lane.memory.get("timers")
+            if timers is not None:
+                metrics.TIMERS_PENDING.labels(partition).set(timers.pending)
+        for stage, of_each in sizes.items():
+            metrics.PARTITIONS.labels(stage).set(len(of_each))
+            metrics.STATE_BYTES.labels(stage).set(sum(of_each))
+
+
+class RestoreReport:
+    """Turns the steps of restores into gauges, and into a line in the log every `RESTORE_LINE_S` seconds with the time that is left.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        #: When the restore of a stage was first heard of and how far it was, and when a line was last written.
+        self._first: dict[str, tuple[float, int]] = {}
+        self._last_line: dict[str, float] = {}
+        #: What `/readyz` says meanwhile.
+        self.words = ""
+
+    def step(self, stage: str, done: int, total: int) -> None:
+        """`done` of `total` changelog offsets of a stage are restored."""
+        now = self._clock()
+        metrics.RESTORE_PROGRESS.labels(stage).set(done / total if total else 1)
+        since, at = self._first.setdefault(stage, (now, done))
+        left = (now - since) / (done - at) * (total - done) if done > at else None
+        percent = 100 * done // total if total else 100
+        self.words = f"restoring {stage}: {percent} %" + ("" if left is None else f", about {left:.0f} s left")
+        if done < total and now - self._last_line.get(stage, since - RESTORE_LINE_S) >= RESTORE_LINE_S:
+            self._last_line[stage] = now
+            log.info(
+                "restoring",
+                stage=stage,
+                percent=percent,
+                offsets_done=done,
+                offsets_total=total,
+                seconds_left=None if left is None else round(left),
+            )
+
+    def end(self, stage: str, records: int, seconds: float) -> None:
+        """A stage's newly assigned partitions are restored."""
+        self._first.pop(stage, None)
+        self._last_line.pop(stage, None)
+        self.words = ""
+        metrics.RESTORE_PROGRESS.labels(stage).set(1)
+        metrics.RESTORED.labels(stage).inc(records)
+        metrics.RESTORE_SECONDS.labels(stage).observe(seconds)
+        if records:
+            log.info("restored", stage=stage, records=records, seconds=round(seconds, 1))

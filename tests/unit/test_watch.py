@@ -1,0 +1,206 @@
+"""What a worker says of itself: lag that grows while a partition stands still, series that go with their partition, and restores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from streams import metrics
+from streams.agents.watch import RestoreReport, Watch
+
+STAGE = "watched"
+
+
+@dataclass
+class Named:
+    """A stage, as far as a lane tells of it."""
+
+    name: str = STAGE
+
+
+class Disk:
+    """A store of a known size."""
+
+    def size(self) -> int:
+        return 7
+
+
+@dataclass
+class Lane:
+    """A lane, as far as a watch looks at it."""
+
+    partition: int
+    taken: int = 0
+    stage: Named = field(default_factory=Named)
+    store: Disk = field(default_factory=Disk)
+    memory: dict[str, Any] = field(default_factory=dict)
+
+
+class Lanes:
+    """The lanes of a worker whose partitions a test moves by hand."""
+
+    def __init__(self, *partitions: int) -> None:
+        self.is_ready = True
+        self.stages: dict[str, Any] = {STAGE: None}
+        self.lanes = {number: Lane(number) for number in partitions}
+        self.unread: dict[int, int] = dict.fromkeys(partitions, 0)
+        self.held: dict[int, tuple[int, int]] = {}
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self.lanes.values())
+
+    def lag(self) -> Iterator[tuple[str, int, int]]:
+        return (("topic", number, records) for number, records in self.unread.items())
+
+    def stage_of(self, topic: str) -> str:
+        return STAGE
+
+    def in_hand(self) -> Iterator[tuple[str, int, int, int]]:
+        return ((STAGE, number, count, oldest_ms) for number, (count, oldest_ms) in self.held.items())
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def lanes() -> Lanes:
+    return Lanes(0)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def watch(lanes: Lanes, clock: Clock) -> Watch:
+    return Watch(lanes, clock)
+
+
+def value(name: str, partition: int = 0) -> float | None:
+    return metrics.REGISTRY.get_sample_value(name, {"stage": STAGE, "partition": str(partition)})
+
+
+def lag() -> tuple[float | None, float | None]:
+    """Records and seconds of partition 0."""
+    return value("takk_lag_records"), value("takk_lag_seconds")
+
+
+async def test_at_rest(watch: Watch, clock: Clock) -> None:
+    """A partition with nothing to do has no lag, and goes on being well as time passes."""
+    await watch.look()
+    clock.now += 3600
+    await watch.look()
+    assert lag() == (0, 0)
+    assert value("takk_last_progress_timestamp_seconds") == clock.now
+
+
+async def test_stuck_batch_grows_older(watch: Watch, lanes: Lanes, clock: Clock) -> None:
+    """A batch that does not commit makes the lag grow, though no batch ends; when it has, the lag is 0."""
+    lanes.held[0] = (3, int((clock.now - 5) * 1000))
+    await watch.look()
+    began = clock.now
+    assert lag() == (3, 5)
+    clock.now += 60
+    await watch.look()
+    assert lag() == (3, 65)
+    assert value("takk_last_progress_timestamp_seconds") == began
+    del lanes.held[0]
+    lanes.lanes[0].taken = 3
+    await watch.look()
+    assert lag() == (0, 0)
+
+
+async def test_stuck_reader_grows_older(watch: Watch, lanes: Lanes, clock: Clock) -> None:
+    """Records that cannot even be read make the lag grow too, also while more of them arrive."""
+    await watch.look()
+    for waiting in (10, 20, 30):
+        lanes.unread[0] = waiting
+        clock.now += 30
+        await watch.look()
+    assert lag() == (30, 90)
+    lanes.lanes[0].taken = 5
+    await watch.look()
+    assert lag() == (30, 0)
+
+
+async def test_record_from_the_future(watch: Watch, lanes: Lanes, clock: Clock) -> None:
+    """A record that claims a time to come hides no standstill."""
+    lanes.held[0] = (1, int((clock.now + 86_400) * 1000))
+    await watch.look()
+    assert lag() == (1, 0)
+    clock.now += 40
+    await watch.look()
+    assert lag() == (1, 40)
+
+
+async def test_given_back_partition_leaves_no_series(lanes: Lanes, watch: Watch) -> None:
+    """What another worker owns is not told here: a number that stands still would raise an alarm."""
+    lanes.lanes[1], lanes.unread[1] = Lane(1), 4
+    await watch.look()
+    assert value("takk_lag_records", 1) == 4
+    assert metrics.REGISTRY.get_sample_value("takk_assigned_partitions", {"stage": STAGE}) == 2
+    assert metrics.REGISTRY.get_sample_value("takk_state_bytes", {"stage": STAGE}) == 14
+    del lanes.lanes[1], lanes.unread[1]
+    await watch.look()
+    names = ("takk_lag_records", "takk_lag_seconds", "takk_last_progress_timestamp_seconds")
+    assert [value(name, 1) for name in names] == [None] * 3
+    assert metrics.REGISTRY.get_sample_value("takk_assigned_partitions", {"stage": STAGE}) == 1
+
+
+async def test_nothing_is_touched_while_partitions_change_hands(lanes: Lanes, watch: Watch) -> None:
+    """In a rebalance the reader is not asked and the gauges stay."""
+    await watch.look()
+    lanes.is_ready = False
+    lanes.unread[0] = 9
+    await watch.look()
+    assert value("takk_lag_records") == 0
+
+
+def test_restore_tells_the_time_left() -> None:
+    """A restore's lines come every few seconds with the share done and the seconds left; its end is told too."""
+    clock = Clock()
+    report = RestoreReport(clock)
+    restored = {"stage": STAGE}
+    with capture_logs() as lines:
+        for done in range(0, 1001, 10):
+            report.step(STAGE, done, 1000)
+            if done == 250:
+                assert report.words == f"restoring {STAGE}: 25 %, about 19 s left"
+                assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 0.25
+            clock.now += 0.25
+        report.end(STAGE, 900, 25.0)
+    assert [line["seconds_left"] for line in lines[:-1]] == [None, *range(23, 0, -2)]
+    assert [line["percent"] for line in lines[:-1]] == [*range(0, 100, 8)]
+    assert (lines[-1]["event"], lines[-1]["records"]) == ("restored", 900)
+    assert json.dumps(lines)
+    assert report.words == ""
+    assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 1
+    assert metrics.REGISTRY.get_sample_value("takk_restored_records_total", restored) == 900
+
+
+def test_second_restore_begins_anew() -> None:
+    """A later restore of the same stage, and one of nothing, are told by themselves."""
+    clock = Clock()
+    report = RestoreReport(clock)
+    report.step(STAGE, 10, 10)
+    report.end(STAGE, 10, 0.1)
+    clock.now += 3600
+    with capture_logs() as lines:
+        report.step(STAGE, 0, 100)
+        clock.now += 3
+        report.step(STAGE, 50, 100)
+        report.end(STAGE, 0, 0.0)
+    assert [line.get("seconds_left") for line in lines] == [None, 3]
