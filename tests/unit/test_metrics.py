@@ -1,17 +1,19 @@
-"""Metrics and the page they are on."""
+"""The closed list of metrics: named well, bounded, and each moved by the program."""
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import AsyncIterator
+from pathlib import Path
 
-import aiohttp
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
 from streams import metrics
-from streams.health import HealthServer
 
 BOUNDED = {"stage", "topic", "partition", "flow", "outcome", "rule", "reason", "action", "agent", "kind", "currency"}
+#: What is done to a metric to move it, or to one of its series first.
+MOVES = {"labels", "inc", "set", "observe", "set_to_current_time", "time"}
 
 
 def test_the_list_is_closed() -> None:
@@ -30,70 +32,33 @@ def test_names_help_and_labels() -> None:
     assert len({metric.describe()[0].name for metric in metrics.ALL}) == len(metrics.ALL)
 
 
-class Worker:
-    """A stand-in for what a worker says of itself."""
-
-    def __init__(self) -> None:
-        self.ready = (False, "restoring: 40 %")
-        self.alive = (True, "ok")
-        self.refreshed = 0
-
-    def refresh(self) -> None:
-        self.refreshed += 1
+def moved(source: str) -> set[str]:
+    """The names of the metrics that a module moves: `metrics.NAME` with something done to it other than taking it away."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr in MOVES]
+    owners = [node.value for node in nodes if isinstance(node.value, ast.Attribute)]
+    return {owner.attr for owner in owners if isinstance(owner.value, ast.Name) and owner.value.id == "metrics"}
 
 
-@pytest.fixture
-def worker() -> Worker:
-    return Worker()
+def test_what_moving_is() -> None:
+    """To name, import or remove a metric is not to move it."""
+    assert moved("metrics.A.labels(1).inc()\nmetrics.B.set(2)\non = metrics.C.set") == {"A", "B", "C"}
+    assert moved("x = metrics.A\nmetrics.B.remove(1)\n# metrics.C.inc()\n'metrics.D.inc()'\nother.E.inc()") == set()
 
 
-@pytest.fixture
-async def server(worker: Worker) -> AsyncIterator[HealthServer]:
-    server = HealthServer(
-        "127.0.0.1", 0, lambda: worker.ready, is_alive=lambda: worker.alive, refresh=worker.refresh, patience_s=5
+def test_every_metric_is_moved() -> None:
+    """What is on the list is moved somewhere in the program: a metric that stays 0 for ever is worse than none."""
+    program = Path(metrics.__file__).parent
+    sources = [path.read_text() for path in program.rglob("*.py") if path != Path(metrics.__file__)]
+    names = {name for name, value in vars(metrics).items() if isinstance(value, MetricWrapperBase)}
+    assert len(names) == len(metrics.ALL)
+    assert names - set().union(*map(moved, sources)) == set()
+
+
+@pytest.mark.parametrize("metric", metrics.ALL, ids=lambda metric: str(metric.describe()[0].name))
+def test_no_label_is_a_person_or_an_order(metric: MetricWrapperBase) -> None:
+    """No label names a customer, an order, an address or a send: there are as many series as there are of them, and they are personal."""
+    words = {word for label in metric._labelnames for word in label.split("_")}
+    assert (
+        words & {"customer", "order", "address", "email", "mail", "recipient", "send", "parcel", "sku", "id", "key"}
+        == set()
     )
-    await server.start()
-    yield server
-    await server.stop()
-
-
-async def get(server: HealthServer, path: str) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as session, session.get(server.url + path) as answer:
-        return answer.status, await answer.text()
-
-
-async def test_metrics_page(server: HealthServer, worker: Worker) -> None:
-    """/metrics has Takk's metrics and the process's, freshly made."""
-    metrics.RECORDS_IN.labels(stage="flows", topic="orders").inc(3)
-    status, text = await get(server, "/metrics")
-    assert status == 200
-    assert 'takk_records_in_total{stage="flows",topic="orders"}' in text
-    assert "process_resident_memory_bytes" in text
-    assert worker.refreshed == 1
-
-
-async def test_readiness(server: HealthServer, worker: Worker) -> None:
-    """/readyz says 503 and why until the worker is ready."""
-    assert await get(server, "/readyz") == (503, "restoring: 40 %\n")
-    worker.ready = (True, "4 partitions")
-    assert await get(server, "/readyz") == (200, "4 partitions\n")
-
-
-async def test_liveness(server: HealthServer, worker: Worker) -> None:
-    """/livez says 503 when the loop has not moved for too long, or the worker says so itself."""
-    assert (await get(server, "/livez"))[0] == 200
-    worker.alive = (False, "stuck")
-    assert await get(server, "/livez") == (503, "stuck\n")
-    worker.alive = (True, "ok")
-    server._beaten -= 60  # as if nothing had run for a minute
-    status, text = await get(server, "/livez")
-    assert (status, text[:44]) == (503, "the event loop has not moved for 60 s\n")
-
-
-async def test_port_taken(server: HealthServer) -> None:
-    """A port that is taken is said with the setting that changes it; stopping twice is harmless."""
-    second = HealthServer("127.0.0.1", server.port, lambda: (True, "ok"))
-    with pytest.raises(OSError, match="TAKK_WEB_PORT"):
-        await second.start()
-    await second.stop()
-    await second.stop()
