@@ -232,6 +232,8 @@ def _queue_id(text: str) -> str | None:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError):
+        return f"refuses the login, check SMTP_USERNAME and SMTP_PASSWORD(_FILE): {error.code} {_plain(error.message)}"
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return f"{error.code} {_plain(error.message)}"
     return f"{type(error).__name__} {_plain(str(error))}".strip()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from streams.mail.smtp import Server
 
@@ -18,7 +19,15 @@ DROP = "drop"
 class Post:
     """What the server answers to MAIL, RCPT and DATA, by turns (then "250 OK"), and what it took."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, is_tls_from_start: bool = False, login: tuple[str, str] | None = None
+    ) -> None:
+        """With `tls` it offers STARTTLS, or speaks TLS from the first byte; with `login` (name, password) it wants that one, over TLS."""
+        self._tls = tls
+        self._is_tls_from_start = is_tls_from_start
+        self._login = login
+        self.was_over_tls: list[bool] = []
+        self.logins: list[tuple[str, bool]] = []
         self.answers: dict[str, list[str]] = {"mail": [], "rcpt": [], "data": []}
         self.taken: list[str] = []
         self.bodies: list[bytes] = []
@@ -36,6 +45,7 @@ class Post:
         return answer
 
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
+        self.was_over_tls.append(session.ssl is not None or self._is_tls_from_start)
         answer = self._next("mail", server, "250 OK")
         if answer.startswith("2"):
             envelope.mail_from = address
@@ -57,10 +67,23 @@ class Post:
             self.bodies.append(content)
         return answer
 
+    def _authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+    ) -> AuthResult:
+        given = data.login.decode(), data.password.decode()
+        self.logins.append((given[0], given == self._login))
+        return AuthResult(success=given == self._login, handled=False)
+
     async def open(self) -> None:
         """Listen, on the same port as before if there was one."""
         loop = asyncio.get_running_loop()
         post = self
+        options: dict[str, Any] = {"hostname": "post.example", "ident": "post", "loop": loop}
+        if self._tls is not None and not self._is_tls_from_start:
+            options["tls_context"] = self._tls
+        if self._login is not None:
+            # aiosmtpd does not see TLS that the listener has ended.
+            options |= {"authenticator": self._authenticate, "auth_require_tls": not self._is_tls_from_start}
 
         class Counted(SMTP):  # type: ignore[misc]  # aiosmtpd carries no types
             def connection_made(self, transport: Any) -> None:
@@ -76,7 +99,7 @@ class Post:
                 super().connection_lost(error)
 
         self._listener = await loop.create_server(
-            lambda: Counted(self, hostname="post.example", ident="post", loop=loop), "127.0.0.1", self.port
+            lambda: Counted(self, **options), "127.0.0.1", self.port, ssl=self._tls if self._is_tls_from_start else None
         )
         self.port = self._listener.sockets[0].getsockname()[1]
 
@@ -93,9 +116,9 @@ class Post:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Post]:
-    """A server that listens."""
-    post = Post()
+async def running(**options: Any) -> AsyncIterator[Post]:
+    """A server that listens; `options` are those of `Post`."""
+    post = Post(**options)
     await post.open()
     try:
         yield post
