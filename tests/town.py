@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,27 +35,44 @@ def await_that(holds: Callable[[], bool], what: str, patience_s: float = 60.0) -
         time.sleep(0.02)
 
 
+class Closed(Exception):
+    """Raised into the shop when it closes before its time."""
+
+
 class Town:
-    """A worker, a mailer, an inbox and a shop that can be killed and judged.
+    """Workers, mailers, an inbox and a shop that can be killed and judged.
 
     Args:
         folder: for state and logs.
-        kafka, inbox: running.
+        bootstrap: the brokers.
+        inbox: running.
         day_s: seconds that a day of waiting takes.
-        env: more settings for worker and mailer.
+        env: more settings for workers and mailers.
+        workers, mailers: how many of each; every one has a disk and a name of its own.
     """
 
     def __init__(
-        self, folder: Path, kafka: EmbeddedKafka, inbox: Inbox, day_s: float = 1.0, env: dict[str, str] | None = None
+        self,
+        folder: Path,
+        bootstrap: str,
+        inbox: Inbox,
+        day_s: float = 1.0,
+        env: dict[str, str] | None = None,
+        workers: int = 1,
+        mailers: int = 1,
+        replication: int = 1,
     ) -> None:
         self.folder = folder
         self.inbox = inbox
         self.day_s = day_s
         self.settings: Settings = load_settings(
-            kafka_bootstrap_servers=kafka.bootstrap, day_scale_seconds=day_s, state_dir=folder / "state"
+            kafka_bootstrap_servers=bootstrap,
+            day_scale_seconds=day_s,
+            state_dir=folder / "state",
+            replication=replication,
         )
         self.env = {
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(inbox.smtp_port),
             "TAKK_STATE_DIR": str(folder / "state"),
@@ -65,15 +82,25 @@ class Town:
             **(env or {}),
         }
         self.codec: Codec = open_codec()
-        self.worker = Process("worker", self.env, folder / "worker.log")
-        self.mailer = Process("mailer", self.env, folder / "mailer.log")
+        self.workers = [self._process("worker", number) for number in range(workers)]
+        self.mailers = [self._process("mailer", number) for number in range(mailers)]
+        self.worker, self.mailer = self.workers[0], self.mailers[0]
         topics.create_topics(self.settings)
         self._producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
 
+    def _process(self, role: str, number: int) -> Process:
+        own = {"TAKK_STATE_DIR": str(self.disk(number)), "TAKK_GROUP_INSTANCE_ID": f"town-{number}"}
+        name = f"{role}-{number}" if number else role
+        return Process(role, {**self.env, **own}, self.folder / f"{name}.log")
+
+    def disk(self, number: int) -> Path:
+        """The state folder of worker and mailer `number`."""
+        return self.folder / (f"state-{number}" if number else "state")
+
     @property
-    def processes(self) -> tuple[Process, Process]:
-        """Worker and mailer."""
-        return self.worker, self.mailer
+    def processes(self) -> tuple[Process, ...]:
+        """All workers and mailers."""
+        return *self.workers, *self.mailers
 
     def open(self) -> None:
         """Start both and wait until they are ready."""
@@ -100,8 +127,10 @@ class Town:
         found = read_all(self.settings.kafka(), [topic])[topic]
         return [self.codec.decode(topics.SCHEMA_OF[topic], record.value()) for record in found]
 
-    def trade(self, seconds: float, rate: float, poison: float = 0.0, seed: int = 3) -> threading.Thread:
-        """Produce the shop's facts in real time on a thread, with a share of records that are rubbish."""
+    def trade(
+        self, seconds: float, rate: float, poison: float = 0.0, seed: int = 3, until: threading.Event | None = None
+    ) -> threading.Thread:
+        """Produce the shop's facts in real time on a thread, with a share of records that are rubbish; ends early when `until` is set."""
         producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
         lots = random.Random(seed)
         shop = Shop(seed, rate, self.day_s)
@@ -111,10 +140,13 @@ class Town:
             if lots.random() < poison:
                 producer.produce(topic, lots.randbytes(30), key)
             producer.poll(0)
+            if until is not None and until.is_set():
+                raise Closed
 
         def run() -> None:
-            asyncio.run(shop.run(produce, seconds))
-            producer.flush(30)
+            with suppress(Closed):
+                asyncio.run(shop.run(produce, seconds))
+            assert producer.flush(120) == 0
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -147,20 +179,31 @@ class Town:
         logged = {r.key(): r.value() for r in records[changelog]}
         logged = {key: value for key, value in logged.items() if value is not None}
         assert logged == verdict.states, "the changelog is not what the input makes"
-        on_disk: dict[bytes, bytes] = {}
-        for folder in sorted((self.folder / "state" / "flows").rglob("customers/*")):
-            store = PartitionStore(folder, Memory(32))
-            on_disk.update(store.items())
-            store.close()
-        assert on_disk == verdict.states, "the disk is not what the input makes"
+        self._compare_disks(verdict.states)
         return verdict
+
+    def _compare_disks(self, states: dict[bytes, bytes]) -> None:
+        """Of every partition the newest copy, and every standby that is as new, must hold what the input makes."""
+        copies: dict[int, list[tuple[int, dict[bytes, bytes]]]] = {}
+        for path in sorted(self.folder.glob("state*/flows/**/customers/*")):
+            store = PartitionStore(path, Memory(16))
+            copies.setdefault(int(path.name), []).append((store.position, dict(store.items())))
+            store.close()
+        on_disk: dict[bytes, bytes] = {}
+        for found in copies.values():
+            newest = max(position for position, _ in found)
+            # A commit marker takes an offset that only a copy that followed to the end has counted.
+            equal = [entries for position, entries in found if position >= newest - 1]
+            assert all(entries == equal[0] for entries in equal), "a standby is not what its original is"
+            on_disk.update(equal[0])
+        assert on_disk == states, "the disk is not what the input makes"
 
 
 @contextmanager
 def open_town(folder: Path, **more: Any) -> Iterator[Town]:
     """A town with a broker and an inbox of its own, open for business; everything ends with the block."""
     with EmbeddedKafka(data_dir=folder / "kafka") as kafka, Inbox(journal=folder / "inbox.jsonl") as inbox:
-        town = Town(folder, kafka, inbox, **more)
+        town = Town(folder, kafka.bootstrap, inbox, **more)
         try:
             town.open()
             yield town

@@ -16,6 +16,7 @@ from streams.agents.support import Support, utc
 from streams.mail.command import Command
 from streams.mail.ledger import Entry, Plan, State, decide, decode_entry, encode_entry
 from streams.mail.mailer import Mailer, Outcome
+from streams.runtime import failpoints
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.stage import Stage
@@ -56,7 +57,9 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
         now = utc(unit.now_ms)
         for command, _ in plans:
             unit.put(command.send_id.encode(), Entry("in_flight", command.attempt, now))
+        failpoints.reach("mailer.planned")
         await unit.checkpoint()
+        failpoints.reach("mailer.marked")
         note = unit.lane.store.note if unit.lane.store is not None else None
         reports = await mailer.deliver(
             plans,
@@ -68,6 +71,7 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
             unit.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))
             for output in support.reported(report):
                 unit.send(*output)
+        failpoints.reach("mailer.reported")
         if len(reports) == len(plans):
             await unit.commit()
             await unit.done()

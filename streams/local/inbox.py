@@ -208,6 +208,8 @@ class Inbox:
         self.web_port = web_port
         #: Asked before a mail is stored, on the inbox's thread. An SMTP answer ("451 later") refuses the mail; None accepts it.
         self.behaviour: Behaviour | None = None
+        #: Told how far a mail has come ("mail", "data", "dot", "kept"), on the inbox's thread: a test may kill the client there.
+        self.watch: Callable[[str], None] | None = None
         self.accepted = 0
         self.refused = 0
         self._tls_context = tls_context
@@ -256,6 +258,7 @@ class Inbox:
 
     async def handle_DATA(self, server: Session, session: Any, envelope: Envelope) -> str:  # noqa: N802, RUF100 - aiosmtpd's name
         """Store a mail and answer for it."""
+        self.reached("dot")
         answer = self.behaviour(envelope) if self.behaviour is not None else None
         if answer is not None and answer != HANG_UP:
             self.refused += 1
@@ -265,9 +268,15 @@ class Inbox:
         except OSError as error:
             self.refused += 1
             return f"451 4.3.0 The journal could not be written: {error.strerror or error}"
+        self.reached("kept")
         if answer == HANG_UP:
             server.transport.abort()
         return f"250 2.0.0 OK: queued as {self.accepted}"
+
+    def reached(self, phase: str) -> None:
+        """Say that a mail has come as far as `phase`."""
+        if self.watch is not None:
+            self.watch(phase)
 
     def _store(self, to: Sequence[str], raw: bytes) -> None:
         mail = Mail(self.accepted + 1, to, raw, time.time_ns() // 1_000_000)

@@ -18,6 +18,11 @@ class Session(SMTP):  # type: ignore[misc]  # aiosmtpd's types are not followed
     #: aiosmtpd makes its stream's limit of it; here a "line" is a message.
     line_length_limit = LARGEST_MESSAGE + 1024
 
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802, RUF100 - aiosmtpd's name
+        """Take the sender."""
+        await super().smtp_MAIL(arg)
+        self.event_handler.reached("mail")
+
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802, RUF100 - aiosmtpd's name
         """Take a message, hand it to the handler and pass on the answer."""
         if await self.check_helo_needed() or await self.check_auth_needed("DATA"):
@@ -45,7 +50,8 @@ class Session(SMTP):  # type: ignore[misc]  # aiosmtpd's types are not followed
 
     async def _read_message(self) -> bytes | None:
         """The message without the dots SMTP adds (RFC 5321, 4.5.2), or None when it is too large."""
-        body = bytearray()
+        body = bytearray(await self._reader.readexactly(1))
+        self.event_handler.reached("data")
         while body != b".\r\n" and not body.endswith(b"\r\n.\r\n"):
             try:
                 body += await self._reader.readuntil(b".\r\n")

@@ -34,13 +34,13 @@ class Process:
         self._env = {**os.environ, **env, "TAKK_WEB_PORT": str(self.port), "TAKK_WEB_HOST": "127.0.0.1"}
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it."""
+    def start(self, **env: str) -> None:
+        """Start it; `env` holds settings for this life alone."""
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "streams", self.role],
-                env=self._env,
+                env={**self._env, **env},
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -91,6 +91,26 @@ class Process:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing happens when it has ended."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(number)
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 before it was started."""
+        return self._child.pid if self._child is not None else 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `/readyz` says yes."""
+        return self._get("/readyz") is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended: an exit code, or minus the signal that killed it; None while it runs and before it started."""
+        return None if self._child is None else self._child.poll()
 
     def stop(self, patience_s: float = 20.0) -> int:
         """SIGTERM; kill -9 after `patience_s`. Returns the exit code."""

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from streams.runtime import failpoints
 from streams.runtime.store import PartitionStore
 
 T = TypeVar("T")
@@ -329,17 +330,23 @@ class Unit:
 
     def _commit(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
         producer, lane = self.lane.producer, self.lane
+        # A transaction without source offsets is the mailer's marker, or the scheduler's sweep.
+        edge = f"{self._stage.name}.{'' if sources else 'marker_'}"
+        failpoints.reach(f"{edge}produced")
         if sources or self._begun:
             if not self._begun:
                 producer.begin_transaction()
             if sources:
                 patiently(lambda: producer.send_offsets_to_transaction(sources, self._metadata))
+            failpoints.reach(f"{edge}offsets")
             patiently(producer.commit_transaction)
             self._begun = False
+        failpoints.reach(f"{edge}committed")
         meta, self._meta = self._meta, {}
         if lane.store is not None and (changes or meta):
             position = lane.changelog_offset + 1 if changes else None
             lane.store.write(changes, position, meta)
+        failpoints.reach(f"{edge}stored")
 
 
 def patiently(call: Callable[[], None]) -> None:

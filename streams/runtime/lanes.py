@@ -16,6 +16,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from streams.runtime import failpoints
 from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.restore import restore
 from streams.runtime.stage import Stage
@@ -115,6 +116,7 @@ class Lanes:
             self._release(self._lanes.pop((name, partition)))
         await asyncio.to_thread(self._take, sorted(wanted - set(self._lanes)))
         await asyncio.to_thread(self._follow, copies)
+        failpoints.reach("lanes.restored")
         sources = [TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic]
         self._starts = await asyncio.to_thread(self._committed, sources)
         self._check_births()
@@ -135,6 +137,7 @@ class Lanes:
     def _take(self, wanted: list[tuple[str, int]]) -> None:
         with ThreadPoolExecutor(8) as pool:
             producers = list(pool.map(lambda w: self._fence(*w), wanted))
+        failpoints.reach("lanes.fenced")
         fresh: dict[str, dict[int, Lane]] = {}
         for (name, partition), producer in zip(wanted, producers, strict=True):
             stage = self.stages[name]

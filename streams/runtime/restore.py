@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from streams.runtime import failpoints
 from streams.runtime.store import PartitionStore, StoreError
 
 #: Records taken from librdkafka at once; larger batches no longer pay and only delay the progress line.
@@ -143,6 +144,7 @@ def _follow(
     while pending:
         positions, ended, count = apply(consumer.consume(BATCH, 0.2), by_place)
         applied += count
+        failpoints.reach("restore.applied")
         pending -= ended
         for place, position in positions.items():
             done[place] = position - starts[place[1]]

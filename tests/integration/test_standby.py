@@ -19,17 +19,8 @@ SESSION_S = "6"
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
     """A town whose workers are missed after a few seconds."""
-    with open_town(tmp_path, env={"TAKK_SESSION_TIMEOUT_S": SESSION_S}) as town:
+    with open_town(tmp_path, env={"TAKK_SESSION_TIMEOUT_S": SESSION_S}, workers=2) as town:
         yield town
-
-
-@pytest.fixture
-def second(town: Town) -> Iterator[Process]:
-    """A second flows worker with a disk of its own."""
-    env = {**town.env, "TAKK_STATE_DIR": str(town.folder / "state-2"), "TAKK_GROUP_INSTANCE_ID": "town-2"}
-    process = Process("worker", env, town.folder / "worker-2.log")
-    yield process
-    process.kill()
 
 
 def contents(folder: Path) -> dict[int, dict[bytes, bytes]]:
@@ -47,21 +38,20 @@ def owned(process: Process) -> float:
     return process.series().get('takk_assigned_partitions{stage="flows"}', 0.0)
 
 
-def test_copies_are_equal_and_carry_a_takeover(town: Town, second: Process) -> None:
+def test_copies_are_equal_and_carry_a_takeover(town: Town) -> None:
     """With two workers every partition is on both disks, entry by entry; after kill -9 of one, the other goes on from its copy."""
-    second.start()
-    second.await_ready()
-    await_that(lambda: owned(town.worker) == owned(second) == 2, "two partitions each")
+    first, second = town.workers
+    await_that(lambda: owned(first) == owned(second) == 2, "two partitions each")
     town.trade(6.0, 40.0).join()
     town.rest()
-    await_that(lambda: town.worker.metrics()["takk_standby_lag_offsets"] == 0, "the first worker's copies caught up")
+    await_that(lambda: first.metrics()["takk_standby_lag_offsets"] == 0, "the first worker's copies caught up")
     await_that(lambda: second.metrics()["takk_standby_lag_offsets"] == 0, "the second worker's copies caught up")
     changelog = f"{town.settings.app_id}-flows-customers-changelog"
     logged = len(read_all(town.settings.kafka(), [changelog])[changelog])
     restored = second.metrics().get("takk_restored_records_total", 0.0)
     assert logged > 200
 
-    town.worker.kill()
+    first.kill()
     await_that(lambda: owned(second) == 4, "the second worker has taken over")
     mails = town.inbox.accepted
     town.trade(3.0, 40.0, seed=4).join()
@@ -69,15 +59,15 @@ def test_copies_are_equal_and_carry_a_takeover(town: Town, second: Process) -> N
     assert town.inbox.accepted > mails + 50
     assert second.metrics().get("takk_restored_records_total", 0.0) - restored < logged / 10
 
-    town.worker.start()
-    town.worker.await_ready()
-    await_that(lambda: owned(town.worker) == owned(second) == 2, "two partitions each again")
+    first.start()
+    first.await_ready()
+    await_that(lambda: owned(first) == owned(second) == 2, "two partitions each again")
     town.rest()
-    for process in (town.worker, second):
+    for process in (first, second):
         await_that(lambda process=process: process.metrics()["takk_standby_lag_offsets"] == 0, "copies caught up")
-    for process in (town.worker, second):
+    for process in (first, second):
         assert process.stop() == 0
-    first_disk, second_disk = contents(town.folder / "state"), contents(town.folder / "state-2")
+    first_disk, second_disk = contents(town.disk(0)), contents(town.disk(1))
     assert len(first_disk) == town.settings.partitions
     assert first_disk == second_disk
     assert sum(len(entries) for entries in first_disk.values()) > 100

@@ -1,0 +1,78 @@
+"""`make crash`: the campaign. Every cell in a town of its own, judged record by record; a table, and .takk/crash/results.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from streams.local.world import ProcessFailed
+from tests.crash.cells import CELLS, Cell, changelog_deleted, prepared
+from tests.crash.scene import SEED, Row, Scene
+from tests.town import open_town
+
+CRASH_DIR = Path(".takk/crash")
+
+
+def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
+    """Run one cell; whatever goes wrong is a problem in its row."""
+    row = Row(cell.name, cell.acceptance, seed)
+    started = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with open_town(folder, workers=cell.workers, mailers=cell.mailers, env=prepared(cell, folder)) as town:
+        scene = Scene(town, row, seconds)
+        try:
+            cell.play(scene)
+            if cell.play is not changelog_deleted:  # it is judged before its state goes
+                scene.judge()
+        except (AssertionError, ProcessFailed) as error:
+            row.problems.append(f"{error}"[:2000])
+            traceback.print_exc()
+    row.seconds = round(time.monotonic() - started, 1)
+    return row
+
+
+def table(rows: list[Row]) -> str:
+    """The rows for people."""
+    lines = [
+        f"{'cell':<26} {'runs':>4} {'kills':>5} {'sends':>6} {'lost':>5} {'doubled':>7} {'unknown':>7} {'stop s':>6} {'seconds':>7}  result"
+    ]
+    for row in rows:
+        lines.append(
+            f"{row.cell:<26} {row.runs:>4} {row.kills:>5} {row.sends:>6} {row.lost:>5} {row.duplicated:>7} {row.unknown:>7} "
+            f"{row.longest_stop_s:>6.1f} {row.seconds:>7.0f}  {'good' if row.is_good else 'BAD'}"
+        )
+        lines += [f"    {problem.splitlines()[0]}" for problem in row.problems]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the cells; exit code 1 if one is not good."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.crash", description="Kill everything, and compare with a recomputation."
+    )
+    parser.add_argument("cells", nargs="*", help="words from the names of the cells to run; all by default")
+    parser.add_argument("--seed", type=int, default=SEED, help="whatever is random comes from it")
+    parser.add_argument("--seconds", type=float, default=600.0, help="length of the cell of random kills")
+    options = parser.parse_args()
+    chosen = [cell for cell in CELLS if not options.cells or any(word in cell.name for word in options.cells)]
+    if not chosen:
+        parser.error(f"no cell has one of these words in its name; there are: {', '.join(cell.name for cell in CELLS)}")
+    print(f"seed {options.seed}", file=sys.stderr)
+    rows = []
+    for number, cell in enumerate(chosen):
+        rows.append(play(cell, options.seed, options.seconds, CRASH_DIR / f"town-{number}"))
+        print(table(rows[-1:]), file=sys.stderr, flush=True)
+    (CRASH_DIR / "results.json").write_text(json.dumps([row.as_dict() for row in rows], indent=2) + "\n")
+    print(table(rows))
+    print(f"\nin {CRASH_DIR / 'results.json'}")
+    return 0 if all(row.is_good for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

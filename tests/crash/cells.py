@@ -1,0 +1,335 @@
+"""The cells of the campaign: what is done to a town, and what must hold afterwards besides that nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.local.inbox import HANG_UP
+from streams.local.world import Process
+from streams.runtime.failpoints import VARIABLE
+from tests.crash.scene import Scene
+
+SESSION_S = 6
+#: A failpoint strikes at one of its first times, so that it lies now early, now late in a stream of batches.
+STRIKES = 6
+PATIENCE_S = 60.0
+
+WORKER_EDGES = (
+    "flows.produced", "flows.offsets", "flows.committed", "flows.stored",
+    "scheduler.produced", "scheduler.offsets", "scheduler.committed", "scheduler.stored",
+    "timers.fired", "scheduler.marker_produced", "scheduler.marker_committed", "scheduler.marker_stored",
+    "lanes.fenced", "restore.applied", "lanes.restored",
+)  # fmt: skip
+MAILER_EDGES = (
+    "mailer.planned", "mailer.marker_produced", "mailer.marker_committed", "mailer.marker_stored", "mailer.marked",
+    "mailer.reported", "mailer.produced", "mailer.offsets", "mailer.committed", "mailer.stored",
+)  # fmt: skip
+#: How far the mail server has come with a mail when its client dies.
+SMTP_EDGES = ("mail", "data", "dot", "kept")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A row of the table. `play` does what the name says and leaves the town running; the campaign judges."""
+
+    name: str
+    acceptance: str
+    play: Callable[[Scene], None]
+    workers: int = 1
+    mailers: int = 1
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def edges(scene: Scene, *, process: Process, places: Iterable[str], is_wiped: bool) -> None:
+    """Arm one place after the other; each life of the process ends at its place."""
+    with scene.trading():
+        for place in places:
+            if place == "restore.applied" and not is_wiped:
+                continue  # with the disk kept there is nothing to restore
+            process.kill()
+            if is_wiped:
+                scene.wipe(process)
+            process.start(
+                **{
+                    VARIABLE: f"{place}@{scene.chance.randint(1, 1 if '.re' in place or 'fenced' in place else STRIKES)}"
+                }
+            )
+            scene.until(lambda: process.exit_code is not None, f"{place} reached", PATIENCE_S)
+            assert process.exit_code == -signal.SIGKILL, (
+                f"{place}: ended with {process.exit_code}, see {process.log_file}"
+            )
+            scene.row.kills += 1
+            scene.say(f"killed at {place}")
+        scene.revive(process, is_wiped=is_wiped)
+        scene.await_mails(30)
+
+
+def worker_edges(scene: Scene, *, is_wiped: bool) -> None:
+    """The flows worker, at every edge of the checkpoint, the scheduler and the takeover."""
+    edges(scene, process=scene.town.worker, places=WORKER_EDGES, is_wiped=is_wiped)
+
+
+def mailer_edges(scene: Scene, *, is_wiped: bool) -> None:
+    """The mailer, at every edge of the ledger, and at every step of the conversation with the mail server."""
+    mailer, inbox = scene.town.mailer, scene.town.inbox
+    with scene.trading():
+        for phase in SMTP_EDGES:
+            left = scene.chance.randint(1, 20)
+
+            def strike(reached: str, phase: str = phase) -> None:
+                nonlocal left
+                left -= reached == phase
+                if not left:
+                    mailer.signal(signal.SIGKILL)
+
+            inbox.watch = strike
+            scene.until(lambda: mailer.exit_code is not None, f"the mail server saw {phase}", PATIENCE_S)
+            inbox.watch = None
+            scene.row.kills += 1
+            scene.say(f"killed at SMTP {phase}")
+            scene.revive(mailer, is_wiped=is_wiped)
+    edges(scene, process=mailer, places=MAILER_EDGES, is_wiped=is_wiped)
+
+
+def random_kills(scene: Scene) -> None:
+    """kill -9 of any process, several times a minute."""
+    with scene.trading():
+        deadline = time.monotonic() + scene.seconds
+        while time.monotonic() < deadline:
+            process = scene.chance.choice(scene.town.processes)
+            scene.await_mails(scene.chance.randint(20, 120))
+            scene.kill(process)
+            scene.revive(process, is_wiped=scene.chance.random() < 0.25)
+
+
+def zombies(scene: Scene) -> None:
+    """Stopped past the session timeout while another takes over, then woken: fenced, without effect."""
+    town = scene.town
+    with scene.trading():
+        for old, others, stage in (
+            (town.workers[0], town.workers[1:], "flows"),
+            (town.mailers[0], town.mailers[1:], "mailer"),
+        ):
+            scene.await_mails(60)
+            old.signal(signal.SIGSTOP)
+            stopped = time.monotonic()
+            scene.row.kills += 1
+            whole = town.settings.partitions
+            scene.until(
+                lambda others=others, stage=stage, whole=whole: sum(owned(one, stage) for one in others) == whole,
+                "the others took over",
+            )
+            scene.stood_still(time.monotonic() - stopped)
+            scene.await_mails(60)
+            old.signal(signal.SIGCONT)
+            scene.until(lambda old=old: old.exit_code is not None or old.is_ready, "the zombie ended or rejoined")
+            scene.say(f"the zombie {'rejoined' if old.exit_code is None else f'ended with {old.exit_code}'}")
+            if old.exit_code is not None:
+                scene.revive(old)
+            scene.await_mails(60)
+
+
+def owned(process: Process, stage: str) -> int:
+    """Partitions of `stage` that `process` says it owns."""
+    return int(process.series().get(f'takk_assigned_partitions{{stage="{stage}"}}', 0))
+
+
+def scaling(scene: Scene) -> None:
+    """One worker, then three, then one, under load."""
+    first, *others = scene.town.workers
+    with scene.trading():
+        for process in others:
+            process.stop()
+        scene.await_mails(100)
+        for process in others:
+            scene.revive(process)
+            scene.await_mails(60)
+        scene.until(lambda: min(owned(one, "flows") for one in scene.town.workers) >= 1, "each has a partition")
+        for process in others:
+            assert process.stop() == 0
+            scene.await_mails(60)
+        scene.until(lambda: owned(first, "flows") == scene.town.settings.partitions, "one has them all again")
+
+
+def rolling(scene: Scene) -> None:
+    """Every process stopped and started in turn; with static membership the others keep their partitions."""
+    town = scene.town
+    with scene.trading():
+        scene.await_mails(60)
+        for process in town.processes:
+            stage = "flows" if process.role == "worker" else "mailer"
+            others = [one for one in town.processes if one.role == process.role and one is not process]
+            before = {id(one): owned(one, stage) for one in others}
+            stopped = time.monotonic()
+            assert process.stop() == 0, f"{process.role} did not end cleanly"
+            process.start()
+            process.await_ready()
+            scene.stood_still(time.monotonic() - stopped)
+            scene.await_mails(60)
+            after = {id(one): owned(one, stage) for one in others}
+            if before != after:
+                scene.row.problems.append(f"partitions moved while a {process.role} was restarted: {before} -> {after}")
+
+
+def mail_server(scene: Scene) -> None:
+    """The mail server dead, slow, greylisting, hanging up after the final dot, talking nonsense."""
+    town, inbox, chance = scene.town, scene.town.inbox, scene.chance
+
+    def slow(envelope: Any) -> None:
+        time.sleep(0.2)  # the server's, not the test's: it is what is slow
+
+    behaviours: list[tuple[str, Callable[[Any], str | None]]] = [
+        ("4xx", lambda envelope: "451 4.7.1 Greylisted, come back later" if chance.random() < 0.5 else None),
+        ("slow", slow),
+        ("hangs up after the final dot", lambda envelope: HANG_UP if chance.random() < 0.1 else None),
+        ("talks nonsense", lambda envelope: "\x00\x01 what?" if chance.random() < 0.1 else None),
+    ]
+    with scene.trading():
+        for name, behaviour in behaviours:
+            scene.say(name)
+            inbox.behaviour = behaviour
+            scene.await_mails(60)
+            inbox.behaviour = None
+        scene.say("dead")
+        inbox.stop()
+        dead = time.monotonic()
+        scene.until(lambda: town.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer waits")
+        inbox.start()
+        scene.await_mails(60)
+        scene.stood_still(time.monotonic() - dead)
+
+
+def disk_full(scene: Scene) -> None:
+    """RocksDB cannot write (a limit on the size of its files): the worker ends with an error, and goes on when there is room."""
+    worker = scene.town.worker
+    with scene.trading():
+        scene.await_mails(60)
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+        scene.until(lambda: worker.exit_code is not None, "the worker ended")
+        scene.row.kills += 1
+        assert worker.exit_code not in (0, None), "a full disk passed for a clean end"
+        assert "commit failed" in worker.log_file.read_text(errors="replace")
+        scene.revive(worker)
+        scene.await_mails(60)
+
+
+def changelog_deleted(scene: Scene) -> None:
+    """Somebody deletes the changelog: the worker refuses to start, whether its disk is there or not, and says why."""
+    town, worker = scene.town, scene.town.worker
+    with scene.trading():
+        scene.await_mails(100)
+    town.rest()
+    scene.judge()
+    admin = AdminClient(town.settings.kafka())
+    name = f"{town.settings.app_id}-flows-customers-changelog"
+    for is_wiped in (False, True):
+        for future in admin.delete_topics([name]).values():
+            future.result()
+        scene.until(lambda: name not in admin.list_topics(timeout=10).topics, "the changelog is gone")
+        for future in admin.create_topics(
+            [NewTopic(name, town.settings.partitions, 1, config={"cleanup.policy": "compact"})]
+        ).values():
+            future.result()
+        if is_wiped:
+            scene.wipe(worker)
+        worker.start()
+        scene.until(lambda: worker.exit_code is not None, "the worker refused")
+        said = worker.log_file.read_text(errors="replace")
+        assert worker.exit_code not in (0, None), "the worker went on with an empty state"
+        assert ("changelog was deleted" if is_wiped else "ahead of its changelog") in said, said[-2000:]
+
+
+def clock_steps(scene: Scene, file: Path | None = None) -> None:
+    """The wall clock of worker and mailer an hour forward, an hour back, and right again."""
+    file = scene.town.folder / "clock"
+    with scene.trading():
+        for shift in (0, 3600, 0, -3600, 0):
+            scene.say(f"the clock is {shift:+} s")
+            file.write_text(str(shift), encoding="ascii")
+            scene.await_mails(60)
+
+
+def poison(scene: Scene) -> None:
+    """One record in a hundred is rubbish or breaks a rule."""
+    with scene.trading(poison=0.01, rate=60.0):
+        scene.await_mails(600)
+
+
+_SHORT_SESSION = {"TAKK_SESSION_TIMEOUT_S": str(SESSION_S)}
+CELLS: tuple[Cell, ...] = (
+    Cell(
+        name="worker edges, disk kept",
+        acceptance="kill -9 at each of 14 places; nothing lost or doubled",
+        play=partial(worker_edges, is_wiped=False),
+    ),
+    Cell(
+        name="worker edges, disk wiped",
+        acceptance="the same at 15 places, the state restored from Kafka",
+        play=partial(worker_edges, is_wiped=True),
+    ),
+    Cell(
+        name="mailer edges, disk kept",
+        acceptance="kill -9 at 14 places; doubled at most where the ledger says unknown",
+        play=partial(mailer_edges, is_wiped=False),
+    ),
+    Cell(
+        name="mailer edges, disk wiped",
+        acceptance="the same without this disk's notes: more unknown, none of them untold",
+        play=partial(mailer_edges, is_wiped=True),
+    ),
+    Cell(
+        name="random kill -9",
+        acceptance="3 workers and 2 mailers, a quarter of the disks wiped",
+        play=random_kills,
+        workers=3,
+        mailers=2,
+        env=_SHORT_SESSION,
+    ),
+    Cell(
+        name="zombies",
+        acceptance="stopped past the session timeout, woken: fenced, ends or rejoins",
+        play=zombies,
+        workers=2,
+        mailers=2,
+        env=_SHORT_SESSION,
+    ),
+    Cell(
+        name="scaling out and in",
+        acceptance="1, 2, 3, 2, 1 workers under load",
+        play=scaling,
+        workers=3,
+        env=_SHORT_SESSION,
+    ),
+    Cell(name="rolling restart", acceptance="no partition moves", play=rolling, workers=2, mailers=2),
+    Cell(
+        name="mail server",
+        acceptance="4xx, slow, hang-ups, nonsense, dead: all mails in the end, each once or told",
+        play=mail_server,
+    ),
+    Cell(name="disk full", acceptance="the worker ends with an error and goes on when there is room", play=disk_full),
+    Cell(name="changelog deleted", acceptance="a clear refusal, disk kept and wiped", play=changelog_deleted),
+    Cell(name="clock steps", acceptance="an hour forward and back: no timer lost or fired twice", play=clock_steps),
+    Cell(name="poison", acceptance="1 % undecodable records: each a dead letter, the rest goes on", play=poison),
+)
+
+
+def prepared(cell: Cell, folder: Path) -> dict[str, str]:
+    """The settings of the cell's processes."""
+    env = dict(cell.env)
+    if cell.play is clock_steps:
+        clock = Path(__file__).parent / "clock"
+        env |= {
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(clock), os.environ.get("PYTHONPATH")))),
+            "TAKK_CRASH_CLOCK": str(folder / "clock"),
+        }
+    return env

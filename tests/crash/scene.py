@@ -1,0 +1,125 @@
+"""One cell of the campaign while it runs: the town, what was done to it, and how long it stood still."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from streams import topics
+from streams.local.world import Process
+from tests.town import Town, await_that
+
+#: Orders a second while things are killed: enough that every edge is reached within a second.
+RATE = 30.0
+SEED = 3
+
+
+@dataclass
+class Row:
+    """What came of a cell. `unknown` counts the sends whose data had begun when something died: they may have come twice, or not."""
+
+    cell: str
+    acceptance: str
+    seed: int
+    runs: int = 1
+    kills: int = 0
+    sends: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    unknown: int = 0
+    longest_stop_s: float = 0.0
+    seconds: float = 0.0
+    unknown_sends: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the cell is accepted."""
+        return not (self.lost or self.duplicated or self.problems)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results.json."""
+        return {**asdict(self), "good": self.is_good}
+
+
+class Scene:
+    """A town under fire. `chance` is seeded; whatever is random comes from it."""
+
+    def __init__(self, town: Town, row: Row, seconds: float) -> None:
+        self.town = town
+        self.row = row
+        self.seconds = seconds
+        self.chance = random.Random(row.seed)
+        self._closed = threading.Event()
+
+    def say(self, text: str) -> None:
+        """A progress line."""
+        print(f"[{time.strftime('%H:%M:%S')}] {self.row.cell}: {text}", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def trading(self, poison: float = 0.0, rate: float = RATE) -> Iterator[None]:
+        """The shop is open for as long as the block takes."""
+        shop = self.town.trade(3600.0, rate, poison, self.row.seed, until=self._closed)
+        try:
+            yield
+        finally:
+            self._closed.set()
+            shop.join()
+            self._closed.clear()
+
+    def until(self, holds: Callable[[], bool], what: str, patience_s: float = 90.0) -> None:
+        """Wait until `holds`."""
+        await_that(holds, f"{self.row.cell}: {what}", patience_s)
+
+    def await_mails(self, count: int) -> None:
+        """Wait until `count` more mails have arrived."""
+        wanted = self.town.inbox.accepted + count
+        self.until(lambda: self.town.inbox.accepted >= wanted, f"{count} more mails")
+
+    def kill(self, process: Process) -> None:
+        """kill -9."""
+        process.kill()
+        self.row.kills += 1
+
+    def revive(self, process: Process, *, is_wiped: bool = False, **env: str) -> None:
+        """Start a dead process again, with its disk or without, and wait until it is ready."""
+        died = time.monotonic()
+        if is_wiped:
+            self.wipe(process)
+        process.start(**env)
+        process.await_ready()
+        self.stood_still(time.monotonic() - died)
+
+    def wipe(self, process: Process) -> None:
+        """Take the disk of a dead process away."""
+        lists = (self.town.workers, self.town.mailers)
+        number = next(of.index(process) for of in lists if process in of)
+        for folder in self.town.disk(number).glob("flows*" if process.role == "worker" else "mailer*"):
+            shutil.rmtree(folder)
+
+    def stood_still(self, seconds: float) -> None:
+        """Note how long something did not work."""
+        self.row.longest_stop_s = max(self.row.longest_stop_s, round(seconds, 1))
+
+    def judge(self) -> None:
+        """Let everything come to rest, stop it, and compare all there is with the recomputation."""
+        self.say("at rest?")
+        self.town.rest(patience_s=180)
+        verdict = self.town.judge()
+        events = self.town.records(topics.EVENTS)
+        again = {one["send_id"] for one in events if one["reason"] == "sent_again" or one["outcome"] == "unknown"}
+        self.row.sends = len(verdict.sends)
+        self.row.lost = len(verdict.lost)
+        self.row.duplicated = len([send for send in verdict.duplicates if send not in again])
+        self.row.unknown = len(again)
+        self.row.unknown_sends = sorted(again)
+        self.row.problems += verdict.problems
+        if not verdict.sends:
+            self.row.problems.append("nothing was sent: the cell tried nothing")
