@@ -1,7 +1,7 @@
 """The send ledger: what is known of every send id, and what that allows. Pure.
 
 `in_flight` is in Kafka before any data leaves; the other states say how it ended. SMTP has no deduplication, so a send found in flight
-after a crash may or may not have left, unless this disk knows that its data had not begun.
+after a crash may or may not have left, unless this disk's notes know better.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from msgspec import Struct
 
 from streams.mail.command import Command
 from streams.mail.compose import is_transactional
+from streams.mail.notes import Trace
 
 State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "unknown"]
-Plan: TypeAlias = Literal["send", "send_again", "give_up", "expire", "nothing"]
+Plan: TypeAlias = Literal["send", "send_again", "give_up", "expire", "settle", "nothing"]
 VERSION = b"\x01"
 #: Seconds before the second attempt; doubled each time up to the longest: a greylisting server wants some minutes.
 FIRST_BACKOFF_S = 60
@@ -25,12 +26,14 @@ LONGEST_BACKOFF_S = 6 * 3600
 
 
 class Entry(Struct, frozen=True, array_like=True):
-    """What is known of a send: its state, the attempt it is about, since when, and the server's own name for the mail."""
+    """What is known of a send: its state, the attempt it is about, since when, the server's own name for the mail, and for one in flight
+    the disk that has notes of it (see notes.py)."""
 
     state: State
     attempt: int
     at: datetime
     queue_id: str | None = None
+    disk: str | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -53,18 +56,20 @@ def decode_entry(raw: bytes) -> Entry:
     return _decode(raw[1:])
 
 
-def decide(entry: Entry | None, command: Command, now: datetime, may_have_left: bool) -> Plan:
-    """What to do with a command.
+def decide(entry: Entry | None, command: Command, now: datetime, trace: Trace) -> Plan:
+    """What to do with a command; "settle" is to write down that it was sent.
 
     Args:
         entry: what the ledger knows of its send id.
         command: the command.
         now: UTC.
-        may_have_left: for a send in flight: whether its data may have begun before the crash.
+        trace: for a send in flight: how far it may have come before the crash.
     """
     if entry is not None:
         if entry.state == "in_flight" and entry.attempt >= command.attempt:
-            if may_have_left:
+            if trace == "accepted":
+                return "settle"
+            if trace == "begun":
                 return "send_again" if is_transactional(command) and now <= command.not_after else "give_up"
         elif not (entry.state == "retry" and entry.attempt < command.attempt):
             return "nothing"

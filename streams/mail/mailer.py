@@ -16,6 +16,7 @@ from streams import metrics
 from streams.mail.command import Command
 from streams.mail.compose import Sender, Unsendable, compose, is_transactional
 from streams.mail.ledger import Plan, retry_at
+from streams.mail.notes import Notes
 from streams.mail.render import Renderer, RenderError
 from streams.mail.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
 
@@ -71,18 +72,18 @@ class Mailer:
         self._paused = 0
 
     async def deliver(
-        self, planned: Iterable[tuple[Command, Plan]], mark: Callable[[str], None], is_stopping: Callable[[], bool]
+        self, planned: Iterable[tuple[Command, Plan]], notes: Notes, is_stopping: Callable[[], bool]
     ) -> list[Report]:
         """Carry the plans out; return a report for each command, but for those that a stop came before.
 
-        A server that is down is waited for. `mark(send id)` is called right before a mail's data begins.
+        A server that is down is waited for. `notes` hears of each mail right before its data begins, and right after the answer.
         """
         reports: list[Report] = []
         planned = waiting = list(planned)
         pauses = 0
         is_paused = False
         while waiting:
-            done = await self._round(waiting, mark, is_stopping)
+            done = await self._round(waiting, notes, is_stopping)
             reports += [result for result in done if isinstance(result, Report)]
             left = [result for result in done if not isinstance(result, Report)]
             if not left or is_stopping():
@@ -109,7 +110,7 @@ class Mailer:
         await self._pool.close()
 
     async def _round(
-        self, waiting: list[tuple[Command, Plan]], mark: Callable[[str], None], is_stopping: Callable[[], bool]
+        self, waiting: list[tuple[Command, Plan]], notes: Notes, is_stopping: Callable[[], bool]
     ) -> list[Report | tuple[Command, Plan]]:
         """Try each once; what the server was down for comes back as it is to be tried again."""
         done: list[Report | tuple[Command, Plan]] = []
@@ -123,7 +124,7 @@ class Mailer:
                 if is_down or is_stopping():
                     done.append((command, plan))
                     continue
-                result = await self._one(command, plan, mark)
+                result = await self._one(command, plan, notes)
                 is_down = is_down or not isinstance(result, Report)
                 done.append(result)
 
@@ -133,8 +134,11 @@ class Mailer:
                 group.create_task(work())
         return done
 
-    async def _one(self, command: Command, plan: Plan, mark: Callable[[str], None]) -> Report | tuple[Command, Plan]:
+    async def _one(self, command: Command, plan: Plan, notes: Notes) -> Report | tuple[Command, Plan]:
         now = self._clock()
+        if plan == "settle":
+            name = notes.queue_id(command.send_id)
+            return Report(command=command, outcome="sent", at=now, rule="accepted", queue_id=name, code=250)
         if plan == "give_up" or (plan == "send_again" and now > command.not_after):
             return Report(command=command, outcome="unknown", at=now, rule="in_flight_after_crash")
         if plan == "expire" or now > command.not_after:
@@ -145,21 +149,25 @@ class Mailer:
             return Report(command=command, outcome="refused", at=now, rule="unsendable", text=error.reason)
         except RenderError as error:
             return Report(command=command, outcome="refused", at=now, rule="unrenderable", text=str(error))
-        answer = await self._pool.send(self._sender.address, command.to_address, data, lambda: mark(command.send_id))
+        answer = await self._pool.send(
+            self._sender.address, command.to_address, data, lambda: notes.begin(command.send_id)
+        )
         again = plan == "send_again"
         at = self._clock()
         if isinstance(answer, ServerDown):
             self._trouble = answer.text
             return command, plan
         if isinstance(answer, Accepted):
+            notes.accept(command.send_id, answer.queue_id)
             rule = "sent_again" if again else "accepted"
             return Report(
                 command=command, outcome="sent", at=at, rule=rule, queue_id=answer.queue_id, code=250, again=again
             )
         if isinstance(answer, Unknown):
             if is_transactional(command) and not again:
-                return await self._one(command, "send_again", mark)
+                return await self._one(command, "send_again", notes)
             return Report(command=command, outcome="unknown", at=at, rule="connection_lost", text=answer.text)
+        notes.forget(command.send_id)
         return self._refused(command, answer, at)
 
     def _written(self, command: Command, now: datetime) -> bytes:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from streams.mail.ledger import Entry, Plan, State, decide, decode_entry, encode_entry, retry_at
+from streams.mail.notes import Trace
 from tests.unit.mail.samples import NOW, command
 
 LATE = NOW + timedelta(days=3)
@@ -21,35 +22,37 @@ def test_entries_come_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "of", "attempt", "may_have_left", "purpose", "plan"),
+    ("state", "of", "attempt", "trace", "purpose", "plan"),
     [
-        (None, 0, 1, False, "order", "send"),
-        ("sent", 1, 1, True, "order", "nothing"),
-        ("sent", 1, 2, True, "order", "nothing"),
-        ("refused", 1, 1, False, "order", "nothing"),
-        ("expired", 1, 1, False, "order", "nothing"),
-        ("unknown", 1, 1, True, "order", "nothing"),
-        ("retry", 1, 1, False, "order", "nothing"),
-        ("retry", 1, 2, False, "order", "send"),
-        ("in_flight", 1, 1, False, "order", "send"),
-        ("in_flight", 1, 1, False, "marketing", "send"),
-        ("in_flight", 1, 1, True, "order", "send_again"),
-        ("in_flight", 1, 1, True, "service", "send_again"),
-        ("in_flight", 1, 1, True, "review", "give_up"),
-        ("in_flight", 1, 1, True, "marketing", "give_up"),
+        (None, 0, 1, "none", "order", "send"),
+        ("sent", 1, 1, "begun", "order", "nothing"),
+        ("sent", 1, 2, "begun", "order", "nothing"),
+        ("refused", 1, 1, "none", "order", "nothing"),
+        ("expired", 1, 1, "none", "order", "nothing"),
+        ("unknown", 1, 1, "begun", "order", "nothing"),
+        ("retry", 1, 1, "none", "order", "nothing"),
+        ("retry", 1, 2, "none", "order", "send"),
+        ("in_flight", 1, 1, "none", "order", "send"),
+        ("in_flight", 1, 1, "none", "marketing", "send"),
+        ("in_flight", 1, 1, "begun", "order", "send_again"),
+        ("in_flight", 1, 1, "begun", "service", "send_again"),
+        ("in_flight", 1, 1, "begun", "review", "give_up"),
+        ("in_flight", 1, 1, "begun", "marketing", "give_up"),
+        ("in_flight", 1, 1, "accepted", "order", "settle"),
+        ("in_flight", 1, 1, "accepted", "marketing", "settle"),
     ],
 )
-def test_decide(state: State | None, of: int, attempt: int, may_have_left: bool, purpose: str, plan: Plan) -> None:
+def test_decide(state: State | None, of: int, attempt: int, trace: Trace, purpose: str, plan: Plan) -> None:
     """Each state of the ledger allows exactly one thing."""
     entry = None if state is None else Entry(state, of, NOW)
-    assert decide(entry, command(attempt=attempt, purpose=purpose), NOW, may_have_left) == plan
+    assert decide(entry, command(attempt=attempt, purpose=purpose), NOW, trace) == plan
 
 
 def test_late_mail_is_not_sent() -> None:
     """After `not_after` a mail expires; one that may have left is given up as unknown, since nobody knows that it did not."""
-    assert decide(None, command(), LATE, False) == "expire"
-    assert decide(Entry("retry", 1, NOW), command(attempt=2), LATE, False) == "expire"
-    assert decide(Entry("in_flight", 1, NOW), command(), LATE, True) == "give_up"
+    assert decide(None, command(), LATE, "none") == "expire"
+    assert decide(Entry("retry", 1, NOW), command(attempt=2), LATE, "none") == "expire"
+    assert decide(Entry("in_flight", 1, NOW), command(), LATE, "begun") == "give_up"
 
 
 def test_backoff_doubles_and_is_spread() -> None:

@@ -12,6 +12,7 @@ import pytest
 from streams.mail.command import Command
 from streams.mail.ledger import Plan
 from streams.mail.mailer import Mailer, Report
+from streams.mail.notes import BEGUN, Notes
 from streams.mail.render import Renderer
 from streams.mail.smtp import SmtpPool
 from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command, example
@@ -21,6 +22,27 @@ RENDERER = Renderer(TEMPLATES, "Butik Ø")
 LATER = NOW + timedelta(days=3)
 
 
+class Paper:
+    """A pad in memory; `begun` hears of every send whose data begins."""
+
+    def __init__(self, begun: list[str]) -> None:
+        self.notes: dict[bytes, bytes] = {}
+        self._begun = begun
+
+    def note(self, key: bytes, value: bytes | None) -> None:
+        """Write a note, or delete it."""
+        if value is None:
+            self.notes.pop(key, None)
+            return
+        if value == BEGUN:
+            self._begun.append(key.decode())
+        self.notes[key] = value
+
+    def noted(self, key: bytes) -> bytes | None:
+        """The note under `key`."""
+        return self.notes.get(key)
+
+
 class Desk:
     """A mailer with a server, a clock moved by hand, and a book of what was marked and paused."""
 
@@ -28,6 +50,8 @@ class Desk:
         self.post = post
         self.now: datetime = NOW
         self.marked: list[str] = []
+        self.pad = Paper(self.marked)
+        self.notes = Notes(self.pad, "disk-1")
         self.pauses: list[bool] = []
         self.is_stopping = False
         self.back: asyncio.Task[None] | None = None
@@ -44,7 +68,7 @@ class Desk:
     async def deliver(self, *planned: tuple[Command, Plan]) -> dict[str, Report]:
         """The reports by send id; each command has one at most."""
         async with asyncio.timeout(20):
-            reports = await self.mailer.deliver(planned, self.marked.append, lambda: self.is_stopping)
+            reports = await self.mailer.deliver(planned, self.notes, lambda: self.is_stopping)
         found = {report.command.send_id: report for report in reports}
         assert len(found) == len(reports)
         return found
@@ -82,6 +106,20 @@ async def test_put_off_and_refused(desk: Desk) -> None:
     assert (hard.outcome, hard.is_hard, hard.is_bounce) == ("refused", True, True)
     assert (ours.outcome, ours.is_hard, ours.is_bounce) == ("refused", False, False)
     assert ours.text.startswith("sender_authentication: 550 5.7.26")
+
+
+async def test_what_the_server_took_is_not_sent_again(desk: Desk) -> None:
+    """After a crash between the server's answer and the ledger the mail is reported as sent, by the name that was noted."""
+    desk.notes.accept("s1", "Q9")
+    report = await desk.one("settle", send_id="s1")
+    assert (report.outcome, report.rule, report.queue_id, report.again) == ("sent", "accepted", "Q9", False)
+    assert desk.post.taken == desk.marked == []
+
+
+async def test_the_notes_hear_of_every_answer(desk: Desk) -> None:
+    """A mail that was taken is noted with the server's name for it."""
+    await desk.one(send_id="s1")
+    assert (desk.notes.trace("s1", "disk-1"), desk.notes.queue_id("s1")) == ("accepted", "Q1")
 
 
 async def test_no_time_left_to_try_again(desk: Desk) -> None:
