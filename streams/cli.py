@@ -51,12 +51,13 @@ def main() -> None:
     \b
     Try it:          takk demo --for 60
     On your Kafka:   export KAFKA_BOOTSTRAP_SERVERS=broker:9092 SMTP_HOST=mail SMTP_PORT=587 SMTP_TLS=starttls
-                     takk doctor                what is missing, and what to do
-                     takk topics create         make the topics
-                     takk worker & takk mailer  run it; any number of each
-    Write flows:     takk flows check           mistakes, with file, line and what would be right
+                     takk doctor                  what is missing, and what to do
+                     takk topics create           make the topics
+                     takk worker                  run it: flows and timers
+                     takk mailer --web-port 8081  and the mails; any number of each
+    Write flows:     takk flows check             mistakes, with file, line and what would be right
 
-    All settings come from the environment: `takk settings` lists them.
+    All settings come from the environment: `takk settings` lists them, README.md explains them.
     """
 
 
@@ -65,8 +66,12 @@ def main() -> None:
 def worker(web_port: int | None) -> None:
     """Run the flows and the scheduler.
 
-    Start as many as there are partitions (TAKK_PARTITIONS); they share the customers between them. Give each a name that it comes back
-    with (TAKK_GROUP_INSTANCE_ID) and a disk that it keeps (TAKK_STATE_DIR), and a restart takes seconds. SIGTERM stops it cleanly.
+    Start one, or as many as there are partitions (TAKK_PARTITIONS); they share the customers between them. Give each a name that it
+    comes back with (TAKK_GROUP_INSTANCE_ID) and a disk that it keeps (TAKK_STATE_DIR), and a restart takes seconds. SIGTERM stops it
+    cleanly.
+
+    It answers on TAKK_WEB_HOST:TAKK_WEB_PORT: /livez (it runs), /readyz (it has its partitions), /metrics. On one machine each process
+    needs a port of its own.
     """
     from streams.agents.app import run_worker
 
@@ -76,9 +81,12 @@ def worker(web_port: int | None) -> None:
 @main.command()
 @click.option("--web-port", type=int, help="Port of /metrics, /livez and /readyz (0: a free one).")
 def mailer(web_port: int | None) -> None:
-    """Run the mailer: commands in, mails out over SMTP, each at most once.
+    """Run the mailer: it hands each mail to the mail server, once.
 
-    A mail server that is down pauses it; nothing is lost, and it goes on by itself. SIGTERM stops it cleanly.
+    It reads the commands that the worker writes, renders and sends them. A mail server that is down pauses it; nothing is lost, and it
+    goes on by itself. Needs SMTP_HOST, TAKK_MAIL_FROM, TAKK_MAIL_BASE_URL and TAKK_MAIL_SECRET. SIGTERM stops it cleanly.
+
+    It answers as the worker does; on one machine each process needs a port of its own (--web-port).
     """
     from streams.agents.app import run_mailer
 
@@ -93,7 +101,10 @@ def mailer(web_port: int | None) -> None:
 )
 @click.pass_context
 def demo(context: click.Context, seconds: float | None, rate: float, day: str) -> None:
-    """A whole world on this machine: Kafka, a shop, customers, the worker, the mailer and an inbox to read the mails.
+    """Try it all here: Kafka, a shop, worker, mailer and an inbox.
+
+    Nothing leaves this machine. A day of waiting lasts a second, so that a mail due in two days comes at once; the addresses of the
+    inbox and the metrics are printed at the start. Ctrl-C ends it.
 
     It ends with what was lost or doubled, found by comparing the inbox with what the rules say should be there; the exit code is 1 if
     there was any. The numbers are in .takk/demo/summary.json.
@@ -106,7 +117,7 @@ def demo(context: click.Context, seconds: float | None, rate: float, day: str) -
 
 @main.group()
 def kafka() -> None:
-    """A Kafka broker of your own on this machine, for trying things out."""
+    """A Kafka of your own on this machine, to try things out."""
 
 
 _data_dir = click.option(
@@ -149,7 +160,11 @@ def topics_group() -> None:
 
 @topics_group.command("create")
 def topics_create() -> None:
-    """Make the topics that are missing; refuse if one is there that is not what it has to be."""
+    """Make the missing topics; change none that is there.
+
+    TAKK_PARTITIONS and TAKK_REPLICATION say how; the number of partitions cannot be changed later. If a topic is there that is not what
+    it has to be, nothing is made and the difference is told.
+    """
     from streams.topics import TopicMismatch, create_topics
 
     settings = _settings()
@@ -184,7 +199,10 @@ _templates_dir = click.option(
 @flows.command("check")
 @_templates_dir
 def flows_check(templates_dir: Path | None) -> None:
-    """Read all flows; print every mistake as file:line:column, what is wrong, and what would be right."""
+    """Find every mistake in the flows, before a worker does.
+
+    Each is printed as file:line:column, what is wrong, and what would be right. Needs no Kafka. Exit code 1 if there is any.
+    """
     found = _load_flows(_settings(templates_dir=templates_dir))
     click.echo(f"{len(found)} flows, no mistakes.")
 
@@ -192,14 +210,18 @@ def flows_check(templates_dir: Path | None) -> None:
 @flows.command("list")
 @_templates_dir
 def flows_list(templates_dir: Path | None) -> None:
-    """One line for each flow: name, version, status, purpose and what starts it."""
+    """List name, version, status, purpose and trigger of each."""
     for flow in _load_flows(_settings(templates_dir=templates_dir)):
         click.echo(f"{flow.name:<24} v{flow.version:<3} {flow.status:<7} {flow.purpose:<10} on {flow.trigger.on}")
 
 
 @main.group("dead-letters")
 def dead_letters_group() -> None:
-    """Records that could not be taken: look at them, and send them back when the reason is gone."""
+    """Records that could not be taken: see them, replay them.
+
+    A record that cannot be read or breaks a rule is kept whole on the topic dead-letters, with the reason (schemas/README.md lists them),
+    and the records behind it go on. When the reason is gone, `replay` sends it back.
+    """
 
 
 _reason = click.option("--reason", help="Only those with this reason, e.g. not_avro.")
@@ -211,7 +233,10 @@ _topic = click.option("--topic", help="Only those that were read from this topic
 @_topic
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def dead_letters_list(reason: str | None, topic: str | None, as_json: bool) -> None:
-    """Print id (topic/partition/offset), time, stage, reason and detail of each; keys and values may be personal and are not shown."""
+    """Show which there are, and why.
+
+    One line each: id (topic/partition/offset), time, stage, reason, detail and size. Keys and values may be personal and are not shown.
+    """
     from streams import dead_letters
 
     settings = _settings()
@@ -269,7 +294,11 @@ def dead_letters_replay(
 @main.command()
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Look at broker, topics, mail server, templates and disk; say what is wrong and what to do. Exit code 1 if anything is."""
+    """Say what is missing before a start, and what to do about it.
+
+    Looks at broker, topics, schema registry if there is one, mail server, sender, templates and disk. Changes nothing and sends nothing.
+    Exit code 1 if anything is wrong.
+    """
     from streams.doctor import examine
 
     settings = _settings()
@@ -282,7 +311,11 @@ def doctor(context: click.Context) -> None:
 
 @main.command("settings")
 def show_settings() -> None:
-    """All settings with the values in force; secrets are not shown."""
+    """List all settings with the values in force.
+
+    One NAME=value a line, NAME being the variable that sets it; README.md explains them. Secrets are not shown, and may be given as
+    NAME_FILE, the path of a file, instead.
+    """
     settings = _settings()
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)

@@ -65,6 +65,12 @@ def test_help_teaches() -> None:
         assert words in output
 
 
+@pytest.mark.parametrize("path", [(), *(p for p, c in commands(cli.main) if isinstance(c, click.Group))], ids=" ".join)
+def test_lists_of_commands_are_whole(path: tuple[str, ...]) -> None:
+    """What a list says of a command fits into its line."""
+    assert "..." not in run(*path, "--help")[1].partition("Commands:")[2]
+
+
 def test_help_loads_nothing_heavy() -> None:
     """Neither Faust nor Kafka's client nor RocksDB is loaded for the help."""
     code = "import sys, streams.cli; print([m for m in ('faust', 'confluent_kafka', 'rocksdict', 'jinja2') if m in sys.modules])"

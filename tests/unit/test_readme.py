@@ -1,0 +1,123 @@
+"""README.md against the program: its settings, flow, commands, metrics and paths are what the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from streams import metrics
+from streams.cli import main
+from streams.flow_files import FlowFileError, load_flows
+from streams.settings import FROM_FILE, HOUSE, Settings, env_name, seconds
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIELDS = {env_name(field): field for field in Settings.model_fields}
+
+
+def rows() -> list[tuple[list[str], str]]:
+    """The table of settings: the variables of each row, and its cell of defaults."""
+    table = README.partition("| variable | default | |")[2].partition("\n\n")[0]
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| `")
+    ]
+    return [(re.findall(r"`([^`]+)`", names), default) for names, default, *_ in cells]
+
+
+def in_words(name: str, value: Any) -> str:
+    """A default as the table has it."""
+    if name == "DAY":
+        return "1d" if value == seconds("1d") else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_every_setting_is_told_once() -> None:
+    """The table has each setting that the program reads, and no other."""
+    told = [name for names, _ in rows() for name in names]
+    assert sorted(told) == sorted(FIELDS)
+
+
+@pytest.mark.parametrize(("names", "cell"), rows(), ids=lambda value: value[0] if isinstance(value, list) else "")
+def test_defaults_are_true(names: list[str], cell: str) -> None:
+    """What the table gives as defaults is what is in force when nothing is set; an empty cell is a setting without one."""
+    defaults = [Settings.model_fields[FIELDS[name]].default for name in names]
+    if cell == "beside the program":
+        assert all(value.parent == HOUSE for value in defaults)
+    elif cell:
+        assert re.findall(r"`([^`]+)`", cell) == [in_words(*pair) for pair in zip(names, defaults, strict=True)]
+    else:
+        assert defaults == [None] * len(names)
+
+
+def test_what_may_come_from_a_file() -> None:
+    """The sentence about `_FILE` names what is read from files: every password and key, the link secret and the registry."""
+    assert "Every password, key, `TAKK_MAIL_SECRET` and `SCHEMA_REGISTRY_URL` may be given as `<NAME>_FILE`" in README
+    secrets = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    assert secrets | {"schema_registry_url"} == set(FROM_FILE)
+
+
+def test_the_flow_loads(tmp_path: Path) -> None:
+    """The example of a flow is one: the loader takes it, given its messages, and reads from it what the text says."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    folder = tmp_path / "review"
+    folder.mkdir()
+    (folder / "flow.yaml").write_text(block, encoding="utf-8")
+    with pytest.raises(FlowFileError, match=r"ask-first-time"):
+        load_flows(tmp_path)
+    for message in ("ask-first-time", "ask"):
+        (folder / f"{message}.html.j2").touch()
+    (flow,) = load_flows(tmp_path)
+    assert (flow.name, flow.status, flow.purpose, flow.trigger.on) == ("review", "live", "review", "shipment.delivered")
+    assert len(flow.steps) == 2
+
+
+@pytest.mark.parametrize("word", ["draft", "live", "paused"])
+def test_statuses_of_the_example(tmp_path: Path, word: str) -> None:
+    """Each status in the example's comment is one."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    assert word in block
+    folder = tmp_path / "review"
+    folder.mkdir()
+    (folder / "flow.yaml").write_text(re.sub(r"status: live", f"status: {word}", block), encoding="utf-8")
+    for message in ("ask-first-time", "ask"):
+        (folder / f"{message}.html.j2").touch()
+    assert [flow.status for flow in load_flows(tmp_path)] == [word]
+
+
+def test_commands_exist() -> None:
+    """Each `takk ...` in the text is a command, and each option given to it is one of its options."""
+    for line in re.findall(r"(?:`|/)takk ([^`\n#]+)", README):
+        command: click.Command = main
+        for word in line.split():
+            if word.startswith("--"):
+                assert word in {name for option in command.params for name in option.opts}, line
+            elif isinstance(command, click.Group):
+                assert word in command.commands, line
+                command = command.commands[word]
+
+
+def test_make_targets_exist() -> None:
+    """Each `make ...` in the text is a target, and each variable given to it is read."""
+    makefile = (ROOT / "Makefile").read_text()
+    for target, variable in re.findall(r"make ([a-z]+)(?: ([A-Z]+)=)?", README):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+        assert not variable or f"$({variable})" in makefile, variable
+
+
+def test_metrics_exist() -> None:
+    """Each metric in the text is on the closed list."""
+    names = {sample for metric in metrics.ALL for sample in (metric._name, f"{metric._name}_total")}
+    told = set(re.findall(r"`(takk_[a-z_]+)`", README))
+    assert told
+    assert told <= names
+
+
+def test_paths_exist() -> None:
+    """Each file and folder in the text is there, but for those that a run makes."""
+    told = set(re.findall(r"`((?:[a-z_.]+/)+[A-Za-z_.]*|[A-Z]+\.md|docker-compose\.yml)`", README))
+    assert {"templates/", "streams/metrics.py", "deploy/README.md"} <= told
+    assert {path for path in told if not path.startswith((".takk/", "copy/")) and not (ROOT / path).exists()} == set()
