@@ -157,9 +157,16 @@ class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that
         self._health = health
 
     async def on_first_start(self) -> None:
-        """Listen before anything else starts."""
+        """Listen before anything else starts.
+
+        Raises:
+            SystemExit: the port is taken; the setting that changes it is on stderr.
+        """
         await super().on_first_start()
-        await self._health.start()
+        try:
+            await self._health.start()
+        except OSError as error:
+            sys.exit(f"{error.strerror}\nnothing was started")
 
     async def on_shutdown(self) -> None:
         """Answer until the last."""

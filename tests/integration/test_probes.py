@@ -54,6 +54,21 @@ def test_probes_answer_while_a_worker_starts(town: Town) -> None:
     assert {livez for livez, readyz in seen if readyz} == {200}
 
 
+def test_port_taken(town: Town) -> None:
+    """A worker whose port another process has ends at once, with the setting to change and without a stack of calls."""
+    env = {**town.env, "TAKK_STATE_DIR": str(town.folder / "state-4"), "TAKK_APP_ID": "fourth"}
+    process = Process("worker", env, town.folder / "fourth.log")
+    process.start(TAKK_WEB_PORT=str(town.worker.port))
+    try:
+        await_that(lambda: not process.is_alive, "the worker has ended")
+    finally:
+        process.kill()
+    said = process.log_file.read_text()
+    assert "TAKK_WEB_PORT" in said
+    assert "Traceback" not in said
+    assert process.stop() == 1
+
+
 def lag(process: Process) -> tuple[float, float]:
     """Records and seconds that a process is behind, over its stages and partitions."""
     found = process.metrics()
