@@ -22,7 +22,7 @@ from streams.runtime.avro import Codec
 from streams.runtime.checkpoint import Broken, Moved
 from streams.wire import Wire, timer_due
 
-#: Outcomes after which a send owes the inbox nothing: the mailer said so, with a reason.
+#: Outcomes after which a send owes the inbox nothing: the mailer said so, with a reason. So does a decision to skip it.
 ENDED = ("refused", "expired", "suppressed", "unknown")
 
 
@@ -181,5 +181,9 @@ def _mails(records: Mapping[str, list[Any]], codec: Codec, inbox: Counter[str], 
             ended.add(event["send_id"])
         if event["outcome"] == "unknown":
             verdict.unknown.append(event["send_id"])
+    for record in records[topics.DECISIONS]:  # put off by the server, and too late when its turn came again
+        decision = codec.decode("flow_decision", record.value())
+        if decision["outcome"] == "skip" and decision["send_id"] is not None:
+            ended.add(decision["send_id"])
     verdict.lost = sorted(send for send in verdict.sends if not inbox[send] and send not in ended)
     verdict.duplicates = sorted(send for send, times in inbox.items() if times > 1 or send not in verdict.sends)
