@@ -15,7 +15,7 @@ import structlog
 
 from streams import metrics, topics
 from streams.agents import flows, mailer, scheduler
-from streams.agents.support import Support
+from streams.agents.support import Support, utc
 from streams.agents.watch import RestoreReport, Watch
 from streams.core.world import Shop
 from streams.flow_files import FlowFileError, load_world
@@ -92,6 +92,7 @@ def run_mailer(settings: Settings) -> None:
         sender,
         SmtpPool(server),
         backoff_scale=settings.day_scale,
+        clock=lambda: utc(app.lanes.clock()),  # one clock in a process: what is late is late for all
         on_pause=metrics.SMTP_PAUSED.set,
     )
     mailer.define(app, support, work)
