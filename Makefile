@@ -43,8 +43,8 @@ check: $(STAMP) ## Formatting, lint, types, import rules
 bench: $(STAMP) ## The numbers: a table, and .takk/bench/results.json
 	$(BIN)/python -m tests.bench $(ARGS)
 
-crash: $(STAMP) ## Only the crash tests: kill -9 in mid-run, then compare with a recomputation
-	$(BIN)/python -m pytest tests/crash $(ARGS)
+crash: $(STAMP) ## The crash campaign: kill everything, compare with a recomputation; ARGS="zombies --seed 7" for some of it
+	$(BIN)/python -m tests.crash $(ARGS)
 
 lock: ## Write requirements.lock anew from pyproject.toml
 	@test -x $(BIN)/pip-compile || { echo "run make venv first"; exit 1; }
