@@ -1,0 +1,144 @@
+"""What fails around the processes: the mail server, the processes themselves, and what they are given to start with."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from streams import topics
+from streams.settings import HOUSE
+from tests.town import Town, await_that, open_town
+
+STOP_PATIENCE_S = 15.0
+
+
+@pytest.fixture(scope="module")
+def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A town for this module whose mails do not expire: a day lasts a second, and an outage longer than the two days they have."""
+    folder = tmp_path_factory.mktemp("town")
+    templates = shutil.copytree(HOUSE / "templates", folder / "templates")
+    for file in templates.glob("*/flow.yaml"):
+        days = file.read_text(encoding="utf-8")
+        for short in ("2d", "3d", "5d"):
+            days = days.replace(f"expires: {short}", "expires: 90d")
+        file.write_text(days, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as environment:
+        # Read by the town's own settings, so by the oracle, and handed on to worker and mailer.
+        environment.setenv("TAKK_TEMPLATES_DIR", str(templates))
+        with open_town(folder) as town:
+            yield town
+
+
+@pytest.fixture
+def town(one_town: Town) -> Town:
+    """The town with both its processes running, whatever the test before did to them."""
+    for process in one_town.processes:
+        if not process.is_alive:
+            process.start()
+            process.await_ready()
+    return one_town
+
+
+def takk(town: Town, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command `takk` on the town's cluster, which is expected to end."""
+    return subprocess.run(
+        [sys.executable, "-m", "streams", *arguments],
+        env={**os.environ, **town.env, "TAKK_WEB_PORT": "0", **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def has_moved_on(town: Town, shop: Thread, mails: int) -> bool:
+    """Whether so many mails have come, or none will because the shop is closed."""
+    return town.inbox.accepted > mails or not shop.is_alive()
+
+
+def has_read_all(town: Town) -> bool:
+    """Whether no process is behind: a partition that stands still is quiet, but not at rest."""
+    return all(process.metrics().get("takk_lag_records") == 0 for process in town.processes)
+
+
+def test_the_mail_server_is_down_while_orders_come(town: Town) -> None:
+    """The mailer waits, says so in its metric, and goes on by itself: every mail arrives, and once."""
+    town.trade(1.0, 20.0, seed=11).join()
+    await_that(lambda: town.inbox.accepted > 0, "a mail before the outage, so that there is a warm connection")
+    town.rest()
+    before = town.inbox.accepted
+    town.inbox.stop()
+    shop = town.trade(4.0, 30.0, seed=12)
+    await_that(lambda: town.mailer.metrics().get("takk_smtp_paused") == 1, "takk_smtp_paused is 1")
+    shop.join()
+    assert town.inbox.accepted == before
+    assert town.mailer.is_alive
+    town.inbox.start()
+    await_that(lambda: town.mailer.metrics().get("takk_smtp_paused") == 0, "takk_smtp_paused is 0 again")
+    town.rest()
+    commanded = Counter(one["send_id"] for one in town.records(topics.COMMANDS))
+    assert Counter(mail.send_id for mail in town.inbox.mails()) == commanded
+    assert len(commanded) > before + 50
+    assert {one["outcome"] for one in town.records(topics.EVENTS)} == {"sent"}
+    assert town.mailer.is_alive
+
+
+def test_stopped_under_load(town: Town) -> None:
+    """SIGTERM under load: both end in good order with code 0, and after the restart nothing is lost and nothing came twice."""
+    shop = town.trade(24.0, 60.0, seed=13)
+    stopped: Counter[str] = Counter()
+    for process in itertools.cycle(town.processes):
+        mails = town.inbox.accepted
+        await_that(partial(has_moved_on, town, shop, mails + 40), "40 mails more")
+        if not shop.is_alive():
+            break
+        assert process.stop(STOP_PATIENCE_S) == 0, f"{process.role}: see {process.log_file}"
+        stopped[process.role] += 1
+        process.start()
+        process.await_ready()
+    shop.join()
+    await_that(partial(has_read_all, town), "worker and mailer have read all there is")
+    town.rest()
+    verdict = town.judge()
+    assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
+    assert len(verdict.sends) > 300
+    assert stopped.keys() == {"worker", "mailer"}
+
+
+def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Town, tmp_path: Path) -> None:
+    """A mistake in a flow ends `takk worker` before it starts anything, with file, line, what is wrong and what would be right."""
+    templates = shutil.copytree(HOUSE / "templates", tmp_path / "templates")
+    broken = templates / "review" / "flow.yaml"
+    lines = broken.read_text(encoding="utf-8").splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if "customer.orders" in text)
+    lines[line - 1] = lines[line - 1].replace("customer.orders", "customer.ordrs")
+    broken.write_text("\n".join(lines), encoding="utf-8")
+    done = takk(one_town, "worker", TAKK_TEMPLATES_DIR=str(templates))
+    assert done.returncode != 0
+    assert f"{broken}:{line}:" in done.stderr
+    assert "ordrs" in done.stderr
+    assert "orders" in done.stderr.partition("ordrs")[2]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("topics", "create"), ("worker",), ("mailer",)])
+def test_topics_that_are_not_what_they_have_to_be_are_refused(one_town: Town, command: tuple[str, ...]) -> None:
+    """With another number of partitions nothing starts and nothing is made; the message names the topic and the way out."""
+    admin = AdminClient(one_town.settings.kafka())
+    before = set(admin.list_topics(timeout=10).topics)
+    done = takk(one_town, *command, TAKK_PARTITIONS="7", TAKK_APP_ID="other")
+    assert done.returncode != 0
+    assert "topic orders has 4 partitions and must have 7: set TAKK_PARTITIONS=4" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert set(admin.list_topics(timeout=10).topics) == before
