@@ -155,7 +155,9 @@ def scaling(scene: Scene) -> None:
             scene.revive(process)
             scene.await_mails(60)
         whole = scene.town.settings.partitions
-        scene.until(lambda: sum(owned(one, "flows") for one in scene.town.workers) == whole, "all partitions have an owner")
+        scene.until(
+            lambda: sum(owned(one, "flows") for one in scene.town.workers) == whole, "all partitions have an owner"
+        )
         if owned(first, "flows") == whole:
             scene.row.problems.append("two more workers took no partition from the first")
         for process in others:
