@@ -108,7 +108,8 @@ class Post:
         if self._listener is not None:
             self._listener.close()
         for transport in list(self.links):
-            transport.abort()
+            if not transport.is_closing():  # Python 3.11.2 cannot abort a TLS connection that is closed already
+                transport.abort()
 
     def server(self, **changes: Any) -> Server:
         """How to reach it."""
