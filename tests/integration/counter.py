@@ -1,0 +1,93 @@
+"""The smallest job on the runtime, as a process: how often each key came. `python -m tests.integration.counter -h` says how to start it.
+
+It reads `<app>-in`, keeps the count of each key in the table `counts` and says it on `<app>-out`. A record `forget` deletes its key's count.
+A record `hold` stops a worker that was given `--hold FILE` in the middle of its transaction, with all it says on the broker, until
+FILE exists.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from streams.runtime.app import App
+from streams.runtime.checkpoint import Unit
+from streams.runtime.stage import Stage
+
+PARTITIONS = 4
+TABLE = "counts"
+FORGET = b"forget"
+HOLD = b"hold"
+#: Printed when the worker stands still in its transaction.
+HOLDING = "holding an open transaction"
+
+
+def step(count: int, value: bytes) -> int:
+    """The count of a key after a record with `value`: what the job does, and what the tests work out by themselves."""
+    return 0 if value == FORGET else count + 1
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run until stopped."""
+    out = f"{arguments.app}-out"
+    app = App(
+        arguments.app,
+        {"bootstrap.servers": arguments.bootstrap},
+        brokers=f"kafka://{arguments.bootstrap}",
+        partitions=PARTITIONS,
+        state_dir=arguments.state,
+        instance_id=arguments.instance,
+        batch_records=500,
+        session_timeout_s=arguments.session,
+    )
+    by = [("by", arguments.state.name.encode())]
+
+    def count(record: Any, unit: Unit) -> Any:
+        key = record.key()
+        number = step(int(unit.get(key) or 0), record.value())
+        return key, b"%d" % number if number else None, [(out, key, b"%d" % number, by)]
+
+    stage = Stage(
+        name="counter",
+        topics=(f"{arguments.app}-in",),
+        table=TABLE,
+        # A dead letter would be one `out` too many: nothing here is to be refused.
+        dead_letter=lambda record, reason, detail, now: (out, record.key(), reason.encode(), by),
+    )
+
+    @app.stage(stage)  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
+    async def counter(units: AsyncIterator[Unit]) -> None:
+        async for unit in units:
+            unit.each(count)
+            if arguments.hold and any(record.value() == HOLD for record in unit.records):
+                await stand_still(unit, arguments.hold)
+            await unit.commit()
+
+    faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
+
+
+async def stand_still(unit: Unit, until: Path) -> None:
+    """Bring what the unit said to the broker, uncommitted, and wait for the file."""
+    unit.lane.producer.flush(30.0)
+    print(HOLDING, flush=True)  # noqa: T201 - the test reads it
+    while not until.exists():  # noqa: ASYNC110, ASYNC240 - a file sets no event; to ask for it takes no time
+        await asyncio.sleep(0.01)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bootstrap")
+    parser.add_argument("app")
+    parser.add_argument("state", type=Path)
+    parser.add_argument("--hold", type=Path)
+    parser.add_argument("--instance")
+    parser.add_argument("--session", type=float, default=6.0)
+    given = parser.parse_args()
+    sys.argv = sys.argv[:1]  # Faust reads it too
+    main(given)
