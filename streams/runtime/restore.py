@@ -84,7 +84,8 @@ def start_of(topic: str, number: int, store: PartitionStore, low: int, high: int
     if position > high:
         raise StoreError(
             f"{store.path} is ahead of its changelog {topic}[{number}] (position {position}, end {high}): the topic was deleted "
-            "or made anew. Bring the topic back, or delete the folder if its state may be forgotten."
+            "or made anew. Bring the topic back. To go on with the state it still holds, delete the folder; to begin again without any "
+            "state, use another TAKK_APP_ID."
         )
     idle_ms = int(time.time() * 1000) - store.written_at_ms
     if position and (position < low or (position < high and idle_ms > OFFLINE_LIMIT_MS)):
