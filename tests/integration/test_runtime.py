@@ -267,10 +267,11 @@ def test_an_open_transaction_of_the_dead_is_invisible(job: Job) -> None:
     before = len(job.given)
     job.give((KEYS[0], HOLD))
     await_that(lambda: HOLDING in worker.log(), "the worker stands still in its transaction")
-    out = f"{job.app}-out"
     worker.kill()
+    out, changelog = f"{job.app}-out", job.changelog
     assert len(job.read(out, "read_uncommitted")) == before + 1
     assert len(job.read(out)) == before
+    assert len(job.read(changelog, "read_uncommitted")) == len(job.read(changelog)) + 1
     worker.start(*STATIC)
     job.await_said()
     assert worker.stop() == 0
