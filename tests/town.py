@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams import topics
 from streams.flow_files import load_world
+from streams.local.cluster import EmbeddedCluster
 from streams.local.inbox import Inbox
 from streams.local.kafka import EmbeddedKafka
 from streams.local.oracle import Verdict, judge, read_all
@@ -77,6 +78,7 @@ class Town:
             "SMTP_PORT": str(inbox.smtp_port),
             "TAKK_STATE_DIR": str(folder / "state"),
             "TAKK_MAIL_SECRET": "x" * 40,
+            "TAKK_REPLICATION": str(replication),
             "TAKK_GROUP_INSTANCE_ID": "town",
             "DAY": f"{day_s}s",
             **(env or {}),
@@ -86,6 +88,7 @@ class Town:
         self.mailers = [self._process("mailer", number) for number in range(mailers)]
         self.worker, self.mailer = self.workers[0], self.mailers[0]
         topics.create_topics(self.settings)
+        self.brokers: list[EmbeddedKafka] = []
         self._producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
 
     def _process(self, role: str, number: int) -> Process:
@@ -200,10 +203,12 @@ class Town:
 
 
 @contextmanager
-def open_town(folder: Path, **more: Any) -> Iterator[Town]:
-    """A town with a broker and an inbox of its own, open for business; everything ends with the block."""
-    with EmbeddedKafka(data_dir=folder / "kafka") as kafka, Inbox(journal=folder / "inbox.jsonl") as inbox:
-        town = Town(folder, kafka.bootstrap, inbox, **more)
+def open_town(folder: Path, brokers: int = 1, **more: Any) -> Iterator[Town]:
+    """A town with brokers and an inbox of its own, open for business; everything ends with the block."""
+    kafka = EmbeddedCluster(folder / "kafka", brokers) if brokers > 1 else EmbeddedKafka(folder / "kafka")
+    with kafka, Inbox(journal=folder / "inbox.jsonl") as inbox:
+        town = Town(folder, kafka.bootstrap, inbox, replication=brokers, **more)
+        town.brokers = kafka.brokers if isinstance(kafka, EmbeddedCluster) else [kafka]
         try:
             town.open()
             yield town

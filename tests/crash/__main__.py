@@ -24,7 +24,9 @@ def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with open_town(folder, workers=cell.workers, mailers=cell.mailers, env=prepared(cell, folder)) as town:
+    with open_town(
+        folder, cell.brokers, workers=cell.workers, mailers=cell.mailers, env=prepared(cell, folder)
+    ) as town:
         scene = Scene(town, row, seconds)
         try:
             cell.play(scene)

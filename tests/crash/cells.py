@@ -47,6 +47,7 @@ class Cell:
     play: Callable[[Scene], None]
     workers: int = 1
     mailers: int = 1
+    brokers: int = 1
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -186,6 +187,23 @@ def rolling(scene: Scene) -> None:
                 scene.row.problems.append(f"partitions moved while a {process.role} was restarted: {before} -> {after}")
 
 
+def brokers(scene: Scene) -> None:
+    """Every broker killed and brought back in turn; what ends for want of one is started again, as a supervisor would."""
+    town = scene.town
+    with scene.trading(), scene.supervised():
+        for broker in town.brokers:
+            scene.await_mails(60)
+            broker.kill()
+            scene.row.kills += 1
+            died = time.monotonic()
+            scene.say(f"broker on port {broker.port} killed")
+            if len(town.brokers) > 1:
+                scene.await_mails(60)  # two of three are enough
+            broker.start()
+            scene.await_mails(60)
+            scene.stood_still(time.monotonic() - died)
+
+
 def mail_server(scene: Scene) -> None:
     """The mail server dead, slow, greylisting, hanging up after the final dot, talking nonsense."""
     town, inbox, chance = scene.town, scene.town.inbox, scene.chance
@@ -314,6 +332,14 @@ CELLS: tuple[Cell, ...] = (
         play=scaling,
         workers=3,
         env=_SHORT_SESSION,
+    ),
+    Cell(name="broker restarted", acceptance="kill -9 of the only broker, brought back", play=brokers),
+    Cell(
+        name="three brokers",
+        acceptance="replication 3, min.insync 2: each killed and brought back in turn",
+        play=brokers,
+        workers=2,
+        brokers=3,
     ),
     Cell(name="rolling restart", acceptance="no partition moves", play=rolling, workers=2, mailers=2),
     Cell(

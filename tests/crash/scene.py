@@ -74,6 +74,26 @@ class Scene:
             shop.join()
             self._closed.clear()
 
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Whatever process ends within the block is started again, as production's supervisor does."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.2):
+                for process in self.town.processes:
+                    if process.exit_code is not None:
+                        self.say(f"a {process.role} ended with {process.exit_code}; it is started again")
+                        process.start()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
     def until(self, holds: Callable[[], bool], what: str, patience_s: float = 90.0) -> None:
         """Wait until `holds`."""
         await_that(holds, f"{self.row.cell}: {what}", patience_s)

@@ -129,28 +129,6 @@ def test_one_dead_broker_stops_no_write(cluster: EmbeddedCluster, topic: Topic) 
     assert topic.read() == expected
 
 
-def test_two_dead_brokers_stop_writes_until_one_is_back(cluster: EmbeddedCluster, topic: Topic) -> None:
-    """With the leader alone no write is acknowledged: one gives up, a patient one is taken when a second broker lives."""
-    hasty, patient = topic.producer(**{"message.timeout.ms": 5000}), topic.producer()
-    survivor = topic.leader()
-    first, second = ALL - {survivor}
-    cluster.kill(first)
-    cluster.kill(second)
-    topic.write(patient, b"patient")
-    topic.write(hasty, b"hasty")
-    assert hasty.flush(60) == 0
-    patient.poll(0)
-    assert (topic.taken, topic.refused) == ([], [b"hasty"])
-    cluster.restart(first)
-    assert patient.flush(60) == 0
-    assert (topic.taken, topic.refused) == ([b"patient"], [b"hasty"])
-    assert not cluster.is_alive(second)
-    cluster.restart(second)
-    await_that(lambda: topic.in_sync() == ALL, "both brokers are in sync")
-    # A write that was given up may be there all the same; one that was acknowledged must be.
-    assert topic.read().count(b"patient") == 1
-
-
 def test_a_transaction_commits_across_its_coordinators_death(cluster: EmbeddedCluster, topic: Topic) -> None:
     """The coordinator killed between two records of a transaction: it commits, and both records are there once."""
     producer = topic.producer(**{"transactional.id": WRITER, "transaction.timeout.ms": 60_000})
@@ -189,16 +167,3 @@ def test_kafkas_own_topics_are_on_all_brokers(topic: Topic) -> None:
         config = topic.admin.describe_configs([resource])[resource].result(30)
         assert config["min.insync.replicas"].value == "2", name
         assert config["unclean.leader.election.enable"].value == "false", name
-
-
-def test_a_cluster_starts_again_as_a_whole(cluster: EmbeddedCluster, topic: Topic) -> None:
-    """All brokers killed at once and started again: what was acknowledged is there, and writes go on."""
-    producer = topic.producer()
-    topic.write(producer, b"before")
-    assert producer.flush(30) == 0
-    cluster.stop()
-    assert not any(cluster.is_alive(number) for number in ALL)
-    cluster.start()
-    topic.write(producer, b"after")
-    assert producer.flush(60) == 0
-    assert topic.read() == [b"before", b"after"]

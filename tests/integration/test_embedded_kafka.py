@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -150,17 +149,6 @@ def test_it_goes_when_its_parent_is_killed(tmp_path: Path, is_kept: bool) -> Non
             assert _listens(kafka.port)
     else:
         assert _until(lambda: not Path(data_dir).exists(), 15)
-
-
-def test_a_killed_broker_starts_again_on_its_folder(tmp_path: Path) -> None:
-    """kill -9 of the broker itself leaves a folder that the next start recovers."""
-    kafka = EmbeddedKafka(tmp_path / "kafka")
-    kafka.start()
-    os.killpg(kafka.pid, signal.SIGKILL)
-    assert _until(lambda: not _listens(kafka.port), 10)
-    kafka.stop()
-    with EmbeddedKafka(tmp_path / "kafka") as again:
-        assert _listens(again.port)
 
 
 def test_the_same_broker_starts_again_on_its_port(tmp_path: Path) -> None:
