@@ -104,7 +104,7 @@ class App:
         )
         consumer = type("Consumer", (transport.Consumer,), {"lanes": self.lanes})
         road = type("Transport", (transport.Transport,), {"Consumer": consumer})
-        self.faust.transport = road([URL(brokers)], self.faust, loop=None)
+        self.faust.transport = road(list(self.faust.conf.broker), self.faust, loop=None)
         self.partitions = partitions
 
     def stage(self, stage: Stage) -> Callable[[Callable[[AsyncIterator[Unit]], Awaitable[None]]], Any]:
