@@ -44,6 +44,7 @@ bench: $(STAMP) ## The numbers: a table, and .takk/bench/results.json
 	$(BIN)/python -m tests.bench $(ARGS)
 
 crash: $(STAMP) ## The crash campaign: kill everything, compare with a recomputation; ARGS="zombies --seed 7" for some of it
+	$(BIN)/python -m pytest -m campaign
 	$(BIN)/python -m tests.crash $(ARGS)
 
 lock: ## Write requirements.lock anew from pyproject.toml

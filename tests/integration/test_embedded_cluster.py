@@ -76,6 +76,9 @@ class Topic:
         return values
 
 
+pytestmark = pytest.mark.campaign
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluster]:
     """One cluster for all tests of this file."""
