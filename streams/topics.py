@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from streams.runtime.record_size import LARGEST_BYTES
+
 ORDERS = "orders"
 SHIPMENTS = "shipments"
 ENGAGEMENT = "email-engagement"
@@ -30,9 +32,6 @@ DAY_MS = 86_400_000
 QUARTER = 100 * DAY_MS
 #: Seconds that the broker may take for one admin request, and for new topics to be seen by everyone.
 PATIENCE_S = 30.0
-#: Kafka's own limit for a record is 1 MiB. What Takk makes of such a record is larger: a dead letter holds it whole, a command tells it
-#: in JSON, a state remembers several. The core's limits keep all of them below this.
-LARGEST_BYTES = 8 << 20
 
 Cleanup = Literal["delete", "compact"]
 

@@ -154,7 +154,7 @@ class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that
     """
 
     def __init__(self, app: Any, health: HealthServer) -> None:
-        super().__init__(app, loglevel="warn", redirect_stdouts=False)
+        super().__init__(app, loglevel="warn", quiet=True, redirect_stdouts=False)
         self._health = health
 
     async def on_first_start(self) -> None:

@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from streams.runtime import failpoints
 from streams.runtime.checkpoint import Lane, Unit
+from streams.runtime.record_size import LARGEST_BYTES
 from streams.runtime.restore import restore
 from streams.runtime.stage import Stage
 from streams.runtime.standby import Standbys
@@ -26,8 +27,6 @@ from streams.runtime.store import StoreError
 #: Milliseconds after which the broker aborts a transaction that nobody ends: longer than any batch, short enough that a dead worker's
 #: open transaction does not hold back the readers of its outputs for long (a new owner ends it at once anyway).
 TRANSACTION_TIMEOUT_MS = 60_000
-#: Bytes of the largest record that is produced; the topics allow as much.
-LARGEST_BYTES = 8 << 20
 #: Seconds that giving back partitions may take, less than Kafka's default session timeout of 45 s.
 SETTLE_PATIENCE_S = 12.0
 
