@@ -75,7 +75,8 @@ def worker(web_port: int | None) -> None:
     """
     from streams.agents.app import run_worker
 
-    run_worker(_settings(web_port=web_port))
+    settings = _settings(web_port=web_port)
+    _on_kafka(settings, lambda: run_worker(settings))
 
 
 @main.command()
@@ -90,7 +91,8 @@ def mailer(web_port: int | None) -> None:
     """
     from streams.agents.app import run_mailer
 
-    run_mailer(_settings(web_port=web_port))
+    settings = _settings(web_port=web_port)
+    _on_kafka(settings, lambda: run_mailer(settings))
 
 
 @main.command()

@@ -164,3 +164,13 @@ def test_logs_are_json_without_addresses(logged: io.StringIO) -> None:
     assert second["event"] == "refused <address>"
     assert "ValueError" in second["exception"]
     assert "anna" not in logged.getvalue()
+
+
+@pytest.mark.parametrize("role", ["worker", "mailer"])
+def test_a_process_without_a_broker_says_so(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Kafka there: a line that names the address and what to look at, not a stack of calls."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    code, said = run(role)
+    assert code == 1
+    assert "no answer from 127.0.0.1:1" in said
+    assert "KAFKA_BOOTSTRAP_SERVERS" in said
