@@ -156,18 +156,27 @@ class Town:
         return thread
 
     def rest(self, quiet_s: float = 3.0, patience_s: float = 90.0) -> None:
-        """Wait until no topic has grown for `quiet_s`."""
+        """Wait until for `quiet_s` no topic has grown and no living worker or mailer has had anything left to read."""
         consumer = Consumer({**self.settings.kafka(), "group.id": "crash-rest"})
         names = consumer.list_topics(timeout=10).topics
         places = [TopicPartition(s.name, n) for s in topics.TOPICS for n in names[s.name].partitions]
         deadline, last, since = time.monotonic() + patience_s, -1, time.monotonic()
         while time.monotonic() - since < quiet_s:
-            assert time.monotonic() < deadline, "the world did not come to rest"
+            assert time.monotonic() < deadline, f"the world did not come to rest: {self._behind() or 'topics grow'}"
             ends = sum(consumer.get_watermark_offsets(p, timeout=10)[1] for p in places)
-            if ends != last:
+            if ends != last or self._behind():
                 last, since = ends, time.monotonic()
             time.sleep(0.1)
         consumer.close()
+
+    def _behind(self) -> list[str]:
+        """The living processes that are not ready, or have records left to read."""
+        living = [process for process in self.processes if process.is_alive]
+        return [
+            f"{process.role} on port {process.port}"
+            for process in living
+            if not process.is_ready or process.metrics().get("takk_lag_records") != 0
+        ]
 
     def judge(self) -> Verdict:
         """Stop the workers and compare all there is with a recomputation; the changelog and the disk must hold the same state."""

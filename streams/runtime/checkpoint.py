@@ -30,6 +30,10 @@ Output = tuple[str, bytes, bytes | None, Headers]
 
 #: Seconds that a commit may be tried again while the broker asks for patience; past it the process ends and is restarted.
 COMMIT_PATIENCE_S = 60.0
+#: Seconds after which a commit that neither ends nor fails is given up: the broker has aborted its transaction by then (60 s, `lanes.py`),
+#: so it could only fail. librdkafka can wait for ever for a group coordinator that has left the cluster, whatever time limit it is given
+#: (its issues 5456 and 5511).
+COMMIT_LIMIT_S = 75.0
 #: Records that one after another may break the rules' own code (not their own form) before the partition stops: then it is the
 #: code that is wrong, and moving every customer's records to dead-letters would be the larger harm.
 BROKEN_IN_A_ROW = 100
@@ -40,6 +44,10 @@ BIRTH = b""
 
 class Revoked(RuntimeError):
     """The partition belongs to another worker now: what was computed is dropped, the other worker computes it again."""
+
+
+class Stuck(RuntimeError):
+    """A commit neither ended nor failed in its time; whether it was made is found out by the next owner of the partition."""
 
 
 class TooManyBroken(RuntimeError):
@@ -94,6 +102,7 @@ class Lane:
         self.changelog_offset = -1
         self.is_unborn = False
         self.memory: dict[str, Any] = {}
+        self.commit_limit_s = COMMIT_LIMIT_S
 
     def produced(self, error: KafkaError | None, message: Any) -> None:
         """Delivery report of a batch's last changelog record: its offset is the new position (one report a batch is cheap)."""
@@ -274,8 +283,12 @@ class Unit:
         self._finish()
 
     async def _run(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
+        work = asyncio.get_running_loop().run_in_executor(self._executor, self._commit, changes, sources)
         try:
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._commit, changes, sources)
+            done, _ = await asyncio.wait({work}, timeout=self.lane.commit_limit_s)
+            if not done:
+                raise Stuck(f"a commit did not end within {self.lane.commit_limit_s:.0f} s")
+            work.result()
         except Exception as error:
             self._stage.on_fatal(self.lane, error)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +58,7 @@ class Delivered:
 
 @dataclass
 class FakeProducer:
-    """Notes every call in order; can be full for a number of calls, and can fail a call by its name."""
+    """Notes every call in order; can be full for a number of calls, and can fail a call by its name, or let it hang."""
 
     calls: list[str] = field(default_factory=list)
     open: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
@@ -65,12 +66,15 @@ class FakeProducer:
     offsets: dict[str, int] = field(default_factory=dict)
     full_for: int = 0
     fail: dict[str, Exception] = field(default_factory=dict)
+    hang: dict[str, threading.Event] = field(default_factory=dict)
     _reports: list[Any] = field(default_factory=list)
     _changelog_end: int = 0
 
     def _call(self, name: str) -> None:
         if not self.calls or self.calls[-1] != name:
             self.calls.append(name)
+        if name in self.hang:
+            self.hang[name].wait()
         if name in self.fail:
             raise self.fail[name]
 

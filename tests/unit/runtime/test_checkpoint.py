@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.checkpoint import BIRTH, BROKEN_IN_A_ROW, Broken, Moved, Revoked, TooManyBroken, Unit
+from streams.runtime.checkpoint import BIRTH, BROKEN_IN_A_ROW, Broken, Moved, Revoked, Stuck, TooManyBroken, Unit
 from streams.runtime.store import Memory, PartitionStore
 from tests.unit.runtime.fakes import CHANGELOG, TOPIC, FakeProducer, Record, lane, stage, unit
 
@@ -60,6 +61,21 @@ def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
         committed(one)
     assert (store.get(b"k"), store.position) == (None, 0)
     assert len(told) == 1
+
+
+def test_a_commit_that_hangs_is_given_up(store: PartitionStore) -> None:
+    """A commit that neither ends nor fails in its time tells the stage, which ends the process: the partition must not wait for ever."""
+    told: list[Exception] = []
+    of = lane(store, stage(on_fatal=lambda _, error: told.append(error)))
+    of.commit_limit_s = 0.05
+    one = unit(of, [Record(0)])
+    one.each(count_up)
+    over = threading.Event()
+    of.producer.hang["commit"] = over
+    with pytest.raises(Stuck):
+        committed(one)
+    over.set()
+    assert [type(error) for error in told] == [Stuck]
 
 
 def test_a_retriable_error_is_tried_again(store: PartitionStore) -> None:
