@@ -42,6 +42,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Make every check, one after the other; none of them changes anything."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("broker", broker),
+        ("replicas", replicas),
         ("topics", existing_topics),
         ("smtp", smtp),
         ("sender", sender),
@@ -49,10 +50,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("disk", disk),
     ]
     if settings.schema_registry_url:
-        checks.insert(2, ("registry", registry))
+        checks.insert(3, ("registry", registry))
     is_reachable = True
     for name, check in checks:
-        if name == "topics" and not is_reachable:
+        if name in ("replicas", "topics") and not is_reachable:
             yield Finding(name=name, is_well=False, words="not looked at: the broker comes first")
             continue
         try:
@@ -77,9 +78,15 @@ def broker(settings: Settings) -> str:
             f"no answer from {servers} with {settings.kafka_security_protocol}: {reason}. Is KAFKA_BOOTSTRAP_SERVERS right, does the "
             "network let this machine in, do KAFKA_SECURITY_PROTOCOL and the password fit? (`takk kafka start` starts one here)"
         ) from error
+    return f"{len(found)} broker(s) at {servers}"
+
+
+def replicas(settings: Settings) -> str:
+    """Whether there are as many brokers as a topic is to have replicas: with fewer no topic can be made, though those that exist work on."""
+    found = AdminClient(settings.kafka()).list_topics(timeout=PATIENCE_S).brokers
     if len(found) < settings.replication:
         raise Trouble(f"{len(found)} broker(s), but TAKK_REPLICATION={settings.replication}: lower it or add brokers")
-    return f"{len(found)} broker(s) at {servers}"
+    return f"{settings.replication} of each partition"
 
 
 def existing_topics(settings: Settings) -> str:

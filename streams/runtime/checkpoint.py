@@ -30,10 +30,11 @@ Output = tuple[str, bytes, bytes | None, Headers]
 
 #: Seconds that a commit may be tried again while the broker asks for patience; past it the process ends and is restarted.
 COMMIT_PATIENCE_S = 60.0
-#: Seconds after which a commit that neither ends nor fails is given up: the broker has aborted its transaction by then (60 s, `lanes.py`),
-#: so it could only fail. librdkafka can wait for ever for a group coordinator that has left the cluster, whatever time limit it is given
-#: (its issues 5456 and 5511).
-COMMIT_LIMIT_S = 75.0
+#: Seconds after which a commit that neither ends nor fails is looked at: if the cluster answers meanwhile, the commit hangs and is given
+#: up. librdkafka can wait for ever for a group coordinator that has left the cluster, whatever limit it is given (its issues 5456, 5511).
+COMMIT_LIMIT_S = 15.0
+#: Seconds in which a living cluster answers a question about itself.
+ANSWER_WITHIN_S = 5.0
 #: Records that one after another may break the rules' own code (not their own form) before the partition stops: then it is the
 #: code that is wrong, and moving every customer's records to dead-letters would be the larger harm.
 BROKEN_IN_A_ROW = 100
@@ -285,9 +286,9 @@ class Unit:
     async def _run(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
         work = asyncio.get_running_loop().run_in_executor(self._executor, self._commit, changes, sources)
         try:
-            done, _ = await asyncio.wait({work}, timeout=self.lane.commit_limit_s)
-            if not done:
-                raise Stuck(f"a commit did not end within {self.lane.commit_limit_s:.0f} s")
+            while not (await asyncio.wait({work}, timeout=self.lane.commit_limit_s))[0]:
+                if await asyncio.to_thread(cluster_answers, self.lane.producer) and not work.done():
+                    raise Stuck("the cluster answers, but a commit does not end")
             work.result()
         except Exception as error:
             self._stage.on_fatal(self.lane, error)
@@ -360,6 +361,15 @@ class Unit:
             position = lane.changelog_offset + 1 if changes else None
             lane.store.write(changes, position, meta)
         failpoints.reach(f"{edge}stored")
+
+
+def cluster_answers(producer: Producer) -> bool:
+    """Whether any broker answers, within `ANSWER_WITHIN_S`."""
+    try:
+        producer.list_topics(timeout=ANSWER_WITHIN_S)
+    except KafkaException:
+        return False
+    return True
 
 
 def patiently(call: Callable[[], None]) -> None:

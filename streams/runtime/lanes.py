@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from streams.runtime import failpoints
 from streams.runtime.checkpoint import Lane, Unit
+from streams.runtime.patience import ask
 from streams.runtime.record_size import LARGEST_BYTES
 from streams.runtime.restore import restore
 from streams.runtime.stage import Stage
@@ -185,13 +186,18 @@ class Lanes:
                     "isolation.level": "read_committed",
                 }
             )
-        found = self._meta.committed(sources, timeout=60.0)
+        found = ask(partial(self._ask_committed, sources))
         for tp in found:
-            if tp.error is not None:
-                raise KafkaException(tp.error)
             if tp.offset < 0:
                 tp.offset = OFFSET_BEGINNING
         return list(found)
+
+    def _ask_committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
+        found: list[TopicPartition] = self._meta.committed(sources, timeout=30.0)
+        for tp in found:
+            if tp.error is not None:
+                raise KafkaException(tp.error)
+        return found
 
     def _check_births(self) -> None:
         """Refuse a table that is empty although its batches were committed: its changelog is gone."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.runtime import failpoints
+from streams.runtime.patience import ask
 from streams.runtime.store import PartitionStore, StoreError
 
 #: Records taken from librdkafka at once; larger batches no longer pay and only delay the progress line.
@@ -46,7 +48,8 @@ def restore(
     try:
         starts, ends = {}, {}
         for number, store in stores.items():
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30.0)
+            place = TopicPartition(topic, number)
+            low, high = ask(partial(consumer.get_watermark_offsets, place, timeout=30.0))
             starts[number], ends[number] = start_of(topic, number, store, low, high), high
         total = sum(ends[n] - starts[n] for n in stores)
         if total == 0:

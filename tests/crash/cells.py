@@ -207,6 +207,8 @@ def brokers(scene: Scene) -> None:
             broker.start()
             scene.await_mails(60)
             scene.stood_still(time.monotonic() - died)
+        scene.close_shop()
+        town.rest(patience_s=180)
 
 
 def mail_server(scene: Scene) -> None:

@@ -74,6 +74,10 @@ class Scene:
             shop.join()
             self._closed.clear()
 
+    def close_shop(self) -> None:
+        """End the trading before its block ends, so that everything can come to rest within it."""
+        self._closed.set()
+
     @contextmanager
     def supervised(self) -> Iterator[None]:
         """Whatever process ends within the block is started again, as production's supervisor does."""

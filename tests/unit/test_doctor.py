@@ -63,7 +63,7 @@ def test_broker_is_not_there(settings: Callable[..., Settings], monkeypatch: pyt
     assert not findings["broker"].is_well
     assert "KAFKA_BOOTSTRAP_SERVERS" in findings["broker"].words
     assert "the broker comes first" in findings["topics"].words
-    assert list(findings) == ["broker", "topics", "smtp", "sender", "templates", "disk"]
+    assert list(findings) == ["broker", "replicas", "topics", "smtp", "sender", "templates", "disk"]
 
 
 def test_registry_is_looked_at_when_there_is_one(

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from confluent_kafka import KafkaError, KafkaException
+
 from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.stage import Stage
 from streams.runtime.store import PartitionStore
@@ -67,6 +69,7 @@ class FakeProducer:
     full_for: int = 0
     fail: dict[str, Exception] = field(default_factory=dict)
     hang: dict[str, threading.Event] = field(default_factory=dict)
+    answers: list[bool] = field(default_factory=list)
     _reports: list[Any] = field(default_factory=list)
     _changelog_end: int = 0
 
@@ -94,6 +97,10 @@ class FakeProducer:
 
     def poll(self, wait_s: float) -> int:
         return 0
+
+    def list_topics(self, timeout: float) -> None:
+        if not self.answers.pop(0):
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
     def send_offsets_to_transaction(self, offsets: list[Any], metadata: Any) -> None:
         self._call("offsets")
