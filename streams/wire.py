@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_args
 
 import orjson
-from msgspec.structs import asdict
 
 from streams import topics
 from streams.core.effects import (
@@ -132,6 +131,15 @@ class Wire:
     def __init__(self, codec: Codec, source: str = "/takk") -> None:
         self._codec = codec
         self._source = ("ce_source", source.encode())
+        self._write_schedule = codec.writer("timer", ScheduleStep.__struct_fields__, {"kind": "step"})
+        self._write_send = codec.writer(
+            "email_command",
+            [field for field in SendMail.__struct_fields__ if field != "context"],
+            {"attempt": 1},
+            ("context", "commanded_at"),
+        )
+        self._write_decision = codec.writer("flow_decision", LogDecision.__struct_fields__)
+        self._write_attribute = codec.writer("attributed_engagement", Attribute.__struct_fields__)
         self._events = FACTS
         self._outputs: dict[type, Callable[[Any, datetime], Output]] = {
             ScheduleStep: self._schedule,
@@ -400,23 +408,12 @@ class Wire:
         return self._record(topics.CHECKPOINTS, "checkpoint", place, batch_id, record, now)
 
     def _schedule(self, effect: ScheduleStep, now: datetime) -> Output:
-        record = {
-            "timer_id": effect.timer_id,
-            "due_at": effect.due_at,
-            "customer_id": effect.customer_id,
-            "kind": "step",
-            "instance_id": effect.instance_id,
-            "flow": effect.flow,
-            "step": effect.step,
-        }
-        return self._record(topics.DELAYS, "timer", effect.customer_id, effect.timer_id, record, now)
+        value = self._write_schedule(effect)
+        return self._framed(topics.DELAYS, "timer", effect.customer_id, effect.timer_id, value, now)
 
     def _send(self, effect: SendMail, now: datetime) -> Output:
-        record: Record = asdict(effect)
-        record["context"] = orjson.dumps(effect.context).decode()
-        record["attempt"] = 1
-        record["commanded_at"] = now
-        return self._record(topics.COMMANDS, "email_command", effect.customer_id, f"{effect.send_id}.1", record, now)
+        value = self._write_send(effect, orjson.dumps(effect.context).decode(), now)
+        return self._framed(topics.COMMANDS, "email_command", effect.customer_id, f"{effect.send_id}.1", value, now)
 
     def _resend(self, effect: ResendMail, now: datetime) -> Output:
         # Encoded anew, not copied: the attempt is in it, and an old framing becomes today's.
@@ -426,17 +423,19 @@ class Wire:
         return self._record(topics.COMMANDS, "email_command", effect.customer_id, event_id, record, now)
 
     def _decision(self, effect: LogDecision, now: datetime) -> Output:
-        record: Record = asdict(effect)
-        return self._record(topics.DECISIONS, "flow_decision", effect.customer_id, effect.decision_id, record, now)
+        value = self._write_decision(effect)
+        return self._framed(topics.DECISIONS, "flow_decision", effect.customer_id, effect.decision_id, value, now)
 
     def _attribute(self, effect: Attribute, now: datetime) -> Output:
-        record: Record = asdict(effect)
-        return self._record(
-            topics.ATTRIBUTED, "attributed_engagement", effect.customer_id, effect.attribution_id, record, now
+        value = self._write_attribute(effect)
+        return self._framed(
+            topics.ATTRIBUTED, "attributed_engagement", effect.customer_id, effect.attribution_id, value, now
         )
 
     def _record(self, topic: str, schema: str, key: str, event_id: str, record: Record, at: datetime) -> Output:
-        value = self._codec.encode(schema, record)
+        return self._framed(topic, schema, key, event_id, self._codec.encode(schema, record), at)
+
+    def _framed(self, topic: str, schema: str, key: str, event_id: str, value: bytes, at: datetime) -> Output:
         if len(value) > MAX_RECORD:
             raise RuleBroken("too_large", f"it makes a record of {len(value):,} bytes for {topic}")
         return topic, key.encode(), value, self._headers(schema, event_id, at)

@@ -7,6 +7,7 @@ the schema's id (4 bytes, big-endian), the data. Both are read always. A schema 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
+from streams.runtime.avro_compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
 from streams.runtime.checkpoint import Broken
 
 Schema: TypeAlias = dict[str, Any]
@@ -107,6 +109,8 @@ class Codec:
         self._registry: Any = registry or (_connect(registry_url) if registry_url else None)
         # Found decoders, by name and by what stands before the data: the whole header in both framings.
         self._decoders: dict[str, dict[bytes, Decoder]] = {name: {} for name in schemas}
+        # Compiled readers of data that today's schema wrote, by name and header.
+        self._compiled: dict[str, dict[bytes, Reader]] = {name: {} for name in schemas}
         self._unknown_until: dict[bytes, float] = {}
         self._headers = {name: SINGLE_OBJECT + print_ for name, print_ in self._fingerprints.items()}
         if self._registry is not None:
@@ -124,6 +128,41 @@ class Codec:
         schemaless_writer(out, self._readers[name], record)
         return out.getvalue()
 
+    def writer(
+        self, name: str, fields: Sequence[str], fixed: Mapping[str, Any] | None = None, given: Sequence[str] = ()
+    ) -> Callable[..., bytes]:
+        """A function `write(source, *given) -> bytes` that does what `encode` does, several times as fast.
+
+        Args:
+            name: the schema's name.
+            fields: the fields that are attributes of `source`.
+            fixed: fields that have the same value in every record.
+            given: the fields that are arguments, in their order. All other fields have their default.
+
+        The function raises what `encode` raises.
+
+        Raises:
+            KeyError: there is no schema of this name.
+        """
+        fixed = fixed or {}
+
+        def plainly(source: Any, *values: Any) -> bytes:
+            record = {field: getattr(source, field) for field in fields}
+            return self.encode(name, {**fixed, **record, **dict(zip(given, values, strict=True))})
+
+        try:
+            write = compile_writer(self._readers[name], self._headers[name], fields, fixed, given)
+        except Unsupported:
+            return plainly
+
+        def fast(source: Any, *values: Any) -> bytes:
+            try:
+                return write(source, *values)
+            except ODD:
+                return plainly(source, *values)
+
+        return fast
+
     def decode(self, name: str, data: bytes) -> dict[str, Any]:
         """The record of schema `name` that was encoded as `data`; times are UTC-aware datetimes.
 
@@ -132,6 +171,20 @@ class Codec:
             Undecodable: the bytes are no such record.
             SchemaRegistryError, OSError: the registry was needed and gave no answer; the data may be good.
         """
+        compiled = self._compiled[name]
+        if (read := compiled.get(data[:SINGLE_OBJECT_HEADER])) is not None:
+            start = SINGLE_OBJECT_HEADER
+        elif (read := compiled.get(data[:CONFLUENT_HEADER])) is not None:
+            start = CONFLUENT_HEADER
+        else:
+            return self._decode(name, data)
+        try:
+            return read(data, start)
+        except ODD:
+            return self._decode(name, data)
+
+    def _decode(self, name: str, data: bytes) -> dict[str, Any]:
+        """`decode` by fastavro: the first record of each writer, old schemas, and all that is damaged."""
         if data[:2] == SINGLE_OBJECT:
             start = SINGLE_OBJECT_HEADER
         elif data[:1] == CONFLUENT:
@@ -166,6 +219,9 @@ class Codec:
             writer = self._registered(header)
         decoder = self._resolve(name, writer)
         self._decoders[name][header] = decoder
+        if fingerprint_of(writer) == self._fingerprints[name]:
+            with contextlib.suppress(Unsupported):
+                self._compiled[name][header] = compile_reader(self._readers[name])
         return decoder
 
     def _resolve(self, name: str, writer: Schema) -> Decoder:
