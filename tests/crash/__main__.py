@@ -53,6 +53,13 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def write(rows: list[Row], path: Path) -> None:
+    """Write the rows; those of cells that were not played now stay as they are."""
+    played = {row.cell for row in rows}
+    earlier = [row for row in json.loads(path.read_text()) if row["cell"] not in played] if path.exists() else []
+    path.write_text(json.dumps(earlier + [row.as_dict() for row in rows], indent=2) + "\n")
+
+
 def main() -> int:
     """Run the cells; exit code 1 if one is not good."""
     parser = argparse.ArgumentParser(
@@ -70,7 +77,7 @@ def main() -> int:
     for number, cell in enumerate(chosen):
         rows.append(play(cell, options.seed, options.seconds, CRASH_DIR / f"town-{number}"))
         print(table(rows[-1:]), file=sys.stderr, flush=True)
-    (CRASH_DIR / "results.json").write_text(json.dumps([row.as_dict() for row in rows], indent=2) + "\n")
+        write(rows, CRASH_DIR / "results.json")
     print(table(rows))
     print(f"\nin {CRASH_DIR / 'results.json'}")
     return 0 if all(row.is_good for row in rows) else 1

@@ -128,14 +128,12 @@ def zombies(scene: Scene) -> None:
         ):
             scene.await_mails(60)
             old.signal(signal.SIGSTOP)
-            stopped = time.monotonic()
             scene.row.kills += 1
             whole = town.settings.partitions
             scene.until(
                 lambda others=others, stage=stage, whole=whole: sum(owned(one, stage) for one in others) == whole,
                 "the others took over",
             )
-            scene.stood_still(time.monotonic() - stopped)
             scene.await_mails(60)
             old.signal(signal.SIGCONT)
             scene.until(lambda old=old: old.exit_code is not None or old.is_ready, "the zombie ended or rejoined")
@@ -181,11 +179,9 @@ def rolling(scene: Scene) -> None:
             stage = "flows" if process.role == "worker" else "mailer"
             others = [one for one in town.processes if one.role == process.role and one is not process]
             before = {id(one): owned(one, stage) for one in others}
-            stopped = time.monotonic()
             assert process.stop() == 0, f"{process.role} did not end cleanly"
             process.start()
             process.await_ready()
-            scene.stood_still(time.monotonic() - stopped)
             scene.await_mails(60)
             after = {id(one): owned(one, stage) for one in others}
             if before != after:
@@ -200,13 +196,11 @@ def brokers(scene: Scene) -> None:
             scene.await_mails(60)
             broker.kill()
             scene.row.kills += 1
-            died = time.monotonic()
             scene.say(f"broker on port {broker.port} killed")
             if len(town.brokers) > 1:
                 scene.await_mails(60)  # two of three are enough
             broker.start()
             scene.await_mails(60)
-            scene.stood_still(time.monotonic() - died)
         scene.close_shop()
         town.rest(patience_s=180)
 
@@ -232,11 +226,9 @@ def mail_server(scene: Scene) -> None:
             inbox.behaviour = None
         scene.say("dead")
         inbox.stop()
-        dead = time.monotonic()
         scene.until(lambda: town.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer waits")
         inbox.start()
         scene.await_mails(60)
-        scene.stood_still(time.monotonic() - dead)
 
 
 def disk_full(scene: Scene) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from streams import topics
@@ -66,6 +67,7 @@ class Scene:
     @contextmanager
     def trading(self, poison: float = 0.0, rate: float = RATE) -> Iterator[None]:
         """The shop is open for as long as the block takes."""
+        opened_ms = int(time.time() * 1000)
         shop = self.town.trade(3600.0, rate, poison, self.row.seed, until=self._closed)
         try:
             yield
@@ -73,6 +75,7 @@ class Scene:
             self._closed.set()
             shop.join()
             self._closed.clear()
+            self._note_stops(opened_ms, int(time.time() * 1000))
 
     def close_shop(self) -> None:
         """End the trading before its block ends, so that everything can come to rest within it."""
@@ -114,12 +117,10 @@ class Scene:
 
     def revive(self, process: Process, *, is_wiped: bool = False, **env: str) -> None:
         """Start a dead process again, with its disk or without, and wait until it is ready."""
-        died = time.monotonic()
         if is_wiped:
             self.wipe(process)
         process.start(**env)
         process.await_ready()
-        self.stood_still(time.monotonic() - died)
 
     def wipe(self, process: Process) -> None:
         """Take the disk of a dead process away."""
@@ -128,9 +129,13 @@ class Scene:
         for folder in self.town.disk(number).glob("flows*" if process.role == "worker" else "mailer*"):
             shutil.rmtree(folder)
 
-    def stood_still(self, seconds: float) -> None:
-        """Note how long something did not work."""
-        self.row.longest_stop_s = max(self.row.longest_stop_s, round(seconds, 1))
+    def _note_stops(self, opened_ms: int, closed_ms: int) -> None:
+        """Note the longest time between two mails while the shop traded: orders came all the while, so that is how long nothing worked."""
+        arrived = [
+            mail.received_at_ms for mail in self.town.inbox.mails() if opened_ms < mail.received_at_ms < closed_ms
+        ]
+        stops = [later - earlier for earlier, later in pairwise(sorted(arrived))]
+        self.row.longest_stop_s = max(self.row.longest_stop_s, round(max(stops, default=0) / 1000, 1))
 
     def judge(self) -> None:
         """Let everything come to rest, stop it, and compare all there is with the recomputation."""
