@@ -1,4 +1,7 @@
-"""Everything that Takk knows of one customer: frozen, bounded, and small enough to be written at every event."""
+"""Everything that Takk knows of one customer: frozen, bounded, and small enough to be written at every event.
+
+`gc=False`: what is frozen and made of values cannot hold itself, so the collector of cycles need not follow it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from streams.core.events import OrderLine
 
-class Profile(Struct, frozen=True, array_like=True):
+
+class Profile(Struct, frozen=True, gc=False, array_like=True):
     """Who the customer is, as the newest fact said; `at` is the time of that fact."""
 
     email: str = ""
@@ -18,7 +23,7 @@ class Profile(Struct, frozen=True, array_like=True):
     at: datetime | None = None
 
 
-class Consent(Struct, frozen=True, array_like=True):
+class Consent(Struct, frozen=True, gc=False, array_like=True):
     """What the customer allows. `unsubscribed` holds scopes, sorted; an unsubscription is never undone by a profile."""
 
     marketing: bool | None = None
@@ -31,17 +36,7 @@ class Consent(Struct, frozen=True, array_like=True):
     soft_bounces: int = 0
 
 
-class Line(Struct, frozen=True, array_like=True):
-    """A line of a remembered order; `unit_price_minor` in minor units of the order's currency."""
-
-    sku: str
-    title: str
-    category: str
-    quantity: int
-    unit_price_minor: int
-
-
-class OrderFacts(Struct, frozen=True, array_like=True):
+class OrderFacts(Struct, frozen=True, gc=False, array_like=True):
     """An order as the shop last described it; `total_minor` in minor units of `currency`."""
 
     email: str
@@ -53,10 +48,10 @@ class OrderFacts(Struct, frozen=True, array_like=True):
     total_minor: int
     placed_at: datetime
     time_zone: str | None
-    lines: tuple[Line, ...]
+    lines: tuple[OrderLine, ...]
 
 
-class Parcel(Struct, frozen=True, array_like=True):
+class Parcel(Struct, frozen=True, gc=False, array_like=True):
     """A parcel: its newest description, and when it first reached each status."""
 
     parcel_id: str
@@ -75,7 +70,7 @@ class Parcel(Struct, frozen=True, array_like=True):
         return any(name == status for name, _ in self.reached)
 
 
-class OrderState(Struct, frozen=True, array_like=True):
+class OrderState(Struct, frozen=True, gc=False, array_like=True):
     """An order and what became of it. `facts` is None while only its parcels have been heard of.
 
     `converted_minor` is the total in the shop's currency (0 if the rate is not known).
@@ -107,7 +102,7 @@ class OrderState(Struct, frozen=True, array_like=True):
         return None
 
 
-class Sent(Struct, frozen=True, array_like=True):
+class Sent(Struct, frozen=True, gc=False, array_like=True):
     """A mail that was ordered at `at`, and what came back. `clicked_at` is the newest click of a human."""
 
     send_id: str
@@ -124,7 +119,7 @@ class Sent(Struct, frozen=True, array_like=True):
     clicked_at: datetime | None = None
 
 
-class Instance(Struct, frozen=True, array_like=True):
+class Instance(Struct, frozen=True, gc=False, array_like=True):
     """A run of a flow that waits until `due_at` to take the step at path `step`."""
 
     instance_id: str
@@ -137,7 +132,7 @@ class Instance(Struct, frozen=True, array_like=True):
     started_at: datetime
 
 
-class Customer(Struct, frozen=True, kw_only=True, array_like=True):
+class Customer(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     """The state of one customer. New fields go to the end, with a default: the place is the name in the encoded form.
 
     `spend` is net of cancelled and refunded orders: (currency, minor units), sorted by currency; `spend_converted_minor` is all of it in

@@ -1,6 +1,6 @@
 """Orders that the core gives to the outside: frozen, in the imperative.
 
-Each has an id made from what caused it, so that obeying it twice is harmless.
+Each has an id made from what caused it, so that obeying it twice is harmless. `gc=False`: see customer.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Purpose: TypeAlias = Literal["order", "service", "review", "survey", "marketing"
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 
 
-class ScheduleStep(Struct, frozen=True, kw_only=True):
+class ScheduleStep(Struct, frozen=True, gc=False, kw_only=True):
     """Wake instance `instance_id` at `due_at` to take the step at path `step`."""
 
     timer_id: str
@@ -25,7 +25,7 @@ class ScheduleStep(Struct, frozen=True, kw_only=True):
     due_at: datetime
 
 
-class SendMail(Struct, frozen=True, kw_only=True):
+class SendMail(Struct, frozen=True, gc=False, kw_only=True):
     """Render message `message` of `flow` in `locale` with `context` and send it, unless it is later than `not_after`.
 
     `context` holds only JSON types; money in it is {"minor": int, "currency": str}, times are ISO 8601 in UTC.
@@ -52,7 +52,7 @@ class SendMail(Struct, frozen=True, kw_only=True):
     tracking: bool
 
 
-class ResendMail(Struct, frozen=True, kw_only=True):
+class ResendMail(Struct, frozen=True, gc=False, kw_only=True):
     """Hand an encoded email command to the mailer again, as attempt number `attempt` (the first was 1)."""
 
     send_id: str
@@ -61,7 +61,7 @@ class ResendMail(Struct, frozen=True, kw_only=True):
     command: bytes
 
 
-class LogDecision(Struct, frozen=True, kw_only=True):
+class LogDecision(Struct, frozen=True, gc=False, kw_only=True):
     """Why a mail is sent or not: `rule` is the name of the rule that decided, `detail` its words for people, without personal data."""
 
     decision_id: str
@@ -78,7 +78,7 @@ class LogDecision(Struct, frozen=True, kw_only=True):
     decided_at: datetime
 
 
-class Attribute(Struct, frozen=True, kw_only=True):
+class Attribute(Struct, frozen=True, gc=False, kw_only=True):
     """Tell neighbours what a customer did with a send, enriched with where the send came from.
 
     `kind` is an engagement kind, or `ordered` for an order within the attribution window after a click

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core import consent, ids
+from streams.core import consent, ids, local_time
 from streams.core.customer import Consent, Profile, Sent
 from streams.core.effects import Attribute, LogDecision, ResendMail
 from streams.core.events import (
@@ -29,7 +29,7 @@ def take_engagement(turn: Turn, event: EngagementEvent) -> None:
     """Take in one engagement with a mail, once, and tell the neighbours where the mail came from."""
     kind, link, agent = _describe(event)
     about = event.question if isinstance(event, SurveyAnswered) else link or ""
-    if not turn.is_first_time(event.send_id or "", kind, about, event.occurred_at.isoformat()):
+    if not turn.is_first_time(event.send_id or "", kind, about, local_time.text_of(event.occurred_at)):
         return
     sent = next((one for one in turn.sends if one.send_id == event.send_id), None)
     if event.send_id is not None:
@@ -63,7 +63,7 @@ def _attribute(
 ) -> Attribute:
     # A send that is no longer remembered is passed on all the same, without where it came from.
     return Attribute(
-        attribution_id=ids.digest("attribution", send_id, kind, link or "", event.occurred_at.isoformat()),
+        attribution_id=ids.digest("attribution", send_id, kind, link or "", local_time.text_of(event.occurred_at)),
         customer_id=turn.customer_id,
         kind=kind,
         send_id=send_id,

@@ -2,6 +2,7 @@
 
 Every event names its customer and carries `occurred_at`, the time at which it happened at its source
 (timezone-aware UTC). That is not the time at which Takk learned of it: events may be late, doubled and out of order.
+`gc=False`: see customer.py.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
 MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "unknown", "deferred"]
 
 
-class OrderLine(Struct, frozen=True):
-    """One line of an order; `unit_price_minor` is in minor units (cents, øre) of the order's currency."""
+class OrderLine(Struct, frozen=True, gc=False, array_like=True):
+    """One line of an order; `unit_price_minor` is in minor units (cents, øre) of the order's currency.
+
+    The state keeps it as it is: its fields are encoded by their places (see customer.Customer).
+    """
 
     sku: str
     title: str
@@ -26,7 +30,7 @@ class OrderLine(Struct, frozen=True):
     unit_price_minor: int
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class Order(Struct, frozen=True, gc=False, kw_only=True):
     """An order as the shop knew it at one moment; `total_minor` is in minor units of `currency` (ISO 4217).
 
     `country` and `ship_country` are ISO 3166-1 alpha-2, `locale` is BCP 47 (`da`, `en-GB`), `time_zone` an IANA name or None.
@@ -46,42 +50,42 @@ class Order(Struct, frozen=True, kw_only=True):
     time_zone: str | None = None
 
 
-class OrderPlaced(Struct, frozen=True, tag=True):
+class OrderPlaced(Struct, frozen=True, gc=False, tag=True):
     """The customer bought."""
 
     order: Order
     occurred_at: datetime
 
 
-class OrderChanged(Struct, frozen=True, tag=True):
+class OrderChanged(Struct, frozen=True, gc=False, tag=True):
     """The order is now as given here; what it was before no longer counts."""
 
     order: Order
     occurred_at: datetime
 
 
-class OrderCancelled(Struct, frozen=True, tag=True):
+class OrderCancelled(Struct, frozen=True, gc=False, tag=True):
     """The order will not be delivered."""
 
     order: Order
     occurred_at: datetime
 
 
-class OrderRefunded(Struct, frozen=True, tag=True):
+class OrderRefunded(Struct, frozen=True, gc=False, tag=True):
     """The shop paid the order back."""
 
     order: Order
     occurred_at: datetime
 
 
-class ShippedLine(Struct, frozen=True):
+class ShippedLine(Struct, frozen=True, gc=False):
     """What part of an order lies in a parcel."""
 
     sku: str
     quantity: int
 
 
-class ShipmentUpdated(Struct, frozen=True, kw_only=True, tag=True):
+class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """A parcel of an order reached `status`. `parcels_in_order` is how many parcels the order has in all.
 
     `window_from` and `window_to` are the carrier's promised delivery window, if it promised one.
@@ -101,7 +105,7 @@ class ShipmentUpdated(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailDelivered(Struct, frozen=True, kw_only=True, tag=True):
+class MailDelivered(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """The recipient's server says that the mail lies in the mailbox."""
 
     customer_id: str
@@ -109,7 +113,7 @@ class MailDelivered(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailOpened(Struct, frozen=True, kw_only=True, tag=True):
+class MailOpened(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """The mail's pixel was fetched."""
 
     customer_id: str
@@ -118,7 +122,7 @@ class MailOpened(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailClicked(Struct, frozen=True, kw_only=True, tag=True):
+class MailClicked(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """A link of the mail was followed."""
 
     customer_id: str
@@ -128,7 +132,7 @@ class MailClicked(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailBounced(Struct, frozen=True, kw_only=True, tag=True):
+class MailBounced(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """The mail came back: `hard` = the address does not exist; otherwise for the time being. `reason` = status code and words."""
 
     customer_id: str
@@ -138,7 +142,7 @@ class MailBounced(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailComplained(Struct, frozen=True, kw_only=True, tag=True):
+class MailComplained(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """The recipient called the mail spam."""
 
     customer_id: str
@@ -146,7 +150,7 @@ class MailComplained(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class Unsubscribed(Struct, frozen=True, kw_only=True, tag=True):
+class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """The recipient wants no more mail of `scope`: `marketing` (everything but transactional), `review` or `survey`."""
 
     customer_id: str
@@ -155,7 +159,7 @@ class Unsubscribed(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class SurveyAnswered(Struct, frozen=True, kw_only=True, tag=True):
+class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """The customer answered a question."""
 
     customer_id: str
@@ -165,7 +169,7 @@ class SurveyAnswered(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class ProfileUpdated(Struct, frozen=True, kw_only=True, tag=True):
+class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """The shop's newest profile of the customer; None = not known, leaves the older value."""
 
     customer_id: str
@@ -179,7 +183,7 @@ class ProfileUpdated(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailReported(Struct, frozen=True, kw_only=True, tag=True):
+class MailReported(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """What the mailer did with a send (from `email-events`)."""
 
     customer_id: str
@@ -188,7 +192,7 @@ class MailReported(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class StepDue(Struct, frozen=True, kw_only=True, tag=True):
+class StepDue(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """A timer of a flow instance ran out; `step` is the path of the step that is to be taken now."""
 
     customer_id: str
@@ -200,7 +204,7 @@ class StepDue(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class RetryDue(Struct, frozen=True, kw_only=True, tag=True):
+class RetryDue(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """A send that the mail server put off may be tried again. `command` is the encoded email command, opaque to the core."""
 
     customer_id: str

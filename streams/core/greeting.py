@@ -41,7 +41,12 @@ def language(locale: str) -> str:
 
 
 def greeting(name: str, locale: str, moment: datetime) -> str:
-    """The greeting for `moment`, which is in the customer's own time zone.
+    """The greeting of a customer called `name`; see `greet`."""
+    return greet(first_name(name), locale, moment)
+
+
+def greet(first: str, locale: str, moment: datetime) -> str:
+    """The greeting by the first name (may be "") for `moment`, which is in the customer's own time zone.
 
     1 to 24 December wins over Friday, Friday over the morning (06:00 to 08:59).
     """
@@ -52,5 +57,5 @@ def greeting(name: str, locale: str, moment: datetime) -> str:
         mood = "weekend"
     elif moment.hour in _MORNING:
         mood = "morning"
-    words, first = _WORDS[language(locale)][mood], first_name(name)
+    words = _WORDS[language(locale)][mood]
     return f"{words} {first}" if first else words

@@ -16,6 +16,7 @@ from streams.core.turn import Turn, has_mark
 
 def trigger(turn: Turn, name: str, order: OrderState, parcel: Parcel | None, occurred_at: datetime) -> None:
     """Start every flow that `name` (for example "order.placed") starts and that has not run for this order or parcel before."""
+    started_at = occurred_at if occurred_at < turn.now else turn.now
     for program in turn.world.by_trigger.get(name, ()):
         flow = program.flow
         key = order.order_id
@@ -26,7 +27,7 @@ def trigger(turn: Turn, name: str, order: OrderState, parcel: Parcel | None, occ
         instance_id = ids.instance_id(turn.customer_id, flow.name, key)
         if _is_known(turn, instance_id):
             continue
-        _start(turn, program, instance_id, name, order, parcel, min(occurred_at, turn.now))
+        _start(turn, program, instance_id, name, order, parcel, started_at)
 
 
 def _is_known(turn: Turn, instance_id: str) -> bool:
@@ -62,12 +63,12 @@ def _start(
         fresh = Instance(instance_id, flow.name, flow.version, order_id, parcel_id, first or "", started_at, started_at)
         waiting = _run(turn, program, fresh, order, parcel, started_at, is_start=True)
         if waiting is not None and len(turn.instances) < turn.world.limits.instances:
-            _await(turn, waiting)
+            _await(turn, waiting, turn.instances)
             return
         if waiting is not None:
             words = f"more than {turn.world.limits.instances} flows at once"
             turn.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
-    _end(turn, instance_id)
+    _note_end(turn, instance_id)
 
 
 def _run(
@@ -107,7 +108,7 @@ def _run(
             if flow.status == "paused":
                 due_at = local_time.scaled(turn.now, turn.now + world.paused_for, world.day_scale)
                 words = "the flow is paused; looked at again later"
-                moment = due_at.isoformat()
+                moment = local_time.text_of(due_at)
                 turn.decide(
                     flow, instance.instance_id, path, "defer", "paused", words, order_id=order.order_id, moment=moment
                 )
@@ -144,9 +145,8 @@ def _waiting(instance: Instance, step: str, due_at: datetime) -> Instance:
     )
 
 
-def _await(turn: Turn, instance: Instance) -> None:
-    kept = [other for other in turn.instances if other.instance_id != instance.instance_id]
-    turn.instances = (*kept, instance)
+def _await(turn: Turn, instance: Instance, others: tuple[Instance, ...]) -> None:
+    turn.instances = (*others, instance)
     turn.changed = True
     turn.effects.append(
         ScheduleStep(
@@ -160,8 +160,16 @@ def _await(turn: Turn, instance: Instance) -> None:
     )
 
 
+def _others(turn: Turn, instance_id: str) -> tuple[Instance, ...]:
+    return tuple([other for other in turn.instances if other.instance_id != instance_id])
+
+
 def _end(turn: Turn, instance_id: str) -> None:
-    turn.instances = tuple([other for other in turn.instances if other.instance_id != instance_id])
+    turn.instances = _others(turn, instance_id)
+    _note_end(turn, instance_id)
+
+
+def _note_end(turn: Turn, instance_id: str) -> None:
     turn.ended_marks = turn.with_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8])
     turn.changed = True
 
@@ -189,7 +197,7 @@ def wake(turn: Turn, event: StepDue) -> None:
         return
     waiting = _run(turn, program, instance, order, order.parcel(instance.parcel_id), turn.now)
     if waiting is not None:
-        _await(turn, waiting)
+        _await(turn, waiting, _others(turn, waiting.instance_id))
     else:
         _end(turn, instance.instance_id)
 

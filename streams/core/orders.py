@@ -6,8 +6,8 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core import ids, money
-from streams.core.customer import Line, OrderFacts, OrderState, Profile
+from streams.core import ids, local_time, money
+from streams.core.customer import OrderFacts, OrderState, Profile
 from streams.core.effects import Attribute
 from streams.core.events import Order, OrderCancelled, OrderEvent, OrderPlaced, OrderRefunded
 from streams.core.instances import leave, trigger
@@ -20,7 +20,7 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
     before = turn.order(told.order_id)
     if before is None and turn.has_forgotten(told.order_id):
         words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
-        turn.hit_limit("orders", words, told.order_id, type(event).__name__, at.isoformat())
+        turn.hit_limit("orders", words, told.order_id, type(event).__name__, local_time.text_of(at))
         return
     after = _merge(turn, before or OrderState(told.order_id), event)
     if after == before:
@@ -54,13 +54,7 @@ def _as_told(order: OrderState, told: Order) -> OrderState:
     facts = order.facts
     if facts is None or len(facts.lines) == len(told.lines) or len(told.lines) < len(facts.lines):
         return order
-    return replace(order, facts=replace(facts, lines=_lines(told, len(told.lines))))
-
-
-def _lines(told: Order, most: int) -> tuple[Line, ...]:
-    return tuple(
-        [Line(one.sku, one.title, one.category, one.quantity, one.unit_price_minor) for one in told.lines[:most]]
-    )
+    return replace(order, facts=replace(facts, lines=told.lines))
 
 
 def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
@@ -83,7 +77,7 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
             told.total_minor,
             told.placed_at,
             told.time_zone,
-            _lines(told, most),
+            told.lines[:most],
         )
     return OrderState(
         known.order_id,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from streams.core import consent, ids
+from streams.core import consent, ids, local_time
 from streams.core.customer import OrderFacts, OrderState, Parcel, Sent
 from streams.core.effects import SendMail
 from streams.core.flow import Flow, Send
-from streams.core.greeting import first_name, greeting
+from streams.core.greeting import first_name, greet
 from streams.core.turn import Turn
 
 # Where an open may be measured only with consent (France: CNIL).
@@ -69,6 +69,7 @@ def decide_send(
     locale = (facts.locale if facts else "") or profile.locale or shop.locale
     country = profile.country or (facts.country if facts else "") or shop.country
     where = turn.zone_of(order)
+    first = first_name(name)
     allowed = turn.consent.tracking
     turn.effects.append(
         SendMail(
@@ -81,7 +82,7 @@ def decide_send(
             message=step.message,
             purpose=step.purpose,
             priority=step.priority,
-            not_after=now + step.expires * turn.world.day_scale,
+            not_after=now + local_time.lasting(step.expires, turn.world.day_scale),
             to_address=address,
             to_name=name,
             locale=locale,
@@ -95,9 +96,10 @@ def decide_send(
                 parcel,
                 order,
                 name,
+                first,
                 locale,
                 country,
-                greeting(name, locale, moment.astimezone(where)),
+                greet(first, locale, moment.astimezone(where)),
             ),
             tracking=bool(allowed) if country in _TRACKING_NEEDS_CONSENT else allowed is not False,
         )
@@ -116,6 +118,7 @@ def _context(
     parcel: Parcel | None,
     order: OrderState,
     name: str,
+    first: str,
     locale: str,
     country: str,
     hello: str,
@@ -123,7 +126,7 @@ def _context(
     context: dict[str, Any] = {
         "customer": {
             "name": name,
-            "first_name": first_name(name),
+            "first_name": first,
             "purchases": turn.purchases,
             "country": country,
             "locale": locale,
@@ -168,4 +171,4 @@ def _context(
 
 def iso(moment: datetime) -> str:
     """A moment as templates get it: ISO 8601 in UTC."""
-    return moment.astimezone(UTC).isoformat()
+    return local_time.text_of(moment.astimezone(UTC))

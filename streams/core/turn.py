@@ -97,7 +97,8 @@ class Turn:
 
     def has_forgotten(self, order_id: str) -> bool:
         """Whether the order was known and had to make room."""
-        return has_mark(self.forgotten_order_marks, ids.mark("order", order_id))
+        forgotten = self.forgotten_order_marks
+        return bool(forgotten) and has_mark(forgotten, ids.mark("order", order_id))
 
     def with_mark(self, marks: bytes, mark: bytes) -> bytes:
         """`marks` with one more, and without the oldest if there are too many."""

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.core.flow import Wait
-from streams.core.local_time import COUNTRY_ZONES, due, local_zone, scaled, zone
+from streams.core.local_time import COUNTRY_ZONES, due, local_zone, scaled, text_of, zone
 
 CPH = ZoneInfo("Europe/Copenhagen")
 
@@ -57,3 +59,10 @@ def test_scaled() -> None:
     start = utc("2026-03-02T09:00:00.000400")
     assert scaled(start, start + timedelta(days=2), 1 / 86_400) == utc("2026-03-02T09:00:02.001")
     assert scaled(start, start + timedelta(days=2), 1.0) == utc("2026-03-04T09:00:00.001")
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_the_text_of_a_moment_is_that_of_isoformat(moment: datetime) -> None:
+    """Ids are made of it: a letter that differs would send a mail again."""
+    assert text_of(moment) == moment.isoformat()
+    assert text_of(moment.replace(microsecond=0)) == moment.replace(microsecond=0).isoformat()
