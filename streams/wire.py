@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_args
 
@@ -137,6 +137,7 @@ class Wire:
             [field for field in SendMail.__struct_fields__ if field != "context"],
             {"attempt": 1},
             ("context", "commanded_at"),
+            encoded=("context",),
         )
         self._write_decision = codec.writer("flow_decision", LogDecision.__struct_fields__)
         self._write_attribute = codec.writer("attributed_engagement", Attribute.__struct_fields__)
@@ -189,7 +190,7 @@ class Wire:
             raise RuleBroken("no_customer", "customer_id is empty")
         take_id(record, "customer_id")
         # A record's own time may be anything that a producer set; an impossible one bounds nothing.
-        written = EPOCH + timedelta(milliseconds=timestamp_ms) if 0 < timestamp_ms < LATEST_MS else None
+        written = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
         return make(record, written)
 
     def command(self, value: bytes) -> Command:
@@ -412,7 +413,7 @@ class Wire:
         return self._framed(topics.DELAYS, "timer", effect.customer_id, effect.timer_id, value, now)
 
     def _send(self, effect: SendMail, now: datetime) -> Output:
-        value = self._write_send(effect, orjson.dumps(effect.context).decode(), now)
+        value = self._write_send(effect, orjson.dumps(effect.context), now)
         return self._framed(topics.COMMANDS, "email_command", effect.customer_id, f"{effect.send_id}.1", value, now)
 
     def _resend(self, effect: ResendMail, now: datetime) -> Output:

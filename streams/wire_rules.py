@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from streams.runtime.checkpoint import Broken
@@ -91,6 +92,11 @@ def check_address(value: str, field: str) -> None:
         raise RuleBroken("bad_address", f"{field} is not one address of {MAX_ADDRESS} characters at most")
 
 
+# There are few currencies, countries and locales: most records bring one that was looked at before. What is wrong is never remembered.
+_remembered = lru_cache(maxsize=1024)
+
+
+@_remembered
 def check_currency(value: str) -> None:
     """Raise RuleBroken (`bad_currency`) unless `value` looks like ISO 4217."""
     if not _CURRENCY.fullmatch(value):
@@ -105,12 +111,14 @@ def check_link(value: str, field: str) -> None:
         raise RuleBroken("bad_link", f"{field} is not http or https")
 
 
+@_remembered
 def check_country(value: str, field: str) -> None:
     """Raise RuleBroken (`bad_country`) unless `value` is empty or looks like ISO 3166-1 alpha-2."""
     if not _COUNTRY.fullmatch(value):
         raise RuleBroken("bad_country", f"{field} is not two upper-case letters")
 
 
+@_remembered
 def check_locale(value: str) -> None:
     """Raise RuleBroken (`bad_locale`) unless `value` is empty or looks like BCP 47."""
     if not _LOCALE.fullmatch(value):

@@ -64,8 +64,21 @@ _FROM_MORE = {text: bits << 13 for bits, text in enumerate(_MORE)}
 _FROM_LAST = {text: bits << 27 for bits, text in enumerate(_LAST) if len(text) == 2}
 
 
+# The last time written and its text: a batch has one clock, which is in most of its records.
+_last_moment: tuple[datetime, str] = (_EPOCH, "\0")
+
+
 def _moment(at: datetime) -> str:
     """A timestamp-millis. Raises TypeError for a time without a zone."""
+    global _last_moment
+    known, text = _last_moment
+    if known is not at:
+        text = _text_of_moment(at)
+        _last_moment = (at, text)
+    return text
+
+
+def _text_of_moment(at: datetime) -> str:
     bits = (at - _EPOCH) // _MILLISECOND << 1
     if 0 < bits >> 28 < 1 << 14:
         return _MORE[bits & 0x3FFF] + _MORE[bits >> 14 & 0x3FFF] + _LAST[bits >> 28]
@@ -111,7 +124,13 @@ def _time(ms: int) -> datetime:
 
 
 def compile_writer(
-    schema: Schema, header: bytes, fields: Sequence[str], fixed: Mapping[str, Any], given: Sequence[str]
+    schema: Schema,
+    header: bytes,
+    fields: Sequence[str],
+    fixed: Mapping[str, Any],
+    given: Sequence[str],
+    encoded: Sequence[str] = (),
+    otherwise: Callable[..., bytes] | None = None,
 ) -> Writer:
     """A function `write(source, *given) -> bytes` for records of `schema`.
 
@@ -121,6 +140,8 @@ def compile_writer(
         fields: the fields that are attributes of `source`.
         fixed: fields with a value that is the same in every record.
         given: the fields that are arguments, in their order. Fields that are in none of the three have their default.
+        encoded: those of the arguments that are texts and come as bytes, in UTF-8.
+        otherwise: what the function calls, with its own arguments, when it meets something odd; None: it raises one of `ODD`.
 
     Raises:
         Unsupported: the schema has a type that is not compiled, or a field without value and default.
@@ -136,16 +157,18 @@ def compile_writer(
             if constant:
                 pieces.append(repr(constant))
                 constant = ""
-            pieces += _write(field["type"], value, lines)
+            pieces += _write("bytes" if name in encoded else field["type"], value, lines)
         elif name in fixed or "default" in field:
             constant += _constant(field["type"], fixed[name] if name in fixed else field["default"])
         else:
             raise Unsupported(f"{name} has no value")
     if constant:
         pieces.append(repr(constant))
-    head = f"def compiled({', '.join(['source', *given])}):"
+    arguments = ", ".join(["source", *given])
     lines.append(f'return "".join(({", ".join(pieces)},)).encode("latin-1")')
-    return _compiled([head, *(_INDENT + line for line in lines)])
+    if otherwise is not None:
+        lines = ["try:", *(_INDENT + line for line in lines), "except ODD:", f"{_INDENT}return otherwise({arguments})"]
+    return _compiled([f"def compiled({arguments}):", *(_INDENT + line for line in lines)], otherwise=otherwise)
 
 
 def _constant(kind: Schema, value: Any) -> str:
@@ -296,7 +319,7 @@ def _read_number(target: str, reader: str) -> list[str]:
     ]
 
 
-def _compiled(source: list[str]) -> Callable[..., Any]:
+def _compiled(source: list[str], **names: Any) -> Callable[..., Any]:
     # The source is made of the schemas that this program brings along, whose names Avro limits to letters, digits and underscores.
     space: dict[str, Any] = {
         "numbers": _NUMBERS,
@@ -312,6 +335,8 @@ def _compiled(source: list[str]) -> Callable[..., Any]:
         "last": _FROM_LAST,
         "from_seconds": datetime.fromtimestamp,
         "utc": UTC,
+        "ODD": ODD,
+        **names,
         "booleans": (False, True),
     }
     exec(compile("\n".join(source), "<avro>", "exec"), space)  # noqa: S102 - see above
