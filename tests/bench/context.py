@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams import topics
 from streams.local.kafka import EmbeddedKafka
+from streams.settings import load_settings
 
 BENCH_DIR = Path(".takk/bench")
 RESULT = re.compile(r"RESULT (\S+) (\d+) ([\d.]+) (\d+)")
@@ -63,6 +65,18 @@ class Context:
         futures = self.admin.create_topics([NewTopic(t, partitions, 1, config=config) for t in topics])
         for future in futures.values():
             future.result()
+
+    def open_topics(self) -> None:
+        """Make Takk's topics, or empty them: what an earlier job left there is none of the next one's work."""
+        settings = load_settings(kafka_bootstrap_servers=self.kafka.bootstrap)
+        made = topics.create_topics(settings)
+        # A compacted topic keeps what it has (no job writes to one).
+        old = [spec.name for spec in topics.TOPICS if spec.name not in made and spec.cleanup == "delete"]
+        known = self.admin.list_topics(timeout=10).topics
+        places = [TopicPartition(name, number, OFFSET_END) for name in old for number in known[name].partitions]
+        if places:
+            for future in self.admin.delete_records(places).values():
+                future.result()
 
     def orders(self, records: int) -> str:
         """The reference job's input: `records` JSON orders of records / 5 customers."""

@@ -1,0 +1,154 @@
+"""Job `mailer`: commands on `email-commands` to mails that a fast server accepted, through a real mailer process; beside it aiosmtplib
+sending ready-made bytes over as many connections."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from confluent_kafka import Producer
+
+from streams.core.effects import SendMail
+from streams.local.world import Process
+from streams.mail.compose import Sender, compose
+from streams.mail.render import Renderer
+from streams.settings import load_settings
+from streams.topics import COMMANDS
+from streams.wire import Wire, open_codec
+from tests.bench.context import BENCH_DIR, Context, Result, median
+from tests.bench.pipeline import worker_env
+from tests.bench.sink import postfix_sink, read_journal, small_sink
+
+MAILS = 20_000
+CONNECTIONS = 4
+#: Makes a mail of 8 kB.
+LINES = 8
+SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://links.example", b"x" * 40)
+
+
+def commands(count: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
+    """Key, value and headers of `count` order confirmations to one customer each: 400 products, and hardly two totals the same."""
+    lots, wire, now = random.Random(8), Wire(open_codec()), datetime.now(UTC)
+    products = [
+        {"sku": f"S-{n}", "title": f"Vandrestøvler <let> nr. {n}", "category": "shoes", "quantity": 1,
+         "unit_price": {"minor": lots.randrange(2_000, 90_000, 5), "currency": "DKK"}}
+        for n in range(400)
+    ]  # fmt: skip
+    for number in range(count):
+        customer = f"c{number}"
+        lines = [{**product, "quantity": lots.randrange(1, 4)} for product in lots.sample(products, LINES)]
+        total = sum(line["quantity"] * line["unit_price"]["minor"] for line in lines)
+        order: dict[str, Any] = {
+            "order_id": f"{100_000 + number}", "placed_at": now.isoformat(), "total": {"minor": total, "currency": "DKK"},
+            "ship_country": "DK", "lines": lines,
+        }  # fmt: skip
+        name = lots.choice(("Anna", "Bo", "Cecilie", "Åse", "Søren"))
+        person = {"name": f"{name} Jensen", "first_name": name, "purchases": 1, "country": "DK", "locale": "da"}
+        effect = SendMail(
+            send_id=f"{lots.getrandbits(128):032x}", customer_id=customer, instance_id=f"{lots.getrandbits(128):032x}",
+            flow="order-confirmation", flow_version=1, step="0", message="confirmation", purpose="order", priority=100,
+            not_after=now + timedelta(days=2), to_address=f"{customer}@post.example", to_name=f"{name} Jensen", locale="da",
+            time_zone="Europe/Copenhagen", country="DK", order_id=order["order_id"], tracking=False,
+            context={"greeting": f"Godmorgen {name}", "customer": person, "order": order},
+        )  # fmt: skip
+        _, key, value, headers = wire.output(effect, now)
+        yield key, value, headers
+
+
+def ready_mail() -> bytes:
+    """One of these mails as it goes over the wire."""
+    command = Wire(open_codec()).command(next(commands(1))[1])
+    links = SENDER.links(command)
+    words = Renderer(load_settings().templates_dir, SENDER.name).render(command, links)
+    return compose(SENDER, command, words, links, datetime.now(UTC))
+
+
+def mailer_env(context: Context, run_id: str, port: int) -> dict[str, str]:
+    """Settings of a mailer of its own that sends to `port`."""
+    return {
+        **worker_env(context, run_id),
+        "SMTP_HOST": "127.0.0.1",
+        "SMTP_PORT": str(port),
+        "SMTP_CONNECTIONS": str(CONNECTIONS),
+        "TAKK_MAIL_FROM": f"{SENDER.name} <{SENDER.address}>",
+        "TAKK_MAIL_BASE_URL": SENDER.base_url,
+    }
+
+
+def run(context: Context) -> list[Result]:
+    """Both, and Takk's mail road without Kafka, by turns `context.runs` times."""
+    context.open_topics()
+    context.say(f"producing {MAILS:,} commands")
+    producer = Producer(
+        {"bootstrap.servers": context.kafka.bootstrap, "partitioner": "murmur2_random", "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
+    )  # fmt: skip
+    for key, value, headers in commands(MAILS):
+        producer.produce(COMMANDS, value, key, headers=headers)
+        producer.poll(0)
+    producer.flush()
+    mail = context.state / "ready.eml"
+    mail.write_bytes(ready_mail())
+    rates: dict[str, list[float]] = {"takk": [], "road": [], "aiosmtplib": []}
+    cpu: list[float] = []
+    for number in range(context.runs):
+        rate, seconds = _takk(context)
+        rates["takk"].append(rate)
+        cpu.append(seconds)
+        rates["road"].append(_runner(context, "mail_road", str(context.state / context.name("road"))))
+        rates["aiosmtplib"].append(_runner(context, "aiosmtplib_send", str(mail)))
+        last = ", ".join(f"{name} {values[-1]:,.0f}/s" for name, values in rates.items())
+        context.say(f"mailer {number + 1}/{context.runs}: {last}")
+    ours, peer = median(rates["takk"]), median(rates["aiosmtplib"])
+    figures = {
+        "road_per_s": median(rates["road"]),
+        "mailer_cpu_s_per_million": round(median(cpu)),
+        "mail_bytes": float(mail.stat().st_size),
+        "connections": float(CONNECTIONS),
+    }
+    return [
+        Result("mailer", "takk", ours, "at most once", MAILS, [round(r, 1) for r in rates["takk"]], figures),
+        Result("mailer", "aiosmtplib", peer, "none", MAILS, [round(r, 1) for r in rates["aiosmtplib"]], {"takk_times": round(ours / peer, 2)}),
+    ]  # fmt: skip
+
+
+def _takk(context: Context) -> tuple[float, float]:
+    """Mails a second between 10 % and 95 % of them, and the mailer's CPU seconds for a million.
+
+    Raises:
+        RuntimeError: a mail was lost, or came twice.
+    """
+    run_id = context.name("mailer")
+    journal = context.state / f"{run_id}.txt"
+    with postfix_sink() if shutil.which("smtp-sink") else small_sink(journal) as port:
+        process = Process("mailer", mailer_env(context, run_id, port), BENCH_DIR / f"{run_id}.log")
+        process.start()
+        try:
+            process.await_ready()
+            marks: list[tuple[float, float, float]] = []
+            while not marks or marks[-1][1] < MAILS:
+                series = process.metrics()
+                marks.append(
+                    (time.time(), series.get("takk_mails_total", 0.0), series.get("process_cpu_seconds_total", 0.0))
+                )
+                time.sleep(0.2)
+        finally:
+            process.stop()
+    if journal.exists() and sorted(map(len, read_journal(journal).values())) != [1] * MAILS:
+        raise RuntimeError(f"not each of {MAILS} mails was accepted once: {journal}")
+    inner = [mark for mark in marks if 0.1 * MAILS <= mark[1] <= 0.95 * MAILS]
+    (first, low, cpu_low), (last, high, cpu_high) = inner[0], inner[-1]
+    return (high - low) / (last - first), (cpu_high - cpu_low) / (high - low) * 1e6
+
+
+def _runner(context: Context, name: str, argument: str) -> float:
+    """Mails a second of a runner that sends all mails to a sink of its own."""
+    journal = context.state / f"{context.name(name)}.txt"
+    with postfix_sink() if shutil.which("smtp-sink") else small_sink(journal) as port:
+        command = [sys.executable, "-m", f"tests.bench.runners.{name}", str(port), str(CONNECTIONS), str(MAILS)]
+        mails, seconds = context.run([*command, argument])
+    return mails / seconds

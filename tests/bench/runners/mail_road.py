@@ -1,0 +1,46 @@
+"""Takk's mail road without Kafka: `mail_road <port> <connections> <mails> <folder>` takes encoded commands to mails that were accepted.
+
+Decoded, rendered, composed, noted on disk and sent by the mailer's own code, in batches as the agent takes them; no ledger, no commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from streams.agents.app import MAILER_BATCH
+from streams.mail.mailer import Mailer
+from streams.mail.notes import Notes
+from streams.mail.render import Renderer
+from streams.mail.smtp import Server, SmtpPool
+from streams.runtime.store import Memory, PartitionStore
+from streams.settings import load_settings
+from streams.wire import Wire, open_codec
+from tests.bench.mailer import SENDER, commands
+
+
+async def main(port: int, connections: int, mails: int, folder: Path) -> None:
+    """Print one RESULT line when all mails were accepted."""
+    wire = Wire(open_codec())
+    values = [value for _, value, _ in commands(mails)]
+    notes = Notes(PartitionStore(folder, Memory(64)), "bench")
+    mailer = Mailer(
+        Renderer(load_settings().templates_dir, SENDER.name), SENDER, SmtpPool(Server(host="127.0.0.1", port=port, connections=connections))
+    )  # fmt: skip
+    started = time.time()
+    for first in range(0, mails, MAILER_BATCH):
+        batch = [wire.command(value) for value in values[first : first + MAILER_BATCH]]
+        reports = await mailer.deliver([(command, "send") for command in batch], notes, lambda: False)
+        for report in reports:
+            if report.outcome != "sent":
+                raise RuntimeError(f"{report.outcome}: {report.rule} {report.text}")
+            notes.forget(report.command.send_id)
+    seconds = time.time() - started
+    print(f"RESULT takk {mails} {seconds:.2f} {mails / seconds:.0f}", flush=True)
+    await mailer.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])))
