@@ -31,7 +31,8 @@ class Process:
         self.role = role
         self.port = free_port()
         self.log_file = log_file
-        self._env = {**os.environ, **env, "TAKK_WEB_PORT": str(self.port), "TAKK_WEB_HOST": "127.0.0.1"}
+        # A process that has to be ended by force then leaves the stacks of its threads in its log.
+        self._env = {"PYTHONFAULTHANDLER": "1", **os.environ, **env, "TAKK_WEB_PORT": str(self.port), "TAKK_WEB_HOST": "127.0.0.1"}
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, **env: str) -> None:
@@ -113,7 +114,7 @@ class Process:
         return None if self._child is None else self._child.poll()
 
     def stop(self, patience_s: float = 20.0) -> int:
-        """SIGTERM; kill -9 after `patience_s`. Returns the exit code."""
+        """SIGTERM; SIGABRT after `patience_s`, which leaves the stacks of its threads in its log. Returns the exit code."""
         if self._child is None:
             return 0
         if self._child.poll() is None:
@@ -121,7 +122,8 @@ class Process:
             try:
                 self._child.wait(patience_s)
             except subprocess.TimeoutExpired:
-                self.kill()
+                self._child.send_signal(signal.SIGABRT)
+                self._child.wait()
         return self._child.returncode
 
     def _get(self, path: str) -> str | None:

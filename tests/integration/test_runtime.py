@@ -53,7 +53,11 @@ class Worker:
         """Start it; what it prints is appended to its log."""
         with self.log_file.open("ab") as log:
             self._child = subprocess.Popen(
-                [*self._command, *options], env={**os.environ, **env}, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [*self._command, *options],
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **env},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
 
     def signal(self, number: signal.Signals) -> None:
@@ -67,6 +71,8 @@ class Worker:
         try:
             return self._child.wait(patience_s)
         except subprocess.TimeoutExpired:
+            self._child.send_signal(signal.SIGABRT)  # the stacks of all its threads come into its log
+            self._child.wait()
             pytest.fail(f"still running after {patience_s:.0f} s: {self.log()[-3000:]}")
 
     def stop(self) -> int:
