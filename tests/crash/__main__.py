@@ -18,7 +18,7 @@ from tests.town import open_town
 CRASH_DIR = Path(".takk/crash")
 
 
-def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
+def play(cell: Cell, seed: int, seconds: float, folder: Path, stride: int = 1) -> Row:
     """Run one cell; whatever goes wrong is a problem in its row."""
     row = Row(cell.name, cell.acceptance, seed)
     started = time.monotonic()
@@ -27,7 +27,7 @@ def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
     with open_town(
         folder, cell.brokers, workers=cell.workers, mailers=cell.mailers, env=prepared(cell, folder)
     ) as town:
-        scene = Scene(town, row, seconds)
+        scene = Scene(town, row, seconds, stride)
         try:
             cell.play(scene)
             if not cell.judges_itself:

@@ -51,12 +51,13 @@ class Row:
 
 
 class Scene:
-    """A town under fire. `chance` is seeded; whatever is random comes from it."""
+    """A town under fire. `chance` is seeded; whatever is random comes from it. Of the named edges every `stride`-th is tried."""
 
-    def __init__(self, town: Town, row: Row, seconds: float) -> None:
+    def __init__(self, town: Town, row: Row, seconds: float, stride: int = 1) -> None:
         self.town = town
         self.row = row
         self.seconds = seconds
+        self.stride = stride
         self.chance = random.Random(row.seed)
         self._closed = threading.Event()
 
