@@ -38,16 +38,18 @@ def decider(wire: Wire, world: World, partitions: int) -> Callable[[Any, View], 
     """The function from a record and the state before it to (key, state after it, outputs); it depends on nothing else."""
 
     def decide(record: Any, view: View) -> Decision:
-        event = wire.event(record.topic(), record.key(), record.value(), record.timestamp()[1])
-        key = customer_of(event).encode()
-        if key != record.key():
+        told = record.key()
+        event = wire.event(record.topic(), told, record.value(), record.timestamp()[1])
+        customer_id = customer_of(event)
+        key = customer_id.encode()
+        if key != told:
             raise Moved(key)
         state = view.get(key)
         if state is None:
             # Only a customer who is new to this partition can have come to the wrong one.
             if partition_of(key, partitions) != view.partition:
                 raise Moved(key)
-            state = new_customer(customer_of(event))
+            state = new_customer(customer_id)
         now = utc(view.now_ms)
         after, effects = advance(world, state, event, now)
         count_effects(event, effects)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import structlog
@@ -21,6 +21,7 @@ from streams.wire import Wire
 log = structlog.get_logger(__name__)
 
 
+@lru_cache(maxsize=64)  # a batch has one clock: the same time, not an equal one, is what the wire knows again for nothing
 def utc(ms: int) -> datetime:
     """Milliseconds since 1970 as a time."""
     return datetime.fromtimestamp(ms / 1000, UTC)
