@@ -80,6 +80,12 @@ RESTORED = Counter(
 RESTORE_PROGRESS = Gauge(
     "takk_restore_progress_ratio", "How much of the changelog of newly assigned partitions is restored, 0 to 1.", ["stage"], registry=REGISTRY
 )  # fmt: skip
+RESTORE_RATE = Gauge(
+    "takk_restore_offsets_per_second", "Changelog offsets that a restore does a second; 0 when none goes on.", ["stage"], registry=REGISTRY
+)  # fmt: skip
+RESTORE_LEFT = Gauge(
+    "takk_restore_left_seconds", "Time that a restore still takes at its rate so far; 0 when none goes on.", ["stage"], registry=REGISTRY
+)  # fmt: skip
 RESTORE_SECONDS = Histogram(
     "takk_restore_seconds", "Time to restore the partitions of one assignment.", ["stage"],
     buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600), registry=REGISTRY,
@@ -150,8 +156,8 @@ LOOP_LAG = Gauge("takk_loop_lag_seconds", "How late the event loop's last heartb
 #: The closed list.
 ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, PARTITIONS,
-    DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_SECONDS, STANDBY_LAG, STATE_BYTES, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED,
-    TIMER_LATENESS, DECISIONS, MAILS, SENDS_UNKNOWN, RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES,
+    DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS, STANDBY_LAG, STATE_BYTES,
+    TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS, SENDS_UNKNOWN, RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES,
     COMPLAINTS, ATTRIBUTED_ORDERS, ATTRIBUTED_REVENUE, LOOP_LAG,
 )  # fmt: skip
 

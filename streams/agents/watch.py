@@ -129,7 +129,10 @@ class RestoreReport:
         now = self._clock()
         metrics.RESTORE_PROGRESS.labels(stage).set(done / total if total else 1)
         since, at = self._first.setdefault(stage, (now, done))
-        left = (now - since) / (done - at) * (total - done) if done > at else None
+        rate = (done - at) / (now - since) if now > since else 0.0
+        left = (total - done) / rate if rate else None
+        metrics.RESTORE_RATE.labels(stage).set(rate)
+        metrics.RESTORE_LEFT.labels(stage).set(left or 0.0)
         percent = 100 * done // total if total else 100
         self.words = f"restoring {stage}: {percent} %" + ("" if left is None else f", about {left:.0f} s left")
         if done < total and now - self._last_line.get(stage, since - RESTORE_LINE_S) >= RESTORE_LINE_S:
@@ -140,6 +143,7 @@ class RestoreReport:
                 percent=percent,
                 offsets_done=done,
                 offsets_total=total,
+                offsets_per_s=round(rate),
                 seconds_left=None if left is None else round(left),
             )
 
@@ -149,6 +153,8 @@ class RestoreReport:
         self._last_line.pop(stage, None)
         self.words = ""
         metrics.RESTORE_PROGRESS.labels(stage).set(1)
+        metrics.RESTORE_RATE.labels(stage).set(0)
+        metrics.RESTORE_LEFT.labels(stage).set(0)
         metrics.RESTORED.labels(stage).inc(records)
         metrics.RESTORE_SECONDS.labels(stage).observe(seconds)
         if records:

@@ -180,6 +180,8 @@ def test_restore_tells_the_time_left() -> None:
             if done == 250:
                 assert report.words == f"restoring {STAGE}: 25 %, about 19 s left"
                 assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 0.25
+                assert metrics.REGISTRY.get_sample_value("takk_restore_offsets_per_second", restored) == 40
+                assert metrics.REGISTRY.get_sample_value("takk_restore_left_seconds", restored) == 18.75
             clock.now += 0.25
         report.end(STAGE, 900, 25.0)
     assert [line["seconds_left"] for line in lines[:-1]] == [None, *range(23, 0, -2)]
@@ -187,7 +189,9 @@ def test_restore_tells_the_time_left() -> None:
     assert (lines[-1]["event"], lines[-1]["records"]) == ("restored", 900)
     assert json.dumps(lines)
     assert report.words == ""
+    assert [line["offsets_per_s"] for line in lines[:-1]] == [0, *[40] * 12]
     assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 1
+    assert metrics.REGISTRY.get_sample_value("takk_restore_left_seconds", restored) == 0
     assert metrics.REGISTRY.get_sample_value("takk_restored_records_total", restored) == 900
 
 

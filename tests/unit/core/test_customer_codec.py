@@ -13,7 +13,7 @@ from streams.core.events import MailClicked, OrderPlaced, ProfileUpdated
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment, shop_world
 
-FIXTURE = Path(__file__).parent / "fixtures" / "customer_v1.bin"
+FIXTURE = Path(__file__).parents[1] / "state" / "customer_v1.bin"
 
 
 def customer() -> Customer:
