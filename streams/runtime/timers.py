@@ -19,6 +19,11 @@ COUNTED = 50_000
 #: Timers fired in one transaction at most: some 70 ms of work, so a batch of new timers never waits long behind a burst.
 SLICE = 5000
 NEVER = 1 << 62
+#: Of the table's keys and values. Version 1 does not say so in its bytes: any other begins its value with `OTHER_VERSION` and its number,
+#: which in version 1 would be a key of 65,280 bytes or more.
+VERSION = 1
+OTHER_VERSION = 0xFF
+LONGEST_KEY = (OTHER_VERSION << 8) - 1
 
 
 def timer_key(due_ms: int, timer_id: bytes) -> bytes:
@@ -32,12 +37,24 @@ def due_of(key: bytes) -> int:
 
 
 def pack(key: bytes, value: bytes) -> bytes:
-    """A record's key and value as one table value."""
+    """A record's key and value as one table value.
+
+    Raises:
+        ValueError: the key is longer than `LONGEST_KEY` bytes.
+    """
+    if len(key) > LONGEST_KEY:
+        raise ValueError(f"a key of {len(key)} bytes is too long for a timer")
     return len(key).to_bytes(2, "big") + key + value
 
 
 def unpack(payload: bytes) -> tuple[bytes, bytes]:
-    """The key and value that `pack` was given."""
+    """The key and value that `pack` was given.
+
+    Raises:
+        ValueError: a version that this Takk does not know.
+    """
+    if payload[0] == OTHER_VERSION:
+        raise ValueError(f"timer of version {payload[1]}: written by a newer Takk; upgrade this worker")
     end = 2 + int.from_bytes(payload[:2], "big")
     return payload[2:end], payload[end:]
 

@@ -1,26 +1,37 @@
-"""State that released versions wrote: a worker must read it for ever, or an update loses what it held."""
+"""State that released versions wrote: a worker must read it for ever, or an update loses what it held.
+
+After a change that is meant, and a new version with it: `TAKK_STATE=write make test ARGS=tests/unit/state` writes the new version's files
+and touches none that is there.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from streams import topics
 from streams.core import customer_codec
-from streams.core.effects import ScheduleStep
+from streams.core.customer_codec import decode_customer, encode_customer
 from streams.core.events import StepDue
 from streams.mail import ledger
-from streams.mail.ledger import Entry, decode_entry, encode_entry
-from streams.runtime.timers import due_of, pack, timer_key, unpack
+from streams.mail.ledger import decode_entry, encode_entry
+from streams.mail.notes import Notes
+from streams.runtime import timers
+from streams.runtime.restore import apply
+from streams.runtime.store import POSITION, WRITTEN_AT, Memory, PartitionStore
+from streams.runtime.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
 from streams.wire import Wire, open_codec
+from tests.unit.runtime.fakes import CHANGELOG, Record, lane, unit
+from tests.unit.state.values import AT, DUE_MS, ENTRY, FULL, PLAIN, STEP
 
 HERE = Path(__file__).parent
-AT = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
-DUE = datetime(2027, 11, 23, 8, 30, tzinfo=UTC)
-ENTRY = Entry("in_flight", 3, AT, "4Q1", "disk-7")
-STEP = ScheduleStep(timer_id="t" * 32, customer_id="c1", instance_id="i" * 32, flow="review", step="1", due_at=DUE)
+TIMER_KEY = timer_key(DUE_MS, STEP.timer_id.encode())
 
 
 def timer_bytes() -> bytes:
@@ -28,31 +39,160 @@ def timer_bytes() -> bytes:
     _, key, value, _ = Wire(open_codec()).output(STEP, AT)
     assert key is not None
     assert value is not None
-    return timer_key(int(DUE.timestamp() * 1000), STEP.timer_id.encode()) + pack(key, value)
+    return TIMER_KEY + pack(key, value)
+
+
+def disk_bytes(folder: Path) -> bytes:
+    """What a store of today holds beside its table, without the moment it was written."""
+    store = PartitionStore(folder / "today", Memory(16))
+    store.write({}, 42, {CURSOR: b"1763886600001"})
+    notes = Notes(store, "disk-7")
+    notes.begin("send-1")
+    notes.accept("send-2", "4Q1")
+    notes.accept("send-3", None)
+    families = {name: dict(store._db.get_column_family(name).items()) for name in ("meta", "local")}
+    assert int(families["meta"][WRITTEN_AT]) > 0
+    families["meta"][WRITTEN_AT] = b"1763886600000"
+    plain = {name: {k.decode(): v.decode() for k, v in sorted(of.items())} for name, of in families.items()}
+    return json.dumps(plain, indent=1).encode() + b"\n"
+
+
+#: Kind of state, its version today, and the file of that version with what writes it.
+TODAY: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
+    "customer": (
+        customer_codec.VERSION,
+        {"customer_v1": lambda _: encode_customer(PLAIN), "customer_v1-full": lambda _: encode_customer(FULL)},
+    ),
+    "ledger": (ledger.VERSION[0], {"ledger_v1": lambda _: encode_entry(ENTRY)}),
+    "timer": (timers.VERSION, {"timer_v1": lambda _: timer_bytes()}),
+    "disk": (1, {"disk_v1": disk_bytes}),
+}
+NEWEST = [(kind, name) for kind, (_, files) in TODAY.items() for name in files]
+
+
+def held(name: str) -> bytes:
+    """The bytes of a file here."""
+    return (HERE / f"{name}.bin").read_bytes()
+
+
+@pytest.mark.parametrize(("kind", "name"), NEWEST)
+def test_today_is_what_the_newest_file_holds(kind: str, name: str, tmp_path: Path) -> None:
+    """Who changes what is written, and adds no version with its file, learns it here."""
+    assert name.partition("-")[0] == f"{kind}_v{TODAY[kind][0]}", f"{kind} has a new version: name its file here"
+    found = TODAY[kind][1][name](tmp_path)
+    path = HERE / f"{name}.bin"
+    if os.environ.get("TAKK_STATE") == "write" and not path.exists():
+        path.write_bytes(found)
+    assert path.read_bytes() == found, "add a version: what lies on disks is not written anew by an update"
+
+
+@pytest.mark.parametrize("kind", TODAY)
+def test_every_version_has_its_bytes(kind: str) -> None:
+    """There is a file for each version that was ever written, so that none is forgotten."""
+    there = {path.stem.partition("-")[0] for path in HERE.glob(f"{kind}_v*.bin")}
+    assert there == {f"{kind}_v{n + 1}" for n in range(TODAY[kind][0])}
+
+
+@pytest.mark.parametrize(("name", "customer"), [("customer_v1", PLAIN), ("customer_v1-full", FULL)])
+def test_a_customer_of_version_1(name: str, customer: Any) -> None:
+    """Every field comes back with its own value, and what was not known is still not known."""
+    assert decode_customer(held(name)) == customer
+
+
+def _unsaid(value: Any) -> Iterator[str]:
+    """The fields within `value` that hold nothing, or are what they would be unsaid."""
+    if isinstance(value, tuple):
+        for one in value:
+            yield from _unsaid(one)
+    if not isinstance(value, Struct):
+        return
+    defaults = dict(zip(reversed(value.__struct_fields__), reversed(value.__struct_defaults__), strict=False))
+    for name in value.__struct_fields__:
+        found = getattr(value, name)
+        if (found is not False and found in (None, "", 0, (), b"")) or found == defaults.get(name, ...):
+            yield f"{type(value).__name__}.{name}"
+        yield from _unsaid(found)
+
+
+def test_no_field_is_unsaid() -> None:
+    """A new field must be given a value here, or its bytes would be tried nowhere."""
+    assert [*_unsaid(FULL), *_unsaid(ENTRY)] == []
 
 
 def test_a_ledger_entry_of_version_1() -> None:
     """What is known of a send in flight, with the disk that has notes of it."""
-    assert decode_entry((HERE / "ledger_v1.bin").read_bytes()) == ENTRY
+    assert decode_entry(held("ledger_v1")) == ENTRY
 
 
 def test_a_timer_of_version_1() -> None:
     """A timer that waits a year is fired by whatever version runs then, for the same customer, flow and step."""
-    raw = (HERE / "timer_v1.bin").read_bytes()
-    assert due_of(raw) == int(DUE.timestamp() * 1000)
-    key, value = unpack(raw[8 + len(STEP.timer_id) :])
-    event = Wire(open_codec()).event(topics.DUE, key, value, int(DUE.timestamp() * 1000))
-    assert isinstance(event, StepDue)
-    assert (event.customer_id, event.instance_id, event.step) == ("c1", STEP.instance_id, "1")
+    raw = held("timer_v1")
+    assert due_of(raw) == DUE_MS
+    assert raw.startswith(TIMER_KEY)
+    assert_step(*unpack(raw[len(TIMER_KEY) :]))
 
 
-@pytest.mark.parametrize(("kind", "version"), [("customer", customer_codec.VERSION), ("ledger", ledger.VERSION[0])])
-def test_every_version_has_its_bytes(kind: str, version: int) -> None:
-    """A version that is written today has a file here for each version there ever was."""
-    assert sorted(path.name for path in HERE.glob(f"{kind}_v*.bin")) == [f"{kind}_v{n + 1}.bin" for n in range(version)]
+def assert_step(key: bytes, value: bytes) -> None:
+    """What was fired is the step of `values.py`."""
+    event = Wire(open_codec()).event(topics.DUE, key, value, DUE_MS)
+    assert event == StepDue(
+        timer_id=STEP.timer_id, customer_id="c1", instance_id=STEP.instance_id, flow="review", step="1", due_at=STEP.due_at,
+        occurred_at=STEP.due_at,
+    )  # fmt: skip
 
 
-def test_today_is_what_the_newest_file_holds() -> None:
-    """Who changes what is written, and no version, learns it here."""
-    assert encode_entry(ENTRY) == (HERE / "ledger_v1.bin").read_bytes()
-    assert timer_bytes() == (HERE / "timer_v1.bin").read_bytes()
+def test_a_disk_of_version_1(tmp_path: Path) -> None:
+    """Position, cursor, the disk's name and its notes of sends are read from a store that an older worker left."""
+    store = PartitionStore(tmp_path / "old", Memory(16))
+    for name, values in json.loads(held("disk_v1")).items():
+        family = store._db.get_column_family(name)
+        for key, value in values.items():
+            family.put(key.encode(), value.encode())
+    assert (store.position, store.written_at_ms) == (42, 1763886600000)
+    assert store.meta(POSITION) == b"42"
+    assert Timers(lane(store)).cursor_ms == 1763886600001
+    notes = Notes(store, "another")
+    assert notes.disk == "disk-7"
+    found = {send: (notes.trace(send, "disk-7"), notes.queue_id(send)) for send in ("send-1", "send-2", "send-3")}
+    assert found == {"send-1": ("begun", None), "send-2": ("accepted", "4Q1"), "send-3": ("accepted", None)}
+
+
+class Replayed(Record):
+    """A changelog record."""
+
+    def error(self) -> None:
+        return None
+
+
+def test_all_of_it_is_restored_from_a_changelog(tmp_path: Path) -> None:
+    """A wiped disk gets the bytes of every version back from Kafka, each under its key; the timer among them fires when it is due."""
+    customers, sends, waiting = (
+        PartitionStore(tmp_path / name, Memory(16)) for name in ("customers", "sends", "timers")
+    )
+
+    def replay(store: PartitionStore, values: dict[bytes, bytes]) -> None:
+        records = [Replayed(at, key, value, CHANGELOG) for at, (key, value) in enumerate(values.items())]
+        assert apply(records, {(CHANGELOG, 0): store}) == ({(CHANGELOG, 0): len(records)}, set(), len(records))
+
+    files = {kind: sorted(path.stem for path in HERE.glob(f"{kind}_v*.bin")) for kind in TODAY}
+    replay(customers, {name.encode(): held(name) for name in files["customer"]})
+    replay(sends, {name.encode(): held(name) for name in files["ledger"]})
+    timer = held("timer_v1")
+    replay(waiting, {timer[: len(TIMER_KEY)]: timer[len(TIMER_KEY) :]})
+    assert [decode_customer(value) for _, value in customers.items()] == [PLAIN, FULL]
+    assert [decode_entry(value) for _, value in sends.items()] == [ENTRY]
+    fired: list[tuple[int, bytes]] = []
+    one = unit(lane(waiting), [], DUE_MS)
+    Timers(one.lane).sweep(one, [], lambda _, due, payload: fired.append((due, payload)))
+    assert [due for due, _ in fired] == [DUE_MS]
+    assert_step(*unpack(fired[0][1]))
+
+
+def test_timers_of_a_newer_version_are_refused() -> None:
+    """A timer that a newer Takk wrote is not misread, and today's are not mistaken for one."""
+    with pytest.raises(ValueError, match="newer Takk"):
+        unpack(b"\xff\x02" + bytes(20))
+    with pytest.raises(ValueError, match="too long"):
+        pack(bytes(0xFF00), b"")
+    longest = bytes(0xFEFF)
+    assert unpack(pack(longest, b"v")) == (longest, b"v")

@@ -1,0 +1,106 @@
+"""What the files of this folder hold, value for value; `README.md` says how to add one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from streams.core.customer import Consent, Customer, Instance, OrderFacts, OrderState, Parcel, Profile, Sent
+from streams.core.effects import ScheduleStep
+from streams.core.events import OrderLine
+from streams.mail.ledger import Entry
+
+AT = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
+DUE = datetime(2027, 11, 23, 8, 30, tzinfo=UTC)
+DUE_MS = int(DUE.timestamp() * 1000)
+
+
+def _hours(count: int) -> datetime:
+    return AT + timedelta(hours=count, milliseconds=count)
+
+
+#: Every field is said, with something that is not its default, and no two times are the same: fields that changed places would show.
+FULL = Customer(
+    customer_id="c-Ø-1",
+    profile=Profile("asa@example.com", "Åsa Ørn", "sv", "SE", "Europe/Stockholm", _hours(1)),
+    consent=Consent(True, _hours(2), False, _hours(3), ("marketing", "review"), True, True, 2),
+    purchases=3,
+    spend=(("DKK", 120_050), ("SEK", 9_900)),
+    spend_converted_minor=126_000,
+    orders=(
+        OrderState(
+            "o1",
+            OrderFacts(
+                "asa@example.com", "Åsa Ørn", "sv", "SE", "NO", "SEK", 9_900, _hours(4), "Europe/Oslo",
+                (OrderLine("s1", "Te", "tea", 2, 1_500), OrderLine("s2", "Kopp", "cups", 1, 6_900)),
+            ),
+            _hours(5), True, _hours(6), _hours(7), 6_400,
+            (
+                Parcel(
+                    "p1", "delivered", _hours(8), "PostNord", "T-1", "https://track.example/p1", _hours(9), _hours(10),
+                    (("s1", 2), ("s2", 1)), (("shipped", _hours(11)), ("delivered", _hours(12))),
+                ),
+            ),
+            2, _hours(13), "send-1",
+        ),
+    ),
+    forgotten_order_marks=bytes(range(16)),
+    first_order_at=_hours(14),
+    last_order_at=_hours(15),
+    last_order_id="o1",
+    sends=(
+        Sent("send-1", "review", 4, "2.0", "ask", "review", "o1", _hours(16), "sent", _hours(17), _hours(18), _hours(19)),
+    ),
+    last_send_at=_hours(20),
+    instances=(Instance("run-1", "review", 4, "o1", "p1", "3", _hours(21), _hours(22)),),
+    ended_marks=bytes(range(16, 24)),
+    seen_marks=bytes(range(24, 48)),
+)  # fmt: skip
+
+_MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+#: What the rules of the first days made of a customer with one order: with the gaps that a customer has in life.
+PLAIN = Customer(
+    customer_id="c1",
+    profile=Profile("anna@example.com", "Anna Holm", "da", "DK", "Europe/Oslo", _MARCH),
+    consent=Consent(marketing=True, marketing_at=_MARCH),
+    purchases=1,
+    spend=(("DKK", 50_000),),
+    spend_converted_minor=50_000,
+    orders=(
+        OrderState(
+            "o1",
+            OrderFacts(
+                "anna@example.com", "Anna Holm", "da", "DK", "DK", "DKK", 50_000, _MARCH, None,
+                (OrderLine("s1", "Tea", "tea", 2, 15_000), OrderLine("s2", "Cup", "cups", 1, 20_000)),
+            ),
+            _MARCH, True, None, None, 50_000,
+            (
+                Parcel(
+                    "p1", "delivered", _MARCH, "PostNord", "Tp1", "https://track.example/p1", None, None,
+                    (("s1", 1),), (("delivered", _MARCH), ("shipped", _MARCH)),
+                ),
+            ),
+            1, _MARCH, "527562157a150b288157efcd663074bf",
+        ),
+    ),
+    first_order_at=_MARCH,
+    last_order_at=_MARCH,
+    last_order_id="o1",
+    sends=(
+        Sent(
+            "527562157a150b288157efcd663074bf", "order-confirmation", 1, "0", "confirmation", "order", "o1", _MARCH, "sent",
+            clicked_at=_MARCH,
+        ),
+        Sent("3fa22e5c3d092f93e6b2f3c9fe181973", "shipment-confirmation", 1, "0", "shipped", "order", "o1", _MARCH, "sent"),
+    ),
+    last_send_at=_MARCH,
+    instances=(
+        Instance("55bc7b30e4eda1bacb0ef33ad80291c6", "thank-you", 1, "o1", None, "1", _MARCH + timedelta(days=1), _MARCH),
+        Instance("1561bae262c745327674767d48ed9853", "review", 1, "o1", "p1", "1", _MARCH + timedelta(days=2), _MARCH),
+    ),
+    ended_marks=bytes.fromhex("f28b3f9131c7462bb5bf9d6af18b2d27"),
+    seen_marks=bytes.fromhex("4db9e8f80f9c0a13"),
+)  # fmt: skip
+
+ENTRY = Entry("in_flight", 3, AT, "4Q1", "disk-7")
+STEP = ScheduleStep(timer_id="t" * 32, customer_id="c1", instance_id="i" * 32, flow="review", step="1", due_at=DUE)
