@@ -14,12 +14,14 @@ from itertools import pairwise
 from typing import Any
 
 from streams import topics
-from streams.local.world import Process
+from streams.local.world import Process, ProcessFailed
 from tests.town import Town, await_that
 
 #: Orders a second while things are killed: enough that every edge is reached within a second.
 RATE = 30.0
 SEED = 3
+#: Starts of a process that ends while it starts, for example because the broker does not answer in time on a loaded machine.
+STARTS = 3
 
 
 @dataclass
@@ -117,11 +119,20 @@ class Scene:
         self.row.kills += 1
 
     def revive(self, process: Process, *, is_wiped: bool = False, **env: str) -> None:
-        """Start a dead process again, with its disk or without, and wait until it is ready."""
+        """Start a dead process again, with its disk or without, and wait until it is ready; one that ends meanwhile gets `STARTS` starts in
+        all, as from a supervisor."""
         if is_wiped:
             self.wipe(process)
-        process.start(**env)
-        process.await_ready()
+        for start in range(STARTS):
+            process.start(**env)
+            try:
+                process.await_ready()
+            except ProcessFailed:
+                if process.exit_code is None or start == STARTS - 1:
+                    raise
+                self.say(f"a {process.role} ended with {process.exit_code} while starting; it is started again")
+            else:
+                return
 
     def wipe(self, process: Process) -> None:
         """Take the disk of a dead process away."""
