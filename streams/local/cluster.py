@@ -21,7 +21,7 @@ class EmbeddedCluster:
     """
 
     def __init__(self, data_dir: Path, brokers: int = 3) -> None:
-        ports = _free_ports(2 * brokers)
+        ports = [free_port() for _ in range(2 * brokers)]
         controllers = dict(enumerate(ports[:brokers], 1))
         # The same folder has the same id, so that a start that was cut short between two brokers can be made good.
         cluster_id = uuid.uuid5(uuid.NAMESPACE_URL, str(data_dir.absolute())).hex[:22]
@@ -78,11 +78,3 @@ class EmbeddedCluster:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Different ones: a port is free until somebody listens on it, and might be found twice."""
-    ports: set[int] = set()
-    while len(ports) < count:
-        ports.add(free_port())
-    return list(ports)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import secrets
 import shutil
@@ -119,12 +120,45 @@ def cache_dir() -> Path:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at this moment, and that no client is given by chance."""
+    """A TCP port that nobody listens on at this moment, that no client is given by chance, and that is given once only: to no other caller
+    of this user for as long as this process lives, so that a broker that is dead for a while finds its own again."""
     while True:
         port = secrets.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if _claim(port):
+                return port
+
+
+def _claim(port: int) -> bool:
+    """Whether nobody had `port` before; it is then this process's until it ends."""
+    claims = _claims()
+    if port in claims.ours:
+        return False
+    try:
+        fcntl.lockf(
+            claims.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port
+        )  # a byte for a port, free again when its process is gone
+    except OSError:
+        return False
+    claims.ours.add(port)
+    return True
+
+
+@dataclass(frozen=True)
+class _Claims:
+    """The ports of this process, and the file in which every process locks its own."""
+
+    file: IO[bytes]
+    ours: set[int]
+
+
+@functools.cache
+def _claims() -> _Claims:
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    return _Claims(
+        (cache_dir() / "ports.lock").open("ab"), set()
+    )  # open for good: to close it would give all ports back
 
 
 def classpath() -> str:

@@ -32,7 +32,13 @@ class Process:
         self.port = free_port()
         self.log_file = log_file
         # A process that has to be ended by force then leaves the stacks of its threads in its log.
-        self._env = {"PYTHONFAULTHANDLER": "1", **os.environ, **env, "TAKK_WEB_PORT": str(self.port), "TAKK_WEB_HOST": "127.0.0.1"}
+        self._env = {
+            "PYTHONFAULTHANDLER": "1",
+            **os.environ,
+            **env,
+            "TAKK_WEB_PORT": str(self.port),
+            "TAKK_WEB_HOST": "127.0.0.1",
+        }
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, **env: str) -> None:

@@ -183,6 +183,23 @@ def test_a_free_port_is_given_to_no_client() -> None:
     assert free_port() in PORTS
 
 
+def test_two_processes_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port is one process's until it ends, also while nobody listens there: two test runs at once never start a broker on the same."""
+    few = range(PORTS.start - 4, PORTS.start)  # nobody else looks for one there
+    monkeypatch.setattr("streams.local.kafka.PORTS", few)
+    other = "from streams.local import kafka; kafka.PORTS = range(*map(int, __import__('sys').argv[1:])); "
+    other += "print(kafka.free_port(), kafka.free_port(), flush=True); input()"
+    command = [sys.executable, "-c", other, str(few.start), str(few.stop)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        theirs = [int(port) for port in process.stdout.readline().split()]
+        ours = [free_port(), free_port()]
+        process.kill()
+    assert sorted(theirs + ours) == [*few]
+    monkeypatch.setattr("streams.local.kafka.PORTS", theirs)
+    assert sorted([free_port(), free_port()]) == sorted(theirs)
+
+
 def test_detached_it_lives_on_until_it_is_stopped(tmp_path: Path) -> None:
     """`takk kafka start|stop`: a second start in the same folder is refused in words, a second stop finds nothing."""
     port = free_port()
