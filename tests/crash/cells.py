@@ -113,7 +113,8 @@ def random_kills(scene: Scene) -> None:
         deadline = time.monotonic() + scene.seconds
         while time.monotonic() < deadline:
             process = scene.chance.choice(scene.town.processes)
-            scene.await_mails(scene.chance.randint(20, 120))
+            # On a loaded machine a worker can miss its session, be fenced and end: that is one more death, not the end of the cell.
+            scene.await_mails(scene.chance.randint(20, 120), is_supervised=True)
             scene.kill(process)
             scene.revive(process, is_wiped=scene.chance.random() < 0.25)
 

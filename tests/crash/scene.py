@@ -91,10 +91,7 @@ class Scene:
 
         def watch() -> None:
             while not over.wait(0.2):
-                for process in self.town.processes:
-                    if process.exit_code is not None:
-                        self.say(f"a {process.role} ended with {process.exit_code}; it is started again")
-                        process.start()
+                self.restart_ended()
 
         thread = threading.Thread(target=watch)
         thread.start()
@@ -104,14 +101,27 @@ class Scene:
             over.set()
             thread.join()
 
+    def restart_ended(self) -> None:
+        """Start again whatever has ended by itself."""
+        for process in self.town.processes:
+            if process.exit_code is not None:
+                self.say(f"a {process.role} ended with {process.exit_code}; it is started again")
+                process.start()
+
     def until(self, holds: Callable[[], bool], what: str, patience_s: float = 90.0) -> None:
         """Wait until `holds`."""
         await_that(holds, f"{self.row.cell}: {what}", patience_s)
 
-    def await_mails(self, count: int) -> None:
-        """Wait until `count` more mails have arrived."""
+    def await_mails(self, count: int, *, is_supervised: bool = False) -> None:
+        """Wait until `count` more mails have arrived; supervised, a process that ends by itself meanwhile is started again."""
         wanted = self.town.inbox.accepted + count
-        self.until(lambda: self.town.inbox.accepted >= wanted, f"{count} more mails")
+
+        def are_there() -> bool:
+            if is_supervised:
+                self.restart_ended()
+            return self.town.inbox.accepted >= wanted
+
+        self.until(are_there, f"{count} more mails")
 
     def kill(self, process: Process) -> None:
         """kill -9."""
