@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from streams.local.oracle import Verdict, judge, read_all
 from streams.local.shop import Shop
 from streams.local.world import Process
 from streams.runtime.avro import Codec
+from streams.runtime.patience import ask
 from streams.runtime.store import Memory, PartitionStore
 from streams.settings import Settings, load_settings
 from streams.wire import open_codec
@@ -163,7 +165,7 @@ class Town:
         deadline, last, since = time.monotonic() + patience_s, -1, time.monotonic()
         while time.monotonic() - since < quiet_s:
             assert time.monotonic() < deadline, f"the world did not come to rest: {self._behind() or 'topics grow'}"
-            ends = sum(consumer.get_watermark_offsets(p, timeout=10)[1] for p in places)
+            ends = sum(ask(partial(consumer.get_watermark_offsets, place, timeout=10))[1] for place in places)
             if ends != last or self._behind():
                 last, since = ends, time.monotonic()
             time.sleep(0.1)

@@ -10,6 +10,8 @@ import time
 import traceback
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from streams.local.world import ProcessFailed
 from tests.crash.cells import CELLS, Cell, prepared
 from tests.crash.scene import SEED, Row, Scene
@@ -32,7 +34,7 @@ def play(cell: Cell, seed: int, seconds: float, folder: Path, stride: int = 1) -
             cell.play(scene)
             if not cell.judges_itself:
                 scene.judge()
-        except (AssertionError, ProcessFailed) as error:
+        except (AssertionError, ProcessFailed, KafkaException) as error:
             row.problems.append(f"{error}"[:2000])
             traceback.print_exc()
     row.seconds = round(time.monotonic() - started, 1)
