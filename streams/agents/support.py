@@ -21,7 +21,8 @@ from streams.wire import Wire
 log = structlog.get_logger(__name__)
 
 
-@lru_cache(maxsize=64)  # a batch has one clock: the same time, not an equal one, is what the wire knows again for nothing
+# A batch has one clock: the same time, not an equal one, is what the wire knows again for nothing.
+@lru_cache(maxsize=64)
 def utc(ms: int) -> datetime:
     """Milliseconds since 1970 as a time."""
     return datetime.fromtimestamp(ms / 1000, UTC)
