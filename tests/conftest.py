@@ -8,6 +8,7 @@ import pytest
 HEAVY = ("tests/integration/", "tests/crash/")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put all heavy tests into one group of pytest-xdist's `--dist loadgroup`."""
     for item in items:
