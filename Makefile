@@ -32,7 +32,7 @@ demo: $(STAMP) ## The whole thing on this machine: FOR=60 stops after 60 s, RATE
 	DAY=$(DAY) $(BIN)/takk demo --rate $(RATE) $(if $(FOR),--for $(FOR))
 
 test: $(STAMP) ## All tests; ARGS="-k word" for some of them
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP) ## Formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

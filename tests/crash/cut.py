@@ -10,7 +10,7 @@ from tests.crash.scene import SEED
 
 #: Seconds of random kills within `make test`; the campaign itself has ten minutes of them.
 RANDOM_S = 30.0
-#: Of the named edges every second is tried within `make test`; the campaign tries all.
+#: Of the named edges (of cells that have them) every second is tried within `make test`; the campaign tries all.
 STRIDE = 2
 
 
