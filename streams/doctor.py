@@ -65,28 +65,31 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def broker(settings: Settings) -> str:
     """Whether the cluster answers with these credentials."""
+    return f"{_brokers(settings)} broker(s) at {settings.kafka_bootstrap_servers}"
+
+
+def replicas(settings: Settings) -> str:
+    """Whether there are as many brokers as a topic is to have replicas: with fewer no topic can be made, though those that exist work on."""
+    found = _brokers(settings)
+    if found < settings.replication:
+        raise Trouble(f"{found} broker(s), but TAKK_REPLICATION={settings.replication}: lower it or add brokers")
+    return f"{settings.replication} of each partition"
+
+
+def _brokers(settings: Settings) -> int:
     servers = settings.kafka_bootstrap_servers
     reasons: list[str] = []
     admin = AdminClient(
         {**settings.kafka(), "error_cb": lambda error: reasons.append(error.str()), "log_level": 0},
     )
     try:
-        found = admin.list_topics(timeout=PATIENCE_S).brokers
+        return len(admin.list_topics(timeout=PATIENCE_S).brokers)
     except KafkaException as error:
         reason = next((words for words in reasons if "brokers are down" not in words), error.args[0].str())
         raise Trouble(
             f"no answer from {servers} with {settings.kafka_security_protocol}: {reason}. Is KAFKA_BOOTSTRAP_SERVERS right, does the "
             "network let this machine in, do KAFKA_SECURITY_PROTOCOL and the password fit? (`takk kafka start` starts one here)"
         ) from error
-    return f"{len(found)} broker(s) at {servers}"
-
-
-def replicas(settings: Settings) -> str:
-    """Whether there are as many brokers as a topic is to have replicas: with fewer no topic can be made, though those that exist work on."""
-    found = AdminClient(settings.kafka()).list_topics(timeout=PATIENCE_S).brokers
-    if len(found) < settings.replication:
-        raise Trouble(f"{len(found)} broker(s), but TAKK_REPLICATION={settings.replication}: lower it or add brokers")
-    return f"{settings.replication} of each partition"
 
 
 def existing_topics(settings: Settings) -> str:

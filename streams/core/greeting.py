@@ -40,12 +40,7 @@ def language(locale: str) -> str:
     return spoken if spoken in _WORDS else "en"
 
 
-def greeting(name: str, locale: str, moment: datetime) -> str:
-    """The greeting of a customer called `name`; see `greet`."""
-    return greet(first_name(name), locale, moment)
-
-
-def greet(first: str, locale: str, moment: datetime) -> str:
+def greeting(first: str, locale: str, moment: datetime) -> str:
     """The greeting by the first name (may be "") for `moment`, which is in the customer's own time zone.
 
     1 to 24 December wins over Friday, Friday over the morning (06:00 to 08:59).

@@ -9,7 +9,7 @@ from streams.core import consent, ids, local_time
 from streams.core.customer import OrderFacts, OrderState, Parcel, Sent
 from streams.core.effects import SendMail
 from streams.core.flow import Flow, Send
-from streams.core.greeting import first_name, greet
+from streams.core.greeting import first_name, greeting
 from streams.core.turn import Turn
 
 # Where an open may be measured only with consent (France: CNIL).
@@ -99,7 +99,7 @@ def decide_send(
                 first,
                 locale,
                 country,
-                greet(first, locale, moment.astimezone(where)),
+                greeting(first, locale, moment.astimezone(where)),
             ),
             tracking=bool(allowed) if country in _TRACKING_NEEDS_CONSENT else allowed is not False,
         )

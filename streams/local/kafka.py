@@ -135,10 +135,8 @@ def _claim(port: int) -> bool:
     claims = _claims()
     if port in claims.ours:
         return False
-    try:
-        fcntl.lockf(
-            claims.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port
-        )  # a byte for a port, free again when its process is gone
+    try:  # a byte for a port, free again when its process is gone
+        fcntl.lockf(claims.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except OSError:
         return False
     claims.ours.add(port)
@@ -156,9 +154,8 @@ class _Claims:
 @functools.cache
 def _claims() -> _Claims:
     cache_dir().mkdir(parents=True, exist_ok=True)
-    return _Claims(
-        (cache_dir() / "ports.lock").open("ab"), set()
-    )  # open for good: to close it would give all ports back
+    # Open for good: to close it would give all ports back.
+    return _Claims((cache_dir() / "ports.lock").open("ab"), set())
 
 
 def classpath() -> str:

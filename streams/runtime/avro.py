@@ -217,19 +217,18 @@ class Codec:
                 raise Undecodable("unknown_schema", f"no schema here has the fingerprint {header[2:].hex()}")
         else:
             writer = self._registered(header)
-        decoder = self._resolve(name, writer)
+        decoder = self._resolve(name, header, writer)
         self._decoders[name][header] = decoder
-        if fingerprint_of(writer) == self._fingerprints[name]:
-            with contextlib.suppress(Unsupported):
-                self._compiled[name][header] = compile_reader(self._readers[name])
         return decoder
 
-    def _resolve(self, name: str, writer: Schema) -> Decoder:
+    def _resolve(self, name: str, header: bytes, writer: Schema) -> Decoder:
         reader = self._readers[name]
         try:
             written = fingerprint_of(writer)
             if written == self._fingerprints[name]:
                 # The canonical forms are the same, so the data is; today's logical types hold whatever the writer said of them.
+                with contextlib.suppress(Unsupported):
+                    self._compiled[name][header] = compile_reader(reader)
                 return lambda source: schemaless_reader(source, reader)
             parsed = parse_schema(dict(writer))
         except (SchemaParseException, AttributeError, KeyError, TypeError, ValueError) as error:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.runtime import failpoints
+from streams.runtime.patience import ask
 from streams.runtime.store import PartitionStore
 
 T = TypeVar("T")
@@ -103,7 +104,6 @@ class Lane:
         self.changelog_offset = -1
         self.is_unborn = False
         self.memory: dict[str, Any] = {}
-        self.commit_limit_s = COMMIT_LIMIT_S
 
     def produced(self, error: KafkaError | None, message: Any) -> None:
         """Delivery report of a batch's last changelog record: its offset is the new position (one report a batch is cheap)."""
@@ -286,7 +286,7 @@ class Unit:
     async def _run(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
         work = asyncio.get_running_loop().run_in_executor(self._executor, self._commit, changes, sources)
         try:
-            while not (await asyncio.wait({work}, timeout=self.lane.commit_limit_s))[0]:
+            while not (await asyncio.wait({work}, timeout=COMMIT_LIMIT_S))[0]:
                 if await asyncio.to_thread(cluster_answers, self.lane.producer) and not work.done():
                     raise Stuck("the cluster answers, but a commit does not end")
             work.result()
@@ -378,12 +378,5 @@ def patiently(call: Callable[[], None]) -> None:
     Raises:
         KafkaException: an error that is not retriable (fenced, aborted), or patience ran out.
     """
-    deadline = time.monotonic() + COMMIT_PATIENCE_S
-    while True:
-        try:
-            call()
-            return
-        except KafkaException as error:
-            reason = error.args[0]
-            if not reason.retriable() or time.monotonic() > deadline:
-                raise
+    # librdkafka has waited by itself before it gives such an error, so there is no pause.
+    ask(call, passes=KafkaError.retriable, pause_s=0.0, patience_s=COMMIT_PATIENCE_S)

@@ -39,8 +39,18 @@ PASSING = frozenset(
 )
 
 
-def ask(question: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
-    """The answer of the cluster to `question`, which is put again as long as its error passes by itself.
+def is_passing(error: KafkaError) -> bool:
+    """Whether `error` is one of `PASSING`."""
+    return error.code() in PASSING
+
+
+def ask(
+    question: Callable[[], T],
+    passes: Callable[[KafkaError], bool] = is_passing,
+    pause_s: float = PAUSE_S,
+    patience_s: float = PATIENCE_S,
+) -> T:
+    """The answer of the cluster to `question`, which is put again after `pause_s` seconds as long as its error `passes` by itself.
 
     Raises:
         KafkaException: an error that does not pass, or one that has not passed within `patience_s` seconds.
@@ -50,6 +60,6 @@ def ask(question: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
         try:
             return question()
         except KafkaException as error:
-            if error.args[0].code() not in PASSING or time.monotonic() > deadline:
+            if not passes(error.args[0]) or time.monotonic() > deadline:
                 raise
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)

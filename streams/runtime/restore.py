@@ -48,8 +48,7 @@ def restore(
     try:
         starts, ends = {}, {}
         for number, store in stores.items():
-            place = TopicPartition(topic, number)
-            low, high = ask(partial(consumer.get_watermark_offsets, place, timeout=30.0))
+            low, high = ends_of(consumer, topic, number)
             starts[number], ends[number] = start_of(topic, number, store, low, high), high
         total = sum(ends[n] - starts[n] for n in stores)
         if total == 0:
@@ -75,6 +74,16 @@ def changelog_reader(kafka: Mapping[str, Any], group: str) -> Any:
             "fetch.message.max.bytes": 8 << 20,
         }
     )
+
+
+def ends_of(consumer: Any, topic: str, number: int) -> tuple[int, int]:
+    """The offsets at which a partition begins and ends at this moment; an election is waited for.
+
+    Raises:
+        KafkaException: the cluster could not be asked.
+    """
+    low, high = ask(partial(consumer.get_watermark_offsets, TopicPartition(topic, number), timeout=30.0))
+    return low, high
 
 
 def start_of(topic: str, number: int, store: PartitionStore, low: int, high: int) -> int:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
-from streams.runtime.patience import ask
-from streams.runtime.restore import apply, changelog_reader, start_of
+from streams.runtime.restore import apply, changelog_reader, ends_of, start_of
 from streams.runtime.store import PartitionStore, StoreError
 
 log = structlog.get_logger(__name__)
@@ -79,8 +77,7 @@ class Standbys:
             if self._consumer is None:
                 self._consumer = changelog_reader(self._kafka, self._group)
             for (topic, number), store in stores.items():
-                place = TopicPartition(topic, number)
-                low, high = ask(partial(self._consumer.get_watermark_offsets, place, timeout=30.0))
+                low, high = ends_of(self._consumer, topic, number)
                 try:
                     self._positions[(topic, number)] = start_of(topic, number, store, low, high)
                 except StoreError as error:

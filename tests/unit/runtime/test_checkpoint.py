@@ -63,11 +63,11 @@ def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
     assert len(told) == 1
 
 
-def test_a_commit_that_hangs_is_given_up(store: PartitionStore) -> None:
+def test_a_commit_that_hangs_is_given_up(store: PartitionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that does not end although the cluster answers tells the stage, which ends the process; while no broker answers it waits."""
     told: list[Exception] = []
     of = lane(store, stage(on_fatal=lambda _, error: told.append(error)))
-    of.commit_limit_s = 0.05
+    monkeypatch.setattr("streams.runtime.checkpoint.COMMIT_LIMIT_S", 0.05)
     one = unit(of, [Record(0)])
     one.each(count_up)
     over = threading.Event()
