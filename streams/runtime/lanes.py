@@ -70,7 +70,8 @@ class Lanes:
         self._by_topic: dict[str, Stage] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
         self._reader: Any = None
-        #: Held while the reader is asked or closed: librdkafka does not forgive a question to a consumer that is gone.
+        #: Held while the reader is used or closed: librdkafka does not forgive a question to a consumer that is gone, and never comes
+        #: back from a read of one that is closed meanwhile.
         self._asking = threading.Lock()
         self._meta: Any = None
         self._starts: list[TopicPartition] = []
@@ -274,12 +275,13 @@ class Lanes:
         self._reader.assign(self._starts)
 
     def read(self, wait_s: float) -> list[Any]:
-        """The next records, at once if there are some, else after `wait_s` at most."""
-        first = self._reader.consume(1, wait_s)
-        if not first:
-            return []
-        rest = self._reader.consume(self.batch_records - 1, 0.0)
-        records = first + rest
+        """The next records, at once if there are some, else after `wait_s` at most; none once the lanes are closed."""
+        with self._asking:
+            if self._reader is None:
+                return []
+            records = self._reader.consume(1, wait_s)
+            if records:
+                records += self._reader.consume(self.batch_records - 1, 0.0)
         good = []
         for record in records:
             error = record.error()
