@@ -20,7 +20,7 @@ from tests.town import open_town
 CRASH_DIR = Path(".takk/crash")
 
 
-def play(cell: Cell, seed: int, seconds: float, folder: Path, stride: int = 1) -> Row:
+def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
     """Run one cell; whatever goes wrong is a problem in its row."""
     row = Row(cell.name, cell.acceptance, seed)
     started = time.monotonic()
@@ -29,7 +29,7 @@ def play(cell: Cell, seed: int, seconds: float, folder: Path, stride: int = 1) -
     with open_town(
         folder, cell.brokers, workers=cell.workers, mailers=cell.mailers, env=prepared(cell, folder)
     ) as town:
-        scene = Scene(town, row, seconds, stride)
+        scene = Scene(town, row, seconds)
         try:
             cell.play(scene)
             if not cell.judges_itself:

@@ -62,7 +62,7 @@ class Cell:
 def edges(scene: Scene, *, process: Process, places: Iterable[str], is_wiped: bool) -> None:
     """Arm one place after the other; each life of the process ends at its place."""
     with scene.trading():
-        for place in tuple(places)[:: scene.stride]:
+        for place in places:
             if place == "restore.applied" and not is_wiped:
                 continue  # with the disk kept there is nothing to restore
             process.kill()
@@ -89,7 +89,7 @@ def mailer_edges(scene: Scene, *, is_wiped: bool) -> None:
     """The mailer, at every edge of the ledger, and at every step of the conversation with the mail server."""
     mailer, inbox = scene.town.mailer, scene.town.inbox
     with scene.trading():
-        for phase in SMTP_EDGES[:: scene.stride]:
+        for phase in SMTP_EDGES:
             left = scene.chance.randint(1, 20)
 
             def strike(reached: str, phase: str = phase) -> None:

@@ -53,13 +53,12 @@ class Row:
 
 
 class Scene:
-    """A town under fire. `chance` is seeded; whatever is random comes from it. Of the named edges every `stride`-th is tried."""
+    """A town under fire. `chance` is seeded; whatever is random comes from it."""
 
-    def __init__(self, town: Town, row: Row, seconds: float, stride: int = 1) -> None:
+    def __init__(self, town: Town, row: Row, seconds: float) -> None:
         self.town = town
         self.row = row
         self.seconds = seconds
-        self.stride = stride
         self.chance = random.Random(row.seed)
         self._closed = threading.Event()
 
