@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams import topics
 from streams.local.kafka import EmbeddedKafka
+from streams.local.world import Process
 from streams.settings import load_settings
 
 BENCH_DIR = Path(".takk/bench")
@@ -78,6 +80,17 @@ class Context:
             for future in self.admin.delete_records(places).values():
                 future.result()
 
+    def producer(self, linger_ms: int = 50) -> Producer:
+        """A producer that puts a key where Takk's own do."""
+        return Producer(
+            {
+                "bootstrap.servers": self.kafka.bootstrap,
+                "partitioner": "murmur2_random",
+                "linger.ms": linger_ms,
+                "queue.buffering.max.messages": 1_000_000,
+            }
+        )
+
     def orders(self, records: int) -> str:
         """The reference job's input: `records` JSON orders of records / 5 customers."""
         topic = f"orders-{records}"
@@ -113,6 +126,29 @@ class Context:
         if found is None:
             raise RuntimeError(f"{command[:4]} gave no result:\n{(done.stdout + done.stderr)[-2000:]}")
         return int(found[2]), float(found[3])
+
+
+def steady(process: Process, count: int, done: Callable[[dict[str, float]], float]) -> tuple[float, float]:
+    """Let a worker or mailer do its work from start to end; things a second between 10 % and 95 % of them, and its CPU µs for each.
+
+    Args:
+        process: not started yet; it is stopped afterwards.
+        count: how many things there are to do.
+        done: how many of them its series say are done.
+    """
+    process.start()
+    try:
+        process.await_ready()
+        marks: list[tuple[float, float, float]] = []
+        while not marks or marks[-1][1] < count:
+            series = process.series()
+            marks.append((time.time(), done(series), series.get("process_cpu_seconds_total", 0.0)))
+            time.sleep(0.1)
+    finally:
+        process.stop()
+    inner = [mark for mark in marks if 0.1 * count <= mark[1] <= 0.95 * count]
+    (first, low, cpu_low), (last, high, cpu_high) = inner[0], inner[-1]
+    return (high - low) / (last - first), (cpu_high - cpu_low) / (high - low) * 1e6
 
 
 def median(rates: list[float]) -> float:

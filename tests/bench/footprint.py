@@ -23,7 +23,7 @@ from streams.wire import Wire, open_codec
 from tests.bench.context import Context, Result
 
 HELD = 1_000_000
-#: Facts of the shop that make the customers: some 6,000 of them, new and returning; their states are used again under other names.
+#: Facts of the shop that make the customers: some 5,000 of them, new and returning; their states are used again under other names.
 FACTS = 40_000
 BATCH = 8_000
 

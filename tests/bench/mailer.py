@@ -6,12 +6,9 @@ from __future__ import annotations
 import random
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from confluent_kafka import Producer
 
 from streams.core.effects import SendMail
 from streams.local.world import Process
@@ -20,7 +17,7 @@ from streams.mail.render import Renderer
 from streams.settings import load_settings
 from streams.topics import COMMANDS
 from streams.wire import Wire, open_codec
-from tests.bench.context import BENCH_DIR, Context, Result, median
+from tests.bench.context import BENCH_DIR, Context, Result, median, steady
 from tests.bench.pipeline import worker_env
 from tests.bench.sink import postfix_sink, read_journal, small_sink
 
@@ -84,9 +81,7 @@ def run(context: Context) -> list[Result]:
     """Both, and Takk's mail road without Kafka, by turns `context.runs` times."""
     context.open_topics()
     context.say(f"producing {MAILS:,} commands")
-    producer = Producer(
-        {"bootstrap.servers": context.kafka.bootstrap, "partitioner": "murmur2_random", "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
-    )  # fmt: skip
+    producer = context.producer()
     for key, value, headers in commands(MAILS):
         producer.produce(COMMANDS, value, key, headers=headers)
         producer.poll(0)
@@ -126,23 +121,15 @@ def _takk(context: Context) -> tuple[float, float]:
     journal = context.state / f"{run_id}.txt"
     with postfix_sink() if shutil.which("smtp-sink") else small_sink(journal) as port:
         process = Process("mailer", mailer_env(context, run_id, port), BENCH_DIR / f"{run_id}.log")
-        process.start()
-        try:
-            process.await_ready()
-            marks: list[tuple[float, float, float]] = []
-            while not marks or marks[-1][1] < MAILS:
-                series = process.metrics()
-                marks.append(
-                    (time.time(), series.get("takk_mails_total", 0.0), series.get("process_cpu_seconds_total", 0.0))
-                )
-                time.sleep(0.2)
-        finally:
-            process.stop()
+        measured = steady(process, MAILS, mails_done)
     if journal.exists() and sorted(map(len, read_journal(journal).values())) != [1] * MAILS:
         raise RuntimeError(f"not each of {MAILS} mails was accepted once: {journal}")
-    inner = [mark for mark in marks if 0.1 * MAILS <= mark[1] <= 0.95 * MAILS]
-    (first, low, cpu_low), (last, high, cpu_high) = inner[0], inner[-1]
-    return (high - low) / (last - first), (cpu_high - cpu_low) / (high - low) * 1e6
+    return measured
+
+
+def mails_done(series: dict[str, float]) -> float:
+    """Mails of whose end a mailer's series tell."""
+    return sum(value for name, value in series.items() if name.startswith("takk_mails_total"))
 
 
 def _runner(context: Context, name: str, argument: str) -> float:

@@ -18,7 +18,7 @@ from streams.local.shop import Shop
 from streams.local.world import Process
 from streams.settings import load_settings
 from streams.wire import Wire, open_codec
-from tests.bench.context import BENCH_DIR, Context, Result, median
+from tests.bench.context import BENCH_DIR, Context, Result, median, steady
 
 ORDERS = 150_000
 SAMPLE = 20_000
@@ -49,9 +49,7 @@ def order_facts(count: int) -> Iterable[tuple[bytes, dict[str, Any]]]:
 def produce_orders(context: Context, orders: Iterable[tuple[bytes, dict[str, Any]]]) -> int:
     """Write orders to the topic `orders`; return how many."""
     codec = open_codec()
-    producer = Producer(
-        {"bootstrap.servers": context.kafka.bootstrap, "partitioner": "murmur2_random", "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
-    )  # fmt: skip
+    producer = context.producer()
     count = 0
     for key, record in orders:
         producer.produce(topics.ORDERS, codec.encode("order", record), key)
@@ -61,35 +59,23 @@ def produce_orders(context: Context, orders: Iterable[tuple[bytes, dict[str, Any
     return count
 
 
-def read_by(process: Process) -> float:
-    """Orders that the worker has read and committed so far."""
-    return process.series().get(f'takk_records_in_total{{stage="flows",topic="{topics.ORDERS}"}}', 0.0)
+def orders_read(series: dict[str, float]) -> float:
+    """Orders that a worker has read and committed so far, by its series."""
+    return series.get(f'takk_records_in_total{{stage="flows",topic="{topics.ORDERS}"}}', 0.0)
 
 
 def run(context: Context) -> list[Result]:
     """Measure the rate between 10 % and 95 % of the orders, then take one order apart."""
-    topics.create_topics(load_settings(kafka_bootstrap_servers=context.kafka.bootstrap))
+    context.open_topics()
     context.say(f"producing {ORDERS:,} Avro orders")
     count = produce_orders(context, order_facts(ORDERS))
     rates, cpu = [], []
     for number in range(context.runs):
         run_id = context.name("pipeline")
         process = Process("worker", worker_env(context, run_id), BENCH_DIR / f"{run_id}.log")
-        process.start()
-        try:
-            process.await_ready()
-            marks: list[tuple[float, float, float]] = []
-            while not marks or marks[-1][1] < count:
-                series = process.series()
-                read = series.get(f'takk_records_in_total{{stage="flows",topic="{topics.ORDERS}"}}', 0.0)
-                marks.append((time.time(), read, series.get("process_cpu_seconds_total", 0.0)))
-                time.sleep(0.1)
-        finally:
-            process.stop()
-        inner = [m for m in marks if 0.1 * count <= m[1] <= 0.95 * count]
-        (first, low, cpu_low), (last, high, cpu_high) = inner[0], inner[-1]
-        rates.append((high - low) / (last - first))
-        cpu.append((cpu_high - cpu_low) / (high - low) * 1e6)
+        rate, cpu_us = steady(process, count, orders_read)
+        rates.append(rate)
+        cpu.append(cpu_us)
         context.say(f"pipeline {number + 1}/{context.runs}: {rates[-1]:,.0f} orders/s")
     figures = {"worker_cpu_s_per_million": round(median(cpu)), **breakdown(context)}
     return [Result("pipeline", "takk", median(rates), "exactly once", count, [round(r, 1) for r in rates], figures)]

@@ -11,7 +11,7 @@ from streams import topics
 from streams.local.world import Process
 from streams.settings import load_settings
 from tests.bench.context import BENCH_DIR, Context, Result, median
-from tests.bench.pipeline import order_facts, produce_orders, read_by, worker_env
+from tests.bench.pipeline import order_facts, orders_read, produce_orders, worker_env
 
 CUSTOMERS = 200_000
 
@@ -34,10 +34,10 @@ def run(context: Context) -> list[Result]:
 
     process.start()
     process.await_ready()
-    before = read_by(process)
+    before = orders_read(process.series())
     context.say(f"filling the state with {CUSTOMERS:,} customers")
     produce_orders(context, (order_of(n) for n in range(CUSTOMERS)))
-    while read_by(process) - before < CUSTOMERS:
+    while orders_read(process.series()) - before < CUSTOMERS:
         time.sleep(0.2)
     seconds = []
     for number in range(context.runs):

@@ -8,11 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from confluent_kafka import OFFSET_END, Producer, TopicPartition
-
-from streams import topics
 from streams.core.effects import ScheduleStep
-from streams.settings import load_settings
 from streams.wire import Wire, open_codec
 from tests.bench.context import RESULT, Context, Result, median
 
@@ -21,17 +17,11 @@ TIMERS = 300_000
 
 def run(context: Context) -> list[Result]:
     """Produce the timers once, then let a new scheduler store and fire them, `context.runs` times."""
-    made = topics.create_topics(load_settings(kafka_bootstrap_servers=context.kafka.bootstrap))
-    places = [TopicPartition(topics.DELAYS, number, OFFSET_END) for number in range(4)]
-    if topics.DELAYS not in made:  # what the job `pipeline` left there would be counted
-        for future in context.admin.delete_records(places).values():
-            future.result()
+    context.open_topics()
     due_ms = int(time.time() * 1000) + 3_600_000
     wire, lots, now = Wire(open_codec()), random.Random(5), datetime.now(UTC)
-    producer = Producer(
-        {"bootstrap.servers": context.kafka.bootstrap, "partitioner": "murmur2_random", "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
-    )  # fmt: skip
-    context.say(f"producing {TIMERS:,} timers to {len(places)} partitions")
+    producer = context.producer()
+    context.say(f"producing {TIMERS:,} timers")
     for i in range(TIMERS):
         due = datetime.fromtimestamp((due_ms - lots.randrange(50_000)) / 1000, UTC)
         step = ScheduleStep(
