@@ -154,7 +154,8 @@ class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that
     """
 
     def __init__(self, app: Any, health: HealthServer) -> None:
-        super().__init__(app, loglevel="warn", quiet=True, redirect_stdouts=False)
+        # Faust would put its own handler in the place of Takk's: no JSON, nothing below a warning, and addresses as libraries quote them.
+        super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
         self._health = health
 
     async def on_first_start(self) -> None:

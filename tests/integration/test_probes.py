@@ -1,20 +1,31 @@
-"""What probes and gauges of real processes say: while they start, while a mail server is down, and when all work is done."""
+"""What probes and gauges of real processes say: while they start and restore, while a mail server is down, and when all work is done."""
 
 from __future__ import annotations
 
+import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from streams import topics
+from streams.core.customer import new_customer
+from streams.core.customer_codec import encode_customer
 from streams.local.kafka import free_port
 from streams.local.world import Process
+from streams.settings import Settings
 from tests.town import Town, await_that, open_town
 
 #: So long that no timer fires and no mail expires meanwhile.
 DAY_S = 600.0
+#: Records of the changelog that is restored: a second or two.
+RECORDS = 250_000
+FLOWS = '{stage="flows"}'
 
 
 @pytest.fixture(scope="module")
@@ -23,35 +34,74 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         yield town
 
 
-def probe(process: Process, path: str) -> int:
-    """The status of a probe; 0 when nobody answers."""
+def probe(process: Process, path: str) -> tuple[int, str]:
+    """Status and words of a probe; 0 when nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as answer:
-            return int(answer.status)
+            return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
-        return error.code
+        return error.code, error.read().decode()
     except OSError:
-        return 0
+        return 0, ""
 
 
-def test_probes_answer_while_a_worker_starts(town: Town) -> None:
-    """A worker that still joins and restores is alive and not ready: /livez says 200, /readyz 503, and then both 200."""
+def fill(settings: Settings, changelog: str) -> None:
+    """Make a changelog with `RECORDS` customers."""
+    topics.ensure_topics(settings.kafka(), [topics.changelog_spec(changelog)], settings.partitions, 1)
+    producer = Producer({**settings.kafka(), "queue.buffering.max.messages": RECORDS + 1, "linger.ms": 20})
+    value = encode_customer(new_customer("c1"))
+    for number in range(RECORDS):
+        producer.produce(changelog, value, b"%d" % number, partition=number % settings.partitions)
+        if not number % 10_000:
+            producer.poll(0)
+    assert producer.flush(60) == 0
+
+
+def lines_of(log_file: Path) -> list[dict[str, Any]]:
+    """A log's lines, which are JSON: all but librdkafka's own (%) and what Faust sends to a terminal."""
+    text = re.sub(r"\x08|\x1b\[\?25[lh]", "", log_file.read_text())
+    return [json.loads(line) for line in text.splitlines() if line and not line.startswith("%")]
+
+
+def test_a_worker_that_restores_tells_how_far_it_is(town: Town) -> None:
+    """It is alive and not ready: `/readyz` refuses with the time left; metrics and log show share, rate and time left; then it is ready."""
+    fill(town.settings, "third-flows-customers-changelog")
     env = {**town.env, "TAKK_STATE_DIR": str(town.folder / "state-3"), "TAKK_GROUP_INSTANCE_ID": "third"}
     process = Process("worker", {**env, "TAKK_APP_ID": "third"}, town.folder / "third.log")
     seen: list[tuple[int, int]] = []
+    meanwhile: list[tuple[str, dict[str, float]]] = []
 
     def is_ready() -> bool:
-        seen.append((probe(process, "/livez"), probe(process, "/readyz")))
+        livez, (readyz, words) = probe(process, "/livez")[0], probe(process, "/readyz")
+        seen.append((livez, readyz))
+        if readyz == 503 and words.startswith("restoring flows"):
+            meanwhile.append((words, process.series()))
         return seen[-1] == (200, 200)
 
-    topics.create_topics(town.settings)
     process.start()
     try:
         await_that(is_ready, "the worker is ready")
+        after = process.series()
     finally:
         process.kill()
-    assert (200, 503) in seen
     assert {livez for livez, readyz in seen if readyz} == {200}
+    assert any(words.endswith(" s left\n") for words, _ in meanwhile), meanwhile
+    assert any(
+        0 < series[f"takk_restore_progress_ratio{FLOWS}"] < 1
+        and series[f"takk_restore_offsets_per_second{FLOWS}"] > 0
+        and series[f"takk_restore_left_seconds{FLOWS}"] > 0
+        for _, series in meanwhile
+        if f"takk_restore_progress_ratio{FLOWS}" in series
+    ), meanwhile
+    assert after[f"takk_restored_records_total{FLOWS}"] == RECORDS
+    assert after[f"takk_restore_progress_ratio{FLOWS}"] == 1
+    assert after[f"takk_restore_left_seconds{FLOWS}"] == 0
+    lines = [line for line in lines_of(process.log_file) if line.get("stage") == "flows"]
+    told = next(line for line in lines if line["event"] == "restoring")
+    assert told["offsets_total"] == RECORDS
+    assert 0 <= told["offsets_done"] < RECORDS
+    assert {"percent", "offsets_per_s", "seconds_left"} <= set(told)
+    assert [line["records"] for line in lines if line["event"] == "restored"] == [RECORDS]
 
 
 def test_port_taken(town: Town) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.local.kafka import EmbeddedKafka
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.failpoints import VARIABLE
+from streams.runtime.restore import restore
 from streams.runtime.store import Memory, PartitionStore
+from streams.topics import changelog_spec, ensure_topics
 from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
 from tests.town import await_that
 
@@ -368,3 +370,46 @@ def test_stopped_under_load(job: Job) -> None:
     assert worker.stop() == 0
     job.check()
     assert worker.contents() == job.must_hold()
+
+
+class Noted(PartitionStore):
+    """A store that notes each of its writes in a list shared by all."""
+
+    def __init__(self, path: Path, memory: Memory, notes: list[str]) -> None:
+        super().__init__(path, memory)
+        self.notes = notes
+
+    def write(
+        self, changes: Mapping[bytes, bytes | None], position: int | None, meta: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        super().write(changes, position, meta)
+        if changes:
+            self.notes.append(self.path.name)
+
+
+def test_partitions_are_restored_side_by_side(
+    kafka: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every partition has received something before any has received all; what comes out is the changelog, and the steps say how far it is."""
+    each, whole = 2000, 2000 * PARTITIONS  # of 10 kB: more than one answer of the broker brings of a partition
+    monkeypatch.setattr("streams.runtime.restore.BATCH", 200)  # so that the order of the writes is the order of arrival
+    settings = {"bootstrap.servers": kafka.bootstrap}
+    ensure_topics(settings, [changelog_spec("wide")], PARTITIONS, 1)
+    producer = Producer({**settings, "linger.ms": 20})
+    for number in range(whole):
+        producer.produce("wide", bytes(10_000), b"%d" % number, partition=number % PARTITIONS)
+    assert producer.flush(60) == 0
+    notes: list[str] = []
+    memory = Memory(64)
+    stores: dict[int, PartitionStore] = {n: Noted(tmp_path / str(n), memory, notes) for n in range(PARTITIONS)}
+    steps: list[tuple[int, int]] = []
+    assert restore(settings, "wide", stores, lambda *step: steps.append(step)) == whole
+    for number, store in stores.items():
+        assert {int(key) for key, _ in store.items()} == set(range(number, whole, PARTITIONS))
+        assert store.position == each
+    last = {name: at for at, name in enumerate(notes)}
+    assert max(notes.index(name) for name in last) < min(last.values())
+    assert steps == sorted(steps)
+    assert {total for _, total in steps} == {whole}
+    assert steps[-1][0] == whole
+    assert len(steps) > 2
