@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
-from jinja2 import StrictUndefined, TemplateError, TemplateNotFound
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from streams.mail.command import Command
+from streams.mail.facts import FACTS
 from streams.mail.filters import FILTERS
 from streams.mail.styles import StyledLoader
 
@@ -48,6 +49,20 @@ class Links:
     review: str
 
 
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, in which `order.lines` of a dictionary is its field at once.
+
+    Jinja asks for the attribute first and catches the error, for each of a mail's hundred fields; and a field named like a method
+    (`items`) would be hidden by it. What a dictionary does not hold goes Jinja's own way, the sandbox's checks with it.
+    """
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """`obj.attribute` of a template."""
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 class Renderer:
     """Renders commands with the templates below `templates_dir`, compiled and styled on first use and kept.
 
@@ -62,7 +77,7 @@ class Renderer:
         self._text = _environment(loader, autoescape=False)
         self._copies: dict[tuple[str, str], tuple[str, Mapping[str, str]]] = {}
         #: A text of the copy in one of the two environments: words alone, or a compiled template.
-        self._said: dict[tuple[bool, str], str | Any] = {}
+        self._said: dict[tuple[bool, str], str | Template] = {}
 
     def render(self, command: Command, links: Links) -> Rendered:
         """The words of the mail that `command` orders.
@@ -88,6 +103,7 @@ class Renderer:
     def _render(self, command: Command, links: Links) -> Rendered:
         language, copy = self._copy(command.flow, command.locale)
         common: dict[str, Any] = {
+            **self._html.globals,
             **command.context,
             "language": language,
             "shop_name": self._shop_name,
@@ -102,18 +118,16 @@ class Renderer:
         common["subject"] = subject
         common["preview"] = say_text(f"{command.message}.preview") if f"{command.message}.preview" in copy else ""
         page = f"{command.flow}/{command.message}"
-        html: str = self._html.get_template(f"{page}.html.j2").render(common, t=say_html)
+        html = _filled(self._html.get_template(f"{page}.html.j2"), common | {"t": say_html})
         try:
             template = self._text.get_template(f"{page}.txt.j2")
         except TemplateNotFound:
             text = get_text(html)
         else:
-            text = template.render(common, t=say_text)
+            text = _filled(template, common | {"t": say_text})
         return Rendered(subject, html, text.strip() + "\n")
 
-    def _speaker(
-        self, environment: ImmutableSandboxedEnvironment, copy: Mapping[str, str], common: Mapping[str, Any]
-    ) -> Callable[[str], str]:
+    def _speaker(self, environment: Sandbox, copy: Mapping[str, str], common: dict[str, Any]) -> Callable[[str], str]:
         """The `t` of a template: a text of the copy, escaped where the environment escapes."""
         is_html = bool(environment.autoescape)
 
@@ -127,7 +141,7 @@ class Renderer:
                 self._said[(is_html, source)] = words
             if isinstance(words, str):
                 return words
-            said: str = words.render(common)
+            said = _filled(words, common)
             # Escaped already: it was rendered in the same autoescaping environment.
             return Markup(said) if is_html else said  # noqa: S704
 
@@ -160,8 +174,13 @@ class Renderer:
         return texts
 
 
-def _environment(loader: StyledLoader, autoescape: bool) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+def _filled(template: Template, variables: dict[str, Any]) -> str:
+    # `Template.render` copies the variables and the globals each time; a mail is filled from five templates, and none changes them.
+    return "".join(template.root_render_func(template.new_context(variables, shared=True)))
+
+
+def _environment(loader: StyledLoader, autoescape: bool) -> Sandbox:
+    environment = Sandbox(
         loader=loader,
         autoescape=autoescape,
         undefined=StrictUndefined,
@@ -170,7 +189,7 @@ def _environment(loader: StyledLoader, autoescape: bool) -> ImmutableSandboxedEn
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(FILTERS)
+    environment.filters.update({**FILTERS, **FACTS})
     return environment
 
 

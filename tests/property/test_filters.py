@@ -1,0 +1,42 @@
+"""What templates do with values: amounts are written as Babel writes them, whatever the shortcut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from babel import Locale
+from babel.numbers import format_currency
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.core.money import major
+from streams.mail.filters import FILTERS
+
+LOCALES = [
+    "da",
+    "en",
+    "en_IN",
+    "de_CH",
+    "es",
+    "pl",
+    "pt_PT",
+    "fr",
+    "ja",
+    "ar",
+    "fa",
+    "hi",
+    "sv_SE",
+    "nb",
+    "he",
+    "bn_BD",
+]
+CURRENCIES = ["DKK", "EUR", "USD", "JPY", "KWD", "CLF", "ISK", "HUF", "INR", "CHF", "IQD", "XAU"]
+
+
+@given(st.integers(-(10**12), 10**12), st.sampled_from(CURRENCIES), st.sampled_from(LOCALES))
+def test_amounts_are_written_as_babel_writes_them(minor: int, currency: str, locale: str) -> None:
+    """Any amount in any currency and locale, negative ones and those whose decimals are left out too."""
+    babel = Locale.parse(locale)
+    context: Any = {"_locale": babel}
+    amount = {"minor": minor, "currency": currency}
+    assert FILTERS["money"](context, amount) == format_currency(major(minor, currency), currency, locale=babel)
