@@ -22,6 +22,8 @@ from streams.mail.filters import FILTERS
 from streams.mail.styles import StyledLoader
 
 FALLBACK = "en"
+#: Pairs of a flow and a locale whose copy is kept.
+MOST_COPIES = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\Z")
 _LANGUAGE = re.compile(r"[a-z]{2,3}\Z")
@@ -149,16 +151,18 @@ class Renderer:
 
     def _copy(self, flow: str, locale: str) -> tuple[str, Mapping[str, str]]:
         """The language that there is copy in, and all its texts; a text that is missing reads English."""
-        language = locale.replace("_", "-").partition("-")[0].lower()
-        if not (_LANGUAGE.match(language) and (self._dir / flow / "copy" / f"{language}.yaml").is_file()):
-            language = FALLBACK
-        found = self._copies.get((flow, language))
+        found = self._copies.get((flow, locale))
         if found is None:
+            language = locale.replace("_", "-").partition("-")[0].lower()
+            if not (_LANGUAGE.match(language) and (self._dir / flow / "copy" / f"{language}.yaml").is_file()):
+                language = FALLBACK
             texts: dict[str, str] = {}
             for spoken in dict.fromkeys((FALLBACK, language)):
                 for folder in (Path("copy"), Path(flow) / "copy"):
                     texts.update(self._texts(folder, spoken))
-            found = self._copies[(flow, language)] = (language, texts)
+            if len(self._copies) >= MOST_COPIES:
+                self._copies.clear()  # a locale is whatever a customer's record says
+            found = self._copies[(flow, locale)] = (language, texts)
         return found
 
     def _texts(self, folder: Path, language: str) -> dict[str, str]:

@@ -153,12 +153,14 @@ class SmtpPool:
         phase: Phase = "mail"
         is_usable = False
         try:
-            _expect(250, await client.execute_command(b"MAIL", b"FROM:<%b>" % sender.encode()))
-            phase = "rcpt"
-            _expect(250, await client.execute_command(b"RCPT", b"TO:<%b>" % recipient.encode()))
-            before_data()
-            phase = "data"
-            text = await self._data(client, data)
+            # One limit for the whole: each of the four answers with a timer of its own took longer than to encode the mail.
+            async with asyncio.timeout(self._server.timeout_s):
+                _expect(250, await client.execute_command(b"MAIL", b"FROM:<%b>" % sender.encode(), timeout=None))
+                phase = "rcpt"
+                _expect(250, await client.execute_command(b"RCPT", b"TO:<%b>" % recipient.encode(), timeout=None))
+                before_data()
+                phase = "data"
+                text = await _data(client, data)
             is_usable = True
             return Accepted(_queue_id(text))
         except aiosmtplib.SMTPResponseException as error:
@@ -177,15 +179,6 @@ class SmtpPool:
                 self._idle.append((time.monotonic(), client))
             else:
                 self._drop(client)
-
-    async def _data(self, client: aiosmtplib.SMTP, data: bytes) -> str:
-        # aiosmtplib's `data` looks through each mail with two regular expressions, for line ends that `compose` never makes, and for
-        # dots: that took longer than to compose the mail.
-        _expect(354, await client.execute_command(b"DATA"))
-        if client.protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        client.protocol.write(data.replace(b"\r\n.", b"\r\n..") + b".\r\n")
-        return _expect(250, await client.protocol.read_response(self._server.timeout_s))
 
     def _warm(self) -> aiosmtplib.SMTP | None:
         oldest = time.monotonic() - FRESH_S
@@ -230,6 +223,16 @@ class SmtpPool:
     def _drop(self, client: aiosmtplib.SMTP) -> None:
         self._open -= 1
         client.close()
+
+
+async def _data(client: aiosmtplib.SMTP, data: bytes) -> str:
+    # aiosmtplib's `data` looks through each mail with two regular expressions, for line ends that `compose` never makes, and for
+    # dots: that took longer than to compose the mail.
+    _expect(354, await client.execute_command(b"DATA", timeout=None))
+    if client.protocol is None:
+        raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+    client.protocol.write(data.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+    return _expect(250, await client.protocol.read_response(timeout=None))
 
 
 def _expect(code: int, answer: aiosmtplib.SMTPResponse) -> str:
