@@ -24,6 +24,9 @@ def main() -> None:
     options.add_argument(
         "--runs", type=int, default=3, help="how often each runner runs; the median counts (default: 3)"
     )
+    options.add_argument(
+        "--timers", type=int, default=1_000_000, help="timers of the timers job's large row (default: 1,000,000)"
+    )
     args = options.parse_args()
     unknown = set(args.jobs) - set(JOBS)
     if unknown:
@@ -31,7 +34,7 @@ def main() -> None:
     shutil.rmtree(BENCH_DIR / "kafka", ignore_errors=True)
     results: list[Result] = []
     with EmbeddedKafka(BENCH_DIR / "kafka", is_long_running=True) as kafka:
-        context = Context(kafka, args.records, args.runs)
+        context = Context(kafka, args.records, args.runs, args.timers)
         for job in args.jobs:
             results += importlib.import_module(f"tests.bench.{job}").run(context)
     write(results)

@@ -43,10 +43,11 @@ class Result:
 class Context:
     """One run of the bench."""
 
-    def __init__(self, kafka: EmbeddedKafka, records: int, runs: int) -> None:
+    def __init__(self, kafka: EmbeddedKafka, records: int, runs: int, timers: int) -> None:
         self.kafka = kafka
         self.records = records
         self.runs = runs
+        self.timers = timers
         self.state = BENCH_DIR / "state"
         shutil.rmtree(self.state, ignore_errors=True)
         self.state.mkdir(parents=True)

@@ -1,8 +1,10 @@
-"""The scheduler agent alone: stores all timers while its clock stands before them, then the clock jumps and all are due."""
+"""The scheduler agent alone: stores all timers while its clock stands before them, then the clock jumps and all are due. A due time of 0
+leaves the clock to run: each timer is fired when it is due."""
 
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -16,7 +18,7 @@ from streams.wire import Wire, open_codec
 
 
 def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
-    """Print two RESULT lines, stored and fired; exits when `count` timers were fired."""
+    """Print three RESULT lines, stored, fired and memory (peak, in MiB); exits when `count` timers were fired."""
     app = App(
         run,
         {"bootstrap.servers": bootstrap},
@@ -26,7 +28,8 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
         batch_records=16_000,
     )
     now = due_ms - 60_000
-    app.lanes.clock = lambda: now
+    if due_ms:
+        app.lanes.clock = lambda: now
     support = Support(Wire(open_codec()))
     observed = support.observed
     stored = fired = 0
@@ -47,6 +50,8 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
             if fired == count:
                 seconds = time.time() - jumped
                 print(f"RESULT fired {fired} {seconds:.2f} {fired / seconds:.0f}", flush=True)
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+                print(f"RESULT memory {fired} 0 {peak}", flush=True)
                 os._exit(0)
 
         stage.on_done = on_done
