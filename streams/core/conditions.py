@@ -7,17 +7,21 @@ list), so that a typo and a comparison that can never hold are found at load and
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
+from msgspec import Struct
 
 from streams.core import money
-from streams.core.customer import OrderState, Parcel
+from streams.core.customer import OrderFacts, OrderState, Parcel
+from streams.core.events import OrderLine
 from streams.core.flow import Condition
 from streams.core.turn import Turn
 
@@ -26,14 +30,42 @@ Closure: TypeAlias = Callable[[Any], Any]
 
 
 class View:
-    """What a condition may look at: the customer as it is now, the order, and the parcel if there is one."""
+    """What a condition may look at: the customer as it is now, the order and the parcel if there are any, and what the trigger told."""
 
-    __slots__ = ("order", "parcel", "turn")
+    __slots__ = ("_segments", "about", "order", "parcel", "turn")
 
-    def __init__(self, turn: Turn, order: OrderState, parcel: Parcel | None) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        order: OrderState | None,
+        parcel: Parcel | None = None,
+        about: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         self.turn = turn
         self.order = order
         self.parcel = parcel
+        self.about = about
+        self._segments: tuple[str, ...] | None = None
+
+    @property
+    def facts(self) -> OrderFacts | None:
+        """The order as the shop last described it."""
+        return self.order.facts if self.order is not None else None
+
+    def told(self, name: str) -> str:
+        """What the trigger told as `name`."""
+        for known, value in self.about:
+            if known == name:
+                return value
+        return ""
+
+    def segments(self) -> tuple[str, ...]:
+        """The segments that the customer is a member of."""
+        if self._segments is None:
+            self._segments = tuple(
+                [name for name, condition in self.turn.world.segments.items() if condition.holds(self)]
+            )
+        return self._segments
 
 
 class BadCondition(ValueError):
@@ -46,67 +78,186 @@ class BadCondition(ValueError):
         self.column = column
 
 
+class Scope(Struct, frozen=True):
+    """Where a condition stands: what it may not ask for there (`absent`: first words of names, and why), and the segments that there are.
+
+    `segments` None: the condition is a segment's own, and may not ask for segments.
+    """
+
+    absent: Mapping[str, str] = MappingProxyType({})
+    segments: Collection[str] | None = ()
+
+
+ANYWHERE = Scope()
+
+
+def _shop_country(view: View) -> str:
+    return view.turn.world.shop.country
+
+
 def _spend(view: View) -> Decimal:
     return money.major(view.turn.spend_converted_minor, view.turn.world.shop.currency)
 
 
+def _average(view: View) -> Decimal:
+    return _spend(view) / view.turn.purchases if view.turn.purchases > 0 else Decimal(0)
+
+
 def _total(view: View) -> Decimal:
-    facts = view.order.facts
+    facts = view.facts
     return money.major(facts.total_minor, facts.currency) if facts else Decimal(0)
 
 
 def _value(view: View) -> Decimal:
-    return money.major(view.order.converted_minor, view.turn.world.shop.currency)
-
-
-def _is_vip(view: View) -> bool:
-    return view.turn.spend_converted_minor >= view.turn.world.vip_spend_minor
+    return money.major(view.order.converted_minor, view.turn.world.shop.currency) if view.order else Decimal(0)
 
 
 def _country(view: View) -> str:
-    return (
-        view.turn.profile.country
-        or (view.order.facts.country if view.order.facts else "")
-        or view.turn.world.shop.country
-    )
+    return view.turn.profile.country or (view.facts.country if view.facts else "") or _shop_country(view)
+
+
+def _locale(view: View) -> str:
+    return view.turn.profile.locale or view.turn.world.shop.locale
 
 
 def _ship_country(view: View) -> str:
-    return view.order.facts.ship_country if view.order.facts else ""
+    return view.facts.ship_country if view.facts else ""
 
 
-def _lines(view: View) -> tuple[Any, ...]:
-    return view.order.facts.lines if view.order.facts else ()
+def _lines(view: View) -> tuple[OrderLine, ...]:
+    return view.facts.lines if view.facts else ()
 
+
+def _days_since(view: View, moment: datetime | None) -> int:
+    return max(0, (view.turn.now - moment).days) if moment is not None else NEVER_DAYS
+
+
+def _age(view: View) -> int:
+    born, now = view.turn.profile.birthday, view.turn.now
+    if born is None or born.year <= NO_YEAR:
+        return 0
+    return now.year - born.year - ((now.month, now.day) < (born.month, born.day))
+
+
+def _is_birthday_month(view: View) -> bool:
+    born = view.turn.profile.birthday
+    return born is not None and born.month == view.turn.now.astimezone(view.turn.zone_of(view.order)).month
+
+
+def _opened_at(view: View) -> datetime | None:
+    return max((sent.opened_at for sent in view.turn.sends if sent.opened_at is not None), default=None)
+
+
+def _clicked_at(view: View) -> datetime | None:
+    return max((sent.clicked_at for sent in view.turn.sends if sent.clicked_at is not None), default=None)
+
+
+def _bought(view: View) -> Iterator[OrderLine]:
+    for order in view.turn.orders:
+        if order.placed and order.cancelled_at is None and order.facts is not None:
+            yield from order.facts.lines
+
+
+def _categories(view: View) -> tuple[str, ...]:
+    return tuple([line.category for line in _bought(view)])
+
+
+def _skus(view: View) -> tuple[str, ...]:
+    return tuple([line.sku for line in _bought(view)])
+
+
+def _score(value: Decimal | int, least: tuple[Decimal | int, ...]) -> int:
+    """1 to 5: one more for each of the four bounds that `value` reaches."""
+    return 1 + sum(value >= bound for bound in least)
+
+
+def _recency(view: View) -> int:
+    return _score(-_days_since(view, view.turn.last_order_at), RECENCY)
+
+
+def _frequency(view: View) -> int:
+    return _score(view.turn.purchases, FREQUENCY)
+
+
+def _monetary(view: View) -> int:
+    whole = view.turn.world.vip_spend_minor
+    return _score(view.turn.spend_converted_minor * 100, tuple([whole * percent for percent in MONETARY]))
+
+
+def _is_late(view: View) -> bool:
+    return view.order is not None and view.order.is_late(view.turn.now)
+
+
+def _product(view: View) -> OrderLine | None:
+    sku = view.told("sku")
+    return next((line for line in _lines(view) if line.sku == sku), None)
+
+
+#: Days since what never happened.
+NEVER_DAYS = 100_000
+#: Birthdays of whom the year is not known carry this one.
+NO_YEAR = 1604
+#: Bounds of the scores 2 to 5: days since the last order (negative: fewer is better), orders, percent of what makes a VIP.
+RECENCY = (-365, -180, -90, -30)
+FREQUENCY = (2, 3, 5, 10)
+MONETARY = (5, 15, 40, 100)
 
 # Every name that a condition may use, the kind of its value and how it is read. Money is in major units: of the order's own
-# currency for order.total, of the shop's for order.value and customer.spend.
+# currency for order.total, of the shop's for order.value and customer.spend. What was bought is of the orders that are remembered.
 NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
     {
         "customer.orders": ("number", lambda view: view.turn.purchases),
+        "customer.is_new": ("truth", lambda view: view.turn.purchases <= 1),
+        "customer.is_returning": ("truth", lambda view: view.turn.purchases > 1),
         "customer.spend": ("number", _spend),
-        "customer.is_vip": ("truth", _is_vip),
+        "customer.average_order": ("number", _average),
+        "customer.is_vip": ("truth", lambda view: view.turn.spend_converted_minor >= view.turn.world.vip_spend_minor),
         "customer.country": ("text", _country),
-        "customer.locale": ("text", lambda view: view.turn.profile.locale or view.turn.world.shop.locale),
+        "customer.locale": ("text", _locale),
+        "customer.language": ("text", lambda view: _locale(view).replace("_", "-").partition("-")[0].lower()),
+        "customer.gender": ("text", lambda view: view.turn.profile.gender),
+        "customer.age": ("number", _age),
+        "customer.is_birthday_month": ("truth", _is_birthday_month),
         "customer.is_unsubscribed": ("truth", lambda view: bool(view.turn.consent.unsubscribed)),
         "customer.has_consent": ("truth", lambda view: view.turn.consent.marketing is True),
+        "customer.days_since_first_order": ("number", lambda view: _days_since(view, view.turn.first_order_at)),
+        "customer.days_since_last_order": ("number", lambda view: _days_since(view, view.turn.last_order_at)),
+        "customer.days_since_open": ("number", lambda view: _days_since(view, _opened_at(view))),
+        "customer.days_since_click": ("number", lambda view: _days_since(view, _clicked_at(view))),
+        "customer.categories": ("list", _categories),
+        "customer.skus": ("list", _skus),
+        "customer.segments": ("list", lambda view: view.segments()),
+        "customer.lists": ("list", lambda view: view.turn.lists),
+        "customer.recency": ("number", _recency),
+        "customer.frequency": ("number", _frequency),
+        "customer.monetary": ("number", _monetary),
         "order.total": ("number", _total),
         "order.value": ("number", _value),
-        "order.currency": ("text", lambda view: view.order.facts.currency if view.order.facts else ""),
-        "order.country": ("text", lambda view: view.order.facts.country if view.order.facts else ""),
+        "order.currency": ("text", lambda view: view.facts.currency if view.facts else ""),
+        "order.country": ("text", lambda view: view.facts.country if view.facts else ""),
         "order.ship_country": ("text", _ship_country),
-        "order.is_international": ("truth", lambda view: _ship_country(view) != view.turn.world.shop.country),
+        "order.is_international": ("truth", lambda view: _ship_country(view) != _shop_country(view)),
         "order.lines": ("number", lambda view: len(_lines(view))),
         "order.quantity": ("number", lambda view: sum(line.quantity for line in _lines(view))),
-        "order.categories": ("list", lambda view: tuple(line.category for line in _lines(view))),
-        "order.skus": ("list", lambda view: tuple(line.sku for line in _lines(view))),
-        "order.parcels": ("number", lambda view: view.order.parcels_in_order),
-        "order.is_refunded": ("truth", lambda view: view.order.refunded_at is not None),
-        "order.is_cancelled": ("truth", lambda view: view.order.cancelled_at is not None),
+        "order.categories": ("list", lambda view: tuple([line.category for line in _lines(view)])),
+        "order.skus": ("list", lambda view: tuple([line.sku for line in _lines(view)])),
+        "order.parcels": ("number", lambda view: view.order.parcels_in_order if view.order else 0),
+        "order.is_refunded": ("truth", lambda view: view.order is not None and view.order.refunded_at is not None),
+        "order.is_cancelled": ("truth", lambda view: view.order is not None and view.order.cancelled_at is not None),
+        "order.is_late": ("truth", _is_late),
+        "product.sku": ("text", lambda view: view.told("sku")),
+        "product.category": ("text", lambda view: line.category if (line := _product(view)) else ""),
+        "product.quantity": ("number", lambda view: line.quantity if (line := _product(view)) else 0),
         "shipment.carrier": ("text", lambda view: view.parcel.carrier if view.parcel else ""),
         "shipment.status": ("text", lambda view: view.parcel.status if view.parcel else ""),
         "shipment.has_tracking": ("truth", lambda view: bool(view.parcel and view.parcel.tracking_url)),
         "shipment.has_window": ("truth", lambda view: bool(view.parcel and view.parcel.window_to)),
+        "event.flow": ("text", lambda view: view.told("flow")),
+        "event.message": ("text", lambda view: view.told("message")),
+        "event.link": ("text", lambda view: view.told("link")),
+        "event.question": ("text", lambda view: view.told("question")),
+        "event.answer": ("text", lambda view: view.told("answer")),
+        "event.segment": ("text", lambda view: view.told("segment")),
     }
 )
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
@@ -119,16 +270,23 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
         "lteq": operator.le,
     }
 )
+_FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
 _PARSES = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
 _ALLOWED = "allowed are names, numbers, texts, lists, == != < <= > >=, in, and, or, not"
 
 
-def compile_condition(source: str) -> Condition:
+class _Site(NamedTuple):
+    source: str
+    scope: Scope
+
+
+def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
     """The condition that `source` says, ready to be asked.
 
     Raises:
-        BadCondition: the source is no expression, uses what is not allowed, an unknown name, or compares what cannot be compared.
+        BadCondition: the source is no expression, uses what is not allowed, an unknown name, one that `scope` has not, or compares
+            what cannot be compared.
     """
     try:
         parser = Parser(_PARSES, source, state="variable")
@@ -144,7 +302,7 @@ def compile_condition(source: str) -> Condition:
             "join conditions with and / or",
             max(0, source.find(str(rest.value))),
         )
-    kind, closure = _build(tree, source)
+    kind, closure = _build(tree, _Site(source, scope))
     if kind != "truth":
         raise BadCondition(
             f"a {kind} is not a condition", "compare it with something, for example customer.orders == 1"
@@ -152,30 +310,30 @@ def compile_condition(source: str) -> Condition:
     return Condition(source, closure)
 
 
-def _build(node: nodes.Node, source: str) -> tuple[Kind, Closure]:
+def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
     if isinstance(node, (nodes.Name, nodes.Getattr)):
-        return _name(node, source)
+        return _name(node, site)
     if isinstance(node, nodes.Const):
         return _constant(node.value)
     if isinstance(node, nodes.Neg):
-        kind, closure = _build(node.node, source)
+        kind, closure = _build(node.node, site)
         if kind != "number" or not isinstance(node.node, nodes.Const):
             raise BadCondition("- stands only before a number", _ALLOWED)
         value = -closure(None)
         return "number", lambda view: value
     if isinstance(node, (nodes.And, nodes.Or)):
-        return _joined(node, source)
+        return _joined(node, site)
     if isinstance(node, nodes.Not):
-        inside = _truth(node.node, source)
+        inside = _truth(node.node, site)
         return "truth", lambda view: not inside(view)
     if isinstance(node, (nodes.List, nodes.Tuple)):
         return _list(node)
     if isinstance(node, nodes.Compare):
-        return _comparison(node, source)
+        return _comparison(node, site)
     raise BadCondition(f"{type(node).__name__.lower()} is not allowed in a condition", _ALLOWED)
 
 
-def _name(node: nodes.Name | nodes.Getattr, source: str) -> tuple[Kind, Closure]:
+def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]:
     parts: list[str] = []
     inner: nodes.Node = node
     while isinstance(inner, nodes.Getattr):
@@ -185,11 +343,22 @@ def _name(node: nodes.Name | nodes.Getattr, source: str) -> tuple[Kind, Closure]
         raise BadCondition("a name is two words with a dot, like customer.orders", _ALLOWED)
     parts.append(inner.name)
     name = ".".join(reversed(parts))
+    first, _, rest = name.partition(".")
+    if first in site.scope.absent:
+        raise BadCondition(
+            f"{name}: {site.scope.absent[first]}", "ask for something else", max(0, site.source.find(name))
+        )
+    if name == "customer.segments" and site.scope.segments is None:
+        raise BadCondition(
+            "a segment cannot ask for segments", "write its condition out", max(0, site.source.find(name))
+        )
+    if first == "field" and _FIELD.match(rest):
+        return "text", lambda view: dict(view.turn.fields).get(rest, "")
     if name in NAMES:
         return NAMES[name]
     near = get_close_matches(name, NAMES, n=1, cutoff=0.5)
     remedy = f"did you mean {near[0]}?" if near else f"known names: {', '.join(NAMES)}"
-    raise BadCondition(f"unknown name {name}", remedy, max(0, source.find(name)))
+    raise BadCondition(f"unknown name {name}", remedy, max(0, site.source.find(name)))
 
 
 def _constant(value: object) -> tuple[Kind, Closure]:
@@ -205,8 +374,8 @@ def _constant(value: object) -> tuple[Kind, Closure]:
     raise BadCondition("none is not a value here", _ALLOWED)
 
 
-def _truth(node: nodes.Node, source: str) -> Closure:
-    kind, closure = _build(node, source)
+def _truth(node: nodes.Node, site: _Site) -> Closure:
+    kind, closure = _build(node, site)
     if kind != "truth":
         raise BadCondition(
             f"and, or, not join conditions, not a {kind}", "compare it with something, for example order.total > 100"
@@ -214,8 +383,8 @@ def _truth(node: nodes.Node, source: str) -> Closure:
     return closure
 
 
-def _joined(node: nodes.And | nodes.Or, source: str) -> tuple[Kind, Closure]:
-    left, right = _truth(node.left, source), _truth(node.right, source)
+def _joined(node: nodes.And | nodes.Or, site: _Site) -> tuple[Kind, Closure]:
+    left, right = _truth(node.left, site), _truth(node.right, site)
     if isinstance(node, nodes.And):
         return "truth", lambda view: left(view) and right(view)
     return "truth", lambda view: left(view) or right(view)
@@ -231,18 +400,29 @@ def _list(node: nodes.List | nodes.Tuple) -> tuple[Kind, Closure]:
     return "list", lambda view: fixed
 
 
-def _comparison(node: nodes.Compare, source: str) -> tuple[Kind, Closure]:
+def _comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
     tests: list[tuple[Closure, str, Closure]] = []
-    left_kind, left = _build(node.expr, source)
+    left_kind, left = _build(node.expr, site)
     for operand in node.ops:
-        kind, right = _build(operand.expr, source)
+        kind, right = _build(operand.expr, site)
         _check_kinds(left_kind, operand.op, kind)
+        _check_segment(node.expr, operand, site)
         tests.append((left, operand.op, right))
         left_kind, left = kind, right
     closures = [_test(*test) for test in tests]
     if len(closures) == 1:
         return "truth", closures[0]
     return "truth", lambda view: all(closure(view) for closure in closures)
+
+
+def _check_segment(left: nodes.Node, operand: nodes.Operand, site: _Site) -> None:
+    """A segment that there is not would be one that nobody is ever in."""
+    right, known = operand.expr, site.scope.segments
+    is_asked = isinstance(right, nodes.Getattr) and right.attr == "segments"
+    if is_asked and isinstance(left, nodes.Const) and known is not None and left.value not in known:
+        near = get_close_matches(str(left.value), known, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
+        raise BadCondition(f"there is no segment {left.value!r}", remedy, max(0, site.source.find(str(left.value))))
 
 
 def _check_kinds(left: Kind, op: str, right: Kind) -> None:

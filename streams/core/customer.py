@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec import Struct
 
 from streams.core.events import OrderLine
 
+#: The outcome of a mail that a customer did not get, to measure what mails do.
+HELD_OUT = "held_out"
+
 
 class Profile(Struct, frozen=True, gc=False, array_like=True):
-    """Who the customer is, as the newest fact said; `at` is the time of that fact."""
+    """Who the customer is, as the newest fact said; `at` is the time of that fact. `gender` is the customer's own word."""
 
     email: str = ""
     name: str = ""
@@ -21,6 +24,8 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
     country: str = ""
     time_zone: str | None = None
     at: datetime | None = None
+    birthday: date | None = None
+    gender: str = ""
 
 
 class Consent(Struct, frozen=True, gc=False, array_like=True):
@@ -94,6 +99,20 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
             return False
         return sum(parcel.has("delivered") for parcel in self.parcels) >= self.parcels_in_order
 
+    def all_parcels(self, status: str) -> bool:
+        """Whether every parcel of the order has reached `status`."""
+        reached = sum(parcel.has(status) for parcel in self.parcels)
+        return bool(self.parcels) and reached >= max(self.parcels_in_order, len(self.parcels))
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether a parcel of the order, not delivered and not returned, is delayed or past its promised window."""
+        return any(
+            not parcel.has("delivered")
+            and not parcel.has("returned")
+            and (parcel.status == "delayed" or (parcel.window_to is not None and parcel.window_to < now))
+            for parcel in self.parcels
+        )
+
     def parcel(self, parcel_id: str | None) -> Parcel | None:
         """The parcel with this id, if it has been heard of."""
         for parcel in self.parcels:
@@ -103,7 +122,10 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Sent(Struct, frozen=True, gc=False, array_like=True):
-    """A mail that was ordered at `at`, and what came back. `clicked_at` is the newest click of a human."""
+    """A mail that was ordered at `at`, and what came back. `clicked_at` is the newest click of a human.
+
+    The outcome "held_out" stands for a mail that the customer, held out of it, did not get.
+    """
 
     send_id: str
     flow: str
@@ -120,7 +142,11 @@ class Sent(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Instance(Struct, frozen=True, gc=False, array_like=True):
-    """A run of a flow that waits until `due_at` to take the step at path `step`."""
+    """A run of a flow that waits until `due_at` to take the step at path `step`.
+
+    `awaits` is the event that it waits for at that step, "" for none; `wanted_at` when the mail of that step was first due, if it was put
+    off since. `about` is what its trigger told, as names and values; `order_id` is "" where no order started it. `reward` is its newest code.
+    """
 
     instance_id: str
     flow: str
@@ -130,13 +156,25 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
     step: str
     due_at: datetime
     started_at: datetime
+    awaits: str = ""
+    wanted_at: datetime | None = None
+    about: tuple[tuple[str, str], ...] = ()
+    reward: str = ""
+
+
+class Run(Struct, frozen=True, gc=False, array_like=True):
+    """When a flow that may begin again last began: by the mark of what it begins once for."""
+
+    mark: bytes
+    at: datetime
 
 
 class Customer(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     """The state of one customer. New fields go to the end, with a default: the place is the name in the encoded form.
 
     `spend` is net of cancelled and refunded orders: (currency, minor units), sorted by currency; `spend_converted_minor` is all of it in
-    the shop's currency. The `*_marks` are rows of 8-byte marks (see ids.mark), the oldest first.
+    the shop's currency. The `*_marks` are rows of 8-byte marks (see ids.mark), the oldest first. `fields` and `lists` are what flows noted,
+    sorted; `segments` those of the segments that flows watch of which the customer was a member after the last event, sorted.
     """
 
     customer_id: str
@@ -155,6 +193,10 @@ class Customer(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     instances: tuple[Instance, ...] = ()
     ended_marks: bytes = b""
     seen_marks: bytes = b""
+    fields: tuple[tuple[str, str], ...] = ()
+    lists: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = ()
 
     def order(self, order_id: str) -> OrderState | None:
         """The order with this id, if it is remembered."""

@@ -101,4 +101,34 @@ class Attribute(Struct, frozen=True, gc=False, kw_only=True):
     occurred_at: datetime
 
 
-Effect: TypeAlias = ScheduleStep | SendMail | ResendMail | LogDecision | Attribute
+class IssueReward(Struct, frozen=True, gc=False, kw_only=True):
+    """Honour `code` once for the reward `name`, until `expires_at`. The same step of the same run gives the same code."""
+
+    reward_id: str
+    customer_id: str
+    name: str
+    code: str
+    flow: str
+    flow_version: int
+    instance_id: str
+    step: str
+    order_id: str | None
+    issued_at: datetime
+    expires_at: datetime
+
+
+class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
+    """Tell other systems that a customer came to a step; what is to be done is theirs."""
+
+    signal_id: str
+    customer_id: str
+    kind: str
+    flow: str
+    flow_version: int
+    instance_id: str
+    step: str
+    order_id: str | None
+    emitted_at: datetime
+
+
+Effect: TypeAlias = ScheduleStep | SendMail | ResendMail | LogDecision | Attribute | IssueReward | EmitSignal

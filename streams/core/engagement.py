@@ -20,9 +20,12 @@ from streams.core.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.instances import leave
+from streams.core.instances import happened, leave, plan_days
 from streams.core.orders import attribute_order, note_address
 from streams.core.turn import Turn
+
+#: Characters of a link or an answer that a flow remembers.
+_LONGEST_TOLD = 200
 
 
 def take_engagement(turn: Turn, event: EngagementEvent) -> None:
@@ -39,6 +42,17 @@ def take_engagement(turn: Turn, event: EngagementEvent) -> None:
         _note_on_send(turn, event, sent)
     if isinstance(event, Unsubscribed):
         leave(turn, "customer.unsubscribed", None)
+    elif isinstance(event, SurveyAnswered):
+        told = (("question", event.question[:_LONGEST_TOLD]), ("answer", event.answer[:_LONGEST_TOLD]))
+        _tell(turn, "survey.answered", event, sent, told)
+    elif kind in ("delivered", "opened", "clicked") and agent not in ("scanner", "privacy_proxy") and sent is not None:
+        _tell(turn, f"mail.{kind}", event, sent, (("link", (link or "")[:_LONGEST_TOLD]),))
+
+
+def _tell(turn: Turn, name: str, event: EngagementEvent, sent: Sent | None, told: tuple[tuple[str, str], ...]) -> None:
+    order = turn.order(sent.order_id) if sent is not None and sent.order_id is not None else None
+    about = (("flow", sent.flow), ("message", sent.message), *told) if sent is not None else told
+    happened(turn, name, order, None, event.occurred_at, about=about, send_id=event.send_id)
 
 
 def _describe(event: EngagementEvent) -> tuple[str, str | None, str]:
@@ -169,6 +183,8 @@ def take_profile(turn: Turn, event: ProfileUpdated) -> None:
             event.country or old.country,
             event.time_zone or old.time_zone,
             at,
+            event.birthday or old.birthday,
+            event.gender or old.gender,
         )
         note_address(turn, old.email)
     else:
@@ -179,9 +195,20 @@ def take_profile(turn: Turn, event: ProfileUpdated) -> None:
             old.country or event.country or "",
             old.time_zone or event.time_zone,
             old.at,
+            old.birthday or event.birthday,
+            old.gender or event.gender or "",
         )
     turn.consent = _answered(turn.consent, event)
     turn.changed = turn.changed or turn.profile != old or turn.consent != turn.state.consent
+    if _is_complete(turn.profile) and not _is_complete(old):
+        happened(turn, "profile.completed", None, None, at)
+    if turn.world.has_days:
+        plan_days(turn)
+
+
+def _is_complete(profile: Profile) -> bool:
+    """Whether all is known that a shop asks its customers for."""
+    return bool(profile.email and profile.name and profile.country and profile.birthday)
 
 
 def _answered(old: Consent, event: ProfileUpdated) -> Consent:

@@ -19,7 +19,7 @@ from streams.core.events import (
     ShipmentUpdated,
     StepDue,
 )
-from streams.core.instances import wake
+from streams.core.instances import wake, watch_segments
 from streams.core.orders import take_order
 from streams.core.shipments import take_shipment
 from streams.core.turn import Turn
@@ -53,4 +53,6 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
         take_profile(turn, event)
     else:
         take_engagement(turn, event)
+    if turn.changed and world.watched:
+        watch_segments(turn)
     return turn.finish()

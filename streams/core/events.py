@@ -7,7 +7,7 @@ Every event names its customer and carries `occurred_at`, the time at which it h
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -180,6 +180,8 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     time_zone: str | None = None
     marketing_consent: bool | None = None
     tracking_consent: bool | None = None
+    birthday: date | None = None
+    gender: str | None = None
     occurred_at: datetime
 
 

@@ -4,203 +4,206 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import time, timedelta
-from difflib import get_close_matches
+from datetime import timedelta
 from typing import get_args
 
 import yaml
-from msgspec import Struct
 
-from streams.core.conditions import BadCondition, compile_condition
+from streams.core.conditions import Scope
+from streams.core.consent import is_transactional
 from streams.core.effects import Purpose
 from streams.core.flow import (
+    AWAITED,
+    DATES,
     EXITS,
     TRIGGERS,
     Arm,
+    ChangeList,
     Clock,
-    Condition,
+    Emit,
+    Experiment,
     Flow,
+    Moment,
     OncePer,
+    Reward,
     Send,
+    SetField,
     Split,
     Status,
     Step,
     Trigger,
+    Until,
+    Variant,
     Wait,
+    WaitFor,
+    Which,
+    is_about_order,
 )
+from streams.core.yaml_reader import FlowError, Reader, empty, nearest, read_yaml
 
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_STEPS = ("wait", "split", "send")
-_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
-_DURATION = re.compile(r"(\d{1,5})([dhms])\Z")
-_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+__all__ = ["FlowError", "parse_flow"]
+
+_STEPS = ("wait", "wait_for", "split", "experiment", "send", "set", "add_to_list", "remove_from_list", "reward", "emit")
+_MONTHS = re.compile(r"(\d{1,2})mo\Z")
+_FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _DEEPEST = 8
 _LONGEST_WAIT_DAYS = 400
+_LONGEST_VALUE = 200
 
 
-class FlowError(Struct, frozen=True):
-    """One mistake; `line` and `column` count from 1."""
-
-    line: int
-    column: int
-    problem: str
-    remedy: str
-
-
-def parse_flow(text: str, messages: Collection[str], folder: str) -> Flow | list[FlowError]:
+def parse_flow(
+    text: str, messages: Collection[str], folder: str, segments: Collection[str] = ()
+) -> Flow | list[FlowError]:
     """The flow that `text` describes, or all that is wrong with it.
 
     Args:
         text: what flow.yaml holds.
         messages: the names of the messages that lie beside it.
         folder: the name of its folder, which is the flow's name.
+        segments: the names of the segments that there are.
     """
-    try:
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                mark = event.start_mark
-                line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-                return [FlowError(line, column, "aliases (*) are not understood here", "write it out")]
-        root = yaml.compose(text, yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        found = error.problem_mark
-        line, column = (found.line + 1, found.column + 1) if found else (1, 1)
-        return [FlowError(line, column, f"this is no YAML: {error.problem}", "look at the indentation and the colons")]
-    except (yaml.YAMLError, RecursionError) as error:
-        return [
-            FlowError(1, 1, f"this is no YAML: {type(error).__name__}", "look for odd characters and for deep nesting")
-        ]
-    reader = _Reader(messages, folder)
-    flow = reader.flow(root)
-    reader.errors.sort(key=lambda error: (error.line, error.column))
-    return reader.errors or flow
+    return read_yaml(text, _FlowReader(messages, folder, segments), _FlowReader.flow)
 
 
-class _Reader:
-    """Walks the YAML nodes and gathers what is wrong. What is wrong is replaced by something harmless, and the walk goes on."""
+class _FlowReader(Reader):
+    """Reads a flow. The trigger is read first: it says what conditions may ask for."""
 
-    def __init__(self, messages: Collection[str], folder: str) -> None:
+    def __init__(self, messages: Collection[str], folder: str, segments: Collection[str]) -> None:
+        super().__init__()
         self.messages = sorted(messages)
         self.folder = folder
-        self.errors: list[FlowError] = []
+        self.segments = sorted(segments)
         self.purpose: Purpose = "marketing"
+        self.starts = Trigger(on=TRIGGERS[0])
+        #: How many wait_for lie around what is read: within them an event has told something.
+        self.heard = 0
+        self.sends = 0
 
-    def wrong(self, node: yaml.Node, problem: str, remedy: str, offset: int = 0) -> None:
-        """Note a mistake at `node`, `offset` characters into it."""
-        mark = node.start_mark
-        self.errors.append(FlowError(mark.line + 1, mark.column + 1 + offset, problem, remedy))
-
-    # -- the parts that everything is made of
-
-    def mapping(self, node: yaml.Node, known: Collection[str], needed: Collection[str] = ()) -> dict[str, yaml.Node]:
-        """The values of a mapping by key; unknown, doubled and missing keys are noted."""
-        if not isinstance(node, yaml.MappingNode):
-            self.wrong(node, "here a mapping is expected", f"key: value, with keys {', '.join(known)}")
-            return {}
-        values: dict[str, yaml.Node] = {}
-        meant: list[str] = []  # a needed key that is only misspelt is one mistake, not two
-        for key, value in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else ""
-            if name not in known:
-                self.wrong(key, f"unknown key {name!r}", nearest(name, known))
-                meant += get_close_matches(name, known, n=1)
-            elif name in values:
-                self.wrong(key, f"the key {name!r} is there twice", "keep one of them")
-            else:
-                values[name] = value
-        for name in needed:
-            if name not in values and name not in meant:
-                self.wrong(node, f"{name!r} is missing", f"add {name}: …")
-        return values
-
-    def items(self, node: yaml.Node, what: str) -> list[yaml.Node]:
-        """The items of a list."""
-        if isinstance(node, yaml.SequenceNode):
-            return list(node.value)
-        self.wrong(node, f"here a list of {what} is expected", "begin each item with a dash")
-        return []
-
-    def text(self, node: yaml.Node) -> str:
-        """The text of a scalar as it was written, whatever YAML takes it for."""
-        if isinstance(node, yaml.ScalarNode):
-            return str(node.value)
-        self.wrong(node, "here a single value is expected", "write one word, number or text")
-        return ""
-
-    def choice(self, node: yaml.Node, known: Collection[str], what: str) -> str:
-        """One of the `known` words; the first of them if it is none."""
-        value = self.text(node)
-        if value in known:
-            return value
-        self.wrong(node, f"unknown {what} {value!r}", nearest(value, known))
-        return next(iter(known), "")
-
-    def number(self, node: yaml.Node, least: int, most: int) -> int:
-        """A whole number between `least` and `most`."""
-        value = self.text(node)
-        if re.fullmatch(r"\d{1,9}", value) and least <= int(value) <= most:
-            return int(value)
-        self.wrong(node, f"{value!r} is not a whole number between {least} and {most}", f"for example {least}")
-        return least
-
-    def duration(self, node: yaml.Node) -> timedelta:
-        """A time span like 5d, 12h, 30m."""
-        match = _DURATION.match(self.text(node))
-        if match and int(match[1]) > 0:
-            return timedelta(**{_UNITS[match[2]]: int(match[1])})
-        self.wrong(node, f"{self.text(node)!r} is not a time span", "a number and d, h, m or s, for example 5d or 12h")
-        return timedelta(days=1)
-
-    def condition(self, node: yaml.Node) -> Condition | None:
-        """A condition, compiled."""
-        source = self.text(node)
-        try:
-            return compile_condition(source)
-        except BadCondition as error:
-            quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
-            self.wrong(node, error.problem, error.remedy, error.column + (1 if quoted else 0))
-            return None
-
-    # -- the flow
+    @property
+    def scope(self) -> Scope:
+        """What conditions may ask for here."""
+        on = self.starts.on
+        absent: dict[str, str] = {}
+        if not is_about_order(on):
+            absent |= dict.fromkeys(("order", "shipment", "product"), f"a flow on {on} has no order")
+        elif not on.startswith("shipment.") and not self.heard:
+            absent["shipment"] = f"a flow on {on} has no parcel"
+        if self.starts.once_per != "product":
+            absent["product"] = "only a flow with once_per: product has one"
+        if not self.heard and not on.startswith(("mail.", "survey.", "segment.")):
+            absent["event"] = f"{on} tells nothing more than the order or the customer"
+        return Scope(absent, self.segments)
 
     def flow(self, root: yaml.Node | None) -> Flow:
         """The whole flow."""
-        if root is None:
-            start = yaml.Mark("flow.yaml", 0, 0, 0, "", 0)
-            root = yaml.MappingNode("tag:yaml.org,2002:map", [], start, start)
-        keys = ("flow", "version", "status", "purpose", "trigger", "exit_on", "steps")
+        root = root if root is not None else empty("flow.yaml")
+        keys = ("flow", "version", "status", "purpose", "trigger", "exit_on", "holdout", "not_with", "steps")
         values = self.mapping(root, keys, ("flow", "version", "status", "purpose", "trigger", "steps"))
-        name = self.text(values["flow"]) if "flow" in values else self.folder
-        if "flow" in values and not _NAME.match(name):
-            self.wrong(
-                values["flow"], f"{name!r} is no name for a flow", "small letters, digits and dashes, a letter first"
-            )
-        elif name != self.folder:
-            self.wrong(values["flow"], f"the flow {name!r} lies in the folder {self.folder!r}", f"flow: {self.folder}")
+        name = self.folder
+        if "flow" in values:
+            before = len(self.errors)
+            name = self.name(values["flow"], "flow")
+            if len(self.errors) == before and name != self.folder:
+                self.wrong(
+                    values["flow"], f"the flow {name!r} lies in the folder {self.folder!r}", f"flow: {self.folder}"
+                )
         status = self.choice(values["status"], get_args(Status), "status") if "status" in values else "draft"
-        purpose = self.choice(values["purpose"], get_args(Purpose), "purpose") if "purpose" in values else "marketing"
-        self.purpose = purpose  # type: ignore[assignment]  # choice gives one of the literals
-        exits = self.items(values["exit_on"], "events") if "exit_on" in values else []
+        if "purpose" in values:
+            self.purpose = self.choice(values["purpose"], get_args(Purpose), "purpose", "marketing")  # type: ignore[assignment]  # one of the literals
+        if "trigger" in values:
+            self.starts = self.trigger(values["trigger"])
+        holdout = self.percent(values["holdout"]) if "holdout" in values else 0
+        if holdout and is_transactional(self.purpose):
+            self.wrong(values["holdout"], "nobody can be held out of mails that are owed", "leave holdout out")
         return Flow(
             name=name,
             version=self.number(values["version"], 1, 999_999) if "version" in values else 1,
             status=status,  # type: ignore[arg-type]  # choice gives one of the literals
             purpose=self.purpose,
-            trigger=self.trigger(values["trigger"]) if "trigger" in values else Trigger(on=TRIGGERS[0]),
-            exit_on=tuple(self.choice(item, EXITS, "event") for item in exits),
+            trigger=self.starts,
+            exit_on=self.exits(values["exit_on"]) if "exit_on" in values else (),
+            holdout=holdout,
+            not_with=self.others(values["not_with"]) if "not_with" in values else (),
             steps=self.steps(values["steps"], "", 0) if "steps" in values else (),
         )
 
+    def exits(self, node: yaml.Node) -> tuple[str, ...]:
+        """The events that end the flow."""
+        found = []
+        for item in self.items(node, "events"):
+            name = self.choice(item, EXITS, "event")
+            if name == self.starts.on and name != "order.placed":
+                self.wrong(item, f"the flow begins with {name} and would end at once", "take it out")
+            elif is_about_order(name) and name != "order.placed" and not is_about_order(self.starts.on):
+                self.wrong(item, f"a flow on {self.starts.on} has no order, so {name} never ends it", "take it out")
+            found.append(name)
+        return tuple(found)
+
+    def others(self, node: yaml.Node) -> tuple[str, ...]:
+        """The flows that this one's mails wait for."""
+        names = tuple([self.name(item, "flow") for item in self.items(node, "flows")])
+        if self.folder in names:
+            self.wrong(node, "a flow cannot wait for itself", f"take {self.folder} out")
+        return names
+
     def trigger(self, node: yaml.Node) -> Trigger:
         """What starts the flow."""
-        values = self.mapping(node, ("on", "once_per", "where"), ("on",))
+        keys = ("on", "once_per", "which", "where", "again_after", "segment", "before")
+        values = self.mapping(node, keys, ("on",))
         on = self.choice(values["on"], TRIGGERS, "trigger") if "on" in values else TRIGGERS[0]
-        once_per = self.choice(values["once_per"], get_args(OncePer), "once_per") if "once_per" in values else "order"
-        if once_per == "parcel" and not on.startswith("shipment."):
-            self.wrong(values["once_per"], f"{on} knows no parcel", "once_per: order")
-        where = self.condition(values["where"]) if "where" in values else None
-        return Trigger(on=on, once_per=once_per, where=where)  # type: ignore[arg-type]  # choice gives one of the literals
+        once_per = "order" if is_about_order(on) else "customer"
+        if "once_per" in values:
+            asked = self.choice(values["once_per"], get_args(OncePer), "once_per")
+            if asked == "parcel" and not on.startswith("shipment."):
+                self.wrong(values["once_per"], f"{on} knows no parcel", f"once_per: {once_per}")
+            elif asked != "customer" and not is_about_order(on):
+                self.wrong(values["once_per"], f"{on} knows no {asked}", "once_per: customer")
+            else:
+                once_per = asked
+        which = "last" if on == "shipment.delivered" and once_per != "parcel" else "first"
+        if "which" in values:
+            which = self.choice(values["which"], get_args(Which), "which")
+            if not on.startswith("shipment."):
+                self.wrong(values["which"], f"{on} knows no parcels", "take it out")
+            elif (which == "each") != (once_per == "parcel"):
+                self.wrong(
+                    values["which"],
+                    f"which: {which} does not go with once_per: {once_per}",
+                    "each parcel is once_per: parcel",
+                )
+        if "again_after" in values and on in DATES:
+            self.wrong(values["again_after"], f"{on} comes again every year by itself", "take it out")
+        if "before" in values and on not in DATES:
+            self.wrong(
+                values["before"], f"only a day of the customer's is known before it comes, {on} is not", "take it out"
+            )
+        starts = Trigger(
+            on=on,
+            once_per=once_per,  # type: ignore[arg-type]  # choice gives one of the literals
+            which=which,  # type: ignore[arg-type]  # as above
+            again_after=self.duration(values["again_after"]) if "again_after" in values else None,
+            segment=self.segment(node, values.get("segment"), on),
+            before=self.duration(values["before"]).days if "before" in values and on in DATES else 0,
+        )
+        if "where" not in values:
+            return starts
+        self.starts = starts  # says what the condition may ask for
+        where = self.condition(values["where"], self.scope)
+        return Trigger(
+            on=on, once_per=starts.once_per, which=starts.which, where=where, again_after=starts.again_after,
+            segment=starts.segment, before=starts.before,
+        )  # fmt: skip
+
+    def segment(self, trigger: yaml.Node, node: yaml.Node | None, on: str) -> str:
+        """The segment that a trigger is about."""
+        if not on.startswith("segment."):
+            if node is not None:
+                self.wrong(node, f"{on} is about no segment", "take it out")
+            return ""
+        if node is None:
+            self.wrong(trigger, "'segment' is missing", "add segment: …")
+            return ""
+        return self.choice(node, self.segments, "segment")
 
     def steps(self, node: yaml.Node, prefix: str, depth: int) -> tuple[Step, ...]:
         """A list of steps; `prefix` is the path of where they lie."""
@@ -222,42 +225,133 @@ class _Reader:
         for kind, value in values.items():
             if kind == "wait":
                 return self.wait(value, path)
+            if kind == "wait_for":
+                return self.wait_for(value, path, depth)
             if kind == "split":
                 return self.split(value, path, depth)
-            return self.send(value, path)
+            if kind == "experiment":
+                return self.experiment(value, path, depth)
+            if kind == "send":
+                return self.send(value, path)
+            return self.effect(kind, value, path)
         return Wait(path=path)
+
+    def effect(self, kind: str, node: yaml.Node, path: str) -> Step:
+        """A step that neither waits nor sends."""
+        if kind == "add_to_list" or kind == "remove_from_list":
+            return ChangeList(path=path, name=self.name(node, "list"), is_member=kind == "add_to_list")
+        if kind == "emit":
+            return Emit(path=path, kind=self.name(node, "signal"))
+        if kind == "reward":
+            values = self.mapping(node, ("name", "expires"), ("name",))
+            expires = self.duration(values["expires"]) if "expires" in values else timedelta(days=30)
+            return Reward(
+                path=path, name=self.name(values["name"], "reward") if "name" in values else "", expires=expires
+            )
+        values = self.mapping(node, ("name", "value"), ("name", "value"))
+        name = self.text(values["name"]) if "name" in values else ""
+        if "name" in values and not _FIELD.match(name):
+            self.wrong(
+                values["name"], f"{name!r} is no name for a field", "small letters, digits and _, a letter first"
+            )
+        value = self.text(values["value"]) if "value" in values else ""
+        if len(value) > _LONGEST_VALUE:
+            self.wrong(values["value"], f"the value has {len(value)} characters", f"{_LONGEST_VALUE} at most")
+        return SetField(path=path, name=name, value=value)
 
     def wait(self, node: yaml.Node, path: str) -> Wait:
         """A wait: a time span, or a mapping."""
         if isinstance(node, yaml.ScalarNode):
+            months = _MONTHS.match(self.text(node))
+            if months and 0 < int(months[1]) <= 13:
+                return Wait(path=path, months=int(months[1]))
             span = self.duration(node)
             return Wait(path=path, days=span.days, more=timedelta(seconds=span.seconds))
-        values = self.mapping(node, ("days", "hours", "minutes", "at", "clock", "not_on"))
-        if isinstance(node, yaml.MappingNode) and not values.keys() & {"days", "hours", "minutes", "at"}:
+        values = self.mapping(
+            node, ("months", "days", "hours", "minutes", "at", "clock", "not_on", "until", "before", "lasts")
+        )
+        lengths = {"months", "days", "hours", "minutes", "at", "until"}
+        if isinstance(node, yaml.MappingNode) and not values.keys() & lengths:
             self.wrong(node, "a wait needs a length or a time of day", 'for example {days: 2, at: "10:00"}')
-        days = self.number(values["days"], 0, _LONGEST_WAIT_DAYS) if "days" in values else 0
         hours = self.number(values["hours"], 0, 10_000) if "hours" in values else 0
         minutes = self.number(values["minutes"], 0, 100_000) if "minutes" in values else 0
-        at = None
-        if "at" in values:
-            match = _CLOCK.match(self.text(values["at"]))
-            if match:
-                at = time(int(match[1]), int(match[2]))
-            else:
-                self.wrong(
-                    values["at"],
-                    f"{self.text(values['at'])!r} is not a time of day",
-                    'hours and minutes, for example "10:00"',
-                )
         clock = self.choice(values["clock"], get_args(Clock), "clock") if "clock" in values else "customer"
-        not_on: frozenset[int] = frozenset()
-        if "not_on" in values:
-            names = [self.choice(item, _WEEKDAYS, "weekday") for item in self.items(values["not_on"], "weekdays")]
-            not_on = frozenset(_WEEKDAYS.index(name) for name in names)
-            if len(not_on) == len(_WEEKDAYS):
-                self.wrong(values["not_on"], "every day of the week is ruled out", "leave at least one")
-        more = timedelta(hours=hours, minutes=minutes)
-        return Wait(path=path, days=days, more=more, at=at, clock=clock, not_on=not_on)  # type: ignore[arg-type]  # as above
+        return Wait(
+            path=path,
+            months=self.number(values["months"], 0, 13) if "months" in values else 0,
+            days=self.number(values["days"], 0, _LONGEST_WAIT_DAYS) if "days" in values else 0,
+            more=timedelta(hours=hours, minutes=minutes),
+            at=self.clock(values["at"]) if "at" in values else None,
+            clock=clock,  # type: ignore[arg-type]  # choice gives one of the literals
+            not_on=self.weekdays(values["not_on"]) if "not_on" in values else frozenset(),
+            until=self.until(values),
+        )
+
+    def until(self, values: dict[str, yaml.Node]) -> Until | None:
+        """The moment that a wait is for."""
+        if "until" not in values:
+            for name in ("before", "lasts"):
+                if name in values:
+                    self.wrong(values[name], f"{name!r} needs a moment", "add until: …")
+            return None
+        moment = self.choice(values["until"], get_args(Moment), "moment")
+        on = self.starts.on
+        if not is_about_order(on):
+            self.wrong(values["until"], f"a flow on {on} has no order", "wait for a time span")
+        elif moment.startswith("shipment.") and not on.startswith("shipment."):
+            self.wrong(values["until"], f"a flow on {on} has no parcel", "begin it with shipment.shipped")
+        elif moment == "product.runs_out" and self.starts.once_per != "product":
+            self.wrong(values["until"], "only a flow with once_per: product knows which product", "once_per: product")
+        return Until(
+            moment=moment,  # type: ignore[arg-type]  # choice gives one of the literals
+            before=self.duration(values["before"]) if "before" in values else timedelta(),
+            lasts=self.duration(values["lasts"]) if "lasts" in values else timedelta(days=30),
+        )
+
+    def wait_for(self, node: yaml.Node, path: str, depth: int) -> WaitFor:
+        """A wait for an event, with both ways out."""
+        values = self.mapping(node, ("event", "up_to", "where", "then", "otherwise"), ("event", "up_to"))
+        event = self.choice(values["event"], AWAITED, "event") if "event" in values else AWAITED[0]
+        if event.startswith("mail.") and not self.sends:
+            self.wrong(
+                values["event"], f"no mail of this flow comes before it, so there is no {event}", "send one first"
+            )
+        if event != "order.placed" and is_about_order(event) and not is_about_order(self.starts.on):
+            self.wrong(values["event"], f"a flow on {self.starts.on} has no order", "wait for something else")
+        up_to = self.duration(values["up_to"]) if "up_to" in values else timedelta(days=1)
+        self.heard += 1
+        where = self.condition(values["where"], self.scope) if "where" in values else None
+        then = self.steps(values["then"], f"{path}.0.", depth + 1) if "then" in values else ()
+        self.heard -= 1
+        otherwise = self.steps(values["otherwise"], f"{path}.1.", depth + 1) if "otherwise" in values else ()
+        return WaitFor(path=path, event=event, up_to=up_to, where=where, then=then, otherwise=otherwise)
+
+    def experiment(self, node: yaml.Node, path: str, depth: int) -> Experiment:
+        """An experiment: arms with their shares."""
+        values = self.mapping(node, ("name", "holdout", "arms"), ("name", "arms"))
+        arms: list[Variant] = []
+        items = self.items(values["arms"], "arms") if "arms" in values else []
+        for index, item in enumerate(items):
+            arm = self.mapping(item, ("name", "percent", "steps"), ("name", "percent", "steps"))
+            arms.append(
+                Variant(
+                    name=self.name(arm["name"], "arm") if "name" in arm else "",
+                    percent=self.percent(arm["percent"]) if "percent" in arm else 0,
+                    steps=self.steps(arm["steps"], f"{path}.{index}.", depth + 1) if "steps" in arm else (),
+                )
+            )
+        whole = sum(arm.percent for arm in arms)
+        if "arms" in values and whole != 100 and all(arm.percent for arm in arms):
+            self.wrong(values["arms"], f"the arms' shares make {whole} percent", "they must make 100")
+        names = [arm.name for arm in arms]
+        if len(set(names)) < len(names):
+            self.wrong(values["arms"], "two arms have the same name", "give each its own")
+        return Experiment(
+            path=path,
+            name=self.name(values["name"], "experiment") if "name" in values else "",
+            arms=tuple(arms),
+            holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
+        )
 
     def split(self, node: yaml.Node, path: str, depth: int) -> Split:
         """A split: a list of arms, `otherwise` the last."""
@@ -275,7 +369,13 @@ class _Reader:
                 for name in ("when", "steps"):
                     if name not in values:
                         self.wrong(item, f"{name!r} is missing", f"add {name}: …")
-                when = self.condition(values["when"]) if "when" in values else None
+                when = self.condition(values["when"], self.scope) if "when" in values else None
+                if when is not None and when.source in [arm.when.source for arm in arms if arm.when is not None]:
+                    self.wrong(
+                        values["when"],
+                        "an arm before it asks the same, so this one is never taken",
+                        "change one of them",
+                    )
                 inner = self.steps(values["steps"], f"{path}.{index}.", depth + 1) if "steps" in values else ()
                 arms.append(Arm(when=when, steps=inner))
         if not items and isinstance(node, yaml.SequenceNode):
@@ -284,7 +384,10 @@ class _Reader:
 
     def send(self, node: yaml.Node, path: str) -> Send:
         """A send."""
-        values = self.mapping(node, ("message", "purpose", "priority", "expires"), ("message",))
+        values = self.mapping(
+            node, ("message", "purpose", "priority", "expires", "not_before", "holdout"), ("message",)
+        )
+        self.sends += 1
         message = self.text(values["message"]) if "message" in values else ""
         if "message" in values and message not in self.messages:
             self.wrong(
@@ -293,16 +396,17 @@ class _Reader:
                 nearest(message, self.messages) + f" (or add {message}.html.j2)",
             )
         purpose = self.choice(values["purpose"], get_args(Purpose), "purpose") if "purpose" in values else self.purpose
+        if is_transactional(self.purpose) and not is_transactional(purpose):
+            problem = f"a mail for {purpose} in a flow for {self.purpose}: what is owed carries no advertising"
+            self.wrong(values["purpose"], problem, "make it a flow of its own")
+        if "holdout" in values and is_transactional(purpose):
+            self.wrong(values["holdout"], "nobody can be held out of mails that are owed", "leave holdout out")
         return Send(
             path=path,
             message=message,
             purpose=purpose,  # type: ignore[arg-type]  # choice gives one of the literals
             priority=self.number(values["priority"], 0, 100) if "priority" in values else 50,
             expires=self.duration(values["expires"]) if "expires" in values else timedelta(days=5),
+            not_before=self.date(values["not_before"]) if "not_before" in values else None,
+            holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
         )
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """What the writer may have meant, or all that is known."""
-    near = get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"

@@ -7,6 +7,8 @@ from hashlib import blake2b
 
 from streams.core.local_time import text_of
 
+# Crockford's base 32: no letter that is taken for another or for a number.
+_CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SEPARATOR = "\x1f"
 # Copying a hash that was set up once is cheaper than setting one up.
 _DIGEST, _MARK = blake2b(digest_size=16), blake2b(digest_size=8)
@@ -34,6 +36,12 @@ def instance_id(customer_id: str, flow: str, trigger_key: str) -> str:
 def send_id(instance: str, step: str) -> str:
     """The one mail that step `step` of an instance may send."""
     return digest("send", instance, step)
+
+
+def reward_code(instance: str, step: str) -> str:
+    """The code of the one reward that step `step` of an instance may give: 12 characters that are easily read aloud, of 60 bits."""
+    number = int.from_bytes(bytes.fromhex(digest("reward_code", instance, step))[:8], "big")
+    return "".join([_CODE_LETTERS[number >> 5 * place & 31] for place in range(12)])
 
 
 def timer_id(instance: str, step: str, due_at: datetime) -> str:

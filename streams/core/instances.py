@@ -4,30 +4,115 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from streams.core import ids, local_time
+from streams.core.chance import falls_within, variant
 from streams.core.conditions import View
-from streams.core.customer import Instance, OrderState, Parcel
-from streams.core.effects import LogDecision, ScheduleStep
+from streams.core.customer import Instance, OrderState, Parcel, Run
+from streams.core.effects import EmitSignal, IssueReward, LogDecision, ScheduleStep
 from streams.core.events import StepDue
-from streams.core.flow import Flow, Program, Send, Wait
-from streams.core.sending import decide_send
+from streams.core.flow import (
+    DATES,
+    DAY_STEP,
+    ChangeList,
+    Emit,
+    Experiment,
+    Flow,
+    Program,
+    Reward,
+    Send,
+    SetField,
+    Split,
+    Step,
+    Wait,
+    WaitFor,
+)
+from streams.core.moments import moment_of
+from streams.core.sending import decide_send, hold_out
 from streams.core.turn import Turn, has_mark
 
+About = tuple[tuple[str, str], ...]
 
-def trigger(turn: Turn, name: str, order: OrderState, parcel: Parcel | None, occurred_at: datetime) -> None:
-    """Start every flow that `name` (for example "order.placed") starts and that has not run for this order or parcel before."""
+
+def happened(
+    turn: Turn,
+    name: str,
+    order: OrderState | None,
+    parcel: Parcel | None,
+    at: datetime,
+    *,
+    about: About = (),
+    send_id: str | None = None,
+) -> None:
+    """Tell the flows of an event: those that wait for it go on, those that it starts begin.
+
+    Args:
+        turn: the customer's turn.
+        name: the event, for example "order.placed".
+        order: the order that it is about.
+        parcel: the parcel that it is about.
+        at: when it occurred.
+        about: what it tells, for conditions on `event.` and `product.`.
+        send_id: the mail that it is about.
+    """
+    if name in turn.world.awaited and turn.instances:
+        _resume(turn, name, order, parcel, at, about, send_id)
+    trigger(turn, name, order, parcel, at, about)
+
+
+def trigger(
+    turn: Turn, name: str, order: OrderState | None, parcel: Parcel | None, occurred_at: datetime, about: About = ()
+) -> None:
+    """Start every flow that `name` (for example "order.placed") starts and that has not run for this before."""
     started_at = occurred_at if occurred_at < turn.now else turn.now
     for program in turn.world.by_trigger.get(name, ()):
-        flow = program.flow
-        key = order.order_id
-        if flow.trigger.once_per == "parcel" and parcel is not None:
-            key = f"{key}/{parcel.parcel_id}"
-        elif name == "shipment.delivered" and not order.is_delivered():
+        told = program.flow.trigger
+        if told.segment and ("segment", told.segment) not in about:
             continue
-        instance_id = ids.instance_id(turn.customer_id, flow.name, key)
-        if _is_known(turn, instance_id):
+        if told.which == "last" and order is not None and not order.all_parcels(name.partition(".")[2]):
             continue
-        _start(turn, program, instance_id, name, order, parcel, started_at)
+        for key, more in _keys(program.flow, order, parcel):
+            view = View(turn, order, parcel, (*about, *more))
+            if told.again_after is not None:
+                _start_again(turn, program, key, name, view, started_at)
+            else:
+                _start_once(
+                    turn, program, ids.instance_id(turn.customer_id, program.flow.name, key), name, view, started_at
+                )
+
+
+def _keys(flow: Flow, order: OrderState | None, parcel: Parcel | None) -> list[tuple[str, About]]:
+    """What an event starts the flow for, each at most once, and what conditions may know of it."""
+    once_per = flow.trigger.once_per
+    if order is None or once_per == "customer":
+        return [("customer", ())]
+    if once_per == "parcel" and parcel is not None:
+        return [(f"{order.order_id}/{parcel.parcel_id}", ())]
+    if once_per == "product":
+        lines = order.facts.lines if order.facts is not None else ()
+        return [(f"product/{sku}", (("sku", sku),)) for sku in dict.fromkeys([line.sku for line in lines])]
+    return [(order.order_id, ())]
+
+
+def _start_again(turn: Turn, program: Program, key: str, name: str, view: View, started_at: datetime) -> None:
+    """Start a flow that may begin again, unless it last began too short a time ago."""
+    flow = program.flow
+    gap = flow.trigger.again_after
+    mark = ids.mark("run", flow.name, key)
+    last = next((run for run in turn.runs if run.mark == mark), None)
+    if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, turn.world.day_scale):
+        return
+    others = tuple([run for run in turn.runs if run is not last])
+    turn.runs = (*others, Run(mark, started_at))[-turn.world.limits.runs :]
+    turn.changed = True
+    instance_id = ids.instance_id(turn.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
+    _start_once(turn, program, instance_id, name, view, started_at)
+
+
+def _start_once(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> None:
+    if not _is_known(turn, instance_id):
+        _start(turn, program, instance_id, name, view, started_at)
 
 
 def _is_known(turn: Turn, instance_id: str) -> bool:
@@ -36,17 +121,9 @@ def _is_known(turn: Turn, instance_id: str) -> bool:
     return instance_id in [instance.instance_id for instance in turn.instances]
 
 
-def _start(
-    turn: Turn,
-    program: Program,
-    instance_id: str,
-    name: str,
-    order: OrderState,
-    parcel: Parcel | None,
-    started_at: datetime,
-) -> None:
-    flow, first = program.flow, program.first
-    order_id = order.order_id
+def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> None:
+    flow, first, order, parcel = program.flow, program.first, view.order, view.parcel
+    order_id = order.order_id if order is not None else None
     reason = exit_reason(turn, flow, order, started_at)
     if reason is not None:
         turn.decide(
@@ -55,13 +132,17 @@ def _start(
     elif name == "shipment.shipped" and parcel is not None and parcel.has("delivered"):
         words = "the parcel was delivered before Takk heard that it was shipped"
         turn.decide(flow, instance_id, first or "", "skip", "already_delivered", words, order_id=order_id)
-    elif flow.trigger.where is not None and not flow.trigger.where.holds(View(turn, order, parcel)):
+    elif flow.trigger.where is not None and not flow.trigger.where.holds(view):
         words = f"not true: {flow.trigger.where.source}"
         turn.decide(flow, instance_id, first or "", "skip", "where", words, order_id=order_id)
+    elif _is_held_out(turn, flow):
+        hold_out(turn, flow, instance_id, first or "", "", flow.purpose, order_id)
     else:
         parcel_id = parcel.parcel_id if parcel is not None else None
-        fresh = Instance(instance_id, flow.name, flow.version, order_id, parcel_id, first or "", started_at, started_at)
-        waiting = _run(turn, program, fresh, order, parcel, started_at, is_start=True)
+        fresh = Instance(
+            instance_id, flow.name, flow.version, order_id or "", parcel_id, first or "", started_at, started_at, about=view.about
+        )  # fmt: skip
+        waiting = _run(turn, program, fresh, view, started_at, first, is_start=True)
         if waiting is not None and len(turn.instances) < turn.world.limits.instances:
             _await(turn, waiting, turn.instances)
             return
@@ -71,35 +152,34 @@ def _start(
     _note_end(turn, instance_id)
 
 
+def _is_held_out(turn: Turn, flow: Flow) -> bool:
+    shares = (("flow", flow.name, flow.holdout), ("all", "", 0 if flow.is_transactional else turn.world.rules.holdout))
+    return any(share and falls_within(share, "holdout", what, name, turn.customer_id) for what, name, share in shares)
+
+
 def _run(
     turn: Turn,
     program: Program,
     instance: Instance,
-    order: OrderState,
-    parcel: Parcel | None,
+    view: View,
     start: datetime,
+    path: str | None,
     *,
     is_start: bool = False,
 ) -> Instance | None:
-    """Take steps from the instance's own on. Waits are counted from `start`. The instance as it waits, or None if it came to its end."""
-    flow, world = program.flow, turn.world
-    path: str | None = instance.step
+    """Take steps from `path` on. Waits are counted from `start`. The instance as it waits, or None if it came to its end."""
+    flow, world, order_id = program.flow, turn.world, instance.order_id or None
     taken = 0
     while path:
         step = program.steps[path]
         taken += 1
         if taken > world.limits.steps_per_wake_up:
             words = f"more than {world.limits.steps_per_wake_up} steps at one wake-up"
-            turn.decide(flow, instance.instance_id, path, "limit", "steps_per_wake_up", words, order_id=order.order_id)
+            turn.decide(flow, instance.instance_id, path, "limit", "steps_per_wake_up", words, order_id=order_id)
             return None
         following = program.following[path]
         if isinstance(step, Wait):
-            where = (
-                turn.zone_of(order)
-                if step.clock == "customer"
-                else local_time.local_zone(None, "", world.shop.time_zone)
-            )
-            due_at = local_time.scaled(start, local_time.due(step, start, where), world.day_scale)
+            due_at = _end_of(turn, step, start, view)
             if due_at > turn.now and following is not None:
                 return _waiting(instance, following, due_at)
             start = due_at
@@ -110,29 +190,118 @@ def _run(
                 words = "the flow is paused; looked at again later"
                 moment = local_time.text_of(due_at)
                 turn.decide(
-                    flow, instance.instance_id, path, "defer", "paused", words, order_id=order.order_id, moment=moment
+                    flow, instance.instance_id, path, "defer", "paused", words, order_id=order_id, moment=moment
                 )
-                return _waiting(instance, path, due_at)
+                return _waiting(instance, path, due_at, wanted_at=instance.wanted_at)
             # A mail sent at once speaks of the moment of the order; any other of the moment at which it is sent.
-            facts = order.facts
+            facts = view.facts
             is_at_once = is_start and flow.trigger.on == "order.placed" and facts is not None
             moment_spoken_of = facts.placed_at if is_at_once and facts is not None else turn.now
-            decide_send(turn, flow, step, instance.instance_id, order, parcel, moment_spoken_of)
+            later = decide_send(turn, flow, step, instance, view, moment_spoken_of)
+            if later is not None:
+                return _waiting(instance, path, later, wanted_at=instance.wanted_at or turn.now)
+            if instance.wanted_at is not None:
+                instance = replace(instance, wanted_at=None)
             start = turn.now  # what follows a mail is counted from the mail
+        elif isinstance(step, WaitFor):
+            due_at = local_time.scaled(start, start + step.up_to, world.day_scale)
+            if due_at > turn.now:
+                return _waiting(instance, path, due_at, awaits=step.event)
+            start, following = due_at, program.way(step, 1)
+        elif isinstance(step, Split):
+            following = _arm(turn, program, instance, step, view)
+        elif isinstance(step, Experiment):
+            number = variant(step, turn.customer_id)
+            if number is None:
+                hold_out(turn, flow, instance.instance_id, path, "", flow.purpose, order_id)
+                return None
+            name = step.arms[number].name
+            words = f"experiment {step.name}: arm {name}"
+            turn.decide(flow, instance.instance_id, path, "schedule", "experiment", words, order_id=order_id)
+            following = program.way(step, number)
         else:
-            view = View(turn, order, parcel)
-            for arm in step.arms:
-                if arm.when is None or arm.when.holds(view):
-                    following = arm.steps[0].path if arm.steps else following
-                    break
-            else:
-                words = "no arm of the split is true"
-                turn.decide(flow, instance.instance_id, path, "skip", "no_arm", words, order_id=order.order_id)
+            instance = _do(turn, flow, instance, step)
         path = following
     return None
 
 
-def _waiting(instance: Instance, step: str, due_at: datetime) -> Instance:
+def _end_of(turn: Turn, step: Wait, start: datetime, view: View) -> datetime:
+    """When the wait that began at `start` ends."""
+    world = turn.world
+    where = turn.zone_of(view.order) if step.clock == "customer" else local_time.zone_of_shop(world.shop.time_zone)
+    moment = moment_of(step.until, view) if step.until is not None else None
+    if step.until is None or moment is None:
+        return local_time.scaled(start, local_time.due(step, start, where), world.day_scale)
+    begin = max(start, moment - local_time.lasting(step.until.before, world.day_scale))
+    # The moment is one of the calendar already: only the time of day is looked for.
+    return local_time.scaled(
+        begin, local_time.due(Wait(path=step.path, at=step.at, not_on=step.not_on), begin, where), world.day_scale
+    )
+
+
+def _arm(turn: Turn, program: Program, instance: Instance, step: Split, view: View) -> str | None:
+    for arm in step.arms:
+        if arm.when is None or arm.when.holds(view):
+            return arm.steps[0].path if arm.steps else program.following[step.path]
+    words = "no arm of the split is true"
+    turn.decide(
+        program.flow, instance.instance_id, step.path, "skip", "no_arm", words, order_id=instance.order_id or None
+    )
+    return program.following[step.path]
+
+
+def _do(turn: Turn, flow: Flow, instance: Instance, step: Step) -> Instance:
+    """Take a step that neither waits nor sends; the instance after it. A draft does nothing."""
+    instance_id, path, order_id = instance.instance_id, step.path, instance.order_id or None
+    if flow.status == "draft":
+        turn.decide(flow, instance_id, path, "draft", "draft", f"would have taken the step {path}", order_id=order_id)
+        return instance
+    turn.changed = True
+    if isinstance(step, SetField):
+        fields = dict(turn.fields) | {step.name: step.value}
+        kept = [(name, value) for name, value in sorted(fields.items()) if value]
+        turn.fields = tuple(kept[: turn.world.limits.fields])
+    elif isinstance(step, ChangeList):
+        lists = {*turn.lists, step.name} if step.is_member else {*turn.lists} - {step.name}
+        turn.lists = tuple(sorted(lists)[: turn.world.limits.lists])
+    elif isinstance(step, Reward):
+        code = ids.reward_code(instance_id, path)
+        turn.effects.append(
+            IssueReward(
+                reward_id=ids.digest("reward", instance_id, path),
+                customer_id=turn.customer_id,
+                name=step.name,
+                code=code,
+                flow=flow.name,
+                flow_version=flow.version,
+                instance_id=instance_id,
+                step=path,
+                order_id=order_id,
+                issued_at=turn.now,
+                expires_at=turn.now + local_time.lasting(step.expires, turn.world.day_scale),
+            )
+        )
+        return replace(instance, reward=code)
+    elif isinstance(step, Emit):
+        turn.effects.append(
+            EmitSignal(
+                signal_id=ids.digest("signal", instance_id, path),
+                customer_id=turn.customer_id,
+                kind=step.kind,
+                flow=flow.name,
+                flow_version=flow.version,
+                instance_id=instance_id,
+                step=path,
+                order_id=order_id,
+                emitted_at=turn.now,
+            )
+        )
+    return instance
+
+
+def _waiting(
+    instance: Instance, step: str, due_at: datetime, *, awaits: str = "", wanted_at: datetime | None = None
+) -> Instance:
     return Instance(
         instance.instance_id,
         instance.flow,
@@ -142,6 +311,10 @@ def _waiting(instance: Instance, step: str, due_at: datetime) -> Instance:
         step,
         due_at,
         instance.started_at,
+        awaits,
+        wanted_at,
+        instance.about,
+        instance.reward,
     )
 
 
@@ -174,10 +347,22 @@ def _note_end(turn: Turn, instance_id: str) -> None:
     turn.changed = True
 
 
+def _go_on(turn: Turn, program: Program, instance: Instance, view: View, start: datetime, path: str | None) -> None:
+    """Take an instance that waited on from `path`."""
+    waiting = _run(turn, program, instance, view, start, path)
+    if waiting is not None:
+        _await(turn, waiting, _others(turn, waiting.instance_id))
+    else:
+        _end(turn, instance.instance_id)
+
+
 def wake(turn: Turn, event: StepDue) -> None:
     """Go on with the instance that waits for this very timer. A timer nobody waits for changes nothing."""
     instance = next((one for one in turn.instances if one.instance_id == event.instance_id), None)
     if instance is None or instance.step != event.step or instance.due_at != event.due_at:
+        return
+    if instance.step == DAY_STEP:
+        _begin_day(turn, instance)
         return
     program = turn.world.program(instance.flow, instance.flow_version, instance.step)
     order = turn.order(instance.order_id)
@@ -186,7 +371,7 @@ def wake(turn: Turn, event: StepDue) -> None:
         _decide_without_program(turn, instance)
         return
     flow = program.flow
-    if order is None:
+    if order is None and instance.order_id:
         words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
         turn.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
         _end(turn, instance.instance_id)
@@ -195,11 +380,101 @@ def wake(turn: Turn, event: StepDue) -> None:
     if reason is not None:
         _exit(turn, flow, instance, reason)
         return
-    waiting = _run(turn, program, instance, order, order.parcel(instance.parcel_id), turn.now)
-    if waiting is not None:
-        _await(turn, waiting, _others(turn, waiting.instance_id))
-    else:
-        _end(turn, instance.instance_id)
+    view = View(turn, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
+    step, path = program.steps[instance.step], instance.step
+    _go_on(turn, program, instance, view, turn.now, program.way(step, 1) if instance.awaits else path)
+
+
+def _resume(
+    turn: Turn,
+    name: str,
+    order: OrderState | None,
+    parcel: Parcel | None,
+    at: datetime,
+    about: About,
+    send_id: str | None,
+) -> None:
+    """Go on with the instances that wait for this event."""
+    for instance in turn.instances:
+        if instance.awaits != name or not _is_meant(turn, instance, name, order, send_id):
+            continue
+        program = turn.world.program(instance.flow, instance.flow_version, instance.step)
+        step = program.steps[instance.step] if program is not None else None
+        if program is None or not isinstance(step, WaitFor):
+            continue
+        told = (*about, *(known for known in instance.about if known[0] not in dict(about)))
+        own = turn.order(instance.order_id) or order
+        view = View(turn, own, parcel or (own.parcel(instance.parcel_id) if own is not None else None), told)
+        if step.where is None or step.where.holds(view):
+            path = program.way(step, 0)
+            _go_on(turn, program, replace(instance, about=told), view, min(at, turn.now), path)
+
+
+def _is_meant(turn: Turn, instance: Instance, name: str, order: OrderState | None, send_id: str | None) -> bool:
+    """Whether an event is one of those that the instance waits for: of its own order, or its own mails."""
+    if name.startswith("mail."):
+        steps = [sent.step for sent in turn.sends if sent.send_id == send_id]
+        return any(ids.send_id(instance.instance_id, step) == send_id for step in steps)
+    if name in ("order.placed", "survey.answered"):
+        return True
+    return order is not None and order.order_id == instance.order_id
+
+
+def plan_days(turn: Turn) -> None:
+    """See that the flows on days of the customer's (see flow.DATES) are waiting for the next one."""
+    for name in DATES:
+        for program in turn.world.by_trigger.get(name, ()):
+            _plan_day(turn, program, turn.now)
+
+
+def _plan_day(turn: Turn, program: Program, after: datetime) -> None:
+    flow, first_order = program.flow, turn.first_order_at
+    where = turn.zone_of(None)
+    day = turn.profile.birthday
+    if flow.trigger.on == "customer.anniversary":
+        day = first_order.astimezone(where).date() if first_order is not None else None
+    if day is None:
+        return
+    due_at = local_time.next_day(day, after, where, flow.trigger.before)
+    instance_id = ids.instance_id(turn.customer_id, flow.name, "day")
+    known = next((one for one in turn.instances if one.instance_id == instance_id), None)
+    if known is not None and known.due_at == due_at:
+        return
+    others = _others(turn, instance_id)
+    if len(others) >= turn.world.limits.instances:
+        words = f"more than {turn.world.limits.instances} flows at once"
+        turn.decide(flow, instance_id, DAY_STEP, "limit", "instances", words, moment=local_time.text_of(due_at))
+        return
+    _await(turn, Instance(instance_id, flow.name, flow.version, "", None, DAY_STEP, due_at, turn.now), others)
+
+
+def _begin_day(turn: Turn, waiting: Instance) -> None:
+    """Start the flow whose day has come, and wait for the next year's."""
+    turn.instances = _others(turn, waiting.instance_id)
+    turn.changed = True
+    program = turn.world.newest(waiting.flow)
+    if program is None or program.flow.trigger.on not in DATES:
+        _decide_without_program(turn, waiting)
+        return
+    key = f"day/{local_time.text_of(waiting.due_at)}"
+    instance_id = ids.instance_id(turn.customer_id, program.flow.name, key)
+    _start_once(turn, program, instance_id, program.flow.trigger.on, View(turn, None), waiting.due_at)
+    _plan_day(turn, program, max(turn.now, waiting.due_at))
+
+
+def watch_segments(turn: Turn) -> None:
+    """Start the flows on segments that the customer has entered or left since the last event."""
+    view = View(turn, None)
+    members = tuple([name for name in turn.world.watched if turn.world.segments[name].holds(view)])
+    before = turn.segments
+    if members == before:
+        return
+    turn.segments = members
+    turn.changed = True
+    for name in turn.world.watched:
+        if (name in members) != (name in before):
+            kind = "segment.entered" if name in members else "segment.left"
+            happened(turn, kind, None, None, turn.now, about=(("segment", name),))
 
 
 def _decide_without_program(turn: Turn, instance: Instance) -> None:
@@ -215,7 +490,7 @@ def _decide_without_program(turn: Turn, instance: Instance) -> None:
             rule="flow_gone",
             detail="the flow, or this step of it, is no longer there",
             send_id=None,
-            order_id=instance.order_id,
+            order_id=instance.order_id or None,
             decided_at=turn.now,
         )
     )
@@ -232,7 +507,7 @@ def leave(turn: Turn, name: str, order_id: str | None) -> None:
         if order_id is not None and instance.order_id != order_id:
             continue
         order = turn.order(instance.order_id)
-        if order is None:
+        if order is None and instance.order_id:
             continue
         reason = exit_reason(turn, program.flow, order, instance.started_at)
         if reason is not None:
@@ -247,30 +522,32 @@ def _exit(turn: Turn, flow: Flow, instance: Instance, reason: str) -> None:
         "exit",
         reason,
         f"left the flow: {reason}",
-        order_id=instance.order_id,
+        order_id=instance.order_id or None,
     )
     _end(turn, instance.instance_id)
 
 
-def exit_reason(turn: Turn, flow: Flow, order: OrderState, started_at: datetime) -> str | None:
-    """The first of the flow's exit events that has come true by now."""
+def exit_reason(turn: Turn, flow: Flow, order: OrderState | None, started_at: datetime) -> str | None:
+    """The first of the flow's exit events that has come true by now. Without an order of its own a flow ends with any order's event."""
     for name in flow.exit_on:
-        if name == "order.refunded":
-            is_true = order.refunded_at is not None
-        elif name == "order.cancelled":
-            is_true = order.cancelled_at is not None
-        elif name == "shipment.returned":
-            is_true = any(parcel.has("returned") for parcel in order.parcels)
-        elif name == "customer.unsubscribed":
-            is_true = bool(turn.consent.unsubscribed)
-        else:  # order.placed: another one since
+        if name == "order.placed":  # another one since
             is_true = any(
                 other.placed
-                and other.order_id != order.order_id
+                and (order is None or other.order_id != order.order_id)
                 and other.facts is not None
                 and other.facts.placed_at > started_at
                 for other in turn.orders
             )
+        elif name == "customer.unsubscribed":
+            is_true = bool(turn.consent.unsubscribed)
+        elif order is None:
+            is_true = False
+        elif name == "order.refunded":
+            is_true = order.refunded_at is not None
+        elif name == "order.cancelled":
+            is_true = order.cancelled_at is not None
+        else:
+            is_true = any(parcel.has("returned") for parcel in order.parcels)
         if is_true:
             return name
     return None

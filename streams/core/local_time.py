@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -47,6 +48,11 @@ def local_zone(time_zone: str | None, country: str, shop_zone: str) -> ZoneInfo:
     return zone(time_zone) or zone(COUNTRY_ZONES.get(country)) or ZoneInfo(shop_zone)
 
 
+def zone_of_shop(name: str) -> ZoneInfo:
+    """The shop's own zone."""
+    return local_zone(None, "", name)
+
+
 def due(wait: Wait, start: datetime, where: ZoneInfo) -> datetime:
     """When a wait that began at `start` (UTC) ends, as UTC, by the clock of the zone `where`.
 
@@ -55,8 +61,9 @@ def due(wait: Wait, start: datetime, where: ZoneInfo) -> datetime:
     twice the first is taken.
     """
     earliest = start
-    if wait.days:
-        earliest = (start.astimezone(where) + timedelta(days=wait.days)).astimezone(UTC)  # a sum has fold 0
+    if wait.months or wait.days:
+        later = months_after(start.astimezone(where), wait.months) + timedelta(days=wait.days)
+        earliest = later.astimezone(UTC)  # a sum has fold 0
     earliest += wait.more
     if wait.at is None and not wait.not_on:
         return earliest
@@ -71,6 +78,46 @@ def due(wait: Wait, start: datetime, where: ZoneInfo) -> datetime:
             if moment >= earliest:
                 return moment
     raise ValueError(f"a wait that may end on no day of the week: {wait.path}")
+
+
+def months_after(moment: datetime, months: int) -> datetime:
+    """The same day so many months later, or the month's last day where it has no such day (31 January and a month: 28 February)."""
+    if not months:
+        return moment
+    years, month = divmod(moment.month - 1 + months, 12)
+    year = moment.year + years
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, monthrange(year, month + 1)[1]), fold=0)
+
+
+def next_day(day: date, after: datetime, where: ZoneInfo, days_before: int = 0) -> datetime:
+    """When, after `after` (UTC), the day of the year that `day` is begins next in the zone `where`, so many days earlier; as UTC.
+
+    29 February is 28 February in years that have none.
+    """
+    local = after.astimezone(where)
+    for year in range(
+        local.year, local.year + 3
+    ):  # a day that lies some days before the new year belongs to the next year
+        month, number = day.month, min(day.day, monthrange(year, day.month)[1])
+        moment = (datetime(year, month, number, tzinfo=where) - timedelta(days=days_before)).astimezone(UTC)
+        if moment > after:
+            return moment
+    raise ValueError(f"no such day within three years: {day}")
+
+
+def open_from(moment: datetime, begins: time, ends: time, where: ZoneInfo) -> datetime:
+    """`moment` (UTC), or when the quiet hours from `begins` to `ends` in which it lies end at the zone `where`; as UTC."""
+    local = moment.astimezone(where)
+    clock = local.time()
+    is_quiet = begins <= clock < ends if begins <= ends else clock >= begins or clock < ends
+    if not is_quiet:
+        return moment
+    day = local.date() if clock < ends else local.date() + timedelta(days=1)
+    for fold in (0, 1):
+        end = datetime.combine(day, ends, where).replace(fold=fold).astimezone(UTC)
+        if end > moment:
+            return end
+    return end
 
 
 def text_of(moment: datetime) -> str:

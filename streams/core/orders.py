@@ -7,10 +7,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core import ids, local_time, money
-from streams.core.customer import OrderFacts, OrderState, Profile
+from streams.core.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
 from streams.core.effects import Attribute
-from streams.core.events import Order, OrderCancelled, OrderEvent, OrderPlaced, OrderRefunded
-from streams.core.instances import leave, trigger
+from streams.core.events import Order, OrderCancelled, OrderChanged, OrderEvent, OrderPlaced, OrderRefunded
+from streams.core.instances import happened, leave, plan_days
 from streams.core.turn import Turn
 
 
@@ -38,15 +38,21 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
     turn.put_order(after)
     if isinstance(event, OrderCancelled):
         leave(turn, "order.cancelled", told.order_id)
+        happened(turn, "order.cancelled", after, None, at)
     elif isinstance(event, OrderRefunded):
         leave(turn, "order.refunded", told.order_id)
+        happened(turn, "order.refunded", after, None, at)
     elif is_placed_now:
         leave(turn, "order.placed", None)
-        trigger(turn, "order.placed", _as_told(after, told), None, at)
+        happened(turn, "order.placed", _as_told(after, told), None, at)
+    elif isinstance(event, OrderChanged):
+        happened(turn, "order.changed", after, None, at)
     if is_new:  # parcels that were heard of before the order have waited for it
         for parcel in after.parcels:
             for status, reached_at in parcel.reached:
-                trigger(turn, f"shipment.{status}", after, parcel, reached_at)
+                happened(turn, f"shipment.{status}", after, parcel, reached_at)
+    if turn.world.has_days:
+        plan_days(turn)
 
 
 def _as_told(order: OrderState, told: Order) -> OrderState:
@@ -108,6 +114,8 @@ def _learn_profile(turn: Turn, told: Order, at: datetime) -> None:
             old.country or told.country,
             old.time_zone or told.time_zone,
             old.at,
+            old.birthday,
+            old.gender,
         )
         return
     turn.profile = Profile(
@@ -117,6 +125,8 @@ def _learn_profile(turn: Turn, told: Order, at: datetime) -> None:
         told.country or old.country,
         told.time_zone or old.time_zone,
         at,
+        old.birthday,
+        old.gender,
     )
     note_address(turn, old.email)
 
@@ -159,24 +169,24 @@ def _worth(order: OrderState | None) -> tuple[int, str, int, int]:
 
 
 def attribute_order(turn: Turn, order: OrderState) -> OrderState:
-    """Credit a placed order to the mail that a human clicked last within the attribution window before it, once."""
+    """Credit a placed order, once, to the mail that a human clicked last within the attribution window before it.
+
+    Without one, to the newest that the customer was held out of in that time: `ordered_held_out`, what to compare `ordered` with.
+    """
     facts = order.facts
     if facts is None or not order.placed or order.attributed_to is not None:
         return order
-    best = None
-    for sent in turn.sends:
-        clicked = sent.clicked_at
-        if clicked is None or not clicked <= facts.placed_at <= clicked + turn.world.attribution_window:
-            continue
-        if best is None or best.clicked_at is None or clicked >= best.clicked_at:
-            best = sent
+    best = _clicked_before(turn, facts.placed_at)
+    kind = "ordered"
+    if best is None:
+        best, kind = _held_out_before(turn, facts.placed_at), "ordered_held_out"
     if best is None:
         return order
     turn.effects.append(
         Attribute(
-            attribution_id=ids.digest("attribution", best.send_id, "ordered", order.order_id),
+            attribution_id=ids.digest("attribution", best.send_id, kind, order.order_id),
             customer_id=turn.customer_id,
-            kind="ordered",
+            kind=kind,
             send_id=best.send_id,
             flow=best.flow,
             flow_version=best.flow_version,
@@ -191,3 +201,23 @@ def attribute_order(turn: Turn, order: OrderState) -> OrderState:
         )
     )
     return replace(order, attributed_to=best.send_id)
+
+
+def _clicked_before(turn: Turn, placed_at: datetime) -> Sent | None:
+    best: Sent | None = None
+    for sent in turn.sends:
+        clicked = sent.clicked_at
+        if clicked is None or not clicked <= placed_at <= clicked + turn.world.attribution_window:
+            continue
+        if best is None or best.clicked_at is None or clicked >= best.clicked_at:
+            best = sent
+    return best
+
+
+def _held_out_before(turn: Turn, placed_at: datetime) -> Sent | None:
+    held = [
+        sent
+        for sent in turn.sends
+        if sent.outcome == HELD_OUT and sent.at < placed_at <= sent.at + turn.world.attribution_window
+    ]
+    return held[-1] if held else None

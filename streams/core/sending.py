@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from streams.core import consent, ids, local_time
-from streams.core.customer import OrderFacts, OrderState, Parcel, Sent
+from streams.core.chance import falls_within
+from streams.core.conditions import View
+from streams.core.customer import HELD_OUT, Instance, Sent
 from streams.core.effects import SendMail
 from streams.core.flow import Flow, Send
 from streams.core.greeting import first_name, greeting
+from streams.core.pressure import put_off
 from streams.core.turn import Turn
 
 # Where an open may be measured only with consent (France: CNIL).
@@ -17,24 +20,29 @@ _TRACKING_NEEDS_CONSENT = frozenset(("FR",))
 
 
 def decide_send(
-    turn: Turn, flow: Flow, step: Send, instance_id: str, order: OrderState, parcel: Parcel | None, moment: datetime
-) -> None:
-    """Order the mail of `step`, or log the rule that forbids it. The greeting speaks of `moment` (UTC)."""
+    turn: Turn, flow: Flow, step: Send, instance: Instance, view: View, moment: datetime
+) -> datetime | None:
+    """Order the mail of `step`, or log the rule that forbids it or puts it off; the moment (UTC) to look at it again, if it is put off.
+
+    Args:
+        turn: the customer's turn.
+        flow: the flow.
+        step: its step.
+        instance: the run that came to it; its `wanted_at` says since when the mail is due.
+        view: the order and the parcel that the mail is about.
+        moment: the moment (UTC) that the greeting speaks of.
+    """
+    instance_id, order, profile = instance.instance_id, view.order, turn.profile
     send_id = ids.send_id(instance_id, step.path)
-    order_id, facts, profile = order.order_id, order.facts, turn.profile
+    order_id, facts = (order.order_id if order is not None else None), view.facts
+
+    def skip(rule: str, words: str) -> None:
+        turn.decide(flow, instance_id, step.path, "skip", rule, words, order_id=order_id, send_id=send_id)
+
     rule = consent.refusal(turn.consent, turn.purchases, step.purpose)
     if rule is not None:
-        turn.decide(
-            flow,
-            instance_id,
-            step.path,
-            "skip",
-            rule,
-            f"no {step.purpose} mail: {rule}",
-            order_id=order_id,
-            send_id=send_id,
-        )
-        return
+        skip(rule, f"no {step.purpose} mail: {rule}")
+        return None
     # A receipt goes to where the order was placed from; everything else to where the customer is now.
     if consent.is_transactional(step.purpose) and facts is not None:
         address, name = facts.email or profile.email, facts.name or profile.name
@@ -42,35 +50,41 @@ def decide_send(
         address = profile.email or (facts.email if facts else "")
         name = profile.name or (facts.name if facts else "")
     if not address:
+        skip("no_address", "no address is known")
+        return None
+    if step.holdout and falls_within(step.holdout, "holdout", "send", flow.name, step.path, turn.customer_id):
+        hold_out(turn, flow, instance_id, step.path, step.message, step.purpose, order_id)
+        return None
+    shop, now = turn.world.shop, turn.now
+    wanted_at = instance.wanted_at or now
+    not_after = wanted_at + local_time.lasting(step.expires, turn.world.day_scale)
+    if now > not_after:
+        skip("expired", "it could not be sent before it expired")
+        return None
+    where = turn.zone_of(order)
+    later = put_off(turn, flow, step, instance_id, not_after, where)
+    if later is not None:
+        due_at = local_time.scaled(now, later.until, 1.0)
+        if due_at > not_after:
+            skip(later.rule, f"{later.words}; that is after it expires")
+            return None
+        moment_due = local_time.text_of(due_at)
         turn.decide(
-            flow,
-            instance_id,
-            step.path,
-            "skip",
-            "no_address",
-            "no address is known",
-            order_id=order_id,
-            send_id=send_id,
-        )
-        return
+            flow, instance_id, step.path, "defer", later.rule, later.words, order_id=order_id, send_id=send_id, moment=moment_due
+        )  # fmt: skip
+        return due_at
     if flow.status == "draft":
         turn.decide(
-            flow,
-            instance_id,
-            step.path,
-            "draft",
-            "draft",
-            f"would have sent {step.message}",
-            order_id=order_id,
-            send_id=send_id,
-        )
-        return
-    shop, now = turn.world.shop, turn.now
+            flow, instance_id, step.path, "draft", "draft", f"would have sent {step.message}", order_id=order_id, send_id=send_id
+        )  # fmt: skip
+        return None
     locale = (facts.locale if facts else "") or profile.locale or shop.locale
     country = profile.country or (facts.country if facts else "") or shop.country
-    where = turn.zone_of(order)
     first = first_name(name)
     allowed = turn.consent.tracking
+    context = _context(turn, view, name, first, locale, country, greeting(first, locale, moment.astimezone(where)))
+    if instance.reward:
+        context["reward"] = {"code": instance.reward}
     turn.effects.append(
         SendMail(
             send_id=send_id,
@@ -82,47 +96,44 @@ def decide_send(
             message=step.message,
             purpose=step.purpose,
             priority=step.priority,
-            not_after=now + local_time.lasting(step.expires, turn.world.day_scale),
+            not_after=not_after,
             to_address=address,
             to_name=name,
             locale=locale,
             time_zone=where.key,
             country=country,
             order_id=order_id,
-            context=_context(
-                turn,
-                facts,
-                order_id,
-                parcel,
-                order,
-                name,
-                first,
-                locale,
-                country,
-                greeting(first, locale, moment.astimezone(where)),
-            ),
+            context=context,
             tracking=bool(allowed) if country in _TRACKING_NEEDS_CONSENT else allowed is not False,
         )
     )
     rule = consent.permission(turn.consent, step.purpose)
     turn.decide(flow, instance_id, step.path, "send", rule, f"sends {step.message}", order_id=order_id, send_id=send_id)
-    sent = Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, now)
+    _remember(turn, Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, now))
+    return None
+
+
+def hold_out(
+    turn: Turn, flow: Flow, instance_id: str, step: str, message: str, purpose: str, order_id: str | None
+) -> None:
+    """Log that the customer is held out of a mail, a branch or a flow, and remember it: what is bought then is told beside what was sent."""
+    send_id = ids.send_id(instance_id, step)
+    words = "held out, so that the effect of the mails can be measured"
+    turn.decide(flow, instance_id, step, "skip", "holdout", words, order_id=order_id, send_id=send_id)
+    if flow.status == "live":
+        _remember(
+            turn, Sent(send_id, flow.name, flow.version, step, message, purpose, order_id, turn.now, outcome=HELD_OUT)
+        )
+
+
+def _remember(turn: Turn, sent: Sent) -> None:
     turn.sends = (*turn.sends, sent)[-turn.world.limits.sends :]
     turn.changed = True
 
 
-def _context(
-    turn: Turn,
-    facts: OrderFacts | None,
-    order_id: str,
-    parcel: Parcel | None,
-    order: OrderState,
-    name: str,
-    first: str,
-    locale: str,
-    country: str,
-    hello: str,
-) -> dict[str, Any]:
+def _context(turn: Turn, view: View, name: str, first: str, locale: str, country: str, hello: str) -> dict[str, Any]:
+    facts, order, parcel = view.facts, view.order, view.parcel
+    order_id = order.order_id if order is not None else ""
     context: dict[str, Any] = {
         "customer": {
             "name": name,
@@ -156,7 +167,7 @@ def _context(
             "customer_id": turn.customer_id,
             "order_id": order_id,
             "parcel_id": parcel.parcel_id,
-            "parcels_in_order": order.parcels_in_order,
+            "parcels_in_order": order.parcels_in_order if order is not None else 0,
             "carrier": parcel.carrier,
             "tracking_number": parcel.tracking_number,
             "tracking_url": parcel.tracking_url,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.core.customer import OrderState, Parcel
 from streams.core.events import ShipmentUpdated
-from streams.core.instances import leave, trigger
+from streams.core.instances import happened, leave
 from streams.core.turn import Turn
 
 # Of two statuses of the same moment the later in a parcel's life is the newer.
@@ -53,7 +53,7 @@ def take_shipment(turn: Turn, event: ShipmentUpdated) -> None:
         return
     if event.status == "returned":
         leave(turn, "shipment.returned", event.order_id)
-    trigger(turn, f"shipment.{event.status}", after, parcel, event.occurred_at)
+    happened(turn, f"shipment.{event.status}", after, parcel, event.occurred_at)
 
 
 def _by_id(parcel: Parcel) -> str:

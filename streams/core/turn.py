@@ -21,9 +21,9 @@ class Turn:
     """The working copy. Set `changed` when the state is no longer what it was."""
 
     __slots__ = (
-        "changed", "consent", "customer_id", "effects", "ended_marks", "first_order_at", "forgotten_order_marks", "instances",
-        "last_order_at", "last_order_id", "last_send_at", "now", "orders", "profile", "purchases", "seen_marks", "sends",
-        "spend", "spend_converted_minor", "state", "world",
+        "changed", "consent", "customer_id", "effects", "ended_marks", "fields", "first_order_at", "forgotten_order_marks", "instances",
+        "last_order_at", "last_order_id", "last_send_at", "lists", "now", "orders", "profile", "purchases", "runs", "seen_marks",
+        "segments", "sends", "spend", "spend_converted_minor", "state", "world",
     )  # fmt: skip
 
     def __init__(self, world: World, state: Customer, now: datetime) -> None:
@@ -48,6 +48,10 @@ class Turn:
         self.instances: tuple[Instance, ...] = state.instances
         self.ended_marks = state.ended_marks
         self.seen_marks = state.seen_marks
+        self.fields = state.fields
+        self.lists = state.lists
+        self.segments = state.segments
+        self.runs = state.runs
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """The new state (the old one itself, if nothing changed) and the effects in the order in which they came about."""
@@ -70,6 +74,10 @@ class Turn:
             instances=self.instances,
             ended_marks=self.ended_marks,
             seen_marks=self.seen_marks,
+            fields=self.fields,
+            lists=self.lists,
+            segments=self.segments,
+            runs=self.runs,
         )
         return customer, self.effects
 

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from streams.core import money
-from streams.core.flow import Flow, Program
+from streams.core.flow import DATES, Condition, Flow, Program
+from streams.core.rules import NO_RULES, Rules
 
 # What one unit of a currency is worth in Danish kroner: good enough to tell who buys much. A shop gives its own.
 RATES: Mapping[str, Decimal] = MappingProxyType(
@@ -48,6 +49,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     lines_per_order: int = 30
     parcels_per_order: int = 20
     sends: int = 40
+    runs: int = 40
+    fields: int = 40
+    lists: int = 40
     marks: int = 128
 
 
@@ -59,7 +63,8 @@ class World:
     """
 
     __slots__ = (
-        "attribution_window", "by_name", "by_trigger", "day_scale", "exits", "flows", "limits", "paused_for", "rates", "shop", "vip_spend_minor",
+        "attribution_window", "awaited", "by_name", "by_trigger", "day_scale", "exits", "flows", "has_days", "limits", "paused_for", "rates",
+        "rules", "segments", "shop", "vip_spend_minor", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -70,12 +75,16 @@ class World:
         rates: Mapping[str, Decimal] = RATES,
         vip_spend: Decimal = Decimal(10_000),
         limits: Limits | None = None,
+        rules: Rules = NO_RULES,
+        segments: Mapping[str, Condition] = MappingProxyType({}),
         attribution_days: int = 3,
         day_scale: Fraction | float = 1.0,
     ) -> None:
         self.shop = shop or Shop()
         self.rates = MappingProxyType(dict(rates))
         self.limits = limits or Limits()
+        self.rules = rules
+        self.segments = MappingProxyType(dict(segments))
         self.day_scale = float(day_scale)
         self.vip_spend_minor = money.minor(vip_spend, self.shop.currency)
         self.attribution_window = timedelta(days=attribution_days) * self.day_scale
@@ -91,6 +100,20 @@ class World:
             newest = versions[max(versions)]
             on = newest.flow.trigger.on
             self.by_trigger[on] = (*self.by_trigger.get(on, ()), newest)
+        #: What an event is looked up in, so that one which no flow waits for costs next to nothing.
+        self.awaited = frozenset(name for program in programs for name in program.awaits)
+        self.has_days = not DATES.isdisjoint(self.by_trigger)
+        triggers = [
+            program.flow.trigger
+            for name in ("segment.entered", "segment.left")
+            for program in self.by_trigger.get(name, ())
+        ]
+        self.watched = tuple(sorted({told.segment for told in triggers} & self.segments.keys()))
+
+    def newest(self, name: str) -> Program | None:
+        """The newest version of a flow."""
+        versions = self.by_name.get(name)
+        return versions[max(versions)] if versions else None
 
     def program(self, name: str, version: int, step: str) -> Program | None:
         """The flow that an instance of `version` waiting at `step` goes on with: its own version, else the newest that has the step."""

@@ -92,7 +92,7 @@ def test_a_good_flow() -> None:
         ),
         ("expires: 36h", "expires: soon", (15, 63), "not a time span", "5d or 12h"),
         ("priority: 60", "priority: 600", (15, 50), "between 0 and 100", "for example 0"),
-        ("- wait: 12h", "- sleep: 12h", (17, 13), "unknown key 'sleep'", "wait, split, send"),
+        ("- wait: 12h", "- sleep: 12h", (17, 13), "unknown key 'sleep'", "wait, wait_for, split"),
         ("- wait: 1d", "- wait: 1d\n    send: {message: ask}", (19, 5), "a step does one thing", "one item"),
         ("flow: review", "flow: reviews", (1, 7), "lies in the folder 'review'", "flow: review"),
         ("flow: review", "flow: Review!", (1, 7), "is no name for a flow", "small letters"),

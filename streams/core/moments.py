@@ -1,0 +1,50 @@
+"""Moments still to come that a wait can be for: the promised delivery, and when what was bought should have run out."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from streams.core.conditions import View
+from streams.core.customer import OrderState
+from streams.core.flow import Until
+
+
+def moment_of(until: Until, view: View) -> datetime | None:
+    """The moment (UTC) that `until` names, or None if it is not known."""
+    if until.moment == "order.placed_at":
+        return view.facts.placed_at if view.facts else None
+    if until.moment == "shipment.window_from":
+        return view.parcel.window_from if view.parcel else None
+    if until.moment == "shipment.window_to":
+        return view.parcel.window_to if view.parcel else None
+    return runs_out(view, until.lasts * view.turn.world.day_scale)
+
+
+def runs_out(view: View, lasts: timedelta) -> datetime | None:
+    """When the product that the trigger told should be used up.
+
+    Who bought it twice or more uses it as fast as between the first and the last of these orders; anyone else as fast as one piece in
+    `lasts`. Orders that are no longer remembered do not count.
+    """
+    sku = view.told("sku")
+    bought = sorted(
+        [
+            (order.facts.placed_at, _pieces(order, sku))
+            for order in view.turn.orders
+            if _counts(order, sku) and order.facts
+        ]
+    )
+    if not bought:
+        return None
+    (first_at, _), (last_at, last_pieces) = bought[0], bought[-1]
+    used = sum(pieces for _, pieces in bought[:-1])
+    piece_lasts = (last_at - first_at) / used if used and last_at > first_at else lasts
+    return last_at + piece_lasts * last_pieces
+
+
+def _counts(order: OrderState, sku: str) -> bool:
+    return order.placed and order.cancelled_at is None and _pieces(order, sku) > 0
+
+
+def _pieces(order: OrderState, sku: str) -> int:
+    return sum(line.quantity for line in order.facts.lines if line.sku == sku) if order.facts else 0

@@ -1,0 +1,133 @@
+"""Smart sending: whether a mail may go now, or has to wait so that the customer is not pestered. It is put off and looked at again, not lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from streams.core import local_time
+from streams.core.consent import is_transactional
+from streams.core.customer import HELD_OUT, Instance
+from streams.core.flow import DAY_STEP, Flow, Send
+from streams.core.rules import Cap
+from streams.core.turn import Turn
+
+#: What ends without a known moment (a late order, another flow) is looked at again so often.
+LOOK_AGAIN = timedelta(days=1)
+#: Outcomes of mails that never came: they press on nobody.
+_NEVER_CAME = frozenset((HELD_OUT, "refused", "expired", "suppressed"))
+
+
+class Later(NamedTuple):
+    """Why a mail waits, in a rule and its words, and until when (UTC)."""
+
+    rule: str
+    words: str
+    until: datetime
+
+
+def put_off(turn: Turn, flow: Flow, step: Send, instance_id: str, not_after: datetime, where: ZoneInfo) -> Later | None:
+    """The first rule by which the mail of `step` has to wait, or None if it may go now. Transactional mail only waits for its own day.
+
+    Args:
+        turn: the customer's turn.
+        flow: the flow that wants to send.
+        step: the mail.
+        instance_id: the run that wants it.
+        not_after: when it expires, which with the priority decides between several that want the same place.
+        where: the customer's time zone.
+    """
+    if step.not_before is not None:
+        begins = datetime.combine(step.not_before, time(), where).astimezone(UTC)
+        if turn.now < begins:
+            return Later("not_before", f"not before {step.not_before}", begins)
+    if is_transactional(step.purpose):
+        return None
+    return (
+        _calm(turn)
+        or _clash(turn, flow)
+        or _quiet(turn, where)
+        or _capped(turn, step, (-step.priority, not_after, instance_id))
+    )
+
+
+def _calm(turn: Turn) -> Later | None:
+    rules, now, scale = turn.world.rules, turn.now, turn.world.day_scale
+    again = now + local_time.lasting(LOOK_AGAIN, scale)
+    if rules.calm_if_late and any(order.is_late(now) for order in turn.orders):
+        return Later("order_late", "an order is late", again)
+    if rules.calm_after_refund:
+        refunds = [order.refunded_at for order in turn.orders if order.refunded_at is not None]
+        until = max(refunds, default=None)
+        if until is not None and until + local_time.lasting(rules.calm_after_refund, scale) > now:
+            return Later(
+                "refunded", "an order was refunded lately", until + local_time.lasting(rules.calm_after_refund, scale)
+            )
+    return None
+
+
+def _clash(turn: Turn, flow: Flow) -> Later | None:
+    for instance in turn.instances if flow.not_with else ():
+        if instance.flow in flow.not_with and instance.flow != flow.name and instance.step != DAY_STEP:
+            again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
+            return Later("clash", f"the flow {instance.flow} is running", again)
+    return None
+
+
+def _quiet(turn: Turn, where: ZoneInfo) -> Later | None:
+    quiet = turn.world.rules.quiet
+    # Where a day lasts a second there is no time of day.
+    if quiet is None or turn.world.day_scale != 1.0:
+        return None
+    until = local_time.open_from(turn.now, quiet.begins, quiet.ends, where)
+    for _ in range(7):
+        local = until.astimezone(where)
+        if local.weekday() not in quiet.days:
+            break
+        midnight = datetime.combine(local.date() + timedelta(days=1), time(), where).astimezone(UTC)
+        until = local_time.open_from(max(midnight, until), quiet.begins, quiet.ends, where)
+    return Later("quiet_hours", "it is the customer's quiet time", until) if until > turn.now else None
+
+
+def _capped(turn: Turn, step: Send, rank: tuple[int, datetime, str]) -> Later | None:
+    """The cap that is full, counting those that wait for the same place and come first by priority and expiry."""
+    until = turn.now
+    for cap in turn.world.rules.caps:
+        if cap.covers(step.purpose):
+            until = max(until, _free_from(turn, cap, rank))
+    return Later("cap", "enough mails for now", until) if until > turn.now else None
+
+
+def _free_from(turn: Turn, cap: Cap, rank: tuple[int, datetime, str]) -> datetime:
+    """When the cap next has a place."""
+    now, per = turn.now, local_time.lasting(cap.per, turn.world.day_scale)
+    taken = [
+        sent.at
+        for sent in turn.sends
+        if sent.at > now - per
+        and not is_transactional(sent.purpose)
+        and cap.covers(sent.purpose)
+        and sent.outcome not in _NEVER_CAME
+    ]
+    taken += [
+        now for instance in turn.instances if instance.wanted_at is not None and _goes_first(turn, instance, cap, rank)
+    ]
+    if len(taken) < cap.most:
+        return now
+    taken.sort()
+    return taken[len(taken) - cap.most] + per
+
+
+def _goes_first(turn: Turn, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
+    """Whether an instance whose mail was put off is due now too, wants a place of the cap, and comes first."""
+    if instance.due_at > turn.now or instance.wanted_at is None or instance.instance_id == rank[2]:
+        return False
+    program = turn.world.program(instance.flow, instance.flow_version, instance.step)
+    step = program.steps[instance.step] if program is not None else None
+    if program is None or not isinstance(step, Send) or program.flow.status != "live":
+        return False
+    if is_transactional(step.purpose) or not cap.covers(step.purpose):
+        return False
+    not_after = instance.wanted_at + local_time.lasting(step.expires, turn.world.day_scale)
+    return turn.now <= not_after and (-step.priority, not_after, instance.instance_id) < rank

@@ -1,0 +1,190 @@
+"""Reads a YAML file node by node and gathers what is wrong with it, each mistake at its line and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from datetime import date, time, timedelta
+from difflib import get_close_matches
+from typing import TypeVar
+
+import yaml
+from msgspec import Struct
+
+from streams.core.conditions import ANYWHERE, BadCondition, Scope, compile_condition
+from streams.core.flow import Condition
+
+T = TypeVar("T")
+R = TypeVar("R", bound="Reader")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION = re.compile(r"(\d{1,5})([wdhms])\Z")
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
+
+
+class FlowError(Struct, frozen=True):
+    """One mistake; `line` and `column` count from 1."""
+
+    line: int
+    column: int
+    problem: str
+    remedy: str
+
+
+def read_yaml(text: str, reader: R, read: Callable[[R, yaml.Node | None], T]) -> T | list[FlowError]:
+    """What `read` makes of the YAML in `text`, or all that is wrong with it.
+
+    Args:
+        text: what the file holds.
+        reader: gathers the mistakes.
+        read: walks the root, which is None for an empty file.
+    """
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                mark = event.start_mark
+                line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+                return [FlowError(line, column, "aliases (*) are not understood here", "write it out")]
+        root = yaml.compose(text, yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        found = error.problem_mark
+        line, column = (found.line + 1, found.column + 1) if found else (1, 1)
+        return [FlowError(line, column, f"this is no YAML: {error.problem}", "look at the indentation and the colons")]
+    except (yaml.YAMLError, RecursionError) as error:
+        return [
+            FlowError(1, 1, f"this is no YAML: {type(error).__name__}", "look for odd characters and for deep nesting")
+        ]
+    result = read(reader, root)
+    reader.errors.sort(key=lambda error: (error.line, error.column))
+    return reader.errors or result
+
+
+def empty(name: str) -> yaml.MappingNode:
+    """The root of a file without any content."""
+    start = yaml.Mark(name, 0, 0, 0, "", 0)
+    return yaml.MappingNode("tag:yaml.org,2002:map", [], start, start)
+
+
+class Reader:
+    """Walks the YAML nodes and gathers what is wrong. What is wrong is replaced by something harmless, and the walk goes on."""
+
+    def __init__(self) -> None:
+        self.errors: list[FlowError] = []
+
+    def wrong(self, node: yaml.Node, problem: str, remedy: str, offset: int = 0) -> None:
+        """Note a mistake at `node`, `offset` characters into it."""
+        mark = node.start_mark
+        self.errors.append(FlowError(mark.line + 1, mark.column + 1 + offset, problem, remedy))
+
+    def mapping(self, node: yaml.Node, known: Collection[str], needed: Collection[str] = ()) -> dict[str, yaml.Node]:
+        """The values of a mapping by key; unknown, doubled and missing keys are noted."""
+        if not isinstance(node, yaml.MappingNode):
+            self.wrong(node, "here a mapping is expected", f"key: value, with keys {', '.join(known)}")
+            return {}
+        values: dict[str, yaml.Node] = {}
+        meant: list[str] = []  # a needed key that is only misspelt is one mistake, not two
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            if name not in known:
+                self.wrong(key, f"unknown key {name!r}", nearest(name, known))
+                meant += get_close_matches(name, known, n=1)
+            elif name in values:
+                self.wrong(key, f"the key {name!r} is there twice", "keep one of them")
+            else:
+                values[name] = value
+        for name in needed:
+            if name not in values and name not in meant:
+                self.wrong(node, f"{name!r} is missing", f"add {name}: …")
+        return values
+
+    def items(self, node: yaml.Node, what: str) -> list[yaml.Node]:
+        """The items of a list."""
+        if isinstance(node, yaml.SequenceNode):
+            return list(node.value)
+        self.wrong(node, f"here a list of {what} is expected", "begin each item with a dash")
+        return []
+
+    def text(self, node: yaml.Node) -> str:
+        """The text of a scalar as it was written, whatever YAML takes it for."""
+        if isinstance(node, yaml.ScalarNode):
+            return str(node.value)
+        self.wrong(node, "here a single value is expected", "write one word, number or text")
+        return ""
+
+    def choice(self, node: yaml.Node, known: Collection[str], what: str, instead: str | None = None) -> str:
+        """One of the `known` words; `instead`, or the first of them, if it is none."""
+        value = self.text(node)
+        if value in known:
+            return value
+        self.wrong(node, f"unknown {what} {value!r}", nearest(value, known))
+        return instead if instead is not None else next(iter(known), "")
+
+    def number(self, node: yaml.Node, least: int, most: int) -> int:
+        """A whole number between `least` and `most`."""
+        value = self.text(node)
+        if re.fullmatch(r"\d{1,9}", value) and least <= int(value) <= most:
+            return int(value)
+        self.wrong(node, f"{value!r} is not a whole number between {least} and {most}", f"for example {least}")
+        return least
+
+    def duration(self, node: yaml.Node) -> timedelta:
+        """A time span like 5d, 12h, 30m."""
+        match = _DURATION.match(self.text(node))
+        if match and int(match[1]) > 0:
+            return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        self.wrong(
+            node, f"{self.text(node)!r} is not a time span", "a number and w, d, h, m or s, for example 5d or 12h"
+        )
+        return timedelta(days=1)
+
+    def percent(self, node: yaml.Node) -> int:
+        """A share from 1 to 99."""
+        return self.number(node, 1, 99)
+
+    def clock(self, node: yaml.Node) -> time:
+        """A time of day."""
+        match = _CLOCK.match(self.text(node))
+        if match:
+            return time(int(match[1]), int(match[2]))
+        self.wrong(node, f"{self.text(node)!r} is not a time of day", 'hours and minutes, for example "10:00"')
+        return time()
+
+    def weekdays(self, node: yaml.Node) -> frozenset[int]:
+        """A list of weekdays, not all seven; Monday = 0."""
+        names = [self.choice(item, WEEKDAYS, "weekday") for item in self.items(node, "weekdays")]
+        found = frozenset(WEEKDAYS.index(name) for name in names)
+        if len(found) == len(WEEKDAYS):
+            self.wrong(node, "every day of the week is ruled out", "leave at least one")
+        return found
+
+    def date(self, node: yaml.Node) -> date:
+        """A day of the calendar."""
+        try:
+            return date.fromisoformat(self.text(node))
+        except ValueError:
+            self.wrong(node, f"{self.text(node)!r} is not a day", "year, month and day, for example 2026-12-01")
+            return date.min
+
+    def name(self, node: yaml.Node, what: str) -> str:
+        """A name that writers choose themselves."""
+        value = self.text(node)
+        if not _NAME.match(value):
+            self.wrong(node, f"{value!r} is no name for a {what}", "small letters, digits and dashes, a letter first")
+        return value
+
+    def condition(self, node: yaml.Node, scope: Scope = ANYWHERE) -> Condition | None:
+        """A condition, compiled for where it stands."""
+        source = self.text(node)
+        try:
+            return compile_condition(source, scope)
+        except BadCondition as error:
+            quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
+            self.wrong(node, error.problem, error.remedy, error.column + (1 if quoted else 0))
+            return None
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """What the writer may have meant, or all that is known."""
+    near = get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
