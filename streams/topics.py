@@ -24,6 +24,8 @@ COMMANDS = "email-commands"
 EVENTS = "email-events"
 ATTRIBUTED = "attributed-engagement"
 DECISIONS = "flow-decisions"
+REWARDS = "rewards"
+SIGNALS = "flow-signals"
 DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
 
@@ -90,6 +92,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     _kept(EVENTS, "email_event"),
     _kept(ATTRIBUTED, "attributed_engagement"),
     _kept(DECISIONS, "flow_decision"),
+    _kept(REWARDS, "reward"),
+    _kept(SIGNALS, "signal"),
     _kept(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
     _kept(CHECKPOINTS, "checkpoint", key="agent/partition"),
 )

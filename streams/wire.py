@@ -14,6 +14,8 @@ from streams.core.effects import (
     Attribute,
     DecisionOutcome,
     Effect,
+    EmitSignal,
+    IssueReward,
     LogDecision,
     Purpose,
     ResendMail,
@@ -141,6 +143,8 @@ class Wire:
         )
         self._write_decision = codec.writer("flow_decision", LogDecision.__struct_fields__)
         self._write_attribute = codec.writer("attributed_engagement", Attribute.__struct_fields__)
+        self._write_reward = codec.writer("reward", IssueReward.__struct_fields__)
+        self._write_signal = codec.writer("signal", EmitSignal.__struct_fields__)
         self._events = FACTS
         self._outputs: dict[type, Callable[[Any, datetime], Output]] = {
             ScheduleStep: self._schedule,
@@ -148,6 +152,8 @@ class Wire:
             ResendMail: self._resend,
             LogDecision: self._decision,
             Attribute: self._attribute,
+            IssueReward: self._reward,
+            EmitSignal: self._signal,
         }
         self._types = {
             schema: ("ce_type", f"takk.{name}".encode())
@@ -158,6 +164,8 @@ class Wire:
                 "engagement": "Engagement",
                 "flow_decision": "FlowDecision",
                 "attributed_engagement": "AttributedEngagement",
+                "reward": "RewardIssued",
+                "signal": "FlowSignal",
                 "dead_letter": "DeadLetter",
                 "checkpoint": "Checkpoint",
             }.items()
@@ -432,6 +440,14 @@ class Wire:
         return self._framed(
             topics.ATTRIBUTED, "attributed_engagement", effect.customer_id, effect.attribution_id, value, now
         )
+
+    def _reward(self, effect: IssueReward, now: datetime) -> Output:
+        value = self._write_reward(effect)
+        return self._framed(topics.REWARDS, "reward", effect.customer_id, effect.reward_id, value, now)
+
+    def _signal(self, effect: EmitSignal, now: datetime) -> Output:
+        value = self._write_signal(effect)
+        return self._framed(topics.SIGNALS, "signal", effect.customer_id, effect.signal_id, value, now)
 
     def _record(self, topic: str, schema: str, key: str, event_id: str, record: Record, at: datetime) -> Output:
         return self._framed(topic, schema, key, event_id, self._codec.encode(schema, record), at)

@@ -10,6 +10,7 @@ from streams import topics
 from streams.core import events
 from streams.core.events import Event
 from streams.wire_rules import (
+    MAX_GENDER,
     MAX_ID,
     MAX_LINES,
     MAX_LINK,
@@ -20,6 +21,7 @@ from streams.wire_rules import (
     check_currency,
     check_link,
     check_locale,
+    take_birthday,
     take_id,
     take_text,
     take_time,
@@ -200,6 +202,8 @@ def profile_event(record: Record, written: datetime | None) -> Event:
         time_zone=take_zone(record["time_zone"]),
         marketing_consent=record["marketing_consent"],
         tracking_consent=record["tracking_consent"],
+        birthday=take_birthday(record["birthday"]),
+        gender=take_text(record["gender"], "gender", MAX_GENDER) if record["gender"] else None,
         occurred_at=take_time(record["occurred_at"], "occurred_at", written),
     )
 

@@ -7,10 +7,11 @@ is escaped where it is shown.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from streams.core.conditions import NO_YEAR
 from streams.runtime.checkpoint import Broken
 
 Record: TypeAlias = dict[str, Any]
@@ -28,6 +29,7 @@ RULES: dict[str, str] = {
     "bad_quantity": "a quantity is 1 or more",
     "too_many_lines": "an order or parcel has 1,000 lines at most",
     "bad_address": "an address is one address, user@host, without spaces and control characters",
+    "bad_date": "a birthday is a day like 1984-05-01, or --05-01 without the year",
     "bad_country": "a country is two upper-case letters, or empty",
     "bad_locale": "a locale looks like da or en-GB, or is empty",
     "bad_link": "a link starts with http:// or https://, or is empty",
@@ -42,6 +44,7 @@ MAX_LINES = 1000
 MAX_RECORD = 4 << 20
 MAX_ID = 200
 MAX_TEXT = 500
+MAX_GENDER = 40
 MAX_LINK = 2000
 MAX_ADDRESS = 254
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -128,6 +131,16 @@ def check_locale(value: str) -> None:
 def take_zone(value: str | None) -> str | None:
     """A time zone's name; whether there is such a zone is for the core to see, which knows what to fall back on."""
     return take_text(value, "time_zone", MAX_ID) if value else None
+
+
+def take_birthday(value: str | None) -> date | None:
+    """A birthday `1984-05-01`, or `--05-01`, which gets the year `NO_YEAR`. Raises RuleBroken `bad_date`."""
+    if not value:
+        return None
+    try:
+        return date.fromisoformat(f"{NO_YEAR}{value[1:]}" if value.startswith("--") else value)
+    except ValueError:
+        raise RuleBroken("bad_date", "birthday is no day like 1984-05-01 or --05-01") from None
 
 
 def take_time(value: Any, field: str, written: datetime | None) -> datetime:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from streams.core import money
-from streams.core.flow import DATES, Condition, Flow, Program
+from streams.core.flow import DATES, Condition, Flow, Program, Send
 from streams.core.rules import NO_RULES, Rules
 
 # What one unit of a currency is worth in Danish kroner: good enough to tell who buys much. A shop gives its own.
@@ -55,6 +55,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     marks: int = 128
 
 
+def _urgency(program: Program) -> tuple[bool, int, str]:
+    priorities = [step.priority for step in program.steps.values() if isinstance(step, Send)]
+    return bool(program.flow.not_with), -max(priorities, default=0), program.flow.name
+
+
 class World:
     """The live flows and the shop's rules.
 
@@ -96,10 +101,11 @@ class World:
         for program in programs:
             self.by_name.setdefault(program.flow.name, {})[program.flow.version] = program
         self.by_trigger: dict[str, tuple[Program, ...]] = {}
-        for versions in self.by_name.values():  # a new instance starts on the newest version
-            newest = versions[max(versions)]
-            on = newest.flow.trigger.on
-            self.by_trigger[on] = (*self.by_trigger.get(on, ()), newest)
+        # A new instance starts on the newest version. Of several flows that one event starts, the most urgent comes first to a place under
+        # a cap, and one that keeps clear of others comes last.
+        for program in sorted((versions[max(versions)] for versions in self.by_name.values()), key=_urgency):
+            on = program.flow.trigger.on
+            self.by_trigger[on] = (*self.by_trigger.get(on, ()), program)
         #: What an event is looked up in, so that one which no flow waits for costs next to nothing.
         self.awaited = frozenset(name for program in programs for name in program.awaits)
         self.has_days = not DATES.isdisjoint(self.by_trigger)

@@ -106,7 +106,7 @@ def judge(
     """
     verdict = Verdict()
     expected = _replay(records, world, codec, partitions, verdict)
-    for topic in (topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED):
+    for topic in (topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.SIGNALS):
         _compare(topic, expected[topic], records[topic], codec, verdict)
     _timers(records, until_ms, verdict)
     _mails(records, codec, inbox, verdict)

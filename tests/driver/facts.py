@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -21,9 +22,9 @@ MESSAGES = {
 }
 
 
-def flow_from(text: str, folder: str, messages: list[str]) -> Flow:
+def flow_from(text: str, folder: str, messages: list[str], segments: Collection[str] = ()) -> Flow:
     """The flow in `text`, which must be right."""
-    parsed = parse_flow(text, messages, folder)
+    parsed = parse_flow(text, messages, folder, segments)
     assert isinstance(parsed, Flow), parsed
     return parsed
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from streams.core.customer import Consent, Customer, Instance, OrderFacts, OrderState, Parcel, Profile, Sent
+from msgspec.structs import replace
+
+from streams.core.customer import Consent, Customer, Instance, OrderFacts, OrderState, Parcel, Profile, Run, Sent
 from streams.core.effects import ScheduleStep
 from streams.core.events import OrderLine
 from streams.mail.ledger import Entry
@@ -19,7 +21,7 @@ def _hours(count: int) -> datetime:
 
 
 #: Every field is said, with something that is not its default, and no two times are the same: fields that changed places would show.
-FULL = Customer(
+FULL_1 = Customer(
     customer_id="c-Ø-1",
     profile=Profile("asa@example.com", "Åsa Ørn", "sv", "SE", "Europe/Stockholm", _hours(1)),
     consent=Consent(True, _hours(2), False, _hours(3), ("marketing", "review"), True, True, 2),
@@ -54,6 +56,21 @@ FULL = Customer(
     instances=(Instance("run-1", "review", 4, "o1", "p1", "3", _hours(21), _hours(22)),),
     ended_marks=bytes(range(16, 24)),
     seen_marks=bytes(range(24, 48)),
+)  # fmt: skip
+
+#: The same with what version 2 added.
+FULL = replace(
+    FULL_1,
+    profile=replace(FULL_1.profile, birthday=date(1984, 5, 1), gender="kvinna"),
+    instances=(
+        replace(
+            FULL_1.instances[0], awaits="mail.opened", wanted_at=_hours(23), about=(("answer", "ja"),), reward="0123456789AB"
+        ),
+    ),
+    fields=(("loyalty", "gold"),),
+    lists=("testers",),
+    segments=("vip",),
+    runs=(Run(bytes(range(8)), _hours(24)),),
 )  # fmt: skip
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

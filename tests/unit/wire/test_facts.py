@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from streams import topics
 from streams.core import events
+from streams.core.conditions import NO_YEAR
 from streams.core.events import customer_of
 from streams.local.shop import Shop
 from streams.wire import RULES, RuleBroken, Undecodable, Wire, open_codec
@@ -157,6 +158,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("bad_id", topics.SHIPMENTS, shipment(parcel_id="p\r\n")),
     ("negative_amount", topics.ORDERS, order(total_minor=-1)),
     ("negative_amount", topics.ORDERS, order(lines=[line(unit_price_minor=-1)])),
+    ("bad_date", topics.CUSTOMERS, profile(birthday="1 May")),
+    ("bad_date", topics.CUSTOMERS, profile(birthday="--02-30")),
     ("bad_time", topics.ORDERS, order(placed_at=FAR)),
     ("bad_time", topics.ORDERS, order(occurred_at=datetime(1999, 12, 31, tzinfo=UTC))),
     ("bad_time", topics.SHIPMENTS, shipment(window_to=FAR)),
@@ -193,6 +196,17 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("missing_field", topics.ENGAGEMENT, engagement("answered", question="nps")),
     ("missing_field", topics.DUE, retry(command=None)),
 ]
+
+
+def test_a_birthday_with_and_without_its_year() -> None:
+    """The year may be unknown; an empty text is no birthday."""
+    told = {"birthday": "1984-05-01", "gender": "kvinde"}
+    assert (fact(topics.CUSTOMERS, profile(**told)).birthday, fact(topics.CUSTOMERS, profile(**told)).gender) == (
+        date(1984, 5, 1),
+        "kvinde",
+    )
+    assert fact(topics.CUSTOMERS, profile(birthday="--02-29")).birthday == date(NO_YEAR, 2, 29)
+    assert fact(topics.CUSTOMERS, profile(birthday="")).birthday is None
 
 
 @pytest.mark.parametrize(("rule", "topic", "record"), BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])

@@ -1,0 +1,71 @@
+"""Short ways to try a flow: a world of one flow, and what one customer gets of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from streams.core.effects import LogDecision
+from streams.core.events import MailOpened, OrderPlaced, ProfileUpdated, SurveyAnswered, Unsubscribed
+from streams.core.rules_language import parse_rules, parse_segments
+from streams.core.world import World
+from tests.driver.driver import START, Driver
+from tests.driver.facts import flow_from, order
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+MESSAGES = ["a", "b", "c"]
+HEAD = "flow: {name}\nversion: 1\nstatus: {status}\npurpose: {purpose}\n"
+
+
+def flow_text(body: str, name: str = "f", status: str = "live", purpose: str = "service") -> str:
+    """The text of a flow; `body` is what stands behind its head."""
+    return HEAD.format(name=name, status=status, purpose=purpose) + body
+
+
+def world_of(*flows: str, segments: str = "", rules: str = "", **settings: Any) -> World:
+    """A world with flows (see `flow_text`), segments and rules, all of which must be right."""
+    known, held = parse_segments(segments), parse_rules(rules)
+    assert isinstance(known, dict), known
+    assert not isinstance(held, list), held
+    parsed = [flow_from(text, text.partition("flow: ")[2].partition("\n")[0], MESSAGES, known) for text in flows]
+    return World(parsed, segments=known, rules=held, **settings)
+
+
+def run_of(body: str, *, purpose: str = "service", **settings: Any) -> Driver:
+    """A driver of a world with one flow."""
+    return Driver(world_of(flow_text(body, purpose=purpose), **settings))
+
+
+def buy(run: Driver, order_id: str = "o1", **changes: Any) -> None:
+    """The customer c1 buys now."""
+    run.feed(OrderPlaced(order(order_id, run.now, **changes), run.now))
+
+
+def told(run: Driver, **changes: Any) -> None:
+    """The shop tells the profile of c1."""
+    run.feed(ProfileUpdated(customer_id="c1", occurred_at=run.now, **changes))
+
+
+def opened(run: Driver, send_id: str) -> None:
+    """The customer c1 opens a mail."""
+    run.feed(MailOpened(customer_id="c1", send_id=send_id, agent="human", occurred_at=run.now))
+
+
+def answered(run: Driver, answer: str, question: str = "happy") -> None:
+    """The customer c1 answers."""
+    run.feed(SurveyAnswered(customer_id="c1", send_id=None, question=question, answer=answer, occurred_at=run.now))
+
+
+def goodbye(run: Driver) -> None:
+    """The customer c1 wants no more advertising."""
+    run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=run.now))
+
+
+def sent(run: Driver) -> list[tuple[str, float]]:
+    """Each message that c1 got, and how many days after the start."""
+    return [
+        (one.detail.removeprefix("sends "), round((one.decided_at - START) / DAY, 3))
+        for one in run.effects
+        if isinstance(one, LogDecision) and one.outcome == "send"
+    ]

@@ -1,0 +1,480 @@
+"""Every word of the language, tried on the driver: what a flow that says so does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from streams.core.chance import lot
+from streams.core.customer import HELD_OUT
+from streams.core.effects import EmitSignal, IssueReward, LogDecision
+from streams.core.events import MailClicked, OrderCancelled, OrderChanged, OrderPlaced, OrderRefunded
+from tests.driver.driver import START, Driver
+from tests.driver.facts import order, shipment
+from tests.driver.language import (
+    DAY,
+    HOUR,
+    answered,
+    buy,
+    flow_text,
+    goodbye,
+    opened,
+    run_of,
+    sent,
+    told,
+    world_of,
+)
+
+SEND = "steps: [{send: {message: a}}]"
+
+
+@pytest.mark.parametrize(
+    ("on", "kind"),
+    [("order.changed", OrderChanged), ("order.cancelled", OrderCancelled), ("order.refunded", OrderRefunded)],
+)
+def test_news_of_an_order_starts_a_flow(on: str, kind: type) -> None:
+    """Changed, cancelled and refunded: once an order, whatever comes again."""
+    run = run_of(f"trigger: {{on: {on}}}\n{SEND}")
+    buy(run)
+    assert sent(run) == []
+    run.pass_time(DAY)
+    for hours in (1, 2):
+        run.feed(kind(order("o1", START, total_minor=100 * hours), START + DAY + hours * HOUR))
+    assert sent(run) == [("a", 1)]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "mails"),
+    [
+        ("{on: shipment.delayed, once_per: order}", 1),
+        ("{on: shipment.delayed, once_per: order, which: last}", 1),
+        ("{on: shipment.delayed, once_per: parcel}", 2),
+        ("{on: shipment.delayed, once_per: customer}", 1),
+        ("{on: shipment.delayed, once_per: product}", 2),
+    ],
+)
+def test_parcels(trigger: str, mails: int) -> None:
+    """The first, the last, each parcel, each product, or once a customer; nobody gets more for news that come twice."""
+    run = run_of(f"trigger: {trigger}\n{SEND}")
+    buy(run)
+    for parcel in ("p1", "p2", "p1"):
+        run.feed(shipment("o1", "delayed", run.now, parcel, 2))
+        if "last" in trigger and parcel == "p1":
+            assert len(run.mails()) in (0, 1)
+    assert len(run.mails()) == mails
+
+
+def test_the_last_parcel_is_waited_for() -> None:
+    """`which: last` is silent until all parcels of the order have come so far."""
+    run = run_of(f"trigger: {{on: shipment.shipped, which: last}}\n{SEND}")
+    buy(run)
+    run.feed(shipment("o1", "shipped", run.now, "p1", 2))
+    assert run.mails() == []
+    run.feed(shipment("o1", "shipped", run.now, "p2", 2))
+    assert len(run.mails()) == 1
+
+
+def test_once_a_customer_and_again_after_a_time() -> None:
+    """Once per customer is once; `again_after` lets it begin again, not before."""
+    once = run_of(f"trigger: {{on: order.placed, once_per: customer}}\n{SEND}")
+    again = run_of(f"trigger: {{on: order.placed, once_per: customer, again_after: 90d}}\n{SEND}")
+    for run in (once, again):
+        for number, days in enumerate((0, 50, 50, 20)):
+            run.pass_time(days * DAY)
+            buy(run, f"o{number}")
+    assert sent(once) == [("a", 0)]
+    assert sent(again) == [("a", 0), ("a", 100)]
+
+
+def test_once_a_product() -> None:
+    """Each product that the customer has not bought before starts it, with its own name."""
+    run = run_of("trigger: {on: order.placed, once_per: product, where: product.category == 'cups'}\n" + SEND)
+    buy(run)
+    buy(run, "o2")
+    assert len(run.mails()) == 1
+
+
+def test_the_day_of_the_customer() -> None:
+    """A birthday comes every year, 29 February too; who tells it late waits for the next; a new one moves it."""
+    run = run_of(f"trigger: {{on: customer.birthday, before: 2d}}\n{SEND}", purpose="service")
+    told(run, email="anna@example.com", name="Anna", country="DK", birthday=(START + 10 * DAY).date())
+    run.pass_time(7 * DAY)
+    assert run.mails() == []
+    run.pass_time(2 * DAY)
+    assert len(run.mails()) == 1
+    run.pass_time(400 * DAY)
+    assert len(run.mails()) == 2
+    told(run, birthday=(START + 500 * DAY).date())
+    run.pass_time(1200 * DAY)
+    assert len(run.mails()) == 2 + 4
+
+
+def test_the_anniversary_of_the_first_order() -> None:
+    """A year after the first order, and every year."""
+    run = run_of(f"trigger: {{on: customer.anniversary}}\n{SEND}")
+    buy(run)
+    run.pass_time(40 * DAY)
+    buy(run, "o2")
+    run.pass_time(700 * DAY)
+    assert [round(days) for _, days in sent(run)] == [365, 731]
+
+
+def test_segments_start_flows_when_they_are_entered_and_left() -> None:
+    """Entered once by the second order; left when time is up and something happens."""
+    segments = "returning: customer.orders >= 2\nfresh: customer.days_since_last_order < 30"
+    world = world_of(
+        flow_text(f"trigger: {{on: segment.entered, segment: returning}}\n{SEND}"),
+        flow_text("trigger: {on: segment.left, segment: fresh}\nsteps: [{send: {message: b}}]", name="g"),
+        segments=segments,
+    )
+    run = Driver(world)
+    buy(run)
+    assert run.messages() == []
+    buy(run, "o2")
+    assert run.messages() == ["a"]
+    run.pass_time(40 * DAY)
+    told(run, name="Anna")
+    assert run.messages() == ["a", "b"]
+    assert run.customers["c1"].segments == ("returning",)
+
+
+def test_a_complete_profile_starts_a_flow_once() -> None:
+    """When all that a shop asks for is known, not before."""
+    run = run_of(f"trigger: {{on: profile.completed}}\n{SEND}")
+    told(run, email="anna@example.com", name="Anna")
+    told(run, country="DK")
+    assert run.mails() == []
+    told(run, birthday=START.date())
+    told(run, name="Anna Holm")
+    assert len(run.mails()) == 1
+
+
+def test_an_answer_is_branched_on() -> None:
+    """A survey's answer starts a flow, and its words can be asked for after a wait too."""
+    run = run_of(
+        "trigger: {on: survey.answered, where: event.question == 'happy'}\n"
+        "steps:\n  - wait: 1d\n  - split:\n      - when: event.answer == 'no'\n        steps: [{send: {message: a}}]\n"
+        "      - otherwise: [{send: {message: b}}]"
+    )
+    told(run, email="anna@example.com")
+    answered(run, "no")
+    answered(run, "yes", question="other")
+    run.pass_time(2 * DAY)
+    assert run.messages() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("wait", "days"),
+    [
+        ("1mo", 31),  # 2 March, and the clock changes on 29 March: 10 o'clock stays 10 o'clock
+        ("{months: 1, days: 1}", 32),
+        ("2w", 14),
+        ("36h", 1.5),
+        ('{days: 1, at: "12:00"}', 1 + 2 / 24),
+        ("{days: 5, not_on: [sat, sun]}", 7),
+    ],
+)
+def test_waits(wait: str, days: float) -> None:
+    """Spans of the calendar: START is Monday 2 March, 10 o'clock in Copenhagen."""
+    run = run_of(f"trigger: {{on: order.placed}}\nsteps: [{{wait: {wait}}}, {{send: {{message: a}}}}]")
+    buy(run)
+    run.pass_time(60 * DAY)
+    ((_, found),) = sent(run)
+    assert found == pytest.approx(days - (1 / 24 if days > 27 else 0), abs=0.001)
+
+
+def test_waiting_for_the_promised_day() -> None:
+    """One day before the promised window, at ten; without a promise the span given."""
+    wait = 'wait: {until: shipment.window_from, before: 1d, at: "11:00", days: 3}'
+    run = run_of(f"trigger: {{on: shipment.shipped}}\nsteps: [{{{wait}}}, {{send: {{message: a}}}}]")
+    buy(run)
+    run.feed(shipment("o1", "shipped", run.now))
+    run.pass_time(10 * DAY)
+    assert sent(run) == [("a", round(3 + 1 / 24, 3))]
+    promised = run_of(f"trigger: {{on: shipment.shipped}}\nsteps: [{{{wait}}}, {{send: {{message: a}}}}]")
+    buy(promised)
+    news = shipment("o1", "shipped", promised.now)
+    promised.feed(
+        type(news)(**{name: getattr(news, name) for name in news.__struct_fields__} | {"window_from": START + 6 * DAY})
+    )
+    promised.pass_time(10 * DAY)
+    assert sent(promised) == [("a", round(5 + 1 / 24, 3))]
+
+
+def test_replenishment_follows_the_customers_own_rhythm() -> None:
+    """One purchase: the product's own time. Two: theirs: two pieces lasted 20 days, so the next two last as long."""
+    body = (
+        "trigger: {on: order.placed, once_per: product, again_after: 1d, where: product.sku == 's1'}\nexit_on: [order.placed]\n"
+        "steps: [{wait: {until: product.runs_out, lasts: 30d, before: 5d}}, {send: {message: a}}]"
+    )
+    once = run_of(body)
+    buy(once)
+    once.pass_time(100 * DAY)
+    assert sent(once) == [("a", 55)]
+    twice = run_of(body)
+    buy(twice)
+    twice.pass_time(20 * DAY)
+    buy(twice, "o2")
+    twice.pass_time(100 * DAY)
+    assert sent(twice) == [("a", 35)]
+
+
+WAIT_FOR = """\
+trigger: {on: order.placed}
+steps:
+  - send: {message: a}
+  - wait_for:
+      event: mail.opened
+      up_to: 3d
+      then: [{wait: 1d}, {send: {message: b}}]
+      otherwise: [{send: {message: c}}]
+"""
+
+
+def test_waiting_for_an_event() -> None:
+    """Opened in time: that way, counted from the event. Not: the other way when the time is up. A foreign mail is nobody's event."""
+    run = run_of(WAIT_FOR)
+    buy(run)
+    run.pass_time(DAY)
+    opened(run, "e" * 32)
+    opened(run, run.mails()[0].send_id)
+    opened(run, run.mails()[0].send_id)
+    run.pass_time(10 * DAY)
+    assert sent(run) == [("a", 0), ("b", 2)]
+    silent = run_of(WAIT_FOR)
+    buy(silent)
+    silent.pass_time(10 * DAY)
+    opened(silent, silent.mails()[0].send_id)
+    assert sent(silent) == [("a", 0), ("c", 3)]
+    assert silent.customers["c1"].instances == ()
+
+
+def test_a_wait_before_a_wait_for_is_not_its_end() -> None:
+    """What comes before the flow waits for it is not what it waits for, and the time limit counts from there."""
+    run = run_of(
+        "trigger: {on: order.placed}\nsteps:\n  - wait: 2d\n"
+        "  - wait_for: {event: survey.answered, up_to: 3d, where: event.answer == 'yes', "
+        "then: [{send: {message: a}}], otherwise: [{send: {message: b}}]}"
+    )
+    buy(run)
+    run.pass_time(DAY)
+    answered(run, "yes")
+    run.pass_time(2 * DAY)
+    answered(run, "no", question="q2")
+    run.pass_time(10 * DAY)
+    assert sent(run) == [("b", 5)]
+
+
+def test_experiments_share_out_and_hold_out() -> None:
+    """Each customer always falls the same way; the shares come near what was asked; who is held out gets nothing and is followed."""
+    body = (
+        "trigger: {on: order.placed}\nsteps:\n  - experiment:\n      name: subject\n      holdout: 20\n      arms:\n"
+        "        - {name: plain, percent: 75, steps: [{send: {message: a}}]}\n"
+        "        - {name: warm, percent: 25, steps: [{send: {message: b}}]}\n"
+    )
+    run = run_of(body, purpose="marketing")
+    for number in range(1000):
+        for time in range(2):
+            run.feed(OrderPlaced(order(f"o{number}-{time}", run.now, customer_id=f"c{number}"), run.now))
+    got = {name: run.messages(name) for name in run.customers}
+    assert all(len(messages) in (0, 2) and len(set(messages)) < 2 for messages in got.values())
+    counts = [sum(found[:1] == [kind] for found in got.values()) for kind in ("a", "b")]
+    held = sum(not found for found in got.values())
+    assert 160 < held < 240
+    assert 540 < counts[0] < 660
+    assert 160 < counts[1] < 240
+    assert {one.outcome for one in run.customers[next(name for name, found in got.items() if not found)].sends} == {
+        HELD_OUT
+    }
+
+
+def _held_out(body: str, **settings: object) -> tuple[Driver, str]:
+    """A run, and a customer held out of a share of half."""
+    run = run_of(body, purpose="marketing", **settings)
+    for number in range(20):
+        run.feed(OrderPlaced(order(f"o{number}", run.now, customer_id=f"c{number}"), run.now))
+    held = [name for name, state in run.customers.items() if any(sent.outcome == HELD_OUT for sent in state.sends)]
+    assert 0 < len(held) < 20
+    assert all(not run.messages(name) for name in held)
+    return run, held[0]
+
+
+@pytest.mark.parametrize("body", ["holdout: 50\n" + SEND, "steps: [{send: {message: a, holdout: 50}}]", SEND])
+def test_holdouts_get_nothing_and_are_compared(body: str) -> None:
+    """Of a flow, of a send, of all mails: what they buy is told as `ordered_held_out`, beside what the others buy after a click."""
+    rules = "holdout: 50" if body == SEND else ""
+    run, name = _held_out("trigger: {on: order.placed}\n" + body, rules=rules)
+    run.pass_time(DAY)
+    run.feed(OrderPlaced(order("again", run.now, customer_id=name), run.now))
+    assert [(one.kind, one.order_id, one.flow) for one in run.attributions()] == [("ordered_held_out", "again", "f")]
+
+
+EFFECTS = """\
+trigger: {on: order.placed}
+steps:
+  - set: {name: loyalty, value: gold}
+  - add_to_list: testers
+  - reward: {name: welcome-10, expires: 30d}
+  - emit: call-them
+  - split:
+      - when: field.loyalty == 'gold' and 'testers' in customer.lists
+        steps: [{send: {message: a}}]
+  - remove_from_list: testers
+  - set: {name: loyalty, value: ''}
+"""
+
+
+def test_effects() -> None:
+    """A field, a list, a reward that the next mail shows, a signal; and conditions that ask for them. A draft does none of it."""
+    run = run_of(EFFECTS)
+    buy(run)
+    (reward,) = [one for one in run.effects if isinstance(one, IssueReward)]
+    (signal,) = [one for one in run.effects if isinstance(one, EmitSignal)]
+    (mail,) = run.mails()
+    assert (reward.name, reward.expires_at - reward.issued_at, signal.kind) == ("welcome-10", 30 * DAY, "call-them")
+    assert mail.context["reward"] == {"code": reward.code}
+    assert len(reward.code) == 12
+    assert (run.customers["c1"].fields, run.customers["c1"].lists) == ((), ())
+    draft = Driver(world_of(flow_text(EFFECTS, status="draft")))
+    buy(draft)
+    assert {type(one) for one in draft.effects} == {LogDecision}
+
+
+CAPPED = "caps: [{most: 1, per: 7d}]"
+
+
+def _rivals(*steps: str, rules: str = CAPPED) -> Driver:
+    """Flows f0, f1… on an order, each with the steps given."""
+    texts = [
+        flow_text("trigger: {on: order.placed}\nsteps: " + one, name=f"f{n}", purpose="marketing")
+        for n, one in enumerate(steps)
+    ]
+    return Driver(world_of(*texts, rules=rules))
+
+
+def test_a_full_cap_puts_off_and_the_more_urgent_goes_first() -> None:
+    """One mail a week: the others wait for a place; priority decides who gets it, and who expires first is told so and dropped."""
+    run = _rivals(
+        "[{send: {message: a, priority: 50, expires: 30d}}]",
+        "[{send: {message: b, priority: 10, expires: 30d}}]",
+        "[{send: {message: c, priority: 90, expires: 30d}}]",
+        "[{send: {message: a, priority: 40, expires: 3d}}]",
+    )
+    buy(run)
+    run.pass_time(40 * DAY)
+    assert sent(run) == [("c", 0), ("a", 7), ("b", 14)]
+    assert ("f3", "skip", "cap") in run.decisions()
+    assert {("f0", "defer", "cap"), ("f1", "defer", "cap")} <= set(run.decisions())
+
+
+def test_what_is_owed_is_never_capped_and_does_not_count() -> None:
+    """Three receipts and a mail for marketing on one day, under a cap of one."""
+    world = world_of(
+        flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="owed"),
+        flow_text(
+            "trigger: {on: order.placed, once_per: customer}\nsteps: [{wait: 1h}, {send: {message: b}}]",
+            name="more",
+            purpose="marketing",
+        ),
+        rules=CAPPED,
+    )
+    run = Driver(world)
+    for number in range(3):
+        buy(run, f"o{number}")
+    run.pass_time(DAY)
+    assert run.messages() == ["a", "a", "a", "b"]
+
+
+def test_quiet_hours_are_the_customers_own() -> None:
+    """Due at four in the night: at eight. In Tokyo four in Copenhagen is noon."""
+    rules = 'quiet_hours: {from: "21:00", to: "08:00"}'
+    for zone, hours in (("Europe/Copenhagen", 22), ("Asia/Tokyo", 18)):
+        run = run_of(
+            "trigger: {on: order.placed}\nsteps: [{wait: 18h}, {send: {message: a}}]", purpose="marketing", rules=rules
+        )
+        buy(run, time_zone=zone)
+        run.pass_time(3 * DAY)
+        assert sent(run) == [("a", round(hours / 24, 3))]
+
+
+def test_no_pestering_while_an_order_is_late_or_was_refunded() -> None:
+    """Put off day by day until the parcel has come; until the time after a refund is over."""
+    rules = "calm: {while_late: true, after_refund: 5d}"
+    run = run_of(
+        "trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a, expires: 20d}}]",
+        purpose="marketing",
+        rules=rules,
+    )
+    buy(run)
+    run.feed(shipment("o1", "delayed", run.now))
+    run.pass_time(4 * DAY + HOUR)
+    assert run.mails() == []
+    run.feed(shipment("o1", "delivered", run.now))
+    run.pass_time(DAY)
+    assert sent(run) == [("a", 5)]
+    buy(run, "o2")
+    run.feed(OrderRefunded(order("o1", START), run.now))
+    run.pass_time(10 * DAY)
+    assert [round(days, 2) for _, days in sent(run)] == [5, round(5 + 1 / 24 + 5, 2)]
+
+
+def test_a_clash_waits_for_the_other_flow() -> None:
+    """While a named flow runs, the mails of this one wait; the same event may have started both."""
+    offer = "trigger: {on: order.placed}\nnot_with: [welcome]\nsteps: [{send: {message: b, expires: 9d}}]"
+    welcome = "trigger: {on: order.placed}\nsteps: [{wait: 3d}, {send: {message: a}}]"
+    run = Driver(
+        world_of(
+            flow_text(offer, name="offer", purpose="marketing"), flow_text(welcome, name="welcome", purpose="marketing")
+        )
+    )
+    buy(run)
+    run.pass_time(9 * DAY)
+    assert run.messages() == ["a", "b"]
+    assert ("offer", "defer", "clash") in run.decisions()
+
+
+def test_not_before_a_day() -> None:
+    """The campaign's first day, at the customer's midnight; what is owed waits for it too."""
+    run = run_of("trigger: {on: order.placed}\nsteps: [{send: {message: a, not_before: 2026-03-05, expires: 9d}}]")
+    buy(run)
+    run.pass_time(9 * DAY)
+    assert sent(run) == [("a", round(3 - 10 / 24, 3))]
+
+
+def test_who_unsubscribes_meanwhile_gets_nothing_that_was_put_off() -> None:
+    """A mail that waits for a place is decided again by all rules."""
+    run = _rivals("[{send: {message: a, expires: 30d}}]", "[{send: {message: b, expires: 30d}}]")
+    buy(run)
+    run.pass_time(DAY)
+    goodbye(run)
+    run.pass_time(20 * DAY)
+    assert run.messages() == ["a"]
+    assert ("f1", "skip", "unsubscribed") in run.decisions()
+
+
+def test_a_click_starts_a_flow() -> None:
+    """Of a human, on a mail that Takk sent; a scanner's starts none."""
+    run = Driver(
+        world_of(
+            flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="first"),
+            flow_text(
+                "trigger: {on: mail.clicked, where: event.flow == 'first'}\nsteps: [{send: {message: b}}]",
+                name="second",
+            ),
+        )
+    )
+    buy(run)
+    send_id = run.mails()[0].send_id
+    for agent in ("scanner", "human", "human"):
+        run.pass_time(timedelta(minutes=1))
+        run.feed(
+            MailClicked(customer_id="c1", send_id=send_id, link="https://x.example", agent=agent, occurred_at=run.now)
+        )
+        assert len(run.mails()) == (1 if agent == "scanner" else 2)
+
+
+def test_chance_is_even() -> None:
+    """Over ten thousand customers each tenth of the lots is drawn about as often."""
+    drawn = [lot("experiment", "x", f"c{n}") // 1000 for n in range(10_000)]
+    assert all(900 < drawn.count(tenth) < 1100 for tenth in range(10))
