@@ -208,6 +208,18 @@ def profile_event(record: Record, written: datetime | None) -> Event:
     )
 
 
+def browsing_event(record: Record, written: datetime | None) -> Event:
+    """What a customer looked at; arguments and errors as `order_event`."""
+    if record["kind"] not in ("viewed", "added_to_cart", "removed_from_cart"):
+        raise RuleBroken("unknown_kind", "a kind of browsing that this version does not know")
+    return events.ProductBrowsed(
+        customer_id=record["customer_id"],
+        kind=record["kind"],
+        sku=take_id(record, "sku"),
+        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+    )
+
+
 def report_event(record: Record, written: datetime | None) -> Event:
     """What the mailer did; arguments and errors as `order_event`."""
     return events.MailReported(
@@ -257,6 +269,7 @@ FACTS: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]] = {
     topics.SHIPMENTS: ("shipment", shipment_event),
     topics.ENGAGEMENT: ("engagement", engagement_event),
     topics.CUSTOMERS: ("customer", profile_event),
+    topics.BROWSING: ("browsing", browsing_event),
     topics.EVENTS: ("email_event", report_event),
     topics.DUE: ("timer", timer_event),
 }

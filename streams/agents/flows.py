@@ -18,7 +18,15 @@ from streams.runtime.partition import partition_of
 from streams.runtime.stage import Stage
 from streams.wire import Wire
 
-INPUTS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.DUE, topics.EVENTS)
+INPUTS = (
+    topics.ORDERS,
+    topics.SHIPMENTS,
+    topics.ENGAGEMENT,
+    topics.CUSTOMERS,
+    topics.BROWSING,
+    topics.DUE,
+    topics.EVENTS,
+)
 
 
 Decision = tuple[bytes | None, Any, list[Output]]

@@ -193,6 +193,18 @@ def _product(view: View) -> OrderLine | None:
     return next((line for line in _lines(view) if line.sku == sku), None)
 
 
+def _is_bought(view: View) -> bool:
+    """Whether the product was bought since it was looked at; of an order's product: in another order since."""
+    sku, seen_at = view.told("sku"), view.told("seen_at")
+    since = datetime.fromisoformat(seen_at) if seen_at else view.facts.placed_at if view.facts else None
+    return any(
+        order is not view.order and order.placed and order.cancelled_at is None and line.sku == sku
+        for order in view.turn.orders
+        if order.facts is not None and (since is None or order.facts.placed_at >= since)
+        for line in order.facts.lines
+    )
+
+
 #: Days since what never happened.
 NEVER_DAYS = 100_000
 #: Birthdays of whom the year is not known carry this one.
@@ -246,6 +258,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "order.is_cancelled": ("truth", lambda view: view.order is not None and view.order.cancelled_at is not None),
         "order.is_late": ("truth", _is_late),
         "product.sku": ("text", lambda view: view.told("sku")),
+        "product.is_bought": ("truth", _is_bought),
         "product.category": ("text", lambda view: line.category if (line := _product(view)) else ""),
         "product.quantity": ("number", lambda view: line.quantity if (line := _product(view)) else 0),
         "shipment.carrier": ("text", lambda view: view.parcel.carrier if view.parcel else ""),

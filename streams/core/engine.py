@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from streams.core.browsing import take_browsing
 from streams.core.customer import Customer
 from streams.core.effects import Effect
 from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
@@ -14,6 +15,7 @@ from streams.core.events import (
     OrderChanged,
     OrderPlaced,
     OrderRefunded,
+    ProductBrowsed,
     ProfileUpdated,
     RetryDue,
     ShipmentUpdated,
@@ -51,6 +53,8 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
         take_retry(turn, event)
     elif isinstance(event, ProfileUpdated):
         take_profile(turn, event)
+    elif isinstance(event, ProductBrowsed):
+        take_browsing(turn, event)
     else:
         take_engagement(turn, event)
     if turn.changed and world.watched:

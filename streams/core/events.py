@@ -185,6 +185,15 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
+class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+    """A known customer looked at a product, put it into the cart, or took it out."""
+
+    customer_id: str
+    kind: Literal["viewed", "added_to_cart", "removed_from_cart"]
+    sku: str
+    occurred_at: datetime
+
+
 class MailReported(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """What the mailer did with a send (from `email-events`)."""
 
@@ -224,7 +233,9 @@ OrderEvent: TypeAlias = OrderPlaced | OrderChanged | OrderCancelled | OrderRefun
 EngagementEvent: TypeAlias = (
     MailDelivered | MailOpened | MailClicked | MailBounced | MailComplained | Unsubscribed | SurveyAnswered
 )
-Event: TypeAlias = OrderEvent | ShipmentUpdated | EngagementEvent | ProfileUpdated | MailReported | StepDue | RetryDue
+Event: TypeAlias = (
+    OrderEvent | ShipmentUpdated | EngagementEvent | ProfileUpdated | ProductBrowsed | MailReported | StepDue | RetryDue
+)
 
 
 def customer_of(event: Event) -> str:

@@ -21,6 +21,7 @@ TRIGGERS = (
     "order.placed", "order.changed", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
     "mail.delivered", "mail.opened", "mail.clicked",
+    "product.viewed", "product.added_to_cart",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "segment.entered", "segment.left",
 )  # fmt: skip
 #: What a flow can wait for. Mails are those of the flow itself, orders any of the customer's, parcels those of the flow's order.

@@ -85,7 +85,7 @@ class _FlowReader(Reader):
         on = self.starts.on
         absent: dict[str, str] = {}
         if not is_about_order(on):
-            absent |= dict.fromkeys(("order", "shipment", "product"), f"a flow on {on} has no order")
+            absent |= dict.fromkeys(("order", "shipment"), f"a flow on {on} has no order")
         elif not on.startswith("shipment.") and not self.heard:
             absent["shipment"] = f"a flow on {on} has no parcel"
         if self.starts.once_per != "product":
@@ -151,13 +151,13 @@ class _FlowReader(Reader):
         keys = ("on", "once_per", "which", "where", "again_after", "segment", "before")
         values = self.mapping(node, keys, ("on",))
         on = self.choice(values["on"], TRIGGERS, "trigger") if "on" in values else TRIGGERS[0]
-        once_per = "order" if is_about_order(on) else "customer"
+        once_per = "order" if is_about_order(on) else "product" if on.startswith("product.") else "customer"
         if "once_per" in values:
             asked = self.choice(values["once_per"], get_args(OncePer), "once_per")
             if asked == "parcel" and not on.startswith("shipment."):
                 self.wrong(values["once_per"], f"{on} knows no parcel", f"once_per: {once_per}")
-            elif asked != "customer" and not is_about_order(on):
-                self.wrong(values["once_per"], f"{on} knows no {asked}", "once_per: customer")
+            elif asked not in ("customer", once_per) and not is_about_order(on):
+                self.wrong(values["once_per"], f"{on} knows no {asked}", f"once_per: {once_per}")
             else:
                 once_per = asked
         which = "last" if on == "shipment.delivered" and once_per != "parcel" else "first"

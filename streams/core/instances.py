@@ -72,7 +72,7 @@ def trigger(
             continue
         if told.which == "last" and order is not None and not order.all_parcels(name.partition(".")[2]):
             continue
-        for key, more in _keys(program.flow, order, parcel):
+        for key, more in _keys(program.flow, order, parcel, about):
             view = View(turn, order, parcel, (*about, *more))
             if told.again_after is not None:
                 _start_again(turn, program, key, name, view, started_at)
@@ -82,9 +82,11 @@ def trigger(
                 )
 
 
-def _keys(flow: Flow, order: OrderState | None, parcel: Parcel | None) -> list[tuple[str, About]]:
+def _keys(flow: Flow, order: OrderState | None, parcel: Parcel | None, about: About) -> list[tuple[str, About]]:
     """What an event starts the flow for, each at most once, and what conditions may know of it."""
     once_per = flow.trigger.once_per
+    if order is None and once_per == "product":
+        return [(f"product/{dict(about)['sku']}", ())]
     if order is None or once_per == "customer":
         return [("customer", ())]
     if once_per == "parcel" and parcel is not None:

@@ -9,7 +9,7 @@ import pytest
 from streams.core.chance import lot
 from streams.core.customer import HELD_OUT
 from streams.core.effects import EmitSignal, IssueReward, LogDecision
-from streams.core.events import MailClicked, OrderCancelled, OrderChanged, OrderPlaced, OrderRefunded
+from streams.core.events import MailClicked, OrderCancelled, OrderChanged, OrderPlaced, OrderRefunded, ProductBrowsed
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment
 from tests.driver.language import (
@@ -148,6 +148,26 @@ def test_a_complete_profile_starts_a_flow_once() -> None:
     told(run, birthday=START.date())
     told(run, name="Anna Holm")
     assert len(run.mails()) == 1
+
+
+def test_viewed_and_not_bought() -> None:
+    """A day after a product was looked at, unless it was bought since; once a product, again after its time."""
+    run = run_of(
+        "trigger: {on: product.viewed, again_after: 30d}\n"
+        "steps:\n  - wait: 1d\n  - split: [{when: not product.is_bought, steps: [{send: {message: a}}]}]"
+    )
+    told(run, email="anna@example.com")
+    for _ in range(2):
+        for sku in ("s1", "s9"):
+            run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
+        run.pass_time(timedelta(hours=5))
+        buy(run, f"o{run.now:%d%H}")  # of s1 and s2
+    run.pass_time(3 * DAY)
+    assert [mail.instance_id for mail in run.mails()] == [run.mails()[0].instance_id]
+    run.pass_time(40 * DAY)
+    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=run.now))
+    run.pass_time(60 * DAY)
+    assert len(run.mails()) == 2
 
 
 def test_an_answer_is_branched_on() -> None:

@@ -1,0 +1,18 @@
+"""What a customer looks at in the shop: it starts flows, and nothing of it is kept but that it was told."""
+
+from __future__ import annotations
+
+from streams.core.events import ProductBrowsed
+from streams.core.instances import happened
+from streams.core.local_time import text_of
+from streams.core.turn import Turn
+
+
+def take_browsing(turn: Turn, event: ProductBrowsed) -> None:
+    """Tell the flows of a product that was viewed or put into the cart. One that no flow is started by costs nothing."""
+    name = f"product.{event.kind}"
+    if name not in turn.world.by_trigger:
+        return
+    seen_at = text_of(event.occurred_at)
+    if turn.is_first_time("browsed", event.kind, event.sku, seen_at):
+        happened(turn, name, None, None, event.occurred_at, about=(("sku", event.sku), ("seen_at", seen_at)))
