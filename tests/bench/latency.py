@@ -30,7 +30,6 @@ def run(context: Context) -> list[Result]:
 
 
 def _row(context: Context, rate: int) -> Result:
-    context.open_topics()
     codec = open_codec()
     orders = []
     for number, (_, record) in enumerate(order_facts(rate * SECONDS)):
@@ -56,6 +55,7 @@ def _once(context: Context, orders: list[tuple[str, bytes]], rate: int) -> tuple
     Raises:
         RuntimeError: a confirmation is missing.
     """
+    context.open_topics()  # the orders of the run before would be this worker's too
     run_id = context.name("latency")
     journal = context.state / f"{run_id}.txt"
     with small_sink(journal) as port:
