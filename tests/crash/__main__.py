@@ -35,7 +35,7 @@ def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
             if not cell.judges_itself:
                 scene.judge()
         except (AssertionError, ProcessFailed, KafkaException) as error:
-            row.problems.append(f"{error}"[:2000])
+            row.problems.append((f"{error}" or f"{type(error).__name__}: see the stack of calls above")[:2000])
             traceback.print_exc()
     row.seconds = round(time.monotonic() - started, 1)
     return row
