@@ -182,15 +182,20 @@ def flows() -> None:
     """The flows: who gets which mail when."""
 
 
-def _load_flows(settings: Settings) -> Any:
-    from streams.flow_files import FlowFileError, load_flows
+def _templates(settings: Settings) -> Any:
+    """What lies in the templates folder, if there is no mistake in it."""
+    from streams.flow_files import read_templates
 
-    try:
-        return load_flows(settings.templates_dir)
-    except FlowFileError as error:
-        for line in error.errors:
-            click.echo(line, err=True)
-        raise click.ClickException(f"{len(error.errors)} mistake(s)") from error
+    templates = read_templates(settings.templates_dir)
+    if templates.errors:
+        for mistake in templates.errors:
+            click.echo(str(mistake), err=True)
+        raise click.ClickException(f"{_count(len(templates.errors), 'mistake')}. `takk flows check` tells all.")
+    return templates
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 _templates_dir = click.option(
@@ -200,21 +205,76 @@ _templates_dir = click.option(
 
 @flows.command("check")
 @_templates_dir
-def flows_check(templates_dir: Path | None) -> None:
-    """Find every mistake in the flows, before a worker does.
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with all of it.")
+@click.pass_context
+def flows_check(context: click.Context, templates_dir: Path | None, as_json: bool) -> None:
+    """Find every mistake in flows, segments and rules.
 
-    Each is printed as file:line:column, what is wrong, and what would be right. Needs no Kafka. Exit code 1 if there is any.
+    Do it before a worker does: it does not start with one. Each is printed as file:line:column, what is wrong, and what would be right.
+    Found are words that are not understood, but also arms and steps that nobody ever comes to, events that can never come, and
+    experiments that do not go together. A warning is something that is pointless and does no harm. Needs no Kafka. Exit code 1 if there
+    is a mistake, 0 if there are only warnings.
     """
-    found = _load_flows(_settings(templates_dir=templates_dir))
-    click.echo(f"{len(found)} flows, no mistakes.")
+    from msgspec import to_builtins
+
+    from streams.flow_files import read_templates
+
+    found = read_templates(_settings(templates_dir=templates_dir).templates_dir)
+    rules = found.rules
+    in_force = len(rules.caps) + sum(
+        map(bool, (rules.quiet, rules.holdout, rules.calm_if_late, rules.calm_after_refund))
+    )
+    older = len(found.flows) - len(found.newest)
+    if as_json:
+        counts = {"flows": len(found.newest), "older": older, "segments": len(found.segments), "rules": in_force}
+        mistakes = {"errors": to_builtins(found.errors), "warnings": to_builtins(found.warnings)}
+        click.echo(json.dumps(counts | mistakes))
+    else:
+        for mistake in found.errors:
+            click.echo(str(mistake), err=True)
+        for mistake in found.warnings:
+            click.echo(f"warning: {mistake}", err=True)
+        what = [_count(len(found.newest), "flow"), _count(len(found.segments), "segment"), _count(in_force, "rule")]
+        if older:
+            what.insert(1, _count(older, "older version"))
+        said = _count(len(found.errors), "mistake") if found.errors else "no mistakes"
+        warned = f", {_count(len(found.warnings), 'warning')}" if found.warnings else ""
+        click.echo(f"{', '.join(what)}: {said}{warned}.")
+    context.exit(1 if found.errors else 0)
 
 
 @flows.command("list")
 @_templates_dir
-def flows_list(templates_dir: Path | None) -> None:
-    """List name, version, status, purpose and trigger of each."""
-    for flow in _load_flows(_settings(templates_dir=templates_dir)):
-        click.echo(f"{flow.name:<24} v{flow.version:<3} {flow.status:<7} {flow.purpose:<10} on {flow.trigger.on}")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def flows_list(templates_dir: Path | None, as_json: bool) -> None:
+    """List the flows.
+
+    Name, version, status, purpose, what triggers it, and the messages it sends. An older version that is kept for the customers who are
+    still on it (flow.v<version>.yaml) is triggered by nothing.
+    """
+    from streams.core.flow import Send, all_steps
+
+    templates = _templates(_settings(templates_dir=templates_dir))
+    rows = [
+        {
+            "name": flow.name,
+            "version": flow.version,
+            "status": flow.status,
+            "purpose": flow.purpose,
+            "trigger": flow.trigger.on if flow in templates.newest else "",
+            "sends": list(dict.fromkeys(step.message for step in all_steps(flow.steps) if isinstance(step, Send))),
+        }
+        for flow in templates.flows
+    ]
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    cells = [[", ".join(cell) if isinstance(cell, list) else str(cell) or "-" for cell in row.values()] for row in rows]
+    cells.insert(0, [name.upper() for name in rows[0]])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 @main.group("dead-letters")

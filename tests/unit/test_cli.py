@@ -106,21 +106,65 @@ def flow(folder: Path, status: str) -> None:
 
 
 def test_flows(tmp_path: Path) -> None:
-    """`flows check` and `flows list` read the folder given."""
+    """`flows check` and `flows list` read the folder given, and say what they found."""
     flow(tmp_path, "live")
-    assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flows, no mistakes.\n")
+    assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flow, 0 segments, 0 rules: no mistakes.\n")
     code, output = run("flows", "list", "--templates", str(tmp_path))
     assert code == 0
-    assert output.split() == ["hello", "v2", "live", "order", "on", "order.placed"]
+    head, row = output.splitlines()
+    assert head.split() == ["NAME", "VERSION", "STATUS", "PURPOSE", "TRIGGER", "SENDS"]
+    assert row.split() == ["hello", "2", "live", "order", "order.placed", "hi"]
+    _, output = run("flows", "list", "--json", "--templates", str(tmp_path))
+    assert json.loads(output) == {
+        "name": "hello",
+        "version": 2,
+        "status": "live",
+        "purpose": "order",
+        "trigger": "order.placed",
+        "sends": ["hi"],
+    }
 
 
 def test_flows_with_a_mistake(tmp_path: Path) -> None:
-    """A mistake is told with file, line and column, and the exit code is 1."""
+    """A mistake is told with file, line and column, and the exit code is 1; `list` tells it too."""
     flow(tmp_path, "alive")
+    for command in ("check", "list"):
+        code, output = run("flows", command, "--templates", str(tmp_path))
+        assert code == 1
+        assert "flow.yaml:3:9: " in output
+        assert "did you mean 'live'" in output
+        assert "1 mistake." in output
+
+
+def test_segments_and_rules_are_checked(tmp_path: Path) -> None:
+    """Mistakes in segments.yaml and rules.yaml are told beside those of flows; what is right is counted."""
+    flow(tmp_path, "live")
+    (tmp_path / "segments.yaml").write_text("new: customer.orders == 1\nold: customer.ordrs > 1\n")
+    (tmp_path / "rules.yaml").write_text("caps: [{most: 2, per: 1d}]\nholdout: 100\n")
     code, output = run("flows", "check", "--templates", str(tmp_path))
     assert code == 1
-    assert "flow.yaml:3:9: " in output
-    assert "did you mean 'live'" in output
+    assert f"{tmp_path}/segments.yaml:2:6: unknown name customer.ordrs; did you mean customer.orders?" in output
+    assert f"{tmp_path}/rules.yaml:2:10: '100' is not a whole number between 1 and 99" in output
+    (tmp_path / "segments.yaml").write_text("new: customer.orders == 1\n")
+    (tmp_path / "rules.yaml").write_text("caps: [{most: 2, per: 1d}, {most: 4, per: 7d}]\ncalm: {while_late: true}\n")
+    assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flow, 1 segment, 3 rules: no mistakes.\n")
+
+
+def test_warnings(tmp_path: Path) -> None:
+    """A warning is told as one and does not fail the check; `--json` has both kinds, with their places."""
+    flow(tmp_path, "live")
+    (tmp_path / "hello" / "old.html.j2").touch()
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    place = f"{tmp_path}/hello/flow.yaml:1:7: "
+    assert code == 0
+    assert f"warning: {place}no step sends the message 'old'; " in output
+    assert output.endswith("1 flow, 0 segments, 0 rules: no mistakes, 1 warning.\n")
+    code, output = run("flows", "check", "--json", "--templates", str(tmp_path))
+    told = json.loads(output)
+    assert (code, told["flows"], told["errors"]) == (0, 1, [])
+    assert [(one["line"], one["column"], one["problem"]) for one in told["warnings"]] == [
+        (1, 7, "no step sends the message 'old'")
+    ]
 
 
 def test_replay_wants_to_know_which() -> None:
