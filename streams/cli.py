@@ -277,6 +277,44 @@ def flows_list(templates_dir: Path | None, as_json: bool) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def _flow(settings: Settings, name: str, version: int | None = None) -> Any:
+    """One flow of the folder, the newest version if none is asked for."""
+    from streams.core.yaml_reader import nearest
+
+    named = {flow.version: flow for flow in _templates(settings).flows if flow.name == name}
+    if not named:
+        known = sorted({flow.name for flow in _templates(settings).flows})
+        raise click.ClickException(f"there is no flow {name!r}; {nearest(name, known)}")
+    if version is not None and version not in named:
+        raise click.ClickException(f"there is no version {version} of {name}; known: {', '.join(map(str, named))}")
+    return named[version or max(named)]
+
+
+@flows.command("show")
+@click.argument("name", metavar="FLOW")
+@_templates_dir
+@click.option("--version", type=click.IntRange(1), help="An older version that is kept; the newest if left out.")
+@click.option("--mermaid", "is_mermaid", is_flag=True, help="As a Mermaid flowchart, for Markdown pages.")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="As a picture, into this file.")
+def flows_show(name: str, templates_dir: Path | None, version: int | None, is_mermaid: bool, svg: Path | None) -> None:
+    """Show a flow: when it begins, its waits, splits and sends.
+
+    The number before each step is its path, by which decisions and `takk flows migrate` name it.
+    """
+    from streams.flow_graph import as_mermaid, as_text
+    from streams.flow_svg import as_svg
+
+    flow = _flow(_settings(templates_dir=templates_dir), name, version)
+    if svg is not None:
+        try:
+            svg.write_text(as_svg(flow), encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{svg} cannot be written: {error.strerror}") from error
+        click.echo(f"Written: {svg}.")
+    else:
+        click.echo(as_mermaid(flow) if is_mermaid else as_text(flow), nl=False)
+
+
 @main.group("dead-letters")
 def dead_letters_group() -> None:
     """Records that could not be taken: see them, replay them.

@@ -167,6 +167,30 @@ def test_warnings(tmp_path: Path) -> None:
     ]
 
 
+def test_show(tmp_path: Path) -> None:
+    """A flow as text, as a Mermaid chart, and as a picture in a file; one that there is not is a message with the nearest name."""
+    flow(tmp_path, "live")
+    where = ("--templates", str(tmp_path))
+    code, output = run("flows", "show", "hello", *where)
+    assert code == 0
+    assert "begins on order.placed" in output
+    assert "0 send hi" in output
+    assert run("flows", "show", "hello", "--mermaid", *where)[1].startswith("flowchart TD\n")
+    picture = tmp_path / "hello.svg"
+    code, output = run("flows", "show", "hello", "--svg", str(picture), *where)
+    assert (code, output) == (0, f"Written: {picture}.\n")
+    assert picture.read_text().startswith("<svg ")
+    code, output = run("flows", "show", "helo", *where)
+    assert code == 1
+    assert "there is no flow 'helo'; did you mean 'hello'?" in output
+    code, output = run("flows", "show", "hello", "--version", "1", *where)
+    assert code == 1
+    assert "there is no version 1 of hello; known: 2" in output
+    code, output = run("flows", "show", "hello", "--svg", str(tmp_path / "no" / "where.svg"), *where)
+    assert code == 1
+    assert "cannot be written" in output
+
+
 def test_replay_wants_to_know_which() -> None:
     """Nothing is published again by accident."""
     code, output = run("dead-letters", "replay")
