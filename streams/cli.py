@@ -315,6 +315,59 @@ def flows_show(name: str, templates_dir: Path | None, version: int | None, is_me
         click.echo(as_mermaid(flow) if is_mermaid else as_text(flow), nl=False)
 
 
+class _Mapped(click.ParamType):
+    """OLD=NEW, two paths of steps."""
+
+    name = "path=path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        old, equals, new = str(value).partition("=")
+        if not (old and equals and new):
+            self.fail(f"{value!r} is not OLD=NEW, for example 1.0=2.0.0", param, ctx)
+        return old.strip(), new.strip()
+
+
+@flows.command("migrate")
+@click.argument("name", metavar="FLOW")
+@_templates_dir
+@click.option(
+    "--from", "version", type=click.IntRange(1), help="The older version; the newest that is kept if left out."
+)
+@click.option(
+    "--map", "steps", type=_Mapped(), multiple=True, help="Who waits for step OLD goes on at step NEW; repeat it."
+)
+def flows_migrate(
+    name: str, templates_dir: Path | None, version: int | None, steps: tuple[tuple[str, str], ...]
+) -> None:
+    """Plan how people move to a flow's newest version.
+
+    Whoever is on the way through a flow finishes on the version that he began with, which is kept as flow.v<version>.yaml. To move people
+    to the newest one, say which step they go on at instead of the one they wait for. Without --map this lists the steps for which people
+    can wait. It changes nothing: it checks the mapping (nobody may get a mail again), and prints what to write into flow.yaml. From
+    there on the workers move each run when its wait is over.
+    """
+    from streams.core.flow import Migration, Program
+    from streams.core.flow_migrations import guard_migration
+    from streams.flow_migrate import preview
+
+    settings = _settings(templates_dir=templates_dir)
+    new = _flow(settings, name)
+    kept = [flow.version for flow in _templates(settings).flows if flow.name == name and flow.version < new.version]
+    if not kept:
+        raise click.ClickException(f"no older version of {name} is kept: put its file there as flow.v<version>.yaml")
+    old = _flow(settings, name, version or max(kept))
+    if old.version == new.version:
+        raise click.ClickException(f"version {new.version} is the newest; --from one of {', '.join(map(str, kept))}")
+    migration = Migration(version=old.version, steps=tuple(dict(steps).items()))
+    findings = list(guard_migration(Program(old), Program(new), migration))
+    for finding in findings:
+        click.echo(f"{finding.problem}; {finding.remedy}", err=True)
+    if findings:
+        raise click.ClickException(f"{_count(len(findings), 'mistake')} in the mapping.")
+    for line in preview(old, new, migration, None):
+        click.echo(line)
+
+
 @main.group("dead-letters")
 def dead_letters_group() -> None:
     """Records that could not be taken: see them, replay them.

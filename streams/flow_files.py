@@ -15,6 +15,7 @@ from msgspec import Struct
 from streams.core.flow import Condition, Flow
 from streams.core.flow_guards import Finding, guard_flow, guard_messages, guard_together
 from streams.core.flow_language import parse_flow
+from streams.core.flow_migrations import guard_migrations
 from streams.core.flow_places import places
 from streams.core.rules import NO_RULES, Rules
 from streams.core.rules_language import parse_rules, parse_segments
@@ -76,6 +77,11 @@ def read_templates(templates_dir: Path | str) -> Templates:
     return _Reading(Path(templates_dir)).all()
 
 
+def kept_name(version: int | str) -> str:
+    """The name of the file in which an older version of a flow is kept beside it."""
+    return f"flow.v{version}.yaml"
+
+
 def load_flows(templates_dir: Path | str) -> tuple[Flow, ...]:
     """All flows below `templates_dir`, by name and version.
 
@@ -135,6 +141,9 @@ class _Reading:
             return []
         versions = [*self.kept(folder, flow, parse), flow]
         self.told(path, [*guard_flow(flow, rules), *guard_messages(versions, messages)])
+        older = {one.version: one for one in versions}
+        for one in versions:
+            self.told(path if one is flow else folder / kept_name(one.version), guard_migrations(one, older))
         return versions
 
     def kept(self, folder: Path, newest: Flow, parse: Callable[[str], Flow | list[FlowError]]) -> list[Flow]:
@@ -143,7 +152,7 @@ class _Reading:
         for path in sorted(folder.glob(_ANY_KEPT)):
             named = _KEPT.match(path.name)
             if named is None:
-                self.wrong(path, "an older version is kept as flow.v<version>.yaml", "rename it")
+                self.wrong(path, f"an older version is kept as {kept_name('<version>')}", "rename it")
                 continue
             flow, version = self.read(path, parse), int(named[1])
             if flow is None:

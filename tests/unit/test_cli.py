@@ -191,6 +191,36 @@ def test_show(tmp_path: Path) -> None:
     assert "cannot be written" in output
 
 
+def test_migrate(tmp_path: Path) -> None:
+    """Where people wait, what a mapping would do, and what to write: taken as it is printed, it loads. Nothing is changed."""
+    flow(tmp_path, "live")
+    where = ("--templates", str(tmp_path))
+    home = tmp_path / "hello"
+    text = (home / "flow.yaml").read_text()
+    code, output = run("flows", "migrate", "hello", *where)
+    assert code == 1
+    assert "no older version of hello is kept" in output
+    kept = text.replace("version: 2", "version: 1").replace("steps:\n", "steps:\n  - wait: 3d\n")
+    (home / "flow.v1.yaml").write_text(kept)
+    code, output = run("flows", "migrate", "hello", *where)
+    assert code == 0
+    assert "1 send hi, priority 50, expires after 5 days  finishes on its own version" in output
+    assert "--map PATH=PATH" in output
+    code, output = run("flows", "migrate", "hello", "--map", "0=0", *where)
+    assert code == 1
+    assert "who is in that wait goes on with 1: map that" in output
+    code, output = run("flows", "migrate", "hello", "--map", "1", *where)
+    assert code == 2
+    assert "is not OLD=NEW" in output
+    code, output = run("flows", "migrate", "hello", "--map", "1=0", *where)
+    assert code == 0
+    assert "1 send hi, priority 50, expires after 5 days  -> 0 send hi" in output
+    assert (home / "flow.yaml").read_text() == text
+    (home / "flow.yaml").write_text(text + "\n".join(output.partition("workers:\n")[2].splitlines()[:3]))
+    code, output = run("flows", "check", *where)
+    assert (code, output) == (0, "1 flow, 1 older version, 0 segments, 0 rules: no mistakes.\n")
+
+
 def test_replay_wants_to_know_which() -> None:
     """Nothing is published again by accident."""
     code, output = run("dead-letters", "replay")

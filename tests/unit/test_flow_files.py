@@ -102,6 +102,22 @@ def test_versions_that_do_not_fit(folder: Path, name: str, version: int, newest:
     assert words in told
 
 
+def test_migrations_are_checked(folder: Path) -> None:
+    """A mapping that cannot be is told at its place; so is one from a version that is not kept."""
+    keep(folder, "flow.v3.yaml", 3, 4)
+    path = folder / "review" / "flow.yaml"
+    good = path.read_text() + 'migrations: [{from: 3, steps: {"1": "1"}}]\n'
+    path.write_text(good)
+    flow = read_templates(folder).newest[1]
+    assert [(one.version, one.steps) for one in flow.migrations] == [(3, (("1", "1"),))]
+    path.write_text(good.replace('{"1": "1"}', '{"1": "1", "0": "1"}'))
+    with pytest.raises(FlowFileError, match=rf"{path}:17:47: nobody waits to take the step 0 of version 3"):
+        load_flows(folder)
+    path.write_text(good.replace("from: 3", "from: 2"))
+    with pytest.raises(FlowFileError, match=rf"{path}:17:14: version 2 is not there"):
+        load_flows(folder)
+
+
 def test_only_older_versions(folder: Path) -> None:
     """A folder with older versions and no flow is a mistake: its runs would have nowhere to begin."""
     (folder / "review" / "flow.yaml").rename(folder / "review" / "flow.v1.yaml")
