@@ -182,15 +182,20 @@ def flows() -> None:
     """The flows: who gets which mail when."""
 
 
-def _load_flows(settings: Settings) -> Any:
-    from streams.flow_files import FlowFileError, load_flows
+def _templates(settings: Settings) -> Any:
+    """What lies in the templates folder, if there is no mistake in it."""
+    from streams.flow_files import read_templates
 
-    try:
-        return load_flows(settings.templates_dir)
-    except FlowFileError as error:
-        for line in error.errors:
-            click.echo(line, err=True)
-        raise click.ClickException(f"{len(error.errors)} mistake(s)") from error
+    templates = read_templates(settings.templates_dir)
+    if templates.errors:
+        for mistake in templates.errors:
+            click.echo(str(mistake), err=True)
+        raise click.ClickException(f"{_count(len(templates.errors), 'mistake')}. `takk flows check` tells all.")
+    return templates
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 _templates_dir = click.option(
@@ -200,21 +205,167 @@ _templates_dir = click.option(
 
 @flows.command("check")
 @_templates_dir
-def flows_check(templates_dir: Path | None) -> None:
-    """Find every mistake in the flows, before a worker does.
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with all of it.")
+@click.pass_context
+def flows_check(context: click.Context, templates_dir: Path | None, as_json: bool) -> None:
+    """Find every mistake in flows, segments and rules.
 
-    Each is printed as file:line:column, what is wrong, and what would be right. Needs no Kafka. Exit code 1 if there is any.
+    Do it before a worker does: it does not start with one. Each is printed as file:line:column, what is wrong, and what would be right.
+    Found are words that are not understood, but also arms and steps that nobody ever comes to, events that can never come, and
+    experiments that do not go together. A warning is something that is pointless and does no harm. Needs no Kafka. Exit code 1 if there
+    is a mistake, 0 if there are only warnings.
     """
-    found = _load_flows(_settings(templates_dir=templates_dir))
-    click.echo(f"{len(found)} flows, no mistakes.")
+    from msgspec import to_builtins
+
+    from streams.flow_files import read_templates
+
+    found = read_templates(_settings(templates_dir=templates_dir).templates_dir)
+    rules = found.rules
+    in_force = len(rules.caps) + sum(
+        map(bool, (rules.quiet, rules.holdout, rules.calm_if_late, rules.calm_after_refund))
+    )
+    older = len(found.flows) - len(found.newest)
+    if as_json:
+        counts = {"flows": len(found.newest), "older": older, "segments": len(found.segments), "rules": in_force}
+        mistakes = {"errors": to_builtins(found.errors), "warnings": to_builtins(found.warnings)}
+        click.echo(json.dumps(counts | mistakes))
+    else:
+        for mistake in found.errors:
+            click.echo(str(mistake), err=True)
+        for mistake in found.warnings:
+            click.echo(f"warning: {mistake}", err=True)
+        what = [_count(len(found.newest), "flow"), _count(len(found.segments), "segment"), _count(in_force, "rule")]
+        if older:
+            what.insert(1, _count(older, "older version"))
+        said = _count(len(found.errors), "mistake") if found.errors else "no mistakes"
+        warned = f", {_count(len(found.warnings), 'warning')}" if found.warnings else ""
+        click.echo(f"{', '.join(what)}: {said}{warned}.")
+    context.exit(1 if found.errors else 0)
 
 
 @flows.command("list")
 @_templates_dir
-def flows_list(templates_dir: Path | None) -> None:
-    """List name, version, status, purpose and trigger of each."""
-    for flow in _load_flows(_settings(templates_dir=templates_dir)):
-        click.echo(f"{flow.name:<24} v{flow.version:<3} {flow.status:<7} {flow.purpose:<10} on {flow.trigger.on}")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def flows_list(templates_dir: Path | None, as_json: bool) -> None:
+    """List the flows.
+
+    Name, version, status, purpose, what triggers it, and the messages it sends. An older version that is kept for the customers who are
+    still on it (flow.v<version>.yaml) is triggered by nothing.
+    """
+    from streams.core.flow import Send, all_steps
+
+    templates = _templates(_settings(templates_dir=templates_dir))
+    rows = [
+        {
+            "name": flow.name,
+            "version": flow.version,
+            "status": flow.status,
+            "purpose": flow.purpose,
+            "trigger": flow.trigger.on if flow in templates.newest else "",
+            "sends": list(dict.fromkeys(step.message for step in all_steps(flow.steps) if isinstance(step, Send))),
+        }
+        for flow in templates.flows
+    ]
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    cells = [[", ".join(cell) if isinstance(cell, list) else str(cell) or "-" for cell in row.values()] for row in rows]
+    cells.insert(0, [name.upper() for name in rows[0]])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _flow(settings: Settings, name: str, version: int | None = None) -> Any:
+    """One flow of the folder, the newest version if none is asked for."""
+    from streams.core.yaml_reader import nearest
+
+    named = {flow.version: flow for flow in _templates(settings).flows if flow.name == name}
+    if not named:
+        known = sorted({flow.name for flow in _templates(settings).flows})
+        raise click.ClickException(f"there is no flow {name!r}; {nearest(name, known)}")
+    if version is not None and version not in named:
+        raise click.ClickException(f"there is no version {version} of {name}; known: {', '.join(map(str, named))}")
+    return named[version or max(named)]
+
+
+@flows.command("show")
+@click.argument("name", metavar="FLOW")
+@_templates_dir
+@click.option("--version", type=click.IntRange(1), help="An older version that is kept; the newest if left out.")
+@click.option("--mermaid", "is_mermaid", is_flag=True, help="As a Mermaid flowchart, for Markdown pages.")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="As a picture, into this file.")
+def flows_show(name: str, templates_dir: Path | None, version: int | None, is_mermaid: bool, svg: Path | None) -> None:
+    """Show a flow: when it begins, its waits, splits and sends.
+
+    The number before each step is its path, by which decisions and `takk flows migrate` name it.
+    """
+    from streams.flow_graph import as_mermaid, as_text
+    from streams.flow_svg import as_svg
+
+    flow = _flow(_settings(templates_dir=templates_dir), name, version)
+    if svg is not None:
+        try:
+            svg.write_text(as_svg(flow), encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{svg} cannot be written: {error.strerror}") from error
+        click.echo(f"Written: {svg}.")
+    else:
+        click.echo(as_mermaid(flow) if is_mermaid else as_text(flow), nl=False)
+
+
+class _Mapped(click.ParamType):
+    """OLD=NEW, two paths of steps."""
+
+    name = "path=path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        old, equals, new = str(value).partition("=")
+        if not (old and equals and new):
+            self.fail(f"{value!r} is not OLD=NEW, for example 1.0=2.0.0", param, ctx)
+        return old.strip(), new.strip()
+
+
+@flows.command("migrate")
+@click.argument("name", metavar="FLOW")
+@_templates_dir
+@click.option(
+    "--from", "version", type=click.IntRange(1), help="The older version; the newest that is kept if left out."
+)
+@click.option(
+    "--map", "steps", type=_Mapped(), multiple=True, help="Who waits for step OLD goes on at step NEW; repeat it."
+)
+def flows_migrate(
+    name: str, templates_dir: Path | None, version: int | None, steps: tuple[tuple[str, str], ...]
+) -> None:
+    """Plan how people move to a flow's newest version.
+
+    Whoever is on the way through a flow finishes on the version that he began with, which is kept as flow.v<version>.yaml. To move people
+    to the newest one, say which step they go on at instead of the one they wait for. Without --map this lists the steps for which people
+    can wait. It changes nothing: it checks the mapping (nobody may get a mail again), and prints what to write into flow.yaml. From
+    there on the workers move each run when its wait is over.
+    """
+    from streams.core.flow import Migration, Program
+    from streams.core.flow_migrations import guard_migration
+    from streams.flow_migrate import preview
+
+    settings = _settings(templates_dir=templates_dir)
+    new = _flow(settings, name)
+    kept = [flow.version for flow in _templates(settings).flows if flow.name == name and flow.version < new.version]
+    if not kept:
+        raise click.ClickException(f"no older version of {name} is kept: put its file there as flow.v<version>.yaml")
+    old = _flow(settings, name, version or max(kept))
+    if old.version == new.version:
+        raise click.ClickException(f"version {new.version} is the newest; --from one of {', '.join(map(str, kept))}")
+    migration = Migration(version=old.version, steps=tuple(dict(steps).items()))
+    findings = list(guard_migration(Program(old), Program(new), migration))
+    for finding in findings:
+        click.echo(f"{finding.problem}; {finding.remedy}", err=True)
+    if findings:
+        raise click.ClickException(f"{_count(len(findings), 'mistake')} in the mapping.")
+    for line in preview(old, new, migration, None):
+        click.echo(line)
 
 
 @main.group("dead-letters")

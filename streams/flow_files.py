@@ -2,86 +2,200 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import Struct
+
 from streams.core.flow import Condition, Flow
+from streams.core.flow_guards import Finding, guard_flow, guard_messages, guard_together
 from streams.core.flow_language import parse_flow
-from streams.core.rules import NO_RULES
+from streams.core.flow_migrations import guard_migrations
+from streams.core.flow_places import places
+from streams.core.rules import NO_RULES, Rules
 from streams.core.rules_language import parse_rules, parse_segments
 from streams.core.world import RATES, Limits, Shop, World
 from streams.core.yaml_reader import FlowError, nearest
 
 _FLOW = "flow.yaml"
+_ANY_KEPT = "flow.*.yaml"
+_KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
 _MESSAGE = ".html.j2"
 _RULES = "rules.yaml"
 _SEGMENTS = "segments.yaml"
 T = TypeVar("T")
-_NONE: dict[str, Condition] = {}
+
+
+class Mistake(Struct, frozen=True):
+    """One thing that is wrong: the file, line and column (from 1), what it is, and what would be right."""
+
+    file: str
+    line: int
+    column: int
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.problem}; {self.remedy}"
+
+
+class Templates(Struct, frozen=True, kw_only=True):
+    """What lies in a templates folder. `flows` are by name, then version; with `errors` they are not all. `warnings` stop nothing."""
+
+    flows: tuple[Flow, ...]
+    segments: Mapping[str, Condition]
+    rules: Rules
+    errors: tuple[Mistake, ...]
+    warnings: tuple[Mistake, ...]
+
+    @property
+    def newest(self) -> tuple[Flow, ...]:
+        """The newest version of each flow: the one that begins."""
+        return tuple({flow.name: flow for flow in self.flows}.values())
 
 
 class FlowFileError(ValueError):
-    """Flow files that cannot be used. `errors` has a line `file:line:column: what is wrong; what would be right` for each mistake."""
+    """Flow files that cannot be used: all that is wrong with them."""
 
-    def __init__(self, errors: list[str]) -> None:
-        super().__init__("\n".join(errors))
-        self.errors = errors
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.mistakes = tuple(mistakes)
+
+    @property
+    def errors(self) -> list[str]:
+        """A line `file:line:column: what is wrong; what would be right` for each mistake."""
+        return [str(mistake) for mistake in self.mistakes]
 
 
-def load_flows(templates_dir: Path | str, segments: Collection[str] | None = None) -> tuple[Flow, ...]:
-    """All flows below `templates_dir`, by name. `segments`: the names of the segments, read from there too if None.
+def read_templates(templates_dir: Path | str) -> Templates:
+    """All flows below `templates_dir` with their kept versions, the segments and the rules, and everything that is wrong with them."""
+    return _Reading(Path(templates_dir)).all()
+
+
+def kept_name(version: int | str) -> str:
+    """The name of the file in which an older version of a flow is kept beside it."""
+    return f"flow.v{version}.yaml"
+
+
+def load_flows(templates_dir: Path | str) -> tuple[Flow, ...]:
+    """All flows below `templates_dir`, by name and version.
 
     Raises:
-        FlowFileError: the folder is not there, holds no flow, or flows have mistakes; all of them are told.
+        FlowFileError: the folder is not there, holds no flow, or there are mistakes in what lies there; all of them are told.
     """
-    root = Path(templates_dir)
-    if not root.is_dir():
-        raise FlowFileError([f"{root}:1:1: there is no such folder; give the folder that holds the flows"])
-    errors: list[str] = []
-    if segments is None:
-        segments = _read(root / _SEGMENTS, parse_segments, _NONE, errors)
-    flows: list[Flow] = []
-    for path in sorted(root.glob(f"*/{_FLOW}")):
-        messages = [file.name.removesuffix(_MESSAGE) for file in path.parent.glob(f"*{_MESSAGE}")]
-        read = partial(parse_flow, messages=messages, folder=path.parent.name, segments=segments)
-        flow = _read(path, read, None, errors)
-        if flow is not None:
-            flows.append(flow)
-    if not flows and not errors:
-        errors.append(f"{root}:1:1: there is no flow in it; add <flow>/{_FLOW}")
-    errors += [
-        f"{root / flow.name / _FLOW}:1:1: not_with names the flow {other!r}, which there is not; {nearest(other, known)}"
-        for known in [[flow.name for flow in flows]]
-        for flow in flows
-        for other in flow.not_with
-        if other not in known
-    ]
-    if errors:
-        raise FlowFileError(errors)
-    return tuple(flows)
+    return _without_errors(read_templates(templates_dir)).flows
 
 
-def _read(path: Path, parse: Callable[[str], T | list[FlowError]], empty: T, errors: list[str]) -> T:
-    """What a file holds; `empty` if there is no such file, or mistakes in it, which are added to `errors`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return empty
-    except UnicodeDecodeError as error:
-        errors.append(f"{path}:1:1: the file is not UTF-8 at byte {error.start}; save it as UTF-8")
-        return empty
-    except OSError as error:
-        errors.append(f"{path}:1:1: the file cannot be read: {error.strerror}; give Takk the right to read it")
-        return empty
-    parsed = parse(text)
-    if isinstance(parsed, list):
-        errors.extend(f"{path}:{one.line}:{one.column}: {one.problem}; {one.remedy}" for one in parsed)
-        return empty
-    return parsed
+def _without_errors(templates: Templates) -> Templates:
+    if templates.errors:
+        raise FlowFileError(templates.errors)
+    return templates
+
+
+class _Reading:
+    """Reads file by file and gathers what is wrong."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.errors: list[Mistake] = []
+        self.warnings: list[Mistake] = []
+
+    def all(self) -> Templates:
+        """The whole folder."""
+        segments: dict[str, Condition] = self.read(self.root / _SEGMENTS, parse_segments) or {}
+        rules = self.read(self.root / _RULES, parse_rules) or NO_RULES
+        flows: list[Flow] = []
+        if self.root.is_dir():
+            for folder in sorted({path.parent for name in (_FLOW, _ANY_KEPT) for path in self.root.glob(f"*/{name}")}):
+                flows += self.folder(folder, segments, rules)
+            if not flows and not self.errors:
+                self.wrong(self.root, "there is no flow in it", f"add <flow>/{_FLOW}")
+        else:
+            self.wrong(self.root, "there is no such folder", "give the folder that holds the flows")
+        newest = list({flow.name: flow for flow in flows}.values())
+        for flow, finding in guard_together(newest):
+            self.told(self.root / flow.name / _FLOW, [finding])
+        names = [flow.name for flow in newest]
+        for flow in newest:
+            for other in [name for name in flow.not_with if name not in names]:
+                problem = f"not_with names the flow {other!r}, which there is not"
+                self.told(self.root / flow.name / _FLOW, [Finding("not_with", problem, nearest(other, names))])
+        return Templates(
+            flows=tuple(flows), segments=segments, rules=rules, errors=tuple(self.errors), warnings=tuple(self.warnings)
+        )
+
+    def folder(self, folder: Path, segments: Mapping[str, Condition], rules: Rules) -> list[Flow]:
+        """The versions of one flow, the newest last."""
+        messages = [file.name.removesuffix(_MESSAGE) for file in folder.glob(f"*{_MESSAGE}")]
+        parse = partial(parse_flow, messages=messages, folder=folder.name, segments=segments)
+        path = folder / _FLOW
+        flow = self.read(path, parse)
+        if flow is None:
+            if not path.exists():
+                self.wrong(path, "older versions are kept here, but not the flow itself", "add it")
+            return []
+        versions = [*self.kept(folder, flow, parse), flow]
+        self.told(path, [*guard_flow(flow, rules), *guard_messages(versions, messages)])
+        older = {one.version: one for one in versions}
+        for one in versions:
+            self.told(path if one is flow else folder / kept_name(one.version), guard_migrations(one, older))
+        return versions
+
+    def kept(self, folder: Path, newest: Flow, parse: Callable[[str], Flow | list[FlowError]]) -> list[Flow]:
+        """The older versions that are kept for who is still on them."""
+        found: dict[int, Flow] = {}
+        for path in sorted(folder.glob(_ANY_KEPT)):
+            named = _KEPT.match(path.name)
+            if named is None:
+                self.wrong(path, f"an older version is kept as {kept_name('<version>')}", "rename it")
+                continue
+            flow, version = self.read(path, parse), int(named[1])
+            if flow is None:
+                continue
+            if flow.version != version:
+                problem = f"the file's name says version {version}, the file itself {flow.version}"
+                self.told(path, [Finding("version", problem, f"version: {version}")])
+            elif version >= newest.version:
+                problem = f"version {version} is kept as an older one, but {_FLOW} has version {newest.version}"
+                self.told(path, [Finding("version", problem, f"give {_FLOW} a higher version")])
+            else:
+                found[version] = flow
+        return [found[version] for version in sorted(found)]
+
+    def read(self, path: Path, parse: Callable[[str], T | list[FlowError]]) -> T | None:
+        """What a file holds; None if there is no such file, or mistakes in it, which are noted."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError as error:
+            self.wrong(path, f"the file is not UTF-8 at byte {error.start}", "save it as UTF-8")
+            return None
+        except OSError as error:
+            self.wrong(path, f"the file cannot be read: {error.strerror}", "give Takk the right to read it")
+            return None
+        parsed = parse(text)
+        if isinstance(parsed, list):
+            self.errors += [Mistake(str(path), one.line, one.column, one.problem, one.remedy) for one in parsed]
+            return None
+        return parsed
+
+    def told(self, path: Path, findings: Iterable[Finding]) -> None:
+        """Note what the guards found in the flow at `path`."""
+        findings = list(findings)
+        where = places(path.read_text(encoding="utf-8")) if findings else {}
+        for one in findings:
+            mistake = Mistake(str(path), *where.get(one.place, (1, 1)), one.problem, one.remedy)
+            (self.errors if one.is_error else self.warnings).append(mistake)
+
+    def wrong(self, path: Path, problem: str, remedy: str) -> None:
+        """Note a mistake that is about a file as a whole."""
+        self.errors.append(Mistake(str(path), 1, 1, problem, remedy))
 
 
 def load_world(
@@ -99,20 +213,11 @@ def load_world(
     Raises:
         FlowFileError: see load_flows.
     """
-    root = Path(templates_dir)
-    errors: list[str] = []
-    segments = _read(root / _SEGMENTS, parse_segments, _NONE, errors)
-    rules = _read(root / _RULES, parse_rules, NO_RULES, errors)
-    try:
-        flows = load_flows(root, segments)
-    except FlowFileError as error:
-        errors += error.errors
-    if errors:
-        raise FlowFileError(errors)
+    templates = _without_errors(read_templates(templates_dir))
     return World(
-        flows,
-        rules=rules,
-        segments=segments,
+        templates.flows,
+        rules=templates.rules,
+        segments=templates.segments,
         shop=shop,
         rates=rates,
         vip_spend=vip_spend,

@@ -181,10 +181,18 @@ class Emit(Struct, frozen=True, kw_only=True, tag="emit"):
 Step: TypeAlias = Wait | WaitFor | Split | Experiment | Send | SetField | ChangeList | Reward | Emit
 
 
+class Migration(Struct, frozen=True, kw_only=True):
+    """Who runs on the older `version` and waits to take one of the `steps` (old path, new path) goes on at the new one instead."""
+
+    version: int
+    steps: tuple[tuple[str, str], ...]
+
+
 class Flow(Struct, frozen=True, kw_only=True):
     """A flow of one version. A step's path is its place in the tree: "1.0.2" = step 1, its arm 0, step 2 of that.
 
     `holdout` percent of the customers go no step of it. While an instance of one of the flows `not_with` runs, its mails wait.
+    `migrations` say who is taken over from older versions, at the next wake-up.
     """
 
     name: str
@@ -196,6 +204,7 @@ class Flow(Struct, frozen=True, kw_only=True):
     exit_on: tuple[str, ...] = ()
     holdout: int = 0
     not_with: tuple[str, ...] = ()
+    migrations: tuple[Migration, ...] = ()
 
     @property
     def is_transactional(self) -> bool:

@@ -23,6 +23,7 @@ from streams.core.flow import (
     Emit,
     Experiment,
     Flow,
+    Migration,
     Moment,
     OncePer,
     Reward,
@@ -45,6 +46,7 @@ __all__ = ["FlowError", "parse_flow"]
 
 _STEPS = ("wait", "wait_for", "split", "experiment", "send", "set", "add_to_list", "remove_from_list", "reward", "emit")
 _MONTHS = re.compile(r"(\d{1,2})mo\Z")
+_PATH = re.compile(r"\d{1,4}(\.\d{1,4}\.\d{1,4})*\Z")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _DEEPEST = 8
 _LONGEST_WAIT_DAYS = 400
@@ -97,7 +99,18 @@ class _FlowReader(Reader):
     def flow(self, root: yaml.Node | None) -> Flow:
         """The whole flow."""
         root = root if root is not None else empty("flow.yaml")
-        keys = ("flow", "version", "status", "purpose", "trigger", "exit_on", "holdout", "not_with", "steps")
+        keys = (
+            "flow",
+            "version",
+            "status",
+            "purpose",
+            "trigger",
+            "exit_on",
+            "holdout",
+            "not_with",
+            "migrations",
+            "steps",
+        )
         values = self.mapping(root, keys, ("flow", "version", "status", "purpose", "trigger", "steps"))
         name = self.folder
         if "flow" in values:
@@ -115,15 +128,17 @@ class _FlowReader(Reader):
         holdout = self.percent(values["holdout"]) if "holdout" in values else 0
         if holdout and is_transactional(self.purpose):
             self.wrong(values["holdout"], "nobody can be held out of mails that are owed", "leave holdout out")
+        version = self.number(values["version"], 1, 999_999) if "version" in values else 1
         return Flow(
             name=name,
-            version=self.number(values["version"], 1, 999_999) if "version" in values else 1,
+            version=version,
             status=status,  # type: ignore[arg-type]  # choice gives one of the literals
             purpose=self.purpose,
             trigger=self.starts,
             exit_on=self.exits(values["exit_on"]) if "exit_on" in values else (),
             holdout=holdout,
             not_with=self.others(values["not_with"]) if "not_with" in values else (),
+            migrations=self.migrations(values["migrations"], version) if "migrations" in values else (),
             steps=self.steps(values["steps"], "", 0) if "steps" in values else (),
         )
 
@@ -145,6 +160,41 @@ class _FlowReader(Reader):
         if self.folder in names:
             self.wrong(node, "a flow cannot wait for itself", f"take {self.folder} out")
         return names
+
+    def migrations(self, node: yaml.Node, newer: int) -> tuple[Migration, ...]:
+        """Whom the version `newer` takes over from older ones."""
+        found: list[Migration] = []
+        for item in self.items(node, "migrations"):
+            values = self.mapping(item, ("from", "steps"), ("from", "steps"))
+            if len(values) < 2:
+                continue
+            version = self.number(values["from"], 1, 999_999)
+            if version >= newer:
+                self.wrong(values["from"], f"version {version} is not older than this one", "give this one a higher")
+            elif version in [one.version for one in found]:
+                self.wrong(values["from"], f"version {version} is there twice", "make it one")
+            found.append(Migration(version=version, steps=self.mapped(values["steps"])))
+        return tuple(found)
+
+    def mapped(self, node: yaml.Node) -> tuple[tuple[str, str], ...]:
+        """Old paths and new ones."""
+        if not isinstance(node, yaml.MappingNode) or not node.value:
+            self.wrong(node, "no step is mapped", 'old path: new path, for example {"1.0.0": "2.0.0"}')
+            return ()
+        found: dict[str, str] = {}
+        for key, value in node.value:
+            old, new = self.path(key), self.path(value)
+            if old in found:
+                self.wrong(key, f"the step {old!r} is there twice", "keep one of them")
+            found[old] = new
+        return tuple(found.items())
+
+    def path(self, node: yaml.Node) -> str:
+        """The path of a step."""
+        value = self.text(node)
+        if not _PATH.match(value):
+            self.wrong(node, f"{value!r} is no path of a step", "`takk flows show` has them, for example 1.0.2")
+        return value
 
     def trigger(self, node: yaml.Node) -> Trigger:
         """What starts the flow."""

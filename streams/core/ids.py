@@ -33,6 +33,11 @@ def instance_id(customer_id: str, flow: str, trigger_key: str) -> str:
     return digest("instance", customer_id, flow, trigger_key)
 
 
+def migrated_id(instance: str, version: int) -> str:
+    """The run that goes on, on `version` of the flow, for the run `instance`: with an id of its own its steps are not taken for the old ones."""
+    return digest("migrated", instance, str(version))
+
+
 def send_id(instance: str, step: str) -> str:
     """The one mail that step `step` of an instance may send."""
     return digest("send", instance, step)

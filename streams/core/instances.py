@@ -33,6 +33,8 @@ from streams.core.sending import decide_send, hold_out
 from streams.core.turn import Turn, has_mark
 
 About = tuple[tuple[str, str], ...]
+#: By this name an instance that a migration moved knows the run that it was: mails of then are its own.
+_WAS = "run"
 
 
 def happened(
@@ -366,6 +368,7 @@ def wake(turn: Turn, event: StepDue) -> None:
     if instance.step == DAY_STEP:
         _begin_day(turn, instance)
         return
+    instance = _settle(turn, instance, _moved(turn, instance))
     program = turn.world.program(instance.flow, instance.flow_version, instance.step)
     order = turn.order(instance.order_id)
     if program is None:
@@ -384,7 +387,68 @@ def wake(turn: Turn, event: StepDue) -> None:
         return
     view = View(turn, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
     step, path = program.steps[instance.step], instance.step
-    _go_on(turn, program, instance, view, turn.now, program.way(step, 1) if instance.awaits else path)
+    _go_on(
+        turn,
+        program,
+        instance,
+        view,
+        turn.now,
+        program.way(step, 1) if isinstance(step, WaitFor) and instance.awaits else path,
+    )
+
+
+def _moved(turn: Turn, instance: Instance) -> Instance:
+    """The instance as it goes on after migrations: itself if there are none for it.
+
+    It goes on under another id. Its steps have other paths now, and what was sent from a path before must not be taken for what is sent from
+    it now.
+    """
+    world = turn.world
+    if not world.migrations:
+        return instance
+    version, step = world.moved(instance.flow, instance.flow_version, instance.step)
+    if version == instance.flow_version:
+        return instance
+    return replace(
+        instance,
+        instance_id=ids.migrated_id(instance.instance_id, version),
+        flow_version=version,
+        step=step,
+        wanted_at=instance.wanted_at if _is_same_mail(turn, instance, version, step) else None,
+        about=(*instance.about, (_WAS, instance.instance_id)),
+    )
+
+
+def _is_same_mail(turn: Turn, instance: Instance, version: int, step: str) -> bool:
+    found = (
+        turn.world.program(instance.flow, instance.flow_version, instance.step),
+        turn.world.program(instance.flow, version, step),
+    )
+    sends = [
+        program.steps[path] for program, path in zip(found, (instance.step, step), strict=True) if program is not None
+    ]
+    messages = [one.message for one in sends if isinstance(one, Send)]
+    return len(messages) == 2 and messages[0] == messages[1]
+
+
+def _settle(turn: Turn, instance: Instance, moved: Instance) -> Instance:
+    """Put the instance that goes on in the place of the one that was; it has to go on at once, since no timer knows it yet."""
+    program = turn.world.program(moved.flow, moved.flow_version, moved.step)
+    if moved is instance or program is None:
+        return instance
+    words = f"goes on at step {moved.step} of version {moved.flow_version} as run {moved.instance_id}"
+    turn.decide(
+        program.flow,
+        instance.instance_id,
+        instance.step,
+        "schedule",
+        "migrated",
+        words,
+        order_id=instance.order_id or None,
+    )
+    turn.instances = tuple([moved if one is instance else one for one in turn.instances])
+    _note_end(turn, instance.instance_id)
+    return moved
 
 
 def _resume(
@@ -400,23 +464,26 @@ def _resume(
     for instance in turn.instances:
         if instance.awaits != name or not _is_meant(turn, instance, name, order, send_id):
             continue
-        program = turn.world.program(instance.flow, instance.flow_version, instance.step)
-        step = program.steps[instance.step] if program is not None else None
+        moved = _moved(turn, instance)
+        program = turn.world.program(moved.flow, moved.flow_version, moved.step)
+        step = program.steps[moved.step] if program is not None else None
         if program is None or not isinstance(step, WaitFor):
             continue
-        told = (*about, *(known for known in instance.about if known[0] not in dict(about)))
+        told = (*about, *(known for known in moved.about if known[0] not in dict(about)))
         own = turn.order(instance.order_id) or order
         view = View(turn, own, parcel or (own.parcel(instance.parcel_id) if own is not None else None), told)
         if step.where is None or step.where.holds(view):
             path = program.way(step, 0)
-            _go_on(turn, program, replace(instance, about=told), view, min(at, turn.now), path)
+            _settle(turn, instance, moved)
+            _go_on(turn, program, replace(moved, about=told), view, min(at, turn.now), path)
 
 
 def _is_meant(turn: Turn, instance: Instance, name: str, order: OrderState | None, send_id: str | None) -> bool:
     """Whether an event is one of those that the instance waits for: of its own order, or its own mails."""
     if name.startswith("mail."):
         steps = [sent.step for sent in turn.sends if sent.send_id == send_id]
-        return any(ids.send_id(instance.instance_id, step) == send_id for step in steps)
+        own = [instance.instance_id, *(value for name, value in instance.about if name == _WAS)]
+        return any(ids.send_id(run, step) == send_id for run in own for step in steps)
     if name in ("order.placed", "survey.answered"):
         return True
     return order is not None and order.order_id == instance.order_id

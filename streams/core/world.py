@@ -9,6 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.core import money
 from streams.core.flow import DATES, Condition, Flow, Program, Send
@@ -68,8 +69,8 @@ class World:
     """
 
     __slots__ = (
-        "attribution_window", "awaited", "by_name", "by_trigger", "day_scale", "exits", "flows", "has_days", "limits", "paused_for", "rates",
-        "rules", "segments", "shop", "vip_spend_minor", "watched",
+        "attribution_window", "awaited", "by_name", "by_trigger", "day_scale", "exits", "flows", "has_days", "limits", "migrations", "paused_for",
+        "rates", "rules", "segments", "shop", "vip_spend_minor", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -94,7 +95,17 @@ class World:
         self.vip_spend_minor = money.minor(vip_spend, self.shop.currency)
         self.attribution_window = timedelta(days=attribution_days) * self.day_scale
         self.paused_for = timedelta(hours=1)
-        self.flows = tuple(sorted(flows, key=lambda flow: (flow.name, flow.version)))
+        ordered = sorted(flows, key=lambda flow: (flow.name, flow.version))
+        # Pausing a flow stops all of it: who is still on an older version waits too.
+        paused = {name for name, status in {flow.name: flow.status for flow in ordered}.items() if status == "paused"}
+        self.flows = tuple([replace(flow, status="paused") if flow.name in paused else flow for flow in ordered])
+        #: Where a migration leads from a flow's version and step: to the newest version that takes over from there.
+        self.migrations = {
+            (flow.name, migration.version, old): (flow.version, new)
+            for flow in self.flows
+            for migration in flow.migrations
+            for old, new in migration.steps
+        }
         programs = [Program(flow) for flow in self.flows]
         self.exits = frozenset(name for flow in self.flows for name in flow.exit_on)
         self.by_name: dict[str, dict[int, Program]] = {}
@@ -120,6 +131,13 @@ class World:
         """The newest version of a flow."""
         versions = self.by_name.get(name)
         return versions[max(versions)] if versions else None
+
+    def moved(self, name: str, version: int, step: str) -> tuple[int, str]:
+        """The version and step at which an instance goes on that waits at `step` of `version`: its own, unless migrations lead on."""
+        here = version, step
+        while (name, *here) in self.migrations:  # each leads to a higher version
+            here = self.migrations[name, *here]
+        return here
 
     def program(self, name: str, version: int, step: str) -> Program | None:
         """The flow that an instance of `version` waiting at `step` goes on with: its own version, else the newest that has the step."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.flow_files import FlowFileError, load_flows, load_world
+from streams.flow_files import FlowFileError, load_flows, load_world, read_templates
 from tests.driver.facts import MESSAGES, TEMPLATES
 
 
@@ -58,3 +58,82 @@ def test_no_flows(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FlowFileError):
             load_world(folder)
+
+
+def keep(folder: Path, name: str, version: int, newest: int) -> Path:
+    """The review flow at version `newest`, and a copy of it as an older one called `name`."""
+    path = folder / "review" / "flow.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("version: 1", f"version: {newest}"))
+    (path.parent / name).write_text(text.replace("version: 1", f"version: {version}"))
+    return path.parent / name
+
+
+def test_older_versions_are_kept(folder: Path) -> None:
+    """flow.v3.yaml is loaded for who is still on it, and begins for nobody; a message that only it sends is not unused."""
+    kept = keep(folder, "flow.v3.yaml", 3, 12)
+    kept.write_text(kept.read_text().replace("message: ask,", "message: ask-old,"))
+    (folder / "review" / "ask-old.html.j2").touch()
+    found = read_templates(folder)
+    assert (found.errors, found.warnings) == ((), ())
+    assert [(flow.name, flow.version) for flow in found.newest if flow.name == "review"] == [("review", 12)]
+    world = load_world(folder)
+    assert sorted(world.by_name["review"]) == [3, 12]
+    assert [program.flow.version for program in world.by_trigger["shipment.delivered"]] == [12]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "newest", "line", "words"),
+    [
+        ("flow.v3.yaml", 4, 5, "flow.v3.yaml:2:10: ", "the file's name says version 3, the file itself 4"),
+        ("flow.v3.yaml", 3, 3, "flow.v3.yaml:2:10: ", "but flow.yaml has version 3; give flow.yaml a higher version"),
+        ("flow.v3.yaml", 3, 2, "flow.v3.yaml:2:10: ", "but flow.yaml has version 2; give flow.yaml a higher version"),
+        ("flow.v03.yaml", 3, 4, "flow.v03.yaml:1:1: ", "rename it"),
+        ("flow.old.yaml", 3, 4, "flow.old.yaml:1:1: ", "kept as flow.v<version>.yaml"),
+    ],
+)
+def test_versions_that_do_not_fit(folder: Path, name: str, version: int, newest: int, line: str, words: str) -> None:
+    """A name that says something else than the file, a version that is there twice or newer than the flow, a name that says none."""
+    keep(folder, name, version, newest)
+    with pytest.raises(FlowFileError) as caught:
+        load_flows(folder)
+    (told,) = caught.value.errors
+    assert line in told
+    assert words in told
+
+
+def test_migrations_are_checked(folder: Path) -> None:
+    """A mapping that cannot be is told at its place; so is one from a version that is not kept."""
+    keep(folder, "flow.v3.yaml", 3, 4)
+    path = folder / "review" / "flow.yaml"
+    good = path.read_text() + 'migrations: [{from: 3, steps: {"1": "1"}}]\n'
+    path.write_text(good)
+    flow = read_templates(folder).newest[1]
+    assert [(one.version, one.steps) for one in flow.migrations] == [(3, (("1", "1"),))]
+    path.write_text(good.replace('{"1": "1"}', '{"1": "1", "0": "1"}'))
+    with pytest.raises(FlowFileError, match=rf"{path}:17:47: nobody waits to take the step 0 of version 3"):
+        load_flows(folder)
+    path.write_text(good.replace("from: 3", "from: 2"))
+    with pytest.raises(FlowFileError, match=rf"{path}:17:14: version 2 is not there"):
+        load_flows(folder)
+
+
+def test_only_older_versions(folder: Path) -> None:
+    """A folder with older versions and no flow is a mistake: its runs would have nowhere to begin."""
+    (folder / "review" / "flow.yaml").rename(folder / "review" / "flow.v1.yaml")
+    with pytest.raises(FlowFileError, match=r"review/flow\.yaml:1:1: older versions are kept here, but not the flow"):
+        load_flows(folder)
+
+
+def test_guards_are_told_with_their_place(folder: Path) -> None:
+    """What the guards find has file, line and column; a warning does not keep the flows from loading."""
+    path = folder / "review" / "flow.yaml"
+    path.write_text(path.read_text() + "  - wait: 1d\n")
+    found = read_templates(folder)
+    assert [str(one) for one in found.warnings] == [
+        f"{path}:17:5: nothing comes after this wait; take it out, or add a step"
+    ]
+    assert len(load_flows(folder)) == len(MESSAGES)
+    path.write_text(path.read_text().replace("customer.orders == 1", "true"))
+    with pytest.raises(FlowFileError, match=rf"{path}:15:9: this arm is never taken"):
+        load_world(folder)

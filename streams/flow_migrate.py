@@ -1,0 +1,56 @@
+"""What `takk flows migrate` says: where people wait, where they would go, how many they are, and what to write into flow.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from streams.core.customer import Customer
+from streams.core.flow import Flow, Migration, Program
+from streams.core.flow_migrations import Waiting, count_waiting
+from streams.core.flow_paths import resting_places
+from streams.flow_words import counted, in_words
+
+
+def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Customer] | None) -> list[str]:
+    """The lines that show a migration from `old` to `new`, which must be right. `customers`: everybody; None if nobody is to be counted."""
+    counts = count_waiting(customers, new.name, migration) if customers is not None else None
+    targets = dict(migration.steps)
+    lines = [f"{new.name}, from version {old.version} to version {new.version}:"]
+    for path in _in_order(Program(old)):
+        number = _number(counts, old.version, path)
+        target = targets.get(path)
+        goes = f"-> {target} {in_words(Program(new).steps[target], new)}" if target else "finishes on its own version"
+        lines.append(f"  {number}{path} {in_words(Program(old).steps[path], old)}  {goes}")
+    if counts is not None:
+        moved, runs = counted_people(counts.moved_people), counted(counts.moved_runs, "run")
+        lines.append(f"It would move {moved} ({runs}) of the {counts.people} who are on the way through {new.name}.")
+    if targets:
+        lines += ["", f"To do it, write this into {new.name}/flow.yaml and restart the workers:", *as_yaml(migration)]
+        lines.append(
+            "Each goes on at the new step when the wait of now is over. Keep the older file as long as anybody is on it."
+        )
+    else:
+        lines.append(
+            f"Say where they go: --map PATH=PATH. `takk flows show {new.name}` has the paths of version {new.version}."
+        )
+    return lines
+
+
+def as_yaml(migration: Migration) -> list[str]:
+    """The lines of a flow.yaml that say so."""
+    steps = ", ".join(f'"{old}": "{new}"' for old, new in migration.steps)
+    return ["migrations:", f"  - from: {migration.version}", f"    steps: {{{steps}}}"]
+
+
+def counted_people(number: int) -> str:
+    """1 person, 2 people."""
+    return f"{number} {'person' if number == 1 else 'people'}"
+
+
+def _in_order(program: Program) -> list[str]:
+    places = resting_places(program)
+    return [path for path in program.steps if path in places]
+
+
+def _number(counts: Waiting | None, version: int, path: str) -> str:
+    return "" if counts is None else f"{counts.runs.get((version, path), 0):>9}  "

@@ -1,0 +1,280 @@
+"""Versions of a flow under people who are on their way through it: they finish on theirs, or go on where a migration says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from streams.core.customer import Instance
+from streams.core.customer_codec import decode_customer, encode_customer
+from streams.core.effects import LogDecision, ScheduleStep
+from streams.core.events import OrderPlaced, OrderRefunded
+from streams.core.flow import Flow, Migration
+from streams.core.flow_language import parse_flow
+from streams.core.world import World
+from tests.driver.driver import START, Driver, step_due
+from tests.driver.facts import order
+from tests.driver.language import DAY, HOUR, buy, opened, sent
+
+HEAD = "flow: f\nversion: {version}\nstatus: {status}\npurpose: service\ntrigger: {{on: order.placed}}\n"
+OLD = "steps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}, {wait: 2d}, {send: {message: c}}]"
+NEW = "steps: [{send: {message: a}}, {wait: 1d}, {send: {message: d}}, {wait: 2d}, {send: {message: c}}]"
+
+
+def flow(version: int, body: str, status: str = "live") -> Flow:
+    """A version of the flow."""
+    text = HEAD.format(version=version, status=status) + body
+    parsed = parse_flow(text, ["a", "b", "c", "d", "e"], "f")
+    assert isinstance(parsed, Flow), parsed
+    return parsed
+
+
+def moving(steps: str, version: int = 1) -> str:
+    """The lines of a migration."""
+    return f"migrations: [{{from: {version}, steps: {steps}}}]\n"
+
+
+def deploy(run: Driver, *flows: Flow) -> None:
+    """New flow files; the state is written and read, as in a restart."""
+    run.world = World(flows)
+    run.customers = {key: decode_customer(encode_customer(state)) for key, state in run.customers.items()}
+
+
+def started(*flows: Flow) -> Driver:
+    """The customer c1 has bought under these flows."""
+    run = Driver(World(flows))
+    buy(run)
+    return run
+
+
+def running(run: Driver) -> list[tuple[int, str]]:
+    """Version and step of every run of c1."""
+    return [(one.flow_version, one.step) for one in run.customers["c1"].instances]
+
+
+def waiting(run: Driver) -> Instance:
+    """The only run of c1."""
+    (one,) = run.customers["c1"].instances
+    return one
+
+
+def migrations(run: Driver) -> list[str]:
+    """What was decided by migrations."""
+    return [one.detail for one in run.effects if isinstance(one, LogDecision) and one.rule == "migrated"]
+
+
+def test_a_run_finishes_on_its_version() -> None:
+    """A newer version beside the older: who is on the way goes on as he began, who comes now begins on the newest."""
+    run = started(flow(1, OLD))
+    deploy(run, flow(1, OLD), flow(2, NEW))
+    buy(run, "o2")
+    run.pass_time(10 * DAY)
+    assert sent(run) == [("a", 0), ("a", 0), ("d", 1), ("b", 2), ("c", 3), ("c", 4)]
+    assert migrations(run) == []
+
+
+def test_the_newest_being_paused_pauses_all() -> None:
+    """`status: paused` in flow.yaml stops older versions too, and lets them go on; a draft leaves them as they are."""
+    run = started(flow(1, OLD))
+    deploy(run, flow(1, OLD), flow(2, NEW, "paused"))
+    run.pass_time(3 * DAY)
+    assert sent(run) == [("a", 0)]
+    deploy(run, flow(1, OLD), flow(2, NEW, "draft"))
+    run.pass_time(2 * HOUR)
+    assert [message for message, _ in sent(run)] == ["a", "b"]
+
+
+def test_a_migration_moves_who_waits() -> None:
+    """At its next wake-up a run goes on at the mapped step of the new version, and stays there."""
+    run = started(flow(1, OLD))
+    deploy(run, flow(1, OLD), flow(2, moving('{"2": "4"}') + NEW))
+    run.pass_time(10 * DAY)
+    assert sent(run) == [("a", 0), ("c", 2)]
+    (words,) = migrations(run)
+    assert words.startswith("goes on at step 4 of version 2 as run ")
+    assert running(run) == []
+
+
+def test_who_is_not_mapped_finishes_on_his_own() -> None:
+    """Of two runs at different steps only the mapped one moves."""
+    run = started(flow(1, OLD))
+    run.pass_time(timedelta(days=2.5))
+    buy(run, "o2")
+    deploy(run, flow(1, OLD), flow(2, moving('{"2": "2"}') + NEW))
+    run.pass_time(10 * DAY)
+    # The first one waited for c and gets it; the second waited for b and gets d in its place, and then c of version 2.
+    assert sent(run) == [("a", 0), ("b", 2), ("a", 2.5), ("c", 4), ("d", 4.5), ("c", 6.5)]
+
+
+def test_a_step_that_went_before_gives_its_mail() -> None:
+    """Version 2 without b: c now stands where b stood and was sent from; it is another mail, and it goes."""
+    shorter = "steps: [{send: {message: a}}, {wait: 2d}, {send: {message: c}}]"
+    run = started(flow(1, OLD))
+    run.pass_time(3 * DAY)
+    deploy(run, flow(1, OLD), flow(2, moving('{"4": "2"}') + shorter))
+    run.pass_time(10 * DAY)
+    assert sent(run) == [("a", 0), ("b", 2), ("c", 4)]
+    assert len({mail.send_id for mail in run.mails()}) == 3
+
+
+def test_nothing_twice() -> None:
+    """Timers, orders and wake-ups that come again change nothing after a move, and the order begins no second run."""
+    run = started(flow(1, OLD))
+    run.pass_time(3 * DAY)
+    deploy(run, flow(1, OLD), flow(2, moving('{"4": "2"}') + NEW))
+    run.pass_time(1.5 * DAY)
+    before = (run.customers["c1"], list(run.effects))
+    for timer in [one for one in run.effects if isinstance(one, ScheduleStep) and one.due_at <= run.now]:
+        run.feed(step_due(timer, run.now))
+    run.feed(OrderPlaced(order("o1", START), START))
+    assert (run.customers["c1"], run.effects) == before
+    run.pass_time(10 * DAY)
+    assert [message for message, _ in sent(run)] == ["a", "b", "d", "c"]
+    decisions = [one.decision_id for one in run.effects if isinstance(one, LogDecision)]
+    assert len(set(decisions)) == len(decisions)
+
+
+def test_moves_come_one_after_the_other() -> None:
+    """From 1 to 2 and from 2 to 3, with a migration each: a run that slept through version 2 goes both ways at once."""
+    second = flow(2, moving('{"2": "4"}') + NEW)
+    third = flow(3, moving('{"4": "0"}', 2) + "steps: [{send: {message: e}}]")
+    run = started(flow(1, OLD))
+    deploy(run, flow(1, OLD), second, third)
+    run.pass_time(10 * DAY)
+    assert sent(run) == [("a", 0), ("e", 2)]
+    assert len(migrations(run)) == 1
+
+
+def test_the_newest_migration_wins() -> None:
+    """Two versions that both take over version 1: the newest does."""
+    run = started(flow(1, OLD))
+    third = flow(3, moving('{"2": "0"}') + "steps: [{send: {message: e}}]")
+    deploy(run, flow(1, OLD), flow(2, moving('{"2": "4"}') + NEW), third)
+    run.pass_time(10 * DAY)
+    assert sent(run) == [("a", 0), ("e", 2)]
+
+
+AWAITING = "steps: [{send: {message: a}}, {wait_for: {event: mail.opened, up_to: 5d, then: [{send: {message: b}}]}}]"
+AWAITING_NEW = (
+    "steps: [{send: {message: a}}, {wait: 1d}, {wait_for: {event: mail.opened, up_to: 9d,"
+    " then: [{send: {message: c}}, {wait_for: {event: mail.opened, up_to: 3d, then: [{send: {message: e}}]}}],"
+    " otherwise: [{send: {message: d}}]}}]"
+)
+
+
+def test_a_run_that_waits_for_an_event_moves_with_it() -> None:
+    """The event leads it the way of the new version, also a later one about a mail of before the move."""
+    run = started(flow(1, AWAITING))
+    first = run.mails()[0].send_id
+    deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + AWAITING_NEW))
+    run.pass_time(DAY)
+    opened(run, first)
+    assert sent(run) == [("a", 0), ("c", 1)]
+    run.pass_time(DAY)
+    opened(run, first)
+    run.pass_time(20 * DAY)
+    assert sent(run) == [("a", 0), ("c", 1), ("e", 2)]
+
+
+def test_a_run_whose_event_never_comes_moves_too() -> None:
+    """The time limit that it began with holds; then it goes the new version's other way."""
+    run = started(flow(1, AWAITING))
+    deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + AWAITING_NEW))
+    run.pass_time(20 * DAY)
+    assert sent(run) == [("a", 0), ("d", 5)]
+
+
+def test_an_event_that_is_not_meant_leaves_it_waiting() -> None:
+    """With a condition that does not hold the run stays as it is, and its timer still wakes it."""
+    strict = AWAITING_NEW.replace("up_to: 9d", "up_to: 9d, where: event.message == 'x'")
+    run = started(flow(1, AWAITING))
+    deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + strict))
+    opened(run, run.mails()[0].send_id)
+    assert running(run) == [(1, "1")]
+    run.pass_time(20 * DAY)
+    assert sent(run) == [("a", 0), ("d", 5)]
+
+
+def test_the_new_version_says_what_ends_it() -> None:
+    """Refunded in the meantime: version 2 ends with it, and so does who is moved to it."""
+    run = started(flow(1, OLD))
+    deploy(run, flow(1, OLD), flow(2, "exit_on: [order.refunded]\n" + moving('{"2": "4"}') + NEW))
+    run.feed(OrderRefunded(order("o1", START), START + HOUR))
+    run.pass_time(10 * DAY)
+    assert sent(run) == [("a", 0)]
+    assert running(run) == []
+
+
+def test_a_step_that_became_another() -> None:
+    """Without the old file a run goes on with what stands at its step, even if that no longer waits for the event."""
+    run = started(flow(1, AWAITING))
+    deploy(run, flow(2, OLD.replace("{wait: 2d}", "{send: {message: e}}", 1)))
+    run.pass_time(20 * DAY)
+    assert [message for message, _ in sent(run)][:2] == ["a", "e"]
+
+
+def test_a_put_off_mail_keeps_its_age() -> None:
+    """A mail that is the same in both versions expires when it would have; another one begins anew."""
+    text = "steps: [{wait: 1d}, {send: {message: a, expires: 2d}}]"
+    other = "steps: [{wait: 1d}, {send: {message: %s, expires: 2d}}]"
+    for message, mails in (("a", []), ("b", ["b"])):
+        run = started(flow(1, text, "paused"))
+        run.pass_time(2 * DAY)
+        assert waiting(run).step == "1"
+        # Paused mails have no age yet; give it one, as a full cap would.
+        aged = replace(waiting(run), wanted_at=START)
+        run.customers["c1"] = replace(run.customers["c1"], instances=(aged,))
+        deploy(run, flow(1, text), flow(2, moving('{"1": "1"}') + other % message))
+        run.pass_time(2 * DAY)
+        assert run.messages() == mails
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "words"),
+    [
+        (moving('{"2": "4"}', 2), "(6, 21)", "version 2 is not older than this one"),
+        (moving("{}"), "(6, 31)", "no step is mapped"),
+        (moving('{"2": "4", "2": "2"}'), "(6, 42)", "there twice"),
+        (moving('{"two": "4"}'), "(6, 32)", "'two' is no path"),
+        (moving('{"2": "1.0"}'), "(6, 37)", "'1.0' is no path of a step"),
+        ("migrations: [{from: 1}]\n", "(6, 14)", "'steps' is missing"),
+        ("migrations: [{from: 1, steps: {0: 0}}, {from: 1, steps: {0: 0}}]\n", "(6, 47)", "twice"),
+    ],
+)
+def test_migrations_that_are_not_understood(body: str, place: str, words: str) -> None:
+    """A version that is not older, no mapping, paths that are none: one mistake each, at its place."""
+    found = parse_flow(HEAD.format(version=2, status="live") + body + NEW, ["a", "c", "d"], "f")
+    assert isinstance(found, list)
+    ((where, problem),) = [((one.line, one.column), one.problem) for one in found]
+    assert words in problem
+    assert str(where) == place
+
+
+def test_migrations_are_read() -> None:
+    """Paths may be written with and without quotes."""
+    read = flow(7, 'migrations:\n  - from: 3\n    steps: {1.0.10: 2, "0": 2.0.1}\n' + NEW)
+    assert read.migrations == (Migration(version=3, steps=(("1.0.10", "2"), ("0", "2.0.1"))),)
+
+
+@pytest.mark.parametrize("is_woken", [True, False])
+def test_once_stays_once(is_woken: bool) -> None:
+    """A flow that begins once a customer does not begin again for who was moved, by a timer or by an event."""
+
+    def once(version: int, body: str) -> Flow:
+        text = HEAD.replace("order.placed", "order.placed, once_per: customer").format(version=version, status="live")
+        parsed = parse_flow(text + body, ["a", "b", "c", "d", "e"], "f")
+        assert isinstance(parsed, Flow)
+        return parsed
+
+    run = started(once(1, AWAITING))
+    deploy(run, once(1, AWAITING), once(2, moving('{"1": "2"}') + AWAITING_NEW))
+    if is_woken:
+        run.pass_time(6 * DAY)
+    else:
+        opened(run, run.mails()[0].send_id)
+    assert len(migrations(run)) == 1
+    buy(run, "o2")
+    run.pass_time(20 * DAY)
+    assert [message for message, _ in sent(run)] == ["a", "d" if is_woken else "c"]

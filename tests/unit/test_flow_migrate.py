@@ -1,0 +1,43 @@
+"""The preview of a migration: everybody who waits, where they go, and how many they are."""
+
+from __future__ import annotations
+
+from streams.core.flow import Migration
+from streams.flow_migrate import preview
+from tests.unit.core.test_flow_migrations import NEW, OLD, customer, flow
+
+PREVIEW = """\
+f, from version 1 to version 2:
+          0  0 send a, priority 50, expires after 5 days  finishes on its own version
+          3  2 split  -> 3 send b, priority 50, expires after 5 days
+          0  2.0.0 send b, priority 50, expires after 5 days  finishes on its own version
+          0  2.0.2 emit seen  finishes on its own version
+          0  2.1.0 wait for mail.opened, 1 day at most  finishes on its own version
+          0  2.1.0.0.0 send c, priority 50, expires after 5 days  finishes on its own version
+          1  3 send d, priority 50, expires after 5 days  finishes on its own version
+It would move 2 people (3 runs) of the 3 who are on the way through f.
+
+To do it, write this into f/flow.yaml and restart the workers:
+migrations:
+  - from: 1
+    steps: {"2": "3"}
+Each goes on at the new step when the wait of now is over. Keep the older file as long as anybody is on it."""
+
+
+def test_preview() -> None:
+    """Each place where runs can wait with the runs that do, and the people whom it would move."""
+    customers = [
+        customer("c1", ("f", 1, "2"), ("f", 1, "2")),
+        customer("c2", ("f", 1, "2"), ("f", 1, "3")),
+        customer("c3", ("f", 2, "4")),
+        customer("c4", ("other", 1, "2")),
+    ]
+    migration = Migration(version=1, steps=(("2", "3"),))
+    assert "\n".join(preview(flow(1, OLD), flow(2, NEW), migration, iter(customers))) == PREVIEW
+
+
+def test_nobody_is_counted() -> None:
+    """Without customers there are no numbers, rather than noughts."""
+    lines = preview(flow(1, OLD), flow(2, NEW), Migration(version=1, steps=(("2", "3"),)), None)
+    assert lines[1] == "  0 send a, priority 50, expires after 5 days  finishes on its own version"
+    assert not [line for line in lines if "would move" in line]
