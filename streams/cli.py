@@ -182,11 +182,11 @@ def flows() -> None:
     """The flows: who gets which mail when."""
 
 
-def _load_flows(settings: Settings) -> Any:
-    from streams.flow_files import FlowFileError, load_flows
+def _load_rules(settings: Settings) -> Any:
+    from streams.flow_files import FlowFileError, load_rules
 
     try:
-        return load_flows(settings.templates_dir)
+        return load_rules(settings.templates_dir)
     except FlowFileError as error:
         for line in error.errors:
             click.echo(line, err=True)
@@ -201,19 +201,24 @@ _templates_dir = click.option(
 @flows.command("check")
 @_templates_dir
 def flows_check(templates_dir: Path | None) -> None:
-    """Find every mistake in the flows, before a worker does.
+    """Find every mistake in the flows and consent rules.
 
     Each is printed as file:line:column, what is wrong, and what would be right. Needs no Kafka. Exit code 1 if there is any.
     """
-    found = _load_flows(_settings(templates_dir=templates_dir))
+    found, policy = _load_rules(_settings(templates_dir=templates_dir))
     click.echo(f"{len(found)} flows, no mistakes.")
+    if policy.is_built_in:
+        click.echo(
+            "There is no consent.yaml: only what is owed goes, and what a customer agreed to. Copy Takk's own there."
+        )
 
 
 @flows.command("list")
 @_templates_dir
 def flows_list(templates_dir: Path | None) -> None:
     """List name, version, status, purpose and trigger of each."""
-    for flow in _load_flows(_settings(templates_dir=templates_dir)):
+    found, _ = _load_rules(_settings(templates_dir=templates_dir))
+    for flow in found:
         click.echo(f"{flow.name:<24} v{flow.version:<3} {flow.status:<7} {flow.purpose:<10} on {flow.trigger.on}")
 
 

@@ -200,6 +200,10 @@ def profile_event(record: Record, written: datetime | None) -> Event:
         time_zone=take_zone(record["time_zone"]),
         marketing_consent=record["marketing_consent"],
         tracking_consent=record["tracking_consent"],
+        review_consent=record["review_consent"],
+        survey_consent=record["survey_consent"],
+        profile_consent=record["profile_consent"],
+        consent_notice=take_id(record, "consent_notice") if record["consent_notice"] else None,
         occurred_at=take_time(record["occurred_at"], "occurred_at", written),
     )
 

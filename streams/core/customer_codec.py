@@ -9,12 +9,12 @@ import msgspec
 
 from streams.core.customer import Customer
 
-VERSION = 1
+VERSION = 2
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Customer)
 _PREFIX = bytes((VERSION,))
 
-# From version n to n + 1, on the plain msgpack value. Adding a field with a default needs none.
+# From version n to n + 1, on the plain msgpack value. Adding a field with a default needs none; 2 added fields to Consent.
 _UPCASTS: Mapping[int, Callable[[object], object]] = MappingProxyType({})
 
 
@@ -37,11 +37,12 @@ def decode_customer(data: bytes) -> Customer:
     if not data:
         raise UnknownVersion("no bytes")
     version = data[0]
-    if version == VERSION:
-        return _decoder.decode(memoryview(data)[1:])
-    if version > VERSION or any(step not in _UPCASTS for step in range(version, VERSION)):
+    if not 1 <= version <= VERSION:
         raise UnknownVersion(f"customer state of version {version}; this program reads up to {VERSION}")
+    upcasts = [_UPCASTS[step] for step in range(version, VERSION) if step in _UPCASTS]
+    if not upcasts:
+        return _decoder.decode(memoryview(data)[1:])
     value: object = msgspec.msgpack.decode(memoryview(data)[1:])
-    for step in range(version, VERSION):
-        value = _UPCASTS[step](value)
+    for upcast in upcasts:
+        value = upcast(value)
     return msgspec.convert(value, Customer)

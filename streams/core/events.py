@@ -170,7 +170,10 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
-    """The shop's newest profile of the customer; None = not known, leaves the older value."""
+    """The shop's newest profile of the customer; None = not known, leaves the older value.
+
+    `consent_notice` is the version of the notice that the customer was shown with the questions, or beside the order form.
+    """
 
     customer_id: str
     email: str | None = None
@@ -180,6 +183,10 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     time_zone: str | None = None
     marketing_consent: bool | None = None
     tracking_consent: bool | None = None
+    review_consent: bool | None = None
+    survey_consent: bool | None = None
+    profile_consent: bool | None = None
+    consent_notice: str | None = None
     occurred_at: datetime
 
 

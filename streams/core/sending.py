@@ -22,15 +22,15 @@ def decide_send(
     """Order the mail of `step`, or log the rule that forbids it. The greeting speaks of `moment` (UTC)."""
     send_id = ids.send_id(instance_id, step.path)
     order_id, facts, profile = order.order_id, order.facts, turn.profile
-    rule = consent.refusal(turn.consent, turn.purchases, step.purpose)
-    if rule is not None:
+    ruled = consent.ruling(turn, step.purpose, order)
+    if not ruled.is_allowed:
         turn.decide(
             flow,
             instance_id,
             step.path,
             "skip",
-            rule,
-            f"no {step.purpose} mail: {rule}",
+            ruled.rule,
+            f"no {step.purpose} mail: {ruled.rule}; {ruled.basis}",
             order_id=order_id,
             send_id=send_id,
         )
@@ -67,7 +67,7 @@ def decide_send(
         return
     shop, now = turn.world.shop, turn.now
     locale = (facts.locale if facts else "") or profile.locale or shop.locale
-    country = profile.country or (facts.country if facts else "") or shop.country
+    country = consent.country_of(turn, order)
     where = turn.zone_of(order)
     first = first_name(name)
     allowed = turn.consent.tracking
@@ -104,8 +104,8 @@ def decide_send(
             tracking=bool(allowed) if country in _TRACKING_NEEDS_CONSENT else allowed is not False,
         )
     )
-    rule = consent.permission(turn.consent, step.purpose)
-    turn.decide(flow, instance_id, step.path, "send", rule, f"sends {step.message}", order_id=order_id, send_id=send_id)
+    words = f"sends {step.message}; {ruled.basis}"
+    turn.decide(flow, instance_id, step.path, "send", ruled.rule, words, order_id=order_id, send_id=send_id)
     sent = Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, now)
     turn.sends = (*turn.sends, sent)[-turn.world.limits.sends :]
     turn.changed = True

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from streams.core import money
+from streams.core.consent_policy import STRICT, ConsentPolicy
 from streams.core.flow import Flow, Program
 
 # What one unit of a currency is worth in Danish kroner: good enough to tell who buys much. A shop gives its own.
@@ -55,11 +56,13 @@ class World:
     """The live flows and the shop's rules.
 
     `rates` is the worth of one major unit of each currency in some common unit. `vip_spend` is in major units of the shop's
-    currency. Waits, expiries and the attribution window are multiplied by `day_scale` after they were computed on the calendar.
+    currency. `consent_policy` is the strictest unless it is given. Waits, expiries and the attribution window are multiplied by
+    `day_scale` after they were computed on the calendar.
     """
 
     __slots__ = (
-        "attribution_window", "by_name", "by_trigger", "day_scale", "exits", "flows", "limits", "paused_for", "rates", "shop", "vip_spend_minor",
+        "attribution_window", "by_name", "by_trigger", "consent_policy", "day_scale", "exits", "flows", "limits", "paused_for", "rates",
+        "shop", "vip_spend_minor",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +75,9 @@ class World:
         limits: Limits | None = None,
         attribution_days: int = 3,
         day_scale: Fraction | float = 1.0,
+        consent_policy: ConsentPolicy = STRICT,
     ) -> None:
+        self.consent_policy = consent_policy
         self.shop = shop or Shop()
         self.rates = MappingProxyType(dict(rates))
         self.limits = limits or Limits()

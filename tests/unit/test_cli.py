@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from streams import cli
 from streams.logs import setup_logs
 from streams.settings import Settings, env_name
+from tests.driver.facts import TEMPLATES
 
 SECRET = "a-secret-that-is-long-enough"
 
@@ -108,10 +109,23 @@ def flow(folder: Path, status: str) -> None:
 def test_flows(tmp_path: Path) -> None:
     """`flows check` and `flows list` read the folder given."""
     flow(tmp_path, "live")
+    (tmp_path / "consent.yaml").write_text((TEMPLATES / "consent.yaml").read_text())
     assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flows, no mistakes.\n")
     code, output = run("flows", "list", "--templates", str(tmp_path))
     assert code == 0
     assert output.split() == ["hello", "v2", "live", "order", "on", "order.placed"]
+
+
+def test_no_consent_rules(tmp_path: Path) -> None:
+    """Without consent.yaml `flows check` says what will happen; with a broken one, where it is broken."""
+    flow(tmp_path, "live")
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    assert code == 0
+    assert "only what is owed goes, and what a customer agreed to" in output
+    (tmp_path / "consent.yaml").write_text("orders: {}\n")
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    assert code == 1
+    assert f"{tmp_path}/consent.yaml:1:1: unknown key 'orders'; did you mean 'order'?" in output
 
 
 def test_flows_with_a_mistake(tmp_path: Path) -> None:

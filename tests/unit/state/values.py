@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from streams.core.customer import Consent, Customer, Instance, OrderFacts, OrderState, Parcel, Profile, Sent
+from msgspec.structs import replace
+
+from streams.core.customer import Answer, Consent, Customer, Instance, OrderFacts, OrderState, Parcel, Profile, Sent
 from streams.core.effects import ScheduleStep
 from streams.core.events import OrderLine
 from streams.mail.ledger import Entry
@@ -22,7 +24,10 @@ def _hours(count: int) -> datetime:
 FULL = Customer(
     customer_id="c-Ø-1",
     profile=Profile("asa@example.com", "Åsa Ørn", "sv", "SE", "Europe/Stockholm", _hours(1)),
-    consent=Consent(True, _hours(2), False, _hours(3), ("marketing", "review"), True, True, 2),
+    consent=Consent(
+        True, _hours(2), False, _hours(3), ("marketing", "review"), True, True, 2, "NO", "notice-1",
+        (Answer("review", True, _hours(23), "SE", "notice-2"),), "notice-3", _hours(24),
+    ),
     purchases=3,
     spend=(("DKK", 120_050), ("SEK", 9_900)),
     spend_converted_minor=126_000,
@@ -54,6 +59,11 @@ FULL = Customer(
     instances=(Instance("run-1", "review", 4, "o1", "p1", "3", _hours(21), _hours(22)),),
     ended_marks=bytes(range(16, 24)),
     seen_marks=bytes(range(24, 48)),
+)  # fmt: skip
+
+#: The same as version 1 knew it: its consent ended with the soft bounces.
+FULL_V1 = replace(
+    FULL, consent=Consent(True, _hours(2), False, _hours(3), ("marketing", "review"), True, True, 2)
 )  # fmt: skip
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

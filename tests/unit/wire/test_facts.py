@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,8 @@ from streams import topics
 from streams.core import events
 from streams.core.events import customer_of
 from streams.local.shop import Shop
-from streams.wire import RULES, RuleBroken, Undecodable, Wire, open_codec
+from streams.runtime.avro import Codec
+from streams.wire import RULES, SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
 from tests.unit.wire.records import (
     AT,
     AT_MS,
@@ -115,6 +117,27 @@ def test_a_profile_leaves_out_what_is_not_known() -> None:
     """null and the empty text both mean not known; a consent of false is known."""
     found = fact(topics.CUSTOMERS, profile(name="", locale="en-GB", marketing_consent=False))
     assert found == events.ProfileUpdated(customer_id="c1", locale="en-GB", marketing_consent=False, occurred_at=AT)
+
+
+def test_a_profile_brings_every_answer_and_its_notice() -> None:
+    """Yes, no and not asked arrive for each purpose; the notice is an id, and an empty one is not known."""
+    answers = {"review_consent": True, "survey_consent": False, "profile_consent": None, "consent_notice": "2026-03"}
+    found = fact(topics.CUSTOMERS, profile(**answers))
+    assert found == events.ProfileUpdated(customer_id="c1", occurred_at=AT, **answers)
+    assert fact(topics.CUSTOMERS, profile(consent_notice="")).consent_notice is None
+    for notice in ("a\nb", "x" * 201):
+        with pytest.raises(RuleBroken, match="bad_id"):
+            fact(topics.CUSTOMERS, profile(consent_notice=notice))
+
+
+def test_a_profile_that_an_older_shop_wrote() -> None:
+    """Bytes by the schema without the answers are read, and the answers are not known."""
+    [path] = (SCHEMAS / "history").glob("customer-*.avsc")
+    raw = Codec({"customer": json.loads(path.read_text(encoding="utf-8"))}).encode(
+        "customer", profile(name="Anna", marketing_consent=True)
+    )
+    found = WIRE.event(topics.CUSTOMERS, KEY, raw, AT_MS)
+    assert found == events.ProfileUpdated(customer_id="c1", name="Anna", marketing_consent=True, occurred_at=AT)
 
 
 def test_a_report_and_both_timers() -> None:
