@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from streams.core.consent_language import parse_policy
+from streams.core.consent_policy import STRICT, ConsentPolicy
 from streams.core.flow import Condition, Flow
 from streams.core.flow_guards import Finding, guard_flow, guard_messages, guard_together
 from streams.core.flow_language import parse_flow
@@ -27,6 +29,7 @@ _ANY_KEPT = "flow.*.yaml"
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
 _MESSAGE = ".html.j2"
 _RULES = "rules.yaml"
+_CONSENT = "consent.yaml"
 _SEGMENTS = "segments.yaml"
 T = TypeVar("T")
 
@@ -50,6 +53,7 @@ class Templates(Struct, frozen=True, kw_only=True):
     flows: tuple[Flow, ...]
     segments: Mapping[str, Condition]
     rules: Rules
+    consent: ConsentPolicy
     errors: tuple[Mistake, ...]
     warnings: tuple[Mistake, ...]
 
@@ -109,6 +113,8 @@ class _Reading:
         """The whole folder."""
         segments: dict[str, Condition] = self.read(self.root / _SEGMENTS, parse_segments) or {}
         rules = self.read(self.root / _RULES, parse_rules) or NO_RULES
+        # Without a file the strictest: receipts go on, and nobody is mailed by mistake.
+        policy = self.read(self.root / _CONSENT, parse_policy) or STRICT
         flows: list[Flow] = []
         if self.root.is_dir():
             for folder in sorted({path.parent for name in (_FLOW, _ANY_KEPT) for path in self.root.glob(f"*/{name}")}):
@@ -118,6 +124,11 @@ class _Reading:
         else:
             self.wrong(self.root, "there is no such folder", "give the folder that holds the flows")
         newest = list({flow.name: flow for flow in flows}.values())
+        if policy.is_built_in and not all(flow.is_transactional for flow in newest):
+            problem = "there is no such file: only what is owed goes, and what a customer agreed to"
+            self.warnings.append(
+                Mistake(str(self.root / _CONSENT), 1, 1, problem, "copy Takk's own there, and have it reviewed")
+            )
         for flow, finding in guard_together(newest):
             self.told(self.root / flow.name / _FLOW, [finding])
         names = [flow.name for flow in newest]
@@ -126,7 +137,12 @@ class _Reading:
                 problem = f"not_with names the flow {other!r}, which there is not"
                 self.told(self.root / flow.name / _FLOW, [Finding("not_with", problem, nearest(other, names))])
         return Templates(
-            flows=tuple(flows), segments=segments, rules=rules, errors=tuple(self.errors), warnings=tuple(self.warnings)
+            flows=tuple(flows),
+            segments=segments,
+            rules=rules,
+            consent=policy,
+            errors=tuple(self.errors),
+            warnings=tuple(self.warnings),
         )
 
     def folder(self, folder: Path, segments: Mapping[str, Condition], rules: Rules) -> list[Flow]:
@@ -216,6 +232,7 @@ def load_world(
     templates = _without_errors(read_templates(templates_dir))
     return World(
         templates.flows,
+        consent_policy=templates.consent,
         rules=templates.rules,
         segments=templates.segments,
         shop=shop,

@@ -61,6 +61,11 @@ def run_worker(settings: Settings) -> None:
         )
     except FlowFileError as error:
         sys.exit("\n".join(["the flows have mistakes, nothing was started:", *error.errors]))
+    if world.consent_policy.is_built_in:
+        log.warning(
+            "no consent.yaml: only receipts, and mail that a customer agreed to, will go",
+            at=str(settings.templates_dir),
+        )
     flows.define(app, support, world)
     scheduler.define(app, support, settings.sweep_limit)
     _run(app, settings)

@@ -1,46 +1,114 @@
-"""Whether a customer may be sent a mail of some purpose."""
+"""Whether a customer may be sent a mail of some purpose: by the policy's line, by what they answered, and by what they bought."""
 
 from __future__ import annotations
 
-from streams.core.customer import Consent
+from datetime import datetime
 
-TRANSACTIONAL = frozenset(("order", "service"))
+from msgspec import Struct
+
+from streams.core import local_time
+from streams.core.consent_policy import ANY_COUNTRY, OWN_SCOPES, TRANSACTIONAL, PolicyLine
+from streams.core.customer import Consent, OrderState
+from streams.core.turn import Turn
+
 SOFT_BOUNCES_IN_A_ROW = 7
-_OWN_SCOPES = frozenset(("review", "survey"))
 
 
-def is_transactional(purpose: str) -> bool:
-    """Whether the shop owes this mail whatever the customer thinks of marketing."""
-    return purpose in TRANSACTIONAL
+class Ruling(Struct, frozen=True, gc=False):
+    """Whether a mail may go. `rule` is the name of what decided, `basis` names the policy's line and what the yes rests on: no
+    personal data."""
+
+    is_allowed: bool
+    rule: str
+    basis: str = ""
 
 
-def refusal(consent: Consent, purchases: int, purpose: str) -> str | None:
-    """The name of the rule that forbids a mail of `purpose`, or None if it may go.
+def country_of(turn: Turn, order: OrderState | None) -> str:
+    """The country whose rules hold: the customer's own, else the order's, else the shop's (ISO 3166-1 alpha-2)."""
+    facts = order.facts if order is not None else None
+    return turn.profile.country or (facts.country if facts is not None else "") or turn.world.shop.country
 
-    Without an answer to the question for consent a purchase counts as a soft opt-in.
+
+def ruling(turn: Turn, purpose: str, order: OrderState | None) -> Ruling:
+    """Whether a mail of `purpose` may go to the customer now; `order`: the one that it is about.
+
+    What the customer refused and what suppresses the address come before every line. Then an answer to this very question counts more
+    than the one to marketing, and either more than a purchase.
     """
     if purpose in TRANSACTIONAL:
-        return None
-    if consent.unsubscribed:
-        if "marketing" in consent.unsubscribed:
-            return "unsubscribed"
-        if purpose in _OWN_SCOPES and purpose in consent.unsubscribed:
-            return "unsubscribed"
-    if consent.hard_bounced:
+        return Ruling(True, "transactional", f"{purpose}/{ANY_COUNTRY} is allowed")
+    known = turn.consent
+    country = country_of(turn, order)
+    line = turn.world.consent_policy.line(purpose, country)
+    basis = _named(turn, line, country)
+    suppressed = _suppression(known, purpose)
+    if suppressed is not None:
+        return Ruling(False, suppressed, basis)
+    own = known.answer(purpose) if purpose in OWN_SCOPES else None
+    if own is not None:
+        said = _evidence(f"{'yes' if own.is_yes else 'no'} to {purpose}", own.at, own.country, own.notice)
+        return Ruling(own.is_yes, "own_opt_in" if own.is_yes else "no_consent", f"{basis}: {said}")
+    if line.verdict == "own_opt_in":
+        return Ruling(False, "no_own_opt_in", f"{basis}: never said yes to {purpose}")
+    if known.marketing is not None:
+        words = f"{'yes' if known.marketing else 'no'} to marketing"
+        said = _evidence(words, known.marketing_at, known.marketing_country, known.marketing_notice)
+        return Ruling(known.marketing, "consent" if known.marketing else "no_consent", f"{basis}: {said}")
+    if line.verdict == "allowed":
+        return Ruling(True, "allowed", basis)
+    if line.verdict == "soft_opt_in":
+        return _soft_opt_in(turn, line, basis)
+    return Ruling(False, "no_consent", f"{basis}: never said yes")
+
+
+def _named(turn: Turn, line: PolicyLine, country: str) -> str:
+    built_in = "built-in " if turn.world.consent_policy.is_built_in else ""
+    where = f"{ANY_COUNTRY} ({country})" if line.country == ANY_COUNTRY else line.country
+    return f"{built_in}{line.purpose}/{where} is {line.verdict}"
+
+
+def _suppression(known: Consent, purpose: str) -> str | None:
+    if known.unsubscribed and ("marketing" in known.unsubscribed or purpose in known.unsubscribed):
+        return "unsubscribed"
+    if known.hard_bounced:
         return "hard_bounced"
-    if consent.complained:
+    if known.complained:
         return "complained"
-    if consent.soft_bounces >= SOFT_BOUNCES_IN_A_ROW:
-        return "soft_bounces"
-    if consent.marketing is False:
-        return "no_consent"
-    if consent.marketing is None and purchases < 1:
-        return "no_soft_opt_in"
-    return None
+    return "soft_bounces" if known.soft_bounces >= SOFT_BOUNCES_IN_A_ROW else None
 
 
-def permission(consent: Consent, purpose: str) -> str:
-    """The name of the rule that allows a mail which `refusal` did not forbid."""
-    if purpose in TRANSACTIONAL:
-        return "transactional"
-    return "consent" if consent.marketing else "soft_opt_in"
+def _soft_opt_in(turn: Turn, line: PolicyLine, basis: str) -> Ruling:
+    """ePrivacy 13(2): the address was got in a sale, and the customer did not object."""
+    if turn.purchases < 1:
+        return Ruling(False, "no_soft_opt_in", f"{basis}: bought nothing")
+    sale, sold_at = _last_sale(turn)
+    if line.within is not None:
+        lasts = local_time.lasting(line.within, turn.world.day_scale)
+        if sold_at is None or turn.now - sold_at > lasts:
+            return Ruling(False, "soft_opt_in_ended", f"{basis}: bought nothing for {line.within.days} days")
+    if sale is None or sale.facts is None:
+        return Ruling(True, "soft_opt_in", f"{basis}: an order that is no longer remembered")
+    said = _evidence(f"order {sale.order_id}", sold_at, sale.facts.country, turn.consent.notice)
+    return Ruling(True, "soft_opt_in", f"{basis}: {said}")
+
+
+def _last_sale(turn: Turn) -> tuple[OrderState | None, datetime | None]:
+    """The newest remembered order that was not cancelled, and when it was placed."""
+    best, placed_at = None, None
+    for order in turn.orders:
+        if order.facts is None or not order.placed or order.cancelled_at is not None:
+            continue
+        if placed_at is None or order.facts.placed_at > placed_at:
+            best, placed_at = order, order.facts.placed_at
+    return best, placed_at
+
+
+def _evidence(what: str, at: datetime | None, country: str, notice: str) -> str:
+    words = [what]
+    if at is not None:
+        words.append(f"of {at.date().isoformat()}")
+    if country:
+        words.append(f"in {country}")
+    if notice:
+        words.append(f"by notice {notice}")
+    return " ".join(words)

@@ -28,8 +28,22 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
     gender: str = ""
 
 
+class Answer(Struct, frozen=True, gc=False, array_like=True):
+    """What the customer said to the question for one purpose, and the evidence: when, where they lived, and by which notice."""
+
+    purpose: str
+    is_yes: bool
+    at: datetime
+    country: str = ""
+    notice: str = ""
+
+
 class Consent(Struct, frozen=True, gc=False, array_like=True):
-    """What the customer allows. `unsubscribed` holds scopes, sorted; an unsubscription is never undone by a profile."""
+    """What the customer allows. `unsubscribed` holds scopes, sorted; an unsubscription is never undone by a profile.
+
+    `answers` are those to a purpose of their own, sorted; `notice` is the newest notice that the customer was shown at all. New
+    fields go to the end, with a default (see `Customer`).
+    """
 
     marketing: bool | None = None
     marketing_at: datetime | None = None
@@ -39,6 +53,18 @@ class Consent(Struct, frozen=True, gc=False, array_like=True):
     hard_bounced: bool = False
     complained: bool = False
     soft_bounces: int = 0
+    marketing_country: str = ""
+    marketing_notice: str = ""
+    answers: tuple[Answer, ...] = ()
+    notice: str = ""
+    notice_at: datetime | None = None
+
+    def answer(self, purpose: str) -> Answer | None:
+        """What the customer said to the question for `purpose`, if they were asked."""
+        for answer in self.answers:
+            if answer.purpose == purpose:
+                return answer
+        return None
 
 
 class OrderFacts(Struct, frozen=True, gc=False, array_like=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core import consent, ids, local_time
-from streams.core.customer import Consent, Profile, Sent
+from streams.core.customer import Answer, Consent, Profile, Sent
 from streams.core.effects import Attribute, LogDecision, ResendMail
 from streams.core.events import (
     EngagementEvent,
@@ -145,9 +145,11 @@ def take_retry(turn: Turn, event: RetryDue) -> None:
     if not turn.is_first_time(event.send_id, "retry", str(event.attempt)):
         return
     sent = next((one for one in turn.sends if one.send_id == event.send_id), None)
-    rule = consent.refusal(turn.consent, turn.purchases, event.purpose)
+    ruled = consent.ruling(turn, event.purpose, turn.order(sent.order_id) if sent and sent.order_id else None)
+    rule = None if ruled.is_allowed else ruled.rule
+    words = ruled.basis
     if rule is None and turn.now > event.not_after:
-        rule = "expired"
+        rule, words = "expired", "it may not leave any more"
     if rule is None:
         turn.effects.append(
             ResendMail(
@@ -164,7 +166,7 @@ def take_retry(turn: Turn, event: RetryDue) -> None:
             step=sent.step if sent else "",
             outcome="skip" if rule else "retry",
             rule=rule or "put_off",
-            detail=f"not tried again: {rule}" if rule else f"attempt {event.attempt}",
+            detail=f"not tried again: {rule}; {words}" if rule else f"attempt {event.attempt}; {words}",
             send_id=event.send_id,
             order_id=sent.order_id if sent else None,
             decided_at=turn.now,
@@ -198,7 +200,7 @@ def take_profile(turn: Turn, event: ProfileUpdated) -> None:
             old.birthday or event.birthday,
             old.gender or event.gender or "",
         )
-    turn.consent = _answered(turn.consent, event)
+    turn.consent = _answered(turn.consent, event, event.country or turn.profile.country)
     turn.changed = turn.changed or turn.profile != old or turn.consent != turn.state.consent
     if _is_complete(turn.profile) and not _is_complete(old):
         happened(turn, "profile.completed", None, None, at)
@@ -211,13 +213,24 @@ def _is_complete(profile: Profile) -> bool:
     return bool(profile.email and profile.name and profile.country and profile.birthday)
 
 
-def _answered(old: Consent, event: ProfileUpdated) -> Consent:
-    """The newest answer to each question; of two of the same moment the no."""
+def _answered(old: Consent, event: ProfileUpdated, country: str) -> Consent:
+    """The newest answer to each question, with its evidence; of two of the same moment the no. The same answer again changes nothing."""
     at, marketing, tracking = event.occurred_at, event.marketing_consent, event.tracking_consent
+    notice = event.consent_notice or ""
     if marketing is not None and (
-        old.marketing_at is None or (at, not marketing) >= (old.marketing_at, not old.marketing)
+        old.marketing_at is None or (at, not marketing) > (old.marketing_at, not old.marketing)
     ):
-        old = replace(old, marketing=marketing, marketing_at=at)
+        old = replace(old, marketing=marketing, marketing_at=at, marketing_country=country, marketing_notice=notice)
     if tracking is not None and (old.tracking_at is None or (at, not tracking) >= (old.tracking_at, not old.tracking)):
         old = replace(old, tracking=tracking, tracking_at=at)
+    if notice and (old.notice_at is None or at > old.notice_at):
+        old = replace(old, notice=notice, notice_at=at)
+    own = (("profile", event.profile_consent), ("review", event.review_consent), ("survey", event.survey_consent))
+    for purpose, is_yes in own:
+        known = old.answer(purpose)
+        if is_yes is None or (known is not None and (at, not is_yes) <= (known.at, not known.is_yes)):
+            continue
+        others = [answer for answer in old.answers if answer.purpose != purpose]
+        said = Answer(purpose, is_yes, at, country, notice)
+        old = replace(old, answers=tuple(sorted([*others, said], key=lambda answer: answer.purpose)))
     return old

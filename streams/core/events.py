@@ -182,6 +182,10 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     tracking_consent: bool | None = None
     birthday: date | None = None
     gender: str | None = None
+    review_consent: bool | None = None
+    survey_consent: bool | None = None
+    profile_consent: bool | None = None
+    consent_notice: str | None = None
     occurred_at: datetime
 
 

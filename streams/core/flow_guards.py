@@ -12,7 +12,7 @@ from jinja2 import Environment, nodes
 from jinja2.parser import Parser
 from msgspec import Struct
 
-from streams.core.consent import is_transactional
+from streams.core.consent_policy import is_transactional
 from streams.core.flow import Condition, Experiment, Flow, Program, Send, Split, Wait, WaitFor
 from streams.core.flow_paths import before
 from streams.core.rules import Rules

@@ -10,7 +10,7 @@ from typing import get_args
 import yaml
 
 from streams.core.conditions import Scope
-from streams.core.consent import is_transactional
+from streams.core.consent_policy import is_transactional
 from streams.core.effects import Purpose
 from streams.core.flow import (
     AWAITED,

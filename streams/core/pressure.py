@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from streams.core import local_time
-from streams.core.consent import is_transactional
+from streams.core.consent_policy import is_transactional
 from streams.core.customer import HELD_OUT, Instance
 from streams.core.flow import DAY_STEP, Flow, Send
 from streams.core.rules import Cap

@@ -8,6 +8,7 @@ from typing import Any
 from streams.core import consent, ids, local_time
 from streams.core.chance import falls_within
 from streams.core.conditions import View
+from streams.core.consent_policy import is_transactional
 from streams.core.customer import HELD_OUT, Instance, Sent
 from streams.core.effects import SendMail
 from streams.core.flow import Flow, Send
@@ -39,12 +40,12 @@ def decide_send(
     def skip(rule: str, words: str) -> None:
         turn.decide(flow, instance_id, step.path, "skip", rule, words, order_id=order_id, send_id=send_id)
 
-    rule = consent.refusal(turn.consent, turn.purchases, step.purpose)
-    if rule is not None:
-        skip(rule, f"no {step.purpose} mail: {rule}")
+    ruled = consent.ruling(turn, step.purpose, order)
+    if not ruled.is_allowed:
+        skip(ruled.rule, f"no {step.purpose} mail: {ruled.rule}; {ruled.basis}")
         return None
     # A receipt goes to where the order was placed from; everything else to where the customer is now.
-    if consent.is_transactional(step.purpose) and facts is not None:
+    if is_transactional(step.purpose) and facts is not None:
         address, name = facts.email or profile.email, facts.name or profile.name
     else:
         address = profile.email or (facts.email if facts else "")
@@ -79,7 +80,7 @@ def decide_send(
         )  # fmt: skip
         return None
     locale = (facts.locale if facts else "") or profile.locale or shop.locale
-    country = profile.country or (facts.country if facts else "") or shop.country
+    country = consent.country_of(turn, order)
     first = first_name(name)
     allowed = turn.consent.tracking
     context = _context(turn, view, name, first, locale, country, greeting(first, locale, moment.astimezone(where)))
@@ -107,8 +108,8 @@ def decide_send(
             tracking=bool(allowed) if country in _TRACKING_NEEDS_CONSENT else allowed is not False,
         )
     )
-    rule = consent.permission(turn.consent, step.purpose)
-    turn.decide(flow, instance_id, step.path, "send", rule, f"sends {step.message}", order_id=order_id, send_id=send_id)
+    words = f"sends {step.message}; {ruled.basis}"
+    turn.decide(flow, instance_id, step.path, "send", ruled.rule, words, order_id=order_id, send_id=send_id)
     _remember(turn, Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, now))
     return None
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core import money
+from streams.core.consent_policy import STRICT, ConsentPolicy
 from streams.core.flow import DATES, Condition, Flow, Program, Send
 from streams.core.rules import NO_RULES, Rules
 
@@ -69,8 +70,8 @@ class World:
     """
 
     __slots__ = (
-        "attribution_window", "awaited", "by_name", "by_trigger", "day_scale", "exits", "flows", "has_days", "limits", "migrations", "paused_for",
-        "rates", "rules", "segments", "shop", "vip_spend_minor", "watched",
+        "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "day_scale", "exits", "flows", "has_days",
+        "limits", "migrations", "paused_for", "rates", "rules", "segments", "shop", "vip_spend_minor", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +82,7 @@ class World:
         rates: Mapping[str, Decimal] = RATES,
         vip_spend: Decimal = Decimal(10_000),
         limits: Limits | None = None,
+        consent_policy: ConsentPolicy = STRICT,
         rules: Rules = NO_RULES,
         segments: Mapping[str, Condition] = MappingProxyType({}),
         attribution_days: int = 3,
@@ -89,6 +91,7 @@ class World:
         self.shop = shop or Shop()
         self.rates = MappingProxyType(dict(rates))
         self.limits = limits or Limits()
+        self.consent_policy = consent_policy
         self.rules = rules
         self.segments = MappingProxyType(dict(segments))
         self.day_scale = float(day_scale)

@@ -77,6 +77,28 @@ class Reader:
         mark = node.start_mark
         self.errors.append(FlowError(mark.line + 1, mark.column + 1 + offset, problem, remedy))
 
+    def pairs(self, node: yaml.Node, example: str) -> list[tuple[yaml.Node, str, yaml.Node]]:
+        """Key, its text and value of each pair of a mapping; a doubled key is noted. A key's text is what was written: `NO` is Norway."""
+        if not isinstance(node, yaml.MappingNode):
+            self.wrong(node, "here a mapping is expected", example)
+            return []
+        found: dict[str, tuple[yaml.Node, str, yaml.Node]] = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            if name in found:
+                self.wrong(key, f"the key {name!r} is there twice", "keep one of them")
+            else:
+                found[name] = (key, name, value)
+        return list(found.values())
+
+    def filled(self, node: yaml.Node) -> str:
+        """The text of a scalar that must say something."""
+        before = len(self.errors)
+        value = self.text(node).strip()
+        if not value and len(self.errors) == before:
+            self.wrong(node, "here a value is expected, and there is none", "write one word, number or text")
+        return value
+
     def mapping(self, node: yaml.Node, known: Collection[str], needed: Collection[str] = ()) -> dict[str, yaml.Node]:
         """The values of a mapping by key; unknown, doubled and missing keys are noted."""
         if not isinstance(node, yaml.MappingNode):

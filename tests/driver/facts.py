@@ -8,10 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from streams.core.consent_policy import ConsentPolicy
 from streams.core.events import Order, OrderLine, ShipmentStatus, ShipmentUpdated, ShippedLine
 from streams.core.flow import Flow
 from streams.core.flow_language import parse_flow
 from streams.core.world import World
+from streams.flow_files import read_templates
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 MESSAGES = {
@@ -38,9 +40,15 @@ def shop_flows() -> tuple[Flow, ...]:
     )
 
 
+@cache
+def shop_policy() -> ConsentPolicy:
+    """The consent policy of the repository."""
+    return read_templates(TEMPLATES).consent
+
+
 def shop_world(**settings: Any) -> World:
-    """A world with the four flows."""
-    return World(shop_flows(), **settings)
+    """A world with the four flows and the consent policy of the repository."""
+    return World(shop_flows(), **{"consent_policy": shop_policy(), **settings})
 
 
 def order(order_id: str, placed_at: datetime, **changes: Any) -> Order:

@@ -10,7 +10,7 @@ from streams.core.events import MailOpened, OrderPlaced, ProfileUpdated, SurveyA
 from streams.core.rules_language import parse_rules, parse_segments
 from streams.core.world import World
 from tests.driver.driver import START, Driver
-from tests.driver.facts import flow_from, order
+from tests.driver.facts import flow_from, order, shop_policy
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -29,7 +29,7 @@ def world_of(*flows: str, segments: str = "", rules: str = "", **settings: Any) 
     assert isinstance(known, dict), known
     assert not isinstance(held, list), held
     parsed = [flow_from(text, text.partition("flow: ")[2].partition("\n")[0], MESSAGES, known) for text in flows]
-    return World(parsed, segments=known, rules=held, **settings)
+    return World(parsed, **{"segments": known, "rules": held, "consent_policy": shop_policy(), **settings})
 
 
 def run_of(body: str, *, purpose: str = "service", **settings: Any) -> Driver:
@@ -65,7 +65,7 @@ def goodbye(run: Driver) -> None:
 def sent(run: Driver) -> list[tuple[str, float]]:
     """Each message that c1 got, and how many days after the start."""
     return [
-        (one.detail.removeprefix("sends "), round((one.decided_at - START) / DAY, 3))
+        (one.detail.removeprefix("sends ").partition(";")[0], round((one.decided_at - START) / DAY, 3))
         for one in run.effects
         if isinstance(one, LogDecision) and one.outcome == "send"
     ]

@@ -105,6 +105,20 @@ def flow(folder: Path, status: str) -> None:
     )
 
 
+def test_no_consent_policy(tmp_path: Path) -> None:
+    """Without consent.yaml `flows check` warns a shop that sends more than receipts; with a broken one it says where it is broken."""
+    flow(tmp_path, "live")
+    path = tmp_path / "hello" / "flow.yaml"
+    path.write_text(path.read_text().replace("purpose: order", "purpose: marketing"))
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    assert code == 0
+    assert "consent.yaml:1:1: there is no such file: only what is owed goes, and what a customer agreed to" in output
+    (tmp_path / "consent.yaml").write_text("orders: {}\n")
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    assert code == 1
+    assert f"{tmp_path}/consent.yaml:1:1: unknown key 'orders'; did you mean 'order'?" in output
+
+
 def test_flows(tmp_path: Path) -> None:
     """`flows check` and `flows list` read the folder given, and say what they found."""
     flow(tmp_path, "live")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.core.consent_policy import STRICT
 from streams.flow_files import FlowFileError, load_flows, load_world, read_templates
 from tests.driver.facts import MESSAGES, TEMPLATES
 
@@ -136,4 +137,29 @@ def test_guards_are_told_with_their_place(folder: Path) -> None:
     assert len(load_flows(folder)) == len(MESSAGES)
     path.write_text(path.read_text().replace("customer.orders == 1", "true"))
     with pytest.raises(FlowFileError, match=rf"{path}:15:9: this arm is never taken"):
+        load_world(folder)
+
+
+def test_the_consent_policy_comes_from_beside_the_flows(folder: Path) -> None:
+    """The shop's own file; without one the strictest, so that receipts go on and nobody is mailed by mistake."""
+    assert load_world(folder).consent_policy is STRICT
+    shutil.copy(TEMPLATES / "consent.yaml", folder)
+    assert load_world(folder).consent_policy.line("marketing", "DK").verdict == "soft_opt_in"
+
+
+def test_mistakes_of_flows_and_of_the_consent_policy_are_told_together(folder: Path) -> None:
+    """A worker that does not start says everything at once."""
+    flow, consent = folder / "thank-you" / "flow.yaml", folder / "consent.yaml"
+    flow.write_text(flow.read_text().replace("status: live", "status: lve"))
+    text = (TEMPLATES / "consent.yaml").read_text(encoding="utf-8")
+    consent.write_text(text.replace("  US:", "  UK:", 1), encoding="utf-8")
+    line = text[: text.index("  US:")].count("\n") + 1
+    with pytest.raises(FlowFileError) as caught:
+        load_world(folder)
+    assert caught.value.errors == [
+        f"{consent}:{line}:3: unknown country 'UK'; did you mean 'GB'?",
+        f"{flow}:3:9: unknown status 'lve'; did you mean 'live'?",
+    ]
+    consent.write_bytes(b"order: \xff")
+    with pytest.raises(FlowFileError, match=r"consent\.yaml:1:1: the file is not UTF-8 at byte 7"):
         load_world(folder)

@@ -1,4 +1,4 @@
-"""Money, ids, greetings and consent: the small rules."""
+"""Money, ids and greetings: the small rules."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from streams.core import consent, ids, money
-from streams.core.customer import Consent
+from streams.core import ids, money
 from streams.core.greeting import first_name, greeting
 
 
@@ -77,26 +76,3 @@ def test_first_names(name: str, first: str) -> None:
     """Empty, turned round and hostile names."""
     assert first_name(name) == first
     assert greeting(first_name(""), "da", datetime(2026, 3, 2, 12, tzinfo=UTC)) == "Hej"
-
-
-@pytest.mark.parametrize(
-    ("known", "purchases", "purpose", "rule"),
-    [
-        (Consent(), 1, "review", None),
-        (Consent(), 0, "marketing", "no_soft_opt_in"),
-        (Consent(marketing=True), 0, "marketing", None),
-        (Consent(marketing=False), 3, "review", "no_consent"),
-        (Consent(unsubscribed=("review",)), 1, "review", "unsubscribed"),
-        (Consent(unsubscribed=("review",)), 1, "marketing", None),
-        (Consent(marketing=True, unsubscribed=("marketing",)), 1, "survey", "unsubscribed"),
-        (Consent(hard_bounced=True), 1, "marketing", "hard_bounced"),
-        (Consent(complained=True), 1, "review", "complained"),
-        (Consent(soft_bounces=6), 1, "review", None),
-        (Consent(soft_bounces=7), 1, "review", "soft_bounces"),
-        (Consent(marketing=False, hard_bounced=True, complained=True, unsubscribed=("marketing",)), 0, "order", None),
-        (Consent(unsubscribed=("marketing",)), 0, "service", None),
-    ],
-)
-def test_consent(known: Consent, purchases: int, purpose: str, rule: str | None) -> None:
-    """Which rule forbids a mail, if one does."""
-    assert consent.refusal(known, purchases, purpose) == rule

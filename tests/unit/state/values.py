@@ -6,7 +6,18 @@ from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
 
-from streams.core.customer import Consent, Customer, Instance, OrderFacts, OrderState, Parcel, Profile, Run, Sent
+from streams.core.customer import (
+    Answer,
+    Consent,
+    Customer,
+    Instance,
+    OrderFacts,
+    OrderState,
+    Parcel,
+    Profile,
+    Run,
+    Sent,
+)
 from streams.core.effects import ScheduleStep
 from streams.core.events import OrderLine
 from streams.mail.ledger import Entry
@@ -61,6 +72,10 @@ FULL_1 = Customer(
 #: The same with what version 2 added.
 FULL = replace(
     FULL_1,
+    consent=replace(
+        FULL_1.consent, marketing_country="NO", marketing_notice="notice-1", answers=(Answer("review", True, _hours(25), "SE", "notice-2"),),
+        notice="notice-3", notice_at=_hours(26),
+    ),
     profile=replace(FULL_1.profile, birthday=date(1984, 5, 1), gender="kvinna"),
     instances=(
         replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,8 @@ from streams.core import events
 from streams.core.conditions import NO_YEAR
 from streams.core.events import customer_of
 from streams.local.shop import Shop
-from streams.wire import RULES, RuleBroken, Undecodable, Wire, open_codec
+from streams.runtime.avro import Codec
+from streams.wire import RULES, SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
 from tests.unit.wire.records import (
     AT,
     AT_MS,
@@ -196,6 +198,27 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("missing_field", topics.ENGAGEMENT, engagement("answered", question="nps")),
     ("missing_field", topics.DUE, retry(command=None)),
 ]
+
+
+def test_a_profile_brings_every_answer_and_its_notice() -> None:
+    """Yes, no and not asked arrive for each purpose; the notice is an id, and an empty one is not known."""
+    answers = {"review_consent": True, "survey_consent": False, "profile_consent": None, "consent_notice": "2026-03"}
+    found = fact(topics.CUSTOMERS, profile(**answers))
+    assert found == events.ProfileUpdated(customer_id="c1", occurred_at=AT, **answers)
+    assert fact(topics.CUSTOMERS, profile(consent_notice="")).consent_notice is None
+    for notice in ("a\nb", "x" * 201):
+        with pytest.raises(RuleBroken, match="bad_id"):
+            fact(topics.CUSTOMERS, profile(consent_notice=notice))
+
+
+def test_a_profile_that_an_older_shop_wrote() -> None:
+    """Bytes by the schema without the answers are read, and the answers are not known."""
+    [path] = (SCHEMAS / "history").glob("customer-*.avsc")
+    raw = Codec({"customer": json.loads(path.read_text(encoding="utf-8"))}).encode(
+        "customer", profile(name="Anna", marketing_consent=True)
+    )
+    found = WIRE.event(topics.CUSTOMERS, KEY, raw, AT_MS)
+    assert found == events.ProfileUpdated(customer_id="c1", name="Anna", marketing_consent=True, occurred_at=AT)
 
 
 def test_a_birthday_with_and_without_its_year() -> None:

@@ -1,0 +1,158 @@
+"""Consent over every state, country and policy: what no line and no answer can override."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from streams.core.consent import ruling
+from streams.core.consent_language import COUNTRIES
+from streams.core.consent_policy import (
+    ANY_COUNTRY,
+    OWN_SCOPES,
+    PURPOSES,
+    TRANSACTIONAL,
+    ConsentPolicy,
+    PolicyLine,
+    Verdict,
+)
+from streams.core.customer import Answer, Consent, Customer, Profile
+from streams.core.events import OrderPlaced, ProfileUpdated, Unsubscribed
+from streams.core.turn import Turn
+from streams.core.world import World
+from tests.driver.driver import START, Driver
+from tests.driver.facts import order, shop_policy
+
+VERDICTS: tuple[Verdict, ...] = ("allowed", "needs_consent", "soft_opt_in", "own_opt_in")
+PLACES = ["DK", "DE", "US", "CA", "PT", "XX", ""]
+answers = st.sampled_from([None, True, False])
+moments = st.integers(0, 1000).map(lambda hours: START + timedelta(hours=hours))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> ConsentPolicy:
+    """Any policy that can be made."""
+    lines = []
+    for purpose in PURPOSES:
+        for country in (ANY_COUNTRY, *draw(st.sets(st.sampled_from(["DK", "DE", "US", "CA"])))):
+            verdict = "allowed" if purpose in TRANSACTIONAL else draw(st.sampled_from(VERDICTS))
+            days = draw(st.none() | st.integers(1, 900))
+            within = timedelta(days=days) if days and verdict == "soft_opt_in" else None
+            lines.append(
+                PolicyLine(purpose=purpose, country=country, verdict=verdict, law="a law", article="1", within=within)
+            )
+    return ConsentPolicy(lines)
+
+
+own_answers = st.lists(
+    st.builds(Answer, st.sampled_from(sorted(OWN_SCOPES)), st.booleans(), moments), max_size=3, unique_by=lambda a: a.purpose
+).map(tuple)  # fmt: skip
+consents = st.builds(
+    Consent,
+    marketing=answers,
+    marketing_at=moments,
+    unsubscribed=st.sets(st.sampled_from(["marketing", "review", "survey"])).map(lambda found: tuple(sorted(found))),
+    hard_bounced=st.booleans(),
+    complained=st.booleans(),
+    soft_bounces=st.integers(0, 9),
+    answers=own_answers,
+    notice=st.sampled_from(["", "n1"]),
+)
+orders = st.lists(moments, max_size=3)
+purposes = st.sampled_from(PURPOSES)
+
+
+def customer(consent: Consent, placed: list, country: str) -> Customer:  # type: ignore[type-arg]  # of moments
+    """A customer who bought at these moments."""
+    run = Driver(World([]))
+    for number, at in enumerate(placed):
+        run.feed(OrderPlaced(order(f"o{number}", at, country=country), at))
+    known = run.customers.get("c1") or Customer(customer_id="c1")
+    return replace(known, consent=consent, profile=Profile(country=country))
+
+
+@settings(max_examples=300, deadline=None)
+@given(policies(), consents, orders, st.sampled_from(PLACES), purposes, moments)
+def test_what_nothing_overrides(
+    policy: ConsentPolicy,
+    consent: Consent,
+    placed: list,
+    country: str,
+    purpose: str,
+    now: object,  # type: ignore[type-arg]
+) -> None:
+    """What is owed always goes; who unsubscribed, complained or bounces gets nothing else; a no to the very question is a no."""
+    turn = Turn(World([], consent_policy=policy), customer(consent, placed, country), now)  # type: ignore[arg-type]
+    found = ruling(turn, purpose, None)
+    if purpose in TRANSACTIONAL:
+        assert found.is_allowed
+        return
+    if {"marketing", purpose} & set(consent.unsubscribed):
+        assert (found.is_allowed, found.rule) == (False, "unsubscribed")
+    if consent.hard_bounced or consent.complained or consent.soft_bounces >= 7:
+        assert not found.is_allowed
+    own = consent.answer(purpose)
+    if own is not None and not own.is_yes:
+        assert not found.is_allowed
+    if found.is_allowed and (own is None or not own.is_yes):
+        assert consent.marketing is not False
+        assert consent.marketing or placed or policy.line(purpose, country or "DK").verdict == "allowed"
+    assert policy.line(purpose, country or "DK").verdict in found.basis
+
+
+@settings(max_examples=150, deadline=None)
+@given(consents, orders, st.sampled_from(sorted(COUNTRIES)), purposes)
+def test_a_country_without_a_line_is_any_country(consent: Consent, placed: list, country: str, purpose: str) -> None:  # type: ignore[type-arg]
+    """By the shop's own table, a country that it does not name gets the same answer as one that does not exist."""
+    policy = shop_policy()
+    if policy.line(purpose, country).country != ANY_COUNTRY:
+        return
+    world = World([], consent_policy=policy)
+    here = ruling(Turn(world, customer(consent, placed, country), START), purpose, None)
+    nowhere = ruling(Turn(world, customer(consent, placed, "XX"), START), purpose, None)
+    assert (here.is_allowed, here.rule) == (nowhere.is_allowed, nowhere.rule)
+
+
+profiles = st.builds(
+    ProfileUpdated,
+    customer_id=st.just("c1"),
+    country=st.sampled_from([None, "DK", "DE", "US"]),
+    marketing_consent=answers,
+    review_consent=answers,
+    survey_consent=answers,
+    profile_consent=answers,
+    consent_notice=st.sampled_from([None, "n1", "n2"]),
+    occurred_at=moments,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(profiles, max_size=6), st.lists(profiles, max_size=6), policies())
+def test_no_profile_undoes_an_unsubscription(
+    before: list[ProfileUpdated], after: list[ProfileUpdated], policy: ConsentPolicy
+) -> None:
+    """Whatever a shop says before and after, who unsubscribed from marketing gets only what is owed."""
+    world = World([], consent_policy=policy)
+    run = Driver(world)
+    goodbye = Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START)
+    run.feed(*before, OrderPlaced(order("o1", START), START), goodbye, *after)
+    turn = Turn(world, run.customers["c1"], run.now)
+    assert {purpose for purpose in PURPOSES if ruling(turn, purpose, None).is_allowed} == TRANSACTIONAL
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(profiles, max_size=6), st.randoms(use_true_random=False))
+def test_answers_do_not_hang_on_the_order_of_arrival(told: list[ProfileUpdated], lot: object) -> None:
+    """Answers of different moments add up to the same, whichever is told first and however often."""
+    apart = [replace(one, country="DK", occurred_at=START + timedelta(hours=at)) for at, one in enumerate(told)]
+    mixed = [*apart, *apart]
+    lot.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
+    straight, crooked = Driver(World([])), Driver(World([]))
+    straight.feed(*apart)
+    crooked.feed(*mixed)
+    assert {name: one.consent for name, one in crooked.customers.items()} == {
+        name: one.consent for name, one in straight.customers.items()
+    }
