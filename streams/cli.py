@@ -359,7 +359,7 @@ def flows_migrate(
 ) -> None:
     """Plan how people move to a flow's newest version.
 
-    Whoever is on the way through a flow finishes on the version that he began with, which is kept as flow.v<version>.yaml. To move people
+    People on the way through a flow finish on the version that they began with, which is kept as flow.v<version>.yaml. To move people
     to the newest one, say which step they go on at instead of the one they wait for. Without --map this lists the steps for which people
     can wait. It changes nothing: it checks the mapping (nobody may get a mail again), and prints what to write into flow.yaml. From
     there on the workers move each run when its wait is over.
