@@ -171,7 +171,8 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
     """A run of a flow that waits until `due_at` to take the step at path `step`.
 
     `awaits` is the event that it waits for at that step, "" for none; `wanted_at` when the mail of that step was first due, if it was put
-    off since. `about` is what its trigger told, as names and values; `order_id` is "" where no order started it. `reward` is its newest code.
+    off since. `about` is what its trigger told, as names and values, and which run it was before a
+    migration moved it; `order_id` is "" where no order started it. `reward` is its newest code.
     """
 
     instance_id: str

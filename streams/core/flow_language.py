@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from datetime import timedelta
 from typing import get_args
 
 import yaml
 
+from streams.core import flow_keys as keys
 from streams.core.conditions import Scope
 from streams.core.consent_policy import is_transactional
 from streams.core.effects import Purpose
@@ -44,13 +44,7 @@ from streams.core.yaml_reader import FlowError, Reader, empty, nearest, read_yam
 
 __all__ = ["FlowError", "parse_flow"]
 
-_STEPS = ("wait", "wait_for", "split", "experiment", "send", "set", "add_to_list", "remove_from_list", "reward", "emit")
-_MONTHS = re.compile(r"(\d{1,2})mo\Z")
-_PATH = re.compile(r"\d{1,4}(\.\d{1,4}\.\d{1,4})*\Z")
-_FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _DEEPEST = 8
-_LONGEST_WAIT_DAYS = 400
-_LONGEST_VALUE = 200
 
 
 def parse_flow(
@@ -99,19 +93,7 @@ class _FlowReader(Reader):
     def flow(self, root: yaml.Node | None) -> Flow:
         """The whole flow."""
         root = root if root is not None else empty("flow.yaml")
-        keys = (
-            "flow",
-            "version",
-            "status",
-            "purpose",
-            "trigger",
-            "exit_on",
-            "holdout",
-            "not_with",
-            "migrations",
-            "steps",
-        )
-        values = self.mapping(root, keys, ("flow", "version", "status", "purpose", "trigger", "steps"))
+        values = self.mapping(root, *keys.FLOW)
         name = self.folder
         if "flow" in values:
             before = len(self.errors)
@@ -128,7 +110,7 @@ class _FlowReader(Reader):
         holdout = self.percent(values["holdout"]) if "holdout" in values else 0
         if holdout and is_transactional(self.purpose):
             self.wrong(values["holdout"], "nobody can be held out of mails that are owed", "leave holdout out")
-        version = self.number(values["version"], 1, 999_999) if "version" in values else 1
+        version = self.number(values["version"], *keys.VERSION) if "version" in values else 1
         return Flow(
             name=name,
             version=version,
@@ -165,10 +147,10 @@ class _FlowReader(Reader):
         """Whom the version `newer` takes over from older ones."""
         found: list[Migration] = []
         for item in self.items(node, "migrations"):
-            values = self.mapping(item, ("from", "steps"), ("from", "steps"))
+            values = self.mapping(item, *keys.MIGRATION)
             if len(values) < 2:
                 continue
-            version = self.number(values["from"], 1, 999_999)
+            version = self.number(values["from"], *keys.VERSION)
             if version >= newer:
                 self.wrong(values["from"], f"version {version} is not older than this one", "give this one a higher")
             elif version in [one.version for one in found]:
@@ -192,14 +174,13 @@ class _FlowReader(Reader):
     def path(self, node: yaml.Node) -> str:
         """The path of a step."""
         value = self.text(node)
-        if not _PATH.match(value):
+        if not keys.PATH.match(value):
             self.wrong(node, f"{value!r} is no path of a step", "`takk flows show` has them, for example 1.0.2")
         return value
 
     def trigger(self, node: yaml.Node) -> Trigger:
         """What starts the flow."""
-        keys = ("on", "once_per", "which", "where", "again_after", "segment", "before")
-        values = self.mapping(node, keys, ("on",))
+        values = self.mapping(node, *keys.TRIGGER)
         on = self.choice(values["on"], TRIGGERS, "trigger") if "on" in values else TRIGGERS[0]
         once_per = "order" if is_about_order(on) else "product" if on.startswith("product.") else "customer"
         if "once_per" in values:
@@ -267,7 +248,7 @@ class _FlowReader(Reader):
 
     def step(self, node: yaml.Node, path: str, depth: int) -> Step:
         """One step: a mapping of one key, which says what it does."""
-        values = self.mapping(node, _STEPS)
+        values = self.mapping(node, *keys.STEP)
         if len(values) > 1:
             self.wrong(
                 node, f"a step does one thing, this one {' and '.join(values)}", "make it one item of the list for each"
@@ -293,43 +274,40 @@ class _FlowReader(Reader):
         if kind == "emit":
             return Emit(path=path, kind=self.name(node, "signal"))
         if kind == "reward":
-            values = self.mapping(node, ("name", "expires"), ("name",))
+            values = self.mapping(node, *keys.REWARD)
             expires = self.duration(values["expires"]) if "expires" in values else timedelta(days=30)
             return Reward(
                 path=path, name=self.name(values["name"], "reward") if "name" in values else "", expires=expires
             )
-        values = self.mapping(node, ("name", "value"), ("name", "value"))
+        values = self.mapping(node, *keys.SET)
         name = self.text(values["name"]) if "name" in values else ""
-        if "name" in values and not _FIELD.match(name):
+        if "name" in values and not keys.FIELD.match(name):
             self.wrong(
                 values["name"], f"{name!r} is no name for a field", "small letters, digits and _, a letter first"
             )
         value = self.text(values["value"]) if "value" in values else ""
-        if len(value) > _LONGEST_VALUE:
-            self.wrong(values["value"], f"the value has {len(value)} characters", f"{_LONGEST_VALUE} at most")
+        if len(value) > keys.LONGEST_VALUE:
+            self.wrong(values["value"], f"the value has {len(value)} characters", f"{keys.LONGEST_VALUE} at most")
         return SetField(path=path, name=name, value=value)
 
     def wait(self, node: yaml.Node, path: str) -> Wait:
         """A wait: a time span, or a mapping."""
         if isinstance(node, yaml.ScalarNode):
-            months = _MONTHS.match(self.text(node))
-            if months and 0 < int(months[1]) <= 13:
+            months = keys.MONTHS_SPAN.match(self.text(node))
+            if months and 0 < int(months[1]) <= keys.MONTHS[1]:
                 return Wait(path=path, months=int(months[1]))
             span = self.duration(node)
             return Wait(path=path, days=span.days, more=timedelta(seconds=span.seconds))
-        values = self.mapping(
-            node, ("months", "days", "hours", "minutes", "at", "clock", "not_on", "until", "before", "lasts")
-        )
-        lengths = {"months", "days", "hours", "minutes", "at", "until"}
-        if isinstance(node, yaml.MappingNode) and not values.keys() & lengths:
+        values = self.mapping(node, *keys.WAIT)
+        if isinstance(node, yaml.MappingNode) and values.keys().isdisjoint(keys.WAIT_LENGTHS):
             self.wrong(node, "a wait needs a length or a time of day", 'for example {days: 2, at: "10:00"}')
-        hours = self.number(values["hours"], 0, 10_000) if "hours" in values else 0
-        minutes = self.number(values["minutes"], 0, 100_000) if "minutes" in values else 0
+        hours = self.number(values["hours"], *keys.HOURS) if "hours" in values else 0
+        minutes = self.number(values["minutes"], *keys.MINUTES) if "minutes" in values else 0
         clock = self.choice(values["clock"], get_args(Clock), "clock") if "clock" in values else "customer"
         return Wait(
             path=path,
-            months=self.number(values["months"], 0, 13) if "months" in values else 0,
-            days=self.number(values["days"], 0, _LONGEST_WAIT_DAYS) if "days" in values else 0,
+            months=self.number(values["months"], *keys.MONTHS) if "months" in values else 0,
+            days=self.number(values["days"], *keys.DAYS) if "days" in values else 0,
             more=timedelta(hours=hours, minutes=minutes),
             at=self.clock(values["at"]) if "at" in values else None,
             clock=clock,  # type: ignore[arg-type]  # choice gives one of the literals
@@ -360,7 +338,7 @@ class _FlowReader(Reader):
 
     def wait_for(self, node: yaml.Node, path: str, depth: int) -> WaitFor:
         """A wait for an event, with both ways out."""
-        values = self.mapping(node, ("event", "up_to", "where", "then", "otherwise"), ("event", "up_to"))
+        values = self.mapping(node, *keys.WAIT_FOR)
         event = self.choice(values["event"], AWAITED, "event") if "event" in values else AWAITED[0]
         if event.startswith("mail.") and not self.sends:
             self.wrong(
@@ -378,11 +356,11 @@ class _FlowReader(Reader):
 
     def experiment(self, node: yaml.Node, path: str, depth: int) -> Experiment:
         """An experiment: arms with their shares."""
-        values = self.mapping(node, ("name", "holdout", "arms"), ("name", "arms"))
+        values = self.mapping(node, *keys.EXPERIMENT)
         arms: list[Variant] = []
         items = self.items(values["arms"], "arms") if "arms" in values else []
         for index, item in enumerate(items):
-            arm = self.mapping(item, ("name", "percent", "steps"), ("name", "percent", "steps"))
+            arm = self.mapping(item, *keys.VARIANT)
             arms.append(
                 Variant(
                     name=self.name(arm["name"], "arm") if "name" in arm else "",
@@ -408,7 +386,7 @@ class _FlowReader(Reader):
         arms: list[Arm] = []
         items = self.items(node, "arms")
         for index, item in enumerate(items):
-            values = self.mapping(item, ("when", "steps", "otherwise"))
+            values = self.mapping(item, *keys.ARM)
             if "otherwise" in values:
                 if "when" in values or "steps" in values:
                     self.wrong(item, "an arm has either when and steps, or otherwise", "make it two arms")
@@ -434,9 +412,7 @@ class _FlowReader(Reader):
 
     def send(self, node: yaml.Node, path: str) -> Send:
         """A send."""
-        values = self.mapping(
-            node, ("message", "purpose", "priority", "expires", "not_before", "holdout"), ("message",)
-        )
+        values = self.mapping(node, *keys.SEND)
         self.sends += 1
         message = self.text(values["message"]) if "message" in values else ""
         if "message" in values and message not in self.messages:
@@ -455,7 +431,7 @@ class _FlowReader(Reader):
             path=path,
             message=message,
             purpose=purpose,  # type: ignore[arg-type]  # choice gives one of the literals
-            priority=self.number(values["priority"], 0, 100) if "priority" in values else 50,
+            priority=self.number(values["priority"], *keys.PRIORITY) if "priority" in values else 50,
             expires=self.duration(values["expires"]) if "expires" in values else timedelta(days=5),
             not_before=self.date(values["not_before"]) if "not_before" in values else None,
             holdout=self.percent(values["holdout"]) if "holdout" in values else 0,

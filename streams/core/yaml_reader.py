@@ -18,9 +18,10 @@ T = TypeVar("T")
 R = TypeVar("R", bound="Reader")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_DURATION = re.compile(r"(\d{1,5})([wdhms])\Z")
-_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
+DURATION = re.compile(r"(\d{1,5})([wdhms])\Z")
+CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
+PERCENT = (1, 99)
 
 
 class FlowError(Struct, frozen=True):
@@ -152,7 +153,7 @@ class Reader:
 
     def duration(self, node: yaml.Node) -> timedelta:
         """A time span like 5d, 12h, 30m."""
-        match = _DURATION.match(self.text(node))
+        match = DURATION.match(self.text(node))
         if match and int(match[1]) > 0:
             return timedelta(**{_UNITS[match[2]]: int(match[1])})
         self.wrong(
@@ -162,11 +163,11 @@ class Reader:
 
     def percent(self, node: yaml.Node) -> int:
         """A share from 1 to 99."""
-        return self.number(node, 1, 99)
+        return self.number(node, *PERCENT)
 
     def clock(self, node: yaml.Node) -> time:
         """A time of day."""
-        match = _CLOCK.match(self.text(node))
+        match = CLOCK.match(self.text(node))
         if match:
             return time(int(match[1]), int(match[2]))
         self.wrong(node, f"{self.text(node)!r} is not a time of day", 'hours and minutes, for example "10:00"')
@@ -191,7 +192,7 @@ class Reader:
     def name(self, node: yaml.Node, what: str) -> str:
         """A name that writers choose themselves."""
         value = self.text(node)
-        if not _NAME.match(value):
+        if not NAME.match(value):
             self.wrong(node, f"{value!r} is no name for a {what}", "small letters, digits and dashes, a letter first")
         return value
 

@@ -205,6 +205,13 @@ def test_show(tmp_path: Path) -> None:
     assert "cannot be written" in output
 
 
+def test_schema() -> None:
+    """The schema is JSON on standard output, and needs no folder."""
+    code, output = run("flows", "schema")
+    assert code == 0
+    assert json.loads(output)["title"] == "A flow of Takk"
+
+
 def test_migrate(tmp_path: Path) -> None:
     """Where people wait, what a mapping would do, and what to write: taken as it is printed, it loads. Nothing is changed."""
     flow(tmp_path, "live")

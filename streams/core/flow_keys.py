@@ -1,0 +1,48 @@
+"""The keys of a flow.yaml, and what their values may look like: read by flow_language.py, and told to editors by flow_schema.py."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Keys(NamedTuple):
+    """The keys that a mapping may have, and those of them that it must have."""
+
+    known: tuple[str, ...]
+    needed: tuple[str, ...] = ()
+
+
+FLOW = Keys(
+    ("flow", "version", "status", "purpose", "trigger", "exit_on", "holdout", "not_with", "migrations", "steps"),
+    ("flow", "version", "status", "purpose", "trigger", "steps"),
+)
+MIGRATION = Keys(("from", "steps"), ("from", "steps"))
+TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "before"), ("on",))
+#: A step has one of them.
+STEP = Keys(
+    ("wait", "wait_for", "split", "experiment", "send", "set", "add_to_list", "remove_from_list", "reward", "emit")
+)
+WAIT = Keys(("months", "days", "hours", "minutes", "at", "clock", "not_on", "until", "before", "lasts"))
+#: A wait has at least one of them.
+WAIT_LENGTHS = ("months", "days", "hours", "minutes", "at", "until")
+WAIT_FOR = Keys(("event", "up_to", "where", "then", "otherwise"), ("event", "up_to"))
+#: An arm of a split has either the first two or the last.
+ARM = Keys(("when", "steps", "otherwise"))
+EXPERIMENT = Keys(("name", "holdout", "arms"), ("name", "arms"))
+VARIANT = Keys(("name", "percent", "steps"), ("name", "percent", "steps"))
+SEND = Keys(("message", "purpose", "priority", "expires", "not_before", "holdout"), ("message",))
+SET = Keys(("name", "value"), ("name", "value"))
+REWARD = Keys(("name", "expires"), ("name",))
+
+#: The least and the most of each number.
+VERSION = (1, 999_999)
+PRIORITY = (0, 100)
+MONTHS = (0, 13)
+DAYS = (0, 400)
+HOURS = (0, 10_000)
+MINUTES = (0, 100_000)
+LONGEST_VALUE = 200
+MONTHS_SPAN = re.compile(r"(\d{1,2})mo\Z")
+PATH = re.compile(r"\d{1,4}(\.\d{1,4}\.\d{1,4})*\Z")
+FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
