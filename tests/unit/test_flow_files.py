@@ -20,6 +20,7 @@ def folder(tmp_path: Path) -> Path:
         shutil.copy(TEMPLATES / name / "flow.yaml", tmp_path / name)
         for message in messages:
             (tmp_path / name / f"{message}.html.j2").touch()
+    shutil.copy(TEMPLATES / "consent.yaml", tmp_path)
     return tmp_path
 
 
@@ -142,9 +143,9 @@ def test_guards_are_told_with_their_place(folder: Path) -> None:
 
 def test_the_consent_policy_comes_from_beside_the_flows(folder: Path) -> None:
     """The shop's own file; without one the strictest, so that receipts go on and nobody is mailed by mistake."""
-    assert load_world(folder).consent_policy is STRICT
-    shutil.copy(TEMPLATES / "consent.yaml", folder)
     assert load_world(folder).consent_policy.line("marketing", "DK").verdict == "soft_opt_in"
+    (folder / "consent.yaml").unlink()
+    assert load_world(folder).consent_policy is STRICT
 
 
 def test_mistakes_of_flows_and_of_the_consent_policy_are_told_together(folder: Path) -> None:
