@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -384,6 +385,48 @@ def flows_migrate(
         raise click.ClickException(f"{_count(len(findings), 'mistake')} in the mapping.")
     for line in preview(old, new, migration, None):
         click.echo(line)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--send", "send_id", help="Only what is about this send, and the flow that it came from.")
+@click.option("--days", type=click.FloatRange(min=0), default=30.0, show_default=True, help="How far to look back.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with all of it.")
+def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
+    """Tell why a customer got a mail, or got none.
+
+    CUSTOMER is the customer's id, as the shop names them. What happened is told in its order: what was sent and what became of it, what
+    was not sent and by which rule, and what is waiting and until when. No addresses and no names are shown. It reads the partition that
+    the customer lies on, up to its present end, and changes nothing. Exit code 1 if nothing is known of the customer.
+    """
+    from msgspec import to_builtins
+
+    from streams.why import read_story, told
+
+    settings = _settings()
+    found = _on_kafka(
+        settings,
+        lambda: read_story(settings, customer, days=days, send_id=send_id, on_progress=_progress()),
+    )
+    if not found.is_known:
+        raise click.ClickException(
+            f"nothing is known of customer {customer!r}: looked at the decisions, mails and engagement of the last {days:g} days, and at the "
+            f"state of {settings.app_id}. Is it the id that orders carry?"
+        )
+    click.echo(json.dumps(to_builtins(found)) if as_json else "\n".join(told(found)))
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Tells on stderr, every two seconds, how far a long reading is."""
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 2:
+            last = time.monotonic()
+            click.echo(f"read {done:,} of {total:,} offsets", err=True)
+
+    return tell
 
 
 @main.group("dead-letters")

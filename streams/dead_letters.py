@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer
 from msgspec import Struct
 
 from streams import topics
 from streams.runtime.avro import Codec
 from streams.settings import Settings
+from streams.topic_reader import PATIENCE_S, read_to_the_end
 from streams.wire import open_codec
 
-PATIENCE_S = 30.0
 MEGABYTE = 1 << 20
 
 
@@ -45,47 +45,8 @@ def read(settings: Settings) -> Iterator[DeadLetter]:
         KafkaException: the cluster cannot be reached or refuses; or the topic is not there.
     """
     codec = open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)
-    consumer = Consumer(
-        {
-            **settings.kafka(),
-            "group.id": f"{settings.app_id}-dead-letters",  # never committed: reading leaves no trace
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
-    )
-    try:
-        yield from _to_the_end(consumer, codec)
-    finally:
-        consumer.close()
-
-
-def _to_the_end(consumer: Any, codec: Codec) -> Iterator[DeadLetter]:
-    known = consumer.list_topics(topics.DEAD_LETTERS, timeout=PATIENCE_S).topics[topics.DEAD_LETTERS]
-    if known.error is not None:
-        raise KafkaException(known.error)
-    starts = []
-    for number in known.partitions:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topics.DEAD_LETTERS, number), timeout=PATIENCE_S)
-        if high > low:
-            starts.append(TopicPartition(topics.DEAD_LETTERS, number, low))
-    if not starts:
-        return
-    consumer.assign(starts)
-    open_partitions = {start.partition for start in starts}
-    while open_partitions:
-        message = consumer.poll(PATIENCE_S)
-        if message is None:
-            raise TimeoutError(f"no answer from the broker for {PATIENCE_S:.0f} s while reading {topics.DEAD_LETTERS}")
-        error = message.error()
-        # Commit markers take offsets, so only the broker can say that this is the end.
-        if error is not None and error.code() == KafkaError._PARTITION_EOF:
-            open_partitions.discard(message.partition())
-        elif error is not None:
-            raise KafkaException(error)
-        elif message.partition() in open_partitions:
-            yield decode(codec, message.value())
+    for message in read_to_the_end(settings, [topics.DEAD_LETTERS]):
+        yield decode(codec, message.value())
 
 
 def decode(codec: Codec, value: bytes) -> DeadLetter:

@@ -32,6 +32,7 @@ from streams.local.shop import Shop
 from streams.local.world import Process
 from streams.runtime.avro import Codec
 from streams.settings import Settings
+from streams.why import read_story, told
 from streams.wire import open_codec
 
 #: Where a demo leaves its summary, logs and state; each run begins anew.
@@ -51,6 +52,8 @@ class Seen:
     mails: Counter[str] = field(default_factory=Counter)
     order_to_mail: list[float] = field(default_factory=list)
     customers: dict[str, str] = field(default_factory=dict)
+    #: Somebody whose story is worth telling: the last who was asked for a review.
+    customer: str | None = None
 
 
 class Recipients:
@@ -99,6 +102,8 @@ class Recipients:
             return []
         self._seen.mails[event["flow"]] += 1
         self._seen.customers[event["send_id"]] = event["customer_id"]
+        if event["flow"] == "review" or self._seen.customer is None:
+            self._seen.customer = event["customer_id"]
         if event["flow"] == "order-confirmation" and event["order_placed_at"]:
             self._seen.order_to_mail.append((event["occurred_at"] - event["order_placed_at"]).total_seconds())
         return self._shop.recipient_reaction(event["send_id"], event["customer_id"], event["occurred_at"])
@@ -146,6 +151,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         except KeyboardInterrupt:
             console.print("stopping ...")
         drained = _drain(ours, console)
+        example = _example(ours, seen)
         recipients.stop()
         stopped_ms = int(time.time() * 1000)
         codes = [process.stop() for process in processes]
@@ -153,6 +159,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         summary |= {"drained": drained, "exit_codes": codes, "seconds": round(time.monotonic() - started, 1)}
     (DEMO_DIR / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     _report(summary, console)
+    console.print("\n".join(example), soft_wrap=True, markup=False, highlight=False)
     return 0 if summary["lost"] == summary["duplicates"] == 0 and not summary["problems"] else 1
 
 
@@ -270,6 +277,13 @@ def _judge(settings: Settings, codec: Codec, inbox: Inbox, seen: Seen, stopped_m
         "order_to_mail_p99_s": round(p99, 4),
         "problems": verdict.problems,
     }
+
+
+def _example(settings: Settings, seen: Seen) -> list[str]:
+    """What `takk why` says of one customer."""
+    if seen.customer is None:
+        return []
+    return [f"\ntakk why {seen.customer}", *told(read_story(settings, seen.customer))]
 
 
 def _report(summary: Mapping[str, Any], console: Console) -> None:

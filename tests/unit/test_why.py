@@ -1,0 +1,116 @@
+"""`takk why`: the story of one customer, told from what the real core decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from streams import topics
+from streams.core.effects import LogDecision
+from streams.core.events import MailClicked, OrderPlaced, OrderRefunded
+from streams.topics import SCHEMA_OF
+from streams.why import RULES, Story, story, told
+from streams.wire import Wire, open_codec
+from tests.driver.cases import CASES
+from tests.driver.driver import START, Driver
+from tests.driver.facts import order, shipment, shop_world
+from tests.driver.language import DAY, buy, flow_text, world_of
+
+CODEC = open_codec()
+WIRE = Wire(CODEC)
+
+
+def records(run: Driver) -> list[tuple[str, Mapping[str, Any]]]:
+    """What the flows agent would have written of a run."""
+    outputs = [WIRE.output(effect, run.now) for effect in run.effects]
+    return [
+        (topic, CODEC.decode(SCHEMA_OF[topic], value or b""))
+        for topic, _, value, _ in outputs
+        if topic in (topics.DECISIONS, topics.ATTRIBUTED)
+    ]
+
+
+def story_of(run: Driver, customer: str = "c1", send_id: str | None = None) -> Story:
+    """The story of a customer of the run; every record was written twice."""
+    return story(customer, records(run) * 2, run.customers.get(customer), send_id)
+
+
+def test_what_was_sent_what_was_not_and_what_waits() -> None:
+    """A receipt, a review that a refund forbade, and another order's thank-you that is to come; each thing once, in the order of time."""
+    run = Driver(shop_world())
+    run.feed(OrderPlaced(order("o1", run.now), run.now))
+    run.pass_time(2 * DAY)
+    run.feed(shipment("o1", "delivered", run.now), OrderRefunded(order("o1", run.now), run.now))
+    run.pass_time(3 * DAY)
+    run.feed(OrderPlaced(order("o2", run.now), run.now))
+    found = story_of(run)
+    assert found.is_known
+    assert [(line.flow, line.what, line.order_id) for line in found.happened] == [
+        ("order-confirmation", "send", "o1"),
+        ("thank-you", "send", "o1"),
+        ("review", "exit", "o1"),
+        ("order-confirmation", "send", "o2"),
+    ]
+    assert [(line.flow, line.order_id, line.at - run.now) for line in found.waiting] == [("thank-you", "o2", DAY)]
+    lines = told(found)
+    assert lines[0] == "c1: 4 things happened, 1 are to come (times in UTC)"
+    assert "review step 1 of order o1: the order was refunded (left the flow: order.refunded)" in lines[3]
+    assert not any(word in " ".join(lines) for word in ("anna", "Anna", "example.com"))
+
+
+def test_one_send_and_where_it_came_from() -> None:
+    """Only the flow that the send came from, with what the customer did with it."""
+    run = Driver(shop_world())
+    run.feed(OrderPlaced(order("o1", run.now), run.now))
+    run.pass_time(2 * DAY)
+    thanks = run.mails()[-1]
+    click = {"link": "https://shop.example/", "agent": "human", "occurred_at": run.now}
+    run.feed(MailClicked(customer_id="c1", send_id=thanks.send_id, **click))
+    assert [(line.flow, line.what) for line in story_of(run, send_id=thanks.send_id).happened] == [
+        ("thank-you", "send"),
+        ("thank-you", "clicked"),
+    ]
+    assert story_of(run, send_id="0" * 32).happened == ()
+
+
+def test_why_a_mail_waits() -> None:
+    """A mail that was put off tells since when it is due; a flow that waits for an event tells for which."""
+    capped = "trigger: {on: order.placed}\nsteps: [{send: {message: a, expires: 9d}}, {wait_for: {event: mail.opened, up_to: 3d}}]"
+    run = Driver(
+        world_of(
+            *(flow_text(capped, name=name, purpose="marketing") for name in ("f", "g")),
+            rules="caps: [{most: 1, per: 2d}]",
+        )
+    )
+    buy(run)
+    waiting = [line.words for line in story_of(run).waiting]
+    assert waiting == [
+        f"a mail that was due {run.now:%Y-%m-%d %H:%M} is put off; looked at again then",
+        "waits for mail.opened, not longer than until then",
+    ]
+    assert "the customer has had enough mails for now (enough mails for now)" in " ".join(told(story_of(run)))
+
+
+def test_nobody() -> None:
+    """Of a customer whom nobody ever told of, nothing is known; another's records are not theirs."""
+    run = Driver(shop_world())
+    run.feed(OrderPlaced(order("o1", run.now), run.now))
+    assert not story_of(run, "c2").is_known
+    assert story_of(run, "c2").happened == ()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_rule_is_explained(case: Any) -> None:
+    """No case ends in a rule that has no words for people."""
+    run = Driver(shop_world())
+    for at, facts in case.moments():
+        run.pass_time(timedelta(days=at) - (run.now - START))
+        for fact in facts:
+            sends = {mail.message: mail.send_id for mail in run.mails()}
+            raw = CODEC.encode(SCHEMA_OF[fact.topic], fact.record("c1", run.now, sends))
+            run.feed(WIRE.event(fact.topic, b"c1", raw, int(run.now.timestamp() * 1000)))
+    run.pass_time(timedelta(days=case.days))
+    assert {one.rule for one in run.effects if isinstance(one, LogDecision)} <= set(RULES)
