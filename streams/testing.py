@@ -1,0 +1,203 @@
+"""Time travel for tests of flows: given these orders, after 30 days these mails.
+
+    from streams.testing import Scenario
+
+    def test_a_review_is_asked_for() -> None:
+        shop = Scenario("templates")
+        shop.order("anna", total="500 DKK")
+        shop.parcel("anna", "delivered")
+        shop.after(days=30)
+        assert shop.mails("anna") == ["order-confirmation/confirmation", "thank-you/first-time", "review/ask-first-time"]
+
+It is the real core with the shop's own flows, rules and consent policy; only the clock is moved by hand, and every mail arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from streams.core import events, money
+from streams.core.customer import Customer
+from streams.core.effects import Effect, LogDecision, SendMail
+from streams.core.events import Event, Order, OrderLine, ShipmentUpdated
+from streams.flow_files import load_world
+from streams.virtual import VirtualRun
+
+#: A Monday, ten o'clock in Copenhagen.
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+_ORDER_KINDS: dict[str, Callable[[Order, datetime], events.OrderEvent]] = {
+    "placed": events.OrderPlaced,
+    "changed": events.OrderChanged,
+    "cancelled": events.OrderCancelled,
+    "refunded": events.OrderRefunded,
+}
+
+
+class Scenario:
+    """A shop whose clock stands still until it is moved.
+
+    Args:
+        templates: the folder of the flows, or a World.
+        start: what the clock shows at first, UTC.
+        settings: as for `load_world`: shop, vip_spend, rates, ...
+
+    Raises:
+        FlowFileError: there are mistakes in the folder.
+    """
+
+    def __init__(self, templates: Path | str = "templates", *, start: datetime = START, **settings: Any) -> None:
+        self._effects: list[tuple[datetime, Effect]] = []
+        self._orders: dict[str, Order] = {}
+        self._newest: dict[str, str] = {}
+        world = load_world(templates, **settings)
+        self._run = VirtualRun(world, start, on_effect=lambda effect, now: self._effects.append((now, effect)))
+
+    @property
+    def now(self) -> datetime:
+        """What the clock shows, UTC."""
+        return self._run.now
+
+    def after(self, **length: float) -> None:
+        """Let time pass, given as for timedelta: `after(days=2, hours=3)`."""
+        self._run.pass_time(timedelta(**length))
+
+    def tell(self, *facts: Event) -> None:
+        """Anything that the core understands (streams.core.events) becomes known now."""
+        self._run.feed(*facts)
+
+    def order(
+        self,
+        customer: str,
+        total: str = "500 DKK",
+        *,
+        kind: str = "placed",
+        order_id: str | None = None,
+        lines: tuple[OrderLine, ...] | None = None,
+        **fields: Any,
+    ) -> str:
+        """The customer's order is placed, changed, cancelled or refunded; the id of the order.
+
+        Args:
+            customer: the customer's id.
+            total: amount and currency, for example "500 DKK".
+            kind: placed, changed, cancelled or refunded.
+            order_id: which order; a new one by default, the customer's newest for other kinds.
+            lines: what was bought; one piece of `S-1` by default.
+            fields: further fields of `Order`: email, country, ship_country, locale, time_zone, name.
+
+        Raises:
+            KeyError: an unknown kind, or an order that was never placed.
+        """
+        amount, _, currency = total.partition(" ")
+        minor = money.minor(Decimal(amount), currency)
+        if kind == "placed":
+            order_id = order_id or f"{customer}-{len(self._orders) + 1}"
+            country = fields.get("country", self._run.world.shop.country)
+            values: dict[str, Any] = {
+                "email": f"{customer}@example.com", "name": customer.title(), "locale": self._run.world.shop.locale,
+                "country": country, "ship_country": country,
+            }  # fmt: skip
+            self._orders[order_id] = Order(
+                order_id=order_id,
+                customer_id=customer,
+                currency=currency,
+                total_minor=minor,
+                placed_at=self.now,
+                lines=lines or (OrderLine("S-1", "Something", "things", 1, minor),),
+                **(values | fields),
+            )
+            self._newest[customer] = order_id
+        else:
+            order_id = order_id or self._newest[customer]
+        self.tell(_ORDER_KINDS[kind](self._orders[order_id], self.now))
+        return order_id
+
+    def parcel(
+        self,
+        customer: str,
+        status: events.ShipmentStatus,
+        *,
+        order_id: str | None = None,
+        parcel_id: str = "p1",
+        parcels: int = 1,
+        window: tuple[datetime, datetime] | None = None,
+    ) -> None:
+        """A parcel of the customer's newest order, or of `order_id`, reaches `status`. Raises KeyError: no order was placed."""
+        begins, ends = window or (None, None)
+        self.tell(
+            ShipmentUpdated(
+                customer_id=customer,
+                order_id=order_id or self._newest[customer],
+                parcel_id=parcel_id,
+                parcels_in_order=parcels,
+                carrier="PostNord",
+                tracking_number=parcel_id,
+                tracking_url=f"https://track.example/{parcel_id}",
+                status=status,
+                window_from=begins,
+                window_to=ends,
+                lines=(),
+                occurred_at=self.now,
+            )
+        )
+
+    def profile(self, customer: str, *, birthday: date | None = None, **fields: Any) -> None:
+        """The shop tells of the customer: email, name, country, locale, marketing_consent, birthday, ..."""
+        self.tell(events.ProfileUpdated(customer_id=customer, occurred_at=self.now, birthday=birthday, **fields))
+
+    def opens(self, customer: str, message: str | None = None) -> None:
+        """The customer opens the newest mail, or the newest `message`. Raises LookupError: there is no such mail."""
+        send_id = self._sent(customer, message).send_id
+        self.tell(events.MailOpened(customer_id=customer, send_id=send_id, agent="human", occurred_at=self.now))
+
+    def clicks(self, customer: str, message: str | None = None, link: str = "https://shop.example/") -> None:
+        """The customer follows a link of the newest mail, or of the newest `message`. Raises LookupError: there is no such mail."""
+        send_id = self._sent(customer, message).send_id
+        self.tell(
+            events.MailClicked(customer_id=customer, send_id=send_id, link=link, agent="human", occurred_at=self.now)
+        )
+
+    def unsubscribes(self, customer: str, scope: Any = "marketing") -> None:
+        """The customer wants no more mail of `scope`: marketing, review or survey."""
+        self.tell(events.Unsubscribed(customer_id=customer, send_id=None, scope=scope, occurred_at=self.now))
+
+    def answers(self, customer: str, question: str, answer: str) -> None:
+        """The customer answers a question."""
+        self.tell(
+            events.SurveyAnswered(
+                customer_id=customer, send_id=None, question=question, answer=answer, occurred_at=self.now
+            )
+        )
+
+    def mails(self, customer: str) -> list[str]:
+        """What the customer got so far, as flow/message."""
+        return [f"{mail.flow}/{mail.message}" for mail in self._mails(customer)]
+
+    def mail(self, customer: str, message: str | None = None) -> SendMail:
+        """The newest mail of the customer, or the newest `message`: its context, address, language. Raises LookupError: there is none."""
+        return self._sent(customer, message)
+
+    def why(self, customer: str) -> list[tuple[str, str, str]]:
+        """Every decision about the customer so far: flow, outcome and rule."""
+        return [
+            (one.flow, one.outcome, one.rule)
+            for _, one in self._effects
+            if isinstance(one, LogDecision) and one.customer_id == customer
+        ]
+
+    def state(self, customer: str) -> Customer | None:
+        """What Takk knows of the customer."""
+        return self._run.customers.get(customer)
+
+    def _mails(self, customer: str) -> list[SendMail]:
+        return [one for _, one in self._effects if isinstance(one, SendMail) and one.customer_id == customer]
+
+    def _sent(self, customer: str, message: str | None) -> SendMail:
+        found = [mail for mail in self._mails(customer) if message in (None, mail.message)]
+        if not found:
+            raise LookupError(f"{customer} got no mail {message or ''}".rstrip() + f"; only {self.mails(customer)}")
+        return found[-1]

@@ -1,0 +1,89 @@
+"""The rules on a virtual clock, with a timer queue and a mailer that never fails: a year of a shop in the time that deciding takes."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from streams.core.customer import Customer, new_customer
+from streams.core.effects import Effect, ScheduleStep, SendMail
+from streams.core.engine import advance
+from streams.core.events import Event, MailReported, StepDue, customer_of
+from streams.core.world import World
+
+
+class VirtualRun:
+    """Feeds events to the core and fires the timers that come due.
+
+    Args:
+        world: the flows and the shop's rules.
+        start: what the clock shows at first, UTC.
+        is_reporting: each mail is reported as sent at once.
+        on_effect: hears of each effect, with the clock.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        start: datetime,
+        *,
+        is_reporting: bool = True,
+        on_effect: Callable[[Effect, datetime], None] = lambda effect, now: None,
+    ) -> None:
+        self.world = world
+        self.now = start
+        self.is_reporting = is_reporting
+        self.on_effect = on_effect
+        self.customers: dict[str, Customer] = {}
+        self._queue: list[tuple[datetime, str, ScheduleStep]] = []
+        self._timers: set[str] = set()
+
+    def feed(self, *events: Event) -> None:
+        """The events happen (or become known) now, one after the other."""
+        for event in events:
+            customer_id = customer_of(event)
+            state = self.customers.get(customer_id) or new_customer(customer_id)
+            self.customers[customer_id], effects = advance(self.world, state, event, self.now)
+            for effect in effects:
+                self.on_effect(effect, self.now)
+            for effect in effects:
+                if isinstance(effect, ScheduleStep):
+                    self._schedule(effect)
+                elif isinstance(effect, SendMail) and self.is_reporting:
+                    self.feed(
+                        MailReported(
+                            customer_id=customer_id, send_id=effect.send_id, outcome="sent", occurred_at=self.now
+                        )
+                    )
+
+    def _schedule(self, timer: ScheduleStep) -> None:
+        if timer.timer_id not in self._timers:
+            self._timers.add(timer.timer_id)
+            heapq.heappush(self._queue, (timer.due_at, timer.timer_id, timer))
+
+    def pass_time(self, length: timedelta) -> None:
+        """Move the clock, firing every timer at its moment."""
+        self.pass_to(self.now + length)
+
+    def pass_to(self, moment: datetime) -> None:
+        """Move the clock to `moment` (UTC), firing every timer on the way; one that lies behind changes nothing."""
+        queue = self._queue
+        while queue and queue[0][0] <= moment:
+            due_at, _, timer = heapq.heappop(queue)
+            self.now = max(self.now, due_at)
+            self.feed(step_due(timer, self.now))
+        self.now = max(self.now, moment)
+
+
+def step_due(timer: ScheduleStep, now: datetime) -> StepDue:
+    """The timer as it comes back from the scheduler."""
+    return StepDue(
+        customer_id=timer.customer_id,
+        timer_id=timer.timer_id,
+        instance_id=timer.instance_id,
+        flow=timer.flow,
+        step=timer.step,
+        due_at=timer.due_at,
+        occurred_at=now,
+    )

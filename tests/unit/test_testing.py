@@ -1,0 +1,61 @@
+"""The testing kit: what an engineer of a shop writes, on the flows of this repository."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from streams.flow_files import FlowFileError
+from streams.testing import START, Scenario
+from tests.driver.facts import TEMPLATES
+
+
+def test_given_these_orders_after_30_days_these_mails() -> None:
+    """Five lines, from the order to the review."""
+    shop = Scenario(TEMPLATES)
+    shop.order("anna", total="500 DKK")
+    shop.parcel("anna", "delivered")
+    shop.after(days=30)
+    assert shop.mails("anna") == ["order-confirmation/confirmation", "thank-you/first-time", "review/ask-first-time"]
+
+
+def test_why_nothing_came() -> None:
+    """A refund ends the review, and the decision says so; the state can be looked at."""
+    shop = Scenario(TEMPLATES)
+    order_id = shop.order("anna")
+    shop.parcel("anna", "delivered")
+    shop.order("anna", kind="refunded")
+    shop.after(days=9)
+    assert ("review", "exit", "order.refunded") in shop.why("anna")
+    state = shop.state("anna")
+    assert state is not None
+    assert [order.order_id for order in state.orders] == [order_id]
+    assert shop.state("nobody") is None
+
+
+def test_customers_do_things() -> None:
+    """Opens, clicks, profiles, answers and unsubscriptions reach the core; an unknown mail is told."""
+    shop = Scenario(TEMPLATES)
+    shop.order("bo", total="12000 DKK")
+    shop.after(days=2)
+    assert shop.mails("bo")[-1] == "thank-you/first-time"
+    shop.opens("bo")
+    shop.clicks("bo", "confirmation")
+    shop.profile("bo", name="Bo Holm", marketing_consent=True)
+    shop.answers("bo", "happy", "yes")
+    shop.unsubscribes("bo")
+    shop.order("bo")
+    shop.after(days=2)
+    assert shop.mails("bo")[-1] == "order-confirmation/confirmation"
+    assert ("thank-you", "skip", "unsubscribed") in shop.why("bo")
+    assert shop.mail("bo").context["customer"]["purchases"] == 2
+    assert shop.now == START + timedelta(days=4)
+    with pytest.raises(LookupError, match="bo got no mail vip"):
+        shop.opens("bo", "vip")
+
+
+def test_mistakes_in_the_flows_are_told(tmp_path: object) -> None:
+    """A folder without flows is no shop."""
+    with pytest.raises(FlowFileError):
+        Scenario(str(tmp_path))
