@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
 from streams.core.events import OrderLine
 
+#: How long a parcel counts as late after its last news, or after its promised window.
+LATE_AT_MOST = timedelta(days=14)
 #: The outcome of a mail that a customer did not get, to measure what mails do.
 HELD_OUT = "held_out"
 
@@ -131,11 +133,15 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
         return bool(self.parcels) and reached >= max(self.parcels_in_order, len(self.parcels))
 
     def is_late(self, now: datetime) -> bool:
-        """Whether a parcel of the order, not delivered and not returned, is delayed or past its promised window."""
+        """Whether a parcel of the order, not delivered and not returned, is delayed or past its promised window.
+
+        Of one that nothing was heard of for `LATE_AT_MOST` nobody knows: a carrier that never tells of a delivery silences no shop.
+        """
         return any(
             not parcel.has("delivered")
             and not parcel.has("returned")
             and (parcel.status == "delayed" or (parcel.window_to is not None and parcel.window_to < now))
+            and now < max(parcel.at, parcel.window_to or parcel.at) + LATE_AT_MOST
             for parcel in self.parcels
         )
 

@@ -41,7 +41,7 @@ class Fact:
         if self.topic == topics.ORDERS:
             return records.order(email=f"{customer}@example.org", placed_at=now, **values)
         if self.topic == topics.SHIPMENTS:
-            return records.shipment(**values)
+            return records.shipment(**{"window_from": None, "window_to": None, **values})
         if self.topic == topics.CUSTOMERS:
             return records.profile(**values)
         return records.engagement(**values, send_id=sends[self.about] if self.about else None)

@@ -8,10 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from streams.core.consent_policy import ConsentPolicy
 from streams.core.events import Order, OrderLine, ShipmentStatus, ShipmentUpdated, ShippedLine
 from streams.core.flow import Flow
 from streams.core.flow_language import parse_flow
+from streams.core.rules import Rules
 from streams.core.world import World
 from streams.flow_files import read_templates
 
@@ -46,9 +49,15 @@ def shop_policy() -> ConsentPolicy:
     return read_templates(TEMPLATES).consent
 
 
+@cache
+def shop_rules() -> Rules:
+    """The rules of the repository, without the quiet hours: a broker on which a day lasts seconds has no time of day either."""
+    return replace(read_templates(TEMPLATES).rules, quiet=None)
+
+
 def shop_world(**settings: Any) -> World:
-    """A world with the four flows and the consent policy of the repository."""
-    return World(shop_flows(), **{"consent_policy": shop_policy(), **settings})
+    """A world with the four flows, the consent policy and the rules of the repository."""
+    return World(shop_flows(), **{"consent_policy": shop_policy(), "rules": shop_rules(), **settings})
 
 
 def order(order_id: str, placed_at: datetime, **changes: Any) -> Order:

@@ -439,6 +439,16 @@ def test_no_pestering_while_an_order_is_late_or_was_refunded() -> None:
     assert [round(days, 2) for _, days in sent(run)] == [5, round(5 + 1 / 24 + 5, 2)]
 
 
+def test_a_parcel_is_not_late_for_ever() -> None:
+    """A carrier that never tells of the delivery keeps the customer's mails back for two weeks, not for good."""
+    body = "trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a, expires: 60d}}]"
+    run = run_of(body, purpose="marketing", rules="calm: {while_late: true}")
+    buy(run)
+    run.feed(shipment("o1", "delayed", run.now))
+    run.pass_time(40 * DAY)
+    assert sent(run) == [("a", 14)]
+
+
 def test_a_clash_waits_for_the_other_flow() -> None:
     """While a named flow runs, the mails of this one wait; the same event may have started both."""
     offer = "trigger: {on: order.placed}\nnot_with: [welcome]\nsteps: [{send: {message: b, expires: 9d}}]"

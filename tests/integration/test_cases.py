@@ -86,7 +86,8 @@ class Stage:
         for at, case, facts in sorted(moments, key=lambda moment: moment[0]):
             await_that(partial(self._is_day, at), f"day {at}")
             self._tell(at, case, facts)
-        await_that(lambda: all(self._is_over(case) for case in CASES), "the end of all cases")
+        for case in CASES:
+            await_that(partial(self._is_over, case), f"the end of the case {case.name}")
         self.town.rest()
         self.watch.look()
 

@@ -1,0 +1,112 @@
+"""What happened in a shop, to be played again: facts in the order of time, from Avro files or from Kafka's topics."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import fastavro
+from msgspec import Struct, field
+
+from streams import topics
+from streams.core.events import Event
+from streams.settings import Settings
+from streams.topic_reader import read_to_the_end
+from streams.wire import SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
+from streams.wire_facts import FACTS
+
+#: The topics that hold what came from outside; the others are what Takk made of it.
+TOPICS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.BROWSING)
+
+
+class History(Struct):
+    """Facts with the time at which they occurred, in that order; and what was no fact, counted by the rule that it breaks."""
+
+    facts: list[tuple[datetime, Event]]
+    broken: Counter[str] = field(default_factory=Counter)
+
+
+class HistoryError(ValueError):
+    """A file that is no history: which, why, and what would be right."""
+
+
+def from_files(paths: Iterable[Path], schemas: Path = SCHEMAS) -> History:
+    """The history in Avro container files, each of one kind of record: orders, shipments, engagement, customers or browsing.
+
+    Raises:
+        HistoryError: a file that cannot be read, or whose records are of no kind that flows know.
+    """
+    parsed = {
+        topic: json.loads((schemas / f"{topics.SCHEMA_OF[topic]}.avsc").read_text(encoding="utf-8")) for topic in TOPICS
+    }
+    by_name = {schema["name"]: topic for topic, schema in parsed.items()}
+    history = History([])
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                reader: Any = fastavro.reader(file)
+                name = str(reader.writer_schema["name"]).rpartition(".")[2]
+                topic = by_name.get(name)
+                if topic is None:
+                    raise HistoryError(f"{path}: records of {name}; a history is of {', '.join(sorted(by_name))}")
+                file.seek(0)
+                _take(history, topic, (record for record in fastavro.reader(file, parsed[topic])))  # type: ignore[arg-type]  # mypy takes a schema for a str
+        except (OSError, ValueError, EOFError, StopIteration) as error:
+            if isinstance(error, HistoryError):
+                raise
+            raise HistoryError(
+                f"{path}: no Avro container file ({error}); `avro-tools` and fastavro write them"
+            ) from error
+    return _sorted(history)
+
+
+def _take(history: History, topic: str, records: Iterator[Any]) -> None:
+    make = FACTS[topic][1]
+    for record in records:
+        try:
+            event = make(record, None)
+        except RuleBroken as broken:
+            history.broken[broken.rule] += 1
+        else:
+            history.facts.append((event.occurred_at, event))
+
+
+def from_topics(
+    settings: Settings,
+    *,
+    since_ms: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> History:
+    """The history that lies on the cluster's topics now.
+
+    Raises:
+        KafkaException, TimeoutError: as `read_to_the_end`.
+    """
+    wire = Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    history = History([])
+    for message in read_to_the_end(settings, TOPICS, since_ms=since_ms, on_progress=on_progress):
+        try:
+            event = wire.event(message.topic(), message.key(), message.value(), message.timestamp()[1])
+        except (RuleBroken, Undecodable) as broken:
+            history.broken[broken.reason] += 1
+        else:
+            history.facts.append((event.occurred_at, event))
+    return _sorted(history)
+
+
+def _sorted(history: History) -> History:
+    # Of facts of the same moment those that were read first come first.
+    history.facts.sort(key=lambda fact: fact[0])
+    return history
+
+
+def write_file(path: Path, topic: str, records: Iterable[Mapping[str, Any]], schemas: Path = SCHEMAS) -> None:
+    """Write decoded records of one topic into an Avro container file that `from_files` reads."""
+    schema = json.loads((schemas / f"{topics.SCHEMA_OF[topic]}.avsc").read_text(encoding="utf-8"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        fastavro.writer(file, fastavro.parse_schema(schema), records, codec="deflate")

@@ -1,0 +1,181 @@
+"""Plays a history through the flows on a virtual clock, and counts: who would get how many mails, and what would be lost to which rule."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from streams.core.effects import Effect, LogDecision, SendMail
+from streams.core.flow import Flow
+from streams.history import History
+from streams.virtual import VirtualRun
+
+if TYPE_CHECKING:
+    from streams.core.world import World
+
+#: Percentiles of mails per customer that are told.
+PERCENTILES = (50, 90, 99)
+#: Facts between two calls for progress.
+_STEP = 5_000
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What came of a history.
+
+    Attributes:
+        name: of the variant of the flows.
+        mails: how many in all.
+        by_flow: mails by flow and message.
+        by_day: mails by day (UTC), every day from the first to the last.
+        customers: how many there are.
+        percentiles: mails per customer at 50, 90, 99 and 100 %.
+        losses: (flow, outcome, rule) of the decisions against a mail, and how often.
+        events: facts and timers that were decided.
+        seconds: how long it took.
+    """
+
+    name: str
+    mails: int
+    by_flow: dict[str, int]
+    by_day: dict[str, int]
+    customers: int
+    percentiles: dict[str, int]
+    losses: dict[str, int]
+    events: int
+    seconds: float
+
+
+class NoSuchFlow(ValueError):
+    """A flow, or a state of it, that there is not."""
+
+
+def with_changes(flows: Iterable[Flow], changes: Sequence[str]) -> tuple[Flow, ...]:
+    """The flows, changed: `review@draft` counts the flow's draft as live, `review@off` takes the flow out.
+
+    Raises:
+        NoSuchFlow: an unknown flow or change, or a draft that is none; what there is is told.
+    """
+    found = list(flows)
+    for change in changes:
+        name, _, state = change.partition("@")
+        own = [flow for flow in found if flow.name == name]
+        if not own:
+            raise NoSuchFlow(f"there is no flow {name!r}; known: {', '.join(sorted({flow.name for flow in found}))}")
+        if state == "off":
+            found = [flow for flow in found if flow.name != name]
+        elif state == "draft":
+            if all(flow.status == "live" for flow in own):
+                raise NoSuchFlow(f"{name} is no draft, it is live")
+            found = [replace(flow, status="live") if flow.name == name else flow for flow in found]
+        else:
+            raise NoSuchFlow(f"{change!r}: say {name}@draft (as if it were live) or {name}@off (without it)")
+    return tuple(found)
+
+
+def simulate(
+    world: World,
+    history: History,
+    days: float,
+    *,
+    name: str = "flows",
+    on_progress: Callable[[int, int, datetime], None] = lambda done, total, day: None,
+) -> Outcome:
+    """Play the history, and `days` more after its last fact.
+
+    Args:
+        world: the flows and rules to try.
+        history: in the order of time.
+        days: how long the world goes on after the last fact, in days of `world.day_scale`.
+        name: what the outcome is called.
+        on_progress: hears of facts done, in all, and the virtual clock.
+    """
+    counted = _Counted()
+    started = time.perf_counter()
+    if history.facts:
+        run = VirtualRun(world, history.facts[0][0], on_effect=counted.take)
+        for number, (at, fact) in enumerate(history.facts):
+            run.pass_to(at)
+            run.feed(fact)
+            if number % _STEP == 0:
+                on_progress(number, len(history.facts), run.now)
+        run.pass_time(timedelta(days=days) * world.day_scale)
+        counted.customers = len(run.customers)
+    return counted.outcome(name, len(history.facts), time.perf_counter() - started)
+
+
+class _Counted:
+    def __init__(self) -> None:
+        self.by_flow: Counter[str] = Counter()
+        self.by_day: Counter[str] = Counter()
+        self.by_customer: Counter[str] = Counter()
+        self.losses: Counter[str] = Counter()
+        self.fired = 0
+        self.customers = 0
+
+    def take(self, effect: Effect, now: datetime) -> None:
+        if isinstance(effect, SendMail):
+            self.by_flow[f"{effect.flow}/{effect.message}"] += 1
+            self.by_day[now.date().isoformat()] += 1
+            self.by_customer[effect.customer_id] += 1
+            self.fired += 1  # the mailer's report of it is an event too
+        elif isinstance(effect, LogDecision) and effect.outcome in ("skip", "exit", "limit", "draft"):
+            self.losses[f"{effect.flow} {effect.outcome} {effect.rule}"] += 1
+
+    def outcome(self, name: str, facts: int, seconds: float) -> Outcome:
+        counts = sorted([*self.by_customer.values(), *[0] * (self.customers - len(self.by_customer))])
+        places = {f"p{percent}": _at(counts, percent) for percent in PERCENTILES}
+        return Outcome(
+            name=name,
+            mails=sum(self.by_flow.values()),
+            by_flow=dict(sorted(self.by_flow.items())),
+            by_day=_every_day(self.by_day),
+            customers=self.customers,
+            percentiles={**places, "most": counts[-1] if counts else 0},
+            losses=dict(sorted(self.losses.items(), key=lambda item: (-item[1], item[0]))),
+            events=facts + self.fired,
+            seconds=round(seconds, 3),
+        )
+
+
+def _at(counts: list[int], percent: int) -> int:
+    """The smallest number that `percent` of the counts do not exceed (nearest rank)."""
+    return counts[max(0, -(-len(counts) * percent // 100) - 1)] if counts else 0
+
+
+def _every_day(by_day: Counter[str]) -> dict[str, int]:
+    if not by_day:
+        return {}
+    first, last = (datetime.fromisoformat(day) for day in (min(by_day), max(by_day)))
+    days = [(first + timedelta(days=number)).date().isoformat() for number in range((last - first).days + 1)]
+    return {day: by_day[day] for day in days}
+
+
+def table(outcomes: Sequence[Outcome]) -> list[str]:
+    """The outcomes beside each other, as lines; of two, the difference too."""
+    rows: list[tuple[str, list[int]]] = [
+        ("mails", [one.mails for one in outcomes]),
+        ("customers", [one.customers for one in outcomes]),
+    ]
+    places = [*(f"p{percent}" for percent in PERCENTILES), "most"]
+    rows += [(f"mails per customer, {place}", [one.percentiles[place] for one in outcomes]) for place in places]
+    days = [len(one.by_day) or 1 for one in outcomes]
+    rows.append(("mails a day, mean", [round(one.mails / count) for one, count in zip(outcomes, days, strict=True)]))
+    rows.append(("mails a day, most", [max(one.by_day.values(), default=0) for one in outcomes]))
+    for title, parts in (("sent", [one.by_flow for one in outcomes]), ("not sent", [one.losses for one in outcomes])):
+        names = sorted({name for part in parts for name in part}, key=lambda name: (-parts[0].get(name, 0), name))
+        rows += [(f"{title}: {name}", [part.get(name, 0) for part in parts]) for name in names]
+    heads = [one.name for one in outcomes] + (["difference"] if len(outcomes) == 2 else [])
+    width = max(len(name) for name, _ in rows)
+    lines = [" " * width + "".join(f"{head:>14}" for head in heads)]
+    for name, numbers in rows:
+        shown = [f"{number:>14,}" for number in numbers]
+        if len(outcomes) == 2:
+            shown.append(f"{numbers[1] - numbers[0]:>+14,}")
+        lines.append(f"{name:<{width}}" + "".join(shown))
+    return lines
