@@ -41,6 +41,11 @@ def _on_kafka(settings: Settings, action: Callable[[], Any]) -> Any:
         raise click.ClickException(str(error)) from error
 
 
+_templates_dir = click.option(
+    "--templates", "templates_dir", type=click.Path(path_type=Path, file_okay=False), help="The folder of the flows."
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="takk", prog_name="takk")
 def main() -> None:
@@ -197,11 +202,6 @@ def _templates(settings: Settings) -> Any:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-_templates_dir = click.option(
-    "--templates", "templates_dir", type=click.Path(path_type=Path, file_okay=False), help="The folder of the flows."
-)
 
 
 @flows.command("check")
@@ -385,6 +385,110 @@ def flows_migrate(
         raise click.ClickException(f"{_count(len(findings), 'mistake')} in the mapping.")
     for line in preview(old, new, migration, None):
         click.echo(line)
+
+
+@main.command()
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    required=True,
+    metavar="FILE|topic",
+    help="An Avro file, once for each; or the word topic.",
+)
+@click.option(
+    "--flow",
+    "changes",
+    multiple=True,
+    metavar="NAME@draft|NAME@off",
+    help="Try the flow's draft as if live, or do without it.",
+)
+@click.option(
+    "--compare", type=click.Path(path_type=Path, file_okay=False), help="Another folder of flows, to try beside it."
+)
+@click.option(
+    "--days", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Days that go on after the last fact."
+)
+@click.option(
+    "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write plots into this file."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with all of it.")
+@_templates_dir
+def simulate(
+    sources: tuple[str, ...],
+    changes: tuple[str, ...],
+    compare: Path | None,
+    days: float,
+    html_file: Path | None,
+    as_json: bool,
+    templates_dir: Path | None,
+) -> None:
+    """Play history through the flows, and count the mails.
+
+    Nothing is sent, and nothing is written to Kafka. The history is Avro files of orders, shipments, engagement and customers, or `--from
+    topic`: what lies on the cluster's topics now. It tells mails a day, by flow and per customer, and what was not sent, by rule; with
+    --flow or --compare twice, and the difference.
+
+    \b
+    takk simulate --from orders.avro --from shipments.avro --flow review@draft --html review.html
+    takk simulate --from topic --compare my-templates --days 90
+    """
+    from msgspec import to_builtins
+
+    from streams.flow_files import FlowFileError, load_world
+    from streams.history import HistoryError, from_files, from_topics
+    from streams.simulate import NoSuchFlow, simulate, table, with_changes
+    from streams.simulate_page import page
+
+    settings = _settings(templates_dir=templates_dir)
+
+    def world_of(folder: Path) -> Any:
+        return load_world(folder, **settings.world())
+
+    try:
+        worlds = {"as it is": world_of(settings.templates_dir)}
+        if changes:
+            base = worlds["as it is"]
+            worlds[" ".join(changes)] = base.with_flows(with_changes(base.flows, changes))
+        if compare is not None:
+            worlds[str(compare)] = world_of(compare)
+        if sources == ("topic",):
+            history = _on_kafka(settings, lambda: from_topics(settings, on_progress=_progress()))
+        else:
+            history = from_files([Path(source) for source in sources], settings.schemas_dir)
+    except FlowFileError as error:
+        raise click.ClickException(f"the flows have mistakes:\n{error}") from error
+    except (HistoryError, NoSuchFlow) as error:
+        raise click.ClickException(str(error)) from error
+    outcomes = [
+        simulate(world, history, days, name=name, on_progress=_virtual_progress()) for name, world in worlds.items()
+    ]
+    if html_file is not None:
+        html_file.write_text(page(outcomes), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps({"outcomes": to_builtins(outcomes), "broken": history.broken}))
+        return
+    click.echo("\n".join(table(outcomes)))
+    for rule, count in sorted(history.broken.items()):
+        click.echo(f"{count} records were no facts: {rule}")
+    for one in outcomes:
+        click.echo(
+            f"{one.name}: {one.events:,} events in {one.seconds:.1f} s, {one.events / max(one.seconds, 0.001):,.0f} a second",
+            err=True,
+        )
+
+
+def _virtual_progress() -> Callable[[int, int, Any], None]:
+    """Tells on stderr, every two seconds, how far a long simulation is."""
+    last = time.monotonic()
+
+    def tell(done: int, total: int, day: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last > 2:
+            last = time.monotonic()
+            click.echo(f"played {done:,} of {total:,} facts, it is {day:%Y-%m-%d}", err=True)
+
+    return tell
 
 
 @main.command()

@@ -18,6 +18,7 @@ from streams.settings import Settings
 from streams.topic_reader import read_to_the_end
 from streams.wire import SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
 from streams.wire_facts import FACTS
+from streams.wire_rules import take_id
 
 #: The topics that hold what came from outside; the others are what Takk made of it.
 TOPICS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.BROWSING)
@@ -54,7 +55,7 @@ def from_files(paths: Iterable[Path], schemas: Path = SCHEMAS) -> History:
                 if topic is None:
                     raise HistoryError(f"{path}: records of {name}; a history is of {', '.join(sorted(by_name))}")
                 file.seek(0)
-                _take(history, topic, (record for record in fastavro.reader(file, parsed[topic])))  # type: ignore[arg-type]  # mypy takes a schema for a str
+                _take(history, topic, (record for record in fastavro.reader(file, parsed[topic])))
         except (OSError, ValueError, EOFError, StopIteration) as error:
             if isinstance(error, HistoryError):
                 raise
@@ -68,6 +69,9 @@ def _take(history: History, topic: str, records: Iterator[Any]) -> None:
     make = FACTS[topic][1]
     for record in records:
         try:
+            if not record["customer_id"]:
+                raise RuleBroken("no_customer", "customer_id is empty")
+            take_id(record, "customer_id")
             event = make(record, None)
         except RuleBroken as broken:
             history.broken[broken.rule] += 1

@@ -18,6 +18,8 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from streams.core.world import Shop
+
 PREFIX = "TAKK_"
 #: Templates and schemas lie beside the program, wherever it is started from.
 HOUSE = Path(__file__).resolve().parent.parent
@@ -212,6 +214,20 @@ class Settings(BaseSettings):
     def mail_domain(self) -> str:
         """The domain of the sender's address; Message-IDs end in it."""
         return parseaddr(self.mail_from)[1].rpartition("@")[2]
+
+    def world(self) -> dict[str, Any]:
+        """What `load_world` needs besides the folder."""
+        return {
+            "shop": Shop(
+                country=self.shop_country,
+                time_zone=self.shop_time_zone,
+                locale=self.shop_locale,
+                currency=self.shop_currency,
+            ),
+            "vip_spend": self.vip_spend,
+            "attribution_days": self.attribution_days,
+            "day_scale": self.day_scale,
+        }
 
     def kafka(self) -> dict[str, str]:
         """The cluster as librdkafka wants it; good for consumers, producers and the admin client alike."""

@@ -18,7 +18,6 @@ from streams import metrics, topics
 from streams.agents import flows, mailer, scheduler
 from streams.agents.support import Support, utc
 from streams.agents.watch import RestoreReport, Watch
-from streams.core.world import Shop
 from streams.flow_files import FlowFileError, load_world
 from streams.health import HealthServer, Status
 from streams.logs import setup_logs
@@ -47,18 +46,7 @@ def run_worker(settings: Settings) -> None:
     app = _app(settings, "flows", settings.batch_max_records)
     support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))
     try:
-        world = load_world(
-            settings.templates_dir,
-            shop=Shop(
-                country=settings.shop_country,
-                time_zone=settings.shop_time_zone,
-                locale=settings.shop_locale,
-                currency=settings.shop_currency,
-            ),
-            vip_spend=settings.vip_spend,
-            attribution_days=settings.attribution_days,
-            day_scale=settings.day_scale,
-        )
+        world = load_world(settings.templates_dir, **settings.world())
     except FlowFileError as error:
         sys.exit("\n".join(["the flows have mistakes, nothing was started:", *error.errors]))
     if world.consent_policy.is_built_in:

@@ -70,7 +70,7 @@ class World:
     """
 
     __slots__ = (
-        "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "day_scale", "exits", "flows", "has_days",
+        "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "day_scale", "exits", "flows", "has_days",
         "limits", "migrations", "paused_for", "rates", "rules", "segments", "shop", "vip_spend_minor", "watched",
     )  # fmt: skip
 
@@ -96,6 +96,7 @@ class World:
         self.segments = MappingProxyType(dict(segments))
         self.day_scale = float(day_scale)
         self.vip_spend_minor = money.minor(vip_spend, self.shop.currency)
+        self.attribution_days = attribution_days
         self.attribution_window = timedelta(days=attribution_days) * self.day_scale
         self.paused_for = timedelta(hours=1)
         ordered = sorted(flows, key=lambda flow: (flow.name, flow.version))
@@ -129,6 +130,21 @@ class World:
             for program in self.by_trigger.get(name, ())
         ]
         self.watched = tuple(sorted({told.segment for told in triggers} & self.segments.keys()))
+
+    def with_flows(self, flows: Iterable[Flow]) -> World:
+        """The same shop with other flows."""
+        return World(
+            flows,
+            shop=self.shop,
+            rates=self.rates,
+            vip_spend=money.major(self.vip_spend_minor, self.shop.currency),
+            limits=self.limits,
+            consent_policy=self.consent_policy,
+            rules=self.rules,
+            segments=self.segments,
+            attribution_days=self.attribution_days,
+            day_scale=self.day_scale,
+        )
 
     def newest(self, name: str) -> Program | None:
         """The newest version of a flow."""

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from rich.table import Table
 
 from streams import topics
 from streams.flow_files import load_world
+from streams.history import TOPICS, write_file
 from streams.local.inbox import Inbox
 from streams.local.kafka import EmbeddedKafka
 from streams.local.oracle import Verdict, judge, read_all
@@ -33,7 +34,7 @@ from streams.local.world import Process
 from streams.runtime.avro import Codec
 from streams.settings import Settings
 from streams.why import read_story, told
-from streams.wire import open_codec
+from streams.wire import Undecodable, open_codec
 
 #: Where a demo leaves its summary, logs and state; each run begins anew.
 DEMO_DIR = Path(".takk/demo")
@@ -259,6 +260,8 @@ def _judge(settings: Settings, codec: Codec, inbox: Inbox, seen: Seen, stopped_m
     world = load_world(settings.templates_dir, day_scale=settings.day_scale)
     arrived = Counter(mail.send_id for mail in inbox.mails())
     verdict: Verdict = judge(records, world, codec, arrived, settings.partitions, stopped_ms - TIMER_GRACE_MS)
+    for topic in TOPICS:
+        write_file(DEMO_DIR / "history" / f"{topic}.avro", topic, _decodable(codec, topic, records[topic]))
     dead = [codec.decode("dead_letter", record.value()) for record in records[topics.DEAD_LETTERS]]
     p50, p99 = _quantiles(seen.order_to_mail)
     return {
@@ -276,7 +279,17 @@ def _judge(settings: Settings, codec: Codec, inbox: Inbox, seen: Seen, stopped_m
         "order_to_mail_p50_s": round(p50, 4),
         "order_to_mail_p99_s": round(p99, 4),
         "problems": verdict.problems,
+        "day": f"{settings.day_scale_seconds:g}s",
     }
+
+
+def _decodable(codec: Codec, topic: str, records: list[Any]) -> list[Any]:
+    """The records that can be read; what is rubbish lies on dead-letters."""
+    found = []
+    for record in records:
+        with suppress(Undecodable):
+            found.append(codec.decode(topics.SCHEMA_OF[topic], record.value() or b""))
+    return found
 
 
 def _example(settings: Settings, seen: Seen) -> list[str]:
@@ -295,4 +308,10 @@ def _report(summary: Mapping[str, Any], console: Console) -> None:
         f"dead_letters={summary['dead_letters']} order_to_mail p50={summary['order_to_mail_p50_s'] * 1000:.0f}ms "
         f"p99={summary['order_to_mail_p99_s'] * 1000:.0f}ms"
     )
-    console.print(f"more in {DEMO_DIR / 'summary.json'}; logs beside it")
+    console.print(
+        f"more in {DEMO_DIR / 'summary.json'}; logs beside it, and the shop's history, to try other flows on:"
+    )
+    console.print(
+        f"  DAY={summary['day']} takk simulate --flow review@off $(printf ' --from %s' {DEMO_DIR}/history/*.avro)",
+        soft_wrap=True,
+    )

@@ -1,0 +1,196 @@
+"""Simulating: histories from files, what is counted, variants of flows, and the page."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams import cli, topics
+from streams.core.events import OrderPlaced
+from streams.history import History, HistoryError, from_files, write_file
+from streams.local.shop import Shop
+from streams.simulate import NoSuchFlow, Outcome, simulate, table, with_changes
+from streams.simulate_page import page
+from tests.driver.driver import START
+from tests.driver.facts import TEMPLATES, order, shop_flows, shop_world
+from tests.driver.language import flow_text, world_of
+from tests.unit.wire import records
+
+DAY = timedelta(days=1)
+
+
+def outcome(name: str = "as it is", **changes: Any) -> Outcome:
+    """Three mails of two customers in three days."""
+    values: dict[str, Any] = {
+        "name": name, "mails": 3, "by_flow": {"f/a": 2, "g/b": 1}, "by_day": {"2026-03-02": 2, "2026-03-03": 0, "2026-03-04": 1},
+        "customers": 2, "percentiles": {"p50": 1, "p90": 2, "p99": 2, "most": 2}, "losses": {"g skip unsubscribed": 1},
+        "events": 9, "seconds": 0.5,
+    }  # fmt: skip
+    return Outcome(**(values | changes))
+
+
+def bought(*customers: str) -> History:
+    """Each customer buys, an hour after the other."""
+    facts = [
+        OrderPlaced(order(f"o{n}", START + timedelta(hours=n), customer_id=name), START + timedelta(hours=n))
+        for n, name in enumerate(customers)
+    ]
+    return History([(fact.occurred_at, fact) for fact in facts])
+
+
+def test_what_is_counted() -> None:
+    """Mails by flow, day and customer, counted by hand; days without mails are days; a rule's losses are told with the flow."""
+    flow = flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}]")
+    missing = flow_text(
+        "trigger: {on: order.placed, where: order.total > 9999}\nsteps: [{send: {message: c}}]", name="g"
+    )
+    found = simulate(world_of(flow, missing), bought("c1", "c1", "c2"), 1)
+    assert (found.mails, found.customers, found.by_flow) == (3, 2, {"f/a": 3})
+    found = simulate(world_of(flow, missing), bought("c1", "c1", "c2"), 5)
+    assert found.by_flow == {"f/a": 3, "f/b": 3}
+    assert found.by_day == {"2026-03-02": 3, "2026-03-03": 0, "2026-03-04": 3}
+    assert found.percentiles == {"p50": 2, "p90": 4, "p99": 4, "most": 4}
+    assert found.losses == {"g skip where": 3}
+    assert found.events >= 3 + 6
+    nothing = simulate(world_of(flow), History([]), 5)
+    assert (nothing.mails, nothing.by_day, nothing.percentiles["most"]) == (0, {}, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(["c1", "c2", "c3"]), min_size=1, max_size=8), st.randoms(use_true_random=False))
+def test_the_order_of_the_files_does_not_count(customers: list[str], lot: Any) -> None:
+    """The same facts, read in another order, give the same table: what counts is when they occurred."""
+    history, mixed = bought(*customers), list(bought(*customers).facts)
+    lot.shuffle(mixed)
+    mixed.sort(key=lambda fact: fact[0])
+    assert table([simulate(shop_world(), history, 5)]) == table([simulate(shop_world(), History(mixed), 5)])
+
+
+def test_variants_of_flows() -> None:
+    """A draft counts as live, a flow is taken out; what there is not is told with what there is."""
+    draft = flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}]", status="draft")
+    world = world_of(draft)
+    assert simulate(world, bought("c1"), 1).mails == 0
+    assert simulate(world.with_flows(with_changes(world.flows, ["f@draft"])), bought("c1"), 1).mails == 1
+    without = with_changes(shop_flows(), ["review@off"])
+    assert {flow.name for flow in shop_flows()} - {flow.name for flow in without} == {"review"}
+    for change, words in (
+        ("nothing@off", "known: order-confirmation, review"),
+        ("review@draft", "it is live"),
+        ("review", "review@draft"),
+    ):
+        with pytest.raises(NoSuchFlow, match=words):
+            with_changes(shop_flows(), [change])
+
+
+def test_two_variants_are_compared() -> None:
+    """Every line has the difference, those too that only one of them has."""
+    other = outcome("without g", mails=2, by_flow={"f/a": 2}, losses={})
+    lines = table([outcome(), other])
+    assert lines[0].split() == ["as", "it", "is", "without", "g", "difference"]
+    assert next(line for line in lines if line.startswith("mails ")).split() == ["mails", "3", "2", "-1"]
+    assert next(line for line in lines if "g/b" in line).split()[-3:] == ["1", "0", "-1"]
+
+
+def history_files(folder: Path, facts: int = 4_000) -> list[Path]:
+    """Files of what the simulated shop does."""
+    told: dict[str, list[Any]] = {}
+    for number, fact in enumerate(Shop(7, 0.01, 86_400.0).facts(START, 60 * 86_400.0)):
+        told.setdefault(fact.topic, []).append(fact.record)
+        if number == facts:
+            break
+    for topic, rows in told.items():
+        write_file(folder / f"{topic}.avro", topic, rows)
+    return sorted(folder.glob("*.avro"))
+
+
+def test_a_history_from_files(tmp_path: Path) -> None:
+    """Files of each kind become facts in the order of time; what breaks a rule is counted and not fatal."""
+    write_file(
+        tmp_path / "orders.avro", topics.ORDERS, [records.order(customer_id="c2"), records.order(currency="kroner")]
+    )
+    write_file(tmp_path / "shipments.avro", topics.SHIPMENTS, [records.shipment(), records.shipment(customer_id="")])
+    found = from_files(sorted(tmp_path.glob("*.avro")))
+    assert [at for at, _ in found.facts] == sorted(at for at, _ in found.facts)
+    assert len(found.facts) == 2
+    assert found.broken == {"bad_currency": 1, "no_customer": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "no Avro container file"), (b"not avro at all", "no Avro container file")]
+)
+def test_a_file_that_is_no_history(tmp_path: Path, content: bytes, words: str) -> None:
+    """It is named, with what would be right."""
+    path = tmp_path / "orders.avro"
+    path.write_bytes(content)
+    with pytest.raises(HistoryError, match=words) as caught:
+        from_files([path])
+    assert str(path) in str(caught.value)
+    with pytest.raises(HistoryError, match=r"gone\.avro"):
+        from_files([tmp_path / "gone.avro"])
+    write_file(path, topics.DECISIONS, [])
+    with pytest.raises(HistoryError, match="records of FlowDecision; a history is of"):
+        from_files([path])
+
+
+class Page(HTMLParser):
+    """Notes the tags of a page, and whether each that was opened was closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_runs_nothing() -> None:
+    """Names from outside are words; there is a plot and a table for each question, no script, and no address of elsewhere."""
+    evil = '<script>alert(1)</script>"&'
+    text = page([outcome(evil, by_flow={evil: 1}, losses={evil: 2}), outcome("other")])
+    found = Page(text)
+    assert found.open == []
+    assert "script" not in found.tags
+    assert found.tags.count("svg") == 4
+    assert found.tags.count("table") == 4
+    assert "http" not in text
+    assert Page(page([outcome(by_day={}, by_flow={}, losses={}, mails=0)])).open == []
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """A table with the difference of a variant, a page, JSON; mistakes are told without a stack of calls."""
+    sources = [word for path in history_files(tmp_path) for word in ("--from", str(path))]
+    html = tmp_path / "report.html"
+    done = CliRunner().invoke(
+        cli.main, ["simulate", *sources, "--flow", "review@off", "--html", str(html), "--templates", str(TEMPLATES)]
+    )
+    assert done.exit_code == 0, done.output
+    line = next(line for line in done.output.splitlines() if line.startswith("sent: review/ask-first-time"))
+    assert int(line.split()[-1].replace(",", "")) < 0
+    assert "events in" in done.output
+    assert Page(html.read_text()).open == []
+    done = CliRunner().invoke(cli.main, ["simulate", *sources, "--json"])
+    (found,) = json.loads(done.stdout)["outcomes"]
+    assert found["mails"] == sum(found["by_flow"].values()) > 0
+    for words, said in (
+        (["--from", "gone.avro"], "gone.avro"),
+        ([*sources, "--flow", "x@off"], "there is no flow 'x'"),
+    ):
+        done = CliRunner().invoke(cli.main, ["simulate", *words])
+        assert done.exit_code == 1
+        assert said in done.output
