@@ -248,7 +248,7 @@ def _told(line: Line) -> str:
 
 
 def _clock(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00")
+    return moment.astimezone(UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
 
 
 def read_story(

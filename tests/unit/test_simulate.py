@@ -103,7 +103,7 @@ def test_two_variants_are_compared() -> None:
 def history_files(folder: Path, facts: int = 4_000) -> list[Path]:
     """Files of what the simulated shop does."""
     told: dict[str, list[Any]] = {}
-    for number, fact in enumerate(Shop(7, 0.01, 86_400.0).facts(START, 60 * 86_400.0)):
+    for number, fact in enumerate(Shop(7, 0.002, 86_400.0).facts(START, 60 * 86_400.0)):
         told.setdefault(fact.topic, []).append(fact.record)
         if number == facts:
             break

@@ -88,7 +88,7 @@ def test_why_a_mail_waits() -> None:
     buy(run)
     waiting = [line.words for line in story_of(run).waiting]
     assert waiting == [
-        f"a mail that was due {run.now:%Y-%m-%d %H:%M} is put off; looked at again then",
+        f"a mail that was due {run.now:%Y-%m-%d %H:%M:%S} is put off; looked at again then",
         "waits for mail.opened, not longer than until then",
     ]
     assert "the customer has had enough mails for now (enough mails for now)" in " ".join(told(story_of(run)))
