@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from streams.core import ids, local_time, money
 from streams.core.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
 from streams.core.effects import Attribute
-from streams.core.events import Order, OrderCancelled, OrderChanged, OrderEvent, OrderPlaced, OrderRefunded
+from streams.core.events import Order, OrderCancelled, OrderChanged, OrderEvent, OrderLine, OrderPlaced, OrderRefunded
 from streams.core.instances import happened, leave, plan_days
 from streams.core.turn import Turn
 
@@ -44,7 +44,7 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
         happened(turn, "order.refunded", after, None, at)
     elif is_placed_now:
         leave(turn, "order.placed", None)
-        happened(turn, "order.placed", _as_told(after, told), None, at)
+        happened(turn, "order.placed", _as_told(turn, after, told), None, at)
     elif isinstance(event, OrderChanged):
         happened(turn, "order.changed", after, None, at)
     if is_new:  # parcels that were heard of before the order have waited for it
@@ -55,11 +55,11 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
         plan_days(turn)
 
 
-def _as_told(order: OrderState, told: Order) -> OrderState:
-    """The order with all its lines: the receipt lists them all, though only some are remembered."""
+def _as_told(turn: Turn, order: OrderState, told: Order) -> OrderState:
+    """The order with all its lines, in full: the receipt lists them all, though only some are remembered."""
     facts = order.facts
-    if facts is None or len(facts.lines) == len(told.lines) or len(told.lines) < len(facts.lines):
-        return order
+    if facts is None or facts.lines is told.lines or facts.lines != _remembered(turn, told.lines):
+        return order  # all of it is remembered, or a newer description of the order is
     return replace(order, facts=replace(facts, lines=told.lines))
 
 
@@ -69,7 +69,6 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
     facts, facts_at, converted = known.facts, known.facts_at, known.converted_minor
     # Of two descriptions of the same moment the later in the order's life counts, so that the order of arrival does not.
     if facts_at is None or at > facts_at or (at == facts_at and not isinstance(event, OrderPlaced)):
-        most = turn.world.limits.lines_per_order
         if facts is None or told.total_minor != facts.total_minor or told.currency != facts.currency:
             converted = money.convert(told.total_minor, told.currency, turn.world.shop.currency, turn.world.rates) or 0
         facts_at = at
@@ -83,7 +82,7 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
             told.total_minor,
             told.placed_at,
             told.time_zone,
-            told.lines[:most],
+            _remembered(turn, told.lines),
         )
     return OrderState(
         known.order_id,
@@ -98,6 +97,14 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
         known.parcels_at,
         known.attributed_to,
     )
+
+
+def _remembered(turn: Turn, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
+    """What is kept of an order's lines: not too many, with names that are not too long. The lines themselves, if all of it is."""
+    longest, kept = turn.world.limits.title, lines[: turn.world.limits.lines_per_order]
+    if all(len(line.title) <= longest and len(line.category) <= longest for line in kept):
+        return kept
+    return tuple([replace(line, title=line.title[:longest], category=line.category[:longest]) for line in kept])
 
 
 def _earliest(known: datetime | None, at: datetime) -> datetime:

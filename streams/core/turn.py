@@ -96,12 +96,17 @@ class Turn:
                 self.orders = (*self.orders[:index], order, *self.orders[index + 1 :])
                 return
         self.orders = (*self.orders, order)
-        if len(self.orders) > self.world.limits.orders:
+        limits = self.world.limits
+        while len(self.orders) > limits.orders or (len(self.orders) > 1 and self._pieces() > limits.pieces):
             awaited = {instance.order_id for instance in self.instances}
             awaited.add(order.order_id)
             leaving = next((old for old in self.orders if old.order_id not in awaited), self.orders[0])
             self.orders = tuple(kept for kept in self.orders if kept is not leaving)
             self.forgotten_order_marks = self.with_mark(self.forgotten_order_marks, ids.mark("order", leaving.order_id))
+
+    def _pieces(self) -> int:
+        """How much is remembered of all orders: a line is one piece, a parcel and an order itself two."""
+        return sum([2 + (len(old.facts.lines) if old.facts else 0) + 2 * len(old.parcels) for old in self.orders])
 
     def has_forgotten(self, order_id: str) -> bool:
         """Whether the order was known and had to make room."""

@@ -43,11 +43,16 @@ class Shop(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How much is kept and done for one customer. Hitting a limit is a logged decision."""
+    """How much is kept and done for one customer. Hitting a limit is a logged decision.
+
+    `pieces` are those of turn.Turn.put_order, over all orders; `title` is in characters. With them a customer takes less than 16 kB.
+    """
 
     steps_per_wake_up: int = 50
     instances: int = 40
     orders: int = 16
+    pieces: int = 100
+    title: int = 100
     lines_per_order: int = 30
     parcels_per_order: int = 20
     sends: int = 40

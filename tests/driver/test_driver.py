@@ -9,12 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from streams.core.customer import Customer
+from streams.core.customer_codec import encode_customer
 from streams.core.events import (
     MailBounced,
     MailClicked,
     MailDelivered,
     OrderCancelled,
     OrderChanged,
+    OrderLine,
     OrderPlaced,
     OrderRefunded,
     RetryDue,
@@ -273,3 +275,23 @@ def test_ninety_days_of_a_shop() -> None:
     assert counts == {"order-confirmation": 300, "shipment-confirmation": 300, "thank-you": 300, "review": 300}
     assert len({mail.send_id for mail in run.mails()}) == 1200
     assert all(isinstance(one, Customer) and one.instances == () for one in run.customers.values())
+
+
+def test_a_customer_with_thousands_of_orders_stays_small() -> None:
+    """Large orders with long names, parcels and mails, for years: under 16 kB, and the receipt still shows every line in full."""
+    run = Driver(shop_world())
+    name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3
+    for number in range(1_000):
+        lines = tuple(
+            OrderLine(f"sku-{number}-{n}", name, "shoes/boots", 1, 89_900) for n in range(40 if number % 3 else 2)
+        )
+        run.feed(OrderPlaced(order(f"order-{number:06d}", run.now, lines=lines), run.now))
+        for parcel in range(3):
+            run.feed(shipment(f"order-{number:06d}", "shipped", run.now, f"parcel-{number}-{parcel}", 3))
+        if number == 998:
+            receipt = next(mail for mail in run.mails() if mail.order_id == f"order-{number:06d}")
+            assert [line["title"] for line in receipt.context["order"]["lines"]] == [name] * len(lines)
+        run.pass_time(timedelta(hours=20))
+        run.effects.clear()
+        assert len(encode_customer(run.customers["c1"])) < 16_384
+    assert run.customers["c1"].purchases == 1_000
