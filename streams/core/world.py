@@ -51,8 +51,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     steps_per_wake_up: int = 50
     instances: int = 40
     orders: int = 16
-    pieces: int = 100
-    title: int = 100
+    pieces: int = 90
+    title: int = 80
     lines_per_order: int = 30
     parcels_per_order: int = 20
     sends: int = 40
