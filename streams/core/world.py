@@ -55,7 +55,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     title: int = 80
     lines_per_order: int = 30
     parcels_per_order: int = 20
-    sends: int = 40
+    sends: int = 36
     runs: int = 40
     fields: int = 40
     lists: int = 40
