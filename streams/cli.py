@@ -355,8 +355,9 @@ class _Mapped(click.ParamType):
 @click.option(
     "--map", "steps", type=_Mapped(), multiple=True, help="Who waits for step OLD goes on at step NEW; repeat it."
 )
+@click.option("--count", "is_counting", is_flag=True, help="Count the people at each step, from the cluster's state.")
 def flows_migrate(
-    name: str, templates_dir: Path | None, version: int | None, steps: tuple[tuple[str, str], ...]
+    name: str, templates_dir: Path | None, version: int | None, steps: tuple[tuple[str, str], ...], is_counting: bool
 ) -> None:
     """Plan how people move to a flow's newest version.
 
@@ -383,7 +384,12 @@ def flows_migrate(
         click.echo(f"{finding.problem}; {finding.remedy}", err=True)
     if findings:
         raise click.ClickException(f"{_count(len(findings), 'mistake')} in the mapping.")
-    for line in preview(old, new, migration, None):
+    customers = None
+    if is_counting:
+        from streams.customers import read_customers
+
+        customers = _on_kafka(settings, lambda: read_customers(settings, _progress()))
+    for line in preview(old, new, migration, customers):
         click.echo(line)
 
 

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from streams import topics
 from streams.core.customer import Customer
-from streams.core.customer_codec import decode_customer
 from streams.core.flow import DAY_STEP
+from streams.customers import read_customer
 from streams.runtime.avro import Codec
 from streams.runtime.partition import partition_of
 from streams.settings import Settings
@@ -277,17 +277,7 @@ def read_story(
         )
         if message.key() == key
     ]
-    return story(customer_id, records, read_state(settings, customer_id, partition, on_progress), send_id)
-
-
-def read_state(settings: Settings, customer_id: str, partition: int, on_progress: Any) -> Customer | None:
-    """The customer as the newest record of the changelog has them; raises as `read_story`."""
-    changelog = f"{settings.app_id}-flows-customers-changelog"
-    key, value = customer_id.encode(), None
-    for message in read_to_the_end(settings, [changelog], partition=partition, on_progress=on_progress):
-        if message.key() == key:
-            value = message.value()
-    return decode_customer(value) if value is not None else None
+    return story(customer_id, records, read_customer(settings, customer_id, partition, on_progress), send_id)
 
 
 def _decoded(codec: Codec, message: Any) -> Mapping[str, Any]:

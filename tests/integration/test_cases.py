@@ -13,6 +13,11 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from streams import topics
+from streams.customers import read_customers
+from streams.flow_files import load_world
+from streams.history import from_topics
+from streams.simulate import simulate
+from streams.why import read_story
 from tests.driver.cases import CASES, Case, Fact, Play
 from tests.town import Town, await_that, open_town
 from tests.unit.wire import records
@@ -164,3 +169,31 @@ def test_what_the_worker_counted(stage: Stage) -> None:
     assert counted['takk_clicks_total{agent="scanner",flow="thank-you"}'] == 1
     assert counted['takk_attributed_orders_total{flow="thank-you"}'] == 1
     assert stage.town.worker.metrics().get("takk_dead_letters_total", 0) == 0
+
+
+def test_why_tells_each_case_s_story(stage: Stage) -> None:
+    """What `takk why` reads from the cluster: every mail of the case with what became of it, and the state's customer."""
+    settings = stage.town.settings
+    for case in CASES[:3]:
+        found = read_story(settings, case.name)
+        sent = Counter((line.flow, line.what) for line in found.happened if line.what == "send")
+        assert sent == Counter((flow, "send") for flow, _ in case.mails)
+        accepted = [line for line in found.happened if line.what == "sent"]
+        assert {line.send_id for line in accepted} == {
+            mail["send_id"] for mail in stage.watch.of(topics.COMMANDS, case)
+        }
+    assert not read_story(settings, "nobody").is_known
+    known = {customer.customer_id for customer in read_customers(settings, lambda done, total: None)}
+    assert {case.name for case in CASES} <= known
+
+
+def test_the_topics_are_a_history(stage: Stage) -> None:
+    """`takk simulate --from topic`: all that the shop told is there, and confirms the same orders."""
+    settings = stage.town.settings
+    world = load_world(settings.templates_dir, **settings.world())
+    found = simulate(world, from_topics(settings), 10)
+    confirmed = [key for key in stage.watch.records if key[0] == topics.COMMANDS]
+    commands = [one for key in confirmed for one in stage.watch.records[key]]
+    assert found.by_flow["order-confirmation/confirmation"] == sum(
+        one["flow"] == "order-confirmation" for one in commands
+    )
