@@ -28,8 +28,8 @@ _EPOCH = datetime(1969, 12, 29, tzinfo=UTC)
 class Sale(Struct, frozen=True, gc=False):
     """What a change of one order does to the counts of one product.
 
-    `orders` is 1 for an order more in `week`, -1 for one less, 0 for none; `also` are the other products that were bought with it or
-    after it, sorted.
+    `orders` is 1 for an order more in `week`, -1 for one less, 0 for an order of other products only. `also` are the other products that
+    were bought with it or after it, sorted.
     """
 
     sku: str
@@ -41,8 +41,8 @@ class Sale(Struct, frozen=True, gc=False):
 class Counts(Struct, frozen=True, gc=False):
     """How often one partition's customers bought one product.
 
-    `weeks` has `WEEKS` numbers: orders of `newest_week`, of the week before it, and so on. `also` says how many orders held another product
-    with it or after it: (sku, orders), sorted by sku.
+    `weeks` has `WEEKS` numbers: orders of `newest_week`, the newest that was counted, of the week before it, and so on. `also` says how many
+    orders held another product with it or after it: (sku, orders), sorted by sku.
     """
 
     sku: str
@@ -57,13 +57,13 @@ def week_of(at: datetime) -> int:
     return (at - _EPOCH).days // 7
 
 
-def sales_of(before: OrderState | None, after: OrderState, others: Iterable[OrderState] = ()) -> tuple[Sale, ...]:
+def sales_of(before: OrderState | None, after: OrderState, orders: Iterable[OrderState] = ()) -> tuple[Sale, ...]:
     """What has become different for the counts: an order counts once from when it is placed until it is cancelled or refunded.
 
     Args:
         before: the order as it was known; None if it was not.
         after: the order as it is known now.
-        others: the customer's other orders, the newest last. What is bought together is told once, when the order begins to count.
+        orders: all orders of the customer, the newest last. What is bought together is told once, when the order begins to count.
     """
     had, has = _counted(before), _counted(after)
     if had == has:
@@ -73,7 +73,7 @@ def sales_of(before: OrderState | None, after: OrderState, others: Iterable[Orde
     sales += [Sale(sku, week, 1, _without(sku, bought)) for sku, week in sorted(has - had)]
     if bought and after.facts is not None:
         week = week_of(after.facts.placed_at)
-        sales += [Sale(sku, week, 0, tuple(bought)) for sku in _earlier(others, after.order_id, set(bought))]
+        sales += [Sale(sku, week, 0, tuple(bought)) for sku in _earlier(orders, set(bought))]
     return tuple(sales)
 
 
@@ -83,13 +83,11 @@ def count(known: Counts, sale: Sale) -> Counts:
     The weeks do not depend on the order of the sales. The other products do once there are more than `MOST_PARTNERS`: then each that is
     not among them takes one off all of them (Misra-Gries), so that those bought often stay. In a log the order is always the same.
     """
-    newest, weeks = known.newest_week, known.weeks
-    if sale.orders:
-        ahead = min(max(sale.week - newest, 0), WEEKS)
-        newest, weeks = max(newest, sale.week), _NO_WEEKS[:ahead] + weeks[: WEEKS - ahead]
-        age = newest - sale.week
-        if age < WEEKS:
-            weeks = (*weeks[:age], weeks[age] + sale.orders, *weeks[age + 1 :])
+    ahead = min(max(sale.week - known.newest_week, 0), WEEKS)
+    newest, weeks = max(known.newest_week, sale.week), _NO_WEEKS[:ahead] + known.weeks[: WEEKS - ahead]
+    age = newest - sale.week
+    if age < WEEKS:
+        weeks = (*weeks[:age], weeks[age] + sale.orders, *weeks[age + 1 :])
     return Counts(known.sku, known.partition, newest, weeks, _partners(known.also, sale.also))
 
 
@@ -156,12 +154,11 @@ def _counted(order: OrderState | None) -> frozenset[tuple[str, int]]:
     return frozenset([(line.sku, week) for line in order.facts.lines])
 
 
-def _earlier(others: Iterable[OrderState], order_id: str, bought: set[str]) -> list[str]:
-    """Products of the customer's other orders, those of the newest first, `MOST_EARLIER` at most."""
+def _earlier(orders: Iterable[OrderState], bought: set[str]) -> list[str]:
+    """Products of the customer's orders but those of this one, those of the newest first, `MOST_EARLIER` at most."""
     found: dict[str, None] = {}
-    for order in reversed([*others]):
-        if order.order_id != order_id:
-            found.update(dict.fromkeys(sku for sku, _ in sorted(_counted(order)) if sku not in bought))
+    for order in reversed([*orders]):
+        found.update(dict.fromkeys(sku for sku, _ in sorted(_counted(order)) if sku not in bought))
     return sorted([*found][:MOST_EARLIER])
 
 

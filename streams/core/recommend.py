@@ -159,22 +159,17 @@ class _Choice:
     def _newest(self, sku: str) -> list[str]:
         """The last generation of versions after `sku` of which something may be recommended."""
         newest: list[str] = []
-        seen, generation = {sku}, {sku}
+        generation = {sku}
         for _ in range(MOST_VERSIONS):
-            generation = {newer for older in generation for newer in self._catalogue.newer_than(older)} - seen
-            if not generation:
-                break
-            seen |= generation
+            generation = {newer for older in generation for newer in self._catalogue.newer_than(older)}
             newest = [one for one in generation if self.may(one)] or newest
         return newest
 
     def _older(self, sku: str) -> Iterator[str]:
         """The versions before `sku`."""
-        seen = {sku}
         for _ in range(MOST_VERSIONS):
             product = self._catalogue.get(sku)
-            if product is None or product.replaces is None or product.replaces in seen:
+            if product is None or product.replaces is None:
                 return
             sku = product.replaces
-            seen.add(sku)
             yield sku

@@ -59,7 +59,7 @@ def test_what_an_order_counts_for(before: OrderState | None, after: OrderState, 
 def test_what_was_bought_before_hears_of_it() -> None:
     """Products of earlier orders learn what was bought after them; not of cancelled ones, not the same again, a bounded number."""
     earlier = [order("o0", "x"), order("o1", "p", "a"), order("o2", "q", cancelled_at=AT)]
-    sales = sales_of(None, order("o3", "a"), [*earlier, order("o3", "a")])
+    sales = sales_of(None, order("o3", "a"), [*earlier, order("o3", "a")])  # the order itself is among them
     assert sales == (Sale("a", WEEK, 1), Sale("p", WEEK, 0, ("a",)), Sale("x", WEEK, 0, ("a",)))
     many = [order("old", "old"), order("new", *[f"s{number:02}" for number in range(MOST_EARLIER)])]
     told = [sale.sku for sale in sales_of(None, order("o3", "a"), many)]
@@ -92,6 +92,9 @@ def test_other_products_are_bounded_and_the_frequent_ones_stay() -> None:
         assert len(known.also) <= MOST_PARTNERS
     assert dict(known.also)["often"] >= 250 - 500 // (MOST_PARTNERS + 1)
     assert known.weeks == Counts("a", 0).weeks, "they were of other orders of the customer"
+    for _ in range(40):
+        known = count(known, Sale("a", WEEK, 0, ("new",)))
+    assert "new" in dict(known.also), "those bought once make room"
 
 
 def test_partitions_add_up() -> None:

@@ -165,6 +165,11 @@ def test_the_assortment_follows_its_parts() -> None:
     assert chosen(what, assortment) == ["a:category", "b:category"]
     assortment.popularity.put(counted("b", 3))
     assert chosen(what, assortment) == ["b:category", "a:category"]
+    assortment.popularity.put(counted("new", 9))
+    assert chosen(what, assortment) == ["b:category", "a:category"]
+    assortment.catalogue.put(product("new", "c"))
+    assert chosen(what, assortment) == ["new:category", "b:category", "a:category"]
+    assortment.catalogue.remove("new")
     assortment.catalogue.put(product("b", "c", **GONE))
     assert chosen(what, assortment) == ["a:category"]
     assortment.catalogue.remove("a")
