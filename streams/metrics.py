@@ -150,6 +150,21 @@ ATTRIBUTED_REVENUE = Counter(
     "takk_attributed_revenue_minor_total", "Revenue of those orders, in minor units of the currency.", ["flow", "currency"], registry=REGISTRY
 )  # fmt: skip
 
+# Recommendations
+CATALOGUE_PRODUCTS = Gauge("takk_catalogue_products", "Products in the catalogue.", registry=REGISTRY)
+POPULARITY_PRODUCTS = Gauge(
+    "takk_popularity_products", "Products of which it is known how often they are bought.", registry=REGISTRY
+)
+CATALOGUE_READ = Gauge(
+    "takk_catalogue_read_timestamp_seconds",
+    "Unix time at which the catalogue and the counts of popularity were last found to be read to the end of their topics.",
+    registry=REGISTRY,
+)
+CATALOGUE_REFUSED = Counter(
+    "takk_catalogue_refused_total", "Records of the catalogue and of popularity that were not believed, by topic and reason.",
+    ["topic", "reason"], registry=REGISTRY,
+)  # fmt: skip
+
 # The process
 LOOP_LAG = Gauge("takk_loop_lag_seconds", "How late the event loop's last heartbeat was.", registry=REGISTRY)
 
@@ -158,7 +173,8 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, PARTITIONS,
     DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS, STANDBY_LAG, STATE_BYTES,
     TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS, SENDS_UNKNOWN, RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED,
-    OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS, ATTRIBUTED_REVENUE, LOOP_LAG,
+    OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS, ATTRIBUTED_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS,
+    CATALOGUE_READ, CATALOGUE_REFUSED, LOOP_LAG,
 )  # fmt: skip
 
 

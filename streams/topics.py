@@ -18,6 +18,7 @@ ENGAGEMENT = "email-engagement"
 CUSTOMERS = "customers"
 BROWSING = "browsing"
 PRODUCTS = "products"
+POPULARITY = "product-popularity"
 DELAYS = "flow-delays"
 DUE = "flow-due"
 COMMANDS = "email-commands"
@@ -85,6 +86,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     _kept(BROWSING, "browsing"),
     # Every worker reads it whole, so it is not spread.
     TopicSpec(name=PRODUCTS, schema="product", key="sku", cleanup="compact", partitions=1),
+    TopicSpec(name=POPULARITY, schema="popularity", key="sku/partition", cleanup="compact"),
     # The scheduler keeps timers in its own table; here they need to outlive only its longest outage.
     _kept(DELAYS, "timer", 30 * DAY_MS, config=_LARGE),
     _kept(DUE, "timer", 30 * DAY_MS, config=_LARGE),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, get_args
 import orjson
 
 from streams import topics
+from streams.core.catalogue import Product
 from streams.core.effects import (
     Attribute,
     DecisionOutcome,
@@ -23,9 +24,11 @@ from streams.core.effects import (
     SendMail,
 )
 from streams.core.events import Event, MailOutcome
+from streams.core.popularity import Counts
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
 from streams.wire_facts import FACTS
+from streams.wire_products import counts_key, counts_of, product_of, record_of
 from streams.wire_rules import (
     EPOCH,
     LATEST_MS,
@@ -168,6 +171,7 @@ class Wire:
                 "signal": "FlowSignal",
                 "dead_letter": "DeadLetter",
                 "checkpoint": "Checkpoint",
+                "popularity": "Popularity",
             }.items()
         }
         self._time: tuple[datetime, tuple[str, bytes]] = (EPOCH, ("ce_time", b""))
@@ -227,6 +231,22 @@ class Wire:
         for field in ("not_after", "commanded_at"):
             record[field] = take_time(record[field], field, None)
         return Command(**record, raw=value)
+
+    def product(self, value: bytes) -> Product:
+        """The product that a record of `products` holds.
+
+        Raises:
+            Undecodable, RuleBroken: as `event`.
+        """
+        return product_of(self._codec.decode("product", value))
+
+    def counts(self, value: bytes) -> Counts:
+        """The counts that a record of `product-popularity` holds.
+
+        Raises:
+            Undecodable, RuleBroken: as `event`.
+        """
+        return counts_of(self._codec.decode("popularity", value))
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -415,6 +435,12 @@ class Wire:
         place = f"{agent}/{partition}"
         batch_id = "/".join([place, *(f"{topic}@{last}" for topic, _, last in slices)])
         return self._record(topics.CHECKPOINTS, "checkpoint", place, batch_id, record, now)
+
+    def popularity(self, counts: Counts, at: datetime) -> Output:
+        """What a partition counts of a product at `at` (UTC), in the place of what it counted before."""
+        key = counts_key(counts.sku, counts.partition)
+        event_id = f"{key}@{at.isoformat(timespec='milliseconds')}"
+        return self._record(topics.POPULARITY, "popularity", key, event_id, record_of(counts), at)
 
     def _schedule(self, effect: ScheduleStep, now: datetime) -> Output:
         value = self._write_schedule(effect)

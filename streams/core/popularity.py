@@ -1,0 +1,191 @@
+"""How often products are bought, counted from the orders: whole numbers only, so that counting again gives the same.
+
+Each partition of the customers keeps its own counts and publishes them on the compacted topic `product-popularity`, one record per
+product and partition. A reader keeps the last record of each and adds the partitions up, in whatever order they come.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from streams.core.customer import OrderState
+
+#: Weeks that count. An order of this week weighs 8, one of the week before 7, one of eight weeks ago nothing.
+WEEKS = 8
+#: Other products that are remembered for one.
+MOST_PARTNERS = 32
+#: Products of earlier orders to which a new order tells what was bought after them.
+MOST_EARLIER = 20
+_NO_WEEKS = (0,) * WEEKS
+# Monday: the first day of 1970 was a Thursday.
+_EPOCH = datetime(1969, 12, 29, tzinfo=UTC)
+
+
+class Sale(Struct, frozen=True, gc=False):
+    """What a change of one order does to the counts of one product.
+
+    `orders` is 1 for an order more in `week`, -1 for one less, 0 for an order of other products only. `also` are the other products that
+    were bought with it or after it, sorted.
+    """
+
+    sku: str
+    week: int
+    orders: int
+    also: tuple[str, ...] = ()
+
+
+class Counts(Struct, frozen=True, gc=False):
+    """How often one partition's customers bought one product.
+
+    `weeks` has `WEEKS` numbers: orders of `newest_week`, the newest that was counted, of the week before it, and so on. `also` says how many
+    orders held another product with it or after it: (sku, orders), sorted by sku.
+    """
+
+    sku: str
+    partition: int
+    newest_week: int = 0
+    weeks: tuple[int, ...] = _NO_WEEKS
+    also: tuple[tuple[str, int], ...] = ()
+
+
+def week_of(at: datetime) -> int:
+    """The number of the week (Monday to Sunday, UTC) in which `at` lies."""
+    return (at - _EPOCH).days // 7
+
+
+def sales_of(before: OrderState | None, after: OrderState, orders: Iterable[OrderState] = ()) -> tuple[Sale, ...]:
+    """What has become different for the counts: an order counts once from when it is placed until it is cancelled or refunded.
+
+    Args:
+        before: the order as it was known; None if it was not.
+        after: the order as it is known now.
+        orders: all orders of the customer, the newest last. What is bought together is told once, when the order begins to count.
+    """
+    had, has = _counted(before), _counted(after)
+    if had == has:
+        return ()
+    sales = [Sale(sku, week, -1) for sku, week in sorted(had - has)]
+    bought = sorted({sku for sku, _ in has}) if not had else []
+    sales += [Sale(sku, week, 1, _without(sku, bought)) for sku, week in sorted(has - had)]
+    if bought and after.facts is not None:
+        week = week_of(after.facts.placed_at)
+        sales += [Sale(sku, week, 0, tuple(bought)) for sku in _earlier(orders, set(bought))]
+    return tuple(sales)
+
+
+def count(known: Counts, sale: Sale) -> Counts:
+    """The counts after `sale`, which is of the same product.
+
+    The weeks do not depend on the order of the sales. The other products do once there are more than `MOST_PARTNERS`: then each that is
+    not among them takes one off all of them (Misra-Gries), so that those bought often stay. In a log the order is always the same.
+    """
+    ahead = min(max(sale.week - known.newest_week, 0), WEEKS)
+    newest, weeks = max(known.newest_week, sale.week), _NO_WEEKS[:ahead] + known.weeks[: WEEKS - ahead]
+    age = newest - sale.week
+    if age < WEEKS:
+        weeks = (*weeks[:age], weeks[age] + sale.orders, *weeks[age + 1 :])
+    return Counts(known.sku, known.partition, newest, weeks, _partners(known.also, sale.also))
+
+
+class Popularity:
+    """The counts of all partitions together."""
+
+    __slots__ = ("_parts", "_scores", "_week", "changes")
+
+    def __init__(self, counts: Iterable[Counts] = ()) -> None:
+        self._parts: dict[str, dict[int, Counts]] = {}
+        self._week = 0
+        self._scores: dict[str, int] = {}
+        #: How often it has changed: what was worked out from it holds while this stays.
+        self.changes = 0
+        for one in counts:
+            self.put(one)
+
+    def put(self, counts: Counts) -> None:
+        """Take in what a partition counts now, in the place of what it counted before."""
+        parts = self._parts.setdefault(counts.sku, {})
+        if parts.get(counts.partition) == counts:
+            return
+        parts[counts.partition] = counts
+        self._scores.pop(counts.sku, None)
+        self.changes += 1
+
+    def remove(self, sku: str, partition: int) -> None:
+        """Forget what a partition counted, if it did."""
+        parts = self._parts.get(sku, {})
+        if parts.pop(partition, None) is None:
+            return
+        if not parts:
+            del self._parts[sku]
+        self._scores.pop(sku, None)
+        self.changes += 1
+
+    def score(self, sku: str, week: int) -> int:
+        """How popular a product is in `week`: its orders, each weighing the less the older; 0 if nobody bought it lately."""
+        if week != self._week:
+            self._week, self._scores = week, {}
+        known = self._scores.get(sku)
+        if known is None:
+            known = self._scores[sku] = sum(_score(part, week) for part in self._parts.get(sku, {}).values())
+        return known
+
+    def also_bought(self, sku: str) -> Mapping[str, int]:
+        """The other products bought with this one or after it, and in how many orders (at least)."""
+        parts = self._parts.get(sku)
+        if not parts:
+            return {}
+        return _summed(parts.values())
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+
+def _counted(order: OrderState | None) -> frozenset[tuple[str, int]]:
+    if order is None or order.facts is None or not order.placed or order.cancelled_at or order.refunded_at:
+        return frozenset()
+    week = week_of(order.facts.placed_at)
+    return frozenset([(line.sku, week) for line in order.facts.lines])
+
+
+def _earlier(orders: Iterable[OrderState], bought: set[str]) -> list[str]:
+    """Products of the customer's orders but those of this one, those of the newest first, `MOST_EARLIER` at most."""
+    found: dict[str, None] = {}
+    for order in reversed([*orders]):
+        found.update(dict.fromkeys(sku for sku, _ in sorted(_counted(order)) if sku not in bought))
+    return sorted([*found][:MOST_EARLIER])
+
+
+def _without(sku: str, skus: list[str]) -> tuple[str, ...]:
+    return tuple([one for one in skus if one != sku])
+
+
+def _partners(known: tuple[tuple[str, int], ...], also: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    if not also:
+        return known
+    counts = dict(known)
+    for sku in also:
+        if sku in counts or len(counts) < MOST_PARTNERS:
+            counts[sku] = counts.get(sku, 0) + 1
+        else:
+            counts = {one: orders - 1 for one, orders in counts.items() if orders > 1}
+    return tuple(sorted(counts.items()))
+
+
+def _score(counts: Counts, week: int) -> int:
+    age = week - counts.newest_week
+    return sum(orders * (WEEKS - max(age + back, 0)) for back, orders in enumerate(counts.weeks) if age + back < WEEKS)
+
+
+def _summed(parts: Iterable[Counts]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        for sku, orders in part.also:
+            total[sku] += orders
+    return total

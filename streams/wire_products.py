@@ -1,0 +1,67 @@
+"""Between the records of the two compacted topics that every worker reads whole, and the core's products and counts."""
+
+from __future__ import annotations
+
+from streams.core.catalogue import Product
+from streams.core.popularity import MOST_PARTNERS, WEEKS, Counts
+from streams.wire_rules import Record, RuleBroken, check_currency, check_link, take_id, take_text
+
+#: Products named as going well with one that are looked at.
+MOST_COMPLEMENTS = 50
+
+
+def product_of(record: Record) -> Product:
+    """The product of a record. Raises RuleBroken."""
+    if record["unit_price_minor"] < 0:
+        raise RuleBroken("negative_amount", "unit_price_minor is below 0")
+    check_currency(record["currency"])
+    url, image_url = record["url"] or "", record["image_url"] or ""
+    check_link(url, "url")
+    check_link(image_url, "image_url")
+    sku = take_id(record, "sku")
+    return Product(
+        sku=sku,
+        title=take_text(record["title"], "title"),
+        category=take_text(record["category"], "category"),
+        unit_price_minor=record["unit_price_minor"],
+        currency=record["currency"],
+        url=url,
+        image_url=image_url,
+        is_available=record["is_available"],
+        is_consumable=record["is_consumable"],
+        replaces=take_id(record, "replaces") if record["replaces"] else None,
+        complements=tuple(record["complements"][:MOST_COMPLEMENTS]),
+    )
+
+
+def counts_of(record: Record) -> Counts:
+    """The counts of a record; weeks beyond those that count here are cut off, missing ones are 0. Raises RuleBroken."""
+    weeks = (*record["weeks"], *[0] * WEEKS)[:WEEKS]
+    also = {one["sku"]: one["orders"] for one in record["also"][:MOST_PARTNERS]}
+    return Counts(
+        take_id(record, "sku"), record["partition"], record["newest_week"], weeks, tuple(sorted(also.items()))
+    )
+
+
+def record_of(counts: Counts) -> Record:
+    """The record of counts."""
+    return {
+        "sku": counts.sku,
+        "partition": counts.partition,
+        "newest_week": counts.newest_week,
+        "weeks": list(counts.weeks),
+        "also": [{"sku": sku, "orders": orders} for sku, orders in counts.also],
+    }
+
+
+def counts_key(sku: str, partition: int) -> str:
+    """The key of a partition's counts of a product."""
+    return f"{sku}/{partition}"
+
+
+def parse_counts_key(key: str) -> tuple[str, int]:
+    """The product and the partition of such a key. Raises RuleBroken (`bad_id`)."""
+    sku, _, partition = key.rpartition("/")
+    if not sku or not (partition.isascii() and partition.isdigit()):
+        raise RuleBroken("bad_id", "the key is not a sku, a slash and a partition")
+    return sku, int(partition)

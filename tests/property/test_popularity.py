@@ -1,0 +1,76 @@
+"""Counting from the orders themselves: whatever comes twice, late and in another order, each order counts once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.core.customer import new_customer
+from streams.core.engine import advance
+from streams.core.events import Event, OrderCancelled, OrderChanged, OrderEvent, OrderLine, OrderPlaced, OrderRefunded
+from streams.core.popularity import Counts, Popularity, count, sales_of, week_of
+from tests.driver.driver import START
+from tests.driver.facts import order, shipment, shop_world
+
+WORLD = shop_world()
+HOUR, WEEK = timedelta(hours=1), timedelta(weeks=1)
+SKUS = ("s0", "s1", "s2", "s3")
+numbers = st.integers(0, 5)
+moments = st.integers(0, 200).map(lambda hours: START + hours * HOUR)
+baskets = st.lists(st.sampled_from(SKUS), max_size=4)
+
+
+def told(make: type[OrderEvent], number: int, basket: list[str], at: object) -> Event:
+    """A fact of order `number`, which was placed in week `number`: the week of an order never changes."""
+    lines = tuple([OrderLine(sku, sku, "c", 1, 100) for sku in basket])
+    return make(order(f"o{number}", START + number * WEEK, lines=lines), at)  # type: ignore[arg-type]  # moments draws datetimes
+
+
+facts = st.one_of(
+    *[st.builds(told, st.just(make), numbers, baskets, moments) for make in (OrderPlaced, OrderPlaced, OrderChanged)],
+    *[st.builds(told, st.just(make), numbers, baskets, moments) for make in (OrderCancelled, OrderRefunded)],
+    st.builds(lambda number, at: shipment(f"o{number}", "shipped", at), numbers, moments),
+)
+
+
+def counted(story: list[Event]) -> tuple[dict[str, Counts], list[tuple[str, int]]]:
+    """The counts after the story, and what they should be: product and week of each order that counts at its end."""
+    state, known = new_customer("c1"), {}
+    for fact in story:
+        after, _ = advance(WORLD, state, fact, START + 10 * WEEK)
+        for one in after.orders:
+            for sale in sales_of(state.order(one.order_id), one, after.orders):
+                known[sale.sku] = count(known.get(sale.sku) or Counts(sale.sku, 0), sale)
+        state = after
+    counting = [
+        one for one in state.orders if one.placed and not one.cancelled_at and not one.refunded_at and one.facts
+    ]
+    bought = [
+        (sku, week_of(one.facts.placed_at))
+        for one in counting
+        if one.facts
+        for sku in {line.sku for line in one.facts.lines}
+    ]
+    return known, bought
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(facts, max_size=16), st.booleans())
+def test_each_order_counts_once(story: list[Event], is_doubled: bool) -> None:
+    """The counts are those of the orders that are neither cancelled nor refunded in the end, told once or twice."""
+    known, bought = counted([fact for fact in story for _ in range(1 + is_doubled)])
+    popularity, week = Popularity(known.values()), week_of(START) + 5
+    for sku in SKUS:
+        assert popularity.score(sku, week) == sum(8 - (week - bought_in) for name, bought_in in bought if name == sku)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(facts, max_size=16))
+def test_what_was_bought_together_is_counted_once(story: list[Event]) -> None:
+    """Telling everything twice adds no pair; nothing is bought together with itself."""
+    once, _ = counted(story)
+    twice, _ = counted([*story, *story])
+    assert {sku: one.also for sku, one in twice.items()} == {sku: one.also for sku, one in once.items()}
+    assert not [sku for sku, one in once.items() if sku in dict(one.also)]

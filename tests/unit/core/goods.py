@@ -1,0 +1,47 @@
+"""Products, counts and orders for trying out recommendations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from streams.core.assortment import Assortment
+from streams.core.catalogue import Catalogue, Product
+from streams.core.customer import OrderFacts, OrderState, Parcel
+from streams.core.events import OrderLine
+from streams.core.popularity import Counts, Popularity, week_of
+
+AT = datetime(2026, 3, 25, 12, tzinfo=UTC)
+WEEK = week_of(AT)
+
+
+def product(sku: str, category: str = "", **changes: Any) -> Product:
+    """A product that can be bought."""
+    return Product(
+        **{"sku": sku, "title": sku, "category": category, "unit_price_minor": 100, "currency": "DKK"} | changes
+    )
+
+
+def counted(sku: str, orders: int, partition: int = 0, **also: int) -> Counts:
+    """So many orders of a product this week, and of others with it."""
+    return Counts(sku, partition, WEEK, (orders, 0, 0, 0, 0, 0, 0, 0), tuple(sorted(also.items())))
+
+
+def shelves(*products: Product, counts: tuple[Counts, ...] = ()) -> Assortment:
+    """The products and how well they sell."""
+    return Assortment(Catalogue(products), Popularity(counts))
+
+
+def order(order_id: str, *skus: str, at: datetime = AT, **changes: Any) -> OrderState:
+    """An order of one piece each, of category `cat-<sku>`, placed at `at`."""
+    lines = tuple([OrderLine(sku, sku, f"cat-{sku}", 1, 100) for sku in skus])
+    facts = OrderFacts("", "", "da", "DK", "DK", "DKK", 100 * len(skus), at, None, lines)
+    return replace(OrderState(order_id, facts, at, placed=True), **changes)
+
+
+def returned_parcel(*skus: str) -> Parcel:
+    """A parcel with these, which came back."""
+    lines = tuple([(sku, 1) for sku in skus])
+    return Parcel("p1", "returned", AT, "PostNord", "1", "", None, None, lines, (("delivered", AT), ("returned", AT)))

@@ -1,0 +1,118 @@
+"""Popularity: what an order counts for, the window of weeks, and the bound on what is remembered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from streams.core.customer import OrderState
+from streams.core.popularity import (
+    MOST_EARLIER,
+    MOST_PARTNERS,
+    WEEKS,
+    Counts,
+    Popularity,
+    Sale,
+    count,
+    sales_of,
+    week_of,
+)
+from tests.unit.core.goods import AT, WEEK, counted, order
+
+
+@pytest.mark.parametrize(
+    ("at", "week"),
+    [
+        ("1970-01-04T23:59:59", 0),
+        ("1970-01-05T00:00:00", 1),
+        ("2026-03-22T23:59:59", 2933),
+        ("2026-03-23T00:00:00", 2934),
+    ],
+)
+def test_weeks_begin_on_monday(at: str, week: int) -> None:
+    """A week is a number; it changes from Sunday to Monday, UTC."""
+    assert week_of(datetime.fromisoformat(at).replace(tzinfo=UTC)) == week
+
+
+PLACED = order("o1", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sales"),
+    [
+        pytest.param(None, PLACED, (Sale("a", WEEK, 1, ("b",)), Sale("b", WEEK, 1, ("a",))), id="placed"),
+        pytest.param(PLACED, PLACED, (), id="told again"),
+        pytest.param(None, order("o1", "a", placed=False), (), id="only changed so far"),
+        pytest.param(OrderState("o1"), order("o1", "a", "a"), (Sale("a", WEEK, 1),), id="its parcels were first; two lines are one order"),
+        pytest.param(PLACED, order("o1", "a", "b", cancelled_at=AT), (Sale("a", WEEK, -1), Sale("b", WEEK, -1)), id="cancelled"),
+        pytest.param(order("o1", "a", cancelled_at=AT), order("o1", "a", cancelled_at=AT, refunded_at=AT), (), id="refunded after that"),
+        pytest.param(None, order("o1", "a", refunded_at=AT), (), id="refunded before it was placed"),
+        pytest.param(PLACED, order("o1", "b", "c"), (Sale("a", WEEK, -1), Sale("c", WEEK, 1)), id="changed"),
+    ],
+)  # fmt: skip
+def test_what_an_order_counts_for(before: OrderState | None, after: OrderState, sales: tuple[Sale, ...]) -> None:
+    """An order counts once for each of its products, from when it is placed until it is cancelled or refunded."""
+    assert sales_of(before, after) == sales
+
+
+def test_what_was_bought_before_hears_of_it() -> None:
+    """Products of earlier orders learn what was bought after them; not of cancelled ones, not the same again, a bounded number."""
+    earlier = [order("o0", "x"), order("o1", "p", "a"), order("o2", "q", cancelled_at=AT)]
+    sales = sales_of(None, order("o3", "a"), [*earlier, order("o3", "a")])  # the order itself is among them
+    assert sales == (Sale("a", WEEK, 1), Sale("p", WEEK, 0, ("a",)), Sale("x", WEEK, 0, ("a",)))
+    many = [order("old", "old"), order("new", *[f"s{number:02}" for number in range(MOST_EARLIER)])]
+    told = [sale.sku for sale in sales_of(None, order("o3", "a"), many)]
+    assert told == ["a", *[f"s{number:02}" for number in range(MOST_EARLIER)]]
+
+
+def test_the_window() -> None:
+    """An order weighs eight in its week, one less in each later week, and nothing after eight."""
+    popularity = Popularity([count(Counts("a", 0), Sale("a", WEEK, 1))])
+    assert [popularity.score("a", WEEK + later) for later in range(10)] == [8, 7, 6, 5, 4, 3, 2, 1, 0, 0]
+    assert popularity.score("a", WEEK - 1) == 8, "a clock that is behind"
+    assert popularity.score("unknown", WEEK) == 0
+
+
+def test_an_order_that_comes_late_or_too_late() -> None:
+    """One of a former week counts in its own week; one from before the window not at all, nor is it taken out again."""
+    now = count(Counts("a", 0), Sale("a", WEEK, 1))
+    late = count(now, Sale("a", WEEK - 7, 1))
+    assert late.weeks == (1, 0, 0, 0, 0, 0, 0, 1)
+    assert count(late, Sale("a", WEEK - 8, 1)) == count(late, Sale("a", WEEK - 8, -1)) == late
+    assert count(late, Sale("a", WEEK + 3, 1)).weeks == (1, 0, 0, 1, 0, 0, 0, 0)
+    assert count(late, Sale("a", WEEK + 300, 1)).weeks == (1, *[0] * (WEEKS - 1))
+
+
+def test_other_products_are_bounded_and_the_frequent_ones_stay() -> None:
+    """However many others there are, `MOST_PARTNERS` at most are remembered, among them the one of every second order."""
+    known = Counts("a", 0)
+    for number in range(500):
+        known = count(known, Sale("a", WEEK, 0, ("often",) if number % 2 else (f"once-{number}",)))
+        assert len(known.also) <= MOST_PARTNERS
+    assert dict(known.also)["often"] >= 250 - 500 // (MOST_PARTNERS + 1)
+    assert known.weeks == Counts("a", 0).weeks, "they were of other orders of the customer"
+    for _ in range(40):
+        known = count(known, Sale("a", WEEK, 0, ("new",)))
+    assert "new" in dict(known.also), "those bought once make room"
+
+
+def test_partitions_add_up() -> None:
+    """Scores and other products are of all partitions; the newest counts of a partition stand in the place of its older ones."""
+    popularity = Popularity([counted("a", 1, 0, x=1), counted("a", 2, 1, x=2, y=1)])
+    assert (popularity.score("a", WEEK), popularity.also_bought("a")) == (24, {"x": 3, "y": 1})
+    popularity.put(counted("a", 5, 1))
+    assert (popularity.score("a", WEEK), popularity.also_bought("a")) == (48, {"x": 1})
+    popularity.remove("a", 0)
+    popularity.remove("a", 1)
+    popularity.remove("a", 1)
+    assert (popularity.score("a", WEEK), popularity.also_bought("a"), len(popularity), [*popularity]) == (0, {}, 0, [])
+
+
+def test_a_week_of_orders_of_one_customer_counts_as_many_orders() -> None:
+    """Counting is by order: two orders of the same product are two."""
+    known = Counts("a", 0)
+    for number in range(2):
+        (sale,) = sales_of(None, order(f"o{number}", "a", at=AT + timedelta(days=number)))
+        known = count(known, sale)
+    assert known.weeks[0] == 2

@@ -1,0 +1,235 @@
+"""Recommendations: each rule by a case, and what is never recommended."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from streams.core.assortment import Assortment
+from streams.core.recommend import Bought, bought_of, recommend, shown
+from tests.unit.core.goods import AT, WEEK, counted, order, product, returned_parcel, shelves
+
+
+def bought(*skus: str, categories: str = "", returned: str = "") -> Bought:
+    """What was bought; categories and returned skus as words."""
+    return Bought(frozenset(skus), frozenset(categories.split()), frozenset(returned.split()))
+
+
+def chosen(what: Bought, assortment: Assortment, most: int = 10) -> list[str]:
+    """The recommendations as `sku:reason`."""
+    return [f"{one.sku}:{one.reason}" for one in recommend(what, assortment, WEEK, most)]
+
+
+LAMP = product("lamp", "light", complements=("bulb", "shade"))
+BULB = product("bulb", "light", is_consumable=True)
+SHADE = product("shade")
+GONE = {"is_available": False}
+
+
+@pytest.mark.parametrize(
+    ("what", "assortment", "expected"),
+    [
+        pytest.param(bought(), shelves(LAMP, counts=(counted("lamp", 3),)), [], id="nothing bought, nothing to go by"),
+        pytest.param(
+            bought("lamp"), shelves(LAMP, SHADE, BULB), ["bulb:complement", "shade:complement"], id="complements by sku"
+        ),
+        pytest.param(
+            bought("lamp"),
+            shelves(LAMP, SHADE, BULB, counts=(counted("shade", 1),)),
+            ["shade:complement", "bulb:complement"],
+            id="the more popular complement first",
+        ),
+        pytest.param(
+            bought("lamp", "torch"),
+            shelves(LAMP, SHADE, BULB, product("torch", complements=("bulb",)), counts=(counted("shade", 9),)),
+            ["bulb:complement", "shade:complement"],
+            id="what goes with more of it first",
+        ),
+        pytest.param(bought("lamp"), shelves(LAMP, product("shade", **GONE)), [], id="out of stock, and unknown"),
+        pytest.param(
+            bought("lamp", "bulb", "shade"), shelves(LAMP, SHADE, BULB), ["bulb:complement"], id="used up, so again"
+        ),
+        pytest.param(
+            bought("lamp", returned="bulb"),
+            shelves(LAMP, SHADE, BULB),
+            ["shade:complement"],
+            id="returned, used up or not",
+        ),
+        pytest.param(
+            bought("lamp", returned="lamp"), shelves(LAMP, SHADE, BULB), [], id="what went back recommends nothing"
+        ),
+        pytest.param(
+            bought("v1"),
+            shelves(product("v2", replaces="v1"), product("v3", replaces="v2")),
+            ["v3:newer"],
+            id="the newest",
+        ),
+        pytest.param(
+            bought("v1"),
+            shelves(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
+            ["v2:newer"],
+            id="the newest that is there",
+        ),
+        pytest.param(
+            bought("v1", "v3"),
+            shelves(product("v2", replaces="v1"), product("v3", replaces="v2")),
+            [],
+            id="has the newest",
+        ),
+        pytest.param(
+            bought("v1", returned="v2"),
+            shelves(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
+            [],
+            id="sent the newer one back",
+        ),
+        pytest.param(
+            bought("v1"),
+            shelves(product("blue", replaces="v1"), product("red", replaces="v1"), counts=(counted("red", 1),)),
+            ["red:newer", "blue:newer"],
+            id="two newer ones",
+        ),
+        pytest.param(
+            bought("a"),
+            shelves(product("a", replaces="b"), product("b", replaces="a")),
+            [],
+            id="versions that go round: each is older than the other",
+        ),
+        pytest.param(
+            bought("lamp", categories="light"),
+            shelves(
+                product("lamp", "light"),
+                product("l1", "light"),
+                product("l2", "light"),
+                product("l3", "light"),
+                product("l4", "light"),
+                product("pot", "kitchen"),
+                counts=(
+                    counted("l1", 2),
+                    counted("l2", 2, 0),
+                    counted("l2", 1, 1),
+                    counted("l3", 2),
+                    counted("pot", 9),
+                ),
+            ),
+            ["l2:category", "l1:category", "l3:category"],
+            id="the category's most popular, over all partitions; none that nobody buys",
+        ),
+        pytest.param(
+            bought("lamp", categories="light"),
+            shelves(product("lamp", "light", replaces="old"), product("old", "light"), counts=(counted("old", 9),)),
+            [],
+            id="no older version of what one has",
+        ),
+        pytest.param(
+            bought("a", "b"),
+            shelves(
+                *map(product, "abxyz"),
+                counts=(counted("a", 1, 0, x=2, b=9), counted("a", 1, 1, y=1), counted("b", 1, 0, y=2, x=1, z=1)),
+            ),
+            ["x:also_bought", "y:also_bought", "z:also_bought"],
+            id="what was bought with the same, over all partitions",
+        ),
+        pytest.param(
+            bought("lamp", categories="light"),
+            shelves(
+                LAMP,
+                BULB,
+                product("lamp2", "light", replaces="lamp"),
+                product("spot", "light"),
+                product("rug"),
+                counts=(
+                    counted("bulb", 1),
+                    counted("spot", 1),
+                    counted("lamp2", 9),
+                    counted("lamp", 1, rug=3, bulb=5, spot=1),
+                ),
+            ),
+            ["bulb:complement", "lamp2:newer", "spot:category", "rug:also_bought"],
+            id="one way after the other, each product once with its first reason",
+        ),
+    ],
+)
+def test_what_is_recommended(what: Bought, assortment: Assortment, expected: list[str]) -> None:
+    """Each rule, in order and with its reason; fewer wanted are the first of them."""
+    assert chosen(what, assortment) == expected
+    for most in range(len(expected)):
+        assert chosen(what, assortment, most) == expected[:most]
+
+
+def test_the_assortment_follows_its_parts() -> None:
+    """A ranking that is remembered gives way when the catalogue, the counts or the week change."""
+    assortment = shelves(product("a", "c"), product("b", "c"), counts=(counted("a", 2), counted("b", 1)))
+    what = bought("x", categories="c")
+    assert chosen(what, assortment) == ["a:category", "b:category"]
+    assortment.popularity.put(counted("b", 3))
+    assert chosen(what, assortment) == ["b:category", "a:category"]
+    assortment.popularity.put(counted("new", 9))
+    assert chosen(what, assortment) == ["b:category", "a:category"]
+    assortment.catalogue.put(product("new", "c"))
+    assert chosen(what, assortment) == ["new:category", "b:category", "a:category"]
+    assortment.catalogue.remove("new")
+    assortment.catalogue.put(product("b", "c", **GONE))
+    assert chosen(what, assortment) == ["a:category"]
+    assortment.catalogue.remove("a")
+    assert chosen(what, assortment) == []
+    assortment.catalogue.put(product("a", "c"))
+    assortment.popularity.remove("a", 0)
+    assert chosen(what, assortment) == []
+    assortment.popularity.put(counted("a", 1))
+    assert [one.sku for one in recommend(what, assortment, WEEK + 7, 9)] == ["a"]
+    assert recommend(what, assortment, WEEK + 8, 9) == ()
+
+
+def test_a_product_of_two_lives_is_found_where_it_is_now() -> None:
+    """A new record of a product takes it out of its old category and its old line of versions; the same record again changes nothing."""
+    catalogue = shelves(product("b", "old", replaces="a")).catalogue
+    catalogue.put(product("b", "new", replaces="z"))
+    assert [*catalogue.of_category("old"), *catalogue.newer_than("a")] == []
+    assert [*catalogue.of_category("new"), *catalogue.newer_than("z")] == ["b", "b"]
+    changes = catalogue.changes
+    catalogue.put(product("b", "new", replaces="z"))
+    catalogue.remove("unknown")
+    assert catalogue.changes == changes
+    catalogue.remove("b")
+    assert (len(catalogue), [*catalogue], catalogue.get("b")) == (0, [], None)
+
+
+def test_the_empty_category_is_none() -> None:
+    """Products without a category have nothing in common."""
+    assert shelves(product("a")).catalogue.of_category("") == frozenset()
+
+
+def test_what_was_bought() -> None:
+    """Kept, returned in a parcel, refunded, cancelled and not yet placed orders; the carrier that knows no lines returns all."""
+    orders = [
+        order("o1", "kept", "back", parcels=(returned_parcel("back"),)),
+        order("o2", "refunded", refunded_at=AT),
+        order("o3", "cancelled", cancelled_at=AT),
+        order("o4", "told", placed=False),
+        order("o5", "all", parcels=(returned_parcel(),)),
+        replace(order("o6", "parcels only"), facts=None),
+    ]
+    assert bought_of(orders) == Bought(
+        frozenset({"kept"}), frozenset({"cat-kept"}), frozenset({"back", "refunded", "all"})
+    )
+
+
+def test_what_a_message_gets() -> None:
+    """`products` of a context: JSON types, money in minor units, the reason; one that has left the catalogue is left out."""
+    assortment = shelves(LAMP, product("bulb", url="https://shop.example/bulb", image_url="https://shop.example/b.png"))
+    found = recommend(bought("lamp"), assortment, WEEK, 1)
+    assert shown(found, assortment.catalogue) == [
+        {
+            "sku": "bulb",
+            "title": "bulb",
+            "url": "https://shop.example/bulb",
+            "image_url": "https://shop.example/b.png",
+            "price": {"minor": 100, "currency": "DKK"},
+            "reason": "complement",
+        }
+    ]
+    assert json.loads(json.dumps(shown(found, assortment.catalogue))) == shown(found, assortment.catalogue)
+    assortment.catalogue.remove("bulb")
+    assert shown(found, assortment.catalogue) == []

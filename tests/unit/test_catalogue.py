@@ -1,0 +1,246 @@
+"""The catalogue in memory: what lies on the two topics, and nothing else, decides what is in it, however often it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from streams import metrics, topics
+from streams.agents import catalogue
+from streams.agents.catalogue import AssortmentView, CatalogueReader
+from streams.core.popularity import Counts
+from streams.core.recommend import Bought, recommend
+from streams.runtime.avro import Codec
+from streams.wire import SCHEMAS, Wire, open_codec
+from tests.unit.core.goods import WEEK, counted
+from tests.unit.wire.records import AT
+
+CODEC = open_codec()
+WIRE = Wire(CODEC)
+PRODUCTS, POPULARITY = (topics.PRODUCTS, 0), (topics.POPULARITY, 0)
+
+
+@dataclass
+class Message:
+    """A record, or the notice of a partition's end, as librdkafka gives it."""
+
+    place: tuple[str, int]
+    at: int
+    name: bytes | None = None
+    body: bytes | None = None
+    failure: int | None = None
+
+    def topic(self) -> str:
+        return self.place[0]
+
+    def partition(self) -> int:
+        return self.place[1]
+
+    def offset(self) -> int:
+        return self.at
+
+    def key(self) -> bytes | None:
+        return self.name
+
+    def value(self) -> bytes | None:
+        return self.body
+
+    def error(self) -> KafkaError | None:
+        return None if self.failure is None else KafkaError(self.failure)
+
+
+def end(place: tuple[str, int], at: int) -> Message:
+    """The notice that a partition ends at `at`."""
+    return Message(place, at, failure=KafkaError._PARTITION_EOF)
+
+
+def product(sku: str, at: int, key: bytes | None = None, **changes: Any) -> Message:
+    """A record of `products`."""
+    record = {"sku": sku, "title": sku, "category": "c", "unit_price_minor": 100, "currency": "DKK", "updated_at": AT}
+    return Message(PRODUCTS, at, sku.encode() if key is None else key, CODEC.encode("product", {**record, **changes}))
+
+
+def counts(one: Counts, at: int) -> Message:
+    """A record of `product-popularity`, as it is written."""
+    _, key, value, _ = WIRE.popularity(one, AT)
+    return Message(POPULARITY, at, key, value)
+
+
+def view(products: int = 9, popularity: int = 9) -> AssortmentView:
+    """A view that has to read so far."""
+    return AssortmentView(WIRE, {PRODUCTS: (0, products), POPULARITY: (0, popularity)})
+
+
+def skus(one: AssortmentView) -> list[str]:
+    """What is in the catalogue."""
+    return sorted(product.sku for product in one.assortment.catalogue)
+
+
+def refused(topic: str, reason: str) -> float:
+    """How many records were not believed."""
+    return float(metrics.CATALOGUE_REFUSED.labels(topic, reason)._value.get())
+
+
+def test_records_make_the_assortment() -> None:
+    """Products and counts come in, are replaced and taken out; recommendations follow, and the gauges."""
+    one = view()
+    one.take([product("a", 0), product("b", 1), product("x", 2, complements=["b"]), counts(counted("a", 2, 1, z=1), 0)])
+    found = recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9)
+    assert [(pick.sku, pick.reason) for pick in found] == [("b", "complement"), ("a", "category")]
+    assert one.assortment.popularity.also_bought("a") == {"z": 1}
+    assert (metrics.CATALOGUE_PRODUCTS._value.get(), metrics.POPULARITY_PRODUCTS._value.get()) == (3, 1)
+    one.take([product("a", 3, is_available=False), Message(PRODUCTS, 4, b"b"), Message(POPULARITY, 1, b"a/1")])
+    assert recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9) == ()
+    assert (skus(one), len(one.assortment.popularity)) == (["a", "x"], 0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "broken"),
+    [
+        ("not_avro", Message(PRODUCTS, 1, b"a", b"?")),
+        ("bad_link", product("a", 1, url="javascript:alert(1)")),
+        ("bad_link", product("a", 1, image_url='https://x.example/"onload="')),
+        ("negative_amount", product("a", 1, unit_price_minor=-1)),
+        ("bad_currency", product("a", 1, currency="kr")),
+        ("too_long", product("a", 1, title="x" * 501)),
+        ("bad_id", product("b", 1, key=b"a")),
+    ],
+)
+def test_what_is_not_believed_takes_the_product_out(reason: str, broken: Message) -> None:
+    """A broken record leaves what a restart after compaction would find: nothing of the product. It is counted, and the next goes on."""
+    before = refused(topics.PRODUCTS, reason)
+    kept, anew = view(), view()
+    kept.take([product("a", 0), broken, product("z", 2)])
+    anew.take([broken, product("z", 2)])
+    assert skus(kept) == skus(anew) == ["z"]
+    assert refused(topics.PRODUCTS, reason) == before + 2
+
+
+@pytest.mark.parametrize("key", [None, b"\xff", b"a", b"/1", b"a/x", b"a/\xc2\xb2"])
+def test_keys_that_say_nothing(key: bytes | None) -> None:
+    """Counts under a key that names no product and partition are counted as refused and change nothing."""
+    before = refused(topics.POPULARITY, "bad_id")
+    one = view()
+    one.take([counts(counted("a", 1), 0), Message(POPULARITY, 1, key, counts(counted("a", 5), 1).body)])
+    assert one.assortment.popularity.score("a", WEEK) == 8
+    assert refused(topics.POPULARITY, "bad_id") == before + 1
+
+
+def test_counts_under_another_key() -> None:
+    """Counts that are not those of their key take out what was there."""
+    one = view()
+    one.take([counts(counted("a", 1), 0), Message(POPULARITY, 1, b"a/0", counts(counted("a", 5, 2), 1).body)])
+    assert one.assortment.popularity.score("a", WEEK) == 0
+
+
+def test_a_sku_with_a_slash() -> None:
+    """The partition is behind the last slash."""
+    one = view()
+    one.take([counts(counted("a/1", 1, 2), 0)])
+    assert one.assortment.popularity.score("a/1", WEEK) == 8
+    one.take([Message(POPULARITY, 1, b"a/1/2")])
+    assert one.assortment.popularity.score("a/1", WEEK) == 0
+
+
+def test_counts_survive_their_bytes() -> None:
+    """What is written is what is read; other lengths of the window are cut or filled."""
+    one = Counts("a", 3, WEEK, (5, 0, 1, 0, 0, 0, 0, 2), (("b", 2), ("c", 1)))
+    output = WIRE.popularity(one, AT)
+    assert (output[0], output[1], WIRE.counts(output[2])) == (topics.POPULARITY, b"a/3", one)
+    record = CODEC.decode("popularity", output[2])
+    for weeks, read in ([7], (7, 0, 0, 0, 0, 0, 0, 0)), ([1] * 12, (1,) * 8):
+        assert WIRE.counts(CODEC.encode("popularity", {**record, "weeks": weeks})).weeks == read
+
+
+def test_a_product_of_before_is_still_read() -> None:
+    """A record by the schema before complements: nothing goes with it, it replaces nothing, and it is not used up."""
+    (former,) = (SCHEMAS / "history").glob("product-*.avsc")
+    codec = Codec({"product": json.loads(former.read_text())})
+    record = {"sku": "a", "title": "A", "category": "", "unit_price_minor": 1, "currency": "DKK", "updated_at": AT}
+    found = WIRE.product(codec.encode("product", record))
+    assert (found.sku, found.complements, found.replaces, found.is_consumable) == ("a", (), None, False)
+
+
+def test_nobody_is_answered_before_the_ends() -> None:
+    """Ready is who has read both topics to the ends they had at the start; markers of transactions take offsets too."""
+    one = view(products=2, popularity=0)
+    one.take([product("a", 0)])
+    assert not one.is_ready
+    one.take([end(PRODUCTS, 2)])
+    assert one.is_ready
+    assert one.places == {PRODUCTS: 2, POPULARITY: 0}
+
+
+@dataclass
+class FakeConsumer:
+    """Reads `log` from where it is told to, record by record, and breaks at the read number `breaks_at`. Its ends are those of the log."""
+
+    log: list[Message]
+    breaks_at: int | None = None
+    is_closed: bool = False
+    reads: int = 0
+    served: defaultdict[int, threading.Event] = field(default_factory=lambda: defaultdict(threading.Event))
+    began: dict[tuple[str, int], int] = field(default_factory=dict)
+    assigned: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def list_topics(self, timeout: float) -> Any:
+        return SimpleNamespace(topics={name: SimpleNamespace(partitions={0: None}) for name in catalogue.TOPICS})
+
+    def get_watermark_offsets(self, part: Any, timeout: float) -> tuple[int, int]:
+        own = [message.at + 1 for message in self.log if message.place == (part.topic, part.partition)]
+        return 0, max(own, default=0)
+
+    def assign(self, parts: list[Any]) -> None:
+        self.assigned = {(part.topic, part.partition): part.offset for part in parts}
+        self.began = dict(self.assigned)
+
+    def consume(self, most: int, wait: float) -> list[Message]:
+        if self.reads == self.breaks_at:
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+        self.reads += 1
+        found = [message for message in self.log if message.at >= self.assigned[message.place]][:1]
+        for message in found:
+            self.assigned[message.place] = message.at + 1
+            self.served[message.at].set()
+        return found
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads both topics from the beginning, goes on where it was after an error, and takes in what comes later."""
+    monkeypatch.setattr(catalogue, "PAUSE_S", 0.0)
+    log = [product("a", 0), product("b", 1), counts(counted("a", 1), 0)]
+    # One that breaks at once, one that breaks after a record, one that lasts.
+    waiting = [FakeConsumer(log, breaks_at=at) for at in (0, 1, None)]
+    consumers = [*waiting]
+
+    def opened(kafka: Any, group: str) -> FakeConsumer:
+        return waiting.pop(0)
+
+    reader = CatalogueReader({}, WIRE, opened)
+    with pytest.raises(RuntimeError, match="start"):
+        await reader.assortment()
+    metrics.CATALOGUE_READ.set(0)
+    reader.start()
+    assortment = await reader.assortment()
+    assert sorted(one.sku for one in assortment.catalogue) == ["a", "b"]
+    assert assortment.popularity.score("a", WEEK) == 8
+    assert metrics.CATALOGUE_READ._value.get() > 0
+    assert [one.is_closed for one in consumers] == [True, True, False]
+    assert consumers[2].began == {PRODUCTS: 1, POPULARITY: 0}
+    log.append(product("c", 2))
+    await asyncio.to_thread(consumers[2].served[2].wait)
+    await reader.stop()  # which lets what was read be taken in
+    assert assortment.catalogue.get("c") is not None
+    assert await reader.assortment() is assortment
+    assert consumers[-1].is_closed
