@@ -165,6 +165,8 @@ def _step() -> Schema:
                 "expires": _SPAN,
                 "not_before": {"type": "string", "format": "date"},
                 "holdout": _number(PERCENT),
+                "products": _number(keys.PRODUCTS),
+                "at_least": _number(keys.PRODUCTS),
             },
             Send,
         ),

@@ -105,6 +105,8 @@ def _send(step: Send, flow: Flow) -> str:
         words.append(f"not before {step.not_before}")
     if step.holdout:
         words.append(f"{step.holdout}% held out")
+    if step.products:
+        words.append(f"recommends {step.at_least} to {step.products} products")
     return ", ".join(words)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
@@ -27,12 +28,17 @@ ATTRIBUTED = "attributed-engagement"
 DECISIONS = "flow-decisions"
 REWARDS = "rewards"
 SIGNALS = "flow-signals"
+WITHDRAWALS = "email-withdrawals"
+SALES = "product-sales"
 DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
 
 DAY_MS = 86_400_000
 #: A quarter and some: flows are tried out on last quarter's topics.
 QUARTER = 100 * DAY_MS
+#: How long a command can lie unread; what withdraws it lies as long.
+COMMANDS_KEPT = timedelta(days=30)
+COMMANDS_KEPT_MS = COMMANDS_KEPT // timedelta(milliseconds=1)
 #: Seconds that the broker may take for one admin request, and for new topics to be seen by everyone.
 PATIENCE_S = 30.0
 
@@ -90,12 +96,14 @@ TOPICS: tuple[TopicSpec, ...] = (
     # The scheduler keeps timers in its own table; here they need to outlive only its longest outage.
     _kept(DELAYS, "timer", 30 * DAY_MS, config=_LARGE),
     _kept(DUE, "timer", 30 * DAY_MS, config=_LARGE),
-    _kept(COMMANDS, "email_command", 30 * DAY_MS, config=_LARGE),
+    _kept(COMMANDS, "email_command", COMMANDS_KEPT_MS, config=_LARGE),
     _kept(EVENTS, "email_event"),
     _kept(ATTRIBUTED, "attributed_engagement"),
     _kept(DECISIONS, "flow_decision"),
     _kept(REWARDS, "reward"),
     _kept(SIGNALS, "signal"),
+    _kept(WITHDRAWALS, "withdrawal", COMMANDS_KEPT_MS),
+    _kept(SALES, "sales", 30 * DAY_MS),
     _kept(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
     _kept(CHECKPOINTS, "checkpoint", key="agent/partition"),
 )

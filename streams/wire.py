@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_args
 
+import msgspec
 import orjson
 
 from streams import topics
 from streams.core.catalogue import Product
 from streams.core.effects import (
     Attribute,
+    CountSales,
     DecisionOutcome,
     Effect,
     EmitSignal,
@@ -22,13 +24,14 @@ from streams.core.effects import (
     ResendMail,
     ScheduleStep,
     SendMail,
+    WithdrawMail,
 )
 from streams.core.events import Event, MailOutcome
-from streams.core.popularity import Counts
+from streams.core.popularity import Counts, Sale
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
 from streams.wire_facts import FACTS
-from streams.wire_products import counts_key, counts_of, product_of, record_of
+from streams.wire_products import counts_key, counts_of, product_of, record_of, sale_of
 from streams.wire_rules import (
     EPOCH,
     LATEST_MS,
@@ -148,6 +151,7 @@ class Wire:
         self._write_attribute = codec.writer("attributed_engagement", Attribute.__struct_fields__)
         self._write_reward = codec.writer("reward", IssueReward.__struct_fields__)
         self._write_signal = codec.writer("signal", EmitSignal.__struct_fields__)
+        self._write_withdrawal = codec.writer("withdrawal", WithdrawMail.__struct_fields__)
         self._events = FACTS
         self._outputs: dict[type, Callable[[Any, datetime], Output]] = {
             ScheduleStep: self._schedule,
@@ -157,6 +161,8 @@ class Wire:
             Attribute: self._attribute,
             IssueReward: self._reward,
             EmitSignal: self._signal,
+            WithdrawMail: self._withdraw,
+            CountSales: self._sales,
         }
         self._types = {
             schema: ("ce_type", f"takk.{name}".encode())
@@ -172,6 +178,8 @@ class Wire:
                 "dead_letter": "DeadLetter",
                 "checkpoint": "Checkpoint",
                 "popularity": "Popularity",
+                "sales": "Sales",
+                "withdrawal": "Withdrawal",
             }.items()
         }
         self._time: tuple[datetime, tuple[str, bytes]] = (EPOCH, ("ce_time", b""))
@@ -247,6 +255,26 @@ class Wire:
             Undecodable, RuleBroken: as `event`.
         """
         return counts_of(self._codec.decode("popularity", value))
+
+    def sales(self, value: bytes) -> tuple[Sale, ...]:
+        """What a record of `product-sales` holds.
+
+        Raises:
+            Undecodable, RuleBroken: as `event`.
+        """
+        return tuple([sale_of(one) for one in self._codec.decode("sales", value)["sales"]])
+
+    def withdrawal(self, value: bytes | None) -> WithdrawMail:
+        """What a record of `email-withdrawals` holds.
+
+        Raises:
+            Undecodable, RuleBroken: as `event`.
+        """
+        if value is None:
+            raise RuleBroken("no_value", "a withdrawal without a value")
+        record = self._codec.decode("withdrawal", value)
+        record["withdrawn_at"] = take_time(record["withdrawn_at"], "withdrawn_at", None)
+        return WithdrawMail(**record)
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -474,6 +502,14 @@ class Wire:
     def _signal(self, effect: EmitSignal, now: datetime) -> Output:
         value = self._write_signal(effect)
         return self._framed(topics.SIGNALS, "signal", effect.customer_id, effect.signal_id, value, now)
+
+    def _withdraw(self, effect: WithdrawMail, now: datetime) -> Output:
+        value = self._write_withdrawal(effect)
+        return self._framed(topics.WITHDRAWALS, "withdrawal", effect.customer_id, effect.withdrawal_id, value, now)
+
+    def _sales(self, effect: CountSales, now: datetime) -> Output:
+        record = msgspec.to_builtins(effect)
+        return self._record(topics.SALES, "sales", effect.customer_id, effect.sales_id, record, now)
 
     def _record(self, topic: str, schema: str, key: str, event_id: str, record: Record, at: datetime) -> Output:
         return self._framed(topic, schema, key, event_id, self._codec.encode(schema, record), at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.core.catalogue import Product
-from streams.core.popularity import MOST_PARTNERS, WEEKS, Counts
+from streams.core.popularity import MOST_PARTNERS, WEEKS, Counts, Sale
 from streams.wire_rules import Record, RuleBroken, check_currency, check_link, take_id, take_text
 
 #: Products named as going well with one that are looked at.
@@ -41,6 +41,11 @@ def counts_of(record: Record) -> Counts:
     return Counts(
         take_id(record, "sku"), record["partition"], record["newest_week"], weeks, tuple(sorted(also.items()))
     )
+
+
+def sale_of(record: Record) -> Sale:
+    """What an order does to the counts of one product. Raises RuleBroken."""
+    return Sale(take_id(record, "sku"), record["week"], record["orders"], tuple(record["also"]))
 
 
 def record_of(counts: Counts) -> Record:

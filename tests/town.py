@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,8 @@ class Town:
                 raise Closed
 
         def run() -> None:
+            for topic, key, record, schema in shop.catalogue(datetime.now(UTC)):
+                producer.produce(topic, self.codec.encode(schema, record), key)
             with suppress(Closed):
                 asyncio.run(shop.run(produce, seconds))
             assert producer.flush(120) == 0

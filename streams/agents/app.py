@@ -7,6 +7,8 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ import structlog
 import uvloop
 
 from streams import metrics, topics
-from streams.agents import flows, mailer, scheduler
+from streams.agents import catalogue, flows, mailer, popularity, scheduler, withdrawals
+from streams.agents.follower import Follower
 from streams.agents.support import Support, utc
 from streams.agents.watch import RestoreReport, Watch
+from streams.core.assortment import Assortment
 from streams.flow_files import FlowFileError, load_world
 from streams.health import HealthServer, Status
 from streams.logs import setup_logs
@@ -56,6 +60,7 @@ def run_worker(settings: Settings) -> None:
         )
     flows.define(app, support, world)
     scheduler.define(app, support, settings.sweep_limit)
+    popularity.define(app, support)
     _run(app, settings)
 
 
@@ -82,16 +87,27 @@ def run_mailer(settings: Settings) -> None:
         connections=settings.smtp_connections,
         timeout_s=settings.smtp_timeout_s,
     )
+    products = Follower(settings.kafka(), catalogue.TOPICS, partial(catalogue.AssortmentView, support.wire))
+    taken_back = Follower(settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsView, support.wire))
+
+    async def withdrawn() -> Mapping[str, str]:
+        return (await taken_back.view()).rules
+
+    async def assortment() -> Assortment:
+        return (await products.view()).assortment
+
     work = Mailer(
         Renderer(settings.templates_dir, sender.name),
         sender,
         SmtpPool(server),
+        withdrawn=withdrawn,
+        assortment=assortment,
         backoff_scale=settings.day_scale,
         clock=lambda: utc(app.lanes.clock()),  # one clock in a process: what is late is late for all
         on_pause=metrics.SMTP_PAUSED.set,
     )
     mailer.define(app, support, work)
-    _run(app, settings)
+    _run(app, settings, products, taken_back)
 
 
 def _app(settings: Settings, role: str, batch_records: int) -> App:
@@ -113,7 +129,7 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
     )
 
 
-def _run(app: App, settings: Settings) -> None:
+def _run(app: App, settings: Settings, *followers: Follower[Any]) -> None:
     try:
         topics.create_topics(settings, [stage.changelog for stage in app.lanes.stages.values() if stage.changelog])
     except topics.TopicMismatch as error:
@@ -138,7 +154,7 @@ def _run(app: App, settings: Settings) -> None:
     # What is loaded now stays; a batch makes thousands of objects that die with it, which the collector need not look through each time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    Worker(app.faust, health).execute_from_commandline()
+    Worker(app.faust, health, followers).execute_from_commandline()
 
 
 class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that are followed
@@ -148,10 +164,11 @@ class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that
     takes, and an orchestrator would kill the worker for it.
     """
 
-    def __init__(self, app: Any, health: HealthServer) -> None:
+    def __init__(self, app: Any, health: HealthServer, followers: Sequence[Follower[Any]] = ()) -> None:
         # Faust would put its own handler in the place of Takk's: no JSON, nothing below a warning, and addresses as libraries quote them.
         super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
         self._health = health
+        self._followers = followers
 
     async def on_first_start(self) -> None:
         """Listen before anything else starts.
@@ -167,5 +184,7 @@ class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that
 
     async def on_shutdown(self) -> None:
         """Answer until the last."""
+        for follower in self._followers:
+            await follower.stop()
         await self._health.stop()
         await super().on_shutdown()

@@ -24,7 +24,7 @@ from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.stage import Stage
 
 STATES: dict[Outcome, State] = {
-    "sent": "sent", "refused": "refused", "deferred": "retry", "expired": "expired", "unknown": "unknown"
+    "sent": "sent", "refused": "refused", "deferred": "retry", "expired": "expired", "suppressed": "suppressed", "unknown": "unknown"
 }  # fmt: skip
 
 

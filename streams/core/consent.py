@@ -6,9 +6,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from streams.core import local_time
+from streams.core import ids, local_time
 from streams.core.consent_policy import ANY_COUNTRY, OWN_SCOPES, TRANSACTIONAL, PolicyLine
 from streams.core.customer import Consent, OrderState
+from streams.core.effects import WithdrawMail
 from streams.core.turn import Turn
 
 SOFT_BOUNCES_IN_A_ROW = 7
@@ -59,6 +60,27 @@ def ruling(turn: Turn, purpose: str, order: OrderState | None) -> Ruling:
     if line.verdict == "soft_opt_in":
         return _soft_opt_in(turn, line, basis)
     return Ruling(False, "no_consent", f"{basis}: never said yes")
+
+
+def withdraw(turn: Turn) -> None:
+    """Withdraw every mail that was ordered, is not known to have left, and is no longer allowed.
+
+    It may lie in a queue for hours, behind a mail server that is down: the mailer looks at what was withdrawn right before it sends.
+    """
+    for sent in turn.sends:
+        if sent.outcome not in (None, "deferred"):
+            continue
+        ruled = ruling(turn, sent.purpose, turn.order(sent.order_id) if sent.order_id is not None else None)
+        if not ruled.is_allowed:
+            turn.effects.append(
+                WithdrawMail(
+                    withdrawal_id=ids.digest("withdrawal", sent.send_id, ruled.rule),
+                    customer_id=turn.customer_id,
+                    send_id=sent.send_id,
+                    rule=ruled.rule,
+                    withdrawn_at=turn.now,
+                )
+            )
 
 
 def _named(turn: Turn, line: PolicyLine, country: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from streams.core.popularity import Sale
+
 Purpose: TypeAlias = Literal["order", "service", "review", "survey", "marketing", "profile"]
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 
@@ -131,4 +133,32 @@ class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
     emitted_at: datetime
 
 
-Effect: TypeAlias = ScheduleStep | SendMail | ResendMail | LogDecision | Attribute | IssueReward | EmitSignal
+class WithdrawMail(Struct, frozen=True, gc=False, kw_only=True):
+    """Do not send `send_id`, if it has not left yet: `rule` forbids it since it was ordered."""
+
+    withdrawal_id: str
+    customer_id: str
+    send_id: str
+    rule: str
+    withdrawn_at: datetime
+
+
+class CountSales(Struct, frozen=True, gc=False, kw_only=True):
+    """Count what was bought, or no longer count it."""
+
+    sales_id: str
+    customer_id: str
+    sales: tuple[Sale, ...]
+
+
+Effect: TypeAlias = (
+    ScheduleStep
+    | SendMail
+    | ResendMail
+    | LogDecision
+    | Attribute
+    | IssueReward
+    | EmitSignal
+    | WithdrawMail
+    | CountSales
+)

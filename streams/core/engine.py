@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core.browsing import take_browsing
+from streams.core.consent import withdraw
 from streams.core.customer import Customer
 from streams.core.effects import Effect
 from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
@@ -57,6 +58,8 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
         take_browsing(turn, event)
     else:
         take_engagement(turn, event)
+    if turn.consent is not state.consent:
+        withdraw(turn)
     if turn.changed and world.watched:
         watch_segments(turn)
     return turn.finish()

@@ -135,7 +135,8 @@ class Experiment(Struct, frozen=True, kw_only=True, tag="experiment"):
 class Send(Struct, frozen=True, kw_only=True, tag="send"):
     """Send `message`, unless it could not be sent within `expires` after it was first due. Higher `priority` goes first.
 
-    Not before the day `not_before` began at the customer's. `holdout` percent of the customers do not get it.
+    Not before the day `not_before` began at the customer's. `holdout` percent of the customers do not get it. It recommends up to `products`
+    products, and is not sent with fewer than `at_least`.
     """
 
     path: str
@@ -145,6 +146,8 @@ class Send(Struct, frozen=True, kw_only=True, tag="send"):
     expires: timedelta = timedelta(days=5)
     not_before: date | None = None
     holdout: int = 0
+    products: int = 0
+    at_least: int = 0
 
 
 class SetField(Struct, frozen=True, kw_only=True, tag="set"):

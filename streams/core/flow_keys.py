@@ -31,13 +31,16 @@ WAIT_FOR = Keys(("event", "up_to", "where", "then", "otherwise"), ("event", "up_
 ARM = Keys(("when", "steps", "otherwise"))
 EXPERIMENT = Keys(("name", "holdout", "arms"), ("name", "arms"))
 VARIANT = Keys(("name", "percent", "steps"), ("name", "percent", "steps"))
-SEND = Keys(("message", "purpose", "priority", "expires", "not_before", "holdout"), ("message",))
+SEND = Keys(
+    ("message", "purpose", "priority", "expires", "not_before", "holdout", "products", "at_least"), ("message",)
+)
 SET = Keys(("name", "value"), ("name", "value"))
 REWARD = Keys(("name", "expires"), ("name",))
 
 #: The least and the most of each number.
 VERSION = (1, 999_999)
 PRIORITY = (0, 100)
+PRODUCTS = (1, 12)
 MONTHS = (0, 13)
 DAYS = (0, 400)
 HOURS = (0, 10_000)

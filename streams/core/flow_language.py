@@ -427,6 +427,15 @@ class _FlowReader(Reader):
             self.wrong(values["purpose"], problem, "make it a flow of its own")
         if "holdout" in values and is_transactional(purpose):
             self.wrong(values["holdout"], "nobody can be held out of mails that are owed", "leave holdout out")
+        if "products" in values and is_transactional(purpose):
+            self.wrong(values["products"], "what is owed carries no advertising", "make it a flow of its own")
+        products = self.number(values["products"], *keys.PRODUCTS) if "products" in values else 0
+        at_least = self.number(values["at_least"], *keys.PRODUCTS) if "at_least" in values else min(products, 1)
+        if "at_least" in values and at_least > products:
+            remedy = f"products: {at_least}" if products else "add products: …"
+            self.wrong(
+                values["at_least"], f"at least {at_least} of at most {products} products are never there", remedy
+            )
         return Send(
             path=path,
             message=message,
@@ -435,4 +444,6 @@ class _FlowReader(Reader):
             expires=self.duration(values["expires"]) if "expires" in values else timedelta(days=5),
             not_before=self.date(values["not_before"]) if "not_before" in values else None,
             holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
+            products=products,
+            at_least=at_least,
         )

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from streams.core import ids, local_time, money
 from streams.core.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
-from streams.core.effects import Attribute
+from streams.core.effects import Attribute, CountSales
 from streams.core.events import Order, OrderCancelled, OrderChanged, OrderEvent, OrderLine, OrderPlaced, OrderRefunded
 from streams.core.instances import happened, leave, plan_days
+from streams.core.popularity import sales_of
 from streams.core.turn import Turn
 
 
@@ -36,6 +37,8 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
         _note_order(turn, told)
         after = attribute_order(turn, after)
     turn.put_order(after)
+    if turn.world.counts_sales:
+        _count_sales(turn, before, after, f"{type(event).__name__}@{local_time.text_of(at)}")
     if isinstance(event, OrderCancelled):
         leave(turn, "order.cancelled", told.order_id)
         happened(turn, "order.cancelled", after, None, at)
@@ -53,6 +56,13 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
                 happened(turn, f"shipment.{status}", after, parcel, reached_at)
     if turn.world.has_days:
         plan_days(turn)
+
+
+def _count_sales(turn: Turn, before: OrderState | None, after: OrderState, cause: str) -> None:
+    sales = sales_of(before, after, turn.orders)
+    if sales:
+        sales_id = ids.digest("sales", turn.customer_id, after.order_id, cause)
+        turn.effects.append(CountSales(sales_id=sales_id, customer_id=turn.customer_id, sales=sales))
 
 
 def _as_told(turn: Turn, order: OrderState, told: Order) -> OrderState:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
+import msgspec
 from msgspec import Struct
 
 from streams.core.customer import OrderState
@@ -38,7 +39,7 @@ class Sale(Struct, frozen=True, gc=False):
     also: tuple[str, ...] = ()
 
 
-class Counts(Struct, frozen=True, gc=False):
+class Counts(Struct, frozen=True, gc=False, array_like=True):
     """How often one partition's customers bought one product.
 
     `weeks` has `WEEKS` numbers: orders of `newest_week`, the newest that was counted, of the week before it, and so on. `also` says how many
@@ -50,6 +51,27 @@ class Counts(Struct, frozen=True, gc=False):
     newest_week: int = 0
     weeks: tuple[int, ...] = _NO_WEEKS
     also: tuple[tuple[str, int], ...] = ()
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Counts).decode
+_VERSION = b"\x01"
+
+
+def encode_counts(counts: Counts) -> bytes:
+    """Counts as they lie in the table: a version byte, then msgpack."""
+    return _VERSION + _encode(counts)
+
+
+def decode_counts(raw: bytes) -> Counts:
+    """The counts that `encode_counts` was given.
+
+    Raises:
+        ValueError: a version that this Takk does not know.
+    """
+    if raw[:1] != _VERSION:
+        raise ValueError(f"counts of version {raw[:1]!r}: written by a newer Takk; upgrade this worker")
+    return _decode(raw[1:])
 
 
 def week_of(at: datetime) -> int:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from streams.core.assortment import Assortment
@@ -18,6 +19,8 @@ from streams.core.customer import OrderState
 
 Reason: TypeAlias = Literal["complement", "newer", "category", "also_bought"]
 
+#: Where a mail's context holds its wish for products.
+WISH = "recommend"
 #: How far versions are followed: a shop's mistake may make them go round for ever.
 MOST_VERSIONS = 20
 
@@ -30,11 +33,37 @@ class Bought(Struct, frozen=True, gc=False):
     returned: frozenset[str] = frozenset()
 
 
+class Wish(Struct, frozen=True, gc=False):
+    """A mail's wish for `at_least` to `most` products, for someone who bought `bought`."""
+
+    most: int
+    at_least: int
+    bought: Bought
+
+
 class Recommendation(Struct, frozen=True, gc=False):
     """A product and why it is recommended: the first of the reasons that speak for it."""
 
     sku: str
     reason: Reason
+
+
+def wish_for(orders: Iterable[OrderState], most: int, at_least: int) -> dict[str, Any]:
+    """The wish as a mail's context carries it (`WISH`), in JSON types. It is granted when the mail is written (see `granted`)."""
+    bought = bought_of(orders)
+    told = {name: sorted(getattr(bought, name)) for name in Bought.__struct_fields__}
+    return {"most": most, "at_least": at_least, "bought": told}
+
+
+def granted(wish: Any, assortment: Assortment, week: int) -> list[dict[str, Any]] | None:
+    """The products for a wish as it came in a context; None if there are fewer than it wants at least.
+
+    Raises:
+        msgspec.ValidationError: it is no wish.
+    """
+    asked = msgspec.convert(wish, Wish)
+    found = shown(recommend(asked.bought, assortment, week, asked.most), assortment.catalogue)
+    return found if len(found) >= asked.at_least else None
 
 
 def bought_of(orders: Iterable[OrderState]) -> Bought:

@@ -14,6 +14,7 @@ from streams.core.effects import SendMail
 from streams.core.flow import Flow, Send
 from streams.core.greeting import first_name, greeting
 from streams.core.pressure import put_off
+from streams.core.recommend import WISH, wish_for
 from streams.core.turn import Turn
 
 # Where an open may be measured only with consent (France: CNIL).
@@ -84,6 +85,8 @@ def decide_send(
     first = first_name(name)
     allowed = turn.consent.tracking
     context = _context(turn, view, name, first, locale, country, greeting(first, locale, moment.astimezone(where)))
+    if step.products:
+        context[WISH] = wish_for(turn.orders, step.products, step.at_least)
     if instance.reward:
         context["reward"] = {"code": instance.reward}
     turn.effects.append(

@@ -75,8 +75,8 @@ class World:
     """
 
     __slots__ = (
-        "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "day_scale", "exits", "flows", "has_days",
-        "limits", "migrations", "paused_for", "rates", "rules", "segments", "shop", "vip_spend_minor", "watched",
+        "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
+        "flows", "has_days", "limits", "migrations", "paused_for", "rates", "rules", "segments", "shop", "vip_spend_minor", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -128,6 +128,10 @@ class World:
             self.by_trigger[on] = (*self.by_trigger.get(on, ()), program)
         #: What an event is looked up in, so that one which no flow waits for costs next to nothing.
         self.awaited = frozenset(name for program in programs for name in program.awaits)
+        #: Whether a flow recommends products: only then is it counted what is bought.
+        self.counts_sales = any(
+            isinstance(step, Send) and step.products for program in programs for step in program.steps.values()
+        )
         self.has_days = not DATES.isdisjoint(self.by_trigger)
         triggers = [
             program.flow.trigger

@@ -191,6 +191,8 @@ async def _trade(
                 else:
                     console.print("  ".join(f"{name}={value}" for name, value in rows.items()), soft_wrap=True)
 
+    for fact in shop.catalogue(datetime.now(UTC)):
+        produce(*fact)
     screen = asyncio.create_task(show())
     try:
         await shop.run(produce, seconds if seconds is not None else 365 * 86_400)

@@ -17,13 +17,21 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from streams import topics
 from streams.agents.flows import INPUTS, decider
 from streams.core.customer_codec import encode_customer
+from streams.core.popularity import Counts, count
 from streams.core.world import World
 from streams.runtime.avro import Codec
 from streams.runtime.checkpoint import Broken, Moved
 from streams.wire import Wire, timer_due
+from streams.wire_products import counts_key
 
 #: Outcomes after which a send owes the inbox nothing: the mailer said so, with a reason. So does a decision to skip it.
 ENDED = ("refused", "expired", "suppressed", "unknown")
+
+
+#: What the flows agent writes.
+EFFECTS = (
+    topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.SIGNALS, topics.WITHDRAWALS, topics.SALES,
+)  # fmt: skip
 
 
 @dataclass
@@ -106,10 +114,11 @@ def judge(
     """
     verdict = Verdict()
     expected = _replay(records, world, codec, partitions, verdict)
-    for topic in (topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.SIGNALS):
+    for topic in EFFECTS:
         _compare(topic, expected[topic], records[topic], codec, verdict)
     _timers(records, until_ms, verdict)
     _mails(records, codec, inbox, verdict)
+    _counts(records, Wire(codec), verdict)
     return verdict
 
 
@@ -160,6 +169,19 @@ def _compare(
         own[(record.key(), record.value())] += 1
     verdict.differ(f"{topic}: missing", list((expected - own).elements()))
     verdict.differ(f"{topic}: more than there should be", list((own - expected).elements()))
+
+
+def _counts(records: Mapping[str, list[Any]], wire: Wire, verdict: Verdict) -> None:
+    """The newest counts of each product and partition are those that its sales make, each counted once."""
+    expected: dict[bytes, Counts] = {}
+    for record in records[topics.SALES]:
+        for sale in wire.sales(record.value()):
+            key = counts_key(sale.sku, record.partition()).encode()
+            expected[key] = count(expected.get(key) or Counts(sale.sku, record.partition()), sale)
+    found = {record.key(): wire.counts(record.value()) for record in records[topics.POPULARITY]}
+    verdict.differ(
+        "counts of products that are wrong", [k for k in expected | found if expected.get(k) != found.get(k)]
+    )
 
 
 def _is_mailers(decision: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from streams.local.shop_people import PRODUCTS, Person, Product, person, price
 
-ORDERS, SHIPMENTS, CUSTOMERS, ENGAGEMENT = "orders", "shipments", "customers", "email-engagement"
+ORDERS, SHIPMENTS, CUSTOMERS, ENGAGEMENT, GOODS = "orders", "shipments", "customers", "email-engagement", "products"
 #: The Avro schema of the records on each topic, by its file's name in `schemas/`.
 SCHEMA_OF = {ORDERS: "order", SHIPMENTS: "shipment", CUSTOMERS: "customer", ENGAGEMENT: "engagement"}
 
@@ -98,6 +98,10 @@ class Shop:
         end = start + timedelta(seconds=seconds)
         while waiting and waiting[0][0] < end:
             yield heapq.heappop(waiting)[2]
+
+    def catalogue(self, at: datetime) -> list[tuple[str, bytes, Record, str]]:
+        """The records of everything the shop sells, as they became at `at` (UTC): what `produce` takes."""
+        return [(GOODS, product.sku.encode(), _described(product, at), "product") for product in PRODUCTS]
 
     async def run(self, produce: Produce, until: float, start: datetime | None = None) -> int:
         """Produce each fact when its time has come, for `until` seconds; late facts follow at once.
@@ -266,6 +270,23 @@ class Shop:
 def _to_ms(at: datetime) -> datetime:
     """Cut to the millisecond, as the wire does."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _described(product: Product, at: datetime) -> Record:
+    return {
+        "sku": product.sku,
+        "title": product.title,
+        "category": product.category,
+        "unit_price_minor": product.price_cents,
+        "currency": "EUR",
+        "url": f"https://shop.example/{product.sku.lower()}",
+        "image_url": None,
+        "is_available": product.is_available,
+        "updated_at": at,
+        "is_consumable": product.is_consumable,
+        "replaces": product.replaces,
+        "complements": list(product.complements),
+    }
 
 
 def _line(product: Product, quantity: int, rate: float) -> Record:

@@ -46,6 +46,10 @@ class Product(Struct, frozen=True):
     title: str
     category: str
     price_cents: int
+    complements: tuple[str, ...] = ()
+    replaces: str | None = None
+    is_consumable: bool = False
+    is_available: bool = True
 
 
 MARKETS = (
@@ -73,17 +77,17 @@ MARKETS = (
 )  # fmt: skip
 
 PRODUCTS = (
-    Product("LMP-001", "Table lamp, brass", "lighting", 8900), Product("LMP-002", "Floor lamp, oak", "lighting", 18900),
-    Product("LMP-003", "LED bulb E27, 3 pcs", "lighting", 1290), Product("CHR-001", "Dining chair, ash", "furniture", 14900),
-    Product("CHR-002", "Lounge chair, leather", "furniture", 89900), Product("TBL-001", "Coffee table, walnut", "furniture", 34900),
+    Product("LMP-001", "Table lamp, brass", "lighting", 8900, ("LMP-003",)), Product("LMP-002", "Floor lamp, oak", "lighting", 18900, ("LMP-003",)),
+    Product("LMP-003", "LED bulb E27, 3 pcs", "lighting", 1290, is_consumable=True), Product("CHR-001", "Dining chair, ash", "furniture", 14900, ("TXT-002",)),
+    Product("CHR-002", "Lounge chair, leather", "furniture", 89900, ("TXT-001", "LMP-002")), Product("TBL-001", "Coffee table, walnut", "furniture", 34900),
     Product("SHF-001", "Wall shelf, 80 cm", "furniture", 5900), Product("TXT-001", "Wool throw, grey", "textiles", 7900),
     Product("TXT-002", "Cushion cover, linen", "textiles", 2490), Product("TXT-003", "Bath towel, 2 pcs", "textiles", 2990),
     Product("TXT-004", "Duvet set \"Nordlys\" 140×200", "textiles", 6990), Product("KIT-001", "Chef's knife, 20 cm", "kitchen", 9900),
-    Product("KIT-002", "Coffee grinder", "kitchen", 12900), Product("KIT-003", "Mugs, stoneware, 4 pcs", "kitchen", 3990),
-    Product("KIT-004", "Salt & pepper mill", "kitchen", 4490), Product("KIT-005", "Cast-iron pot, 4 l", "kitchen", 15900),
+    Product("KIT-002", "Coffee grinder", "kitchen", 12900, ("KIT-003",)), Product("KIT-003", "Mugs, stoneware, 4 pcs", "kitchen", 3990),
+    Product("KIT-004", "Salt & pepper mill", "kitchen", 4490), Product("KIT-005", "Cast-iron pot, 4 l", "kitchen", 15900, ("KIT-001", "KIT-004")),
     Product("KID-001", "Wooden train", "children", 3490), Product("KID-002", "Night light, moon", "children", 2790),
     Product("GRD-001", "Fire bowl", "garden", 21900), Product("GRD-002", "Plant pot, terracotta", "garden", 1990),
-    Product("GRD-003", "Bird feeder", "garden", 2990), Product("CND-001", "Candles, beeswax, 6 pcs", "home", 1890),
+    Product("GRD-003", "Bird feeder", "garden", 2990, is_available=False), Product("CND-001", "Candles, beeswax, 6 pcs", "home", 1890, is_consumable=True),
     Product("VAS-001", "Vase, blown glass", "home", 5490), Product("RUG-001", "Rug, jute, 160×230", "home", 17900),
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from streams.mail.command import Command
 from streams.mail.compose import is_transactional
 from streams.mail.notes import Trace
 
-State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "unknown"]
+State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "suppressed", "unknown"]
 Plan: TypeAlias = Literal["send", "send_again", "give_up", "expire", "settle", "nothing"]
 VERSION = b"\x01"
 #: Seconds before the second attempt; doubled each time up to the longest: a greylisting server wants some minutes.

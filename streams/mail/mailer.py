@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
+import msgspec
 import structlog
+from msgspec.structs import replace
 
 from streams import metrics
+from streams.core.assortment import Assortment
+from streams.core.popularity import week_of
+from streams.core.recommend import WISH, granted
 from streams.mail.command import Command
 from streams.mail.compose import Sender, Unsendable, compose, is_transactional
 from streams.mail.ledger import Plan, retry_at
@@ -22,7 +27,8 @@ from streams.mail.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
 
 log = structlog.get_logger(__name__)
 
-Outcome: TypeAlias = Literal["sent", "refused", "deferred", "expired", "unknown"]
+T = TypeVar("T")
+Outcome: TypeAlias = Literal["sent", "refused", "deferred", "expired", "suppressed", "unknown"]
 #: Seconds between two tries of a server that is down: short at first, since most outages are restarts.
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -47,8 +53,29 @@ class Report:
     again: bool = False
 
 
+class Stopped(Exception):
+    """A stop came before a question was answered."""
+
+
+async def _nothing_withdrawn() -> Mapping[str, str]:
+    return {}
+
+
+async def _no_products() -> Assortment:
+    return Assortment()
+
+
 class Mailer:
-    """Renders and sends. `on_pause(True)` is called when the server is down and the work waits, `on_pause(False)` when it goes on."""
+    """Renders and sends.
+
+    Args:
+        renderer, sender, pool: what writes a mail, whose it is, and what takes it.
+        withdrawn: gives the sends that may no longer go, send id to rule; looked at right before each mail.
+        assortment: gives the products that mails may recommend.
+        backoff_scale: how much longer (or shorter) than usual a mail that was put off waits.
+        on_pause: called with True when the server is down and the work waits, with False when it goes on.
+        clock: the time, UTC.
+    """
 
     def __init__(
         self,
@@ -56,6 +83,8 @@ class Mailer:
         sender: Sender,
         pool: SmtpPool,
         *,
+        withdrawn: Callable[[], Awaitable[Mapping[str, str]]] = _nothing_withdrawn,
+        assortment: Callable[[], Awaitable[Assortment]] = _no_products,
         backoff_scale: float = 1.0,
         on_pause: Callable[[bool], None] = lambda is_paused: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -63,6 +92,10 @@ class Mailer:
         self._renderer = renderer
         self._sender = sender
         self._pool = pool
+        self._ask_withdrawn = withdrawn
+        self._ask_assortment = assortment
+        self._withdrawn: Mapping[str, str] = {}
+        self._assortment = Assortment()
         self._backoff_scale = backoff_scale
         self._on_pause = on_pause
         self._clock = clock
@@ -80,6 +113,12 @@ class Mailer:
         """
         reports: list[Report] = []
         planned = waiting = list(planned)
+        try:
+            self._withdrawn = await _unless(is_stopping, self._ask_withdrawn())
+            if any(WISH in command.context for command, _ in planned):
+                self._assortment = await _unless(is_stopping, self._ask_assortment())
+        except Stopped:
+            return []
         pauses = 0
         is_paused = False
         while waiting:
@@ -143,8 +182,16 @@ class Mailer:
             return Report(command=command, outcome="unknown", at=now, rule="in_flight_after_crash")
         if plan == "expire" or now > command.not_after:
             return Report(command=command, outcome="expired", at=now, rule="not_after")
+        withdrawn = self._withdrawn.get(command.send_id)
+        if withdrawn is not None and not is_transactional(command):
+            return Report(command=command, outcome="suppressed", at=now, rule="withdrawn", text=withdrawn)
         try:
-            data = self._written(command, now)
+            filled = self._with_products(command)
+            if filled is None:
+                return Report(command=command, outcome="suppressed", at=now, rule="too_few_products")
+            data = self._written(filled, now)
+        except msgspec.ValidationError as error:
+            return Report(command=command, outcome="refused", at=now, rule="unrenderable", text=f"{WISH}: {error}")
         except Unsendable as error:
             return Report(command=command, outcome="refused", at=now, rule="unsendable", text=error.reason)
         except RenderError as error:
@@ -170,6 +217,13 @@ class Mailer:
         notes.forget(command.send_id)
         return self._refused(command, answer, at)
 
+    def _with_products(self, command: Command) -> Command | None:
+        """The command with the products that it wishes for; None if there are too few."""
+        if WISH not in command.context:
+            return command
+        products = granted(command.context[WISH], self._assortment, week_of(command.commanded_at))
+        return None if products is None else replace(command, context={**command.context, "products": products})
+
     def _written(self, command: Command, now: datetime) -> bytes:
         started = time.perf_counter()
         links = self._sender.links(command)
@@ -194,6 +248,16 @@ class Mailer:
             is_hard=answer.is_hard,
             is_bounce=not answer.meaning.is_ours,
         )
+
+
+async def _unless(is_stopping: Callable[[], bool], asked: Awaitable[T]) -> T:
+    """What is asked for. Raises Stopped: a stop came first."""
+    asking = asyncio.ensure_future(asked)
+    while not (await asyncio.wait({asking}, timeout=0.05))[0]:
+        if is_stopping():
+            asking.cancel()
+            raise Stopped
+    return asking.result()
 
 
 async def _pause(seconds: float, is_stopping: Callable[[], bool]) -> None:

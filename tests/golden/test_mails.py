@@ -1,4 +1,4 @@
-"""Every mail of the four flows in both languages, as a customer reads it: no word or markup changes unseen.
+"""Every mail of the flows in both languages, as a customer reads it: no word or markup changes unseen.
 
 After a change that is meant: `TAKK_GOLDEN=write make test ARGS=tests/golden`, then read the difference.
 """
@@ -15,7 +15,7 @@ from streams.mail.render import Renderer
 from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command
 
 MAILS = Path(__file__).parent / "mails"
-PURPOSES = {"review": "review", "thank-you": "marketing"}
+PURPOSES = {"review": "review", "thank-you": "marketing", "goes-well-with": "marketing"}
 MESSAGES = sorted(path.relative_to(TEMPLATES) for path in TEMPLATES.glob("*/*.html.j2"))
 GMAIL_CUTS_AT = 102_000
 

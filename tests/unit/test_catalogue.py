@@ -7,6 +7,7 @@ import json
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams import metrics, topics
-from streams.agents import catalogue
-from streams.agents.catalogue import AssortmentView, CatalogueReader
+from streams.agents import follower
+from streams.agents.catalogue import TOPICS, AssortmentView
+from streams.agents.follower import Follower
 from streams.core.popularity import Counts
 from streams.core.recommend import Bought, recommend
 from streams.runtime.avro import Codec
@@ -96,6 +98,7 @@ def test_records_make_the_assortment() -> None:
     found = recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9)
     assert [(pick.sku, pick.reason) for pick in found] == [("b", "complement"), ("a", "category")]
     assert one.assortment.popularity.also_bought("a") == {"z": 1}
+    one.caught_up()
     assert (metrics.CATALOGUE_PRODUCTS._value.get(), metrics.POPULARITY_PRODUCTS._value.get()) == (3, 1)
     one.take([product("a", 3, is_available=False), Message(PRODUCTS, 4, b"b"), Message(POPULARITY, 1, b"a/1")])
     assert recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9) == ()
@@ -192,7 +195,7 @@ class FakeConsumer:
     assigned: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def list_topics(self, timeout: float) -> Any:
-        return SimpleNamespace(topics={name: SimpleNamespace(partitions={0: None}) for name in catalogue.TOPICS})
+        return SimpleNamespace(topics={name: SimpleNamespace(partitions={0: None}) for name in TOPICS})
 
     def get_watermark_offsets(self, part: Any, timeout: float) -> tuple[int, int]:
         own = [message.at + 1 for message in self.log if message.place == (part.topic, part.partition)]
@@ -218,7 +221,7 @@ class FakeConsumer:
 
 async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads both topics from the beginning, goes on where it was after an error, and takes in what comes later."""
-    monkeypatch.setattr(catalogue, "PAUSE_S", 0.0)
+    monkeypatch.setattr(follower, "PAUSE_S", 0.0)
     log = [product("a", 0), product("b", 1), counts(counted("a", 1), 0)]
     # One that breaks at once, one that breaks after a record, one that lasts.
     waiting = [FakeConsumer(log, breaks_at=at) for at in (0, 1, None)]
@@ -227,12 +230,9 @@ async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytes
     def opened(kafka: Any, group: str) -> FakeConsumer:
         return waiting.pop(0)
 
-    reader = CatalogueReader({}, WIRE, opened)
-    with pytest.raises(RuntimeError, match="start"):
-        await reader.assortment()
+    reader = Follower({}, TOPICS, partial(AssortmentView, WIRE), opened)
     metrics.CATALOGUE_READ.set(0)
-    reader.start()
-    assortment = await reader.assortment()
+    assortment = (await reader.view()).assortment
     assert sorted(one.sku for one in assortment.catalogue) == ["a", "b"]
     assert assortment.popularity.score("a", WEEK) == 8
     assert metrics.CATALOGUE_READ._value.get() > 0
@@ -242,5 +242,25 @@ async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytes
     await asyncio.to_thread(consumers[2].served[2].wait)
     await reader.stop()  # which lets what was read be taken in
     assert assortment.catalogue.get("c") is not None
-    assert await reader.assortment() is assortment
+    assert (await reader.view()).assortment is assortment
     assert consumers[-1].is_closed
+
+
+async def test_a_view_that_broke_answers_nobody() -> None:
+    """What a record does to a view reaches everybody who asks, also those who were answered before."""
+    log = [product("a", 0)]
+
+    class Brittle(AssortmentView):
+        def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+            if key == b"b":
+                raise ArithmeticError
+            super().put(topic, key, value)
+
+    consumer = FakeConsumer(log)
+    reader = Follower({}, TOPICS, partial(Brittle, WIRE), lambda kafka, name: consumer)
+    assert skus(await reader.view()) == ["a"]
+    log.append(product("b", 1))
+    await asyncio.to_thread(consumer.served[1].wait)
+    await reader.stop()
+    with pytest.raises(ArithmeticError):
+        await reader.view()

@@ -17,7 +17,7 @@ def test_given_these_orders_after_30_days_these_mails() -> None:
     shop.order("anna", total="500 DKK")
     shop.parcel("anna", "delivered")
     shop.after(days=30)
-    assert shop.mails("anna") == ["order-confirmation/confirmation", "thank-you/first-time", "review/ask-first-time"]
+    assert shop.mails("anna")[-2:] == ["review/ask-first-time", "goes-well-with/products"]
 
 
 def test_why_nothing_came() -> None:

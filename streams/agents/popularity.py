@@ -1,0 +1,40 @@
+"""The popularity agent: counts what is bought from the changes that the flows agent tells, product by product."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from streams import topics
+from streams.agents.support import Support, utc
+from streams.core.popularity import Counts, count, decode_counts, encode_counts
+from streams.runtime.app import App
+from streams.runtime.checkpoint import Unit
+from streams.runtime.stage import Stage
+
+
+def define(app: App, support: Support) -> Any:
+    """Add the popularity agent to `app`; a batch publishes each product's counts once, however often it was bought in it."""
+    stage = Stage(
+        name="popularity",
+        topics=(topics.SALES,),
+        table="popularity",
+        encode=encode_counts,
+        decode=decode_counts,
+        dead_letter=support.dead_letter("popularity"),
+    )
+
+    @app.stage(support.observed(stage))
+    async def popularity(units: AsyncIterator[Unit]) -> None:
+        async for unit in units:
+            changed: dict[bytes, Counts] = {}
+            for sales in unit.taken(lambda record: support.wire.sales(record.value())):
+                for sale in sales:
+                    key = sale.sku.encode()
+                    changed[key] = count(unit.get(key) or Counts(sale.sku, unit.partition), sale)
+                    unit.put(key, changed[key])
+            for counts in changed.values():
+                unit.send(*support.wire.popularity(counts, utc(unit.now_ms)))
+            await unit.commit()
+
+    return popularity
