@@ -72,6 +72,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         # the mailer
         "put_off": "the mail server asked to try again later",
         "not_after": "it was too late to send it",
+        "withdrawn": "it was no longer allowed when its turn came",
+        "too_few_products": "there were too few products to recommend",
         "unsendable": "the mail could not be composed: an address or a subject with forbidden characters",
         "unrenderable": "the mail could not be written: a template is missing or broken",
         "5xx": "the mail server refused it for good",

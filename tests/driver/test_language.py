@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from streams.core.chance import lot
 from streams.core.customer import HELD_OUT
-from streams.core.effects import EmitSignal, IssueReward, LogDecision
-from streams.core.events import MailClicked, OrderCancelled, OrderChanged, OrderPlaced, OrderRefunded, ProductBrowsed
+from streams.core.effects import CountSales, EmitSignal, IssueReward, LogDecision, WithdrawMail
+from streams.core.events import (
+    MailClicked,
+    MailComplained,
+    OrderCancelled,
+    OrderChanged,
+    OrderPlaced,
+    OrderRefunded,
+    ProductBrowsed,
+)
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment
 from tests.driver.language import (
@@ -508,3 +517,57 @@ def test_chance_is_even() -> None:
     """Over ten thousand customers each tenth of the lots is drawn about as often."""
     drawn = [lot("experiment", "x", f"c{n}") // 1000 for n in range(10_000)]
     assert all(900 < drawn.count(tenth) < 1100 for tenth in range(10))
+
+
+SHOW = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 4, at_least: 2}}]"
+
+
+def test_a_mail_with_products() -> None:
+    """The command tells what was bought and how many are wanted; each order is counted once, and taken back when it is cancelled."""
+    run = run_of(SHOW, purpose="marketing")
+    buy(run)
+    buy(run)
+    run.pass_time(DAY)
+    wish = run.mails()[0].context["recommend"]
+    assert wish == {
+        "most": 4,
+        "at_least": 2,
+        "bought": {"skus": ["s1", "s2"], "categories": ["cups", "tea"], "returned": []},
+    }
+    run.feed(OrderCancelled(order("o1", START), run.now), OrderCancelled(order("o1", START), run.now))
+    counted = [
+        [(sale.sku, sale.orders, sale.also) for sale in one.sales] for one in run.effects if isinstance(one, CountSales)
+    ]
+    assert counted == [[("s1", 1, ("s2",)), ("s2", 1, ("s1",))], [("s1", -1, ()), ("s2", -1, ())]]
+
+
+def test_nothing_is_counted_for_nobody() -> None:
+    """A shop whose flows recommend nothing pays nothing for it."""
+    run = run_of(f"trigger: {{on: order.placed}}\n{SEND}")
+    buy(run)
+    assert not [one for one in run.effects if isinstance(one, CountSales)]
+
+
+@pytest.mark.parametrize(
+    ("is_reported", "forbids"),
+    [
+        (False, lambda run: goodbye(run)),
+        (False, lambda run: told(run, marketing_consent=False)),
+        (
+            False,
+            lambda run: run.feed(MailComplained(customer_id="c1", send_id=run.mails()[0].send_id, occurred_at=run.now)),
+        ),
+        (True, lambda run: goodbye(run)),
+    ],
+)
+def test_mails_that_may_no_longer_go_are_withdrawn(is_reported: bool, forbids: Callable[[Driver], None]) -> None:
+    """Those that were ordered and are not known to have left, whatever forbids them; never what is owed, and once."""
+    flows = [
+        flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name=name, purpose=name) for name in ("marketing", "order")
+    ]
+    run = Driver(world_of(*flows), is_reporting=is_reported)
+    buy(run)
+    forbids(run)
+    forbids(run)
+    withdrawn = [one.send_id for one in run.effects if isinstance(one, WithdrawMail)]
+    assert withdrawn == ([] if is_reported else [mail.send_id for mail in run.mails() if mail.purpose == "marketing"])

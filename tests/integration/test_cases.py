@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,9 +18,11 @@ from streams import topics
 from streams.customers import read_customers
 from streams.flow_files import load_world
 from streams.history import from_topics
+from streams.settings import HOUSE
 from streams.simulate import simulate
 from streams.why import read_story
 from tests.driver.cases import CASES, Case, Fact, Play
+from tests.driver.facts import MESSAGES
 from tests.town import Town, await_that, open_town
 from tests.unit.wire import records
 
@@ -139,8 +143,14 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The cases, played to their end."""
-    with open_town(tmp_path_factory.mktemp("town"), day_s=DAY_S) as town:
+    """The cases, played to their end, with the flows that they are about."""
+    folder = tmp_path_factory.mktemp("town")
+    templates = shutil.copytree(HOUSE / "templates", folder / "templates")
+    for flow in {path.parent for path in templates.glob("*/flow.yaml")} - {templates / name for name in MESSAGES}:
+        shutil.rmtree(flow)
+    with pytest.MonkeyPatch.context() as environment, contextlib.ExitStack() as stack:
+        environment.setenv("TAKK_TEMPLATES_DIR", str(templates))
+        town = stack.enter_context(open_town(folder, day_s=DAY_S))
         stage = Stage(town)
         try:
             stage.play()

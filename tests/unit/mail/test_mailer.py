@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from streams.core.assortment import Assortment
+from streams.core.recommend import wish_for
 from streams.mail.command import Command
 from streams.mail.ledger import Plan
 from streams.mail.mailer import Mailer, Report
 from streams.mail.notes import BEGUN, Notes
 from streams.mail.render import Renderer
 from streams.mail.smtp import SmtpPool
+from tests.unit.core import goods
 from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command, example
 from tests.unit.mail.server import DROP, Post, running
 
@@ -56,9 +59,20 @@ class Desk:
         self.is_stopping = False
         self.back: asyncio.Task[None] | None = None
         self.on_pause: Callable[[], object] = lambda: None
+        self.withdrawn: dict[str, str] = {}
+        self.assortment: asyncio.Future[Assortment] = asyncio.get_running_loop().create_future()
         self.mailer = Mailer(
-            RENDERER, SENDER, SmtpPool(post.server()), on_pause=self._paused, clock=lambda: self.now
-        )  # fmt: skip
+            RENDERER,
+            SENDER,
+            SmtpPool(post.server()),
+            withdrawn=self._withdrawn,
+            assortment=lambda: asyncio.shield(self.assortment),
+            on_pause=self._paused,
+            clock=lambda: self.now,
+        )
+
+    async def _withdrawn(self) -> dict[str, str]:
+        return self.withdrawn
 
     def _paused(self, is_paused: bool) -> None:
         self.pauses.append(is_paused)
@@ -222,3 +236,62 @@ async def test_stop_while_the_server_is_down(desk: Desk) -> None:
     assert await desk.deliver((command(send_id="a"), "send"), (command(send_id="b"), "send")) == {}
     assert desk.post.taken == ["first"]
     assert desk.pauses[-1] is False
+
+
+async def test_what_was_withdrawn_is_held_back(desk: Desk) -> None:
+    """By the rule that forbids it now, and before any data leaves; what is owed goes all the same."""
+    desk.withdrawn.update({"s1": "unsubscribed", "s2": "unsubscribed"})
+    review = command(flow="review", message="ask", purpose="review")
+    reports = await desk.deliver((review, "send"), (command(send_id="s2"), "send"))
+    assert (reports["s1"].outcome, reports["s1"].rule, reports["s1"].text) == (
+        "suppressed",
+        "withdrawn",
+        "unsubscribed",
+    )
+    assert (reports["s2"].outcome, desk.marked, desk.post.taken) == ("sent", ["s2"], ["s2"])
+
+
+async def test_withdrawn_while_the_server_is_down(desk: Desk) -> None:
+    """A mail that waits for the server is looked at again when the server is back."""
+    desk.post.close()
+    loop = asyncio.get_running_loop()
+
+    def back() -> None:
+        desk.on_pause = lambda: None
+        desk.withdrawn["s1"] = "complained"
+        desk.back = loop.create_task(desk.post.open())
+
+    desk.on_pause = back
+    report = await desk.one(flow="review", message="ask", purpose="review")
+    assert (report.outcome, report.text, desk.post.taken) == ("suppressed", "complained", [])
+
+
+def _wish(at_least: int) -> Command:
+    context = example("goes-well-with") | {"recommend": wish_for([goods.order("o1", "x")], 3, at_least)}
+    del context["products"]
+    return command(flow="goes-well-with", message="products", purpose="marketing", context=context)
+
+
+async def test_products_are_chosen_when_the_mail_is_written(desk: Desk) -> None:
+    """The catalogue of that moment is waited for; with fewer products than wanted the mail is held back."""
+    asking = asyncio.create_task(desk.deliver((_wish(1), "send"), (command(send_id="s2"), "send")))
+    await asyncio.sleep(0)
+    desk.assortment.set_result(goods.shelves(goods.product("x", complements=("y",)), goods.product("y")))
+    assert {send_id: report.outcome for send_id, report in (await asking).items()} == {"s1": "sent", "s2": "sent"}
+    report = (await desk.deliver((_wish(2), "send")))["s1"]
+    assert (report.outcome, report.rule) == ("suppressed", "too_few_products")
+
+
+async def test_a_wish_that_is_none(desk: Desk) -> None:
+    """It harms its own mail only."""
+    desk.assortment.set_result(Assortment())
+    report = await desk.one(context=example("order-confirmation") | {"recommend": {"most": "many"}})
+    assert (report.outcome, report.rule) == ("refused", "unrenderable")
+
+
+async def test_stop_while_the_catalogue_is_read(desk: Desk) -> None:
+    """A stop does not wait for it; nothing is reported, and nothing has left."""
+    asking = asyncio.create_task(desk.deliver((_wish(1), "send")))
+    await asyncio.sleep(0)
+    desk.is_stopping = True
+    assert (await asking, desk.marked) == ({}, [])

@@ -1,0 +1,39 @@
+"""The withdrawn mails in memory, and that they are forgotten in time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from streams import topics
+from streams.agents.withdrawals import WithdrawalsView
+from streams.core.effects import WithdrawMail
+from streams.wire import Wire, open_codec
+from tests.unit.wire.records import AT
+
+WIRE = Wire(open_codec())
+
+
+def told(view: WithdrawalsView, send_id: str, at: datetime) -> None:
+    """The view hears of a withdrawal, as the flows agent writes it."""
+    effect = WithdrawMail(withdrawal_id="w", customer_id="c1", send_id=send_id, rule="unsubscribed", withdrawn_at=at)
+    topic, key, value, _ = WIRE.output(effect, at)
+    view.put(topic, key, value)
+
+
+def test_a_withdrawal_holds_as_long_as_a_command_can_lie() -> None:
+    """Then it is forgotten, so that a mailer that runs for years does not grow."""
+    view = WithdrawalsView(WIRE, {})
+    told(view, "s1", AT)
+    told(view, "s2", AT + topics.COMMANDS_KEPT)
+    assert view.rules == {"s1": "unsubscribed", "s2": "unsubscribed"}
+    told(view, "s3", AT + topics.COMMANDS_KEPT + timedelta(seconds=1))
+    assert view.rules.keys() == {"s2", "s3"}
+
+
+def test_what_cannot_be_read_withdraws_nothing() -> None:
+    """Rubbish and a record without a value change nothing, and the next is read."""
+    view = WithdrawalsView(WIRE, {})
+    for value in (b"?", None):
+        view.put(topics.WITHDRAWALS, b"c1", value)
+    told(view, "s1", AT)
+    assert view.rules.keys() == {"s1"}
