@@ -131,10 +131,10 @@ class _Reading:
             )
         for flow, finding in guard_together(newest):
             self.told(self.root / flow.name / _FLOW, [finding])
-        names = [flow.name for flow in newest]
+        names = [*(flow.name for flow in newest), *rules.outside]
         for flow in newest:
             for other in [name for name in flow.not_with if name not in names]:
-                problem = f"not_with names the flow {other!r}, which there is not"
+                problem = f"not_with names {other!r}: there is no such flow, and no such series in {_RULES} (outside)"
                 self.told(self.root / flow.name / _FLOW, [Finding("not_with", problem, nearest(other, names))])
         return Templates(
             flows=tuple(flows),

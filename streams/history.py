@@ -21,7 +21,7 @@ from streams.wire_facts import FACTS
 from streams.wire_rules import take_id
 
 #: The topics that hold what came from outside; the others are what Takk made of it.
-TOPICS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.BROWSING)
+TOPICS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.BROWSING, topics.PRESSURE)
 
 
 class History(Struct):
@@ -36,7 +36,7 @@ class HistoryError(ValueError):
 
 
 def from_files(paths: Iterable[Path], schemas: Path = SCHEMAS) -> History:
-    """The history in Avro container files, each of one kind of record: orders, shipments, engagement, customers or browsing.
+    """The history in Avro container files, each of one kind of record: orders, shipments, engagement, customers, browsing or contact pressure.
 
     Raises:
         HistoryError: a file that cannot be read, or whose records are of no kind that flows know.

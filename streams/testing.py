@@ -31,6 +31,7 @@ from streams.virtual import VirtualRun
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _ORDER_KINDS: dict[str, Callable[[Order, datetime], events.OrderEvent]] = {
     "placed": events.OrderPlaced,
+    "paid": events.OrderPaid,
     "changed": events.OrderChanged,
     "cancelled": events.OrderCancelled,
     "refunded": events.OrderRefunded,
@@ -79,12 +80,12 @@ class Scenario:
         lines: tuple[OrderLine, ...] | None = None,
         **fields: Any,
     ) -> str:
-        """The customer's order is placed, changed, cancelled or refunded; the id of the order.
+        """The customer's order is placed, paid, changed, cancelled or refunded; the id of the order.
 
         Args:
             customer: the customer's id.
             total: amount and currency, for example "500 DKK".
-            kind: placed, changed, cancelled or refunded.
+            kind: placed, paid, changed, cancelled or refunded.
             order_id: which order; a new one by default, the customer's newest for other kinds.
             lines: what was bought; one piece of `S-1` by default.
             fields: further fields of `Order`: email, country, ship_country, locale, time_zone, name.

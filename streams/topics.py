@@ -18,6 +18,7 @@ SHIPMENTS = "shipments"
 ENGAGEMENT = "email-engagement"
 CUSTOMERS = "customers"
 BROWSING = "browsing"
+PRESSURE = "contact-pressure"
 PRODUCTS = "products"
 POPULARITY = "product-popularity"
 DELAYS = "flow-delays"
@@ -90,6 +91,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     _kept(ENGAGEMENT, "engagement"),
     TopicSpec(name=CUSTOMERS, schema="customer", key="customer_id", cleanup="compact"),
     _kept(BROWSING, "browsing"),
+    _kept(PRESSURE, "contact_pressure"),
     # Every worker reads it whole, so it is not spread.
     TopicSpec(name=PRODUCTS, schema="product", key="sku", cleanup="compact", partitions=1),
     TopicSpec(name=POPULARITY, schema="popularity", key="sku/partition", cleanup="compact"),

@@ -53,11 +53,12 @@ RULES: Mapping[str, str] = MappingProxyType(
         "quiet_hours": "it was the customer's quiet time",
         "order_late": "an order is late: no advertising meanwhile",
         "refunded": "an order was refunded lately: no advertising meanwhile",
-        "clash": "another flow is running that this one keeps clear of",
+        "clash": "another flow or series is running that this one keeps clear of",
         "not_before": "the mail's day had not come",
         "expired": "it could not be sent in time",
         # exits
         "order.placed": "the customer bought again",
+        "order.paid": "the order was paid",
         "order.cancelled": "the order was cancelled",
         "order.refunded": "the order was refunded",
         "shipment.returned": "the parcel went back",

@@ -8,12 +8,14 @@ from typing import Literal, get_args
 
 from streams import topics
 from streams.core import events
+from streams.core.effects import Purpose
 from streams.core.events import Event
 from streams.wire_rules import (
     MAX_GENDER,
     MAX_ID,
     MAX_LINES,
     MAX_LINK,
+    MAX_SOURCE,
     Record,
     RuleBroken,
     check_address,
@@ -31,10 +33,12 @@ from streams.wire_rules import (
 
 _ORDER_EVENTS: dict[str, Callable[[events.Order, datetime], events.OrderEvent]] = {
     "placed": events.OrderPlaced,
+    "paid": events.OrderPaid,
     "changed": events.OrderChanged,
     "cancelled": events.OrderCancelled,
     "refunded": events.OrderRefunded,
 }
+_PURPOSES = frozenset(get_args(Purpose))
 _STATUSES = frozenset(get_args(events.ShipmentStatus))
 
 
@@ -48,6 +52,8 @@ def order_event(record: Record, written: datetime | None) -> Event:
         raise RuleBroken("too_many_lines", f"lines: {len(lines)}")
     if record["total_minor"] < 0:
         raise RuleBroken("negative_amount", "total_minor is below 0")
+    if record["discount_minor"] < 0:
+        raise RuleBroken("negative_amount", "discount_minor is below 0")
     check_currency(record["currency"])
     if record["email"]:
         check_address(record["email"], "email")
@@ -69,6 +75,7 @@ def order_event(record: Record, written: datetime | None) -> Event:
         placed_at=take_time(record["placed_at"], "placed_at", written),
         lines=tuple([_order_line(line) for line in lines]),
         time_zone=take_zone(record["time_zone"]),
+        discount_minor=record["discount_minor"],
     )
     return make(order, take_time(record["occurred_at"], "occurred_at", written))
 
@@ -221,6 +228,25 @@ def browsing_event(record: Record, written: datetime | None) -> Event:
         kind=record["kind"],
         sku=take_id(record, "sku"),
         occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+        launches_at=take_time_or_none(record, "launches_at"),
+    )
+
+
+def pressure_event(record: Record, written: datetime | None) -> Event:
+    """What another system does with a customer; arguments and errors as `order_event`."""
+    if record["kind"] not in ("sent", "running", "ended"):
+        raise RuleBroken("unknown_kind", "a kind of contact pressure that this version does not know")
+    if record["purpose"] not in _PURPOSES:
+        raise RuleBroken("unknown_kind", "a purpose that this version does not know")
+    if len(record["source"]) > MAX_SOURCE:
+        raise RuleBroken("too_long", f"source: {len(record['source'])} characters, {MAX_SOURCE} at most")
+    return events.ContactPressed(
+        customer_id=record["customer_id"],
+        source=take_id(record, "source"),
+        kind=record["kind"],
+        purpose=record["purpose"],
+        until=take_time_or_none(record, "until"),
+        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
     )
 
 
@@ -274,6 +300,7 @@ FACTS: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]] = {
     topics.ENGAGEMENT: ("engagement", engagement_event),
     topics.CUSTOMERS: ("customer", profile_event),
     topics.BROWSING: ("browsing", browsing_event),
+    topics.PRESSURE: ("contact_pressure", pressure_event),
     topics.EVENTS: ("email_event", report_event),
     topics.DUE: ("timer", timer_event),
 }

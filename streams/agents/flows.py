@@ -24,6 +24,7 @@ INPUTS = (
     topics.ENGAGEMENT,
     topics.CUSTOMERS,
     topics.BROWSING,
+    topics.PRESSURE,
     topics.DUE,
     topics.EVENTS,
 )

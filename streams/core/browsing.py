@@ -15,4 +15,7 @@ def take_browsing(turn: Turn, event: ProductBrowsed) -> None:
         return
     seen_at = text_of(event.occurred_at)
     if turn.is_first_time("browsed", event.kind, event.sku, seen_at):
-        happened(turn, name, None, None, event.occurred_at, about=(("sku", event.sku), ("seen_at", seen_at)))
+        about: tuple[tuple[str, str], ...] = (("sku", event.sku), ("seen_at", seen_at))
+        if event.launches_at is not None:
+            about = (*about, ("launches_at", text_of(event.launches_at)))
+        happened(turn, name, None, None, event.occurred_at, about=about)

@@ -108,6 +108,11 @@ def _total(view: View) -> Decimal:
     return money.major(facts.total_minor, facts.currency) if facts else Decimal(0)
 
 
+def _discount(view: View) -> Decimal:
+    facts = view.facts
+    return money.major(facts.discount_minor, facts.currency) if facts else Decimal(0)
+
+
 def _value(view: View) -> Decimal:
     return money.major(view.order.converted_minor, view.turn.world.shop.currency) if view.order else Decimal(0)
 
@@ -193,6 +198,11 @@ def _product(view: View) -> OrderLine | None:
     return next((line for line in _lines(view) if line.sku == sku), None)
 
 
+def _is_coming(view: View) -> bool:
+    launch = view.told("launches_at")
+    return bool(launch) and datetime.fromisoformat(launch) > view.turn.now
+
+
 def _is_bought(view: View) -> bool:
     """Whether the product was bought since it was looked at; of an order's product: in another order since."""
     sku, seen_at = view.told("sku"), view.told("seen_at")
@@ -215,12 +225,16 @@ FREQUENCY = (2, 3, 5, 10)
 MONETARY = (5, 15, 40, 100)
 
 # Every name that a condition may use, the kind of its value and how it is read. Money is in major units: of the order's own
-# currency for order.total, of the shop's for order.value and customer.spend. What was bought is of the orders that are remembered.
+# currency for order.total and order.discount, of the shop's for order.value and customer.spend. What was bought is of the orders that are remembered.
 NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
     {
         "customer.orders": ("number", lambda view: view.turn.purchases),
         "customer.is_new": ("truth", lambda view: view.turn.purchases <= 1),
         "customer.is_returning": ("truth", lambda view: view.turn.purchases > 1),
+        "customer.is_discount_only": (
+            "truth",
+            lambda view: 0 < view.turn.purchases == view.turn.discounted,
+        ),
         "customer.spend": ("number", _spend),
         "customer.average_order": ("number", _average),
         "customer.is_vip": ("truth", lambda view: view.turn.spend_converted_minor >= view.turn.world.vip_spend_minor),
@@ -257,8 +271,12 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "order.is_refunded": ("truth", lambda view: view.order is not None and view.order.refunded_at is not None),
         "order.is_cancelled": ("truth", lambda view: view.order is not None and view.order.cancelled_at is not None),
         "order.is_late": ("truth", _is_late),
+        "order.is_paid": ("truth", lambda view: view.order is not None and view.order.paid_at is not None),
+        "order.discount": ("number", _discount),
+        "order.is_discounted": ("truth", lambda view: _discount(view) > 0),
         "product.sku": ("text", lambda view: view.told("sku")),
         "product.is_bought": ("truth", _is_bought),
+        "product.is_coming": ("truth", _is_coming),
         "product.category": ("text", lambda view: line.category if (line := _product(view)) else ""),
         "product.quantity": ("number", lambda view: line.quantity if (line := _product(view)) else 0),
         "shipment.carrier": ("text", lambda view: view.parcel.carrier if view.parcel else ""),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from msgspec import Struct
 
@@ -15,6 +15,8 @@ from streams.core.events import OrderLine
 LATE_AT_MOST = timedelta(days=14)
 #: The outcome of a mail that a customer did not get, to measure what mails do.
 HELD_OUT = "held_out"
+#: When a series ends of which no end is known.
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Profile(Struct, frozen=True, gc=False, array_like=True):
@@ -82,6 +84,7 @@ class OrderFacts(Struct, frozen=True, gc=False, array_like=True):
     placed_at: datetime
     time_zone: str | None
     lines: tuple[OrderLine, ...]
+    discount_minor: int = 0
 
 
 class Parcel(Struct, frozen=True, gc=False, array_like=True):
@@ -120,6 +123,7 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
     parcels_in_order: int = 0
     parcels_at: datetime | None = None
     attributed_to: str | None = None
+    paid_at: datetime | None = None
 
     def is_delivered(self) -> bool:
         """Whether the last parcel of the order has been delivered."""
@@ -195,6 +199,25 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
     reward: str = ""
 
 
+class Pressure(Struct, frozen=True, gc=False, array_like=True):
+    """What another system, `source`, did at `at`: sent a mail for `purpose`; or, with no purpose, began a series that lasts until `until`
+    (None: until it is told that it has ended)."""
+
+    source: str
+    at: datetime
+    purpose: str
+    until: datetime | None = None
+
+    @property
+    def is_series(self) -> bool:
+        """Whether it is no single mail."""
+        return not self.purpose
+
+    def ends(self) -> datetime:
+        """When the series is over."""
+        return self.until or NEVER
+
+
 class Run(Struct, frozen=True, gc=False, array_like=True):
     """When a flow that may begin again last began: by the mark of what it begins once for."""
 
@@ -206,8 +229,9 @@ class Customer(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     """The state of one customer. New fields go to the end, with a default: the place is the name in the encoded form.
 
     `spend` is net of cancelled and refunded orders: (currency, minor units), sorted by currency; `spend_converted_minor` is all of it in
-    the shop's currency. The `*_marks` are rows of 8-byte marks (see ids.mark), the oldest first. `fields` and `lists` are what flows noted,
-    sorted; `segments` those of the segments that flows watch of which the customer was a member after the last event, sorted.
+    the shop's currency. `discounted` is how many of the purchases had a discount. The `*_marks` are rows of 8-byte marks (see ids.mark),
+    the oldest first. `fields` and `lists` are what flows noted, sorted; `segments` those of the segments that flows watch of which the
+    customer was a member after the last event, sorted. `pressure` is what other systems do, the newest last.
     """
 
     customer_id: str
@@ -230,6 +254,8 @@ class Customer(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     lists: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     runs: tuple[Run, ...] = ()
+    discounted: int = 0
+    pressure: tuple[Pressure, ...] = ()
 
     def order(self, order_id: str) -> OrderState | None:
         """The order with this id, if it is remembered."""

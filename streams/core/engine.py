@@ -10,10 +10,12 @@ from streams.core.customer import Customer
 from streams.core.effects import Effect
 from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
 from streams.core.events import (
+    ContactPressed,
     Event,
     MailReported,
     OrderCancelled,
     OrderChanged,
+    OrderPaid,
     OrderPlaced,
     OrderRefunded,
     ProductBrowsed,
@@ -24,6 +26,7 @@ from streams.core.events import (
 )
 from streams.core.instances import wake, watch_segments
 from streams.core.orders import take_order
+from streams.core.outside import take_pressure
 from streams.core.shipments import take_shipment
 from streams.core.turn import Turn
 from streams.core.world import World
@@ -42,7 +45,7 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
         now: the moment of deciding, timezone-aware UTC.
     """
     turn = Turn(world, state, now)
-    if isinstance(event, (OrderPlaced, OrderChanged, OrderCancelled, OrderRefunded)):
+    if isinstance(event, (OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded)):
         take_order(turn, event)
     elif isinstance(event, ShipmentUpdated):
         take_shipment(turn, event)
@@ -56,6 +59,8 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
         take_profile(turn, event)
     elif isinstance(event, ProductBrowsed):
         take_browsing(turn, event)
+    elif isinstance(event, ContactPressed):
+        take_pressure(turn, event)
     else:
         take_engagement(turn, event)
     if turn.consent is not state.consent:

@@ -31,7 +31,7 @@ class OrderLine(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Order(Struct, frozen=True, gc=False, kw_only=True):
-    """An order as the shop knew it at one moment; `total_minor` is in minor units of `currency` (ISO 4217).
+    """An order as the shop knew it at one moment; `total_minor` is in minor units of `currency` (ISO 4217), after `discount_minor` was taken off.
 
     `country` and `ship_country` are ISO 3166-1 alpha-2, `locale` is BCP 47 (`da`, `en-GB`), `time_zone` an IANA name or None.
     """
@@ -48,10 +48,18 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     placed_at: datetime
     lines: tuple[OrderLine, ...]
     time_zone: str | None = None
+    discount_minor: int = 0
 
 
 class OrderPlaced(Struct, frozen=True, gc=False, tag=True):
     """The customer bought."""
+
+    order: Order
+    occurred_at: datetime
+
+
+class OrderPaid(Struct, frozen=True, gc=False, tag=True):
+    """The money is there."""
 
     order: Order
     occurred_at: datetime
@@ -190,11 +198,26 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
-    """A known customer looked at a product, put it into the cart, or took it out."""
+    """A known customer looked at a product, put it into the cart, or took it out.
+
+    `launches_at` is when it comes to the shop, if it was not there yet.
+    """
 
     customer_id: str
     kind: Literal["viewed", "added_to_cart", "removed_from_cart"]
     sku: str
+    occurred_at: datetime
+    launches_at: datetime | None = None
+
+
+class ContactPressed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+    """Another system, `source`, sent the customer a mail for `purpose`, or runs a series until `until` (None: until it has ended)."""
+
+    customer_id: str
+    source: str
+    kind: Literal["sent", "running", "ended"]
+    purpose: str
+    until: datetime | None
     occurred_at: datetime
 
 
@@ -233,17 +256,25 @@ class RetryDue(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-OrderEvent: TypeAlias = OrderPlaced | OrderChanged | OrderCancelled | OrderRefunded
+OrderEvent: TypeAlias = OrderPlaced | OrderPaid | OrderChanged | OrderCancelled | OrderRefunded
 EngagementEvent: TypeAlias = (
     MailDelivered | MailOpened | MailClicked | MailBounced | MailComplained | Unsubscribed | SurveyAnswered
 )
 Event: TypeAlias = (
-    OrderEvent | ShipmentUpdated | EngagementEvent | ProfileUpdated | ProductBrowsed | MailReported | StepDue | RetryDue
+    OrderEvent
+    | ShipmentUpdated
+    | EngagementEvent
+    | ProfileUpdated
+    | ProductBrowsed
+    | ContactPressed
+    | MailReported
+    | StepDue
+    | RetryDue
 )
 
 
 def customer_of(event: Event) -> str:
     """The customer that the event happened to."""
-    if isinstance(event, (OrderPlaced, OrderChanged, OrderCancelled, OrderRefunded)):
+    if isinstance(event, (OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded)):
         return event.order.customer_id
     return event.customer_id

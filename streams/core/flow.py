@@ -14,11 +14,13 @@ Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]
 Which: TypeAlias = Literal["first", "last", "each"]
 Clock: TypeAlias = Literal["customer", "shop"]
-Moment: TypeAlias = Literal["order.placed_at", "shipment.window_from", "shipment.window_to", "product.runs_out"]
+Moment: TypeAlias = Literal[
+    "order.placed_at", "shipment.window_from", "shipment.window_to", "product.runs_out", "product.launch"
+]
 
 #: What can start a flow. The first word says what the event is about, and so what conditions may look at.
 TRIGGERS = (
-    "order.placed", "order.changed", "order.cancelled", "order.refunded",
+    "order.placed", "order.paid", "order.changed", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
     "mail.delivered", "mail.opened", "mail.clicked",
     "product.viewed", "product.added_to_cart",
@@ -26,11 +28,18 @@ TRIGGERS = (
 )  # fmt: skip
 #: What a flow can wait for. Mails are those of the flow itself, orders any of the customer's, parcels those of the flow's order.
 AWAITED = (
-    "order.placed", "order.cancelled", "order.refunded",
+    "order.placed", "order.paid", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
     "mail.delivered", "mail.opened", "mail.clicked", "survey.answered",
 )  # fmt: skip
-EXITS = ("order.placed", "order.cancelled", "order.refunded", "shipment.returned", "customer.unsubscribed")
+EXITS = (
+    "order.placed",
+    "order.paid",
+    "order.cancelled",
+    "order.refunded",
+    "shipment.returned",
+    "customer.unsubscribed",
+)
 #: Triggers that come again every year, on a day of the customer's.
 DATES = frozenset(("customer.birthday", "customer.anniversary"))
 #: The path of an instance that waits for such a day to begin.

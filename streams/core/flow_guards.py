@@ -21,12 +21,13 @@ _PARSES = Environment(autoescape=True)  # only its parser is used: nothing is re
 _CONTEXT = nodes.EvalContext(_PARSES)
 # What is never true in a flow that the event ends: by then the run is over.
 _ENDED_BY = {
+    "order.is_paid": "order.paid",
     "order.is_refunded": "order.refunded",
     "order.is_cancelled": "order.cancelled",
     "customer.is_unsubscribed": "customer.unsubscribed",
 }
 # Events that end a run before it can go on with them.
-_ENDS_FIRST = frozenset(("order.refunded", "order.cancelled", "shipment.returned"))
+_ENDS_FIRST = frozenset(("order.paid", "order.refunded", "order.cancelled", "shipment.returned"))
 
 
 class Finding(Struct, frozen=True):

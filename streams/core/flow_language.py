@@ -324,7 +324,14 @@ class _FlowReader(Reader):
             return None
         moment = self.choice(values["until"], get_args(Moment), "moment")
         on = self.starts.on
-        if not is_about_order(on):
+        if moment == "product.launch":
+            if not on.startswith("product.") or self.starts.once_per != "product":
+                self.wrong(
+                    values["until"],
+                    "only a product that was looked at has a launch to come",
+                    "trigger: {on: product.viewed, once_per: product}",
+                )
+        elif not is_about_order(on):
             self.wrong(values["until"], f"a flow on {on} has no order", "wait for a time span")
         elif moment.startswith("shipment.") and not on.startswith("shipment."):
             self.wrong(values["until"], f"a flow on {on} has no parcel", "begin it with shipment.shipped")

@@ -613,6 +613,8 @@ def exit_reason(turn: Turn, flow: Flow, order: OrderState | None, started_at: da
             is_true = False
         elif name == "order.refunded":
             is_true = order.refunded_at is not None
+        elif name == "order.paid":
+            is_true = order.paid_at is not None
         elif name == "order.cancelled":
             is_true = order.cancelled_at is not None
         else:

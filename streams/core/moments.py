@@ -17,6 +17,9 @@ def moment_of(until: Until, view: View) -> datetime | None:
         return view.parcel.window_from if view.parcel else None
     if until.moment == "shipment.window_to":
         return view.parcel.window_to if view.parcel else None
+    if until.moment == "product.launch":
+        launch = view.told("launches_at")
+        return datetime.fromisoformat(launch) if launch else None
     return runs_out(view, until.lasts * view.turn.world.day_scale)
 
 

@@ -9,7 +9,16 @@ from msgspec.structs import replace
 from streams.core import ids, local_time, money
 from streams.core.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
 from streams.core.effects import Attribute, CountSales
-from streams.core.events import Order, OrderCancelled, OrderChanged, OrderEvent, OrderLine, OrderPlaced, OrderRefunded
+from streams.core.events import (
+    Order,
+    OrderCancelled,
+    OrderChanged,
+    OrderEvent,
+    OrderLine,
+    OrderPaid,
+    OrderPlaced,
+    OrderRefunded,
+)
 from streams.core.instances import happened, leave, plan_days
 from streams.core.popularity import sales_of
 from streams.core.turn import Turn
@@ -45,6 +54,9 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
     elif isinstance(event, OrderRefunded):
         leave(turn, "order.refunded", told.order_id)
         happened(turn, "order.refunded", after, None, at)
+    elif isinstance(event, OrderPaid):
+        leave(turn, "order.paid", told.order_id)
+        happened(turn, "order.paid", after, None, at)
     elif is_placed_now:
         leave(turn, "order.placed", None)
         happened(turn, "order.placed", _as_told(turn, after, told), None, at)
@@ -93,6 +105,7 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
             told.placed_at,
             told.time_zone,
             _remembered(turn, told.lines),
+            told.discount_minor,
         )
     return OrderState(
         known.order_id,
@@ -106,6 +119,7 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
         known.parcels_in_order,
         known.parcels_at,
         known.attributed_to,
+        _earliest(known.paid_at, at) if isinstance(event, OrderPaid) else known.paid_at,
     )
 
 
@@ -167,6 +181,7 @@ def _recount(turn: Turn, before: OrderState | None, after: OrderState) -> None:
     if had == has:
         return
     turn.purchases += has[0] - had[0]
+    turn.discounted += has[4] - had[4]
     turn.spend_converted_minor += has[3] - had[3]
     spend = dict(turn.spend)
     if had[2]:
@@ -176,13 +191,17 @@ def _recount(turn: Turn, before: OrderState | None, after: OrderState) -> None:
     turn.spend = tuple(sorted([(currency, minor) for currency, minor in spend.items() if minor]))
 
 
-def _worth(order: OrderState | None) -> tuple[int, str, int, int]:
-    """Purchases, currency, spend and converted spend. A cancelled order is no purchase; a refunded one is, but brings nothing."""
+def _worth(order: OrderState | None) -> tuple[int, str, int, int, int]:
+    """Purchases, currency, spend, converted spend, and purchases with a discount.
+
+    A cancelled order is no purchase; a refunded one is, but brings nothing.
+    """
     if order is None or order.facts is None or not order.placed or order.cancelled_at is not None:
-        return 0, "", 0, 0
+        return 0, "", 0, 0, 0
+    discounted = int(order.facts.discount_minor > 0)
     if order.refunded_at is not None:
-        return 1, "", 0, 0
-    return 1, order.facts.currency, order.facts.total_minor, order.converted_minor
+        return 1, "", 0, 0, discounted
+    return 1, order.facts.currency, order.facts.total_minor, order.converted_minor, discounted
 
 
 def attribute_order(turn: Turn, order: OrderState) -> OrderState:

@@ -8,13 +8,16 @@ from zoneinfo import ZoneInfo
 
 from streams.core import local_time
 from streams.core.consent_policy import is_transactional
-from streams.core.customer import HELD_OUT, Instance
+from streams.core.customer import HELD_OUT, Instance, Pressure
 from streams.core.flow import DAY_STEP, Flow, Send
+from streams.core.public_holidays import is_holiday
 from streams.core.rules import Cap
 from streams.core.turn import Turn
 
 #: What ends without a known moment (a late order, another flow) is looked at again so often.
 LOOK_AGAIN = timedelta(days=1)
+#: Days on end that may all be quiet: holidays and weekends together.
+_LONGEST_REST = 21
 #: Outcomes of mails that never came: they press on nobody.
 _NEVER_CAME = frozenset((HELD_OUT, "refused", "expired", "suppressed"))
 
@@ -27,7 +30,9 @@ class Later(NamedTuple):
     until: datetime
 
 
-def put_off(turn: Turn, flow: Flow, step: Send, instance_id: str, not_after: datetime, where: ZoneInfo) -> Later | None:
+def put_off(
+    turn: Turn, flow: Flow, step: Send, instance_id: str, not_after: datetime, where: ZoneInfo, country: str
+) -> Later | None:
     """The first rule by which the mail of `step` has to wait, or None if it may go now. Transactional mail only waits for its own day.
 
     Args:
@@ -37,6 +42,7 @@ def put_off(turn: Turn, flow: Flow, step: Send, instance_id: str, not_after: dat
         instance_id: the run that wants it.
         not_after: when it expires, which with the priority decides between several that want the same place.
         where: the customer's time zone.
+        country: the customer's country, for its holidays.
     """
     if step.not_before is not None:
         begins = datetime.combine(step.not_before, time(), where).astimezone(UTC)
@@ -47,7 +53,7 @@ def put_off(turn: Turn, flow: Flow, step: Send, instance_id: str, not_after: dat
     return (
         _calm(turn)
         or _clash(turn, flow)
-        or _quiet(turn, where)
+        or _quiet(turn, where, country)
         or _capped(turn, step, (-step.priority, not_after, instance_id))
     )
 
@@ -72,18 +78,22 @@ def _clash(turn: Turn, flow: Flow) -> Later | None:
         if instance.flow in flow.not_with and instance.flow != flow.name and instance.step != DAY_STEP:
             again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
             return Later("clash", f"the flow {instance.flow} is running", again)
+    for series in turn.pressure if flow.not_with else ():
+        if series.is_series and series.source in flow.not_with and series.ends() > turn.now:
+            again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
+            return Later("clash", f"the series {series.source} is running", min(again, series.ends()))
     return None
 
 
-def _quiet(turn: Turn, where: ZoneInfo) -> Later | None:
+def _quiet(turn: Turn, where: ZoneInfo, country: str) -> Later | None:
     quiet = turn.world.rules.quiet
     # Where a day lasts a second there is no time of day.
     if quiet is None or turn.world.day_scale != 1.0:
         return None
     until = local_time.open_from(turn.now, quiet.begins, quiet.ends, where)
-    for _ in range(7):
+    for _ in range(_LONGEST_REST):
         local = until.astimezone(where)
-        if local.weekday() not in quiet.days:
+        if local.weekday() not in quiet.days and not (quiet.holidays and is_holiday(country, local.date())):
             break
         midnight = datetime.combine(local.date() + timedelta(days=1), time(), where).astimezone(UTC)
         until = local_time.open_from(max(midnight, until), quiet.begins, quiet.ends, where)
@@ -110,6 +120,7 @@ def _free_from(turn: Turn, cap: Cap, rank: tuple[int, datetime, str]) -> datetim
         and cap.covers(sent.purpose)
         and sent.outcome not in _NEVER_CAME
     ]
+    taken += [one.at for one in turn.pressure if one.at > now - per and _counts(one, cap)]
     taken += [
         now for instance in turn.instances if instance.wanted_at is not None and _goes_first(turn, instance, cap, rank)
     ]
@@ -117,6 +128,11 @@ def _free_from(turn: Turn, cap: Cap, rank: tuple[int, datetime, str]) -> datetim
         return now
     taken.sort()
     return taken[len(taken) - cap.most] + per
+
+
+def _counts(pressure: Pressure, cap: Cap) -> bool:
+    """Whether a mail of another system takes a place of the cap."""
+    return not pressure.is_series and not is_transactional(pressure.purpose) and cap.covers(pressure.purpose)
 
 
 def _goes_first(turn: Turn, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:

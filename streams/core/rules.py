@@ -20,18 +20,20 @@ class Cap(Struct, frozen=True, kw_only=True):
 
 
 class QuietHours(Struct, frozen=True, kw_only=True):
-    """From `begins` to `ends`, on the customer's clock, no mail is sent; on no weekday of `days` at all (Monday = 0)."""
+    """From `begins` to `ends`, on the customer's clock, no mail is sent; on no weekday of `days` at all (Monday = 0), and, if wanted, on no
+    public holiday of the customer's country."""
 
     begins: time
     ends: time
     days: frozenset[int] = frozenset()
+    holidays: bool = False
 
 
 class Rules(Struct, frozen=True, kw_only=True):
     """What holds for every mail but the transactional.
 
     `holdout` percent of the customers get none of them; `calm_if_late`: none while an order is late; `calm_after_refund`: none for so long
-    after an order was refunded.
+    after an order was refunded. `outside` names the series of other systems that flows may keep clear of.
     """
 
     caps: tuple[Cap, ...] = ()
@@ -39,6 +41,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     holdout: int = 0
     calm_if_late: bool = False
     calm_after_refund: timedelta = timedelta()
+    outside: tuple[str, ...] = ()
 
 
 NO_RULES = Rules()

@@ -52,7 +52,7 @@ class _RulesReader(Reader):
 
     def rules(self, root: yaml.Node | None) -> Rules:
         """All rules."""
-        values = self.mapping(root or empty("rules.yaml"), ("caps", "quiet_hours", "holdout", "calm"))
+        values = self.mapping(root or empty("rules.yaml"), ("caps", "quiet_hours", "holdout", "calm", "outside"))
         calm = self.mapping(values["calm"], ("while_late", "after_refund")) if "calm" in values else {}
         return Rules(
             caps=tuple([self.cap(item) for item in self.items(values["caps"], "caps")]) if "caps" in values else (),
@@ -60,6 +60,9 @@ class _RulesReader(Reader):
             holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
             calm_if_late=self.truth(calm["while_late"]) if "while_late" in calm else NO_RULES.calm_if_late,
             calm_after_refund=self.duration(calm["after_refund"]) if "after_refund" in calm else timedelta(),
+            outside=tuple([self.name(item, "series") for item in self.items(values["outside"], "series")])
+            if "outside" in values
+            else (),
         )
 
     def cap(self, node: yaml.Node) -> Cap:
@@ -79,7 +82,7 @@ class _RulesReader(Reader):
 
     def quiet(self, node: yaml.Node) -> QuietHours:
         """The quiet hours."""
-        values = self.mapping(node, ("from", "to", "not_on"), ("from", "to"))
+        values = self.mapping(node, ("from", "to", "not_on", "holidays"), ("from", "to"))
         begins = self.clock(values["from"]) if "from" in values else None
         ends = self.clock(values["to"]) if "to" in values else None
         if begins is None or ends is None or begins == ends:
@@ -87,7 +90,8 @@ class _RulesReader(Reader):
                 self.wrong(node, "the quiet hours end when they begin", 'for example {from: "21:00", to: "08:00"}')
             return QuietHours(begins=_MIDNIGHT, ends=_MIDNIGHT)
         days = self.weekdays(values["not_on"]) if "not_on" in values else frozenset()
-        return QuietHours(begins=begins, ends=ends, days=days)
+        holidays = self.truth(values["holidays"]) if "holidays" in values else False
+        return QuietHours(begins=begins, ends=ends, days=days, holidays=holidays)
 
     def truth(self, node: yaml.Node) -> bool:
         """Yes or no."""

@@ -63,8 +63,8 @@ def decide_send(
     if now > not_after:
         skip("expired", "it could not be sent before it expired")
         return None
-    where = turn.zone_of(order)
-    later = put_off(turn, flow, step, instance_id, not_after, where)
+    where, country = turn.zone_of(order), consent.country_of(turn, order)
+    later = put_off(turn, flow, step, instance_id, not_after, where, country)
     if later is not None:
         due_at = local_time.scaled(now, later.until, 1.0)
         if due_at > not_after:
@@ -81,7 +81,6 @@ def decide_send(
         )  # fmt: skip
         return None
     locale = (facts.locale if facts else "") or profile.locale or shop.locale
-    country = consent.country_of(turn, order)
     first = first_name(name)
     allowed = turn.consent.tracking
     context = _context(turn, view, name, first, locale, country, greeting(first, locale, moment.astimezone(where)))

@@ -42,6 +42,7 @@ def take_shipment(turn: Turn, event: ShipmentUpdated) -> None:
         count,
         count_at,
         known.attributed_to,
+        known.paid_at,
     )
     if after == before:
         return

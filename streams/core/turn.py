@@ -21,8 +21,8 @@ class Turn:
     """The working copy. Set `changed` when the state is no longer what it was."""
 
     __slots__ = (
-        "changed", "consent", "customer_id", "effects", "ended_marks", "fields", "first_order_at", "forgotten_order_marks", "instances",
-        "last_order_at", "last_order_id", "last_send_at", "lists", "now", "orders", "profile", "purchases", "runs", "seen_marks",
+        "changed", "consent", "customer_id", "discounted", "effects", "ended_marks", "fields", "first_order_at", "forgotten_order_marks", "instances",
+        "last_order_at", "last_order_id", "last_send_at", "lists", "now", "orders", "pressure", "profile", "purchases", "runs", "seen_marks",
         "segments", "sends", "spend", "spend_converted_minor", "state", "world",
     )  # fmt: skip
 
@@ -52,6 +52,8 @@ class Turn:
         self.lists = state.lists
         self.segments = state.segments
         self.runs = state.runs
+        self.discounted = state.discounted
+        self.pressure = state.pressure
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """The new state (the old one itself, if nothing changed) and the effects in the order in which they came about."""
@@ -78,6 +80,8 @@ class Turn:
             lists=self.lists,
             segments=self.segments,
             runs=self.runs,
+            discounted=self.discounted,
+            pressure=self.pressure,
         )
         return customer, self.effects
 

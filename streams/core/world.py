@@ -51,15 +51,16 @@ class Limits(Struct, frozen=True, kw_only=True):
     steps_per_wake_up: int = 50
     instances: int = 40
     orders: int = 16
-    pieces: int = 90
+    pieces: int = 86
     title: int = 80
     lines_per_order: int = 30
     parcels_per_order: int = 20
-    sends: int = 36
+    sends: int = 34
     runs: int = 40
     fields: int = 40
     lists: int = 40
     marks: int = 128
+    pressure: int = 12
 
 
 def _urgency(program: Program) -> tuple[bool, int, str]:

@@ -153,7 +153,7 @@ def compile_writer(
         name = field["name"]
         if name in fields or name in given:
             value = f"v{number}"
-            lines.append(f"{value} = {f'source.{name}' if name in fields else name}")
+            lines.append(f"{value} = {f'source.{name}' if name in fields else f'given_{name}'}")
             if constant:
                 pieces.append(repr(constant))
                 constant = ""
@@ -164,7 +164,7 @@ def compile_writer(
             raise Unsupported(f"{name} has no value")
     if constant:
         pieces.append(repr(constant))
-    arguments = ", ".join(["source", *given])
+    arguments = ", ".join(["source", *(f"given_{name}" for name in given)])
     lines.append(f'return "".join(({", ".join(pieces)},)).encode("latin-1")')
     if otherwise is not None:
         lines = ["try:", *(_INDENT + line for line in lines), "except ODD:", f"{_INDENT}return otherwise({arguments})"]

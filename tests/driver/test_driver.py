@@ -11,12 +11,14 @@ from msgspec.structs import replace
 from streams.core.customer import Customer
 from streams.core.customer_codec import encode_customer
 from streams.core.events import (
+    ContactPressed,
     MailBounced,
     MailClicked,
     MailDelivered,
     OrderCancelled,
     OrderChanged,
     OrderLine,
+    OrderPaid,
     OrderPlaced,
     OrderRefunded,
     RetryDue,
@@ -288,6 +290,17 @@ def test_a_customer_with_thousands_of_orders_stays_small() -> None:
         run.feed(OrderPlaced(order(f"order-{number:06d}", run.now, lines=lines), run.now))
         for parcel in range(3):
             run.feed(shipment(f"order-{number:06d}", "shipped", run.now, f"parcel-{number}-{parcel}", 3))
+        run.feed(OrderPaid(order(f"order-{number:06d}", run.now, lines=lines, discount_minor=10_000), run.now))
+        run.feed(
+            ContactPressed(
+                customer_id="c1",
+                source="a-newsletter-with-a-long-name-of-its-own",
+                kind="sent",
+                purpose="marketing",
+                until=None,
+                occurred_at=run.now,
+            )
+        )
         if number == 998:
             receipt = next(mail for mail in run.mails() if mail.order_id == f"order-{number:06d}")
             assert [line["title"] for line in receipt.context["order"]["lines"]] == [name] * len(lines)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,12 @@ from streams.core.chance import lot
 from streams.core.customer import HELD_OUT
 from streams.core.effects import CountSales, EmitSignal, IssueReward, LogDecision, WithdrawMail
 from streams.core.events import (
+    ContactPressed,
     MailClicked,
     MailComplained,
     OrderCancelled,
     OrderChanged,
+    OrderPaid,
     OrderPlaced,
     OrderRefunded,
     ProductBrowsed,
@@ -571,3 +574,122 @@ def test_mails_that_may_no_longer_go_are_withdrawn(is_reported: bool, forbids: C
     forbids(run)
     withdrawn = [one.send_id for one in run.effects if isinstance(one, WithdrawMail)]
     assert withdrawn == ([] if is_reported else [mail.send_id for mail in run.mails() if mail.purpose == "marketing"])
+
+
+def test_an_order_is_paid() -> None:
+    """It starts a flow once, ends the one that reminds of it, and can be asked for; who has not paid is reminded."""
+    flows = [
+        flow_text(f"trigger: {{on: order.paid}}\n{SEND}", name="thanks"),
+        flow_text(
+            "trigger: {on: order.placed}\nexit_on: [order.paid]\nsteps: [{wait: 2d}, {send: {message: b}}]",
+            name="remind",
+        ),
+        flow_text(
+            "trigger: {on: order.placed}\nsteps: [{wait_for: {event: order.paid, up_to: 9d, where: order.is_paid, then: [{send: {message: c}}]}}]",
+            name="await",
+        ),
+    ]
+    run = Driver(world_of(*flows))
+    buy(run, "o1")
+    buy(run, "o2")
+    run.pass_time(DAY)
+    for _ in range(2):
+        run.feed(OrderPaid(order("o1", START), START + DAY))
+    run.pass_time(9 * DAY)
+    assert sent(run) == [("c", 1), ("a", 1), ("b", 2)]
+
+
+def test_discounts() -> None:
+    """Of the order, and of all orders of the customer; a cancelled one does not count."""
+    split = "steps: [{split: [{when: %s, steps: [{send: {message: a}}]}, {otherwise: [{send: {message: b}}]}]}]"
+    for condition, messages in (
+        ("order.discount >= 50 and order.is_discounted", ["a", "b", "b"]),
+        ("customer.is_discount_only", ["a", "b", "a"]),
+    ):
+        run = run_of("trigger: {on: order.placed}\n" + split % condition)
+        buy(run, "o1", discount_minor=5_000)
+        buy(run, "o2")
+        run.feed(OrderCancelled(order("o2", START), run.now))
+        buy(run, "o3", discount_minor=100)
+        assert run.messages() == messages
+
+
+def test_a_launch() -> None:
+    """Who looked at a product before it came is told when it is there; of one that is there already nobody is told."""
+    run = run_of(
+        "trigger: {on: product.viewed, once_per: product, where: product.is_coming}\n"
+        "steps: [{wait: {until: product.launch, before: 1d, at: '10:00'}}, {send: {message: a}}]"
+    )
+    told(run, email="anna@example.com", country="DK")
+    for sku, days in (("new", 5), ("old", -5)):
+        launch = START + days * DAY
+        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=START, launches_at=launch))
+    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="other", occurred_at=START))
+    run.pass_time(20 * DAY)
+    assert sent(run) == [("a", 4)]
+
+
+def pressed(
+    run: Driver, kind: Any, source: str = "letters", purpose: str = "marketing", days: float | None = None
+) -> ContactPressed:
+    """Another system tells what it does."""
+    until = None if days is None else run.now + days * DAY
+    return ContactPressed(customer_id="c1", source=source, kind=kind, purpose=purpose, until=until, occurred_at=run.now)
+
+
+@pytest.mark.parametrize(("purpose", "days"), [("marketing", 3), ("review", 3), ("order", 0)])
+def test_mails_of_other_systems_count(purpose: str, days: float) -> None:
+    """One that another system sent takes a place under the caps, told once or twice; a receipt of it takes none."""
+    run = run_of(f"trigger: {{on: order.placed}}\n{SEND}", purpose="marketing", rules="caps: [{most: 1, per: 3d}]")
+    run.feed(*[pressed(run, "sent", purpose=purpose)] * 2)
+    buy(run)
+    run.pass_time(9 * DAY)
+    assert sent(run) == [("a", days)]
+
+
+@pytest.mark.parametrize(
+    ("news", "day"),
+    [
+        ([("running", 3.0)], 3.0),
+        ([("running", None), ("ended", None)], 0.0),
+        ([("running", 0.5), ("running", 4.5)], 4.5),
+        ([("ended", None), ("running", 2.0)], 2.0),
+    ],
+)
+def test_series_of_other_systems(news: list[tuple[str, float | None]], day: float) -> None:
+    """A flow keeps clear of one until it ends, or is told to have ended; of a series the newest news counts, in whatever order they come."""
+    facts = [
+        ContactPressed(
+            customer_id="c1",
+            source="letters",
+            kind=kind,  # type: ignore[arg-type]  # one of the literals
+            purpose="marketing",
+            until=None if days is None else START + days * DAY,
+            occurred_at=START - timedelta(minutes=len(news) - number),
+        )
+        for number, (kind, days) in enumerate(news)
+    ]
+    for order_of_arrival in (facts, facts[::-1], facts * 2):
+        run = run_of(
+            "trigger: {on: order.placed}\nnot_with: [letters]\nsteps: [{send: {message: a, expires: 30d}}]",
+            purpose="marketing",
+        )
+        run.feed(*order_of_arrival)
+        buy(run)
+        run.pass_time(9 * DAY)
+        assert sent(run) == [("a", day)]
+
+
+@pytest.mark.parametrize(("country", "day"), [("DK", 7), ("SE", 2), ("XX", 2)])
+def test_no_advertising_on_public_holidays(country: str, day: int) -> None:
+    """Easter 2026 in Denmark is from Thursday 2 April to Monday 6 April with the Saturday that the rules name; in Sweden the Thursday is none."""
+    rules = "quiet_hours: {from: '21:00', to: '08:00', not_on: [sat], holidays: true}"
+    run = run_of(
+        f"trigger: {{on: order.placed}}\n{SEND.replace('a}', 'a, expires: 9d}')}", purpose="marketing", rules=rules
+    )
+    run.pass_to(datetime(2026, 4, 2, 12, tzinfo=UTC))
+    told(run, country=country, email="a@example.com", marketing_consent=True)
+    buy(run, country=country, ship_country=country)
+    run.pass_time(9 * DAY)
+    (decision,) = [one for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
+    assert (decision.decided_at.month, decision.decided_at.day) == (4, day)

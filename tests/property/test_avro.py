@@ -131,7 +131,7 @@ def test_what_is_not_compiled_is_refused_and_left_to_fastavro() -> None:
 def test_a_value_of_a_wrong_type_is_refused_as_by_fastavro() -> None:
     """Neither a number nor bytes pass for a text, and a text not for a number."""
     fields = [field["name"] for field in RAW["browsing"]["fields"]]
-    good = {"customer_id": "c", "kind": "viewed", "sku": "s", "session_id": None, "occurred_at": datetime.now(UTC)}
+    good = dict.fromkeys(fields) | {"customer_id": "c", "kind": "viewed", "sku": "s", "occurred_at": datetime.now(UTC)}
     write = CODEC.writer("browsing", fields)
     for field, value in (("sku", 7), ("sku", None), ("kind", "dreamt"), ("occurred_at", "now"), ("session_id", 1.5)):
         record = {**good, field: value}

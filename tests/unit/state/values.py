@@ -14,6 +14,7 @@ from streams.core.customer import (
     OrderFacts,
     OrderState,
     Parcel,
+    Pressure,
     Profile,
     Run,
     Sent,
@@ -70,7 +71,7 @@ FULL_1 = Customer(
 )  # fmt: skip
 
 #: The same with what version 2 added.
-FULL = replace(
+FULL_2 = replace(
     FULL_1,
     consent=replace(
         FULL_1.consent, marketing_country="NO", marketing_notice="notice-1", answers=(Answer("review", True, _hours(25), "SE", "notice-2"),),
@@ -87,6 +88,14 @@ FULL = replace(
     segments=("vip",),
     runs=(Run(bytes(range(8)), _hours(24)),),
 )  # fmt: skip
+
+#: The same with what version 3 added.
+FULL = replace(
+    FULL_2,
+    orders=(replace(FULL_2.orders[0], facts=replace(FULL_2.orders[0].facts, discount_minor=150), paid_at=_hours(27)),),
+    discounted=1,
+    pressure=(Pressure("newsletter", _hours(28), "marketing", _hours(29)),),
+)
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

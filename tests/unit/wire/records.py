@@ -27,6 +27,7 @@ def order(**changes: Any) -> dict[str, Any]:
         "occurred_at": AT,
         "time_zone": "Europe/Copenhagen",
         "lines": [line()],
+        "discount_minor": 0,
     }
     return {**record, **changes}
 

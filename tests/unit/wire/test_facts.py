@@ -44,6 +44,7 @@ def fact(topic: str, record: dict[str, Any], timestamp_ms: int = AT_MS) -> Any:
     ("kind", "made"),
     [
         ("placed", events.OrderPlaced),
+        ("paid", events.OrderPaid),
         ("changed", events.OrderChanged),
         ("cancelled", events.OrderCancelled),
         ("refunded", events.OrderRefunded),
@@ -298,3 +299,50 @@ def test_any_order_is_a_fact_or_refused(changes: dict[str, Any]) -> None:
     assert found.order.customer_id.strip("\x00\n\r")
     assert "\n" not in found.order.email + found.order.name + found.order.order_id
     assert found.order.total_minor >= 0
+
+
+def test_what_other_systems_send() -> None:
+    """A mail, a series and its end arrive; an unknown purpose, a long name and an impossible kind are refused."""
+    record = {
+        "customer_id": "c1",
+        "source": "letters",
+        "kind": "running",
+        "until": AT + timedelta(days=90),
+        "occurred_at": AT,
+    }
+    assert fact(topics.PRESSURE, record) == events.ContactPressed(
+        customer_id="c1",
+        source="letters",
+        kind="running",
+        purpose="marketing",
+        until=AT + timedelta(days=90),
+        occurred_at=AT,
+    )
+    for changes, rule in (
+        ({"purpose": "fun"}, "unknown_kind"),
+        ({"kind": "unknown"}, "unknown_kind"),
+        ({"source": "x" * 41}, "too_long"),
+        ({"source": ""}, "bad_id"),
+    ):
+        with pytest.raises(RuleBroken) as broken:
+            fact(topics.PRESSURE, {**record, **changes})
+        assert broken.value.rule == rule
+
+
+def test_a_product_that_is_to_come() -> None:
+    """Its launch may lie far ahead of the record."""
+    record = {
+        "customer_id": "c1",
+        "kind": "viewed",
+        "sku": "s1",
+        "occurred_at": AT,
+        "launches_at": AT + timedelta(days=200),
+    }
+    assert fact(topics.BROWSING, record).launches_at == AT + timedelta(days=200)
+
+
+def test_a_discount_is_not_negative() -> None:
+    """It arrives in minor units."""
+    assert fact(topics.ORDERS, order(discount_minor=250)).order.discount_minor == 250
+    with pytest.raises(RuleBroken, match="discount_minor"):
+        fact(topics.ORDERS, order(discount_minor=-1))

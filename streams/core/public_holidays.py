@@ -1,0 +1,23 @@
+"""The public holidays of countries, as the library `holidays` knows them."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+
+import holidays
+
+_NONE: frozenset[date] = frozenset()
+
+
+def is_holiday(country: str, day: date) -> bool:
+    """Whether `day` is a public holiday in all of `country` (ISO 3166-1 alpha-2); never in one that the library does not know."""
+    return day in _holidays(country, day.year)
+
+
+@lru_cache(maxsize=1024)
+def _holidays(country: str, year: int) -> frozenset[date]:
+    try:
+        return frozenset(holidays.country_holidays(country, years=year))
+    except NotImplementedError:
+        return _NONE
