@@ -304,6 +304,11 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
 _PARSES = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
+_WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
+_FIRST_WORDS = ", ".join(dict.fromkeys([name.partition(".")[0] + "." for name in (*NAMES, "field.")]))
+_SPOKEN: Mapping[str, str] = MappingProxyType(
+    {"condexpr": "if", "getitem": "[ ]"}
+)  # nodes whose names in Jinja nobody knows
 _ALLOWED = "allowed are names, numbers, texts, lists, == != < <= > >=, in, and, or, not"
 
 
@@ -319,26 +324,46 @@ def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
         BadCondition: the source is no expression, uses what is not allowed, an unknown name, one that `scope` has not, or compares
             what cannot be compared.
     """
+    if not source.strip():
+        raise BadCondition("the condition is empty", "for example customer.orders == 1")
     try:
-        parser = Parser(_PARSES, source, state="variable")
-        tree = parser.parse_expression()
-        rest = parser.stream.current
-    except TemplateSyntaxError as error:
-        raise BadCondition(f"this is no expression: {error.message}", _ALLOWED) from error
+        kind, closure = _build(_parsed(source), _Site(source, scope))
     except RecursionError as error:
-        raise BadCondition("the condition is nested too deep", "use fewer parentheses") from error
-    if not parser.stream.eos:
-        raise BadCondition(
-            f"{rest.value!r} is one thing too many",
-            "join conditions with and / or",
-            max(0, source.find(str(rest.value))),
-        )
-    kind, closure = _build(tree, _Site(source, scope))
+        raise BadCondition("the condition is nested too deep", "make segments of its parts") from error
     if kind != "truth":
         raise BadCondition(
             f"a {kind} is not a condition", "compare it with something, for example customer.orders == 1"
         )
     return Condition(source, closure)
+
+
+def _parsed(source: str) -> nodes.Node:
+    """The syntax tree of one whole expression."""
+    try:
+        parser = Parser(_PARSES, source, state="variable")
+        tree = parser.parse_expression()
+    except TemplateSyntaxError as error:
+        words, _, at = str(error.message).replace("end of template", "end").partition(" at ")
+        raise BadCondition(f"this is no expression: {words}", _ALLOWED, int(at) if at.isdecimal() else 0) from error
+    if parser.stream.eos:
+        return tree
+    rest = parser.stream.current
+    remedy = "== asks whether two are the same" if rest.value == "=" else "join conditions with and / or"
+    places: list[int] = []
+    column = 0
+    for _, sort, text in _PARSES.lexer.tokeniter(source, None, state="variable"):
+        if sort != "whitespace":
+            places.append(column)
+        column += len(text)
+    raise BadCondition(f"'{rest.value}' is one thing too many", remedy, places[-len(list(parser.stream))])
+
+
+def _place(source: str, word: str) -> int:
+    """Where a name or a text stands in the source, not as a part of another."""
+    for found in _WORD.finditer(source):
+        if found[0].strip("'\"") == word:
+            return found.start()
+    return 0
 
 
 def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
@@ -361,7 +386,8 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
         return _list(node)
     if isinstance(node, nodes.Compare):
         return _comparison(node, site)
-    raise BadCondition(f"{type(node).__name__.lower()} is not allowed in a condition", _ALLOWED)
+    called = type(node).__name__.lower()
+    raise BadCondition(f"{_SPOKEN.get(called, called)} is not allowed in a condition", _ALLOWED)
 
 
 def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]:
@@ -376,20 +402,23 @@ def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]
     name = ".".join(reversed(parts))
     first, _, rest = name.partition(".")
     if first in site.scope.absent:
-        raise BadCondition(
-            f"{name}: {site.scope.absent[first]}", "ask for something else", max(0, site.source.find(name))
-        )
+        raise BadCondition(f"{name}: {site.scope.absent[first]}", "ask for something else", _place(site.source, name))
     if name == "customer.segments" and site.scope.segments is None:
-        raise BadCondition(
-            "a segment cannot ask for segments", "write its condition out", max(0, site.source.find(name))
-        )
+        raise BadCondition("a segment cannot ask for segments", "write its condition out", _place(site.source, name))
     if first == "field" and _FIELD.match(rest):
         return "text", lambda view: dict(view.turn.fields).get(rest, "")
     if name in NAMES:
         return NAMES[name]
-    near = get_close_matches(name, NAMES, n=1, cutoff=0.5)
-    remedy = f"did you mean {near[0]}?" if near else f"known names: {', '.join(NAMES)}"
-    raise BadCondition(f"unknown name {name}", remedy, max(0, site.source.find(name)))
+    near = get_close_matches(name, NAMES, n=1, cutoff=0.7)
+    known = [other for other in NAMES if other.startswith(f"{first}.")]
+    remedy = (
+        f"known: {', '.join(known)}"
+        if known
+        else f"a name begins with {_FIRST_WORDS}; templates/README.md has them all"
+    )
+    raise BadCondition(
+        f"unknown name {name}", f"did you mean {near[0]}?" if near else remedy, _place(site.source, name)
+    )
 
 
 def _constant(value: object) -> tuple[Kind, Closure]:
@@ -453,7 +482,7 @@ def _check_segment(left: nodes.Node, operand: nodes.Operand, site: _Site) -> Non
     if is_asked and isinstance(left, nodes.Const) and known is not None and left.value not in known:
         near = get_close_matches(str(left.value), known, n=1)
         remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
-        raise BadCondition(f"there is no segment {left.value!r}", remedy, max(0, site.source.find(str(left.value))))
+        raise BadCondition(f"there is no segment {left.value!r}", remedy, _place(site.source, str(left.value)))
 
 
 def _check_kinds(left: Kind, op: str, right: Kind) -> None:

@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from streams.core.consent_policy import is_transactional
 from streams.core.flow import Condition, Experiment, Flow, Program, Send, Split, Wait, WaitFor
-from streams.core.flow_paths import before
 from streams.core.rules import Rules
 
 _PARSES = Environment(autoescape=True)  # only its parser is used: nothing is rendered
@@ -49,7 +48,7 @@ def guard_flow(flow: Flow, rules: Rules) -> list[Finding]:
         if isinstance(step, Split):
             found += _arms(step, flow)
         elif isinstance(step, WaitFor):
-            found += _awaited(step, program)
+            found += _awaited(step, flow)
         elif isinstance(step, Wait):
             found += _waits(step, program, rules)
     sends = [step for step in program.steps.values() if isinstance(step, Send)]
@@ -108,20 +107,13 @@ def _arms(split: Split, flow: Flow) -> Iterator[Finding]:
         earlier.append((number, parts))
 
 
-def _awaited(step: WaitFor, program: Program) -> Iterator[Finding]:
+def _awaited(step: WaitFor, flow: Flow) -> Iterator[Finding]:
     """The event that never comes."""
-    if step.event in program.flow.exit_on and step.event in _ENDS_FIRST:
+    if step.event in flow.exit_on and step.event in _ENDS_FIRST:
         problem = f"{step.event} ends the flow (exit_on) before this step hears of it"
         yield Finding(step.path, problem, "take it out of exit_on, or wait for something else")
-    elif _is_never(step.where, program.flow):
+    elif _is_never(step.where, flow):
         yield Finding(step.path, "its where is never true, so the event never comes", "change the condition")
-    elif step.event.startswith("mail.") and not _has_send(program, before(program, step.path)):
-        problem = f"on the way to this step no mail is sent, so there is no {step.event}"
-        yield Finding(step.path, problem, "send one before it, or wait for something else")
-
-
-def _has_send(program: Program, paths: Collection[str]) -> bool:
-    return any(isinstance(program.steps[path], Send) for path in paths)
 
 
 def _waits(step: Wait, program: Program, rules: Rules) -> Iterator[Finding]:

@@ -38,6 +38,7 @@ from streams.core.flow import (
     Wait,
     WaitFor,
     Which,
+    all_steps,
     is_about_order,
 )
 from streams.core.yaml_reader import FlowError, Reader, empty, nearest, read_yaml
@@ -45,6 +46,7 @@ from streams.core.yaml_reader import FlowError, Reader, empty, nearest, read_yam
 __all__ = ["FlowError", "parse_flow"]
 
 _DEEPEST = 8
+_DAYS_OF_YEAR = 365
 
 
 def parse_flow(
@@ -71,15 +73,25 @@ class _FlowReader(Reader):
         self.segments = sorted(segments)
         self.purpose: Purpose = "marketing"
         self.starts = Trigger(on=TRIGGERS[0])
+        #: Whether the trigger is right so far. While it is not, nobody knows what goes with it, and only the trigger is told.
+        self.is_sure = False
         #: How many wait_for lie around what is read: within them an event has told something.
         self.heard = 0
-        self.sends = 0
+        #: Whether a mail comes before what is read.
+        self.has_sent = False
+
+    def misfit(self, node: yaml.Node, problem: str, remedy: str) -> None:
+        """Note what does not go with the trigger."""
+        if self.is_sure:
+            self.wrong(node, problem, remedy)
 
     @property
     def scope(self) -> Scope:
         """What conditions may ask for here."""
         on = self.starts.on
         absent: dict[str, str] = {}
+        if not self.is_sure:
+            return Scope(absent, self.segments)
         if not is_about_order(on):
             absent |= dict.fromkeys(("order", "shipment"), f"a flow on {on} has no order")
         elif not on.startswith("shipment.") and not self.heard:
@@ -130,9 +142,9 @@ class _FlowReader(Reader):
         for item in self.items(node, "events"):
             name = self.choice(item, EXITS, "event")
             if name == self.starts.on and name != "order.placed":
-                self.wrong(item, f"the flow begins with {name} and would end at once", "take it out")
+                self.misfit(item, f"the flow begins with {name} and would end at once", "take it out")
             elif is_about_order(name) and name != "order.placed" and not is_about_order(self.starts.on):
-                self.wrong(item, f"a flow on {self.starts.on} has no order, so {name} never ends it", "take it out")
+                self.misfit(item, f"a flow on {self.starts.on} has no order, so {name} never ends it", "take it out")
             found.append(name)
         return tuple(found)
 
@@ -180,32 +192,33 @@ class _FlowReader(Reader):
 
     def trigger(self, node: yaml.Node) -> Trigger:
         """What starts the flow."""
+        before = len(self.errors)
         values = self.mapping(node, *keys.TRIGGER)
         on = self.choice(values["on"], TRIGGERS, "trigger") if "on" in values else TRIGGERS[0]
         once_per = "order" if is_about_order(on) else "product" if on.startswith("product.") else "customer"
-        if "once_per" in values:
-            asked = self.choice(values["once_per"], get_args(OncePer), "once_per")
-            if asked == "parcel" and not on.startswith("shipment."):
-                self.wrong(values["once_per"], f"{on} knows no parcel", f"once_per: {once_per}")
-            elif asked not in ("customer", once_per) and not is_about_order(on):
-                self.wrong(values["once_per"], f"{on} knows no {asked}", f"once_per: {once_per}")
-            else:
-                once_per = asked
+        asked = self.choice(values["once_per"], get_args(OncePer), "once_per") if "once_per" in values else once_per
+        self.is_sure = len(self.errors) == before
+        if asked == "parcel" and not on.startswith("shipment."):
+            self.misfit(values["once_per"], f"{on} knows no parcel", f"once_per: {once_per}")
+        elif asked not in ("customer", once_per) and not is_about_order(on):
+            self.misfit(values["once_per"], f"{on} knows no {asked}", f"once_per: {once_per}")
+        else:
+            once_per = asked
         which = "last" if on == "shipment.delivered" and once_per != "parcel" else "first"
         if "which" in values:
             which = self.choice(values["which"], get_args(Which), "which")
             if not on.startswith("shipment."):
-                self.wrong(values["which"], f"{on} knows no parcels", "take it out")
+                self.misfit(values["which"], f"{on} knows no parcels", "take it out")
             elif (which == "each") != (once_per == "parcel"):
-                self.wrong(
+                self.misfit(
                     values["which"],
                     f"which: {which} does not go with once_per: {once_per}",
                     "each parcel is once_per: parcel",
                 )
         if "again_after" in values and on in DATES:
-            self.wrong(values["again_after"], f"{on} comes again every year by itself", "take it out")
+            self.misfit(values["again_after"], f"{on} comes again every year by itself", "take it out")
         if "before" in values and on not in DATES:
-            self.wrong(
+            self.misfit(
                 values["before"], f"only a day of the customer's is known before it comes, {on} is not", "take it out"
             )
         starts = Trigger(
@@ -214,7 +227,7 @@ class _FlowReader(Reader):
             which=which,  # type: ignore[arg-type]  # as above
             again_after=self.duration(values["again_after"]) if "again_after" in values else None,
             segment=self.segment(node, values.get("segment"), on),
-            before=self.duration(values["before"]).days if "before" in values and on in DATES else 0,
+            before=self.whole_days(values["before"]) if "before" in values and on in DATES else 0,
         )
         if "where" not in values:
             return starts
@@ -225,14 +238,21 @@ class _FlowReader(Reader):
             segment=starts.segment, before=starts.before,
         )  # fmt: skip
 
+    def whole_days(self, node: yaml.Node) -> int:
+        """A number of days, of a year at most."""
+        span = self.duration(node)
+        if span.seconds or span.days > _DAYS_OF_YEAR:
+            self.wrong(node, f"{self.text(node)!r} is not a number of days up to {_DAYS_OF_YEAR}", "for example 3d")
+        return span.days
+
     def segment(self, trigger: yaml.Node, node: yaml.Node | None, on: str) -> str:
         """The segment that a trigger is about."""
         if not on.startswith("segment."):
             if node is not None:
-                self.wrong(node, f"{on} is about no segment", "take it out")
+                self.misfit(node, f"{on} is about no segment", "take it out")
             return ""
         if node is None:
-            self.wrong(trigger, "'segment' is missing", "add segment: …")
+            self.missing(trigger, ["segment"])
             return ""
         return self.choice(node, self.segments, "segment")
 
@@ -244,11 +264,17 @@ class _FlowReader(Reader):
         found = self.items(node, "steps")
         if not found and isinstance(node, yaml.SequenceNode):
             self.wrong(node, "there is no step", "add at least one, for example - send: {message: …}")
-        return tuple([self.step(item, f"{prefix}{index}", depth) for index, item in enumerate(found)])
+        steps: list[Step] = []
+        for index, item in enumerate(found):
+            steps.append(self.step(item, f"{prefix}{index}", depth))
+            self.has_sent = self.has_sent or any(isinstance(one, Send) for one in all_steps(tuple(steps[-1:])))
+        return tuple(steps)
 
     def step(self, node: yaml.Node, path: str, depth: int) -> Step:
         """One step: a mapping of one key, which says what it does."""
         values = self.mapping(node, *keys.STEP)
+        if isinstance(node, yaml.MappingNode) and not node.value:
+            self.wrong(node, "the step does nothing", f"one of {', '.join(keys.STEP.known)}")
         if len(values) > 1:
             self.wrong(
                 node, f"a step does one thing, this one {' and '.join(values)}", "make it one item of the list for each"
@@ -296,10 +322,14 @@ class _FlowReader(Reader):
             months = keys.MONTHS_SPAN.match(self.text(node))
             if months and 0 < int(months[1]) <= keys.MONTHS[1]:
                 return Wait(path=path, months=int(months[1]))
-            span = self.duration(node)
+            span = timedelta(days=keys.DAYS[1] + 1) if months else self.duration(node)
+            if span.days > keys.DAYS[1]:
+                longest = f"{keys.DAYS[1]}d or {keys.MONTHS[1]}mo at most"
+                self.wrong(node, f"{self.text(node)!r} is too long a wait", longest)
             return Wait(path=path, days=span.days, more=timedelta(seconds=span.seconds))
+        before = len(self.errors)
         values = self.mapping(node, *keys.WAIT)
-        if isinstance(node, yaml.MappingNode) and values.keys().isdisjoint(keys.WAIT_LENGTHS):
+        if len(self.errors) == before and values.keys().isdisjoint(keys.WAIT_LENGTHS):
             self.wrong(node, "a wait needs a length or a time of day", 'for example {days: 2, at: "10:00"}')
         hours = self.number(values["hours"], *keys.HOURS) if "hours" in values else 0
         minutes = self.number(values["minutes"], *keys.MINUTES) if "minutes" in values else 0
@@ -326,17 +356,17 @@ class _FlowReader(Reader):
         on = self.starts.on
         if moment == "product.launch":
             if not on.startswith("product.") or self.starts.once_per != "product":
-                self.wrong(
+                self.misfit(
                     values["until"],
                     "only a product that was looked at has a launch to come",
                     "trigger: {on: product.viewed, once_per: product}",
                 )
         elif not is_about_order(on):
-            self.wrong(values["until"], f"a flow on {on} has no order", "wait for a time span")
+            self.misfit(values["until"], f"a flow on {on} has no order", "wait for a time span")
         elif moment.startswith("shipment.") and not on.startswith("shipment."):
-            self.wrong(values["until"], f"a flow on {on} has no parcel", "begin it with shipment.shipped")
+            self.misfit(values["until"], f"a flow on {on} has no parcel", "begin it with shipment.shipped")
         elif moment == "product.runs_out" and self.starts.once_per != "product":
-            self.wrong(values["until"], "only a flow with once_per: product knows which product", "once_per: product")
+            self.misfit(values["until"], "only a flow with once_per: product knows which product", "once_per: product")
         return Until(
             moment=moment,  # type: ignore[arg-type]  # choice gives one of the literals
             before=self.duration(values["before"]) if "before" in values else timedelta(),
@@ -347,23 +377,24 @@ class _FlowReader(Reader):
         """A wait for an event, with both ways out."""
         values = self.mapping(node, *keys.WAIT_FOR)
         event = self.choice(values["event"], AWAITED, "event") if "event" in values else AWAITED[0]
-        if event.startswith("mail.") and not self.sends:
+        if event.startswith("mail.") and not self.has_sent:
             self.wrong(
                 values["event"], f"no mail of this flow comes before it, so there is no {event}", "send one first"
             )
         if event != "order.placed" and is_about_order(event) and not is_about_order(self.starts.on):
-            self.wrong(values["event"], f"a flow on {self.starts.on} has no order", "wait for something else")
+            self.misfit(values["event"], f"a flow on {self.starts.on} has no order", "wait for something else")
         up_to = self.duration(values["up_to"]) if "up_to" in values else timedelta(days=1)
         self.heard += 1
         where = self.condition(values["where"], self.scope) if "where" in values else None
-        then = self.steps(values["then"], f"{path}.0.", depth + 1) if "then" in values else ()
+        then = self.way(values.get("then"), f"{path}.0.", depth + 1)
         self.heard -= 1
-        otherwise = self.steps(values["otherwise"], f"{path}.1.", depth + 1) if "otherwise" in values else ()
+        otherwise = self.way(values.get("otherwise"), f"{path}.1.", depth + 1)
         return WaitFor(path=path, event=event, up_to=up_to, where=where, then=then, otherwise=otherwise)
 
     def experiment(self, node: yaml.Node, path: str, depth: int) -> Experiment:
         """An experiment: arms with their shares."""
         values = self.mapping(node, *keys.EXPERIMENT)
+        before = len(self.errors)
         arms: list[Variant] = []
         items = self.items(values["arms"], "arms") if "arms" in values else []
         for index, item in enumerate(items):
@@ -372,15 +403,11 @@ class _FlowReader(Reader):
                 Variant(
                     name=self.name(arm["name"], "arm") if "name" in arm else "",
                     percent=self.percent(arm["percent"]) if "percent" in arm else 0,
-                    steps=self.steps(arm["steps"], f"{path}.{index}.", depth + 1) if "steps" in arm else (),
+                    steps=self.way(arm.get("steps"), f"{path}.{index}.", depth + 1),
                 )
             )
-        whole = sum(arm.percent for arm in arms)
-        if "arms" in values and whole != 100 and all(arm.percent for arm in arms):
-            self.wrong(values["arms"], f"the arms' shares make {whole} percent", "they must make 100")
-        names = [arm.name for arm in arms]
-        if len(set(names)) < len(names):
-            self.wrong(values["arms"], "two arms have the same name", "give each its own")
+        if "arms" in values and len(self.errors) == before:
+            self.shares(values["arms"], arms)
         return Experiment(
             path=path,
             name=self.name(values["name"], "experiment") if "name" in values else "",
@@ -388,22 +415,39 @@ class _FlowReader(Reader):
             holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
         )
 
+    def shares(self, node: yaml.Node, arms: list[Variant]) -> None:
+        """Note arms that are right one by one and wrong together."""
+        whole = sum(arm.percent for arm in arms)
+        if len(arms) < 2:
+            self.wrong(node, "an experiment compares two arms or more", "add one, or a holdout to the send")
+        elif whole != 100:
+            self.wrong(node, f"the arms' shares make {whole} percent", "they must make 100")
+        elif len({arm.name for arm in arms}) < len(arms):
+            self.wrong(node, "two arms have the same name", "give each its own")
+
+    def way(self, node: yaml.Node | None, prefix: str, depth: int) -> tuple[Step, ...]:
+        """The steps of one way out of a step. A mail sent on it has not been sent on the other ways, but perhaps behind them."""
+        before = self.has_sent
+        found = self.steps(node, prefix, depth) if node is not None else ()
+        self.has_sent = before
+        return found
+
     def split(self, node: yaml.Node, path: str, depth: int) -> Split:
         """A split: a list of arms, `otherwise` the last."""
         arms: list[Arm] = []
         items = self.items(node, "arms")
         for index, item in enumerate(items):
+            before = len(self.errors)
             values = self.mapping(item, *keys.ARM)
             if "otherwise" in values:
                 if "when" in values or "steps" in values:
                     self.wrong(item, "an arm has either when and steps, or otherwise", "make it two arms")
                 if index + 1 < len(items):
                     self.wrong(item, "the arms after otherwise can never be reached", "move otherwise to the end")
-                arms.append(Arm(when=None, steps=self.steps(values["otherwise"], f"{path}.{index}.", depth + 1)))
+                arms.append(Arm(when=None, steps=self.way(values["otherwise"], f"{path}.{index}.", depth + 1)))
             elif isinstance(item, yaml.MappingNode):
-                for name in ("when", "steps"):
-                    if name not in values:
-                        self.wrong(item, f"{name!r} is missing", f"add {name}: …")
+                if len(self.errors) == before:
+                    self.missing(item, [name for name in ("when", "steps") if name not in values])
                 when = self.condition(values["when"], self.scope) if "when" in values else None
                 if when is not None and when.source in [arm.when.source for arm in arms if arm.when is not None]:
                     self.wrong(
@@ -411,8 +455,7 @@ class _FlowReader(Reader):
                         "an arm before it asks the same, so this one is never taken",
                         "change one of them",
                     )
-                inner = self.steps(values["steps"], f"{path}.{index}.", depth + 1) if "steps" in values else ()
-                arms.append(Arm(when=when, steps=inner))
+                arms.append(Arm(when=when, steps=self.way(values.get("steps"), f"{path}.{index}.", depth + 1)))
         if not items and isinstance(node, yaml.SequenceNode):
             self.wrong(node, "the split has no arm", "add - when: … with steps, and - otherwise:")
         return Split(path=path, arms=tuple(arms))
@@ -420,7 +463,6 @@ class _FlowReader(Reader):
     def send(self, node: yaml.Node, path: str) -> Send:
         """A send."""
         values = self.mapping(node, *keys.SEND)
-        self.sends += 1
         message = self.text(values["message"]) if "message" in values else ""
         if "message" in values and message not in self.messages:
             self.wrong(
@@ -428,7 +470,9 @@ class _FlowReader(Reader):
                 f"there is no message {message!r}",
                 nearest(message, self.messages) + f" (or add {message}.html.j2)",
             )
-        purpose = self.choice(values["purpose"], get_args(Purpose), "purpose") if "purpose" in values else self.purpose
+        purpose: str = self.purpose
+        if "purpose" in values:
+            purpose = self.choice(values["purpose"], get_args(Purpose), "purpose", self.purpose)
         if is_transactional(self.purpose) and not is_transactional(purpose):
             problem = f"a mail for {purpose} in a flow for {self.purpose}: what is owed carries no advertising"
             self.wrong(values["purpose"], problem, "make it a flow of its own")
@@ -439,10 +483,12 @@ class _FlowReader(Reader):
         products = self.number(values["products"], *keys.PRODUCTS) if "products" in values else 0
         at_least = self.number(values["at_least"], *keys.PRODUCTS) if "at_least" in values else min(products, 1)
         if "at_least" in values and at_least > products:
-            remedy = f"products: {at_least}" if products else "add products: …"
-            self.wrong(
-                values["at_least"], f"at least {at_least} of at most {products} products are never there", remedy
+            problem = (
+                f"at_least {at_least} of {products} products"
+                if products
+                else "at_least counts products, and there are none"
             )
+            self.wrong(values["at_least"], problem, f"products: {at_least} or more")
         return Send(
             path=path,
             message=message,

@@ -14,7 +14,8 @@ from streams.core.flow import Condition
 from streams.core.rules import NO_RULES, Cap, QuietHours, Rules
 from streams.core.yaml_reader import FlowError, Reader, empty, read_yaml
 
-#: A customer's mails are remembered up to a number (world.Limits.sends): a cap must fit into it, with room for what is not counted.
+#: A customer's mails are remembered up to a number (world.Limits.sends), and what the caps count must fit into it.
+MOST_TOGETHER = 40
 MOST = 20
 _MIDNIGHT = time()
 _SEGMENT_SCOPE = Scope(
@@ -54,8 +55,16 @@ class _RulesReader(Reader):
         """All rules."""
         values = self.mapping(root or empty("rules.yaml"), ("caps", "quiet_hours", "holdout", "calm", "outside"))
         calm = self.mapping(values["calm"], ("while_late", "after_refund")) if "calm" in values else {}
+        caps = tuple([self.cap(item) for item in self.items(values["caps"], "caps")]) if "caps" in values else ()
+        counted = sum(cap.most for cap in caps)
+        if counted > MOST_TOGETHER:
+            self.wrong(
+                values["caps"],
+                f"the caps count {counted} mails together",
+                f"{MOST_TOGETHER} at most, so that all are remembered",
+            )
         return Rules(
-            caps=tuple([self.cap(item) for item in self.items(values["caps"], "caps")]) if "caps" in values else (),
+            caps=caps,
             quiet=self.quiet(values["quiet_hours"]) if "quiet_hours" in values else None,
             holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
             calm_if_late=self.truth(calm["while_late"]) if "while_late" in calm else NO_RULES.calm_if_late,
@@ -69,11 +78,10 @@ class _RulesReader(Reader):
         """One cap."""
         values = self.mapping(node, ("most", "per", "of"), ("most", "per"))
         known = [purpose for purpose in get_args(Purpose) if not is_transactional(purpose)]
-        purposes = (
-            [self.choice(item, known, "purpose") for item in self.items(values["of"], "purposes")]
-            if "of" in values
-            else []
-        )
+        named = self.items(values["of"], "purposes") if "of" in values else []
+        if "of" in values and not named:
+            self.wrong(values["of"], "a cap of nothing", "name purposes, or leave of out: then it is of all")
+        purposes = [self.choice(item, known, "purpose") for item in named]
         return Cap(
             most=self.number(values["most"], 1, MOST) if "most" in values else 1,
             per=self.duration(values["per"]) if "per" in values else timedelta(days=1),
@@ -83,12 +91,11 @@ class _RulesReader(Reader):
     def quiet(self, node: yaml.Node) -> QuietHours:
         """The quiet hours."""
         values = self.mapping(node, ("from", "to", "not_on", "holidays"), ("from", "to"))
-        begins = self.clock(values["from"]) if "from" in values else None
-        ends = self.clock(values["to"]) if "to" in values else None
-        if begins is None or ends is None or begins == ends:
-            if begins is not None and begins == ends:
-                self.wrong(node, "the quiet hours end when they begin", 'for example {from: "21:00", to: "08:00"}')
-            return QuietHours(begins=_MIDNIGHT, ends=_MIDNIGHT)
+        before = len(self.errors)
+        begins = self.clock(values["from"]) if "from" in values else _MIDNIGHT
+        ends = self.clock(values["to"]) if "to" in values else _MIDNIGHT
+        if begins == ends and len(self.errors) == before:
+            self.wrong(node, "the quiet hours end when they begin", 'for example {from: "21:00", to: "08:00"}')
         days = self.weekdays(values["not_on"]) if "not_on" in values else frozenset()
         holidays = self.truth(values["holidays"]) if "holidays" in values else False
         return QuietHours(begins=begins, ends=ends, days=days, holidays=holidays)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, time, timedelta
 from difflib import get_close_matches
 from typing import TypeVar
 
 import yaml
 from msgspec import Struct
+from yaml.reader import ReaderError
 
 from streams.core.conditions import ANYWHERE, BadCondition, Scope, compile_condition
 from streams.core.flow import Condition
@@ -17,9 +18,11 @@ from streams.core.flow import Condition
 T = TypeVar("T")
 R = TypeVar("R", bound="Reader")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_YEARS = range(2000, 2200)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 DURATION = re.compile(r"(\d{1,5})([wdhms])\Z")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+_NEAR = 0.65  # how much of a word must be there for another to be meant
 NAME = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
 PERCENT = (1, 99)
 
@@ -51,14 +54,27 @@ def read_yaml(text: str, reader: R, read: Callable[[R, yaml.Node | None], T]) ->
     except yaml.MarkedYAMLError as error:
         found = error.problem_mark
         line, column = (found.line + 1, found.column + 1) if found else (1, 1)
-        return [FlowError(line, column, f"this is no YAML: {error.problem}", "look at the indentation and the colons")]
-    except (yaml.YAMLError, RecursionError) as error:
-        return [
-            FlowError(1, 1, f"this is no YAML: {type(error).__name__}", "look for odd characters and for deep nesting")
-        ]
+        return [FlowError(line, column, f"this is no YAML: {error.problem}", _remedy(str(error.problem)))]
+    except ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, error.position - before.rfind("\n")
+        return [FlowError(line, column, f"the character {text[error.position]!r} cannot stand here", "take it out")]
+    except RecursionError:
+        return [FlowError(1, 1, "brackets or lists lie too deep in each other", "take some out")]
     result = read(reader, root)
     reader.errors.sort(key=lambda error: (error.line, error.column))
     return reader.errors or result
+
+
+def _remedy(problem: str) -> str:
+    """What to look at when PyYAML says so."""
+    if "\\t" in problem:
+        return "indent with spaces, not with tabs"
+    if "found '<scalar>'" in problem:
+        return "what begins with a quote must end with it: put quotes around all of it, \"'vip' in customer.segments\""
+    if "another document" in problem:
+        return "leave out the line ---"
+    return "look at the indentation, the colons and the brackets"
 
 
 def empty(name: str) -> yaml.MappingNode:
@@ -68,15 +84,22 @@ def empty(name: str) -> yaml.MappingNode:
 
 
 class Reader:
-    """Walks the YAML nodes and gathers what is wrong. What is wrong is replaced by something harmless, and the walk goes on."""
+    """Walks the YAML nodes and gathers what is wrong. What is wrong is replaced by something harmless, and the walk goes on.
+
+    Of one node only the first mistake is told: any other may only follow from it.
+    """
 
     def __init__(self) -> None:
         self.errors: list[FlowError] = []
+        self._wrong_nodes: list[yaml.Node] = []
 
-    def wrong(self, node: yaml.Node, problem: str, remedy: str, offset: int = 0) -> None:
-        """Note a mistake at `node`, `offset` characters into it."""
-        mark = node.start_mark
-        self.errors.append(FlowError(mark.line + 1, mark.column + 1 + offset, problem, remedy))
+    def wrong(self, node: yaml.Node, problem: str, remedy: str, at: tuple[int, int] | None = None) -> None:
+        """Note a mistake at `node`; `at`: its line and column within the file, from 0, if it is not at the node's beginning."""
+        if any(node is known for known in self._wrong_nodes):
+            return
+        self._wrong_nodes.append(node)
+        line, column = at or (node.start_mark.line, node.start_mark.column)
+        self.errors.append(FlowError(line + 1, column + 1, problem, remedy))
 
     def pairs(self, node: yaml.Node, example: str) -> list[tuple[yaml.Node, str, yaml.Node]]:
         """Key, its text and value of each pair of a mapping; a doubled key is noted. A key's text is what was written: `NO` is Norway."""
@@ -108,18 +131,23 @@ class Reader:
         values: dict[str, yaml.Node] = {}
         meant: list[str] = []  # a needed key that is only misspelt is one mistake, not two
         for key, value in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            name = self.text(key)
             if name not in known:
                 self.wrong(key, f"unknown key {name!r}", nearest(name, known))
-                meant += get_close_matches(name, known, n=1)
+                meant += get_close_matches(name, known, 1, _NEAR)
             elif name in values:
                 self.wrong(key, f"the key {name!r} is there twice", "keep one of them")
             else:
                 values[name] = value
-        for name in needed:
-            if name not in values and name not in meant:
-                self.wrong(node, f"{name!r} is missing", f"add {name}: …")
+        self.missing(node, [name for name in needed if name not in values and name not in meant])
         return values
+
+    def missing(self, node: yaml.Node, names: Sequence[str]) -> None:
+        """Note that a mapping lacks the keys `names`, if there are any."""
+        if names:
+            are = "is" if len(names) == 1 else "are"
+            listed, added = ", ".join(map(repr, names)), ", ".join(f"{name}: …" for name in names)
+            self.wrong(node, f"{listed} {are} missing", f"add {added}")
 
     def items(self, node: yaml.Node, what: str) -> list[yaml.Node]:
         """The items of a list."""
@@ -184,10 +212,12 @@ class Reader:
     def date(self, node: yaml.Node) -> date:
         """A day of the calendar."""
         try:
-            return date.fromisoformat(self.text(node))
+            found = date.fromisoformat(self.text(node))
         except ValueError:
+            found = date.min
+        if found.year not in _YEARS:
             self.wrong(node, f"{self.text(node)!r} is not a day", "year, month and day, for example 2026-12-01")
-            return date.min
+        return found
 
     def name(self, node: yaml.Node, what: str) -> str:
         """A name that writers choose themselves."""
@@ -202,12 +232,23 @@ class Reader:
         try:
             return compile_condition(source, scope)
         except BadCondition as error:
-            quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
-            self.wrong(node, error.problem, error.remedy, error.column + (1 if quoted else 0))
+            self.wrong(node, error.problem, error.remedy, _place(node, source, error.column))
             return None
+
+
+def _place(node: yaml.Node, source: str, column: int) -> tuple[int, int]:
+    """Line and column, from 0, of what stands `column` characters into the text `source` of a node."""
+    start, end = node.start_mark, node.end_mark
+    written = (start.buffer or "")[start.pointer : end.pointer]
+    begins = written.find(source)
+    if begins < 0:  # escaped, or folded from several lines
+        return start.line, start.column
+    before = written[: begins + column]
+    lines = before.count("\n")
+    return start.line + lines, len(before) - before.rindex("\n") - 1 if lines else start.column + len(before)
 
 
 def nearest(word: str, known: Collection[str]) -> str:
     """What the writer may have meant, or all that is known."""
-    near = get_close_matches(word, known, n=1)
+    near = get_close_matches(word, known, 1, _NEAR)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"

@@ -132,8 +132,12 @@ BROKEN = [
     ),
     (GOOD, "- a\n", "1:1: here a mapping is expected; key: value, with keys " + ", ".join(PURPOSES)),
     (GOOD, "", "1:1: the file is empty; add each of " + ", ".join(PURPOSES)),
-    (GOOD, "order: {\n", "2:1: this is no YAML: expected the node content, but found '<stream end>'; look at the indentation and the colons"),
-    (GOOD, "order: \x07\n", "1:1: this is no YAML: ReaderError; look for odd characters and for deep nesting"),
+    (
+        GOOD,
+        "order: {\n",
+        "2:1: this is no YAML: expected the node content, but found '<stream end>'; look at the indentation, the colons and the brackets",
+    ),
+    (GOOD, "order: \x07\n", "1:8: the character '\\x07' cannot stand here; take it out"),
     (GOOD, "a: &x {}\norder: *x\n", "2:8: aliases (*) are not understood here; write it out"),
 ]  # fmt: skip
 

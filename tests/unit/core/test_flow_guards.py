@@ -103,11 +103,6 @@ def test_a_flow_that_never_begins() -> None:
     [
         ("- wait_for: {event: order.refunded, up_to: 1d, then: [{send: {message: a}}]}", "0"),
         ("- wait_for: {event: order.placed, up_to: 1d, where: 'false', then: [{send: {message: a}}]}", "0"),
-        (
-            "- split: [{when: customer.is_vip, steps: [{send: {message: a}}]},"
-            " {otherwise: [{wait_for: {event: mail.opened, up_to: 1d}}]}]",
-            "0.1.0",
-        ),
     ],
 )
 def test_events_that_never_come(steps: str, place: str) -> None:
