@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 #: Records taken in at once: the event loop stands still for no more than a few hundredths of a second.
 BATCH = 1_000
-#: Seconds that one read waits.
-WAIT_S = 0.5
+#: Seconds that one read waits for a full batch: so late, at most, is what lies alone.
+WAIT_S = 0.1
 #: Seconds after an error of the broker until it is tried again.
 PAUSE_S = 5.0
 #: Seconds between two looks at where the topics end.
@@ -164,10 +164,12 @@ class Follower(Generic[V]):
         consumer.assign([TopicPartition(topic, number, at) for (topic, number), at in view.places.items()])
         ends, looked = _ends(consumer, view.places), time.monotonic()
         while not self._stop.is_set():
-            if time.monotonic() - looked >= LOOK_EVERY_S:
+            messages, is_time = consumer.consume(BATCH, WAIT_S), time.monotonic() - looked >= LOOK_EVERY_S
+            if is_time:
                 ends, looked = _ends(consumer, view.places), time.monotonic()
-            # The loop is the only one that touches the view: an answer is never of two states.
-            asyncio.run_coroutine_threadsafe(take(consumer.consume(BATCH, WAIT_S), ends), loop).result()
+            if messages or is_time:
+                # The loop is the only one that touches the view: an answer is never of two states.
+                asyncio.run_coroutine_threadsafe(take(messages, ends), loop).result()
 
     def _places(self, consumer: Any) -> list[Place]:
         known = consumer.list_topics(timeout=30.0).topics

@@ -81,5 +81,9 @@ def test_mismatched_topics_are_all_named_and_nothing_is_made(bootstrap: str, adm
 def test_every_topic_of_a_customer_has_as_many_partitions_as_the_others() -> None:
     """Only the catalogue, which is read whole, has a number of its own; names and schemas are all there."""
     assert [spec.name for spec in TOPICS if spec.partitions is not None] == [topics.PRODUCTS]
-    assert {spec.name for spec in TOPICS if spec.cleanup == "compact"} == {topics.CUSTOMERS, topics.PRODUCTS}
+    assert {spec.name for spec in TOPICS if spec.cleanup == "compact"} == {
+        topics.CUSTOMERS,
+        topics.PRODUCTS,
+        topics.POPULARITY,
+    }
     assert all(spec.retention_ms for spec in TOPICS if spec.cleanup == "delete")
