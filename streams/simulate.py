@@ -36,7 +36,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
         customers: how many there are.
         percentiles: mails per customer at 50, 90, 99 and 100 %.
         losses: (flow, outcome, rule) of the decisions against a mail, and how often.
-        events: facts and timers that were decided.
+        events: facts, timers and reports of mails that were decided.
         seconds: how long it took.
     """
 
@@ -105,8 +105,8 @@ def simulate(
             if number % _STEP == 0:
                 on_progress(number, len(history.facts), run.now)
         run.pass_time(timedelta(days=days) * world.day_scale)
-        counted.customers = len(run.customers)
-    return counted.outcome(name, len(history.facts), time.perf_counter() - started)
+        counted.customers, counted.events = len(run.customers), run.decided
+    return counted.outcome(name, time.perf_counter() - started)
 
 
 class _Counted:
@@ -115,7 +115,7 @@ class _Counted:
         self.by_day: Counter[str] = Counter()
         self.by_customer: Counter[str] = Counter()
         self.losses: Counter[str] = Counter()
-        self.fired = 0
+        self.events = 0
         self.customers = 0
 
     def take(self, effect: Effect, now: datetime) -> None:
@@ -123,11 +123,10 @@ class _Counted:
             self.by_flow[f"{effect.flow}/{effect.message}"] += 1
             self.by_day[now.date().isoformat()] += 1
             self.by_customer[effect.customer_id] += 1
-            self.fired += 1  # the mailer's report of it is an event too
         elif isinstance(effect, LogDecision) and effect.outcome in ("skip", "exit", "limit", "draft"):
             self.losses[f"{effect.flow} {effect.outcome} {effect.rule}"] += 1
 
-    def outcome(self, name: str, facts: int, seconds: float) -> Outcome:
+    def outcome(self, name: str, seconds: float) -> Outcome:
         counts = sorted([*self.by_customer.values(), *[0] * (self.customers - len(self.by_customer))])
         places = {f"p{percent}": _at(counts, percent) for percent in PERCENTILES}
         return Outcome(
@@ -138,7 +137,7 @@ class _Counted:
             customers=self.customers,
             percentiles={**places, "most": counts[-1] if counts else 0},
             losses=dict(sorted(self.losses.items(), key=lambda item: (-item[1], item[0]))),
-            events=facts + self.fired,
+            events=self.events,
             seconds=round(seconds, 3),
         )
 

@@ -36,12 +36,15 @@ class VirtualRun:
         self.is_reporting = is_reporting
         self.on_effect = on_effect
         self.customers: dict[str, Customer] = {}
+        #: Events that were decided: what was fed, timers that fired, and mails that were reported.
+        self.decided = 0
         self._queue: list[tuple[datetime, str, ScheduleStep]] = []
         self._timers: set[str] = set()
 
     def feed(self, *events: Event) -> None:
         """The events happen (or become known) now, one after the other."""
         for event in events:
+            self.decided += 1
             customer_id = customer_of(event)
             state = self.customers.get(customer_id) or new_customer(customer_id)
             self.customers[customer_id], effects = advance(self.world, state, event, self.now)

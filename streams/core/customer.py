@@ -103,7 +103,10 @@ class Parcel(Struct, frozen=True, gc=False, array_like=True):
 
     def has(self, status: str) -> bool:
         """Whether the parcel ever reached `status`."""
-        return any(name == status for name, _ in self.reached)
+        for name, _ in self.reached:  # asked of every parcel at every event: a third of `any`'s time
+            if name == status:
+                return True
+        return False
 
 
 class OrderState(Struct, frozen=True, gc=False, array_like=True):
@@ -141,13 +144,15 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
 
         Of one that nothing was heard of for `LATE_AT_MOST` nobody knows: a carrier that never tells of a delivery silences no shop.
         """
-        return any(
-            not parcel.has("delivered")
-            and not parcel.has("returned")
-            and (parcel.status == "delayed" or (parcel.window_to is not None and parcel.window_to < now))
-            and now < max(parcel.at, parcel.window_to or parcel.at) + LATE_AT_MOST
-            for parcel in self.parcels
-        )
+        for parcel in self.parcels:
+            window_to = parcel.window_to
+            if parcel.status != "delayed" and (window_to is None or window_to >= now):
+                continue
+            if parcel.has("delivered") or parcel.has("returned"):
+                continue
+            if now < max(parcel.at, window_to or parcel.at) + LATE_AT_MOST:
+                return True
+        return False
 
     def parcel(self, parcel_id: str | None) -> Parcel | None:
         """The parcel with this id, if it has been heard of."""

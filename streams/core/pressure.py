@@ -61,8 +61,9 @@ def put_off(
 def _calm(turn: Turn) -> Later | None:
     rules, now, scale = turn.world.rules, turn.now, turn.world.day_scale
     again = now + local_time.lasting(LOOK_AGAIN, scale)
-    if rules.calm_if_late and any(order.is_late(now) for order in turn.orders):
-        return Later("order_late", "an order is late", again)
+    for order in turn.orders if rules.calm_if_late else ():
+        if order.is_late(now):
+            return Later("order_late", "an order is late", again)
     if rules.calm_after_refund:
         refunds = [order.refunded_at for order in turn.orders if order.refunded_at is not None]
         until = max(refunds, default=None)
