@@ -71,6 +71,9 @@ RULES: Mapping[str, str] = MappingProxyType(
         "lines_per_parcel": "too many lines in the parcel",
         "parcels_per_order": "too many parcels in the order",
         # the mailer
+        "accepted": "the mail server took it",
+        "sent_again": "it was sent once more: a crash hid whether it had left",
+        "4xx": "the mail server asked to try again later",
         "put_off": "the mail server asked to try again later",
         "not_after": "it was too late to send it",
         "withdrawn": "it was no longer allowed when its turn came",

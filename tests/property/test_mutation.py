@@ -1,0 +1,176 @@
+"""Flows that change under the people who are on their way through them: steps edited, moved, taken away, paused, migrated, brought back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from streams.core import ids
+from streams.core.customer_codec import decode_customer, encode_customer
+from streams.core.effects import Effect, EmitSignal, IssueReward, LogDecision, ScheduleStep, SendMail
+from streams.core.events import Event, OrderPlaced, SurveyAnswered
+from streams.core.flow import Flow, Migration, Program, Status
+from streams.core.flow_migrations import guard_migration
+from streams.core.flow_paths import resting_places
+from streams.core.world import World
+from tests.driver.driver import START, Driver, step_due
+from tests.driver.facts import flow_from, order, shipment
+from tests.driver.language import DAY, HOUR, MESSAGES
+
+HEAD = (
+    "flow: f\nversion: {}\nstatus: live\npurpose: service\ntrigger: {{on: order.placed}}\nexit_on: [order.refunded]\n"
+)
+BODIES = (
+    "steps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}]",
+    "steps: [{wait: 2d}, {send: {message: b}}, {wait: 1d}, {send: {message: a, expires: 9d}}]",
+    "steps: [{wait: 1d}, {wait: 1d}, {reward: {name: gift}}, {send: {message: a}}, {emit: told}]",
+    "steps: [{send: {message: c}}, {wait_for: {event: survey.answered, up_to: 3d, then: [{send: {message: a}}], "
+    "otherwise: [{wait: 1d}, {send: {message: b}}]}}]",
+    "steps: [{wait_for: {event: shipment.delivered, up_to: 4d, then: [{wait: 1d}]}}, {send: {message: a}}, {wait: 1d}, {send: {message: b}}]",
+    "steps: [{split: [{when: customer.orders > 1, steps: [{wait: 2d}, {send: {message: a}}]}, {otherwise: [{wait: 1d}, {send: {message: b}}]}]}, "
+    "{wait: 1d}, {send: {message: c}}]",
+    "steps: [{experiment: {name: x, arms: [{name: one, percent: 50, steps: [{wait: 1d}, {send: {message: a}}]}, "
+    "{name: two, percent: 50, steps: [{reward: {name: gift}}]}]}}, {wait: 2d}, {send: {message: b}}]",
+    "steps: [{set: {name: seen, value: yes}}]",
+)
+
+
+@st.composite
+def versions(draw: st.DrawFn) -> tuple[Flow, ...]:
+    """Some versions of the flow as they may lie in its folder: the steps of a version may be other ones than yesterday. None: it is gone."""
+    numbers = sorted(draw(st.sets(st.integers(1, 4), max_size=3)))
+    bodies = st.sampled_from(BODIES)
+    flows = [flow_from(HEAD.format(number) + draw(bodies), "f", MESSAGES) for number in numbers]
+    if len(flows) > 1 and draw(st.booleans()):
+        flows[-1] = replace(flows[-1], migrations=_right(draw, flows[-1], flows[:-1]))
+    statuses: st.SearchStrategy[Status] = st.sampled_from(["live", "live", "paused", "draft"])
+    return tuple([replace(flow, status=draw(statuses)) for flow in flows])
+
+
+def _right(draw: st.DrawFn, newest: Flow, older: list[Flow]) -> tuple[Migration, ...]:
+    """Migrations in which `takk flows check` finds nothing: a worker starts with no others."""
+    found = []
+    for old in older:
+        was, will = Program(old), Program(newest)
+        pairs = [(path, draw(st.sampled_from(sorted(will.steps)))) for path in sorted(resting_places(was))]
+        whole = [Migration(version=old.version, steps=(pair,)) for pair in pairs]
+        steps = tuple([one.steps[0] for one in whole if not [*guard_migration(was, will, one)]])
+        if steps:
+            found.append(Migration(version=old.version, steps=steps))
+    return tuple(found)
+
+
+whens = st.integers(0, 24 * 12).map(lambda hours: START + hours * HOUR)
+order_ids = st.sampled_from(["o1", "o2", "o3"])
+facts = st.one_of(
+    st.builds(lambda name, at: OrderPlaced(order(name, START), at), order_ids, whens),
+    st.builds(shipment, order_ids, st.just("delivered"), whens),
+    st.builds(
+        SurveyAnswered, customer_id=st.just("c1"), send_id=st.none(), question=st.just("q"), answer=st.just("yes"), occurred_at=whens
+    ),
+)  # fmt: skip
+Story = list[tuple[Event | tuple[Flow, ...], timedelta]]
+gaps = st.integers(0, 60).map(lambda hours: hours * HOUR)
+stories: st.SearchStrategy[Story] = st.lists(st.tuples(st.one_of(facts, versions()), gaps), min_size=2, max_size=14)
+
+
+def told(story: Story) -> Driver:
+    """A run of the story, in which a tuple of flows is a restart with those."""
+    run = Driver(World(()))
+    for what, gap in story:
+        if isinstance(what, tuple):
+            restart(run, what)
+        else:
+            run.feed(what)
+        run.pass_time(gap)
+        look(run)
+    return run
+
+
+def restart(run: Driver, flows: tuple[Flow, ...]) -> None:
+    """Other flow files; the state is written and read again."""
+    run.world = World(flows)
+    for key, state in run.customers.items():
+        read = decode_customer(encode_customer(state))
+        assert read == state
+        run.customers[key] = read
+
+
+def look(run: Driver) -> None:
+    """Whoever waits has a timer for that very moment, and nobody waits twice."""
+    timers = {one.timer_id for one in run.effects if isinstance(one, ScheduleStep)}
+    for state in run.customers.values():
+        waiting = [one.instance_id for one in state.instances]
+        assert len(waiting) == len(set(waiting))
+        for one in state.instances:
+            assert ids.timer_id(one.instance_id, one.step, one.due_at) in timers
+
+
+def once(effects: list[Effect]) -> None:
+    """No mail, no reward and no signal is given twice."""
+    given_ids = [
+        *(one.send_id for one in effects if isinstance(one, SendMail)),
+        *(one.reward_id for one in effects if isinstance(one, IssueReward)),
+        *(one.signal_id for one in effects if isinstance(one, EmitSignal)),
+    ]
+    assert [found for found, count in Counter(given_ids).items() if count > 1] == []
+
+
+@settings(max_examples=250, deadline=None)
+@given(stories, versions())
+def test_whatever_becomes_of_a_flow(story: Story, last: tuple[Flow, ...]) -> None:
+    """Nothing is sent or given twice, every mail has its decision, and when the flow is left alone everybody comes to an end."""
+    last = tuple([replace(flow, status="live") for flow in last])
+    run = told(story)
+    restart(run, last)
+    run.pass_time(120 * DAY)
+    once(run.effects)
+    decided = {one.send_id for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"}
+    assert {mail.send_id for mail in run.mails()} == decided
+    assert [state.instances for state in run.customers.values() if state.instances] == []
+    before = len(run.mails())
+    run.feed(*[step_due(one, run.now) for one in run.effects if isinstance(one, ScheduleStep)])
+    assert len(run.mails()) == before
+
+
+@settings(max_examples=100, deadline=None)
+@given(stories)
+def test_a_flow_that_is_gone(story: Story) -> None:
+    """Who is on the way through a flow when it is taken away gets no more of it, and a decision says why."""
+    run = told(story)
+    waiting = {one.instance_id for state in run.customers.values() for one in state.instances}
+    mails = len(run.mails())
+    restart(run, ())
+    run.pass_time(120 * DAY)
+    gone = {one.instance_id for one in run.effects if isinstance(one, LogDecision) and one.rule == "flow_gone"}
+    assert waiting <= gone
+    assert len(run.mails()) == mails
+    assert all(state.instances == () for state in run.customers.values())
+    once(run.effects)
+
+
+@settings(max_examples=100, deadline=None)
+@given(stories, versions())
+def test_people_finish_on_their_own_version(story: Story, last: tuple[Flow, ...]) -> None:
+    """A mail is of the version that the run began with, as long as that is kept and no migration moved the run."""
+    run = Driver(World(()))
+    began: dict[str, int] = {}
+    for what, gap in [*story, (last, 120 * DAY)]:
+        if isinstance(what, tuple):
+            restart(run, what)
+        else:
+            run.feed(what)
+        kept = {flow.version for flow in run.world.flows}
+        has_moves = bool(run.world.migrations)
+        for state in run.customers.values():
+            for one in state.instances:
+                began.setdefault(one.instance_id, one.flow_version)
+        mark = len(run.effects)
+        run.pass_time(gap)
+        for mail in run.effects[mark:]:
+            if isinstance(mail, SendMail) and not has_moves and began.get(mail.instance_id, mail.flow_version) in kept:
+                assert mail.flow_version == began.get(mail.instance_id, mail.flow_version)
