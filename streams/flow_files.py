@@ -118,7 +118,7 @@ class _Reading:
         flows: list[Flow] = []
         if self.root.is_dir():
             for folder in sorted({path.parent for name in (_FLOW, _ANY_KEPT) for path in self.root.glob(f"*/{name}")}):
-                flows += self.folder(folder, segments, rules)
+                flows += self.folder(folder, segments, rules, policy)
             if not flows and not self.errors:
                 self.wrong(self.root, "there is no flow in it", f"add <flow>/{_FLOW}")
         else:
@@ -145,7 +145,9 @@ class _Reading:
             warnings=tuple(self.warnings),
         )
 
-    def folder(self, folder: Path, segments: Mapping[str, Condition], rules: Rules) -> list[Flow]:
+    def folder(
+        self, folder: Path, segments: Mapping[str, Condition], rules: Rules, policy: ConsentPolicy
+    ) -> list[Flow]:
         """The versions of one flow, the newest last."""
         messages = [file.name.removesuffix(_MESSAGE) for file in folder.glob(f"*{_MESSAGE}")]
         parse = partial(parse_flow, messages=messages, folder=folder.name, segments=segments)
@@ -156,7 +158,7 @@ class _Reading:
                 self.wrong(path, "older versions are kept here, but not the flow itself", "add it")
             return []
         versions = [*self.kept(folder, flow, parse), flow]
-        self.told(path, [*guard_flow(flow, rules), *guard_messages(versions, messages)])
+        self.told(path, [*guard_flow(flow, rules, policy), *guard_messages(versions, messages)])
         older = {one.version: one for one in versions}
         for one in versions:
             self.told(path if one is flow else folder / kept_name(one.version), guard_migrations(one, older))
@@ -223,6 +225,7 @@ def load_world(
     limits: Limits | None = None,
     attribution_days: int = 3,
     day_scale: Fraction | float = 1.0,
+    reward_key: bytes = b"",
 ) -> World:
     """The world with the flows, rules and segments below `templates_dir`; the other arguments as for `World`.
 
@@ -241,4 +244,5 @@ def load_world(
         limits=limits,
         attribution_days=attribution_days,
         day_scale=day_scale,
+        reward_key=reward_key,
     )

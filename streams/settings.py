@@ -11,6 +11,7 @@ import re
 import ssl
 from decimal import Decimal
 from email.utils import parseaddr
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -227,7 +228,15 @@ class Settings(BaseSettings):
             "vip_spend": self.vip_spend,
             "attribution_days": self.attribution_days,
             "day_scale": self.day_scale,
+            "reward_key": self.reward_key,
         }
+
+    @property
+    def reward_key(self) -> bytes:
+        """What signs the codes of rewards: made from the secret that signs the links, so that there is one to keep; empty without it."""
+        if self.mail_secret is None:
+            return b""
+        return blake2b(self.mail_secret.get_secret_value().encode(), person=b"takk-rewards").digest()
 
     def kafka(self) -> dict[str, str]:
         """The cluster as librdkafka wants it; good for consumers, producers and the admin client alike."""

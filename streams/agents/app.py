@@ -53,6 +53,10 @@ def run_worker(settings: Settings) -> None:
         world = load_world(settings.templates_dir, **settings.world())
     except FlowFileError as error:
         sys.exit("\n".join(["the flows have mistakes, nothing was started:", *error.errors]))
+    if world.gives_rewards and not settings.reward_key:
+        sys.exit(
+            "a flow gives rewards: TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set here too: it signs their codes"
+        )
     if world.consent_policy.is_built_in:
         log.warning(
             "no consent.yaml: only receipts, and mail that a customer agreed to, will go",

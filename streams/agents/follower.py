@@ -24,7 +24,7 @@ BATCH = 1_000
 #: Seconds that one read waits for a full batch: so late, at most, is what lies alone.
 WAIT_S = 0.1
 #: Seconds after an error of the broker until it is tried again.
-PAUSE_S = 5.0
+PAUSE_S = 1.0
 #: Seconds between two looks at where the topics end.
 LOOK_EVERY_S = 10.0
 

@@ -12,8 +12,8 @@ from jinja2 import Environment, nodes
 from jinja2.parser import Parser
 from msgspec import Struct
 
-from streams.core.consent_policy import is_transactional
-from streams.core.flow import Condition, Experiment, Flow, Program, Send, Split, Wait, WaitFor
+from streams.core.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
+from streams.core.flow import Condition, Experiment, Flow, Program, Send, Split, Step, Wait, WaitFor, ways
 from streams.core.rules import Rules
 
 _PARSES = Environment(autoescape=True)  # only its parser is used: nothing is rendered
@@ -38,8 +38,8 @@ class Finding(Struct, frozen=True):
     is_error: bool = True
 
 
-def guard_flow(flow: Flow, rules: Rules) -> list[Finding]:
-    """What is wrong with one flow under the shop's rules."""
+def guard_flow(flow: Flow, rules: Rules, consent: ConsentPolicy) -> list[Finding]:
+    """What is wrong with one flow under the shop's rules and its consent policy."""
     program = Program(flow)
     found: list[Finding] = []
     if _is_never(flow.trigger.where, flow):
@@ -51,6 +51,7 @@ def guard_flow(flow: Flow, rules: Rules) -> list[Finding]:
             found += _awaited(step, flow)
         elif isinstance(step, Wait):
             found += _waits(step, program, rules)
+    found += _never_allowed(flow, consent)
     sends = [step for step in program.steps.values() if isinstance(step, Send)]
     if flow.not_with and all(is_transactional(send.purpose) for send in sends):
         remedy = "take not_with out"
@@ -135,6 +136,29 @@ def _waits(step: Wait, program: Program, rules: Rules) -> Iterator[Finding]:
             problem = f"it falls due at {step.at:%H:%M} and expires before the quiet hours end at {quiet.ends:%H:%M}"
             remedy = "wait for another time of day, or let it expire later"
             yield Finding(following, problem, remedy, is_error=False)
+
+
+def _never_allowed(flow: Flow, consent: ConsentPolicy) -> Iterator[Finding]:
+    """The mails that only those come to who did not agree to what the mail needs."""
+
+    def look(steps: tuple[Step, ...], asked: list[nodes.Expr]) -> Iterator[Finding]:
+        for step in steps:
+            if isinstance(step, Send) and _needs_what_is_refused(step, asked, consent):
+                problem = f"only who has not agreed to marketing comes here, and mails for {step.purpose} need that"
+                yield Finding(step.path, problem, "ask for another condition, or send nothing")
+            for number, way in enumerate(ways(step)):
+                when = step.arms[number].when if isinstance(step, Split) else None
+                yield from look(way, [*asked, *_parts(when)])
+
+    yield from look(flow.steps, _parts(flow.trigger.where))
+
+
+def _needs_what_is_refused(step: Send, asked: list[nodes.Expr], consent: ConsentPolicy) -> bool:
+    if is_transactional(step.purpose) or step.purpose in OWN_SCOPES:  # those can be agreed to by themselves
+        return False
+    if nodes.Not(nodes.Getattr(nodes.Name("customer", "load"), "has_consent", "load")) not in asked:
+        return False
+    return all(line.verdict == "needs_consent" for line in consent.lines() if line.purpose == step.purpose)
 
 
 def _is_never(condition: Condition | None, flow: Flow) -> bool:

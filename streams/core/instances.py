@@ -269,7 +269,7 @@ def _do(turn: Turn, flow: Flow, instance: Instance, step: Step) -> Instance:
         lists = {*turn.lists, step.name} if step.is_member else {*turn.lists} - {step.name}
         turn.lists = tuple(sorted(lists)[: turn.world.limits.lists])
     elif isinstance(step, Reward):
-        code = ids.reward_code(instance_id, path)
+        code = ids.reward_code(turn.world.reward_key, instance_id, path)
         turn.effects.append(
             IssueReward(
                 reward_id=ids.digest("reward", instance_id, path),

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from streams.core import money
 from streams.core.consent_policy import STRICT, ConsentPolicy
-from streams.core.flow import DATES, Condition, Flow, Program, Send
+from streams.core.flow import DATES, Condition, Flow, Program, Reward, Send
 from streams.core.rules import NO_RULES, Rules
 
 # What one unit of a currency is worth in Danish kroner: good enough to tell who buys much. A shop gives its own.
@@ -73,11 +73,13 @@ class World:
 
     `rates` is the worth of one major unit of each currency in some common unit. `vip_spend` is in major units of the shop's
     currency. Waits, expiries and the attribution window are multiplied by `day_scale` after they were computed on the calendar.
+    `reward_key` signs the codes of rewards.
     """
 
     __slots__ = (
         "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
-        "flows", "has_days", "limits", "migrations", "paused_for", "rates", "rules", "segments", "shop", "vip_spend_minor", "watched",
+        "flows", "gives_rewards", "has_days", "limits", "migrations", "paused_for", "rates", "reward_key", "rules", "segments", "shop",
+        "vip_spend_minor", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -93,8 +95,10 @@ class World:
         segments: Mapping[str, Condition] = MappingProxyType({}),
         attribution_days: int = 3,
         day_scale: Fraction | float = 1.0,
+        reward_key: bytes = b"",
     ) -> None:
         self.shop = shop or Shop()
+        self.reward_key = reward_key
         self.rates = MappingProxyType(dict(rates))
         self.limits = limits or Limits()
         self.consent_policy = consent_policy
@@ -133,6 +137,7 @@ class World:
         self.counts_sales = any(
             isinstance(step, Send) and step.products for program in programs for step in program.steps.values()
         )
+        self.gives_rewards = any(isinstance(step, Reward) for program in programs for step in program.steps.values())
         self.has_days = not DATES.isdisjoint(self.by_trigger)
         triggers = [
             program.flow.trigger
@@ -154,6 +159,7 @@ class World:
             segments=self.segments,
             attribution_days=self.attribution_days,
             day_scale=self.day_scale,
+            reward_key=self.reward_key,
         )
 
     def newest(self, name: str) -> Program | None:

@@ -367,6 +367,9 @@ def test_effects() -> None:
     assert (reward.name, reward.expires_at - reward.issued_at, signal.kind) == ("welcome-10", 30 * DAY, "call-them")
     assert mail.context["reward"] == {"code": reward.code}
     assert len(reward.code) == 12
+    keyed = Driver(world_of(flow_text(EFFECTS), reward_key=b"the shop's own"))
+    buy(keyed)
+    assert [one.code for one in keyed.effects if isinstance(one, IssueReward)] != [reward.code]
     assert (run.customers["c1"].fields, run.customers["c1"].lists) == ((), ())
     draft = Driver(world_of(flow_text(EFFECTS, status="draft")))
     buy(draft)

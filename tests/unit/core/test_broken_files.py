@@ -18,6 +18,7 @@ import pytest
 
 from streams.core import conditions, consent_language, flow_language, rules_language, yaml_reader
 from streams.core.consent_language import parse_policy
+from streams.core.consent_policy import PURPOSES, ConsentPolicy, PolicyLine, is_transactional
 from streams.core.flow import Flow
 from streams.core.flow_guards import guard_flow
 from streams.core.flow_language import parse_flow
@@ -33,6 +34,19 @@ FILES = sorted(BROKEN.glob("*/*.yaml"))
 NIGHTS = Rules(quiet=QuietHours(begins=time(21), ends=time(8)))
 
 
+#: And the consent policy: marketing needs a yes everywhere.
+ASKED = ConsentPolicy(
+    PolicyLine(
+        purpose=purpose,
+        country="*",
+        verdict="allowed" if is_transactional(purpose) else "needs_consent",
+        law="L",
+        article="1",
+    )
+    for purpose in PURPOSES
+)
+
+
 def parse(text: str) -> object:
     """A flow of the folder `review`."""
     return parse_flow(text, ["ask", "ask-first"], "review", ["vip", "lapsed"])
@@ -43,7 +57,7 @@ def guard(text: str) -> list[FlowError]:
     flow = parse(text)
     assert isinstance(flow, Flow), flow
     where = places(text)
-    found = [*guard_flow(flow, NIGHTS), *guard_migrations(flow, {flow.version: flow})]
+    found = [*guard_flow(flow, NIGHTS, ASKED), *guard_migrations(flow, {flow.version: flow})]
     return [FlowError(*where[one.place], one.problem, one.remedy) for one in found]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streams.core.consent_policy import STRICT
 from streams.core.flow import Flow
 from streams.core.flow_guards import Finding, guard_flow, guard_messages, guard_together
 from streams.core.flow_language import parse_flow
@@ -26,7 +27,7 @@ def told(body: str, rules: str = "") -> list[tuple[str, str]]:
     """Place and problem of each finding."""
     held = parse_rules(rules)
     assert not isinstance(held, list)
-    return [(one.place, one.problem) for one in guard_flow(flow(body), held)]
+    return [(one.place, one.problem) for one in guard_flow(flow(body), held, STRICT)]
 
 
 def split(*conditions: str, more: str = "") -> str:
@@ -93,7 +94,7 @@ def test_a_flow_that_never_begins() -> None:
     never = HEAD.replace("order.placed", "order.placed, where: 'false'").format(name="f") + f"steps: {SEND}"
     parsed = parse_flow(never, ["a"], "f")
     assert isinstance(parsed, Flow)
-    (found,) = guard_flow(parsed, NO_RULES)
+    (found,) = guard_flow(parsed, NO_RULES, STRICT)
     assert (found.place, found.is_error) == ("trigger.where", True)
     assert places(never)["trigger.where"] == (5, 36)
 
@@ -119,7 +120,9 @@ def test_a_mail_behind_a_split_may_have_been_sent() -> None:
 def test_a_wait_at_the_end() -> None:
     """It is a warning: the run ends when it comes there. A wait in the last arm is one too."""
     found = guard_flow(
-        flow(f"steps: [{{split: [{{when: customer.is_vip, steps: {SEND}}}, {{otherwise: [wait: 1d]}}]}}]"), NO_RULES
+        flow(f"steps: [{{split: [{{when: customer.is_vip, steps: {SEND}}}, {{otherwise: [wait: 1d]}}]}}]"),
+        NO_RULES,
+        STRICT,
     )
     assert [(one.place, one.is_error) for one in found] == [("0.1.0", False)]
     assert told("steps: [{wait: 1d}, {send: {message: a}}]") == []
@@ -187,7 +190,7 @@ def test_flows_that_wait_for_each_other() -> None:
 def test_owed_mails_wait_for_nobody() -> None:
     """not_with in a flow whose mails are all owed says nothing."""
     body = "not_with: [other]\nsteps: [{send: {message: a, purpose: service}}]"
-    assert guard_flow(flow(body), NO_RULES) == [
+    assert guard_flow(flow(body), NO_RULES, STRICT) == [
         Finding("not_with", "mails that are owed wait for no other flow", "take not_with out", is_error=False)
     ]
 
