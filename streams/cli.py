@@ -70,7 +70,7 @@ def main() -> None:
 @main.command()
 @click.option("--web-port", type=int, help="Port of /metrics, /livez and /readyz (0: a free one).")
 def worker(web_port: int | None) -> None:
-    """Run the flows and the scheduler.
+    """Run the flows, the scheduler and the count of what sells.
 
     Start one, or as many as there are partitions (TAKK_PARTITIONS); they share the customers between them. Give each a name that it
     comes back with (TAKK_GROUP_INSTANCE_ID) and a disk that it keeps (TAKK_STATE_DIR), and a restart takes seconds. SIGTERM stops it
