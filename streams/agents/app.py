@@ -47,8 +47,6 @@ def run_worker(settings: Settings) -> None:
     Raises:
         SystemExit: a flow file, a topic or the settings are wrong; what and where is on stderr.
     """
-    app = _app(settings, "flows", settings.batch_max_records)
-    support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))
     try:
         world = load_world(settings.templates_dir, **settings.world())
     except FlowFileError as error:
@@ -57,6 +55,8 @@ def run_worker(settings: Settings) -> None:
         sys.exit(
             "a flow gives rewards: TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set here too: it signs their codes"
         )
+    app = _app(settings, "flows", settings.batch_max_records)
+    support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))
     if world.consent_policy.is_built_in:
         log.warning(
             "no consent.yaml: only receipts, and mail that a customer agreed to, will go",
