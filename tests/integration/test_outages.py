@@ -173,6 +173,24 @@ def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Town, tmp_pa
     assert "Traceback" not in done.stderr
 
 
+def test_a_worker_that_gives_rewards_needs_the_secret(one_town: Town, tmp_path: Path) -> None:
+    """Codes that nothing signs could be guessed: it does not start, and says what to set."""
+    templates = shutil.copytree(HOUSE / "templates", tmp_path / "templates")
+    flow = templates / "thank-you" / "flow.yaml"
+    flow.write_text(flow.read_text(encoding="utf-8") + "  - reward: {name: welcome}\n", encoding="utf-8")
+    env = {name: value for name, value in {**os.environ, **one_town.env}.items() if name != "TAKK_MAIL_SECRET"}
+    done = subprocess.run(
+        [sys.executable, "-m", "streams", "worker"],
+        env={**env, "TAKK_WEB_PORT": "0", "TAKK_TEMPLATES_DIR": str(templates)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "TAKK_MAIL_SECRET" in done.stderr
+
+
 @pytest.mark.parametrize("command", [("topics", "create"), ("worker",), ("mailer",)])
 def test_topics_that_are_not_what_they_have_to_be_are_refused(one_town: Town, command: tuple[str, ...]) -> None:
     """With another number of partitions nothing starts and nothing is made; the message names the topic and the way out."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ from click.testing import CliRunner
 
 from streams import cli
 from streams.logs import setup_logs
-from streams.settings import HOUSE, Settings, env_name
+from streams.settings import Settings, env_name
 
 SECRET = "a-secret-that-is-long-enough"
 
@@ -295,24 +293,3 @@ def test_a_process_without_a_broker_says_so(role: str, monkeypatch: pytest.Monke
     assert code == 1
     assert "no answer from 127.0.0.1:1" in said
     assert "KAFKA_BOOTSTRAP_SERVERS" in said
-
-
-def test_rewards_need_a_secret(tmp_path: Path) -> None:
-    """A worker whose flows give rewards does not start without what signs their codes, and says what to set."""
-    shutil.copytree(HOUSE / "templates", tmp_path / "templates")
-    flow = tmp_path / "templates" / "thank-you" / "flow.yaml"
-    flow.write_text(flow.read_text(encoding="utf-8") + "  - reward: {name: welcome}\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "streams", "worker"],
-        env={
-            **os.environ,
-            "TAKK_STATE_DIR": str(tmp_path / "state"),
-            "TAKK_TEMPLATES_DIR": str(tmp_path / "templates"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "TAKK_MAIL_SECRET" in done.stderr
