@@ -27,7 +27,7 @@ from streams.local.world import Process
 from streams.runtime.avro import Codec
 from streams.runtime.restore import ends_of
 from streams.runtime.store import Memory, PartitionStore
-from streams.settings import Settings, load_settings
+from streams.settings import HOUSE, Settings, load_settings
 from streams.wire import open_codec
 
 
@@ -74,6 +74,8 @@ class Town:
             day_scale_seconds=day_s,
             state_dir=folder / "state",
             replication=replication,
+            # The oracle decides by the flows that the processes have.
+            templates_dir=(env or {}).get("TAKK_TEMPLATES_DIR", HOUSE / "templates"),
         )
         self.env = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.local.inbox import HANG_UP
 from streams.local.world import Process
 from streams.runtime.failpoints import VARIABLE
+from streams.settings import HOUSE
 from tests.crash.scene import Scene
 
 SESSION_S = 6
@@ -375,7 +377,12 @@ def prepared(cell: Cell, folder: Path) -> dict[str, str]:
     env = dict(cell.env)
     if cell.has_own_clock:
         clock = Path(__file__).parent / "clock"
+        # Where a day lasts a second, a mail that was put off under a clock an hour ahead would be put off for an hour.
+        templates = shutil.copytree(
+            HOUSE / "templates", folder / "templates", ignore=shutil.ignore_patterns("rules.yaml")
+        )
         env |= {
+            "TAKK_TEMPLATES_DIR": str(templates),
             "PYTHONPATH": os.pathsep.join(filter(None, (str(clock), os.environ.get("PYTHONPATH")))),
             "TAKK_CRASH_CLOCK": str(folder / "clock"),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 from collections import Counter
@@ -148,9 +147,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     templates = shutil.copytree(HOUSE / "templates", folder / "templates")
     for flow in {path.parent for path in templates.glob("*/flow.yaml")} - {templates / name for name in MESSAGES}:
         shutil.rmtree(flow)
-    with pytest.MonkeyPatch.context() as environment, contextlib.ExitStack() as stack:
-        environment.setenv("TAKK_TEMPLATES_DIR", str(templates))
-        town = stack.enter_context(open_town(folder, day_s=DAY_S))
+    with open_town(folder, day_s=DAY_S, env={"TAKK_TEMPLATES_DIR": str(templates)}) as town:
         stage = Stage(town)
         try:
             stage.play()

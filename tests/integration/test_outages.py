@@ -39,11 +39,8 @@ def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         for short in ("2d", "3d", "5d", "7d"):
             days = days.replace(f"expires: {short}", "expires: 90d")
         file.write_text(days, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as environment:
-        # Read by the town's own settings, so by the oracle, and handed on to worker and mailer.
-        environment.setenv("TAKK_TEMPLATES_DIR", str(templates))
-        with open_town(folder) as town:
-            yield town
+    with open_town(folder, env={"TAKK_TEMPLATES_DIR": str(templates)}) as town:
+        yield town
 
 
 @pytest.fixture
