@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_args
 
-import msgspec
 import orjson
 
 from streams import topics
@@ -27,11 +26,11 @@ from streams.core.effects import (
     WithdrawMail,
 )
 from streams.core.events import Event, MailOutcome
-from streams.core.popularity import Counts, Sale
+from streams.core.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
 from streams.wire_facts import FACTS
-from streams.wire_products import counts_key, counts_of, product_of, record_of, sale_of
+from streams.wire_products import change_of, counts_key, counts_of, product_of, record_of
 from streams.wire_rules import (
     EPOCH,
     LATEST_MS,
@@ -152,6 +151,7 @@ class Wire:
         self._write_reward = codec.writer("reward", IssueReward.__struct_fields__)
         self._write_signal = codec.writer("signal", EmitSignal.__struct_fields__)
         self._write_withdrawal = codec.writer("withdrawal", WithdrawMail.__struct_fields__)
+        self._write_sales = codec.writer("sales", CountSales.__struct_fields__)
         self._events = FACTS
         self._outputs: dict[type, Callable[[Any, datetime], Output]] = {
             ScheduleStep: self._schedule,
@@ -256,13 +256,13 @@ class Wire:
         """
         return counts_of(self._codec.decode("popularity", value))
 
-    def sales(self, value: bytes) -> tuple[Sale, ...]:
+    def sales(self, value: bytes) -> Change:
         """What a record of `product-sales` holds.
 
         Raises:
             Undecodable, RuleBroken: as `event`.
         """
-        return tuple([sale_of(one) for one in self._codec.decode("sales", value)["sales"]])
+        return change_of(self._codec.decode("sales", value))
 
     def withdrawal(self, value: bytes | None) -> WithdrawMail:
         """What a record of `email-withdrawals` holds.
@@ -508,8 +508,7 @@ class Wire:
         return self._framed(topics.WITHDRAWALS, "withdrawal", effect.customer_id, effect.withdrawal_id, value, now)
 
     def _sales(self, effect: CountSales, now: datetime) -> Output:
-        record = msgspec.to_builtins(effect)
-        return self._record(topics.SALES, "sales", effect.customer_id, effect.sales_id, record, now)
+        return self._framed(topics.SALES, "sales", effect.customer_id, effect.sales_id, self._write_sales(effect), now)
 
     def _record(self, topic: str, schema: str, key: str, event_id: str, record: Record, at: datetime) -> Output:
         return self._framed(topic, schema, key, event_id, self._codec.encode(schema, record), at)

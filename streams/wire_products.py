@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.core.catalogue import Product
-from streams.core.popularity import MOST_PARTNERS, WEEKS, Counts, Sale
+from streams.core.popularity import MOST_PARTNERS, WEEKS, Change, Counts
 from streams.wire_rules import Record, RuleBroken, check_currency, check_link, take_id, take_text
 
 #: Products named as going well with one that are looked at.
@@ -43,9 +43,19 @@ def counts_of(record: Record) -> Counts:
     )
 
 
-def sale_of(record: Record) -> Sale:
-    """What an order does to the counts of one product. Raises RuleBroken."""
-    return Sale(take_id(record, "sku"), record["week"], record["orders"], tuple(record["also"]))
+def change_of(record: Record) -> Change:
+    """What a change of one order does to the counts. Raises RuleBroken."""
+    for field in ("gone", "come", "earlier"):
+        for sku in record[field]:
+            take_id({field: sku}, field)
+    return Change(
+        record["week"],
+        record["week_before"],
+        tuple(record["gone"]),
+        tuple(record["come"]),
+        record["is_new"],
+        tuple(record["earlier"]),
+    )
 
 
 def record_of(counts: Counts) -> Record:

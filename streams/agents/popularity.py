@@ -7,7 +7,7 @@ from typing import Any
 
 from streams import topics
 from streams.agents.support import Support, utc
-from streams.core.popularity import Counts, count, decode_counts, encode_counts
+from streams.core.popularity import Counts, Tally, decode_counts, encode_counts, sales_of
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Unit
 from streams.runtime.stage import Stage
@@ -27,13 +27,17 @@ def define(app: App, support: Support) -> Any:
     @app.stage(support.observed(stage))
     async def popularity(units: AsyncIterator[Unit]) -> None:
         async for unit in units:
-            changed: dict[bytes, Counts] = {}
-            for sales in unit.taken(lambda record: support.wire.sales(record.value())):
-                for sale in sales:
+            tallies: dict[bytes, Tally] = {}
+            for change in unit.taken(lambda record: support.wire.sales(record.value())):
+                for sale in sales_of(change):
                     key = sale.sku.encode()
-                    changed[key] = count(unit.get(key) or Counts(sale.sku, unit.partition), sale)
-                    unit.put(key, changed[key])
-            for counts in changed.values():
+                    tally = tallies.get(key)
+                    if tally is None:
+                        tally = tallies[key] = Tally(unit.get(key) or Counts(sale.sku, unit.partition))
+                    tally.add(sale)
+            for key, tally in tallies.items():
+                counts = tally.counts()
+                unit.put(key, counts)
                 unit.send(*support.wire.popularity(counts, utc(unit.now_ms)))
             await unit.commit()
 

@@ -10,8 +10,6 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.popularity import Sale
-
 Purpose: TypeAlias = Literal["order", "service", "review", "survey", "marketing", "profile"]
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 
@@ -144,11 +142,16 @@ class WithdrawMail(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class CountSales(Struct, frozen=True, gc=False, kw_only=True):
-    """Count what was bought, or no longer count it."""
+    """Count what was bought, or no longer count it: the fields of `popularity.Change`."""
 
     sales_id: str
     customer_id: str
-    sales: tuple[Sale, ...]
+    week: int
+    week_before: int
+    gone: tuple[str, ...]
+    come: tuple[str, ...]
+    is_new: bool
+    earlier: tuple[str, ...]
 
 
 Effect: TypeAlias = (

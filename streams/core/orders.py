@@ -20,7 +20,7 @@ from streams.core.events import (
     OrderRefunded,
 )
 from streams.core.instances import happened, leave, plan_days
-from streams.core.popularity import sales_of
+from streams.core.popularity import change_of
 from streams.core.turn import Turn
 
 
@@ -71,10 +71,21 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
 
 
 def _count_sales(turn: Turn, before: OrderState | None, after: OrderState, cause: str) -> None:
-    sales = sales_of(before, after, turn.orders)
-    if sales:
-        sales_id = ids.digest("sales", turn.customer_id, after.order_id, cause)
-        turn.effects.append(CountSales(sales_id=sales_id, customer_id=turn.customer_id, sales=sales))
+    change = change_of(before, after, turn.orders)
+    if change is None:
+        return
+    turn.effects.append(
+        CountSales(
+            sales_id=ids.digest("sales", turn.customer_id, after.order_id, cause),
+            customer_id=turn.customer_id,
+            week=change.week,
+            week_before=change.week_before,
+            gone=change.gone,
+            come=change.come,
+            is_new=change.is_new,
+            earlier=change.earlier,
+        )
+    )
 
 
 def _as_told(turn: Turn, order: OrderState, told: Order) -> OrderState:

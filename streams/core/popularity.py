@@ -7,7 +7,7 @@ product and partition. A reader keeps the last record of each and adds the parti
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -20,14 +20,29 @@ WEEKS = 8
 #: Other products that are remembered for one.
 MOST_PARTNERS = 32
 #: Products of earlier orders to which a new order tells what was bought after them.
-MOST_EARLIER = 20
+MOST_EARLIER = 10
 _NO_WEEKS = (0,) * WEEKS
 # Monday: the first day of 1970 was a Thursday.
 _EPOCH = datetime(1969, 12, 29, tzinfo=UTC)
 
 
+class Change(Struct, frozen=True, gc=False):
+    """What became different for the counts by a change of one order.
+
+    It counts no longer for the products `gone`, of `week_before`, and counts now for `come`, of `week`; both sorted. `is_new`: it did not
+    count at all before; then `earlier` are products that the customer bought before, sorted.
+    """
+
+    week: int
+    week_before: int
+    gone: tuple[str, ...]
+    come: tuple[str, ...]
+    is_new: bool
+    earlier: tuple[str, ...] = ()
+
+
 class Sale(Struct, frozen=True, gc=False):
-    """What a change of one order does to the counts of one product.
+    """What a change does to the counts of one product.
 
     `orders` is 1 for an order more in `week`, -1 for one less, 0 for an order of other products only. `also` are the other products that
     were bought with it or after it, sorted.
@@ -79,8 +94,8 @@ def week_of(at: datetime) -> int:
     return (at - _EPOCH).days // 7
 
 
-def sales_of(before: OrderState | None, after: OrderState, orders: Iterable[OrderState] = ()) -> tuple[Sale, ...]:
-    """What has become different for the counts: an order counts once from when it is placed until it is cancelled or refunded.
+def change_of(before: OrderState | None, after: OrderState, orders: Sequence[OrderState] = ()) -> Change | None:
+    """What has become different for the counts, or None: an order counts once from when it is placed until it is cancelled or refunded.
 
     Args:
         before: the order as it was known; None if it was not.
@@ -89,28 +104,62 @@ def sales_of(before: OrderState | None, after: OrderState, orders: Iterable[Orde
     """
     had, has = _counted(before), _counted(after)
     if had == has:
-        return ()
-    sales = [Sale(sku, week, -1) for sku, week in sorted(had - has)]
-    bought = sorted({sku for sku, _ in has}) if not had else []
-    sales += [Sale(sku, week, 1, _without(sku, bought)) for sku, week in sorted(has - had)]
-    if bought and after.facts is not None:
-        week = week_of(after.facts.placed_at)
-        sales += [Sale(sku, week, 0, tuple(bought)) for sku in _earlier(orders, set(bought))]
-    return tuple(sales)
+        return None
+    (week_before, old), (week, new) = had, has
+    is_same_week = week == week_before
+    gone, come = (old - new, new - old) if is_same_week else (old, new)
+    is_new = bool(new) and not old
+    earlier = _earlier(orders, new) if is_new else ()
+    return Change(week, week_before, tuple(sorted(gone)), tuple(sorted(come)), is_new, earlier)
 
 
-def count(known: Counts, sale: Sale) -> Counts:
-    """The counts after `sale`, which is of the same product.
+def sales_of(change: Change) -> Iterator[Sale]:
+    """A change product by product."""
+    for sku in change.gone:
+        yield Sale(sku, change.week_before, -1)
+    together = change.come if change.is_new else ()
+    for sku in change.come:
+        yield Sale(sku, change.week, 1, tuple([one for one in together if one != sku]))
+    for sku in change.earlier:
+        yield Sale(sku, change.week, 0, together)
+
+
+class Tally:
+    """The counts of one product while they change: as many sales as there are, and the counts once.
 
     The weeks do not depend on the order of the sales. The other products do once there are more than `MOST_PARTNERS`: then each that is
     not among them takes one off all of them (Misra-Gries), so that those bought often stay. In a log the order is always the same.
     """
-    ahead = min(max(sale.week - known.newest_week, 0), WEEKS)
-    newest, weeks = max(known.newest_week, sale.week), _NO_WEEKS[:ahead] + known.weeks[: WEEKS - ahead]
-    age = newest - sale.week
-    if age < WEEKS:
-        weeks = (*weeks[:age], weeks[age] + sale.orders, *weeks[age + 1 :])
-    return Counts(known.sku, known.partition, newest, weeks, _partners(known.also, sale.also))
+
+    __slots__ = ("_also", "_known", "_newest", "_weeks")
+
+    def __init__(self, known: Counts) -> None:
+        self._known = known
+        self._newest = known.newest_week
+        self._weeks = [*known.weeks]
+        self._also = dict(known.also)
+
+    def add(self, sale: Sale) -> None:
+        """Count a sale of the same product."""
+        ahead = min(max(sale.week - self._newest, 0), WEEKS)
+        if ahead:
+            self._newest, self._weeks = sale.week, [*_NO_WEEKS[:ahead], *self._weeks[: WEEKS - ahead]]
+        age = self._newest - sale.week
+        if age < WEEKS:
+            self._weeks[age] += sale.orders
+        also = self._also
+        for sku in sale.also:
+            if sku in also:
+                also[sku] += 1
+            elif len(also) < MOST_PARTNERS:
+                also[sku] = 1
+            else:
+                also = self._also = {one: orders - 1 for one, orders in also.items() if orders > 1}
+
+    def counts(self) -> Counts:
+        """The counts after all of them."""
+        known = self._known
+        return Counts(known.sku, known.partition, self._newest, tuple(self._weeks), tuple(sorted(self._also.items())))
 
 
 class Popularity:
@@ -169,35 +218,25 @@ class Popularity:
         return iter(self._parts)
 
 
-def _counted(order: OrderState | None) -> frozenset[tuple[str, int]]:
+_NOTHING: tuple[int, frozenset[str]] = (0, frozenset())
+
+
+def _counted(order: OrderState | None) -> tuple[int, frozenset[str]]:
+    """The week in which an order counts, and for which products."""
     if order is None or order.facts is None or not order.placed or order.cancelled_at or order.refunded_at:
-        return frozenset()
-    week = week_of(order.facts.placed_at)
-    return frozenset([(line.sku, week) for line in order.facts.lines])
+        return _NOTHING
+    facts = order.facts
+    return week_of(facts.placed_at), frozenset([line.sku for line in facts.lines])
 
 
-def _earlier(orders: Iterable[OrderState], bought: set[str]) -> list[str]:
-    """Products of the customer's orders but those of this one, those of the newest first, `MOST_EARLIER` at most."""
+def _earlier(orders: Sequence[OrderState], bought: frozenset[str]) -> tuple[str, ...]:
+    """Products of the customer's orders but those of this one, those of the newest first, `MOST_EARLIER` at most; sorted."""
     found: dict[str, None] = {}
-    for order in reversed([*orders]):
-        found.update(dict.fromkeys(sku for sku, _ in sorted(_counted(order)) if sku not in bought))
-    return sorted([*found][:MOST_EARLIER])
-
-
-def _without(sku: str, skus: list[str]) -> tuple[str, ...]:
-    return tuple([one for one in skus if one != sku])
-
-
-def _partners(known: tuple[tuple[str, int], ...], also: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    if not also:
-        return known
-    counts = dict(known)
-    for sku in also:
-        if sku in counts or len(counts) < MOST_PARTNERS:
-            counts[sku] = counts.get(sku, 0) + 1
-        else:
-            counts = {one: orders - 1 for one, orders in counts.items() if orders > 1}
-    return tuple(sorted(counts.items()))
+    for order in reversed(orders):
+        found.update(dict.fromkeys(sorted(_counted(order)[1] - bought)))
+        if len(found) >= MOST_EARLIER:
+            break
+    return tuple(sorted([*found][:MOST_EARLIER]))
 
 
 def _score(counts: Counts, week: int) -> int:

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from streams import topics
 from streams.agents.flows import INPUTS, decider
 from streams.core.customer_codec import encode_customer
-from streams.core.popularity import Counts, count
+from streams.core.popularity import Counts, Tally, sales_of
 from streams.core.world import World
 from streams.runtime.avro import Codec
 from streams.runtime.checkpoint import Broken, Moved
@@ -173,11 +173,12 @@ def _compare(
 
 def _counts(records: Mapping[str, list[Any]], wire: Wire, verdict: Verdict) -> None:
     """The newest counts of each product and partition are those that its sales make, each counted once."""
-    expected: dict[bytes, Counts] = {}
+    tallies: dict[bytes, Tally] = {}
     for record in records[topics.SALES]:
-        for sale in wire.sales(record.value()):
+        for sale in sales_of(wire.sales(record.value())):
             key = counts_key(sale.sku, record.partition()).encode()
-            expected[key] = count(expected.get(key) or Counts(sale.sku, record.partition()), sale)
+            tallies.setdefault(key, Tally(Counts(sale.sku, record.partition()))).add(sale)
+    expected = {key: tally.counts() for key, tally in tallies.items()}
     found = {record.key(): wire.counts(record.value()) for record in records[topics.POPULARITY]}
     verdict.differ(
         "counts of products that are wrong", [k for k in expected | found if expected.get(k) != found.get(k)]

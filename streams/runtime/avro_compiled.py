@@ -89,6 +89,19 @@ def _utf8(text: str) -> str:
     return text.encode().decode("latin-1")
 
 
+def _strings(values: Sequence[str]) -> str:
+    if type(values) is not tuple and type(values) is not list:
+        raise TypeError("no array")
+    if not values:
+        return "\0"
+    pieces = [_NUMBERS[len(values)]]
+    for value in values:
+        text = value if value.isascii() else _utf8(value)
+        pieces += (_NUMBERS[len(text)], text)
+    pieces.append("\0")
+    return "".join(pieces)
+
+
 def _text(data: str) -> str:
     return data.encode("latin-1").decode()
 
@@ -213,6 +226,8 @@ def _write(kind: Schema, value: str, lines: list[str]) -> list[str]:
         return [f"'\\1' if {value} else '\\0'"]
     if name == "enum":
         return [f"{ ({symbol: varint(place) for place, symbol in enumerate(kind['symbols'])})!r}[{value}]"]
+    if name == "array" and kind["items"] == "string":
+        return [f"strings({value})"]
     raise Unsupported(f"{name} {logical or ''}")
 
 
@@ -326,6 +341,7 @@ def _compiled(source: list[str], **names: Any) -> Callable[..., Any]:
         "varint": varint,
         "moment": _moment,
         "utf8": _utf8,
+        "strings": _strings,
         "decoded": _text,
         "long": _long,
         "length": _length,

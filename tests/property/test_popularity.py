@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streams.core.customer import new_customer
 from streams.core.engine import advance
 from streams.core.events import Event, OrderCancelled, OrderChanged, OrderEvent, OrderLine, OrderPlaced, OrderRefunded
-from streams.core.popularity import Counts, Popularity, count, sales_of, week_of
+from streams.core.popularity import Counts, Popularity, Tally, change_of, sales_of, week_of
 from tests.driver.driver import START
 from tests.driver.facts import order, shipment, shop_world
 
@@ -41,8 +41,11 @@ def counted(story: list[Event]) -> tuple[dict[str, Counts], list[tuple[str, int]
     for fact in story:
         after, _ = advance(WORLD, state, fact, START + 10 * WEEK)
         for one in after.orders:
-            for sale in sales_of(state.order(one.order_id), one, after.orders):
-                known[sale.sku] = count(known.get(sale.sku) or Counts(sale.sku, 0), sale)
+            change = change_of(state.order(one.order_id), one, after.orders)
+            for sale in sales_of(change) if change is not None else ():
+                tally = Tally(known.get(sale.sku) or Counts(sale.sku, 0))
+                tally.add(sale)
+                known[sale.sku] = tally.counts()
         state = after
     counting = [
         one for one in state.orders if one.placed and not one.cancelled_at and not one.refunded_at and one.facts

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streams.core.assortment import Assortment
 from streams.core.catalogue import Catalogue, Product
-from streams.core.popularity import WEEKS, Counts, Popularity, Sale, count
+from streams.core.popularity import WEEKS, Counts, Popularity, Sale, Tally
 from streams.core.recommend import Bought, recommend
 from tests.unit.core.goods import WEEK
 
@@ -123,10 +123,10 @@ def test_partitions_come_together_in_any_way(told: list[Counts], lot: Random, we
 
 def folded(told: list[Sale]) -> Counts:
     """The counts after these sales."""
-    known = Counts("s", 0)
+    tally = Tally(Counts("s", 0))
     for sale in told:
-        known = count(known, sale)
-    return known
+        tally.add(sale)
+    return tally.counts()
 
 
 @settings(max_examples=300, deadline=None)

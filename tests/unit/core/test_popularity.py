@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,11 +15,26 @@ from streams.core.popularity import (
     Counts,
     Popularity,
     Sale,
-    count,
+    Tally,
+    change_of,
     sales_of,
     week_of,
 )
 from tests.unit.core.goods import AT, WEEK, counted, order
+
+
+def told(before: OrderState | None, after: OrderState, orders: Sequence[OrderState] = ()) -> tuple[Sale, ...]:
+    """What a change of an order does to the counts of its products."""
+    change = change_of(before, after, orders)
+    return tuple(sales_of(change)) if change is not None else ()
+
+
+def count(known: Counts, *sales: Sale) -> Counts:
+    """The counts after these sales."""
+    tally = Tally(known)
+    for sale in sales:
+        tally.add(sale)
+    return tally.counts()
 
 
 @pytest.mark.parametrize(
@@ -53,17 +69,17 @@ PLACED = order("o1", "a", "b")
 )  # fmt: skip
 def test_what_an_order_counts_for(before: OrderState | None, after: OrderState, sales: tuple[Sale, ...]) -> None:
     """An order counts once for each of its products, from when it is placed until it is cancelled or refunded."""
-    assert sales_of(before, after) == sales
+    assert told(before, after) == sales
 
 
 def test_what_was_bought_before_hears_of_it() -> None:
     """Products of earlier orders learn what was bought after them; not of cancelled ones, not the same again, a bounded number."""
     earlier = [order("o0", "x"), order("o1", "p", "a"), order("o2", "q", cancelled_at=AT)]
-    sales = sales_of(None, order("o3", "a"), [*earlier, order("o3", "a")])  # the order itself is among them
+    sales = told(None, order("o3", "a"), [*earlier, order("o3", "a")])  # the order itself is among them
     assert sales == (Sale("a", WEEK, 1), Sale("p", WEEK, 0, ("a",)), Sale("x", WEEK, 0, ("a",)))
     many = [order("old", "old"), order("new", *[f"s{number:02}" for number in range(MOST_EARLIER)])]
-    told = [sale.sku for sale in sales_of(None, order("o3", "a"), many)]
-    assert told == ["a", *[f"s{number:02}" for number in range(MOST_EARLIER)]]
+    heard = [sale.sku for sale in told(None, order("o3", "a"), many)]
+    assert heard == ["a", *[f"s{number:02}" for number in range(MOST_EARLIER)]]
 
 
 def test_the_window() -> None:
@@ -88,8 +104,10 @@ def test_other_products_are_bounded_and_the_frequent_ones_stay() -> None:
     """However many others there are, `MOST_PARTNERS` at most are remembered, among them the one of every second order."""
     known = Counts("a", 0)
     for number in range(500):
-        known = count(known, Sale("a", WEEK, 0, ("often",) if number % 2 else (f"once-{number}",)))
+        sale = Sale("a", WEEK, 0, ("often",) if number % 2 else (f"once-{number}",))
+        before, known = known, count(known, sale)
         assert len(known.also) <= MOST_PARTNERS
+        assert count(before, sale, sale) == count(known, sale), "a tally of two is two tallies"
     assert dict(known.also)["often"] >= 250 - 500 // (MOST_PARTNERS + 1)
     assert known.weeks == Counts("a", 0).weeks, "they were of other orders of the customer"
     for _ in range(40):
@@ -113,6 +131,6 @@ def test_a_week_of_orders_of_one_customer_counts_as_many_orders() -> None:
     """Counting is by order: two orders of the same product are two."""
     known = Counts("a", 0)
     for number in range(2):
-        (sale,) = sales_of(None, order(f"o{number}", "a", at=AT + timedelta(days=number)))
+        (sale,) = told(None, order(f"o{number}", "a", at=AT + timedelta(days=number)))
         known = count(known, sale)
     assert known.weeks[0] == 2
