@@ -70,12 +70,12 @@ class Counts(Struct, frozen=True, gc=False, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Counts).decode
-_VERSION = b"\x01"
+VERSION = b"\x01"
 
 
 def encode_counts(counts: Counts) -> bytes:
     """Counts as they lie in the table: a version byte, then msgpack."""
-    return _VERSION + _encode(counts)
+    return VERSION + _encode(counts)
 
 
 def decode_counts(raw: bytes) -> Counts:
@@ -84,7 +84,7 @@ def decode_counts(raw: bytes) -> Counts:
     Raises:
         ValueError: a version that this Takk does not know.
     """
-    if raw[:1] != _VERSION:
+    if raw[:1] != VERSION:
         raise ValueError(f"counts of version {raw[:1]!r}: written by a newer Takk; upgrade this worker")
     return _decode(raw[1:])
 

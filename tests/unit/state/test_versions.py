@@ -16,9 +16,10 @@ import pytest
 from msgspec import Struct
 
 from streams import topics
-from streams.core import customer_codec
+from streams.core import customer_codec, popularity
 from streams.core.customer_codec import decode_customer, encode_customer
 from streams.core.events import StepDue
+from streams.core.popularity import decode_counts, encode_counts
 from streams.mail import ledger
 from streams.mail.ledger import decode_entry, encode_entry
 from streams.mail.notes import Notes
@@ -28,7 +29,7 @@ from streams.runtime.store import POSITION, WRITTEN_AT, Memory, PartitionStore
 from streams.runtime.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
 from streams.wire import Wire, open_codec
 from tests.unit.runtime.fakes import CHANGELOG, Record, lane, unit
-from tests.unit.state.values import AT, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, PLAIN, STEP
+from tests.unit.state.values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, PLAIN, STEP
 
 HERE = Path(__file__).parent
 TIMER_KEY = timer_key(DUE_MS, STEP.timer_id.encode())
@@ -63,6 +64,7 @@ TODAY: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
         customer_codec.VERSION,
         {"customer_v3": lambda _: encode_customer(PLAIN), "customer_v3-full": lambda _: encode_customer(FULL)},
     ),
+    "counts": (popularity.VERSION[0], {"counts_v1": lambda _: encode_counts(COUNTS)}),
     "ledger": (ledger.VERSION[0], {"ledger_v1": lambda _: encode_entry(ENTRY)}),
     "timer": (timers.VERSION, {"timer_v1": lambda _: timer_bytes()}),
     "disk": (1, {"disk_v1": disk_bytes}),
@@ -126,12 +128,19 @@ def _unsaid(value: Any) -> Iterator[str]:
 
 def test_no_field_is_unsaid() -> None:
     """A new field must be given a value here, or its bytes would be tried nowhere."""
-    assert [*_unsaid(FULL), *_unsaid(ENTRY)] == []
+    assert [*_unsaid(FULL), *_unsaid(ENTRY), *_unsaid(COUNTS)] == []
 
 
 def test_a_ledger_entry_of_version_1() -> None:
     """What is known of a send in flight, with the disk that has notes of it."""
     assert decode_entry(held("ledger_v1")) == ENTRY
+
+
+def test_counts_of_version_1() -> None:
+    """What was counted of a product, with every week and every other product; those of a newer Takk are refused."""
+    assert decode_counts(held("counts_v1")) == COUNTS
+    with pytest.raises(ValueError, match="newer"):
+        decode_counts(b"\x02" + held("counts_v1")[1:])
 
 
 def test_a_timer_of_version_1() -> None:

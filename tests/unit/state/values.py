@@ -21,6 +21,7 @@ from streams.core.customer import (
 )
 from streams.core.effects import ScheduleStep
 from streams.core.events import OrderLine
+from streams.core.popularity import Counts
 from streams.mail.ledger import Entry
 
 AT = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
@@ -143,5 +144,6 @@ PLAIN = Customer(
     seen_marks=bytes.fromhex("4db9e8f80f9c0a13"),
 )  # fmt: skip
 
+COUNTS = Counts("sku-Ø", 3, 2934, (5, 4, 3, 2, 1, 6, 7, 8), (("s2", 9), ("s3", 1)))
 ENTRY = Entry("in_flight", 3, AT, "4Q1", "disk-7")
 STEP = ScheduleStep(timer_id="t" * 32, customer_id="c1", instance_id="i" * 32, flow="review", step="1", due_at=DUE)
