@@ -146,9 +146,11 @@ def _never_allowed(flow: Flow, consent: ConsentPolicy) -> Iterator[Finding]:
             if isinstance(step, Send) and _needs_what_is_refused(step, asked, consent):
                 problem = f"only who has not agreed to marketing comes here, and mails for {step.purpose} need that"
                 yield Finding(step.path, problem, "ask for another condition, or send nothing")
+            passed: list[nodes.Expr] = []  # what does not hold for who came past the arms before
             for number, way in enumerate(ways(step)):
-                when = step.arms[number].when if isinstance(step, Split) else None
-                yield from look(way, [*asked, *_parts(when)])
+                own = _parts(step.arms[number].when) if isinstance(step, Split) else []
+                yield from look(way, [*asked, *passed, *own])
+                passed += [nodes.Not(own[0])] if len(own) == 1 else []
 
     yield from look(flow.steps, _parts(flow.trigger.where))
 
