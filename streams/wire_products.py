@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.core.catalogue import Product
 from streams.core.popularity import MOST_PARTNERS, WEEKS, Change, Counts
-from streams.wire_rules import Record, RuleBroken, check_currency, check_link, take_id, take_text
+from streams.wire_rules import Record, RuleBroken, check_currency, check_link, take_id, take_ids, take_text
 
 #: Products named as going well with one that are looked at.
 MOST_COMPLEMENTS = 50
@@ -45,16 +45,13 @@ def counts_of(record: Record) -> Counts:
 
 def change_of(record: Record) -> Change:
     """What a change of one order does to the counts. Raises RuleBroken."""
-    for field in ("gone", "come", "earlier"):
-        for sku in record[field]:
-            take_id({field: sku}, field)
     return Change(
         record["week"],
         record["week_before"],
-        tuple(record["gone"]),
-        tuple(record["come"]),
+        take_ids(record, "gone"),
+        take_ids(record, "come"),
         record["is_new"],
-        tuple(record["earlier"]),
+        take_ids(record, "earlier"),
     )
 
 

@@ -75,7 +75,15 @@ class RuleBroken(Broken):
 
 def take_id(record: Record, field: str) -> str:
     """The id in `field`. Raises RuleBroken (`bad_id`)."""
-    value: str = record[field]
+    return _checked_id(record[field], field)
+
+
+def take_ids(record: Record, field: str) -> tuple[str, ...]:
+    """The ids in the array `field`. Raises RuleBroken (`bad_id`)."""
+    return tuple([_checked_id(value, field) for value in record[field]])
+
+
+def _checked_id(value: str, field: str) -> str:
     if not 0 < len(value) <= MAX_ID:
         raise RuleBroken("bad_id", f"{field}: {len(value)} characters")
     if not value.isprintable() and _CONTROL.search(value):
