@@ -47,7 +47,7 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
         after = attribute_order(turn, after)
     turn.put_order(after)
     if turn.world.counts_sales:
-        _count_sales(turn, before, after, f"{type(event).__name__}@{local_time.text_of(at)}")
+        _count_sales(turn, before, after, event)
     if isinstance(event, OrderCancelled):
         leave(turn, "order.cancelled", told.order_id)
         happened(turn, "order.cancelled", after, None, at)
@@ -70,10 +70,11 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
         plan_days(turn)
 
 
-def _count_sales(turn: Turn, before: OrderState | None, after: OrderState, cause: str) -> None:
+def _count_sales(turn: Turn, before: OrderState | None, after: OrderState, event: OrderEvent) -> None:
     change = change_of(before, after, turn.orders)
     if change is None:
         return
+    cause = f"{type(event).__name__}@{local_time.text_of(event.occurred_at)}"
     turn.effects.append(
         CountSales(
             sales_id=ids.digest("sales", turn.customer_id, after.order_id, cause),
