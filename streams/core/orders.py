@@ -101,12 +101,10 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
     """What is known of the order after `event`: the newest description, and every fact that was ever told."""
     told, at = event.order, event.occurred_at
     facts, facts_at, converted = known.facts, known.facts_at, known.converted_minor
+    is_placing = isinstance(event, OrderPlaced)
     # Of two descriptions of the same moment the later in the order's life counts, so that the order of arrival does not.
-    if facts_at is None or at > facts_at or (at == facts_at and not isinstance(event, OrderPlaced)):
-        if facts is None or told.total_minor != facts.total_minor or told.currency != facts.currency:
-            converted = money.convert(told.total_minor, told.currency, turn.world.shop.currency, turn.world.rates) or 0
-        facts_at = at
-        facts = OrderFacts(
+    if facts_at is None or at > facts_at or (at == facts_at and not is_placing):
+        described = OrderFacts(
             told.email,
             told.name,
             told.locale,
@@ -119,11 +117,16 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
             _remembered(turn, told.lines),
             told.discount_minor,
         )
+        if facts is None or at != facts_at or _is_new_of_its_moment(turn, known.order_id, at, facts, described):
+            if facts is None or told.total_minor != facts.total_minor or told.currency != facts.currency:
+                currency = turn.world.shop.currency
+                converted = money.convert(told.total_minor, told.currency, currency, turn.world.rates) or 0
+            facts, facts_at = described, at
     return OrderState(
         known.order_id,
         facts,
         facts_at,
-        known.placed or isinstance(event, OrderPlaced),
+        known.placed or is_placing,
         _earliest(known.cancelled_at, at) if isinstance(event, OrderCancelled) else known.cancelled_at,
         _earliest(known.refunded_at, at) if isinstance(event, OrderRefunded) else known.refunded_at,
         converted,
@@ -133,6 +136,18 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
         known.attributed_to,
         _earliest(known.paid_at, at) if isinstance(event, OrderPaid) else known.paid_at,
     )
+
+
+def _is_new_of_its_moment(turn: Turn, order_id: str, at: datetime, known: OrderFacts, told: OrderFacts) -> bool:
+    """Whether a description that differs from the known one, and is of the same moment, comes for the first time.
+
+    No time tells which of the two is newer, so the later in the log counts; the earlier must not come back when it is delivered again.
+    """
+    if told == known:
+        return False
+    moment = local_time.text_of(at)
+    turn.is_first_time("described", order_id, moment, repr(known))
+    return turn.is_first_time("described", order_id, moment, repr(told))
 
 
 def _remembered(turn: Turn, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:

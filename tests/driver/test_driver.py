@@ -120,6 +120,18 @@ def test_delivered_before_shipped(run: Driver) -> None:
     assert ("shipment-confirmation", "skip", "already_delivered") in run.decisions()
 
 
+def test_changes_of_one_moment(run: Driver) -> None:
+    """Of two changes of the same moment the later in the log counts, also when both are delivered again."""
+    first = OrderChanged(order("o1", START, total_minor=70_000), START + HOUR)
+    second = OrderChanged(order("o1", START, total_minor=30_000), START + HOUR)
+    run.feed(placed("o1", START), first, second)
+    before, told = run.customers["c1"], len(run.effects)
+    assert before.spend == (("DKK", 30_000),)
+    run.feed(first, second, first)
+    assert run.customers["c1"] == before
+    assert run.effects[told:] == []
+
+
 def test_changes_before_the_order(run: Driver) -> None:
     """What changed counts, though the order itself comes after it."""
     run.feed(OrderChanged(order("o1", START, total_minor=70_000), START + HOUR))
