@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from streams.core.customer import Customer, new_customer
 from streams.core.effects import Effect, ScheduleStep, SendMail
 from streams.core.engine import advance
-from streams.core.events import Event, MailReported, StepDue, customer_of
+from streams.core.events import Event, MailReported, StepDue
 from streams.core.world import World
 
 
@@ -45,7 +45,7 @@ class VirtualRun:
         """The events happen (or become known) now, one after the other."""
         for event in events:
             self.decided += 1
-            customer_id = customer_of(event)
+            customer_id = event.customer_id
             state = self.customers.get(customer_id) or new_customer(customer_id)
             self.customers[customer_id], effects = advance(self.world, state, event, self.now)
             for effect in effects:

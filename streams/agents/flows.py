@@ -10,7 +10,6 @@ from streams.agents.support import Support, count_effects, utc
 from streams.core.customer import new_customer
 from streams.core.customer_codec import decode_customer, encode_customer
 from streams.core.engine import advance
-from streams.core.events import customer_of
 from streams.core.world import World
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Moved, Output, Unit
@@ -49,7 +48,7 @@ def decider(wire: Wire, world: World, partitions: int) -> Callable[[Any, View], 
     def decide(record: Any, view: View) -> Decision:
         told = record.key()
         event = wire.event(record.topic(), told, record.value(), record.timestamp()[1])
-        customer_id = customer_of(event)
+        customer_id = event.customer_id
         key = customer_id.encode()
         if key != told:
             raise Moved(key)

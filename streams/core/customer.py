@@ -227,7 +227,7 @@ class Run(Struct, frozen=True, gc=False, array_like=True):
     at: datetime
 
 
-class Customer(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
+class Customer(Struct, frozen=True, gc=False, array_like=True):
     """The state of one customer. New fields go to the end, with a default: the place is the name in the encoded form.
 
     `spend` is net of cancelled and refunded orders: (currency, minor units), sorted by currency; `spend_converted_minor` is all of it in

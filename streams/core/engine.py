@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any, get_args
 
 from streams.core.browsing import take_browsing
 from streams.core.consent import withdraw
@@ -11,6 +14,7 @@ from streams.core.effects import Effect
 from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
 from streams.core.events import (
     ContactPressed,
+    EngagementEvent,
     Event,
     MailReported,
     OrderCancelled,
@@ -40,31 +44,29 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
 
     Args:
         world: the flows and the shop's rules.
-        state: the customer that the event happened to (see `customer_of`).
+        state: the customer that the event happened to.
         event: a fact; it may be late, doubled or out of order.
         now: the moment of deciding, timezone-aware UTC.
     """
     turn = Turn(world, state, now)
-    if isinstance(event, (OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded)):
-        take_order(turn, event)
-    elif isinstance(event, ShipmentUpdated):
-        take_shipment(turn, event)
-    elif isinstance(event, StepDue):
-        wake(turn, event)
-    elif isinstance(event, MailReported):
-        take_report(turn, event)
-    elif isinstance(event, RetryDue):
-        take_retry(turn, event)
-    elif isinstance(event, ProfileUpdated):
-        take_profile(turn, event)
-    elif isinstance(event, ProductBrowsed):
-        take_browsing(turn, event)
-    elif isinstance(event, ContactPressed):
-        take_pressure(turn, event)
-    else:
-        take_engagement(turn, event)
+    _HANDLERS[type(event)](turn, event)
     if turn.consent is not state.consent:
         withdraw(turn)
     if turn.changed and world.watched:
         watch_segments(turn)
     return turn.finish()
+
+
+_HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = MappingProxyType(
+    {
+        **dict.fromkeys((OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded), take_order),
+        **dict.fromkeys(get_args(EngagementEvent), take_engagement),
+        ShipmentUpdated: take_shipment,
+        StepDue: wake,
+        MailReported: take_report,
+        RetryDue: take_retry,
+        ProfileUpdated: take_profile,
+        ProductBrowsed: take_browsing,
+        ContactPressed: take_pressure,
+    }
+)

@@ -51,39 +51,33 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     discount_minor: int = 0
 
 
-class OrderPlaced(Struct, frozen=True, gc=False, tag=True):
+class _OrderTold(Struct, frozen=True, gc=False):
+    order: Order
+    occurred_at: datetime
+
+    @property
+    def customer_id(self) -> str:
+        return self.order.customer_id
+
+
+class OrderPlaced(_OrderTold, frozen=True, gc=False, tag=True):
     """The customer bought."""
 
-    order: Order
-    occurred_at: datetime
 
-
-class OrderPaid(Struct, frozen=True, gc=False, tag=True):
+class OrderPaid(_OrderTold, frozen=True, gc=False, tag=True):
     """The money is there."""
 
-    order: Order
-    occurred_at: datetime
 
-
-class OrderChanged(Struct, frozen=True, gc=False, tag=True):
+class OrderChanged(_OrderTold, frozen=True, gc=False, tag=True):
     """The order is now as given here; what it was before no longer counts."""
 
-    order: Order
-    occurred_at: datetime
 
-
-class OrderCancelled(Struct, frozen=True, gc=False, tag=True):
+class OrderCancelled(_OrderTold, frozen=True, gc=False, tag=True):
     """The order will not be delivered."""
 
-    order: Order
-    occurred_at: datetime
 
-
-class OrderRefunded(Struct, frozen=True, gc=False, tag=True):
+class OrderRefunded(_OrderTold, frozen=True, gc=False, tag=True):
     """The shop paid the order back."""
-
-    order: Order
-    occurred_at: datetime
 
 
 class ShippedLine(Struct, frozen=True, gc=False):
@@ -271,10 +265,3 @@ Event: TypeAlias = (
     | StepDue
     | RetryDue
 )
-
-
-def customer_of(event: Event) -> str:
-    """The customer that the event happened to."""
-    if isinstance(event, (OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded)):
-        return event.order.customer_id
-    return event.customer_id

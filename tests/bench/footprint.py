@@ -13,7 +13,6 @@ from streams.core.customer import Customer, new_customer
 from streams.core.customer_codec import encode_customer
 from streams.core.effects import ScheduleStep
 from streams.core.engine import advance
-from streams.core.events import customer_of
 from streams.flow_files import load_world
 from streams.local.shop import Shop
 from streams.runtime.store import Memory, PartitionStore
@@ -63,7 +62,7 @@ def made() -> tuple[list[Customer], list[tuple[bytes, bytes]]]:
     for fact in islice(Shop(11, 0.01, 86_400.0).facts(start, 30 * 86_400.0), FACTS):
         raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
         event = wire.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
-        name = customer_of(event)
+        name = event.customer_id
         states[name], effects = advance(world, states.get(name) or new_customer(name), event, fact.at)
         for effect in effects:
             if isinstance(effect, ScheduleStep):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import cli, topics
+from streams.core.effects import SendMail
 from streams.core.events import OrderPlaced
 from streams.history import History, HistoryError, from_files, write_file
 from streams.local.shop import Shop
 from streams.simulate import NoSuchFlow, Outcome, simulate, table, with_changes
 from streams.simulate_page import page
+from streams.virtual import VirtualRun
 from tests.driver.driver import START
 from tests.driver.facts import TEMPLATES, order, shop_flows, shop_world
 from tests.driver.language import flow_text, world_of
@@ -72,6 +75,26 @@ def test_the_order_of_the_files_does_not_count(customers: list[str], lot: Any) -
     lot.shuffle(mixed)
     mixed.sort(key=lambda fact: fact[0])
     assert table([simulate(shop_world(), history, 5)]) == table([simulate(shop_world(), History(mixed), 5)])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(["c1", "c2", "c3"]), min_size=1, max_size=8))
+def test_customers_one_after_the_other_are_as_all_at_once(customers: list[str]) -> None:
+    """Playing each customer alone counts the mails of one clock for all of them."""
+    history, mails = bought(*customers), Counter[str]()
+    run = VirtualRun(
+        shop_world(), START, on_effect=lambda effect, now: mails.update([effect.flow] * isinstance(effect, SendMail))
+    )
+    for at, fact in history.facts:
+        run.pass_to(at)
+        run.feed(fact)
+    run.pass_time(5 * DAY)
+    found = simulate(shop_world(), history, 5)
+    assert (found.mails, found.events, found.customers) == (mails.total(), run.decided, len(run.customers))
+    by_flow: Counter[str] = Counter()
+    for name, count in found.by_flow.items():
+        by_flow[name.partition("/")[0]] += count
+    assert by_flow == mails
 
 
 def test_variants_of_flows() -> None:
