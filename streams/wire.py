@@ -141,7 +141,7 @@ class Wire:
         self._write_schedule = codec.writer("timer", ScheduleStep.__struct_fields__, {"kind": "step"})
         self._write_send = codec.writer(
             "email_command",
-            [field for field in SendMail.__struct_fields__ if field != "context"],
+            [field for field in SendMail.__struct_fields__ if field != "content"],
             {"attempt": 1},
             ("context", "commanded_at"),
             encoded=("context",),
@@ -187,7 +187,7 @@ class Wire:
     # -- in ------------------------------------------------------------------------------------------------------------
 
     def event(self, topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Event:
-        """The fact that a record tells. Whether `key` fits its customer is for the caller to see (`customer_of`).
+        """The fact that a record tells. Whether `key` fits its customer is for the caller to see.
 
         Args:
             topic: where it was read: orders, shipments, email-engagement, customers, email-events or flow-due.

@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from streams.core.content import Content, context_of
+
 Purpose: TypeAlias = Literal["order", "service", "review", "survey", "marketing", "profile"]
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 
@@ -28,7 +30,6 @@ class ScheduleStep(Struct, frozen=True, gc=False, kw_only=True):
 class SendMail(Struct, frozen=True, gc=False, kw_only=True):
     """Render message `message` of `flow` in `locale` with `context` and send it, unless it is later than `not_after`.
 
-    `context` holds only JSON types; money in it is {"minor": int, "currency": str}, times are ISO 8601 in UTC.
     `purpose` "order" is transactional; everything else carries an unsubscribe link and obeys suppression.
     """
 
@@ -48,8 +49,13 @@ class SendMail(Struct, frozen=True, gc=False, kw_only=True):
     time_zone: str
     country: str
     order_id: str | None
-    context: dict[str, Any]
+    content: Content
     tracking: bool
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What the templates are given, in JSON types; made anew each time."""
+        return context_of(self.content)
 
 
 class ResendMail(Struct, frozen=True, gc=False, kw_only=True):

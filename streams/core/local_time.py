@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import orjson
 
-from streams.core.flow import Wait
+if TYPE_CHECKING:
+    from streams.core.flow import Wait
 
 # The zone in which most people of a country live.
 COUNTRY_ZONES: Mapping[str, str] = MappingProxyType(

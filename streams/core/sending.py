@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from streams.core import consent, ids, local_time
 from streams.core.chance import falls_within
 from streams.core.conditions import View
 from streams.core.consent_policy import is_transactional
+from streams.core.content import Content
 from streams.core.customer import HELD_OUT, Instance, Sent
 from streams.core.effects import SendMail
 from streams.core.flow import Flow, Send
-from streams.core.greeting import first_name, greeting
 from streams.core.pressure import put_off
-from streams.core.recommend import WISH, wish_for
 from streams.core.turn import Turn
 
 # Where an open may be measured only with consent (France: CNIL).
@@ -81,13 +79,22 @@ def decide_send(
         )  # fmt: skip
         return None
     locale = (facts.locale if facts else "") or profile.locale or shop.locale
-    first = first_name(name)
     allowed = turn.consent.tracking
-    context = _context(turn, view, name, first, locale, country, greeting(first, locale, moment.astimezone(where)))
-    if step.products:
-        context[WISH] = wish_for(turn.orders, step.products, step.at_least)
-    if instance.reward:
-        context["reward"] = {"code": instance.reward}
+    content = Content(
+        turn.customer_id,
+        name,
+        locale,
+        country,
+        turn.purchases,
+        moment,
+        where,
+        order,
+        view.parcel,
+        instance.reward,
+        step.products,
+        step.at_least,
+        turn.orders if step.products else (),
+    )
     turn.effects.append(
         SendMail(
             send_id=send_id,
@@ -106,7 +113,7 @@ def decide_send(
             time_zone=where.key,
             country=country,
             order_id=order_id,
-            context=context,
+            content=content,
             tracking=bool(allowed) if country in _TRACKING_NEEDS_CONSENT else allowed is not False,
         )
     )
@@ -132,57 +139,3 @@ def hold_out(
 def _remember(turn: Turn, sent: Sent) -> None:
     turn.sends = (*turn.sends, sent)[-turn.world.limits.sends :]
     turn.changed = True
-
-
-def _context(turn: Turn, view: View, name: str, first: str, locale: str, country: str, hello: str) -> dict[str, Any]:
-    facts, order, parcel = view.facts, view.order, view.parcel
-    order_id = order.order_id if order is not None else ""
-    context: dict[str, Any] = {
-        "customer": {
-            "name": name,
-            "first_name": first,
-            "purchases": turn.purchases,
-            "country": country,
-            "locale": locale,
-        },
-        "greeting": hello,
-    }
-    if facts is not None:
-        currency = facts.currency
-        context["order"] = {
-            "order_id": order_id,
-            "placed_at": iso(facts.placed_at),
-            "total": {"minor": facts.total_minor, "currency": currency},
-            "lines": [
-                {
-                    "sku": line.sku,
-                    "title": line.title,
-                    "category": line.category,
-                    "quantity": line.quantity,
-                    "unit_price": {"minor": line.unit_price_minor, "currency": currency},
-                }
-                for line in facts.lines
-            ],
-            "ship_country": facts.ship_country,
-        }
-    if parcel is not None:
-        context["shipment"] = {
-            "customer_id": turn.customer_id,
-            "order_id": order_id,
-            "parcel_id": parcel.parcel_id,
-            "parcels_in_order": order.parcels_in_order if order is not None else 0,
-            "carrier": parcel.carrier,
-            "tracking_number": parcel.tracking_number,
-            "tracking_url": parcel.tracking_url,
-            "status": parcel.status,
-            "window_from": iso(parcel.window_from) if parcel.window_from else None,
-            "window_to": iso(parcel.window_to) if parcel.window_to else None,
-            "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in parcel.lines],
-            "occurred_at": iso(parcel.at),
-        }
-    return context
-
-
-def iso(moment: datetime) -> str:
-    """A moment as templates get it: ISO 8601 in UTC."""
-    return local_time.text_of(moment.astimezone(UTC))

@@ -8,9 +8,14 @@ import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
+from streams.core.content import Content
+from streams.core.customer import OrderFacts, OrderState
 from streams.core.effects import SendMail
+from streams.core.events import OrderLine
 from streams.local.world import Process
 from streams.mail.compose import Sender, compose
 from streams.mail.render import Renderer
@@ -32,26 +37,21 @@ def commands(count: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]
     """Key, value and headers of `count` order confirmations to one customer each: 400 products, and hardly two totals the same."""
     lots, wire, now = random.Random(8), Wire(open_codec()), datetime.now(UTC)
     products = [
-        {"sku": f"S-{n}", "title": f"Vandrestøvler <let> nr. {n}", "category": "shoes", "quantity": 1,
-         "unit_price": {"minor": lots.randrange(2_000, 90_000, 5), "currency": "DKK"}}
+        OrderLine(f"S-{n}", f"Vandrestøvler <let> nr. {n}", "shoes", 1, lots.randrange(2_000, 90_000, 5))
         for n in range(400)
-    ]  # fmt: skip
+    ]
     for number in range(count):
-        customer = f"c{number}"
-        lines = [{**product, "quantity": lots.randrange(1, 4)} for product in lots.sample(products, LINES)]
-        total = sum(line["quantity"] * line["unit_price"]["minor"] for line in lines)
-        order: dict[str, Any] = {
-            "order_id": f"{100_000 + number}", "placed_at": now.isoformat(), "total": {"minor": total, "currency": "DKK"},
-            "ship_country": "DK", "lines": lines,
-        }  # fmt: skip
-        name = lots.choice(("Anna", "Bo", "Cecilie", "Åse", "Søren"))
-        person = {"name": f"{name} Jensen", "first_name": name, "purchases": 1, "country": "DK", "locale": "da"}
+        customer, order_id = f"c{number}", f"{100_000 + number}"
+        lines = tuple([replace(product, quantity=lots.randrange(1, 4)) for product in lots.sample(products, LINES)])
+        total = sum(line.quantity * line.unit_price_minor for line in lines)
+        name = f"{lots.choice(('Anna', 'Bo', 'Cecilie', 'Åse', 'Søren'))} Jensen"
+        facts = OrderFacts(f"{customer}@post.example", name, "da", "DK", "DK", "DKK", total, now, None, lines)
         effect = SendMail(
             send_id=f"{lots.getrandbits(128):032x}", customer_id=customer, instance_id=f"{lots.getrandbits(128):032x}",
             flow="order-confirmation", flow_version=1, step="0", message="confirmation", purpose="order", priority=100,
-            not_after=now + timedelta(days=2), to_address=f"{customer}@post.example", to_name=f"{name} Jensen", locale="da",
-            time_zone="Europe/Copenhagen", country="DK", order_id=order["order_id"], tracking=False,
-            context={"greeting": f"Godmorgen {name}", "customer": person, "order": order},
+            not_after=now + timedelta(days=2), to_address=facts.email, to_name=name, locale="da",
+            time_zone="Europe/Copenhagen", country="DK", order_id=order_id, tracking=False,
+            content=Content(customer, name, "da", "DK", 1, now, ZoneInfo("Europe/Copenhagen"), OrderState(order_id, facts)),
         )  # fmt: skip
         _, key, value, headers = wire.output(effect, now)
         yield key, value, headers

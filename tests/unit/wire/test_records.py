@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -11,14 +12,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams import topics
+from streams.core.content import Content
+from streams.core.customer import OrderFacts, OrderState
 from streams.core.effects import Attribute, LogDecision, ResendMail, ScheduleStep, SendMail
-from streams.core.events import MailBounced, MailReported, RetryDue, StepDue
+from streams.core.events import MailBounced, MailReported, OrderLine, RetryDue, StepDue
 from streams.wire import Output, RuleBroken, Slice, Undecodable, Wire, open_codec, timer_due
 from tests.unit.wire.records import AT, AT_MS, timer
 
 CODEC = open_codec()
 WIRE = Wire(CODEC)
 NOW = AT + timedelta(minutes=5)
+FACTS = OrderFacts(
+    "anna@example.org", "Anna", "da", "DK", "DK", "DKK", 50_000, AT, None, (OrderLine("s1", "Tea", "tea", 2, 25_000),)
+)
+CONTENT = Content("c1", "Anna", "da", "DK", 1, NOW, ZoneInfo("Europe/Copenhagen"), OrderState("o1", FACTS))
 SEND = SendMail(
     send_id="s-1",
     customer_id="c1",
@@ -36,7 +43,7 @@ SEND = SendMail(
     time_zone="Europe/Copenhagen",
     country="DK",
     order_id="o1",
-    context={"greeting": "God jul Anna", "order": {"order_id": "o1", "placed_at": "2026-03-27T12:30:00.005Z"}},
+    content=CONTENT,
     tracking=True,
 )
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)).map(  # noqa: DTZ001 - bounds
@@ -76,13 +83,14 @@ def test_a_send_becomes_a_command() -> None:
     """Every field of the order to send arrives at the mailer, with the first attempt's number and the bytes themselves."""
     value = WIRE.output(SEND, NOW)[2]
     command = WIRE.command(value)
-    assert all(getattr(command, name) == getattr(SEND, name) for name in SendMail.__struct_fields__)
+    fields = [name if name != "content" else "context" for name in SendMail.__struct_fields__]
+    assert all(getattr(command, name) == getattr(SEND, name) for name in fields)
     assert (command.attempt, command.commanded_at, command.raw) == (1, NOW, value)
 
 
 def test_what_no_topic_takes_is_refused() -> None:
     """An output of more than 4 MiB would end the worker at every start: its record is refused instead."""
-    large = replace(SEND, context={"order": {"lines": ["x" * 1000] * 5000}})
+    large = replace(SEND, content=replace(CONTENT, name="x" * 5_000_000))
     with pytest.raises(RuleBroken, match="too_large"):
         WIRE.output(large, NOW)
 
@@ -223,15 +231,13 @@ def test_a_step_wakes_up_as_it_was_scheduled(effect: ScheduleStep) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.dictionaries(words, st.none() | words | st.integers(-(1 << 53), 1 << 53) | st.lists(words, max_size=3)), words
-)
-def test_any_context_reaches_the_templates(context: dict[str, Any], title: str) -> None:
-    """Whatever JSON the core gives is what the renderer gets."""
-    import msgspec
-
-    send = msgspec.structs.replace(SEND, context={**context, "title": title})
+@given(words, words, st.integers(0, 1 << 53), words)
+def test_any_content_reaches_the_templates(name: str, title: str, minor: int, reward: str) -> None:
+    """Whatever customers and shops write is what the renderer gets."""
+    facts = replace(FACTS, lines=(OrderLine("s1", title, title, 1, minor),), total_minor=minor)
+    send = replace(SEND, content=replace(CONTENT, name=name, order=OrderState("o1", facts), reward=reward))
     assert WIRE.command(WIRE.output(send, NOW)[2]).context == send.context
+    assert send.context["order"]["lines"][0]["unit_price"] == {"minor": minor, "currency": "DKK"}
 
 
 @settings(max_examples=300, deadline=None)
