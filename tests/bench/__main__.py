@@ -1,4 +1,4 @@
-"""`make bench`: `python -m tests.bench [job ...]`. Jobs: engine, pipeline, timers, mailer, latency, restore, recovery, footprint."""
+"""`make bench`: `python -m tests.bench [job ...]`. Jobs: core, engine, pipeline, timers, mailer, latency, restore, recovery, footprint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 from streams.local.kafka import EmbeddedKafka
 from tests.bench.context import BENCH_DIR, Context, Result, write
 
-JOBS = ("engine", "pipeline", "timers", "mailer", "latency", "restore", "recovery", "footprint")
+JOBS = ("core", "engine", "pipeline", "timers", "mailer", "latency", "restore", "recovery", "footprint")
 
 
 def main() -> None:
