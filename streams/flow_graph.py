@@ -127,7 +127,7 @@ def _kind(step: Step) -> Kind:
 def as_text(flow: Flow) -> str:
     """The flow as a tree of lines; each step with its path, as decisions and `takk flows migrate` name it."""
     lines = [f"{flow.name} v{flow.version}, {flow.status}, {flow.purpose}", f"begins on {beginning(flow)}"]
-    if flow.exit_on:
+    if ending(flow):
         lines.append(f"ends on {ending(flow)}")
     if flow.not_with:
         lines.append(f"its mails wait while one of these runs: {', '.join(flow.not_with)}")

@@ -66,7 +66,8 @@ def _event(trigger: Trigger) -> str:
 
 def ending(flow: Flow) -> str:
     """What ends a flow before its last step; empty if nothing does."""
-    return " or ".join(flow.exit_on)
+    goal = [f"its goal, {plain(flow.goal.source)}"] if flow.goal is not None else []
+    return " or ".join([*flow.exit_on, *goal])
 
 
 def in_words(step: Step, flow: Flow) -> str:
@@ -124,7 +125,9 @@ def _wait(step: Wait, flow: Flow) -> str:
     if step.at is not None:
         whose = "the shop" if step.clock == "shop" else "the customer"
         words.append(f"{'' if words else 'wait '}until {step.at:%H:%M} where {whose} is")
-    if step.not_on:
+    if len(step.not_on) > len(WEEKDAYS) // 2:
+        words.append(f"only on {' or '.join(day for number, day in enumerate(WEEKDAYS) if number not in step.not_on)}")
+    elif step.not_on:
         words.append(f"not on {' or '.join(WEEKDAYS[day] for day in sorted(step.not_on))}")
     return ", ".join(words) or "wait"
 

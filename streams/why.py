@@ -53,10 +53,12 @@ RULES: Mapping[str, str] = MappingProxyType(
         "quiet_hours": "it was the customer's quiet time",
         "order_late": "an order is late: no advertising meanwhile",
         "refunded": "an order was refunded lately: no advertising meanwhile",
+        "calm_series": "a matter with the customer is open, for example a complaint: no advertising meanwhile",
         "clash": "another flow or series is running that this one keeps clear of",
         "not_before": "the mail's day had not come",
         "expired": "it could not be sent in time",
         # exits
+        "goal": "the goal of the flow is reached",
         "order.placed": "the customer bought again",
         "order.paid": "the order was paid",
         "order.cancelled": "the order was cancelled",

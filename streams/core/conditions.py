@@ -208,7 +208,7 @@ def _is_bought(view: View) -> bool:
     sku, seen_at = view.told("sku"), view.told("seen_at")
     since = datetime.fromisoformat(seen_at) if seen_at else view.facts.placed_at if view.facts else None
     return any(
-        order is not view.order and order.placed and order.cancelled_at is None and line.sku == sku
+        (seen_at or order is not view.order) and order.placed and order.cancelled_at is None and line.sku == sku
         for order in view.turn.orders
         if order.facts is not None and (since is None or order.facts.placed_at >= since)
         for line in order.facts.lines

@@ -203,8 +203,9 @@ class Migration(Struct, frozen=True, kw_only=True):
 class Flow(Struct, frozen=True, kw_only=True):
     """A flow of one version. A step's path is its place in the tree: "1.0.2" = step 1, its arm 0, step 2 of that.
 
-    `holdout` percent of the customers go no step of it. While an instance of one of the flows `not_with` runs, its mails wait.
-    `migrations` say who is taken over from older versions, at the next wake-up.
+    Who `goal` holds for leaves before the next step: the flow has done its work. `holdout` percent of the customers go no step of it. While
+    an instance of one of the flows `not_with` runs, its mails wait. `migrations` say who is taken over from older versions, at the next
+    wake-up.
     """
 
     name: str
@@ -214,6 +215,7 @@ class Flow(Struct, frozen=True, kw_only=True):
     trigger: Trigger
     steps: tuple[Step, ...]
     exit_on: tuple[str, ...] = ()
+    goal: Condition | None = None
     holdout: int = 0
     not_with: tuple[str, ...] = ()
     migrations: tuple[Migration, ...] = ()

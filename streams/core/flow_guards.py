@@ -44,6 +44,10 @@ def guard_flow(flow: Flow, rules: Rules, consent: ConsentPolicy) -> list[Finding
     found: list[Finding] = []
     if _is_never(flow.trigger.where, flow):
         found.append(Finding("trigger.where", "this is never true, so the flow never begins", "change the condition"))
+    if _is_never(flow.goal, flow):
+        found.append(Finding("goal", "this is never true, so nobody reaches the goal", "change the condition"))
+    elif flow.goal is not None and not _parts(flow.goal):
+        found.append(Finding("goal", "this is always true, so everybody leaves at once", "change the condition"))
     for step in program.steps.values():
         if isinstance(step, Split):
             found += _arms(step, flow)

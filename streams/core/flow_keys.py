@@ -14,7 +14,19 @@ class Keys(NamedTuple):
 
 
 FLOW = Keys(
-    ("flow", "version", "status", "purpose", "trigger", "exit_on", "holdout", "not_with", "migrations", "steps"),
+    (
+        "flow",
+        "version",
+        "status",
+        "purpose",
+        "trigger",
+        "exit_on",
+        "goal",
+        "holdout",
+        "not_with",
+        "migrations",
+        "steps",
+    ),
     ("flow", "version", "status", "purpose", "trigger", "steps"),
 )
 MIGRATION = Keys(("from", "steps"), ("from", "steps"))
@@ -23,9 +35,9 @@ TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "b
 STEP = Keys(
     ("wait", "wait_for", "split", "experiment", "send", "set", "add_to_list", "remove_from_list", "reward", "emit")
 )
-WAIT = Keys(("months", "days", "hours", "minutes", "at", "clock", "not_on", "until", "before", "lasts"))
+WAIT = Keys(("months", "days", "hours", "minutes", "at", "clock", "on", "not_on", "until", "before", "lasts"))
 #: A wait has at least one of them.
-WAIT_LENGTHS = ("months", "days", "hours", "minutes", "at", "until")
+WAIT_LENGTHS = ("months", "days", "hours", "minutes", "at", "on", "until")
 WAIT_FOR = Keys(("event", "up_to", "where", "then", "otherwise"), ("event", "up_to"))
 #: An arm of a split has either the first two or the last.
 ARM = Keys(("when", "steps", "otherwise"))

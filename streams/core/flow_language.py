@@ -41,7 +41,7 @@ from streams.core.flow import (
     all_steps,
     is_about_order,
 )
-from streams.core.yaml_reader import FlowError, Reader, empty, nearest, read_yaml
+from streams.core.yaml_reader import WEEKDAYS, FlowError, Reader, empty, nearest, read_yaml
 
 __all__ = ["FlowError", "parse_flow"]
 
@@ -130,6 +130,7 @@ class _FlowReader(Reader):
             purpose=self.purpose,
             trigger=self.starts,
             exit_on=self.exits(values["exit_on"]) if "exit_on" in values else (),
+            goal=self.condition(values["goal"], self.scope) if "goal" in values else None,
             holdout=holdout,
             not_with=self.others(values["not_with"]) if "not_with" in values else (),
             migrations=self.migrations(values["migrations"], version) if "migrations" in values else (),
@@ -330,7 +331,7 @@ class _FlowReader(Reader):
         before = len(self.errors)
         values = self.mapping(node, *keys.WAIT)
         if len(self.errors) == before and values.keys().isdisjoint(keys.WAIT_LENGTHS):
-            self.wrong(node, "a wait needs a length or a time of day", 'for example {days: 2, at: "10:00"}')
+            self.wrong(node, "a wait needs a length, a weekday or a time of day", 'for example {days: 2, at: "10:00"}')
         hours = self.number(values["hours"], *keys.HOURS) if "hours" in values else 0
         minutes = self.number(values["minutes"], *keys.MINUTES) if "minutes" in values else 0
         clock = self.choice(values["clock"], get_args(Clock), "clock") if "clock" in values else "customer"
@@ -341,9 +342,20 @@ class _FlowReader(Reader):
             more=timedelta(hours=hours, minutes=minutes),
             at=self.clock(values["at"]) if "at" in values else None,
             clock=clock,  # type: ignore[arg-type]  # choice gives one of the literals
-            not_on=self.weekdays(values["not_on"]) if "not_on" in values else frozenset(),
+            not_on=self.not_on(values),
             until=self.until(values),
         )
+
+    def not_on(self, values: dict[str, yaml.Node]) -> frozenset[int]:
+        """The weekdays on which a wait does not end: those of `not_on`, or all that are not in `on`."""
+        if "on" not in values:
+            return self.weekdays(values["not_on"]) if "not_on" in values else frozenset()
+        if "not_on" in values:
+            self.wrong(values["not_on"], "the wait says already on which days it ends", "take on or not_on out")
+        days = self.days(values["on"])
+        if not days:
+            self.wrong(values["on"], "the wait ends on no day of the week", "for example on: [tue, thu]")
+        return frozenset(range(len(WEEKDAYS))) - days if days else frozenset()
 
     def until(self, values: dict[str, yaml.Node]) -> Until | None:
         """The moment that a wait is for."""

@@ -128,7 +128,7 @@ def _is_known(turn: Turn, instance_id: str) -> bool:
 def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> None:
     flow, first, order, parcel = program.flow, program.first, view.order, view.parcel
     order_id = order.order_id if order is not None else None
-    reason = exit_reason(turn, flow, order, started_at)
+    reason = _leaving(view, flow, started_at)
     if reason is not None:
         turn.decide(
             flow, instance_id, first or "", "exit", reason, f"{reason} before the flow began", order_id=order_id
@@ -381,11 +381,11 @@ def wake(turn: Turn, event: StepDue) -> None:
         turn.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
         _end(turn, instance.instance_id)
         return
-    reason = exit_reason(turn, flow, order, instance.started_at)
+    view = View(turn, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
+    reason = _leaving(view, flow, instance.started_at)
     if reason is not None:
         _exit(turn, flow, instance, reason)
         return
-    view = View(turn, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
     step, path = program.steps[instance.step], instance.step
     _go_on(
         turn,
@@ -475,6 +475,9 @@ def _resume(
         if step.where is None or step.where.holds(view):
             path = program.way(step, 0)
             _settle(turn, instance, moved)
+            if _has_reached_goal(program.flow, view):
+                _exit(turn, program.flow, moved, "goal")
+                continue
             _go_on(turn, program, replace(moved, about=told), view, min(at, turn.now), path)
 
 
@@ -594,6 +597,16 @@ def _exit(turn: Turn, flow: Flow, instance: Instance, reason: str) -> None:
         order_id=instance.order_id or None,
     )
     _end(turn, instance.instance_id)
+
+
+def _has_reached_goal(flow: Flow, view: View) -> bool:
+    return flow.goal is not None and flow.goal.holds(view)
+
+
+def _leaving(view: View, flow: Flow, started_at: datetime) -> str | None:
+    """Why an instance goes no further: an exit event of its flow that has come true, or its goal."""
+    ended = exit_reason(view.turn, flow, view.order, started_at)
+    return ended or ("goal" if _has_reached_goal(flow, view) else None)
 
 
 def exit_reason(turn: Turn, flow: Flow, order: OrderState | None, started_at: datetime) -> str | None:

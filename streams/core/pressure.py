@@ -71,6 +71,17 @@ def _calm(turn: Turn) -> Later | None:
             return Later(
                 "refunded", "an order was refunded lately", until + local_time.lasting(rules.calm_after_refund, scale)
             )
+    running = _running(turn, rules.calm_series)
+    if running is not None:
+        return Later("calm_series", f"{running.source} is running", min(again, running.ends()))
+    return None
+
+
+def _running(turn: Turn, names: tuple[str, ...]) -> Pressure | None:
+    """A series of another system that has one of the names and is not over."""
+    for series in turn.pressure if names else ():
+        if series.is_series and series.source in names and series.ends() > turn.now:
+            return series
     return None
 
 
@@ -79,10 +90,10 @@ def _clash(turn: Turn, flow: Flow) -> Later | None:
         if instance.flow in flow.not_with and instance.flow != flow.name and instance.step != DAY_STEP:
             again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
             return Later("clash", f"the flow {instance.flow} is running", again)
-    for series in turn.pressure if flow.not_with else ():
-        if series.is_series and series.source in flow.not_with and series.ends() > turn.now:
-            again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
-            return Later("clash", f"the series {series.source} is running", min(again, series.ends()))
+    series = _running(turn, flow.not_with)
+    if series is not None:
+        again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
+        return Later("clash", f"the series {series.source} is running", min(again, series.ends()))
     return None
 
 

@@ -33,7 +33,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """What holds for every mail but the transactional.
 
     `holdout` percent of the customers get none of them; `calm_if_late`: none while an order is late; `calm_after_refund`: none for so long
-    after an order was refunded. `outside` names the series of other systems that flows may keep clear of.
+    after an order was refunded; `calm_series`: none while one of these series of other systems is running, for example of a complaint that is
+    looked into. `outside` names the series of other systems that flows may keep clear of.
     """
 
     caps: tuple[Cap, ...] = ()
@@ -41,6 +42,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     holdout: int = 0
     calm_if_late: bool = False
     calm_after_refund: timedelta = timedelta()
+    calm_series: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
 
 

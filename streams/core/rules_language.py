@@ -54,7 +54,7 @@ class _RulesReader(Reader):
     def rules(self, root: yaml.Node | None) -> Rules:
         """All rules."""
         values = self.mapping(root or empty("rules.yaml"), ("caps", "quiet_hours", "holdout", "calm", "outside"))
-        calm = self.mapping(values["calm"], ("while_late", "after_refund")) if "calm" in values else {}
+        calm = self.mapping(values["calm"], ("while_late", "after_refund", "while_running")) if "calm" in values else {}
         caps = tuple([self.cap(item) for item in self.items(values["caps"], "caps")]) if "caps" in values else ()
         counted = sum(cap.most for cap in caps)
         if counted > MOST_TOGETHER:
@@ -69,10 +69,13 @@ class _RulesReader(Reader):
             holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
             calm_if_late=self.truth(calm["while_late"]) if "while_late" in calm else NO_RULES.calm_if_late,
             calm_after_refund=self.duration(calm["after_refund"]) if "after_refund" in calm else timedelta(),
-            outside=tuple([self.name(item, "series") for item in self.items(values["outside"], "series")])
-            if "outside" in values
-            else (),
+            calm_series=self.series(calm, "while_running"),
+            outside=self.series(values, "outside"),
         )
+
+    def series(self, values: dict[str, yaml.Node], key: str) -> tuple[str, ...]:
+        """The names of other systems' series."""
+        return tuple([self.name(item, "series") for item in self.items(values[key], "series")]) if key in values else ()
 
     def cap(self, node: yaml.Node) -> Cap:
         """One cap."""

@@ -201,10 +201,14 @@ class Reader:
         self.wrong(node, f"{self.text(node)!r} is not a time of day", 'hours and minutes, for example "10:00"')
         return time()
 
+    def days(self, node: yaml.Node) -> frozenset[int]:
+        """A list of weekdays; Monday = 0."""
+        names = [self.choice(item, WEEKDAYS, "weekday") for item in self.items(node, "weekdays")]
+        return frozenset(WEEKDAYS.index(name) for name in names)
+
     def weekdays(self, node: yaml.Node) -> frozenset[int]:
         """A list of weekdays, not all seven; Monday = 0."""
-        names = [self.choice(item, WEEKDAYS, "weekday") for item in self.items(node, "weekdays")]
-        found = frozenset(WEEKDAYS.index(name) for name in names)
+        found = self.days(node)
         if len(found) == len(WEEKDAYS):
             self.wrong(node, "every day of the week is ruled out", "leave at least one")
         return found

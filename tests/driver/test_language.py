@@ -17,6 +17,7 @@ from streams.core.events import (
     MailComplained,
     OrderCancelled,
     OrderChanged,
+    OrderLine,
     OrderPaid,
     OrderPlaced,
     OrderRefunded,
@@ -694,3 +695,65 @@ def test_no_advertising_on_public_holidays(country: str, day: int) -> None:
     run.pass_time(9 * DAY)
     (decision,) = [one for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
     assert (decision.decided_at.month, decision.decided_at.day) == (4, day)
+
+
+def test_a_goal_ends_a_flow_before_its_next_step() -> None:
+    """Who has reached it leaves at the next wake-up or event, and does not begin at all if it was reached before; a decision says so."""
+    body = """trigger: {on: product.viewed, once_per: product}
+goal: product.is_bought
+steps: [{wait: 2d}, {send: {message: a}}, {wait_for: {event: order.placed, up_to: 9d, then: [{send: {message: b}}]}}, {send: {message: c}}]"""
+    run = run_of(body)
+    for sku in ("s1", "s9"):
+        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
+    run.pass_time(DAY)
+    buy(run)  # s1 and s2
+    run.pass_time(2 * DAY)
+    assert run.messages() == ["a"]
+    buy(run, "o2", lines=(OrderLine("s9", "Pot", "pots", 1, 9_900),))
+    run.pass_time(20 * DAY)
+    assert run.messages() == ["a"]
+    assert [told for told in run.decisions() if told[1] == "exit"] == [("f", "exit", "goal")] * 2
+    run = run_of("trigger: {on: order.placed}\ngoal: customer.orders > 1\nsteps: [{wait: 2d}, {send: {message: a}}]")
+    buy(run)
+    run.pass_time(3 * DAY)
+    buy(run, "o2")
+    run.pass_time(9 * DAY)
+    assert (run.messages(), run.decisions()[-1]) == (["a"], ("f", "exit", "goal"))
+
+
+def test_the_product_looked_at_is_bought_by_the_order_waited_for() -> None:
+    """The very order that ends the wait counts."""
+    run = run_of("""trigger: {on: product.viewed, once_per: product}
+steps:
+  - wait_for: {event: order.placed, up_to: 9d, then: [{split: [{when: product.is_bought, steps: [{send: {message: a}}]}]}]}""")
+    for sku in ("s1", "s9"):
+        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
+    run.pass_time(DAY)
+    buy(run)
+    assert run.messages() == ["a"]
+
+
+def test_a_wait_ends_on_the_weekdays_that_it_names() -> None:
+    """From Monday to the next Thursday's half past nine; without a time of day it ends when that day comes."""
+    run = run_of('trigger: {on: order.placed}\nsteps: [{wait: {on: [thu, sun], at: "09:30"}}, {send: {message: a}}]')
+    buy(run)
+    run.pass_time(9 * DAY)
+    assert sent(run) == [("a", round(3 - 0.5 / 24, 3))]  # it is ten o'clock in Copenhagen at the start
+
+
+def test_no_pestering_while_a_complaint_is_open() -> None:
+    """Customer care tells when it begins to look into one and when it is done; meanwhile only what is owed goes."""
+    rules = "calm: {while_running: [complaint]}"
+    owed = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: b}}]", name="g")
+    advertising = flow_text(
+        "trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a, expires: 20d}}]", purpose="marketing"
+    )
+    run = Driver(world_of(advertising, owed, rules=rules))
+    buy(run)
+    run.feed(pressed(run, "running", source="complaint"))
+    run.pass_time(5 * DAY + HOUR)
+    assert run.messages() == ["b"]
+    assert {rule for _, outcome, rule in run.decisions() if outcome == "defer"} == {"calm_series"}
+    run.feed(pressed(run, "ended", source="complaint"))
+    run.pass_time(DAY)
+    assert run.messages() == ["b", "a"]

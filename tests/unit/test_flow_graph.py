@@ -167,3 +167,13 @@ def test_nothing_reaches_the_terminal() -> None:
     assert "\x07" not in shown
     assert "<script>" in shown
     assert len(shown.splitlines()) == len(TEXT.splitlines())
+
+
+def test_goals_and_weekdays_in_words() -> None:
+    """What ends a flow besides events, and the days that a wait names, as they were written."""
+    told = as_text(flow(
+        "flow: big\nversion: 1\nstatus: live\npurpose: service\ntrigger: {on: order.placed}\ngoal: customer.is_vip\nexit_on: [order.refunded]\n"
+        'steps: [{wait: {on: [tue, thu], at: "09:30"}}, {send: {message: a}}]\n'
+    ))  # fmt: skip
+    assert "ends on order.refunded or its goal, customer.is_vip\n" in told
+    assert "0 wait until 09:30 where the customer is, only on tue or thu\n" in told

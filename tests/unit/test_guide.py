@@ -42,7 +42,19 @@ def test_the_shops_own_segments_and_rules_are_right() -> None:
     """What lies beside the flows is read, and each key of the rules is in the guide."""
     assert isinstance(parse_segments((TEMPLATES / "segments.yaml").read_text()), dict)
     assert not isinstance(parse_rules((TEMPLATES / "rules.yaml").read_text()), list)
-    for key in ("caps", "most", "per", "of", "quiet_hours", "not_on", "calm", "while_late", "after_refund", "holdout"):
+    for key in (
+        "caps",
+        "most",
+        "per",
+        "of",
+        "quiet_hours",
+        "not_on",
+        "calm",
+        "while_late",
+        "after_refund",
+        "while_running",
+        "holdout",
+    ):
         assert f"`{key}`" in GUIDE
 
 

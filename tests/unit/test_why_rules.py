@@ -21,8 +21,8 @@ NAMING = {
     "LogDecision": (None, "rule"),
     "Report": (None, "rule"),
 }
-#: A function whose results are rules.
-GIVING = "_suppression"
+#: Functions whose results are rules.
+GIVING = ("_suppression", "_leaving")
 
 
 def texts(node: ast.AST) -> Iterator[str]:
@@ -39,7 +39,7 @@ def texts(node: ast.AST) -> Iterator[str]:
 def named(tree: ast.AST) -> Iterator[str]:
     """The rules that a module's code names."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == GIVING:
+        if isinstance(node, ast.FunctionDef) and node.name in GIVING:
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Return) and inner.value is not None:
                     yield from texts(inner.value)
