@@ -86,7 +86,7 @@ def simulate(
     name: str = "flows",
     on_progress: Callable[[int, int, datetime], None] = lambda done, total, day: None,
 ) -> Outcome:
-    """Play the history, and `days` more after its last fact.
+    """Play the history, and `days` more after its last fact. Pools of codes are never empty.
 
     Args:
         world: the flows and rules to try.
@@ -98,7 +98,7 @@ def simulate(
     counted = _Counted()
     started = time.perf_counter()
     if history.facts:
-        run = VirtualRun(world, history.facts[0][0], on_effect=counted.take)
+        run = VirtualRun(world, history.facts[0][0], on_effect=counted.take, has_codes=True)
         for number, (at, fact) in enumerate(history.facts):
             run.pass_to(at)
             run.feed(fact)

@@ -27,6 +27,7 @@ INPUTS = (
     topics.PRESSURE,
     topics.DUE,
     topics.EVENTS,
+    topics.GRANTS,
 )
 
 

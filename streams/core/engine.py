@@ -10,6 +10,7 @@ from streams.core.customer import Customer
 from streams.core.effects import Effect
 from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
 from streams.core.events import (
+    CodeGranted,
     ContactPressed,
     Event,
     MailReported,
@@ -24,7 +25,7 @@ from streams.core.events import (
     ShipmentUpdated,
     StepDue,
 )
-from streams.core.instances import wake, watch_segments
+from streams.core.instances import take_code, wake, watch_segments
 from streams.core.orders import take_order
 from streams.core.outside import take_pressure
 from streams.core.shipments import take_shipment
@@ -51,6 +52,8 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
         take_shipment(turn, event)
     elif isinstance(event, StepDue):
         wake(turn, event)
+    elif isinstance(event, CodeGranted):
+        take_code(turn, event)
     elif isinstance(event, MailReported):
         take_report(turn, event)
     elif isinstance(event, RetryDue):
