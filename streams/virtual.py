@@ -44,7 +44,8 @@ class VirtualRun:
         self.decided = 0
         self._queue: list[tuple[datetime, str, ScheduleStep]] = []
         self._timers: set[str] = set()
-        self._pools = Memory()
+        #: What lies in the pools.
+        self.pools = Memory()
 
     def feed(self, *events: Event) -> None:
         """The events happen (or become known) now, one after the other."""
@@ -73,7 +74,7 @@ class VirtualRun:
         self._hand_out(*codes)
 
     def _hand_out(self, *told: Code | Claim) -> None:
-        desk = Desk(self._pools, self.now)
+        desk = Desk(self.pools, self.now)
         for one in told:
             desk.take(one)
         self.feed(*desk.grants)

@@ -7,7 +7,7 @@ gets the first code. The entries of a table, by keys in text:
     code/<pool>/<number>   a code that is in stock
     wait/<pool>/<number>   a claim that waits, in the order in which they came
     seen/<digest>          a code was told: one that is told again is not stocked again
-    asked/<reward_id>      a claim was made, and what it got: told again, it gets the same
+    asked/<pool>/<reward>  a claim was made, and what it got: told again, it gets the same
 
 What is in stock and what waits is taken away when it is given; `seen` and `asked` stay, a hundred bytes or so for a code.
 """
@@ -176,13 +176,13 @@ class Desk:
             if claim.give_up_at > self._now:
                 self._give(claim, code)
                 return
-            self._table.put(_asked_key(claim.reward_id), None)
+            self._table.put(_asked_key(claim), None)
         pool = self._pool(code.pool)
         self._table.put(_code_key(code.pool, pool.next_code), code)
         self._keep(code.pool, replace(pool, next_code=pool.next_code + 1))
 
     def _claim(self, claim: Claim) -> None:
-        asked = self._table.get(_asked_key(claim.reward_id))
+        asked = self._table.get(_asked_key(claim))
         if isinstance(asked, Asked):
             if asked.at is not None:
                 self._grant(claim, asked.code, asked.expires_at, asked.at)
@@ -197,16 +197,16 @@ class Desk:
         # Only the first in the row are looked at, so that each is looked at once.
         while (oldest := self._oldest_claim(claim.pool)) is not None and oldest.give_up_at <= self._now:
             self._remove_oldest_claim(claim.pool)
-            self._table.put(_asked_key(oldest.reward_id), None)
+            self._table.put(_asked_key(oldest), None)
         pool = self._pool(claim.pool)
-        self._table.put(_asked_key(claim.reward_id), Asked())
+        self._table.put(_asked_key(claim), Asked())
         self._table.put(_claim_key(claim.pool, pool.next_claim), claim)
         self._keep(claim.pool, replace(pool, next_claim=pool.next_claim + 1))
 
     def _give(self, claim: Claim, code: Code) -> None:
         """Give a code for the first time."""
         self.given[claim.pool] += 1
-        self._table.put(_asked_key(claim.reward_id), Asked(code.code, code.expires_at, self._now))
+        self._table.put(_asked_key(claim), Asked(code.code, code.expires_at, self._now))
         self._grant(claim, code.code, code.expires_at, self._now)
 
     def _grant(self, claim: Claim, code: str, expires_at: datetime | None, at: datetime) -> None:
@@ -266,8 +266,8 @@ class Desk:
         self._keep(name, replace(pool, first_claim=pool.first_claim + 1))
 
 
-def _asked_key(reward_id: str) -> bytes:
-    return f"asked/{reward_id}".encode()
+def _asked_key(claim: Claim) -> bytes:
+    return f"asked/{claim.pool}/{claim.reward_id}".encode()
 
 
 def _code_key(pool: str, number: int) -> bytes:
