@@ -9,7 +9,7 @@ from itertools import groupby
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.core.code_pools import Claim, Code, Desk, Memory, Pool, decode_entry, encode_entry, pool_key
+from streams.core.code_pools import Asked, Claim, Code, Desk, Memory, Pool, decode_entry, encode_entry, pool_key
 from streams.core.events import CodeGranted
 from tests.driver.driver import START
 
@@ -124,3 +124,14 @@ def test_the_numbers_are_those_of_the_rows(told: list[tuple[int, Told]]) -> None
         rows = [sum(key.startswith(f"{kind}/{name}/".encode()) for key in table.entries) for kind in ("code", "wait")]
         assert rows == [pool.stock, pool.waiting]
         assert 0 in rows
+        asked = [one for key, one in table.entries.items() if key.startswith(f"asked/{name}/".encode())]
+        assert asked.count(Asked()) == pool.waiting
+
+
+def test_who_gave_up_is_counted_until_the_next_comes() -> None:
+    """The claims at the head of the row that have given up are taken out with the next claim: each once, so that a claim costs the same always."""
+    table = Memory()
+    granted([(0, claim(number, hours=1)) for number in range(5)], table)
+    assert table.get(pool_key("spring")) == Pool(0, 0, 0, 5)
+    granted([(1, claim(5)), (1, claim(6, hours=2))], table)
+    assert table.get(pool_key("spring")) == Pool(0, 0, 5, 7)
