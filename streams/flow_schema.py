@@ -174,7 +174,7 @@ def _step() -> Schema:
         "set": _mapping(keys.SET, {"name": _pattern(keys.FIELD), "value": _TEXT}, SetField),
         "add_to_list": _NAMED | _about(ChangeList),
         "remove_from_list": _NAMED | _about(ChangeList),
-        "reward": _mapping(keys.REWARD, {"name": _NAMED, "expires": _SPAN}, Reward),
+        "reward": _mapping(keys.REWARD, {"name": _NAMED, "pool": _NAMED, "expires": _SPAN, "within": _SPAN}, Reward),
         "emit": _NAMED | _about(Emit),
     }
     return _mapping(keys.STEP, kinds) | {"minProperties": 1, "maxProperties": 1}

@@ -93,7 +93,8 @@ def _words(step: Step, flow: Flow) -> str:
     if isinstance(step, ChangeList):
         return f"{'add to' if step.is_member else 'take off'} the list {step.name}"
     if isinstance(step, Reward):
-        return f"reward {step.name}, good for {span(step.expires)}"
+        pool = f", a code of the pool {step.pool}, waited for {span(step.within)} at most" if step.pool else ""
+        return f"reward {step.name}, good for {span(step.expires)}{pool}"
     return f"emit {step.kind}"
 
 

@@ -1,7 +1,7 @@
 """All metrics of Takk: a closed list, with help and units. Elsewhere they are moved, never made.
 
-Names are `takk_<noun>_<unit>`; counters end in `_total`. Labels are bounded: a stage, a partition, a flow, an outcome, a reason of a
-closed list. Never a customer, an order, an address or free text. `stage` is flows, scheduler or mailer.
+Names are `takk_<noun>_<unit>`; counters end in `_total`. Labels are bounded: a stage, a partition, a flow, a pool that a flow names, an outcome,
+a reason of a closed list. Never a customer, an order, an address, a code or free text. `stage` is flows, scheduler, popularity, pools or mailer.
 """
 
 from __future__ import annotations
@@ -165,6 +165,21 @@ CATALOGUE_REFUSED = Counter(
     ["topic", "reason"], registry=REGISTRY,
 )  # fmt: skip
 
+# Pools of codes. `pool` is one that a flow names, or `other` for all that none does
+POOL_CODES = Gauge(
+    "takk_pool_codes", "Codes in stock, those that have expired since among them.", ["pool"], registry=REGISTRY
+)
+POOL_CLAIMS = Gauge(
+    "takk_pool_claims",
+    "Claims of an empty pool; those that have given up are counted until the next code or claim comes.",
+    ["pool"],
+    registry=REGISTRY,
+)
+CODES_GRANTED = Counter("takk_codes_granted_total", "Codes given out.", ["pool"], registry=REGISTRY)
+CODES_EXPIRED = Counter(
+    "takk_codes_expired_total", "Codes that were no longer good when their turn came.", ["pool"], registry=REGISTRY
+)
+
 # The process
 LOOP_LAG = Gauge("takk_loop_lag_seconds", "How late the event loop's last heartbeat was.", registry=REGISTRY)
 
@@ -174,7 +189,7 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS, STANDBY_LAG, STATE_BYTES,
     TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS, SENDS_UNKNOWN, RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED,
     OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS, ATTRIBUTED_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS,
-    CATALOGUE_READ, CATALOGUE_REFUSED, LOOP_LAG,
+    CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES, POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, LOOP_LAG,
 )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def simulate(
     name: str = "flows",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Outcome:
-    """Play the history, and `days` more after its last fact.
+    """Play the history, and `days` more after its last fact. Pools of codes are never empty.
 
     Args:
         world: the flows and rules to try.
@@ -103,7 +103,7 @@ def simulate(
     if history.facts:
         end, done = history.facts[-1][0] + timedelta(days=days) * world.day_scale, 0
         for facts in _by_customer(history.facts):
-            run = VirtualRun(world, facts[0][0], on_effect=counted.take)
+            run = VirtualRun(world, facts[0][0], on_effect=counted.take, has_codes=True)
             for at, fact in facts:
                 run.pass_to(at)
                 run.feed(fact)

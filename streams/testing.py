@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.core import events, money
+from streams.core.code_pools import Code
 from streams.core.customer import Customer
 from streams.core.effects import Effect, LogDecision, SendMail
 from streams.core.events import Event, Order, OrderLine, ShipmentUpdated
@@ -65,6 +66,10 @@ class Scenario:
     def after(self, **length: float) -> None:
         """Let time pass, given as for timedelta: `after(days=2, hours=3)`."""
         self._run.pass_time(timedelta(**length))
+
+    def codes(self, pool: str, *codes: str, expires_at: datetime | None = None) -> None:
+        """The shop puts codes into a pool; who waits for one gets it now."""
+        self._run.stock(*[Code(pool, code, expires_at) for code in codes])
 
     def tell(self, *facts: Event) -> None:
         """Anything that the core understands (streams.core.events) becomes known now."""

@@ -28,6 +28,9 @@ EVENTS = "email-events"
 ATTRIBUTED = "attributed-engagement"
 DECISIONS = "flow-decisions"
 REWARDS = "rewards"
+CODES = "discount-codes"
+CLAIMS = "code-claims"
+GRANTS = "code-grants"
 SIGNALS = "flow-signals"
 WITHDRAWALS = "email-withdrawals"
 SALES = "product-sales"
@@ -55,7 +58,7 @@ class TopicSpec:
         schema: the name of its records' schema in `schemas/`; empty for bytes that are no contract (changelogs).
         key: what a record's key is, in UTF-8.
         cleanup: Kafka's `cleanup.policy`.
-        retention_ms: how long records are kept, in ms; None for compacted topics: for ever.
+        retention_ms: how long records are kept, in ms; None: for ever, as the newest of compacted topics are.
         partitions: a number of its own; None: as many as all topics that are keyed by customer.
         config: further topic settings.
     """
@@ -103,6 +106,12 @@ TOPICS: tuple[TopicSpec, ...] = (
     _kept(ATTRIBUTED, "attributed_engagement"),
     _kept(DECISIONS, "flow_decision"),
     _kept(REWARDS, "reward"),
+    # For ever: the pools stage keeps what it has read in its own table, but it starts only when a flow takes codes from a pool, and nobody
+    # knows when that is. A shop has some hundred thousand codes, not billions.
+    TopicSpec(name=CODES, schema="discount_code", key="pool"),
+    # As for timers: a claim needs to outlive only the pools stage's longest outage.
+    _kept(CLAIMS, "code_claim", 30 * DAY_MS, key="pool"),
+    _kept(GRANTS, "code_grant"),
     _kept(SIGNALS, "signal"),
     _kept(WITHDRAWALS, "withdrawal", COMMANDS_KEPT_MS),
     _kept(SALES, "sales", 30 * DAY_MS),

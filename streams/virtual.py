@@ -6,8 +6,9 @@ import heapq
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from streams.core.code_pools import Claim, Code, Desk, Memory
 from streams.core.customer import Customer, new_customer
-from streams.core.effects import Effect, ScheduleStep, SendMail
+from streams.core.effects import ClaimCode, Effect, ScheduleStep, SendMail
 from streams.core.engine import advance
 from streams.core.events import Event, MailReported, StepDue
 from streams.core.world import World
@@ -21,6 +22,7 @@ class VirtualRun:
         start: what the clock shows at first, UTC.
         is_reporting: each mail is reported as sent at once.
         on_effect: hears of each effect, with the clock.
+        has_codes: pools are never empty: each claim gets a code that is made up; otherwise they hold what `stock` put there.
     """
 
     def __init__(
@@ -30,16 +32,20 @@ class VirtualRun:
         *,
         is_reporting: bool = True,
         on_effect: Callable[[Effect, datetime], None] = lambda effect, now: None,
+        has_codes: bool = False,
     ) -> None:
         self.world = world
         self.now = start
         self.is_reporting = is_reporting
         self.on_effect = on_effect
+        self.has_codes = has_codes
         self.customers: dict[str, Customer] = {}
         #: Events that were decided: what was fed, timers that fired, and mails that were reported.
         self.decided = 0
         self._queue: list[tuple[datetime, str, ScheduleStep]] = []
         self._timers: set[str] = set()
+        #: What lies in the pools.
+        self.pools = Memory()
 
     def feed(self, *events: Event) -> None:
         """The events happen (or become known) now, one after the other."""
@@ -53,12 +59,25 @@ class VirtualRun:
             for effect in effects:
                 if isinstance(effect, ScheduleStep):
                     self._schedule(effect)
+                elif isinstance(effect, ClaimCode):
+                    made_up = [Code(effect.pool, effect.reward_id)] if self.has_codes else []
+                    self._hand_out(*made_up, claim_of(effect))
                 elif isinstance(effect, SendMail) and self.is_reporting:
                     self.feed(
                         MailReported(
                             customer_id=customer_id, send_id=effect.send_id, outcome="sent", occurred_at=self.now
                         )
                     )
+
+    def stock(self, *codes: Code) -> None:
+        """Codes come into their pools now; who waits for one gets it at once."""
+        self._hand_out(*codes)
+
+    def _hand_out(self, *told: Code | Claim) -> None:
+        desk = Desk(self.pools, self.now)
+        for one in told:
+            desk.take(one)
+        self.feed(*desk.grants)
 
     def _schedule(self, timer: ScheduleStep) -> None:
         if timer.timer_id not in self._timers:
@@ -77,6 +96,11 @@ class VirtualRun:
             self.now = max(self.now, due_at)
             self.feed(step_due(timer, self.now))
         self.now = max(self.now, moment)
+
+
+def claim_of(effect: ClaimCode) -> Claim:
+    """The claim as it comes to its pool."""
+    return Claim(**{name: getattr(effect, name) for name in Claim.__struct_fields__})
 
 
 def step_due(timer: ScheduleStep, now: datetime) -> StepDue:

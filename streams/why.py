@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from streams import topics
 from streams.core.customer import Customer
-from streams.core.flow import DAY_STEP
+from streams.core.flow import CODE_OF, DAY_STEP
 from streams.customers import read_customer
 from streams.runtime.avro import Codec
 from streams.runtime.partition import partition_of
@@ -47,6 +47,9 @@ RULES: Mapping[str, str] = MappingProxyType(
         "paused": "the flow is paused: looked at again later",
         "migrated": "moved to the flow's newer version",
         "flow_gone": "the flow or the step is no longer there",
+        "pool_empty": "no code was left for the customer: the flow went on without one",
+        "code_too_late": "a code came that the flow no longer waited for",
+        "code_expired": "the code was no longer good when it came: the flow went on without one",
         "already_delivered": "the parcel was already delivered",
         # the rules around every mail
         "cap": "the customer has had enough mails for now",
@@ -216,6 +219,9 @@ def _waiting(state: Customer, instance_id: str | None) -> list[Line]:
             continue
         if instance.step == DAY_STEP:
             words = "begins then, every year"
+        elif instance.awaits.startswith(CODE_OF):
+            pool = instance.awaits.removeprefix(CODE_OF)
+            words = f"waits for a code of the pool {pool}, not longer than until then"
         elif instance.awaits:
             words = f"waits for {instance.awaits}, not longer than until then"
         elif instance.wanted_at is not None:

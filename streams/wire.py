@@ -11,8 +11,10 @@ import orjson
 
 from streams import topics
 from streams.core.catalogue import Product
+from streams.core.code_pools import Claim, Code
 from streams.core.effects import (
     Attribute,
+    ClaimCode,
     CountSales,
     DecisionOutcome,
     Effect,
@@ -25,10 +27,11 @@ from streams.core.effects import (
     SendMail,
     WithdrawMail,
 )
-from streams.core.events import Event, MailOutcome
+from streams.core.events import CodeGranted, Event, MailOutcome
 from streams.core.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
+from streams.wire_codes import claim_of, code_of
 from streams.wire_facts import FACTS
 from streams.wire_products import change_of, counts_key, counts_of, product_of, record_of
 from streams.wire_rules import (
@@ -149,6 +152,8 @@ class Wire:
         self._write_decision = codec.writer("flow_decision", LogDecision.__struct_fields__)
         self._write_attribute = codec.writer("attributed_engagement", Attribute.__struct_fields__)
         self._write_reward = codec.writer("reward", IssueReward.__struct_fields__)
+        self._write_claim = codec.writer("code_claim", ClaimCode.__struct_fields__)
+        self._write_grant = codec.writer("code_grant", CodeGranted.__struct_fields__)
         self._write_signal = codec.writer("signal", EmitSignal.__struct_fields__)
         self._write_withdrawal = codec.writer("withdrawal", WithdrawMail.__struct_fields__)
         self._write_sales = codec.writer("sales", CountSales.__struct_fields__)
@@ -160,6 +165,7 @@ class Wire:
             LogDecision: self._decision,
             Attribute: self._attribute,
             IssueReward: self._reward,
+            ClaimCode: self._claim,
             EmitSignal: self._signal,
             WithdrawMail: self._withdraw,
             CountSales: self._sales,
@@ -174,6 +180,8 @@ class Wire:
                 "flow_decision": "FlowDecision",
                 "attributed_engagement": "AttributedEngagement",
                 "reward": "RewardIssued",
+                "code_claim": "CodeClaim",
+                "code_grant": "CodeGrant",
                 "signal": "FlowSignal",
                 "dead_letter": "DeadLetter",
                 "checkpoint": "Checkpoint",
@@ -263,6 +271,26 @@ class Wire:
             Undecodable, RuleBroken: as `event`.
         """
         return change_of(self._codec.decode("sales", value))
+
+    def code(self, value: bytes | None) -> Code:
+        """What a record of `discount-codes` holds.
+
+        Raises:
+            Undecodable, RuleBroken: as `event`.
+        """
+        if value is None:
+            raise RuleBroken("no_value", "a code without a value")
+        return code_of(self._codec.decode("discount_code", value))
+
+    def claim(self, value: bytes | None) -> Claim:
+        """What a record of `code-claims` holds.
+
+        Raises:
+            Undecodable, RuleBroken: as `event`.
+        """
+        if value is None:
+            raise RuleBroken("no_value", "a claim without a value")
+        return claim_of(self._codec.decode("code_claim", value))
 
     def withdrawal(self, value: bytes | None) -> WithdrawMail:
         """What a record of `email-withdrawals` holds.
@@ -470,6 +498,11 @@ class Wire:
         event_id = f"{key}@{at.isoformat(timespec='milliseconds')}"
         return self._record(topics.POPULARITY, "popularity", key, event_id, record_of(counts), at)
 
+    def grant(self, grant: CodeGranted, now: datetime) -> Output:
+        """What a pool gave; `now` is the clock of the batch, UTC."""
+        value = self._write_grant(grant)
+        return self._framed(topics.GRANTS, "code_grant", grant.customer_id, f"{grant.reward_id}.granted", value, now)
+
     def _schedule(self, effect: ScheduleStep, now: datetime) -> Output:
         value = self._write_schedule(effect)
         return self._framed(topics.DELAYS, "timer", effect.customer_id, effect.timer_id, value, now)
@@ -498,6 +531,10 @@ class Wire:
     def _reward(self, effect: IssueReward, now: datetime) -> Output:
         value = self._write_reward(effect)
         return self._framed(topics.REWARDS, "reward", effect.customer_id, effect.reward_id, value, now)
+
+    def _claim(self, effect: ClaimCode, now: datetime) -> Output:
+        value = self._write_claim(effect)
+        return self._framed(topics.CLAIMS, "code_claim", effect.pool, f"{effect.reward_id}.claimed", value, now)
 
     def _signal(self, effect: EmitSignal, now: datetime) -> Output:
         value = self._write_signal(effect)

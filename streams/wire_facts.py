@@ -24,7 +24,9 @@ from streams.wire_rules import (
     check_link,
     check_locale,
     take_birthday,
+    take_code,
     take_id,
+    take_pool,
     take_text,
     take_time,
     take_time_or_none,
@@ -260,6 +262,23 @@ def report_event(record: Record, written: datetime | None) -> Event:
     )
 
 
+def grant_event(record: Record, written: datetime | None) -> Event:
+    """A code that a pool gave; arguments and errors as `order_event`."""
+    return events.CodeGranted(
+        customer_id=record["customer_id"],
+        reward_id=take_id(record, "reward_id"),
+        pool=take_pool(record),
+        flow=record["flow"],
+        flow_version=record["flow_version"],
+        instance_id=take_id(record, "instance_id"),
+        step=record["step"],
+        order_id=record["order_id"],
+        code=take_code(record),
+        expires_at=take_time_or_none(record, "expires_at"),
+        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+    )
+
+
 def timer_event(record: Record, written: datetime | None) -> Event:
     """A timer that ran out; arguments and errors as `order_event`."""
     due_at = take_time(record["due_at"], "due_at", None)
@@ -302,5 +321,6 @@ FACTS: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]] = {
     topics.BROWSING: ("browsing", browsing_event),
     topics.PRESSURE: ("contact_pressure", pressure_event),
     topics.EVENTS: ("email_event", report_event),
+    topics.GRANTS: ("code_grant", grant_event),
     topics.DUE: ("timer", timer_event),
 }

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from streams.core.conditions import NO_YEAR
+from streams.core.yaml_reader import NAME
 from streams.runtime.checkpoint import Broken
 
 Record: TypeAlias = dict[str, Any]
@@ -37,6 +38,8 @@ RULES: dict[str, str] = {
     "too_large": "what is to be said of a record fits into one of 4 MiB",
     "unknown_kind": "the record's kind is one that this version knows",
     "missing_field": "what this kind of record needs is there",
+    "bad_pool": "a pool's name is small letters, digits and -, a letter first, 64 characters at most",
+    "bad_code": "a discount code has 1 to 100 characters, no spaces and no control characters",
     "bad_context": "a command's context is a JSON object",
 }
 MAX_LINES = 1000
@@ -48,6 +51,7 @@ MAX_GENDER = 40
 MAX_SOURCE = 40
 MAX_LINK = 2000
 MAX_ADDRESS = 254
+MAX_CODE = 100
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 LATEST_MS = int(LATEST.timestamp() * 1000)
@@ -88,6 +92,24 @@ def _checked_id(value: str, field: str) -> str:
         raise RuleBroken("bad_id", f"{field}: {len(value)} characters")
     if not value.isprintable() and _CONTROL.search(value):
         raise RuleBroken("bad_id", f"{field} has control characters")
+    return value
+
+
+def take_pool(record: Record) -> str:
+    """The pool in `pool`, named as flows can name it. Raises RuleBroken (`bad_pool`)."""
+    value: str = record["pool"]
+    if not NAME.match(value):
+        raise RuleBroken("bad_pool", f"pool: {len(value)} characters that are no name of a pool")
+    return value
+
+
+def take_code(record: Record) -> str:
+    """The code in `code`, which a customer must be able to type in. Raises RuleBroken (`bad_code`)."""
+    value: str = record["code"]
+    if not 0 < len(value) <= MAX_CODE:
+        raise RuleBroken("bad_code", f"code: {len(value)} characters")
+    if not value.isprintable() or any(one.isspace() for one in value):
+        raise RuleBroken("bad_code", "code has spaces or characters that cannot be shown")
     return value
 
 

@@ -126,9 +126,13 @@ class Town:
 
     def produce(self, topic: str, key: bytes | None, record: dict[str, Any] | bytes | None, at_ms: int = 0) -> None:
         """Put one record (a dict is encoded) on `topic`; on the broker when it returns. `at_ms`: the record's time, 0 for now."""
+        self.post(topic, key, record, at_ms)
+        assert self._producer.flush(30) == 0
+
+    def post(self, topic: str, key: bytes | None, record: dict[str, Any] | bytes | None, at_ms: int = 0) -> None:
+        """As `produce`, but it may still be on its way: the next `produce` waits for it."""
         value = self.codec.encode(topics.SCHEMA_OF[topic], record) if isinstance(record, dict) else record
         self._producer.produce(topic, value, key, timestamp=at_ms)
-        assert self._producer.flush(30) == 0
 
     def records(self, topic: str) -> list[dict[str, Any]]:
         """The committed records of `topic`, decoded."""

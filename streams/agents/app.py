@@ -17,7 +17,7 @@ import structlog
 import uvloop
 
 from streams import metrics, topics
-from streams.agents import catalogue, flows, mailer, popularity, scheduler, withdrawals
+from streams.agents import catalogue, flows, mailer, pools, popularity, scheduler, withdrawals
 from streams.agents.follower import Follower
 from streams.agents.support import Support, utc
 from streams.agents.watch import RestoreReport, Watch
@@ -53,7 +53,7 @@ def run_worker(settings: Settings) -> None:
         sys.exit("\n".join(["the flows have mistakes, nothing was started:", *error.errors]))
     if world.gives_rewards and not settings.reward_key:
         sys.exit(
-            "a flow gives rewards: TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set here too: it signs their codes"
+            "a flow gives rewards that Takk signs: TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set here too: it signs their codes"
         )
     app = _app(settings, "flows", settings.batch_max_records)
     support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))
@@ -65,6 +65,9 @@ def run_worker(settings: Settings) -> None:
     flows.define(app, support, world)
     scheduler.define(app, support, settings.sweep_limit)
     popularity.define(app, support)
+    # A stage costs a producer a partition at each takeover. Codes that come meanwhile lie on their topic, and are read from its beginning.
+    if world.pools:
+        pools.define(app, support, world.pools)
     _run(app, settings)
 
 

@@ -26,6 +26,7 @@ INPUTS = (
     topics.PRESSURE,
     topics.DUE,
     topics.EVENTS,
+    topics.GRANTS,
 )
 
 

@@ -51,6 +51,8 @@ class Watch:
         self._clock = clock
         #: How many records a partition had committed when it was last seen to move, and when that was.
         self._moved: dict[Place, tuple[int, float]] = {}
+        #: The pools whose numbers were told.
+        self._pools: set[str] = set()
 
     async def look(self) -> None:
         """Look once. While the partitions change hands nothing is touched."""
@@ -104,9 +106,20 @@ class Watch:
             timers = lane.memory.get("timers")
             if timers is not None:
                 metrics.TIMERS_PENDING.labels(partition).set(timers.pending)
+        self._set_pools(owned)
         for stage, of_each in sizes.items():
             metrics.PARTITIONS.labels(stage).set(len(of_each))
             metrics.STATE_BYTES.labels(stage).set(sum(of_each))
+
+    def _set_pools(self, owned: dict[Place, Any]) -> None:
+        pools = {name: pool for lane in owned.values() for name, pool in lane.memory.get("pools", {}).items()}
+        for name, pool in pools.items():
+            metrics.POOL_CODES.labels(name).set(pool.stock)
+            metrics.POOL_CLAIMS.labels(name).set(pool.waiting)
+        for name in self._pools - pools.keys():
+            metrics.POOL_CODES.remove(name)
+            metrics.POOL_CLAIMS.remove(name)
+        self._pools = set(pools)
 
 
 class RestoreReport:

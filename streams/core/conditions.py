@@ -32,7 +32,7 @@ Closure: TypeAlias = Callable[[Any], Any]
 class View:
     """What a condition may look at: the customer as it is now, the order and the parcel if there are any, and what the trigger told."""
 
-    __slots__ = ("_segments", "about", "order", "parcel", "turn")
+    __slots__ = ("_segments", "about", "order", "parcel", "reward", "turn")
 
     def __init__(
         self,
@@ -45,6 +45,8 @@ class View:
         self.order = order
         self.parcel = parcel
         self.about = about
+        #: The code that the run's newest reward gave; empty if it gave none.
+        self.reward = ""
         self._segments: tuple[str, ...] | None = None
 
     @property
@@ -289,6 +291,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "event.question": ("text", lambda view: view.told("question")),
         "event.answer": ("text", lambda view: view.told("answer")),
         "event.segment": ("text", lambda view: view.told("segment")),
+        "reward.is_given": ("truth", lambda view: bool(view.reward)),
     }
 )
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(

@@ -182,9 +182,9 @@ class Sent(Struct, frozen=True, gc=False, array_like=True):
 class Instance(Struct, frozen=True, gc=False, array_like=True):
     """A run of a flow that waits until `due_at` to take the step at path `step`.
 
-    `awaits` is the event that it waits for at that step, "" for none; `wanted_at` when the mail of that step was first due, if it was put
+    `awaits` is the event or the code that it waits for at that step, "" for none; `wanted_at` when the mail of that step was first due, if it was put
     off since. `about` is what its trigger told, as names and values, and which run it was before a
-    migration moved it; `order_id` is "" where no order started it. `reward` is its newest code.
+    migration moved it; `order_id` is "" where no order started it. `reward` is the code of its newest reward, "" if that gave none.
     """
 
     instance_id: str

@@ -123,6 +123,21 @@ class IssueReward(Struct, frozen=True, gc=False, kw_only=True):
     expires_at: datetime
 
 
+class ClaimCode(Struct, frozen=True, gc=False, kw_only=True):
+    """Give a code of `pool` for the reward `reward_id`, if there is one before `give_up_at`: afterwards nobody waits for it."""
+
+    reward_id: str
+    customer_id: str
+    pool: str
+    flow: str
+    flow_version: int
+    instance_id: str
+    step: str
+    order_id: str | None
+    claimed_at: datetime
+    give_up_at: datetime
+
+
 class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
     """Tell other systems that a customer came to a step; what is to be done is theirs."""
 
@@ -167,6 +182,7 @@ Effect: TypeAlias = (
     | LogDecision
     | Attribute
     | IssueReward
+    | ClaimCode
     | EmitSignal
     | WithdrawMail
     | CountSales

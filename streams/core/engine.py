@@ -13,6 +13,7 @@ from streams.core.customer import Customer
 from streams.core.effects import Effect
 from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
 from streams.core.events import (
+    CodeGranted,
     ContactPressed,
     EngagementEvent,
     Event,
@@ -28,7 +29,7 @@ from streams.core.events import (
     ShipmentUpdated,
     StepDue,
 )
-from streams.core.instances import wake, watch_segments
+from streams.core.instances import take_code, wake, watch_segments
 from streams.core.orders import take_order
 from streams.core.outside import take_pressure
 from streams.core.shipments import take_shipment
@@ -63,6 +64,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = MappingProxyType(
         **dict.fromkeys(get_args(EngagementEvent), take_engagement),
         ShipmentUpdated: take_shipment,
         StepDue: wake,
+        CodeGranted: take_code,
         MailReported: take_report,
         RetryDue: take_retry,
         ProfileUpdated: take_profile,

@@ -224,6 +224,22 @@ class MailReported(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
+class CodeGranted(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+    """A pool gave `code`, good until `expires_at` (None: without end), for the reward `reward_id` of a run that waits at `step`."""
+
+    customer_id: str
+    reward_id: str
+    pool: str
+    flow: str
+    flow_version: int
+    instance_id: str
+    step: str
+    order_id: str | None
+    code: str
+    expires_at: datetime | None
+    occurred_at: datetime
+
+
 class StepDue(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """A timer of a flow instance ran out; `step` is the path of the step that is to be taken now."""
 
@@ -262,6 +278,7 @@ Event: TypeAlias = (
     | ProductBrowsed
     | ContactPressed
     | MailReported
+    | CodeGranted
     | StepDue
     | RetryDue
 )

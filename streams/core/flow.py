@@ -44,6 +44,8 @@ EXITS = (
 DATES = frozenset(("customer.birthday", "customer.anniversary"))
 #: The path of an instance that waits for such a day to begin.
 DAY_STEP = "@day"
+#: What an instance awaits that waits for a code, before the name of its pool.
+CODE_OF = "code of "
 
 
 def is_about_order(on: str) -> bool:
@@ -176,11 +178,17 @@ class ChangeList(Struct, frozen=True, kw_only=True, tag="list"):
 
 
 class Reward(Struct, frozen=True, kw_only=True, tag="reward"):
-    """Give the customer a code for the reward `name`, good for `expires`; the mails that follow may show it as `reward.code`."""
+    """Give the customer a code for the reward `name`, good for `expires`; the mails that follow may show it as `reward.code`.
+
+    The code is signed by Takk, or one of the shop's own from `pool`. Of an empty pool it is waited for, for `within` at most; then the run
+    goes on without one.
+    """
 
     path: str
     name: str
     expires: timedelta = timedelta(days=30)
+    pool: str = ""
+    within: timedelta = timedelta(days=1)
 
 
 class Emit(Struct, frozen=True, kw_only=True, tag="emit"):

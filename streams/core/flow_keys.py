@@ -47,7 +47,7 @@ SEND = Keys(
     ("message", "purpose", "priority", "expires", "not_before", "holdout", "products", "at_least"), ("message",)
 )
 SET = Keys(("name", "value"), ("name", "value"))
-REWARD = Keys(("name", "expires"), ("name",))
+REWARD = Keys(("name", "pool", "expires", "within"), ("name",))
 
 #: The least and the most of each number.
 VERSION = (1, 999_999)

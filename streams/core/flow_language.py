@@ -79,6 +79,8 @@ class _FlowReader(Reader):
         self.heard = 0
         #: Whether a mail comes before what is read.
         self.has_sent = False
+        #: And whether a reward does.
+        self.has_rewarded = False
 
     def misfit(self, node: yaml.Node, problem: str, remedy: str) -> None:
         """Note what does not go with the trigger."""
@@ -100,6 +102,8 @@ class _FlowReader(Reader):
             absent["product"] = "only a flow with once_per: product has one"
         if not self.heard and not on.startswith(("mail.", "survey.", "segment.")):
             absent["event"] = f"{on} tells nothing more than the order or the customer"
+        if not self.has_rewarded:
+            absent["reward"] = "no reward of this flow comes before it"
         return Scope(absent, self.segments)
 
     def flow(self, root: yaml.Node | None) -> Flow:
@@ -268,7 +272,9 @@ class _FlowReader(Reader):
         steps: list[Step] = []
         for index, item in enumerate(found):
             steps.append(self.step(item, f"{prefix}{index}", depth))
-            self.has_sent = self.has_sent or any(isinstance(one, Send) for one in all_steps(tuple(steps[-1:])))
+            taken = [*all_steps(tuple(steps[-1:]))]
+            self.has_sent = self.has_sent or any(isinstance(one, Send) for one in taken)
+            self.has_rewarded = self.has_rewarded or any(isinstance(one, Reward) for one in taken)
         return tuple(steps)
 
     def step(self, node: yaml.Node, path: str, depth: int) -> Step:
@@ -301,11 +307,7 @@ class _FlowReader(Reader):
         if kind == "emit":
             return Emit(path=path, kind=self.name(node, "signal"))
         if kind == "reward":
-            values = self.mapping(node, *keys.REWARD)
-            expires = self.duration(values["expires"]) if "expires" in values else timedelta(days=30)
-            return Reward(
-                path=path, name=self.name(values["name"], "reward") if "name" in values else "", expires=expires
-            )
+            return self.reward(node, path)
         values = self.mapping(node, *keys.SET)
         name = self.text(values["name"]) if "name" in values else ""
         if "name" in values and not keys.FIELD.match(name):
@@ -316,6 +318,19 @@ class _FlowReader(Reader):
         if len(value) > keys.LONGEST_VALUE:
             self.wrong(values["value"], f"the value has {len(value)} characters", f"{keys.LONGEST_VALUE} at most")
         return SetField(path=path, name=name, value=value)
+
+    def reward(self, node: yaml.Node, path: str) -> Reward:
+        """A reward: a signed code, or one of a pool."""
+        values = self.mapping(node, *keys.REWARD)
+        if "within" in values and "pool" not in values:
+            self.wrong(values["within"], "only a code of a pool is waited for", "name the pool, or take within out")
+        return Reward(
+            path=path,
+            name=self.name(values["name"], "reward") if "name" in values else "",
+            expires=self.duration(values["expires"]) if "expires" in values else timedelta(days=30),
+            pool=self.name(values["pool"], "pool") if "pool" in values else "",
+            within=self.duration(values["within"]) if "within" in values else timedelta(days=1),
+        )
 
     def wait(self, node: yaml.Node, path: str) -> Wait:
         """A wait: a time span, or a mapping."""
@@ -438,10 +453,10 @@ class _FlowReader(Reader):
             self.wrong(node, "two arms have the same name", "give each its own")
 
     def way(self, node: yaml.Node | None, prefix: str, depth: int) -> tuple[Step, ...]:
-        """The steps of one way out of a step. A mail sent on it has not been sent on the other ways, but perhaps behind them."""
-        before = self.has_sent
+        """The steps of one way out of a step. What was sent or given on it was not on the other ways, but perhaps behind them."""
+        before = self.has_sent, self.has_rewarded
         found = self.steps(node, prefix, depth) if node is not None else ()
-        self.has_sent = before
+        self.has_sent, self.has_rewarded = before
         return found
 
     def split(self, node: yaml.Node, path: str, depth: int) -> Split:

@@ -55,6 +55,9 @@ def _wrong(old: Program, new: Program, path: str, target: str) -> Iterator[tuple
             f"step {path} of {was} waits for {step.event}, step {target} of {will} does not",
             "map it to one that does",
         )
+    elif isinstance(step, Reward) and step.pool and not (isinstance(next_step, Reward) and next_step.pool == step.pool):
+        problem = f"step {path} of {was} waits for a code of the pool {step.pool!r}, step {target} of {will} does not"
+        yield problem, "map it to one that does"
     else:
         given = _gifts(old, before(old, path)) - _gifts(old, reachable(old, path))
         for gift in sorted(given & _gifts(new, reachable(new, target))):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.flow import Program, Send, Split, Wait, WaitFor, ways
+from streams.core.flow import Program, Reward, Send, Split, Wait, WaitFor, ways
 
 
 def onward(program: Program, path: str) -> tuple[str, ...]:
@@ -32,7 +32,8 @@ def before(program: Program, path: str) -> frozenset[str]:
 
 
 def resting_places(program: Program) -> frozenset[str]:
-    """The steps that a run may wait to take: those behind a wait, those that wait for an event, and mails, which can be put off."""
+    """The steps that a run may wait to take: those behind a wait, those that wait for an event or a code, and mails, which can be put off."""
     behind = [program.following[path] for path, step in program.steps.items() if isinstance(step, Wait)]
     own = [path for path, step in program.steps.items() if isinstance(step, (WaitFor, Send))]
+    own += [path for path, step in program.steps.items() if isinstance(step, Reward) and step.pool]
     return frozenset(own) | {path for path in behind if path is not None}

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core import ids, local_time
+from streams.core import ids, local_time, rewards
 from streams.core.chance import falls_within, variant
 from streams.core.conditions import View
 from streams.core.customer import Instance, OrderState, Parcel, Run
-from streams.core.effects import EmitSignal, IssueReward, LogDecision, ScheduleStep
-from streams.core.events import StepDue
+from streams.core.effects import EmitSignal, LogDecision, ScheduleStep
+from streams.core.events import CodeGranted, StepDue
 from streams.core.flow import (
+    CODE_OF,
     DATES,
     DAY_STEP,
     ChangeList,
@@ -223,6 +224,9 @@ def _run(
             words = f"experiment {step.name}: arm {name}"
             turn.decide(flow, instance.instance_id, path, "schedule", "experiment", words, order_id=order_id)
             following = program.way(step, number)
+        elif isinstance(step, Reward) and step.pool and flow.status != "draft":
+            instance, give_up_at = rewards.claim(turn, flow, instance, step)
+            return _waiting(instance, path, give_up_at, awaits=CODE_OF + step.pool)
         else:
             instance = _do(turn, flow, instance, step)
         path = following
@@ -244,6 +248,7 @@ def _end_of(turn: Turn, step: Wait, start: datetime, view: View) -> datetime:
 
 
 def _arm(turn: Turn, program: Program, instance: Instance, step: Split, view: View) -> str | None:
+    view.reward = instance.reward
     for arm in step.arms:
         if arm.when is None or arm.when.holds(view):
             return arm.steps[0].path if arm.steps else program.following[step.path]
@@ -269,23 +274,7 @@ def _do(turn: Turn, flow: Flow, instance: Instance, step: Step) -> Instance:
         lists = {*turn.lists, step.name} if step.is_member else {*turn.lists} - {step.name}
         turn.lists = tuple(sorted(lists)[: turn.world.limits.lists])
     elif isinstance(step, Reward):
-        code = ids.reward_code(turn.world.reward_key, instance_id, path)
-        turn.effects.append(
-            IssueReward(
-                reward_id=ids.digest("reward", instance_id, path),
-                customer_id=turn.customer_id,
-                name=step.name,
-                code=code,
-                flow=flow.name,
-                flow_version=flow.version,
-                instance_id=instance_id,
-                step=path,
-                order_id=order_id,
-                issued_at=turn.now,
-                expires_at=turn.now + local_time.lasting(step.expires, turn.world.day_scale),
-            )
-        )
-        return replace(instance, reward=code)
+        return rewards.sign(turn, flow, instance, step)
     elif isinstance(step, Emit):
         turn.effects.append(
             EmitSignal(
@@ -368,33 +357,67 @@ def wake(turn: Turn, event: StepDue) -> None:
     if instance.step == DAY_STEP:
         _begin_day(turn, instance)
         return
+    ready = _ready(turn, instance)
+    if ready is None:
+        return
+    program, instance, view = ready
+    step, path = program.steps[instance.step], instance.step
+    following: str | None = path
+    if instance.awaits.startswith(CODE_OF):
+        if isinstance(step, Reward) and step.pool:
+            words = f"no code of the pool {step.pool} came in time; goes on without one"
+            order_id = instance.order_id or None
+            turn.decide(program.flow, instance.instance_id, path, "skip", "pool_empty", words, order_id=order_id)
+            following = program.following[path]
+    elif isinstance(step, WaitFor) and instance.awaits:
+        following = program.way(step, 1)
+    _go_on(turn, program, instance, view, turn.now, following)
+
+
+def take_code(turn: Turn, event: CodeGranted) -> None:
+    """Go on with the instance that waits for this code. One that nobody waits for any more is logged; one told twice changes nothing."""
+    if not turn.is_first_time("code", event.pool, event.reward_id):
+        return
+    place = (event.instance_id, event.step, CODE_OF + event.pool)
+    instance = next((one for one in turn.instances if (one.instance_id, one.step, one.awaits) == place), None)
+    if instance is None:
+        rewards.too_late(turn, event, "the run ended or went on without it")
+        return
+    ready = _ready(turn, instance)
+    if ready is None:
+        rewards.too_late(turn, event, "the run ended before it came")
+        return
+    program, instance, view = ready
+    step, path = program.steps[instance.step], instance.step
+    if isinstance(step, Reward) and step.pool == event.pool and program.flow.status != "draft":
+        instance = rewards.take(turn, program.flow, instance, step, event)
+        _go_on(turn, program, instance, view, turn.now, program.following[path])
+    else:
+        rewards.too_late(turn, event, "the flow was changed and no longer gives it there")
+        _go_on(turn, program, instance, view, turn.now, path)
+
+
+def _ready(turn: Turn, instance: Instance) -> tuple[Program, Instance, View] | None:
+    """The waiting instance as it goes on now, its flow, and what conditions may look at; None if it ends here, for a reason that is logged."""
     instance = _settle(turn, instance, _moved(turn, instance))
     program = turn.world.program(instance.flow, instance.flow_version, instance.step)
     order = turn.order(instance.order_id)
     if program is None:
         _end(turn, instance.instance_id)
         _decide_without_program(turn, instance)
-        return
+        return None
     flow = program.flow
     if order is None and instance.order_id:
         words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
         turn.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
         _end(turn, instance.instance_id)
-        return
+        return None
     view = View(turn, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
     reason = _leaving(view, flow, instance.started_at)
     if reason is not None:
         _exit(turn, flow, instance, reason)
-        return
-    step, path = program.steps[instance.step], instance.step
-    _go_on(
-        turn,
-        program,
-        instance,
-        view,
-        turn.now,
-        program.way(step, 1) if isinstance(step, WaitFor) and instance.awaits else path,
-    )
+        return None
+    return program, instance, view
 
 
 def _moved(turn: Turn, instance: Instance) -> Instance:
@@ -472,6 +495,7 @@ def _resume(
         told = (*about, *(known for known in moved.about if known[0] not in dict(about)))
         own = turn.order(instance.order_id) or order
         view = View(turn, own, parcel or (own.parcel(instance.parcel_id) if own is not None else None), told)
+        view.reward = moved.reward
         if step.where is None or step.where.holds(view):
             path = program.way(step, 0)
             _settle(turn, instance, moved)

@@ -19,7 +19,7 @@ MOST_TOGETHER = 40
 MOST = 20
 _MIDNIGHT = time()
 _SEGMENT_SCOPE = Scope(
-    dict.fromkeys(("order", "shipment", "product", "event"), "a segment is about the customer alone"), None
+    dict.fromkeys(("order", "shipment", "product", "event", "reward"), "a segment is about the customer alone"), None
 )
 
 

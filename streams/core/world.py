@@ -78,7 +78,7 @@ class World:
 
     __slots__ = (
         "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
-        "flows", "gives_rewards", "has_days", "limits", "migrations", "paused_for", "rates", "reward_key", "rules", "segments", "shop",
+        "flows", "gives_rewards", "has_days", "limits", "migrations", "paused_for", "pools", "rates", "reward_key", "rules", "segments", "shop",
         "vip_spend_minor", "watched",
     )  # fmt: skip
 
@@ -137,7 +137,11 @@ class World:
         self.counts_sales = any(
             isinstance(step, Send) and step.products for program in programs for step in program.steps.values()
         )
-        self.gives_rewards = any(isinstance(step, Reward) for program in programs for step in program.steps.values())
+        rewards = [step for program in programs for step in program.steps.values() if isinstance(step, Reward)]
+        #: Whether a flow gives codes that Takk signs.
+        self.gives_rewards = any(not step.pool for step in rewards)
+        #: The pools that flows take codes from.
+        self.pools = frozenset(step.pool for step in rewards if step.pool)
         self.has_days = not DATES.isdisjoint(self.by_trigger)
         triggers = [
             program.flow.trigger

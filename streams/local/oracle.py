@@ -30,7 +30,8 @@ ENDED = ("refused", "expired", "suppressed", "unknown")
 
 #: What the flows agent writes.
 EFFECTS = (
-    topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.SIGNALS, topics.WITHDRAWALS, topics.SALES,
+    topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.SIGNALS, topics.WITHDRAWALS,
+    topics.SALES,
 )  # fmt: skip
 
 
@@ -119,6 +120,7 @@ def judge(
     _timers(records, until_ms, verdict)
     _mails(records, codec, inbox, verdict)
     _counts(records, Wire(codec), verdict)
+    _codes(records, codec, verdict)
     return verdict
 
 
@@ -183,6 +185,27 @@ def _counts(records: Mapping[str, list[Any]], wire: Wire, verdict: Verdict) -> N
     verdict.differ(
         "counts of products that are wrong", [k for k in expected | found if expected.get(k) != found.get(k)]
     )
+
+
+def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> None:
+    """Each grant is of a claim that was made and of a code that the pool has, each claim got one code, and each code was given once."""
+    read = {
+        t: [codec.decode(topics.SCHEMA_OF[t], r.value()) for r in records[t]] for t in (topics.CLAIMS, topics.GRANTS)
+    }
+    claims = {(one["pool"], one["reward_id"]) for one in read[topics.CLAIMS]}
+    grants = [(one["pool"], one["reward_id"], one["code"]) for one in read[topics.GRANTS]]
+    stock = set()
+    for record in records[topics.CODES] if grants else ():
+        with contextlib.suppress(Broken):  # what is no code went to the dead letters
+            code = Wire(codec).code(record.value())
+            stock.add((code.pool, code.code))
+    verdict.differ("codes granted for no claim", [one[:2] for one in grants if one[:2] not in claims])
+    # By the reward, never by the code: a verdict is printed.
+    verdict.differ("codes granted that no pool has", [one[:2] for one in grants if (one[0], one[2]) not in stock])
+    times = Counter((pool, code) for pool, _, code in grants)
+    verdict.differ("codes given twice", [one[:2] for one in grants if times[(one[0], one[2])] > 1])
+    got = Counter(one[:2] for one in grants)
+    verdict.differ("claims that got two codes", [claim for claim, count in got.items() if count > 1])
 
 
 def _is_mailers(decision: Mapping[str, Any]) -> bool:

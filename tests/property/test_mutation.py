@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.core import ids
+from streams.core.code_pools import Asked, Code
 from streams.core.customer_codec import decode_customer, encode_customer
 from streams.core.effects import Effect, EmitSignal, IssueReward, LogDecision, ScheduleStep, SendMail
 from streams.core.events import Event, OrderPlaced, SurveyAnswered
@@ -35,6 +36,9 @@ BODIES = (
     "{wait: 1d}, {send: {message: c}}]",
     "steps: [{experiment: {name: x, arms: [{name: one, percent: 50, steps: [{wait: 1d}, {send: {message: a}}]}, "
     "{name: two, percent: 50, steps: [{reward: {name: gift}}]}]}}, {wait: 2d}, {send: {message: b}}]",
+    "steps: [{reward: {name: gift, pool: ten}}, {wait: 1d}, {send: {message: a}}, {reward: {name: more, pool: ten, within: 3d}}, "
+    "{split: [{when: reward.is_given, steps: [{send: {message: b}}]}]}]",
+    "steps: [{reward: {name: gift, pool: other, within: 2d}}, {send: {message: c}}, {wait: 1d}, {reward: {name: more, pool: ten, within: 5d}}]",
     "steps: [{set: {name: seen, value: yes}}]",
     "steps: [{send: {message: c}}, {wait: 1d}, {send: {message: b}}]",
     "steps: [{send: {message: b}}, {wait: 1d}, {send: {message: a}}]",
@@ -78,22 +82,38 @@ facts = st.one_of(
         SurveyAnswered, customer_id=st.just("c1"), send_id=st.none(), question=st.just("q"), answer=st.just("yes"), occurred_at=whens
     ),
 )  # fmt: skip
-Story = list[tuple[Event | tuple[Flow, ...], timedelta]]
+codes = st.builds(
+    lambda pool, number, ends_at: Code(pool, f"{pool}-{number}", ends_at),
+    st.sampled_from(["ten", "other"]),
+    st.integers(0, 9),
+    st.none() | whens,
+)
+What = Event | Code | tuple[Flow, ...]
+Story = list[tuple[What, timedelta]]
 gaps = st.integers(0, 60).map(lambda hours: hours * HOUR)
-stories: st.SearchStrategy[Story] = st.lists(st.tuples(st.one_of(facts, versions()), gaps), min_size=2, max_size=14)
+stories: st.SearchStrategy[Story] = st.lists(
+    st.tuples(st.one_of(facts, codes, versions()), gaps), min_size=2, max_size=14
+)
 
 
 def told(story: Story) -> Driver:
     """A run of the story, in which a tuple of flows is a restart with those."""
     run = Driver(World(()))
     for what, gap in story:
-        if isinstance(what, tuple):
-            restart(run, what)
-        else:
-            run.feed(what)
+        hear(run, what)
         run.pass_time(gap)
         look(run)
     return run
+
+
+def hear(run: Driver, what: What) -> None:
+    """A fact, a code of the shop's, or a restart with other flows."""
+    if isinstance(what, tuple):
+        restart(run, what)
+    elif isinstance(what, Code):
+        run.stock(what)
+    else:
+        run.feed(what)
 
 
 def restart(run: Driver, flows: tuple[Flow, ...]) -> None:
@@ -116,13 +136,24 @@ def look(run: Driver) -> None:
 
 
 def once(effects: list[Effect]) -> None:
-    """No mail, no reward and no signal is given twice."""
+    """No mail, no reward, no code and no signal is given twice."""
     given_ids = [
         *(one.send_id for one in effects if isinstance(one, SendMail)),
         *(one.reward_id for one in effects if isinstance(one, IssueReward)),
+        *(one.code for one in effects if isinstance(one, IssueReward)),
         *(one.signal_id for one in effects if isinstance(one, EmitSignal)),
     ]
     assert [found for found, count in Counter(given_ids).items() if count > 1] == []
+
+
+def accounted(run: Driver) -> None:
+    """Each code that a pool gave was given to the customer, or a decision says why not."""
+    left = [one for one in run.pools.entries.values() if isinstance(one, Asked) and one.at is not None]
+    given = [one for one in run.effects if isinstance(one, IssueReward) and "-" in one.code]
+    unused = [
+        one for one in run.effects if isinstance(one, LogDecision) and one.rule in ("code_too_late", "code_expired")
+    ]
+    assert len(left) == len(given) + len(unused)
 
 
 @settings(max_examples=250, deadline=None)
@@ -137,6 +168,7 @@ def test_whatever_becomes_of_a_flow(story: Story, last: tuple[Flow, ...]) -> Non
     decided = {one.send_id for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"}
     assert {mail.send_id for mail in run.mails()} == decided
     assert [state.instances for state in run.customers.values() if state.instances] == []
+    accounted(run)
     before = len(run.mails())
     run.feed(*[step_due(one, run.now) for one in run.effects if isinstance(one, ScheduleStep)])
     assert len(run.mails()) == before
@@ -165,10 +197,7 @@ def test_people_finish_on_their_own_version(story: Story, last: tuple[Flow, ...]
     run = Driver(World(()))
     began: dict[str, int] = {}
     for what, gap in [*story, (last, 120 * DAY)]:
-        if isinstance(what, tuple):
-            restart(run, what)
-        else:
-            run.feed(what)
+        hear(run, what)
         kept = {flow.version for flow in run.world.flows}
         has_moves = bool(run.world.migrations)
         for state in run.customers.values():

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.core import local_time
+from streams.core.code_pools import Code
 from streams.core.customer import new_customer
 from streams.core.customer_codec import decode_customer, encode_customer
-from streams.core.effects import LogDecision, ScheduleStep, SendMail
+from streams.core.effects import ClaimCode, IssueReward, LogDecision, ScheduleStep, SendMail
 from streams.core.engine import advance
 from streams.core.events import (
     Event,
@@ -81,6 +82,7 @@ FLOWS = (
     flow_text(
         "trigger: {on: customer.birthday}\nsteps:\n  - experiment:\n      name: x\n      holdout: 10\n      arms:\n"
         "        - {name: one, percent: 50, steps: [{send: {message: a}}]}\n        - {name: two, percent: 50, steps: [{reward: {name: gift}}, "
+        "{reward: {name: more, pool: ten, within: 2d}}, "
         "{send: {message: b}}]}\n",
         name="birthday",
         purpose="marketing",
@@ -130,6 +132,7 @@ Story = list[tuple[Event, timedelta, bool]]
 def tell(story: Story, world: World = WORLD) -> Driver:
     """A run of the story; after some facts the newest mail is opened. Then two months of silence."""
     run = Driver(world)
+    run.stock(*[Code("ten", f"C{number}") for number in range(len(story) % 3)])
     for fact, gap, is_opened in story:
         run.feed(fact)
         run.pass_time(gap)
@@ -171,8 +174,9 @@ def test_one_mail_of_one_step_whatever_comes_again(story: Story, lot: Any) -> No
     run.pass_time(60 * DAY)
     counted = Counter(mail.send_id for mail in run.mails())
     assert not [send for send, count in counted.items() if count > 1]
-    rewards = Counter(one.reward_id for one in run.effects if hasattr(one, "reward_id"))
-    assert not [reward for reward, count in rewards.items() if count > 1]
+    for kind in (IssueReward, ClaimCode):
+        rewards = Counter(one.reward_id for one in run.effects if isinstance(one, kind))
+        assert not [reward for reward, count in rewards.items() if count > 1]
 
 
 @settings(max_examples=100, deadline=None)

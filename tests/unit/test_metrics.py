@@ -11,7 +11,20 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from streams import metrics
 
-BOUNDED = {"stage", "topic", "partition", "flow", "outcome", "rule", "reason", "action", "agent", "kind", "currency"}
+BOUNDED = {
+    "stage",
+    "topic",
+    "partition",
+    "flow",
+    "outcome",
+    "rule",
+    "reason",
+    "action",
+    "agent",
+    "kind",
+    "currency",
+    "pool",
+}
 #: What is done to a metric to move it, or to one of its series first.
 MOVES = {"labels", "inc", "set", "observe", "set_to_current_time", "time"}
 

@@ -226,6 +226,34 @@ def test_a_timer_that_fired_twice(history: History) -> None:
     assert "timers fired that were not stored, or twice" in whats(history.verdict())
 
 
+def test_codes(history: History) -> None:
+    """A grant of a claim and a code that there are is right; one code twice, two codes for a claim, and one from nowhere are not."""
+
+    def grant(reward: str, code: str) -> None:
+        record = CODEC.encode("code_grant", records.code_grant(reward_id=reward, code=code))
+        history.put(topics.GRANTS, record)
+
+    for number in (1, 2):
+        claim = {"claimed_at": records.AT, "give_up_at": records.AT, **records.code_grant(reward_id=f"r{number}")}
+        history.put(topics.CLAIMS, CODEC.encode("code_claim", claim), b"spring-10")
+        code = CODEC.encode("discount_code", records.discount_code(code=f"A{number}"))
+        history.put(topics.CODES, code, b"spring-10")
+    history.put(topics.CODES, b"rubbish", b"spring-10")
+
+    def said() -> set[str]:
+        return {what for what in whats(history.verdict()) if "code" in what and topics.CLAIMS not in what}
+
+    grant("r1", "A1")
+    assert said() == set()
+    grant("r2", "A1")
+    assert said() == {"codes given twice"}
+    grant("r2", "A2")
+    assert said() == {"codes given twice", "claims that got two codes"}
+    grant("r3", "A9")
+    assert said() >= {"codes granted for no claim", "codes granted that no pool has"}
+    assert not any("A1" in problem or "A9" in problem for problem in history.verdict().problems)
+
+
 def test_an_input_never_read(history: History) -> None:
     """An input in no batch of the journal."""
     history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o2")))

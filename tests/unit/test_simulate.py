@@ -49,6 +49,15 @@ def bought(*customers: str) -> History:
     return History([(fact.occurred_at, fact) for fact in facts])
 
 
+def test_pools_are_never_empty() -> None:
+    """Nobody knows what was in them then: each claim gets a code that is made up."""
+    flow = flow_text(
+        "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, "
+        "{split: [{when: reward.is_given, steps: [{send: {message: a}}]}, {otherwise: [{send: {message: b}}]}]}]"
+    )
+    assert simulate(world_of(flow), bought("c1", "c2"), 5).by_flow == {"f/a": 2}
+
+
 def test_what_is_counted() -> None:
     """Mails by flow, day and customer, counted by hand; days without mails are days; a rule's losses are told with the flow."""
     flow = flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}]")

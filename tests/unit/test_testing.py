@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,22 @@ def test_mistakes_in_the_flows_are_told(tmp_path: object) -> None:
     """A folder without flows is no shop."""
     with pytest.raises(FlowFileError):
         Scenario(str(tmp_path))
+
+
+def test_codes_of_a_pool(tmp_path: Path) -> None:
+    """The shop stocks a pool: one customer gets the code, the other waits a day for it and goes on without."""
+    folder = tmp_path / "spring"
+    folder.mkdir()
+    (folder / "a.html.j2").touch()
+    (folder / "flow.yaml").write_text(
+        "flow: spring\nversion: 1\nstatus: live\npurpose: service\ntrigger: {on: order.placed}\nsteps:\n"
+        "  - reward: {name: ten, pool: ten}\n  - split: [{when: reward.is_given, steps: [{send: {message: a}}]}]\n"
+    )
+    shop = Scenario(tmp_path)
+    shop.codes("ten", "A1")
+    shop.order("anna")
+    shop.order("bo")
+    assert shop.mail("anna").context["reward"] == {"code": "A1"}
+    shop.after(days=1)
+    assert shop.mails("bo") == []
+    assert ("spring", "skip", "pool_empty") in shop.why("bo")

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from streams import metrics
 from streams.agents.watch import RestoreReport, Watch
+from streams.core.code_pools import Pool
 
 STAGE = "watched"
 
@@ -134,6 +135,25 @@ async def test_stuck_reader_grows_older(watch: Watch, lanes: Lanes, clock: Clock
     lanes.lanes[0].taken = 5
     await watch.look()
     assert lag() == (30, 0)
+
+
+async def test_pools_go_with_their_partition(watch: Watch, lanes: Lanes) -> None:
+    """What lies in a pool is told by who has it, and by nobody else: a number that stands still here would hide an empty pool there."""
+
+    def numbers() -> tuple[float | None, float | None]:
+        names = ("takk_pool_codes", "takk_pool_claims")
+        stock, waiting = (metrics.REGISTRY.get_sample_value(name, {"pool": "spring"}) for name in names)
+        return stock, waiting
+
+    lanes.lanes[0].memory["pools"] = {"spring": Pool(2, 9, 4, 4)}
+    await watch.look()
+    assert numbers() == (7, 0)
+    lanes.lanes[0].memory["pools"] = {"spring": Pool(9, 9, 4, 6)}
+    await watch.look()
+    assert numbers() == (0, 2)
+    del lanes.lanes[0]
+    await watch.look()
+    assert numbers() == (None, None)
 
 
 async def test_record_from_the_future(watch: Watch, lanes: Lanes, clock: Clock) -> None:

@@ -17,7 +17,7 @@ from streams.wire import Wire, open_codec
 from tests.driver.cases import CASES
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment, shop_world
-from tests.driver.language import DAY, buy, flow_text, world_of
+from tests.driver.language import DAY, buy, flow_text, run_of, world_of
 
 CODEC = open_codec()
 WIRE = Wire(CODEC)
@@ -92,6 +92,19 @@ def test_why_a_mail_waits() -> None:
         "waits for mail.opened, not longer than until then",
     ]
     assert "the customer has had enough mails for now (enough mails for now)" in " ".join(told(story_of(run)))
+
+
+def test_a_code_that_is_waited_for() -> None:
+    """The pool is named, and what became of it is told in words."""
+    run = run_of(
+        "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: spring-10}}, {wait: 1d}, {send: {message: a}}]"
+    )
+    buy(run)
+    assert [line.words for line in story_of(run).waiting] == [
+        "waits for a code of the pool spring-10, not longer than until then"
+    ]
+    run.pass_time(DAY)
+    assert "no code was left for the customer: the flow went on without one" in " ".join(told(story_of(run)))
 
 
 def test_nobody() -> None:

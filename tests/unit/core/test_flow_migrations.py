@@ -104,6 +104,21 @@ def test_rewards_and_signals_come_once_too() -> None:
     assert list(guard_migration(Program(old), Program(new), Migration(version=1, steps=(("3", "3"),)))) == []
 
 
+def test_who_waits_for_a_code_goes_on_waiting_for_it() -> None:
+    """A run that claimed a code of a pool can be moved only to where a code of the same pool is waited for."""
+    old = Program(flow(1, "steps: [{reward: {name: ten, pool: ten}}, {send: {message: a}}]"))
+    new = flow(2, "steps: [{send: {message: b}}, {reward: {name: ten, pool: ten}}, {reward: {name: ten, pool: other}}]")
+    assert resting_places(old) == {"0", "1"}
+    found = {
+        target: [
+            one.problem for one in guard_migration(old, Program(new), Migration(version=1, steps=(("0", target),)))
+        ]
+        for target in ("0", "1", "2")
+    }
+    words = "step 0 of version 1 waits for a code of the pool 'ten', step {} of version 2 does not"
+    assert found == {"0": [words.format(0)], "1": [], "2": [words.format(2)]}
+
+
 def test_the_older_version_must_be_there() -> None:
     """Without its file nobody knows what its paths meant."""
     migrating = flow(2, 'migrations: [{from: 1, steps: {"2": "3"}}]\n' + NEW)

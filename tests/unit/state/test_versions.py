@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import pytest
 from msgspec import Struct
 
 from streams import topics
-from streams.core import customer_codec, popularity
+from streams.core import code_pools, customer_codec, popularity
+from streams.core.code_pools import decode_entry as decode_pool
+from streams.core.code_pools import encode_entry as encode_pool
 from streams.core.customer_codec import decode_customer, encode_customer
 from streams.core.events import StepDue
 from streams.core.popularity import decode_counts, encode_counts
@@ -29,7 +32,7 @@ from streams.runtime.store import POSITION, WRITTEN_AT, Memory, PartitionStore
 from streams.runtime.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
 from streams.wire import Wire, open_codec
 from tests.unit.runtime.fakes import CHANGELOG, Record, lane, unit
-from tests.unit.state.values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, PLAIN, STEP
+from tests.unit.state.values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, PLAIN, POOL, STEP
 
 HERE = Path(__file__).parent
 TIMER_KEY = timer_key(DUE_MS, STEP.timer_id.encode())
@@ -58,6 +61,10 @@ def disk_bytes(folder: Path) -> bytes:
     return json.dumps(plain, indent=1).encode() + b"\n"
 
 
+def _pool_bytes(entry: code_pools.Entry, _: Path) -> bytes:
+    return encode_pool(entry)
+
+
 #: Kind of state, its version today, and the file of that version with what writes it.
 TODAY: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     "customer": (
@@ -65,6 +72,10 @@ TODAY: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
         {"customer_v3": lambda _: encode_customer(PLAIN), "customer_v3-full": lambda _: encode_customer(FULL)},
     ),
     "counts": (popularity.VERSION[0], {"counts_v1": lambda _: encode_counts(COUNTS)}),
+    "pool": (
+        code_pools.VERSION[0],
+        {f"pool_v1{what}": partial(_pool_bytes, entry) for what, entry in POOL.items()},
+    ),
     "ledger": (ledger.VERSION[0], {"ledger_v1": lambda _: encode_entry(ENTRY)}),
     "timer": (timers.VERSION, {"timer_v1": lambda _: timer_bytes()}),
     "disk": (1, {"disk_v1": disk_bytes}),
@@ -129,6 +140,7 @@ def _unsaid(value: Any) -> Iterator[str]:
 def test_no_field_is_unsaid() -> None:
     """A new field must be given a value here, or its bytes would be tried nowhere."""
     assert [*_unsaid(FULL), *_unsaid(ENTRY), *_unsaid(COUNTS)] == []
+    assert [*_unsaid(tuple(entry for what, entry in POOL.items() if what != "-waits"))] == []
 
 
 def test_a_ledger_entry_of_version_1() -> None:
@@ -141,6 +153,14 @@ def test_counts_of_version_1() -> None:
     assert decode_counts(held("counts_v1")) == COUNTS
     with pytest.raises(ValueError, match="newer"):
         decode_counts(b"\x02" + held("counts_v1")[1:])
+
+
+@pytest.mark.parametrize("what", POOL)
+def test_an_entry_of_a_pool_of_version_1(what: str) -> None:
+    """Each kind of entry of the table of pools; those of a newer Takk are refused."""
+    assert decode_pool(held(f"pool_v1{what}")) == POOL[what]
+    with pytest.raises(ValueError, match="newer"):
+        decode_pool(b"\x02" + held(f"pool_v1{what}")[1:])
 
 
 def test_a_timer_of_version_1() -> None:

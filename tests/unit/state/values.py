@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
 
+from streams.core.code_pools import Asked, Claim, Code, Pool, Seen
+from streams.core.code_pools import Entry as PoolEntry
 from streams.core.customer import (
     Answer,
     Consent,
@@ -146,4 +148,13 @@ PLAIN = Customer(
 
 COUNTS = Counts("sku-Ø", 3, 2934, (5, 4, 3, 2, 1, 6, 7, 8), (("s2", 9), ("s3", 1)))
 ENTRY = Entry("in_flight", 3, AT, "4Q1", "disk-7")
+#: Every kind of entry of the table `pools`, by the end of its file's name; a claim that waits got nothing yet.
+POOL: dict[str, PoolEntry] = {
+    "": Pool(7, 9, 3, 4),
+    "-code": Code("spring-10", "Ø-ABC", _hours(30)),
+    "-claim": Claim("spring-10", "r" * 32, "c-Ø-1", "spring", 4, "i" * 32, "2.0", "o1", _hours(31)),
+    "-seen": Seen(),
+    "-asked": Asked("Ø-ABC", _hours(30), _hours(32)),
+    "-waits": Asked(),
+}
 STEP = ScheduleStep(timer_id="t" * 32, customer_id="c1", instance_id="i" * 32, flow="review", step="1", due_at=DUE)

@@ -67,6 +67,29 @@ def profile(**changes: Any) -> dict[str, Any]:
     return {"customer_id": "c1", "occurred_at": AT, **changes}
 
 
+def discount_code(**changes: Any) -> dict[str, Any]:
+    """A code of the pool `spring-10`."""
+    return {"pool": "spring-10", "code": "SPRING-ABC", "expires_at": AT + timedelta(days=60), **changes}
+
+
+def code_grant(**changes: Any) -> dict[str, Any]:
+    """A code that was granted at `AT`."""
+    record = {
+        "reward_id": "r1",
+        "customer_id": "c1",
+        "pool": "spring-10",
+        "flow": "spring",
+        "flow_version": 2,
+        "instance_id": "i1",
+        "step": "0",
+        "order_id": "o1",
+        "code": "SPRING-ABC",
+        "expires_at": AT + timedelta(days=60),
+        "occurred_at": AT,
+    }
+    return {**record, **changes}
+
+
 def email_event(**changes: Any) -> dict[str, Any]:
     """A mail that the server took at `AT`."""
     record = {

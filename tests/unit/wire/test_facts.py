@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streams import topics
 from streams.core import events
+from streams.core.code_pools import Code
 from streams.core.conditions import NO_YEAR
 from streams.local.shop import Shop
 from streams.runtime.avro import Codec
@@ -20,6 +21,8 @@ from tests.unit.wire.records import (
     AT,
     AT_MS,
     KEY,
+    code_grant,
+    discount_code,
     email_event,
     engagement,
     line,
@@ -153,6 +156,10 @@ def test_a_record_under_another_key_is_for_the_caller_to_move() -> None:
 FAR = datetime(3000, 1, 1, tzinfo=UTC)
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("no_customer", topics.ORDERS, order(customer_id="")),
+    ("bad_pool", topics.GRANTS, code_grant(pool="Spring")),
+    ("bad_code", topics.GRANTS, code_grant(code="")),
+    ("bad_id", topics.GRANTS, code_grant(reward_id="")),
+    ("future_time", topics.GRANTS, code_grant(occurred_at=AT + timedelta(days=2))),
     ("bad_id", topics.ORDERS, order(customer_id="c\n1")),
     ("bad_id", topics.ORDERS, order(order_id="")),
     ("bad_id", topics.ORDERS, order(order_id="o" * 201)),
@@ -230,6 +237,34 @@ def test_a_birthday_with_and_without_its_year() -> None:
     )
     assert fact(topics.CUSTOMERS, profile(birthday="--02-29")).birthday == date(NO_YEAR, 2, 29)
     assert fact(topics.CUSTOMERS, profile(birthday="")).birthday is None
+
+
+def test_a_grant_and_a_code_come_whole() -> None:
+    """Every field arrives; a code without an end has none."""
+    assert fact(topics.GRANTS, code_grant()) == events.CodeGranted(**code_grant())
+    assert fact(topics.GRANTS, code_grant(expires_at=None, order_id=None)).expires_at is None
+    assert WIRE.code(CODEC.encode("discount_code", discount_code())) == Code(**discount_code())
+    assert WIRE.code(CODEC.encode("discount_code", discount_code(code="Ø-1/ä"))).code == "Ø-1/ä"
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        *[("bad_code", {"code": code}) for code in ("", "A B", "A\xa0B", "A\nB", "A\x00B", "A\u202eB", "x" * 101)],
+        *[("bad_pool", {"pool": pool}) for pool in ("", "Spring", "spring 10", "spring/10", "1-spring", "s" * 65)],
+        ("bad_time", {"expires_at": datetime(1999, 12, 31, tzinfo=UTC)}),
+    ],
+)
+def test_codes_that_are_none(rule: str, changes: dict[str, Any]) -> None:
+    """What nobody can type in, and pools that no flow can name, are refused, and the code itself is not repeated."""
+    with pytest.raises(RuleBroken) as error:
+        WIRE.code(CODEC.encode("discount_code", discount_code(**changes)))
+    assert error.value.rule == rule
+    assert not changes.get("code") or changes["code"] not in error.value.detail
+    with pytest.raises(RuleBroken, match="no_value"):
+        WIRE.code(None)
+    with pytest.raises(RuleBroken, match="no_value"):
+        WIRE.claim(None)
 
 
 @pytest.mark.parametrize(("rule", "topic", "record"), BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])

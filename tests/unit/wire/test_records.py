@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams import topics
+from streams.core.code_pools import Claim
 from streams.core.content import Content
 from streams.core.customer import OrderFacts, OrderState
-from streams.core.effects import Attribute, LogDecision, ResendMail, ScheduleStep, SendMail
-from streams.core.events import MailBounced, MailReported, OrderLine, RetryDue, StepDue
+from streams.core.effects import Attribute, ClaimCode, LogDecision, ResendMail, ScheduleStep, SendMail
+from streams.core.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
 from streams.wire import Output, RuleBroken, Slice, Undecodable, Wire, open_codec, timer_due
-from tests.unit.wire.records import AT, AT_MS, timer
+from tests.unit.wire.records import AT, AT_MS, code_grant, timer
 
 CODEC = open_codec()
 WIRE = Wire(CODEC)
@@ -77,6 +78,24 @@ def test_headers_follow_cloudevents() -> None:
     }
     assert WIRE.output(SEND, NOW) == output
     assert header(WIRE.output(SEND, NOW + timedelta(seconds=1)))["ce_time"] == b"2026-03-27T12:35:01.005Z"
+
+
+def test_a_claim_and_a_grant() -> None:
+    """A claim comes to its pool under the pool's name, a grant to its customer; whole, and with an id of its own, made of the reward's."""
+    claim = ClaimCode(
+        reward_id="r1", customer_id="c1", pool="spring-10", flow="spring", flow_version=2, instance_id="i1", step="0", order_id=None,
+        claimed_at=NOW, give_up_at=NOW + timedelta(days=1),
+    )  # fmt: skip
+    output = WIRE.output(claim, NOW)
+    assert (*output[:2], header(output)["ce_id"]) == (topics.CLAIMS, b"spring-10", b"r1.claimed")
+    assert read(output) == {name: getattr(claim, name) for name in ClaimCode.__struct_fields__}
+    assert WIRE.claim(output[2]) == Claim(
+        "spring-10", "r1", "c1", "spring", 2, "i1", "0", None, NOW + timedelta(days=1)
+    )
+    grant = CodeGranted(**code_grant())
+    output = WIRE.grant(grant, NOW)
+    assert (*output[:2], header(output)["ce_id"]) == (topics.GRANTS, b"c1", b"r1.granted")
+    assert WIRE.event(topics.GRANTS, b"c1", output[2], AT_MS) == grant
 
 
 def test_a_send_becomes_a_command() -> None:

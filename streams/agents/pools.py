@@ -1,0 +1,71 @@
+"""The pools agent: gives the shop's codes to the runs of flows that claim them, one writer a pool."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
+
+from streams import metrics, topics
+from streams.agents.support import Support, utc
+from streams.core.code_pools import Claim, Code, Desk, Pool, decode_entry, encode_entry, pool_key
+from streams.runtime.app import App
+from streams.runtime.checkpoint import Lane, Moved, Unit
+from streams.runtime.partition import partition_of
+from streams.runtime.stage import Stage
+
+#: What stands in the metrics for all pools that no flow names: anybody can name a pool, and labels must be few.
+OTHER = "other"
+
+
+def define(app: App, support: Support, named: Collection[str]) -> Any:
+    """Add the pools agent to `app`; `named` are the pools that flows take codes from."""
+    read: dict[str, Callable[[bytes | None], Code | Claim]] = {
+        topics.CODES: support.wire.code,
+        topics.CLAIMS: support.wire.claim,
+    }
+
+    def open_pools(lane: Lane) -> None:
+        """The numbers of the pools that lie here, for the gauges (`Watch`)."""
+        own = [name for name in named if partition_of(name.encode(), app.partitions) == lane.partition]
+        found = {name: lane.store.get(pool_key(name)) for name in own} if lane.store is not None else {}
+        lane.memory["pools"] = {name: Pool() if raw is None else decode_entry(raw) for name, raw in found.items()}
+
+    def told(record: Any) -> Code | Claim:
+        fact = read[record.topic()](record.value())
+        key = fact.pool.encode()
+        if key != record.key() or partition_of(key, app.partitions) != record.partition():
+            raise Moved(key)
+        return fact
+
+    stage = Stage(
+        name="pools",
+        # Codes first: what came together with a claim is there for it.
+        topics=(topics.CODES, topics.CLAIMS),
+        table="pools",
+        encode=encode_entry,
+        decode=decode_entry,
+        open=open_pools,
+        dead_letter=support.dead_letter("pools"),
+    )
+
+    @app.stage(support.observed(stage))
+    async def pools(units: AsyncIterator[Unit]) -> None:
+        async for unit in units:
+            now = utc(unit.now_ms)
+            desk = Desk(unit, now)
+            for fact in unit.taken(told):
+                desk.take(fact)
+            for grant in desk.grants:
+                unit.send(*support.wire.grant(grant, now))
+            _count(desk, unit.lane.memory["pools"])
+            await unit.commit()
+
+    return pools
+
+
+def _count(desk: Desk, known: dict[str, Pool]) -> None:
+    known.update({name: pool for name, pool in desk.pools.items() if name in known})
+    for name, count in desk.given.items():
+        metrics.CODES_GRANTED.labels(name if name in known else OTHER).inc(count)
+    for name, count in desk.expired.items():
+        metrics.CODES_EXPIRED.labels(name if name in known else OTHER).inc(count)

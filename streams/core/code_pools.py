@@ -1,0 +1,278 @@
+"""Pools of codes that the shop makes: each code is given once, each claim gets one at most, first come first served.
+
+A pool lies on the partition of its name, so that one writer gives its codes out. Whichever way codes and claims come mixed, the first claim
+gets the first code. The entries of a table, by keys in text:
+
+    pool/<pool>            where the rows of codes and of waiting claims begin and end
+    code/<pool>/<number>   a code that is in stock
+    wait/<pool>/<number>   a claim that waits, in the order in which they came
+    seen/<digest>          a code was told: one that is told again is not stocked again
+    asked/<pool>/<reward>  a claim was made, and what it got: told again, it gets the same
+
+What is in stock and what waits is taken away when it is given; `seen` and `asked` stay, a hundred bytes or so for a code.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from streams.core import ids
+from streams.core.events import CodeGranted
+
+
+class Pool(Struct, frozen=True, gc=False, array_like=True, tag="pool"):
+    """The numbers of a pool's rows: from the first to the one before the next. Of the two rows one is always empty."""
+
+    first_code: int = 0
+    next_code: int = 0
+    first_claim: int = 0
+    next_claim: int = 0
+
+    @property
+    def stock(self) -> int:
+        """Codes in stock; some may have expired since."""
+        return self.next_code - self.first_code
+
+    @property
+    def waiting(self) -> int:
+        """Claims that wait; some may have given up since."""
+        return self.next_claim - self.first_claim
+
+
+class Code(Struct, frozen=True, gc=False, array_like=True, tag="code"):
+    """A code of the shop's for `pool`, good until `expires_at` (None: without end)."""
+
+    pool: str
+    code: str
+    expires_at: datetime | None = None
+
+
+class Claim(Struct, frozen=True, gc=False, array_like=True, tag="claim"):
+    """A run of a flow wants a code of `pool`, and waits for it until `give_up_at`."""
+
+    pool: str
+    reward_id: str
+    customer_id: str
+    flow: str
+    flow_version: int
+    instance_id: str
+    step: str
+    order_id: str | None
+    give_up_at: datetime
+
+
+class Seen(Struct, frozen=True, gc=False, array_like=True, tag="seen"):
+    """A code was told."""
+
+
+class Asked(Struct, frozen=True, gc=False, array_like=True, tag="asked"):
+    """A claim was made: the code that it got at `at`, or "" while it waits."""
+
+    code: str = ""
+    expires_at: datetime | None = None
+    at: datetime | None = None
+
+
+#: What lies in the table. New fields go to the end, with a default: the place is the name in the encoded form.
+Entry: TypeAlias = Pool | Code | Claim | Seen | Asked
+
+VERSION = b"\x01"
+_encode = msgspec.msgpack.Encoder().encode
+_decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """An entry as it lies in the table: a version byte, then msgpack."""
+    return VERSION + _encode(entry)
+
+
+def decode_entry(raw: bytes) -> Entry:
+    """The entry that `encode_entry` was given.
+
+    Raises:
+        ValueError: a version that this Takk does not know.
+    """
+    if raw[:1] != VERSION:
+        raise ValueError(f"a pool's entry of version {raw[:1]!r}: written by a newer Takk; upgrade this worker")
+    return _decoder.decode(raw[1:])
+
+
+def pool_key(pool: str) -> bytes:
+    """The key under which a pool's numbers lie."""
+    return f"pool/{pool}".encode()
+
+
+class Table(Protocol):
+    """Where entries lie."""
+
+    def get(self, key: bytes) -> Entry | None:
+        """What lies under `key`, or None."""
+
+    def put(self, key: bytes, value: Entry | None) -> None:
+        """Set what lies under `key`; None takes it away."""
+
+
+class Memory:
+    """A table that nobody keeps: for the virtual clock, and for tests."""
+
+    def __init__(self) -> None:
+        self.entries: dict[bytes, Entry] = {}
+
+    def get(self, key: bytes) -> Entry | None:
+        """What lies under `key`, or None."""
+        return self.entries.get(key)
+
+    def put(self, key: bytes, value: Entry | None) -> None:
+        """Set what lies under `key`; None takes it away."""
+        if value is None:
+            self.entries.pop(key, None)
+        else:
+            self.entries[key] = value
+
+
+class Desk:
+    """Takes codes and claims, one after the other, at one moment.
+
+    Args:
+        table: the partition's entries.
+        now: the moment, UTC.
+
+    Attributes:
+        grants: what was given so far, in order; a claim that was told again is answered again.
+        given, expired: how many codes of each pool were given for the first time, and were found to be no longer good.
+        pools: the pools that were touched, as they are now.
+    """
+
+    def __init__(self, table: Table, now: datetime) -> None:
+        self._table = table
+        self._now = now
+        self.grants: list[CodeGranted] = []
+        self.given: Counter[str] = Counter()
+        self.expired: Counter[str] = Counter()
+        self.pools: dict[str, Pool] = {}
+
+    def take(self, told: Code | Claim) -> None:
+        """Take a code into stock, or give it to who waits; give a claim its code, or let it wait."""
+        if isinstance(told, Code):
+            self._stock(told)
+        else:
+            self._claim(told)
+
+    def _stock(self, code: Code) -> None:
+        seen = f"seen/{ids.digest('code', code.pool, code.code)}".encode()
+        if self._table.get(seen) is not None:
+            return
+        self._table.put(seen, Seen())
+        if self._is_expired(code):
+            return
+        while (claim := self._oldest_claim(code.pool)) is not None:
+            self._remove_oldest_claim(code.pool)
+            if claim.give_up_at > self._now:
+                self._give(claim, code)
+                return
+            self._table.put(_asked_key(claim), None)
+        pool = self._pool(code.pool)
+        self._table.put(_code_key(code.pool, pool.next_code), code)
+        self._keep(code.pool, replace(pool, next_code=pool.next_code + 1))
+
+    def _claim(self, claim: Claim) -> None:
+        asked = self._table.get(_asked_key(claim))
+        if isinstance(asked, Asked):
+            if asked.at is not None:
+                self._grant(claim, asked.code, asked.expires_at, asked.at)
+            return
+        if claim.give_up_at <= self._now:
+            return
+        while (code := self._oldest_code(claim.pool)) is not None:
+            self._remove_oldest_code(claim.pool)
+            if not self._is_expired(code):
+                self._give(claim, code)
+                return
+        # Only the first in the row are looked at, so that each is looked at once.
+        while (oldest := self._oldest_claim(claim.pool)) is not None and oldest.give_up_at <= self._now:
+            self._remove_oldest_claim(claim.pool)
+            self._table.put(_asked_key(oldest), None)
+        pool = self._pool(claim.pool)
+        self._table.put(_asked_key(claim), Asked())
+        self._table.put(_claim_key(claim.pool, pool.next_claim), claim)
+        self._keep(claim.pool, replace(pool, next_claim=pool.next_claim + 1))
+
+    def _give(self, claim: Claim, code: Code) -> None:
+        """Give a code for the first time."""
+        self.given[claim.pool] += 1
+        self._table.put(_asked_key(claim), Asked(code.code, code.expires_at, self._now))
+        self._grant(claim, code.code, code.expires_at, self._now)
+
+    def _grant(self, claim: Claim, code: str, expires_at: datetime | None, at: datetime) -> None:
+        self.grants.append(
+            CodeGranted(
+                customer_id=claim.customer_id,
+                reward_id=claim.reward_id,
+                pool=claim.pool,
+                flow=claim.flow,
+                flow_version=claim.flow_version,
+                instance_id=claim.instance_id,
+                step=claim.step,
+                order_id=claim.order_id,
+                code=code,
+                expires_at=expires_at,
+                occurred_at=at,
+            )
+        )
+
+    def _is_expired(self, code: Code) -> bool:
+        if code.expires_at is None or code.expires_at > self._now:
+            return False
+        self.expired[code.pool] += 1
+        return True
+
+    # -- the two rows --------------------------------------------------------------------------------------------------
+
+    def _pool(self, name: str) -> Pool:
+        known = self.pools.get(name)
+        if known is None:
+            found = self._table.get(pool_key(name))
+            known = self.pools[name] = found if isinstance(found, Pool) else Pool()
+        return known
+
+    def _keep(self, name: str, pool: Pool) -> None:
+        self.pools[name] = pool
+        self._table.put(pool_key(name), pool)
+
+    def _oldest_code(self, name: str) -> Code | None:
+        pool = self._pool(name)
+        found = self._table.get(_code_key(name, pool.first_code)) if pool.stock else None
+        return found if isinstance(found, Code) else None
+
+    def _remove_oldest_code(self, name: str) -> None:
+        pool = self._pool(name)
+        self._table.put(_code_key(name, pool.first_code), None)
+        self._keep(name, replace(pool, first_code=pool.first_code + 1))
+
+    def _oldest_claim(self, name: str) -> Claim | None:
+        pool = self._pool(name)
+        found = self._table.get(_claim_key(name, pool.first_claim)) if pool.waiting else None
+        return found if isinstance(found, Claim) else None
+
+    def _remove_oldest_claim(self, name: str) -> None:
+        pool = self._pool(name)
+        self._table.put(_claim_key(name, pool.first_claim), None)
+        self._keep(name, replace(pool, first_claim=pool.first_claim + 1))
+
+
+def _asked_key(claim: Claim) -> bytes:
+    return f"asked/{claim.pool}/{claim.reward_id}".encode()
+
+
+def _code_key(pool: str, number: int) -> bytes:
+    return f"code/{pool}/{number}".encode()
+
+
+def _claim_key(pool: str, number: int) -> bytes:
+    return f"wait/{pool}/{number}".encode()

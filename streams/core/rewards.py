@@ -1,0 +1,93 @@
+"""Codes that runs of flows give: signed ones at once, a pool's when the pool grants one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from streams.core import ids, local_time
+from streams.core.customer import Instance
+from streams.core.effects import ClaimCode, IssueReward, LogDecision
+from streams.core.events import CodeGranted
+from streams.core.flow import Flow, Reward
+from streams.core.turn import Turn
+
+
+def sign(turn: Turn, flow: Flow, instance: Instance, step: Reward) -> Instance:
+    """Give the code that Takk itself signs; the instance with it."""
+    code = ids.reward_code(turn.world.reward_key, instance.instance_id, step.path)
+    return _give(turn, flow, instance, step, ids.digest("reward", instance.instance_id, step.path), code, None)
+
+
+def claim(turn: Turn, flow: Flow, instance: Instance, step: Reward) -> tuple[Instance, datetime]:
+    """Ask the pool for a code; the instance, which has none meanwhile, and until when it waits."""
+    give_up_at = local_time.scaled(turn.now, turn.now + step.within, turn.world.day_scale)
+    turn.effects.append(
+        ClaimCode(
+            reward_id=ids.digest("reward", instance.instance_id, step.path),
+            customer_id=turn.customer_id,
+            pool=step.pool,
+            flow=flow.name,
+            flow_version=flow.version,
+            instance_id=instance.instance_id,
+            step=step.path,
+            order_id=instance.order_id or None,
+            claimed_at=turn.now,
+            give_up_at=give_up_at,
+        )
+    )
+    return replace(instance, reward=""), give_up_at
+
+
+def take(turn: Turn, flow: Flow, instance: Instance, step: Reward, event: CodeGranted) -> Instance:
+    """Give the code that the pool granted; the instance with it, or without one if the code is no longer good."""
+    if event.expires_at is not None and event.expires_at <= turn.now:
+        words = f"the code of the pool {event.pool} was good until {local_time.text_of(event.expires_at)}"
+        order_id = instance.order_id or None
+        turn.decide(flow, instance.instance_id, step.path, "skip", "code_expired", words, order_id=order_id)
+        return instance
+    return _give(turn, flow, instance, step, event.reward_id, event.code, event.expires_at)
+
+
+def too_late(turn: Turn, event: CodeGranted, why: str) -> None:
+    """Log that nobody waits for a code any more; which one it was lies on `code-grants`."""
+    turn.effects.append(
+        LogDecision(
+            decision_id=ids.decision_id(event.instance_id, event.step, "code_too_late", event.reward_id),
+            customer_id=turn.customer_id,
+            flow=event.flow,
+            flow_version=event.flow_version,
+            instance_id=event.instance_id,
+            step=event.step,
+            outcome="skip",
+            rule="code_too_late",
+            detail=f"the code of the pool {event.pool} for the reward {event.reward_id} is not used: {why}",
+            send_id=None,
+            order_id=event.order_id,
+            decided_at=turn.now,
+        )
+    )
+
+
+def _give(
+    turn: Turn, flow: Flow, instance: Instance, step: Reward, reward_id: str, code: str, expires_at: datetime | None
+) -> Instance:
+    good_until = turn.now + local_time.lasting(step.expires, turn.world.day_scale)
+    turn.effects.append(
+        IssueReward(
+            reward_id=reward_id,
+            customer_id=turn.customer_id,
+            name=step.name,
+            code=code,
+            flow=flow.name,
+            flow_version=flow.version,
+            instance_id=instance.instance_id,
+            step=step.path,
+            order_id=instance.order_id or None,
+            issued_at=turn.now,
+            # A code of the shop's own is good for no longer than the shop says.
+            expires_at=good_until if expires_at is None else min(good_until, expires_at),
+        )
+    )
+    return replace(instance, reward=code)

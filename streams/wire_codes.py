@@ -1,0 +1,26 @@
+"""From the records that the pools agent reads to codes and claims."""
+
+from __future__ import annotations
+
+from streams.core.code_pools import Claim, Code
+from streams.wire_rules import Record, take_code, take_id, take_pool, take_time, take_time_or_none
+
+
+def code_of(record: Record) -> Code:
+    """The code of a record. Raises RuleBroken."""
+    return Code(take_pool(record), take_code(record), take_time_or_none(record, "expires_at"))
+
+
+def claim_of(record: Record) -> Claim:
+    """The claim of a record. Raises RuleBroken."""
+    return Claim(
+        take_pool(record),
+        take_id(record, "reward_id"),
+        take_id(record, "customer_id"),
+        record["flow"],
+        record["flow_version"],
+        take_id(record, "instance_id"),
+        record["step"],
+        record["order_id"],
+        take_time(record["give_up_at"], "give_up_at", None),
+    )

@@ -1,0 +1,116 @@
+"""Codes of a pool on a real broker, while the worker is killed again and again: each customer gets one code, each code one customer."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from streams import topics
+from streams.local.inbox import Inbox
+from streams.local.kafka import EmbeddedKafka
+from streams.runtime.failpoints import VARIABLE
+from tests.town import Town, await_that
+from tests.unit.wire import records
+
+#: Where a life of the worker ends (at the third commit that comes there; "": when it has given some codes), and whether its disk goes too.
+DEATHS = (("pools.produced", False), ("", True), ("pools.committed", False))
+CUSTOMERS = 200  # of each life
+ENOUGH = 60  # codes given in a life
+FLOW = """\
+flow: spring
+version: 1
+status: live
+purpose: service
+trigger: {on: order.placed, once_per: customer}
+steps:
+  - reward: {name: spring-10, pool: spring-10, within: 30d}
+  - split:
+      - when: reward.is_given
+        steps: [{emit: got-a-code}]
+"""
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    """A town whose only flow takes codes from a pool: small batches, so that there are many, no mailer, and no secret to sign codes with."""
+    folder = tmp_path / "templates" / "spring"
+    folder.mkdir(parents=True)
+    (folder / "flow.yaml").write_text(FLOW, encoding="utf-8")
+    env = {"TAKK_TEMPLATES_DIR": str(folder.parent), "TAKK_BATCH_MAX_RECORDS": "40", "TAKK_MAIL_SECRET": ""}
+    with EmbeddedKafka(tmp_path / "kafka") as kafka, Inbox() as inbox:
+        town = Town(tmp_path, kafka.bootstrap, inbox, day_s=3600.0, env=env)
+        try:
+            yield town
+        finally:
+            town.close()
+
+
+def come(town: Town, life: int) -> None:
+    """Customers buy, and the shop tells its codes: fewer than there are customers at first, and some of them twice."""
+    now = datetime.now(UTC)
+    for number in range(CUSTOMERS):
+        customer = f"c{life}-{number}"
+        order = records.order(order_id=f"o-{customer}", customer_id=customer, placed_at=now, occurred_at=now)
+        town.post(topics.ORDERS, customer.encode(), order)
+    for number in range(CUSTOMERS - 20):
+        code = records.discount_code(code=f"CODE-{life}-{number}", expires_at=now + timedelta(days=9))
+        for _ in range(1 + (number % 10 == 0)):
+            town.post(topics.CODES, b"spring-10", code)
+    # Under another key than its pool, of a pool that no flow names, and none that anybody could type in.
+    town.post(topics.CODES, b"elsewhere", records.discount_code(code=f"CODE-{life}-moved", expires_at=None))
+    town.post(topics.CODES, b"nobodys", records.discount_code(code="N", pool="nobodys", expires_at=now))
+    town.produce(topics.CODES, b"spring-10", records.discount_code(code="two words"))
+
+
+def test_however_often_it_is_killed_each_gets_one_code(town: Town) -> None:
+    """Claims, grants and rewards: one for each customer, no code twice; what came before the stage ever started is given too."""
+    worker = town.worker
+    for life, (place, is_wiped) in enumerate(DEATHS):
+        come(town, life)
+        worker.start(**({VARIABLE: f"{place}@3"} if place else {}))
+        if not place:
+            await_that(lambda: worker.metrics().get("takk_codes_granted_total", 0) >= ENOUGH, "codes are given")
+            worker.kill()
+        await_that(lambda: worker.exit_code is not None, f"{place} is reached")
+        assert worker.exit_code == -signal.SIGKILL, f"see {worker.log_file}"
+        if is_wiped:
+            shutil.rmtree(town.disk(0))
+        if not place:
+            given = len(town.records(topics.GRANTS))
+            assert 0 < given < (life + 1) * (CUSTOMERS - 20), "it did not die in the middle"
+    worker.start()
+    worker.await_ready()
+    customers = CUSTOMERS * len(DEATHS)
+    stocked = len(DEATHS) * (CUSTOMERS - 20 + 1)
+
+    def gauge(name: str) -> float | None:
+        return worker.series().get(f'{name}{{pool="spring-10"}}')
+
+    await_that(lambda: gauge("takk_pool_claims") == customers - stocked, "all codes are given and the others wait")
+    for number in range(customers - stocked + 5):
+        town.post(topics.CODES, b"spring-10", records.discount_code(code=f"MORE-{number}", expires_at=None))
+    town.produce(topics.CODES, b"spring-10", records.discount_code(code="LAST", expires_at=None))
+    await_that(lambda: gauge("takk_pool_codes") == 6, "the codes that nobody claimed are in stock")
+    town.rest(1.0)
+    assert gauge("takk_pool_claims") == 0
+    labels = {name for name in worker.series() if 'pool="' in name}
+    assert not [name for name in labels if 'pool="spring-10"' not in name and 'pool="other"' not in name]
+    verdict = town.judge()
+    assert verdict.problems == []
+    rewards = town.records(topics.REWARDS)
+    assert Counter(one["customer_id"] for one in rewards) == {
+        f"c{life}-{number}": 1 for life in range(len(DEATHS)) for number in range(CUSTOMERS)
+    }
+    assert max(Counter(one["code"] for one in rewards).values()) == 1
+    grants = {one["reward_id"]: one["code"] for one in town.records(topics.GRANTS)}
+    assert {one["reward_id"]: one["code"] for one in rewards} == grants
+    assert len(town.records(topics.SIGNALS)) == customers
+    assert {one["reason"] for one in town.records(topics.DEAD_LETTERS)} == {"bad_code"}
+    log = worker.log_file.read_text(errors="replace")
+    assert not any(word in log for word in ("CODE-", "MORE-"))

@@ -1,0 +1,137 @@
+"""Pools of codes: whatever comes twice and however it comes mixed, a code is given once, a claim gets one, and the first come is served first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from itertools import groupby
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from streams.core.code_pools import Asked, Claim, Code, Desk, Memory, Pool, decode_entry, encode_entry, pool_key
+from streams.core.events import CodeGranted
+from tests.driver.driver import START
+
+HOUR = timedelta(hours=1)
+POOLS = ("spring", "summer")
+Told = Code | Claim
+
+
+def code(number: int, pool: str = "spring", hours: int | None = None) -> Code:
+    """A code that is good for so many hours from the start on."""
+    return Code(pool, f"C{number}", None if hours is None else START + hours * HOUR)
+
+
+def claim(number: int, pool: str = "spring", hours: int = 1000) -> Claim:
+    """A claim that waits for so many hours from the start on. A reward is of one pool."""
+    return Claim(pool, f"{pool}-r{number}", f"c{number}", "f", 1, f"i{number}", "0", None, START + hours * HOUR)
+
+
+numbers, pools = st.integers(0, 9), st.sampled_from(POOLS)
+lasting = st.lists(st.builds(code, numbers, pools) | st.builds(claim, numbers, pools), max_size=40)
+ending = st.builds(code, numbers, pools, st.integers(0, 12)) | st.builds(claim, numbers, pools, st.integers(0, 12))
+#: What was told, each at an hour; the hours never run backwards.
+timed = st.lists(st.tuples(st.integers(0, 12), ending), max_size=40).map(
+    lambda told: sorted(told, key=lambda one: one[0])
+)
+
+
+class Encoded(Memory):
+    """A table that keeps bytes, as a store does."""
+
+    def put(self, key: bytes, value: object) -> None:
+        """Set what lies under `key`, as it comes back from bytes."""
+        super().put(key, None if value is None else decode_entry(encode_entry(value)))  # type: ignore[arg-type]  # an entry
+
+
+def granted(told: list[tuple[int, Told]], table: Memory, batch: int = 1) -> list[CodeGranted]:
+    """The grants, with a desk of its own for every `batch` of what was told in one hour."""
+    grants = []
+    for hour, group in groupby(told, key=lambda one: one[0]):
+        facts = [fact for _, fact in group]
+        for start in range(0, len(facts), batch):
+            desk = Desk(table, START + hour * HOUR)
+            for fact in facts[start : start + batch]:
+                desk.take(fact)
+            grants += desk.grants
+    return grants
+
+
+def pairs(grants: list[CodeGranted]) -> list[tuple[str, str, str]]:
+    """Pool, reward and code of the grants, each once, in their order."""
+    return [*dict.fromkeys([(one.pool, one.reward_id, one.code) for one in grants])]
+
+
+@settings(max_examples=300, deadline=None)
+@given(lasting)
+def test_the_first_claim_gets_the_first_code(told: list[Told]) -> None:
+    """Where nothing expires: claim n of a pool gets its code n, however they come mixed and whatever comes again."""
+    found = pairs(granted([(0, one) for one in told], Memory()))
+    for pool in POOLS:
+        codes = [*dict.fromkeys([one.code for one in told if isinstance(one, Code) and one.pool == pool])]
+        claims = [*dict.fromkeys([one.reward_id for one in told if isinstance(one, Claim) and one.pool == pool])]
+        expected = list(zip(claims, codes, strict=False))
+        assert [(reward, given) for of, reward, given in found if of == pool] == expected
+
+
+@settings(max_examples=400, deadline=None)
+@given(timed)
+@example([(0, code(1, hours=1)), (0, claim(1)), (0, claim(1)), (2, claim(1))])
+@example([(0, claim(1, hours=1)), (2, code(1)), (3, claim(1, hours=1)), (3, claim(2))])
+def test_no_code_twice_and_no_claim_two(told: list[tuple[int, Told]]) -> None:
+    """Also while codes expire and claims give up; none is given that has expired, and none to who has given up."""
+    grants = granted(told, Memory())
+    found = pairs(grants)
+    assert max(Counter((pool, given) for pool, _, given in found).values(), default=0) <= 1
+    assert max(Counter((pool, reward) for pool, reward, _ in found).values(), default=0) <= 1
+    for one in grants:
+        assert one.expires_at is None or one.expires_at > one.occurred_at
+        claims = [told_ for _, told_ in told if isinstance(told_, Claim) and told_.reward_id == one.reward_id]
+        assert max(asked.give_up_at for asked in claims) > one.occurred_at
+
+
+@settings(max_examples=300, deadline=None)
+@given(timed, st.integers(1, 50))
+def test_batches_make_no_difference(told: list[tuple[int, Told]], batch: int) -> None:
+    """One desk for each record, or one for many, over a table that keeps bytes: the same grants, the same entries."""
+    alone, together = Memory(), Encoded()
+    assert granted(told, alone) == granted(told, together, batch)
+    assert alone.entries == together.entries
+
+
+@settings(max_examples=300, deadline=None)
+@given(timed)
+def test_told_again_changes_nothing(told: list[tuple[int, Told]]) -> None:
+    """Everything told twice in a row gives the same codes to the same, each answer the same as the first."""
+    once, twice = Memory(), Memory()
+    first = granted(told, once)
+    second = granted([one for one in told for _ in range(2)], twice)
+    assert pairs(first) == pairs(second)
+    assert {repr(one) for one in first} == {repr(one) for one in second}
+    assert once.entries == twice.entries
+
+
+@settings(max_examples=300, deadline=None)
+@given(timed)
+def test_the_numbers_are_those_of_the_rows(told: list[tuple[int, Told]]) -> None:
+    """A pool counts what lies in its rows, one of which is empty, and nothing else of them is left behind."""
+    table = Memory()
+    granted(told, table)
+    for name in POOLS:
+        pool = table.get(pool_key(name)) or Pool()
+        assert isinstance(pool, Pool)
+        rows = [sum(key.startswith(f"{kind}/{name}/".encode()) for key in table.entries) for kind in ("code", "wait")]
+        assert rows == [pool.stock, pool.waiting]
+        assert 0 in rows
+        asked = [one for key, one in table.entries.items() if key.startswith(f"asked/{name}/".encode())]
+        assert asked.count(Asked()) == pool.waiting
+
+
+def test_who_gave_up_is_counted_until_the_next_comes() -> None:
+    """The claims at the head of the row that have given up are taken out with the next claim: each once, so that a claim costs the same always."""
+    table = Memory()
+    granted([(0, claim(number, hours=1)) for number in range(5)], table)
+    assert table.get(pool_key("spring")) == Pool(0, 0, 0, 5)
+    granted([(1, claim(5)), (1, claim(6, hours=2))], table)
+    assert table.get(pool_key("spring")) == Pool(0, 0, 5, 7)
