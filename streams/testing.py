@@ -18,12 +18,13 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from streams.core import events, money
 from streams.core.customer import Customer
 from streams.core.effects import Effect, LogDecision, SendMail
 from streams.core.events import Event, Order, OrderLine, ShipmentUpdated
+from streams.core.world import World
 from streams.flow_files import load_world
 from streams.virtual import VirtualRun
 
@@ -44,17 +45,19 @@ class Scenario:
     Args:
         templates: the folder of the flows, or a World.
         start: what the clock shows at first, UTC.
-        settings: as for `load_world`: shop, vip_spend, rates, ...
+        settings: as for `load_world`: shop, vip_spend, rates, ...; a World has its own.
 
     Raises:
         FlowFileError: there are mistakes in the folder.
     """
 
-    def __init__(self, templates: Path | str = "templates", *, start: datetime = START, **settings: Any) -> None:
+    def __init__(
+        self, templates: Path | str | World = "templates", *, start: datetime = START, **settings: Any
+    ) -> None:
         self._effects: list[tuple[datetime, Effect]] = []
         self._orders: dict[str, Order] = {}
         self._newest: dict[str, str] = {}
-        world = load_world(templates, **settings)
+        world = templates if isinstance(templates, World) else load_world(templates, **settings)
         self._run = VirtualRun(world, start, on_effect=lambda effect, now: self._effects.append((now, effect)))
 
     @property
@@ -149,6 +152,21 @@ class Scenario:
     def profile(self, customer: str, *, birthday: date | None = None, **fields: Any) -> None:
         """The shop tells of the customer: email, name, country, locale, marketing_consent, birthday, ..."""
         self.tell(events.ProfileUpdated(customer_id=customer, occurred_at=self.now, birthday=birthday, **fields))
+
+    def views(
+        self,
+        customer: str,
+        sku: str,
+        *,
+        launches_at: datetime | None = None,
+        kind: Literal["viewed", "added_to_cart", "removed_from_cart"] = "viewed",
+    ) -> None:
+        """The customer looks at a product, or moves it into the cart or out; `launches_at` (UTC) tells when it comes to the shop."""
+        self.tell(
+            events.ProductBrowsed(
+                customer_id=customer, kind=kind, sku=sku, occurred_at=self.now, launches_at=launches_at
+            )
+        )
 
     def opens(self, customer: str, message: str | None = None) -> None:
         """The customer opens the newest mail, or the newest `message`. Raises LookupError: there is no such mail."""

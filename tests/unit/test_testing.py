@@ -9,6 +9,7 @@ import pytest
 from streams.flow_files import FlowFileError
 from streams.testing import START, Scenario
 from tests.driver.facts import TEMPLATES
+from tests.driver.language import flow_text, world_of
 
 
 def test_given_these_orders_after_30_days_these_mails() -> None:
@@ -53,6 +54,20 @@ def test_customers_do_things() -> None:
     assert shop.now == START + timedelta(days=4)
     with pytest.raises(LookupError, match="bo got no mail vip"):
         shop.opens("bo", "vip")
+
+
+def test_a_launch_is_waited_for() -> None:
+    """A product that was looked at before it came, at its launch; a newer look moves it."""
+    flow = "trigger: {on: product.launch, before: 1d}\nsteps: [{send: {message: a}}]"
+    shop = Scenario(world_of(flow_text(flow, name="launch")))
+    shop.profile("anna", email="anna@example.com")
+    shop.views("anna", "tea-9", launches_at=START + timedelta(days=5))
+    shop.after(days=2)
+    shop.views("anna", "tea-9", launches_at=START + timedelta(days=8), kind="added_to_cart")
+    shop.after(days=4.9)
+    assert shop.mails("anna") == []
+    shop.after(days=0.1)
+    assert shop.mails("anna") == ["launch/a"]
 
 
 def test_mistakes_in_the_flows_are_told(tmp_path: object) -> None:
