@@ -301,7 +301,7 @@ def test_a_customer_with_thousands_of_orders_stays_small() -> None:
     name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3
     for number in range(1_000):
         lines = tuple(
-            OrderLine(f"sku-{number}-{n}", name, "shoes/boots", 1, 89_900) for n in range(40 if number % 3 else 2)
+            OrderLine(f"sku-{number}-{n}", name, "shoes/boots", 1, 89_900, 400) for n in range(40 if number % 3 else 2)
         )
         run.feed(OrderPlaced(order(f"order-{number:06d}", run.now, lines=lines), run.now))
         for parcel in range(3):

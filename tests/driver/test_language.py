@@ -18,6 +18,7 @@ from streams.core.events import (
     MailComplained,
     OrderCancelled,
     OrderChanged,
+    OrderLine,
     OrderPaid,
     OrderPlaced,
     OrderRefunded,
@@ -252,6 +253,35 @@ def test_replenishment_follows_the_customers_own_rhythm() -> None:
     buy(twice, "o2")
     twice.pass_time(100 * DAY)
     assert sent(twice) == [("a", 35)]
+
+
+@pytest.mark.parametrize(
+    ("orders", "day"),
+    [
+        ([(0, 1, 20)], 15),  # one order: as it says that a piece lasts
+        ([(0, 3, 20)], 55),
+        ([(0, 1, None)], 25),  # it says nothing: the flow's own
+        ([(0, 2, 20), (10, 1, 20)], 10),  # two: two pieces in 10 days, so one lasts 5, and that is now
+        ([(0, 100_000_000, 2**31 - 1)], 3645),  # numbers without measure lead to ten years
+        ([(0, 2**31 - 1, None)], 3645),
+    ],
+)
+def test_how_long_a_product_lasts(orders: list[tuple[int, int, int | None]], day: float) -> None:
+    """The customer's own rhythm, else what the newest order's line says, else the flow's; five days before."""
+    body = (
+        "trigger: {on: order.placed, once_per: product, again_after: 1d, where: product.sku == 's1'}\nexit_on: [order.placed]\n"
+        "steps: [{wait: {until: product.runs_out, lasts: 30d, before: 5d}}, {send: {message: a}}]"
+    )
+    run = run_of(body)
+    for number, (at, pieces, lasts_days) in enumerate(orders):
+        run.pass_to(START + at * DAY)
+        lines = (
+            OrderLine("s1", "Tea", "tea", pieces, 100, lasts_days),
+            OrderLine("s2", "Cup", "cups", 1, 100, 7),
+        )
+        buy(run, f"o{number}", lines=lines)
+    run.pass_time(4000 * DAY)
+    assert sent(run)[-1] == ("a", day)
 
 
 WAIT_FOR = """\
