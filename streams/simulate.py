@@ -17,6 +17,7 @@ from streams.history import History
 from streams.virtual import VirtualRun
 
 if TYPE_CHECKING:
+    from streams.core.catalogue import Catalogue
     from streams.core.world import World
 
 #: Percentiles of mails per customer that are told.
@@ -84,6 +85,7 @@ def simulate(
     days: float,
     *,
     name: str = "flows",
+    catalogue: Catalogue | None = None,
     on_progress: Callable[[int, int, datetime], None] = lambda done, total, day: None,
 ) -> Outcome:
     """Play the history, and `days` more after its last fact.
@@ -93,12 +95,13 @@ def simulate(
         history: in the order of time.
         days: how long the world goes on after the last fact, in days of `world.day_scale`.
         name: what the outcome is called.
+        catalogue: what the shop sells; without it a mail that recommends products counts as sent.
         on_progress: hears of facts done, in all, and the virtual clock.
     """
     counted = _Counted()
     started = time.perf_counter()
     if history.facts:
-        run = VirtualRun(world, history.facts[0][0], on_effect=counted.take)
+        run = VirtualRun(world, history.facts[0][0], on_effect=counted.take, catalogue=catalogue)
         for number, (at, fact) in enumerate(history.facts):
             run.pass_to(at)
             run.feed(fact)
