@@ -411,6 +411,12 @@ def flows_migrate(
     help="Try the flow's draft as if live, or do without it.",
 )
 @click.option(
+    "--products",
+    "products_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="An Avro file of what the shop sells; with --from topic, else the topic products.",
+)
+@click.option(
     "--compare", type=click.Path(path_type=Path, file_okay=False), help="Another folder of flows, to try beside it."
 )
 @click.option(
@@ -424,6 +430,7 @@ def flows_migrate(
 def simulate(
     sources: tuple[str, ...],
     changes: tuple[str, ...],
+    products_file: Path | None,
     compare: Path | None,
     days: float,
     html_file: Path | None,
@@ -434,7 +441,7 @@ def simulate(
 
     Nothing is sent, and nothing is written to Kafka. The history is Avro files of orders, shipments, engagement and customers, or `--from
     topic`: what lies on the cluster's topics now. It tells mails a day, by flow and per customer, and what was not sent, by rule; with
-    --flow or --compare twice, and the difference.
+    --flow or --compare twice, and the difference. Mails that recommend need --products: without it they count as sent.
 
     \b
     takk simulate --from orders.avro --from shipments.avro --flow review@draft --html review.html
@@ -443,7 +450,7 @@ def simulate(
     from msgspec import to_builtins
 
     from streams.flow_files import FlowFileError, load_world
-    from streams.history import HistoryError, from_files, from_topics
+    from streams.history import HistoryError, from_files, from_topics, products_from_file, products_from_topic
     from streams.simulate import NoSuchFlow, simulate, table, with_changes
     from streams.simulate_page import page
 
@@ -463,13 +470,21 @@ def simulate(
             history = _on_kafka(settings, lambda: from_topics(settings, on_progress=_progress()))
         else:
             history = from_files([Path(source) for source in sources], settings.schemas_dir)
+        catalogue = None
+        if products_file is not None:
+            catalogue, broken = products_from_file(products_file, settings.schemas_dir)
+            history.broken += broken
+        elif sources == ("topic",) and any(world.counts_sales for world in worlds.values()):
+            catalogue, broken = _on_kafka(settings, lambda: products_from_topic(settings, on_progress=_progress()))
+            history.broken += broken
     except FlowFileError as error:
         raise click.ClickException(f"the flows have mistakes:\n{error}") from error
     except (HistoryError, NoSuchFlow) as error:
         raise click.ClickException(str(error)) from error
     gc.freeze()  # the history stays as it is: the collector need not look through it again and again
     outcomes = [
-        simulate(world, history, days, name=name, on_progress=_virtual_progress()) for name, world in worlds.items()
+        simulate(world, history, days, name=name, catalogue=catalogue, on_progress=_virtual_progress())
+        for name, world in worlds.items()
     ]
     if html_file is not None:
         html_file.write_text(page(outcomes), encoding="utf-8")
@@ -478,7 +493,7 @@ def simulate(
         return
     click.echo("\n".join(table(outcomes)))
     for rule, count in sorted(history.broken.items()):
-        click.echo(f"{count} records were no facts: {rule}")
+        click.echo(f"{count} records were not believed: {rule}")
     for one in outcomes:
         click.echo(
             f"{one.name}: {one.events:,} events in {one.seconds:.1f} s, {one.events / max(one.seconds, 0.001):,.0f} a second",

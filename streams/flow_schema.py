@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, get_args
 
 from streams.core import flow_keys as keys
-from streams.core.effects import Purpose
+from streams.core.consent_policy import Purpose
 from streams.core.flow import (
     AWAITED,
     EXITS,

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import fastavro
 from msgspec import Struct, field
 
 from streams import topics
+from streams.core.catalogue import Catalogue, Product
 from streams.core.events import Event
 from streams.settings import Settings
 from streams.topic_reader import read_to_the_end
 from streams.wire import SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
 from streams.wire_facts import FACTS
+from streams.wire_products import product_of
 from streams.wire_rules import take_id
 
 #: The topics that hold what came from outside; the others are what Takk made of it.
@@ -59,9 +62,7 @@ def from_files(paths: Iterable[Path], schemas: Path = SCHEMAS) -> History:
         except (OSError, ValueError, EOFError, StopIteration) as error:
             if isinstance(error, HistoryError):
                 raise
-            raise HistoryError(
-                f"{path}: no Avro container file ({error}); `avro-tools` and fastavro write them"
-            ) from error
+            raise _no_file(path, error) from error
     return _sorted(history)
 
 
@@ -100,6 +101,71 @@ def from_topics(
         else:
             history.facts.append((event.occurred_at, event))
     return _sorted(history)
+
+
+def products_from_file(path: Path, schemas: Path = SCHEMAS) -> tuple[Catalogue, Counter[str]]:
+    """The products in an Avro container file, the last record of each, and what was no product, counted by the rule that it breaks.
+
+    Raises:
+        HistoryError: a file that cannot be read, or that is not of products.
+    """
+    schema = json.loads((schemas / "product.avsc").read_text(encoding="utf-8"))
+    catalogue, broken = Catalogue(), Counter[str]()
+    try:
+        with path.open("rb") as file:
+            reader: Any = fastavro.reader(file)
+            name = str(reader.writer_schema["name"]).rpartition(".")[2]
+            if name != schema["name"]:
+                raise HistoryError(f"{path}: records of {name}; products are of {schema['name']}")
+            file.seek(0)
+            for record in fastavro.reader(file, schema):
+                _stock(catalogue, broken, record["sku"], partial(product_of, record))
+    except (OSError, ValueError, EOFError, StopIteration) as error:
+        if isinstance(error, HistoryError):
+            raise
+        raise _no_file(path, error) from error
+    return catalogue, broken
+
+
+def products_from_topic(
+    settings: Settings, *, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[Catalogue, Counter[str]]:
+    """The products that lie on the cluster's topic `products` now, and what was no product there, counted by the rule that it breaks.
+
+    Raises:
+        KafkaException, TimeoutError: as `read_to_the_end`.
+    """
+    wire = Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    return products_of(wire, read_to_the_end(settings, (topics.PRODUCTS,), on_progress=on_progress))
+
+
+def products_of(wire: Wire, messages: Iterable[Any]) -> tuple[Catalogue, Counter[str]]:
+    """The products that records of the topic `products` leave, and those that were not believed, as the mailer takes them in."""
+    catalogue, broken = Catalogue(), Counter[str]()
+    for message in messages:
+        sku, value = (message.key() or b"").decode("utf-8", "replace"), message.value()
+        if value is None:
+            catalogue.remove(sku)
+        else:
+            _stock(catalogue, broken, sku, partial(wire.product, value))
+    return catalogue, broken
+
+
+def _stock(catalogue: Catalogue, broken: Counter[str], sku: str, made: Callable[[], Product]) -> None:
+    """Take a product in; a record that breaks a rule takes out what it replaces, as it does for the mailer."""
+    try:
+        product = made()
+        if product.sku != sku:
+            raise RuleBroken("bad_id", "the key is not the record's sku")
+    except (RuleBroken, Undecodable) as error:
+        catalogue.remove(sku)
+        broken[error.reason] += 1
+    else:
+        catalogue.put(product)
+
+
+def _no_file(path: Path, error: Exception) -> HistoryError:
+    return HistoryError(f"{path}: no Avro container file ({error}); `avro-tools` and fastavro write them")
 
 
 def _sorted(history: History) -> History:

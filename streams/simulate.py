@@ -18,6 +18,7 @@ from streams.history import History
 from streams.virtual import VirtualRun
 
 if TYPE_CHECKING:
+    from streams.core.catalogue import Catalogue
     from streams.core.world import World
 
 #: Percentiles of mails per customer that are told.
@@ -87,6 +88,7 @@ def simulate(
     days: float,
     *,
     name: str = "flows",
+    catalogue: Catalogue | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Outcome:
     """Play the history, and `days` more after its last fact. Pools of codes are never empty.
@@ -96,20 +98,22 @@ def simulate(
         history: in the order of time.
         days: how long the world goes on after the last fact, in days of `world.day_scale`.
         name: what the outcome is called.
+        catalogue: what the shop sells; without it a mail that recommends products counts as sent.
         on_progress: hears of facts done, and in all.
     """
     counted = _Counted()
     started = time.perf_counter()
     if history.facts:
         end, done = history.facts[-1][0] + timedelta(days=days) * world.day_scale, 0
-        for facts in _by_customer(history.facts):
-            run = VirtualRun(world, facts[0][0], on_effect=counted.take, has_codes=True)
+        is_shared = catalogue is not None and world.counts_sales
+        for facts in [history.facts] if is_shared else _by_customer(history.facts):
+            run = VirtualRun(world, facts[0][0], on_effect=counted.take, has_codes=True, catalogue=catalogue)
             for at, fact in facts:
                 run.pass_to(at)
                 run.feed(fact)
             run.pass_to(end)
             counted.events += run.decided
-            counted.customers += 1
+            counted.customers += len(run.customers)
             if done // _STEP != (done + len(facts)) // _STEP:
                 on_progress(done + len(facts), len(history.facts))
             done += len(facts)

@@ -9,7 +9,15 @@
         shop.after(days=30)
         assert shop.mails("anna")[-2:] == ["review/ask-first-time", "goes-well-with/products"]
 
-It is the real core with the shop's own flows, rules and consent policy; only the clock is moved by hand, and every mail arrives.
+It is the real core with the shop's own flows, rules and consent policy; only the clock is moved by hand, and every mail arrives. A mail
+that recommends is written from the products that were told, and from what sold so far, or is not sent:
+
+        shop.product("LMP-3", title="Bulb", is_consumable=True)
+        shop.product("LMP-1", title="Lamp", complements=("LMP-3",))
+        ...
+        assert shop.recommended("anna") == ["LMP-3"]
+
+Where no product was told, nobody knows what would be recommended: the mail arrives without.
 """
 
 from __future__ import annotations
@@ -18,15 +26,18 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from streams.core import events, money
+from streams.core.catalogue import Catalogue, Product
 from streams.core.code_pools import Code
 from streams.core.customer import Customer
-from streams.core.effects import Effect, LogDecision, SendMail
+from streams.core.effects import CountSales, Effect, LogDecision, SendMail
 from streams.core.events import Event, Order, OrderLine, ShipmentUpdated
+from streams.core.world import World
 from streams.flow_files import load_world
 from streams.virtual import VirtualRun
+from streams.virtual_products import Shelf
 
 #: A Monday, ten o'clock in Copenhagen.
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -45,17 +56,19 @@ class Scenario:
     Args:
         templates: the folder of the flows, or a World.
         start: what the clock shows at first, UTC.
-        settings: as for `load_world`: shop, vip_spend, rates, ...
+        settings: as for `load_world`: shop, vip_spend, rates, ...; a World has its own.
 
     Raises:
         FlowFileError: there are mistakes in the folder.
     """
 
-    def __init__(self, templates: Path | str = "templates", *, start: datetime = START, **settings: Any) -> None:
+    def __init__(
+        self, templates: Path | str | World = "templates", *, start: datetime = START, **settings: Any
+    ) -> None:
         self._effects: list[tuple[datetime, Effect]] = []
         self._orders: dict[str, Order] = {}
         self._newest: dict[str, str] = {}
-        world = load_world(templates, **settings)
+        world = templates if isinstance(templates, World) else load_world(templates, **settings)
         self._run = VirtualRun(world, start, on_effect=lambda effect, now: self._effects.append((now, effect)))
 
     @property
@@ -155,6 +168,55 @@ class Scenario:
         """The shop tells of the customer: email, name, country, locale, marketing_consent, birthday, ..."""
         self.tell(events.ProfileUpdated(customer_id=customer, occurred_at=self.now, birthday=birthday, **fields))
 
+    def views(
+        self,
+        customer: str,
+        sku: str,
+        *,
+        launches_at: datetime | None = None,
+        kind: Literal["viewed", "added_to_cart", "removed_from_cart"] = "viewed",
+    ) -> None:
+        """The customer looks at a product, or moves it into the cart or out; `launches_at` (UTC) tells when it comes to the shop."""
+        self.tell(
+            events.ProductBrowsed(
+                customer_id=customer, kind=kind, sku=sku, occurred_at=self.now, launches_at=launches_at
+            )
+        )
+
+    def product(
+        self,
+        sku: str,
+        *,
+        title: str = "",
+        category: str = "things",
+        price: str = "100 DKK",
+        complements: tuple[str, ...] = (),
+        replaces: str | None = None,
+        is_consumable: bool = False,
+        is_available: bool = True,
+    ) -> None:
+        """The shop sells the product from now on, or it has become so; `title` is the sku if none is given, `price` amount and currency."""
+        amount, _, currency = price.partition(" ")
+        shelf = self._run.shelf
+        if shelf is None:
+            shelf = self._run.shelf = Shelf(Catalogue())
+            for _, effect in self._effects:  # what was bought before counts too
+                if isinstance(effect, CountSales):
+                    shelf.count(effect)
+        shelf.assortment.catalogue.put(
+            Product(
+                sku=sku,
+                title=title or sku,
+                category=category,
+                unit_price_minor=money.minor(Decimal(amount), currency),
+                currency=currency,
+                is_available=is_available,
+                is_consumable=is_consumable,
+                replaces=replaces,
+                complements=complements,
+            )
+        )
+
     def opens(self, customer: str, message: str | None = None) -> None:
         """The customer opens the newest mail, or the newest `message`. Raises LookupError: there is no such mail."""
         send_id = self._sent(customer, message).send_id
@@ -186,6 +248,13 @@ class Scenario:
     def mail(self, customer: str, message: str | None = None) -> SendMail:
         """The newest mail of the customer, or the newest `message`: its context, address, language. Raises LookupError: there is none."""
         return self._sent(customer, message)
+
+    def recommended(self, customer: str) -> list[str]:
+        """The skus in the customer's newest mail that recommends products. Raises LookupError: there is none."""
+        found = [mail.context["products"] for mail in self._mails(customer) if "products" in mail.context]
+        if not found:
+            raise LookupError(f"no mail recommended anything to {customer}; only {self.mails(customer)}")
+        return [product["sku"] for product in found[-1]]
 
     def why(self, customer: str) -> list[tuple[str, str, str]]:
         """Every decision about the customer so far: flow, outcome and rule."""

@@ -6,12 +6,14 @@ import heapq
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from streams.core.catalogue import Catalogue
 from streams.core.code_pools import Claim, Code, Desk, Memory
 from streams.core.customer import Customer, new_customer
 from streams.core.effects import ClaimCode, Effect, ScheduleStep, SendMail
 from streams.core.engine import advance
 from streams.core.events import Event, MailReported, StepDue
 from streams.core.world import World
+from streams.virtual_products import Shelf, unserved
 
 
 class VirtualRun:
@@ -23,6 +25,8 @@ class VirtualRun:
         is_reporting: each mail is reported as sent at once.
         on_effect: hears of each effect, with the clock.
         has_codes: pools are never empty: each claim gets a code that is made up; otherwise they hold what `stock` put there.
+        catalogue: what the shop sells. Mails that recommend are written from it and from what sold so far, as the mailer would, or not sent
+            (then `on_effect` hears that decision in the place of the mail). None: nobody knows, and they count as sent.
     """
 
     def __init__(
@@ -33,12 +37,14 @@ class VirtualRun:
         is_reporting: bool = True,
         on_effect: Callable[[Effect, datetime], None] = lambda effect, now: None,
         has_codes: bool = False,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.world = world
         self.now = start
         self.is_reporting = is_reporting
         self.on_effect = on_effect
         self.has_codes = has_codes
+        self.shelf = Shelf(catalogue) if catalogue is not None else None
         self.customers: dict[str, Customer] = {}
         #: Events that were decided: what was fed, timers that fired, and mails that were reported.
         self.decided = 0
@@ -54,6 +60,9 @@ class VirtualRun:
             customer_id = event.customer_id
             state = self.customers.get(customer_id) or new_customer(customer_id)
             self.customers[customer_id], effects = advance(self.world, state, event, self.now)
+            shelf = self.shelf
+            if shelf is not None and self.is_reporting:
+                effects = shelf.serve(effects, self.now)
             for effect in effects:
                 self.on_effect(effect, self.now)
             for effect in effects:
@@ -66,6 +75,12 @@ class VirtualRun:
                     self.feed(
                         MailReported(
                             customer_id=customer_id, send_id=effect.send_id, outcome="sent", occurred_at=self.now
+                        )
+                    )
+                elif shelf is not None and (send_id := unserved(effect)) is not None:
+                    self.feed(
+                        MailReported(
+                            customer_id=customer_id, send_id=send_id, outcome="suppressed", occurred_at=self.now
                         )
                     )
 

@@ -71,6 +71,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         # limits
         "steps_per_wake_up": "the flow took too many steps at once",
         "instances": "too many flows at once",
+        "launches": "too many launches waited for at once",
         "orders": "too many orders: the oldest are forgotten",
         "lines_per_order": "too many lines in the order",
         "lines_per_parcel": "too many lines in the parcel",
@@ -217,7 +218,9 @@ def _waiting(state: Customer, instance_id: str | None) -> list[Line]:
     for instance in sorted(state.instances, key=lambda one: one.due_at):
         if instance_id is not None and instance.instance_id != instance_id:
             continue
-        if instance.step == DAY_STEP:
+        if instance.is_launch:
+            words = f"waits for the launch of the product {dict(instance.about)['sku']}, begins then"
+        elif instance.step == DAY_STEP:
             words = "begins then, every year"
         elif instance.awaits.startswith(CODE_OF):
             pool = instance.awaits.removeprefix(CODE_OF)

@@ -12,6 +12,7 @@ import orjson
 from streams import topics
 from streams.core.catalogue import Product
 from streams.core.code_pools import Claim, Code
+from streams.core.consent_policy import Purpose
 from streams.core.effects import (
     Attribute,
     ClaimCode,
@@ -21,7 +22,6 @@ from streams.core.effects import (
     EmitSignal,
     IssueReward,
     LogDecision,
-    Purpose,
     ResendMail,
     ScheduleStep,
     SendMail,

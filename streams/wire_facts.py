@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from streams import topics
 from streams.core import events
-from streams.core.effects import Purpose
+from streams.core.consent_policy import Purpose
 from streams.core.events import Event
 from streams.wire_rules import (
     MAX_GENDER,
@@ -87,12 +87,16 @@ def _order_line(line: Record) -> events.OrderLine:
         raise RuleBroken("bad_quantity", "lines.quantity is below 1")
     if line["unit_price_minor"] < 0:
         raise RuleBroken("negative_amount", "lines.unit_price_minor is below 0")
+    lasts_days = line["lasts_days"]
+    if lasts_days is not None and lasts_days < 1:
+        raise RuleBroken("bad_quantity", "lines.lasts_days is below 1")
     return events.OrderLine(
         take_id(line, "sku"),
         take_text(line["title"], "lines.title"),
         take_text(line["category"], "lines.category"),
         line["quantity"],
         line["unit_price_minor"],
+        lasts_days,
     )
 
 

@@ -27,7 +27,7 @@ RULES: dict[str, str] = {
     "future_time": "what happened did not happen more than a day after its record was written",
     "negative_amount": "an amount of money is 0 or more",
     "bad_currency": "a currency is three upper-case letters",
-    "bad_quantity": "a quantity is 1 or more",
+    "bad_quantity": "a quantity, and the days that a piece lasts, are 1 or more",
     "too_many_lines": "an order or parcel has 1,000 lines at most",
     "bad_address": "an address is one address, user@host, without spaces and control characters",
     "bad_date": "a birthday is a day like 1984-05-01, or --05-01 without the year",

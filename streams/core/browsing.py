@@ -1,9 +1,10 @@
-"""What a customer looks at in the shop: it starts flows, and nothing of it is kept but that it was told."""
+"""What a customer looks at in the shop: it starts flows, at once or at the launch, and little is kept of what starts none."""
 
 from __future__ import annotations
 
 from streams.core.events import ProductBrowsed
-from streams.core.instances import happened
+from streams.core.flow import LAUNCH
+from streams.core.instances import happened, plan_launch
 from streams.core.local_time import text_of
 from streams.core.turn import Turn
 
@@ -11,6 +12,8 @@ from streams.core.turn import Turn
 def take_browsing(turn: Turn, event: ProductBrowsed) -> None:
     """Tell the flows of a product that was viewed or put into the cart. One that no flow is started by costs nothing."""
     name = f"product.{event.kind}"
+    if event.launches_at is not None and LAUNCH in turn.world.by_trigger and event.kind != "removed_from_cart":
+        plan_launch(turn, event.sku, event.launches_at, event.occurred_at)
     if name not in turn.world.by_trigger:
         return
     seen_at = text_of(event.occurred_at)

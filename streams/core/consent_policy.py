@@ -8,8 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
-from streams.core.effects import Purpose
-
+Purpose: TypeAlias = Literal["order", "service", "review", "survey", "marketing", "profile"]
 Verdict: TypeAlias = Literal["allowed", "needs_consent", "soft_opt_in", "own_opt_in"]
 PURPOSES: tuple[str, ...] = get_args(Purpose)
 #: What the shop owes, whatever the customer thinks of marketing.

@@ -27,6 +27,7 @@ class Content(Struct, frozen=True, gc=False):
         order, parcel: what the mail is about, if it is about one.
         reward: the run's newest code, "" for none.
         products, at_least: how many products it recommends to who has `orders`; 0 for none.
+        chosen: those products, where they are chosen before the mail is written down (see virtual_products.py); the mailer chooses later.
     """
 
     customer_id: str
@@ -42,6 +43,7 @@ class Content(Struct, frozen=True, gc=False):
     products: int = 0
     at_least: int = 0
     orders: tuple[OrderState, ...] = ()
+    chosen: tuple[dict[str, Any], ...] | None = None
 
 
 def context_of(content: Content) -> dict[str, Any]:
@@ -94,6 +96,8 @@ def context_of(content: Content) -> dict[str, Any]:
         }
     if content.products:
         context[WISH] = wish_for(content.orders, content.products, content.at_least)
+    if content.chosen is not None:
+        context["products"] = list(content.chosen)
     if content.reward:
         context["reward"] = {"code": content.reward}
     return context

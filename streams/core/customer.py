@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec import Struct
 
 from streams.core.events import OrderLine
+from streams.core.flow import DAY_STEP
 
 #: How long a parcel counts as late after its last news, or after its promised window.
 LATE_AT_MOST = timedelta(days=14)
@@ -199,6 +200,11 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
     wanted_at: datetime | None = None
     about: tuple[tuple[str, str], ...] = ()
     reward: str = ""
+
+    @property
+    def is_launch(self) -> bool:
+        """Whether it waits for the launch of a product: of the runs that have not begun only those know what they are about."""
+        return self.step == DAY_STEP and bool(self.about)
 
 
 class Pressure(Struct, frozen=True, gc=False, array_like=True):

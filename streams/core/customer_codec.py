@@ -9,13 +9,13 @@ import msgspec
 
 from streams.core.customer import Customer
 
-VERSION = 3
+VERSION = 4
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Customer)
 _PREFIX = bytes((VERSION,))
 
 # From version n to n + 1, on the plain msgpack value. Fields that were added at an end have defaults, and nothing is to be done.
-_UPCASTS: Mapping[int, Callable[[object], object]] = MappingProxyType(dict.fromkeys((1, 2), lambda value: value))
+_UPCASTS: Mapping[int, Callable[[object], object]] = MappingProxyType(dict.fromkeys((1, 2, 3), lambda value: value))
 
 
 class UnknownVersion(ValueError):

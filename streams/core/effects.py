@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from streams.core.consent_policy import Purpose
 from streams.core.content import Content, context_of
 
-Purpose: TypeAlias = Literal["order", "service", "review", "survey", "marketing", "profile"]
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 
 

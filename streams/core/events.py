@@ -18,7 +18,7 @@ MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "un
 
 
 class OrderLine(Struct, frozen=True, gc=False, array_like=True):
-    """One line of an order; `unit_price_minor` is in minor units (cents, øre) of the order's currency.
+    """One line of an order; `unit_price_minor` is in minor units (cents, øre) of the order's currency, one piece lasts `lasts_days`.
 
     The state keeps it as it is: its fields are encoded by their places (see customer.Customer).
     """
@@ -28,6 +28,7 @@ class OrderLine(Struct, frozen=True, gc=False, array_like=True):
     category: str
     quantity: int
     unit_price_minor: int
+    lasts_days: int | None = None
 
 
 class Order(Struct, frozen=True, gc=False, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.effects import Purpose
+from streams.core.consent_policy import Purpose
 
 Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]
@@ -23,7 +23,7 @@ TRIGGERS = (
     "order.placed", "order.paid", "order.changed", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
     "mail.delivered", "mail.opened", "mail.clicked",
-    "product.viewed", "product.added_to_cart",
+    "product.viewed", "product.added_to_cart", "product.launch",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "segment.entered", "segment.left",
 )  # fmt: skip
 #: What a flow can wait for. Mails are those of the flow itself, orders any of the customer's, parcels those of the flow's order.
@@ -42,7 +42,9 @@ EXITS = (
 )
 #: Triggers that come again every year, on a day of the customer's.
 DATES = frozenset(("customer.birthday", "customer.anniversary"))
-#: The path of an instance that waits for such a day to begin.
+#: The trigger that comes once, at the launch of a product that the customer looked at before it.
+LAUNCH = "product.launch"
+#: The path of an instance that waits for such a day to begin. One that waits for a launch knows the product, in its `about`.
 DAY_STEP = "@day"
 #: What an instance awaits that waits for a code, before the name of its pool.
 CODE_OF = "code of "
@@ -64,7 +66,8 @@ class Trigger(Struct, frozen=True, kw_only=True):
     """What starts an instance: an event, at most once for what `once_per` says, if `where` holds.
 
     Of an order's parcels `which` counts: the first or last to reach the status, or each. `again_after` lets the flow begin again so long
-    after it last began. `segment` names the segment that is entered or left; `before` begins so many days before the customer's day.
+    after it last began. `segment` names the segment that is entered or left; `before` begins so many days before the
+    customer's day or the launch.
     """
 
     on: str

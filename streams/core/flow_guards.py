@@ -13,7 +13,7 @@ from jinja2.parser import Parser
 from msgspec import Struct
 
 from streams.core.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
-from streams.core.flow import Condition, Experiment, Flow, Program, Send, Split, Step, Wait, WaitFor, ways
+from streams.core.flow import LAUNCH, Condition, Experiment, Flow, Program, Send, Split, Step, Wait, WaitFor, ways
 from streams.core.rules import Rules
 
 _PARSES = Environment(autoescape=True)  # only its parser is used: nothing is rendered
@@ -127,6 +127,9 @@ def _waits(step: Wait, program: Program, rules: Rules) -> Iterator[Finding]:
     if following is None:
         yield Finding(step.path, "nothing comes after this wait", "take it out, or add a step", is_error=False)
         return
+    if _is_over(step, program.flow):
+        problem = "the flow begins no earlier than this wait ends, so it is over at once"
+        yield Finding(step.path, problem, "take it out, or begin the flow earlier (before)", is_error=False)
     send, quiet = program.steps[following], rules.quiet
     if not isinstance(send, Send) or is_transactional(send.purpose) or quiet is None:
         return
@@ -140,6 +143,19 @@ def _waits(step: Wait, program: Program, rules: Rules) -> Iterator[Finding]:
             problem = f"it falls due at {step.at:%H:%M} and expires before the quiet hours end at {quiet.ends:%H:%M}"
             remedy = "wait for another time of day, or let it expire later"
             yield Finding(following, problem, remedy, is_error=False)
+
+
+def _is_over(step: Wait, flow: Flow) -> bool:
+    """Whether a wait for a launch is over when the flow that the launch starts begins."""
+    if (
+        flow.trigger.on != LAUNCH
+        or step.until is None
+        or step.until.moment != LAUNCH
+        or step.at is not None
+        or step.not_on
+    ):
+        return False
+    return step.until.before >= timedelta(days=flow.trigger.before)
 
 
 def _never_allowed(flow: Flow, consent: ConsentPolicy) -> Iterator[Finding]:
@@ -171,7 +187,10 @@ def _is_never(condition: Condition | None, flow: Flow) -> bool:
     """Whether a condition is certain to be false."""
     parts = _parts(condition)
     return any(
-        isinstance(part, nodes.Const) or _ENDED_BY.get(_name(part)) in flow.exit_on or nodes.Not(part) in parts
+        isinstance(part, nodes.Const)
+        or _ENDED_BY.get(_name(part)) in flow.exit_on
+        or (_name(part) == "product.is_coming" and flow.trigger.on == LAUNCH and not flow.trigger.before)
+        or nodes.Not(part) in parts
         for part in parts
     )
 

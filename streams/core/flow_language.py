@@ -10,12 +10,12 @@ import yaml
 
 from streams.core import flow_keys as keys
 from streams.core.conditions import Scope
-from streams.core.consent_policy import is_transactional
-from streams.core.effects import Purpose
+from streams.core.consent_policy import Purpose, is_transactional
 from streams.core.flow import (
     AWAITED,
     DATES,
     EXITS,
+    LAUNCH,
     TRIGGERS,
     Arm,
     ChangeList,
@@ -205,6 +205,8 @@ class _FlowReader(Reader):
         self.is_sure = len(self.errors) == before
         if asked == "parcel" and not on.startswith("shipment."):
             self.misfit(values["once_per"], f"{on} knows no parcel", f"once_per: {once_per}")
+        elif asked == "customer" and on == LAUNCH:
+            self.misfit(values["once_per"], "each launch is that of a product", f"once_per: {once_per}")
         elif asked not in ("customer", once_per) and not is_about_order(on):
             self.misfit(values["once_per"], f"{on} knows no {asked}", f"once_per: {once_per}")
         else:
@@ -222,9 +224,14 @@ class _FlowReader(Reader):
                 )
         if "again_after" in values and on in DATES:
             self.misfit(values["again_after"], f"{on} comes again every year by itself", "take it out")
-        if "before" in values and on not in DATES:
+        if "again_after" in values and on == LAUNCH:
+            self.misfit(values["again_after"], "a product is launched once", "take it out")
+        has_before = on in DATES or on == LAUNCH
+        if "before" in values and not has_before:
             self.misfit(
-                values["before"], f"only a day of the customer's is known before it comes, {on} is not", "take it out"
+                values["before"],
+                f"only a day of the customer's or a launch is known before it comes, {on} is not",
+                "take it out",
             )
         starts = Trigger(
             on=on,
@@ -232,7 +239,7 @@ class _FlowReader(Reader):
             which=which,  # type: ignore[arg-type]  # as above
             again_after=self.duration(values["again_after"]) if "again_after" in values else None,
             segment=self.segment(node, values.get("segment"), on),
-            before=self.whole_days(values["before"]) if "before" in values and on in DATES else 0,
+            before=self.whole_days(values["before"]) if "before" in values and has_before else 0,
         )
         if "where" not in values:
             return starts

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from streams.core import local_time
 from streams.core.conditions import View
 from streams.core.customer import OrderState
 from streams.core.flow import Until
+
+#: How far ahead something runs out at most: numbers from outside must lead to no time that is none.
+LONGEST = timedelta(days=3_650)
 
 
 def moment_of(until: Until, view: View) -> datetime | None:
@@ -26,27 +30,38 @@ def moment_of(until: Until, view: View) -> datetime | None:
 def runs_out(view: View, lasts: timedelta) -> datetime | None:
     """When the product that the trigger told should be used up.
 
-    Who bought it twice or more uses it as fast as between the first and the last of these orders; anyone else as fast as one piece in
-    `lasts`. Orders that are no longer remembered do not count.
+    Who bought it twice or more uses it as fast as between the first and the last of these orders; anyone else as fast as the newest order
+    says that a piece lasts; or as one piece in `lasts`, if it does not say. Orders that are no longer remembered do not count.
     """
     sku = view.told("sku")
     bought = sorted(
         [
-            (order.facts.placed_at, _pieces(order, sku))
+            (order.facts.placed_at, _pieces(order, sku), _told_days(order, sku))
             for order in view.turn.orders
             if _counts(order, sku) and order.facts
         ]
     )
     if not bought:
         return None
-    (first_at, _), (last_at, last_pieces) = bought[0], bought[-1]
-    used = sum(pieces for _, pieces in bought[:-1])
-    piece_lasts = (last_at - first_at) / used if used and last_at > first_at else lasts
-    return last_at + piece_lasts * last_pieces
+    (first_at, _, _), (last_at, last_pieces, days) = bought[0], bought[-1]
+    used = sum(pieces for _, pieces, _ in bought[:-1])
+    if used and last_at > first_at:
+        piece_lasts = (last_at - first_at) / used
+    elif days:
+        piece_lasts = local_time.lasting(timedelta(days=min(days, LONGEST.days)), view.turn.world.day_scale)
+    else:
+        piece_lasts = lasts
+    return last_at + (piece_lasts * last_pieces if piece_lasts < LONGEST / last_pieces else LONGEST)
 
 
 def _counts(order: OrderState, sku: str) -> bool:
     return order.placed and order.cancelled_at is None and _pieces(order, sku) > 0
+
+
+def _told_days(order: OrderState, sku: str) -> int:
+    """How many days one piece lasts, as the order's first line of the product that knows it says; 0 if none does."""
+    lines = order.facts.lines if order.facts else ()
+    return next((line.lasts_days for line in lines if line.sku == sku and line.lasts_days), 0)
 
 
 def _pieces(order: OrderState, sku: str) -> int:

@@ -8,8 +8,7 @@ from typing import get_args
 import yaml
 
 from streams.core.conditions import Scope
-from streams.core.consent_policy import is_transactional
-from streams.core.effects import Purpose
+from streams.core.consent_policy import Purpose, is_transactional
 from streams.core.flow import Condition
 from streams.core.rules import NO_RULES, Cap, QuietHours, Rules
 from streams.core.yaml_reader import FlowError, Reader, empty, read_yaml

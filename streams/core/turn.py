@@ -110,8 +110,11 @@ class Turn:
             self.forgotten_order_marks = self.with_mark(self.forgotten_order_marks, ids.mark("order", leaving.order_id))
 
     def _pieces(self) -> int:
-        """How much is remembered of all orders: a line is one piece, a parcel and an order itself two."""
-        return sum([2 + (len(old.facts.lines) if old.facts else 0) + 2 * len(old.parcels) for old in self.orders])
+        """How much is remembered of all orders: a line is one piece, a parcel and an order itself two, and so is a launch that is waited for."""
+        pieces = 2 * len([one for one in self.instances if one.is_launch])
+        return pieces + sum(
+            [2 + (len(old.facts.lines) if old.facts else 0) + 2 * len(old.parcels) for old in self.orders]
+        )
 
     def has_forgotten(self, order_id: str) -> bool:
         """Whether the order was known and had to make room."""

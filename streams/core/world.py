@@ -45,11 +45,13 @@ class Shop(Struct, frozen=True, kw_only=True):
 class Limits(Struct, frozen=True, kw_only=True):
     """How much is kept and done for one customer. Hitting a limit is a logged decision.
 
-    `pieces` are those of turn.Turn.put_order, over all orders; `title` is in characters. With them a customer takes less than 16 kB.
+    `launches` are those of the `instances` that wait for one, lest what somebody looks at keeps out what they bought. `pieces` are those of
+    turn.Turn.put_order, over all orders; `title` is in characters. With them a customer takes less than 16 kB.
     """
 
     steps_per_wake_up: int = 50
     instances: int = 40
+    launches: int = 10
     orders: int = 16
     pieces: int = 86
     title: int = 80

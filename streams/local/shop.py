@@ -296,6 +296,7 @@ def _line(product: Product, quantity: int, rate: float) -> Record:
         "category": product.category,
         "quantity": quantity,
         "unit_price_minor": price(product, rate),
+        "lasts_days": product.lasts_days,
     }
 
 

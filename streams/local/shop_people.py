@@ -40,7 +40,7 @@ class Person(Struct, frozen=True):
 
 
 class Product(Struct, frozen=True):
-    """Something the shop sells; `price_cents` is in euro cents."""
+    """Something the shop sells; `price_cents` is in euro cents, one piece of what is used up lasts `lasts_days`."""
 
     sku: str
     title: str
@@ -50,6 +50,7 @@ class Product(Struct, frozen=True):
     replaces: str | None = None
     is_consumable: bool = False
     is_available: bool = True
+    lasts_days: int | None = None
 
 
 MARKETS = (
@@ -79,7 +80,7 @@ MARKETS = (
 PRODUCTS = (
     Product("LMP-001", "Table lamp, brass", "lighting", 8900, ("LMP-003",)),
     Product("LMP-002", "Floor lamp, oak", "lighting", 18900, ("LMP-003",)),
-    Product("LMP-003", "LED bulb E27, 3 pcs", "lighting", 1290, is_consumable=True),
+    Product("LMP-003", "LED bulb E27, 3 pcs", "lighting", 1290, is_consumable=True, lasts_days=365),
     Product("CHR-001", "Dining chair, ash", "furniture", 14900, ("TXT-002",)),
     Product("CHR-002", "Lounge chair, leather", "furniture", 89900, ("TXT-001", "LMP-002")),
     Product("TBL-001", "Coffee table, walnut", "furniture", 34900),
@@ -98,7 +99,7 @@ PRODUCTS = (
     Product("GRD-001", "Fire bowl", "garden", 21900),
     Product("GRD-002", "Plant pot, terracotta", "garden", 1990),
     Product("GRD-003", "Bird feeder", "garden", 2990, is_available=False),
-    Product("CND-001", "Candles, beeswax, 6 pcs", "home", 1890, is_consumable=True),
+    Product("CND-001", "Candles, beeswax, 6 pcs", "home", 1890, is_consumable=True, lasts_days=45),
     Product("VAS-001", "Vase, blown glass", "home", 5490),
     Product("RUG-001", "Rug, jute, 160×230", "home", 17900),
 )  # fmt: skip

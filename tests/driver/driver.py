@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from streams.core.catalogue import Catalogue
 from streams.core.effects import Attribute, Effect, LogDecision, SendMail
 from streams.core.world import World
 from streams.virtual import VirtualRun, step_due
@@ -16,10 +17,16 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 class Driver(VirtualRun):
     """A virtual run that keeps its effects. `is_reporting`: each mail is reported as sent at once."""
 
-    def __init__(self, world: World, start: datetime = START, *, is_reporting: bool = True) -> None:
+    def __init__(
+        self, world: World, start: datetime = START, *, is_reporting: bool = True, catalogue: Catalogue | None = None
+    ) -> None:
         self.effects: list[Effect] = []
         super().__init__(
-            world, start, is_reporting=is_reporting, on_effect=lambda effect, now: self.effects.append(effect)
+            world,
+            start,
+            is_reporting=is_reporting,
+            on_effect=lambda effect, now: self.effects.append(effect),
+            catalogue=catalogue,
         )
 
     def mails(self, customer_id: str | None = None) -> list[SendMail]:

@@ -21,6 +21,7 @@ from streams.core.events import (
     OrderPaid,
     OrderPlaced,
     OrderRefunded,
+    ProductBrowsed,
     RetryDue,
     ShippedLine,
     Unsubscribed,
@@ -29,6 +30,7 @@ from streams.core.world import Limits, World
 from tests.driver.cases import CASES, Case, Play
 from tests.driver.driver import START, Driver
 from tests.driver.facts import flow_from, order, shipment, shop_world
+from tests.driver.language import flow_text, world_of
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -292,12 +294,14 @@ def test_ninety_days_of_a_shop() -> None:
 
 
 def test_a_customer_with_thousands_of_orders_stays_small() -> None:
-    """Large orders with long names, parcels and mails, for years: under 16 kB, and the receipt still shows every line in full."""
-    run = Driver(shop_world())
+    """Large orders with long names, parcels, mails and launches to come, for years: under 16 kB, and the receipt still shows every line in full."""
+    launch = "trigger: {on: product.launch}\nsteps: [{send: {message: a}}]"
+    world = shop_world()
+    run = Driver(world.with_flows([*world.flows, *world_of(flow_text(launch, name="launch")).flows]))
     name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3
     for number in range(1_000):
         lines = tuple(
-            OrderLine(f"sku-{number}-{n}", name, "shoes/boots", 1, 89_900) for n in range(40 if number % 3 else 2)
+            OrderLine(f"sku-{number}-{n}", name, "shoes/boots", 1, 89_900, 400) for n in range(40 if number % 3 else 2)
         )
         run.feed(OrderPlaced(order(f"order-{number:06d}", run.now, lines=lines), run.now))
         for parcel in range(3):
@@ -311,6 +315,15 @@ def test_a_customer_with_thousands_of_orders_stays_small() -> None:
                 purpose="marketing",
                 until=None,
                 occurred_at=run.now,
+            )
+        )
+        run.feed(
+            ProductBrowsed(
+                customer_id="c1",
+                kind="viewed",
+                sku=f"sku-of-what-is-to-come-{number}",
+                occurred_at=run.now,
+                launches_at=run.now + timedelta(days=300),
             )
         )
         if number == 998:

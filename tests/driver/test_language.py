@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from streams.core.events import (
     OrderRefunded,
     ProductBrowsed,
 )
+from streams.core.world import Limits
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment
 from tests.driver.language import (
@@ -251,6 +253,35 @@ def test_replenishment_follows_the_customers_own_rhythm() -> None:
     buy(twice, "o2")
     twice.pass_time(100 * DAY)
     assert sent(twice) == [("a", 35)]
+
+
+@pytest.mark.parametrize(
+    ("orders", "day"),
+    [
+        ([(0, 1, 20)], 15),  # one order: as it says that a piece lasts
+        ([(0, 3, 20)], 55),
+        ([(0, 1, None)], 25),  # it says nothing: the flow's own
+        ([(0, 2, 20), (10, 1, 20)], 10),  # two: two pieces in 10 days, so one lasts 5, and that is now
+        ([(0, 100_000_000, 2**31 - 1)], 3645),  # numbers without measure lead to ten years
+        ([(0, 2**31 - 1, None)], 3645),
+    ],
+)
+def test_how_long_a_product_lasts(orders: list[tuple[int, int, int | None]], day: float) -> None:
+    """The customer's own rhythm, else what the newest order's line says, else the flow's; five days before."""
+    body = (
+        "trigger: {on: order.placed, once_per: product, again_after: 1d, where: product.sku == 's1'}\nexit_on: [order.placed]\n"
+        "steps: [{wait: {until: product.runs_out, lasts: 30d, before: 5d}}, {send: {message: a}}]"
+    )
+    run = run_of(body)
+    for number, (at, pieces, lasts_days) in enumerate(orders):
+        run.pass_to(START + at * DAY)
+        lines = (
+            OrderLine("s1", "Tea", "tea", pieces, 100, lasts_days),
+            OrderLine("s2", "Cup", "cups", 1, 100, 7),
+        )
+        buy(run, f"o{number}", lines=lines)
+    run.pass_time(4000 * DAY)
+    assert sent(run)[-1] == ("a", day)
 
 
 WAIT_FOR = """\
@@ -629,6 +660,186 @@ def test_a_launch() -> None:
     run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="other", occurred_at=START))
     run.pass_time(20 * DAY)
     assert sent(run) == [("a", 4)]
+
+
+def looked(run: Driver, sku: str = "new", *, at: float = 0, launch: float | None = None, kind: Any = "viewed") -> None:
+    """The customer c1 looked at a product, so many days after the start, and heard of its launch; it becomes known now."""
+    launches_at = None if launch is None else START + launch * DAY
+    run.feed(
+        ProductBrowsed(customer_id="c1", kind=kind, sku=sku, occurred_at=START + at * DAY, launches_at=launches_at)
+    )
+
+
+def known(run: Driver, country: str = "DK") -> None:
+    """The customer c1 has an address and agreed to advertising."""
+    told(run, email="anna@example.com", country=country, marketing_consent=True)
+
+
+@pytest.mark.parametrize(
+    ("looks", "before", "begun"),
+    [
+        ([(0, 5)], 0, [5]),
+        ([(0, 5.3)], 1, [4.3]),  # at the very moment, minus whole days
+        ([(0, 5), (1, 5), (2, 5)], 0, [5]),
+        ([(0, 5), (1, None)], 0, [5]),  # a look that tells no date changes none
+        ([(0, 5), (1, 8)], 0, [8]),
+        ([(0, 5), (1, 3)], 0, [3]),
+        ([(0, 5), (1, 8), (2, 5)], 0, [5]),
+        ([(0, 5), (4, 1)], 0, [4]),  # it was launched before it was told
+        ([(0, 5), (4, 1)], 9, [0]),
+        ([(0, 5), (6, 9)], 0, [5]),  # what has begun begins no second time
+        ([(0, 5)], 9, [0]),  # the day to begin has passed, the launch has not
+        ([(2, 1)], 0, []),  # looked at when it was there
+        ([(0, None)], 0, []),
+    ],
+)
+def test_the_launch_starts_a_flow(looks: list[tuple[float, float | None]], before: int, begun: list[float]) -> None:
+    """Once, at the launch or so many days before it, as the newest look told it; also for who put it into the cart."""
+    earlier = f", before: {before}d" if before else ""
+    for kind in ("viewed", "added_to_cart"):
+        run = run_of(f"trigger: {{on: product.launch{earlier}}}\n{SEND}")
+        known(run)
+        for at, launch in looks:
+            run.pass_to(START + at * DAY)
+            looked(run, at=at, launch=launch, kind=kind)
+        run.pass_time(60 * DAY)
+        assert sent(run) == [("a", day) for day in begun]
+        assert run.customers["c1"].instances == ()
+
+
+def test_looks_that_come_out_of_order() -> None:
+    """The newest look knows the date best, whichever comes first or twice; of what is told late the look counts, not when it was told."""
+    for looks, day in (([(0, 9), (1, 5), (2, 7)], 7), ([(0, 9), (1, 5), (2, 9)], 9)):
+        for arrival in permutations(looks):
+            run = run_of(f"trigger: {{on: product.launch}}\n{SEND}")
+            known(run)
+            for at, launch in (*arrival, arrival[0]):
+                looked(run, at=at, launch=launch)
+            run.pass_time(20 * DAY)
+            assert sent(run) == [("a", day)]
+    late = run_of("trigger: {on: product.launch}\nsteps: [{wait: 2d}, {send: {message: a}}]")
+    known(late)
+    late.pass_time(6 * DAY)
+    looked(late, at=1, launch=5)
+    looked(late, "there", at=5, launch=5)
+    late.pass_time(20 * DAY)
+    assert sent(late) == [("a", 7)]
+
+
+def test_what_was_launched_is_not_waited_for_again() -> None:
+    """A launch that began, and is told to come later after all, leaves nobody waiting."""
+    run = run_of(f"trigger: {{on: product.launch}}\n{SEND}")
+    known(run)
+    looked(run, launch=5)
+    run.pass_time(6 * DAY)
+    before = run.customers["c1"]
+    looked(run, at=6, launch=9)
+    assert run.customers["c1"] is before
+
+
+def test_taken_out_of_the_cart_is_no_look() -> None:
+    """Nobody waits for what they put back."""
+    run = run_of(f"trigger: {{on: product.launch}}\n{SEND}")
+    known(run)
+    looked(run, launch=5, kind="removed_from_cart")
+    assert run.customers["c1"].instances == ()
+
+
+def test_each_product_has_its_launch() -> None:
+    """Two products, two runs, each with its own name; one is bought before it comes, the order since the first look counts."""
+    run = run_of(
+        "trigger: {on: product.launch, before: 1d, where: not product.is_bought}\nsteps:\n"
+        "  - split:\n      - when: product.sku == 'new' and product.is_coming\n        steps: [{send: {message: a}}]\n"
+        "      - otherwise: [{send: {message: b}}]\n  - wait: {until: product.launch}\n  - send: {message: c}"
+    )
+    known(run)
+    looked(run, launch=5)
+    looked(run, "s1", launch=6)
+    looked(run, "s9", launch=7)
+    run.pass_time(DAY)
+    buy(run)  # of s1 and s2
+    run.pass_time(DAY)
+    looked(run, "s1", at=2, launch=6)
+    run.pass_time(20 * DAY)
+    assert sent(run) == [("a", 4), ("c", 5), ("b", 6), ("c", 7)]
+    assert run.decisions().count(("f", "skip", "where")) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "rule"),
+    [
+        ("exit_on: [customer.unsubscribed]", "customer.unsubscribed"),
+        ("holdout: 99", "holdout"),
+        ("exit_on: [order.placed]", None),
+    ],
+)
+def test_a_launch_is_decided_when_it_begins(head: str, rule: str | None) -> None:
+    """While it is waited for nothing ends it; then what ends the flow, and who is held out, is asked."""
+    run = run_of(f"trigger: {{on: product.launch}}\n{head}\n{SEND}", purpose="marketing")
+    known(run)
+    looked(run, launch=5)
+    run.pass_time(DAY)
+    buy(run)
+    if rule == "customer.unsubscribed":
+        goodbye(run)
+    assert run.decisions() == []
+    run.pass_time(20 * DAY)
+    assert sent(run) == ([] if rule else [("a", 5)])
+    assert [one for _, _, one in run.decisions()] == [rule or "soft_opt_in"] or rule is None
+
+
+def test_launches_do_not_keep_out_what_was_bought() -> None:
+    """More products than are waited for: the decision says so, and an order's flow begins all the same. So does the limit of all flows."""
+    launch = flow_text(f"trigger: {{on: product.launch}}\n{SEND}", name="launch")
+    bought = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: b}}]", name="bought")
+    for limits, rule in ((Limits(launches=3, instances=4), "launches"), (Limits(launches=9, instances=3), "instances")):
+        run = Driver(world_of(launch, bought, limits=limits))
+        known(run)
+        for number in range(5):
+            looked(run, f"new-{number}", launch=5)
+            looked(run, f"new-{number}", at=1, launch=5 + number)
+        assert run.decisions() == [("launch", "limit", rule)] * 4
+        assert len(run.customers["c1"].instances) == 3
+        buy(run)
+        assert len(run.customers["c1"].instances) == (4 if rule == "launches" else 3)
+        run.pass_time(30 * DAY)
+        assert run.messages().count("a") == 3
+
+
+def test_a_flow_on_launches_that_changes_meanwhile() -> None:
+    """Paused it begins and its mail waits; a draft logs; another `before` holds for who waits; one that is gone, or on something else, says so."""
+    text = flow_text(f"trigger: {{on: product.launch, before: 4d}}\n{SEND}")
+    later = text.replace("version: 1", "version: 2").replace("4d", "1d")
+    birthday = flow_text(f"trigger: {{on: customer.birthday}}\n{SEND}")
+    for other, mails, rule in (
+        (later, [("a", 8)], "transactional"),
+        (flow_text(f"trigger: {{on: product.launch}}\n{SEND}", status="draft"), [], "draft"),
+        (flow_text(f"trigger: {{on: product.launch}}\n{SEND}", status="paused"), [], "paused"),
+        (flow_text(f"trigger: {{on: order.placed}}\n{SEND}"), [], "flow_gone"),
+        (birthday, [], "flow_gone"),
+        (flow_text(f"trigger: {{on: product.launch}}\n{SEND}", name="g"), [], "flow_gone"),
+    ):
+        run = Driver(world_of(text))
+        known(run)
+        looked(run, launch=9)
+        run.world = world_of(other)
+        run.pass_time(20 * DAY)
+        assert sent(run) == mails
+        assert rule in [one for _, _, one in run.decisions()]
+    waits = Driver(world_of(birthday))
+    told(waits, email="anna@example.com", birthday=(START + 9 * DAY).date())
+    waits.world = world_of(text)
+    waits.pass_time(20 * DAY)
+    assert ("f", "exit", "flow_gone") in waits.decisions()
+
+
+def test_looks_cost_nothing_without_a_flow_on_launches() -> None:
+    """The state stays the very same object, as for a look that starts no flow."""
+    run = run_of(f"trigger: {{on: order.placed}}\n{SEND}")
+    known(run)
+    before = run.customers["c1"]
+    looked(run, launch=5)
+    assert run.customers["c1"] is before
 
 
 def pressed(

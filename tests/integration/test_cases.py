@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 from streams import topics
 from streams.customers import read_customers
 from streams.flow_files import load_world
-from streams.history import from_topics
+from streams.history import from_topics, products_from_topic
 from streams.settings import HOUSE
 from streams.simulate import simulate
 from streams.why import read_story
@@ -204,3 +204,14 @@ def test_the_topics_are_a_history(stage: Stage) -> None:
     assert found.by_flow["order-confirmation/confirmation"] == sum(
         one["flow"] == "order-confirmation" for one in commands
     )
+
+
+def test_the_topic_of_products_is_a_catalogue(stage: Stage) -> None:
+    """`takk simulate --from topic` reads what the shop sells; what is no product is counted."""
+    told = {"title": "T", "category": "c", "unit_price_minor": 1, "currency": "DKK", "updated_at": datetime.now(UTC)}
+    for sku, key in (("a", b"a"), ("b", b"b"), ("c", b"another")):
+        stage.town.produce(topics.PRODUCTS, key, {"sku": sku, **told})
+    stage.town.produce(topics.PRODUCTS, b"b", None)
+    catalogue, broken = products_from_topic(stage.town.settings)
+    assert [one.sku for one in catalogue] == ["a"]
+    assert broken == {"bad_id": 1}

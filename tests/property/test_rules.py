@@ -88,6 +88,11 @@ FLOWS = (
         purpose="marketing",
     ),
     flow_text(
+        "trigger: {on: product.launch, before: 1d}\nexit_on: [order.placed]\nsteps: [{send: {message: a, expires: 9d}}, {wait: 1d}, {emit: told}]",
+        name="launch",
+        purpose="marketing",
+    ),
+    flow_text(
         "trigger: {on: shipment.delivered}\nnot_with: [first]\nsteps: [{send: {message: c, priority: 90, expires: 20d}}]",
         name="review",
         purpose="review",
@@ -109,7 +114,8 @@ facts = st.one_of(
     st.builds(lambda name, at: OrderRefunded(order(name, START), at), order_ids, whens),
     st.builds(shipment, order_ids, st.sampled_from(["shipped", "delayed", "delivered"]), whens),
     st.builds(
-        ProductBrowsed, customer_id=st.just("c1"), kind=st.just("viewed"), sku=st.sampled_from(["s1", "s9"]), occurred_at=whens
+        ProductBrowsed, customer_id=st.just("c1"), kind=st.just("viewed"), sku=st.sampled_from(["s1", "s9"]), occurred_at=whens,
+        launches_at=st.none() | whens,
     ),
     st.builds(
         SurveyAnswered, customer_id=st.just("c1"), send_id=st.none(), question=st.just("q"), answer=st.just("yes"), occurred_at=whens
@@ -212,3 +218,24 @@ def test_paused_and_resumed(story: Story, resumed_at: int) -> None:
     assert not [send for send, count in counted.items() if count > 1]
     waiting = run.customers["c1"].instances if "c1" in run.customers else ()
     assert {instance.flow for instance in waiting} <= {"birthday"}
+
+
+launch_looks = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=6, unique_by=lambda look: look[0])
+
+
+@settings(max_examples=150, deadline=None)
+@given(launch_looks, st.integers(0, 9), st.randoms(use_true_random=False))
+def test_a_launch_begins_once_as_the_newest_look_told_it(looks: list[tuple[int, int]], before: int, lot: Any) -> None:
+    """Looks of the past become known in whatever order, each twice: what waits is the plan of the newest, and each product begins once."""
+    earlier = f", before: {before}d" if before else ""
+    run = Driver(world_of(flow_text(f"trigger: {{on: product.launch{earlier}}}\nsteps: [{{send: {{message: a}}}}]")))
+    run.feed(ProfileUpdated(customer_id="c1", email="anna@example.com", occurred_at=START))
+    told = [(START + hour * HOUR, START + (20 + days) * DAY) for hour, days in looks]
+    arrivals = told * 2
+    lot.shuffle(arrivals)
+    run.pass_time(DAY)
+    for at, launch in arrivals:
+        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=at, launches_at=launch))
+    run.pass_time(60 * DAY)
+    due = [launch - before * DAY for _, launch in sorted(told)[-1:]]
+    assert [at for at, _ in sends(run)] == due

@@ -51,6 +51,13 @@ def flow(text: str = EVERYTHING) -> Flow:
     return parsed
 
 
+def test_a_launch_in_words() -> None:
+    """What it is, and how long before it."""
+    text = "flow: big\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {on: product.launch, before: 1d}\n"
+    told = as_text(flow(text + "steps: [{send: {message: a}}]"))
+    assert "begins on 1 day before product.launch, once per product\n" in told
+
+
 TEXT = """\
 big v3, draft, marketing
 begins on shipment.delivered of the last parcel, once per order, again 36 hours after it last began, where order.total >= 100, 5% held out

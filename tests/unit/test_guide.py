@@ -9,7 +9,7 @@ import pytest
 
 from streams.core import flow_keys
 from streams.core.conditions import NAMES
-from streams.core.effects import Purpose
+from streams.core.consent_policy import Purpose
 from streams.core.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, Moment, OncePer, Status, Which
 from streams.core.flow_language import parse_flow
 from streams.core.rules_language import parse_rules, parse_segments

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import cli, topics
+from streams.core.catalogue import Catalogue
 from streams.core.effects import SendMail
 from streams.core.events import OrderPlaced
-from streams.history import History, HistoryError, from_files, write_file
+from streams.history import History, HistoryError, from_files, products_from_file, products_of, write_file
 from streams.local.shop import Shop
 from streams.simulate import NoSuchFlow, Outcome, simulate, table, with_changes
 from streams.simulate_page import page
@@ -25,6 +26,9 @@ from streams.virtual import VirtualRun
 from tests.driver.driver import START
 from tests.driver.facts import TEMPLATES, order, shop_flows, shop_world
 from tests.driver.language import flow_text, world_of
+from tests.unit.core.goods import product
+from tests.unit.test_catalogue import PRODUCTS, WIRE, Message, view
+from tests.unit.test_catalogue import product as goods
 from tests.unit.wire import records
 
 DAY = timedelta(days=1)
@@ -173,6 +177,64 @@ def test_a_file_that_is_no_history(tmp_path: Path, content: bytes, words: str) -
         from_files([path])
 
 
+def products_file(folder: Path, *records: dict[str, Any]) -> Path:
+    """A file of products."""
+    path = folder / "products.avro"
+    known = {"category": "c", "unit_price_minor": 100, "currency": "DKK", "updated_at": START, "title": "T"}
+    write_file(path, topics.PRODUCTS, [known | one for one in records])
+    return path
+
+
+def test_products_from_a_file(tmp_path: Path) -> None:
+    """The last record of a product counts; one that breaks a rule takes out what it replaces, and is counted."""
+    path = products_file(
+        tmp_path,
+        {"sku": "a"},
+        {"sku": "b"},
+        {"sku": "a", "title": "New"},
+        {"sku": "b", "currency": "kroner"},
+        {"sku": ""},
+    )
+    catalogue, broken = products_from_file(path)
+    assert [(one.sku, one.title) for one in catalogue] == [("a", "New")]
+    assert broken == {"bad_currency": 1, "bad_id": 1}
+    write_file(path, topics.ORDERS, [records.order()])
+    with pytest.raises(HistoryError, match="records of Order; products are of Product"):
+        products_from_file(path)
+    path.write_bytes(b"not avro at all")
+    with pytest.raises(HistoryError, match="no Avro container file"):
+        products_from_file(path)
+
+
+def test_products_from_the_topic_are_those_of_the_mailer() -> None:
+    """New, changed, taken out, broken, under another's key: the same products are left as in the mailer's own view."""
+    messages = [
+        goods("a", 0), goods("b", 1), goods("c", 2), goods("d", 3), goods("a", 4, title="New"), Message(PRODUCTS, 5, b"b"),
+        goods("c", 6, currency="kroner"), goods("x", 7, key=b"d"), Message(PRODUCTS, 8, b"e", b"no record"), Message(PRODUCTS, 9),
+        goods("f", 10, key=b"\xff"),
+    ]  # fmt: skip
+    catalogue, broken = products_of(WIRE, messages)
+    mailers = view()
+    mailers.take(messages)
+    assert list(catalogue) == list(mailers.assortment.catalogue)
+    assert [(one.sku, one.title) for one in catalogue] == [("a", "New")]
+    assert broken == {"bad_currency": 1, "bad_id": 2, "not_avro": 1}
+
+
+def test_mails_without_products_are_told() -> None:
+    """With a catalogue a mail that the mailer would hold back is not sent, and its rule is told; without one it counts as sent."""
+    flow = flow_text(
+        "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 2}}]", purpose="marketing"
+    )
+    for catalogue, mails, losses in (
+        (None, 2, {}),
+        (Catalogue(), 0, {"f skip too_few_products": 2}),
+        (Catalogue([product("s2"), product("s1", complements=("s3",)), product("s3")]), 2, {}),
+    ):
+        found = simulate(world_of(flow), bought("c1", "c2"), 3, catalogue=catalogue)
+        assert (found.mails, found.losses) == (mails, losses)
+
+
 class Page(HTMLParser):
     """Notes the tags of a page, and whether each that was opened was closed."""
 
@@ -216,6 +278,15 @@ def test_the_command(tmp_path: Path) -> None:
     assert int(line.split()[-1].replace(",", "")) < 0
     assert "events in" in done.output
     assert Page(html.read_text()).open == []
+    path = products_file(tmp_path, {"sku": "a", "is_available": False}, {"sku": ""})
+    done = CliRunner().invoke(
+        cli.main, ["simulate", *sources, "--products", str(path), "--templates", str(TEMPLATES), "--days", "60"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "not sent: goes-well-with skip too_few_products" in done.output
+    assert "sent: goes-well-with/products" not in done.output
+    assert "1 records were not believed: bad_id" in done.output
+    path.unlink()
     done = CliRunner().invoke(cli.main, ["simulate", *sources, "--json"])
     (found,) = json.loads(done.stdout)["outcomes"]
     assert found["mails"] == sum(found["by_flow"].values()) > 0

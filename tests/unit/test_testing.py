@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from streams.core.events import OrderLine
 from streams.flow_files import FlowFileError
 from streams.testing import START, Scenario
 from tests.driver.facts import TEMPLATES
+from tests.driver.language import flow_text, world_of
 
 
 def test_given_these_orders_after_30_days_these_mails() -> None:
@@ -54,6 +56,55 @@ def test_customers_do_things() -> None:
     assert shop.now == START + timedelta(days=4)
     with pytest.raises(LookupError, match="bo got no mail vip"):
         shop.opens("bo", "vip")
+
+
+def test_a_launch_is_waited_for() -> None:
+    """A product that was looked at before it came, at its launch; a newer look moves it."""
+    flow = "trigger: {on: product.launch, before: 1d}\nsteps: [{send: {message: a}}]"
+    shop = Scenario(world_of(flow_text(flow, name="launch")))
+    shop.profile("anna", email="anna@example.com")
+    shop.views("anna", "tea-9", launches_at=START + timedelta(days=5))
+    shop.after(days=2)
+    shop.views("anna", "tea-9", launches_at=START + timedelta(days=8), kind="added_to_cart")
+    shop.after(days=4.9)
+    assert shop.mails("anna") == []
+    shop.after(days=0.1)
+    assert shop.mails("anna") == ["launch/a"]
+
+
+def test_what_is_recommended() -> None:
+    """From the products that were told, and from what was bought before they were; without enough of them no mail, and the rule says so."""
+    shop = Scenario(TEMPLATES)
+    for customer in ("anna", "bo"):
+        shop.order(
+            customer, lines=(OrderLine("LMP-1", "Lamp", "light", 1, 100), OrderLine("VAS-1", "Vase", "home", 1, 100))
+        )
+        shop.parcel(customer, "delivered")
+    shop.product("LMP-1", title="Lamp", category="light", complements=("LMP-3",), price="899 DKK")
+    shop.product("LMP-3", title="Bulb", category="light", is_consumable=True)
+    shop.after(days=8)
+    assert ("goes-well-with", "skip", "too_few_products") in shop.why("anna")
+    assert "goes-well-with/products" not in shop.mails("anna")
+    with pytest.raises(LookupError, match="no mail recommended anything to anna"):
+        shop.recommended("anna")
+    shop.product("VAS-2", title="New vase", category="home", replaces="VAS-1")
+    shop.product("gone", category="light", is_available=False)
+    shop.order("anna", lines=(OrderLine("VAS-1", "Vase", "home", 1, 100), OrderLine("LMP-1", "Lamp", "light", 1, 100)))
+    shop.parcel("anna", "delivered")
+    shop.after(days=8)
+    assert shop.mails("anna")[-1] == "goes-well-with/products"
+    assert shop.recommended("anna") == ["LMP-3", "VAS-2"]
+
+
+def test_what_others_bought_before_the_products_were_told() -> None:
+    """It is counted all the same."""
+    flow = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 2}}]"
+    shop = Scenario(world_of(flow_text(flow, purpose="marketing")))
+    shop.order("bo", lines=(OrderLine("a", "A", "x", 1, 100), OrderLine("b", "B", "y", 1, 100)))
+    shop.order("anna", lines=(OrderLine("a", "A", "x", 1, 100),))
+    shop.product("b", category="y")
+    shop.after(days=1)
+    assert shop.recommended("anna") == ["b"]
 
 
 def test_mistakes_in_the_flows_are_told(tmp_path: object) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from streams import topics
 from streams.core.effects import LogDecision
-from streams.core.events import MailClicked, OrderPlaced, OrderRefunded
+from streams.core.events import MailClicked, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
 from streams.topics import SCHEMA_OF
 from streams.why import RULES, Story, story, told
 from streams.wire import Wire, open_codec
@@ -105,6 +105,25 @@ def test_a_code_that_is_waited_for() -> None:
     ]
     run.pass_time(DAY)
     assert "no code was left for the customer: the flow went on without one" in " ".join(told(story_of(run)))
+
+
+def test_why_a_launch_is_waited_for() -> None:
+    """The product is named, and when the flow begins; a birthday comes again."""
+    run = Driver(
+        world_of(
+            flow_text("trigger: {on: product.launch, before: 1d}\nsteps: [{send: {message: a}}]"),
+            flow_text("trigger: {on: customer.birthday}\nsteps: [{send: {message: a}}]", name="g"),
+        )
+    )
+    run.feed(
+        ProfileUpdated(customer_id="c1", birthday=run.now.date(), occurred_at=run.now),
+        ProductBrowsed(
+            customer_id="c1", kind="viewed", sku="tea-9", occurred_at=run.now, launches_at=run.now + 5 * DAY
+        ),
+    )
+    waiting = [(line.at - run.now, line.about, line.words) for line in story_of(run).waiting]
+    assert waiting[0] == (4 * DAY, "", "waits for the launch of the product tea-9, begins then")
+    assert waiting[1][1:] == ("", "begins then, every year")
 
 
 def test_nobody() -> None:

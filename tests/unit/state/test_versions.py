@@ -32,7 +32,7 @@ from streams.runtime.store import POSITION, WRITTEN_AT, Memory, PartitionStore
 from streams.runtime.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
 from streams.wire import Wire, open_codec
 from tests.unit.runtime.fakes import CHANGELOG, Record, lane, unit
-from tests.unit.state.values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, PLAIN, POOL, STEP
+from tests.unit.state.values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, FULL_3, PLAIN, POOL, STEP
 
 HERE = Path(__file__).parent
 TIMER_KEY = timer_key(DUE_MS, STEP.timer_id.encode())
@@ -69,7 +69,7 @@ def _pool_bytes(entry: code_pools.Entry, _: Path) -> bytes:
 TODAY: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     "customer": (
         customer_codec.VERSION,
-        {"customer_v3": lambda _: encode_customer(PLAIN), "customer_v3-full": lambda _: encode_customer(FULL)},
+        {"customer_v4": lambda _: encode_customer(PLAIN), "customer_v4-full": lambda _: encode_customer(FULL)},
     ),
     "counts": (popularity.VERSION[0], {"counts_v1": lambda _: encode_counts(COUNTS)}),
     "pool": (
@@ -114,7 +114,9 @@ def test_every_version_has_its_bytes(kind: str) -> None:
         ("customer_v2", PLAIN),
         ("customer_v2-full", FULL_2),
         ("customer_v3", PLAIN),
-        ("customer_v3-full", FULL),
+        ("customer_v3-full", FULL_3),
+        ("customer_v4", PLAIN),
+        ("customer_v4-full", FULL),
     ],
 )
 def test_a_customer_of_every_version(name: str, customer: Any) -> None:
@@ -218,7 +220,8 @@ def test_all_of_it_is_restored_from_a_changelog(tmp_path: Path) -> None:
     replay(sends, {name.encode(): held(name) for name in files["ledger"]})
     timer = held("timer_v1")
     replay(waiting, {timer[: len(TIMER_KEY)]: timer[len(TIMER_KEY) :]})
-    assert [decode_customer(value) for _, value in customers.items()] == [PLAIN, FULL_1, PLAIN, FULL_2, PLAIN, FULL]
+    held_then = [PLAIN, FULL_1, PLAIN, FULL_2, PLAIN, FULL_3, PLAIN, FULL]
+    assert [decode_customer(value) for _, value in customers.items()] == held_then
     assert [decode_entry(value) for _, value in sends.items()] == [ENTRY]
     fired: list[tuple[int, bytes]] = []
     one = unit(lane(waiting), [], DUE_MS)

@@ -93,11 +93,30 @@ FULL_2 = replace(
 )  # fmt: skip
 
 #: The same with what version 3 added.
-FULL = replace(
+FULL_3 = replace(
     FULL_2,
     orders=(replace(FULL_2.orders[0], facts=replace(FULL_2.orders[0].facts, discount_minor=150), paid_at=_hours(27)),),
     discounted=1,
     pressure=(Pressure("newsletter", _hours(28), "marketing", _hours(29)),),
+)
+
+_FACTS_3 = FULL_3.orders[0].facts
+assert _FACTS_3 is not None
+
+#: The same with what version 4 added.
+FULL = replace(
+    FULL_3,
+    orders=(
+        replace(
+            FULL_3.orders[0],
+            facts=replace(
+                _FACTS_3,
+                lines=tuple(
+                    [replace(line, lasts_days=days) for line, days in zip(_FACTS_3.lines, (30, 400), strict=True)]
+                ),
+            ),
+        ),
+    ),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

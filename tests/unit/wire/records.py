@@ -34,7 +34,14 @@ def order(**changes: Any) -> dict[str, Any]:
 
 def line(**changes: Any) -> dict[str, Any]:
     """A line of an order."""
-    record = {"sku": "s1", "title": "Kande", "category": "kitchen", "quantity": 1, "unit_price_minor": 50050}
+    record = {
+        "sku": "s1",
+        "title": "Kande",
+        "category": "kitchen",
+        "quantity": 1,
+        "unit_price_minor": 50050,
+        "lasts_days": None,
+    }
     return {**record, **changes}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,6 +178,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("too_many_lines", topics.ORDERS, order(lines=[line()] * 10_000)),
     ("too_many_lines", topics.SHIPMENTS, shipment(lines=[{"sku": "s1", "quantity": 1}] * 1001)),
     ("bad_quantity", topics.ORDERS, order(lines=[line(quantity=0)])),
+    ("bad_quantity", topics.ORDERS, order(lines=[line(lasts_days=0)])),
     ("bad_quantity", topics.SHIPMENTS, shipment(lines=[{"sku": "s1", "quantity": -2}])),
     ("bad_quantity", topics.SHIPMENTS, shipment(parcels_in_order=0)),
     ("bad_address", topics.ORDERS, order(email="anna@example.org\nBcc: all@example.org")),
@@ -226,6 +228,19 @@ def test_a_profile_that_an_older_shop_wrote() -> None:
     )
     found = WIRE.event(topics.CUSTOMERS, KEY, raw, AT_MS)
     assert found == events.ProfileUpdated(customer_id="c1", name="Anna", marketing_consent=True, occurred_at=AT)
+
+
+@pytest.mark.parametrize("path", sorted((SCHEMAS / "history").glob("order-*.avsc")), ids=lambda path: path.stem)
+def test_an_order_that_an_older_shop_wrote(path: Path) -> None:
+    """Bytes by each former schema are read: what it did not tell is not known."""
+    raw = Codec({"order": json.loads(path.read_text(encoding="utf-8"))}).encode("order", order())
+    assert WIRE.event(topics.ORDERS, KEY, raw, AT_MS) == fact(topics.ORDERS, order())
+
+
+def test_a_line_tells_how_long_a_piece_lasts() -> None:
+    """Of what is used up, and null of the rest."""
+    found = fact(topics.ORDERS, order(lines=[line(lasts_days=45), line()]))
+    assert [one.lasts_days for one in found.order.lines] == [45, None]
 
 
 def test_a_birthday_with_and_without_its_year() -> None:

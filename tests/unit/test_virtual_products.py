@@ -1,0 +1,121 @@
+"""Recommendations on the virtual clock: counted and chosen as the popularity agent and the mailer do, and reported as the mailer does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.core.assortment import Assortment
+from streams.core.catalogue import Catalogue
+from streams.core.effects import CountSales, LogDecision, SendMail
+from streams.core.events import OrderCancelled, OrderLine, OrderPlaced
+from streams.core.popularity import Change, Counts, Tally, sales_of, week_of
+from streams.core.recommend import WISH, granted
+from streams.wire import Wire, open_codec
+from tests.driver.driver import START, Driver
+from tests.driver.facts import order
+from tests.driver.language import DAY, flow_text, sent, world_of
+from tests.unit.core.goods import product
+from tests.unit.mail.test_mailer import Desk, desk  # noqa: F401 - a fixture
+
+WIRE = Wire(open_codec())
+FLOW = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 3, at_least: 2}}, {wait: 1d}, {send: {message: b}}]"
+WORLD = world_of(flow_text(FLOW, purpose="marketing"))
+LAMP = product("lamp", "light", complements=("bulb",))
+
+
+def buy(run: Driver, order_id: str, *skus: str, customer: str = "c1") -> None:
+    """The customer buys one piece of each now; its category is `light`."""
+    lines = tuple([OrderLine(sku, sku, "light", 1, 100) for sku in skus])
+    run.feed(OrderPlaced(order(order_id, run.now, customer_id=customer, lines=lines), run.now))
+
+
+def test_a_wish_is_granted() -> None:
+    """The mail has the products that the mailer would choose: what goes well, then what sells of the category; and it counts as sent."""
+    run = Driver(
+        WORLD, catalogue=Catalogue((LAMP, product("bulb"), product("torch", "light"), product("candle", "light")))
+    )
+    buy(run, "o1", "torch", customer="c2")
+    buy(run, "o2", "lamp")
+    run.pass_time(3 * DAY)
+    mail = run.mails("c1")[0]
+    assert [(one["sku"], one["reason"]) for one in mail.context["products"]] == [
+        ("bulb", "complement"),
+        ("torch", "category"),
+    ]
+    assert [one.outcome for one in run.customers["c1"].sends] == ["sent", "sent"]
+    assert run.messages("c1") == ["a", "b"]
+
+
+async def test_a_mail_without_products_is_reported_as_the_mailer_does(desk: Desk) -> None:  # noqa: F811 - the fixture
+    """Outcome, rule and decision are the mailer's own, letter for letter; the flow goes on, and the customer has heard nothing."""
+    run, blind = Driver(WORLD, catalogue=Catalogue((LAMP, product("bulb")))), Driver(WORLD)
+    for one in (run, blind):
+        buy(one, "o1", "lamp")
+        one.pass_time(timedelta(days=1.5))
+    assert (run.mails(), sent(run), blind.messages()) == ([], [("a", 1)], ["a"])
+    (said,) = [one for one in run.effects if isinstance(one, LogDecision) and one.outcome == "skip"]
+    (mail,) = blind.mails()
+    _, _, value, _ = WIRE.output(mail, START + DAY)
+    assert value is not None
+    assert run.shelf is not None
+    desk.now = START + DAY
+    desk.assortment.set_result(run.shelf.assortment)
+    (report,) = (await desk.deliver((WIRE.command(value), "send"))).values()
+    assert (report.outcome, report.rule) == ("suppressed", said.rule)
+    assert WIRE.mail_decision(
+        report.command, "skip", report.rule, report.text or report.rule, said.decided_at
+    ) == WIRE.output(said, said.decided_at)
+    assert [one.outcome for one in run.customers["c1"].sends] == [report.outcome]
+    assert (run.customers["c1"].last_send_at, blind.customers["c1"].last_send_at) == (None, START + DAY)
+    run.pass_time(2 * DAY)
+    assert run.messages() == ["b"]
+
+
+def test_without_a_catalogue_every_mail_arrives() -> None:
+    """Nobody counts, and the wish stays a wish; a mailer that does not report writes no mail."""
+    run = Driver(WORLD)
+    buy(run, "o1", "lamp")
+    run.pass_time(DAY)
+    assert run.shelf is None
+    assert "products" not in run.mails()[0].context
+    silent = Driver(WORLD, is_reporting=False, catalogue=Catalogue())
+    buy(silent, "o1", "lamp")
+    silent.pass_time(DAY)
+    assert silent.messages() == ["a"]
+
+
+skus = st.lists(st.sampled_from(["lamp", "bulb", "torch", "candle"]), min_size=1, max_size=3, unique=True)
+orders = st.tuples(st.sampled_from(["c1", "c2", "c3"]), skus, st.integers(0, 9), st.booleans())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(orders, min_size=1, max_size=10))
+def test_what_is_chosen_is_what_the_counts_say(bought: list[tuple[str, list[str], int, bool]]) -> None:
+    """Every mail has what `granted` gives by counts of all sales before it, in one go; a mail without is one that `granted` refuses."""
+    catalogue = Catalogue((LAMP, product("bulb"), product("torch", "light"), product("candle", "light")))
+    run, blind = Driver(WORLD, catalogue=catalogue), Driver(WORLD)
+    for number, (customer, names, days, is_cancelled) in enumerate(bought):
+        for one in (run, blind):
+            buy(one, f"o{number}", *names, customer=customer)
+            if is_cancelled:
+                one.feed(OrderCancelled(order(f"o{number}", one.now, customer_id=customer, lines=()), one.now + DAY))
+            one.pass_time(days * DAY)
+    told = {mail.send_id: mail.context["products"] for mail in run.mails() if mail.message == "a"}
+    tallies: dict[str, Tally] = {}
+    at = {
+        one.send_id: one.decided_at for one in blind.effects if isinstance(one, LogDecision) and one.outcome == "send"
+    }
+    for effect in blind.effects:
+        if isinstance(effect, CountSales):
+            for sale in sales_of(
+                Change(effect.week, effect.week_before, effect.gone, effect.come, effect.is_new, effect.earlier)
+            ):
+                tallies.setdefault(sale.sku, Tally(Counts(sale.sku, 7))).add(sale)
+        elif isinstance(effect, SendMail) and WISH in effect.context:
+            assortment = Assortment(catalogue)
+            for tally in tallies.values():
+                assortment.popularity.put(tally.counts())
+            assert told.get(effect.send_id) == granted(effect.context[WISH], assortment, week_of(at[effect.send_id]))
