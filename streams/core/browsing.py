@@ -1,4 +1,4 @@
-"""What a customer looks at in the shop: it starts flows, at once or at the launch, and little is kept of what starts none."""
+"""What a customer looks at in the shop: it starts flows, at once or at the launch; of what starts none the hour of the visit is kept."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from streams.core.turn import Turn
 
 
 def take_browsing(turn: Turn, event: ProductBrowsed) -> None:
-    """Tell the flows of a product that was viewed or put into the cart. One that no flow is started by costs nothing."""
+    """Tell the flows of a product that was viewed or put into the cart. One that no flow is started by costs next to nothing."""
     name = f"product.{event.kind}"
+    # By the hour, so that a visit of many pages is one change of the state; then the order of arrival does not count either.
+    visited_at = event.occurred_at.replace(minute=0, second=0, microsecond=0)
+    if turn.visited_at is None or visited_at > turn.visited_at:
+        turn.visited_at, turn.changed = visited_at, True
     if event.launches_at is not None and LAUNCH in turn.world.by_trigger and event.kind != "removed_from_cart":
         plan_launch(turn, event.sku, event.launches_at, event.occurred_at)
     if name not in turn.world.by_trigger:

@@ -250,6 +250,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.has_consent": ("truth", lambda view: view.turn.consent.marketing is True),
         "customer.days_since_first_order": ("number", lambda view: _days_since(view, view.turn.first_order_at)),
         "customer.days_since_last_order": ("number", lambda view: _days_since(view, view.turn.last_order_at)),
+        "customer.days_since_visit": ("number", lambda view: _days_since(view, view.turn.visited_at)),
         "customer.days_since_open": ("number", lambda view: _days_since(view, _opened_at(view))),
         "customer.days_since_click": ("number", lambda view: _days_since(view, _clicked_at(view))),
         "customer.categories": ("list", _categories),

@@ -240,6 +240,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     the shop's currency. `discounted` is how many of the purchases had a discount. The `*_marks` are rows of 8-byte marks (see ids.mark),
     the oldest first. `fields` and `lists` are what flows noted, sorted; `segments` those of the segments that flows watch of which the
     customer was a member after the last event, sorted. `pressure` is what other systems do, the newest last.
+    `visited_at` is the hour in which the customer last looked at something in the shop.
     """
 
     customer_id: str
@@ -264,6 +265,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     runs: tuple[Run, ...] = ()
     discounted: int = 0
     pressure: tuple[Pressure, ...] = ()
+    visited_at: datetime | None = None
 
     def order(self, order_id: str) -> OrderState | None:
         """The order with this id, if it is remembered."""

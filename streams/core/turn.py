@@ -23,7 +23,7 @@ class Turn:
     __slots__ = (
         "changed", "consent", "customer_id", "discounted", "effects", "ended_marks", "fields", "first_order_at", "forgotten_order_marks", "instances",
         "last_order_at", "last_order_id", "last_send_at", "lists", "now", "orders", "pressure", "profile", "purchases", "runs", "seen_marks",
-        "segments", "sends", "spend", "spend_converted_minor", "state", "world",
+        "segments", "sends", "spend", "spend_converted_minor", "state", "visited_at", "world",
     )  # fmt: skip
 
     def __init__(self, world: World, state: Customer, now: datetime) -> None:
@@ -54,6 +54,7 @@ class Turn:
         self.runs = state.runs
         self.discounted = state.discounted
         self.pressure = state.pressure
+        self.visited_at = state.visited_at
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """The new state (the old one itself, if nothing changed) and the effects in the order in which they came about."""
@@ -83,6 +84,7 @@ class Turn:
             self.runs,
             self.discounted,
             self.pressure,
+            self.visited_at,
         )
         return customer, self.effects
 

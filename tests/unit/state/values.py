@@ -117,6 +117,7 @@ FULL = replace(
             ),
         ),
     ),
+    visited_at=_hours(30),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
