@@ -40,6 +40,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
         customers: how many there are.
         percentiles: mails per customer at 50, 90, 99 and 100 %.
         losses: (flow, outcome, rule) of the decisions against a mail, and how often.
+        put_off: (flow, rule) of the decisions to wait with a mail, and how often; one mail may wait several times.
         events: facts, timers and reports of mails that were decided.
         seconds: how long it took.
     """
@@ -51,6 +52,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     customers: int
     percentiles: dict[str, int]
     losses: dict[str, int]
+    put_off: dict[str, int]
     events: int
     seconds: float
 
@@ -135,7 +137,8 @@ class _Counted:
         self.by_flow: Counter[tuple[str, str]] = Counter()
         self.by_day: Counter[date] = Counter()
         self.by_customer: Counter[str] = Counter()
-        self.losses: Counter[tuple[str, str, str]] = Counter()
+        self.losses: Counter[tuple[str, ...]] = Counter()
+        self.put_off: Counter[tuple[str, ...]] = Counter()
         self.events = 0
         self.customers = 0
 
@@ -144,12 +147,14 @@ class _Counted:
             self.by_flow[effect.flow, effect.message] += 1
             self.by_day[now.date()] += 1
             self.by_customer[effect.customer_id] += 1
-        elif isinstance(effect, LogDecision) and effect.outcome in _LOST:
-            self.losses[effect.flow, effect.outcome, effect.rule] += 1
+        elif isinstance(effect, LogDecision):
+            if effect.outcome in _LOST:
+                self.losses[effect.flow, effect.outcome, effect.rule] += 1
+            elif effect.outcome == "defer":
+                self.put_off[effect.flow, effect.rule] += 1
 
     def outcome(self, name: str, seconds: float) -> Outcome:
         counts = sorted([*self.by_customer.values(), *[0] * (self.customers - len(self.by_customer))])
-        losses = {" ".join(what): count for what, count in self.losses.items()}
         places = {f"p{percent}": _at(counts, percent) for percent in PERCENTILES}
         return Outcome(
             name=name,
@@ -158,10 +163,15 @@ class _Counted:
             by_day=_every_day(self.by_day),
             customers=self.customers,
             percentiles={**places, "most": counts[-1] if counts else 0},
-            losses=dict(sorted(losses.items(), key=lambda item: (-item[1], item[0]))),
+            losses=_most_first(self.losses),
+            put_off=_most_first(self.put_off),
             events=self.events,
             seconds=round(seconds, 3),
         )
+
+
+def _most_first(counts: Counter[tuple[str, ...]]) -> dict[str, int]:
+    return {" ".join(what): count for what, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}
 
 
 def _at(counts: list[int], percent: int) -> int:
@@ -188,7 +198,12 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
     days = [len(one.by_day) or 1 for one in outcomes]
     rows.append(("mails a day, mean", [round(one.mails / count) for one, count in zip(outcomes, days, strict=True)]))
     rows.append(("mails a day, most", [max(one.by_day.values(), default=0) for one in outcomes]))
-    for title, parts in (("sent", [one.by_flow for one in outcomes]), ("not sent", [one.losses for one in outcomes])):
+    sections = (
+        ("sent", [one.by_flow for one in outcomes]),
+        ("put off", [one.put_off for one in outcomes]),
+        ("not sent", [one.losses for one in outcomes]),
+    )
+    for title, parts in sections:
         names = sorted({name for part in parts for name in part}, key=lambda name: (-parts[0].get(name, 0), name))
         rows += [(f"{title}: {name}", [part.get(name, 0) for part in parts]) for name in names]
     heads = [one.name for one in outcomes] + (["difference"] if len(outcomes) == 2 else [])

@@ -37,6 +37,9 @@ def page(outcomes: Sequence[Outcome], title: str = "Takk: what these flows would
             outcomes,
         ),
         _section(
+            "Put off, by rule", _bars([one.put_off for one in outcomes]), [one.put_off for one in outcomes], outcomes
+        ),
+        _section(
             "Not sent, by rule", _bars([one.losses for one in outcomes]), [one.losses for one in outcomes], outcomes
         ),
     ]

@@ -39,6 +39,7 @@ def outcome(name: str = "as it is", **changes: Any) -> Outcome:
     values: dict[str, Any] = {
         "name": name, "mails": 3, "by_flow": {"f/a": 2, "g/b": 1}, "by_day": {"2026-03-02": 2, "2026-03-03": 0, "2026-03-04": 1},
         "customers": 2, "percentiles": {"p50": 1, "p90": 2, "p99": 2, "most": 2}, "losses": {"g skip unsubscribed": 1},
+        "put_off": {"g cap": 4},
         "events": 9, "seconds": 0.5,
     }  # fmt: skip
     return Outcome(**(values | changes))
@@ -108,6 +109,16 @@ def test_customers_one_after_the_other_are_as_all_at_once(customers: list[str]) 
     for name, count in found.by_flow.items():
         by_flow[name.partition("/")[0]] += count
     assert by_flow == mails
+
+
+def test_what_is_put_off() -> None:
+    """Each time that a mail has to wait is told with its rule; a mail that went at last is no loss."""
+    flow = flow_text(
+        "trigger: {on: order.placed, once_per: order}\nsteps: [{send: {message: a, expires: 20d}}]", purpose="marketing"
+    )
+    found = simulate(world_of(flow, rules="caps: [{most: 1, per: 2d}]"), bought("c1", "c1", "c2"), 9)
+    assert (found.by_flow, found.put_off, found.losses) == ({"f/a": 3}, {"f cap": 1}, {})
+    assert [line.split() for line in table([found]) if line.startswith("put off")] == [["put", "off:", "f", "cap", "1"]]
 
 
 def test_variants_of_flows() -> None:
@@ -256,14 +267,14 @@ class Page(HTMLParser):
 def test_the_page_is_whole_and_runs_nothing() -> None:
     """Names from outside are words; there is a plot and a table for each question, no script, and no address of elsewhere."""
     evil = '<script>alert(1)</script>"&'
-    text = page([outcome(evil, by_flow={evil: 1}, losses={evil: 2}), outcome("other")])
+    text = page([outcome(evil, by_flow={evil: 1}, losses={evil: 2}, put_off={evil: 3}), outcome("other")])
     found = Page(text)
     assert found.open == []
     assert "script" not in found.tags
-    assert found.tags.count("svg") == 4
-    assert found.tags.count("table") == 4
+    assert found.tags.count("svg") == 5
+    assert found.tags.count("table") == 5
     assert "http" not in text
-    assert Page(page([outcome(by_day={}, by_flow={}, losses={}, mails=0)])).open == []
+    assert Page(page([outcome(by_day={}, by_flow={}, losses={}, put_off={}, mails=0)])).open == []
 
 
 def test_the_command(tmp_path: Path) -> None:
