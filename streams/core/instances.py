@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from streams.core import ids, local_time, rewards
 from streams.core.chance import falls_within, variant
-from streams.core.conditions import View
 from streams.core.customer import Instance, OrderState, Parcel, Run
 from streams.core.effects import EmitSignal, LogDecision, ScheduleStep
 from streams.core.events import CodeGranted, StepDue
@@ -33,6 +32,7 @@ from streams.core.flow import (
 from streams.core.moments import moment_of
 from streams.core.sending import decide_send, hold_out
 from streams.core.turn import Turn, has_mark
+from streams.core.view import View
 
 About = tuple[tuple[str, str], ...]
 #: By this name an instance that a migration moved knows the run that it was: mails of then are its own.
