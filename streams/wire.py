@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 from streams import topics
 from streams.core.catalogue import Product
 from streams.core.code_pools import Claim, Code
-from streams.core.consent_policy import Purpose
 from streams.core.effects import (
     Attribute,
     ClaimCode,
@@ -33,31 +32,26 @@ from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
 from streams.wire_codes import claim_of, code_of
 from streams.wire_facts import FACTS
+from streams.wire_mail import command_of, placed_at, withdrawal_of
 from streams.wire_products import change_of, counts_key, counts_of, product_of, record_of
 from streams.wire_rules import (
     EPOCH,
     LATEST_MS,
-    MAX_ID,
     MAX_RECORD,
     MAX_TEXT,
     RULES,
     Record,
     RuleBroken,
-    check_address,
-    check_locale,
     take_id,
-    take_text,
-    take_time,
 )
 
-__all__ = ["RULES", "RuleBroken", "Undecodable", "Output", "Slice", "Wire", "open_codec", "timer_due"]
+__all__ = ["RULES", "RuleBroken", "Undecodable", "Output", "Slice", "Wire", "open_codec"]
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 #: Topic, key, value, headers: what a producer takes.
 Output: TypeAlias = tuple[str, bytes, bytes, Headers]
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
-_PURPOSES = frozenset(get_args(Purpose))
 
 
 class Slice(NamedTuple):
@@ -87,47 +81,6 @@ def open_codec(registry_url: str | None = None, *, registry: Any = None, schemas
         history=load_history(schemas / "history"),
         subjects=topics.subjects(),
     )
-
-
-def timer_due(value: bytes) -> tuple[str, int]:
-    """The id of an encoded timer and its due time in ms since 1970; reads nothing else, 500,000 a second and more.
-
-    Raises:
-        Undecodable: no framing, or the data ends too early.
-        RuleBroken: `bad_time`, `bad_id`.
-    """
-    at = 10 if value[:2] == b"\xc3\x01" else 5 if value[:1] == b"\x00" else 0
-    if not at:
-        raise Undecodable("not_avro", "neither Avro's single-object encoding nor the Confluent framing")
-    try:
-        # Avro's zigzag numbers, seven bits a byte, by hand: the length of the id, then the due time.
-        byte = value[at]
-        length, shift = byte & 0x7F, 7
-        while byte > 0x7F and shift < 64:
-            at += 1
-            byte = value[at]
-            length |= (byte & 0x7F) << shift
-            shift += 7
-        at += 1
-        end = at + (length >> 1)
-        byte = value[end]
-        due, shift = byte & 0x7F, 7
-        position = end
-        while byte > 0x7F and shift < 64:
-            position += 1
-            byte = value[position]
-            due |= (byte & 0x7F) << shift
-            shift += 7
-    except IndexError:
-        raise Undecodable("truncated", f"a timer does not end after {len(value)} bytes") from None
-    if length & 1 or not 0 < length >> 1 <= 4 * MAX_ID:
-        raise RuleBroken("bad_id", f"timer_id of {length >> 1} bytes")
-    if due & 1 or due >> 1 > LATEST_MS:
-        raise RuleBroken("bad_time", "due_at is before 1970 or after 2100")
-    try:
-        return value[at:end].decode(), due >> 1
-    except UnicodeDecodeError:
-        raise Undecodable("not_avro", "timer_id is not UTF-8") from None
 
 
 class Wire:
@@ -227,26 +180,7 @@ class Wire:
         Raises:
             Undecodable, RuleBroken: as `event`.
         """
-        record = self._codec.decode("email_command", value)
-        for field in ("customer_id", "send_id"):
-            take_id(record, field)
-        check_address(record["to_address"], "to_address")
-        record["to_name"] = take_text(record["to_name"], "to_name")
-        check_locale(record["locale"])
-        if record["purpose"] not in _PURPOSES:
-            raise RuleBroken("unknown_kind", "a purpose that this version does not know")
-        if record["attempt"] < 1:
-            raise RuleBroken("bad_quantity", "attempt is below 1")
-        try:
-            context = orjson.loads(record["context"])
-        except orjson.JSONDecodeError:
-            raise RuleBroken("bad_context", "context is not JSON") from None
-        if not isinstance(context, dict):
-            raise RuleBroken("bad_context", "context is JSON, but not an object")
-        record["context"] = context
-        for field in ("not_after", "commanded_at"):
-            record[field] = take_time(record[field], field, None)
-        return Command(**record, raw=value)
+        return command_of(self._codec.decode("email_command", value), value)
 
     def product(self, value: bytes) -> Product:
         """The product that a record of `products` holds.
@@ -300,9 +234,7 @@ class Wire:
         """
         if value is None:
             raise RuleBroken("no_value", "a withdrawal without a value")
-        record = self._codec.decode("withdrawal", value)
-        record["withdrawn_at"] = take_time(record["withdrawn_at"], "withdrawn_at", None)
-        return WithdrawMail(**record)
+        return withdrawal_of(self._codec.decode("withdrawal", value))
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -383,7 +315,7 @@ class Wire:
             "status_code": status_code,
             "reason": reason[:MAX_TEXT],
             "retry_at": retry_at,
-            "order_placed_at": _placed_at(command.context),
+            "order_placed_at": placed_at(command.context),
             "commanded_at": command.commanded_at,
             "occurred_at": at,
         }
@@ -565,16 +497,3 @@ class Wire:
 
 _SPECVERSION = ("ce_specversion", b"1.0")
 _CONTENT_TYPE = ("content-type", b"application/avro")
-
-
-def _placed_at(context: Mapping[str, Any]) -> datetime | None:
-    """When the order of a mail's context was placed, if it says so."""
-    order = context.get("order")
-    text = order.get("placed_at") if isinstance(order, dict) else None
-    if not isinstance(text, str):
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None

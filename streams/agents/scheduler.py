@@ -11,7 +11,7 @@ from streams.runtime.app import App
 from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.stage import Stage
 from streams.runtime.timers import SLICE, Timers, pack, unpack
-from streams.wire import timer_due
+from streams.wire_timers import timer_due
 
 
 def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from streams.core.events import ProductBrowsed
 from streams.core.flow import LAUNCH
-from streams.core.instances import happened, plan_launch
+from streams.core.happening import happened
+from streams.core.launches import plan_launch
 from streams.core.local_time import text_of
 from streams.core.turn import Turn
 

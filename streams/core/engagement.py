@@ -6,7 +6,9 @@ from msgspec.structs import replace
 
 from streams.core import consent, ids, local_time
 from streams.core.customer import Answer, Consent, Profile, Sent
+from streams.core.days import plan_days
 from streams.core.effects import Attribute, LogDecision, ResendMail
+from streams.core.ending import leave
 from streams.core.events import (
     EngagementEvent,
     MailBounced,
@@ -20,7 +22,7 @@ from streams.core.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.instances import happened, leave, plan_days
+from streams.core.happening import happened
 from streams.core.orders import attribute_order, note_address
 from streams.core.turn import Turn
 

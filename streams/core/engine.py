@@ -29,9 +29,10 @@ from streams.core.events import (
     ShipmentUpdated,
     StepDue,
 )
-from streams.core.instances import take_code, wake, watch_segments
 from streams.core.orders import take_order
 from streams.core.outside import take_pressure
+from streams.core.resuming import take_code, wake
+from streams.core.segments import watch_segments
 from streams.core.shipments import take_shipment
 from streams.core.turn import Turn
 from streams.core.world import World

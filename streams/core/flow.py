@@ -1,4 +1,4 @@
-"""What a flow is: a trigger, and steps in a tree. How it is written down is in flow_language.py."""
+"""What a flow is: a trigger, and steps in a tree. How it is written down is in flow_language.py and step_language.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys of a flow.yaml, and what their values may look like: read by flow_language.py, and told to editors by flow_schema.py."""
+"""The keys of a flow.yaml and what their values may look like, for flow_language.py and step_language.py; flow_schema.py tells them to editors."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from streams.core import ids, local_time, money
 from streams.core.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
+from streams.core.days import plan_days
 from streams.core.effects import Attribute, CountSales
+from streams.core.ending import leave
 from streams.core.events import (
     Order,
     OrderCancelled,
@@ -19,7 +21,7 @@ from streams.core.events import (
     OrderPlaced,
     OrderRefunded,
 )
-from streams.core.instances import happened, leave, plan_days
+from streams.core.happening import happened
 from streams.core.popularity import change_of
 from streams.core.turn import Turn
 

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from streams.core import consent, ids, local_time
 from streams.core.chance import falls_within
-from streams.core.conditions import View
 from streams.core.consent_policy import is_transactional
 from streams.core.content import Content
 from streams.core.customer import HELD_OUT, Instance, Sent
@@ -14,6 +13,7 @@ from streams.core.effects import SendMail
 from streams.core.flow import Flow, Send
 from streams.core.pressure import put_off
 from streams.core.turn import Turn
+from streams.core.view import View
 
 # Where an open may be measured only with consent (France: CNIL).
 _TRACKING_NEEDS_CONSENT = frozenset(("FR",))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from streams.core.customer import OrderState, Parcel
+from streams.core.ending import leave
 from streams.core.events import ShipmentUpdated
-from streams.core.instances import happened, leave
+from streams.core.happening import happened
 from streams.core.turn import Turn
 
 # Of two statuses of the same moment the later in a parcel's life is the newer.

@@ -21,8 +21,9 @@ from streams.core.popularity import Counts, Tally, sales_of
 from streams.core.world import World
 from streams.runtime.avro import Codec
 from streams.runtime.checkpoint import Broken, Moved
-from streams.wire import Wire, timer_due
+from streams.wire import Wire
 from streams.wire_products import counts_key
+from streams.wire_timers import timer_due
 
 #: Outcomes after which a send owes the inbox nothing: the mailer said so, with a reason. So does a decision to skip it.
 ENDED = ("refused", "expired", "suppressed", "unknown")

@@ -17,7 +17,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from streams import topics
 from streams.core.effects import ScheduleStep
-from streams.wire import Wire, open_codec, timer_due
+from streams.wire import Wire, open_codec
+from streams.wire_timers import timer_due
 from tests.bench.context import RESULT, Context, Result, median
 
 #: Timers of the small row, whose rates those of the large one are compared with.

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from streams.core import flow_keys
-from streams.core.conditions import NAMES
+from streams.core.condition_names import NAMES
 from streams.core.consent_policy import Purpose
 from streams.core.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, Moment, OncePer, Status, Which
 from streams.core.flow_language import parse_flow

@@ -13,7 +13,8 @@ from streams.agents.flows import decider
 from streams.core.customer_codec import encode_customer
 from streams.local.oracle import Verdict, judge
 from streams.runtime.partition import partition_of
-from streams.wire import Wire, open_codec, timer_due
+from streams.wire import Wire, open_codec
+from streams.wire_timers import timer_due
 from tests.driver.facts import shop_world
 from tests.unit.wire import records
 

@@ -22,7 +22,7 @@ NAMING = {
     "Report": (None, "rule"),
 }
 #: Functions whose results are rules.
-GIVING = ("_suppression", "_leaving")
+GIVING = ("_suppression", "leaving")
 
 
 def texts(node: ast.AST) -> Iterator[str]:

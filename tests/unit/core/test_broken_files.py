@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from streams.core import conditions, consent_language, flow_language, rules_language, yaml_reader
+from streams.core import conditions, consent_language, flow_language, rules_language, step_language, yaml_reader
 from streams.core.consent_language import parse_policy
 from streams.core.consent_policy import PURPOSES, ConsentPolicy, PolicyLine, is_transactional
 from streams.core.flow import Flow
@@ -68,7 +68,14 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
     "rules": parse_rules,
     "segments": parse_segments,
 }
-READERS: tuple[ModuleType, ...] = (conditions, consent_language, flow_language, rules_language, yaml_reader)
+READERS: tuple[ModuleType, ...] = (
+    conditions,
+    consent_language,
+    flow_language,
+    rules_language,
+    step_language,
+    yaml_reader,
+)
 #: The calls that say what is wrong.
 SAYING = ("wrong", "misfit", "missing", "BadCondition", "FlowError")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.conditions import NAMES, BadCondition, View, compile_condition
+from streams.core.condition_names import NAMES
+from streams.core.conditions import BadCondition, compile_condition
 from streams.core.customer import new_customer
 from streams.core.engine import advance
 from streams.core.events import OrderPlaced
 from streams.core.turn import Turn
+from streams.core.view import View
 from tests.driver.driver import START
 from tests.driver.facts import order, shop_world
 

@@ -17,7 +17,8 @@ from streams.core.content import Content
 from streams.core.customer import OrderFacts, OrderState
 from streams.core.effects import Attribute, ClaimCode, LogDecision, ResendMail, ScheduleStep, SendMail
 from streams.core.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
-from streams.wire import Output, RuleBroken, Slice, Undecodable, Wire, open_codec, timer_due
+from streams.wire import Output, RuleBroken, Slice, Undecodable, Wire, open_codec
+from streams.wire_timers import timer_due
 from tests.unit.wire.records import AT, AT_MS, code_grant, timer
 
 CODEC = open_codec()

@@ -1,0 +1,220 @@
+"""The names that a condition may use, each with the kind of its value and the answer that a view gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from streams.core import money
+from streams.core.events import OrderLine
+from streams.core.view import View
+
+Kind: TypeAlias = Literal["number", "text", "truth", "list"]
+Closure: TypeAlias = Callable[[Any], Any]
+
+
+def _shop_country(view: View) -> str:
+    return view.turn.world.shop.country
+
+
+def _spend(view: View) -> Decimal:
+    return money.major(view.turn.spend_converted_minor, view.turn.world.shop.currency)
+
+
+def _average(view: View) -> Decimal:
+    return _spend(view) / view.turn.purchases if view.turn.purchases > 0 else Decimal(0)
+
+
+def _total(view: View) -> Decimal:
+    facts = view.facts
+    return money.major(facts.total_minor, facts.currency) if facts else Decimal(0)
+
+
+def _discount(view: View) -> Decimal:
+    facts = view.facts
+    return money.major(facts.discount_minor, facts.currency) if facts else Decimal(0)
+
+
+def _value(view: View) -> Decimal:
+    return money.major(view.order.converted_minor, view.turn.world.shop.currency) if view.order else Decimal(0)
+
+
+def _country(view: View) -> str:
+    return view.turn.profile.country or (view.facts.country if view.facts else "") or _shop_country(view)
+
+
+def _locale(view: View) -> str:
+    return view.turn.profile.locale or view.turn.world.shop.locale
+
+
+def _ship_country(view: View) -> str:
+    return view.facts.ship_country if view.facts else ""
+
+
+def _lines(view: View) -> tuple[OrderLine, ...]:
+    return view.facts.lines if view.facts else ()
+
+
+def _days_since(view: View, moment: datetime | None) -> int:
+    return max(0, (view.turn.now - moment).days) if moment is not None else NEVER_DAYS
+
+
+def _age(view: View) -> int:
+    born, now = view.turn.profile.birthday, view.turn.now
+    if born is None or born.year <= NO_YEAR:
+        return 0
+    return now.year - born.year - ((now.month, now.day) < (born.month, born.day))
+
+
+def _is_birthday_month(view: View) -> bool:
+    born = view.turn.profile.birthday
+    return born is not None and born.month == view.turn.now.astimezone(view.turn.zone_of(view.order)).month
+
+
+def _opened_at(view: View) -> datetime | None:
+    return max((sent.opened_at for sent in view.turn.sends if sent.opened_at is not None), default=None)
+
+
+def _clicked_at(view: View) -> datetime | None:
+    return max((sent.clicked_at for sent in view.turn.sends if sent.clicked_at is not None), default=None)
+
+
+def _bought(view: View) -> Iterator[OrderLine]:
+    for order in view.turn.orders:
+        if order.placed and order.cancelled_at is None and order.facts is not None:
+            yield from order.facts.lines
+
+
+def _categories(view: View) -> tuple[str, ...]:
+    return tuple([line.category for line in _bought(view)])
+
+
+def _skus(view: View) -> tuple[str, ...]:
+    return tuple([line.sku for line in _bought(view)])
+
+
+def _score(value: Decimal | int, least: tuple[Decimal | int, ...]) -> int:
+    """1 to 5: one more for each of the four bounds that `value` reaches."""
+    return 1 + sum(value >= bound for bound in least)
+
+
+def _recency(view: View) -> int:
+    return _score(-_days_since(view, view.turn.last_order_at), RECENCY)
+
+
+def _frequency(view: View) -> int:
+    return _score(view.turn.purchases, FREQUENCY)
+
+
+def _monetary(view: View) -> int:
+    whole = view.turn.world.vip_spend_minor
+    return _score(view.turn.spend_converted_minor * 100, tuple([whole * percent for percent in MONETARY]))
+
+
+def _is_late(view: View) -> bool:
+    return view.order is not None and view.order.is_late(view.turn.now)
+
+
+def _product(view: View) -> OrderLine | None:
+    sku = view.told("sku")
+    return next((line for line in _lines(view) if line.sku == sku), None)
+
+
+def _is_coming(view: View) -> bool:
+    launch = view.told("launches_at")
+    return bool(launch) and datetime.fromisoformat(launch) > view.turn.now
+
+
+def _is_bought(view: View) -> bool:
+    """Whether the product was bought since it was looked at; of an order's product: in another order since."""
+    sku, seen_at = view.told("sku"), view.told("seen_at")
+    since = datetime.fromisoformat(seen_at) if seen_at else view.facts.placed_at if view.facts else None
+    return any(
+        (seen_at or order is not view.order) and order.placed and order.cancelled_at is None and line.sku == sku
+        for order in view.turn.orders
+        if order.facts is not None and (since is None or order.facts.placed_at >= since)
+        for line in order.facts.lines
+    )
+
+
+#: Days since what never happened.
+NEVER_DAYS = 100_000
+#: Birthdays of whom the year is not known carry this one.
+NO_YEAR = 1604
+#: Bounds of the scores 2 to 5: days since the last order (negative: fewer is better), orders, percent of what makes a VIP.
+RECENCY = (-365, -180, -90, -30)
+FREQUENCY = (2, 3, 5, 10)
+MONETARY = (5, 15, 40, 100)
+
+# Every name that a condition may use, the kind of its value and how it is read. Money is in major units: of the order's own
+# currency for order.total and order.discount, of the shop's for order.value and customer.spend. What was bought is of the orders that are remembered.
+NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
+    {
+        "customer.orders": ("number", lambda view: view.turn.purchases),
+        "customer.is_new": ("truth", lambda view: view.turn.purchases <= 1),
+        "customer.is_returning": ("truth", lambda view: view.turn.purchases > 1),
+        "customer.is_discount_only": (
+            "truth",
+            lambda view: 0 < view.turn.purchases == view.turn.discounted,
+        ),
+        "customer.spend": ("number", _spend),
+        "customer.average_order": ("number", _average),
+        "customer.is_vip": ("truth", lambda view: view.turn.spend_converted_minor >= view.turn.world.vip_spend_minor),
+        "customer.country": ("text", _country),
+        "customer.locale": ("text", _locale),
+        "customer.language": ("text", lambda view: _locale(view).replace("_", "-").partition("-")[0].lower()),
+        "customer.gender": ("text", lambda view: view.turn.profile.gender),
+        "customer.age": ("number", _age),
+        "customer.is_birthday_month": ("truth", _is_birthday_month),
+        "customer.is_unsubscribed": ("truth", lambda view: bool(view.turn.consent.unsubscribed)),
+        "customer.has_consent": ("truth", lambda view: view.turn.consent.marketing is True),
+        "customer.days_since_first_order": ("number", lambda view: _days_since(view, view.turn.first_order_at)),
+        "customer.days_since_last_order": ("number", lambda view: _days_since(view, view.turn.last_order_at)),
+        "customer.days_since_visit": ("number", lambda view: _days_since(view, view.turn.visited_at)),
+        "customer.days_since_open": ("number", lambda view: _days_since(view, _opened_at(view))),
+        "customer.days_since_click": ("number", lambda view: _days_since(view, _clicked_at(view))),
+        "customer.categories": ("list", _categories),
+        "customer.skus": ("list", _skus),
+        "customer.segments": ("list", lambda view: view.segments()),
+        "customer.lists": ("list", lambda view: view.turn.lists),
+        "customer.recency": ("number", _recency),
+        "customer.frequency": ("number", _frequency),
+        "customer.monetary": ("number", _monetary),
+        "order.total": ("number", _total),
+        "order.value": ("number", _value),
+        "order.currency": ("text", lambda view: view.facts.currency if view.facts else ""),
+        "order.country": ("text", lambda view: view.facts.country if view.facts else ""),
+        "order.ship_country": ("text", _ship_country),
+        "order.is_international": ("truth", lambda view: _ship_country(view) != _shop_country(view)),
+        "order.lines": ("number", lambda view: len(_lines(view))),
+        "order.quantity": ("number", lambda view: sum(line.quantity for line in _lines(view))),
+        "order.categories": ("list", lambda view: tuple([line.category for line in _lines(view)])),
+        "order.skus": ("list", lambda view: tuple([line.sku for line in _lines(view)])),
+        "order.parcels": ("number", lambda view: view.order.parcels_in_order if view.order else 0),
+        "order.is_refunded": ("truth", lambda view: view.order is not None and view.order.refunded_at is not None),
+        "order.is_cancelled": ("truth", lambda view: view.order is not None and view.order.cancelled_at is not None),
+        "order.is_late": ("truth", _is_late),
+        "order.is_paid": ("truth", lambda view: view.order is not None and view.order.paid_at is not None),
+        "order.discount": ("number", _discount),
+        "order.is_discounted": ("truth", lambda view: _discount(view) > 0),
+        "product.sku": ("text", lambda view: view.told("sku")),
+        "product.is_bought": ("truth", _is_bought),
+        "product.is_coming": ("truth", _is_coming),
+        "product.category": ("text", lambda view: line.category if (line := _product(view)) else ""),
+        "product.quantity": ("number", lambda view: line.quantity if (line := _product(view)) else 0),
+        "shipment.carrier": ("text", lambda view: view.parcel.carrier if view.parcel else ""),
+        "shipment.status": ("text", lambda view: view.parcel.status if view.parcel else ""),
+        "shipment.has_tracking": ("truth", lambda view: bool(view.parcel and view.parcel.tracking_url)),
+        "shipment.has_window": ("truth", lambda view: bool(view.parcel and view.parcel.window_to)),
+        "event.flow": ("text", lambda view: view.told("flow")),
+        "event.message": ("text", lambda view: view.told("message")),
+        "event.link": ("text", lambda view: view.told("link")),
+        "event.question": ("text", lambda view: view.told("question")),
+        "event.answer": ("text", lambda view: view.told("answer")),
+        "event.segment": ("text", lambda view: view.told("segment")),
+        "reward.is_given": ("truth", lambda view: bool(view.reward)),
+    }
+)

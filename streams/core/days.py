@@ -1,0 +1,56 @@
+"""Flows on days of the customer's: waiting for the next one, and starting when it has come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from streams.core import ids, local_time
+from streams.core.customer import Instance
+from streams.core.ending import log_gone
+from streams.core.flow import DATES, DAY_STEP, Program
+from streams.core.starting import start_once
+from streams.core.turn import Turn
+from streams.core.view import View
+from streams.core.waiting import all_but, let_wait
+
+
+def plan_days(turn: Turn) -> None:
+    """See that the flows on days of the customer's (see flow.DATES) are waiting for the next one."""
+    for name in DATES:
+        for program in turn.world.by_trigger.get(name, ()):
+            _plan_day(turn, program, turn.now)
+
+
+def _plan_day(turn: Turn, program: Program, after: datetime) -> None:
+    flow, first_order = program.flow, turn.first_order_at
+    where = turn.zone_of(None)
+    day = turn.profile.birthday
+    if flow.trigger.on == "customer.anniversary":
+        day = first_order.astimezone(where).date() if first_order is not None else None
+    if day is None:
+        return
+    due_at = local_time.next_day(day, after, where, flow.trigger.before)
+    instance_id = ids.instance_id(turn.customer_id, flow.name, "day")
+    known = next((one for one in turn.instances if one.instance_id == instance_id), None)
+    if known is not None and known.due_at == due_at:
+        return
+    others = all_but(turn, instance_id)
+    if len(others) >= turn.world.limits.instances:
+        words = f"more than {turn.world.limits.instances} flows at once"
+        turn.decide(flow, instance_id, DAY_STEP, "limit", "instances", words, moment=local_time.text_of(due_at))
+        return
+    let_wait(turn, Instance(instance_id, flow.name, flow.version, "", None, DAY_STEP, due_at, turn.now), others)
+
+
+def begin_day(turn: Turn, waiting: Instance) -> None:
+    """Start the flow whose day has come, and wait for the next year's."""
+    turn.instances = all_but(turn, waiting.instance_id)
+    turn.changed = True
+    program = turn.world.newest(waiting.flow)
+    if program is None or program.flow.trigger.on not in DATES:
+        log_gone(turn, waiting)
+        return
+    key = f"day/{local_time.text_of(waiting.due_at)}"
+    instance_id = ids.instance_id(turn.customer_id, program.flow.name, key)
+    start_once(turn, program, instance_id, program.flow.trigger.on, View(turn, None), waiting.due_at)
+    _plan_day(turn, program, max(turn.now, waiting.due_at))

@@ -1,0 +1,116 @@
+"""What ends a run of a flow: its exit events, its goal, its last step, or that the flow is gone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from streams.core import ids
+from streams.core.customer import Instance, OrderState
+from streams.core.effects import LogDecision
+from streams.core.flow import Flow
+from streams.core.turn import Turn
+from streams.core.view import View
+from streams.core.waiting import all_but
+
+
+def leave(turn: Turn, name: str, order_id: str | None) -> None:
+    """End the waiting instances that the event `name` ends: those of `order_id`, or all the customer's if it is None."""
+    if name not in turn.world.exits:
+        return
+    for instance in turn.instances:
+        program = turn.world.program(instance.flow, instance.flow_version, instance.step)
+        if program is None or name not in program.flow.exit_on:
+            continue
+        if order_id is not None and instance.order_id != order_id:
+            continue
+        order = turn.order(instance.order_id)
+        if order is None and instance.order_id:
+            continue
+        reason = exit_reason(turn, program.flow, order, instance.started_at)
+        if reason is not None:
+            exit_run(turn, program.flow, instance, reason)
+
+
+def leaving(view: View, flow: Flow, started_at: datetime) -> str | None:
+    """Why an instance goes no further: an exit event of its flow that has come true, or its goal."""
+    ended = exit_reason(view.turn, flow, view.order, started_at)
+    return ended or ("goal" if has_reached_goal(flow, view) else None)
+
+
+def exit_reason(turn: Turn, flow: Flow, order: OrderState | None, started_at: datetime) -> str | None:
+    """The first of the flow's exit events that has come true by now. Without an order of its own a flow ends with any order's event."""
+    for name in flow.exit_on:
+        if name == "order.placed":  # another one since
+            is_true = any(
+                other.placed
+                and (order is None or other.order_id != order.order_id)
+                and other.facts is not None
+                and other.facts.placed_at > started_at
+                for other in turn.orders
+            )
+        elif name == "customer.unsubscribed":
+            is_true = bool(turn.consent.unsubscribed)
+        elif order is None:
+            is_true = False
+        elif name == "order.refunded":
+            is_true = order.refunded_at is not None
+        elif name == "order.paid":
+            is_true = order.paid_at is not None
+        elif name == "order.cancelled":
+            is_true = order.cancelled_at is not None
+        else:
+            is_true = any(parcel.has("returned") for parcel in order.parcels)
+        if is_true:
+            return name
+    return None
+
+
+def has_reached_goal(flow: Flow, view: View) -> bool:
+    """Whether the goal of the flow, if it has one, has come true."""
+    return flow.goal is not None and flow.goal.holds(view)
+
+
+def exit_run(turn: Turn, flow: Flow, instance: Instance, reason: str) -> None:
+    """End an instance for a reason that is logged."""
+    turn.decide(
+        flow,
+        instance.instance_id,
+        instance.step,
+        "exit",
+        reason,
+        f"left the flow: {reason}",
+        order_id=instance.order_id or None,
+    )
+    end(turn, instance.instance_id)
+
+
+def end(turn: Turn, instance_id: str) -> None:
+    """Take an instance away from those that wait, for good."""
+    turn.instances = all_but(turn, instance_id)
+    note_end(turn, instance_id)
+
+
+def note_end(turn: Turn, instance_id: str) -> None:
+    """Remember that a run came to its end, so that nothing starts it again."""
+    turn.ended_marks = turn.with_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8])
+    turn.changed = True
+
+
+def log_gone(turn: Turn, instance: Instance) -> None:
+    """Log that an instance ends because its flow, or this step of it, is gone."""
+    turn.effects.append(
+        LogDecision(
+            decision_id=ids.decision_id(instance.instance_id, instance.step, "flow_gone"),
+            customer_id=turn.customer_id,
+            flow=instance.flow,
+            flow_version=instance.flow_version,
+            instance_id=instance.instance_id,
+            step=instance.step,
+            outcome="exit",
+            rule="flow_gone",
+            detail="the flow, or this step of it, is no longer there",
+            send_id=None,
+            order_id=instance.order_id or None,
+            decided_at=turn.now,
+        )
+    )

@@ -1,0 +1,37 @@
+"""Telling the flows of what happened."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from streams.core.customer import OrderState, Parcel
+from streams.core.resuming import resume
+from streams.core.starting import trigger
+from streams.core.turn import Turn
+from streams.core.view import About
+
+
+def happened(
+    turn: Turn,
+    name: str,
+    order: OrderState | None,
+    parcel: Parcel | None,
+    at: datetime,
+    *,
+    about: About = (),
+    send_id: str | None = None,
+) -> None:
+    """Tell the flows of an event: those that wait for it go on, those that it starts begin.
+
+    Args:
+        turn: the customer's turn.
+        name: the event, for example "order.placed".
+        order: the order that it is about.
+        parcel: the parcel that it is about.
+        at: when it occurred.
+        about: what it tells, for conditions on `event.` and `product.`.
+        send_id: the mail that it is about.
+    """
+    if name in turn.world.awaited and turn.instances:
+        resume(turn, name, order, parcel, at, about, send_id)
+    trigger(turn, name, order, parcel, at, about)

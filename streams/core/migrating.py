@@ -1,0 +1,68 @@
+"""Runs that a migration of their flow moves: what they go on as, and where."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from streams.core import ids
+from streams.core.customer import Instance
+from streams.core.ending import note_end
+from streams.core.flow import Send
+from streams.core.turn import Turn
+
+#: By this name an instance that a migration moved knows the run that it was: mails of then are its own.
+WAS = "run"
+
+
+def migrated(turn: Turn, instance: Instance) -> Instance:
+    """The instance as it goes on after migrations: itself if there are none for it.
+
+    It goes on under another id. Its steps have other paths now, and what was sent from a path before must not be taken for what is sent from
+    it now.
+    """
+    world = turn.world
+    if not world.migrations:
+        return instance
+    version, step = world.moved(instance.flow, instance.flow_version, instance.step)
+    if version == instance.flow_version:
+        return instance
+    return replace(
+        instance,
+        instance_id=ids.migrated_id(instance.instance_id, version),
+        flow_version=version,
+        step=step,
+        wanted_at=instance.wanted_at if _is_same_mail(turn, instance, version, step) else None,
+        about=(*instance.about, (WAS, instance.instance_id)),
+    )
+
+
+def _is_same_mail(turn: Turn, instance: Instance, version: int, step: str) -> bool:
+    found = (
+        turn.world.program(instance.flow, instance.flow_version, instance.step),
+        turn.world.program(instance.flow, version, step),
+    )
+    sends = [
+        program.steps[path] for program, path in zip(found, (instance.step, step), strict=True) if program is not None
+    ]
+    messages = [one.message for one in sends if isinstance(one, Send)]
+    return len(messages) == 2 and messages[0] == messages[1]
+
+
+def settle(turn: Turn, instance: Instance, moved: Instance) -> Instance:
+    """Put the instance that goes on in the place of the one that was; it has to go on at once, since no timer knows it yet."""
+    program = turn.world.program(moved.flow, moved.flow_version, moved.step)
+    if moved is instance or program is None:
+        return instance
+    words = f"goes on at step {moved.step} of version {moved.flow_version} as run {moved.instance_id}"
+    turn.decide(
+        program.flow,
+        instance.instance_id,
+        instance.step,
+        "schedule",
+        "migrated",
+        words,
+        order_id=instance.order_id or None,
+    )
+    turn.instances = tuple([moved if one is instance else one for one in turn.instances])
+    note_end(turn, instance.instance_id)
+    return moved

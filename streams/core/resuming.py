@@ -1,0 +1,142 @@
+"""Going on with runs that wait: at their time, with their code, at the event that they wait for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from streams.core import ids, rewards
+from streams.core.customer import Instance, OrderState, Parcel
+from streams.core.days import begin_day
+from streams.core.ending import end, exit_run, has_reached_goal, leaving, log_gone
+from streams.core.events import CodeGranted, StepDue
+from streams.core.flow import CODE_OF, DAY_STEP, Program, Reward, WaitFor
+from streams.core.launches import begin_launch
+from streams.core.migrating import WAS, migrated, settle
+from streams.core.steps import take_steps
+from streams.core.turn import Turn
+from streams.core.view import About, View
+from streams.core.waiting import all_but, let_wait
+
+
+def wake(turn: Turn, event: StepDue) -> None:
+    """Go on with the instance that waits for this very timer. A timer nobody waits for changes nothing."""
+    instance = next((one for one in turn.instances if one.instance_id == event.instance_id), None)
+    if instance is None or instance.step != event.step or instance.due_at != event.due_at:
+        return
+    if instance.step == DAY_STEP:
+        (begin_launch if instance.is_launch else begin_day)(turn, instance)
+        return
+    ready = _ready(turn, instance)
+    if ready is None:
+        return
+    program, instance, view = ready
+    step, path = program.steps[instance.step], instance.step
+    following: str | None = path
+    if instance.awaits.startswith(CODE_OF):
+        if isinstance(step, Reward) and step.pool:
+            words = f"no code of the pool {step.pool} came in time; goes on without one"
+            order_id = instance.order_id or None
+            turn.decide(program.flow, instance.instance_id, path, "skip", "pool_empty", words, order_id=order_id)
+            following = program.following[path]
+    elif isinstance(step, WaitFor) and instance.awaits:
+        following = program.way(step, 1)
+    _go_on(turn, program, instance, view, turn.now, following)
+
+
+def take_code(turn: Turn, event: CodeGranted) -> None:
+    """Go on with the instance that waits for this code. One that nobody waits for any more is logged; one told twice changes nothing."""
+    if not turn.is_first_time("code", event.pool, event.reward_id):
+        return
+    place = (event.instance_id, event.step, CODE_OF + event.pool)
+    instance = next((one for one in turn.instances if (one.instance_id, one.step, one.awaits) == place), None)
+    if instance is None:
+        rewards.too_late(turn, event, "the run ended or went on without it")
+        return
+    ready = _ready(turn, instance)
+    if ready is None:
+        rewards.too_late(turn, event, "the run ended before it came")
+        return
+    program, instance, view = ready
+    step, path = program.steps[instance.step], instance.step
+    if isinstance(step, Reward) and step.pool == event.pool and program.flow.status != "draft":
+        instance = rewards.take(turn, program.flow, instance, step, event)
+        _go_on(turn, program, instance, view, turn.now, program.following[path])
+    else:
+        rewards.too_late(turn, event, "the flow was changed and no longer gives it there")
+        _go_on(turn, program, instance, view, turn.now, path)
+
+
+def resume(
+    turn: Turn,
+    name: str,
+    order: OrderState | None,
+    parcel: Parcel | None,
+    at: datetime,
+    about: About,
+    send_id: str | None,
+) -> None:
+    """Go on with the instances that wait for this event."""
+    for instance in turn.instances:
+        if instance.awaits != name or not _is_meant(turn, instance, name, order, send_id):
+            continue
+        moved = migrated(turn, instance)
+        program = turn.world.program(moved.flow, moved.flow_version, moved.step)
+        step = program.steps[moved.step] if program is not None else None
+        if program is None or not isinstance(step, WaitFor):
+            continue
+        told = (*about, *(known for known in moved.about if known[0] not in dict(about)))
+        own = turn.order(instance.order_id) or order
+        view = View(turn, own, parcel or (own.parcel(instance.parcel_id) if own is not None else None), told)
+        view.reward = moved.reward
+        if step.where is None or step.where.holds(view):
+            path = program.way(step, 0)
+            settle(turn, instance, moved)
+            if has_reached_goal(program.flow, view):
+                exit_run(turn, program.flow, moved, "goal")
+                continue
+            _go_on(turn, program, replace(moved, about=told), view, min(at, turn.now), path)
+
+
+def _is_meant(turn: Turn, instance: Instance, name: str, order: OrderState | None, send_id: str | None) -> bool:
+    """Whether an event is one of those that the instance waits for: of its own order, or its own mails."""
+    if name.startswith("mail."):
+        steps = [sent.step for sent in turn.sends if sent.send_id == send_id]
+        own = [instance.instance_id, *(value for name, value in instance.about if name == WAS)]
+        return any(ids.send_id(run, step) == send_id for run in own for step in steps)
+    if name in ("order.placed", "survey.answered"):
+        return True
+    return order is not None and order.order_id == instance.order_id
+
+
+def _ready(turn: Turn, instance: Instance) -> tuple[Program, Instance, View] | None:
+    """The waiting instance as it goes on now, its flow, and what conditions may look at; None if it ends here, for a reason that is logged."""
+    instance = settle(turn, instance, migrated(turn, instance))
+    program = turn.world.program(instance.flow, instance.flow_version, instance.step)
+    order = turn.order(instance.order_id)
+    if program is None:
+        end(turn, instance.instance_id)
+        log_gone(turn, instance)
+        return None
+    flow = program.flow
+    if order is None and instance.order_id:
+        words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
+        turn.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
+        end(turn, instance.instance_id)
+        return None
+    view = View(turn, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
+    reason = leaving(view, flow, instance.started_at)
+    if reason is not None:
+        exit_run(turn, flow, instance, reason)
+        return None
+    return program, instance, view
+
+
+def _go_on(turn: Turn, program: Program, instance: Instance, view: View, start: datetime, path: str | None) -> None:
+    """Take an instance that waited on from `path`."""
+    waiting = take_steps(turn, program, instance, view, start, path)
+    if waiting is not None:
+        let_wait(turn, waiting, all_but(turn, waiting.instance_id))
+    else:
+        end(turn, instance.instance_id)

@@ -1,0 +1,116 @@
+"""What starts a run of a flow, and what keeps it from starting."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from streams.core import ids, local_time
+from streams.core.chance import falls_within
+from streams.core.customer import Instance, OrderState, Parcel, Run
+from streams.core.ending import leaving, note_end
+from streams.core.flow import Flow, Program
+from streams.core.sending import hold_out
+from streams.core.steps import take_steps
+from streams.core.turn import Turn, has_mark
+from streams.core.view import About, View
+from streams.core.waiting import let_wait
+
+
+def trigger(
+    turn: Turn, name: str, order: OrderState | None, parcel: Parcel | None, occurred_at: datetime, about: About = ()
+) -> None:
+    """Start every flow that `name` (for example "order.placed") starts and that has not run for this before."""
+    started_at = occurred_at if occurred_at < turn.now else turn.now
+    for program in turn.world.by_trigger.get(name, ()):
+        told = program.flow.trigger
+        if told.segment and ("segment", told.segment) not in about:
+            continue
+        if told.which == "last" and order is not None and not order.all_parcels(name.partition(".")[2]):
+            continue
+        for key, more in _keys(program.flow, order, parcel, about):
+            view = View(turn, order, parcel, (*about, *more))
+            if told.again_after is not None:
+                _start_again(turn, program, key, name, view, started_at)
+            else:
+                start_once(
+                    turn, program, ids.instance_id(turn.customer_id, program.flow.name, key), name, view, started_at
+                )
+
+
+def _keys(flow: Flow, order: OrderState | None, parcel: Parcel | None, about: About) -> list[tuple[str, About]]:
+    """What an event starts the flow for, each at most once, and what conditions may know of it."""
+    once_per = flow.trigger.once_per
+    if order is None and once_per == "product":
+        return [(f"product/{dict(about)['sku']}", ())]
+    if order is None or once_per == "customer":
+        return [("customer", ())]
+    if once_per == "parcel" and parcel is not None:
+        return [(f"{order.order_id}/{parcel.parcel_id}", ())]
+    if once_per == "product":
+        lines = order.facts.lines if order.facts is not None else ()
+        return [(f"product/{sku}", (("sku", sku),)) for sku in dict.fromkeys([line.sku for line in lines])]
+    return [(order.order_id, ())]
+
+
+def _start_again(turn: Turn, program: Program, key: str, name: str, view: View, started_at: datetime) -> None:
+    """Start a flow that may begin again, unless it last began too short a time ago."""
+    flow = program.flow
+    gap = flow.trigger.again_after
+    mark = ids.mark("run", flow.name, key)
+    last = next((run for run in turn.runs if run.mark == mark), None)
+    if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, turn.world.day_scale):
+        return
+    others = tuple([run for run in turn.runs if run is not last])
+    turn.runs = (*others, Run(mark, started_at))[-turn.world.limits.runs :]
+    turn.changed = True
+    instance_id = ids.instance_id(turn.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
+    start_once(turn, program, instance_id, name, view, started_at)
+
+
+def start_once(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> None:
+    """Start a flow as the run `instance_id`, unless it is waiting or has ended already."""
+    if not is_known(turn, instance_id):
+        _start(turn, program, instance_id, name, view, started_at)
+
+
+def is_known(turn: Turn, instance_id: str) -> bool:
+    """Whether a run waits or has ended."""
+    if has_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8]):
+        return True
+    return instance_id in [instance.instance_id for instance in turn.instances]
+
+
+def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> None:
+    flow, first, order, parcel = program.flow, program.first, view.order, view.parcel
+    order_id = order.order_id if order is not None else None
+    reason = leaving(view, flow, started_at)
+    if reason is not None:
+        turn.decide(
+            flow, instance_id, first or "", "exit", reason, f"{reason} before the flow began", order_id=order_id
+        )
+    elif name == "shipment.shipped" and parcel is not None and parcel.has("delivered"):
+        words = "the parcel was delivered before Takk heard that it was shipped"
+        turn.decide(flow, instance_id, first or "", "skip", "already_delivered", words, order_id=order_id)
+    elif flow.trigger.where is not None and not flow.trigger.where.holds(view):
+        words = f"not true: {flow.trigger.where.source}"
+        turn.decide(flow, instance_id, first or "", "skip", "where", words, order_id=order_id)
+    elif _is_held_out(turn, flow):
+        hold_out(turn, flow, instance_id, first or "", "", flow.purpose, order_id)
+    else:
+        parcel_id = parcel.parcel_id if parcel is not None else None
+        fresh = Instance(
+            instance_id, flow.name, flow.version, order_id or "", parcel_id, first or "", started_at, started_at, about=view.about
+        )  # fmt: skip
+        waiting = take_steps(turn, program, fresh, view, started_at, first, is_start=True)
+        if waiting is not None and len(turn.instances) < turn.world.limits.instances:
+            let_wait(turn, waiting, turn.instances)
+            return
+        if waiting is not None:
+            words = f"more than {turn.world.limits.instances} flows at once"
+            turn.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
+    note_end(turn, instance_id)
+
+
+def _is_held_out(turn: Turn, flow: Flow) -> bool:
+    shares = (("flow", flow.name, flow.holdout), ("all", "", 0 if flow.is_transactional else turn.world.rules.holdout))
+    return any(share and falls_within(share, "holdout", what, name, turn.customer_id) for what, name, share in shares)

@@ -1,0 +1,180 @@
+"""The steps of a run: taking them one after the other, until one waits or none is left."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from streams.core import ids, local_time, rewards
+from streams.core.chance import variant
+from streams.core.customer import Instance
+from streams.core.effects import EmitSignal
+from streams.core.flow import (
+    CODE_OF,
+    ChangeList,
+    Emit,
+    Experiment,
+    Flow,
+    Program,
+    Reward,
+    Send,
+    SetField,
+    Split,
+    Step,
+    Wait,
+    WaitFor,
+)
+from streams.core.moments import moment_of
+from streams.core.sending import decide_send, hold_out
+from streams.core.turn import Turn
+from streams.core.view import View
+
+
+def take_steps(
+    turn: Turn,
+    program: Program,
+    instance: Instance,
+    view: View,
+    start: datetime,
+    path: str | None,
+    *,
+    is_start: bool = False,
+) -> Instance | None:
+    """Take steps from `path` on. Waits are counted from `start`. The instance as it waits, or None if it came to its end."""
+    flow, world, order_id = program.flow, turn.world, instance.order_id or None
+    taken = 0
+    while path:
+        step = program.steps[path]
+        taken += 1
+        if taken > world.limits.steps_per_wake_up:
+            words = f"more than {world.limits.steps_per_wake_up} steps at one wake-up"
+            turn.decide(flow, instance.instance_id, path, "limit", "steps_per_wake_up", words, order_id=order_id)
+            return None
+        following = program.following[path]
+        if isinstance(step, Wait):
+            due_at = _end_of(turn, step, start, view)
+            if due_at > turn.now and following is not None:
+                return _waiting(instance, following, due_at)
+            start = due_at
+            is_start = False
+        elif isinstance(step, Send):
+            if flow.status == "paused":
+                due_at = local_time.scaled(turn.now, turn.now + world.paused_for, world.day_scale)
+                words = "the flow is paused; looked at again later"
+                moment = local_time.text_of(due_at)
+                turn.decide(
+                    flow, instance.instance_id, path, "defer", "paused", words, order_id=order_id, moment=moment
+                )
+                return _waiting(instance, path, due_at, wanted_at=instance.wanted_at)
+            # A mail sent at once speaks of the moment of the order; any other of the moment at which it is sent.
+            facts = view.facts
+            is_at_once = is_start and flow.trigger.on == "order.placed" and facts is not None
+            moment_spoken_of = facts.placed_at if is_at_once and facts is not None else turn.now
+            later = decide_send(turn, flow, step, instance, view, moment_spoken_of)
+            if later is not None:
+                return _waiting(instance, path, later, wanted_at=instance.wanted_at or turn.now)
+            if instance.wanted_at is not None:
+                instance = replace(instance, wanted_at=None)
+            start = turn.now  # what follows a mail is counted from the mail
+        elif isinstance(step, WaitFor):
+            due_at = local_time.scaled(start, start + step.up_to, world.day_scale)
+            if due_at > turn.now:
+                return _waiting(instance, path, due_at, awaits=step.event)
+            start, following = due_at, program.way(step, 1)
+        elif isinstance(step, Split):
+            following = _arm(turn, program, instance, step, view)
+        elif isinstance(step, Experiment):
+            number = variant(step, turn.customer_id)
+            if number is None:
+                hold_out(turn, flow, instance.instance_id, path, "", flow.purpose, order_id)
+                return None
+            name = step.arms[number].name
+            words = f"experiment {step.name}: arm {name}"
+            turn.decide(flow, instance.instance_id, path, "schedule", "experiment", words, order_id=order_id)
+            following = program.way(step, number)
+        elif isinstance(step, Reward) and step.pool and flow.status != "draft":
+            instance, give_up_at = rewards.claim(turn, flow, instance, step)
+            return _waiting(instance, path, give_up_at, awaits=CODE_OF + step.pool)
+        else:
+            instance = _do(turn, flow, instance, step)
+        path = following
+    return None
+
+
+def _end_of(turn: Turn, step: Wait, start: datetime, view: View) -> datetime:
+    """When the wait that began at `start` ends."""
+    world = turn.world
+    where = turn.zone_of(view.order) if step.clock == "customer" else local_time.zone_of_shop(world.shop.time_zone)
+    moment = moment_of(step.until, view) if step.until is not None else None
+    if step.until is None or moment is None:
+        return local_time.scaled(start, local_time.due(step, start, where), world.day_scale)
+    begin = max(start, moment - local_time.lasting(step.until.before, world.day_scale))
+    # The moment is one of the calendar already: only the time of day is looked for.
+    return local_time.scaled(
+        begin, local_time.due(Wait(path=step.path, at=step.at, not_on=step.not_on), begin, where), world.day_scale
+    )
+
+
+def _arm(turn: Turn, program: Program, instance: Instance, step: Split, view: View) -> str | None:
+    view.reward = instance.reward
+    for arm in step.arms:
+        if arm.when is None or arm.when.holds(view):
+            return arm.steps[0].path if arm.steps else program.following[step.path]
+    words = "no arm of the split is true"
+    turn.decide(
+        program.flow, instance.instance_id, step.path, "skip", "no_arm", words, order_id=instance.order_id or None
+    )
+    return program.following[step.path]
+
+
+def _do(turn: Turn, flow: Flow, instance: Instance, step: Step) -> Instance:
+    """Take a step that neither waits nor sends; the instance after it. A draft does nothing."""
+    instance_id, path, order_id = instance.instance_id, step.path, instance.order_id or None
+    if flow.status == "draft":
+        turn.decide(flow, instance_id, path, "draft", "draft", f"would have taken the step {path}", order_id=order_id)
+        return instance
+    turn.changed = True
+    if isinstance(step, SetField):
+        fields = dict(turn.fields) | {step.name: step.value}
+        kept = [(name, value) for name, value in sorted(fields.items()) if value]
+        turn.fields = tuple(kept[: turn.world.limits.fields])
+    elif isinstance(step, ChangeList):
+        lists = {*turn.lists, step.name} if step.is_member else {*turn.lists} - {step.name}
+        turn.lists = tuple(sorted(lists)[: turn.world.limits.lists])
+    elif isinstance(step, Reward):
+        return rewards.sign(turn, flow, instance, step)
+    elif isinstance(step, Emit):
+        turn.effects.append(
+            EmitSignal(
+                signal_id=ids.digest("signal", instance_id, path),
+                customer_id=turn.customer_id,
+                kind=step.kind,
+                flow=flow.name,
+                flow_version=flow.version,
+                instance_id=instance_id,
+                step=path,
+                order_id=order_id,
+                emitted_at=turn.now,
+            )
+        )
+    return instance
+
+
+def _waiting(
+    instance: Instance, step: str, due_at: datetime, *, awaits: str = "", wanted_at: datetime | None = None
+) -> Instance:
+    return Instance(
+        instance.instance_id,
+        instance.flow,
+        instance.flow_version,
+        instance.order_id,
+        instance.parcel_id,
+        step,
+        due_at,
+        instance.started_at,
+        awaits,
+        wanted_at,
+        instance.about,
+        instance.reward,
+    )
