@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -204,6 +205,27 @@ def test_products_from_a_file(tmp_path: Path) -> None:
     path.write_bytes(b"not avro at all")
     with pytest.raises(HistoryError, match="no Avro container file"):
         products_from_file(path)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "string",
+        ["null", "string"],
+        {"type": "record", "name": "Product", "fields": [{"name": "sku", "type": "string"}]},
+        {"type": "record", "name": "Order", "fields": [{"name": "customer_id", "type": "string"}]},
+    ],
+)
+def test_files_of_other_schemas(tmp_path: Path, schema: Any) -> None:
+    """Avro, but of no record that Takk reads, or of one without what it needs: told with the file, not as a traceback."""
+    path = tmp_path / "other.avro"
+    record = {"sku": "a", "customer_id": "c1"} if isinstance(schema, dict) else "a"
+    with path.open("wb") as file:
+        fastavro.writer(file, schema, [record])
+    with pytest.raises(HistoryError, match=r"other\.avro: "):
+        products_from_file(path)
+    with pytest.raises(HistoryError, match=r"other\.avro: "):
+        from_files([path])
 
 
 def test_products_from_the_topic_are_those_of_the_mailer() -> None:
