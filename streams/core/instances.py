@@ -153,6 +153,7 @@ def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View
             _await(turn, waiting, turn.instances)
             return
         if waiting is not None:
+            rewards.unclaim(turn, instance_id)
             words = f"more than {turn.world.limits.instances} flows at once"
             turn.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
     _note_end(turn, instance_id)
