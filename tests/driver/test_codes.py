@@ -245,6 +245,19 @@ def test_a_step_that_is_another_now() -> None:
     assert run.messages() == ["a"]
 
 
+def test_a_step_that_is_another_now_when_the_time_is_over() -> None:
+    """As when the code comes: the new pool was never asked, so it is asked now, and nobody is told that it was empty."""
+    run = Driver(World([_version(1, OLD)]))  # type: ignore[list-item]  # a flow
+    buy(run)
+    other = OLD.replace("pool: spring", "pool: summer").replace("name: ten", "name: sun")
+    run.world = World([_version(2, other)])  # type: ignore[list-item]  # a flow
+    run.stock(Code("summer", "S1"))
+    run.pass_time(3 * DAY)
+    assert issued(run) == [("c1", "S1")]
+    assert why(run) == []
+    assert run.messages() == ["a"]
+
+
 def test_who_finds_no_room_takes_no_code() -> None:
     """A run that cannot wait for its code, since as many run as may be, does not claim one: it would be given to nobody."""
     waits = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 9d}, {send: {message: c}}]", name="a-first")
