@@ -243,6 +243,18 @@ def test_products_from_the_topic_are_those_of_the_mailer() -> None:
     assert broken == {"bad_currency": 1, "bad_id": 2, "not_avro": 1}
 
 
+@pytest.mark.parametrize("catalogue", [None, Catalogue()])
+def test_progress_is_told(catalogue: Catalogue | None) -> None:
+    """Every 5,000 facts, whether customers are played one after the other or, since what sells is counted, all at once."""
+    flow = flow_text("trigger: {on: order.paid}\nsteps: [{send: {message: a, products: 2}}]", purpose="marketing")
+    history = bought(*[f"c{number}" for number in range(10_001)])
+    told: list[tuple[int, int]] = []
+    simulate(
+        world_of(flow), history, 0, catalogue=catalogue, on_progress=lambda done, total: told.append((done, total))
+    )
+    assert told == [(5_000, 10_001), (10_000, 10_001)]
+
+
 def test_mails_without_products_are_told() -> None:
     """With a catalogue a mail that the mailer would hold back is not sent, and its rule is told; without one it counts as sent."""
     flow = flow_text(
