@@ -126,6 +126,16 @@ class Lanes:
         self.generation += 1
         self.is_ready = True
 
+    def lacking(self, assigned: set[tuple[str, int]]) -> list[str]:
+        """The topics of which this worker was not given what belongs to the rest; none where it was given nothing at all."""
+        if not assigned:
+            return []
+        found = set()
+        for stage in self.stages.values():
+            numbers = {p for t, p in assigned if t in stage.topics}
+            found |= {t for t in stage.topics if not numbers or any((t, p) not in assigned for p in numbers)}
+        return sorted(found)
+
     def _follow(self, copies: set[tuple[str, int]]) -> None:
         """Follow exactly `copies` (stage and partition)."""
         self.standbys.follow({(self.stages[name].changelog, p): self.stores[name].partition(p) for name, p in copies})
