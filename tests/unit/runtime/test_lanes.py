@@ -53,4 +53,12 @@ def test_what_a_stored_assignment_lacks() -> None:
     whole = {("a", 1), ("b", 1), ("c", 2), ("of another", 1)}
     assert lanes.lacking(set()) == lanes.lacking(whole) == []
     assert lanes.lacking(whole - {("b", 1)}) == ["b"]
-    assert lanes.lacking({("a", 1), ("b", 1), ("b", 2)}) == ["a", "c"]
+    assert lanes.lacking(whole - {("c", 2)}) == ["c"]
+
+
+def test_an_input_that_an_older_worker_does_not_read() -> None:
+    """It is dealt out apart: the partitions that the older worker has of the stage's first topic stay its own."""
+    lanes = Lanes("app", {"bootstrap.servers": "127.0.0.1:1"})
+    lanes.add(stage(name="one", topics=("a", "b")))
+    assert lanes.owned({("a", 1), ("b", 1), ("b", 2)}) == {("one", 1)}
+    assert lanes.lacking({("a", 1), ("b", 1), ("b", 2)}) == []
