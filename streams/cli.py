@@ -71,7 +71,7 @@ def main() -> None:
 @main.command()
 @click.option("--web-port", type=int, help="Port of /metrics, /livez and /readyz (0: a free one).")
 def worker(web_port: int | None) -> None:
-    """Run the flows, the scheduler and the count of what sells.
+    """Run flows, timers, pools of codes, and count what sells.
 
     Start one, or as many as there are partitions (TAKK_PARTITIONS); they share the customers between them. Give each a name that it
     comes back with (TAKK_GROUP_INSTANCE_ID) and a disk that it keeps (TAKK_STATE_DIR), and a restart takes seconds. SIGTERM stops it
@@ -439,9 +439,10 @@ def simulate(
 ) -> None:
     """Play history through the flows, and count the mails.
 
-    Nothing is sent, and nothing is written to Kafka. The history is Avro files of orders, shipments, engagement and customers, or `--from
-    topic`: what lies on the cluster's topics now. It tells mails a day, by flow and per customer, and what was not sent, by rule; with
-    --flow or --compare twice, and the difference. Mails that recommend need --products: without it they count as sent.
+    Nothing is sent, and nothing is written to Kafka. The history is Avro files of orders, shipments, engagement, customers,
+    browsing and contact pressure, or `--from topic`: what lies on the cluster's topics now. It tells mails a day, by flow and per customer,
+    and what was not sent, by rule; with --flow or --compare twice, and the difference. Mails that recommend need --products: without it
+    they count as sent. Pools of codes are never empty here.
 
     \b
     takk simulate --from orders.avro --from shipments.avro --flow review@draft --html review.html

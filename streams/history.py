@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+from fastavro.read import SchemaResolutionError
 from msgspec import Struct, field
 
 from streams import topics
@@ -53,12 +54,14 @@ def from_files(paths: Iterable[Path], schemas: Path = SCHEMAS) -> History:
         try:
             with path.open("rb") as file:
                 reader: Any = fastavro.reader(file)
-                name = str(reader.writer_schema["name"]).rpartition(".")[2]
+                name = _kind_of(reader)
                 topic = by_name.get(name)
                 if topic is None:
                     raise HistoryError(f"{path}: records of {name}; a history is of {', '.join(sorted(by_name))}")
                 file.seek(0)
                 _take(history, topic, (record for record in fastavro.reader(file, parsed[topic])))
+        except SchemaResolutionError as error:
+            raise _other_schema(path, error) from error
         except (OSError, ValueError, EOFError, StopIteration) as error:
             if isinstance(error, HistoryError):
                 raise
@@ -114,12 +117,14 @@ def products_from_file(path: Path, schemas: Path = SCHEMAS) -> tuple[Catalogue, 
     try:
         with path.open("rb") as file:
             reader: Any = fastavro.reader(file)
-            name = str(reader.writer_schema["name"]).rpartition(".")[2]
+            name = _kind_of(reader)
             if name != schema["name"]:
                 raise HistoryError(f"{path}: records of {name}; products are of {schema['name']}")
             file.seek(0)
             for record in fastavro.reader(file, schema):
                 _stock(catalogue, broken, record["sku"], partial(product_of, record))
+    except SchemaResolutionError as error:
+        raise _other_schema(path, error) from error
     except (OSError, ValueError, EOFError, StopIteration) as error:
         if isinstance(error, HistoryError):
             raise
@@ -162,6 +167,16 @@ def _stock(catalogue: Catalogue, broken: Counter[str], sku: str, made: Callable[
         broken[error.reason] += 1
     else:
         catalogue.put(product)
+
+
+def _kind_of(reader: Any) -> str:
+    """The name of what the file's records are, without its namespace."""
+    schema = reader.writer_schema
+    return str(schema["name"]).rpartition(".")[2] if isinstance(schema, dict) and "name" in schema else str(schema)
+
+
+def _other_schema(path: Path, error: Exception) -> HistoryError:
+    return HistoryError(f"{path}: its schema does not fit the one in schemas/ ({error}); write it with that one")
 
 
 def _no_file(path: Path, error: Exception) -> HistoryError:

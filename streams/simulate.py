@@ -113,12 +113,12 @@ def simulate(
             for at, fact in facts:
                 run.pass_to(at)
                 run.feed(fact)
+                done += 1
+                if done % _STEP == 0:
+                    on_progress(done, len(history.facts))
             run.pass_to(end)
             counted.events += run.decided
             counted.customers += len(run.customers)
-            if done // _STEP != (done + len(facts)) // _STEP:
-                on_progress(done + len(facts), len(history.facts))
-            done += len(facts)
     return counted.outcome(name, time.perf_counter() - started)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from streams import topics
 from streams.agents.support import Support, count_effects, utc
 from streams.core.customer import new_customer
-from streams.core.customer_codec import decode_customer, encode_customer
+from streams.core.customer_codec import UnknownVersion, decode_customer, encode_customer
 from streams.core.engine import advance
 from streams.core.world import World
 from streams.runtime.app import App
@@ -76,6 +76,7 @@ def define(app: App, support: Support, world: World) -> Any:
         table="customers",
         encode=encode_customer,
         decode=decode_customer,
+        is_too_new=UnknownVersion,
         journal=support.journal("flows"),
         dead_letter=support.dead_letter("flows"),
     )

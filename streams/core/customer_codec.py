@@ -40,7 +40,7 @@ def decode_customer(data: bytes) -> Customer:
     if version == VERSION:
         return _decoder.decode(memoryview(data)[1:])
     if version > VERSION or any(step not in _UPCASTS for step in range(version, VERSION)):
-        raise UnknownVersion(f"customer state of version {version}; this program reads up to {VERSION}")
+        raise UnknownVersion(f"customer state of version {version}; this program reads up to {VERSION}: upgrade it")
     value: object = msgspec.msgpack.decode(memoryview(data)[1:])
     for step in range(version, VERSION):
         value = _UPCASTS[step](value)

@@ -10,7 +10,8 @@ from streams.core.turn import Turn
 def take_pressure(turn: Turn, event: ContactPressed) -> None:
     """Remember a mail that another system sent, or until when a series of its runs; of a series the newest news counts.
 
-    What is remembered is bounded (`Limits.pressure`): the oldest goes first.
+    What is remembered is bounded (`Limits.pressure`): the oldest goes first, and a series that is running last: a complaint may be open for
+    longer than it takes other systems to send a dozen mails.
     """
     at = event.occurred_at
     if event.kind == "sent":
@@ -26,7 +27,8 @@ def take_pressure(turn: Turn, event: ContactPressed) -> None:
         if known is not None and (at, fresh.ends()) <= (known.at, known.ends()):
             return
         others = tuple([one for one in turn.pressure if one is not known])
-    turn.pressure = tuple(sorted([*others, fresh], key=_by_time))[-turn.world.limits.pressure :]
+    kept = sorted([*others, fresh], key=lambda one: (one.is_series and one.ends() > turn.now, *_by_time(one)))
+    turn.pressure = tuple(sorted(kept[-turn.world.limits.pressure :], key=_by_time))
     turn.changed = True
 
 

@@ -35,7 +35,7 @@ def wake(turn: Turn, event: StepDue) -> None:
     step, path = program.steps[instance.step], instance.step
     following: str | None = path
     if instance.awaits.startswith(CODE_OF):
-        if isinstance(step, Reward) and step.pool:
+        if isinstance(step, Reward) and instance.awaits == CODE_OF + step.pool:
             words = f"no code of the pool {step.pool} came in time; goes on without one"
             order_id = instance.order_id or None
             turn.decide(program.flow, instance.instance_id, path, "skip", "pool_empty", words, order_id=order_id)

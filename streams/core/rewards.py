@@ -40,6 +40,11 @@ def claim(turn: Turn, flow: Flow, instance: Instance, step: Reward) -> tuple[Ins
     return replace(instance, reward=""), give_up_at
 
 
+def unclaim(turn: Turn, instance_id: str) -> None:
+    """Take back what a run asked of a pool in this turn: it cannot wait, and the code would be given to nobody."""
+    turn.effects = [one for one in turn.effects if not (isinstance(one, ClaimCode) and one.instance_id == instance_id)]
+
+
 def take(turn: Turn, flow: Flow, instance: Instance, step: Reward, event: CodeGranted) -> Instance:
     """Give the code that the pool granted; the instance with it, or without one if the code is no longer good."""
     if event.expires_at is not None and event.expires_at <= turn.now:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core import ids, local_time
+from streams.core import ids, local_time, rewards
 from streams.core.chance import falls_within
 from streams.core.customer import Instance, OrderState, Parcel, Run
 from streams.core.ending import leaving, note_end
@@ -106,6 +106,7 @@ def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View
             let_wait(turn, waiting, turn.instances)
             return
         if waiting is not None:
+            rewards.unclaim(turn, instance_id)
             words = f"more than {turn.world.limits.instances} flows at once"
             turn.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
     note_end(turn, instance_id)

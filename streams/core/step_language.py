@@ -148,12 +148,17 @@ class StepReader(Reader):
         values = self.mapping(node, *keys.REWARD)
         if "within" in values and "pool" not in values:
             self.wrong(values["within"], "only a code of a pool is waited for", "name the pool, or take within out")
+        within = self.duration(values["within"]) if "within" in values else timedelta(days=1)
+        if within.days > keys.DAYS[1]:
+            self.wrong(
+                values["within"], f"{self.text(values['within'])!r} is too long a wait", f"{keys.DAYS[1]}d at most"
+            )
         return Reward(
             path=path,
             name=self.name(values["name"], "reward") if "name" in values else "",
             expires=self.duration(values["expires"]) if "expires" in values else timedelta(days=30),
             pool=self.name(values["pool"], "pool") if "pool" in values else "",
-            within=self.duration(values["within"]) if "within" in values else timedelta(days=1),
+            within=within,
         )
 
     def wait(self, node: yaml.Node, path: str) -> Wait:

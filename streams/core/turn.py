@@ -112,8 +112,11 @@ class Turn:
             self.forgotten_order_marks = self.with_mark(self.forgotten_order_marks, ids.mark("order", leaving.order_id))
 
     def _pieces(self) -> int:
-        """How much is remembered of all orders: a line is one piece, a parcel and an order itself two, and so is a launch that is waited for."""
-        pieces = 2 * len([one for one in self.instances if one.is_launch])
+        """How much is remembered of all orders: a line is one piece, a parcel and an order itself two, and so is a launch that is waited for.
+
+        A run that keeps a code takes one more: it lies in the state for as long as the run goes on.
+        """
+        pieces = sum([2 * one.is_launch + bool(one.reward) for one in self.instances])
         return pieces + sum(
             [2 + (len(old.facts.lines) if old.facts else 0) + 2 * len(old.parcels) for old in self.orders]
         )

@@ -187,6 +187,7 @@ class Unit:
 
         Raises:
             TooManyBroken: the handler itself failed for too many records in a row.
+            Exception: what the stage calls too new (`Stage.is_too_new`).
         """
         lane, put, send = self.lane, self.put, self.send
         for record in self.records:
@@ -216,6 +217,8 @@ class Unit:
     def _refuse(self, record: Any, error: Exception) -> None:
         """Send a record whose handler raised to where it belongs, or to the dead letters."""
         lane, stage = self.lane, self._stage
+        if isinstance(error, stage.is_too_new):
+            raise error
         if isinstance(error, Moved):
             stage.on_moved(record)
             self.send(record.topic(), error.key, record.value(), record.headers() or [])

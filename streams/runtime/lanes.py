@@ -108,7 +108,7 @@ class Lanes:
         Raises:
             StoreError, KafkaException: the partitions cannot be taken over; the worker must end.
         """
-        wanted = {(s.name, p) for t, p in assigned if (s := self._by_topic.get(t)) is not None}
+        wanted = self.owned(assigned)
         copies = {(s.name, p) for t, p in standbys if (s := self._by_changelog.get(t)) is not None} - wanted
         await asyncio.to_thread(self._follow, self._copies & copies)
         for name, partition in self._copies - copies - wanted:
@@ -118,13 +118,33 @@ class Lanes:
         await asyncio.to_thread(self._take, sorted(wanted - set(self._lanes)))
         await asyncio.to_thread(self._follow, copies)
         failpoints.reach("lanes.restored")
-        sources = [TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic]
+        sources = [
+            TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic and (self.stage_of(t), p) in wanted
+        ]
         self._starts = await asyncio.to_thread(self._committed, sources)
         self._check_births()
         for lane in self:
             lane.is_queued = False  # what was dealt before the rebalance is dropped
         self.generation += 1
         self.is_ready = True
+
+    def owned(self, assigned: set[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Stage and partition of what is to be owned: a number belongs to who was given it of the stage's first topic.
+
+        While workers of two versions share a group, an input that only the newer ones read is dealt out among those alone, apart from the
+        others: a newer worker is given it also of numbers that are an older one's.
+        """
+        return {(s.name, p) for t, p in assigned if (s := self._by_topic.get(t)) is not None and t == s.topics[0]}
+
+    def lacking(self, assigned: set[tuple[str, int]]) -> list[str]:
+        """The topics of which this worker was not given what belongs to the rest; none where it was given nothing at all."""
+        if not assigned:
+            return []
+        owned, found = self.owned(assigned), set()
+        for name, stage in self.stages.items():
+            numbers = {p for of, p in owned if of == name}
+            found |= {t for t in stage.topics if not numbers or any((t, p) not in assigned for p in numbers)}
+        return sorted(found)
 
     def _follow(self, copies: set[tuple[str, int]]) -> None:
         """Follow exactly `copies` (stage and partition)."""

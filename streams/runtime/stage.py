@@ -23,6 +23,7 @@ class Stage:
         dead_letter: makes the output for a record that cannot be taken: (record, reason, detail, now in ms) -> output.
         table: name of its table, or None.
         encode, decode: between a value of the table and bytes.
+        is_too_new: the errors of `decode` that say that a newer worker wrote the value. They end this one: no record is at fault.
         journal: makes one output per committed batch that names what it read: (partition, now in ms, topic -> (first, last), records).
         is_due: tells whether a lane wants to run although there is nothing to read (timers); asked often, must be cheap.
         open: called once for a lane that was restored, before its first batch.
@@ -34,6 +35,7 @@ class Stage:
     table: str | None = None
     encode: Callable[[Any], bytes] = _same
     decode: Callable[[bytes], Any] = _same
+    is_too_new: type[Exception] | tuple[type[Exception], ...] = ()
     journal: Callable[[int, int, dict[str, tuple[int, int]], int], Output] | None = None
     is_due: Callable[[Lane, int], bool] | None = None
     open: Callable[[Lane], None] = lambda lane: None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery
 
 from streams.runtime.lanes import Lanes
+
+log = structlog.get_logger(__name__)
 
 
 class NothingToRecover(Recovery):  # type: ignore[misc]
@@ -25,6 +28,8 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
 
     lanes: Lanes
     _recovery: Recovery | None
+    #: Whether the group was asked for what its stored assignment lacks: once in the life of a process, lest two versions ask for ever.
+    _has_asked = False
 
     @property
     def recovery(self) -> Recovery:
@@ -46,5 +51,20 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
     async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:
         """Take over the assigned partitions before Faust lets records flow."""
         standbys = {(tp.topic, tp.partition) for tp in self.app.assignor.assigned_standbys()}
-        await self.lanes.assign({(tp.topic, tp.partition) for tp in assigned}, standbys)
+        places = {(tp.topic, tp.partition) for tp in assigned}
+        await self.lanes.assign(places, standbys)
+        self._ask_for(self.lanes.lacking(places))
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    def _ask_for(self, lacking: list[str]) -> None:
+        """Have the group assigned anew if there are topics that nobody gave to this worker.
+
+        Who comes back under its name (KIP-345) is given what it had, even if it reads more topics than it did: an input that a newer
+        version has, or a stage that a flow needs now, would lie unread until the next worker comes or goes.
+        """
+        if not lacking or self._has_asked or not self.app.conf.consumer_group_instance_id:
+            return
+        self._has_asked = True
+        log.info("the group does not know all that this worker reads, and is assigned anew", topics=lacking)
+        thread = self.app.consumer._thread
+        thread.thread_loop.call_soon_threadsafe(thread._ensure_consumer()._coordinator.request_rejoin)

@@ -10,7 +10,7 @@ from streams.core.code_pools import Code, Pool, pool_key
 from streams.core.customer_codec import decode_customer, encode_customer
 from streams.core.effects import ClaimCode, IssueReward, LogDecision
 from streams.core.events import CodeGranted, OrderPlaced, OrderRefunded
-from streams.core.world import World
+from streams.core.world import Limits, World
 from tests.driver.driver import START, Driver
 from tests.driver.facts import flow_from, order
 from tests.driver.language import DAY, HOUR, MESSAGES, buy, flow_text, run_of, sent, world_of
@@ -243,6 +243,28 @@ def test_a_step_that_is_another_now() -> None:
     assert issued(run) == [("c1", "S1")]
     assert why(run) == ["code_too_late"]
     assert run.messages() == ["a"]
+
+
+def test_a_step_that_is_another_now_when_the_time_is_over() -> None:
+    """As when the code comes: the new pool was never asked, so it is asked now, and nobody is told that it was empty."""
+    run = Driver(World([_version(1, OLD)]))  # type: ignore[list-item]  # a flow
+    buy(run)
+    other = OLD.replace("pool: spring", "pool: summer").replace("name: ten", "name: sun")
+    run.world = World([_version(2, other)])  # type: ignore[list-item]  # a flow
+    run.stock(Code("summer", "S1"))
+    run.pass_time(3 * DAY)
+    assert issued(run) == [("c1", "S1")]
+    assert why(run) == []
+    assert run.messages() == ["a"]
+
+
+def test_who_finds_no_room_takes_no_code() -> None:
+    """A run that cannot wait for its code, since as many run as may be, does not claim one: it would be given to nobody."""
+    waits = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 9d}, {send: {message: c}}]", name="a-first")
+    run = Driver(world_of(waits, flow_text(SPRING), limits=Limits(instances=1)))
+    buy(run)
+    assert claims(run) == []
+    assert [rule for _, outcome, rule in run.decisions() if outcome == "limit"] == ["instances"]
 
 
 def test_the_wait_lasts_as_long_as_days_do() -> None:

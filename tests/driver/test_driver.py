@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from streams.core.code_pools import Code
 from streams.core.customer import Customer
 from streams.core.customer_codec import encode_customer
 from streams.core.events import (
@@ -294,12 +295,15 @@ def test_ninety_days_of_a_shop() -> None:
 
 
 def test_a_customer_with_thousands_of_orders_stays_small() -> None:
-    """Large orders with long names, parcels, mails and launches to come, for years: under 16 kB, and the receipt still shows every line in full."""
+    """Large orders with long names, parcels, mails, codes and launches to come, for years: under 16 kB, and the receipt still shows every line."""
     launch = "trigger: {on: product.launch}\nsteps: [{send: {message: a}}]"
+    code = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, {wait: 300d}, {send: {message: a}}]"
     world = shop_world()
-    run = Driver(world.with_flows([*world.flows, *world_of(flow_text(launch, name="launch")).flows]))
+    more = world_of(flow_text(launch, name="launch"), flow_text(code, name="code"))
+    run = Driver(world.with_flows([*world.flows, *more.flows]))
     name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3
     for number in range(1_000):
+        run.stock(Code("ten", f"{number:020d}"))
         lines = tuple(
             OrderLine(f"sku-{number}-{n}", name, "shoes/boots", 1, 89_900, 400) for n in range(40 if number % 3 else 2)
         )

@@ -989,3 +989,21 @@ steps: [{split: [{when: customer.days_since_visit == 3, steps: [{send: {message:
     run.pass_time(4 * DAY + HOUR)
     buy(run, "o2")
     assert run.messages() == ["b", "a"]
+
+
+def test_a_series_that_runs_is_not_forgotten_for_mails() -> None:
+    """However many mails other systems send meanwhile, an open complaint keeps advertising away; what is remembered stays bounded."""
+    run = run_of(
+        "trigger: {on: order.placed}\nsteps: [{wait: 30d}, {send: {message: a, expires: 20d}}]",
+        purpose="marketing",
+        rules="calm: {while_running: [complaint]}",
+    )
+    buy(run)
+    run.feed(pressed(run, "running", source="complaint"))
+    for _ in range(30):
+        run.pass_time(DAY)
+        run.feed(pressed(run, "sent"))
+    run.pass_time(2 * DAY)
+    assert run.messages() == []
+    run.feed(*[pressed(run, "running", source=f"s{number}") for number in range(30)])
+    assert len(run.customers["c1"].pressure) == run.world.limits.pressure

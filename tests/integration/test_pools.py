@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -36,19 +37,26 @@ steps:
 """
 
 
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+@contextmanager
+def town_of(tmp_path: Path, workers: int) -> Iterator[Town]:
     """A town whose only flow takes codes from a pool: small batches, so that there are many, no mailer, and no secret to sign codes with."""
     folder = tmp_path / "templates" / "spring"
     folder.mkdir(parents=True)
     (folder / "flow.yaml").write_text(FLOW, encoding="utf-8")
     env = {"TAKK_TEMPLATES_DIR": str(folder.parent), "TAKK_BATCH_MAX_RECORDS": "40", "TAKK_MAIL_SECRET": ""}
     with EmbeddedKafka(tmp_path / "kafka") as kafka, Inbox() as inbox:
-        town = Town(tmp_path, kafka.bootstrap, inbox, day_s=3600.0, env=env)
+        town = Town(tmp_path, kafka.bootstrap, inbox, day_s=3600.0, env=env, workers=workers)
         try:
             yield town
         finally:
             town.close()
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    """A town with one worker."""
+    with town_of(tmp_path, 1) as town:
+        yield town
 
 
 def come(town: Town, life: int) -> None:
@@ -114,3 +122,28 @@ def test_however_often_it_is_killed_each_gets_one_code(town: Town) -> None:
     assert {one["reason"] for one in town.records(topics.DEAD_LETTERS)} == {"bad_code"}
     log = worker.log_file.read_text(errors="replace")
     assert not any(word in log for word in ("CODE-", "MORE-"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_flow_that_takes_codes_is_added_later(tmp_path: Path, workers: int) -> None:
+    """Workers come back under their names, one after the other, with a stage more than they left with: the group shares that out too."""
+    with town_of(tmp_path, workers) as town:
+        flow = town.folder / "templates" / "spring" / "flow.yaml"
+        flow.write_text(FLOW.replace(", pool: spring-10, within: 30d", ""), encoding="utf-8")
+        for worker in town.workers:
+            worker.start(TAKK_MAIL_SECRET="x" * 40)
+        for worker in town.workers:
+            worker.await_ready()
+        town.rest(1.0)
+        flow.write_text(FLOW, encoding="utf-8")
+        for worker in town.workers:
+            worker.stop()
+            worker.start()
+            worker.await_ready()
+        now = datetime.now(UTC)
+        for number in range(CUSTOMERS):
+            customer = f"c{number}"
+            order = records.order(order_id=f"o{number}", customer_id=customer, placed_at=now, occurred_at=now)
+            town.post(topics.ORDERS, customer.encode(), order)
+            town.produce(topics.CODES, b"spring-10", records.discount_code(code=f"CODE-{number}", expires_at=None))
+        await_that(lambda: len(town.records(topics.REWARDS)) == CUSTOMERS, "each gets a code")

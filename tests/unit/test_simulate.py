@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -217,6 +218,27 @@ def test_products_from_a_file(tmp_path: Path) -> None:
         products_from_file(path)
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "string",
+        ["null", "string"],
+        {"type": "record", "name": "Product", "fields": [{"name": "sku", "type": "string"}]},
+        {"type": "record", "name": "Order", "fields": [{"name": "customer_id", "type": "string"}]},
+    ],
+)
+def test_files_of_other_schemas(tmp_path: Path, schema: Any) -> None:
+    """Avro, but of no record that Takk reads, or of one without what it needs: told with the file, not as a traceback."""
+    path = tmp_path / "other.avro"
+    record = {"sku": "a", "customer_id": "c1"} if isinstance(schema, dict) else "a"
+    with path.open("wb") as file:
+        fastavro.writer(file, schema, [record])
+    with pytest.raises(HistoryError, match=r"other\.avro: "):
+        products_from_file(path)
+    with pytest.raises(HistoryError, match=r"other\.avro: "):
+        from_files([path])
+
+
 def test_products_from_the_topic_are_those_of_the_mailer() -> None:
     """New, changed, taken out, broken, under another's key: the same products are left as in the mailer's own view."""
     messages = [
@@ -230,6 +252,18 @@ def test_products_from_the_topic_are_those_of_the_mailer() -> None:
     assert list(catalogue) == list(mailers.assortment.catalogue)
     assert [(one.sku, one.title) for one in catalogue] == [("a", "New")]
     assert broken == {"bad_currency": 1, "bad_id": 2, "not_avro": 1}
+
+
+@pytest.mark.parametrize("catalogue", [None, Catalogue()])
+def test_progress_is_told(catalogue: Catalogue | None) -> None:
+    """Every 5,000 facts, whether customers are played one after the other or, since what sells is counted, all at once."""
+    flow = flow_text("trigger: {on: order.paid}\nsteps: [{send: {message: a, products: 2}}]", purpose="marketing")
+    history = bought(*[f"c{number}" for number in range(10_001)])
+    told: list[tuple[int, int]] = []
+    simulate(
+        world_of(flow), history, 0, catalogue=catalogue, on_progress=lambda done, total: told.append((done, total))
+    )
+    assert told == [(5_000, 10_001), (10_000, 10_001)]
 
 
 def test_mails_without_products_are_told() -> None:

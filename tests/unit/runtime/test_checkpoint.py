@@ -164,6 +164,21 @@ def test_too_many_failures_in_a_row_stop(store: PartitionStore) -> None:
     assert producer.calls[-1] == "abort"
 
 
+def test_a_state_of_a_newer_version_stops_at_once(store: PartitionStore) -> None:
+    """A worker that is older than what it finds, as in an upgrade from one to the next, ends; it moves no record to the dead letters."""
+
+    def decode(raw: bytes) -> bytes:
+        raise LookupError("written by a newer one")
+
+    store.write({b"k": b"new"}, 1)
+    one = unit(lane(store, stage(decode=decode, is_too_new=LookupError)), [Record(0)])
+    with pytest.raises(LookupError, match="newer"):
+        one.each(count_up)
+    one.abandon()
+    producer: Any = one.lane.producer
+    assert producer.committed == []
+
+
 def test_failures_with_good_records_between_go_on(store: PartitionStore) -> None:
     """Only failures in a row count."""
 

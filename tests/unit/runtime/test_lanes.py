@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from streams.runtime.lanes import Lanes
+from tests.unit.runtime.fakes import stage
 
 
 class Reader:
@@ -42,3 +43,22 @@ def test_the_reader_is_closed_after_its_last_read() -> None:
     closing.join(10)
     assert reader.happened == ["read", "closed"]
     assert lanes.read(0.02) == []
+
+
+def test_what_a_stored_assignment_lacks() -> None:
+    """An input of a stage that is missing beside its others, and a stage that was given nothing; not who was given nothing at all."""
+    lanes = Lanes("app", {"bootstrap.servers": "127.0.0.1:1"})
+    lanes.add(stage(name="one", topics=("a", "b")))
+    lanes.add(stage(name="two", topics=("c",)))
+    whole = {("a", 1), ("b", 1), ("c", 2), ("of another", 1)}
+    assert lanes.lacking(set()) == lanes.lacking(whole) == []
+    assert lanes.lacking(whole - {("b", 1)}) == ["b"]
+    assert lanes.lacking(whole - {("c", 2)}) == ["c"]
+
+
+def test_an_input_that_an_older_worker_does_not_read() -> None:
+    """It is dealt out apart: the partitions that the older worker has of the stage's first topic stay its own."""
+    lanes = Lanes("app", {"bootstrap.servers": "127.0.0.1:1"})
+    lanes.add(stage(name="one", topics=("a", "b")))
+    assert lanes.owned({("a", 1), ("b", 1), ("b", 2)}) == {("one", 1)}
+    assert lanes.lacking({("a", 1), ("b", 1), ("b", 2)}) == []
