@@ -210,39 +210,41 @@ def _count(number: int, what: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all of it.")
 @click.pass_context
 def flows_check(context: click.Context, templates_dir: Path | None, as_json: bool) -> None:
-    """Find every mistake in flows, segments and rules.
+    """Find every mistake in flows, their messages, segments and rules.
 
     Do it before a worker does: it does not start with one. Each is printed as file:line:column, what is wrong, and what would be right.
     Found are words that are not understood, but also arms and steps that nobody ever comes to, events that can never come, and
-    experiments that do not go together. A warning is something that is pointless and does no harm. Needs no Kafka. Exit code 1 if there
-    is a mistake, 0 if there are only warnings.
+    experiments that do not go together. Each message is rendered with made-up facts, in all its languages. A warning is something that is
+    pointless and does no harm. Needs no Kafka. Exit code 1 if there is a mistake, 0 if there are only warnings.
     """
     from msgspec import to_builtins
 
     from streams.flow_files import read_templates
+    from streams.proofreading import proofread
 
-    found = read_templates(_settings(templates_dir=templates_dir).templates_dir)
-    rules = found.rules
+    root = _settings(templates_dir=templates_dir).templates_dir
+    found = read_templates(root)
+    rules, errors = found.rules, [*found.errors, *proofread(root, found.flows)]
     in_force = len(rules.caps) + sum(
-        map(bool, (rules.quiet, rules.holdout, rules.calm_if_late, rules.calm_after_refund))
+        map(bool, (rules.quiet, rules.holdout, rules.calm_if_late, rules.calm_after_refund, rules.calm_series))
     )
     older = len(found.flows) - len(found.newest)
     if as_json:
         counts = {"flows": len(found.newest), "older": older, "segments": len(found.segments), "rules": in_force}
-        mistakes = {"errors": to_builtins(found.errors), "warnings": to_builtins(found.warnings)}
+        mistakes = {"errors": to_builtins(errors), "warnings": to_builtins(found.warnings)}
         click.echo(json.dumps(counts | mistakes))
     else:
-        for mistake in found.errors:
+        for mistake in errors:
             click.echo(str(mistake), err=True)
         for mistake in found.warnings:
             click.echo(f"warning: {mistake}", err=True)
         what = [_count(len(found.newest), "flow"), _count(len(found.segments), "segment"), _count(in_force, "rule")]
         if older:
             what.insert(1, _count(older, "older version"))
-        said = _count(len(found.errors), "mistake") if found.errors else "no mistakes"
+        said = _count(len(errors), "mistake") if errors else "no mistakes"
         warned = f", {_count(len(found.warnings), 'warning')}" if found.warnings else ""
         click.echo(f"{', '.join(what)}: {said}{warned}.")
-    context.exit(1 if found.errors else 0)
+    context.exit(1 if errors else 0)
 
 
 @flows.command("list")

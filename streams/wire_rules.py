@@ -51,7 +51,7 @@ MAX_GENDER = 40
 MAX_SOURCE = 40
 MAX_LINK = 2000
 MAX_ADDRESS = 254
-MAX_CODE = 100
+MAX_CODE = 32  # forty runs may each keep one in a customer's state
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 LATEST_MS = int(LATEST.timestamp() * 1000)

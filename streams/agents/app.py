@@ -29,6 +29,7 @@ from streams.mail.compose import Sender
 from streams.mail.mailer import Mailer
 from streams.mail.render import Renderer
 from streams.mail.smtp import Server, SmtpPool
+from streams.proofreading import proofread
 from streams.runtime.app import App
 from streams.settings import Settings
 from streams.wire import Wire, open_codec
@@ -62,6 +63,9 @@ def run_worker(settings: Settings) -> None:
             "no consent.yaml: only receipts, and mail that a customer agreed to, will go",
             at=str(settings.templates_dir),
         )
+    # No reason to stop: receipts go on, and the other mails do.
+    for mistake in proofread(settings.templates_dir, world.flows):
+        log.error("a message cannot be written as it is", message=str(mistake))
     flows.define(app, support, world)
     scheduler.define(app, support, settings.sweep_limit)
     popularity.define(app, support)

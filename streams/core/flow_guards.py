@@ -13,7 +13,20 @@ from jinja2.parser import Parser
 from msgspec import Struct
 
 from streams.core.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
-from streams.core.flow import LAUNCH, Condition, Experiment, Flow, Program, Send, Split, Step, Wait, WaitFor, ways
+from streams.core.flow import (
+    LAUNCH,
+    Condition,
+    Experiment,
+    Flow,
+    Program,
+    Reward,
+    Send,
+    Split,
+    Step,
+    Wait,
+    WaitFor,
+    ways,
+)
 from streams.core.rules import Rules
 
 _PARSES = Environment(autoescape=True)  # only its parser is used: nothing is rendered
@@ -27,6 +40,9 @@ _ENDED_BY = {
 }
 # Events that end a run before it can go on with them.
 _ENDS_FIRST = frozenset(("order.paid", "order.refunded", "order.cancelled", "shipment.returned"))
+
+
+_GIVEN = nodes.Getattr(nodes.Name("reward", "load"), "is_given", "load")
 
 
 class Finding(Struct, frozen=True):
@@ -60,6 +76,39 @@ def guard_flow(flow: Flow, rules: Rules, consent: ConsentPolicy) -> list[Finding
     if flow.not_with and all(is_transactional(send.purpose) for send in sends):
         remedy = "take not_with out"
         found.append(Finding("not_with", "mails that are owed wait for no other flow", remedy, is_error=False))
+    return found
+
+
+def guard_rewards(flow: Flow, showing: Collection[str]) -> list[Finding]:
+    """The sends of messages that show the code of a reward (`showing`), to which somebody without a code may come.
+
+    A pool may be empty: whoever asked one has a code for sure only where `reward.is_given` holds.
+    """
+    found: list[Finding] = []
+
+    def walk(steps: tuple[Step, ...], has: bool) -> bool:
+        for step in steps:
+            if isinstance(step, Reward):
+                has = not step.pool
+            elif isinstance(step, Send) and step.message in showing and not has:
+                problem = f"the mail {step.message} shows reward.code, and who comes here may have none"
+                found.append(
+                    Finding(step.path, problem, "give a reward before, and ask reward.is_given if it is of a pool")
+                )
+            elif ways(step):
+                has = all([*ends(step, has)])
+        return has
+
+    def ends(step: Step, has: bool) -> Iterator[bool]:
+        """Whether those have a code who go on behind a step, one way after the other."""
+        for number, way in enumerate(ways(step)):
+            asked = _parts(step.arms[number].when) if isinstance(step, Split) else []
+            yield walk(way, has or _GIVEN in asked)
+            has = has or asked == [nodes.Not(_GIVEN)]  # who comes past this arm has one
+        if isinstance(step, Split) and step.arms[-1].when is not None:
+            yield has
+
+    walk(flow.steps, False)
     return found
 
 

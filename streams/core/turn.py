@@ -15,6 +15,8 @@ from streams.core.flow import Flow
 from streams.core.world import World
 
 _MARK = 8
+#: Letters of a code that take as much room as a line of an order.
+_CODE = 20
 
 
 class Turn:
@@ -114,9 +116,9 @@ class Turn:
     def _pieces(self) -> int:
         """How much is remembered of all orders: a line is one piece, a parcel and an order itself two, and so is a launch that is waited for.
 
-        A run that keeps a code takes one more: it lies in the state for as long as the run goes on.
+        A run that keeps a code takes one more for each `_CODE` letters of it: it lies in the state for as long as the run goes on.
         """
-        pieces = sum([2 * one.is_launch + bool(one.reward) for one in self.instances])
+        pieces = sum([2 * one.is_launch + -(-len(one.reward) // _CODE) for one in self.instances])
         return pieces + sum(
             [2 + (len(old.facts.lines) if old.facts else 0) + 2 * len(old.parcels) for old in self.orders]
         )

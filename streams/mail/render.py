@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateNotFound
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
@@ -68,18 +68,23 @@ class Sandbox(ImmutableSandboxedEnvironment):
 class Renderer:
     """Renders commands with the templates below `templates_dir`, compiled and styled on first use and kept.
 
-    A message without a `.txt.j2` gets its text from its HTML.
+    A message without a `.txt.j2` gets its text from its HTML. `is_styled=False` leaves the styles out.
     """
 
-    def __init__(self, templates_dir: Path, shop_name: str) -> None:
+    def __init__(self, templates_dir: Path, shop_name: str, *, is_styled: bool = True) -> None:
         self._dir = templates_dir
         self._shop_name = shop_name
-        loader = StyledLoader(templates_dir)
+        loader = StyledLoader(templates_dir) if is_styled else FileSystemLoader(templates_dir)
         self._html = _environment(loader, autoescape=True)
         self._text = _environment(loader, autoescape=False)
         self._copies: dict[tuple[str, str], tuple[str, Mapping[str, str]]] = {}
         #: A text of the copy in one of the two environments: words alone, or a compiled template.
         self._said: dict[tuple[bool, str], str | Template] = {}
+
+    @property
+    def environment(self) -> Sandbox:
+        """What HTML templates are compiled in: its filters, and how it reads a source."""
+        return self._html
 
     def render(self, command: Command, links: Links) -> Rendered:
         """The words of the mail that `command` orders.
@@ -183,7 +188,7 @@ def _filled(template: Template, variables: dict[str, Any]) -> str:
     return "".join(template.root_render_func(template.new_context(variables, shared=True)))
 
 
-def _environment(loader: StyledLoader, autoescape: bool) -> Sandbox:
+def _environment(loader: FileSystemLoader, autoescape: bool) -> Sandbox:
     environment = Sandbox(
         loader=loader,
         autoescape=autoescape,

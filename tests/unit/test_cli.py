@@ -100,6 +100,8 @@ def flow(folder: Path, status: str) -> None:
     home = folder / "hello"
     home.mkdir()
     (home / "hi.html.j2").write_text("<p>Hi</p>")
+    (home / "copy").mkdir()
+    (home / "copy" / "en.yaml").write_text("hi.subject: Hi")
     (home / "flow.yaml").write_text(
         f"flow: hello\nversion: 2\nstatus: {status}\npurpose: order\ntrigger: {{on: order.placed}}\nsteps:\n  - send: {{message: hi}}\n"
     )
@@ -148,6 +150,17 @@ def test_flows_with_a_mistake(tmp_path: Path) -> None:
         assert "flow.yaml:3:9: " in output
         assert "did you mean 'live'" in output
         assert "1 mistake." in output
+
+
+def test_messages_are_checked(tmp_path: Path) -> None:
+    """A message that could not be written fails the check, at its place; in JSON too."""
+    flow(tmp_path, "live")
+    (tmp_path / "hello" / "hi.html.j2").write_text("<p>Hi</p>\n{{ ordr.total }}\n")
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    assert code == 1
+    assert f"{tmp_path}/hello/hi.html.j2:2:4: unknown name 'ordr'; did you mean 'order'?\n" in output
+    code, output = run("flows", "check", "--json", "--templates", str(tmp_path))
+    assert (code, [one["line"] for one in json.loads(output)["errors"]]) == (1, [2])
 
 
 def test_segments_and_rules_are_checked(tmp_path: Path) -> None:
