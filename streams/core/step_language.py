@@ -148,18 +148,20 @@ class StepReader(Reader):
         values = self.mapping(node, *keys.REWARD)
         if "within" in values and "pool" not in values:
             self.wrong(values["within"], "only a code of a pool is waited for", "name the pool, or take within out")
-        within = self.duration(values["within"]) if "within" in values else timedelta(days=1)
-        if within.days > keys.DAYS[1]:
-            self.wrong(
-                values["within"], f"{self.text(values['within'])!r} is too long a wait", f"{keys.DAYS[1]}d at most"
-            )
         return Reward(
             path=path,
             name=self.name(values["name"], "reward") if "name" in values else "",
             expires=self.duration(values["expires"]) if "expires" in values else timedelta(days=30),
             pool=self.name(values["pool"], "pool") if "pool" in values else "",
-            within=within,
+            within=self.limit(values["within"]) if "within" in values else timedelta(days=1),
         )
+
+    def limit(self, node: yaml.Node) -> timedelta:
+        """How long something is waited for, at most."""
+        span = self.duration(node)
+        if span.days > keys.DAYS[1]:
+            self.wrong(node, f"{self.text(node)!r} is too long a wait", f"{keys.DAYS[1]}d at most")
+        return span
 
     def wait(self, node: yaml.Node, path: str) -> Wait:
         """A wait: a time span, or a mapping."""
@@ -239,7 +241,7 @@ class StepReader(Reader):
             )
         if event != "order.placed" and is_about_order(event) and not is_about_order(self.starts.on):
             self.misfit(values["event"], f"a flow on {self.starts.on} has no order", "wait for something else")
-        up_to = self.duration(values["up_to"]) if "up_to" in values else timedelta(days=1)
+        up_to = self.limit(values["up_to"]) if "up_to" in values else timedelta(days=1)
         self.heard += 1
         where = self.condition(values["where"], self.scope) if "where" in values else None
         then = self.way(values.get("then"), f"{path}.0.", depth + 1)
