@@ -16,7 +16,7 @@ from streams.core.waiting import all_but, let_wait
 
 def plan_days(turn: Turn) -> None:
     """See that the flows on days of the customer's (see flow.DATES) are waiting for the next one."""
-    for name in DATES:
+    for name in sorted(DATES):  # a set has another order in every process, and effects have one
         for program in turn.world.by_trigger.get(name, ()):
             _plan_day(turn, program, turn.now)
 
