@@ -4,7 +4,6 @@ leaves the clock to run: each timer is fired when it is due."""
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,12 @@ from streams.agents import scheduler
 from streams.agents.support import Support
 from streams.runtime.app import App
 from streams.wire import Wire, open_codec
+
+
+def peak_memory() -> int:
+    """The peak of this process's resident memory in MiB, as proc(5) tells it: getrusage(2) keeps the peak of the process that started it."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) // 1024
 
 
 def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
@@ -50,8 +55,7 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
             if fired == count:
                 seconds = time.time() - jumped
                 print(f"RESULT fired {fired} {seconds:.2f} {fired / seconds:.0f}", flush=True)
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-                print(f"RESULT memory {fired} 0 {peak}", flush=True)
+                print(f"RESULT memory {fired} 0 {peak_memory()}", flush=True)
                 os._exit(0)
 
         stage.on_done = on_done
