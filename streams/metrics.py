@@ -171,7 +171,7 @@ POOL_CODES = Gauge(
 )
 POOL_CLAIMS = Gauge(
     "takk_pool_claims",
-    "Claims of an empty pool; those that have given up are counted until the next code or claim comes.",
+    "Claims of an empty pool; who gave up is counted as long as somebody who came before waits.",
     ["pool"],
     registry=REGISTRY,
 )

@@ -31,6 +31,7 @@ REWARDS = "rewards"
 CODES = "discount-codes"
 CLAIMS = "code-claims"
 GRANTS = "code-grants"
+CLAIM_WITHDRAWALS = "claim-withdrawals"
 SIGNALS = "flow-signals"
 WITHDRAWALS = "email-withdrawals"
 SALES = "product-sales"
@@ -111,6 +112,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec(name=CODES, schema="discount_code", key="pool"),
     # As for timers: a claim needs to outlive only the pools stage's longest outage.
     _kept(CLAIMS, "code_claim", 30 * DAY_MS, key="pool"),
+    _kept(CLAIM_WITHDRAWALS, "claim_withdrawal", 30 * DAY_MS, key="pool"),
     _kept(GRANTS, "code_grant"),
     _kept(SIGNALS, "signal"),
     _kept(WITHDRAWALS, "withdrawal", COMMANDS_KEPT_MS),

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from streams.core.catalogue import Catalogue
-from streams.core.code_pools import Claim, Code, Desk, Memory
+from streams.core.code_pools import Claim, Code, Desk, Memory, Told, Withdrawal
 from streams.core.customer import Customer, new_customer
-from streams.core.effects import ClaimCode, Effect, ScheduleStep, SendMail
+from streams.core.effects import ClaimCode, Effect, ScheduleStep, SendMail, WithdrawClaim
 from streams.core.engine import advance
 from streams.core.events import Event, MailReported, StepDue
 from streams.core.world import World
@@ -71,6 +71,8 @@ class VirtualRun:
                 elif isinstance(effect, ClaimCode):
                     made_up = [Code(effect.pool, effect.reward_id)] if self.has_codes else []
                     self._hand_out(*made_up, claim_of(effect))
+                elif isinstance(effect, WithdrawClaim):
+                    self._hand_out(Withdrawal(effect.pool, effect.reward_id, effect.give_up_at))
                 elif isinstance(effect, SendMail) and self.is_reporting:
                     self.feed(
                         MailReported(
@@ -88,7 +90,7 @@ class VirtualRun:
         """Codes come into their pools now; who waits for one gets it at once."""
         self._hand_out(*codes)
 
-    def _hand_out(self, *told: Code | Claim) -> None:
+    def _hand_out(self, *told: Told) -> None:
         desk = Desk(self.pools, self.now)
         for one in told:
             desk.take(one)

@@ -48,7 +48,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "migrated": "moved to the flow's newer version",
         "flow_gone": "the flow or the step is no longer there",
         "pool_empty": "no code was left for the customer: the flow went on without one",
-        "code_too_late": "a code came that the flow no longer waited for",
+        "code_too_late": "a code came that the flow no longer waited for; it went back to its pool",
         "code_expired": "the code was no longer good when it came: the flow went on without one",
         "already_delivered": "the parcel was already delivered",
         # the rules around every mail

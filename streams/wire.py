@@ -11,7 +11,7 @@ import orjson
 
 from streams import topics
 from streams.core.catalogue import Product
-from streams.core.code_pools import Claim, Code
+from streams.core.code_pools import Claim, Code, Withdrawal
 from streams.core.effects import (
     Attribute,
     ClaimCode,
@@ -24,13 +24,14 @@ from streams.core.effects import (
     ResendMail,
     ScheduleStep,
     SendMail,
+    WithdrawClaim,
     WithdrawMail,
 )
 from streams.core.events import CodeGranted, Event, MailOutcome
 from streams.core.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
-from streams.wire_codes import claim_of, code_of
+from streams.wire_codes import claim_of, claim_withdrawal_of, code_of
 from streams.wire_facts import FACTS
 from streams.wire_mail import command_of, placed_at, withdrawal_of
 from streams.wire_products import change_of, counts_key, counts_of, product_of, record_of
@@ -106,6 +107,7 @@ class Wire:
         self._write_attribute = codec.writer("attributed_engagement", Attribute.__struct_fields__)
         self._write_reward = codec.writer("reward", IssueReward.__struct_fields__)
         self._write_claim = codec.writer("code_claim", ClaimCode.__struct_fields__)
+        self._write_claim_withdrawal = codec.writer("claim_withdrawal", WithdrawClaim.__struct_fields__)
         self._write_grant = codec.writer("code_grant", CodeGranted.__struct_fields__)
         self._write_signal = codec.writer("signal", EmitSignal.__struct_fields__)
         self._write_withdrawal = codec.writer("withdrawal", WithdrawMail.__struct_fields__)
@@ -119,6 +121,7 @@ class Wire:
             Attribute: self._attribute,
             IssueReward: self._reward,
             ClaimCode: self._claim,
+            WithdrawClaim: self._withdraw_claim,
             EmitSignal: self._signal,
             WithdrawMail: self._withdraw,
             CountSales: self._sales,
@@ -134,6 +137,7 @@ class Wire:
                 "attributed_engagement": "AttributedEngagement",
                 "reward": "RewardIssued",
                 "code_claim": "CodeClaim",
+                "claim_withdrawal": "ClaimWithdrawal",
                 "code_grant": "CodeGrant",
                 "signal": "FlowSignal",
                 "dead_letter": "DeadLetter",
@@ -225,6 +229,16 @@ class Wire:
         if value is None:
             raise RuleBroken("no_value", "a claim without a value")
         return claim_of(self._codec.decode("code_claim", value))
+
+    def claim_withdrawal(self, value: bytes | None) -> Withdrawal:
+        """What a record of `claim-withdrawals` holds.
+
+        Raises:
+            Undecodable, RuleBroken: as `event`.
+        """
+        if value is None:
+            raise RuleBroken("no_value", "a withdrawal without a value")
+        return claim_withdrawal_of(self._codec.decode("claim_withdrawal", value))
 
     def withdrawal(self, value: bytes | None) -> WithdrawMail:
         """What a record of `email-withdrawals` holds.
@@ -467,6 +481,10 @@ class Wire:
     def _claim(self, effect: ClaimCode, now: datetime) -> Output:
         value = self._write_claim(effect)
         return self._framed(topics.CLAIMS, "code_claim", effect.pool, f"{effect.reward_id}.claimed", value, now)
+
+    def _withdraw_claim(self, effect: WithdrawClaim, now: datetime) -> Output:
+        value, event_id = self._write_claim_withdrawal(effect), f"{effect.reward_id}.withdrawn"
+        return self._framed(topics.CLAIM_WITHDRAWALS, "claim_withdrawal", effect.pool, event_id, value, now)
 
     def _signal(self, effect: EmitSignal, now: datetime) -> Output:
         value = self._write_signal(effect)

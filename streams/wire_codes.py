@@ -1,8 +1,8 @@
-"""From the records that the pools agent reads to codes and claims."""
+"""From the records that the pools agent reads to codes, claims and withdrawals."""
 
 from __future__ import annotations
 
-from streams.core.code_pools import Claim, Code
+from streams.core.code_pools import Claim, Code, Withdrawal
 from streams.wire_rules import Record, take_code, take_id, take_pool, take_time, take_time_or_none
 
 
@@ -23,4 +23,11 @@ def claim_of(record: Record) -> Claim:
         record["step"],
         record["order_id"],
         take_time(record["give_up_at"], "give_up_at", None),
+    )
+
+
+def claim_withdrawal_of(record: Record) -> Withdrawal:
+    """The withdrawal of a record. Raises RuleBroken."""
+    return Withdrawal(
+        take_pool(record), take_id(record, "reward_id"), take_time(record["give_up_at"], "give_up_at", None)
     )

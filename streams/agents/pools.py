@@ -7,7 +7,7 @@ from typing import Any
 
 from streams import metrics, topics
 from streams.agents.support import Support, utc
-from streams.core.code_pools import Claim, Code, Desk, Pool, decode_entry, encode_entry, pool_key
+from streams.core.code_pools import Desk, Pool, Told, decode_entry, encode_entry, pool_key
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Lane, Moved, Unit
 from streams.runtime.partition import partition_of
@@ -19,9 +19,10 @@ OTHER = "other"
 
 def define(app: App, support: Support, named: Collection[str]) -> Any:
     """Add the pools agent to `app`; `named` are the pools that flows take codes from."""
-    read: dict[str, Callable[[bytes | None], Code | Claim]] = {
+    read: dict[str, Callable[[bytes | None], Told]] = {
         topics.CODES: support.wire.code,
         topics.CLAIMS: support.wire.claim,
+        topics.CLAIM_WITHDRAWALS: support.wire.claim_withdrawal,
     }
 
     def open_pools(lane: Lane) -> None:
@@ -30,7 +31,7 @@ def define(app: App, support: Support, named: Collection[str]) -> Any:
         found = {name: lane.store.get(pool_key(name)) for name in own} if lane.store is not None else {}
         lane.memory["pools"] = {name: Pool() if raw is None else decode_entry(raw) for name, raw in found.items()}
 
-    def told(record: Any) -> Code | Claim:
+    def told(record: Any) -> Told:
         fact = read[record.topic()](record.value())
         key = fact.pool.encode()
         if key != record.key() or partition_of(key, app.partitions) != record.partition():
@@ -40,7 +41,7 @@ def define(app: App, support: Support, named: Collection[str]) -> Any:
     stage = Stage(
         name="pools",
         # Codes first: what came together with a claim is there for it.
-        topics=(topics.CODES, topics.CLAIMS),
+        topics=(topics.CODES, topics.CLAIMS, topics.CLAIM_WITHDRAWALS),
         table="pools",
         encode=encode_entry,
         decode=decode_entry,

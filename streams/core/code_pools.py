@@ -1,5 +1,7 @@
 """Pools of codes that the shop makes: each code is given once, each claim gets one at most, first come first served.
 
+A claim can be withdrawn: then it waits no more, and the code that it got meanwhile is in stock again, behind the others.
+
 A pool lies on the partition of its name, so that one writer gives its codes out. Whichever way codes and claims come mixed, the first claim
 gets the first code. The entries of a table, by keys in text:
 
@@ -7,7 +9,7 @@ gets the first code. The entries of a table, by keys in text:
     code/<pool>/<number>   a code that is in stock
     wait/<pool>/<number>   a claim that waits, in the order in which they came
     seen/<digest>          a code was told: one that is told again is not stocked again
-    asked/<pool>/<reward>  a claim was made, and what it got: told again, it gets the same
+    asked/<pool>/<reward>  a claim was made, and what became of it: told again, it gets the same
 
 What is in stock and what waits is taken away when it is given; `seen` and `asked` stay, a hundred bytes or so for a code.
 """
@@ -67,12 +69,24 @@ class Claim(Struct, frozen=True, gc=False, array_like=True, tag="claim"):
     give_up_at: datetime
 
 
+class Withdrawal(Struct, frozen=True, gc=False):
+    """The run that made a claim waits no longer, and did not use what it may have got. `give_up_at` is that of the claim."""
+
+    pool: str
+    reward_id: str
+    give_up_at: datetime
+
+
+#: What comes to a pool.
+Told: TypeAlias = Code | Claim | Withdrawal
+
+
 class Seen(Struct, frozen=True, gc=False, array_like=True, tag="seen"):
     """A code was told."""
 
 
 class Asked(Struct, frozen=True, gc=False, array_like=True, tag="asked"):
-    """A claim was made: the code that it got at `at`, or "" while it waits."""
+    """A claim was made: the code that it got at `at`. With neither it waits, and with `at` alone it was withdrawn then."""
 
     code: str = ""
     expires_at: datetime | None = None
@@ -137,7 +151,7 @@ class Memory:
 
 
 class Desk:
-    """Takes codes and claims, one after the other, at one moment.
+    """Takes codes, claims and withdrawals, one after the other, at one moment.
 
     Args:
         table: the partition's entries.
@@ -157,26 +171,27 @@ class Desk:
         self.expired: Counter[str] = Counter()
         self.pools: dict[str, Pool] = {}
 
-    def take(self, told: Code | Claim) -> None:
-        """Take a code into stock, or give it to who waits; give a claim its code, or let it wait."""
+    def take(self, told: Told) -> None:
+        """Take a code into stock, or give it to who waits; give a claim its code, or let it wait; take a claim back."""
         if isinstance(told, Code):
-            self._stock(told)
-        else:
+            seen = f"seen/{ids.digest('code', told.pool, told.code)}".encode()
+            if self._table.get(seen) is None:
+                self._table.put(seen, Seen())
+                self._stock(told)
+        elif isinstance(told, Claim):
             self._claim(told)
+        else:
+            self._withdraw(told)
 
     def _stock(self, code: Code) -> None:
-        seen = f"seen/{ids.digest('code', code.pool, code.code)}".encode()
-        if self._table.get(seen) is not None:
-            return
-        self._table.put(seen, Seen())
         if self._is_expired(code):
             return
-        while (claim := self._oldest_claim(code.pool)) is not None:
+        self._drop_ended_claims(code.pool)
+        claim = self._oldest_claim(code.pool)
+        if claim is not None:
             self._remove_oldest_claim(code.pool)
-            if claim.give_up_at > self._now:
-                self._give(claim, code)
-                return
-            self._table.put(_asked_key(claim), None)
+            self._give(claim, code)
+            return
         pool = self._pool(code.pool)
         self._table.put(_code_key(code.pool, pool.next_code), code)
         self._keep(code.pool, replace(pool, next_code=pool.next_code + 1))
@@ -184,7 +199,7 @@ class Desk:
     def _claim(self, claim: Claim) -> None:
         asked = self._table.get(_asked_key(claim))
         if isinstance(asked, Asked):
-            if asked.at is not None:
+            if asked.at is not None and asked.code:
                 self._grant(claim, asked.code, asked.expires_at, asked.at)
             return
         if claim.give_up_at <= self._now:
@@ -194,14 +209,31 @@ class Desk:
             if not self._is_expired(code):
                 self._give(claim, code)
                 return
-        # Only the first in the row are looked at, so that each is looked at once.
-        while (oldest := self._oldest_claim(claim.pool)) is not None and oldest.give_up_at <= self._now:
-            self._remove_oldest_claim(claim.pool)
-            self._table.put(_asked_key(oldest), None)
+        self._drop_ended_claims(claim.pool)
         pool = self._pool(claim.pool)
         self._table.put(_asked_key(claim), Asked())
         self._table.put(_claim_key(claim.pool, pool.next_claim), claim)
         self._keep(claim.pool, replace(pool, next_claim=pool.next_claim + 1))
+
+    def _withdraw(self, told: Withdrawal) -> None:
+        key = _asked_key(told)
+        asked = self._table.get(key)
+        got = asked if isinstance(asked, Asked) and asked.code else None
+        # Also before the claim itself has come, which its own partition may hold up; a claim that has given up is refused without a mark.
+        self._table.put(key, Asked(at=self._now) if told.give_up_at > self._now else None)
+        self._drop_ended_claims(told.pool)
+        if got is not None:
+            self._stock(Code(told.pool, got.code, got.expires_at))
+
+    def _drop_ended_claims(self, pool: str) -> None:
+        """Take the claims out that wait no more. Only the first in the row are looked at, so that each is looked at once."""
+        while (claim := self._oldest_claim(pool)) is not None:
+            key = _asked_key(claim)
+            if claim.give_up_at <= self._now:
+                self._table.put(key, None)
+            elif self._table.get(key) == Asked():
+                return
+            self._remove_oldest_claim(pool)
 
     def _give(self, claim: Claim, code: Code) -> None:
         """Give a code for the first time."""
@@ -266,7 +298,7 @@ class Desk:
         self._keep(name, replace(pool, first_claim=pool.first_claim + 1))
 
 
-def _asked_key(claim: Claim) -> bytes:
+def _asked_key(claim: Claim | Withdrawal) -> bytes:
     return f"asked/{claim.pool}/{claim.reward_id}".encode()
 
 

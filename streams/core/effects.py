@@ -138,6 +138,19 @@ class ClaimCode(Struct, frozen=True, gc=False, kw_only=True):
     give_up_at: datetime
 
 
+class WithdrawClaim(Struct, frozen=True, gc=False, kw_only=True):
+    """Nobody waits any longer for the code that was claimed for `reward_id`; if it was granted meanwhile, it goes back to the pool.
+
+    `give_up_at` is that of the claim.
+    """
+
+    reward_id: str
+    customer_id: str
+    pool: str
+    give_up_at: datetime
+    withdrawn_at: datetime
+
+
 class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
     """Tell other systems that a customer came to a step; what is to be done is theirs."""
 
@@ -183,6 +196,7 @@ Effect: TypeAlias = (
     | Attribute
     | IssueReward
     | ClaimCode
+    | WithdrawClaim
     | EmitSignal
     | WithdrawMail
     | CountSales

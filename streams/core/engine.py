@@ -32,6 +32,7 @@ from streams.core.events import (
 from streams.core.orders import take_order
 from streams.core.outside import take_pressure
 from streams.core.resuming import take_code, wake
+from streams.core.rewards import withdraw_claims
 from streams.core.segments import watch_segments
 from streams.core.shipments import take_shipment
 from streams.core.turn import Turn
@@ -54,6 +55,8 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
     _HANDLERS[type(event)](turn, event)
     if turn.consent is not state.consent:
         withdraw(turn)
+    if turn.instances is not state.instances:
+        withdraw_claims(turn)
     if turn.changed and world.watched:
         watch_segments(turn)
     return turn.finish()

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from streams.core import ids, local_time
 from streams.core.customer import Instance
-from streams.core.effects import ClaimCode, IssueReward, LogDecision
+from streams.core.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
 from streams.core.events import CodeGranted
-from streams.core.flow import Flow, Reward
+from streams.core.flow import CODE_OF, Flow, Reward
 from streams.core.turn import Turn
 
 
@@ -45,6 +45,30 @@ def unclaim(turn: Turn, instance_id: str) -> None:
     turn.effects = [one for one in turn.effects if not (isinstance(one, ClaimCode) and one.instance_id == instance_id)]
 
 
+def withdraw_claims(turn: Turn) -> None:
+    """Take back what runs asked of pools that wait no longer and got no code: they came to their end, or went on without it.
+
+    It is said in the turn in which that happens, from what the runs were before it: a grant that comes again says nothing about it.
+    """
+    issued = {one.reward_id for one in turn.effects if isinstance(one, IssueReward)}
+    waiting = {(one.instance_id, one.step, one.awaits) for one in turn.instances}
+    for was in turn.state.instances:
+        if not was.awaits.startswith(CODE_OF) or (was.instance_id, was.step, was.awaits) in waiting:
+            continue
+        reward_id = ids.digest("reward", was.instance_id, was.step)
+        if reward_id not in issued:
+            pool = was.awaits.removeprefix(CODE_OF)
+            turn.effects.append(
+                WithdrawClaim(
+                    reward_id=reward_id,
+                    customer_id=turn.customer_id,
+                    pool=pool,
+                    give_up_at=was.due_at,
+                    withdrawn_at=turn.now,
+                )
+            )
+
+
 def take(turn: Turn, flow: Flow, instance: Instance, step: Reward, event: CodeGranted) -> Instance:
     """Give the code that the pool granted; the instance with it, or without one if the code is no longer good."""
     if event.expires_at is not None and event.expires_at <= turn.now:
@@ -56,7 +80,7 @@ def take(turn: Turn, flow: Flow, instance: Instance, step: Reward, event: CodeGr
 
 
 def too_late(turn: Turn, event: CodeGranted, why: str) -> None:
-    """Log that nobody waits for a code any more; which one it was lies on `code-grants`."""
+    """Log that nobody waits for a code any more, which goes back to its pool: the claim was withdrawn. Which code lies on `code-grants`."""
     turn.effects.append(
         LogDecision(
             decision_id=ids.decision_id(event.instance_id, event.step, "code_too_late", event.reward_id),
@@ -67,7 +91,7 @@ def too_late(turn: Turn, event: CodeGranted, why: str) -> None:
             step=event.step,
             outcome="skip",
             rule="code_too_late",
-            detail=f"the code of the pool {event.pool} for the reward {event.reward_id} is not used: {why}",
+            detail=f"the code of the pool {event.pool} for the reward {event.reward_id} goes back: {why}",
             send_id=None,
             order_id=event.order_id,
             decided_at=turn.now,

@@ -31,8 +31,8 @@ ENDED = ("refused", "expired", "suppressed", "unknown")
 
 #: What the flows agent writes.
 EFFECTS = (
-    topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.SIGNALS, topics.WITHDRAWALS,
-    topics.SALES,
+    topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
+    topics.WITHDRAWALS, topics.SALES,
 )  # fmt: skip
 
 
@@ -189,11 +189,17 @@ def _counts(records: Mapping[str, list[Any]], wire: Wire, verdict: Verdict) -> N
 
 
 def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> None:
-    """Each grant is of a claim that was made and of a code that the pool has, each claim got one code, and each code was given once."""
+    """Each grant is of a claim that was made and of a code that the pool has, and each claim got one code.
+
+    Each code was given once: what a withdrawn claim got does not count, for it goes back.
+    """
     read = {
-        t: [codec.decode(topics.SCHEMA_OF[t], r.value()) for r in records[t]] for t in (topics.CLAIMS, topics.GRANTS)
+        t: [codec.decode(topics.SCHEMA_OF[t], r.value()) for r in records[t]]
+        for t in (topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.GRANTS)
     }
     claims = {(one["pool"], one["reward_id"]) for one in read[topics.CLAIMS]}
+    withdrawn = {(one["pool"], one["reward_id"]) for one in read[topics.CLAIM_WITHDRAWALS]}
+    verdict.differ("claims withdrawn that were not made", withdrawn - claims)
     grants = [(one["pool"], one["reward_id"], one["code"]) for one in read[topics.GRANTS]]
     stock = set()
     for record in records[topics.CODES] if grants else ():
@@ -203,8 +209,9 @@ def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> 
     verdict.differ("codes granted for no claim", [one[:2] for one in grants if one[:2] not in claims])
     # By the reward, never by the code: a verdict is printed.
     verdict.differ("codes granted that no pool has", [one[:2] for one in grants if (one[0], one[2]) not in stock])
-    times = Counter((pool, code) for pool, _, code in grants)
-    verdict.differ("codes given twice", [one[:2] for one in grants if times[(one[0], one[2])] > 1])
+    kept = [one for one in grants if one[:2] not in withdrawn]
+    times = Counter((pool, code) for pool, _, code in kept)
+    verdict.differ("codes given twice", [one[:2] for one in kept if times[(one[0], one[2])] > 1])
     got = Counter(one[:2] for one in grants)
     verdict.differ("claims that got two codes", [claim for claim, count in got.items() if count > 1])
 

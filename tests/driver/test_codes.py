@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from streams.core.code_pools import Code, Pool, pool_key
+from streams.core.code_pools import Code, Desk, Pool, pool_key
 from streams.core.customer_codec import decode_customer, encode_customer
-from streams.core.effects import ClaimCode, IssueReward, LogDecision
+from streams.core.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
 from streams.core.events import CodeGranted, OrderPlaced, OrderRefunded
 from streams.core.world import Limits, World
 from tests.driver.driver import START, Driver
@@ -40,6 +40,15 @@ def issued(run: Driver) -> list[tuple[str, str]]:
 def claims(run: Driver) -> list[ClaimCode]:
     """What was asked of pools."""
     return [one for one in run.effects if isinstance(one, ClaimCode)]
+
+
+def withdrawn(run: Driver) -> list[tuple[str, str, str, datetime]]:
+    """Customer, pool, reward and end of each claim that was taken back."""
+    return [
+        (one.customer_id, one.pool, one.reward_id, one.give_up_at)
+        for one in run.effects
+        if isinstance(one, WithdrawClaim)
+    ]
 
 
 def grant(run: Driver, code: str = "LATE", **changes: object) -> CodeGranted:
@@ -135,7 +144,7 @@ def test_a_code_that_nobody_waits_for_is_told() -> None:
     left = run_of(SPRING)
     buy(left)
     left.feed(OrderRefunded(order("o1", START), left.now))
-    stock(left, "A1")
+    left.feed(grant(left))
     assert why(left) == ["order.refunded", "code_too_late"]
     late = run_of(SPRING)
     buy(late)
@@ -148,6 +157,45 @@ def test_a_code_that_nobody_waits_for_is_told() -> None:
         assert (told.flow, told.order_id, told.step) == ("f", "o1", "0")
         assert claims(run)[0].reward_id in told.detail
         assert not any(code in told.detail for code in ("A1", "LATE"))
+
+
+def test_who_waits_no_more_leaves_the_code_to_the_next() -> None:
+    """Whoever left, or went on without, has withdrawn the claim, with what it got meanwhile: the next in the row gets it, or the stock does."""
+    run = run_of(SPRING)
+    for number in (1, 2):
+        buy(run, f"o{number}", customer_id=f"c{number}")
+    first, _ = claims(run)
+    # On a broker a code can be on its way while its run ends: here the pool gives it, and only then hears that the run has ended.
+    desk = Desk(run.pools, run.now)
+    desk.take(Code("spring", "A1"))
+    run.feed(OrderRefunded(order("o1", START), run.now))
+    assert withdrawn(run) == [(first.customer_id, first.pool, first.reward_id, first.give_up_at)]
+    assert issued(run) == [("c2", "A1")]
+    run.feed(*desk.grants)
+    assert why(run) == ["order.refunded", "code_too_late"]
+    buy(run, "o3", customer_id="c3")
+    run.pass_time(2 * DAY)
+    assert [customer for customer, *_ in withdrawn(run)] == ["c1", "c3"]
+    assert run.pools.get(pool_key("spring")) == Pool(0, 0, 3, 3)
+
+
+def test_only_what_waited_is_withdrawn() -> None:
+    """A code that was given stays given, whatever comes again; one that expired on its way is withdrawn, and comes into no stock."""
+    run = run_of(SPRING)
+    stock(run, "A1")
+    buy(run)
+    run.feed(grant(run, "A1"), OrderRefunded(order("o1", START), run.now))
+    run.pass_time(9 * DAY)
+    assert (issued(run), withdrawn(run)) == ([("c1", "A1")], [])
+    late = run_of(SPRING)
+    buy(late)
+    desk = Desk(late.pools, late.now)
+    desk.take(Code("spring", "SOON", START + HOUR))
+    late.pass_time(HOUR)
+    late.feed(*desk.grants)
+    assert why(late) == ["code_expired"]
+    assert len(withdrawn(late)) == 1
+    assert late.pools.get(pool_key("spring")) == Pool(0, 0, 1, 1)
 
 
 def test_exits_are_looked_at_again_when_the_code_comes() -> None:
@@ -173,6 +221,7 @@ def test_a_draft_claims_nothing() -> None:
     stock(run, "A1")
     assert issued(run) == []
     assert why(run)[0] == "code_too_late"
+    assert run.pools.get(pool_key("spring")) == Pool(0, 1, 1, 1)
 
 
 def test_a_paused_flow_takes_its_code_and_waits_with_its_mail() -> None:

@@ -9,13 +9,24 @@ from itertools import groupby
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.core.code_pools import Asked, Claim, Code, Desk, Memory, Pool, decode_entry, encode_entry, pool_key
+from streams.core.code_pools import (
+    Asked,
+    Claim,
+    Code,
+    Desk,
+    Memory,
+    Pool,
+    Told,
+    Withdrawal,
+    decode_entry,
+    encode_entry,
+    pool_key,
+)
 from streams.core.events import CodeGranted
 from tests.driver.driver import START
 
 HOUR = timedelta(hours=1)
 POOLS = ("spring", "summer")
-Told = Code | Claim
 
 
 def code(number: int, pool: str = "spring", hours: int | None = None) -> Code:
@@ -28,13 +39,29 @@ def claim(number: int, pool: str = "spring", hours: int = 1000) -> Claim:
     return Claim(pool, f"{pool}-r{number}", f"c{number}", "f", 1, f"i{number}", "0", None, START + hours * HOUR)
 
 
+def withdrawal(number: int, pool: str = "spring", hours: int = 1000) -> Withdrawal:
+    """The same claim, taken back."""
+    return Withdrawal(pool, f"{pool}-r{number}", START + hours * HOUR)
+
+
 numbers, pools = st.integers(0, 9), st.sampled_from(POOLS)
 lasting = st.lists(st.builds(code, numbers, pools) | st.builds(claim, numbers, pools), max_size=40)
-ending = st.builds(code, numbers, pools, st.integers(0, 12)) | st.builds(claim, numbers, pools, st.integers(0, 12))
-#: What was told, each at an hour; the hours never run backwards.
-timed = st.lists(st.tuples(st.integers(0, 12), ending), max_size=40).map(
-    lambda told: sorted(told, key=lambda one: one[0])
+mixed = st.lists(
+    st.builds(code, numbers, pools) | st.builds(claim, numbers, pools) | st.builds(withdrawal, numbers, pools),
+    max_size=40,
 )
+ending = st.builds(code, numbers, pools, st.integers(0, 12)) | st.builds(claim, numbers, pools, st.integers(0, 12))
+taken_back = st.builds(withdrawal, numbers, pools, st.integers(0, 12))
+
+
+def by_hour(one: st.SearchStrategy[Told]) -> st.SearchStrategy[list[tuple[int, Told]]]:
+    """What was told, each at an hour; the hours never run backwards."""
+    return st.lists(st.tuples(st.integers(0, 12), one), max_size=40).map(
+        lambda told: sorted(told, key=lambda one: one[0])
+    )
+
+
+timed, timed_mixed = by_hour(ending), by_hour(ending | taken_back)
 
 
 class Encoded(Memory):
@@ -91,8 +118,29 @@ def test_no_code_twice_and_no_claim_two(told: list[tuple[int, Told]]) -> None:
         assert max(asked.give_up_at for asked in claims) > one.occurred_at
 
 
+@settings(max_examples=400, deadline=None)
+@given(mixed)
+@example([code(1), claim(1), claim(2), withdrawal(1)])
+@example([claim(1), claim(2), withdrawal(1), code(1)])
+@example([withdrawal(1), claim(1), code(1), claim(1)])
+@example([code(1), claim(1), withdrawal(1), claim(1), withdrawal(1), claim(2), withdrawal(1)])
+def test_what_a_withdrawn_claim_got_goes_back(told: list[Told]) -> None:
+    """However all comes mixed: a code is in stock, or one claim that was not withdrawn has it; and none waits beside a code in stock."""
+    table = Memory()
+    found = pairs(granted([(0, one) for one in told], table))
+    for pool in POOLS:
+        here = [one for one in told if one.pool == pool]
+        gone = {one.reward_id for one in here if isinstance(one, Withdrawal)}
+        asked = {one.reward_id for one in here if isinstance(one, Claim)} - gone
+        got = {reward: given for of, reward, given in found if of == pool and reward not in gone}
+        stock = [one.code for one in table.entries.values() if isinstance(one, Code) and one.pool == pool]
+        assert sorted([*got.values(), *stock]) == sorted({one.code for one in here if isinstance(one, Code)})
+        assert got.keys() == asked or not stock
+        assert max(Counter(reward for of, reward, _ in found if of == pool).values(), default=0) <= 1
+
+
 @settings(max_examples=300, deadline=None)
-@given(timed, st.integers(1, 50))
+@given(timed_mixed, st.integers(1, 50))
 def test_batches_make_no_difference(told: list[tuple[int, Told]], batch: int) -> None:
     """One desk for each record, or one for many, over a table that keeps bytes: the same grants, the same entries."""
     alone, together = Memory(), Encoded()
@@ -101,7 +149,7 @@ def test_batches_make_no_difference(told: list[tuple[int, Told]], batch: int) ->
 
 
 @settings(max_examples=300, deadline=None)
-@given(timed)
+@given(timed_mixed)
 def test_told_again_changes_nothing(told: list[tuple[int, Told]]) -> None:
     """Everything told twice in a row gives the same codes to the same, each answer the same as the first."""
     once, twice = Memory(), Memory()
@@ -113,7 +161,7 @@ def test_told_again_changes_nothing(told: list[tuple[int, Told]]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(timed)
+@given(timed_mixed)
 def test_the_numbers_are_those_of_the_rows(told: list[tuple[int, Told]]) -> None:
     """A pool counts what lies in its rows, one of which is empty, and nothing else of them is left behind."""
     table = Memory()
@@ -125,7 +173,7 @@ def test_the_numbers_are_those_of_the_rows(told: list[tuple[int, Told]]) -> None
         assert rows == [pool.stock, pool.waiting]
         assert 0 in rows
         asked = [one for key, one in table.entries.items() if key.startswith(f"asked/{name}/".encode())]
-        assert asked.count(Asked()) == pool.waiting
+        assert asked.count(Asked()) <= pool.waiting  # who gave up behind one that still waits is counted
 
 
 def test_who_gave_up_is_counted_until_the_next_comes() -> None:
@@ -135,3 +183,16 @@ def test_who_gave_up_is_counted_until_the_next_comes() -> None:
     assert table.get(pool_key("spring")) == Pool(0, 0, 0, 5)
     granted([(1, claim(5)), (1, claim(6, hours=2))], table)
     assert table.get(pool_key("spring")) == Pool(0, 0, 5, 7)
+
+
+def test_who_withdraws_is_counted_no_more() -> None:
+    """Where all withdraw in the order in which they came, as runs do whose time is over, the pool counts none of them."""
+    table = Memory()
+    granted([(0, claim(number, hours=9)) for number in range(3)], table)
+    granted([(1, withdrawal(1, hours=9))], table)
+    assert table.get(pool_key("spring")) == Pool(0, 0, 0, 3)
+    granted([(2, withdrawal(0, hours=9))], table)
+    assert table.get(pool_key("spring")) == Pool(0, 0, 2, 3)
+    granted([(9, withdrawal(2, hours=9))], table)
+    assert table.get(pool_key("spring")) == Pool(0, 0, 3, 3)
+    assert not [key for key in table.entries if key.startswith(b"asked/") and key.endswith(b"r2")]

@@ -228,7 +228,10 @@ def test_a_timer_that_fired_twice(history: History) -> None:
 
 
 def test_codes(history: History) -> None:
-    """A grant of a claim and a code that there are is right; one code twice, two codes for a claim, and one from nowhere are not."""
+    """A grant of a claim and a code that there are is right; one code twice, two codes for a claim, and one from nowhere are not.
+
+    What a withdrawn claim got may be given again.
+    """
 
     def grant(reward: str, code: str) -> None:
         record = CODEC.encode("code_grant", records.code_grant(reward_id=reward, code=code))
@@ -242,7 +245,7 @@ def test_codes(history: History) -> None:
     history.put(topics.CODES, b"rubbish", b"spring-10")
 
     def said() -> set[str]:
-        return {what for what in whats(history.verdict()) if "code" in what and topics.CLAIMS not in what}
+        return {what for what in whats(history.verdict()) if what.startswith(("codes ", "claims "))}
 
     grant("r1", "A1")
     assert said() == set()
@@ -250,6 +253,18 @@ def test_codes(history: History) -> None:
     assert said() == {"codes given twice"}
     grant("r2", "A2")
     assert said() == {"codes given twice", "claims that got two codes"}
+    gone = {
+        "reward_id": "r1",
+        "customer_id": "c1",
+        "pool": "spring-10",
+        "give_up_at": records.AT,
+        "withdrawn_at": records.AT,
+    }
+    history.put(topics.CLAIM_WITHDRAWALS, CODEC.encode("claim_withdrawal", gone), b"spring-10")
+    assert said() == {"claims that got two codes"}
+    gone["reward_id"] = "r9"
+    history.put(topics.CLAIM_WITHDRAWALS, CODEC.encode("claim_withdrawal", gone), b"spring-10")
+    assert said() == {"claims that got two codes", "claims withdrawn that were not made"}
     grant("r3", "A9")
     assert said() >= {"codes granted for no claim", "codes granted that no pool has"}
     assert not any("A1" in problem or "A9" in problem for problem in history.verdict().problems)

@@ -280,6 +280,8 @@ def test_codes_that_are_none(rule: str, changes: dict[str, Any]) -> None:
         WIRE.code(None)
     with pytest.raises(RuleBroken, match="no_value"):
         WIRE.claim(None)
+    with pytest.raises(RuleBroken, match="no_value"):
+        WIRE.claim_withdrawal(None)
 
 
 @pytest.mark.parametrize(("rule", "topic", "record"), BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])

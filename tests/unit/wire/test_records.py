@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams import topics
-from streams.core.code_pools import Claim
+from streams.core.code_pools import Claim, Withdrawal
 from streams.core.content import Content
 from streams.core.customer import OrderFacts, OrderState
-from streams.core.effects import Attribute, ClaimCode, LogDecision, ResendMail, ScheduleStep, SendMail
+from streams.core.effects import Attribute, ClaimCode, LogDecision, ResendMail, ScheduleStep, SendMail, WithdrawClaim
 from streams.core.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
 from streams.wire import Output, RuleBroken, Slice, Undecodable, Wire, open_codec
 from streams.wire_timers import timer_due
@@ -81,8 +81,8 @@ def test_headers_follow_cloudevents() -> None:
     assert header(WIRE.output(SEND, NOW + timedelta(seconds=1)))["ce_time"] == b"2026-03-27T12:35:01.005Z"
 
 
-def test_a_claim_and_a_grant() -> None:
-    """A claim comes to its pool under the pool's name, a grant to its customer; whole, and with an id of its own, made of the reward's."""
+def test_a_claim_its_withdrawal_and_a_grant() -> None:
+    """A claim and its withdrawal come to their pool, a grant to its customer; whole, and with an id of its own, made of the reward's."""
     claim = ClaimCode(
         reward_id="r1", customer_id="c1", pool="spring-10", flow="spring", flow_version=2, instance_id="i1", step="0", order_id=None,
         claimed_at=NOW, give_up_at=NOW + timedelta(days=1),
@@ -93,6 +93,13 @@ def test_a_claim_and_a_grant() -> None:
     assert WIRE.claim(output[2]) == Claim(
         "spring-10", "r1", "c1", "spring", 2, "i1", "0", None, NOW + timedelta(days=1)
     )
+    given_up = WithdrawClaim(
+        reward_id="r1", customer_id="c1", pool="spring-10", give_up_at=NOW + timedelta(days=1), withdrawn_at=NOW
+    )
+    output = WIRE.output(given_up, NOW)
+    assert (*output[:2], header(output)["ce_id"]) == (topics.CLAIM_WITHDRAWALS, b"spring-10", b"r1.withdrawn")
+    assert read(output) == {name: getattr(given_up, name) for name in WithdrawClaim.__struct_fields__}
+    assert WIRE.claim_withdrawal(output[2]) == Withdrawal("spring-10", "r1", NOW + timedelta(days=1))
     grant = CodeGranted(**code_grant())
     output = WIRE.grant(grant, NOW)
     assert (*output[:2], header(output)["ce_id"]) == (topics.GRANTS, b"c1", b"r1.granted")
