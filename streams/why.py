@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from streams import topics
 from streams.core.customer import Customer
-from streams.core.flow import CODE_OF, DAY_STEP
+from streams.core.flow import CODE_OF, LOOK_STEP
 from streams.customers import read_customer
 from streams.runtime.avro import Codec
 from streams.runtime.partition import partition_of
@@ -220,7 +220,9 @@ def _waiting(state: Customer, instance_id: str | None) -> list[Line]:
             continue
         if instance.is_launch:
             words = f"waits for the launch of the product {dict(instance.about)['sku']}, begins then"
-        elif instance.step == DAY_STEP:
+        elif instance.step == LOOK_STEP:
+            words = "looks then whether it begins: the flow's segment may be entered or left"
+        elif not instance.has_begun:
             words = "begins then, every year"
         elif instance.awaits.startswith(CODE_OF):
             pool = instance.awaits.removeprefix(CODE_OF)
@@ -236,7 +238,7 @@ def _waiting(state: Customer, instance_id: str | None) -> list[Line]:
                 at=instance.due_at,
                 what="waiting",
                 flow=instance.flow,
-                about="" if instance.step == DAY_STEP else f"step {instance.step}",
+                about=f"step {instance.step}" if instance.has_begun else "",
                 words=words,
                 send_id=None,
                 order_id=instance.order_id or None,

@@ -149,6 +149,22 @@ RECENCY = (-365, -180, -90, -30)
 FREQUENCY = (2, 3, 5, 10)
 MONETARY = (5, 15, 40, 100)
 
+#: What the names that count days count from.
+SINCE: Mapping[str, Callable[[View], datetime | None]] = MappingProxyType(
+    {
+        "customer.days_since_first_order": lambda view: view.turn.first_order_at,
+        "customer.days_since_last_order": lambda view: view.turn.last_order_at,
+        "customer.days_since_visit": lambda view: view.turn.visited_at,
+        "customer.days_since_open": _opened_at,
+        "customer.days_since_click": _clicked_at,
+    }
+)
+
+
+def _counting(begin: Callable[[View], datetime | None]) -> Closure:
+    return lambda view: _days_since(view, begin(view))
+
+
 # Every name that a condition may use, the kind of its value and how it is read. Money is in major units: of the order's own
 # currency for order.total and order.discount, of the shop's for order.value and customer.spend. What was bought is of the orders that are remembered.
 NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
@@ -171,11 +187,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.is_birthday_month": ("truth", _is_birthday_month),
         "customer.is_unsubscribed": ("truth", lambda view: bool(view.turn.consent.unsubscribed)),
         "customer.has_consent": ("truth", lambda view: view.turn.consent.marketing is True),
-        "customer.days_since_first_order": ("number", lambda view: _days_since(view, view.turn.first_order_at)),
-        "customer.days_since_last_order": ("number", lambda view: _days_since(view, view.turn.last_order_at)),
-        "customer.days_since_visit": ("number", lambda view: _days_since(view, view.turn.visited_at)),
-        "customer.days_since_open": ("number", lambda view: _days_since(view, _opened_at(view))),
-        "customer.days_since_click": ("number", lambda view: _days_since(view, _clicked_at(view))),
+        **{name: ("number", _counting(begin)) for name, begin in SINCE.items()},
         "customer.categories": ("list", _categories),
         "customer.skus": ("list", _skus),
         "customer.segments": ("list", lambda view: view.segments()),

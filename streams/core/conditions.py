@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from streams.core.condition_names import NAMES, Closure, Kind
 from streams.core.flow import Condition
+from streams.core.turning_points import turns_of
 
 
 class BadCondition(ValueError):
@@ -80,14 +81,15 @@ def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
     if not source.strip():
         raise BadCondition("the condition is empty", "for example customer.orders == 1")
     try:
-        kind, closure = _build(_parsed(source), _Site(source, scope))
+        tree = _parsed(source)
+        kind, closure = _build(tree, _Site(source, scope))
     except RecursionError as error:
         raise BadCondition("the condition is nested too deep", "make segments of its parts") from error
     if kind != "truth":
         raise BadCondition(
             f"a {kind} is not a condition", "compare it with something, for example customer.orders == 1"
         )
-    return Condition(source, closure)
+    return Condition(source, closure, turns_of(tree))
 
 
 def _parsed(source: str) -> nodes.Node:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec import Struct
 
 from streams.core.events import OrderLine
-from streams.core.flow import DAY_STEP
+from streams.core.flow import DAY_STEP, LOOK_STEP
 
 #: How long a parcel counts as late after its last news, or after its promised window.
 LATE_AT_MOST = timedelta(days=14)
@@ -200,6 +200,11 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
     wanted_at: datetime | None = None
     about: tuple[tuple[str, str], ...] = ()
     reward: str = ""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is under way: others wait for the day on which they begin."""
+        return self.step not in (DAY_STEP, LOOK_STEP)
 
     @property
     def is_launch(self) -> bool:

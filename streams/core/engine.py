@@ -55,10 +55,10 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
     _HANDLERS[type(event)](turn, event)
     if turn.consent is not state.consent:
         withdraw(turn)
-    if turn.instances is not state.instances:
-        withdraw_claims(turn)
     if turn.changed and world.watched:
         watch_segments(turn)
+    if turn.instances is not state.instances:
+        withdraw_claims(turn)
     return turn.finish()
 
 

@@ -46,6 +46,8 @@ DATES = frozenset(("customer.birthday", "customer.anniversary"))
 LAUNCH = "product.launch"
 #: The path of an instance that waits for such a day to begin. One that waits for a launch knows the product, in its `about`.
 DAY_STEP = "@day"
+#: The path of one that waits to see whether the customer has entered or left the flow's segment.
+LOOK_STEP = "@look"
 #: What an instance awaits that waits for a code, before the name of its pool.
 CODE_OF = "code of "
 
@@ -55,11 +57,16 @@ def is_about_order(on: str) -> bool:
     return on.startswith(("order.", "shipment."))
 
 
+#: Names whose answer changes with time, each with the numbers at which a condition on it turns (see turning_points.py).
+Turns: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
+
+
 class Condition(Struct, frozen=True):
-    """A condition as it was written, and the closure that answers it for a view (see conditions.py)."""
+    """A condition as it was written, the closure that answers it for a view (see conditions.py), and when time alone turns it."""
 
     source: str
     holds: Callable[[Any], bool]
+    turns: Turns = ()
 
 
 class Trigger(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from streams.core import local_time
 from streams.core.consent_policy import is_transactional
 from streams.core.customer import HELD_OUT, Instance, Pressure
-from streams.core.flow import DAY_STEP, Flow, Send
+from streams.core.flow import Flow, Send
 from streams.core.public_holidays import is_holiday
 from streams.core.rules import Cap
 from streams.core.turn import Turn
@@ -87,7 +87,7 @@ def _running(turn: Turn, names: tuple[str, ...]) -> Pressure | None:
 
 def _clash(turn: Turn, flow: Flow) -> Later | None:
     for instance in turn.instances if flow.not_with else ():
-        if instance.flow in flow.not_with and instance.flow != flow.name and instance.step != DAY_STEP:
+        if instance.flow in flow.not_with and instance.flow != flow.name and instance.has_begun:
             again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
             return Later("clash", f"the flow {instance.flow} is running", again)
     series = _running(turn, flow.not_with)

@@ -11,7 +11,7 @@ from streams.core.customer import Instance, OrderState, Parcel
 from streams.core.days import begin_day
 from streams.core.ending import end, exit_run, has_reached_goal, leaving, log_gone
 from streams.core.events import CodeGranted, StepDue
-from streams.core.flow import CODE_OF, DAY_STEP, Program, Reward, WaitFor
+from streams.core.flow import CODE_OF, DAY_STEP, LOOK_STEP, Program, Reward, WaitFor
 from streams.core.launches import begin_launch
 from streams.core.migrating import WAS, migrated, settle
 from streams.core.steps import take_steps
@@ -27,6 +27,10 @@ def wake(turn: Turn, event: StepDue) -> None:
         return
     if instance.step == DAY_STEP:
         (begin_launch if instance.is_launch else begin_day)(turn, instance)
+        return
+    if instance.step == LOOK_STEP:  # to look is what a turn ends with that changes anything (see segments.py)
+        turn.instances = all_but(turn, instance.instance_id)
+        turn.changed = True
         return
     ready = _ready(turn, instance)
     if ready is None:

@@ -1,22 +1,53 @@
-"""The segments that flows start by: who has entered one, who has left."""
+"""The segments that flows start by: who has entered one, who has left; also when nothing happens but time."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from streams.core import ids, local_time
+from streams.core.customer import Instance
+from streams.core.flow import LOOK_STEP, Program
 from streams.core.happening import happened
 from streams.core.turn import Turn
+from streams.core.turning_points import next_turn
 from streams.core.view import View
+from streams.core.waiting import all_but, let_wait
+
+#: As long as the longest wait of a flow on the customer's days. Who looks too early looks again.
+LONGEST = timedelta(days=366)
 
 
 def watch_segments(turn: Turn) -> None:
-    """Start the flows on segments that the customer has entered or left since the last event."""
+    """Start the flows on segments that the customer has entered or left since the last event, and see to it that time alone starts them too."""
     view = View(turn, None)
     members = tuple([name for name in turn.world.watched if turn.world.segments[name].holds(view)])
     before = turn.segments
-    if members == before:
+    if members != before:
+        turn.segments = members
+        turn.changed = True
+        for name in turn.world.watched:
+            if (name in members) != (name in before):
+                kind = "segment.entered" if name in members else "segment.left"
+                happened(turn, kind, None, None, turn.now, about=(("segment", name),))
+    for program in turn.world.looking:
+        _plan_look(turn, program, view)
+
+
+def _plan_look(turn: Turn, program: Program, view: View) -> None:
+    """Wait for the moment at which time may lead into the flow's segment or out of it. One that looks earlier anyway stays: it plans anew."""
+    flow = program.flow
+    turns_at = next_turn(view, turn.world.segments[flow.trigger.segment].turns, turn.now)
+    if turns_at is None:
         return
-    turn.segments = members
-    turn.changed = True
-    for name in turn.world.watched:
-        if (name in members) != (name in before):
-            kind = "segment.entered" if name in members else "segment.left"
-            happened(turn, kind, None, None, turn.now, about=(("segment", name),))
+    turns_at = min(turns_at, turn.now + LONGEST)
+    due_at = local_time.scaled(turns_at, turns_at, 1.0)
+    instance_id = ids.instance_id(turn.customer_id, flow.name, "look")
+    known = next((one for one in turn.instances if one.instance_id == instance_id), None)
+    if known is not None and known.due_at <= due_at:
+        return
+    others = all_but(turn, instance_id)
+    if len(others) >= turn.world.limits.instances:
+        words = f"more than {turn.world.limits.instances} flows at once"
+        turn.decide(flow, instance_id, LOOK_STEP, "limit", "instances", words, moment=local_time.text_of(due_at))
+        return
+    let_wait(turn, Instance(instance_id, flow.name, flow.version, "", None, LOOK_STEP, due_at, turn.now), others)

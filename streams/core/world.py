@@ -80,8 +80,8 @@ class World:
 
     __slots__ = (
         "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
-        "flows", "gives_rewards", "has_days", "limits", "migrations", "paused_for", "pools", "rates", "reward_key", "rules", "segments", "shop",
-        "vip_spend_minor", "watched",
+        "flows", "gives_rewards", "has_days", "limits", "looking", "migrations", "paused_for", "pools", "rates", "reward_key", "rules", "segments",
+        "shop", "vip_spend_minor", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -145,12 +145,15 @@ class World:
         #: The pools that flows take codes from.
         self.pools = frozenset(step.pool for step in rewards if step.pool)
         self.has_days = not DATES.isdisjoint(self.by_trigger)
-        triggers = [
-            program.flow.trigger
+        on_segments = [
+            program
             for name in ("segment.entered", "segment.left")
             for program in self.by_trigger.get(name, ())
+            if program.flow.trigger.segment in self.segments
         ]
-        self.watched = tuple(sorted({told.segment for told in triggers} & self.segments.keys()))
+        #: The segments that flows begin by, and the flows that begin though nothing happens: time alone leads into their segment, or out of it.
+        self.watched = tuple(sorted({program.flow.trigger.segment for program in on_segments}))
+        self.looking = tuple([program for program in on_segments if self.segments[program.flow.trigger.segment].turns])
 
     def with_flows(self, flows: Iterable[Flow]) -> World:
         """The same shop with other flows."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from streams.core.chance import lot
 from streams.core.customer import HELD_OUT
-from streams.core.effects import CountSales, EmitSignal, IssueReward, LogDecision, WithdrawMail
+from streams.core.effects import CountSales, EmitSignal, IssueReward, LogDecision, ScheduleStep, WithdrawMail
 from streams.core.events import (
     ContactPressed,
     MailClicked,
@@ -137,7 +137,7 @@ def test_the_anniversary_of_the_first_order() -> None:
 
 
 def test_segments_start_flows_when_they_are_entered_and_left() -> None:
-    """Entered once by the second order; left when time is up and something happens."""
+    """Entered once by the second order; left when time is up, though nothing happens."""
     segments = "returning: customer.orders >= 2\nfresh: customer.days_since_last_order < 30"
     world = world_of(
         flow_text(f"trigger: {{on: segment.entered, segment: returning}}\n{SEND}"),
@@ -150,9 +150,50 @@ def test_segments_start_flows_when_they_are_entered_and_left() -> None:
     buy(run, "o2")
     assert run.messages() == ["a"]
     run.pass_time(40 * DAY)
-    told(run, name="Anna")
-    assert run.messages() == ["a", "b"]
+    assert sent(run) == [("a", 0), ("b", 30)]
     assert run.customers["c1"].segments == ("returning",)
+    assert run.customers["c1"].instances == ()
+
+
+def test_time_alone_leads_into_a_segment() -> None:
+    """Who has not bought for so long is won back on that very day, again after the next long pause, and not while buying."""
+    flow = flow_text(f"trigger: {{on: segment.entered, segment: lapsed, again_after: 30d}}\n{SEND}")
+    run = Driver(world_of(flow, segments="lapsed: customer.orders > 0 and customer.days_since_last_order > 365"))
+    buy(run)
+    run.pass_time(100 * DAY)
+    buy(run, "o2")
+    run.pass_time(400 * DAY)
+    assert sent(run) == [("a", 100 + 366)]
+    buy(run, "o3")
+    run.pass_time(2000 * DAY)
+    assert sent(run) == [("a", 466), ("a", 500 + 366)]
+    assert run.customers["c1"].instances == ()
+
+
+def test_looking_takes_one_timer_however_much_happens() -> None:
+    """Who visits every day has one timer for the day on which the visits would be too long ago: it looks, and waits anew."""
+    flow = flow_text(f"trigger: {{on: segment.left, segment: browsing}}\n{SEND}")
+    run = Driver(world_of(flow, segments="browsing: customer.days_since_visit <= 14"))
+    buy(run)
+    for _ in range(60):
+        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
+        run.pass_time(DAY)
+    assert len([one for one in run.effects if isinstance(one, ScheduleStep)]) == 5
+    run.pass_time(90 * DAY)
+    assert sent(run) == [("a", 59 + 15)]
+
+
+def test_one_flow_too_many_does_not_look() -> None:
+    """With as many runs as are remembered there is no room for one that looks, and a decision says so."""
+    flows = [flow_text("trigger: {on: order.placed}\nsteps: [{wait: 5d}, {send: {message: a}}]", name="g")]
+    flows.append(flow_text(f"trigger: {{on: segment.entered, segment: lapsed}}\n{SEND}"))
+    segments = "lapsed: customer.days_since_last_order == 9"
+    run = Driver(world_of(*flows, segments=segments, limits=Limits(instances=1)))
+    buy(run)
+    limits = [one.flow for one in run.effects if isinstance(one, LogDecision) and one.rule == "instances"]
+    assert limits == ["f"]
+    run.pass_time(8 * DAY)
+    assert [one.flow for one in run.customers["c1"].instances] == ["f"]
 
 
 def test_a_complete_profile_starts_a_flow_once() -> None:

@@ -108,11 +108,16 @@ def test_a_code_that_is_waited_for() -> None:
 
 
 def test_why_a_launch_is_waited_for() -> None:
-    """The product is named, and when the flow begins; a birthday comes again."""
+    """The product is named, and when the flow begins; a birthday comes again, and a segment is looked at."""
     run = Driver(
         world_of(
             flow_text("trigger: {on: product.launch, before: 1d}\nsteps: [{send: {message: a}}]"),
             flow_text("trigger: {on: customer.birthday}\nsteps: [{send: {message: a}}]", name="g"),
+            flow_text(
+                "trigger: {on: segment.left, segment: browsing}\nsteps: [{send: {message: a}}]",
+                name="h",
+            ),
+            segments="browsing: customer.days_since_visit < 9",
         )
     )
     run.feed(
@@ -123,7 +128,8 @@ def test_why_a_launch_is_waited_for() -> None:
     )
     waiting = [(line.at - run.now, line.about, line.words) for line in story_of(run).waiting]
     assert waiting[0] == (4 * DAY, "", "waits for the launch of the product tea-9, begins then")
-    assert waiting[1][1:] == ("", "begins then, every year")
+    assert waiting[1][1:] == ("", "looks then whether it begins: the flow's segment may be entered or left")
+    assert waiting[2][1:] == ("", "begins then, every year")
 
 
 def test_nobody() -> None:

@@ -1,0 +1,99 @@
+"""When time alone turns a condition: the moments at which what it asks of days, ages and months is no longer what it was."""
+
+from __future__ import annotations
+
+import math
+from calendar import isleap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
+from typing import TypeAlias, TypeVar
+
+from jinja2 import nodes
+
+from streams.core import local_time
+from streams.core.condition_names import NEVER_DAYS, NO_YEAR, RECENCY, SINCE
+from streams.core.flow import Turns
+from streams.core.view import View
+
+#: The moments at which what a name gives passes one of some numbers, the past ones too.
+_Passing: TypeAlias = Callable[[View, Iterable[int]], Iterator[datetime]]
+_Node = TypeVar("_Node", bound=nodes.Node)
+_OLDEST = 150  # years that somebody can be old
+
+
+def turns_of(tree: nodes.Node) -> Turns:
+    """The names in a condition whose answer changes with time, each with the numbers at which what is asked of it turns.
+
+    Whether `days > 30` holds turns when 31 days are over, `days >= 30` at 30, `days == 30` at both: for each number that stands beside a name, it
+    and the next one are looked at.
+    """
+    found: dict[str, set[int]] = {}
+    for comparison in _all(tree, nodes.Compare):
+        values = [constant.value for constant in _all(comparison, nodes.Const)]
+        numbers = [math.floor(value) for value in values if isinstance(value, (int, float))]
+        for name in _names(comparison):
+            found.setdefault(name, set()).update([number + more for number in numbers for more in (0, 1)])
+    for name in _names(tree):  # one that is true or not stands alone
+        found.setdefault(name, set())
+    return tuple(sorted([(name, tuple(sorted(numbers))) for name, numbers in found.items() if name in _PASSING]))
+
+
+def next_turn(view: View, turns: Turns, after: datetime) -> datetime | None:
+    """When, after `after` (UTC), a condition may turn though nothing happens; None if it never does."""
+    moments = [moment for name, numbers in turns for moment in _PASSING[name](view, numbers) if moment > after]
+    return min(moments, default=None)
+
+
+def _all(tree: nodes.Node, kind: type[_Node]) -> Iterator[_Node]:
+    if isinstance(tree, kind):
+        yield tree
+    yield from tree.find_all(kind)
+
+
+def _names(tree: nodes.Node) -> Iterator[str]:
+    for node in _all(tree, nodes.Getattr):
+        if isinstance(node.node, nodes.Name):
+            yield f"{node.node.name}.{node.attr}"
+
+
+def _days_since(name: str) -> _Passing:
+    def passing(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
+        begin = SINCE[name](view)
+        if begin is not None:
+            yield from [begin + timedelta(days=number) for number in numbers if 0 <= number < NEVER_DAYS]
+
+    return passing
+
+
+def _recency(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
+    return _PASSING["customer.days_since_last_order"](view, [1 - bound for bound in RECENCY])
+
+
+def _age(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
+    born = view.turn.profile.birthday
+    if born is None or born.year <= NO_YEAR:
+        return
+    for number in numbers:
+        if 0 < number <= _OLDEST:
+            year = born.year + number
+            is_skipped = (born.month, born.day) == (2, 29) and not isleap(year)
+            month, day = (3, 1) if is_skipped else (born.month, born.day)
+            yield datetime(year, month, day, tzinfo=UTC)
+
+
+def _birthday_month(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
+    born = view.turn.profile.birthday
+    if born is not None:
+        for month in (born.month, born.month % 12 + 1):
+            yield local_time.next_day(date(born.year, month, 1), view.turn.now, view.turn.zone_of(None))
+
+
+_PASSING: Mapping[str, _Passing] = MappingProxyType(
+    {
+        **{name: _days_since(name) for name in SINCE},
+        "customer.recency": _recency,
+        "customer.age": _age,
+        "customer.is_birthday_month": _birthday_month,
+    }
+)

@@ -1,0 +1,74 @@
+"""Segments that time leads into and out of: at every moment a customer is in those whose condition holds, as if somebody looked all the time."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from streams.core.events import OrderCancelled, OrderPlaced, ProductBrowsed, ProfileUpdated
+from streams.core.turn import Turn
+from streams.core.view import View
+from tests.driver.driver import START, Driver
+from tests.driver.facts import order
+from tests.driver.language import DAY, flow_text, world_of
+
+COUNTED = ("days_since_first_order", "days_since_last_order", "days_since_visit", "age", "recency")
+comparisons = st.builds(
+    "customer.{} {} {}".format,
+    st.sampled_from(COUNTED),
+    st.sampled_from(["<", "<=", "==", "!=", ">", ">="]),
+    st.sampled_from([0, 1, 2, 3, 5, 5.5, 30, 31, 45, 90, 1_000_000]),
+)
+plain = comparisons | st.sampled_from(
+    ["customer.is_birthday_month", "not customer.is_birthday_month", "customer.days_since_visit in [2, 4]", "customer.orders == 2"]
+)  # fmt: skip
+conditions = st.recursive(
+    plain, lambda part: st.builds("({} {} {})".format, part, st.sampled_from(["and", "or"]), part), max_leaves=4
+)
+spans = st.builds(lambda days, minutes: timedelta(days=days, minutes=minutes), st.integers(0, 70), st.integers(0, 1439))
+#: What happens, after how long.
+facts = st.sampled_from(["buy", "cancel", "look", "born", "moved", "nothing"])
+lives = st.lists(st.tuples(spans, facts), min_size=1, max_size=12)
+
+
+def happen(run: Driver, what: str, number: int) -> None:
+    """One thing happens to c1."""
+    if what == "buy":
+        run.feed(OrderPlaced(order(f"o{number}", run.now), run.now))
+    elif what == "cancel":
+        run.feed(OrderCancelled(order(f"o{number - 1}", run.now), run.now))
+    elif what == "look":
+        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
+    elif what == "born":
+        birthday = date(1996, 2, 29) if number % 2 else (run.now - 40 * 365 * DAY).date()
+        run.feed(ProfileUpdated(customer_id="c1", birthday=birthday, occurred_at=run.now))
+    elif what == "moved":
+        zone = "Pacific/Auckland" if number % 2 else "America/Los_Angeles"
+        run.feed(ProfileUpdated(customer_id="c1", time_zone=zone, occurred_at=run.now))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(conditions, min_size=1, max_size=3), lives)
+@example(["customer.days_since_last_order > 30"], [(timedelta(0), "buy"), (31 * DAY, "nothing")])
+@example(["customer.age == 40"], [(timedelta(0), "born"), (400 * DAY, "nothing")])
+@example(["customer.age == 31"], [(timedelta(0), "nothing"), (timedelta(0), "born"), (400 * DAY, "nothing")])
+@example(["customer.is_birthday_month"], [(timedelta(0), "born"), (timedelta(0), "moved"), (400 * DAY, "nothing")])
+@example(["customer.recency == 3"], [(timedelta(0), "buy"), (91 * DAY, "nothing"), (90 * DAY, "nothing")])
+def test_members_are_those_for_whom_it_holds(sources: list[str], life: list[tuple[timedelta, str]]) -> None:
+    """Whatever happens, and after whatever time in which nothing does."""
+    names = [f"s{number}" for number in range(len(sources))]
+    world = world_of(
+        *[flow_text(f"trigger: {{on: segment.entered, segment: {name}}}\nsteps: [{{send: {{message: a}}}}]", name=name) for name in names],
+        segments="\n".join(f"{name}: '{source}'" for name, source in zip(names, sources, strict=True)),
+    )  # fmt: skip
+    run = Driver(world, START)
+    run.feed(OrderPlaced(order("o", run.now), run.now))
+    for number, (span, what) in enumerate(life):
+        run.pass_time(span)
+        state = run.customers["c1"]
+        view = View(Turn(world, state, run.now), None)
+        assert list(state.segments) == [name for name in names if world.segments[name].holds(view)]
+        assert len(state.instances) <= len(names)
+        happen(run, what, number)
