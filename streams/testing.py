@@ -28,6 +28,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from streams.core import events, money
 from streams.core.catalogue import Catalogue, Product
 from streams.core.code_pools import Code
@@ -91,7 +93,7 @@ class Scenario:
     def order(
         self,
         customer: str,
-        total: str = "500 DKK",
+        total: str | None = None,
         *,
         kind: str = "placed",
         order_id: str | None = None,
@@ -102,36 +104,32 @@ class Scenario:
 
         Args:
             customer: the customer's id.
-            total: amount and currency, for example "500 DKK".
+            total: amount and currency, for example "300 DKK"; 500 DKK of a new order, else what it was.
             kind: placed, paid, changed, cancelled or refunded.
             order_id: which order; a new one by default, the customer's newest for other kinds.
-            lines: what was bought; one piece of `S-1` by default.
+            lines: what was bought; one piece of `S-1` of a new order, else what it was.
             fields: further fields of `Order`: email, country, ship_country, locale, time_zone, name.
 
         Raises:
             KeyError: an unknown kind, or an order that was never placed.
         """
-        amount, _, currency = total.partition(" ")
-        minor = money.minor(Decimal(amount), currency)
+        values: dict[str, Any] = {} if lines is None else {"lines": lines}
+        if total is not None or kind == "placed":
+            amount, _, currency = (total or "500 DKK").partition(" ")
+            values |= {"currency": currency, "total_minor": money.minor(Decimal(amount), currency)}
         if kind == "placed":
             order_id = order_id or f"{customer}-{len(self._orders) + 1}"
             country = fields.get("country", self._run.world.shop.country)
-            values: dict[str, Any] = {
-                "email": f"{customer}@example.com", "name": customer.title(), "locale": self._run.world.shop.locale,
-                "country": country, "ship_country": country,
+            defaults = {
+                "order_id": order_id, "customer_id": customer, "placed_at": self.now, "email": f"{customer}@example.com",
+                "name": customer.title(), "locale": self._run.world.shop.locale, "country": country, "ship_country": country,
+                "lines": (OrderLine("S-1", "Something", "things", 1, values["total_minor"]),),
             }  # fmt: skip
-            self._orders[order_id] = Order(
-                order_id=order_id,
-                customer_id=customer,
-                currency=currency,
-                total_minor=minor,
-                placed_at=self.now,
-                lines=lines or (OrderLine("S-1", "Something", "things", 1, minor),),
-                **(values | fields),
-            )
+            self._orders[order_id] = Order(**(defaults | values | fields))
             self._newest[customer] = order_id
         else:
             order_id = order_id or self._newest[customer]
+            self._orders[order_id] = replace(self._orders[order_id], **(values | fields))
         self.tell(_ORDER_KINDS[kind](self._orders[order_id], self.now))
         return order_id
 

@@ -58,6 +58,19 @@ def test_customers_do_things() -> None:
         shop.opens("bo", "vip")
 
 
+def test_an_order_changes() -> None:
+    """What is told of a change is what counts from then on; the rest stays what it was."""
+    shop = Scenario()
+    shop.order("anna", total="900 DKK", country="SE")
+    shop.order("anna", total="300 DKK", kind="changed", email="new@example.com")
+    shop.order("anna", kind="paid")
+    state = shop.state("anna")
+    assert state is not None
+    (facts,) = [one.facts for one in state.orders if one.facts is not None]
+    assert (facts.total_minor, facts.currency, facts.country, facts.email) == (300_00, "DKK", "SE", "new@example.com")
+    assert [line.unit_price_minor for line in facts.lines] == [900_00]
+
+
 def test_a_launch_is_waited_for() -> None:
     """A product that was looked at before it came, at its launch; a newer look moves it."""
     flow = "trigger: {on: product.launch, before: 1d}\nsteps: [{send: {message: a}}]"
