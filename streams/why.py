@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from streams import topics
 from streams.core.customer import Customer
-from streams.core.flow import CODE_OF, LOOK_STEP
+from streams.core.flow import CODE_OF, LOOK_STEP, MOMENT_OF
 from streams.customers import read_customer
 from streams.runtime.avro import Codec
 from streams.runtime.partition import partition_of
@@ -46,6 +46,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "holdout": "the customer is held out, to measure what mails do",
         "paused": "the flow is paused: looked at again later",
         "migrated": "moved to the flow's newer version",
+        "moment_moved": "the moment that the flow waits for has been moved",
         "flow_gone": "the flow or the step is no longer there",
         "pool_empty": "no code was left for the customer: the flow went on without one",
         "code_too_late": "a code came that the flow no longer waited for; it went back to its pool",
@@ -227,6 +228,8 @@ def _waiting(state: Customer, instance_id: str | None) -> list[Line]:
         elif instance.awaits.startswith(CODE_OF):
             pool = instance.awaits.removeprefix(CODE_OF)
             words = f"waits for a code of the pool {pool}, not longer than until then"
+        elif instance.awaits.startswith(MOMENT_OF):
+            words = "goes on then, or when the moment that it waits for comes, if that is moved"
         elif instance.awaits:
             words = f"waits for {instance.awaits}, not longer than until then"
         elif instance.wanted_at is not None:

@@ -29,6 +29,7 @@ from streams.core.events import (
     ShipmentUpdated,
     StepDue,
 )
+from streams.core.moved_moments import follow_moments
 from streams.core.orders import take_order
 from streams.core.outside import take_pressure
 from streams.core.resuming import take_code, wake
@@ -57,6 +58,8 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
         withdraw(turn)
     if turn.changed and world.watched:
         watch_segments(turn)
+    if turn.changed and turn.instances:
+        follow_moments(turn)
     if turn.instances is not state.instances:
         withdraw_claims(turn)
     return turn.finish()

@@ -50,6 +50,8 @@ DAY_STEP = "@day"
 LOOK_STEP = "@look"
 #: What an instance awaits that waits for a code, before the name of its pool.
 CODE_OF = "code of "
+#: What an instance awaits that waits for a moment, before the path of the wait and the moment as it was known.
+MOMENT_OF = "@"
 
 
 def is_about_order(on: str) -> bool:

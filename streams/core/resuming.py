@@ -11,7 +11,7 @@ from streams.core.customer import Instance, OrderState, Parcel
 from streams.core.days import begin_day
 from streams.core.ending import end, exit_run, has_reached_goal, leaving, log_gone
 from streams.core.events import CodeGranted, StepDue
-from streams.core.flow import CODE_OF, DAY_STEP, LOOK_STEP, Program, Reward, WaitFor
+from streams.core.flow import CODE_OF, DAY_STEP, LOOK_STEP, MOMENT_OF, Program, Reward, WaitFor
 from streams.core.launches import begin_launch
 from streams.core.migrating import WAS, migrated, settle
 from streams.core.steps import take_steps
@@ -44,7 +44,7 @@ def wake(turn: Turn, event: StepDue) -> None:
             order_id = instance.order_id or None
             turn.decide(program.flow, instance.instance_id, path, "skip", "pool_empty", words, order_id=order_id)
             following = program.following[path]
-    elif isinstance(step, WaitFor) and instance.awaits:
+    elif isinstance(step, WaitFor) and instance.awaits and not instance.awaits.startswith(MOMENT_OF):
         following = program.way(step, 1)
     _go_on(turn, program, instance, view, turn.now, following)
 

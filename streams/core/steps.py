@@ -12,6 +12,7 @@ from streams.core.customer import Instance
 from streams.core.effects import EmitSignal
 from streams.core.flow import (
     CODE_OF,
+    MOMENT_OF,
     ChangeList,
     Emit,
     Experiment,
@@ -53,9 +54,9 @@ def take_steps(
             return None
         following = program.following[path]
         if isinstance(step, Wait):
-            due_at = _end_of(turn, step, start, view)
+            due_at = end_of(turn, step, start, view)
             if due_at > turn.now and following is not None:
-                return _waiting(instance, following, due_at)
+                return _waiting(instance, following, due_at, awaits=awaited_moment(step, view))
             start = due_at
             is_start = False
         elif isinstance(step, Send):
@@ -102,7 +103,7 @@ def take_steps(
     return None
 
 
-def _end_of(turn: Turn, step: Wait, start: datetime, view: View) -> datetime:
+def end_of(turn: Turn, step: Wait, start: datetime, view: View) -> datetime:
     """When the wait that began at `start` ends."""
     world = turn.world
     where = turn.zone_of(view.order) if step.clock == "customer" else local_time.zone_of_shop(world.shop.time_zone)
@@ -114,6 +115,14 @@ def _end_of(turn: Turn, step: Wait, start: datetime, view: View) -> datetime:
     return local_time.scaled(
         begin, local_time.due(Wait(path=step.path, at=step.at, not_on=step.not_on), begin, where), world.day_scale
     )
+
+
+def awaited_moment(step: Wait, view: View) -> str:
+    """What an instance awaits at a wait: the moment as it is known, in seconds since 1970, if the wait is for one."""
+    if step.until is None:
+        return ""
+    moment = moment_of(step.until, view)
+    return f"{MOMENT_OF}{step.path} {int(moment.timestamp()) if moment is not None else ''}"
 
 
 def _arm(turn: Turn, program: Program, instance: Instance, step: Split, view: View) -> str | None:

@@ -15,8 +15,8 @@ from streams.core.flow import Flow
 from streams.core.world import World
 
 _MARK = 8
-#: Letters of a code that take as much room as a line of an order.
-_CODE = 20
+#: Letters of what a run keeps that take as much room as a line of an order.
+_LETTERS = 20
 
 
 class Turn:
@@ -116,9 +116,16 @@ class Turn:
     def _pieces(self) -> int:
         """How much is remembered of all orders: a line is one piece, a parcel and an order itself two, and so is a launch that is waited for.
 
-        A run that keeps a code takes one more for each `_CODE` letters of it: it lies in the state for as long as the run goes on.
+        What other runs keep, a code, a product, a moment, is one for each `_LETTERS`: it lies in the state for as long as they go on.
         """
-        pieces = sum([2 * one.is_launch + -(-len(one.reward) // _CODE) for one in self.instances])
+        letters = sum(
+            [
+                len(one.reward) + len(one.awaits) + sum([len(name) + len(value) for name, value in one.about])
+                for one in self.instances
+                if not one.is_launch
+            ]
+        )
+        pieces = letters // _LETTERS + sum([2 * one.is_launch for one in self.instances])
         return pieces + sum(
             [2 + (len(old.facts.lines) if old.facts else 0) + 2 * len(old.parcels) for old in self.orders]
         )

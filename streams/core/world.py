@@ -50,12 +50,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     """
 
     steps_per_wake_up: int = 50
-    instances: int = 40
+    instances: int = 36
     launches: int = 10
     orders: int = 16
     pieces: int = 86
     title: int = 80
-    lines_per_order: int = 30
+    lines_per_order: int = 24
     parcels_per_order: int = 20
     sends: int = 34
     runs: int = 40

@@ -223,7 +223,8 @@ def _is_mailers(decision: Mapping[str, Any]) -> bool:
 def _timers(records: Mapping[str, list[Any]], until_ms: int, verdict: Verdict) -> None:
     stored = Counter(timer_due(r.value()) for r in records[topics.DELAYS])
     fired = Counter(timer_due(r.value()) for r in records[topics.DUE])
-    verdict.differ("timers that should have fired", [t for t in (stored - fired) if t[1] < until_ms])
+    # A plan that is changed and changed back orders the same timer again: that is one timer, and fires once.
+    verdict.differ("timers that should have fired", [t for t in stored.keys() - fired.keys() if t[1] < until_ms])
     verdict.differ("timers fired that were not stored, or twice", list((fired - stored).elements()))
 
 

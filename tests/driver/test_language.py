@@ -279,6 +279,65 @@ def test_waiting_for_the_promised_day() -> None:
     assert sent(promised) == [("a", round(5 + 1 / 24, 3))]
 
 
+@pytest.mark.parametrize(("promised", "moved", "found"), [(4, 6, 5), (6, 4, 3), (None, 5, 4), (6, 1, 2), (4, None, 3)])
+def test_the_promised_day_is_moved(promised: int | None, moved: int | None, found: int) -> None:
+    """Later, earlier, or told only now: the mail goes a day before the day that is promised in the end; at once if that has come."""
+    run = run_of(
+        "trigger: {on: shipment.shipped}\nsteps:\n  - wait: {until: shipment.window_from, before: 1d, days: 7}\n  - send: {message: a}\n"
+    )
+    buy(run)
+    for days, status in ((promised, "shipped"), (moved, "delayed")):
+        news = replace(shipment("o1", status, run.now), window_from=None if days is None else START + days * DAY)
+        run.feed(news, news)
+        run.pass_time(2 * DAY)
+    run.pass_time(9 * DAY)
+    assert sent(run) == [("a", found)]
+    moves = [one for one in run.effects if isinstance(one, LogDecision) and one.rule == "moment_moved"]
+    assert len(moves) == (moved is not None)
+
+
+def test_what_is_waited_for_behind_a_moment() -> None:
+    """A wait_for that comes after such a wait begins when the moment has come: it neither hears what was before, nor is over already."""
+    run = run_of(
+        "trigger: {on: shipment.shipped}\nsteps:\n  - wait: {until: shipment.window_from, days: 2}\n"
+        "  - wait_for: {event: survey.answered, up_to: 3d, then: [{send: {message: a}}], otherwise: [{send: {message: b}}]}\n"
+    )
+    buy(run)
+    run.feed(shipment("o1", "shipped", run.now))
+    answered(run, "yes")
+    run.pass_time(4 * DAY)
+    assert sent(run) == []
+    answered(run, "yes")
+    run.pass_time(9 * DAY)
+    assert sent(run) == [("a", 4)]
+
+
+def test_a_promise_that_comes_to_the_same_orders_no_timer() -> None:
+    """Another hour of the same day leads to the same moment: it is noted, and the timer stays."""
+    wait = 'wait: {until: shipment.window_from, before: 1d, at: "06:00", days: 3}'
+    run = run_of(f"trigger: {{on: shipment.shipped}}\nsteps: [{{{wait}}}, {{send: {{message: a}}}}]")
+    buy(run)
+    for hour, status in ((4, "shipped"), (6, "delayed"), (6, "out_for_delivery")):
+        run.feed(replace(shipment("o1", status, run.now), window_from=START + 3 * DAY + hour * HOUR))
+    assert len([one for one in run.effects if isinstance(one, ScheduleStep)]) == 1
+    rules = [one.rule for one in run.effects if isinstance(one, LogDecision)]
+    assert rules == ["moment_moved"]
+
+
+def test_what_is_bought_again_runs_out_later() -> None:
+    """Whoever buys before the mail is reminded when the newer pieces run out, by the rhythm that two orders tell."""
+    body = (
+        "trigger: {on: order.placed, once_per: product, where: product.sku == 's1'}\n"
+        "steps: [{wait: {until: product.runs_out, lasts: 30d}}, {send: {message: a}}]"
+    )
+    run = run_of(body)
+    buy(run)
+    run.pass_time(20 * DAY)
+    buy(run, "o2")
+    run.pass_time(100 * DAY)
+    assert sent(run) == [("a", 40)]
+
+
 def test_replenishment_follows_the_customers_own_rhythm() -> None:
     """One purchase: the product's own time. Two: theirs: two pieces lasted 20 days, so the next two last as long."""
     body = (

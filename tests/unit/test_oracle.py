@@ -220,6 +220,14 @@ def test_a_timer_that_never_fired(history: History) -> None:
     assert "timers that should have fired" not in whats(history.verdict())
 
 
+def test_a_timer_that_was_ordered_twice(history: History) -> None:
+    """The same timer stored again is one timer, and has fired."""
+    before = whats(history.verdict())
+    history.put(topics.DELAYS, history.records[topics.DELAYS][0].value())
+    assert "timers that should have fired" not in whats(history.verdict())
+    assert "timers that should have fired" not in before
+
+
 def test_a_timer_that_fired_twice(history: History) -> None:
     """A timer that is on flow-due twice, or without ever having been stored."""
     due = history.records[topics.DUE][0]

@@ -10,7 +10,7 @@ import pytest
 
 from streams import topics
 from streams.core.effects import LogDecision
-from streams.core.events import MailClicked, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
+from streams.core.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
 from streams.topics import SCHEMA_OF
 from streams.why import RULES, Story, story, told
 from streams.wire import Wire, open_codec
@@ -130,6 +130,32 @@ def test_why_a_launch_is_waited_for() -> None:
     assert waiting[0] == (4 * DAY, "", "waits for the launch of the product tea-9, begins then")
     assert waiting[1][1:] == ("", "looks then whether it begins: the flow's segment may be entered or left")
     assert waiting[2][1:] == ("", "begins then, every year")
+
+
+def test_why_a_moment_is_waited_for_elsewhere() -> None:
+    """What is waited for can move: the line that waits says so, and one tells when it has moved, and until when it waits now."""
+    run = Driver(
+        world_of(
+            flow_text(
+                "trigger: {on: order.placed, once_per: product}\n"
+                "steps: [{wait: {until: product.runs_out, lasts: 30d}}, {send: {message: a}}]"
+            )
+        )
+    )
+    lines = (OrderLine("tea", "Tea", "tea", 1, 100_00),)
+    run.feed(OrderPlaced(order("o1", run.now, lines=lines), run.now))
+    (waiting,) = story_of(run).waiting
+    assert (waiting.at, waiting.words) == (
+        run.now + 30 * DAY,
+        "goes on then, or when the moment that it waits for comes, if that is moved",
+    )
+    run.pass_time(10 * DAY)
+    run.feed(OrderPlaced(order("o2", run.now, lines=lines), run.now))
+    (waiting,) = story_of(run).waiting
+    assert waiting.at == run.now + 10 * DAY
+    text = " ".join(told(story_of(run)))
+    assert "the moment that the flow waits for has been moved" in text
+    assert f"goes on at {waiting.at.isoformat()}" in text
 
 
 def test_nobody() -> None:

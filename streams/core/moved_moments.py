@@ -1,0 +1,43 @@
+"""Runs that wait for a moment which has been moved since: a delivery promised for another day, something that runs out later."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from streams.core import local_time
+from streams.core.customer import Instance
+from streams.core.flow import MOMENT_OF, Wait
+from streams.core.steps import awaited_moment, end_of
+from streams.core.turn import Turn
+from streams.core.view import View
+from streams.core.waiting import all_but, let_wait
+
+
+def follow_moments(turn: Turn) -> None:
+    """Let the runs that wait for a moment wait for it where it is now; whoever waited only because it was not known, too."""
+    for instance in turn.instances:
+        if instance.awaits.startswith(MOMENT_OF):
+            _follow(turn, instance)
+
+
+def _follow(turn: Turn, instance: Instance) -> None:
+    program = turn.world.program(instance.flow, instance.flow_version, instance.step)
+    path = instance.awaits.removeprefix(MOMENT_OF).partition(" ")[0]
+    step = program.steps.get(path) if program is not None else None
+    if program is None or not isinstance(step, Wait):
+        return
+    order = turn.order(instance.order_id)
+    view = View(turn, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
+    awaits = awaited_moment(step, view)
+    if awaits == instance.awaits or awaits.endswith(" "):  # of one that is known no more the last is the best guess
+        return
+    due_at = end_of(turn, step, turn.now, view)
+    words = f"the moment that step {path} waits for has been moved; goes on at {local_time.text_of(due_at)}"
+    turn.decide(
+        program.flow, instance.instance_id, path, "schedule", "moment_moved", words, order_id=instance.order_id or None, moment=awaits
+    )  # fmt: skip
+    others, waiting = all_but(turn, instance.instance_id), replace(instance, due_at=due_at, awaits=awaits)
+    if due_at == instance.due_at:  # it has its timer
+        turn.instances = (*others, waiting)
+    else:
+        let_wait(turn, waiting, others)

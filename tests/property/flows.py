@@ -1,0 +1,180 @@
+"""Whole flows, made at random from every word of the language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+from streams.core.flow import AWAITED, TRIGGERS, is_about_order
+
+SEGMENTS = "vip: customer.spend > 900\nlapsed: customer.orders > 0 and customer.days_since_last_order > 20\nreturning: customer.orders > 1"
+NAMES = ("f", "g", "h")
+spans = st.sampled_from(["20m", "3h", "1d", "2d", "9d", "1w"])
+clocks = st.sampled_from(["06:30", "10:00", "23:15"])
+messages = st.sampled_from(["a", "b", "c"])
+weekdays = st.lists(st.sampled_from(["mon", "wed", "sat", "sun"]), min_size=1, max_size=3, unique=True)
+about_customers = [
+    "customer.orders > 1", "customer.is_vip", "customer.country == 'DK'", "'vip' in customer.segments", "customer.has_consent",
+    "customer.days_since_click < 5", "field.loyalty == 'silver'", "'testers' in customer.lists", "customer.age > 30",
+    "reward.is_given",
+]  # fmt: skip
+about_orders = [
+    "order.total > 400",
+    "order.is_refunded",
+    "order.is_late",
+    "'tea' in order.categories",
+    "order.is_international",
+]
+
+
+def conditions(on: str, once_per: str) -> st.SearchStrategy[str]:
+    """Conditions for a flow that `on` starts, for what `once_per` says."""
+    known = [*about_customers]
+    known += about_orders if is_about_order(on) else []
+    known += ["product.is_bought", "product.sku == 's1'"] if once_per == "product" else []
+    simple = st.sampled_from(known)
+    return (
+        simple
+        | simple.map("not {}".format)
+        | st.builds("{} {} {}".format, simple, st.sampled_from(["and", "or"]), simple)
+    )
+
+
+def waits(on: str, once_per: str) -> st.SearchStrategy[Any]:
+    """Spans, times of day, weekdays, and moments that are known with such a trigger."""
+    moments = ["order.placed_at", "shipment.window_from", "shipment.window_to"] if is_about_order(on) else []
+    if once_per == "product" and is_about_order(on):
+        moments.append("product.runs_out")
+    if on.startswith("product.") and once_per == "product":
+        moments.append("product.launch")
+    calm = st.fixed_dictionaries(
+        {},
+        optional={
+            "days": st.integers(1, 20), "months": st.integers(1, 2), "hours": st.integers(1, 30), "minutes": st.integers(1, 90), "at": clocks,
+            "clock": st.sampled_from(["customer", "shop"]), "not_on": weekdays,
+        },
+    ).filter(lambda wait: wait.keys() & {"days", "months", "hours", "minutes", "at"})  # fmt: skip
+    kinds = [spans | st.just("1mo"), calm, st.fixed_dictionaries({"on": weekdays, "at": clocks})]
+    if moments:
+        until = {"until": st.sampled_from(moments), "days": st.integers(1, 9)}
+        kinds.append(
+            st.fixed_dictionaries(until, optional={"before": spans, "at": clocks}).map(
+                lambda wait: wait | ({"lasts": "20d"} if wait["until"] == "product.runs_out" else {})
+            )
+        )
+    return st.one_of(kinds)
+
+
+def sends(purpose: str) -> st.SearchStrategy[Any]:
+    """Sends with everything that may be said of them."""
+    said = {
+        "priority": st.integers(0, 100),
+        "expires": st.sampled_from(["2h", "1d", "8d"]),
+        "not_before": st.just("2026-03-20"),
+    }
+    if purpose != "service":  # what is owed is held back from nobody, and carries no advertising
+        said |= {
+            "holdout": st.just(30),
+            "purpose": st.sampled_from([purpose, "marketing"]),
+            "products": st.integers(1, 3),
+        }
+    return st.fixed_dictionaries({"message": messages}, optional=said)
+
+
+@st.composite
+def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    """A flow of that name, as its file says it."""
+    on = draw(st.sampled_from(["order.placed", "order.placed", "shipment.delivered", "product.viewed", *TRIGGERS]))
+    first, status = on.partition(".")[0], draw(st.sampled_from(["live"] * 6 + ["draft", "paused"]))
+    scopes = {
+        "order": ["order", "product", "customer"],
+        "shipment": ["order", "parcel", "product", "customer"],
+        "product": ["product", "customer"],
+    }
+    once_per = draw(st.sampled_from(scopes.get(first, ["customer"]))) if on != "product.launch" else "product"
+    trigger: dict[str, Any] = {"on": on, "once_per": once_per}
+    if first == "shipment":
+        trigger["which"] = "each" if once_per == "parcel" else draw(st.sampled_from(["first", "last"]))
+    if first == "segment":
+        trigger["segment"] = draw(st.sampled_from(["vip", "lapsed", "returning"]))
+    is_yearly = on in ("customer.birthday", "customer.anniversary")
+    if (is_yearly or on == "product.launch") and draw(st.booleans()):
+        trigger["before"] = draw(st.sampled_from(["1d", "3d"]))
+    if not is_yearly and on != "product.launch" and once_per in ("customer", "product") and draw(st.booleans()):
+        trigger["again_after"] = draw(spans)
+    asked = conditions(on, once_per)
+    if draw(st.integers(0, 7)) == 7:
+        trigger["where"] = draw(asked.filter(lambda source: "reward" not in source))
+    purpose = draw(st.sampled_from(["marketing", "marketing", "review", "service"]))
+    heard = {"order": ("order.",), "shipment": ("order.", "shipment.")}.get(first, ("order.placed",))
+    awaited = [one for one in AWAITED if one.startswith((*heard, "mail.", "survey."))]
+    leaf = st.one_of(
+        st.builds(lambda wait: {"wait": wait}, waits(on, once_per)),
+        st.builds(lambda send: {"send": send}, sends(purpose)),
+        st.builds(lambda send: {"send": send}, sends(purpose)),
+        st.sampled_from([
+            {"set": {"name": "loyalty", "value": "silver"}}, {"add_to_list": "testers"}, {"remove_from_list": "testers"},
+            {"reward": {"name": "ten"}}, {"reward": {"name": "pool", "pool": "ten", "within": "3d"}}, {"emit": "told"},
+        ]),
+    )  # fmt: skip
+    arms = iter(range(1000))
+
+    def branches(inside: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        steps = st.lists(inside, min_size=1, max_size=3)
+        split = st.builds(
+            lambda when, then, other: {"split": [{"when": when, "steps": then}, *([{"otherwise": other}] if other else [])]},
+            asked, steps, st.none() | steps,
+        )  # fmt: skip
+        wait_for = st.builds(
+            lambda event, up_to, then, other: {"wait_for": {"event": event, "up_to": up_to, "then": then, "otherwise": other}},
+            st.sampled_from(awaited), spans, steps, steps,
+        )  # fmt: skip
+        experiment = st.builds(
+            lambda one, two: {
+                "experiment": {
+                    "name": f"{name}-{next(arms)}",
+                    **({"holdout": 20} if purpose != "service" else {}),
+                    "arms": [{"name": "one", "percent": 50, "steps": one}, {"name": "two", "percent": 50, "steps": two}],
+                }
+            },
+            steps, steps,
+        )  # fmt: skip
+        return split | wait_for | experiment
+
+    steps = draw(st.lists(st.recursive(leaf, branches, max_leaves=6), min_size=2, max_size=5))
+    steps.append({"send": draw(sends(purpose))})
+    flow: dict[str, Any] = {
+        "flow": name,
+        "version": 1,
+        "status": status,
+        "purpose": purpose,
+        "trigger": trigger,
+        "steps": steps,
+    }
+    if draw(st.integers(0, 7)) == 7:
+        flow["goal"] = draw(asked.filter(lambda source: "reward" not in source))
+    exits = ["order.placed", "customer.unsubscribed"]
+    exits += [one for one in ("order.cancelled", "order.refunded") if is_about_order(on) and one != on]
+    flow["exit_on"] = draw(st.lists(st.sampled_from(exits), max_size=2, unique=True))
+    if draw(st.integers(0, 3)) == 3:
+        flow["not_with"] = draw(
+            st.lists(st.sampled_from([one for one in NAMES if one != name]), max_size=2, unique=True)
+        )
+    if purpose != "service" and draw(st.integers(0, 7)) == 7:
+        flow["holdout"] = 20
+    return flow
+
+
+def text_of(flow: dict[str, Any]) -> str:
+    """The flow's file."""
+    return yaml.dump(flow, Dumper=_Plain, sort_keys=False)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes out what comes twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Nothing is an alias."""
+        return True

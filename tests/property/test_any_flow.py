@@ -1,0 +1,258 @@
+"""What holds for every flow that can be written, under every rule, whatever happens to its customer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from streams.core.code_pools import Asked, Code
+from streams.core.customer_codec import decode_customer, encode_customer
+from streams.core.effects import ClaimCode, Effect, IssueReward, LogDecision, ScheduleStep, SendMail, WithdrawClaim
+from streams.core.engine import advance
+from streams.core.events import (
+    ContactPressed,
+    Event,
+    MailClicked,
+    MailComplained,
+    MailOpened,
+    OrderCancelled,
+    OrderChanged,
+    OrderPaid,
+    OrderPlaced,
+    OrderRefunded,
+    ProductBrowsed,
+    ProfileUpdated,
+    SurveyAnswered,
+    Unsubscribed,
+)
+from streams.core.flow import DATES, Flow
+from streams.core.flow_language import parse_flow
+from streams.core.rules_language import parse_rules, parse_segments
+from streams.core.world import World
+from tests.driver.driver import Driver, step_due
+from tests.driver.facts import order, shipment, shop_policy
+from tests.driver.language import DAY, HOUR, MESSAGES
+from tests.property.flows import NAMES, SEGMENTS, flows, text_of
+
+OWED = ("order", "service")
+RULES = (
+    "",
+    "caps: [{most: 1, per: 1d}, {most: 2, per: 4d, of: [marketing]}]\n",
+    "quiet_hours: {from: '20:00', to: '07:30', not_on: [sun], holidays: true}\ncalm: {while_late: true, after_refund: 2d}\n",
+    "caps: [{most: 1, per: 2d}]\nquiet_hours: {from: '12:00', to: '10:00'}\nholdout: 10\n"
+    "outside: [complaint]\ncalm: {while_running: [complaint]}\n",
+)
+#: What is ordered once, and by which name.
+ONCE = (
+    (SendMail, "send_id"),
+    (IssueReward, "reward_id"),
+    (ClaimCode, "reward_id"),
+    (WithdrawClaim, "reward_id"),
+)
+CAPS = ((), ((1, DAY, None), (2, 4 * DAY, "marketing")), (), ((1, 2 * DAY, None),))
+
+
+def world_of(made: list[dict[str, Any]], number: int) -> World:
+    """The shop with these flows and one of the rules."""
+    known, rules = parse_segments(SEGMENTS), parse_rules(RULES[number])
+    assert isinstance(known, dict)
+    assert not isinstance(rules, list), rules
+    parsed = [parse_flow(text_of(flow), MESSAGES, flow["flow"], known) for flow in made]
+    assume(all(isinstance(flow, Flow) for flow in parsed))
+    right = [flow for flow in parsed if isinstance(flow, Flow)]
+    return World(right, segments=known, rules=rules, consent_policy=shop_policy(), reward_key=b"k")
+
+
+order_ids, skus = st.sampled_from(["o1", "o2", "o3"]), st.sampled_from(["s1", "s2", "s9"])
+#: When something occurred, in hours from now: it may become known late.
+ago = st.integers(-48, 0) | st.just(0)
+kinds = st.sampled_from([OrderPlaced, OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded])
+statuses = st.sampled_from(["created", "shipped", "out_for_delivery", "delayed", "delivered", "returned"])
+zones = st.sampled_from(["Europe/Copenhagen", "America/New_York", "Australia/Lord_Howe", None])
+#: What happens: a name, and what it takes.
+happenings = st.one_of(
+    st.tuples(st.just("order"), kinds, order_ids, ago, st.sampled_from([100_00, 900_00])),
+    st.tuples(st.just("order"), st.just(OrderPlaced), order_ids, ago, st.just(500_00)),
+    st.tuples(st.just("parcel"), statuses, order_ids, ago, st.sampled_from(["p1", "p2"])),
+    st.tuples(st.just("look"), st.sampled_from(["viewed", "added_to_cart", "removed_from_cart"]), skus, ago, st.none() | st.integers(-2, 20)),
+    st.tuples(st.just("profile"), zones, st.none() | st.just(date(1990, 3, 12)), ago, st.sampled_from([None, True, False])),
+    st.tuples(st.just("click"), st.booleans()),
+    st.tuples(st.just("answer"), ago),
+    st.tuples(st.just("goodbye"), ago),
+    st.tuples(st.just("complain")),
+    st.tuples(st.just("pressure"), st.booleans()),
+    st.tuples(st.just("codes"), st.integers(1, 2)),
+    st.tuples(st.just("again")),
+    st.tuples(st.just("resume")),
+)  # fmt: skip
+gaps = st.integers(0, 24 * 9).map(lambda hours: hours * HOUR)
+#: Things that happen, how long nothing does afterwards, and whether all timers of that time are late.
+stories = st.lists(st.tuples(happenings, gaps, st.integers(0, 5).map(lambda lot: lot == 0)), min_size=5, max_size=14)
+Story = list[tuple[tuple[Any, ...], timedelta, bool]]
+shops = st.tuples(*[flows(name) for name in NAMES]).map(list) | st.tuples(flows("f")).map(list)
+
+
+class Life(Driver):
+    """One customer's life, in which the state is written and read again, and every event is decided twice."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.facts: list[Event] = []
+        self.at: list[datetime] = []
+        self.on_effect = self._note
+
+    def _note(self, effect: Effect, now: datetime) -> None:
+        self.effects.append(effect)
+        self.at.append(now)
+
+    def feed(self, *events: Event) -> None:
+        """As a worker does: with what lies in its table."""
+        for event in events:
+            before = self.customers.get(event.customer_id)
+            super().feed(event)
+            after = self.customers[event.customer_id]
+            if before is not None:
+                read = decode_customer(encode_customer(before))
+                assert read == before
+                assert advance(self.world, read, event, self.now) == advance(self.world, before, event, self.now)
+            assert len(encode_customer(after)) < 16_000
+
+    def happen(self, what: str, *how: Any) -> None:
+        """One thing of a story."""
+        mails = self.mails()
+        if what == "codes":
+            self.stock(*[Code("ten", f"C{len(self.at)}-{number}") for number in range(how[0])])
+            return
+        if what == "resume":
+            self.world = self.world.with_flows([replace(flow, status="live") for flow in self.world.flows])
+            return
+        if what == "again":
+            self.feed(*self.facts)
+            return
+        fact = self._fact(what, how, mails[-1].send_id if mails else None)
+        if fact is not None:
+            self.facts.append(fact)
+            self.feed(fact)
+
+    def _fact(self, what: str, how: tuple[Any, ...], send_id: str | None) -> Event | None:
+        if what == "order":
+            kind, order_id, hours, total = how
+            made: Event = kind(order(order_id, self.now + hours * HOUR, total_minor=total), self.now + hours * HOUR)
+            return made
+        if what == "parcel":
+            status, order_id, hours, parcel = how
+            return replace(
+                shipment(order_id, status, self.now + hours * HOUR, parcel),
+                window_from=self.now + 2 * DAY,
+                window_to=self.now + 3 * DAY,
+            )
+        if what == "look":
+            kind, sku, hours, launch = how
+            launches_at = None if launch is None else self.now + launch * DAY
+            return ProductBrowsed(
+                customer_id="c1", kind=kind, sku=sku, occurred_at=self.now + hours * HOUR, launches_at=launches_at
+            )
+        if what == "profile":
+            zone, birthday, hours, consent = how
+            return ProfileUpdated(
+                customer_id="c1", email="anna@example.com", name="Anna", country="DK", time_zone=zone, birthday=birthday,
+                marketing_consent=consent, occurred_at=self.now + hours * HOUR,
+            )  # fmt: skip
+        if what == "answer":
+            return SurveyAnswered(
+                customer_id="c1", send_id=None, question="q", answer="yes", occurred_at=self.now + how[0] * HOUR
+            )
+        if what == "goodbye":
+            return Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=self.now + how[0] * HOUR)
+        if what == "pressure":
+            until = self.now + 5 * DAY if how[0] else self.now
+            return ContactPressed(
+                customer_id="c1", source="complaint", kind="running", occurred_at=self.now, until=until, purpose=""
+            )
+        if send_id is None:
+            return None
+        if what == "complain":
+            return MailComplained(customer_id="c1", send_id=send_id, occurred_at=self.now)
+        if how[0]:
+            return MailClicked(customer_id="c1", send_id=send_id, link="x", agent="human", occurred_at=self.now)
+        return MailOpened(customer_id="c1", send_id=send_id, agent="human", occurred_at=self.now)
+
+
+def live(world: World, story: Story) -> Life:
+    """A life of a customer who once agreed and bought, then of this story, and then two years of silence, in which every flow is live."""
+    life = Life(world)
+    life.happen("profile", "Europe/Copenhagen", date(1990, 3, 12), 0, True)
+    life.happen("order", OrderPlaced, "o0", 0, 500_00)
+    for happening, gap, is_late in story:
+        life.happen(*happening)
+        if is_late:
+            life.now += gap
+        life.pass_time(timedelta(0) if is_late else gap)
+    life.happen("resume")
+    life.pass_time(700 * DAY)
+    return life
+
+
+def twice(found: Counter[Any]) -> list[Any]:
+    """What is there more than once."""
+    return [one for one, count in found.items() if count > 1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(shops, st.integers(0, len(RULES) - 1), stories)
+def test_whatever_the_flow(made: list[dict[str, Any]], rules: int, story: Story) -> None:
+    """Nothing twice, nothing without its decision, nothing at a wrong time, nobody waiting for ever."""
+    life = live(world_of(made, rules), story)
+    every = life.effects
+    decided = [one for one in every if isinstance(one, LogDecision)]
+    mails = life.mails()
+    for kind, name in ONCE:
+        assert twice(Counter(getattr(one, name) for one in every if isinstance(one, kind))) == [], kind
+    assert twice(Counter((one.decision_id, one.decided_at) for one in decided)) == []
+    sent = {one.send_id: one.decided_at for one in decided if one.outcome == "send"}
+    assert sent.keys() == {mail.send_id for mail in mails}
+    assert twice(Counter(one.send_id for one in decided if one.outcome == "send")) == []
+    for mail in mails:
+        at = sent[mail.send_id]
+        assert at <= mail.not_after
+        if mail.purpose not in OWED and rules == 2:
+            clock = at.astimezone(ZoneInfo(mail.time_zone))
+            assert time(7, 30) <= clock.time() < time(20)
+            assert clock.weekday() != 6
+    for most, per, purpose in CAPS[rules]:
+        times = sorted(sent[one.send_id] for one in mails if one.purpose not in OWED and purpose in (None, one.purpose))
+        assert all(later - earlier >= per for earlier, later in zip(times, times[most:], strict=False))
+    _claims(life)
+    timers = {one.timer_id: one for one in every if isinstance(one, ScheduleStep)}
+    due = {(one.instance_id, one.step, one.due_at) for one in timers.values()}
+    assert all(timers[one.timer_id] == one for one in every if isinstance(one, ScheduleStep))
+    for state in life.customers.values():
+        assert all((one.instance_id, one.step, one.due_at) in due for one in state.instances)
+        yearly = {flow.name for flow in life.world.flows if flow.trigger.on in DATES}
+        assert {one.flow for one in state.instances if one.has_begun} <= yearly
+    before = len(mails)
+    life.feed(*life.facts, *[step_due(one, life.now) for one in timers.values()])
+    life.pass_time(60 * DAY)
+    assert len(twice(Counter(mail.send_id for mail in life.mails()))) == 0
+    assert len(life.mails()) >= before
+
+
+def _claims(life: Life) -> None:
+    """Every claim came to one end: the reward was given, or it was taken back; and every code lies in the pool, or with one customer."""
+    claims = {one.reward_id for one in life.effects if isinstance(one, ClaimCode)}
+    given = {
+        one.reward_id: one.code for one in life.effects if isinstance(one, IssueReward) and one.reward_id in claims
+    }
+    withdrawn = {one.reward_id for one in life.effects if isinstance(one, WithdrawClaim)}
+    assert given.keys().isdisjoint(withdrawn)
+    assert given.keys() | withdrawn == claims
+    stock = [one.code for one in life.pools.entries.values() if isinstance(one, Code)]
+    told = sum(key.startswith(b"seen/") for key in life.pools.entries)
+    assert len({*stock, *given.values()}) == len(stock) + len(given) == told
+    assert Asked() not in life.pools.entries.values()
