@@ -80,6 +80,24 @@ def test_each_mistake_is_told_at_its_place(change: Callable[[Path], None], told:
     assert found[0].removeprefix(f"{root}/").startswith(told), found
 
 
+def test_what_is_shared_needs_no_words_of_a_flows_own(tmp_path: Path) -> None:
+    """The pieces that all flows share, recommended products among them, are written in every language with the words beside them alone."""
+    root = tmp_path / "templates"
+    shutil.copytree(TEMPLATES, root)
+    (root / "f" / "copy").mkdir(parents=True)
+    (root / "f" / "flow.yaml").write_text(
+        "flow: f\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {on: order.placed}\nsteps: [{send: {message: a, products: 3}}]\n"
+    )
+    for ending, layout in (("html", "layout.html.j2"), ("txt", "layout.txt.j2")):
+        shared = (
+            f'{{% extends "{layout}" %}}{{% block content %}}{{% include "products.{ending}.j2" %}}{{% endblock %}}'
+        )
+        (root / "f" / f"a.{ending}.j2").write_text(shared)
+    for language in ("da", "en"):
+        (root / "f" / "copy" / f"{language}.yaml").write_text("a.subject: S\na.preview: P\n")
+    assert read(root) == []
+
+
 def test_the_shops_own_messages_are_right() -> None:
     """Every message of the repository can be written, whatever the facts say."""
     assert read(TEMPLATES) == []
