@@ -14,7 +14,9 @@ def take_browsing(turn: Turn, event: ProductBrowsed) -> None:
     """Tell the flows of a product that was viewed or put into the cart. One that no flow is started by costs next to nothing."""
     name = f"product.{event.kind}"
     # By the hour, so that a visit of many pages is one change of the state; then the order of arrival does not count either.
-    visited_at = event.occurred_at.replace(minute=0, second=0, microsecond=0)
+    visited_at = event.occurred_at
+    if turn.world.day_scale == 1.0:
+        visited_at = visited_at.replace(minute=0, second=0, microsecond=0)
     if turn.visited_at is None or visited_at > turn.visited_at:
         turn.visited_at, turn.changed = visited_at, True
     if event.launches_at is not None and LAUNCH in turn.world.by_trigger and event.kind != "removed_from_cart":

@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from streams.core import money
+from streams.core import local_time, money
 from streams.core.events import OrderLine
 from streams.core.view import View
 
@@ -59,7 +59,9 @@ def _lines(view: View) -> tuple[OrderLine, ...]:
 
 
 def _days_since(view: View, moment: datetime | None) -> int:
-    return max(0, (view.turn.now - moment).days) if moment is not None else NEVER_DAYS
+    if moment is None:
+        return NEVER_DAYS
+    return max(0, local_time.shown(view.turn.now - moment, view.turn.world.day_scale).days)
 
 
 def _age(view: View) -> int:
@@ -115,7 +117,7 @@ def _monetary(view: View) -> int:
 
 
 def _is_late(view: View) -> bool:
-    return view.order is not None and view.order.is_late(view.turn.now)
+    return view.order is not None and view.order.is_late(view.turn.now, view.turn.world.late_at_most)
 
 
 def _product(view: View) -> OrderLine | None:

@@ -12,8 +12,6 @@ from msgspec import Struct
 from streams.core.events import OrderLine
 from streams.core.flow import DAY_STEP, LOOK_STEP
 
-#: How long a parcel counts as late after its last news, or after its promised window.
-LATE_AT_MOST = timedelta(days=14)
 #: The outcome of a mail that a customer did not get, to measure what mails do.
 HELD_OUT = "held_out"
 #: When a series ends of which no end is known.
@@ -137,10 +135,10 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
         reached = sum(parcel.has(status) for parcel in self.parcels)
         return bool(self.parcels) and reached >= max(self.parcels_in_order, len(self.parcels))
 
-    def is_late(self, now: datetime) -> bool:
+    def is_late(self, now: datetime, at_most: timedelta) -> bool:
         """Whether a parcel of the order, not delivered and not returned, is delayed or past its promised window.
 
-        Of one that nothing was heard of for `LATE_AT_MOST` nobody knows: a carrier that never tells of a delivery silences no shop.
+        Of one that nothing was heard of for `at_most` nobody knows: a carrier that never tells of a delivery silences no shop.
         """
         for parcel in self.parcels:
             window_to = parcel.window_to
@@ -148,7 +146,7 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
                 continue
             if parcel.has("delivered") or parcel.has("returned"):
                 continue
-            if now < max(parcel.at, window_to or parcel.at) + LATE_AT_MOST:
+            if now < max(parcel.at, window_to or parcel.at) + at_most:
                 return True
         return False
 

@@ -132,6 +132,11 @@ def lasting(length: timedelta, day_scale: float) -> timedelta:
     return length if day_scale == 1.0 else length * day_scale
 
 
+def shown(length: timedelta, day_scale: float) -> timedelta:
+    """What passed as `length` where a day lasts `day_scale` days: the other way round."""
+    return length if day_scale == 1.0 else length / day_scale
+
+
 def scaled(start: datetime, end: datetime, day_scale: float) -> datetime:
     """`end`, moved so that the time from `start` takes `day_scale` times as long, on a whole millisecond (what the wire keeps)."""
     moment = end if day_scale == 1.0 else start + (end - start) * day_scale

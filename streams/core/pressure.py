@@ -62,7 +62,7 @@ def _calm(turn: Turn) -> Later | None:
     rules, now, scale = turn.world.rules, turn.now, turn.world.day_scale
     again = now + local_time.lasting(LOOK_AGAIN, scale)
     for order in turn.orders if rules.calm_if_late else ():
-        if order.is_late(now):
+        if order.is_late(now, turn.world.late_at_most):
             return Later("order_late", "an order is late", again)
     if rules.calm_after_refund:
         refunds = [order.refunded_at for order in turn.orders if order.refunded_at is not None]

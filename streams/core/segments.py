@@ -39,7 +39,7 @@ def _plan_look(turn: Turn, program: Program, view: View) -> None:
     turns_at = next_turn(view, turn.world.segments[flow.trigger.segment].turns, turn.now)
     if turns_at is None:
         return
-    turns_at = min(turns_at, turn.now + LONGEST)
+    turns_at = min(turns_at, turn.now + local_time.lasting(LONGEST, turn.world.day_scale))
     due_at = local_time.scaled(turns_at, turns_at, 1.0)
     instance_id = ids.instance_id(turn.customer_id, flow.name, "look")
     known = next((one for one in turn.instances if one.instance_id == instance_id), None)

@@ -42,6 +42,10 @@ class Shop(Struct, frozen=True, kw_only=True):
     currency: str = "DKK"
 
 
+#: How long a parcel counts as late after its last news, or after its promised window.
+LATE_AT_MOST = timedelta(days=14)
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     """How much is kept and done for one customer. Hitting a limit is a logged decision.
 
@@ -80,8 +84,8 @@ class World:
 
     __slots__ = (
         "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
-        "flows", "gives_rewards", "has_days", "limits", "looking", "migrations", "paused_for", "pools", "rates", "reward_key", "rules", "segments",
-        "shop", "vip_spend_minor", "watched",
+        "flows", "gives_rewards", "has_days", "late_at_most", "limits", "looking", "migrations", "paused_for", "pools", "rates", "reward_key",
+        "rules", "segments", "shop", "vip_spend_minor", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +115,7 @@ class World:
         self.attribution_days = attribution_days
         self.attribution_window = timedelta(days=attribution_days) * self.day_scale
         self.paused_for = timedelta(hours=1)
+        self.late_at_most = LATE_AT_MOST * self.day_scale
         ordered = sorted(flows, key=lambda flow: (flow.name, flow.version))
         # Pausing a flow stops all of it: who is still on an older version waits too.
         paused = {name for name, status in {flow.name: flow.status for flow in ordered}.items() if status == "paused"}

@@ -170,6 +170,35 @@ def test_time_alone_leads_into_a_segment() -> None:
     assert run.customers["c1"].instances == ()
 
 
+def test_days_that_are_counted_are_as_long_as_those_that_are_waited() -> None:
+    """Where a day lasts a second, so do the days since something: of an order, of a visit, and of what time alone leads to."""
+    scale = 1 / 86_400
+    second = timedelta(seconds=1)
+    flows = [
+        flow_text(f"trigger: {{on: segment.entered, segment: lapsed}}\n{SEND}"),
+        flow_text(
+            "trigger: {on: order.placed}\ngoal: customer.days_since_visit < 3\nsteps: [{wait: 10d}, {send: {message: b}}]",
+            name="g",
+        ),
+    ]
+    run = Driver(
+        world_of(
+            *flows, segments="lapsed: customer.orders > 0 and customer.days_since_last_order > 365", day_scale=scale
+        )
+    )
+    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
+    run.pass_time(5 * second)
+    buy(run)
+    run.pass_time(11 * second)
+    assert run.messages() == ["b"]
+    run.pass_time(400 * second)
+    decided = [one.decided_at - START for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
+    assert [(message, round(at / second)) for message, at in zip(run.messages(), decided, strict=True)] == [
+        ("b", 15),
+        ("a", 371),
+    ]
+
+
 def test_looking_takes_one_timer_however_much_happens() -> None:
     """Who visits every day has one timer for the day on which the visits would be too long ago: it looks, and waits anew."""
     flow = flow_text(f"trigger: {{on: segment.left, segment: browsing}}\n{SEND}")
@@ -587,14 +616,18 @@ def test_no_pestering_while_an_order_is_late_or_was_refunded() -> None:
     assert [round(days, 2) for _, days in sent(run)] == [5, round(5 + 1 / 24 + 5, 2)]
 
 
-def test_a_parcel_is_not_late_for_ever() -> None:
-    """A carrier that never tells of the delivery keeps the customer's mails back for two weeks, not for good."""
+@pytest.mark.parametrize("day", [DAY, timedelta(minutes=1)])
+def test_a_parcel_is_not_late_for_ever(day: timedelta) -> None:
+    """A carrier that never tells of the delivery keeps the customer's mails back for two weeks, not for good, however long a day is."""
     body = "trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a, expires: 60d}}]"
-    run = run_of(body, purpose="marketing", rules="calm: {while_late: true}")
+    run = run_of(body, purpose="marketing", rules="calm: {while_late: true}", day_scale=day / DAY)
     buy(run)
     run.feed(shipment("o1", "delayed", run.now))
-    run.pass_time(40 * DAY)
-    assert sent(run) == [("a", 14)]
+    run.pass_time(40 * day)
+    ((_, _, rule),) = [one for one in run.decisions() if one[1] == "send"]
+    assert rule == "soft_opt_in"
+    (at,) = [one.decided_at for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
+    assert (at - START) / day == pytest.approx(14, abs=0.01)
 
 
 def test_a_clash_waits_for_the_other_flow() -> None:
