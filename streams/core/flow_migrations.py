@@ -93,7 +93,7 @@ def count_waiting(customers: Iterable[Customer], flow: str, migration: Migration
     people = moved_runs = moved_people = 0
     mapped = {(migration.version, old) for old, _ in migration.steps}
     for customer in customers:
-        places = [(one.flow_version, one.step) for one in customer.instances if one.flow == flow]
+        places = [(one.flow_version, one.step) for one in customer.instances if one.flow == flow and one.has_begun]
         runs.update(places)
         moving = sum(place in mapped for place in places)
         people += bool(places)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from streams.core.customer import Customer, Instance
-from streams.core.flow import Flow, Migration, Program
+from streams.core.flow import DAY_STEP, LOOK_STEP, Flow, Migration, Program
 from streams.core.flow_language import parse_flow
 from streams.core.flow_migrations import count_waiting, guard_migration, guard_migrations
 from streams.core.flow_paths import before, onward, reachable, resting_places
@@ -136,7 +136,7 @@ def customer(name: str, *runs: tuple[str, int, str]) -> Customer:
 
 
 def test_counting() -> None:
-    """Runs at each version and step of the flow, and the people whom a migration would move: each once."""
+    """Runs at each version and step of the flow, and the people whom a migration would move: each once; not who waits for a day to begin."""
     customers = [
         customer("c1", ("f", 1, "2"), ("f", 1, "2"), ("other", 1, "2")),
         customer("c2", ("f", 1, "3"), ("f", 1, "2")),
@@ -144,6 +144,8 @@ def test_counting() -> None:
         customer("c4", ("f", 2, "2")),
         customer("c5", ("other", 1, "2")),
         customer("c6"),
+        customer("c7", ("f", 1, DAY_STEP)),
+        customer("c8", ("f", 1, LOOK_STEP)),
     ]
     counted = count_waiting(iter(customers), "f", Migration(version=1, steps=(("2", "3"),)))
     assert counted.runs == {(1, "2"): 3, (1, "3"): 2, (2, "2"): 1}
