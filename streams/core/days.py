@@ -11,7 +11,7 @@ from streams.core.flow import DATES, DAY_STEP, Program
 from streams.core.starting import start_once
 from streams.core.turn import Turn
 from streams.core.view import View
-from streams.core.waiting import all_but, let_wait
+from streams.core.waiting import all_but, plan_run, waiting_run
 
 
 def plan_days(turn: Turn) -> None:
@@ -31,15 +31,9 @@ def _plan_day(turn: Turn, program: Program, after: datetime) -> None:
         return
     due_at = local_time.next_day(day, after, where, flow.trigger.before)
     instance_id = ids.instance_id(turn.customer_id, flow.name, "day")
-    known = next((one for one in turn.instances if one.instance_id == instance_id), None)
-    if known is not None and known.due_at == due_at:
-        return
-    others = all_but(turn, instance_id)
-    if len(others) >= turn.world.limits.instances:
-        words = f"more than {turn.world.limits.instances} flows at once"
-        turn.decide(flow, instance_id, DAY_STEP, "limit", "instances", words, moment=local_time.text_of(due_at))
-        return
-    let_wait(turn, Instance(instance_id, flow.name, flow.version, "", None, DAY_STEP, due_at, turn.now), others)
+    known = waiting_run(turn, instance_id)
+    if known is None or known.due_at != due_at:
+        plan_run(turn, flow, Instance(instance_id, flow.name, flow.version, "", None, DAY_STEP, due_at, turn.now))
 
 
 def begin_day(turn: Turn, waiting: Instance) -> None:

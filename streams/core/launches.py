@@ -13,7 +13,7 @@ from streams.core.flow import DAY_STEP, LAUNCH, Flow, Program
 from streams.core.starting import is_known, start_once
 from streams.core.turn import Turn
 from streams.core.view import View
-from streams.core.waiting import all_but, let_wait
+from streams.core.waiting import all_but, let_wait, waiting_run
 
 
 def plan_launch(turn: Turn, sku: str, launches_at: datetime, seen_at: datetime) -> None:
@@ -34,7 +34,7 @@ def _plan_launch(turn: Turn, program: Program, sku: str, launches_at: datetime, 
     if is_known(turn, _launched_id(turn, flow, sku)):
         return
     instance_id = ids.instance_id(turn.customer_id, flow.name, f"launch/{sku}")
-    known = next((one for one in turn.instances if one.instance_id == instance_id), None)
+    known = waiting_run(turn, instance_id)
     first_seen, told_at = seen_at, seen_at
     if known is not None:
         first_seen = min(seen_at, known.started_at)

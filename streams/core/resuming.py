@@ -17,12 +17,12 @@ from streams.core.migrating import WAS, migrated, settle
 from streams.core.steps import take_steps
 from streams.core.turn import Turn
 from streams.core.view import About, View
-from streams.core.waiting import all_but, let_wait
+from streams.core.waiting import all_but, let_wait, waiting_run
 
 
 def wake(turn: Turn, event: StepDue) -> None:
     """Go on with the instance that waits for this very timer. A timer nobody waits for changes nothing."""
-    instance = next((one for one in turn.instances if one.instance_id == event.instance_id), None)
+    instance = waiting_run(turn, event.instance_id)
     if instance is None or instance.step != event.step or instance.due_at != event.due_at:
         return
     if instance.step == DAY_STEP:

@@ -11,7 +11,7 @@ from streams.core.happening import happened
 from streams.core.turn import Turn
 from streams.core.turning_points import next_turn
 from streams.core.view import View
-from streams.core.waiting import all_but, let_wait
+from streams.core.waiting import plan_run, waiting_run
 
 #: As long as the longest wait of a flow on the customer's days. Who looks too early looks again.
 LONGEST = timedelta(days=366)
@@ -42,12 +42,6 @@ def _plan_look(turn: Turn, program: Program, view: View) -> None:
     turns_at = min(turns_at, turn.now + local_time.lasting(LONGEST, turn.world.day_scale))
     due_at = local_time.scaled(turns_at, turns_at, 1.0)
     instance_id = ids.instance_id(turn.customer_id, flow.name, "look")
-    known = next((one for one in turn.instances if one.instance_id == instance_id), None)
-    if known is not None and known.due_at <= due_at:
-        return
-    others = all_but(turn, instance_id)
-    if len(others) >= turn.world.limits.instances:
-        words = f"more than {turn.world.limits.instances} flows at once"
-        turn.decide(flow, instance_id, LOOK_STEP, "limit", "instances", words, moment=local_time.text_of(due_at))
-        return
-    let_wait(turn, Instance(instance_id, flow.name, flow.version, "", None, LOOK_STEP, due_at, turn.now), others)
+    known = waiting_run(turn, instance_id)
+    if known is None or known.due_at > due_at:
+        plan_run(turn, flow, Instance(instance_id, flow.name, flow.version, "", None, LOOK_STEP, due_at, turn.now))

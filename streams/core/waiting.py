@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from streams.core import ids
+from streams.core import ids, local_time
 from streams.core.customer import Instance
 from streams.core.effects import ScheduleStep
+from streams.core.flow import Flow
 from streams.core.turn import Turn
 
 
@@ -22,6 +23,21 @@ def let_wait(turn: Turn, instance: Instance, others: tuple[Instance, ...]) -> No
             due_at=instance.due_at,
         )
     )
+
+
+def waiting_run(turn: Turn, instance_id: str) -> Instance | None:
+    """The instance of the customer with this id, if it waits."""
+    return next((one for one in turn.instances if one.instance_id == instance_id), None)
+
+
+def plan_run(turn: Turn, flow: Flow, planned: Instance) -> None:
+    """Let a run wait to begin, in the place of its earlier plan, if there is room; that there is none is logged."""
+    others = all_but(turn, planned.instance_id)
+    if len(others) >= turn.world.limits.instances:
+        words, moment = f"more than {turn.world.limits.instances} flows at once", local_time.text_of(planned.due_at)
+        turn.decide(flow, planned.instance_id, planned.step, "limit", "instances", words, moment=moment)
+        return
+    let_wait(turn, planned, others)
 
 
 def all_but(turn: Turn, instance_id: str) -> tuple[Instance, ...]:
