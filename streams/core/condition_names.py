@@ -65,10 +65,11 @@ def _days_since(view: View, moment: datetime | None) -> int:
 
 
 def _age(view: View) -> int:
-    born, now = view.turn.profile.birthday, view.turn.now
+    born = view.turn.profile.birthday
     if born is None or born.year <= NO_YEAR:
         return 0
-    return now.year - born.year - ((now.month, now.day) < (born.month, born.day))
+    today = view.turn.now.astimezone(view.turn.zone_of(view.order)).date()
+    return today.year - born.year - (today < local_time.day_in(today.year, born))
 
 
 def _is_birthday_month(view: View) -> bool:

@@ -92,19 +92,21 @@ def months_after(moment: datetime, months: int) -> datetime:
 
 
 def next_day(day: date, after: datetime, where: ZoneInfo, days_before: int = 0) -> datetime:
-    """When, after `after` (UTC), the day of the year that `day` is begins next in the zone `where`, so many days earlier; as UTC.
-
-    29 February is 28 February in years that have none.
-    """
+    """When, after `after` (UTC), the day of the year that `day` is begins next in the zone `where`, so many days earlier; as UTC."""
     local = after.astimezone(where)
     for year in range(
         local.year, local.year + 3
     ):  # a day that lies some days before the new year belongs to the next year
-        month, number = day.month, min(day.day, monthrange(year, day.month)[1])
-        moment = (datetime(year, month, number, tzinfo=where) - timedelta(days=days_before)).astimezone(UTC)
+        midnight = datetime.combine(day_in(year, day), time(), where)
+        moment = (midnight - timedelta(days=days_before)).astimezone(UTC)
         if moment > after:
             return moment
     raise ValueError(f"no such day within three years: {day}")
+
+
+def day_in(year: int, day: date) -> date:
+    """The day of the year that `day` is, in `year`: 29 February is 28 February in years that have none."""
+    return date(year, day.month, min(day.day, monthrange(year, day.month)[1]))
 
 
 def open_from(moment: datetime, begins: time, ends: time, where: ZoneInfo) -> datetime:

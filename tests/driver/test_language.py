@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -124,6 +124,15 @@ def test_the_day_of_the_customer() -> None:
     told(run, birthday=(START + 500 * DAY).date())
     run.pass_time(1200 * DAY)
     assert len(run.mails()) == 2 + 4
+
+
+@pytest.mark.parametrize(("birthday", "age"), [(date(1976, 4, 10), 50), (date(1976, 2, 29), 51)])
+def test_the_age_on_the_day_itself(birthday: date, age: int) -> None:
+    """When the birthday's flow begins, at the customer's midnight, the customer is as old as on that day; 29 February counts on the 28th too."""
+    run = run_of(f"trigger: {{on: customer.birthday, where: customer.age == {age}}}\n{SEND}")
+    told(run, email="anna@example.com", name="Anna", country="DK", birthday=birthday)
+    run.pass_time(364 * DAY)
+    assert run.messages() == ["a"]
 
 
 def test_the_anniversary_of_the_first_order() -> None:
