@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from streams.core import ids, local_time
 from streams.core.customer import Instance
@@ -29,9 +29,11 @@ def _plan_day(turn: Turn, program: Program, after: datetime) -> None:
         day = first_order.astimezone(where).date() if first_order is not None else None
     if day is None:
         return
-    due_at = local_time.next_day(day, after, where, flow.trigger.before)
     instance_id = ids.instance_id(turn.customer_id, flow.name, "day")
     known = waiting_run(turn, instance_id)
+    if known is not None:  # a day that has come and not begun has its timer on the way: it is still the next
+        after = min(after, known.due_at - timedelta.resolution)
+    due_at = local_time.next_day(day, after, where, flow.trigger.before)
     if known is None or known.due_at != due_at:
         plan_run(turn, flow, Instance(instance_id, flow.name, flow.version, "", None, DAY_STEP, due_at, turn.now))
 

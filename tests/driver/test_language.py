@@ -126,6 +126,17 @@ def test_the_day_of_the_customer() -> None:
     assert len(run.mails()) == 2 + 4
 
 
+def test_a_day_whose_timer_is_late() -> None:
+    """News of the customer that come between the day and its timer do not move it to next year."""
+    run = run_of(f"trigger: {{on: customer.birthday}}\n{SEND}")
+    told(run, email="anna@example.com", birthday=(START + 10 * DAY).date())
+    (waiting,) = run.customers["c1"].instances
+    run.now = waiting.due_at + HOUR  # the timers stood still
+    told(run, name="Anna")
+    run.pass_time(DAY)
+    assert run.messages() == ["a"]
+
+
 @pytest.mark.parametrize(("birthday", "age"), [(date(1976, 4, 10), 50), (date(1976, 2, 29), 51)])
 def test_the_age_on_the_day_itself(birthday: date, age: int) -> None:
     """When the birthday's flow begins, at the customer's midnight, the customer is as old as on that day; 29 February counts on the 28th too."""
