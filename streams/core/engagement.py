@@ -23,7 +23,7 @@ from streams.core.events import (
     Unsubscribed,
 )
 from streams.core.happening import happened
-from streams.core.orders import attribute_order, note_address
+from streams.core.orders import attribute_order, note_address, note_completion
 from streams.core.turn import Turn
 
 #: Characters of a link or an answer that a flow remembers.
@@ -204,15 +204,9 @@ def take_profile(turn: Turn, event: ProfileUpdated) -> None:
         )
     turn.consent = _answered(turn.consent, event, event.country or turn.profile.country)
     turn.changed = turn.changed or turn.profile != old or turn.consent != turn.state.consent
-    if _is_complete(turn.profile) and not _is_complete(old):
-        happened(turn, "profile.completed", None, None, at)
+    note_completion(turn, at)
     if turn.world.has_days:
         plan_days(turn)
-
-
-def _is_complete(profile: Profile) -> bool:
-    """Whether all is known that a shop asks its customers for."""
-    return bool(profile.email and profile.name and profile.country and profile.birthday)
 
 
 def _answered(old: Consent, event: ProfileUpdated, country: str) -> Consent:

@@ -68,6 +68,7 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
         for parcel in after.parcels:
             for status, reached_at in parcel.reached:
                 happened(turn, f"shipment.{status}", after, parcel, reached_at)
+    note_completion(turn, at)
     if turn.world.has_days:
         plan_days(turn)
 
@@ -189,6 +190,16 @@ def _learn_profile(turn: Turn, told: Order, at: datetime) -> None:
         old.gender,
     )
     note_address(turn, old.email)
+
+
+def note_completion(turn: Turn, at: datetime) -> None:
+    """Tell the flows when all that a shop asks for is known of the customer for the first time."""
+    if _is_complete(turn.profile) and not _is_complete(turn.state.profile):
+        happened(turn, "profile.completed", None, None, at)
+
+
+def _is_complete(profile: Profile) -> bool:
+    return bool(profile.email and profile.name and profile.country and profile.birthday)
 
 
 def note_address(turn: Turn, before: str) -> None:

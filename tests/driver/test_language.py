@@ -256,6 +256,15 @@ def test_a_complete_profile_starts_a_flow_once() -> None:
     assert len(run.mails()) == 1
 
 
+def test_an_order_completes_a_profile() -> None:
+    """Who told the birthday before has told all with the first order, which brings address, name and country."""
+    run = run_of(f"trigger: {{on: profile.completed}}\n{SEND}")
+    told(run, birthday=START.date())
+    buy(run)
+    buy(run, "o2")
+    assert run.messages() == ["a"]
+
+
 def test_viewed_and_not_bought() -> None:
     """A day after a product was looked at, unless it was bought since; once a product, again after its time."""
     run = run_of(
