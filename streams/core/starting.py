@@ -60,17 +60,19 @@ def _start_again(turn: Turn, program: Program, key: str, name: str, view: View, 
     last = next((run for run in turn.runs if run.mark == mark), None)
     if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, turn.world.day_scale):
         return
-    others = tuple([run for run in turn.runs if run is not last])
-    turn.runs = (*others, Run(mark, started_at))[-turn.world.limits.runs :]
-    turn.changed = True
     instance_id = ids.instance_id(turn.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
-    start_once(turn, program, instance_id, name, view, started_at)
+    if start_once(turn, program, instance_id, name, view, started_at):
+        others = tuple([run for run in turn.runs if run is not last])
+        turn.runs = (*others, Run(mark, started_at))[-turn.world.limits.runs :]
+        turn.changed = True
 
 
-def start_once(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> None:
-    """Start a flow as the run `instance_id`, unless it is waiting or has ended already."""
-    if not is_known(turn, instance_id):
-        _start(turn, program, instance_id, name, view, started_at)
+def start_once(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> bool:
+    """Start a flow as the run `instance_id`, unless it is waiting or has ended already, or is not for this; whether it has begun now.
+
+    What `where` refuses is no beginning: the next event is asked again.
+    """
+    return not is_known(turn, instance_id) and _start(turn, program, instance_id, name, view, started_at)
 
 
 def is_known(turn: Turn, instance_id: str) -> bool:
@@ -80,9 +82,14 @@ def is_known(turn: Turn, instance_id: str) -> bool:
     return instance_id in [instance.instance_id for instance in turn.instances]
 
 
-def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> None:
+def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> bool:
     flow, first, order, parcel = program.flow, program.first, view.order, view.parcel
     order_id = order.order_id if order is not None else None
+    where, moment = flow.trigger.where, local_time.text_of(started_at)
+    if where is not None and not where.holds(view):
+        words = f"not true: {where.source}"
+        turn.decide(flow, instance_id, first or "", "skip", "where", words, order_id=order_id, moment=moment)
+        return False
     reason = leaving(view, flow, started_at)
     if reason is not None:
         turn.decide(
@@ -91,9 +98,6 @@ def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View
     elif name == "shipment.shipped" and parcel is not None and parcel.has("delivered"):
         words = "the parcel was delivered before Takk heard that it was shipped"
         turn.decide(flow, instance_id, first or "", "skip", "already_delivered", words, order_id=order_id)
-    elif flow.trigger.where is not None and not flow.trigger.where.holds(view):
-        words = f"not true: {flow.trigger.where.source}"
-        turn.decide(flow, instance_id, first or "", "skip", "where", words, order_id=order_id)
     elif _is_held_out(turn, flow):
         hold_out(turn, flow, instance_id, first or "", "", flow.purpose, order_id)
     else:
@@ -104,12 +108,13 @@ def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View
         waiting = take_steps(turn, program, fresh, view, started_at, first, is_start=True)
         if waiting is not None and len(turn.instances) < turn.world.limits.instances:
             let_wait(turn, waiting, turn.instances)
-            return
+            return True
         if waiting is not None:
             rewards.unclaim(turn, instance_id)
             words = f"more than {turn.world.limits.instances} flows at once"
             turn.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
     note_end(turn, instance_id)
+    return True
 
 
 def _is_held_out(turn: Turn, flow: Flow) -> bool:

@@ -103,6 +103,22 @@ def test_once_a_customer_and_again_after_a_time() -> None:
     assert sent(again) == [("a", 0), ("a", 100)]
 
 
+def test_what_the_condition_refuses_is_no_beginning() -> None:
+    """`once_per` and `again_after` count the times that a flow began: an event for which `where` does not hold leaves the next one free."""
+    for more in ("", ", again_after: 90d"):
+        answer = run_of(f"trigger: {{on: survey.answered, where: event.question == 'happy'{more}}}\n{SEND}")
+        told(answer, email="anna@example.com")
+        for question in ("size", "happy", "happy", "size"):
+            answer.pass_time(HOUR)
+            answered(answer, "no", question=question)
+        assert sent(answer) == [("a", round(2 / 24, 3))]
+        large = run_of(f"trigger: {{on: order.placed, once_per: customer, where: order.total > 600{more}}}\n{SEND}")
+        for number, total in enumerate((50_000, 90_000, 90_000, 50_000)):
+            buy(large, f"o{number}", total_minor=total)
+        assert len(large.mails()) == 1
+        assert [rule for _, outcome, rule in large.decisions() if outcome == "skip"] == ["where"]
+
+
 def test_once_a_product() -> None:
     """Each product that the customer has not bought before starts it, with its own name."""
     run = run_of("trigger: {on: order.placed, once_per: product, where: product.category == 'cups'}\n" + SEND)
