@@ -135,8 +135,9 @@ def _is_bought(view: View) -> bool:
     """Whether the product was bought since it was looked at; of an order's product: in another order since."""
     sku, seen_at = view.told("sku"), view.told("seen_at")
     since = datetime.fromisoformat(seen_at) if seen_at else view.facts.placed_at if view.facts else None
+    own = "" if seen_at or view.order is None else view.order.order_id
     return any(
-        (seen_at or order is not view.order) and order.placed and order.cancelled_at is None and line.sku == sku
+        order.order_id != own and order.placed and order.cancelled_at is None and line.sku == sku
         for order in view.turn.orders
         if order.facts is not None and (since is None or order.facts.placed_at >= since)
         for line in order.facts.lines

@@ -301,6 +301,16 @@ def test_viewed_and_not_bought() -> None:
     assert len(run.mails()) == 2
 
 
+def test_a_long_title_is_bought_once() -> None:
+    """Its own order is no other one, also where not all of its lines is remembered."""
+    run = run_of(
+        "trigger: {on: order.placed, once_per: product}\ngoal: product.is_bought\nsteps: [{wait: 1d}, {send: {message: a}}]"
+    )
+    buy(run, lines=(OrderLine("s1", "Tea " * 50, "tea", 1, 100),))
+    run.pass_time(DAY)
+    assert run.messages() == ["a"]
+
+
 def test_an_answer_is_branched_on() -> None:
     """A survey's answer starts a flow, and its words can be asked for after a wait too."""
     run = run_of(
