@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from calendar import isleap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
@@ -76,12 +75,11 @@ def _age(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
     born = view.turn.profile.birthday
     if born is None or born.year <= NO_YEAR:
         return
+    where = view.turn.zone_of(None)
     for number in numbers:
         if 0 < number <= _OLDEST:
-            year = born.year + number
-            is_skipped = (born.month, born.day) == (2, 29) and not isleap(year)
-            month, day = (3, 1) if is_skipped else (born.month, born.day)
-            yield datetime(year, month, day, tzinfo=UTC)
+            birthday = local_time.day_in(born.year + number, born)
+            yield datetime.combine(birthday, time(), where).astimezone(UTC)
 
 
 def _birthday_month(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
