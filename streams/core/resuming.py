@@ -90,9 +90,14 @@ def resume(
         step = program.steps[moved.step] if program is not None else None
         if program is None or not isinstance(step, WaitFor):
             continue
+        if parcel is not None and program.flow.trigger.once_per == "parcel" and parcel.parcel_id != moved.parcel_id:
+            continue
+        own = turn.order(instance.order_id) if instance.order_id else order
+        if own is None and instance.order_id:
+            continue  # no longer remembered: that is told when its time is up
         told = (*about, *(known for known in moved.about if known[0] not in dict(about)))
-        own = turn.order(instance.order_id) or order
-        view = View(turn, own, parcel or (own.parcel(instance.parcel_id) if own is not None else None), told)
+        parcel_id = parcel.parcel_id if parcel is not None else moved.parcel_id
+        view = View(turn, own, own.parcel(parcel_id) if own is not None else None, told)
         view.reward = moved.reward
         if step.where is None or step.where.holds(view):
             path = program.way(step, 0)
@@ -100,7 +105,7 @@ def resume(
             if has_reached_goal(program.flow, view):
                 exit_run(turn, program.flow, moved, "goal")
                 continue
-            _go_on(turn, program, replace(moved, about=told), view, min(at, turn.now), path)
+            _go_on(turn, program, replace(moved, about=told, parcel_id=parcel_id), view, min(at, turn.now), path)
 
 
 def _is_meant(turn: Turn, instance: Instance, name: str, order: OrderState | None, send_id: str | None) -> bool:
@@ -109,7 +114,10 @@ def _is_meant(turn: Turn, instance: Instance, name: str, order: OrderState | Non
         steps = [sent.step for sent in turn.sends if sent.send_id == send_id]
         own = [instance.instance_id, *(value for name, value in instance.about if name == WAS)]
         return any(ids.send_id(run, step) == send_id for run in own for step in steps)
-    if name in ("order.placed", "survey.answered"):
+    if name == "order.placed":  # any of the customer's, since the flow began
+        facts = order.facts if order is not None else None
+        return facts is not None and facts.placed_at >= instance.started_at
+    if name == "survey.answered":
         return True
     return order is not None and order.order_id == instance.order_id
 

@@ -515,6 +515,49 @@ def test_a_wait_before_a_wait_for_is_not_its_end() -> None:
     assert sent(run) == [("b", 5)]
 
 
+def test_each_parcel_waits_for_its_own_news() -> None:
+    """A run for each parcel goes on with that parcel's; one for the order with that of any, which its mails then speak of."""
+    wait = "wait_for: {event: shipment.delivered, up_to: 9d, then: [{wait: 1d}, {send: {message: a}}]}"
+    for trigger, parcels in (("shipment.shipped, once_per: parcel", ["p2", "p1"]), ("order.placed", ["p2"])):
+        run = run_of(f"trigger: {{on: {trigger}}}\nsteps: [{{{wait}}}]")
+        buy(run)
+        for parcel in ("p1", "p2"):
+            run.feed(shipment("o1", "shipped", run.now, parcel, 2))
+        for parcel in ("p2", "p1"):
+            run.pass_time(2 * DAY)
+            run.feed(shipment("o1", "delivered", run.now, parcel, 2))
+        run.pass_time(9 * DAY)
+        assert [mail.context["shipment"]["parcel_id"] for mail in run.mails()] == parcels
+
+
+def test_an_order_of_before_the_flow_is_not_waited_for() -> None:
+    """One that is told late was placed before the product was looked at; the next ends the wait."""
+    run = run_of(
+        "trigger: {on: product.viewed}\nsteps: [{wait_for: {event: order.placed, up_to: 9d, then: [{send: {message: a}}]}}]"
+    )
+    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=run.now))
+    run.pass_time(DAY)
+    run.feed(OrderPlaced(order("o1", START - DAY), START - DAY))
+    assert run.mails() == []
+    buy(run, "o2")
+    assert len(run.mails()) == 1
+
+
+def test_a_forgotten_order_is_not_another() -> None:
+    """A run whose order had to make room says so when its time is up, and goes on with no other order."""
+    run = run_of(
+        "trigger: {on: order.placed, where: order.total > 600}\n"
+        "steps: [{wait_for: {event: order.placed, up_to: 9d, where: order.total < 600, then: [{send: {message: a}}]}}]",
+        limits=Limits(orders=1),
+    )
+    buy(run, total_minor=90_000)
+    buy(run, "o2", total_minor=90_000)
+    buy(run, "o3")
+    run.pass_time(9 * DAY)
+    assert run.mails() == []
+    assert run.decisions().count(("f", "limit", "orders")) == 2
+
+
 def test_experiments_share_out_and_hold_out() -> None:
     """Each customer always falls the same way; the shares come near what was asked; who is held out gets nothing and is followed."""
     body = (
