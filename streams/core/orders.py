@@ -64,7 +64,15 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
         happened(turn, "order.placed", _as_told(turn, after, told), None, at)
     elif isinstance(event, OrderChanged):
         happened(turn, "order.changed", after, None, at)
-    if is_new:  # parcels that were heard of before the order have waited for it
+    if is_placed_now:  # what was told of the order before it was placed has waited for it
+        for name, told_at in (
+            ("paid", after.paid_at),
+            ("cancelled", after.cancelled_at),
+            ("refunded", after.refunded_at),
+        ):
+            if told_at is not None:
+                happened(turn, f"order.{name}", after, None, told_at)
+    if is_new or is_placed_now:  # and so have parcels
         for parcel in after.parcels:
             for status, reached_at in parcel.reached:
                 happened(turn, f"shipment.{status}", after, parcel, reached_at)

@@ -864,6 +864,26 @@ def test_an_order_is_paid() -> None:
     assert sent(run) == [("c", 1), ("a", 1), ("b", 2)]
 
 
+def test_a_payment_that_is_told_before_its_order() -> None:
+    """It waits for the order as its parcels do: a flow that the order starts hears of it, and one on payments begins once."""
+    flows = [
+        flow_text(f"trigger: {{on: order.paid}}\n{SEND}", name="thanks"),
+        flow_text(
+            "trigger: {on: order.placed}\nsteps: [{wait_for: {event: order.paid, up_to: 2d, otherwise: [{send: {message: b}}]}}]",
+            name="remind",
+        ),
+        flow_text(
+            "trigger: {on: order.placed}\nsteps: [{wait_for: {event: shipment.shipped, up_to: 2d, then: [{send: {message: c}}]}}]",
+            name="await",
+        ),
+    ]
+    run = Driver(world_of(*flows))
+    run.feed(OrderPaid(order("o1", START), START), shipment("o1", "shipped", START))
+    buy(run)
+    run.pass_time(9 * DAY)
+    assert run.messages() == ["a", "c"]
+
+
 def test_discounts() -> None:
     """Of the order, and of all orders of the customer; a cancelled one does not count."""
     split = "steps: [{split: [{when: %s, steps: [{send: {message: a}}]}, {otherwise: [{send: {message: b}}]}]}]"
