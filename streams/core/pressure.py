@@ -30,6 +30,17 @@ class Later(NamedTuple):
     until: datetime
 
 
+def expires_at(turn: Turn, step: Send, wanted_at: datetime, where: ZoneInfo) -> datetime:
+    """Until when (UTC) the mail of `step` may go that a run came to at `wanted_at`: before its own day it is not due."""
+    begins = _first_day(step, where)
+    due_at = wanted_at if begins is None else max(wanted_at, begins)
+    return due_at + local_time.lasting(step.expires, turn.world.day_scale)
+
+
+def _first_day(step: Send, where: ZoneInfo) -> datetime | None:
+    return datetime.combine(step.not_before, time(), where).astimezone(UTC) if step.not_before is not None else None
+
+
 def put_off(
     turn: Turn, flow: Flow, step: Send, instance_id: str, not_after: datetime, where: ZoneInfo, country: str
 ) -> Later | None:
@@ -44,10 +55,9 @@ def put_off(
         where: the customer's time zone.
         country: the customer's country, for its holidays.
     """
-    if step.not_before is not None:
-        begins = datetime.combine(step.not_before, time(), where).astimezone(UTC)
-        if turn.now < begins:
-            return Later("not_before", f"not before {step.not_before}", begins)
+    begins = _first_day(step, where)
+    if begins is not None and turn.now < begins:
+        return Later("not_before", f"not before {step.not_before}", begins)
     if is_transactional(step.purpose):
         return None
     return (
@@ -157,5 +167,6 @@ def _goes_first(turn: Turn, instance: Instance, cap: Cap, rank: tuple[int, datet
         return False
     if is_transactional(step.purpose) or not cap.covers(step.purpose):
         return False
-    not_after = instance.wanted_at + local_time.lasting(step.expires, turn.world.day_scale)
+    where = turn.zone_of(turn.order(instance.order_id))
+    not_after = expires_at(turn, step, instance.wanted_at, where)
     return turn.now <= not_after and (-step.priority, not_after, instance.instance_id) < rank

@@ -11,7 +11,7 @@ from streams.core.content import Content
 from streams.core.customer import HELD_OUT, Instance, Sent
 from streams.core.effects import SendMail
 from streams.core.flow import Flow, Send
-from streams.core.pressure import put_off
+from streams.core.pressure import expires_at, put_off
 from streams.core.turn import Turn
 from streams.core.view import View
 
@@ -56,12 +56,11 @@ def decide_send(
         hold_out(turn, flow, instance_id, step.path, step.message, step.purpose, order_id)
         return None
     shop, now = turn.world.shop, turn.now
-    wanted_at = instance.wanted_at or now
-    not_after = wanted_at + local_time.lasting(step.expires, turn.world.day_scale)
+    where, country = turn.zone_of(order), consent.country_of(turn, order)
+    not_after = expires_at(turn, step, instance.wanted_at or now, where)
     if now > not_after:
         skip("expired", "it could not be sent before it expired")
         return None
-    where, country = turn.zone_of(order), consent.country_of(turn, order)
     later = put_off(turn, flow, step, instance_id, not_after, where, country)
     if later is not None:
         due_at = local_time.scaled(now, later.until, 1.0)

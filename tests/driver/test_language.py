@@ -751,6 +751,19 @@ def test_not_before_a_day() -> None:
     assert sent(run) == [("a", round(3 - 10 / 24, 3))]
 
 
+def test_a_mail_expires_after_its_first_day() -> None:
+    """It is not due before the day that it may not go before, so the days before count for nothing: nor does it hold a place against others then."""
+    send = "{send: {message: %s, not_before: 2026-04-01, expires: 2d, priority: %d}}"
+    run = _rivals(
+        f"[{send % ('a', 90)}]", f"[{send % ('b', 50)}]", "[{send: {message: c, expires: 40d, priority: 60}}]",
+        rules="caps: [{most: 1, per: 1d}]",
+    )  # fmt: skip
+    buy(run)
+    run.pass_time(60 * DAY)
+    first = round(30 - 11 / 24, 3)  # by then the clock has changed
+    assert sent(run) == [("c", 0), ("a", first), ("b", first + 1)]
+
+
 def test_who_unsubscribes_meanwhile_gets_nothing_that_was_put_off() -> None:
     """A mail that waits for a place is decided again by all rules."""
     run = _rivals("[{send: {message: a, expires: 30d}}]", "[{send: {message: b, expires: 30d}}]")
