@@ -189,7 +189,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.gender": ("text", lambda view: view.turn.profile.gender),
         "customer.age": ("number", _age),
         "customer.is_birthday_month": ("truth", _is_birthday_month),
-        "customer.is_unsubscribed": ("truth", lambda view: bool(view.turn.consent.unsubscribed)),
+        "customer.is_unsubscribed": ("truth", lambda view: view.turn.consent.is_unsubscribed()),
         "customer.has_consent": ("truth", lambda view: view.turn.consent.marketing is True),
         **{name: ("number", _counting(begin)) for name, begin in SINCE.items()},
         "customer.categories": ("list", _categories),

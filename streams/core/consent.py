@@ -90,7 +90,7 @@ def _named(turn: Turn, line: PolicyLine, country: str) -> str:
 
 
 def _suppression(known: Consent, purpose: str) -> str | None:
-    if known.unsubscribed and ("marketing" in known.unsubscribed or purpose in known.unsubscribed):
+    if known.unsubscribed and known.is_unsubscribed(purpose):
         return "unsubscribed"
     if known.hard_bounced:
         return "hard_bounced"

@@ -62,6 +62,10 @@ class Consent(Struct, frozen=True, gc=False, array_like=True):
     notice: str = ""
     notice_at: datetime | None = None
 
+    def is_unsubscribed(self, purpose: str = "marketing") -> bool:
+        """Whether the customer wants no mail of `purpose`: none of it, or none that is not owed."""
+        return "marketing" in self.unsubscribed or purpose in self.unsubscribed
+
     def answer(self, purpose: str) -> Answer | None:
         """What the customer said to the question for `purpose`, if they were asked."""
         for answer in self.answers:

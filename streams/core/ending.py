@@ -49,7 +49,7 @@ def exit_reason(turn: Turn, flow: Flow, order: OrderState | None, started_at: da
                 for other in turn.orders
             )
         elif name == "customer.unsubscribed":
-            is_true = bool(turn.consent.unsubscribed)
+            is_true = turn.consent.is_unsubscribed(flow.purpose)
         elif order is None:
             is_true = False
         elif name == "order.refunded":

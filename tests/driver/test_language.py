@@ -24,8 +24,9 @@ from streams.core.events import (
     OrderPlaced,
     OrderRefunded,
     ProductBrowsed,
+    Unsubscribed,
 )
-from streams.core.world import Limits
+from streams.core.world import Limits, World
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment
 from tests.driver.language import (
@@ -773,6 +774,32 @@ def test_who_unsubscribes_meanwhile_gets_nothing_that_was_put_off() -> None:
     run.pass_time(20 * DAY)
     assert run.messages() == ["a"]
     assert ("f1", "skip", "unsubscribed") in run.decisions()
+
+
+@pytest.mark.parametrize(("scope", "messages"), [("review", ["a", "c"]), ("survey", ["a", "b"]), ("marketing", [])])
+def test_unsubscribing_ends_what_it_is_about(scope: Any, messages: list[str]) -> None:
+    """From marketing: every flow that ends with it. From reviews or surveys: those, and no condition calls the customer unsubscribed."""
+    body = (
+        "trigger: {on: order.placed, where: not customer.is_unsubscribed}\nexit_on: [customer.unsubscribed]\n"
+        "steps: [{wait: 1d}, {send: {message: %s}}]"
+    )
+    told_before = Driver(_world_of_purposes(body))
+    told_before.feed(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_before.now))
+    buy(told_before)
+    told_meanwhile = Driver(_world_of_purposes(body))
+    buy(told_meanwhile)
+    told_meanwhile.feed(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_meanwhile.now))
+    for run in (told_before, told_meanwhile):
+        run.pass_time(2 * DAY)
+        assert sorted(run.messages()) == messages
+
+
+def _world_of_purposes(body: str) -> World:
+    """The flow once for each of three purposes; its message is a for marketing, b for reviews and c for surveys."""
+    purposes = {"a": "marketing", "b": "review", "c": "survey"}
+    return world_of(
+        *[flow_text(body % message, name=purpose, purpose=purpose) for message, purpose in purposes.items()]
+    )
 
 
 def test_a_click_starts_a_flow() -> None:
