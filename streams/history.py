@@ -49,38 +49,24 @@ def from_files(paths: Iterable[Path], schemas: Path = SCHEMAS) -> History:
         topic: json.loads((schemas / f"{topics.SCHEMA_OF[topic]}.avsc").read_text(encoding="utf-8")) for topic in TOPICS
     }
     by_name = {schema["name"]: topic for topic, schema in parsed.items()}
+    known = {schema["name"]: schema for schema in parsed.values()}
     history = History([])
     for path in paths:
-        try:
-            with path.open("rb") as file:
-                reader: Any = fastavro.reader(file)
-                name = _kind_of(reader)
-                topic = by_name.get(name)
-                if topic is None:
-                    raise HistoryError(f"{path}: records of {name}; a history is of {', '.join(sorted(by_name))}")
-                file.seek(0)
-                _take(history, topic, (record for record in fastavro.reader(file, parsed[topic])))
-        except SchemaResolutionError as error:
-            raise _other_schema(path, error) from error
-        except (OSError, ValueError, EOFError, StopIteration) as error:
-            if isinstance(error, HistoryError):
-                raise
-            raise _no_file(path, error) from error
+        for name, record in _records(path, known, "a history is"):
+            _take(history, by_name[name], record)
     return _sorted(history)
 
 
-def _take(history: History, topic: str, records: Iterator[Any]) -> None:
-    make = FACTS[topic][1]
-    for record in records:
-        try:
-            if not record["customer_id"]:
-                raise RuleBroken("no_customer", "customer_id is empty")
-            take_id(record, "customer_id")
-            event = make(record, None)
-        except RuleBroken as broken:
-            history.broken[broken.rule] += 1
-        else:
-            history.facts.append((event.occurred_at, event))
+def _take(history: History, topic: str, record: Any) -> None:
+    try:
+        if not record["customer_id"]:
+            raise RuleBroken("no_customer", "customer_id is empty")
+        take_id(record, "customer_id")
+        event = FACTS[topic][1](record, None)
+    except RuleBroken as broken:
+        history.broken[broken.rule] += 1
+    else:
+        history.facts.append((event.occurred_at, event))
 
 
 def from_topics(
@@ -114,21 +100,8 @@ def products_from_file(path: Path, schemas: Path = SCHEMAS) -> tuple[Catalogue, 
     """
     schema = json.loads((schemas / "product.avsc").read_text(encoding="utf-8"))
     catalogue, broken = Catalogue(), Counter[str]()
-    try:
-        with path.open("rb") as file:
-            reader: Any = fastavro.reader(file)
-            name = _kind_of(reader)
-            if name != schema["name"]:
-                raise HistoryError(f"{path}: records of {name}; products are of {schema['name']}")
-            file.seek(0)
-            for record in fastavro.reader(file, schema):
-                _stock(catalogue, broken, record["sku"], partial(product_of, record))
-    except SchemaResolutionError as error:
-        raise _other_schema(path, error) from error
-    except (OSError, ValueError, EOFError, StopIteration) as error:
-        if isinstance(error, HistoryError):
-            raise
-        raise _no_file(path, error) from error
+    for _, record in _records(path, {schema["name"]: schema}, "products are"):
+        _stock(catalogue, broken, record["sku"], partial(product_of, record))
     return catalogue, broken
 
 
@@ -169,18 +142,36 @@ def _stock(catalogue: Catalogue, broken: Counter[str], sku: str, made: Callable[
         catalogue.put(product)
 
 
+def _records(path: Path, schemas: Mapping[str, Any], wanted: str) -> Iterator[tuple[str, Any]]:
+    """The records of an Avro container file, each with the name of its schema, which has to be one of `schemas`. Raises HistoryError."""
+    try:
+        with path.open("rb") as file:
+            name = _kind_of(fastavro.reader(file))
+            if name in schemas:
+                file.seek(0)
+                for record in fastavro.reader(file, schemas[name]):
+                    yield name, record
+                return
+    except OSError as error:
+        raise HistoryError(f"{path}: cannot be read: {error.strerror}") from error
+    except SchemaResolutionError as error:
+        raise HistoryError(
+            f"{path}: its schema does not fit the one in schemas/ ({error}); write it with that one"
+        ) from error
+    except (
+        Exception
+    ) as error:  # whatever fastavro, zlib and json say of bytes that are none of theirs; nothing else runs in here
+        raise HistoryError(
+            f"{path}: no Avro container file that can be read ({type(error).__name__}: {error}); is it whole? `avro-tools` and fastavro "
+            "write them"
+        ) from error
+    raise HistoryError(f"{path}: records of {name}; {wanted} of {', '.join(sorted(schemas))}")
+
+
 def _kind_of(reader: Any) -> str:
     """The name of what the file's records are, without its namespace."""
     schema = reader.writer_schema
     return str(schema["name"]).rpartition(".")[2] if isinstance(schema, dict) and "name" in schema else str(schema)
-
-
-def _other_schema(path: Path, error: Exception) -> HistoryError:
-    return HistoryError(f"{path}: its schema does not fit the one in schemas/ ({error}); write it with that one")
-
-
-def _no_file(path: Path, error: Exception) -> HistoryError:
-    return HistoryError(f"{path}: no Avro container file ({error}); `avro-tools` and fastavro write them")
 
 
 def _sorted(history: History) -> History:

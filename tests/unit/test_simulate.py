@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -187,6 +188,31 @@ def test_a_file_that_is_no_history(tmp_path: Path, content: bytes, words: str) -
     write_file(path, topics.DECISIONS, [])
     with pytest.raises(HistoryError, match="records of FlowDecision; a history is of"):
         from_files([path])
+
+
+def test_a_damaged_file_is_no_traceback(tmp_path: Path) -> None:
+    """Cut off anywhere, or with a byte changed anywhere in its head and its data, a file is read or named with what is wrong, nothing else."""
+    path, damaged = tmp_path / "orders.avro", tmp_path / "damaged.avro"
+    write_file(path, topics.ORDERS, [records.order(order_id=f"o{number}") for number in range(50)])
+    whole = path.read_bytes()
+    cut = [whole[:end] for end in range(0, len(whole) - 1, 97)]
+    changed = [whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :] for at in range(0, len(whole), 41)]
+    for content in [*cut, *changed]:
+        damaged.write_bytes(content)
+        for read in (from_files, lambda paths: products_from_file(*paths)):
+            with suppress(HistoryError):
+                read([damaged])
+    damaged.write_bytes(whole[:-100])
+    with pytest.raises(HistoryError, match="is it whole"):
+        from_files([damaged])
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    """One that is not there, or is a folder, is not called a broken one."""
+    for path, words in ((tmp_path / "gone.avro", "No such file"), (tmp_path, "Is a directory")):
+        for read in (from_files, lambda paths: products_from_file(*paths)):
+            with pytest.raises(HistoryError, match=rf"{path}: cannot be read: {words}"):
+                read([path])
 
 
 def products_file(folder: Path, *records: dict[str, Any]) -> Path:
