@@ -27,10 +27,12 @@ def _plan_day(turn: Turn, program: Program, after: datetime) -> None:
     day = turn.profile.birthday
     if flow.trigger.on == "customer.anniversary":
         day = first_order.astimezone(where).date() if first_order is not None else None
-    if day is None:
-        return
     instance_id = ids.instance_id(turn.customer_id, flow.name, "day")
     known = waiting_run(turn, instance_id)
+    if day is None:
+        if known is not None:  # the only order was cancelled
+            turn.instances, turn.changed = all_but(turn, instance_id), True
+        return
     if known is not None:  # a day that has come and not begun has its timer on the way: it is still the next
         after = min(after, known.due_at - timedelta.resolution)
     due_at = local_time.next_day(day, after, where, flow.trigger.before)

@@ -43,9 +43,9 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
     is_new = before is None or before.facts is None
     _learn_profile(turn, told, at)
     _recount(turn, before, after)
+    _note_days(turn, before, after)
     is_placed_now = isinstance(event, OrderPlaced) and not (before is not None and before.placed)
     if is_placed_now:
-        _note_order(turn, told)
         after = attribute_order(turn, after)
     turn.put_order(after)
     if turn.world.counts_sales:
@@ -216,11 +216,29 @@ def note_address(turn: Turn, before: str) -> None:
         turn.consent = replace(turn.consent, hard_bounced=False, soft_bounces=0)
 
 
-def _note_order(turn: Turn, told: Order) -> None:
-    if turn.first_order_at is None or told.placed_at < turn.first_order_at:
-        turn.first_order_at = told.placed_at
-    if turn.last_order_at is None or (told.placed_at, told.order_id) > (turn.last_order_at, turn.last_order_id or ""):
-        turn.last_order_at, turn.last_order_id = told.placed_at, told.order_id
+def _note_days(turn: Turn, before: OrderState | None, after: OrderState) -> None:
+    """Note the order among those of which the first and the last are known, or take it out when it is cancelled."""
+    counted, counts, facts = _worth(before)[0], _worth(after)[0], after.facts
+    if counted == counts or facts is None:
+        return
+    day = (facts.placed_at, after.order_id)
+    if counts:
+        if turn.first_order_at is None or facts.placed_at < turn.first_order_at:
+            turn.first_order_at = facts.placed_at
+        if turn.last_order_at is None or day > (turn.last_order_at, turn.last_order_id or ""):
+            turn.last_order_at, turn.last_order_id = day
+        return
+    kept = [
+        (order.facts.placed_at, order.order_id)
+        for order in turn.orders
+        if order.order_id != after.order_id and order.facts is not None and _worth(order)[0]
+    ]
+    if not kept and turn.purchases:
+        return  # of orders that are no longer remembered nobody knows the day
+    if turn.first_order_at == facts.placed_at:
+        turn.first_order_at = min(kept)[0] if kept else None
+    if turn.last_order_id == after.order_id:
+        turn.last_order_at, turn.last_order_id = max(kept) if kept else (None, None)
 
 
 def _recount(turn: Turn, before: OrderState | None, after: OrderState) -> None:

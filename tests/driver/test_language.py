@@ -173,6 +173,46 @@ def test_the_anniversary_of_the_first_order() -> None:
     assert [round(days) for _, days in sent(run)] == [365, 731]
 
 
+def test_a_cancelled_order_is_no_order() -> None:
+    """Neither its day counts as that of the last or the first order, nor has it an anniversary; also where it is told before it was placed."""
+    days = "{when: customer.days_since_%s_order == %d, steps: [{send: {message: %s}}]}"
+    asked = ", ".join(days % each for each in (("last", 5, "a"), ("first", 10, "b"), ("last", 100_000, "c")))
+    split = flow_text(f"trigger: {{on: survey.answered, again_after: 1h}}\nsteps: [{{split: [{asked}]}}]")
+    year = flow_text(f"trigger: {{on: customer.anniversary}}\n{SEND}", name="year")
+
+    def cancelled(run: Driver, order_id: str, placed_at: datetime) -> None:
+        run.feed(OrderCancelled(order(order_id, placed_at), run.now))
+
+    run = Driver(world_of(split, year))
+    buy(run, "o1")
+    run.pass_time(5 * DAY)
+    buy(run, "o2")
+    run.pass_time(3 * DAY)
+    cancelled(run, "o3", run.now)
+    buy(run, "o3")
+    run.pass_time(2 * DAY)
+    answered(run, "x")
+    assert run.messages() == ["a"]
+    cancelled(run, "o2", START + 5 * DAY)
+    run.pass_time(DAY)
+    answered(run, "x")
+    assert run.messages() == ["a"]  # eleven days since the first, which is the last
+    cancelled(run, "o1", START)
+    run.pass_time(DAY)
+    answered(run, "x")
+    assert run.messages() == ["a", "c"]
+    run.pass_time(400 * DAY)
+    assert run.messages() == ["a", "c"]
+    assert run.customers["c1"].instances == ()
+    first = Driver(world_of(split, year))
+    buy(first, "o1")
+    first.pass_time(5 * DAY)
+    buy(first, "o2")
+    cancelled(first, "o1", START)
+    first.pass_time(365 * DAY)
+    assert sent(first) == [("a", round(370 - 10 / 24, 3))]
+
+
 def test_segments_start_flows_when_they_are_entered_and_left() -> None:
     """Entered once by the second order; left when time is up, though nothing happens."""
     segments = "returning: customer.orders >= 2\nfresh: customer.days_since_last_order < 30"
