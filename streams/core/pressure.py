@@ -97,7 +97,7 @@ def _running(turn: Turn, names: tuple[str, ...]) -> Pressure | None:
 
 def _clash(turn: Turn, flow: Flow) -> Later | None:
     for instance in turn.instances if flow.not_with else ():
-        if instance.flow in flow.not_with and instance.flow != flow.name and instance.has_begun:
+        if instance.flow in flow.not_with and instance.flow != flow.name and _runs(turn, instance):
             again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
             return Later("clash", f"the flow {instance.flow} is running", again)
     series = _running(turn, flow.not_with)
@@ -105,6 +105,12 @@ def _clash(turn: Turn, flow: Flow) -> Later | None:
         again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
         return Later("clash", f"the series {series.source} is running", min(again, series.ends()))
     return None
+
+
+def _runs(turn: Turn, instance: Instance) -> bool:
+    """Whether an instance has begun and is no draft's, which nobody must notice."""
+    program = turn.world.program(instance.flow, instance.flow_version, instance.step)  # none while its day has not come
+    return program is not None and program.flow.status != "draft"
 
 
 def _quiet(turn: Turn, where: ZoneInfo, country: str) -> Later | None:

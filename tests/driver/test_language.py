@@ -784,6 +784,15 @@ def test_a_clash_waits_for_the_other_flow() -> None:
     assert ("offer", "defer", "clash") in run.decisions()
 
 
+def test_a_draft_holds_nobody_back() -> None:
+    """It changes nothing that customers get: flows that keep clear of it do not wait for its runs."""
+    draft = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 3d}, {send: {message: a}}]", "welcome", "draft")
+    offer = f"trigger: {{on: order.placed}}\nnot_with: [welcome]\n{SEND}"
+    run = Driver(world_of(draft, flow_text(offer, name="offer", purpose="marketing")))
+    buy(run)
+    assert sent(run) == [("a", 0)]
+
+
 def test_not_before_a_day() -> None:
     """The campaign's first day, at the customer's midnight; what is owed waits for it too."""
     run = run_of("trigger: {on: order.placed}\nsteps: [{send: {message: a, not_before: 2026-03-05, expires: 9d}}]")
