@@ -14,8 +14,9 @@ from streams.core.public_holidays import is_holiday
 from streams.core.rules import Cap
 from streams.core.turn import Turn
 
-#: What ends without a known moment (a late order, another flow) is looked at again so often.
+#: What ends without a known moment (a late order, another flow) is looked at again so often, and more often when the mail is soon to expire.
 LOOK_AGAIN = timedelta(days=1)
+_LOOK_AGAIN_LAST = timedelta(hours=1)
 #: Days on end that may all be quiet: holidays and weekends together.
 _LONGEST_REST = 21
 #: Outcomes of mails that never came: they press on nobody.
@@ -61,19 +62,25 @@ def put_off(
     if is_transactional(step.purpose):
         return None
     return (
-        _calm(turn)
-        or _clash(turn, flow)
+        _calm(turn, not_after)
+        or _clash(turn, flow, not_after)
         or _quiet(turn, where, country)
         or _capped(turn, step, (-step.priority, not_after, instance_id))
     )
 
 
-def _calm(turn: Turn) -> Later | None:
+def _again(turn: Turn, not_after: datetime) -> datetime:
+    """When to look again at what ends without a known moment: in a day, or when half of the time is over that the mail has left."""
+    scale, left = turn.world.day_scale, (not_after - turn.now) / 2
+    longest, shortest = local_time.lasting(LOOK_AGAIN, scale), local_time.lasting(_LOOK_AGAIN_LAST, scale)
+    return turn.now + min(longest, max(shortest, left))
+
+
+def _calm(turn: Turn, not_after: datetime) -> Later | None:
     rules, now, scale = turn.world.rules, turn.now, turn.world.day_scale
-    again = now + local_time.lasting(LOOK_AGAIN, scale)
     for order in turn.orders if rules.calm_if_late else ():
         if order.is_late(now, turn.world.late_at_most):
-            return Later("order_late", "an order is late", again)
+            return Later("order_late", "an order is late", _again(turn, not_after))
     if rules.calm_after_refund:
         refunds = [order.refunded_at for order in turn.orders if order.refunded_at is not None]
         until = max(refunds, default=None)
@@ -83,7 +90,7 @@ def _calm(turn: Turn) -> Later | None:
             )
     running = _running(turn, rules.calm_series)
     if running is not None:
-        return Later("calm_series", f"{running.source} is running", min(again, running.ends()))
+        return Later("calm_series", f"{running.source} is running", min(_again(turn, not_after), running.ends()))
     return None
 
 
@@ -95,15 +102,14 @@ def _running(turn: Turn, names: tuple[str, ...]) -> Pressure | None:
     return None
 
 
-def _clash(turn: Turn, flow: Flow) -> Later | None:
+def _clash(turn: Turn, flow: Flow, not_after: datetime) -> Later | None:
     for instance in turn.instances if flow.not_with else ():
         if instance.flow in flow.not_with and instance.flow != flow.name and _runs(turn, instance):
-            again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
-            return Later("clash", f"the flow {instance.flow} is running", again)
+            return Later("clash", f"the flow {instance.flow} is running", _again(turn, not_after))
     series = _running(turn, flow.not_with)
     if series is not None:
-        again = turn.now + local_time.lasting(LOOK_AGAIN, turn.world.day_scale)
-        return Later("clash", f"the series {series.source} is running", min(again, series.ends()))
+        until = min(_again(turn, not_after), series.ends())
+        return Later("clash", f"the series {series.source} is running", until)
     return None
 
 

@@ -793,6 +793,22 @@ def test_a_draft_holds_nobody_back() -> None:
     assert sent(run) == [("a", 0)]
 
 
+@pytest.mark.parametrize(("lasts", "messages"), [("11h", ["a", "b"]), ("13h", ["a"])])
+def test_what_has_to_wait_is_lost_only_when_it_expires(lasts: str, messages: list[str]) -> None:
+    """A mail that may wait for less than a day is looked at once more before it expires."""
+    offer = "trigger: {on: order.placed}\nnot_with: [welcome]\nsteps: [{send: {message: b, expires: 12h}}]"
+    welcome = f"trigger: {{on: order.placed}}\nsteps: [{{wait: {lasts}}}, {{send: {{message: a}}}}]"
+    run = Driver(
+        world_of(
+            flow_text(offer, name="offer", purpose="marketing"), flow_text(welcome, name="welcome", purpose="marketing")
+        )
+    )
+    buy(run)
+    run.pass_time(9 * DAY)
+    assert run.messages() == messages
+    assert (("offer", "skip", "clash") in run.decisions()) is (lasts == "13h")
+
+
 def test_not_before_a_day() -> None:
     """The campaign's first day, at the customer's midnight; what is owed waits for it too."""
     run = run_of("trigger: {on: order.placed}\nsteps: [{send: {message: a, not_before: 2026-03-05, expires: 9d}}]")
