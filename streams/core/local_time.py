@@ -82,6 +82,14 @@ def due(wait: Wait, start: datetime, where: ZoneInfo) -> datetime:
     raise ValueError(f"a wait that may end on no day of the week: {wait.path}")
 
 
+def earlier(moment: datetime, length: timedelta, where: ZoneInfo, day_scale: float) -> datetime:
+    """`moment` (UTC) less `length`, of which the whole days are days of the calendar at the zone `where`; as UTC."""
+    if day_scale != 1.0:  # where a day lasts a second there is no calendar
+        return moment - lasting(length, day_scale)
+    days = timedelta(days=length.days)
+    return (moment.astimezone(where) - days).astimezone(UTC) - (length - days)
+
+
 def months_after(moment: datetime, months: int) -> datetime:
     """The same day so many months later, or the month's last day where it has no such day (31 January and a month: 28 February)."""
     if not months:

@@ -110,7 +110,7 @@ def end_of(turn: Turn, step: Wait, start: datetime, view: View) -> datetime:
     moment = moment_of(step.until, view) if step.until is not None else None
     if step.until is None or moment is None:
         return local_time.scaled(start, local_time.due(step, start, where), world.day_scale)
-    begin = max(start, moment - local_time.lasting(step.until.before, world.day_scale))
+    begin = max(start, local_time.earlier(moment, step.until.before, where, world.day_scale))
     # The moment is one of the calendar already: only the time of day is looked for.
     return local_time.scaled(
         begin, local_time.due(Wait(path=step.path, at=step.at, not_on=step.not_on), begin, where), world.day_scale

@@ -463,6 +463,20 @@ def test_what_is_bought_again_runs_out_later() -> None:
     assert sent(run) == [("a", 40)]
 
 
+def test_a_day_before_is_a_day_of_the_calendar() -> None:
+    """The night before 25 October is an hour longer: a day before nine is nine all the same, and half past nine is still of that day."""
+    run = run_of(
+        "trigger: {on: shipment.shipped}\n"
+        'steps: [{wait: {until: shipment.window_from, before: 1d, at: "09:30", days: 3}}, {send: {message: a}}]'
+    )
+    run.pass_to(datetime(2026, 10, 22, 9, tzinfo=UTC))
+    buy(run)
+    nine = datetime(2026, 10, 25, 8, tzinfo=UTC)
+    run.feed(replace(shipment("o1", "shipped", run.now), window_from=nine, window_to=nine + 2 * HOUR))
+    run.pass_time(5 * DAY)
+    assert sent(run) == [("a", round((datetime(2026, 10, 24, 7, 30, tzinfo=UTC) - START) / DAY, 3))]
+
+
 def test_replenishment_follows_the_customers_own_rhythm() -> None:
     """One purchase: the product's own time. Two: theirs: two pieces lasted 20 days, so the next two last as long."""
     body = (
@@ -486,7 +500,7 @@ def test_replenishment_follows_the_customers_own_rhythm() -> None:
     [
         ([(0, 1, 20)], 15),  # one order: as it says that a piece lasts
         ([(0, 3, 20)], 55),
-        ([(0, 1, None)], 25),  # it says nothing: the flow's own
+        ([(0, 1, None)], 25.042),  # it says nothing: the flow's own; within the five days the clock changes
         ([(0, 2, 20), (10, 1, 20)], 10),  # two: two pieces in 10 days, so one lasts 5, and that is now
         ([(0, 100_000_000, 2**31 - 1)], 3645),  # numbers without measure lead to ten years
         ([(0, 2**31 - 1, None)], 3645),
