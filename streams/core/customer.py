@@ -146,7 +146,7 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
         """
         for parcel in self.parcels:
             window_to = parcel.window_to
-            if parcel.status != "delayed" and (window_to is None or window_to >= now):
+            if parcel.status != "delayed" and (window_to is None or window_to > now):
                 continue
             if parcel.has("delivered") or parcel.has("returned"):
                 continue

@@ -477,6 +477,18 @@ def test_a_day_before_is_a_day_of_the_calendar() -> None:
     assert sent(run) == [("a", round((datetime(2026, 10, 24, 7, 30, tzinfo=UTC) - START) / DAY, 3))]
 
 
+def test_late_from_the_end_of_the_window() -> None:
+    """Who waits for the end of the promised window finds the order late then, however punctual the timer is."""
+    run = run_of(
+        "trigger: {on: shipment.shipped}\n"
+        "steps: [{wait: {until: shipment.window_to}}, {split: [{when: order.is_late, steps: [{send: {message: a}}]}]}]"
+    )
+    buy(run)
+    run.feed(replace(shipment("o1", "shipped", run.now), window_to=START + 2 * DAY))
+    run.pass_time(5 * DAY)
+    assert sent(run) == [("a", 2)]
+
+
 def test_replenishment_follows_the_customers_own_rhythm() -> None:
     """One purchase: the product's own time. Two: theirs: two pieces lasted 20 days, so the next two last as long."""
     body = (
