@@ -15,6 +15,9 @@ from streams.core.turn import Turn, has_mark
 from streams.core.view import About, View
 from streams.core.waiting import let_wait
 
+#: News of a parcel that are none any more once it is delivered.
+_ON_THE_WAY = frozenset(("shipment.shipped", "shipment.out_for_delivery", "shipment.delayed"))
+
 
 def trigger(
     turn: Turn, name: str, order: OrderState | None, parcel: Parcel | None, occurred_at: datetime, about: About = ()
@@ -95,8 +98,8 @@ def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View
         turn.decide(
             flow, instance_id, first or "", "exit", reason, f"{reason} before the flow began", order_id=order_id
         )
-    elif name == "shipment.shipped" and parcel is not None and parcel.has("delivered"):
-        words = "the parcel was delivered before Takk heard that it was shipped"
+    elif name in _ON_THE_WAY and parcel is not None and parcel.has("delivered"):
+        words = f"the parcel was delivered before Takk heard of {name}"
         turn.decide(flow, instance_id, first or "", "skip", "already_delivered", words, order_id=order_id)
     elif _is_held_out(turn, flow):
         hold_out(turn, flow, instance_id, first or "", "", flow.purpose, order_id)

@@ -489,6 +489,17 @@ def test_late_from_the_end_of_the_window() -> None:
     assert sent(run) == [("a", 2)]
 
 
+@pytest.mark.parametrize("status", ["shipped", "out_for_delivery", "delayed"])
+def test_news_of_the_way_that_come_after_the_parcel(status: Any) -> None:
+    """Told late, they start nothing: the parcel is there already."""
+    run = run_of(f"trigger: {{on: shipment.{status}, once_per: parcel}}\n{SEND}")
+    buy(run)
+    run.feed(shipment("o1", "delivered", START + DAY), shipment("o1", status, START))
+    assert run.decisions() == [("f", "skip", "already_delivered")]
+    run.feed(shipment("o1", status, START, "p2"))
+    assert len(run.mails()) == 1
+
+
 def test_replenishment_follows_the_customers_own_rhythm() -> None:
     """One purchase: the product's own time. Two: theirs: two pieces lasted 20 days, so the next two last as long."""
     body = (
