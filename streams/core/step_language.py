@@ -252,6 +252,8 @@ class StepReader(Reader):
     def experiment(self, node: yaml.Node, path: str, depth: int) -> Experiment:
         """An experiment: arms with their shares."""
         values = self.mapping(node, *keys.EXPERIMENT)
+        if "holdout" in values and is_transactional(self.purpose):
+            self.wrong(values["holdout"], "nobody can be held out of mails that are owed", "leave holdout out")
         before = len(self.errors)
         arms: list[Variant] = []
         items = self.items(values["arms"], "arms") if "arms" in values else []
