@@ -39,7 +39,7 @@ _ENDED_BY = {
     "customer.is_unsubscribed": "customer.unsubscribed",
 }
 # Events that end a run before it can go on with them.
-_ENDS_FIRST = frozenset(("order.paid", "order.refunded", "order.cancelled", "shipment.returned"))
+_ENDS_FIRST = frozenset(("order.placed", "order.paid", "order.refunded", "order.cancelled", "shipment.returned"))
 
 
 _GIVEN = nodes.Getattr(nodes.Name("reward", "load"), "is_given", "load")
