@@ -34,7 +34,7 @@ class BadCondition(ValueError):
 
 
 class Scope(Struct, frozen=True):
-    """Where a condition stands: what it may not ask for there (`absent`: first words of names, and why), and the segments that there are.
+    """Where a condition stands: what it may not ask for there (`absent`: names or their first words, and why), and the segments that there are.
 
     `segments` None: the condition is a segment's own, and may not ask for segments.
     """
@@ -156,8 +156,9 @@ def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]
     parts.append(inner.name)
     name = ".".join(reversed(parts))
     first, _, rest = name.partition(".")
-    if first in site.scope.absent:
-        raise BadCondition(f"{name}: {site.scope.absent[first]}", "ask for something else", _place(site.source, name))
+    absent = site.scope.absent.get(first) or site.scope.absent.get(name)
+    if absent is not None:
+        raise BadCondition(f"{name}: {absent}", "ask for something else", _place(site.source, name))
     if name == "customer.segments" and site.scope.segments is None:
         raise BadCondition("a segment cannot ask for segments", "write its condition out", _place(site.source, name))
     if first == "field" and _FIELD.match(rest):

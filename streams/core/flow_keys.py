@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -48,6 +50,18 @@ SEND = Keys(
 )
 SET = Keys(("name", "value"), ("name", "value"))
 REWARD = Keys(("name", "pool", "expires", "within"), ("name",))
+
+#: What conditions may ask of an event, where it tells something beside the order or the customer.
+TOLD: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "mail.delivered": ("event.flow", "event.message"),
+        "mail.opened": ("event.flow", "event.message"),
+        "mail.clicked": ("event.flow", "event.message", "event.link"),
+        "survey.answered": ("event.flow", "event.message", "event.question", "event.answer"),
+        "segment.entered": ("event.segment",),
+        "segment.left": ("event.segment",),
+    }
+)
 
 #: The least and the most of each number.
 VERSION = (1, 999_999)

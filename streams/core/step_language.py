@@ -9,6 +9,7 @@ from typing import get_args
 import yaml
 
 from streams.core import flow_keys as keys
+from streams.core.condition_names import NAMES
 from streams.core.conditions import Scope
 from streams.core.consent_policy import Purpose, is_transactional
 from streams.core.flow import (
@@ -36,6 +37,9 @@ from streams.core.flow import (
 from streams.core.yaml_reader import WEEKDAYS, Reader, nearest
 
 _DEEPEST = 8
+#: What only the line of an order tells of a product.
+_OF_A_LINE = ("product.category", "product.quantity")
+_OF_EVENTS = tuple(name for name in NAMES if name.startswith("event."))
 
 
 class StepReader(Reader):
@@ -54,8 +58,8 @@ class StepReader(Reader):
         self.starts = Trigger(on=TRIGGERS[0])
         #: Whether the trigger is right so far. While it is not, nobody knows what goes with it, and only the trigger is told.
         self.is_sure = False
-        #: How many wait_for lie around what is read: within them an event has told something.
-        self.heard = 0
+        #: The events of the wait_for that lie around what is read: within them each has told something.
+        self.heard: tuple[str, ...] = ()
         #: Whether a mail comes before what is read.
         self.has_sent = False
         #: And whether a reward does.
@@ -75,12 +79,19 @@ class StepReader(Reader):
             return Scope(absent, self.segments)
         if not is_about_order(on):
             absent |= dict.fromkeys(("order", "shipment"), f"a flow on {on} has no order")
-        elif not on.startswith("shipment.") and not self.heard:
+        elif not any(event.startswith("shipment.") for event in (on, *self.heard)):
             absent["shipment"] = f"a flow on {on} has no parcel"
         if self.starts.once_per != "product":
             absent["product"] = "only a flow with once_per: product has one"
-        if not self.heard and not on.startswith(("mail.", "survey.", "segment.")):
+        elif is_about_order(on):
+            absent["product.is_coming"] = "what was ordered has no launch to come"
+        else:
+            absent |= dict.fromkeys(_OF_A_LINE, f"{on} tells which product it is, and no more of it")
+        told = {name for event in (on, *self.heard) for name in keys.TOLD.get(event, ())}
+        if not told:
             absent["event"] = f"{on} tells nothing more than the order or the customer"
+        said = f"{on} tells" if not self.heard else f"{' and '.join((on, *self.heard))} tell"
+        absent |= {name: f"{said} nothing of it" for name in _OF_EVENTS if name not in told}
         if not self.has_rewarded:
             absent["reward"] = "no reward of this flow comes before it"
         return Scope(absent, self.segments)
@@ -242,10 +253,11 @@ class StepReader(Reader):
         if event != "order.placed" and is_about_order(event) and not is_about_order(self.starts.on):
             self.misfit(values["event"], f"a flow on {self.starts.on} has no order", "wait for something else")
         up_to = self.limit(values["up_to"]) if "up_to" in values else timedelta(days=1)
-        self.heard += 1
+        around = self.heard
+        self.heard = (*around, event)
         where = self.condition(values["where"], self.scope) if "where" in values else None
         then = self.way(values.get("then"), f"{path}.0.", depth + 1)
-        self.heard -= 1
+        self.heard = around
         otherwise = self.way(values.get("otherwise"), f"{path}.1.", depth + 1)
         return WaitFor(path=path, event=event, up_to=up_to, where=where, then=then, otherwise=otherwise)
 
