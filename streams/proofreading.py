@@ -20,6 +20,7 @@ from streams.core.customer import OrderFacts, OrderState, Parcel
 from streams.core.events import OrderLine
 from streams.core.flow import Flow, Program, Reward, Send, WaitFor, is_about_order
 from streams.core.flow_guards import guard_rewards
+from streams.core.flow_paths import reachable
 from streams.core.flow_places import places
 from streams.core.yaml_reader import nearest
 from streams.flow_files import Mistake, kept_name
@@ -75,9 +76,6 @@ def sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) ->
     """What the message of a step may be given: as much as there can be, or as little."""
     program = Program(flow)
     steps = program.steps.values()
-    has_parcel = flow.trigger.on.startswith("shipment.") or any(
-        isinstance(one, WaitFor) and one.event.startswith("shipment.") for one in steps
-    )
     order = _order(is_full) if is_about_order(flow.trigger.on) else None
     content = Content(
         customer_id="c1",
@@ -88,11 +86,23 @@ def sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) ->
         moment=_AT,
         where=_WHERE,
         order=order,
-        parcel=order.parcels[0] if order is not None and has_parcel else None,
+        parcel=order.parcels[0] if order is not None and _has_parcel(program, step, is_full) else None,
         reward="ABCD-1234" if has_reward and any(isinstance(one, Reward) for one in steps) else "",
         chosen=((_FULL_PRODUCT if is_full else _LEAST_PRODUCT),) if step.products else None,
     )
     return context_of(content)
+
+
+def _has_parcel(program: Program, step: Send, is_full: bool) -> bool:
+    """Whether who comes to a step has a parcel: the flow began with one, or its news were waited for and came; behind such a wait only some have."""
+    if program.flow.trigger.on.startswith("shipment."):
+        return True
+    for one in program.steps.values():
+        if isinstance(one, WaitFor) and one.event.startswith("shipment."):
+            then = program.way(one, 0)
+            if step.path.startswith(f"{one.path}.0.") or (is_full and then and step.path in reachable(program, then)):
+                return True
+    return False
 
 
 def _order(is_full: bool) -> OrderState:

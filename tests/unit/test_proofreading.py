@@ -138,3 +138,25 @@ def test_a_mail_that_shows_a_code_goes_to_who_has_one(steps: str, places: list[i
     found = read(tmp_path)
     assert [one.line for one in found] == places
     assert {one.problem for one in found} <= {"the mail a shows reward.code, and who comes here may have none"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "text", "is_told"),
+    [
+        (", then: [{send: {message: a}}]}", "{{ shipment.carrier }}", False),
+        (", then: [{wait: 1d}, {send: {message: a}}]}", "{{ shipment.carrier }}", False),
+        (", otherwise: [{send: {message: a}}]}", "{{ shipment.carrier }}", True),
+        ("}\n  - send: {message: a}", "{{ shipment.carrier }}", True),
+        ("}\n  - send: {message: a}", "{% if shipment is defined %}{{ shipment.carrier }}{% endif %}", False),
+    ],
+)  # fmt: skip
+def test_a_mail_that_shows_a_parcel_goes_to_who_has_one(steps: str, text: str, is_told: bool, tmp_path: Path) -> None:
+    """Where the parcel's news did not come in time there is no parcel; behind the wait some have one."""
+    folder = tmp_path / "f"
+    (folder / "copy").mkdir(parents=True)
+    wait = "  - wait_for: {event: shipment.shipped, up_to: 2d" + steps
+    (folder / "flow.yaml").write_text(FLOW.format(steps=wait), encoding="utf-8")
+    (folder / "copy" / "en.yaml").write_text("a.subject: A parcel", encoding="utf-8")
+    (folder / "a.html.j2").write_text(f"<p>{text}</p>", encoding="utf-8")
+    found = [one.problem for one in read(tmp_path)]
+    assert found == (["this message has no shipment"] if is_told else [])
