@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,17 @@ def _on_kafka(settings: Settings, action: Callable[[], Any]) -> Any:
     except TimeoutError as error:
         raise click.ClickException(str(error)) from error
 
+
+class _Number(click.FloatRange):
+    """A number within bounds. Click's own range lets `nan` through, which is neither below nor above them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        return self.fail(f"{value!r} is no number", param, ctx) if math.isnan(number) else number
+
+
+#: More would lead before 1970, or past the last year that a clock can show.
+_DAYS = _Number(0, 10_000)
 
 _templates_dir = click.option(
     "--templates", "templates_dir", type=click.Path(path_type=Path, file_okay=False), help="The folder of the flows."
@@ -103,8 +115,8 @@ def mailer(web_port: int | None) -> None:
 
 
 @main.command()
-@click.option("--for", "seconds", type=click.FloatRange(min=1), help="Stop by itself after so many seconds.")
-@click.option("--rate", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Orders a second.")
+@click.option("--for", "seconds", type=_Number(1, 31_536_000), help="Stop by itself after so many seconds.")
+@click.option("--rate", type=_Number(0.1, 10_000), default=5, show_default=True, help="Orders a second.")
 @click.option(
     "--day", envvar="DAY", default="1s", show_default=True, help="How long a day of waiting lasts: 1s, 1m, 1d."
 )
@@ -421,9 +433,7 @@ def flows_migrate(
 @click.option(
     "--compare", type=click.Path(path_type=Path, file_okay=False), help="Another folder of flows, to try beside it."
 )
-@click.option(
-    "--days", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Days that go on after the last fact."
-)
+@click.option("--days", type=_DAYS, default=30, show_default=True, help="Days that go on after the last fact.")
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write plots into this file."
 )
@@ -520,7 +530,7 @@ def _virtual_progress() -> Callable[[int, int], None]:
 @main.command()
 @click.argument("customer")
 @click.option("--send", "send_id", help="Only what is about this send, and the flow that it came from.")
-@click.option("--days", type=click.FloatRange(min=0), default=30.0, show_default=True, help="How far to look back.")
+@click.option("--days", type=_DAYS, default=30, show_default=True, help="How far to look back.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all of it.")
 def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
     """Tell why a customer got a mail, or got none.

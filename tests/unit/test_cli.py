@@ -262,6 +262,19 @@ def test_replay_wants_to_know_which() -> None:
     assert "--all" in output
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "1e12", "-1", "many"])
+@pytest.mark.parametrize(
+    "words",
+    [("why", "c1", "--days"), ("simulate", "--from", "x.avro", "--days"), ("demo", "--for"), ("demo", "--rate")],
+    ids=" ".join,
+)
+def test_numbers_that_are_none(words: tuple[str, ...], number: str) -> None:
+    """What is no number of days, seconds or orders is refused before anything starts, and the option is named."""
+    code, output = run(*words, number)
+    assert code == 2
+    assert f"Invalid value for '{words[-1]}'" in output
+
+
 def test_no_broker_is_a_message(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     """A cluster that is not there ends the command within seconds, with what to do."""
     monkeypatch.setattr("streams.doctor.PATIENCE_S", 0.5)
