@@ -6,7 +6,8 @@ import gc
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ def _on_kafka(settings: Settings, action: Callable[[], Any]) -> Any:
         ) from error
     except TimeoutError as error:
         raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
 
 
 class _Number(click.FloatRange):
@@ -322,10 +331,8 @@ def flows_show(name: str, templates_dir: Path | None, version: int | None, is_me
 
     flow = _flow(_settings(templates_dir=templates_dir), name, version)
     if svg is not None:
-        try:
+        with _writing(svg):
             svg.write_text(as_svg(flow), encoding="utf-8")
-        except OSError as error:
-            raise click.ClickException(f"{svg} cannot be written: {error.strerror}") from error
         click.echo(f"Written: {svg}.")
     else:
         click.echo(as_mermaid(flow) if is_mermaid else as_text(flow), nl=False)
@@ -468,6 +475,13 @@ def simulate(
     from streams.simulate_page import page
 
     settings = _settings(templates_dir=templates_dir)
+    if "topic" in sources and len(sources) > 1:
+        raise click.UsageError(
+            "--from: the word topic stands alone, for all topics; name files, or it. (A file of that name: ./topic)"
+        )
+    if html_file is not None:
+        with _writing(html_file):
+            html_file.touch()  # not after minutes of playing
 
     def world_of(folder: Path) -> Any:
         return load_world(folder, **settings.world())
@@ -500,7 +514,8 @@ def simulate(
         for name, world in worlds.items()
     ]
     if html_file is not None:
-        html_file.write_text(page(outcomes), encoding="utf-8")
+        with _writing(html_file):
+            html_file.write_text(page(outcomes), encoding="utf-8")
     if as_json:
         click.echo(json.dumps({"outcomes": to_builtins(outcomes), "broken": history.broken}))
         return

@@ -207,11 +207,11 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
         names = sorted({name for part in parts for name in part}, key=lambda name: (-parts[0].get(name, 0), name))
         rows += [(f"{title}: {name}", [part.get(name, 0) for part in parts]) for name in names]
     heads = [one.name for one in outcomes] + (["difference"] if len(outcomes) == 2 else [])
-    width = max(len(name) for name, _ in rows)
-    lines = [" " * width + "".join(f"{head:>14}" for head in heads)]
+    width, wide = max(len(name) for name, _ in rows), max(14, *(len(head) + 2 for head in heads))
+    lines = [" " * width + "".join(f"{head:>{wide}}" for head in heads)]
     for name, numbers in rows:
-        shown = [f"{number:>14,}" for number in numbers]
+        shown = [f"{number:>{wide},}" for number in numbers]
         if len(outcomes) == 2:
-            shown.append(f"{numbers[1] - numbers[0]:>+14,}")
+            shown.append(f"{numbers[1] - numbers[0]:>+{wide},}")
         lines.append(f"{name:<{width}}" + "".join(shown))
     return lines

@@ -140,6 +140,12 @@ def test_variants_of_flows() -> None:
             with_changes(shop_flows(), [change])
 
 
+def test_long_names_of_variants_keep_their_columns() -> None:
+    """Whatever the variants are called, each number stands below its name."""
+    lines = table([outcome(), outcome("review@off thank-you@off goes-well-with@off"), outcome("t")])
+    assert {len(line) for line in lines} == {len(lines[0])}
+
+
 def test_two_variants_are_compared() -> None:
     """Every line has the difference, those too that only one of them has."""
     other = outcome("without g", mails=2, by_flow={"f/a": 2}, losses={})
@@ -361,10 +367,23 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli.main, ["simulate", *sources, "--json"])
     (found,) = json.loads(done.stdout)["outcomes"]
     assert found["mails"] == sum(found["by_flow"].values()) > 0
-    for words, said in (
-        (["--from", "gone.avro"], "gone.avro"),
-        ([*sources, "--flow", "x@off"], "there is no flow 'x'"),
+    for words, said, code in (
+        (["--from", "gone.avro"], "gone.avro", 1),
+        ([*sources, "--flow", "x@off"], "there is no flow 'x'", 1),
+        ([*sources, "--from", "topic"], "the word topic stands alone", 2),
     ):
         done = CliRunner().invoke(cli.main, ["simulate", *words])
-        assert done.exit_code == 1
+        assert done.exit_code == code
         assert said in done.output
+
+
+def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
+    """It is told before the history is read and played, not after; a page that was there before stays until there is a new one."""
+    page_file = tmp_path / "no" / "where.html"
+    done = CliRunner().invoke(cli.main, ["simulate", "--from", "gone.avro", "--html", str(page_file)])
+    assert (done.exit_code, f"{page_file} cannot be written: No such file or directory" in done.output) == (1, True)
+    page_file = tmp_path / "here.html"
+    page_file.write_text("older")
+    done = CliRunner().invoke(cli.main, ["simulate", "--from", "gone.avro", "--html", str(page_file)])
+    assert "gone.avro" in done.output
+    assert page_file.read_text() == "older"
