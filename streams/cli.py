@@ -52,6 +52,19 @@ def _writing(file: Path) -> Iterator[None]:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
 
 
+def _progress(what: str = "read", unit: str = "offsets") -> Callable[[int, int], None]:
+    """Tells on stderr, every two seconds, how far something long is."""
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 2:
+            last = time.monotonic()
+            click.echo(f"{what} {done:,} of {total:,} {unit}", err=True)
+
+    return tell
+
+
 class _Number(click.FloatRange):
     """A number within bounds. Click's own range lets `nan` through, which is neither below nor above them."""
 
@@ -496,7 +509,8 @@ def simulate(
         if sources == ("topic",):
             history = _on_kafka(settings, lambda: from_topics(settings, on_progress=_progress()))
         else:
-            history = from_files([Path(source) for source in sources], settings.schemas_dir)
+            files = [Path(source) for source in sources]
+            history = from_files(files, settings.schemas_dir, on_progress=_progress(unit="bytes of a file"))
         catalogue = None
         if products_file is not None:
             catalogue, broken = products_from_file(products_file, settings.schemas_dir)
@@ -510,7 +524,9 @@ def simulate(
         raise click.ClickException(str(error)) from error
     gc.freeze()  # the history stays as it is: the collector need not look through it again and again
     outcomes = [
-        simulate(world, history, days, name=name, catalogue=catalogue, on_progress=_virtual_progress())
+        simulate(
+            world, history, days, name=name, catalogue=catalogue, on_progress=_progress(f"{name}: played", "facts")
+        )
         for name, world in worlds.items()
     ]
     if html_file is not None:
@@ -527,19 +543,6 @@ def simulate(
             f"{one.name}: {one.events:,} events in {one.seconds:.1f} s, {one.events / max(one.seconds, 0.001):,.0f} a second",
             err=True,
         )
-
-
-def _virtual_progress() -> Callable[[int, int], None]:
-    """Tells on stderr, every two seconds, how far a long simulation is."""
-    last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > 2:
-            last = time.monotonic()
-            click.echo(f"played {done:,} of {total:,} facts", err=True)
-
-    return tell
 
 
 @main.command()
@@ -569,19 +572,6 @@ def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
             f"state of {settings.app_id}. Is it the id that orders carry?"
         )
     click.echo(json.dumps(to_builtins(found)) if as_json else "\n".join(told(found)))
-
-
-def _progress() -> Callable[[int, int], None]:
-    """Tells on stderr, every two seconds, how far a long reading is."""
-    last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > 2:
-            last = time.monotonic()
-            click.echo(f"read {done:,} of {total:,} offsets", err=True)
-
-    return tell
 
 
 @main.group("dead-letters")

@@ -28,6 +28,10 @@ from streams.wire_rules import take_id
 TOPICS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.BROWSING, topics.PRESSURE)
 
 
+#: Records between two calls for progress.
+_STEP = 5_000
+
+
 class History(Struct):
     """Facts with the time at which they occurred, in that order; and what was no fact, counted by the rule that it breaks."""
 
@@ -39,8 +43,18 @@ class HistoryError(ValueError):
     """A file that is no history: which, why, and what would be right."""
 
 
-def from_files(paths: Iterable[Path], schemas: Path = SCHEMAS) -> History:
+def from_files(
+    paths: Iterable[Path],
+    schemas: Path = SCHEMAS,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> History:
     """The history in Avro container files, each of one kind of record: orders, shipments, engagement, customers, browsing or contact pressure.
+
+    Args:
+        paths: the files.
+        schemas: the folder of today's schemas.
+        on_progress: hears of bytes done and in all, of each file.
 
     Raises:
         HistoryError: a file that cannot be read, or whose records are of no kind that flows know.
@@ -52,7 +66,7 @@ def from_files(paths: Iterable[Path], schemas: Path = SCHEMAS) -> History:
     known = {schema["name"]: schema for schema in parsed.values()}
     history = History([])
     for path in paths:
-        for name, record in _records(path, known, "a history is"):
+        for name, record in _records(path, known, "a history is", on_progress):
             _take(history, by_name[name], record)
     return _sorted(history)
 
@@ -69,12 +83,7 @@ def _take(history: History, topic: str, record: Any) -> None:
         history.facts.append((event.occurred_at, event))
 
 
-def from_topics(
-    settings: Settings,
-    *,
-    since_ms: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> History:
+def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] = lambda done, total: None) -> History:
     """The history that lies on the cluster's topics now.
 
     Raises:
@@ -82,7 +91,7 @@ def from_topics(
     """
     wire = Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     history = History([])
-    for message in read_to_the_end(settings, TOPICS, since_ms=since_ms, on_progress=on_progress):
+    for message in read_to_the_end(settings, TOPICS, on_progress=on_progress):
         try:
             event = wire.event(message.topic(), message.key(), message.value(), message.timestamp()[1])
         except (RuleBroken, Undecodable) as broken:
@@ -142,14 +151,21 @@ def _stock(catalogue: Catalogue, broken: Counter[str], sku: str, made: Callable[
         catalogue.put(product)
 
 
-def _records(path: Path, schemas: Mapping[str, Any], wanted: str) -> Iterator[tuple[str, Any]]:
+def _records(
+    path: Path,
+    schemas: Mapping[str, Any],
+    wanted: str,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[tuple[str, Any]]:
     """The records of an Avro container file, each with the name of its schema, which has to be one of `schemas`. Raises HistoryError."""
     try:
         with path.open("rb") as file:
             name = _kind_of(fastavro.reader(file))
             if name in schemas:
                 file.seek(0)
-                for record in fastavro.reader(file, schemas[name]):
+                for number, record in enumerate(fastavro.reader(file, schemas[name]), 1):
+                    if number % _STEP == 0:
+                        on_progress(file.tell(), path.stat().st_size)
                     yield name, record
                 return
     except OSError as error:

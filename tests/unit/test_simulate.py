@@ -286,6 +286,16 @@ def test_products_from_the_topic_are_those_of_the_mailer() -> None:
     assert broken == {"bad_currency": 1, "bad_id": 2, "not_avro": 1}
 
 
+def test_progress_of_reading_is_told(tmp_path: Path) -> None:
+    """Every 5,000 records, in bytes of their file."""
+    path = tmp_path / "orders.avro"
+    write_file(path, topics.ORDERS, [records.order()] * 10_001)
+    told: list[tuple[int, int]] = []
+    from_files([path], on_progress=lambda done, total: told.append((done, total)))
+    (half, size), (most, _) = told
+    assert 0 < half < most <= size == path.stat().st_size
+
+
 @pytest.mark.parametrize("catalogue", [None, Catalogue()])
 def test_progress_is_told(catalogue: Catalogue | None) -> None:
     """Every 5,000 facts, whether customers are played one after the other or, since what sells is counted, all at once."""
