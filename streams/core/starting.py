@@ -88,8 +88,12 @@ def is_known(turn: Turn, instance_id: str) -> bool:
 def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> bool:
     flow, first, order, parcel = program.flow, program.first, view.order, view.parcel
     order_id = order.order_id if order is not None else None
-    where, moment = flow.trigger.where, local_time.text_of(started_at)
+    where = flow.trigger.where
     if where is not None and not where.holds(view):
+        # Of two orders, or two parcels, of one moment each is refused.
+        moment = " ".join(
+            [order_id or "", parcel.parcel_id if parcel is not None else "", local_time.text_of(started_at)]
+        )
         words = f"not true: {where.source}"
         turn.decide(flow, instance_id, first or "", "skip", "where", words, order_id=order_id, moment=moment)
         return False

@@ -342,6 +342,17 @@ def test_viewed_and_not_bought() -> None:
     assert len(run.mails()) == 2
 
 
+def test_what_where_refuses_at_one_moment_is_told_of_each() -> None:
+    """Two orders of one product at one moment are two decisions, each with an id of its own."""
+    run = run_of(f"trigger: {{on: order.placed, once_per: product, where: order.total > 900}}\n{SEND}")
+    tea = (OrderLine("s1", "Tea", "tea", 1, 100_00),)
+    buy(run, "o1", lines=tea)
+    buy(run, "o2", lines=tea)
+    refused = [one for one in run.effects if isinstance(one, LogDecision) and one.rule == "where"]
+    assert [one.order_id for one in refused] == ["o1", "o2"]
+    assert len({one.decision_id for one in refused}) == 2
+
+
 def test_a_long_title_is_bought_once() -> None:
     """Its own order is no other one, also where not all of its lines is remembered."""
     run = run_of(
