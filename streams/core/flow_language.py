@@ -156,7 +156,7 @@ class _FlowReader(StepReader):
             self.misfit(values["once_per"], f"{on} knows no {asked}", f"once_per: {once_per}")
         else:
             once_per = asked
-        which = "last" if on == "shipment.delivered" and once_per != "parcel" else "first"
+        which = "each" if once_per == "parcel" else "last" if on == "shipment.delivered" else "first"
         if "which" in values:
             which = self.choice(values["which"], get_args(Which), "which")
             if not on.startswith("shipment."):

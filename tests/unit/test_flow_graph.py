@@ -51,6 +51,14 @@ def flow(text: str = EVERYTHING) -> Flow:
     return parsed
 
 
+def test_each_parcel_in_words() -> None:
+    """A flow for each parcel begins with each, not with the first."""
+    text = "flow: big\nversion: 1\nstatus: live\npurpose: order\ntrigger: {on: shipment.shipped, once_per: %s}\n"
+    for once_per, words in (("parcel", "shipment.shipped"), ("order", "shipment.shipped of the first parcel")):
+        told = as_text(flow(text % once_per + "steps: [{send: {message: a}}]"))
+        assert f"begins on {words}, once per {once_per}\n" in told
+
+
 def test_a_launch_in_words() -> None:
     """What it is, and how long before it."""
     text = "flow: big\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {on: product.launch, before: 1d}\n"
