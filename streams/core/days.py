@@ -48,7 +48,8 @@ def begin_day(turn: Turn, waiting: Instance) -> None:
     if program is None or program.flow.trigger.on not in DATES:
         log_gone(turn, waiting)
         return
-    key = f"day/{local_time.text_of(waiting.due_at)}"
+    day = waiting.due_at.astimezone(turn.zone_of(None)).date()  # its midnight comes again to who changes the time zone
+    key = f"day/{day.isoformat()}"
     instance_id = ids.instance_id(turn.customer_id, program.flow.name, key)
     start_once(turn, program, instance_id, program.flow.trigger.on, View(turn, None), waiting.due_at)
     _plan_day(turn, program, max(turn.now, waiting.due_at))

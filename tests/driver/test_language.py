@@ -143,6 +143,18 @@ def test_the_day_of_the_customer() -> None:
     assert len(run.mails()) == 2 + 4
 
 
+def test_a_day_that_begins_twice() -> None:
+    """Who comes to another time zone on the day itself has had it: its midnight comes again, the day does not."""
+    run = run_of(f"trigger: {{on: customer.birthday}}\n{SEND}")
+    told(run, email="anna@example.com", country="DK", birthday=date(1990, 4, 10))
+    run.pass_to(datetime(2026, 4, 9, 23, tzinfo=UTC))
+    told(run, country="US")
+    run.pass_time(300 * DAY)
+    assert run.messages() == ["a"]
+    run.pass_time(200 * DAY)
+    assert run.messages() == ["a", "a"]
+
+
 def test_a_day_whose_timer_is_late() -> None:
     """News of the customer that come between the day and its timer do not move it to next year."""
     run = run_of(f"trigger: {{on: customer.birthday}}\n{SEND}")
