@@ -28,6 +28,8 @@ from streams.core.turn import Turn
 
 #: Characters of a link or an answer that a flow remembers.
 _LONGEST_TOLD = 200
+#: Who fetches a mail's pixel or follows its links without having read it.
+_MACHINES = frozenset(("scanner", "privacy_proxy"))
 
 
 def take_engagement(turn: Turn, event: EngagementEvent) -> None:
@@ -47,7 +49,7 @@ def take_engagement(turn: Turn, event: EngagementEvent) -> None:
     elif isinstance(event, SurveyAnswered):
         told = (("question", event.question[:_LONGEST_TOLD]), ("answer", event.answer[:_LONGEST_TOLD]))
         _tell(turn, "survey.answered", event, sent, told)
-    elif kind in ("delivered", "opened", "clicked") and agent not in ("scanner", "privacy_proxy") and sent is not None:
+    elif kind in ("delivered", "opened", "clicked") and agent not in _MACHINES and sent is not None:
         _tell(turn, f"mail.{kind}", event, sent, (("link", (link or "")[:_LONGEST_TOLD]),))
 
 
@@ -115,7 +117,7 @@ def _note_on_send(turn: Turn, event: EngagementEvent, sent: Sent) -> None:
     at = event.occurred_at
     if isinstance(event, MailDelivered):
         note = replace(sent, delivered_at=min(sent.delivered_at or at, at))
-    elif isinstance(event, MailOpened):
+    elif isinstance(event, MailOpened) and event.agent not in _MACHINES:
         note = replace(sent, opened_at=min(sent.opened_at or at, at))
     elif isinstance(event, MailClicked) and event.agent == "human":
         note = replace(sent, clicked_at=max(sent.clicked_at or at, at))

@@ -17,6 +17,7 @@ from streams.core.events import (
     ContactPressed,
     MailClicked,
     MailComplained,
+    MailOpened,
     OrderCancelled,
     OrderChanged,
     OrderLine,
@@ -946,6 +947,20 @@ def test_a_click_starts_a_flow() -> None:
             MailClicked(customer_id="c1", send_id=send_id, link="https://x.example", agent=agent, occurred_at=run.now)
         )
         assert len(run.mails()) == (1 if agent == "scanner" else 2)
+
+
+@pytest.mark.parametrize(("agent", "days"), [("human", 1), ("privacy_proxy", 100_000), ("scanner", 100_000)])
+def test_who_opens_is_a_human(agent: Any, days: int) -> None:
+    """What a machine fetched nobody has read: days since an open count from a human's."""
+    run = run_of(
+        "trigger: {on: order.placed, once_per: customer}\n"
+        f"steps: [{{send: {{message: a}}}}, {{wait: 1d}}, {{split: [{{when: customer.days_since_open == {days}, steps: [{{send: {{message: b}}}}]}}]}}]"
+    )
+    buy(run)
+    send_id = run.mails()[0].send_id
+    run.feed(MailOpened(customer_id="c1", send_id=send_id, agent=agent, occurred_at=run.now))
+    run.pass_time(DAY)
+    assert run.messages() == ["a", "b"]
 
 
 def test_chance_is_even() -> None:
