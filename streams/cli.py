@@ -26,13 +26,15 @@ def _settings(**overrides: Any) -> Settings:
 
 
 def _on_kafka(settings: Settings, action: Callable[[], Any]) -> Any:
-    """Do `action` once the cluster answers; one that does not, or refuses, becomes a message instead of a stack of calls."""
+    """Do `action` once the cluster answers, and its registry; what does not, or refuses, becomes a message instead of a stack of calls."""
     from confluent_kafka import KafkaException
 
-    from streams.doctor import Trouble, broker
+    from streams.doctor import Trouble, broker, registry
 
     try:
         broker(settings)
+        if settings.schema_registry_url:
+            registry(settings)
         return action()
     except Trouble as trouble:
         raise click.ClickException(str(trouble)) from trouble

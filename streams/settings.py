@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -127,7 +127,7 @@ class Settings(BaseSettings):
 
     # Flows and the shop
     templates_dir: Path = HOUSE / "templates"
-    schemas_dir: Path = HOUSE / "schemas"
+    schemas_dir: DirectoryPath = HOUSE / "schemas"
     shop_country: str = Field("DK", pattern=r"^[A-Z]{2}$")
     shop_time_zone: str = "Europe/Copenhagen"
     shop_locale: str = "da"

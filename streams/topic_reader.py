@@ -63,7 +63,10 @@ def partitions_of(settings: Settings, topic: str) -> int:
 def _known(consumer: Any, topic: str) -> list[int]:
     known = consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic]
     if known.error is not None:
-        raise KafkaException(known.error)
+        why = f"{topic}: {known.error.str()}"
+        if known.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            why = f"there is no topic {topic}: `takk topics create` makes Takk's own, and a worker its changelog when it first starts"
+        raise KafkaException(KafkaError(known.error.code(), why))
     return list(known.partitions)
 
 

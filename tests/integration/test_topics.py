@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from streams import topics
+from streams import cli, topics
 from streams.local.kafka import EmbeddedKafka
 from streams.topics import TOPICS, TopicMismatch, TopicSpec, changelog_spec, create_topics, ensure_topics
 
@@ -76,6 +77,22 @@ def test_mismatched_topics_are_all_named_and_nothing_is_made(bootstrap: str, adm
     assert few.startswith("topic few has 1 partitions and must have 3: set TAKK_PARTITIONS=1")
     assert kept.startswith("topic kept has cleanup.policy=compact and must have delete: set it with")
     assert "new" not in admin.list_topics(timeout=10).topics
+
+
+def test_commands_name_what_is_not_there(bootstrap: str, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+    """The changelog of a worker that never ran, and a registry that does not answer: named, with what to do."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
+    monkeypatch.setenv("TAKK_APP_ID", "never-ran")
+    done = CliRunner().invoke(cli.main, ["why", "c1"])
+    assert (done.exit_code, "there is no topic never-ran-flows-customers-changelog" in done.output) == (1, True)
+    monkeypatch.setenv("SCHEMA_REGISTRY_URL", f"http://me:hunter2@127.0.0.1:{unused_tcp_port}")
+    for words in (["why", "c1"], ["simulate", "--from", "topic"], ["worker"]):
+        done = CliRunner().invoke(cli.main, words)
+        assert (done.exit_code, "is SCHEMA_REGISTRY_URL right?" in done.output, "hunter2" in done.output) == (
+            1,
+            True,
+            False,
+        )
 
 
 def test_every_topic_of_a_customer_has_as_many_partitions_as_the_others() -> None:

@@ -51,6 +51,13 @@ def test_no_length_of_time(text: str) -> None:
         seconds(text)
 
 
+def test_a_folder_of_schemas_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is told with its variable, before anything looks for a schema in it."""
+    monkeypatch.setenv("TAKK_SCHEMAS_DIR", str(tmp_path / "gone"))
+    with pytest.raises(SettingsError, match="TAKK_SCHEMAS_DIR"):
+        load_settings()
+
+
 def test_a_day_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """DAY=1s makes waits 86,400 times shorter."""
     monkeypatch.setenv("DAY", "1s")
