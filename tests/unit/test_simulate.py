@@ -353,6 +353,22 @@ def test_the_page_is_whole_and_runs_nothing() -> None:
     assert Page(page([outcome(by_day={}, by_flow={}, losses={}, put_off={}, mails=0)])).open == []
 
 
+def test_the_page_is_read_at_any_width_and_by_ear() -> None:
+    """Pictures have a name and are not scaled, so that their letters are as large on a phone; a table's heads say what they are heads of."""
+    text = page([outcome(), outcome("other")])
+    assert "viewBox" not in text
+    assert 'aria-label="Mails a day"' in text
+    assert "2 mails" in text  # at the top of the columns: what they count
+    assert '<th scope="col">other</th>' in text
+    assert '<th scope="row">f/a</th>' in text
+
+
+def test_each_variant_has_a_colour_of_its_own() -> None:
+    """As it is, with changes, and another folder: three at most."""
+    text = page([outcome("a"), outcome("b"), outcome("c")])
+    assert all(f"k{number}" in text and f'class="s{number}"' in text for number in range(3))
+
+
 def test_the_command(tmp_path: Path) -> None:
     """A table with the difference of a variant, a page, JSON; mistakes are told without a stack of calls."""
     sources = [word for path in history_files(tmp_path) for word in ("--from", str(path))]
