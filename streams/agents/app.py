@@ -178,6 +178,9 @@ class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that
     def __init__(self, app: Any, health: HealthServer, followers: Sequence[Follower[Any]] = ()) -> None:
         # Faust would put its own handler in the place of Takk's: no JSON, nothing below a warning, and addresses as libraries quote them.
         super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
+        self.spinner = (
+            None  # which writes to a terminal even where there is none, into the line of the log that tells the start
+        )
         self._health = health
         self._followers = followers
 

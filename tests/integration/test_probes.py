@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -58,9 +57,8 @@ def fill(settings: Settings, changelog: str) -> None:
 
 
 def lines_of(log_file: Path) -> list[dict[str, Any]]:
-    """A log's lines, which are JSON: all but librdkafka's own (%) and what Faust sends to a terminal."""
-    text = re.sub(r"\x08|\x1b\[\?25[lh]", "", log_file.read_text())
-    return [json.loads(line) for line in text.splitlines() if line and not line.startswith("%")]
+    """A log's lines, which are JSON: all but librdkafka's own (%)."""
+    return [json.loads(line) for line in log_file.read_text().splitlines() if not line.startswith("%")]
 
 
 def test_a_worker_that_restores_tells_how_far_it_is(town: Town) -> None:
