@@ -47,11 +47,11 @@ def _on_kafka(settings: Settings, action: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def _writing(file: Path) -> Iterator[None]:
+def _writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
+        raise click.ClickException(f"{place} cannot be written: {error.strerror}") from error
 
 
 def _progress(what: str = "read", unit: str = "offsets") -> Callable[[int, int], None]:
@@ -183,7 +183,8 @@ def kafka_start(data_dir: Path, port: int) -> None:
     from streams.local.kafka import KafkaStartError, start_detached
 
     try:
-        bootstrap = start_detached(data_dir, port)
+        with _writing(data_dir):
+            bootstrap = start_detached(data_dir, port)
     except KafkaStartError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Kafka listens. Use it with: export KAFKA_BOOTSTRAP_SERVERS={bootstrap}")

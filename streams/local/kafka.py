@@ -377,11 +377,15 @@ def start_detached(data_dir: Path, port: int = 9092) -> str:
     """Start a broker that lives on after this process; `stop_detached` ends it.
 
     Raises:
-        KafkaStartError: one runs already in this folder, or it does not start.
+        KafkaStartError: one runs already in this folder, something else on this port, or it does not start.
+        OSError: the folder cannot be written.
     """
     pid_file = data_dir / "pid"
     if pid_file.exists() and _is_alive(int(pid_file.read_text())):
         raise KafkaStartError(f"a broker runs already in {data_dir} (process {pid_file.read_text()}): takk kafka stop")
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        # Another Kafka there would answer in this one's name while this one dies.
+        raise KafkaStartError(f"something listens on port {port} already: stop it, or choose another with --port")
     kafka = EmbeddedKafka(data_dir, port)
     bootstrap = kafka.start(detached=True)
     pid_file.write_text(str(kafka.pid))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -273,6 +274,19 @@ def test_numbers_that_are_none(words: tuple[str, ...], number: str) -> None:
     code, output = run(*words, number)
     assert code == 2
     assert f"Invalid value for '{words[-1]}'" in output
+
+
+def test_a_kafka_that_cannot_start(tmp_path: Path, unused_tcp_port: int) -> None:
+    """A port that something else listens on is not taken for a start; a folder that cannot be made is a message too."""
+    with socket.create_server(("127.0.0.1", unused_tcp_port)):
+        code, output = run("kafka", "start", "--dir", str(tmp_path / "k"), "--port", str(unused_tcp_port))
+    assert code == 1
+    assert f"something listens on port {unused_tcp_port} already" in output
+    assert "--port" in output
+    (tmp_path / "file").touch()
+    code, output = run("kafka", "start", "--dir", str(tmp_path / "file" / "k"), "--port", str(unused_tcp_port))
+    assert code == 1
+    assert f"{tmp_path / 'file' / 'k'} cannot be written" in output
 
 
 def test_no_broker_is_a_message(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
