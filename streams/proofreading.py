@@ -46,6 +46,8 @@ _SOMETIMES = {
     "products": "add products: 4 to the send",
     "reward": "give a reward before the send",
 }
+#: Where the words of messages stand.
+_FILES = ("*.j2", "*/*.j2", "copy/*.yaml", "*/copy/*.yaml", "*.css")
 _NO_NAME = re.compile(r"'(\w+)' is undefined")
 _NO_FIELD = re.compile(r"has no attribute '(\w+)'")
 _NO_FILTER = re.compile(r"No (filter|test) named '(\w+)'")
@@ -59,6 +61,8 @@ def proofread(root: Path, flows: Iterable[Flow]) -> list[Mistake]:
         root: the templates folder.
         flows: with all their versions; they must be right.
     """
+    if unreadable := list(_unreadable(root)):
+        return unreadable
     flows = list(flows)
     newest = {flow.name: flow.version for flow in flows}
     found: dict[Mistake, None] = {}
@@ -70,6 +74,19 @@ def proofread(root: Path, flows: Iterable[Flow]) -> list[Mistake]:
         where = places(path.read_text(encoding="utf-8")) if findings else {}
         found |= {Mistake(str(path), *where[one.place], one.problem, one.remedy): None for one in findings}
     return list(found)
+
+
+def _unreadable(root: Path) -> Iterator[Mistake]:
+    """The files of messages that are no text: nothing that they are part of can be rendered."""
+    for path in sorted(path for pattern in _FILES for path in root.glob(pattern)):
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            yield Mistake(str(path), 1, 1, f"the file is not UTF-8 at byte {error.start}", "save it as UTF-8")
+        except OSError as error:
+            yield Mistake(
+                str(path), 1, 1, f"the file cannot be read: {error.strerror}", "give Takk the right to read it"
+            )
 
 
 def sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) -> dict[str, Any]:

@@ -40,7 +40,20 @@ def instead(name: str, pattern: str, text: str) -> Callable[[Path], None]:
     return change
 
 
+def as_latin_1(name: str) -> Callable[[Path], None]:
+    """Saves a file in another encoding, with a letter that is another one there."""
+
+    def change(root: Path) -> None:
+        (root / name).write_bytes("Køb\n".encode("latin-1"))
+
+    return change
+
+
 BROKEN = [
+    (as_latin_1(ASK), f"{ASK}:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
+    (as_latin_1(ASK_TEXT), f"{ASK_TEXT}:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
+    (as_latin_1(COPY), f"{COPY}:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
+    (as_latin_1("layout.html.j2"), "layout.html.j2:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
     (put(ASK, 3, "{{ greting }}"), f"{ASK}:3:4: unknown name 'greting'; did you mean 'greeting'?"),
     (put(ASK, 3, "{% if %}"), f"{ASK}:3:1: Expected an expression, got 'end of statement block'; look at the template there"),
     (put(ASK, 3, "<b>{{ order.totl | money }}</b>"), f"{ASK}:3:13: unknown field 'totl'; did you mean 'total'?"),
