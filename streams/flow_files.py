@@ -23,6 +23,7 @@ from streams.core.rules import NO_RULES, Rules
 from streams.core.rules_language import parse_rules, parse_segments
 from streams.core.world import RATES, Limits, Shop, World
 from streams.core.yaml_reader import FlowError, nearest
+from streams.flow_words import plain
 
 _FLOW = "flow.yaml"
 _ANY_KEPT = "flow.*.yaml"
@@ -44,7 +45,7 @@ class Mistake(Struct, frozen=True):
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.problem}; {self.remedy}"
+        return plain(f"{self.file}:{self.line}:{self.column}: {self.problem}; {self.remedy}")
 
 
 class Templates(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from streams import topics
 from streams.core.catalogue import Catalogue, Product
 from streams.core.events import Event
+from streams.flow_words import plain
 from streams.settings import Settings
 from streams.topic_reader import read_to_the_end
 from streams.wire import SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
@@ -187,7 +188,9 @@ def _records(
 def _kind_of(reader: Any) -> str:
     """The name of what the file's records are, without its namespace."""
     schema = reader.writer_schema
-    return str(schema["name"]).rpartition(".")[2] if isinstance(schema, dict) and "name" in schema else str(schema)
+    return plain(
+        str(schema["name"]).rpartition(".")[2] if isinstance(schema, dict) and "name" in schema else str(schema)
+    )
 
 
 def _sorted(history: History) -> History:

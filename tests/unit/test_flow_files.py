@@ -164,3 +164,11 @@ def test_mistakes_of_flows_and_of_the_consent_policy_are_told_together(folder: P
     consent.write_bytes(b"order: \xff")
     with pytest.raises(FlowFileError, match=r"consent\.yaml:1:1: the file is not UTF-8 at byte 7"):
         load_world(folder)
+
+
+def test_a_folder_s_name_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    """Escape sequences in the name of a folder are shown, not obeyed."""
+    home = tmp_path / "a\x1b[31mb"
+    home.mkdir()
+    (home / "flow.yaml").write_text("flow: a\n")
+    assert "\x1b" not in "".join(map(str, read_templates(tmp_path).errors))

@@ -271,6 +271,16 @@ def test_files_of_other_schemas(tmp_path: Path, schema: Any) -> None:
         from_files([path])
 
 
+def test_the_name_of_a_schema_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    """Escape sequences in it are shown, not obeyed."""
+    path = tmp_path / "other.avro"
+    with path.open("wb") as file:
+        fastavro.writer(file, {"type": "record", "name": "\x1b[31mRed", "fields": []}, [{}])
+    with pytest.raises(HistoryError, match="Red") as caught:
+        from_files([path])
+    assert "\x1b" not in str(caught.value)
+
+
 def test_products_from_the_topic_are_those_of_the_mailer() -> None:
     """New, changed, taken out, broken, under another's key: the same products are left as in the mailer's own view."""
     messages = [
