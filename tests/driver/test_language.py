@@ -954,7 +954,8 @@ def test_who_opens_is_a_human(agent: Any, days: int) -> None:
     """What a machine fetched nobody has read: days since an open count from a human's."""
     run = run_of(
         "trigger: {on: order.placed, once_per: customer}\n"
-        f"steps: [{{send: {{message: a}}}}, {{wait: 1d}}, {{split: [{{when: customer.days_since_open == {days}, steps: [{{send: {{message: b}}}}]}}]}}]"
+        "steps:\n  - send: {message: a}\n  - wait: 1d\n"
+        f"  - split: [{{when: customer.days_since_open == {days}, steps: [{{send: {{message: b}}}}]}}]\n"
     )
     buy(run)
     send_id = run.mails()[0].send_id
