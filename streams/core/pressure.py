@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from streams.core import local_time
+from streams.core import consent, local_time
 from streams.core.consent_policy import is_transactional
 from streams.core.customer import HELD_OUT, Instance, Pressure
 from streams.core.flow import Flow, Send
@@ -155,9 +155,7 @@ def _free_from(turn: Turn, cap: Cap, rank: tuple[int, datetime, str]) -> datetim
         and sent.outcome not in _NEVER_CAME
     ]
     taken += [one.at for one in turn.pressure if one.at > now - per and _counts(one, cap)]
-    taken += [
-        now for instance in turn.instances if instance.wanted_at is not None and _goes_first(turn, instance, cap, rank)
-    ]
+    taken += [now for instance in turn.instances if _goes_first(turn, instance, cap, rank)]
     if len(taken) < cap.most:
         return now
     taken.sort()
@@ -170,8 +168,8 @@ def _counts(pressure: Pressure, cap: Cap) -> bool:
 
 
 def _goes_first(turn: Turn, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
-    """Whether an instance whose mail was put off is due now too, wants a place of the cap, and comes first."""
-    if instance.due_at > turn.now or instance.wanted_at is None or instance.instance_id == rank[2]:
+    """Whether an instance whose mail is due now too may have a place of the cap, and comes first."""
+    if instance.due_at > turn.now or instance.instance_id == rank[2]:
         return False
     program = turn.world.program(instance.flow, instance.flow_version, instance.step)
     step = program.steps[instance.step] if program is not None else None
@@ -179,6 +177,8 @@ def _goes_first(turn: Turn, instance: Instance, cap: Cap, rank: tuple[int, datet
         return False
     if is_transactional(step.purpose) or not cap.covers(step.purpose):
         return False
-    where = turn.zone_of(turn.order(instance.order_id))
-    not_after = expires_at(turn, step, instance.wanted_at, where)
+    order = turn.order(instance.order_id)
+    not_after = expires_at(turn, step, instance.wanted_at or instance.due_at, turn.zone_of(order))
+    if not consent.ruling(turn, step.purpose, order).is_allowed:
+        return False
     return turn.now <= not_after and (-step.priority, not_after, instance.instance_id) < rank

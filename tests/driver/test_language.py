@@ -765,6 +765,21 @@ def test_a_full_cap_puts_off_and_the_more_urgent_goes_first() -> None:
     assert {("f0", "defer", "cap"), ("f1", "defer", "cap")} <= set(run.decisions())
 
 
+@pytest.mark.parametrize(("purpose", "days"), [("marketing", 2), ("review", 1)])
+def test_of_two_that_fall_due_together_the_more_urgent_goes_first(purpose: str, days: int) -> None:
+    """Whichever timer comes first; but one that nobody agreed to holds no place."""
+    urgent = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: %s, priority: %d}}]"
+    flows = [("a", 10, "marketing"), ("b", 90, purpose), ("c", 5, "marketing")]
+    world = world_of(
+        *[flow_text(urgent % (text, rank), name=text, purpose=kind) for text, rank, kind in flows],
+        rules="caps: [{most: 1, per: 1d}]",
+    )
+    run = Driver(world)
+    buy(run, country="DE")  # where reviews need a yes of their own
+    run.pass_time(9 * DAY)
+    assert sent(run) == ([("b", 1)] if days == 2 else []) + [("a", days), ("c", days + 1)]
+
+
 def test_what_is_owed_is_never_capped_and_does_not_count() -> None:
     """Three receipts and a mail for marketing on one day, under a cap of one."""
     world = world_of(
