@@ -26,19 +26,24 @@ def leave(turn: Turn, name: str, order_id: str | None) -> None:
         order = turn.order(instance.order_id)
         if order is None and instance.order_id:
             continue
-        reason = exit_reason(turn, program.flow, order, instance.started_at)
+        reason = exit_reason(turn, program.flow, order, instance.parcel_id, instance.started_at)
         if reason is not None:
             exit_run(turn, program.flow, instance, reason)
 
 
 def leaving(view: View, flow: Flow, started_at: datetime) -> str | None:
     """Why an instance goes no further: an exit event of its flow that has come true, or its goal."""
-    ended = exit_reason(view.turn, flow, view.order, started_at)
+    parcel_id = view.parcel.parcel_id if view.parcel is not None else None
+    ended = exit_reason(view.turn, flow, view.order, parcel_id, started_at)
     return ended or ("goal" if has_reached_goal(flow, view) else None)
 
 
-def exit_reason(turn: Turn, flow: Flow, order: OrderState | None, started_at: datetime) -> str | None:
-    """The first of the flow's exit events that has come true by now. Without an order of its own a flow ends with any order's event."""
+def exit_reason(
+    turn: Turn, flow: Flow, order: OrderState | None, parcel_id: str | None, started_at: datetime
+) -> str | None:
+    """The first of the flow's exit events that has come true by now. Without an order of its own a flow ends with any order's event; one for
+    each parcel with that of its own."""
+    is_of_parcel = flow.trigger.once_per == "parcel"
     for name in flow.exit_on:
         if name == "order.placed":  # another one since
             is_true = any(
@@ -59,7 +64,10 @@ def exit_reason(turn: Turn, flow: Flow, order: OrderState | None, started_at: da
         elif name == "order.cancelled":
             is_true = order.cancelled_at is not None
         else:
-            is_true = any(parcel.has("returned") for parcel in order.parcels)
+            is_true = any(
+                parcel.has("returned") and (parcel.parcel_id == parcel_id or not is_of_parcel)
+                for parcel in order.parcels
+            )
         if is_true:
             return name
     return None

@@ -632,6 +632,21 @@ def test_each_parcel_waits_for_its_own_news() -> None:
         assert [mail.context["shipment"]["parcel_id"] for mail in run.mails()] == parcels
 
 
+def test_each_parcel_ends_its_own_run() -> None:
+    """A parcel that goes back ends the run for it; one for the order ends with any."""
+    for trigger, parcels in (("shipment.shipped, once_per: parcel", ["p1"]), ("shipment.shipped", [])):
+        run = run_of(
+            f"trigger: {{on: {trigger}}}\nexit_on: [shipment.returned]\nsteps: [{{wait: 2d}}, {{send: {{message: a}}}}]"
+        )
+        buy(run)
+        for parcel in ("p1", "p2"):
+            run.feed(shipment("o1", "shipped", run.now, parcel, 2))
+        run.pass_time(DAY)
+        run.feed(shipment("o1", "returned", run.now, "p2", 2))
+        run.pass_time(2 * DAY)
+        assert [mail.context["shipment"]["parcel_id"] for mail in run.mails()] == parcels
+
+
 def test_an_order_of_before_the_flow_is_not_waited_for() -> None:
     """One that is told late was placed before the product was looked at; the next ends the wait."""
     run = run_of(
