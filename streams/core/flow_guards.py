@@ -179,6 +179,9 @@ def _waits(step: Wait, program: Program, rules: Rules) -> Iterator[Finding]:
     if _is_over(step, program.flow):
         problem = "the flow begins no earlier than this wait ends, so it is over at once"
         yield Finding(step.path, problem, "take it out, or begin the flow earlier (before)", is_error=False)
+    elif step.until is not None and step.until.moment == "order.placed_at":
+        problem = "the order was placed before the flow came here, so this moment has passed"
+        yield Finding(step.path, problem, "wait for a time span, for example {days: 2}", is_error=False)
     send, quiet = program.steps[following], rules.quiet
     if not isinstance(send, Send) or is_transactional(send.purpose) or quiet is None:
         return
