@@ -99,6 +99,8 @@ def main() -> None:
                      takk worker                  run it: flows and timers
                      takk mailer --web-port 8081  and the mails; any number of each
     Write flows:     takk flows check             mistakes, with file, line and what would be right
+                     takk simulate --from topic   what they would have sent, from what happened
+    Look back:       takk why CUSTOMER            what a customer got, what not, and by which rule
 
     All settings come from the environment: `takk settings` lists them, README.md explains them.
     """
@@ -341,6 +343,10 @@ def flows_show(name: str, templates_dir: Path | None, version: int | None, is_me
     """Show a flow: when it begins, its waits, splits and sends.
 
     The number before each step is its path, by which decisions and `takk flows migrate` name it.
+
+    \b
+    takk flows show review
+    takk flows show review --svg review.svg
     """
     from streams.flow_graph import as_mermaid, as_text
     from streams.flow_svg import as_svg
@@ -403,6 +409,10 @@ def flows_migrate(
     to the newest one, say which step they go on at instead of the one they wait for. Without --map this lists the steps for which people
     can wait. It changes nothing: it checks the mapping (nobody may get a mail again), and prints what to write into flow.yaml. From
     there on the workers move each run when its wait is over.
+
+    \b
+    takk flows migrate review                             where people can wait
+    takk flows migrate review --map 1.0.0=2.0.0 --count   what to write, and how many people it would move
     """
     from streams.core.flow import Migration, Program
     from streams.core.flow_migrations import guard_migration
@@ -559,6 +569,10 @@ def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
     CUSTOMER is the customer's id, as the shop names them. What happened is told in its order: what was sent and what became of it, what
     was not sent and by which rule, and what is waiting and until when. No addresses and no names are shown. It reads the partition that
     the customer lies on, up to its present end, and changes nothing. Exit code 1 if nothing is known of the customer.
+
+    \b
+    takk why c1042
+    takk why c1042 --days 90 --send 4ec0f03728c1ba9925dd1a89c9aecabf
     """
     from msgspec import to_builtins
 
@@ -635,6 +649,10 @@ def dead_letters_replay(
     """Publish them again where they came from, byte for byte.
 
     Choose by id, --reason, --topic or --all. The letters stay where they are; a record published twice changes nothing twice.
+
+    \b
+    takk dead-letters replay --reason bad_currency --dry-run
+    takk dead-letters replay orders/2/1042 orders/2/1043
     """
     if not (ids or reason or topic or is_all):
         raise click.UsageError("Say which: ids, --reason, --topic or --all. `takk dead-letters list` shows them.")

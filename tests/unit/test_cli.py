@@ -53,6 +53,20 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     assert "Usage:" in output
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path, one in commands(cli.main)
+        if any(isinstance(word, click.Argument) or word.required for word in one.params)
+    ],
+    ids=" ".join,
+)
+def test_every_command_that_wants_words_shows_an_example(path: tuple[str, ...]) -> None:
+    """The help of a command that does nothing without them has a line to copy."""
+    assert f"  takk {' '.join(path)} " in run(*path, "--help")[1].partition("Usage:")[2].partition("\n")[2]
+
+
 def test_help_teaches() -> None:
     """The first help shows the way from a trial to production."""
     _, output = run("--help")
@@ -62,6 +76,8 @@ def test_help_teaches() -> None:
         "takk doctor",
         "takk topics create",
         "takk flows check",
+        "takk simulate",
+        "takk why",
     ):
         assert words in output
 
