@@ -568,7 +568,7 @@ def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
 
     CUSTOMER is the customer's id, as the shop names them. What happened is told in its order: what was sent and what became of it, what
     was not sent and by which rule, and what is waiting and until when. No addresses and no names are shown. It reads the partition that
-    the customer lies on, up to its present end, and changes nothing. Exit code 1 if nothing is known of the customer.
+    the customer lies on, up to its present end, and changes nothing. Exit code 1 if nothing is known.
 
     \b
     takk why c1042
@@ -584,6 +584,9 @@ def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
         lambda: read_story(settings, customer, days=days, send_id=send_id, on_progress=_progress()),
     )
     if not found.is_known:
+        if send_id:
+            whose = f"send {send_id!r} of customer {customer!r}: looked at the last {days:g} days"
+            raise click.ClickException(f"nothing is known of {whose}. `takk why` without --send tells all of them.")
         raise click.ClickException(
             f"nothing is known of customer {customer!r}: looked at the decisions, mails and engagement of the last {days:g} days, and at the "
             f"state of {settings.app_id}. Is it the id that orders carry?"

@@ -108,7 +108,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class Story(Struct, frozen=True, kw_only=True):
-    """What is known of a customer's mails: what happened, oldest first, and what is waiting, soonest first."""
+    """What is known of a customer's mails, or of one send: what happened, oldest first, and what is waiting, soonest first."""
 
     customer_id: str
     is_known: bool
@@ -149,7 +149,7 @@ def story(
     waiting = _waiting(state, instance) if state is not None and not (send_id and instance is None) else []
     return Story(
         customer_id=customer_id,
-        is_known=state is not None or bool(own),
+        is_known=bool(lines) if send_id else state is not None or bool(own),
         happened=tuple(sorted(lines.values(), key=lambda line: line.at)),
         waiting=tuple(waiting),
     )

@@ -73,6 +73,8 @@ def test_one_send_and_where_it_came_from() -> None:
         ("thank-you", "send"),
         ("thank-you", "clicked"),
     ]
+    assert story_of(run, send_id=thanks.send_id).is_known
+    assert not story_of(run, send_id="0" * 32).is_known
     assert story_of(run, send_id="0" * 32).happened == ()
 
 
