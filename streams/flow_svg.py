@@ -8,9 +8,9 @@ from textwrap import wrap
 from streams.core.flow import Flow
 from streams.flow_graph import Edge, Graph, Node, graph_of
 
-_BOX = 210  # pixels, as all lengths here
-_COLUMN = 240
-_LETTERS = 30  # in a line of a box
+_BOX = 240  # pixels, as all lengths here
+_COLUMN = 270
+_LETTERS = 30  # in a line of a box; of 8 pixels, as wide fonts have them
 _LINE = 17
 _PAD = 10
 _GAP = 40  # below a row, besides the words on its edges

@@ -10,7 +10,7 @@ import pytest
 from streams.core.flow import Flow, all_steps
 from streams.core.flow_language import parse_flow
 from streams.flow_graph import as_mermaid, as_text, graph_of
-from streams.flow_svg import as_svg
+from streams.flow_svg import _lines, as_svg
 from tests.driver.facts import shop_flows
 
 EVERYTHING = """\
@@ -173,6 +173,7 @@ def test_svg(shown: Flow) -> None:
         assert place["x"] >= 0
         assert place["x"] + place["width"] <= wide
         assert place["y"] + place["height"] <= high
+        assert max(map(len, _lines("x" * 100))) * 8 <= place["width"]
 
 
 def test_nothing_reaches_the_terminal() -> None:
