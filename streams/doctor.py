@@ -79,10 +79,10 @@ def replicas(settings: Settings) -> str:
 def _brokers(settings: Settings) -> int:
     servers = settings.kafka_bootstrap_servers
     reasons: list[str] = []
-    admin = AdminClient(
-        {**settings.kafka(), "error_cb": lambda error: reasons.append(error.str()), "log_level": 0},
-    )
     try:
+        admin = AdminClient(
+            {**settings.kafka(), "error_cb": lambda error: reasons.append(error.str()), "log_level": 0},
+        )
         return len(admin.list_topics(timeout=PATIENCE_S).brokers)
     except KafkaException as error:
         reason = next((words for words in reasons if "brokers are down" not in words), error.args[0].str())

@@ -66,6 +66,15 @@ def test_broker_is_not_there(settings: Callable[..., Settings], monkeypatch: pyt
     assert list(findings) == ["broker", "replicas", "topics", "smtp", "sender", "templates", "disk"]
 
 
+def test_broker_settings_that_the_client_refuses(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    """A file of authorities that is not there: said, with the variables to look at."""
+    words = trouble(
+        doctor.broker, settings(kafka_security_protocol="SSL", kafka_ssl_ca_file=str(tmp_path / "gone.pem"))
+    )
+    assert "ssl.ca.location" in words
+    assert "KAFKA_SECURITY_PROTOCOL" in words
+
+
 def test_registry_is_looked_at_when_there_is_one(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
