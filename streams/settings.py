@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, Validatio
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from streams.core.local_time import zone
 from streams.core.world import Shop
 
 PREFIX = "TAKK_"
@@ -178,6 +179,13 @@ class Settings(BaseSettings):
         address = parseaddr(value)[1]
         if any(c in value for c in "\r\n") or not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
             raise ValueError("an address such as `My Shop <hello@shop.example>`")
+        return value
+
+    @field_validator("shop_time_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        if zone(value) is None:
+            raise ValueError("a time zone such as Europe/Copenhagen")
         return value
 
     @field_validator("mail_secret")

@@ -58,6 +58,14 @@ def test_a_folder_of_schemas_that_is_not_there(monkeypatch: pytest.MonkeyPatch, 
         load_settings()
 
 
+@pytest.mark.parametrize("name", ["Mars", "Europe", "../x", "europe copenhagen"])
+def test_a_time_zone_that_there_is_not(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It is refused at once, not at the first customer of whom no zone and no country is known."""
+    monkeypatch.setenv("TAKK_SHOP_TIME_ZONE", name)
+    with pytest.raises(SettingsError, match="TAKK_SHOP_TIME_ZONE: a time zone such as Europe/Copenhagen"):
+        load_settings()
+
+
 def test_a_day_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """DAY=1s makes waits 86,400 times shorter."""
     monkeypatch.setenv("DAY", "1s")
