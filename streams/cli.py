@@ -490,7 +490,7 @@ def simulate(
     they count as sent. Pools of codes are never empty here.
 
     \b
-    takk simulate --from orders.avro --from shipments.avro --flow review@draft --html review.html
+    takk simulate --from orders.avro --from shipments.avro --flow review@off --html review.html
     takk simulate --from topic --compare my-templates --days 90
     """
     from msgspec import to_builtins

@@ -13,6 +13,7 @@ from streams import metrics
 from streams.cli import main
 from streams.flow_files import FlowFileError, load_flows
 from streams.settings import FROM_FILE, HOUSE, Settings, env_name, seconds
+from streams.simulate import with_changes
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -121,3 +122,11 @@ def test_paths_exist() -> None:
     told = set(re.findall(r"`((?:[a-z_.]+/)+[A-Za-z_.]*|[A-Z]+\.md|docker-compose\.yml)`", README))
     assert {"templates/", "streams/metrics.py", "deploy/README.md"} <= told
     assert {path for path in told if not path.startswith((".takk/", "copy/")) and not (ROOT / path).exists()} == set()
+
+
+def test_the_flows_that_are_tried_can_be() -> None:
+    """`takk simulate --flow`, here and in its help, names flows of the repository, in a state that they can be put into."""
+    shown = re.findall(r"--flow ([a-z-]+@\w+)", README + str(main.commands["simulate"].help))
+    assert len(shown) == 2
+    with_changes(load_flows(ROOT / "templates"), shown[:1])
+    with_changes(load_flows(ROOT / "templates"), shown[1:])
