@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -151,14 +152,19 @@ def demo(context: click.Context, seconds: float | None, rate: float, day: str) -
     """Try it all here: Kafka, a shop, worker, mailer and an inbox.
 
     Nothing leaves this machine. A day of waiting lasts a second, so that a mail due in two days comes at once; the addresses of the
-    inbox and the metrics are printed at the start. Ctrl-C ends it.
+    inbox and the metrics are printed at the start. Ctrl-C ends it, or SIGTERM.
 
     It ends with what was lost or doubled, found by comparing the inbox with what the rules say should be there; the exit code is 1 if
     there was any. The numbers are in .takk/demo/summary.json.
     """
     settings = _settings(day_scale_seconds=day)
-    from streams.local.demo import run
+    from streams.local.demo import DEMO_DIR, run
 
+    with _writing(DEMO_DIR):
+        DEMO_DIR.mkdir(parents=True, exist_ok=True)
+    # Whoever ends it, worker and mailer have to go with it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     context.exit(run(settings, seconds=seconds, rate=rate))
 
 

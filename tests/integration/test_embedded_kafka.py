@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -254,3 +255,17 @@ def test_no_broker_answers_after_the_context_ends() -> None:
     assert not kafka.data_dir.exists()
     with pytest.raises(KafkaException):
         AdminClient({**QUIET, "bootstrap.servers": kafka.bootstrap}).list_topics(timeout=0.5)
+
+
+def test_a_demo_that_is_asked_to_go_leaves_nothing_behind(tmp_path: Path) -> None:
+    """SIGTERM ends it as Ctrl-C does: worker and mailer go too, and what came of it is told."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "streams", "demo"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stdout is not None
+        said = next(line for line in demo.stdout if line.startswith("metrics"))
+        next(line for line in demo.stdout if line.startswith("seconds=5"))
+        demo.send_signal(signal.SIGTERM)
+        assert "lost=0 duplicates=0" in demo.stdout.read().replace("\n", "")
+        assert demo.wait(60) == 0
+    assert not [port for port in re.findall(r":(\d+)/", said) if _listens(int(port))]

@@ -305,6 +305,15 @@ def test_a_kafka_that_cannot_start(tmp_path: Path, unused_tcp_port: int) -> None
     assert f"{tmp_path / 'file' / 'k'} cannot be written" in output
 
 
+def test_a_demo_that_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in which nothing can be made is a message."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".takk").touch()
+    code, output = run("demo", "--for", "1")
+    assert code == 1
+    assert ".takk/demo cannot be written: Not a directory" in output
+
+
 def test_no_broker_is_a_message(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     """A cluster that is not there ends the command within seconds, with what to do."""
     monkeypatch.setattr("streams.doctor.PATIENCE_S", 0.5)
