@@ -37,6 +37,10 @@ def end_process(lane: Lane, error: Exception) -> None:
     os._exit(EXIT_FATAL)
 
 
+#: Longer than a process lives: a hundred years.
+FOR_EVER_S = 3_155_760_000.0
+
+
 class App:
     """One worker process: a Faust app and the lanes under it.
 
@@ -82,6 +86,9 @@ class App:
             broker_credentials=credentials,
             broker_session_timeout=session_timeout_s,
             broker_heartbeat_interval=3.0,
+            # aiokafka reads nothing here (see transport.py) and takes that for a consumer that hangs: after this long it leaves the group,
+            # says nothing, and comes back never.
+            broker_max_poll_interval=FOR_EVER_S,
             broker_commit_interval=86_400.0,  # nothing is committed by Faust; this keeps its commit task asleep
             store=URL("takk-rocksdb://"),
             datadir=str(state_dir),
