@@ -413,8 +413,8 @@ def flows_migrate(
 
     People on the way through a flow finish on the version that they began with, which is kept as flow.v<version>.yaml. To move people
     to the newest one, say which step they go on at instead of the one they wait for. Without --map this lists the steps for which people
-    can wait. It changes nothing: it checks the mapping (nobody may get a mail again), and prints what to write into flow.yaml. From
-    there on the workers move each run when its wait is over.
+    can wait, and where they go by what flow.yaml says already. It changes nothing: it checks the mapping (nobody may get a mail again),
+    and prints what to write into flow.yaml. From there on the workers move each run when its wait is over.
 
     \b
     takk flows migrate review                             where people can wait
@@ -432,7 +432,9 @@ def flows_migrate(
     old = _flow(settings, name, version or max(kept))
     if old.version == new.version:
         raise click.ClickException(f"version {new.version} is the newest; --from one of {', '.join(map(str, kept))}")
-    migration = Migration(version=old.version, steps=tuple(dict(steps).items()))
+    written = next((one for one in new.migrations if one.version == old.version), None)
+    asked = Migration(version=old.version, steps=tuple(dict(steps).items()))
+    migration = written if written is not None and not steps else asked
     findings = list(guard_migration(Program(old), Program(new), migration))
     for finding in findings:
         click.echo(f"{finding.problem}; {finding.remedy}", err=True)

@@ -25,7 +25,9 @@ def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Cust
         moved, runs = counted_people(counts.moved_people), counted(counts.moved_runs, "run")
         lines.append(f"It would move {moved} ({runs}) of the {counts.people} who are on the way through {new.name}.")
     if targets:
-        lines += ["", f"To do it, write this into {new.name}/flow.yaml and restart the workers:", *as_yaml(migration)]
+        is_written = migration in new.migrations
+        todo = [f"To do it, write this into {new.name}/flow.yaml and restart the workers:", *as_yaml(migration)]
+        lines += ["", *([f"{new.name}/flow.yaml says so."] if is_written else todo)]
         lines.append(
             "Each goes on at the new step when the wait of now is over. Keep the older file as long as anybody is on it."
         )

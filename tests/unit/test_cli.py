@@ -270,6 +270,12 @@ def test_migrate(tmp_path: Path) -> None:
     (home / "flow.yaml").write_text(text + "\n".join(output.partition("workers:\n")[2].splitlines()[:3]))
     code, output = run("flows", "check", *where)
     assert (code, output) == (0, "1 flow, 1 older version, 0 segments, 0 rules: no mistakes.\n")
+    code, output = run("flows", "migrate", "hello", *where)
+    assert code == 0
+    assert "1 send hi, priority 50, expires after 5 days  -> 0 send hi" in output
+    assert "hello/flow.yaml says so." in output
+    assert "--map" not in output
+    assert "write this" not in output
 
 
 def test_replay_wants_to_know_which() -> None:
