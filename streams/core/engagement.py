@@ -219,7 +219,7 @@ def _answered(old: Consent, event: ProfileUpdated, country: str) -> Consent:
         old.marketing_at is None or (at, not marketing) > (old.marketing_at, not old.marketing)
     ):
         old = replace(old, marketing=marketing, marketing_at=at, marketing_country=country, marketing_notice=notice)
-    if tracking is not None and (old.tracking_at is None or (at, not tracking) >= (old.tracking_at, not old.tracking)):
+    if tracking is not None and (old.tracking_at is None or (at, not tracking) > (old.tracking_at, not old.tracking)):
         old = replace(old, tracking=tracking, tracking_at=at)
     if notice and (old.notice_at is None or at > old.notice_at):
         old = replace(old, notice=notice, notice_at=at)

@@ -1052,6 +1052,15 @@ def test_mails_that_may_no_longer_go_are_withdrawn(is_reported: bool, forbids: C
     assert withdrawn == ([] if is_reported else [mail.send_id for mail in run.mails() if mail.purpose == "marketing"])
 
 
+def test_a_profile_told_again_withdraws_nothing_again() -> None:
+    """The same answer to the question for tracking is no news, as it is none to any other question."""
+    run = Driver(world_of(flow_text(f"trigger: {{on: order.placed}}\n{SEND}", purpose="marketing")), is_reporting=False)
+    buy(run)
+    for _ in range(2):
+        told(run, marketing_consent=False, tracking_consent=False)
+    assert len([one for one in run.effects if isinstance(one, WithdrawMail)]) == 1
+
+
 def test_an_order_is_paid() -> None:
     """It starts a flow once, ends the one that reminds of it, and can be asked for; who has not paid is reminded."""
     flows = [
