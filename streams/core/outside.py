@@ -28,8 +28,9 @@ def take_pressure(turn: Turn, event: ContactPressed) -> None:
             return
         others = tuple([one for one in turn.pressure if one is not known])
     kept = sorted([*others, fresh], key=lambda one: (one.is_series and one.ends() > turn.now, *_by_time(one)))
-    turn.pressure = tuple(sorted(kept[-turn.world.limits.pressure :], key=_by_time))
-    turn.changed = True
+    pressure = tuple(sorted(kept[-turn.world.limits.pressure :], key=_by_time))
+    if pressure != turn.pressure:  # what is older than all that is remembered changes nothing
+        turn.pressure, turn.changed = pressure, True
 
 
 def _by_time(pressure: Pressure) -> tuple[object, ...]:

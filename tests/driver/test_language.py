@@ -1478,3 +1478,21 @@ def test_a_series_that_runs_is_not_forgotten_for_mails() -> None:
     assert run.messages() == []
     run.feed(*[pressed(run, "running", source=f"s{number}") for number in range(30)])
     assert len(run.customers["c1"].pressure) == run.world.limits.pressure
+
+
+def test_a_mail_of_long_ago_changes_nothing() -> None:
+    """More mails of other systems than are remembered: one that is older than all of them leaves the state itself as it was."""
+    run = run_of(f"trigger: {{on: order.placed}}\n{SEND}", limits=Limits(pressure=2))
+    for days in (2, 3, 1):
+        before = run.customers.get("c1")
+        run.feed(
+            ContactPressed(
+                customer_id="c1",
+                source="esp",
+                kind="sent",
+                purpose="marketing",
+                until=None,
+                occurred_at=START + days * DAY,
+            )
+        )
+    assert run.customers["c1"] is before
