@@ -8,7 +8,7 @@ from streams.core import ids
 from streams.core.customer import Instance, OrderState
 from streams.core.effects import LogDecision
 from streams.core.flow import Flow
-from streams.core.turn import Turn
+from streams.core.turn import Turn, has_mark
 from streams.core.view import View
 from streams.core.waiting import all_but
 
@@ -102,6 +102,11 @@ def note_end(turn: Turn, instance_id: str) -> None:
     """Remember that a run came to its end, so that nothing starts it again."""
     turn.ended_marks = turn.with_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8])
     turn.changed = True
+
+
+def has_ended(turn: Turn, instance_id: str) -> bool:
+    """Whether a run is remembered to have come to its end."""
+    return has_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8])
 
 
 def log_gone(turn: Turn, instance: Instance) -> None:

@@ -7,11 +7,11 @@ from datetime import datetime
 from streams.core import ids, local_time, rewards
 from streams.core.chance import falls_within
 from streams.core.customer import Instance, OrderState, Parcel, Run
-from streams.core.ending import leaving, note_end
+from streams.core.ending import has_ended, leaving, note_end
 from streams.core.flow import Flow, Program
 from streams.core.sending import hold_out
 from streams.core.steps import take_steps
-from streams.core.turn import Turn, has_mark
+from streams.core.turn import Turn
 from streams.core.view import About, View
 from streams.core.waiting import let_wait
 
@@ -75,14 +75,18 @@ def start_once(turn: Turn, program: Program, instance_id: str, name: str, view: 
 
     What `where` refuses is no beginning: the next event is asked again.
     """
-    return not is_known(turn, instance_id) and _start(turn, program, instance_id, name, view, started_at)
+    if not is_known(turn, instance_id):
+        return _start(turn, program, instance_id, name, view, started_at)
+    if has_ended(
+        turn, instance_id
+    ):  # asked for again it is forgotten last: once a customer is once, however much comes between
+        note_end(turn, instance_id)
+    return False
 
 
 def is_known(turn: Turn, instance_id: str) -> bool:
     """Whether a run waits or has ended."""
-    if has_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8]):
-        return True
-    return instance_id in [instance.instance_id for instance in turn.instances]
+    return has_ended(turn, instance_id) or instance_id in [instance.instance_id for instance in turn.instances]
 
 
 def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> bool:

@@ -136,8 +136,10 @@ class Turn:
         return bool(forgotten) and has_mark(forgotten, ids.mark("order", order_id))
 
     def with_mark(self, marks: bytes, mark: bytes) -> bytes:
-        """`marks` with one more, and without the oldest if there are too many."""
-        return (marks + mark)[-_MARK * self.world.limits.marks :]
+        """`marks` with this one as the newest, and without the oldest if there are too many."""
+        place = _place(marks, mark)
+        others = marks if place == -1 else marks[:place] + marks[place + _MARK :]
+        return (others + mark)[-_MARK * self.world.limits.marks :]
 
     def is_first_time(self, *parts: str) -> bool:
         """Whether the fact named by `parts` is new; it is remembered as seen."""
@@ -198,9 +200,12 @@ class Turn:
 
 def has_mark(marks: bytes, mark: bytes) -> bool:
     """Whether `mark` is one of the row `marks`."""
+    return _place(marks, mark) != -1
+
+
+def _place(marks: bytes, mark: bytes) -> int:
+    """Where `mark` stands in the row `marks`; -1 if it is none of them."""
     place = marks.find(mark)
-    while place != -1:
-        if place % _MARK == 0:
-            return True
+    while place % _MARK and place != -1:
         place = marks.find(mark, place + 1)
-    return False
+    return place

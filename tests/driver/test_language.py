@@ -121,6 +121,21 @@ def test_what_the_condition_refuses_is_no_beginning() -> None:
         assert [rule for _, outcome, rule in large.decisions() if outcome == "skip"] == ["where"]
 
 
+def test_once_is_once_however_much_comes_between() -> None:
+    """More runs end than are remembered: what each order asks for again is not forgotten, and nobody is welcomed twice."""
+    often = [
+        flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: b}}]", name=f"f{number}")
+        for number in range(9)
+    ]
+    once = flow_text(f"trigger: {{on: order.placed, once_per: customer}}\n{SEND}", name="welcome")
+    product = flow_text("trigger: {on: order.placed, once_per: product}\nsteps: [{send: {message: c}}]", name="product")
+    run = Driver(world_of(*often, once, product))
+    for number in range(40):
+        buy(run, f"o{number}")
+        run.pass_time(DAY)
+    assert [run.messages().count(message) for message in ("a", "b", "c")] == [1, 9 * 40, 2]
+
+
 def test_once_a_product() -> None:
     """Each product that the customer has not bought before starts it, with its own name."""
     run = run_of("trigger: {on: order.placed, once_per: product, where: product.category == 'cups'}\n" + SEND)
