@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from streams.core import consent, local_time
 from streams.core.consent_policy import is_transactional
-from streams.core.customer import HELD_OUT, Instance, Pressure
+from streams.core.customer import HELD_OUT, Instance, Pressure, Sent
 from streams.core.flow import Flow, Send
 from streams.core.public_holidays import is_holiday
 from streams.core.rules import Cap
@@ -146,20 +146,29 @@ def _capped(turn: Turn, step: Send, rank: tuple[int, datetime, str]) -> Later | 
 def _free_from(turn: Turn, cap: Cap, rank: tuple[int, datetime, str]) -> datetime:
     """When the cap next has a place."""
     now, per = turn.now, local_time.lasting(cap.per, turn.world.day_scale)
-    taken = [
-        sent.at
-        for sent in turn.sends
-        if sent.at > now - per
-        and not is_transactional(sent.purpose)
-        and cap.covers(sent.purpose)
-        and sent.outcome not in _NEVER_CAME
-    ]
+    taken = [sent.at for sent in turn.sends if _takes(sent, cap, now - per)]
     taken += [one.at for one in turn.pressure if one.at > now - per and _counts(one, cap)]
     taken += [now for instance in turn.instances if _goes_first(turn, instance, cap, rank)]
     if len(taken) < cap.most:
         return now
     taken.sort()
     return taken[len(taken) - cap.most] + per
+
+
+def is_counted(turn: Turn, sent: Sent) -> bool:
+    """Whether a mail takes a place of a cap now: it is not forgotten before its time is over."""
+    scale = turn.world.day_scale
+    return any(_takes(sent, cap, turn.now - local_time.lasting(cap.per, scale)) for cap in turn.world.rules.caps)
+
+
+def _takes(sent: Sent, cap: Cap, since: datetime) -> bool:
+    """Whether a mail takes a place of the cap, whose period began at `since`."""
+    return (
+        sent.at > since
+        and not is_transactional(sent.purpose)
+        and cap.covers(sent.purpose)
+        and sent.outcome not in _NEVER_CAME
+    )
 
 
 def _counts(pressure: Pressure, cap: Cap) -> bool:

@@ -13,8 +13,8 @@ from streams.core.flow import Condition
 from streams.core.rules import NO_RULES, Cap, QuietHours, Rules
 from streams.core.yaml_reader import FlowError, Reader, empty, read_yaml
 
-#: A customer's mails are remembered up to a number (world.Limits.sends), and what the caps count must fit into it.
-MOST_TOGETHER = 40
+#: A customer's mails are remembered up to a number (world.Limits.sends), and what the caps count must fit into it, beside a few that are owed.
+MOST_TOGETHER = 30
 MOST = 20
 _MIDNIGHT = time()
 _SEGMENT_SCOPE = Scope(

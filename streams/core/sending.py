@@ -11,7 +11,7 @@ from streams.core.content import Content
 from streams.core.customer import HELD_OUT, Instance, Sent
 from streams.core.effects import SendMail
 from streams.core.flow import Flow, Send
-from streams.core.pressure import expires_at, put_off
+from streams.core.pressure import expires_at, is_counted, put_off
 from streams.core.turn import Turn
 from streams.core.view import View
 
@@ -136,5 +136,9 @@ def hold_out(
 
 
 def _remember(turn: Turn, sent: Sent) -> None:
-    turn.sends = (*turn.sends, sent)[-turn.world.limits.sends :]
+    """Remember a mail. The oldest makes room, of those that no cap counts if there are any."""
     turn.changed = True
+    turn.sends = (*turn.sends, sent)
+    while len(turn.sends) > turn.world.limits.sends:
+        leaving = next((old for old in turn.sends[:-1] if not is_counted(turn, old)), turn.sends[0])
+        turn.sends = tuple([kept for kept in turn.sends if kept is not leaving])

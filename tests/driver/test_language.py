@@ -27,6 +27,7 @@ from streams.core.events import (
     ProductBrowsed,
     Unsubscribed,
 )
+from streams.core.rules_language import MOST_TOGETHER
 from streams.core.world import Limits, World
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment
@@ -826,6 +827,25 @@ def test_what_is_owed_is_never_capped_and_does_not_count() -> None:
         buy(run, f"o{number}")
     run.pass_time(DAY)
     assert run.messages() == ["a", "a", "a", "b"]
+
+
+def test_a_cap_counts_on_behind_many_receipts() -> None:
+    """More mails that are owed than are remembered: what the cap counts is not forgotten for them."""
+    world = world_of(
+        flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="owed"),
+        flow_text(
+            "trigger: {on: order.placed, once_per: customer, again_after: 1h}\nsteps: [{send: {message: b, expires: 1h}}]",
+            name="more",
+            purpose="marketing",
+        ),
+        rules="caps: [{most: 2, per: 30d}]",
+    )
+    run = Driver(world)
+    for number in range(60):
+        buy(run, f"o{number}")
+        run.pass_time(12 * HOUR)
+    assert [at for message, at in sent(run) if message == "b"] == [0, 0.5]
+    assert len(run.customers["c1"].sends) == world.limits.sends > MOST_TOGETHER
 
 
 def test_quiet_hours_are_the_customers_own() -> None:
