@@ -15,8 +15,8 @@ from streams.core.flow import Flow
 from streams.core.world import World
 
 _MARK = 8
-#: Letters of what a run keeps that take as much room as a line of an order.
-_LETTERS = 20
+#: Letters of what a run keeps, and lines of a parcel, that take as much room as a line of an order.
+_LETTERS, _PARCEL_LINES = 20, 8
 
 
 class Turn:
@@ -98,25 +98,34 @@ class Turn:
         return None
 
     def put_order(self, order: OrderState) -> None:
-        """Remember `order` in place of what was known of it. One that no instance waits for makes room, the oldest first."""
+        """Remember `order` in place of what was known of it. For a new one, and for one that grew, others make room that no instance waits for,
+        the oldest first; for a new one also those that are waited for, if need be."""
         self.changed = True
         for index, known in enumerate(self.orders):
             if known.order_id == order.order_id:
                 self.orders = (*self.orders[:index], order, *self.orders[index + 1 :])
+                if _size(order) > _size(known):
+                    self._make_room(order, is_new=False)
                 return
         self.orders = (*self.orders, order)
+        self._make_room(order, is_new=True)
+
+    def _make_room(self, order: OrderState, *, is_new: bool) -> None:
         limits = self.world.limits
         while len(self.orders) > limits.orders or (len(self.orders) > 1 and self._pieces() > limits.pieces):
             awaited = {instance.order_id for instance in self.instances}
-            awaited.add(order.order_id)
-            leaving = next((old for old in self.orders if old.order_id not in awaited), self.orders[0])
+            others = [old for old in self.orders if old is not order]
+            leaving = next((old for old in others if old.order_id not in awaited), others[0] if is_new else None)
+            if leaving is None:
+                return
             self.orders = tuple(kept for kept in self.orders if kept is not leaving)
             self.forgotten_order_marks = self.with_mark(self.forgotten_order_marks, ids.mark("order", leaving.order_id))
 
     def _pieces(self) -> int:
         """How much is remembered of all orders: a line is one piece, a parcel and an order itself two, and so is a launch that is waited for.
 
-        What other runs keep, a code, a product, a moment, is one for each `_LETTERS`: it lies in the state for as long as they go on.
+        What lies in a parcel takes one more for each `_PARCEL_LINES` lines. What other runs keep, a code, a product, a moment, is one for each
+        `_LETTERS`: it lies in the state for as long as they go on.
         """
         letters = sum(
             [
@@ -126,9 +135,7 @@ class Turn:
             ]
         )
         pieces = letters // _LETTERS + sum([2 * one.is_launch for one in self.instances])
-        return pieces + sum(
-            [2 + (len(old.facts.lines) if old.facts else 0) + 2 * len(old.parcels) for old in self.orders]
-        )
+        return pieces + sum([_size(old) for old in self.orders])
 
     def has_forgotten(self, order_id: str) -> bool:
         """Whether the order was known and had to make room."""
@@ -196,6 +203,12 @@ class Turn:
                 decided_at=self.now,
             )
         )
+
+
+def _size(order: OrderState) -> int:
+    """The pieces of an order, see `Turn._pieces`."""
+    parcels = sum([2 + len(parcel.lines) // _PARCEL_LINES for parcel in order.parcels])
+    return 2 + (len(order.facts.lines) if order.facts else 0) + parcels
 
 
 def has_mark(marks: bytes, mark: bytes) -> bool:

@@ -294,6 +294,21 @@ def test_ninety_days_of_a_shop() -> None:
     assert all(isinstance(one, Customer) and one.instances == () for one in run.customers.values())
 
 
+def test_orders_that_grow_make_room() -> None:
+    """Parcel after parcel of orders that are remembered already: under 16 kB, and an order stays that a run is about."""
+    waits = flow_text("trigger: {on: order.placed, once_per: customer}\nsteps: [{wait: 9d}, {send: {message: a}}]")
+    run = Driver(world_of(waits))
+    for number in range(16):
+        run.feed(OrderPlaced(order(f"order-{number:06d}", run.now), run.now))
+    lines = tuple(ShippedLine(f"sku-number-{number}", 1) for number in range(20))
+    for number in range(16):
+        for parcel in range(20):
+            news = shipment(f"order-{number:06d}", "shipped", run.now, f"parcel-{number}-{parcel}", 20)
+            run.feed(replace(news, lines=lines))
+            assert len(encode_customer(run.customers["c1"])) < 16_384
+    assert [(one.order_id, len(one.parcels)) for one in run.customers["c1"].orders] == [("order-000000", 20)]
+
+
 @pytest.mark.parametrize("letters", [20, 32])
 def test_a_customer_with_thousands_of_orders_stays_small(letters: int) -> None:
     """Large orders with long names, parcels, mails, codes and launches to come, for years: under 16 kB, and the receipt still shows every line."""
