@@ -17,6 +17,8 @@ from streams.core.turn import Turn
 #: What ends without a known moment (a late order, another flow) is looked at again so often, and more often when the mail is soon to expire.
 LOOK_AGAIN = timedelta(days=1)
 _LOOK_AGAIN_LAST = timedelta(hours=1)
+#: And so soon what has to let others of the same moment go first.
+LOOK_SOON = timedelta(minutes=1)
 #: Days on end that may all be quiet: holidays and weekends together.
 _LONGEST_REST = 21
 #: Outcomes of mails that never came: they press on nobody.
@@ -135,24 +137,26 @@ def _quiet(turn: Turn, where: ZoneInfo, country: str) -> Later | None:
 
 
 def _capped(turn: Turn, step: Send, rank: tuple[int, datetime, str]) -> Later | None:
-    """The cap that is full, counting those that wait for the same place and come first by priority and expiry."""
-    until = turn.now
-    for cap in turn.world.rules.caps:
-        if cap.covers(step.purpose):
-            until = max(until, _free_from(turn, cap, rank))
-    return Later("cap", "enough mails for now", until) if until > turn.now else None
+    """The cap that is full, or has no place for who comes behind those that are due now too."""
+    caps = [(cap, *_places(turn, cap)) for cap in turn.world.rules.caps if cap.covers(step.purpose)]
+    until = max([free_from for _, places, free_from in caps if places <= 0], default=None)
+    if until is not None:
+        return Later("cap", "enough mails for now", until)
+    for cap, places, _ in caps:
+        if sum([_goes_first(turn, other, cap, rank) for other in turn.instances]) >= places:
+            # They may not be sent after all, which only their own turns tell.
+            again = turn.now + local_time.lasting(LOOK_SOON, turn.world.day_scale)
+            return Later("cap", "others that are due now go first", again)
+    return None
 
 
-def _free_from(turn: Turn, cap: Cap, rank: tuple[int, datetime, str]) -> datetime:
-    """When the cap next has a place."""
+def _places(turn: Turn, cap: Cap) -> tuple[int, datetime]:
+    """How many places the cap has, and when it next has one."""
     now, per = turn.now, local_time.lasting(cap.per, turn.world.day_scale)
     taken = [sent.at for sent in turn.sends if _takes(sent, cap, now - per)]
     taken += [one.at for one in turn.pressure if one.at > now - per and _counts(one, cap)]
-    taken += [now for instance in turn.instances if _goes_first(turn, instance, cap, rank)]
-    if len(taken) < cap.most:
-        return now
     taken.sort()
-    return taken[len(taken) - cap.most] + per
+    return cap.most - len(taken), taken[len(taken) - cap.most] + per if len(taken) >= cap.most else now
 
 
 def is_counted(turn: Turn, sent: Sent) -> bool:
@@ -177,7 +181,7 @@ def _counts(pressure: Pressure, cap: Cap) -> bool:
 
 
 def _goes_first(turn: Turn, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
-    """Whether an instance whose mail is due now too may have a place of the cap, and comes first."""
+    """Whether another instance's mail is due now too, wants a place of the cap, and comes first by priority and expiry."""
     if instance.due_at > turn.now or instance.instance_id == rank[2]:
         return False
     program = turn.world.program(instance.flow, instance.flow_version, instance.step)

@@ -811,6 +811,19 @@ def test_of_two_that_fall_due_together_the_more_urgent_goes_first(purpose: str, 
     assert sent(run) == ([("b", 1)] if days == 2 else []) + [("a", days), ("c", days + 1)]
 
 
+def test_the_more_urgent_of_one_moment_goes_first() -> None:
+    """At ten both are due for the first time, and whose timer comes first is chance: the urgent one goes, and if it may not, the other does."""
+    head = 'trigger: {on: order.placed}\nsteps: [{wait: {days: 1, at: "10:00"}}, {send: {message: %s, priority: %s, expires: 2d}}]'
+    for number in range(8):
+        low = flow_text(head % ("a", 10), name=f"low{number}", purpose="marketing")
+        for purpose, mails in (("marketing", [("b", 1)]), ("survey", [("a", 1.001)])):
+            run = Driver(world_of(low, flow_text(head % ("b", 90), name="high", purpose=purpose), rules=CAPPED))
+            told(run, survey_consent=False)
+            buy(run)
+            run.pass_time(9 * DAY)
+            assert [(message, at) for message, at in sent(run)] in (mails, [(mails[0][0], 1)])
+
+
 def test_what_is_owed_is_never_capped_and_does_not_count() -> None:
     """Three receipts and a mail for marketing on one day, under a cap of one."""
     world = world_of(
