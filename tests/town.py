@@ -39,6 +39,12 @@ def await_that(holds: Callable[[], bool], what: str, patience_s: float = 60.0) -
         time.sleep(0.02)
 
 
+def _lag(metrics: dict[str, float]) -> float:
+    """The records that a process is behind; a process that did not answer is behind too."""
+    # One that owns no partition has no lag to tell.
+    return metrics.get("takk_lag_records", 0.0) if metrics else 1.0
+
+
 class Closed(Exception):
     """Raised into the shop when it closes before its time."""
 
@@ -186,17 +192,19 @@ class Town:
         return [
             f"{process.role} on port {process.port}"
             for process in living
-            # One that owns no partition has no lag to tell.
-            if not process.is_ready or process.metrics().get("takk_lag_records", 0) != 0
+            if not process.is_ready or _lag(process.metrics()) != 0
         ]
 
     def judge(self) -> Verdict:
-        """Stop the workers and compare all there is with a recomputation; the changelog and the disk must hold the same state."""
+        """Stop the workers, then the mailers, and compare all there is with a recomputation; the changelog and the disk must hold the same
+        state."""
         stopped = int(time.time() * 1000)
-        with (
-            ThreadPoolExecutor() as pool
-        ):  # all at once: one after the other each would hand its partitions to those that end next
-            list(pool.map(Process.stop, self.processes))
+        # Those of a role all at once: one after the other each would hand its partitions to those that end next.
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Process.stop, self.workers))
+            # A timer may have fired a moment ago: its email must still go.
+            self.rest(quiet_s=1.0)
+            list(pool.map(Process.stop, self.mailers))
         changelog = f"{self.settings.app_id}-flows-customers-changelog"
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
         world = load_world(self.settings.templates_dir, day_scale=self.settings.day_scale)

@@ -76,12 +76,15 @@ def has_read_all(town: Town) -> bool:
 
 
 def test_the_mail_server_is_down_while_orders_come(town: Town) -> None:
-    """The mailer waits, says so in its metric, and goes on by itself: every mail arrives, and once."""
+    """The mailer waits, says so in its metric, and goes on by itself: every email arrives, and once, but for those that were withdrawn."""
     town.trade(1.0, 20.0, seed=11).join()
-    await_that(lambda: town.inbox.accepted > 0, "a mail before the outage, so that there is a warm connection")
+    await_that(lambda: town.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
+    # No timer may put an email on its way at the moment when the server goes.
+    town.worker.stop()
     town.rest()
     before = town.inbox.accepted
     town.inbox.stop()
+    town.worker.start()
     shop = town.trade(4.0, 30.0, seed=12)
     await_that(lambda: town.mailer.metrics().get("takk_smtp_paused") == 1, "takk_smtp_paused is 1")
     shop.join()
@@ -90,14 +93,23 @@ def test_the_mail_server_is_down_while_orders_come(town: Town) -> None:
     town.inbox.start()
     await_that(lambda: town.mailer.metrics().get("takk_smtp_paused") == 0, "takk_smtp_paused is 0 again")
     town.rest()
-    commanded = Counter(one["send_id"] for one in town.records(topics.COMMANDS))
-    ended = {one["send_id"]: one for one in town.records(topics.EVENTS)}
-    # So early in a shop's life there is not always something to recommend.
-    without = {send_id for send_id, one in ended.items() if one["reason"] == "too_few_products"}
-    assert Counter(mail.send_id for mail in town.inbox.mails()) == commanded - Counter(without)
-    assert len(commanded) > before + 50
-    assert {one["outcome"] for send_id, one in ended.items() if send_id not in without} == {"sent"}
     assert town.mailer.is_alive
+    verdict = town.judge()
+    assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
+    assert len(verdict.sends) > before + 50
+    ended = {one["send_id"]: one for one in town.records(topics.EVENTS)}
+    assert ended.keys() == verdict.sends
+    # While an email waits, its order may be cancelled: that withdraws it, and the oracle holds each withdrawal to the input.
+    # So early in a shop's life there is not always something to recommend.
+    withdrawn = {(one["send_id"], one["rule"]) for one in town.records(topics.WITHDRAWALS)}
+    without = {
+        send_id
+        for send_id, one in ended.items()
+        if one["outcome"] == "suppressed"
+        and (one["reason"] == "too_few_products" or (send_id, one["reason"]) in withdrawn)
+    }
+    assert {one["outcome"] for send_id, one in ended.items() if send_id not in without} == {"sent"}
+    assert Counter(mail.send_id for mail in town.inbox.mails()) == Counter(verdict.sends - without)
 
 
 def test_who_unsubscribes_while_mails_wait_gets_no_more(town: Town) -> None:
