@@ -1,0 +1,330 @@
+"""Every kind of id and fingerprint, as released versions computed it.
+
+Ids are in flight on topics and in the state of customers: a worker of the next version must compute the same ids from the same data, or
+a rolling upgrade makes duplicates. `TAKK_GOLDEN=write make test ARGS=tests/golden` adds new cases to `ids.json` and never changes one.
+When a change of behaviour is meant to give other records in `run`, delete that case from the file and write it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.core import ids
+from streams.core.chance import lot
+from streams.core.code_pools import Code, Desk, Memory, Withdrawal
+from streams.core.customer import Customer, new_customer
+from streams.core.effects import Effect, ResendMail
+from streams.core.engine import advance
+from streams.core.events import (
+    ContactPressed,
+    Event,
+    MailBounced,
+    MailClicked,
+    MailComplained,
+    MailDelivered,
+    MailOpened,
+    OrderCancelled,
+    OrderChanged,
+    OrderLine,
+    OrderPaid,
+    OrderPlaced,
+    OrderRefunded,
+    ProductBrowsed,
+    ProfileUpdated,
+    RetryDue,
+    SurveyAnswered,
+    Unsubscribed,
+)
+from streams.core.popularity import Counts
+from streams.core.recommend import wish_for
+from streams.core.world import Limits
+from streams.mail import tokens
+from streams.wire import Wire, open_codec
+from tests.driver.driver import START, Driver
+from tests.driver.facts import order, shipment
+from tests.driver.language import DAY, HOUR, flow_text, world_of
+from tests.unit.core import goods
+from tests.unit.mail.samples import command
+
+FIXTURE = Path(__file__).parent / "ids.json"
+LATER = START + HOUR
+ORDER_EVENTS: dict[str, Callable[..., Event]] = {
+    "placed": OrderPlaced,
+    "paid": OrderPaid,
+    "changed": OrderChanged,
+    "cancelled": OrderCancelled,
+    "refunded": OrderRefunded,
+}
+#: Orders whose descriptions differ in one thing each, and the values whose text is the hardest to write the same way again.
+DESCRIPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "empty texts": {"email": "", "name": "", "locale": "", "country": "", "ship_country": "", "currency": ""},
+    "one quote": {"name": "Anna O'Hara"},
+    "two kinds of quotes": {"name": 'Anna "O\'Hara"'},
+    "double quotes": {"name": 'Anna "Ann" Holm'},
+    "backslash and line ends": {"name": "a\\b\r\n\tc\x00\x7f"},
+    "letters and signs": {"name": "Åsa Ørn 王小明 🎁 \u200d\u2028\xa0\xad\ue000\U000e0001"},
+    "half of a pair": {"name": "\ud83d"},
+    "commas and brackets": {"name": "x', name='y', lines=(OrderLine(sku='s1'),)"},
+    "time zone": {"time_zone": "Europe/Oslo"},
+    "discount": {"discount_minor": 1_500},
+    "no amount": {"total_minor": 0},
+    "large amount": {"total_minor": 2**62},
+    "negative amount": {"total_minor": -1},
+    "milliseconds": {"placed_at": datetime(2026, 3, 1, 8, 5, 7, 123_000, tzinfo=UTC)},
+    "microseconds": {"placed_at": datetime(2026, 3, 1, 8, 5, 7, 7, tzinfo=UTC)},
+    "seconds": {"placed_at": datetime(2026, 3, 1, 8, 5, 7, tzinfo=UTC)},
+    "midnight": {"placed_at": datetime(2026, 3, 1, tzinfo=UTC)},
+    "no lines": {"lines": ()},
+    "one line": {"lines": (OrderLine("s1", "Tea", "tea", 2, 15_000),)},
+    "line that lasts": {"lines": (OrderLine("s1", "Tea", "tea", 2, 15_000, 30),)},
+    "line with quotes": {"lines": (OrderLine("s'1", 'The "best" tea', "it's\n", 0, 0, 0),)},
+    "three lines": {"lines": tuple([OrderLine(f"s{number}", "", "", 1, number) for number in range(3)])},
+}
+FLOW = flow_text(
+    """trigger: {on: order.placed}
+steps:
+  - send: {message: a}
+  - reward: {name: welcome, expires: 30d}
+  - emit: came
+  - experiment:
+      name: subject
+      arms:
+        - {name: plain, percent: 50, steps: [{set: {name: arm, value: plain}}]}
+        - {name: warm, percent: 50, steps: [{set: {name: arm, value: warm}}]}
+  - wait: 2d
+  - send: {message: b, products: 2, at_least: 1}
+  - wait_for: {event: mail.clicked, up_to: 1d}
+  - reward: {name: spring, pool: spring, expires: 30d, within: 2d}
+  - send: {message: c}
+""",
+    name="long",
+    purpose="marketing",
+)
+OTHER_FLOWS = {
+    "parcel": ("{on: shipment.delivered, once_per: parcel}", "marketing"),
+    "again": ("{on: order.placed, once_per: customer, again_after: 1d}", "marketing"),
+    "each": ("{on: order.placed, once_per: product}", "marketing"),
+    "seen": ("{on: product.viewed, once_per: product}", "marketing"),
+    "launch": ("{on: product.launch, once_per: product, before: 1d}", "marketing"),
+    "birthday": ("{on: customer.birthday}", "marketing"),
+    "opened": ("{on: mail.opened, once_per: customer}", "marketing"),
+    "survey": ("{on: survey.answered, once_per: customer}", "marketing"),
+    "buyers": ("{on: segment.entered, segment: buyers}", "marketing"),
+    "lapsed": ("{on: segment.entered, segment: lapsed}", "marketing"),
+    "refused": ("{on: order.placed, where: order.total > 9000}", "marketing"),
+}
+SEGMENTS = "buyers: customer.orders > 0\nlapsed: customer.days_since_last_order > 20"
+
+
+def marks_of(customer: Customer) -> list[str]:
+    """The marks in the state: of seen events, ended runs, forgotten orders, and runs that may begin again."""
+    rows = (customer.seen_marks, customer.ended_marks, customer.forgotten_order_marks)
+    marks = [row[place : place + 8].hex() for row in rows for place in range(0, len(row), 8)]
+    return marks + [run.mark.hex() for run in customer.runs]
+
+
+@cache
+def wire() -> Wire:
+    """The wire of today."""
+    return Wire(open_codec())
+
+
+def record_ids(effects: Sequence[Effect], now: datetime = START) -> list[str]:
+    """Topic, key and id of the record of each effect."""
+    return [_record_id(wire().output(effect, now)) for effect in effects]
+
+
+def _record_id(output: Any) -> str:
+    topic, key, _, headers = output
+    return f"{topic} {key.decode()} {dict(headers)['ce_id'].decode()}"
+
+
+def order_event(kind: str, at: datetime, order_id: str = "o1", **changes: Any) -> Event:
+    """An event of an order that was placed at the start."""
+    return ORDER_EVENTS[kind](order(order_id, **{"placed_at": START, **changes}), at)
+
+
+def _functions() -> list[str]:
+    """Each function that makes an id, with arguments that are easily mixed up."""
+    made = {
+        "digest": ids.digest("a", "b\x1fc", "Ø\ud83d"),
+        "mark": ids.mark("a", "b\x1fc", "Ø\ud83d").hex(),
+        "instance": ids.instance_id("c1", "flow", "o1/p1"),
+        "migrated": ids.migrated_id("run", 7),
+        "send": ids.send_id("run", "1.0.2"),
+        "reward": ids.reward_code(b"key", "run", "1.0.2"),
+        "timer": ids.timer_id("run", "1.0.2", START + timedelta(milliseconds=5)),
+        "decision": ids.decision_id("run", "1.0.2", "no_consent", "moment"),
+        "lot": str(lot("experiment", "subject", "c1")),
+        "token": tokens.sign(b"secret", "unsubscribe", "c1", "send", "Ø"),
+    }
+    return [f"{name} {value}" for name, value in made.items()]
+
+
+def _sales(kind: str) -> list[str]:
+    """The id of a change of the sales names the kind of event that caused it."""
+    world = world_of(
+        flow_text("trigger: {on: order.changed}\nsteps: [{send: {message: a, products: 2}}]", purpose="marketing")
+    )
+    run = Driver(world)
+    if kind != "placed":
+        run.feed(order_event("placed", START))
+    run.feed(order_event(kind, LATER, lines=(OrderLine("s9", "Pot", "pots", 1, 50_000),)))
+    return record_ids(run.effects) + marks_of(run.customers["c1"])
+
+
+def _forgotten(kind: str) -> list[str]:
+    """An event of a forgotten order is logged once for each kind and moment."""
+    run = Driver(world_of(limits=Limits(orders=1)))
+    run.feed(order_event("placed", START), order_event("placed", START, "o2"))
+    run.feed(order_event(kind, LATER), order_event(kind, LATER), order_event(kind, LATER + DAY))
+    return record_ids(run.effects) + marks_of(run.customers["c1"])
+
+
+def _described(changes: dict[str, Any]) -> list[str]:
+    """Two descriptions of one moment: the fingerprints of both are remembered."""
+    state, world = new_customer("c1"), world_of()
+    for event in (order_event("placed", START, name="Before"), order_event("changed", START, **changes)):
+        state, _ = advance(world, state, event, LATER)
+    return marks_of(state)
+
+
+def _run() -> list[str]:
+    """A customer's two months with flows of every trigger and step: all records that are made, and all marks that stay."""
+    body = "trigger: {}\nsteps: [{{wait: 1h}}, {{send: {{message: a}}}}]"
+    others = [flow_text(body.format(on), name=name, purpose=why) for name, (on, why) in OTHER_FLOWS.items()]
+    run = Driver(
+        world_of(FLOW, *others, segments=SEGMENTS, limits=Limits(lines_per_order=3, marks=400), reward_key=b"key")
+    )
+    profile: dict[str, Any] = {
+        "email": "anna@example.com",
+        "name": "Anna",
+        "country": "DK",
+        "birthday": date(1984, 4, 2),
+    }
+    run.feed(ProfileUpdated(customer_id="c1", marketing_consent=True, occurred_at=START, **profile))
+    run.feed(order_event("placed", START, lines=tuple([OrderLine(f"s{n}", "Tea", "tea", 1, 100) for n in range(5)])))
+    mail = run.mails()[0].send_id
+    run.feed(
+        shipment("o1", "shipped", LATER), shipment("o1", "delivered", START + DAY), shipment("o7", "delayed", LATER)
+    )
+    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=LATER, launches_at=START + 9 * DAY))
+    of_mail: dict[str, Any] = {"customer_id": "c1", "send_id": mail}
+    run.feed(MailDelivered(occurred_at=LATER, **of_mail), MailOpened(agent="human", occurred_at=LATER, **of_mail))
+    run.feed(MailClicked(link="https://shop.example/a", agent="human", occurred_at=LATER, **of_mail))
+    run.feed(SurveyAnswered(question="happy", answer="yes", occurred_at=LATER, **of_mail))
+    run.feed(MailBounced(hard=False, reason="4.2.2 full", occurred_at=LATER, **of_mail))
+    run.pass_time(10 * DAY)
+    run.feed(
+        order_event("placed", run.now, "o2", placed_at=run.now), order_event("paid", run.now, "o2", placed_at=run.now)
+    )
+    run.feed(
+        ContactPressed(
+            customer_id="c1", source="crm", kind="sent", purpose="marketing", until=None, occurred_at=run.now
+        )
+    )
+    run.pass_time(3 * DAY)
+    run.stock(Code("spring", "A1", run.now + 90 * DAY))
+    run.feed(order_event("refunded", run.now, "o2", placed_at=run.now), order_event("cancelled", run.now))
+    for attempt in (2, 3):
+        run.feed(
+            RetryDue(
+                timer_id=f"{mail}.{attempt}", attempt=attempt, purpose="order", not_after=run.now + (attempt * 2 - 5) * HOUR,
+                command=b"", due_at=run.now, occurred_at=run.now, **of_mail,
+            )
+        )  # fmt: skip
+    run.pass_time(30 * DAY)
+    run.feed(order_event("placed", run.now, "o3", placed_at=run.now))
+    run.feed(Unsubscribed(scope="marketing", occurred_at=run.now, **of_mail))
+    run.feed(MailComplained(occurred_at=run.now, **of_mail))
+    run.pass_time(20 * DAY)
+    effects = [effect for effect in run.effects if not isinstance(effect, ResendMail)]  # its command is made up here
+    assert len(run.effects) - len(effects) == 1
+    assert len(run.customers["c1"].seen_marks) < 8 * 400, "a mark was pushed out"
+    return record_ids(effects) + marks_of(run.customers["c1"])
+
+
+def _withdrawn() -> list[str]:
+    """An email that the mailer has not reported yet is withdrawn after an unsubscription and after a hard bounce."""
+    flow = flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}]", purpose="marketing")
+    run = Driver(world_of(flow), is_reporting=False)
+    run.feed(ProfileUpdated(customer_id="c1", marketing_consent=True, occurred_at=START), order_event("placed", START))
+    run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=LATER))
+    run.feed(MailBounced(customer_id="c1", send_id="s1", hard=True, reason="5.1.1 unknown", occurred_at=LATER))
+    return record_ids(run.effects) + marks_of(run.customers["c1"])
+
+
+def _pools() -> list[str]:
+    """The keys of a pool's entries, and the id of a grant."""
+    table, one = (
+        Memory(),
+        world_of(
+            flow_text("trigger: {on: order.placed}\nsteps: [{reward: {name: r, pool: p, expires: 9d, within: 2d}}]")
+        ),
+    )
+    run = Driver(one)
+    run.pools = table
+    run.feed(order_event("placed", START))
+    run.stock(Code("p", "Ø-1"), Code("p", "Ø-2"))
+    desk = Desk(table, START)
+    desk.take(Withdrawal("p", "reward-1", START + DAY))
+    return record_ids(run.effects) + [key.decode() for key in table.entries]
+
+
+def _mailer() -> list[str]:
+    """The records of the mailer and of the runtime."""
+    mail, out = command(), wire()
+    made = [
+        out.email_event(mail, "sent", START),
+        out.email_event(mail, "deferred", START, retry_at=LATER),
+        out.bounce(mail, True, "5.1.1", START),
+        out.mail_decision(mail, "skip", "expired", "too late", START),
+        out.retry_timer(mail, LATER, START),
+        out.dead_letter("orders", 3, 42, b"c1", b"?", "not_avro", "words", START, stage="flows"),
+        out.checkpoint("flows", 3, START, [("orders", 1, 42), ("shipments", 7, 7)]),
+        out.popularity(Counts("s/1", 3, 2934), START),
+    ]
+    return [_record_id(one) for one in made]
+
+
+def _wish() -> list[str]:
+    """The products that an email asks for, as the context of its command carries them."""
+    orders = [goods.order("o1", "s2", "s1"), goods.order("o2", "s3", parcels=(goods.returned_parcel("s3"),))]
+    return [json.dumps(wish_for(orders, 3, 1))]
+
+
+CASES: dict[str, Callable[[], list[str]]] = {
+    "functions": _functions,
+    **{f"sales/{kind}": partial(_sales, kind) for kind in ORDER_EVENTS},
+    **{f"forgotten/{kind}": partial(_forgotten, kind) for kind in ORDER_EVENTS},
+    **{f"described/{name}": partial(_described, changes) for name, changes in DESCRIPTIONS.items()},
+    "run": _run,
+    "withdrawn": _withdrawn,
+    "pools": _pools,
+    "mailer": _mailer,
+    "wish": _wish,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ids_are_those_of_every_version(case: str) -> None:
+    """The same data gives the same ids in every version, whatever classes and fields are called."""
+    held = json.loads(FIXTURE.read_text(encoding="utf-8")) if FIXTURE.exists() else {}
+    if os.environ.get("TAKK_GOLDEN") == "write" and case not in held:
+        held[case] = CASES[case]()
+        FIXTURE.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+    assert CASES[case]() == held[case], "ids that are in flight changed: see the top of this file"
+
+
+def test_no_case_is_forgotten() -> None:
+    """Each case of the file is computed."""
+    assert set(json.loads(FIXTURE.read_text(encoding="utf-8"))) == set(CASES)
