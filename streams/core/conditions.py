@@ -170,7 +170,7 @@ def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]
     remedy = (
         f"known: {', '.join(known)}"
         if known
-        else f"a name begins with {_FIRST_WORDS}; templates/README.md has them all"
+        else f"a name begins with {_FIRST_WORDS}; templates/LANGUAGE.md has them all"
     )
     raise BadCondition(
         f"unknown name {name}", f"did you mean {near[0]}?" if near else remedy, _place(site.source, name)

@@ -47,8 +47,8 @@ def test_top_level() -> None:
 
 @pytest.mark.parametrize("folder", sorted(FOLDERS - {".ci"}))
 def test_each_folder_explains_itself(folder: str) -> None:
-    """Each top-level folder has a README of about a page; that of templates is the guide for people who write flows."""
-    assert 5 <= len((ROOT / folder / "README.md").read_text().splitlines()) <= (340 if folder == "templates" else 120)
+    """Each top-level folder has a README of about a page."""
+    assert 5 <= len((ROOT / folder / "README.md").read_text().splitlines()) <= 120
 
 
 def test_tiers() -> None:
