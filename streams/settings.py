@@ -94,71 +94,105 @@ class Settings(BaseSettings):
     )
 
     # Kafka
+    #: Addresses of the brokers, separated by commas.
     kafka_bootstrap_servers: str = _env("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    #: How to connect to the brokers.
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _env(
         "KAFKA_SECURITY_PROTOCOL", "PLAINTEXT"
     )
+    #: Login mechanism of the `SASL` protocols.
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _env("KAFKA_SASL_MECHANISM", "PLAIN")
+    #: User of the `SASL` protocols.
     kafka_sasl_username: str | None = _env("KAFKA_SASL_USERNAME")
+    #: Password of that user.
     kafka_sasl_password: SecretStr | None = _env("KAFKA_SASL_PASSWORD")
+    #: Certificate authorities of the brokers, as a PEM file. Default: those of the system.
     kafka_ssl_ca_file: Path | None = _env("KAFKA_SSL_CA_FILE")
+    #: Client certificate, as a PEM file.
     kafka_ssl_certificate_file: Path | None = _env("KAFKA_SSL_CERTIFICATE_FILE")
+    #: Private key of the client certificate, as a PEM file.
     kafka_ssl_key_file: Path | None = _env("KAFKA_SSL_KEY_FILE")
+    #: Password of the private key.
     kafka_ssl_key_password: SecretStr | None = _env("KAFKA_SSL_KEY_PASSWORD")
-    #: Without a registry the records carry Avro's own framing.
+    #: Address of the schema registry. Without it, records use Avro's single-object encoding.
     schema_registry_url: str | None = _env("SCHEMA_REGISTRY_URL", repr=False)
 
     # Topics and membership
+    #: Prefix of consumer groups and changelog topics. A new value starts with empty state.
     app_id: str = Field("takk", pattern=r"^[A-Za-z0-9._-]+$")
+    #: Partitions of every topic. They cannot be changed later.
     partitions: int = Field(4, ge=1, le=10_000)
+    #: Replicas of every partition of every topic.
     replication: int = Field(1, ge=1, le=32)
-    #: The name with which a restarted worker takes its partitions back at once (KIP-345).
+    #: Name of this process in its consumer group, unique and the same after a restart (KIP-345). A restart then takes seconds.
     group_instance_id: str | None = None
+    #: Seconds without a heartbeat before a process loses its partitions.
     session_timeout_s: float = Field(45.0, ge=1)
-    #: Other workers that keep a following copy of each partition's state, as far as there are others.
+    #: Workers that keep a warm copy of each partition's state (fewer in a smaller group).
     standby_replicas: int = _env("STANDBY_REPLICAS", 1, ge=0, le=5)
 
     # State and batches
+    #: Directory of the state. Use a disk that the process keeps across restarts.
     state_dir: Path = Path(".takk/state")
+    #: Memory for all tables of a process together, in MiB.
     memory_mb: int = Field(256, ge=16)
+    #: Largest number of records in one transaction.
     batch_max_records: int = Field(4000, ge=1)
+    #: Largest number of bytes in one transaction.
     batch_max_bytes: int = Field(8 << 20, ge=1024)
-    #: Timers fired in one transaction.
+    #: Largest number of timers fired in one transaction.
     sweep_limit: int = Field(5000, ge=1)
 
     # Flows and the shop
+    #: Directory of flows, messages, segments and rules.
     templates_dir: Path = HOUSE / "templates"
+    #: Directory of the Avro schemas.
     schemas_dir: DirectoryPath = HOUSE / "schemas"
+    #: Country (ISO 3166-1) that applies if the customer's is unknown.
     shop_country: str = Field("DK", pattern=r"^[A-Z]{2}$")
+    #: Time zone that applies if the customer's is unknown.
     shop_time_zone: str = "Europe/Copenhagen"
+    #: Locale that applies if the customer's is unknown.
     shop_locale: str = "da"
+    #: Currency (ISO 4217) of the shop.
     shop_currency: str = Field("DKK", pattern=r"^[A-Z]{3}$")
-    #: What makes a VIP, in major units of the shop's currency.
+    #: Spend from which a customer is a VIP, in the shop's currency.
     vip_spend: Decimal = Field(Decimal(10_000), ge=0)
+    #: Days after a click in which an order is attributed to the email.
     attribution_days: int = Field(3, ge=0, le=365)
-    #: What a day of waiting lasts, in seconds. For demos and tests: `DAY=1s` makes the flows 86,400 times faster.
+    #: How long one day of waiting takes. Shorten it for demos and tests: with `1s`, an email due in two days arrives after 2 seconds.
     day_scale_seconds: Annotated[float, BeforeValidator(seconds)] = _env("DAY", DAY_S, le=DAY_S)
 
     # Mail
+    #: Mail server.
     smtp_host: str = _env("SMTP_HOST", "localhost")
+    #: Port of the mail server.
     smtp_port: int = _env("SMTP_PORT", 25, ge=1, le=65535)
+    #: User at the mail server. Needs TLS, unless the server is on this machine.
     smtp_username: str | None = _env("SMTP_USERNAME")
+    #: Password of that user.
     smtp_password: SecretStr | None = _env("SMTP_PASSWORD")
+    #: Encryption of the connection: `starttls` (usually port 587) or `tls` (usually port 465).
     smtp_tls: Literal["none", "starttls", "tls"] = _env("SMTP_TLS", "none")
+    #: Connections to the mail server per mailer.
     smtp_connections: int = _env("SMTP_CONNECTIONS", 4, ge=1, le=200)
+    #: Seconds to wait for an answer of the mail server.
     smtp_timeout_s: float = _env("SMTP_TIMEOUT_S", 30.0, gt=0)
-    #: `Name <address>` or an address.
+    #: Sender of the emails: `Name <address>` or an address.
     mail_from: str = "Takk <takk@localhost>"
-    #: Where the links of the mails lead (unsubscribe, click, open).
+    #: Address that the links of the emails start with.
     mail_base_url: str = Field("http://localhost:8080", pattern=r"^https?://[^\s/]+")
-    #: Signs the links. Without it no mail may carry one.
+    #: Signs the links and the codes of rewards; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
     mail_secret: SecretStr | None = Field(None)
 
     # Metrics, health and logs
-    #: Only this machine by default; in a container set it to 0.0.0.0.
+    #: Address that `/metrics`, `/livez` and `/readyz` listen on. Set it to `0.0.0.0` in a container.
     web_host: str = "127.0.0.1"
+    #: Port of these endpoints. 0 chooses a free one.
     web_port: int = Field(8080, ge=0, le=65535)
+    #: Least severe level that is logged.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    #: `json` for machines, `console` for people.
     log_format: Literal["json", "console"] = "json"
 
     @classmethod
