@@ -89,8 +89,8 @@ _templates_dir = click.option(
 def main() -> None:
     """Takk runs the mail a shop owes its customers after a purchase.
 
-    Orders, shipments and what customers do with their mail come in on Kafka; flows (templates/<flow>/flow.yaml)
-    decide who gets which mail when; a mailer sends them over SMTP, each once.
+    Orders, shipments and what customers do with their mail come in on Kafka; flows (templates/flows/) decide who
+    gets which mail when; a mailer sends them over SMTP, each once.
 
     \b
     Try it:          takk demo --for 60
@@ -375,9 +375,9 @@ def flows_schema() -> None:
     \b
       takk flows schema > .takk/flow.schema.json
     in VS Code (extension YAML), settings.json:
-      "yaml.schemas": {".takk/flow.schema.json": "templates/*/flow*.yaml"}
+      "yaml.schemas": {".takk/flow.schema.json": "templates/flows/*/*/flow*.yaml"}
     elsewhere, as the first line of a flow.yaml:
-      # yaml-language-server: $schema=../../.takk/flow.schema.json
+      # yaml-language-server: $schema=../../../../.takk/flow.schema.json
     """
     from streams.flow_schema import flow_schema
 

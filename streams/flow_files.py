@@ -24,9 +24,9 @@ from streams.core.rules_language import parse_rules, parse_segments
 from streams.core.world import RATES, Limits, Shop, World
 from streams.core.yaml_reader import FlowError, nearest
 from streams.flow_words import plain
+from streams.layout_check import ANY_KEPT, FLOW, layout_problems
+from streams.mail.template_folders import FLOWS, flow_folders
 
-_FLOW = "flow.yaml"
-_ANY_KEPT = "flow.*.yaml"
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
 _MESSAGE = ".html.j2"
 _RULES = "rules.yaml"
@@ -78,7 +78,7 @@ class FlowFileError(ValueError):
 
 
 def read_templates(templates_dir: Path | str) -> Templates:
-    """All flows below `templates_dir` with their kept versions, the segments and the rules, and everything that is wrong with them."""
+    """All flows below `templates_dir`/flows with their kept versions, the segments and the rules, and everything that is wrong with them."""
     return _Reading(Path(templates_dir)).all()
 
 
@@ -117,13 +117,11 @@ class _Reading:
         # Without a file the strictest: receipts go on, and nobody is mailed by mistake.
         policy = self.read(self.root / _CONSENT, parse_policy) or STRICT
         flows: list[Flow] = []
-        if self.root.is_dir():
-            for folder in sorted({path.parent for name in (_FLOW, _ANY_KEPT) for path in self.root.glob(f"*/{name}")}):
-                flows += self.folder(folder, segments, rules, policy)
-            if not flows and not self.errors:
-                self.wrong(self.root, "there is no flow in it", f"add <flow>/{_FLOW}")
-        else:
-            self.wrong(self.root, "there is no such folder", "give the folder that holds the flows")
+        folders = self.folders()
+        for folder in folders.values():
+            flows += self.folder(folder, segments, rules, policy)
+        if not flows and not self.errors:
+            self.wrong(self.root, "there is no flow in it", f"add {FLOWS}/<group>/<flow>/{FLOW}")
         newest = list({flow.name: flow for flow in flows}.values())
         if policy.is_built_in and not all(flow.is_transactional for flow in newest):
             problem = "there is no such file: only what is owed goes, and what a customer agreed to"
@@ -131,12 +129,12 @@ class _Reading:
                 Mistake(str(self.root / _CONSENT), 1, 1, problem, "copy Takk's own there, and have it reviewed")
             )
         for flow, finding in guard_together(newest):
-            self.told(self.root / flow.name / _FLOW, [finding])
+            self.told(folders[flow.name] / FLOW, [finding])
         names = [*(flow.name for flow in newest), *rules.outside]
         for flow in newest:
             for other in [name for name in flow.not_with if name not in names]:
                 problem = f"not_with names {other!r}: there is no such flow, and no such series in {_RULES} (outside)"
-                self.told(self.root / flow.name / _FLOW, [Finding("not_with", problem, nearest(other, names))])
+                self.told(folders[flow.name] / FLOW, [Finding("not_with", problem, nearest(other, names))])
         return Templates(
             flows=tuple(flows),
             segments=segments,
@@ -146,16 +144,31 @@ class _Reading:
             warnings=tuple(self.warnings),
         )
 
+    def folders(self) -> dict[str, Path]:
+        """The flows' folders by name; what is in the wrong place is noted."""
+        if not self.root.is_dir():
+            self.wrong(self.root, "there is no such folder", "give the folder that holds the flows")
+            return {}
+        try:
+            for one in layout_problems(self.root):
+                self.wrong(*one)
+            return flow_folders(self.root)
+        except OSError as error:
+            self.wrong(
+                Path(error.filename), f"the folder cannot be read: {error.strerror}", "give Takk the right to read it"
+            )
+            return {}
+
     def folder(
         self, folder: Path, segments: Mapping[str, Condition], rules: Rules, policy: ConsentPolicy
     ) -> list[Flow]:
         """The versions of one flow, the newest last."""
         messages = [file.name.removesuffix(_MESSAGE) for file in folder.glob(f"*{_MESSAGE}")]
         parse = partial(parse_flow, messages=messages, folder=folder.name, segments=segments)
-        path = folder / _FLOW
+        path = folder / FLOW
         flow = self.read(path, parse)
         if flow is None:
-            if not path.exists():
+            if not path.exists() and any(folder.glob(ANY_KEPT)):
                 self.wrong(path, "older versions are kept here, but not the flow itself", "add it")
             return []
         versions = [*self.kept(folder, flow, parse), flow]
@@ -168,7 +181,7 @@ class _Reading:
     def kept(self, folder: Path, newest: Flow, parse: Callable[[str], Flow | list[FlowError]]) -> list[Flow]:
         """The older versions that are kept for who is still on them."""
         found: dict[int, Flow] = {}
-        for path in sorted(folder.glob(_ANY_KEPT)):
+        for path in sorted(folder.glob(ANY_KEPT)):
             named = _KEPT.match(path.name)
             if named is None:
                 self.wrong(path, f"an older version is kept as {kept_name('<version>')}", "rename it")
@@ -180,8 +193,8 @@ class _Reading:
                 problem = f"the file's name says version {version}, the file itself {flow.version}"
                 self.told(path, [Finding("version", problem, f"version: {version}")])
             elif version >= newest.version:
-                problem = f"version {version} is kept as an older one, but {_FLOW} has version {newest.version}"
-                self.told(path, [Finding("version", problem, f"give {_FLOW} a higher version")])
+                problem = f"version {version} is kept as an older one, but {FLOW} has version {newest.version}"
+                self.told(path, [Finding("version", problem, f"give {FLOW} a higher version")])
             else:
                 found[version] = flow
         return [found[version] for version in sorted(found)]

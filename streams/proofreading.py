@@ -26,6 +26,7 @@ from streams.core.yaml_reader import nearest
 from streams.flow_files import Mistake, kept_name
 from streams.mail.command import Command
 from streams.mail.render import FALLBACK, Links, Renderer, RenderError
+from streams.mail.template_folders import COPY, SHARED, flow_folders
 
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _WHERE = ZoneInfo("Europe/Copenhagen")
@@ -47,11 +48,11 @@ _SOMETIMES = {
     "reward": "give a reward before the send",
 }
 #: Where the words of messages stand.
-_FILES = ("*.j2", "*/*.j2", "copy/*.yaml", "*/copy/*.yaml", "*.css")
+_FILES = ("shared/*.j2", "shared/*.css", "copy/*.yaml", "flows/*/*/*.j2", "flows/*/*/copy/*.yaml")
 _NO_NAME = re.compile(r"'(\w+)' is undefined")
 _NO_FIELD = re.compile(r"has no attribute '(\w+)'")
 _NO_FILTER = re.compile(r"No (filter|test) named '(\w+)'")
-_IN_COPY = re.compile(r"([\w/-]+\.yaml): (.*)", re.DOTALL)
+_IN_COPY = re.compile(r"(.+?\.yaml): (.*)", re.DOTALL)
 
 
 def proofread(root: Path, flows: Iterable[Flow]) -> list[Mistake]:
@@ -64,12 +65,13 @@ def proofread(root: Path, flows: Iterable[Flow]) -> list[Mistake]:
     if unreadable := list(_unreadable(root)):
         return unreadable
     flows = list(flows)
+    folders = flow_folders(root) if flows else {}
     newest = {flow.name: flow.version for flow in flows}
     found: dict[Mistake, None] = {}
     for flow in flows:
-        reader = _Reader(root, flow)
+        reader = _Reader(root, folders[flow.name], flow)
         found |= dict.fromkeys(reader.mistakes())
-        path = root / flow.name / ("flow.yaml" if flow.version == newest[flow.name] else kept_name(flow.version))
+        path = folders[flow.name] / ("flow.yaml" if flow.version == newest[flow.name] else kept_name(flow.version))
         findings = guard_rewards(flow, reader.showing_rewards())
         where = places(path.read_text(encoding="utf-8")) if findings else {}
         found |= {Mistake(str(path), *where[one.place], one.problem, one.remedy): None for one in findings}
@@ -139,12 +141,12 @@ def _order(is_full: bool) -> OrderState:
 class _Reader:
     """Reads the messages of one version of a flow."""
 
-    def __init__(self, root: Path, flow: Flow) -> None:
+    def __init__(self, root: Path, folder: Path, flow: Flow) -> None:
         self.root = root
         self.flow = flow
-        self.folder = root / flow.name
+        self.folder = folder
         self.sends = [step for step in Program(flow).steps.values() if isinstance(step, Send)]
-        self.languages = sorted({FALLBACK, *(path.stem for path in (self.folder / "copy").glob("*.yaml"))})
+        self.languages = sorted({FALLBACK, *(path.stem for path in (self.folder / COPY).glob("*.yaml"))})
         # Unstyled, a template's lines are the file's own; styled, what only the styling cannot take is found.
         self._plain, self._styled = (Renderer(root, "Shop", is_styled=is_styled) for is_styled in (False, True))
 
@@ -206,7 +208,7 @@ class _Reader:
         cause = error.__cause__
         problem = str(error)
         if isinstance(cause, TemplateNotFound):
-            problem = f"there is no template {cause.name}; add it"
+            problem = f"there is no template {cause.name}; {self._remedy_of_missing(str(cause.name))}"
         elif isinstance(cause, TemplateError) and cause.message:
             problem = cause.message
         copy = _IN_COPY.match(problem)
@@ -214,6 +216,10 @@ class _Reader:
             return self._mistake(self.root / copy[1], 1, copy[2], context)
         path, line = _place(cause or error) or (self._file(step.message, "html"), 1)
         return self._mistake(Path(path), line, problem, context)
+
+    def _remedy_of_missing(self, name: str) -> str:
+        """What to do about a template that is not there. In earlier versions the shared ones were at the top of the folder."""
+        return f'write "{SHARED}/{name}"' if (self.root / SHARED / name).is_file() else "add it"
 
     def _mistake(self, path: Path, line: int, problem: str, given: Mapping[str, Any]) -> Mistake:
         """What is wrong in a line of a template, at the word that it is about."""

@@ -24,6 +24,7 @@ from streams.agents.watch import RestoreReport, Watch
 from streams.core.assortment import Assortment
 from streams.flow_files import FlowFileError, load_world
 from streams.health import HealthServer, Status
+from streams.layout_check import old_layout
 from streams.logs import setup_logs
 from streams.mail.compose import Sender
 from streams.mail.mailer import Mailer
@@ -79,10 +80,13 @@ def run_mailer(settings: Settings) -> None:
     """Run the mailer until SIGTERM; does not return.
 
     Raises:
-        SystemExit: a topic or the settings are wrong; what and where is on stderr.
+        SystemExit: a topic, the settings or the layout of the templates folder are wrong; what and where is on stderr.
     """
     if settings.mail_secret is None:
         sys.exit("TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set: it signs the links in the mails")
+    # With the flows in the wrong place every email would fail to render. The worker reads the flows and finds all other errors in them.
+    if settings.templates_dir.is_dir() and (found := list(old_layout(settings.templates_dir))):
+        sys.exit("\n".join([f"{one.path}: {one.problem}; {one.remedy}" for one in found] + ["nothing was started"]))
     uvloop.install()  # the mailer waits for sockets four times a mail: a tenth more mails than with asyncio's own loop
     app = _app(settings, "mailer", MAILER_BATCH)
     support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))

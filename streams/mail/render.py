@@ -20,6 +20,7 @@ from streams.mail.command import Command
 from streams.mail.facts import FACTS
 from streams.mail.filters import FILTERS
 from streams.mail.styles import StyledLoader
+from streams.mail.template_folders import COPY, FLOWS, flow_folders
 
 FALLBACK = "en"
 #: Pairs of a flow and a locale whose copy is kept.
@@ -73,6 +74,8 @@ class Renderer:
 
     def __init__(self, templates_dir: Path, shop_name: str, *, is_styled: bool = True) -> None:
         self._dir = templates_dir
+        #: The folder of each flow, relative to the templates folder.
+        self._folders: dict[str, str] = {}
         self._shop_name = shop_name
         loader = StyledLoader(templates_dir) if is_styled else FileSystemLoader(templates_dir)
         self._html = _environment(loader, autoescape=True)
@@ -124,7 +127,7 @@ class Renderer:
         subject = _CONTROL.sub(" ", say_text(f"{command.message}.subject")).strip()
         common["subject"] = subject
         common["preview"] = say_text(f"{command.message}.preview") if f"{command.message}.preview" in copy else ""
-        page = f"{command.flow}/{command.message}"
+        page = f"{self._folder(command.flow)}/{command.message}"
         html = _filled(self._html.get_template(f"{page}.html.j2"), common | {"t": say_html})
         try:
             template = self._text.get_template(f"{page}.txt.j2")
@@ -158,19 +161,28 @@ class Renderer:
         """The language that there is copy in, and all its texts; a text that is missing reads English."""
         found = self._copies.get((flow, locale))
         if found is None:
-            language = locale.replace("_", "-").partition("-")[0].lower()
-            if not (_LANGUAGE.match(language) and (self._dir / flow / "copy" / f"{language}.yaml").is_file()):
+            language, own = locale.replace("_", "-").partition("-")[0].lower(), f"{self._folder(flow)}/{COPY}"
+            if not (_LANGUAGE.match(language) and (self._dir / own / f"{language}.yaml").is_file()):
                 language = FALLBACK
             texts: dict[str, str] = {}
             for spoken in dict.fromkeys((FALLBACK, language)):
-                for folder in (Path("copy"), Path(flow) / "copy"):
+                for folder in (COPY, own):
                     texts.update(self._texts(folder, spoken))
             if len(self._copies) >= MOST_COPIES:
                 self._copies.clear()  # a locale is whatever a customer's record says
             found = self._copies[(flow, locale)] = (language, texts)
         return found
 
-    def _texts(self, folder: Path, language: str) -> dict[str, str]:
+    def _folder(self, flow: str) -> str:
+        """Return the flow's folder, relative to the templates folder. A flow that was added after the start is found too."""
+        if flow not in self._folders:
+            folders = flow_folders(self._dir)
+            self._folders = {name: path.relative_to(self._dir).as_posix() for name, path in folders.items()}
+        if flow not in self._folders:
+            raise RenderError(f"{flow}: there is no folder {FLOWS}/<group>/{flow}")
+        return self._folders[flow]
+
+    def _texts(self, folder: str, language: str) -> dict[str, str]:
         name = f"{folder}/{language}.yaml"
         try:
             texts = yaml.safe_load((self._dir / name).read_text(encoding="utf-8"))

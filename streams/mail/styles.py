@@ -12,13 +12,15 @@ from pathlib import Path
 import css_inline
 from jinja2 import Environment, FileSystemLoader, TemplateSyntaxError
 
-STYLES = "style.css"
+from streams.mail.template_folders import SHARED
+
+STYLES = f"{SHARED}/style.css"
 _JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 _MASK = re.compile(r"<!--takk(\d+)-->|takk(\d+)x")
 
 
 class StyledLoader(FileSystemLoader):
-    """A loader of files below `templates_dir` that inlines `templates_dir/style.css`, if there is one.
+    """A loader of files below `templates_dir` that inlines `templates_dir/shared/style.css`, if there is one.
 
     In an HTML template Jinja statements may stand between elements, never inside a tag, and a table has its <tbody>.
     """

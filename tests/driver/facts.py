@@ -17,8 +17,10 @@ from streams.core.flow_language import parse_flow
 from streams.core.rules import Rules
 from streams.core.world import World
 from streams.flow_files import read_templates
+from streams.mail.template_folders import flow_folders
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
+FOLDERS = flow_folders(TEMPLATES)
 MESSAGES = {
     "order-confirmation": ["confirmation"],
     "shipment-confirmation": ["shipped"],
@@ -38,7 +40,7 @@ def flow_from(text: str, folder: str, messages: list[str], segments: Collection[
 def shop_flows() -> tuple[Flow, ...]:
     """The four flows of the repository."""
     return tuple(
-        flow_from((TEMPLATES / name / "flow.yaml").read_text(encoding="utf-8"), name, messages)
+        flow_from((FOLDERS[name] / "flow.yaml").read_text(encoding="utf-8"), name, messages)
         for name, messages in MESSAGES.items()
     )
 

@@ -16,7 +16,7 @@ from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command
 
 MAILS = Path(__file__).parent / "mails"
 PURPOSES = {"review": "review", "thank-you": "marketing", "goes-well-with": "marketing"}
-MESSAGES = sorted(path.relative_to(TEMPLATES) for path in TEMPLATES.glob("*/*.html.j2"))
+MESSAGES = sorted(path.relative_to(TEMPLATES) for path in TEMPLATES.glob("flows/*/*/*.html.j2"))
 GMAIL_CUTS_AT = 102_000
 
 

@@ -17,6 +17,7 @@ from streams import topics
 from streams.customers import read_customers
 from streams.flow_files import load_world
 from streams.history import from_topics, products_from_topic
+from streams.mail.template_folders import flow_folders
 from streams.settings import HOUSE
 from streams.simulate import simulate
 from streams.why import read_story
@@ -145,8 +146,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The cases, played to their end, with the flows that they are about."""
     folder = tmp_path_factory.mktemp("town")
     templates = shutil.copytree(HOUSE / "templates", folder / "templates")
-    for flow in {path.parent for path in templates.glob("*/flow.yaml")} - {templates / name for name in MESSAGES}:
-        shutil.rmtree(flow)
+    for name, flow in flow_folders(templates).items():
+        if name not in MESSAGES:
+            shutil.rmtree(flow)
     with open_town(folder, day_s=DAY_S, env={"TAKK_TEMPLATES_DIR": str(templates)}) as town:
         stage = Stage(town)
         try:

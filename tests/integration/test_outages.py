@@ -34,7 +34,7 @@ def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     (
         templates / "rules.yaml"
     ).unlink()  # mails that never expire would be put off for ever once the shop has closed and parcels are late
-    for file in templates.glob("*/flow.yaml"):
+    for file in templates.glob("flows/*/*/flow.yaml"):
         days = file.read_text(encoding="utf-8")
         for short in ("2d", "3d", "5d", "7d"):
             days = days.replace(f"expires: {short}", "expires: 90d")
@@ -169,7 +169,7 @@ def test_stopped_under_load(town: Town) -> None:
 def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Town, tmp_path: Path) -> None:
     """A mistake in a flow ends `takk worker` before it starts anything, with file, line, what is wrong and what would be right."""
     templates = shutil.copytree(HOUSE / "templates", tmp_path / "templates")
-    broken = templates / "review" / "flow.yaml"
+    broken = templates / "flows" / "asking" / "review" / "flow.yaml"
     lines = broken.read_text(encoding="utf-8").splitlines()
     line = next(number for number, text in enumerate(lines, 1) if "customer.orders" in text)
     lines[line - 1] = lines[line - 1].replace("customer.orders", "customer.ordrs")
@@ -185,7 +185,7 @@ def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Town, tmp_pa
 def test_a_worker_that_gives_rewards_needs_the_secret(one_town: Town, tmp_path: Path) -> None:
     """Codes that nothing signs could be guessed: it does not start, and says what to set."""
     templates = shutil.copytree(HOUSE / "templates", tmp_path / "templates")
-    flow = templates / "thank-you" / "flow.yaml"
+    flow = templates / "flows" / "care" / "thank-you" / "flow.yaml"
     flow.write_text(flow.read_text(encoding="utf-8") + "  - reward: {name: welcome}\n", encoding="utf-8")
     env = {name: value for name, value in {**os.environ, **one_town.env}.items() if name != "TAKK_MAIL_SECRET"}
     done = subprocess.run(

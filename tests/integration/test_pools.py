@@ -41,10 +41,10 @@ steps:
 @contextmanager
 def town_of(tmp_path: Path, workers: int) -> Iterator[Town]:
     """A town whose only flow takes codes from a pool: small batches, so that there are many, no mailer, and no secret to sign codes with."""
-    folder = tmp_path / "templates" / "spring"
+    folder = tmp_path / "templates" / "flows" / "selling" / "spring"
     folder.mkdir(parents=True)
     (folder / "flow.yaml").write_text(FLOW, encoding="utf-8")
-    env = {"TAKK_TEMPLATES_DIR": str(folder.parent), "TAKK_BATCH_MAX_RECORDS": "40", "TAKK_MAIL_SECRET": ""}
+    env = {"TAKK_TEMPLATES_DIR": str(tmp_path / "templates"), "TAKK_BATCH_MAX_RECORDS": "40", "TAKK_MAIL_SECRET": ""}
     with EmbeddedKafka(tmp_path / "kafka") as kafka, Inbox() as inbox:
         town = Town(tmp_path, kafka.bootstrap, inbox, day_s=3600.0, env=env, workers=workers)
         try:
@@ -133,7 +133,7 @@ def test_however_often_it_is_killed_each_gets_one_code(town: Town) -> None:
 def test_a_flow_that_takes_codes_is_added_later(tmp_path: Path, workers: int) -> None:
     """Workers come back under their names, one after the other, with a stage more than they left with: the group shares that out too."""
     with town_of(tmp_path, workers) as town:
-        flow = town.folder / "templates" / "spring" / "flow.yaml"
+        flow = town.folder / "templates" / "flows" / "selling" / "spring" / "flow.yaml"
         flow.write_text(FLOW.replace(", pool: spring-10, within: 30d", ""), encoding="utf-8")
         for worker in town.workers:
             worker.start(TAKK_MAIL_SECRET="x" * 40)

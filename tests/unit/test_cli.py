@@ -21,6 +21,7 @@ from streams.logs import setup_logs
 from streams.settings import Settings, env_name
 
 SECRET = "a-secret-that-is-long-enough"
+HELLO = "flows/transactional/hello"
 
 
 @pytest.fixture(autouse=True)
@@ -114,8 +115,8 @@ def test_settings_hide_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def flow(folder: Path, status: str) -> None:
-    home = folder / "hello"
-    home.mkdir()
+    home = folder / HELLO
+    home.mkdir(parents=True)
     (home / "hi.html.j2").write_text("<p>Hi</p>")
     (home / "copy").mkdir()
     (home / "copy" / "en.yaml").write_text("hi.subject: Hi")
@@ -127,7 +128,7 @@ def flow(folder: Path, status: str) -> None:
 def test_no_consent_policy(tmp_path: Path) -> None:
     """Without consent.yaml `flows check` warns a shop that sends more than receipts; with a broken one it says where it is broken."""
     flow(tmp_path, "live")
-    path = tmp_path / "hello" / "flow.yaml"
+    path = tmp_path / HELLO / "flow.yaml"
     path.write_text(path.read_text().replace("purpose: order", "purpose: marketing"))
     code, output = run("flows", "check", "--templates", str(tmp_path))
     assert code == 0
@@ -172,10 +173,10 @@ def test_flows_with_a_mistake(tmp_path: Path) -> None:
 def test_messages_are_checked(tmp_path: Path) -> None:
     """A message that could not be written fails the check, at its place; in JSON too."""
     flow(tmp_path, "live")
-    (tmp_path / "hello" / "hi.html.j2").write_text("<p>Hi</p>\n{{ ordr.total }}\n")
+    (tmp_path / HELLO / "hi.html.j2").write_text("<p>Hi</p>\n{{ ordr.total }}\n")
     code, output = run("flows", "check", "--templates", str(tmp_path))
     assert code == 1
-    assert f"{tmp_path}/hello/hi.html.j2:2:4: unknown name 'ordr'; did you mean 'order'?\n" in output
+    assert f"{tmp_path}/{HELLO}/hi.html.j2:2:4: unknown name 'ordr'; did you mean 'order'?\n" in output
     code, output = run("flows", "check", "--json", "--templates", str(tmp_path))
     assert (code, [one["line"] for one in json.loads(output)["errors"]]) == (1, [2])
 
@@ -197,9 +198,9 @@ def test_segments_and_rules_are_checked(tmp_path: Path) -> None:
 def test_warnings(tmp_path: Path) -> None:
     """A warning is told as one and does not fail the check; `--json` has both kinds, with their places."""
     flow(tmp_path, "live")
-    (tmp_path / "hello" / "old.html.j2").touch()
+    (tmp_path / HELLO / "old.html.j2").touch()
     code, output = run("flows", "check", "--templates", str(tmp_path))
-    place = f"{tmp_path}/hello/flow.yaml:1:7: "
+    place = f"{tmp_path}/{HELLO}/flow.yaml:1:7: "
     assert code == 0
     assert f"warning: {place}no step sends the message 'old'; " in output
     assert output.endswith("1 flow, 0 segments, 0 rules: no mistakes, 1 warning.\n")
@@ -246,7 +247,7 @@ def test_migrate(tmp_path: Path) -> None:
     """Where people wait, what a mapping would do, and what to write: taken as it is printed, it loads. Nothing is changed."""
     flow(tmp_path, "live")
     where = ("--templates", str(tmp_path))
-    home = tmp_path / "hello"
+    home = tmp_path / HELLO
     text = (home / "flow.yaml").read_text()
     code, output = run("flows", "migrate", "hello", *where)
     assert code == 1

@@ -9,17 +9,20 @@ import pytest
 
 from streams.core.consent_policy import STRICT
 from streams.flow_files import FlowFileError, load_flows, load_world, read_templates
-from tests.driver.facts import MESSAGES, TEMPLATES
+from tests.driver.facts import FOLDERS, MESSAGES, TEMPLATES
+
+REVIEW, THANKS, RECEIPT = "flows/asking/review", "flows/care/thank-you", "flows/transactional/order-confirmation"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the shop's flows with empty messages."""
     for name, messages in MESSAGES.items():
-        (tmp_path / name).mkdir()
-        shutil.copy(TEMPLATES / name / "flow.yaml", tmp_path / name)
+        home = tmp_path / FOLDERS[name].relative_to(TEMPLATES)
+        home.mkdir(parents=True)
+        shutil.copy(FOLDERS[name] / "flow.yaml", home)
         for message in messages:
-            (tmp_path / name / f"{message}.html.j2").touch()
+            (home / f"{message}.html.j2").touch()
     shutil.copy(TEMPLATES / "consent.yaml", tmp_path)
     return tmp_path
 
@@ -39,16 +42,16 @@ def test_the_shop_s_flows_load(folder: Path) -> None:
 
 def test_all_mistakes_at_once(folder: Path) -> None:
     """A missing message, a bad word and a file that is no text are told together, as file:line:column."""
-    (folder / "review" / "ask.html.j2").unlink()
-    flow = folder / "thank-you" / "flow.yaml"
+    (folder / REVIEW / "ask.html.j2").unlink()
+    flow = folder / THANKS / "flow.yaml"
     flow.write_text(flow.read_text().replace("status: live", "status: lve"))
-    (folder / "order-confirmation" / "flow.yaml").write_bytes(b"flow: \xff")
+    (folder / RECEIPT / "flow.yaml").write_bytes(b"flow: \xff")
     with pytest.raises(FlowFileError) as caught:
         load_flows(folder)
     assert len(caught.value.errors) == 3
     words = str(caught.value)
     assert (
-        f"{folder}/review/flow.yaml:16:29: there is no message 'ask'; known: ask-first-time (or add ask.html.j2)"
+        f"{folder}/{REVIEW}/flow.yaml:16:29: there is no message 'ask'; known: ask-first-time (or add ask.html.j2)"
         in words
     )
     assert f"{flow}:3:9: unknown status 'lve'; did you mean 'live'?" in words
@@ -64,7 +67,7 @@ def test_no_flows(tmp_path: Path) -> None:
 
 def keep(folder: Path, name: str, version: int, newest: int) -> Path:
     """The review flow at version `newest`, and a copy of it as an older one called `name`."""
-    path = folder / "review" / "flow.yaml"
+    path = folder / REVIEW / "flow.yaml"
     text = path.read_text()
     path.write_text(text.replace("version: 1", f"version: {newest}"))
     (path.parent / name).write_text(text.replace("version: 1", f"version: {version}"))
@@ -75,7 +78,7 @@ def test_older_versions_are_kept(folder: Path) -> None:
     """flow.v3.yaml is loaded for who is still on it, and begins for nobody; a message that only it sends is not unused."""
     kept = keep(folder, "flow.v3.yaml", 3, 12)
     kept.write_text(kept.read_text().replace("message: ask,", "message: ask-old,"))
-    (folder / "review" / "ask-old.html.j2").touch()
+    (folder / REVIEW / "ask-old.html.j2").touch()
     found = read_templates(folder)
     assert (found.errors, found.warnings) == ((), ())
     assert [(flow.name, flow.version) for flow in found.newest if flow.name == "review"] == [("review", 12)]
@@ -107,7 +110,7 @@ def test_versions_that_do_not_fit(folder: Path, name: str, version: int, newest:
 def test_migrations_are_checked(folder: Path) -> None:
     """A mapping that cannot be is told at its place; so is one from a version that is not kept."""
     keep(folder, "flow.v3.yaml", 3, 4)
-    path = folder / "review" / "flow.yaml"
+    path = folder / REVIEW / "flow.yaml"
     good = path.read_text() + 'migrations: [{from: 3, steps: {"1": "1"}}]\n'
     path.write_text(good)
     flow = read_templates(folder).newest[1]
@@ -122,14 +125,14 @@ def test_migrations_are_checked(folder: Path) -> None:
 
 def test_only_older_versions(folder: Path) -> None:
     """A folder with older versions and no flow is a mistake: its runs would have nowhere to begin."""
-    (folder / "review" / "flow.yaml").rename(folder / "review" / "flow.v1.yaml")
+    (folder / REVIEW / "flow.yaml").rename(folder / REVIEW / "flow.v1.yaml")
     with pytest.raises(FlowFileError, match=r"review/flow\.yaml:1:1: older versions are kept here, but not the flow"):
         load_flows(folder)
 
 
 def test_guards_are_told_with_their_place(folder: Path) -> None:
     """What the guards find has file, line and column; a warning does not keep the flows from loading."""
-    path = folder / "review" / "flow.yaml"
+    path = folder / REVIEW / "flow.yaml"
     path.write_text(path.read_text() + "  - wait: 1d\n")
     found = read_templates(folder)
     assert [str(one) for one in found.warnings] == [
@@ -150,7 +153,7 @@ def test_the_consent_policy_comes_from_beside_the_flows(folder: Path) -> None:
 
 def test_mistakes_of_flows_and_of_the_consent_policy_are_told_together(folder: Path) -> None:
     """A worker that does not start says everything at once."""
-    flow, consent = folder / "thank-you" / "flow.yaml", folder / "consent.yaml"
+    flow, consent = folder / THANKS / "flow.yaml", folder / "consent.yaml"
     flow.write_text(flow.read_text().replace("status: live", "status: lve"))
     text = (TEMPLATES / "consent.yaml").read_text(encoding="utf-8")
     consent.write_text(text.replace("  US:", "  UK:", 1), encoding="utf-8")
@@ -168,7 +171,7 @@ def test_mistakes_of_flows_and_of_the_consent_policy_are_told_together(folder: P
 
 def test_a_folder_s_name_does_nothing_to_the_terminal(tmp_path: Path) -> None:
     """Escape sequences in the name of a folder are shown, not obeyed."""
-    home = tmp_path / "a\x1b[31mb"
-    home.mkdir()
+    home = tmp_path / "flows" / "care" / "a\x1b[31mb"
+    home.mkdir(parents=True)
     (home / "flow.yaml").write_text("flow: a\n")
     assert "\x1b" not in "".join(map(str, read_templates(tmp_path).errors))

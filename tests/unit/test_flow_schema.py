@@ -97,7 +97,7 @@ def as_editors_read(text: str) -> Any:
 
 def flows() -> list[str]:
     """Every flow that the repository shows."""
-    files = [path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("templates/*/flow.yaml"))]
+    files = [path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("templates/flows/*/*/flow.yaml"))]
     return [*files, *re.findall(r"```yaml\n(flow: .*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)]
 
 

@@ -13,8 +13,9 @@ from streams.flow_files import Mistake, read_templates
 from streams.proofreading import proofread
 from tests.driver.facts import TEMPLATES
 
-ASK, ASK_TEXT, COPY = "review/ask.html.j2", "review/ask.txt.j2", "review/copy/da.yaml"
-CONFIRMATION = "order-confirmation/confirmation.html.j2"
+REVIEW = "flows/asking/review"
+ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"
+CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
 NAMES = "known: customer, greeting, language, order, pixel_url, preview, review_url, shipment, shop_name, subject, t, unsubscribe_url"
 
 
@@ -53,7 +54,7 @@ BROKEN = [
     (as_latin_1(ASK), f"{ASK}:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
     (as_latin_1(ASK_TEXT), f"{ASK_TEXT}:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
     (as_latin_1(COPY), f"{COPY}:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
-    (as_latin_1("layout.html.j2"), "layout.html.j2:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
+    (as_latin_1("shared/layout.html.j2"), "shared/layout.html.j2:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
     (put(ASK, 3, "{{ greting }}"), f"{ASK}:3:4: unknown name 'greting'; did you mean 'greeting'?"),
     (put(ASK, 3, "{% if %}"), f"{ASK}:3:1: Expected an expression, got 'end of statement block'; look at the template there"),
     (put(ASK, 3, "<b>{{ order.totl | money }}</b>"), f"{ASK}:3:13: unknown field 'totl'; did you mean 'total'?"),
@@ -63,15 +64,16 @@ BROKEN = [
     (put(CONFIRMATION, 3, "{{ shipment.carrier }}"), f"{CONFIRMATION}:3:4: this message has no shipment; begin the flow with a parcel, or "),
     (put(CONFIRMATION, 3, "{{ products[0] }}"), f"{CONFIRMATION}:3:4: this message has no products; add products: 4 to the send"),
     (put(CONFIRMATION, 3, "{{ order.lines[0].titel }}"), f"{CONFIRMATION}:3:19: unknown field 'titel'; did you mean 'title'?"),
-    (put("products.html.j2", 2, "{{ products[0].sko }}"), "products.html.j2:2:16: unknown field 'sko'; did you mean 'sku'?"),
+    (put("shared/products.html.j2", 2, "{{ products[0].sko }}"), "shared/products.html.j2:2:16: unknown field 'sko'; did you mean 'sku'?"),
     (put(ASK_TEXT, 3, "{% if false %}{{ nothing_such }}{% endif %}"), f"{ASK_TEXT}:3:18: unknown name 'nothing_such'; {NAMES}"),
     (instead(COPY, "^ask.question.*", 'ask.question: "{{ order.order_ide }}"'), f"{ASK}:3:1: unknown field 'order_ide'; did you mean 'order_id'?"),
     (instead(COPY, "^ask.question.*", "ask.question: [1]"), f"{COPY}:1:1: must be a list of `key: text` lines; look at the template there"),
     (instead(ASK, "ask.question", "ask.kvestion"), f"{ASK}:3:1: the copy has no text 'ask.kvestion'; add it to copy/da.yaml"),
     (instead(ASK, "<p>", "<p {% if order %}x{% endif %}>"), f"{ASK}:1:1: a {{% %}} stands inside a tag, "),
-    (instead(ASK, "layout.html.j2", "layuot.html.j2"), f"{ASK}:1:1: there is no template layuot.html.j2; add it"),
+    (instead(ASK, "layout.html.j2", "layuot.html.j2"), f"{ASK}:1:1: there is no template shared/layuot.html.j2; add it"),
+    (instead(ASK, "shared/layout", "layout"), f'{ASK}:1:1: there is no template layout.html.j2; write "shared/layout.html.j2"'),
     # What only those facts do that say little: a parcel without a promise.
-    (put("review/ask.html.j2", 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25: unknown field 'year'; known: "),
+    (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25: unknown field 'year'; known: "),
 ]  # fmt: skip
 
 
@@ -97,17 +99,16 @@ def test_what_is_shared_needs_no_words_of_a_flows_own(tmp_path: Path) -> None:
     """The pieces that all flows share, recommended products among them, are written in every language with the words beside them alone."""
     root = tmp_path / "templates"
     shutil.copytree(TEMPLATES, root)
-    (root / "f" / "copy").mkdir(parents=True)
-    (root / "f" / "flow.yaml").write_text(
+    folder = root / "flows" / "selling" / "f"
+    (folder / "copy").mkdir(parents=True)
+    (folder / "flow.yaml").write_text(
         "flow: f\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {on: order.placed}\nsteps: [{send: {message: a, products: 3}}]\n"
     )
-    for ending, layout in (("html", "layout.html.j2"), ("txt", "layout.txt.j2")):
-        shared = (
-            f'{{% extends "{layout}" %}}{{% block content %}}{{% include "products.{ending}.j2" %}}{{% endblock %}}'
-        )
-        (root / "f" / f"a.{ending}.j2").write_text(shared)
+    for ending, layout in (("html", "shared/layout.html.j2"), ("txt", "shared/layout.txt.j2")):
+        shared = f'{{% extends "{layout}" %}}{{% block content %}}{{% include "shared/products.{ending}.j2" %}}{{% endblock %}}'
+        (folder / f"a.{ending}.j2").write_text(shared)
     for language in ("da", "en"):
-        (root / "f" / "copy" / f"{language}.yaml").write_text("a.subject: S\na.preview: P\n")
+        (folder / "copy" / f"{language}.yaml").write_text("a.subject: S\na.preview: P\n")
     assert read(root) == []
 
 
@@ -143,7 +144,7 @@ steps:
 )  # fmt: skip
 def test_a_mail_that_shows_a_code_goes_to_who_has_one(steps: str, places: list[int], tmp_path: Path) -> None:
     """A pool may be empty: where a customer without a code may come, the send is told, at its line."""
-    folder = tmp_path / "f"
+    folder = tmp_path / "flows" / "care" / "f"
     (folder / "copy").mkdir(parents=True)
     (folder / "flow.yaml").write_text(FLOW.format(steps=steps), encoding="utf-8")
     (folder / "copy" / "en.yaml").write_text("a.subject: A present", encoding="utf-8")
@@ -165,7 +166,7 @@ def test_a_mail_that_shows_a_code_goes_to_who_has_one(steps: str, places: list[i
 )  # fmt: skip
 def test_a_mail_that_shows_a_parcel_goes_to_who_has_one(steps: str, text: str, is_told: bool, tmp_path: Path) -> None:
     """Where the parcel's news did not come in time there is no parcel; behind the wait some have one."""
-    folder = tmp_path / "f"
+    folder = tmp_path / "flows" / "care" / "f"
     (folder / "copy").mkdir(parents=True)
     wait = "  - wait_for: {event: shipment.shipped, up_to: 2d" + steps
     (folder / "flow.yaml").write_text(FLOW.format(steps=wait), encoding="utf-8")

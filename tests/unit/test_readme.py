@@ -64,8 +64,8 @@ def test_what_may_come_from_a_file() -> None:
 def test_the_flow_loads(tmp_path: Path) -> None:
     """The example of a flow is one: the loader takes it, given its messages, and reads from it what the text says."""
     (block,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
-    folder = tmp_path / "review"
-    folder.mkdir()
+    folder = tmp_path / "flows" / "asking" / "review"
+    folder.mkdir(parents=True)
     (folder / "flow.yaml").write_text(block, encoding="utf-8")
     with pytest.raises(FlowFileError, match=r"ask-first-time"):
         load_flows(tmp_path)
@@ -81,8 +81,8 @@ def test_statuses_of_the_example(tmp_path: Path, word: str) -> None:
     """Each status in the example's comment is one."""
     (block,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
     assert word in block
-    folder = tmp_path / "review"
-    folder.mkdir()
+    folder = tmp_path / "flows" / "asking" / "review"
+    folder.mkdir(parents=True)
     (folder / "flow.yaml").write_text(re.sub(r"status: live", f"status: {word}", block), encoding="utf-8")
     for message in ("ask-first-time", "ask"):
         (folder / f"{message}.html.j2").touch()
@@ -120,7 +120,7 @@ def test_metrics_exist() -> None:
 def test_paths_exist() -> None:
     """Each file and folder in the text is there, but for those that a run makes."""
     told = set(re.findall(r"`((?:[a-z_.]+/)+[A-Za-z_.]*|[A-Z]+\.md|docker-compose\.yml)`", README))
-    assert {"templates/", "streams/metrics.py", "deploy/README.md"} <= told
+    assert {"templates/flows/", "streams/metrics.py", "deploy/README.md"} <= told
     assert {path for path in told if not path.startswith((".takk/", "copy/")) and not (ROOT / path).exists()} == set()
 
 

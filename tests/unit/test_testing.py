@@ -128,8 +128,8 @@ def test_mistakes_in_the_flows_are_told(tmp_path: object) -> None:
 
 def test_codes_of_a_pool(tmp_path: Path) -> None:
     """The shop stocks a pool: one customer gets the code, the other waits a day for it and goes on without."""
-    folder = tmp_path / "spring"
-    folder.mkdir()
+    folder = tmp_path / "flows" / "selling" / "spring"
+    folder.mkdir(parents=True)
     (folder / "a.html.j2").touch()
     (folder / "flow.yaml").write_text(
         "flow: spring\nversion: 1\nstatus: live\npurpose: service\ntrigger: {on: order.placed}\nsteps:\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 from streams.mail.command import Command
 from streams.mail.compose import Sender
+from streams.mail.template_folders import flow_folders
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -18,7 +19,7 @@ SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://li
 
 def example(flow: str) -> dict[str, Any]:
     """What the flow's messages are given, from its example.json."""
-    context: dict[str, Any] = json.loads((TEMPLATES / flow / "example.json").read_text(encoding="utf-8"))
+    context: dict[str, Any] = json.loads((flow_folders(TEMPLATES)[flow] / "example.json").read_text(encoding="utf-8"))
     return context
 
 

@@ -24,7 +24,11 @@ def renderer() -> Renderer:
 
 def _house(tmp_path: Path, **files: str) -> Renderer:
     """Templates of a test: one flow `f` with a message `m`."""
-    texts = {"f/m.html.j2": "<p>x</p>", "f/m.txt.j2": "x", "f/copy/en.yaml": "m.subject: Hello"} | files
+    texts = {
+        "flows/g/f/m.html.j2": "<p>x</p>",
+        "flows/g/f/m.txt.j2": "x",
+        "flows/g/f/copy/en.yaml": "m.subject: Hello",
+    } | files
     for name, text in texts.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +111,7 @@ def test_unknown_language_reads_english(renderer: Renderer) -> None:
 
 def test_missing_text_reads_english(tmp_path: Path) -> None:
     """A text that the language's copy lacks is read from the English one."""
-    renderer = _house(tmp_path, **{"f/copy/da.yaml": "other: andet", "f/m.txt.j2": '{{ t("other") }}'})
+    renderer = _house(tmp_path, **{"flows/g/f/copy/da.yaml": "other: andet", "flows/g/f/m.txt.j2": '{{ t("other") }}'})
     words = _m(renderer, locale="da")
     assert (words.subject, words.text) == ("Hello", "andet\n")
 
@@ -142,15 +146,17 @@ def test_styles_are_on_the_elements(renderer: Renderer) -> None:
 
 def test_statement_inside_a_tag_is_named(tmp_path: Path) -> None:
     """A statement that styling would tear out of a tag is a mistake with a name, not a broken mail."""
-    renderer = _house(tmp_path, **{"style.css": "p{margin:0}", "f/m.html.j2": "<p {% if 1 %}id='a'{% endif %}>x</p>"})
+    renderer = _house(
+        tmp_path, **{"shared/style.css": "p{margin:0}", "flows/g/f/m.html.j2": "<p {% if 1 %}id='a'{% endif %}>x</p>"}
+    )
     with pytest.raises(RenderError, match=r"f/m: .*move it between elements"):
         _m(renderer)
 
 
 def test_text_is_made_from_html(tmp_path: Path) -> None:
     """A message without a text template has its words from the HTML."""
-    renderer = _house(tmp_path, **{"f/m.html.j2": "<h1>Hi</h1><p>you &amp; me</p>"})
-    (tmp_path / "f/m.txt.j2").unlink()
+    renderer = _house(tmp_path, **{"flows/g/f/m.html.j2": "<h1>Hi</h1><p>you &amp; me</p>"})
+    (tmp_path / "flows/g/f/m.txt.j2").unlink()
     assert _m(renderer).text.split() == ["Hi", "you", "&", "me"]
 
 
@@ -172,7 +178,7 @@ def test_text_is_made_from_html(tmp_path: Path) -> None:
 def test_what_fails_is_a_render_error(tmp_path: Path, template: str, words: str) -> None:
     """Whatever goes wrong in a template is told with its name; nothing else gets out, and the sandbox holds."""
     with pytest.raises(RenderError, match=re.escape(words)):
-        _m(_house(tmp_path, **{"f/m.txt.j2": template}))
+        _m(_house(tmp_path, **{"flows/g/f/m.txt.j2": template}))
 
 
 @pytest.mark.parametrize("changes", [{"flow": "../f"}, {"message": "../f/m"}, {"flow": ""}, {"message": "gone"}])
@@ -184,7 +190,7 @@ def test_only_templates_are_read(tmp_path: Path, changes: dict[str, str]) -> Non
 
 def test_data_is_not_told(tmp_path: Path) -> None:
     """An error names the template and the kind of failure, never what the customer's data held."""
-    renderer = _house(tmp_path, **{"f/m.txt.j2": "{{ name | day }}"})
+    renderer = _house(tmp_path, **{"flows/g/f/m.txt.j2": "{{ name | day }}"})
     with pytest.raises(RenderError) as caught:
         _m(renderer, context={"name": "Anna Jensen"})
     assert "Anna" not in str(caught.value)
