@@ -8,7 +8,7 @@ Every event names its customer and carries `occurred_at`, the time at which it h
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -55,30 +55,42 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
 class _OrderTold(Struct, frozen=True, gc=False):
     order: Order
     occurred_at: datetime
+    #: Stands for the kind of event in ids. It never changes, whatever the class is called.
+    ID_TAG: ClassVar[str]
 
     @property
     def customer_id(self) -> str:
         return self.order.customer_id
 
 
-class OrderPlaced(_OrderTold, frozen=True, gc=False, tag=True):
+class OrderPlaced(_OrderTold, frozen=True, gc=False):
     """The customer bought."""
 
+    ID_TAG: ClassVar[str] = "OrderPlaced"
 
-class OrderPaid(_OrderTold, frozen=True, gc=False, tag=True):
+
+class OrderPaid(_OrderTold, frozen=True, gc=False):
     """The money is there."""
 
+    ID_TAG: ClassVar[str] = "OrderPaid"
 
-class OrderChanged(_OrderTold, frozen=True, gc=False, tag=True):
+
+class OrderChanged(_OrderTold, frozen=True, gc=False):
     """The order is now as given here; what it was before no longer counts."""
 
+    ID_TAG: ClassVar[str] = "OrderChanged"
 
-class OrderCancelled(_OrderTold, frozen=True, gc=False, tag=True):
+
+class OrderCancelled(_OrderTold, frozen=True, gc=False):
     """The order will not be delivered."""
 
+    ID_TAG: ClassVar[str] = "OrderCancelled"
 
-class OrderRefunded(_OrderTold, frozen=True, gc=False, tag=True):
+
+class OrderRefunded(_OrderTold, frozen=True, gc=False):
     """The shop paid the order back."""
+
+    ID_TAG: ClassVar[str] = "OrderRefunded"
 
 
 class ShippedLine(Struct, frozen=True, gc=False):
@@ -88,7 +100,7 @@ class ShippedLine(Struct, frozen=True, gc=False):
     quantity: int
 
 
-class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True):
     """A parcel of an order reached `status`. `parcels_in_order` is how many parcels the order has in all.
 
     `window_from` and `window_to` are the carrier's promised delivery window, if it promised one.
@@ -108,7 +120,7 @@ class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailDelivered(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class MailDelivered(Struct, frozen=True, gc=False, kw_only=True):
     """The recipient's server says that the mail lies in the mailbox."""
 
     customer_id: str
@@ -116,7 +128,7 @@ class MailDelivered(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailOpened(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class MailOpened(Struct, frozen=True, gc=False, kw_only=True):
     """The mail's pixel was fetched."""
 
     customer_id: str
@@ -125,7 +137,7 @@ class MailOpened(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailClicked(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class MailClicked(Struct, frozen=True, gc=False, kw_only=True):
     """A link of the mail was followed."""
 
     customer_id: str
@@ -135,7 +147,7 @@ class MailClicked(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailBounced(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class MailBounced(Struct, frozen=True, gc=False, kw_only=True):
     """The mail came back: `hard` = the address does not exist; otherwise for the time being. `reason` = status code and words."""
 
     customer_id: str
@@ -145,7 +157,7 @@ class MailBounced(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailComplained(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class MailComplained(Struct, frozen=True, gc=False, kw_only=True):
     """The recipient called the mail spam."""
 
     customer_id: str
@@ -153,7 +165,7 @@ class MailComplained(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True):
     """The recipient wants no more mail of `scope`: `marketing` (everything but transactional), `review` or `survey`."""
 
     customer_id: str
@@ -162,7 +174,7 @@ class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
     """The customer answered a question."""
 
     customer_id: str
@@ -172,7 +184,7 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
     """The shop's newest profile of the customer; None = not known, leaves the older value."""
 
     customer_id: str
@@ -192,7 +204,7 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True):
     """A known customer looked at a product, put it into the cart, or took it out.
 
     `launches_at` is when it comes to the shop, if it was not there yet.
@@ -205,7 +217,7 @@ class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     launches_at: datetime | None = None
 
 
-class ContactPressed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class ContactPressed(Struct, frozen=True, gc=False, kw_only=True):
     """Another system, `source`, sent the customer a mail for `purpose`, or runs a series until `until` (None: until it has ended)."""
 
     customer_id: str
@@ -216,7 +228,7 @@ class ContactPressed(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class MailReported(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class MailReported(Struct, frozen=True, gc=False, kw_only=True):
     """What the mailer did with a send (from `email-events`)."""
 
     customer_id: str
@@ -225,7 +237,7 @@ class MailReported(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class CodeGranted(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class CodeGranted(Struct, frozen=True, gc=False, kw_only=True):
     """A pool gave `code`, good until `expires_at` (None: without end), for the reward `reward_id` of a run that waits at `step`."""
 
     customer_id: str
@@ -241,7 +253,7 @@ class CodeGranted(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class StepDue(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class StepDue(Struct, frozen=True, gc=False, kw_only=True):
     """A timer of a flow instance ran out; `step` is the path of the step that is to be taken now."""
 
     customer_id: str
@@ -253,7 +265,7 @@ class StepDue(Struct, frozen=True, gc=False, kw_only=True, tag=True):
     occurred_at: datetime
 
 
-class RetryDue(Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class RetryDue(Struct, frozen=True, gc=False, kw_only=True):
     """A send that the mail server put off may be tried again. `command` is the encoded email command, opaque to the core."""
 
     customer_id: str

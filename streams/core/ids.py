@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from hashlib import blake2b
+from types import MappingProxyType, NoneType
+from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from streams.core.local_time import text_of
 
@@ -12,6 +18,22 @@ _CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SEPARATOR = "\x1f"
 # Copying a hash that was set up once is cheaper than setting one up.
 _DIGEST, _MARK = blake2b(digest_size=16), blake2b(digest_size=8)
+# Types whose `repr` contains no name that this project may change.
+_PLAIN_TYPES = frozenset((NoneType, bool, int, float, str, bytes, date, datetime))
+
+
+class TextLayout(NamedTuple):
+    """The frozen names in the text of a struct, see `frozen_text`.
+
+    Attributes:
+        name: what stands for the class.
+        fields: what stands for each of its first fields, by place. A field that was added later has no name here.
+        items: the layout of the structs in a field, by the field's name here.
+    """
+
+    name: str = ""
+    fields: tuple[str, ...] = ()
+    items: Mapping[str, TextLayout] = MappingProxyType({})
 
 
 def digest(*parts: str) -> str:
@@ -61,3 +83,40 @@ def timer_id(instance: str, step: str, due_at: datetime) -> str:
 def decision_id(instance: str, step: str, rule: str, moment: str = "") -> str:
     """A decision about a step; `moment` tells decisions apart that the same rule takes again and again."""
     return digest("decision", instance, step, rule, moment)
+
+
+def frozen_text(struct: Struct, layout: TextLayout) -> str:
+    """Return a text of all values in `struct`, to be part of an id.
+
+    The text has the form of a struct's `repr`, since the first versions hashed that: `Name(first='a', second=(1, 2))`. All names come from
+    `layout`, so classes and fields can be renamed. Fields may be added at the end, with a default that never changes: a later field
+    is written, under its place, only if it differs from its default. Data without it therefore has the same text in every version.
+
+    Raises:
+        ValueError: `struct` has fewer fields than `layout`.
+        TypeError: a value has a type whose text may change.
+    """
+    values, named = astuple(struct), len(layout.fields)
+    parts = [
+        f"{field}={_text(value, layout.items.get(field))}"
+        for field, value in zip(layout.fields, values[:named], strict=True)
+    ]
+    if len(values) > named:
+        defaults = struct.__struct_defaults__
+        first_default = len(values) - len(defaults)
+        for place in range(named, len(values)):
+            is_default = place >= first_default and values[place] == defaults[place - first_default]
+            if not is_default:
+                parts.append(f"{place}={_text(values[place], None)}")
+    return f"{layout.name}({', '.join(parts)})"
+
+
+def _text(value: object, layout: TextLayout | None) -> str:
+    if isinstance(value, Struct):
+        return frozen_text(value, layout or TextLayout())
+    if type(value) is tuple:
+        texts = [_text(one, layout) for one in value]
+        return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
+    if type(value) not in _PLAIN_TYPES:
+        raise TypeError(f"the text of a {type(value).__name__} is not frozen")
+    return repr(value)

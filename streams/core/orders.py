@@ -25,6 +25,26 @@ from streams.core.happening import happened
 from streams.core.popularity import change_of
 from streams.core.turn import Turn
 
+# Marks in the state of customers are made of these names. Never change one, and add none for a new field (see ids.frozen_text).
+_LINE_LAYOUT = ids.TextLayout("OrderLine", ("sku", "title", "category", "quantity", "unit_price_minor", "lasts_days"))
+DESCRIPTION_LAYOUT = ids.TextLayout(
+    "OrderFacts",
+    (
+        "email",
+        "name",
+        "locale",
+        "country",
+        "ship_country",
+        "currency",
+        "total_minor",
+        "placed_at",
+        "time_zone",
+        "lines",
+        "discount_minor",
+    ),
+    {"lines": _LINE_LAYOUT},
+)
+
 
 def take_order(turn: Turn, event: OrderEvent) -> None:
     """Take in an order that was placed, changed, cancelled or refunded, in whatever order these facts come."""
@@ -32,7 +52,7 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
     before = turn.order(told.order_id)
     if before is None and turn.has_forgotten(told.order_id):
         words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
-        turn.hit_limit("orders", words, told.order_id, type(event).__name__, local_time.text_of(at))
+        turn.hit_limit("orders", words, told.order_id, event.ID_TAG, local_time.text_of(at))
         return
     after = _merge(turn, before or OrderState(told.order_id), event)
     if after == before:
@@ -85,7 +105,7 @@ def _count_sales(turn: Turn, before: OrderState | None, after: OrderState, event
     change = change_of(before, after, turn.orders)
     if change is None:
         return
-    cause = f"{type(event).__name__}@{local_time.text_of(event.occurred_at)}"
+    cause = f"{event.ID_TAG}@{local_time.text_of(event.occurred_at)}"
     turn.effects.append(
         CountSales(
             sales_id=ids.digest("sales", turn.customer_id, after.order_id, cause),
@@ -157,8 +177,8 @@ def _is_new_of_its_moment(turn: Turn, order_id: str, at: datetime, known: OrderF
     if told == known:
         return False
     moment = local_time.text_of(at)
-    turn.is_first_time("described", order_id, moment, repr(known))
-    return turn.is_first_time("described", order_id, moment, repr(told))
+    turn.is_first_time("described", order_id, moment, ids.frozen_text(known, DESCRIPTION_LAYOUT))
+    return turn.is_first_time("described", order_id, moment, ids.frozen_text(told, DESCRIPTION_LAYOUT))
 
 
 def _remembered(turn: Turn, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:

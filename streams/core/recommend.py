@@ -51,7 +51,12 @@ class Recommendation(Struct, frozen=True, gc=False):
 def wish_for(orders: Iterable[OrderState], most: int, at_least: int) -> dict[str, Any]:
     """The wish as a mail's context carries it (`WISH`), in JSON types. It is granted when the mail is written (see `granted`)."""
     bought = bought_of(orders)
-    told = {name: sorted(getattr(bought, name)) for name in Bought.__struct_fields__}
+    # The names are those of the wire; `Wish` reads them.
+    told = {
+        "skus": sorted(bought.skus),
+        "categories": sorted(bought.categories),
+        "returned": sorted(bought.returned),
+    }
     return {"most": most, "at_least": at_least, "bought": told}
 
 

@@ -44,7 +44,7 @@ from streams.core.events import (
     Unsubscribed,
 )
 from streams.core.popularity import Counts
-from streams.core.recommend import wish_for
+from streams.core.recommend import granted, wish_for
 from streams.core.world import Limits
 from streams.mail import tokens
 from streams.wire import Wire, open_codec
@@ -73,7 +73,7 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
     "backslash and line ends": {"name": "a\\b\r\n\tc\x00\x7f"},
     "letters and signs": {"name": "Åsa Ørn 王小明 🎁 \u200d\u2028\xa0\xad\ue000\U000e0001"},
     "half of a pair": {"name": "\ud83d"},
-    "commas and brackets": {"name": "x', name='y', lines=(OrderLine(sku='s1'),)"},
+    "commas and brackets": {"name": "x', name='y', lines=(Line(sku='s1'),)"},
     "time zone": {"time_zone": "Europe/Oslo"},
     "discount": {"discount_minor": 1_500},
     "no amount": {"total_minor": 0},
@@ -323,6 +323,16 @@ def test_ids_are_those_of_every_version(case: str) -> None:
         held[case] = CASES[case]()
         FIXTURE.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
     assert CASES[case]() == held[case], "ids that are in flight changed: see the top of this file"
+
+
+def test_products_that_an_email_asks_for_are_read() -> None:
+    """A command of any version is understood: of what it asks for, the one that was sent back is not recommended."""
+    (wish,) = json.loads(FIXTURE.read_text(encoding="utf-8"))["wish"]
+    category = "cat-s1"
+    sold = [goods.product(sku, category) for sku in ("s1", "s3", "s4")]
+    assortment = goods.shelves(*sold, counts=tuple([goods.counted(one.sku, 5) for one in sold]))
+    found = granted(json.loads(wish), assortment, goods.WEEK)
+    assert [one["sku"] for one in found or []] == ["s4"]
 
 
 def test_no_case_is_forgotten() -> None:
