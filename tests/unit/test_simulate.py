@@ -403,6 +403,8 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli.main, ["simulate", *sources, "--json"])
     (found,) = json.loads(done.stdout)["outcomes"]
     assert found["mails"] == sum(found["by_flow"].values()) > 0
+    keys = "name mails by_flow by_day customers percentiles losses put_off events seconds"  # scripts of shops read them
+    assert list(found) == keys.split()
     for words, said, code in (
         (["--from", "gone.avro"], "gone.avro", 1),
         ([*sources, "--flow", "x@off"], "there is no flow 'x'", 1),

@@ -1,0 +1,42 @@
+"""The names of effects on the wire are those of their schema, so that no renamed field is lost behind a default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from streams import topics
+from streams.runtime.avro import Codec, load_schemas
+from streams.wire import SCHEMAS, Wire
+
+
+class Recorder(Codec):
+    """A codec that keeps the names of the fields that each of its writers writes."""
+
+    def __init__(self) -> None:
+        super().__init__(load_schemas(SCHEMAS), subjects=topics.subjects())
+        self.written: dict[str, set[str]] = {}
+
+    def writer(
+        self,
+        name: str,
+        fields: Sequence[str],
+        fixed: Mapping[str, Any] | None = None,
+        given: Sequence[str] = (),
+        encoded: Sequence[str] = (),
+    ) -> Callable[..., bytes]:
+        self.written[name] = {*fields, *(fixed or {}), *given}
+        return super().writer(name, fields, fixed, given, encoded)
+
+
+#: What a writer leaves at its default: a timer of a step has none of the fields of a retry.
+NOT_WRITTEN = {"timer": {"send_id", "attempt", "purpose", "not_after", "command"}}
+
+
+def test_every_field_of_an_effect_has_its_place_in_the_schema() -> None:
+    """A writer writes exactly the fields of its schema; a renamed or a new field of an effect fails here."""
+    recorder, schemas = Recorder(), load_schemas(SCHEMAS)
+    Wire(recorder)
+    assert len(recorder.written) > 10
+    for name, written in recorder.written.items():
+        assert written == {field["name"] for field in schemas[name]["fields"]} - NOT_WRITTEN.get(name, set()), name
