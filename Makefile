@@ -13,7 +13,7 @@ DAY ?= 1s
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench crash lock clean
+.PHONY: help venv demo test check bench crash docs lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(STAMP) ## The numbers: a table, and .takk/bench/results.json
 crash: $(STAMP) ## The crash campaign: kill everything, compare with a recomputation; ARGS="zombies --seed 7" for some of it
 	$(BIN)/python -m pytest -m campaign
 	$(BIN)/python -m tests.crash $(ARGS)
+
+docs: $(STAMP) ## The reference pages in deploy/, from the code
+	$(BIN)/python -m tests.unit.docs.reference
 
 lock: ## Write requirements.lock anew from pyproject.toml
 	@test -x $(BIN)/pip-compile || { echo "run make venv first"; exit 1; }

@@ -1,4 +1,4 @@
-"""README.md against the program: its settings, flow, commands, metrics and paths are what the code has."""
+"""README.md and deploy/README.md against the program: their flow, record, commands, metrics and paths are what the code has."""
 
 from __future__ import annotations
 
@@ -12,53 +12,22 @@ import pytest
 from streams import metrics
 from streams.cli import main
 from streams.flow_files import FlowFileError, load_flows
-from streams.settings import FROM_FILE, HOUSE, Settings, env_name, seconds
 from streams.simulate import with_changes
+from streams.wire import open_codec
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-FIELDS = {env_name(field): field for field in Settings.model_fields}
+DEPLOY = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 
 
-def rows() -> list[tuple[list[str], str]]:
-    """The table of settings: the variables of each row, and its cell of defaults."""
-    table = README.partition("| variable | default | |")[2].partition("\n\n")[0]
-    cells = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| `")
-    ]
-    return [(re.findall(r"`([^`]+)`", names), default) for names, default, *_ in cells]
-
-
-def in_words(name: str, value: Any) -> str:
-    """A default as the table has it."""
-    if name == "DAY":
-        return "1d" if value == seconds("1d") else str(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def test_every_setting_is_told_once() -> None:
-    """The table has each setting that the program reads, and no other."""
-    told = [name for names, _ in rows() for name in names]
-    assert sorted(told) == sorted(FIELDS)
-
-
-@pytest.mark.parametrize(("names", "cell"), rows(), ids=lambda value: value[0] if isinstance(value, list) else "")
-def test_defaults_are_true(names: list[str], cell: str) -> None:
-    """What the table gives as defaults is what is in force when nothing is set; an empty cell is a setting without one."""
-    defaults = [Settings.model_fields[FIELDS[name]].default for name in names]
-    if cell == "beside the program":
-        assert all(value.parent == HOUSE for value in defaults)
-    elif cell:
-        assert re.findall(r"`([^`]+)`", cell) == [in_words(*pair) for pair in zip(names, defaults, strict=True)]
-    else:
-        assert defaults == [None] * len(names)
-
-
-def test_what_may_come_from_a_file() -> None:
-    """The sentence about `_FILE` names what is read from files: every password and key, the link secret and the registry."""
-    assert "Every password, key, `TAKK_MAIL_SECRET` and `SCHEMA_REGISTRY_URL` may be given as `<NAME>_FILE`" in README
-    secrets = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
-    assert secrets | {"schema_registry_url"} == set(FROM_FILE)
+def test_the_order_can_be_read() -> None:
+    """The example of a producer, up to its connection, writes a record that Takk reads."""
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    written: dict[str, Any] = {}
+    before = code.partition("producer = ")[0].replace("schemas/order.avsc", str(ROOT / "schemas" / "order.avsc"))
+    exec(before, written)
+    order = open_codec().decode("order", written["record"].getvalue())
+    assert (order["order_id"], order["kind"], order["total_minor"]) == ("1001", "placed", 64_900)
 
 
 def test_the_flow_loads(tmp_path: Path) -> None:
@@ -110,9 +79,9 @@ def test_make_targets_exist() -> None:
 
 
 def test_metrics_exist() -> None:
-    """Each metric in the text is on the closed list."""
+    """Each metric in the pages is on the closed list."""
     names = {sample for metric in metrics.ALL for sample in (metric._name, f"{metric._name}_total")}
-    told = set(re.findall(r"`(takk_[a-z_]+)`", README))
+    told = set(re.findall(r"`(takk_[a-z_]+)`", README + DEPLOY))
     assert told
     assert told <= names
 
@@ -120,7 +89,7 @@ def test_metrics_exist() -> None:
 def test_paths_exist() -> None:
     """Each file and folder in the text is there, but for those that a run makes."""
     told = set(re.findall(r"`((?:[a-z_.]+/)+[A-Za-z_.]*|[A-Z]+\.md|docker-compose\.yml)`", README))
-    assert {"templates/flows/", "streams/metrics.py", "deploy/README.md"} <= told
+    assert {"templates/flows/", "schemas/", "deploy/README.md"} <= told
     assert {path for path in told if not path.startswith((".takk/", "copy/")) and not (ROOT / path).exists()} == set()
 
 

@@ -158,14 +158,3 @@ def test_faust_gets_the_same_login() -> None:
     ).faust_credentials()
     assert (credentials.username, credentials.password) == ("u", "p")
     assert load_settings().faust_credentials() is None
-
-
-def test_the_readme_names_them() -> None:
-    """Every variable that a shop has to know is in the README."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    internal = {"app_id", "session_timeout_s", "sweep_limit", "day_scale_seconds"}
-    short = {
-        name: env_name(name).replace("TAKK_SHOP", "") if name.startswith("shop_") else env_name(name)
-        for name in Settings.model_fields
-    }
-    assert [name for field, name in short.items() if name not in readme and field not in internal] == []
