@@ -22,10 +22,11 @@ from streams.core.flow import Flow, Program, Reward, Send, WaitFor, is_about_ord
 from streams.core.flow_guards import guard_rewards
 from streams.core.flow_paths import reachable
 from streams.core.flow_places import places
+from streams.core.greeting import MOODS
 from streams.core.yaml_reader import nearest
 from streams.flow_files import Mistake, kept_name
 from streams.mail.command import Command
-from streams.mail.render import FALLBACK, Links, Renderer, RenderError
+from streams.mail.render import FALLBACK, Links, Renderer, RenderError, greeting_key
 from streams.mail.template_folders import COPY, SHARED, flow_folders
 
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -157,7 +158,7 @@ class _Reader:
             if not files:
                 continue
             unread = [one for path in files for one in self._unread(path, step)]
-            yield from unread or self._unwritten(step)
+            yield from unread or list(self._ungreeted(step)) or self._unwritten(step)
 
     def showing_rewards(self) -> set[str]:
         """The messages that cannot be written for who has no code."""
@@ -165,12 +166,14 @@ class _Reader:
 
     def _is_lost_without_reward(self, step: Send) -> bool:
         without = sample(self.flow, step, is_full=True, has_reward=False)
-        if without == sample(self.flow, step, is_full=True):
-            return False
+        return without != sample(self.flow, step, is_full=True) and self._needs("reward", step, without)
+
+    def _needs(self, name: str, step: Send, without: dict[str, Any]) -> bool:
+        """Whether the message cannot be written from a context that lacks `name`."""
         try:
             self._plain.render(self._command(step, FALLBACK, without), _LINKS)
         except RenderError as error:
-            return "'reward' is undefined" in str(error)
+            return f"'{name}' is undefined" in str(error)
         return False
 
     def _unread(self, path: Path, step: Send) -> Iterator[Mistake]:
@@ -191,6 +194,21 @@ class _Reader:
             fields = given.get(part.node.name) if isinstance(part.node, nodes.Name) and part.node.name in free else None
             if isinstance(fields, dict) and part.attr not in fields and not hasattr(dict, part.attr):
                 yield self._mistake(path, part.lineno, f"has no attribute '{part.attr}'", fields)
+
+    def _ungreeted(self, step: Send) -> Iterator[Mistake]:
+        """Yield the greetings of the message that a language lacks. English ones would stand in, which customers would be the first to notice."""
+        without = sample(self.flow, step, is_full=True)
+        del without["mood"], without["greeting"]
+        if not self._needs("greeting", step, without):
+            return
+        for language in self.languages:
+            try:
+                texts = self._plain.texts(self.flow.name, language)
+            except RenderError:
+                return  # reported when the message is written
+            for key in [key for mood in MOODS if (key := greeting_key(mood)) not in texts]:
+                path = self.root / COPY / f"{language}.yaml"
+                yield Mistake(str(path), 1, 1, f"the copy has no text {key!r}", "add it")
 
     def _unwritten(self, step: Send) -> Iterator[Mistake]:
         """What goes wrong when the message is written."""

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from streams.core.customer import OrderState, Parcel
-from streams.core.greeting import first_name, greeting
+from streams.core.greeting import first_name, mood
 from streams.core.local_time import text_of
 from streams.core.recommend import WISH, wish_for
 
@@ -22,7 +22,7 @@ class Content(Struct, frozen=True, gc=False):
 
     Attributes:
         name, locale, country, purchases: the customer's.
-        moment: what the greeting speaks of, UTC.
+        moment: the moment whose mood the greeting has, UTC.
         where: the customer's time zone.
         order, parcel: what the mail is about, if it is about one.
         reward: the run's newest code, "" for none.
@@ -59,7 +59,9 @@ def context_of(content: Content) -> dict[str, Any]:
             "country": content.country,
             "locale": content.locale,
         },
-        "greeting": greeting(first, content.locale, content.moment.astimezone(content.where)),
+        "mood": mood(content.moment.astimezone(content.where)),
+        # A mailer of an earlier version does not know moods and writes this in the place of the greeting.
+        "greeting": first,
     }
     if facts is not None:
         currency = facts.currency

@@ -30,7 +30,7 @@ def decide_send(
         step: its step.
         instance: the run that came to it; its `wanted_at` says since when the mail is due.
         view: the order and the parcel that the mail is about.
-        moment: the moment (UTC) that the greeting speaks of.
+        moment: the moment (UTC) whose mood the greeting has.
     """
     instance_id, order, profile = instance.instance_id, view.order, turn.profile
     send_id = ids.send_id(instance_id, step.path)

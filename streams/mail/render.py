@@ -12,10 +12,11 @@ from typing import Any
 import yaml
 from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
-from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
+from streams.core.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.facts import FACTS
 from streams.mail.filters import FILTERS
@@ -124,6 +125,8 @@ class Renderer:
             "_zone": command.time_zone,
         }
         say_text, say_html = self._speaker(self._text, copy, common), self._speaker(self._html, copy, common)
+        if "mood" in command.context:
+            common["greeting"] = self._greeting(command.context, copy, say_text, language)
         subject = _CONTROL.sub(" ", say_text(f"{command.message}.subject")).strip()
         common["subject"] = subject
         common["preview"] = say_text(f"{command.message}.preview") if f"{command.message}.preview" in copy else ""
@@ -137,6 +140,19 @@ class Renderer:
             text = _filled(template, common | {"t": say_text})
         return Rendered(subject, html, text.strip() + "\n")
 
+    def _greeting(
+        self, context: Mapping[str, Any], copy: Mapping[str, str], say_text: Callable[[str], str], language: str
+    ) -> str | Undefined:
+        """Return the greeting in the command's mood, with the first name if it is known.
+
+        If the copy has no words for it, only a template that uses the greeting fails. A mood of a newer version is greeted plainly.
+        """
+        key = greeting_key(context["mood"] if context["mood"] in MOODS else "plain")
+        if key not in copy:
+            return self._text.undefined(_missing(key, language), name="greeting")
+        first = context.get("customer", {}).get("first_name", "")
+        return f"{say_text(key)} {first}" if first else say_text(key)
+
     def _speaker(self, environment: Sandbox, copy: Mapping[str, str], common: dict[str, Any]) -> Callable[[str], str]:
         """The `t` of a template: a text of the copy, escaped where the environment escapes."""
         is_html = bool(environment.autoescape)
@@ -144,7 +160,7 @@ class Renderer:
         def say(key: str) -> str:
             source = copy.get(key)
             if source is None:
-                raise RenderError(f"the copy has no text {key!r}; add it to copy/{common['language']}.yaml")
+                raise RenderError(_missing(key, common["language"]))
             words = self._said.get((is_html, source))
             if words is None:
                 words = environment.from_string(source) if "{" in source else (escape(source) if is_html else source)
@@ -157,17 +173,26 @@ class Renderer:
 
         return say
 
+    def texts(self, flow: str, language: str) -> dict[str, str]:
+        """Return the texts of a flow in one language, without those of the language that stands in for a missing one.
+
+        Raises:
+            RenderError: the flow or its copy cannot be read.
+        """
+        return self._texts(COPY, language) | self._texts(f"{self._folder(flow)}/{COPY}", language)
+
     def _copy(self, flow: str, locale: str) -> tuple[str, Mapping[str, str]]:
         """The language that there is copy in, and all its texts; a text that is missing reads English."""
         found = self._copies.get((flow, locale))
         if found is None:
-            language, own = locale.replace("_", "-").partition("-")[0].lower(), f"{self._folder(flow)}/{COPY}"
-            if not (_LANGUAGE.match(language) and (self._dir / own / f"{language}.yaml").is_file()):
+            language = locale.replace("_", "-").partition("-")[0].lower()
+            if not (
+                _LANGUAGE.match(language) and (self._dir / self._folder(flow) / COPY / f"{language}.yaml").is_file()
+            ):
                 language = FALLBACK
             texts: dict[str, str] = {}
             for spoken in dict.fromkeys((FALLBACK, language)):
-                for folder in (COPY, own):
-                    texts.update(self._texts(folder, spoken))
+                texts |= self.texts(flow, spoken)
             if len(self._copies) >= MOST_COPIES:
                 self._copies.clear()  # a locale is whatever a customer's record says
             found = self._copies[(flow, locale)] = (language, texts)
@@ -193,6 +218,15 @@ class Renderer:
         if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
             raise RenderError(f"{name}: must be a list of `key: text` lines")
         return texts
+
+
+def greeting_key(mood: str) -> str:
+    """Return the key of the copy under which the words for a mood are."""
+    return f"greeting.{mood}"
+
+
+def _missing(key: str, language: str) -> str:
+    return f"the copy has no text {key!r}; add it to copy/{language}.yaml"
 
 
 def _filled(template: Template, variables: dict[str, Any]) -> str:

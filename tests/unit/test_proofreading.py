@@ -16,7 +16,7 @@ from tests.driver.facts import TEMPLATES
 REVIEW = "flows/asking/review"
 ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"
 CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
-NAMES = "known: customer, greeting, language, order, pixel_url, preview, review_url, shipment, shop_name, subject, t, unsubscribe_url"
+NAMES = "known: customer, greeting, language, mood, order, pixel_url, preview, review_url, shipment, shop_name, subject, t, unsubscribe_url"
 
 
 def put(name: str, line: int, text: str) -> Callable[[Path], None]:
@@ -72,6 +72,7 @@ BROKEN = [
     (instead(ASK, "<p>", "<p {% if order %}x{% endif %}>"), f"{ASK}:1:1: a {{% %}} stands inside a tag, "),
     (instead(ASK, "layout.html.j2", "layuot.html.j2"), f"{ASK}:1:1: there is no template shared/layuot.html.j2; add it"),
     (instead(ASK, "shared/layout", "layout"), f'{ASK}:1:1: there is no template layout.html.j2; write "shared/layout.html.j2"'),
+    (instead("copy/da.yaml", "^greeting.christmas.*\n", ""), "copy/da.yaml:1:1: the copy has no text 'greeting.christmas'; add it"),
     # What only those facts do that say little: a parcel without a promise.
     (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25: unknown field 'year'; known: "),
 ]  # fmt: skip
@@ -109,6 +110,19 @@ def test_what_is_shared_needs_no_words_of_a_flows_own(tmp_path: Path) -> None:
         (folder / f"a.{ending}.j2").write_text(shared)
     for language in ("da", "en"):
         (folder / "copy" / f"{language}.yaml").write_text("a.subject: S\na.preview: P\n")
+    assert read(root) == []
+
+
+def test_a_language_without_greetings(tmp_path: Path) -> None:
+    """Each greeting that the copy of a language lacks is an error, once for all messages; a flow's own copy may have it instead."""
+    root = tmp_path / "templates"
+    shutil.copytree(TEMPLATES, root)
+    shutil.copy(root / COPY, root / REVIEW / "copy/sv.yaml")
+    keys = [f"greeting.{mood}" for mood in ("plain", "morning", "weekend", "christmas")]
+    assert [str(one).removeprefix(f"{root}/") for one in read(root)] == [
+        f"copy/sv.yaml:1:1: the copy has no text '{key}'; add it" for key in keys
+    ]
+    put(f"{REVIEW}/copy/sv.yaml", 1, "\n".join(f"{key}: Hej" for key in keys))(root)
     assert read(root) == []
 
 

@@ -41,14 +41,14 @@ def _m(renderer: Renderer, **changes: Any) -> Rendered:
 
 
 def test_html_in_data_is_words(renderer: Renderer) -> None:
-    """A greeting or a title with markup or Jinja in it is shown as it is written, and does nothing."""
+    """A name or a title with markup or Jinja in it is shown as it is written, and does nothing."""
     context = example("order-confirmation")
-    context["greeting"] = f"Hej {EVIL}"
+    context["customer"]["first_name"] = EVIL
     context["order"]["lines"][0]["title"] = EVIL
     words = renderer.render(command(context=context), NO_LINKS)
     assert "<script>alert" not in words.html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;{{ 7 * 7 }}" in words.html
-    assert EVIL in words.text
+    assert f"Godmorgen {EVIL}," in words.text
     (facts,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', words.html, re.DOTALL)
     assert json.loads(facts)["acceptedOffer"][0]["itemOffered"]["name"] == EVIL
 
@@ -107,6 +107,41 @@ def test_unknown_language_reads_english(renderer: Renderer) -> None:
     words = renderer.render(command(locale="fi"), NO_LINKS)
     assert words.subject == "Thank you for your order 1001"
     assert '<html lang="en" dir="ltr">' in words.html
+
+
+@pytest.mark.parametrize(
+    ("mood", "danish", "english"),
+    [
+        ("plain", "Hej Anna", "Hi Anna"),
+        ("morning", "Godmorgen Anna", "Good morning Anna"),
+        ("weekend", "God weekend Anna", "Have a great weekend Anna"),
+        ("christmas", "God jul Anna", "Merry Christmas Anna"),
+        ("of a newer version", "Hej Anna", "Hi Anna"),
+    ],
+)
+def test_greetings(renderer: Renderer, mood: str, danish: str, english: str) -> None:
+    """The mood's words in the language of the copy; a mood that is not known is greeted plainly."""
+    context = example("review") | {"mood": mood}
+    for locale, greeting in (("da-DK", danish), ("en-GB", english), ("fi", english)):
+        words = renderer.render(command(flow="review", message="ask", locale=locale, context=context), NO_LINKS)
+        assert words.text.startswith(f"{greeting},\n")
+        assert f">{greeting}</h1>" in words.html
+
+
+def test_greeting_without_a_name(renderer: Renderer) -> None:
+    """The words stand alone if the name is unknown."""
+    context = example("review") | {"greeting": ""}
+    context["customer"]["first_name"] = ""
+    words = renderer.render(command(flow="review", message="ask", context=context), NO_LINKS)
+    assert words.text.startswith("Godmorgen,\n")
+
+
+def test_greeting_that_the_copy_lacks(tmp_path: Path) -> None:
+    """A template that greets fails with the key that is missing; one that does not is not affected."""
+    renderer = _house(tmp_path, **{"flows/g/f/m.txt.j2": "{{ greeting }}"})
+    with pytest.raises(RenderError, match=r"the copy has no text 'greeting\.weekend'; add it to copy/en\.yaml"):
+        _m(renderer, context={"mood": "weekend"})
+    assert _m(_house(tmp_path / "other"), context={"mood": "weekend"}).text == "x\n"
 
 
 def test_missing_text_reads_english(tmp_path: Path) -> None:
