@@ -24,7 +24,7 @@ from streams.core.world import Shop
 
 PREFIX = "TAKK_"
 #: Templates and schemas lie beside the program, wherever it is started from.
-HOUSE = Path(__file__).resolve().parent.parent
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DAY_S = 86_400.0
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -145,9 +145,9 @@ class Settings(BaseSettings):
 
     # Flows and the shop
     #: Directory of flows, messages, segments and rules.
-    templates_dir: Path = HOUSE / "templates"
+    templates_dir: Path = PROJECT_ROOT / "templates"
     #: Directory of the Avro schemas.
-    schemas_dir: DirectoryPath = HOUSE / "schemas"
+    schemas_dir: DirectoryPath = PROJECT_ROOT / "schemas"
     #: Country (ISO 3166-1) that applies if the customer's is unknown.
     shop_country: str = Field("DK", pattern=r"^[A-Z]{2}$")
     #: Time zone that applies if the customer's is unknown.

@@ -31,6 +31,7 @@ from streams.core.events import CodeGranted, Event, MailOutcome
 from streams.core.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
+from streams.settings import PROJECT_ROOT
 from streams.wire_codes import claim_of, claim_withdrawal_of, code_of
 from streams.wire_facts import FACTS
 from streams.wire_mail import command_of, placed_at, withdrawal_of
@@ -52,7 +53,7 @@ Headers: TypeAlias = list[tuple[str, bytes]]
 #: Topic, key, value, headers: what a producer takes.
 Output: TypeAlias = tuple[str, bytes, bytes, Headers]
 
-SCHEMAS = Path(__file__).parent.parent / "schemas"
+SCHEMAS = PROJECT_ROOT / "schemas"
 
 
 class Slice(NamedTuple):

@@ -27,7 +27,7 @@ from streams.local.world import Process
 from streams.runtime.avro import Codec
 from streams.runtime.restore import ends_of
 from streams.runtime.store import Memory, PartitionStore
-from streams.settings import HOUSE, Settings, load_settings
+from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.wire import open_codec
 
 
@@ -81,7 +81,7 @@ class Town:
             state_dir=folder / "state",
             replication=replication,
             # The oracle decides by the flows that the processes have.
-            templates_dir=(env or {}).get("TAKK_TEMPLATES_DIR", HOUSE / "templates"),
+            templates_dir=(env or {}).get("TAKK_TEMPLATES_DIR", PROJECT_ROOT / "templates"),
         )
         self.env = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,

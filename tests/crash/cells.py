@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.local.inbox import HANG_UP
 from streams.local.world import Process
 from streams.runtime.failpoints import VARIABLE
-from streams.settings import HOUSE
+from streams.settings import PROJECT_ROOT
 from tests.crash.scene import Scene
 
 SESSION_S = 6
@@ -379,7 +379,7 @@ def prepared(cell: Cell, folder: Path) -> dict[str, str]:
         clock = Path(__file__).parent / "clock"
         # Where a day lasts a second, a mail that was put off under a clock an hour ahead would be put off for an hour.
         templates = shutil.copytree(
-            HOUSE / "templates", folder / "templates", ignore=shutil.ignore_patterns("rules.yaml")
+            PROJECT_ROOT / "templates", folder / "templates", ignore=shutil.ignore_patterns("rules.yaml")
         )
         env |= {
             "TAKK_TEMPLATES_DIR": str(templates),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,8 +17,9 @@ from streams.core.rules import Rules
 from streams.core.world import World
 from streams.flow_files import read_templates
 from streams.mail.template_folders import flow_folders
+from streams.settings import PROJECT_ROOT
 
-TEMPLATES = Path(__file__).parents[2] / "templates"
+TEMPLATES = PROJECT_ROOT / "templates"
 FOLDERS = flow_folders(TEMPLATES)
 MESSAGES = {
     "order-confirmation": ["confirmation"],

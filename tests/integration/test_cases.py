@@ -18,7 +18,7 @@ from streams.customers import read_customers
 from streams.flow_files import load_world
 from streams.history import from_topics, products_from_topic
 from streams.mail.template_folders import flow_folders
-from streams.settings import HOUSE
+from streams.settings import PROJECT_ROOT
 from streams.simulate import simulate
 from streams.why import read_story
 from tests.driver.cases import CASES, Case, Fact, Play
@@ -145,7 +145,7 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The cases, played to their end, with the flows that they are about."""
     folder = tmp_path_factory.mktemp("town")
-    templates = shutil.copytree(HOUSE / "templates", folder / "templates")
+    templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
     for name, flow in flow_folders(templates).items():
         if name not in MESSAGES:
             shutil.rmtree(flow)

@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from streams import topics
-from streams.settings import HOUSE
+from streams.settings import PROJECT_ROOT
 from tests.town import Town, await_that, open_town
 from tests.unit.wire import records
 
@@ -30,7 +30,7 @@ STOP_PATIENCE_S = 15.0
 def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A town for this module whose mails do not expire: a day lasts a second, and an outage longer than the two days they have."""
     folder = tmp_path_factory.mktemp("town")
-    templates = shutil.copytree(HOUSE / "templates", folder / "templates")
+    templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
     (
         templates / "rules.yaml"
     ).unlink()  # mails that never expire would be put off for ever once the shop has closed and parcels are late
@@ -168,7 +168,7 @@ def test_stopped_under_load(town: Town) -> None:
 
 def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Town, tmp_path: Path) -> None:
     """A mistake in a flow ends `takk worker` before it starts anything, with file, line, what is wrong and what would be right."""
-    templates = shutil.copytree(HOUSE / "templates", tmp_path / "templates")
+    templates = shutil.copytree(PROJECT_ROOT / "templates", tmp_path / "templates")
     broken = templates / "flows" / "asking" / "review" / "flow.yaml"
     lines = broken.read_text(encoding="utf-8").splitlines()
     line = next(number for number, text in enumerate(lines, 1) if "customer.orders" in text)
@@ -184,7 +184,7 @@ def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Town, tmp_pa
 
 def test_a_worker_that_gives_rewards_needs_the_secret(one_town: Town, tmp_path: Path) -> None:
     """Codes that nothing signs could be guessed: it does not start, and says what to set."""
-    templates = shutil.copytree(HOUSE / "templates", tmp_path / "templates")
+    templates = shutil.copytree(PROJECT_ROOT / "templates", tmp_path / "templates")
     flow = templates / "flows" / "care" / "thank-you" / "flow.yaml"
     flow.write_text(flow.read_text(encoding="utf-8") + "  - reward: {name: welcome}\n", encoding="utf-8")
     env = {name: value for name, value in {**os.environ, **one_town.env}.items() if name != "TAKK_MAIL_SECRET"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from streams.core import flow_keys
 from streams.core.flow import Flow
 from streams.core.flow_language import parse_flow
 from streams.flow_schema import flow_schema
+from streams.settings import PROJECT_ROOT
 
-ROOT = Path(__file__).parents[2]
+ROOT = PROJECT_ROOT
 SCHEMA = flow_schema()
 TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None),

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from streams.settings import PROJECT_ROOT
+
+ROOT = PROJECT_ROOT
 FOLDERS = {".ci", "deploy", "schemas", "streams", "templates", "tests"}
 FILES = {
     ".gitignore",

@@ -12,10 +12,11 @@ import pytest
 from streams import metrics
 from streams.cli import main
 from streams.flow_files import FlowFileError, load_flows
+from streams.settings import PROJECT_ROOT
 from streams.simulate import with_changes
 from streams.wire import open_codec
 
-ROOT = Path(__file__).parents[2]
+ROOT = PROJECT_ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DEPLOY = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 

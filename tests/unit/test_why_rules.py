@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 from streams.core.flow import EXITS
+from streams.settings import PROJECT_ROOT
 from streams.why import RULES
 
-STREAMS = Path(__file__).parents[2] / "streams"
+STREAMS = PROJECT_ROOT / "streams"
 FILES = [*(STREAMS / "core").glob("*.py"), STREAMS / "mail" / "mailer.py", STREAMS / "agents" / "mailer.py"]
 #: What names a rule: the call, the place of the rule among its arguments, and its keyword.
 NAMING = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from streams.mail.command import Command
 from streams.mail.compose import Sender
 from streams.mail.template_folders import flow_folders
+from streams.settings import PROJECT_ROOT
 
-TEMPLATES = Path(__file__).parents[3] / "templates"
+TEMPLATES = PROJECT_ROOT / "templates"
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 SECRET = b"a secret of the tests, long enough"
 SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://links.example", SECRET)
