@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, Validatio
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from streams.core.local_time import zone
+from streams.core.values.local_time import zone
 from streams.core.world import Shop
 
 PREFIX = "TAKK_"

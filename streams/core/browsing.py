@@ -6,8 +6,8 @@ from streams.core.events import ProductBrowsed
 from streams.core.flow import LAUNCH
 from streams.core.happening import happened
 from streams.core.launches import plan_launch
-from streams.core.local_time import text_of
 from streams.core.turn import Turn
+from streams.core.values.local_time import text_of
 
 
 def take_browsing(turn: Turn, event: ProductBrowsed) -> None:

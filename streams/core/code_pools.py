@@ -24,8 +24,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core import ids
 from streams.core.events import CodeGranted
+from streams.core.values import ids
 
 
 class Pool(Struct, frozen=True, gc=False, array_like=True, tag="pool"):

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from streams.core.customer import OrderState, Parcel
 from streams.core.greeting import first_name, mood
-from streams.core.local_time import text_of
 from streams.core.recommend import WISH, wish_for
+from streams.core.values.local_time import text_of
 
 
 class Content(Struct, frozen=True, gc=False):

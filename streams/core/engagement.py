@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core import consent, ids, local_time
+from streams.core import consent
 from streams.core.customer import Answer, Consent, Profile, Sent
 from streams.core.days import plan_days
 from streams.core.effects import Attribute, LogDecision, ResendMail
@@ -25,6 +25,7 @@ from streams.core.events import (
 from streams.core.happening import happened
 from streams.core.orders import attribute_order, note_address, note_completion
 from streams.core.turn import Turn
+from streams.core.values import ids, local_time
 
 #: Characters of a link or an answer that a flow remembers.
 _LONGEST_TOLD = 200

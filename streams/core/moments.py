@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from streams.core import local_time
 from streams.core.customer import OrderState
 from streams.core.flow import Until
+from streams.core.values import local_time
 from streams.core.view import View
 
 #: How far ahead something runs out at most: numbers from outside must lead to no time that is none.

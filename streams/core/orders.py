@@ -6,7 +6,6 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core import ids, local_time, money
 from streams.core.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
 from streams.core.days import plan_days
 from streams.core.effects import Attribute, CountSales
@@ -24,6 +23,7 @@ from streams.core.events import (
 from streams.core.happening import happened
 from streams.core.popularity import change_of
 from streams.core.turn import Turn
+from streams.core.values import ids, local_time, money
 
 # Marks in the state of customers are made of these names. Never change one, and add none for a new field (see ids.frozen_text).
 _LINE_LAYOUT = ids.TextLayout("OrderLine", ("sku", "title", "category", "quantity", "unit_price_minor", "lasts_days"))

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from streams.core import consent, local_time
+from streams.core import consent
 from streams.core.consent_policy import is_transactional
 from streams.core.customer import HELD_OUT, Instance, Pressure, Sent
 from streams.core.flow import Flow, Send
-from streams.core.public_holidays import is_holiday
 from streams.core.rules import Cap
 from streams.core.turn import Turn
+from streams.core.values import local_time
+from streams.core.values.holidays import is_holiday
 
 #: What ends without a known moment (a late order, another flow) is looked at again so often, and more often when the mail is soon to expire.
 LOOK_AGAIN = timedelta(days=1)

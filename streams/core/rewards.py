@@ -6,12 +6,12 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core import ids, local_time
 from streams.core.customer import Instance
 from streams.core.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
 from streams.core.events import CodeGranted
 from streams.core.flow import CODE_OF, Flow, Reward
 from streams.core.turn import Turn
+from streams.core.values import ids, local_time
 
 
 def sign(turn: Turn, flow: Flow, instance: Instance, step: Reward) -> Instance:

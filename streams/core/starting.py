@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core import ids, local_time, rewards
-from streams.core.chance import falls_within
+from streams.core import rewards
 from streams.core.customer import Instance, OrderState, Parcel, Run
 from streams.core.ending import has_ended, leaving, note_end
 from streams.core.flow import Flow, Program
 from streams.core.sending import hold_out
 from streams.core.steps import take_steps
 from streams.core.turn import Turn
+from streams.core.values import ids, local_time
+from streams.core.values.buckets import falls_within
 from streams.core.view import About, View
 from streams.core.waiting import let_wait
 

@@ -6,8 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core import ids, local_time, rewards
-from streams.core.chance import variant
+from streams.core import rewards
 from streams.core.customer import Instance
 from streams.core.effects import EmitSignal
 from streams.core.flow import (
@@ -29,6 +28,8 @@ from streams.core.flow import (
 from streams.core.moments import moment_of
 from streams.core.sending import decide_send, hold_out
 from streams.core.turn import Turn
+from streams.core.values import ids, local_time
+from streams.core.values.buckets import variant
 from streams.core.view import View
 
 

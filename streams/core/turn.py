@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from streams.core import ids, local_time
 from streams.core.customer import Customer, Instance, OrderState, Profile, Sent
 from streams.core.effects import DecisionOutcome, Effect, LogDecision
 from streams.core.flow import Flow
+from streams.core.values import ids, local_time
 from streams.core.world import World
 
 _MARK = 8

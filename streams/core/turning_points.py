@@ -10,9 +10,9 @@ from typing import TypeAlias, TypeVar
 
 from jinja2 import nodes
 
-from streams.core import local_time
 from streams.core.condition_names import NEVER_DAYS, NO_YEAR, RECENCY, SINCE
 from streams.core.flow import Turns
+from streams.core.values import local_time
 from streams.core.view import View
 
 #: The moments at which what a name gives passes one of some numbers, the past ones too.

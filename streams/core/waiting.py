@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from streams.core import ids, local_time
 from streams.core.customer import Instance
 from streams.core.effects import ScheduleStep
 from streams.core.flow import Flow
 from streams.core.turn import Turn
+from streams.core.values import ids, local_time
 
 
 def let_wait(turn: Turn, instance: Instance, others: tuple[Instance, ...]) -> None:

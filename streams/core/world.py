@@ -11,10 +11,10 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core import money
 from streams.core.consent_policy import STRICT, ConsentPolicy
 from streams.core.flow import DATES, Condition, Flow, Program, Reward, Send
 from streams.core.rules import NO_RULES, Rules
+from streams.core.values import money
 
 # What one unit of a currency is worth in Danish kroner: good enough to tell who buys much. A shop gives its own.
 RATES: Mapping[str, Decimal] = MappingProxyType(

@@ -17,7 +17,7 @@ from babel.numbers import format_currency
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from streams.core.money import major
+from streams.core.values.money import major
 
 _DIGIT = re.compile(r"[0-9]")
 _LINK = re.compile(r"https?://[^\s\"<>]+\Z")

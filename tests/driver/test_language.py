@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from streams.core.chance import lot
 from streams.core.customer import HELD_OUT
 from streams.core.effects import CountSales, EmitSignal, IssueReward, LogDecision, ScheduleStep, WithdrawMail
 from streams.core.events import (
@@ -28,6 +27,7 @@ from streams.core.events import (
     Unsubscribed,
 )
 from streams.core.rules_language import MOST_TOGETHER
+from streams.core.values.buckets import lot
 from streams.core.world import Limits, World
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment

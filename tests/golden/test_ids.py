@@ -17,8 +17,6 @@ from typing import Any
 
 import pytest
 
-from streams.core import ids
-from streams.core.chance import lot
 from streams.core.code_pools import Code, Desk, Memory, Withdrawal
 from streams.core.customer import Customer, new_customer
 from streams.core.effects import Effect, ResendMail
@@ -45,8 +43,9 @@ from streams.core.events import (
 )
 from streams.core.popularity import Counts
 from streams.core.recommend import granted, wish_for
+from streams.core.values import ids, tokens
+from streams.core.values.buckets import lot
 from streams.core.world import Limits
-from streams.mail import tokens
 from streams.wire import Wire, open_codec
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment

@@ -9,7 +9,7 @@ from babel.numbers import format_currency
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.money import major
+from streams.core.values.money import major
 from streams.mail.filters import FILTERS
 
 LOCALES = [

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core import local_time
 from streams.core.code_pools import Code
 from streams.core.customer import new_customer
 from streams.core.customer_codec import decode_customer, encode_customer
@@ -26,6 +25,7 @@ from streams.core.events import (
     ProfileUpdated,
     SurveyAnswered,
 )
+from streams.core.values import local_time
 from streams.core.world import World
 from tests.driver.driver import START, Driver, step_due
 from tests.driver.facts import order, shipment

@@ -16,9 +16,9 @@ from streams.core import customer, events
 from streams.core.customer import new_customer
 from streams.core.effects import CountSales
 from streams.core.events import OrderEvent
-from streams.core.ids import TextLayout, frozen_text
 from streams.core.orders import DESCRIPTION_LAYOUT, take_order
 from streams.core.turn import Turn
+from streams.core.values.ids import TextLayout, frozen_text
 from streams.core.world import Limits
 from tests.driver.driver import START
 from tests.driver.facts import order

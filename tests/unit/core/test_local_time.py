@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.flow import Wait
-from streams.core.local_time import COUNTRY_ZONES, due, local_zone, scaled, text_of, zone
+from streams.core.values.local_time import COUNTRY_ZONES, due, local_zone, scaled, text_of, zone
 
 CPH = ZoneInfo("Europe/Copenhagen")
 

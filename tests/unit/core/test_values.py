@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from streams.core import ids, money
 from streams.core.greeting import Mood, first_name, mood
+from streams.core.values import ids, money
 
 
 @pytest.mark.parametrize(

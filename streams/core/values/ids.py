@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from streams.core.local_time import text_of
+from streams.core.values.local_time import text_of
 
 # Crockford's base 32: no letter that is taken for another or for a number.
 _CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streams.core import ids
 from streams.core.flow import Experiment
+from streams.core.values import ids
 
 #: A hundredth of a percent is the finest share.
 _WHOLE = 10_000
