@@ -301,7 +301,7 @@ def flows_list(templates_dir: Path | None, as_json: bool) -> None:
     Name, version, status, purpose, what triggers it, and the messages it sends. An older version that is kept for the customers who are
     still on it (flow.v<version>.yaml) is triggered by nothing.
     """
-    from streams.core.flow import Send, all_steps
+    from streams.core.model.flow import Send, all_steps
 
     templates = _templates(_settings(templates_dir=templates_dir))
     rows = [
@@ -420,8 +420,8 @@ def flows_migrate(
     takk flows migrate review                             where people can wait
     takk flows migrate review --map 1.0.0=2.0.0 --count   what to write, and how many people it would move
     """
-    from streams.core.flow import Migration, Program
     from streams.core.flow_migrations import guard_migration
+    from streams.core.model.flow import Migration, Program
     from streams.flow_migrate import preview
 
     settings = _settings(templates_dir=templates_dir)

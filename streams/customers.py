@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from streams.core.customer import Customer
-from streams.core.customer_codec import decode_customer
+from streams.core.model.customer import Customer
+from streams.core.model.customer_codec import decode_customer
 from streams.settings import Settings
 from streams.topic_reader import read_to_the_end
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streams.core.customer import Customer
-from streams.core.flow import Flow, Migration, Program
 from streams.core.flow_migrations import Waiting, count_waiting
 from streams.core.flow_paths import resting_places
+from streams.core.model.customer import Customer
+from streams.core.model.flow import Flow, Migration, Program
 from streams.flow_words import counted, in_words
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, get_args
 
 from streams.core import flow_keys as keys
-from streams.core.consent_policy import Purpose
-from streams.core.flow import (
+from streams.core.model.consent_policy import Purpose
+from streams.core.model.flow import (
     AWAITED,
     EXITS,
     TRIGGERS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from textwrap import wrap
 
-from streams.core.flow import Flow
+from streams.core.model.flow import Flow
 from streams.flow_graph import Edge, Graph, Node, graph_of
 
 _BOX = 240  # pixels, as all lengths here

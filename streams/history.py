@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from streams import topics
 from streams.core.catalogue import Catalogue, Product
-from streams.core.events import Event
+from streams.core.model.events import Event
 from streams.flow_words import plain
 from streams.settings import Settings
 from streams.topic_reader import read_to_the_end

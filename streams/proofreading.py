@@ -16,13 +16,13 @@ from zoneinfo import ZoneInfo
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, meta, nodes
 
 from streams.core.content import Content, context_of
-from streams.core.customer import OrderFacts, OrderState, Parcel
-from streams.core.events import OrderLine
-from streams.core.flow import Flow, Program, Reward, Send, WaitFor, is_about_order
 from streams.core.flow_guards import guard_rewards
 from streams.core.flow_paths import reachable
 from streams.core.flow_places import places
 from streams.core.greeting import MOODS
+from streams.core.model.customer import OrderFacts, OrderState, Parcel
+from streams.core.model.events import OrderLine
+from streams.core.model.flow import Flow, Program, Reward, Send, WaitFor, is_about_order
 from streams.core.yaml_reader import nearest
 from streams.flow_files import Mistake, kept_name
 from streams.mail.command import Command

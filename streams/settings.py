@@ -19,8 +19,8 @@ from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, Validatio
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from streams.core.model.ruleset import Shop
 from streams.core.values.local_time import zone
-from streams.core.world import Shop
 
 PREFIX = "TAKK_"
 #: Templates and schemas lie beside the program, wherever it is started from.

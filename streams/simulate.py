@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.effects import Effect, LogDecision, SendMail
-from streams.core.events import Event
-from streams.core.flow import Flow
+from streams.core.model.effects import Effect, LogDecision, SendMail
+from streams.core.model.events import Event
+from streams.core.model.flow import Flow
 from streams.history import History
 from streams.virtual import VirtualRun
 
 if TYPE_CHECKING:
     from streams.core.catalogue import Catalogue
-    from streams.core.world import World
+    from streams.core.model.ruleset import World
 
 #: Percentiles of mails per customer that are told.
 PERCENTILES = (50, 90, 99)

@@ -30,14 +30,14 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from streams.core import events
 from streams.core.catalogue import Catalogue, Product
 from streams.core.code_pools import Code
-from streams.core.customer import Customer
-from streams.core.effects import CountSales, Effect, LogDecision, SendMail
-from streams.core.events import Event, Order, OrderLine, ShipmentUpdated
+from streams.core.model import events
+from streams.core.model.customer import Customer
+from streams.core.model.effects import CountSales, Effect, LogDecision, SendMail
+from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
+from streams.core.model.ruleset import World
 from streams.core.values import money
-from streams.core.world import World
 from streams.flow_files import load_world
 from streams.virtual import VirtualRun
 from streams.virtual_products import Shelf

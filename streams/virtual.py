@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from streams.core.catalogue import Catalogue
 from streams.core.code_pools import Claim, Code, Desk, Memory, Told, Withdrawal
-from streams.core.customer import Customer, new_customer
-from streams.core.effects import ClaimCode, Effect, ScheduleStep, SendMail, WithdrawClaim
 from streams.core.engine import advance
-from streams.core.events import Event, MailReported, StepDue
-from streams.core.world import World
+from streams.core.model.customer import Customer, new_customer
+from streams.core.model.effects import ClaimCode, Effect, ScheduleStep, SendMail, WithdrawClaim
+from streams.core.model.events import Event, MailReported, StepDue
+from streams.core.model.ruleset import World
 from streams.virtual_products import Shelf, unserved
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from streams.core.assortment import Assortment
 from streams.core.catalogue import Catalogue
-from streams.core.effects import CountSales, Effect, LogDecision, SendMail
+from streams.core.model.effects import CountSales, Effect, LogDecision, SendMail
 from streams.core.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.recommend import WISH, granted
 

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 from streams import topics
-from streams.core.customer import Customer
-from streams.core.flow import CODE_OF, LOOK_STEP, MOMENT_OF
+from streams.core.model.customer import Customer
+from streams.core.model.flow import CODE_OF, LOOK_STEP, MOMENT_OF
 from streams.customers import read_customer
 from streams.runtime.avro import Codec
 from streams.runtime.partition import partition_of

@@ -12,7 +12,7 @@ import orjson
 from streams import topics
 from streams.core.catalogue import Product
 from streams.core.code_pools import Claim, Code, Withdrawal
-from streams.core.effects import (
+from streams.core.model.effects import (
     Attribute,
     ClaimCode,
     CountSales,
@@ -27,7 +27,7 @@ from streams.core.effects import (
     WithdrawClaim,
     WithdrawMail,
 )
-from streams.core.events import CodeGranted, Event, MailOutcome
+from streams.core.model.events import CodeGranted, Event, MailOutcome
 from streams.core.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from streams import topics
-from streams.core import events
-from streams.core.consent_policy import Purpose
-from streams.core.events import Event
+from streams.core.model import events
+from streams.core.model.consent_policy import Purpose
+from streams.core.model.events import Event
 from streams.wire_rules import (
     MAX_GENDER,
     MAX_ID,

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import orjson
 
-from streams.core.consent_policy import Purpose
-from streams.core.effects import WithdrawMail
+from streams.core.model.consent_policy import Purpose
+from streams.core.model.effects import WithdrawMail
 from streams.mail.command import Command
 from streams.wire_rules import Record, RuleBroken, check_address, check_locale, take_id, take_text, take_time
 

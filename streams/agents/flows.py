@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from streams import topics
 from streams.agents.support import Support, count_effects, utc
-from streams.core.customer import new_customer
-from streams.core.customer_codec import UnknownVersion, decode_customer, encode_customer
 from streams.core.engine import advance
-from streams.core.world import World
+from streams.core.model.customer import new_customer
+from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer
+from streams.core.model.ruleset import World
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Moved, Output, Unit
 from streams.runtime.partition import partition_of

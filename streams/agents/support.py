@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from streams import metrics
-from streams.core.effects import Attribute, Effect, LogDecision
-from streams.core.events import Event, MailBounced
+from streams.core.model.effects import Attribute, Effect, LogDecision
+from streams.core.model.events import Event, MailBounced
 from streams.mail.mailer import Report
 from streams.runtime.checkpoint import Output, Unit
 from streams.runtime.stage import Stage

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from streams.core.events import ProductBrowsed
-from streams.core.flow import LAUNCH
 from streams.core.happening import happened
 from streams.core.launches import plan_launch
-from streams.core.turn import Turn
+from streams.core.model.events import ProductBrowsed
+from streams.core.model.flow import LAUNCH
+from streams.core.model.unit_of_work import Turn
 from streams.core.values.local_time import text_of
 
 

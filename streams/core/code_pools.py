@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.events import CodeGranted
+from streams.core.model.events import CodeGranted
 from streams.core.values import ids
 
 

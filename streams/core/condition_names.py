@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from streams.core.events import OrderLine
+from streams.core.model.events import OrderLine
 from streams.core.values import local_time, money
 from streams.core.view import View
 

@@ -19,7 +19,7 @@ from jinja2.parser import Parser
 from msgspec import Struct
 
 from streams.core.condition_names import NAMES, Closure, Kind
-from streams.core.flow import Condition
+from streams.core.model.flow import Condition
 from streams.core.turning_points import turns_of
 
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from streams.core.consent_policy import ANY_COUNTRY, OWN_SCOPES, TRANSACTIONAL, PolicyLine
-from streams.core.customer import Consent, OrderState
-from streams.core.effects import WithdrawMail
-from streams.core.turn import Turn
+from streams.core.model.consent_policy import ANY_COUNTRY, OWN_SCOPES, TRANSACTIONAL, PolicyLine
+from streams.core.model.customer import Consent, OrderState
+from streams.core.model.effects import WithdrawMail
+from streams.core.model.unit_of_work import Turn
 from streams.core.values import ids, local_time
 
 SOFT_BOUNCES_IN_A_ROW = 7

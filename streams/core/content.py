@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from streams.core.customer import OrderState, Parcel
 from streams.core.greeting import first_name, mood
+from streams.core.model.customer import OrderState, Parcel
 from streams.core.recommend import WISH, wish_for
 from streams.core.values.local_time import text_of
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core.customer import Instance, OrderState
-from streams.core.effects import LogDecision
-from streams.core.flow import Flow
-from streams.core.turn import Turn, has_mark
+from streams.core.model.customer import Instance, OrderState
+from streams.core.model.effects import LogDecision
+from streams.core.model.flow import Flow
+from streams.core.model.unit_of_work import Turn, has_mark
 from streams.core.values import ids
 from streams.core.view import View
 from streams.core.waiting import all_but

@@ -5,11 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core import consent
-from streams.core.customer import Answer, Consent, Profile, Sent
 from streams.core.days import plan_days
-from streams.core.effects import Attribute, LogDecision, ResendMail
 from streams.core.ending import leave
-from streams.core.events import (
+from streams.core.happening import happened
+from streams.core.model.customer import Answer, Consent, Profile, Sent
+from streams.core.model.effects import Attribute, LogDecision, ResendMail
+from streams.core.model.events import (
     EngagementEvent,
     MailBounced,
     MailClicked,
@@ -22,9 +23,8 @@ from streams.core.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.happening import happened
+from streams.core.model.unit_of_work import Turn
 from streams.core.orders import attribute_order, note_address, note_completion
-from streams.core.turn import Turn
 from streams.core.values import ids, local_time
 
 #: Characters of a link or an answer that a flow remembers.

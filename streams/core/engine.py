@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 from streams.core.browsing import take_browsing
 from streams.core.consent import withdraw
-from streams.core.customer import Customer
-from streams.core.effects import Effect
 from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
-from streams.core.events import (
+from streams.core.model.customer import Customer
+from streams.core.model.effects import Effect
+from streams.core.model.events import (
     CodeGranted,
     ContactPressed,
     EngagementEvent,
@@ -29,6 +29,8 @@ from streams.core.events import (
     ShipmentUpdated,
     StepDue,
 )
+from streams.core.model.ruleset import World
+from streams.core.model.unit_of_work import Turn
 from streams.core.moved_moments import follow_moments
 from streams.core.orders import take_order
 from streams.core.outside import take_pressure
@@ -36,8 +38,6 @@ from streams.core.resuming import take_code, wake
 from streams.core.rewards import withdraw_claims
 from streams.core.segments import watch_segments
 from streams.core.shipments import take_shipment
-from streams.core.turn import Turn
-from streams.core.world import World
 
 
 def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:

@@ -12,8 +12,8 @@ from jinja2 import Environment, nodes
 from jinja2.parser import Parser
 from msgspec import Struct
 
-from streams.core.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
-from streams.core.flow import (
+from streams.core.model.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
+from streams.core.model.flow import (
     LAUNCH,
     Condition,
     Experiment,
@@ -27,7 +27,7 @@ from streams.core.flow import (
     WaitFor,
     ways,
 )
-from streams.core.rules import Rules
+from streams.core.model.sending_rules import Rules
 
 _PARSES = Environment(autoescape=True)  # only its parser is used: nothing is rendered
 _CONTEXT = nodes.EvalContext(_PARSES)

@@ -8,8 +8,8 @@ from typing import get_args
 import yaml
 
 from streams.core import flow_keys as keys
-from streams.core.consent_policy import Purpose, is_transactional
-from streams.core.flow import (
+from streams.core.model.consent_policy import Purpose, is_transactional
+from streams.core.model.flow import (
     DATES,
     EXITS,
     LAUNCH,

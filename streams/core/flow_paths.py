@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.flow import Program, Reward, Send, Split, Wait, WaitFor, ways
+from streams.core.model.flow import Program, Reward, Send, Split, Wait, WaitFor, ways
 
 
 def onward(program: Program, path: str) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core.customer import OrderState, Parcel
+from streams.core.model.customer import OrderState, Parcel
+from streams.core.model.unit_of_work import Turn
 from streams.core.resuming import resume
 from streams.core.starting import trigger
-from streams.core.turn import Turn
 from streams.core.view import About
 
 

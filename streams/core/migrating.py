@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core.customer import Instance
 from streams.core.ending import note_end
-from streams.core.flow import Send
-from streams.core.turn import Turn
+from streams.core.model.customer import Instance
+from streams.core.model.flow import Send
+from streams.core.model.unit_of_work import Turn
 from streams.core.values import ids
 
 #: By this name an instance that a migration moved knows the run that it was: mails of then are its own.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from streams.core.customer import OrderState
-from streams.core.flow import Until
+from streams.core.model.customer import OrderState
+from streams.core.model.flow import Until
 from streams.core.values import local_time
 from streams.core.view import View
 

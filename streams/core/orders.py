@@ -6,11 +6,12 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
 from streams.core.days import plan_days
-from streams.core.effects import Attribute, CountSales
 from streams.core.ending import leave
-from streams.core.events import (
+from streams.core.happening import happened
+from streams.core.model.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
+from streams.core.model.effects import Attribute, CountSales
+from streams.core.model.events import (
     Order,
     OrderCancelled,
     OrderChanged,
@@ -20,9 +21,8 @@ from streams.core.events import (
     OrderPlaced,
     OrderRefunded,
 )
-from streams.core.happening import happened
+from streams.core.model.unit_of_work import Turn
 from streams.core.popularity import change_of
-from streams.core.turn import Turn
 from streams.core.values import ids, local_time, money
 
 # Marks in the state of customers are made of these names. Never change one, and add none for a new field (see ids.frozen_text).

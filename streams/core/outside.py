@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from streams.core.customer import Pressure
-from streams.core.events import ContactPressed
-from streams.core.turn import Turn
+from streams.core.model.customer import Pressure
+from streams.core.model.events import ContactPressed
+from streams.core.model.unit_of_work import Turn
 
 
 def take_pressure(turn: Turn, event: ContactPressed) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
-from streams.core.customer import OrderState
+from streams.core.model.customer import OrderState
 
 #: Weeks that count. An order of this week weighs 8, one of the week before 7, one of eight weeks ago nothing.
 WEEKS = 8

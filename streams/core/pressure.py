@@ -7,11 +7,11 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from streams.core import consent
-from streams.core.consent_policy import is_transactional
-from streams.core.customer import HELD_OUT, Instance, Pressure, Sent
-from streams.core.flow import Flow, Send
-from streams.core.rules import Cap
-from streams.core.turn import Turn
+from streams.core.model.consent_policy import is_transactional
+from streams.core.model.customer import HELD_OUT, Instance, Pressure, Sent
+from streams.core.model.flow import Flow, Send
+from streams.core.model.sending_rules import Cap
+from streams.core.model.unit_of_work import Turn
 from streams.core.values import local_time
 from streams.core.values.holidays import is_holiday
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from streams.core.assortment import Assortment
 from streams.core.catalogue import Catalogue, Product
-from streams.core.customer import OrderState
+from streams.core.model.customer import OrderState
 
 Reason: TypeAlias = Literal["complement", "newer", "category", "also_bought"]
 

@@ -7,15 +7,15 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core import rewards
-from streams.core.customer import Instance, OrderState, Parcel
 from streams.core.days import begin_day
 from streams.core.ending import end, exit_run, has_reached_goal, leaving, log_gone
-from streams.core.events import CodeGranted, StepDue
-from streams.core.flow import CODE_OF, DAY_STEP, LOOK_STEP, MOMENT_OF, Program, Reward, WaitFor
 from streams.core.launches import begin_launch
 from streams.core.migrating import WAS, migrated, settle
+from streams.core.model.customer import Instance, OrderState, Parcel
+from streams.core.model.events import CodeGranted, StepDue
+from streams.core.model.flow import CODE_OF, DAY_STEP, LOOK_STEP, MOMENT_OF, Program, Reward, WaitFor
+from streams.core.model.unit_of_work import Turn
 from streams.core.steps import take_steps
-from streams.core.turn import Turn
 from streams.core.values import ids
 from streams.core.view import About, View
 from streams.core.waiting import all_but, let_wait, waiting_run

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.customer import Instance
-from streams.core.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
-from streams.core.events import CodeGranted
-from streams.core.flow import CODE_OF, Flow, Reward
-from streams.core.turn import Turn
+from streams.core.model.customer import Instance
+from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
+from streams.core.model.events import CodeGranted
+from streams.core.model.flow import CODE_OF, Flow, Reward
+from streams.core.model.unit_of_work import Turn
 from streams.core.values import ids, local_time
 
 

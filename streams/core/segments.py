@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from streams.core.customer import Instance
-from streams.core.flow import LOOK_STEP, Program
 from streams.core.happening import happened
-from streams.core.turn import Turn
+from streams.core.model.customer import Instance
+from streams.core.model.flow import LOOK_STEP, Program
+from streams.core.model.unit_of_work import Turn
 from streams.core.turning_points import next_turn
 from streams.core.values import ids, local_time
 from streams.core.view import View

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core import consent
-from streams.core.consent_policy import is_transactional
 from streams.core.content import Content
-from streams.core.customer import HELD_OUT, Instance, Sent
-from streams.core.effects import SendMail
-from streams.core.flow import Flow, Send
+from streams.core.model.consent_policy import is_transactional
+from streams.core.model.customer import HELD_OUT, Instance, Sent
+from streams.core.model.effects import SendMail
+from streams.core.model.flow import Flow, Send
+from streams.core.model.unit_of_work import Turn
 from streams.core.pressure import expires_at, is_counted, put_off
-from streams.core.turn import Turn
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import falls_within
 from streams.core.view import View

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from streams.core.customer import OrderState, Parcel
 from streams.core.ending import leave
-from streams.core.events import ShipmentUpdated
 from streams.core.happening import happened
-from streams.core.turn import Turn
+from streams.core.model.customer import OrderState, Parcel
+from streams.core.model.events import ShipmentUpdated
+from streams.core.model.unit_of_work import Turn
 
 # Of two statuses of the same moment the later in a parcel's life is the newer.
 _LIFE = ("created", "shipped", "delayed", "out_for_delivery", "delivered", "returned")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core import rewards
-from streams.core.customer import Instance, OrderState, Parcel, Run
 from streams.core.ending import has_ended, leaving, note_end
-from streams.core.flow import Flow, Program
+from streams.core.model.customer import Instance, OrderState, Parcel, Run
+from streams.core.model.flow import Flow, Program
+from streams.core.model.unit_of_work import Turn
 from streams.core.sending import hold_out
 from streams.core.steps import take_steps
-from streams.core.turn import Turn
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import falls_within
 from streams.core.view import About, View

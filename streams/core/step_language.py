@@ -11,8 +11,8 @@ import yaml
 from streams.core import flow_keys as keys
 from streams.core.condition_names import NAMES
 from streams.core.conditions import Scope
-from streams.core.consent_policy import Purpose, is_transactional
-from streams.core.flow import (
+from streams.core.model.consent_policy import Purpose, is_transactional
+from streams.core.model.flow import (
     AWAITED,
     TRIGGERS,
     Arm,

@@ -7,9 +7,9 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core import rewards
-from streams.core.customer import Instance
-from streams.core.effects import EmitSignal
-from streams.core.flow import (
+from streams.core.model.customer import Instance
+from streams.core.model.effects import EmitSignal
+from streams.core.model.flow import (
     CODE_OF,
     MOMENT_OF,
     ChangeList,
@@ -25,9 +25,9 @@ from streams.core.flow import (
     Wait,
     WaitFor,
 )
+from streams.core.model.unit_of_work import Turn
 from streams.core.moments import moment_of
 from streams.core.sending import decide_send, hold_out
-from streams.core.turn import Turn
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import variant
 from streams.core.view import View

@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 from jinja2 import nodes
 
 from streams.core.condition_names import NEVER_DAYS, NO_YEAR, RECENCY, SINCE
-from streams.core.flow import Turns
+from streams.core.model.flow import Turns
 from streams.core.values import local_time
 from streams.core.view import View
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from streams.core.customer import OrderFacts, OrderState, Parcel
-from streams.core.turn import Turn
+from streams.core.model.customer import OrderFacts, OrderState, Parcel
+from streams.core.model.unit_of_work import Turn
 
 #: What a trigger or an event told, by name: its product, its answer, its segment.
 About: TypeAlias = tuple[tuple[str, str], ...]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from streams.core.customer import Instance
-from streams.core.effects import ScheduleStep
-from streams.core.flow import Flow
-from streams.core.turn import Turn
+from streams.core.model.customer import Instance
+from streams.core.model.effects import ScheduleStep
+from streams.core.model.flow import Flow
+from streams.core.model.unit_of_work import Turn
 from streams.core.values import ids, local_time
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from yaml.reader import ReaderError
 
 from streams.core.conditions import ANYWHERE, BadCondition, Scope, compile_condition
-from streams.core.flow import Condition
+from streams.core.model.flow import Condition
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Reader")

@@ -16,9 +16,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams import topics
 from streams.agents.flows import INPUTS, decider
-from streams.core.customer_codec import encode_customer
+from streams.core.model.customer_codec import encode_customer
+from streams.core.model.ruleset import World
 from streams.core.popularity import Counts, Tally, sales_of
-from streams.core.world import World
 from streams.runtime.avro import Codec
 from streams.runtime.checkpoint import Broken, Moved
 from streams.wire import Wire

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from streams.core.consent_policy import Purpose
+from streams.core.model.consent_policy import Purpose
 
 
 class Command(Struct, frozen=True, kw_only=True):

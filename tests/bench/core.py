@@ -8,11 +8,11 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from streams import topics
-from streams.core.customer import Customer
-from streams.core.effects import ScheduleStep, SendMail
 from streams.core.engine import advance
-from streams.core.events import Event, MailClicked, MailReported, OrderPlaced
-from streams.core.world import World
+from streams.core.model.customer import Customer
+from streams.core.model.effects import ScheduleStep, SendMail
+from streams.core.model.events import Event, MailClicked, MailReported, OrderPlaced
+from streams.core.model.ruleset import World
 from streams.flow_files import load_world
 from streams.history import History
 from streams.local.shop import Shop

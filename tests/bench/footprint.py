@@ -9,10 +9,10 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from streams import topics
-from streams.core.customer import Customer, new_customer
-from streams.core.customer_codec import encode_customer
-from streams.core.effects import ScheduleStep
 from streams.core.engine import advance
+from streams.core.model.customer import Customer, new_customer
+from streams.core.model.customer_codec import encode_customer
+from streams.core.model.effects import ScheduleStep
 from streams.flow_files import load_world
 from streams.local.shop import Shop
 from streams.runtime.store import Memory, PartitionStore

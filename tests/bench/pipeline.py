@@ -10,9 +10,9 @@ from typing import Any
 from confluent_kafka import Producer
 
 from streams import topics
-from streams.core.customer import new_customer
-from streams.core.customer_codec import decode_customer, encode_customer
 from streams.core.engine import advance
+from streams.core.model.customer import new_customer
+from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.flow_files import load_world
 from streams.local.shop import Shop
 from streams.local.world import Process

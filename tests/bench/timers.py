@@ -16,7 +16,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 
 from streams import topics
-from streams.core.effects import ScheduleStep
+from streams.core.model.effects import ScheduleStep
 from streams.wire import Wire, open_codec
 from streams.wire_timers import timer_due
 from tests.bench.context import RESULT, Context, Result, median

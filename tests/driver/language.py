@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from streams.core.effects import LogDecision
-from streams.core.events import MailOpened, OrderPlaced, ProfileUpdated, SurveyAnswered, Unsubscribed
+from streams.core.model.effects import LogDecision
+from streams.core.model.events import MailOpened, OrderPlaced, ProfileUpdated, SurveyAnswered, Unsubscribed
+from streams.core.model.ruleset import World
 from streams.core.rules_language import parse_rules, parse_segments
-from streams.core.world import World
 from tests.driver.driver import START, Driver
 from tests.driver.facts import flow_from, order, shop_policy
 

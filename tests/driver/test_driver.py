@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from streams.core.code_pools import Code
-from streams.core.customer import Customer
-from streams.core.customer_codec import encode_customer
-from streams.core.events import (
+from streams.core.model.customer import Customer
+from streams.core.model.customer_codec import encode_customer
+from streams.core.model.events import (
     ContactPressed,
     MailBounced,
     MailClicked,
@@ -27,7 +27,7 @@ from streams.core.events import (
     ShippedLine,
     Unsubscribed,
 )
-from streams.core.world import Limits, World
+from streams.core.model.ruleset import Limits, World
 from tests.driver.cases import CASES, Case, Play
 from tests.driver.driver import START, Driver
 from tests.driver.facts import flow_from, order, shipment, shop_world

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from streams.core.customer import HELD_OUT
-from streams.core.effects import CountSales, EmitSignal, IssueReward, LogDecision, ScheduleStep, WithdrawMail
-from streams.core.events import (
+from streams.core.model.customer import HELD_OUT
+from streams.core.model.effects import CountSales, EmitSignal, IssueReward, LogDecision, ScheduleStep, WithdrawMail
+from streams.core.model.events import (
     ContactPressed,
     MailClicked,
     MailComplained,
@@ -26,9 +26,9 @@ from streams.core.events import (
     ProductBrowsed,
     Unsubscribed,
 )
+from streams.core.model.ruleset import Limits, World
 from streams.core.rules_language import MOST_TOGETHER
 from streams.core.values.buckets import lot
-from streams.core.world import Limits, World
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment
 from tests.driver.language import (

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from streams.core.events import ProfileUpdated
+from streams.core.model.events import ProfileUpdated
 from tests.driver.driver import START, Driver
 from tests.driver.facts import shop_world
 from tests.driver.language import DAY, answered, buy, flow_text, goodbye, opened, world_of

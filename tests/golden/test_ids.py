@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from streams.core.code_pools import Code, Desk, Memory, Withdrawal
-from streams.core.customer import Customer, new_customer
-from streams.core.effects import Effect, ResendMail
 from streams.core.engine import advance
-from streams.core.events import (
+from streams.core.model.customer import Customer, new_customer
+from streams.core.model.effects import Effect, ResendMail
+from streams.core.model.events import (
     ContactPressed,
     Event,
     MailBounced,
@@ -41,11 +41,11 @@ from streams.core.events import (
     SurveyAnswered,
     Unsubscribed,
 )
+from streams.core.model.ruleset import Limits
 from streams.core.popularity import Counts
 from streams.core.recommend import granted, wish_for
 from streams.core.values import ids, tokens
 from streams.core.values.buckets import lot
-from streams.core.world import Limits
 from streams.wire import Wire, open_codec
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment

@@ -13,8 +13,8 @@ import pytest
 from confluent_kafka import Producer
 
 from streams import topics
-from streams.core.customer import new_customer
-from streams.core.customer_codec import encode_customer
+from streams.core.model.customer import new_customer
+from streams.core.model.customer_codec import encode_customer
 from streams.local.kafka import free_port
 from streams.local.world import Process
 from streams.settings import Settings

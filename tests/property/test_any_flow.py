@@ -12,10 +12,19 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.core.code_pools import Asked, Code
-from streams.core.customer_codec import decode_customer, encode_customer
-from streams.core.effects import ClaimCode, Effect, IssueReward, LogDecision, ScheduleStep, SendMail, WithdrawClaim
 from streams.core.engine import advance
-from streams.core.events import (
+from streams.core.flow_language import parse_flow
+from streams.core.model.customer_codec import decode_customer, encode_customer
+from streams.core.model.effects import (
+    ClaimCode,
+    Effect,
+    IssueReward,
+    LogDecision,
+    ScheduleStep,
+    SendMail,
+    WithdrawClaim,
+)
+from streams.core.model.events import (
     ContactPressed,
     Event,
     MailClicked,
@@ -31,10 +40,9 @@ from streams.core.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.flow import CODE_OF, DATES, Flow
-from streams.core.flow_language import parse_flow
+from streams.core.model.flow import CODE_OF, DATES, Flow
+from streams.core.model.ruleset import World
 from streams.core.rules_language import parse_rules, parse_segments
-from streams.core.world import World
 from tests.driver.driver import Driver, step_due
 from tests.driver.facts import order, shipment, shop_policy
 from tests.driver.language import DAY, HOUR, MESSAGES

@@ -22,7 +22,7 @@ from streams.core.code_pools import (
     encode_entry,
     pool_key,
 )
-from streams.core.events import CodeGranted
+from streams.core.model.events import CodeGranted
 from tests.driver.driver import START
 
 HOUR = timedelta(hours=1)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from streams.core.consent import ruling
 from streams.core.consent_language import COUNTRIES
-from streams.core.consent_policy import (
+from streams.core.model.consent_policy import (
     ANY_COUNTRY,
     OWN_SCOPES,
     PURPOSES,
@@ -19,10 +19,10 @@ from streams.core.consent_policy import (
     PolicyLine,
     Verdict,
 )
-from streams.core.customer import Answer, Consent, Customer, Profile
-from streams.core.events import OrderPlaced, ProfileUpdated, Unsubscribed
-from streams.core.turn import Turn
-from streams.core.world import World
+from streams.core.model.customer import Answer, Consent, Customer, Profile
+from streams.core.model.events import OrderPlaced, ProfileUpdated, Unsubscribed
+from streams.core.model.ruleset import World
+from streams.core.model.unit_of_work import Turn
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shop_policy
 

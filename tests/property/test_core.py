@@ -8,11 +8,11 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.customer import new_customer
-from streams.core.customer_codec import decode_customer, encode_customer
-from streams.core.effects import LogDecision, ScheduleStep, SendMail
 from streams.core.engine import advance
-from streams.core.events import (
+from streams.core.model.customer import new_customer
+from streams.core.model.customer_codec import decode_customer, encode_customer
+from streams.core.model.effects import LogDecision, ScheduleStep, SendMail
+from streams.core.model.events import (
     Event,
     MailBounced,
     MailClicked,

@@ -7,9 +7,17 @@ from datetime import timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.core.customer import new_customer
 from streams.core.engine import advance
-from streams.core.events import Event, OrderCancelled, OrderChanged, OrderEvent, OrderLine, OrderPlaced, OrderRefunded
+from streams.core.model.customer import new_customer
+from streams.core.model.events import (
+    Event,
+    OrderCancelled,
+    OrderChanged,
+    OrderEvent,
+    OrderLine,
+    OrderPlaced,
+    OrderRefunded,
+)
 from streams.core.popularity import Counts, Popularity, Tally, change_of, sales_of, week_of
 from tests.driver.driver import START
 from tests.driver.facts import order, shipment, shop_world

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.core.code_pools import Code
-from streams.core.customer import new_customer
-from streams.core.customer_codec import decode_customer, encode_customer
-from streams.core.effects import ClaimCode, IssueReward, LogDecision, ScheduleStep, SendMail
 from streams.core.engine import advance
-from streams.core.events import (
+from streams.core.model.customer import new_customer
+from streams.core.model.customer_codec import decode_customer, encode_customer
+from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, ScheduleStep, SendMail
+from streams.core.model.events import (
     Event,
     MailOpened,
     OrderPlaced,
@@ -25,8 +25,8 @@ from streams.core.events import (
     ProfileUpdated,
     SurveyAnswered,
 )
+from streams.core.model.ruleset import World
 from streams.core.values import local_time
-from streams.core.world import World
 from tests.driver.driver import START, Driver, step_due
 from tests.driver.facts import order, shipment
 from tests.driver.language import flow_text, world_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.flow import Migration
+from streams.core.model.flow import Migration
 from streams.flow_migrate import preview
 from tests.unit.core.test_flow_migrations import NEW, OLD, customer, flow
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from streams.core import flow_keys
-from streams.core.flow import Flow
 from streams.core.flow_language import parse_flow
+from streams.core.model.flow import Flow
 from streams.flow_schema import flow_schema
 from streams.settings import PROJECT_ROOT
 

@@ -12,13 +12,13 @@ from streams.core import flow_keys
 from streams.core.condition_names import NAMES
 from streams.core.conditions import Scope, compile_condition
 from streams.core.consent_language import parse_policy
-from streams.core.consent_policy import ConsentPolicy, Purpose, Verdict
-from streams.core.events import OrderLine
-from streams.core.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, Moment, OncePer, Status, Which
 from streams.core.flow_language import parse_flow
-from streams.core.rules import Rules
+from streams.core.model.consent_policy import ConsentPolicy, Purpose, Verdict
+from streams.core.model.events import OrderLine
+from streams.core.model.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, Moment, OncePer, Status, Which
+from streams.core.model.ruleset import World
+from streams.core.model.sending_rules import Rules
 from streams.core.rules_language import parse_rules, parse_segments
-from streams.core.world import World
 from streams.testing import Scenario
 from tests.driver.facts import TEMPLATES
 

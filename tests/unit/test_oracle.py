@@ -10,7 +10,7 @@ import pytest
 
 from streams import topics
 from streams.agents.flows import decider
-from streams.core.customer_codec import encode_customer
+from streams.core.model.customer_codec import encode_customer
 from streams.local.oracle import Verdict, judge
 from streams.runtime.partition import partition_of
 from streams.wire import Wire, open_codec

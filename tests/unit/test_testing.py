@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.core.events import OrderLine
+from streams.core.model.events import OrderLine
 from streams.flow_files import FlowFileError
 from streams.testing import START, Scenario
 from tests.driver.facts import TEMPLATES

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from streams.core.assortment import Assortment
 from streams.core.catalogue import Catalogue
-from streams.core.effects import CountSales, LogDecision, SendMail
-from streams.core.events import OrderCancelled, OrderLine, OrderPlaced
+from streams.core.model.effects import CountSales, LogDecision, SendMail
+from streams.core.model.events import OrderCancelled, OrderLine, OrderPlaced
 from streams.core.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.recommend import WISH, granted
 from streams.wire import Wire, open_codec

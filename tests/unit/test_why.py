@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from streams import topics
-from streams.core.effects import LogDecision
-from streams.core.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
+from streams.core.model.effects import LogDecision
+from streams.core.model.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
 from streams.topics import SCHEMA_OF
 from streams.why import RULES, Story, story, told
 from streams.wire import Wire, open_codec

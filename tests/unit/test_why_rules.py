@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from streams.core.flow import EXITS
+from streams.core.model.flow import EXITS
 from streams.settings import PROJECT_ROOT
 from streams.why import RULES
 

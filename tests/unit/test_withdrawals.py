@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from streams import topics
 from streams.agents.withdrawals import WithdrawalsView
-from streams.core.effects import WithdrawMail
+from streams.core.model.effects import WithdrawMail
 from streams.wire import Wire, open_codec
 from tests.unit.wire.records import AT
 

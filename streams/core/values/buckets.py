@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.flow import Experiment
+from streams.core.model.flow import Experiment
 from streams.core.values import ids
 
 #: A hundredth of a percent is the finest share.

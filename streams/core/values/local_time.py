@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 if TYPE_CHECKING:
-    from streams.core.flow import Wait
+    from streams.core.model.flow import Wait
 
 # The zone in which most people of a country live.
 COUNTRY_ZONES: Mapping[str, str] = MappingProxyType(

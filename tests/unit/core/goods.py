@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from streams.core.assortment import Assortment
 from streams.core.catalogue import Catalogue, Product
-from streams.core.customer import OrderFacts, OrderState, Parcel
-from streams.core.events import OrderLine
+from streams.core.model.customer import OrderFacts, OrderState, Parcel
+from streams.core.model.events import OrderLine
 from streams.core.popularity import Counts, Popularity, week_of
 
 AT = datetime(2026, 3, 25, 12, tzinfo=UTC)

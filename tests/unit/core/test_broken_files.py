@@ -18,13 +18,13 @@ import pytest
 
 from streams.core import conditions, consent_language, flow_language, rules_language, step_language, yaml_reader
 from streams.core.consent_language import parse_policy
-from streams.core.consent_policy import PURPOSES, ConsentPolicy, PolicyLine, is_transactional
-from streams.core.flow import Flow
 from streams.core.flow_guards import guard_flow
 from streams.core.flow_language import parse_flow
 from streams.core.flow_migrations import guard_migrations
 from streams.core.flow_places import places
-from streams.core.rules import QuietHours, Rules
+from streams.core.model.consent_policy import PURPOSES, ConsentPolicy, PolicyLine, is_transactional
+from streams.core.model.flow import Flow
+from streams.core.model.sending_rules import QuietHours, Rules
 from streams.core.rules_language import parse_rules, parse_segments
 from streams.core.yaml_reader import FlowError
 

@@ -6,10 +6,10 @@ import pytest
 
 from streams.core.condition_names import NAMES
 from streams.core.conditions import BadCondition, compile_condition
-from streams.core.customer import new_customer
 from streams.core.engine import advance
-from streams.core.events import OrderPlaced
-from streams.core.turn import Turn
+from streams.core.model.customer import new_customer
+from streams.core.model.events import OrderPlaced
+from streams.core.model.unit_of_work import Turn
 from streams.core.view import View
 from tests.driver.driver import START
 from tests.driver.facts import order, shop_world

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from streams.core.consent import Ruling, country_of, ruling
-from streams.core.consent_policy import (
+from streams.core.engine import advance
+from streams.core.model.consent_policy import (
     ANY_COUNTRY,
     OWN_SCOPES,
     PURPOSES,
@@ -18,12 +19,11 @@ from streams.core.consent_policy import (
     PolicyLine,
     Verdict,
 )
-from streams.core.customer import Answer, Consent, Customer, OrderState, Profile
-from streams.core.effects import LogDecision
-from streams.core.engine import advance
-from streams.core.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
-from streams.core.turn import Turn
-from streams.core.world import Shop, World
+from streams.core.model.customer import Answer, Consent, Customer, OrderState, Profile
+from streams.core.model.effects import LogDecision
+from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
+from streams.core.model.ruleset import Shop, World
+from streams.core.model.unit_of_work import Turn
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shop_policy, shop_world
 

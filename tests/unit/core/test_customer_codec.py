@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.core.customer import Customer, new_customer
-from streams.core.customer_codec import UnknownVersion, decode_customer, encode_customer
-from streams.core.events import MailClicked, OrderPlaced, ProfileUpdated
+from streams.core.model.customer import Customer, new_customer
+from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer
+from streams.core.model.events import MailClicked, OrderPlaced, ProfileUpdated
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment, shop_world
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.consent_policy import STRICT
-from streams.core.flow import Flow
 from streams.core.flow_guards import Finding, guard_flow, guard_messages, guard_together
 from streams.core.flow_language import parse_flow
 from streams.core.flow_places import places
-from streams.core.rules import NO_RULES
+from streams.core.model.consent_policy import STRICT
+from streams.core.model.flow import Flow
+from streams.core.model.sending_rules import NO_RULES
 from streams.core.rules_language import parse_rules
 
 HEAD = "flow: {name}\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {{on: order.placed}}\n"

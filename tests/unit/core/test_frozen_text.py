@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from streams.core import customer, events
-from streams.core.customer import new_customer
-from streams.core.effects import CountSales
-from streams.core.events import OrderEvent
+from streams.core.model import customer, events
+from streams.core.model.customer import new_customer
+from streams.core.model.effects import CountSales
+from streams.core.model.events import OrderEvent
+from streams.core.model.ruleset import Limits
+from streams.core.model.unit_of_work import Turn
 from streams.core.orders import DESCRIPTION_LAYOUT, take_order
-from streams.core.turn import Turn
 from streams.core.values.ids import TextLayout, frozen_text
-from streams.core.world import Limits
 from tests.driver.driver import START
 from tests.driver.facts import order
 from tests.driver.language import HOUR, flow_text, world_of

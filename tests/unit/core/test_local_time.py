@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.flow import Wait
+from streams.core.model.flow import Wait
 from streams.core.values.local_time import COUNTRY_ZONES, due, local_zone, scaled, text_of, zone
 
 CPH = ZoneInfo("Europe/Copenhagen")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from streams.core.customer import OrderState
+from streams.core.model.customer import OrderState
 from streams.core.popularity import (
     MOST_EARLIER,
     MOST_PARTNERS,

@@ -6,11 +6,11 @@ import sys
 from types import FrameType
 from typing import Any
 
-from streams.core.customer import new_customer
 from streams.core.engine import advance
-from streams.core.events import Event, OrderPlaced
-from streams.core.flow import DATES, TRIGGERS
-from streams.core.world import World
+from streams.core.model.customer import new_customer
+from streams.core.model.events import Event, OrderPlaced
+from streams.core.model.flow import DATES, TRIGGERS
+from streams.core.model.ruleset import World
 from tests.driver.driver import START
 from tests.driver.facts import order, shipment, shop_flows, shop_world
 from tests.driver.language import flow_text, world_of

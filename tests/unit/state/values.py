@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from streams.core.code_pools import Asked, Claim, Code, Pool, Seen
 from streams.core.code_pools import Entry as PoolEntry
-from streams.core.customer import (
+from streams.core.model.customer import (
     Answer,
     Consent,
     Customer,
@@ -21,8 +21,8 @@ from streams.core.customer import (
     Run,
     Sent,
 )
-from streams.core.effects import ScheduleStep
-from streams.core.events import OrderLine
+from streams.core.model.effects import ScheduleStep
+from streams.core.model.events import OrderLine
 from streams.core.popularity import Counts
 from streams.mail.ledger import Entry
 

@@ -14,9 +14,17 @@ from msgspec.structs import replace
 from streams import topics
 from streams.core.code_pools import Claim, Withdrawal
 from streams.core.content import Content
-from streams.core.customer import OrderFacts, OrderState
-from streams.core.effects import Attribute, ClaimCode, LogDecision, ResendMail, ScheduleStep, SendMail, WithdrawClaim
-from streams.core.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
+from streams.core.model.customer import OrderFacts, OrderState
+from streams.core.model.effects import (
+    Attribute,
+    ClaimCode,
+    LogDecision,
+    ResendMail,
+    ScheduleStep,
+    SendMail,
+    WithdrawClaim,
+)
+from streams.core.model.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
 from streams.wire import Output, RuleBroken, Slice, Undecodable, Wire, open_codec
 from streams.wire_timers import timer_due
 from tests.unit.wire.records import AT, AT_MS, code_grant, timer

@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from streams.core.customer import Customer, Instance, OrderState, Profile, Sent
-from streams.core.effects import DecisionOutcome, Effect, LogDecision
-from streams.core.flow import Flow
+from streams.core.model.customer import Customer, Instance, OrderState, Profile, Sent
+from streams.core.model.effects import DecisionOutcome, Effect, LogDecision
+from streams.core.model.flow import Flow
+from streams.core.model.ruleset import World
 from streams.core.values import ids, local_time
-from streams.core.world import World
 
 _MARK = 8
 #: Letters of what a run keeps, and lines of a parcel, that take as much room as a line of an order.

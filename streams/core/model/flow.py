@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.consent_policy import Purpose
+from streams.core.model.consent_policy import Purpose
 
 Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]

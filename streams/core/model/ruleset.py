@@ -11,9 +11,9 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.consent_policy import STRICT, ConsentPolicy
-from streams.core.flow import DATES, Condition, Flow, Program, Reward, Send
-from streams.core.rules import NO_RULES, Rules
+from streams.core.model.consent_policy import STRICT, ConsentPolicy
+from streams.core.model.flow import DATES, Condition, Flow, Program, Reward, Send
+from streams.core.model.sending_rules import NO_RULES, Rules
 from streams.core.values import money
 
 # What one unit of a currency is worth in Danish kroner: good enough to tell who buys much. A shop gives its own.

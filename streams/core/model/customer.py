@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from msgspec import Struct
 
-from streams.core.events import OrderLine
-from streams.core.flow import DAY_STEP, LOOK_STEP
+from streams.core.model.events import OrderLine
+from streams.core.model.flow import DAY_STEP, LOOK_STEP
 
 #: The outcome of a mail that a customer did not get, to measure what mails do.
 HELD_OUT = "held_out"

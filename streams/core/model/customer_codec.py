@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from streams.core.customer import Customer
+from streams.core.model.customer import Customer
 
 VERSION = 4
 _encoder = msgspec.msgpack.Encoder()
