@@ -236,7 +236,7 @@ def flows() -> None:
 
 def _templates(settings: Settings) -> Any:
     """What lies in the templates folder, if there is no mistake in it."""
-    from streams.flow_files import read_templates
+    from streams.definitions.loader import read_templates
 
     templates = read_templates(settings.templates_dir)
     if templates.errors:
@@ -264,8 +264,8 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     """
     from msgspec import to_builtins
 
-    from streams.flow_files import read_templates
-    from streams.proofreading import proofread
+    from streams.definitions.checks.messages import proofread
+    from streams.definitions.loader import read_templates
 
     root = _settings(templates_dir=templates_dir).templates_dir
     found = read_templates(root)
@@ -328,7 +328,7 @@ def flows_list(templates_dir: Path | None, as_json: bool) -> None:
 
 def _flow(settings: Settings, name: str, version: int | None = None) -> Any:
     """One flow of the folder, the newest version if none is asked for."""
-    from streams.core.yaml_reader import nearest
+    from streams.definitions.language.yaml_reader import nearest
 
     named = {flow.version: flow for flow in _templates(settings).flows if flow.name == name}
     if not named:
@@ -354,8 +354,8 @@ def flows_show(name: str, templates_dir: Path | None, version: int | None, is_me
     takk flows show review
     takk flows show review --svg review.svg
     """
-    from streams.flow_graph import as_mermaid, as_text
-    from streams.flow_svg import as_svg
+    from streams.definitions.views.graph import as_mermaid, as_text
+    from streams.definitions.views.svg import as_svg
 
     flow = _flow(_settings(templates_dir=templates_dir), name, version)
     if svg is not None:
@@ -379,7 +379,7 @@ def flows_schema() -> None:
     elsewhere, as the first line of a flow.yaml:
       # yaml-language-server: $schema=../../../../.takk/flow.schema.json
     """
-    from streams.flow_schema import flow_schema
+    from streams.definitions.views.json_schema import flow_schema
 
     click.echo(json.dumps(flow_schema(), indent=2))
 
@@ -420,9 +420,9 @@ def flows_migrate(
     takk flows migrate review                             where people can wait
     takk flows migrate review --map 1.0.0=2.0.0 --count   what to write, and how many people it would move
     """
-    from streams.core.flow_migrations import guard_migration
     from streams.core.model.flow import Migration, Program
-    from streams.flow_migrate import preview
+    from streams.definitions.checks.migrations import guard_migration
+    from streams.definitions.views.migration_plan import preview
 
     settings = _settings(templates_dir=templates_dir)
     new = _flow(settings, name)
@@ -503,7 +503,7 @@ def simulate(
     """
     from msgspec import to_builtins
 
-    from streams.flow_files import FlowFileError, load_world
+    from streams.definitions.loader import FlowFileError, load_world
     from streams.history import HistoryError, from_files, from_topics, products_from_file, products_from_topic
     from streams.simulate import NoSuchFlow, simulate, table, with_changes
     from streams.simulate_page import page

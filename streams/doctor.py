@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from streams import topics
-from streams.flow_files import FlowFileError, load_flows
+from streams.definitions.loader import FlowFileError, load_flows
 from streams.settings import LOOPBACK, Settings
 
 PATIENCE_S = 5.0

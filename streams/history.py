@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from streams import topics
 from streams.core.catalogue import Catalogue, Product
 from streams.core.model.events import Event
-from streams.flow_words import plain
+from streams.definitions.views.words import plain
 from streams.settings import Settings
 from streams.topic_reader import read_to_the_end
 from streams.wire import SCHEMAS, RuleBroken, Undecodable, Wire, open_codec

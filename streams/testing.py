@@ -38,7 +38,7 @@ from streams.core.model.effects import CountSales, Effect, LogDecision, SendMail
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
 from streams.core.model.ruleset import World
 from streams.core.values import money
-from streams.flow_files import load_world
+from streams.definitions.loader import load_world
 from streams.virtual import VirtualRun
 from streams.virtual_products import Shelf
 

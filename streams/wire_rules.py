@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from streams.core.condition_names import NO_YEAR
-from streams.core.yaml_reader import NAME
+from streams.definitions.language.yaml_reader import NAME
 from streams.runtime.checkpoint import Broken
 
 Record: TypeAlias = dict[str, Any]

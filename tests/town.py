@@ -17,7 +17,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams import topics
-from streams.flow_files import load_world
+from streams.definitions.loader import load_world
 from streams.local.cluster import EmbeddedCluster
 from streams.local.inbox import Inbox
 from streams.local.kafka import EmbeddedKafka

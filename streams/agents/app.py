@@ -22,7 +22,8 @@ from streams.agents.follower import Follower
 from streams.agents.support import Support, utc
 from streams.agents.watch import RestoreReport, Watch
 from streams.core.assortment import Assortment
-from streams.flow_files import FlowFileError, load_world
+from streams.definitions.checks.messages import proofread
+from streams.definitions.loader import FlowFileError, load_world
 from streams.health import HealthServer, Status
 from streams.layout_check import old_layout
 from streams.logs import setup_logs
@@ -30,7 +31,6 @@ from streams.mail.compose import Sender
 from streams.mail.mailer import Mailer
 from streams.mail.render import Renderer
 from streams.mail.smtp import Server, SmtpPool
-from streams.proofreading import proofread
 from streams.runtime.app import App
 from streams.settings import Settings
 from streams.wire import Wire, open_codec

@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.table import Table
 
 from streams import topics
-from streams.flow_files import load_world
+from streams.definitions.loader import load_world
 from streams.history import TOPICS, write_file
 from streams.local.inbox import Inbox
 from streams.local.kafka import EmbeddedKafka

@@ -13,7 +13,7 @@ from streams.core.model.customer import Customer
 from streams.core.model.effects import ScheduleStep, SendMail
 from streams.core.model.events import Event, MailClicked, MailReported, OrderPlaced
 from streams.core.model.ruleset import World
-from streams.flow_files import load_world
+from streams.definitions.loader import load_world
 from streams.history import History
 from streams.local.shop import Shop
 from streams.settings import load_settings

@@ -13,7 +13,7 @@ from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.effects import ScheduleStep
-from streams.flow_files import load_world
+from streams.definitions.loader import load_world
 from streams.local.shop import Shop
 from streams.runtime.store import Memory, PartitionStore
 from streams.runtime.timers import pack, timer_key

@@ -13,7 +13,7 @@ from streams import topics
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.flow_files import load_world
+from streams.definitions.loader import load_world
 from streams.local.shop import Shop
 from streams.local.world import Process
 from streams.settings import load_settings

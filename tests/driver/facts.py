@@ -9,13 +9,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.core.flow_language import parse_flow
 from streams.core.model.consent_policy import ConsentPolicy
 from streams.core.model.events import Order, OrderLine, ShipmentStatus, ShipmentUpdated, ShippedLine
 from streams.core.model.flow import Flow
 from streams.core.model.ruleset import World
 from streams.core.model.sending_rules import Rules
-from streams.flow_files import read_templates
+from streams.definitions.language.flow import parse_flow
+from streams.definitions.loader import read_templates
 from streams.mail.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
 

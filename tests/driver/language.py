@@ -8,7 +8,7 @@ from typing import Any
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import MailOpened, OrderPlaced, ProfileUpdated, SurveyAnswered, Unsubscribed
 from streams.core.model.ruleset import World
-from streams.core.rules_language import parse_rules, parse_segments
+from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.driver.driver import START, Driver
 from tests.driver.facts import flow_from, order, shop_policy
 

@@ -27,8 +27,8 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.core.model.ruleset import Limits, World
-from streams.core.rules_language import MOST_TOGETHER
 from streams.core.values.buckets import lot
+from streams.definitions.language.rules import MOST_TOGETHER
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment
 from tests.driver.language import (

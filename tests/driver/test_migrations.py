@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from streams.core.flow_language import parse_flow
 from streams.core.model.customer import Instance
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import LogDecision, ScheduleStep
 from streams.core.model.events import OrderPlaced, OrderRefunded
 from streams.core.model.flow import Flow, Migration
 from streams.core.model.ruleset import World
+from streams.definitions.language.flow import parse_flow
 from tests.driver.driver import START, Driver, step_due
 from tests.driver.facts import order
 from tests.driver.language import DAY, HOUR, buy, opened, sent

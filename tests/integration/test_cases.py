@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from streams import topics
 from streams.customers import read_customers
-from streams.flow_files import load_world
+from streams.definitions.loader import load_world
 from streams.history import from_topics, products_from_topic
 from streams.mail.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from streams.core.code_pools import Asked, Code
 from streams.core.engine import advance
-from streams.core.flow_language import parse_flow
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import (
     ClaimCode,
@@ -42,7 +41,8 @@ from streams.core.model.events import (
 )
 from streams.core.model.flow import CODE_OF, DATES, Flow
 from streams.core.model.ruleset import World
-from streams.core.rules_language import parse_rules, parse_segments
+from streams.definitions.language.flow import parse_flow
+from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.driver.driver import Driver, step_due
 from tests.driver.facts import order, shipment, shop_policy
 from tests.driver.language import DAY, HOUR, MESSAGES

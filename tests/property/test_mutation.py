@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.core.code_pools import Asked, Code
-from streams.core.flow_migrations import guard_migration
-from streams.core.flow_paths import resting_places
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import Effect, EmitSignal, IssueReward, LogDecision, ScheduleStep, SendMail
 from streams.core.model.events import Event, OrderPlaced, SurveyAnswered
 from streams.core.model.flow import Flow, Migration, Program, Status
 from streams.core.model.ruleset import World
 from streams.core.values import ids
+from streams.definitions.checks.migrations import guard_migration
+from streams.definitions.checks.paths import resting_places
 from tests.driver.driver import START, Driver, step_due
 from tests.driver.facts import flow_from, order, shipment
 from tests.driver.language import DAY, HOUR, MESSAGES

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.core.model.consent_policy import STRICT
-from streams.flow_files import FlowFileError, load_flows, load_world, read_templates
+from streams.definitions.loader import FlowFileError, load_flows, load_world, read_templates
 from tests.driver.facts import FOLDERS, MESSAGES, TEMPLATES
 
 REVIEW, THANKS, RECEIPT = "flows/asking/review", "flows/care/thank-you", "flows/transactional/order-confirmation"

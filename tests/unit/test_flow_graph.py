@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from streams.core.flow_language import parse_flow
 from streams.core.model.flow import Flow, all_steps
-from streams.flow_graph import as_mermaid, as_text, graph_of
-from streams.flow_svg import _lines, as_svg
+from streams.definitions.language.flow import parse_flow
+from streams.definitions.views.graph import as_mermaid, as_text, graph_of
+from streams.definitions.views.svg import _lines, as_svg
 from tests.driver.facts import shop_flows
 
 EVERYTHING = """\

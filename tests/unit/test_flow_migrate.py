@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.core.model.flow import Migration
-from streams.flow_migrate import preview
+from streams.definitions.views.migration_plan import preview
 from tests.unit.core.test_flow_migrations import NEW, OLD, customer, flow
 
 PREVIEW = """\

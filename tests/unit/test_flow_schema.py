@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.core import flow_keys
-from streams.core.flow_language import parse_flow
 from streams.core.model.flow import Flow
-from streams.flow_schema import flow_schema
+from streams.definitions.language import keys
+from streams.definitions.language.flow import parse_flow
+from streams.definitions.views.json_schema import flow_schema
 from streams.settings import PROJECT_ROOT
 
 ROOT = PROJECT_ROOT
@@ -234,5 +234,5 @@ def test_every_key_is_there() -> None:
         return own + [one for inner in schema.values() for one in mappings(inner)]
 
     told = set(mappings(SCHEMA))
-    known = {value.known for value in vars(flow_keys).values() if isinstance(value, flow_keys.Keys)}
-    assert told == (known - {flow_keys.ARM.known}) | {("when", "steps"), ("otherwise",)}
+    known = {value.known for value in vars(keys).values() if isinstance(value, keys.Keys)}
+    assert told == (known - {keys.ARM.known}) | {("when", "steps"), ("otherwise",)}

@@ -8,17 +8,17 @@ from typing import get_args
 
 import pytest
 
-from streams.core import flow_keys
 from streams.core.condition_names import NAMES
-from streams.core.conditions import Scope, compile_condition
-from streams.core.consent_language import parse_policy
-from streams.core.flow_language import parse_flow
 from streams.core.model.consent_policy import ConsentPolicy, Purpose, Verdict
 from streams.core.model.events import OrderLine
 from streams.core.model.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, Moment, OncePer, Status, Which
 from streams.core.model.ruleset import World
 from streams.core.model.sending_rules import Rules
-from streams.core.rules_language import parse_rules, parse_segments
+from streams.definitions.language import keys
+from streams.definitions.language.conditions import Scope, compile_condition
+from streams.definitions.language.consent import parse_policy
+from streams.definitions.language.flow import parse_flow
+from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.testing import Scenario
 from tests.driver.facts import TEMPLATES
 
@@ -27,9 +27,9 @@ LANGUAGE = (TEMPLATES / "LANGUAGE.md").read_text(encoding="utf-8")
 MESSAGES = ["a", "b", "c"]
 SEGMENTS = ["lapsed", "vip"]
 KEYS = [
-    *flow_keys.FLOW.known, *flow_keys.MIGRATION.known, *flow_keys.TRIGGER.known, *flow_keys.STEP.known, *flow_keys.WAIT.known,
-    *flow_keys.WAIT_FOR.known, *flow_keys.ARM.known, *flow_keys.EXPERIMENT.known, *flow_keys.VARIANT.known, *flow_keys.SEND.known,
-    *flow_keys.SET.known, *flow_keys.REWARD.known,
+    *keys.FLOW.known, *keys.MIGRATION.known, *keys.TRIGGER.known, *keys.STEP.known, *keys.WAIT.known,
+    *keys.WAIT_FOR.known, *keys.ARM.known, *keys.EXPERIMENT.known, *keys.VARIANT.known, *keys.SEND.known,
+    *keys.SET.known, *keys.REWARD.known,
     "caps", "most", "per", "of", "quiet_hours", "from", "to", "holidays", "calm", "while_late", "after_refund", "while_running", "outside",
     "verdict", "law", "article", "within_days",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from streams.agents.app import run_mailer
 from streams.cli import main
-from streams.flow_files import load_flows, read_templates
+from streams.definitions.loader import load_flows, read_templates
 from streams.settings import Settings
 from tests.driver.facts import FOLDERS, TEMPLATES
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.flow_files import Mistake, read_templates
-from streams.proofreading import proofread
+from streams.definitions.checks.messages import proofread
+from streams.definitions.loader import Mistake, read_templates
 from tests.driver.facts import TEMPLATES
 
 REVIEW = "flows/asking/review"

@@ -11,7 +11,7 @@ import pytest
 
 from streams import metrics
 from streams.cli import main
-from streams.flow_files import FlowFileError, load_flows
+from streams.definitions.loader import FlowFileError, load_flows
 from streams.settings import PROJECT_ROOT
 from streams.simulate import with_changes
 from streams.wire import open_codec

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.core.model.events import OrderLine
-from streams.flow_files import FlowFileError
+from streams.definitions.loader import FlowFileError
 from streams.testing import START, Scenario
 from tests.driver.facts import TEMPLATES
 from tests.driver.language import flow_text, world_of

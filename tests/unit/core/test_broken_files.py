@@ -16,17 +16,18 @@ from typing import Any
 
 import pytest
 
-from streams.core import conditions, consent_language, flow_language, rules_language, step_language, yaml_reader
-from streams.core.consent_language import parse_policy
-from streams.core.flow_guards import guard_flow
-from streams.core.flow_language import parse_flow
-from streams.core.flow_migrations import guard_migrations
-from streams.core.flow_places import places
 from streams.core.model.consent_policy import PURPOSES, ConsentPolicy, PolicyLine, is_transactional
 from streams.core.model.flow import Flow
 from streams.core.model.sending_rules import QuietHours, Rules
-from streams.core.rules_language import parse_rules, parse_segments
-from streams.core.yaml_reader import FlowError
+from streams.definitions.checks.flow import guard_flow
+from streams.definitions.checks.migrations import guard_migrations
+from streams.definitions.language import conditions, consent, rules, steps, yaml_reader
+from streams.definitions.language import flow as flow_language
+from streams.definitions.language.consent import parse_policy
+from streams.definitions.language.flow import parse_flow
+from streams.definitions.language.positions import places
+from streams.definitions.language.rules import parse_rules, parse_segments
+from streams.definitions.language.yaml_reader import FlowError
 
 BROKEN = Path(__file__).parent / "broken"
 FILES = sorted(BROKEN.glob("*/*.yaml"))
@@ -70,10 +71,10 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
 }
 READERS: tuple[ModuleType, ...] = (
     conditions,
-    consent_language,
+    consent,
     flow_language,
-    rules_language,
-    step_language,
+    rules,
+    steps,
     yaml_reader,
 )
 #: The calls that say what is wrong.

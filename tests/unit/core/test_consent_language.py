@@ -7,8 +7,8 @@ from importlib.resources import files
 
 import pytest
 
-from streams.core.consent_language import COUNTRIES, parse_policy
 from streams.core.model.consent_policy import ANY_COUNTRY, PURPOSES, TRANSACTIONAL, ConsentPolicy
+from streams.definitions.language.consent import COUNTRIES, parse_policy
 from tests.driver.facts import shop_policy
 
 GOOD = """\

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.flow_guards import Finding, guard_flow, guard_messages, guard_together
-from streams.core.flow_language import parse_flow
-from streams.core.flow_places import places
 from streams.core.model.consent_policy import STRICT
 from streams.core.model.flow import Flow
 from streams.core.model.sending_rules import NO_RULES
-from streams.core.rules_language import parse_rules
+from streams.definitions.checks.flow import Finding, guard_flow, guard_messages, guard_together
+from streams.definitions.language.flow import parse_flow
+from streams.definitions.language.positions import places
+from streams.definitions.language.rules import parse_rules
 
 HEAD = "flow: {name}\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {{on: order.placed}}\n"
 SEND = "[{send: {message: a}}]"

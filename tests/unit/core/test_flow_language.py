@@ -6,8 +6,8 @@ from datetime import time, timedelta
 
 import pytest
 
-from streams.core.flow_language import parse_flow
 from streams.core.model.flow import Flow, Program, Send, Split, Wait
+from streams.definitions.language.flow import parse_flow
 
 GOOD = """\
 flow: review

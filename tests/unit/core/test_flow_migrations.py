@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streams.core.flow_language import parse_flow
-from streams.core.flow_migrations import count_waiting, guard_migration, guard_migrations
-from streams.core.flow_paths import before, onward, reachable, resting_places
 from streams.core.model.customer import Customer, Instance
 from streams.core.model.flow import DAY_STEP, LOOK_STEP, Flow, Migration, Program
+from streams.definitions.checks.migrations import count_waiting, guard_migration, guard_migrations
+from streams.definitions.checks.paths import before, onward, reachable, resting_places
+from streams.definitions.language.flow import parse_flow
 
 HEAD = "flow: f\nversion: {version}\nstatus: live\npurpose: service\ntrigger: {{on: order.placed}}\n"
 OLD = """\

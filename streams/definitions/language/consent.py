@@ -16,7 +16,7 @@ from streams.core.model.consent_policy import (
     PolicyLine,
     Verdict,
 )
-from streams.core.yaml_reader import FlowError, Reader, empty, read_yaml
+from streams.definitions.language.yaml_reader import FlowError, Reader, empty, read_yaml
 
 _VERDICTS: tuple[str, ...] = get_args(Verdict)
 _KEYS = ("verdict", "law", "article", "within_days")

@@ -6,7 +6,7 @@ from html import escape
 from textwrap import wrap
 
 from streams.core.model.flow import Flow
-from streams.flow_graph import Edge, Graph, Node, graph_of
+from streams.definitions.views.graph import Edge, Graph, Node, graph_of
 
 _BOX = 240  # pixels, as all lengths here
 _COLUMN = 270

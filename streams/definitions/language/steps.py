@@ -8,9 +8,7 @@ from typing import get_args
 
 import yaml
 
-from streams.core import flow_keys as keys
 from streams.core.condition_names import NAMES
-from streams.core.conditions import Scope
 from streams.core.model.consent_policy import Purpose, is_transactional
 from streams.core.model.flow import (
     AWAITED,
@@ -34,7 +32,9 @@ from streams.core.model.flow import (
     all_steps,
     is_about_order,
 )
-from streams.core.yaml_reader import WEEKDAYS, Reader, nearest
+from streams.definitions.language import keys
+from streams.definitions.language.conditions import Scope
+from streams.definitions.language.yaml_reader import WEEKDAYS, Reader, nearest
 
 _DEEPEST = 8
 #: What only the line of an order tells of a product.

@@ -7,7 +7,6 @@ from typing import get_args
 
 import yaml
 
-from streams.core import flow_keys as keys
 from streams.core.model.consent_policy import Purpose, is_transactional
 from streams.core.model.flow import (
     DATES,
@@ -22,8 +21,9 @@ from streams.core.model.flow import (
     Which,
     is_about_order,
 )
-from streams.core.step_language import StepReader
-from streams.core.yaml_reader import FlowError, empty, read_yaml
+from streams.definitions.language import keys
+from streams.definitions.language.steps import StepReader
+from streams.definitions.language.yaml_reader import FlowError, empty, read_yaml
 
 __all__ = ["FlowError", "parse_flow"]
 

@@ -12,18 +12,18 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from streams.core.consent_language import parse_policy
-from streams.core.flow_guards import Finding, guard_flow, guard_messages, guard_together
-from streams.core.flow_language import parse_flow
-from streams.core.flow_migrations import guard_migrations
-from streams.core.flow_places import places
 from streams.core.model.consent_policy import STRICT, ConsentPolicy
 from streams.core.model.flow import Condition, Flow
 from streams.core.model.ruleset import RATES, Limits, Shop, World
 from streams.core.model.sending_rules import NO_RULES, Rules
-from streams.core.rules_language import parse_rules, parse_segments
-from streams.core.yaml_reader import FlowError, nearest
-from streams.flow_words import plain
+from streams.definitions.checks.flow import Finding, guard_flow, guard_messages, guard_together
+from streams.definitions.checks.migrations import guard_migrations
+from streams.definitions.language.consent import parse_policy
+from streams.definitions.language.flow import parse_flow
+from streams.definitions.language.positions import places
+from streams.definitions.language.rules import parse_rules, parse_segments
+from streams.definitions.language.yaml_reader import FlowError, nearest
+from streams.definitions.views.words import plain
 from streams.layout_check import ANY_KEPT, FLOW, layout_problems
 from streams.mail.template_folders import FLOWS, flow_folders
 

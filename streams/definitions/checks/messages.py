@@ -16,15 +16,15 @@ from zoneinfo import ZoneInfo
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, meta, nodes
 
 from streams.core.content import Content, context_of
-from streams.core.flow_guards import guard_rewards
-from streams.core.flow_paths import reachable
-from streams.core.flow_places import places
 from streams.core.greeting import MOODS
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.events import OrderLine
 from streams.core.model.flow import Flow, Program, Reward, Send, WaitFor, is_about_order
-from streams.core.yaml_reader import nearest
-from streams.flow_files import Mistake, kept_name
+from streams.definitions.checks.flow import guard_rewards
+from streams.definitions.checks.paths import reachable
+from streams.definitions.language.positions import places
+from streams.definitions.language.yaml_reader import nearest
+from streams.definitions.loader import Mistake, kept_name
 from streams.mail.command import Command
 from streams.mail.render import FALLBACK, Links, Renderer, RenderError, greeting_key
 from streams.mail.template_folders import COPY, SHARED, flow_folders

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from streams.core.flow_guards import Finding
-from streams.core.flow_paths import before, reachable, resting_places
 from streams.core.model.customer import Customer
 from streams.core.model.flow import Emit, Flow, Migration, Program, Reward, Send, Wait, WaitFor
+from streams.definitions.checks.flow import Finding
+from streams.definitions.checks.paths import before, reachable, resting_places
 
 
 def guard_migrations(flow: Flow, older: Mapping[int, Flow]) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from streams.core.model.flow import (
     Wait,
     WaitFor,
 )
-from streams.core.yaml_reader import WEEKDAYS
+from streams.definitions.language.yaml_reader import WEEKDAYS
 
 _UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 

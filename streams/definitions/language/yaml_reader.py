@@ -12,8 +12,8 @@ import yaml
 from msgspec import Struct
 from yaml.reader import ReaderError
 
-from streams.core.conditions import ANYWHERE, BadCondition, Scope, compile_condition
 from streams.core.model.flow import Condition
+from streams.definitions.language.conditions import ANYWHERE, BadCondition, Scope, compile_condition
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Reader")

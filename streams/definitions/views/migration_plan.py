@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streams.core.flow_migrations import Waiting, count_waiting
-from streams.core.flow_paths import resting_places
 from streams.core.model.customer import Customer
 from streams.core.model.flow import Flow, Migration, Program
-from streams.flow_words import counted, in_words
+from streams.definitions.checks.migrations import Waiting, count_waiting
+from streams.definitions.checks.paths import resting_places
+from streams.definitions.views.words import counted, in_words
 
 
 def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Customer] | None) -> list[str]:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias, get_args
 
-from streams.core import flow_keys as keys
 from streams.core.model.consent_policy import Purpose
 from streams.core.model.flow import (
     AWAITED,
@@ -32,7 +31,8 @@ from streams.core.model.flow import (
     WaitFor,
     Which,
 )
-from streams.core.yaml_reader import CLOCK, DURATION, NAME, PERCENT, WEEKDAYS
+from streams.definitions.language import keys
+from streams.definitions.language.yaml_reader import CLOCK, DURATION, NAME, PERCENT, WEEKDAYS
 
 Schema: TypeAlias = dict[str, Any]
 

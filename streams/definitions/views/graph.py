@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from msgspec import Struct
 
 from streams.core.model.flow import Experiment, Flow, Send, Split, Step, Wait, WaitFor, ways
-from streams.flow_words import beginning, ending, in_words, way_words
+from streams.definitions.views.words import beginning, ending, in_words, way_words
 
 Kind: TypeAlias = Literal["begin", "wait", "split", "send", "effect", "end"]
 

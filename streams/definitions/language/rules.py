@@ -7,11 +7,11 @@ from typing import get_args
 
 import yaml
 
-from streams.core.conditions import Scope
 from streams.core.model.consent_policy import Purpose, is_transactional
 from streams.core.model.flow import Condition
 from streams.core.model.sending_rules import NO_RULES, Cap, QuietHours, Rules
-from streams.core.yaml_reader import FlowError, Reader, empty, read_yaml
+from streams.definitions.language.conditions import Scope
+from streams.definitions.language.yaml_reader import FlowError, Reader, empty, read_yaml
 
 #: A customer's mails are remembered up to a number (world.Limits.sends), and what the caps count must fit into it, beside a few that are owed.
 MOST_TOGETHER = 30
