@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from streams.core.conditions.context import View
 from streams.core.ending import log_gone
 from streams.core.model.customer import Instance
 from streams.core.model.flow import DAY_STEP, LAUNCH, Flow, Program
 from streams.core.model.unit_of_work import Turn
 from streams.core.starting import is_known, start_once
 from streams.core.values import ids, local_time
-from streams.core.view import View
 from streams.core.waiting import all_but, let_wait, waiting_run
 
 

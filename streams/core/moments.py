@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from streams.core.conditions.context import View
 from streams.core.model.customer import OrderState
 from streams.core.model.flow import Until
 from streams.core.values import local_time
-from streams.core.view import View
 
 #: How far ahead something runs out at most: numbers from outside must lead to no time that is none.
 LONGEST = timedelta(days=3_650)

@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core import rewards
+from streams.core.conditions.context import About, View
 from streams.core.days import begin_day
 from streams.core.ending import end, exit_run, has_reached_goal, leaving, log_gone
 from streams.core.launches import begin_launch
@@ -17,7 +18,6 @@ from streams.core.model.flow import CODE_OF, DAY_STEP, LOOK_STEP, MOMENT_OF, Pro
 from streams.core.model.unit_of_work import Turn
 from streams.core.steps import take_steps
 from streams.core.values import ids
-from streams.core.view import About, View
 from streams.core.waiting import all_but, let_wait, waiting_run
 
 

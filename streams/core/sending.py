@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core import consent
+from streams.core.conditions.context import View
 from streams.core.content import Content
 from streams.core.model.consent_policy import is_transactional
 from streams.core.model.customer import HELD_OUT, Instance, Sent
@@ -14,7 +15,6 @@ from streams.core.model.unit_of_work import Turn
 from streams.core.pressure import expires_at, is_counted, put_off
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import falls_within
-from streams.core.view import View
 
 # Where an open may be measured only with consent (France: CNIL).
 _TRACKING_NEEDS_CONSENT = frozenset(("FR",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core import rewards
+from streams.core.conditions.context import About, View
 from streams.core.ending import has_ended, leaving, note_end
 from streams.core.model.customer import Instance, OrderState, Parcel, Run
 from streams.core.model.flow import Flow, Program
@@ -13,7 +14,6 @@ from streams.core.sending import hold_out
 from streams.core.steps import take_steps
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import falls_within
-from streams.core.view import About, View
 from streams.core.waiting import let_wait
 
 #: News of a parcel that are none any more once it is delivered.

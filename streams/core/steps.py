@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core import rewards
+from streams.core.conditions.context import View
 from streams.core.model.customer import Instance
 from streams.core.model.effects import EmitSignal
 from streams.core.model.flow import (
@@ -30,7 +31,6 @@ from streams.core.moments import moment_of
 from streams.core.sending import decide_send, hold_out
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import variant
-from streams.core.view import View
 
 
 def take_steps(

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from streams.core.conditions.context import View
 from streams.core.model.events import OrderCancelled, OrderPlaced, ProductBrowsed, ProfileUpdated
 from streams.core.model.unit_of_work import Turn
-from streams.core.view import View
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order
 from tests.driver.language import DAY, flow_text, world_of

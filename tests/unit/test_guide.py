@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from streams.core.condition_names import NAMES
+from streams.core.conditions.names import NAMES
 from streams.core.model.consent_policy import ConsentPolicy, Purpose, Verdict
 from streams.core.model.events import OrderLine
 from streams.core.model.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, Moment, OncePer, Status, Which

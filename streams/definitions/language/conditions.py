@@ -18,9 +18,9 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 from msgspec import Struct
 
-from streams.core.condition_names import NAMES, Closure, Kind
+from streams.core.conditions.names import NAMES, Closure, Kind
+from streams.core.conditions.time_changes import turns_of
 from streams.core.model.flow import Condition
-from streams.core.turning_points import turns_of
 
 
 class BadCondition(ValueError):

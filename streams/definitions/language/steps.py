@@ -8,7 +8,7 @@ from typing import get_args
 
 import yaml
 
-from streams.core.condition_names import NAMES
+from streams.core.conditions.names import NAMES
 from streams.core.model.consent_policy import Purpose, is_transactional
 from streams.core.model.flow import (
     AWAITED,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.condition_names import NAMES
+from streams.core.conditions.context import View
+from streams.core.conditions.names import NAMES
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.events import OrderPlaced
 from streams.core.model.unit_of_work import Turn
-from streams.core.view import View
 from streams.definitions.language.conditions import BadCondition, compile_condition
 from tests.driver.driver import START
 from tests.driver.facts import order, shop_world

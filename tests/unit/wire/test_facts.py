@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streams import topics
 from streams.core.code_pools import Code
-from streams.core.condition_names import NO_YEAR
+from streams.core.conditions.names import NO_YEAR
 from streams.core.model import events
 from streams.local.shop import Shop
 from streams.runtime.avro import Codec

@@ -8,9 +8,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from streams.core.conditions.context import View
 from streams.core.model.events import OrderLine
 from streams.core.values import local_time, money
-from streams.core.view import View
 
 Kind: TypeAlias = Literal["number", "text", "truth", "list"]
 Closure: TypeAlias = Callable[[Any], Any]

@@ -10,10 +10,10 @@ from typing import TypeAlias, TypeVar
 
 from jinja2 import nodes
 
-from streams.core.condition_names import NEVER_DAYS, NO_YEAR, RECENCY, SINCE
+from streams.core.conditions.context import View
+from streams.core.conditions.names import NEVER_DAYS, NO_YEAR, RECENCY, SINCE
 from streams.core.model.flow import Turns
 from streams.core.values import local_time
-from streams.core.view import View
 
 #: The moments at which what a name gives passes one of some numbers, the past ones too.
 _Passing: TypeAlias = Callable[[View, Iterable[int]], Iterator[datetime]]
