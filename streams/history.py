@@ -15,8 +15,8 @@ from fastavro.read import SchemaResolutionError
 from msgspec import Struct, field
 
 from streams import topics
-from streams.core.catalogue import Catalogue, Product
 from streams.core.model.events import Event
+from streams.core.offers.catalogue import Catalogue, Product
 from streams.definitions.views.words import plain
 from streams.settings import Settings
 from streams.topic_reader import read_to_the_end

@@ -18,8 +18,8 @@ from streams.history import History
 from streams.virtual import VirtualRun
 
 if TYPE_CHECKING:
-    from streams.core.catalogue import Catalogue
     from streams.core.model.ruleset import World
+    from streams.core.offers.catalogue import Catalogue
 
 #: Percentiles of mails per customer that are told.
 PERCENTILES = (50, 90, 99)

@@ -30,13 +30,13 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from streams.core.catalogue import Catalogue, Product
-from streams.core.code_pools import Code
 from streams.core.model import events
 from streams.core.model.customer import Customer
 from streams.core.model.effects import CountSales, Effect, LogDecision, SendMail
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
 from streams.core.model.ruleset import World
+from streams.core.offers.catalogue import Catalogue, Product
+from streams.core.offers.code_pools import Code
 from streams.core.values import money
 from streams.definitions.loader import load_world
 from streams.virtual import VirtualRun

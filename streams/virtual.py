@@ -6,13 +6,13 @@ import heapq
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from streams.core.catalogue import Catalogue
-from streams.core.code_pools import Claim, Code, Desk, Memory, Told, Withdrawal
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.effects import ClaimCode, Effect, ScheduleStep, SendMail, WithdrawClaim
 from streams.core.model.events import Event, MailReported, StepDue
 from streams.core.model.ruleset import World
+from streams.core.offers.catalogue import Catalogue
+from streams.core.offers.code_pools import Claim, Code, Desk, Memory, Told, Withdrawal
 from streams.virtual_products import Shelf, unserved
 
 

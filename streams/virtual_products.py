@@ -7,11 +7,11 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.assortment import Assortment
-from streams.core.catalogue import Catalogue
 from streams.core.model.effects import CountSales, Effect, LogDecision, SendMail
-from streams.core.popularity import Change, Counts, Tally, sales_of, week_of
-from streams.core.recommend import WISH, granted
+from streams.core.offers.assortment import Assortment
+from streams.core.offers.catalogue import Catalogue
+from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
+from streams.core.offers.recommendations import WISH, granted
 
 #: The rule by which the mailer holds back a mail whose wish cannot be granted.
 TOO_FEW = "too_few_products"

@@ -10,8 +10,6 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 
 from streams import topics
-from streams.core.catalogue import Product
-from streams.core.code_pools import Claim, Code, Withdrawal
 from streams.core.model.effects import (
     Attribute,
     ClaimCode,
@@ -28,7 +26,9 @@ from streams.core.model.effects import (
     WithdrawMail,
 )
 from streams.core.model.events import CodeGranted, Event, MailOutcome
-from streams.core.popularity import Change, Counts
+from streams.core.offers.catalogue import Product
+from streams.core.offers.code_pools import Claim, Code, Withdrawal
+from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
 from streams.settings import PROJECT_ROOT

@@ -21,7 +21,7 @@ from streams.agents import catalogue, flows, mailer, pools, popularity, schedule
 from streams.agents.follower import Follower
 from streams.agents.support import Support, utc
 from streams.agents.watch import RestoreReport, Watch
-from streams.core.assortment import Assortment
+from streams.core.offers.assortment import Assortment
 from streams.definitions.checks.messages import proofread
 from streams.definitions.loader import FlowFileError, load_world
 from streams.health import HealthServer, Status

@@ -8,7 +8,7 @@ import structlog
 
 from streams import metrics, topics
 from streams.agents.follower import Place, View
-from streams.core.assortment import Assortment
+from streams.core.offers.assortment import Assortment
 from streams.runtime.checkpoint import Broken
 from streams.wire import Wire
 from streams.wire_products import counts_key, parse_counts_key

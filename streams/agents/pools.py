@@ -7,7 +7,7 @@ from typing import Any
 
 from streams import metrics, topics
 from streams.agents.support import Support, utc
-from streams.core.code_pools import Desk, Pool, Told, decode_entry, encode_entry, pool_key
+from streams.core.offers.code_pools import Desk, Pool, Told, decode_entry, encode_entry, pool_key
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Lane, Moved, Unit
 from streams.runtime.partition import partition_of

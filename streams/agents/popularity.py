@@ -7,7 +7,7 @@ from typing import Any
 
 from streams import topics
 from streams.agents.support import Support, utc
-from streams.core.popularity import Counts, Tally, decode_counts, encode_counts, sales_of
+from streams.core.offers.popularity import Counts, Tally, decode_counts, encode_counts, sales_of
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Unit
 from streams.runtime.stage import Stage

@@ -32,10 +32,10 @@ from streams.core.model.events import (
 from streams.core.model.ruleset import World
 from streams.core.model.unit_of_work import Turn
 from streams.core.moved_moments import follow_moments
+from streams.core.offers.rewards import withdraw_claims
 from streams.core.orders import take_order
 from streams.core.outside import take_pressure
 from streams.core.resuming import take_code, wake
-from streams.core.rewards import withdraw_claims
 from streams.core.segments import watch_segments
 from streams.core.shipments import take_shipment
 

@@ -22,7 +22,7 @@ from streams.core.model.events import (
     OrderRefunded,
 )
 from streams.core.model.unit_of_work import Turn
-from streams.core.popularity import change_of
+from streams.core.offers.popularity import change_of
 from streams.core.values import ids, local_time, money
 
 # Marks in the state of customers are made of these names. Never change one, and add none for a new field (see ids.frozen_text).

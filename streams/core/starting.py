@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core import rewards
 from streams.core.conditions.context import About, View
 from streams.core.ending import has_ended, leaving, note_end
 from streams.core.model.customer import Instance, OrderState, Parcel, Run
 from streams.core.model.flow import Flow, Program
 from streams.core.model.unit_of_work import Turn
+from streams.core.offers import rewards
 from streams.core.sending import hold_out
 from streams.core.steps import take_steps
 from streams.core.values import ids, local_time

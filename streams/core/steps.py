@@ -6,7 +6,6 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core import rewards
 from streams.core.conditions.context import View
 from streams.core.model.customer import Instance
 from streams.core.model.effects import EmitSignal
@@ -28,6 +27,7 @@ from streams.core.model.flow import (
 )
 from streams.core.model.unit_of_work import Turn
 from streams.core.moments import moment_of
+from streams.core.offers import rewards
 from streams.core.sending import decide_send, hold_out
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import variant

@@ -18,7 +18,7 @@ from streams import topics
 from streams.agents.flows import INPUTS, decider
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.ruleset import World
-from streams.core.popularity import Counts, Tally, sales_of
+from streams.core.offers.popularity import Counts, Tally, sales_of
 from streams.runtime.avro import Codec
 from streams.runtime.checkpoint import Broken, Moved
 from streams.wire import Wire

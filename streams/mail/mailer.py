@@ -15,9 +15,9 @@ import structlog
 from msgspec.structs import replace
 
 from streams import metrics
-from streams.core.assortment import Assortment
-from streams.core.popularity import week_of
-from streams.core.recommend import WISH, granted
+from streams.core.offers.assortment import Assortment
+from streams.core.offers.popularity import week_of
+from streams.core.offers.recommendations import WISH, granted
 from streams.mail.command import Command
 from streams.mail.compose import Sender, Unsendable, compose, is_transactional
 from streams.mail.ledger import Plan, retry_at

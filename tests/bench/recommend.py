@@ -9,10 +9,10 @@ import random
 import statistics
 import time
 
-from streams.core.assortment import Assortment
-from streams.core.catalogue import Catalogue, Product
-from streams.core.popularity import WEEKS, Counts, Popularity
-from streams.core.recommend import Bought, recommend
+from streams.core.offers.assortment import Assortment
+from streams.core.offers.catalogue import Catalogue, Product
+from streams.core.offers.popularity import WEEKS, Counts, Popularity
+from streams.core.offers.recommendations import Bought, recommend
 
 PRODUCTS, CATEGORIES, BOUGHT, PARTITIONS, ROUNDS = 10_000, 100, 50, 4, 300
 WEEK = 2900

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from streams.core.catalogue import Catalogue
 from streams.core.model.effects import Attribute, Effect, LogDecision, SendMail
 from streams.core.model.ruleset import World
+from streams.core.offers.catalogue import Catalogue
 from streams.virtual import VirtualRun, step_due
 
 __all__ = ["START", "Driver", "step_due"]

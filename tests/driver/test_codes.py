@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from streams.core.code_pools import Code, Desk, Pool, pool_key
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
 from streams.core.model.events import CodeGranted, OrderPlaced, OrderRefunded
 from streams.core.model.ruleset import Limits, World
+from streams.core.offers.code_pools import Code, Desk, Pool, pool_key
 from tests.driver.driver import START, Driver
 from tests.driver.facts import flow_from, order
 from tests.driver.language import DAY, HOUR, MESSAGES, buy, flow_text, run_of, sent, world_of

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from streams.core.code_pools import Code
 from streams.core.model.customer import Customer
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.events import (
@@ -28,6 +27,7 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.core.model.ruleset import Limits, World
+from streams.core.offers.code_pools import Code
 from tests.driver.cases import CASES, Case, Play
 from tests.driver.driver import START, Driver
 from tests.driver.facts import flow_from, order, shipment, shop_world

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from streams.core.code_pools import Code, Desk, Memory, Withdrawal
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.effects import Effect, ResendMail
@@ -42,8 +41,9 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.core.model.ruleset import Limits
-from streams.core.popularity import Counts
-from streams.core.recommend import granted, wish_for
+from streams.core.offers.code_pools import Code, Desk, Memory, Withdrawal
+from streams.core.offers.popularity import Counts
+from streams.core.offers.recommendations import granted, wish_for
 from streams.core.values import ids, tokens
 from streams.core.values.buckets import lot
 from streams.wire import Wire, open_codec

@@ -11,7 +11,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.code_pools import Asked, Code
 from streams.core.engine import advance
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import (
@@ -41,6 +40,7 @@ from streams.core.model.events import (
 )
 from streams.core.model.flow import CODE_OF, DATES, Flow
 from streams.core.model.ruleset import World
+from streams.core.offers.code_pools import Asked, Code
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.driver.driver import Driver, step_due

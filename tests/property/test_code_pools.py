@@ -9,7 +9,8 @@ from itertools import groupby
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.core.code_pools import (
+from streams.core.model.events import CodeGranted
+from streams.core.offers.code_pools import (
     Asked,
     Claim,
     Code,
@@ -22,7 +23,6 @@ from streams.core.code_pools import (
     encode_entry,
     pool_key,
 )
-from streams.core.model.events import CodeGranted
 from tests.driver.driver import START
 
 HOUR = timedelta(hours=1)

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.code_pools import Asked, Code
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import Effect, EmitSignal, IssueReward, LogDecision, ScheduleStep, SendMail
 from streams.core.model.events import Event, OrderPlaced, SurveyAnswered
 from streams.core.model.flow import Flow, Migration, Program, Status
 from streams.core.model.ruleset import World
+from streams.core.offers.code_pools import Asked, Code
 from streams.core.values import ids
 from streams.definitions.checks.migrations import guard_migration
 from streams.definitions.checks.paths import resting_places

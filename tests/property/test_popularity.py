@@ -18,7 +18,7 @@ from streams.core.model.events import (
     OrderPlaced,
     OrderRefunded,
 )
-from streams.core.popularity import Counts, Popularity, Tally, change_of, sales_of, week_of
+from streams.core.offers.popularity import Counts, Popularity, Tally, change_of, sales_of, week_of
 from tests.driver.driver import START
 from tests.driver.facts import order, shipment, shop_world
 

@@ -7,10 +7,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.assortment import Assortment
-from streams.core.catalogue import Catalogue, Product
-from streams.core.popularity import WEEKS, Counts, Popularity, Sale, Tally
-from streams.core.recommend import Bought, recommend
+from streams.core.offers.assortment import Assortment
+from streams.core.offers.catalogue import Catalogue, Product
+from streams.core.offers.popularity import WEEKS, Counts, Popularity, Sale, Tally
+from streams.core.offers.recommendations import Bought, recommend
 from tests.unit.core.goods import WEEK
 
 SKUS = [f"s{number}" for number in range(12)]

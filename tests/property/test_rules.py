@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.code_pools import Code
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
@@ -26,6 +25,7 @@ from streams.core.model.events import (
     SurveyAnswered,
 )
 from streams.core.model.ruleset import World
+from streams.core.offers.code_pools import Code
 from streams.core.values import local_time
 from tests.driver.driver import START, Driver, step_due
 from tests.driver.facts import order, shipment

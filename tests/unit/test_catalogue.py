@@ -18,8 +18,8 @@ from streams import metrics, topics
 from streams.agents import follower
 from streams.agents.catalogue import TOPICS, AssortmentView
 from streams.agents.follower import Follower
-from streams.core.popularity import Counts
-from streams.core.recommend import Bought, recommend
+from streams.core.offers.popularity import Counts
+from streams.core.offers.recommendations import Bought, recommend
 from streams.runtime.avro import Codec
 from streams.wire import SCHEMAS, Wire, open_codec
 from tests.unit.core.goods import WEEK, counted

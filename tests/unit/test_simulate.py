@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import cli, topics
-from streams.core.catalogue import Catalogue
 from streams.core.model.effects import SendMail
 from streams.core.model.events import OrderPlaced
+from streams.core.offers.catalogue import Catalogue
 from streams.history import History, HistoryError, from_files, products_from_file, products_of, write_file
 from streams.local.shop import Shop
 from streams.simulate import NoSuchFlow, Outcome, simulate, table, with_changes

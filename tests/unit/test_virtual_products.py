@@ -7,12 +7,12 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.assortment import Assortment
-from streams.core.catalogue import Catalogue
 from streams.core.model.effects import CountSales, LogDecision, SendMail
 from streams.core.model.events import OrderCancelled, OrderLine, OrderPlaced
-from streams.core.popularity import Change, Counts, Tally, sales_of, week_of
-from streams.core.recommend import WISH, granted
+from streams.core.offers.assortment import Assortment
+from streams.core.offers.catalogue import Catalogue
+from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
+from streams.core.offers.recommendations import WISH, granted
 from streams.wire import Wire, open_codec
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from streams import metrics
 from streams.agents.watch import RestoreReport, Watch
-from streams.core.code_pools import Pool
+from streams.core.offers.code_pools import Pool
 
 STAGE = "watched"
 

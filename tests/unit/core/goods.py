@@ -7,11 +7,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.core.assortment import Assortment
-from streams.core.catalogue import Catalogue, Product
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.events import OrderLine
-from streams.core.popularity import Counts, Popularity, week_of
+from streams.core.offers.assortment import Assortment
+from streams.core.offers.catalogue import Catalogue, Product
+from streams.core.offers.popularity import Counts, Popularity, week_of
 
 AT = datetime(2026, 3, 25, 12, tzinfo=UTC)
 WEEK = week_of(AT)

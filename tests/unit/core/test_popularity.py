@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from streams.core.model.customer import OrderState
-from streams.core.popularity import (
+from streams.core.offers.popularity import (
     MOST_EARLIER,
     MOST_PARTNERS,
     WEEKS,

@@ -7,8 +7,8 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from streams.core.assortment import Assortment
-from streams.core.recommend import Bought, bought_of, recommend, shown
+from streams.core.offers.assortment import Assortment
+from streams.core.offers.recommendations import Bought, bought_of, recommend, shown
 from tests.unit.core.goods import AT, WEEK, counted, order, product, returned_parcel, shelves
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from streams.core.assortment import Assortment
-from streams.core.recommend import wish_for
+from streams.core.offers.assortment import Assortment
+from streams.core.offers.recommendations import wish_for
 from streams.mail.command import Command
 from streams.mail.ledger import Plan
 from streams.mail.mailer import Mailer, Report

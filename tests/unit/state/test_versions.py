@@ -17,13 +17,13 @@ import pytest
 from msgspec import Struct
 
 from streams import topics
-from streams.core import code_pools, popularity
-from streams.core.code_pools import decode_entry as decode_pool
-from streams.core.code_pools import encode_entry as encode_pool
 from streams.core.model import customer_codec
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.events import StepDue
-from streams.core.popularity import decode_counts, encode_counts
+from streams.core.offers import code_pools, popularity
+from streams.core.offers.code_pools import decode_entry as decode_pool
+from streams.core.offers.code_pools import encode_entry as encode_pool
+from streams.core.offers.popularity import decode_counts, encode_counts
 from streams.mail import ledger
 from streams.mail.ledger import decode_entry, encode_entry
 from streams.mail.notes import Notes

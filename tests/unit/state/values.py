@@ -6,8 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
 
-from streams.core.code_pools import Asked, Claim, Code, Pool, Seen
-from streams.core.code_pools import Entry as PoolEntry
 from streams.core.model.customer import (
     Answer,
     Consent,
@@ -23,7 +21,9 @@ from streams.core.model.customer import (
 )
 from streams.core.model.effects import ScheduleStep
 from streams.core.model.events import OrderLine
-from streams.core.popularity import Counts
+from streams.core.offers.code_pools import Asked, Claim, Code, Pool, Seen
+from streams.core.offers.code_pools import Entry as PoolEntry
+from streams.core.offers.popularity import Counts
 from streams.mail.ledger import Entry
 
 AT = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)

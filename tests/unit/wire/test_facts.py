@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import topics
-from streams.core.code_pools import Code
 from streams.core.conditions.names import NO_YEAR
 from streams.core.model import events
+from streams.core.offers.code_pools import Code
 from streams.local.shop import Shop
 from streams.runtime.avro import Codec
 from streams.wire import RULES, SCHEMAS, RuleBroken, Undecodable, Wire, open_codec

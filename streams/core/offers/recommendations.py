@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from streams.core.assortment import Assortment
-from streams.core.catalogue import Catalogue, Product
 from streams.core.model.customer import OrderState
+from streams.core.offers.assortment import Assortment
+from streams.core.offers.catalogue import Catalogue, Product
 
 Reason: TypeAlias = Literal["complement", "newer", "category", "also_bought"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from heapq import merge
 
-from streams.core.catalogue import Catalogue
-from streams.core.popularity import Popularity
+from streams.core.offers.catalogue import Catalogue
+from streams.core.offers.popularity import Popularity
 
 
 class Assortment:
