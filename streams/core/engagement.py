@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core import consent
 from streams.core.days import plan_days
 from streams.core.ending import leave
 from streams.core.happening import happened
@@ -25,6 +24,7 @@ from streams.core.model.events import (
 )
 from streams.core.model.unit_of_work import Turn
 from streams.core.orders import attribute_order, note_address, note_completion
+from streams.core.sending import consent
 from streams.core.values import ids, local_time
 
 #: Characters of a link or an answer that a flow remembers.

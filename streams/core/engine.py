@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from streams.core.browsing import take_browsing
-from streams.core.consent import withdraw
 from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
 from streams.core.model.customer import Customer
 from streams.core.model.effects import Effect
@@ -37,6 +36,7 @@ from streams.core.orders import take_order
 from streams.core.outside import take_pressure
 from streams.core.resuming import take_code, wake
 from streams.core.segments import watch_segments
+from streams.core.sending.consent import withdraw
 from streams.core.shipments import take_shipment
 
 

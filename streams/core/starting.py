@@ -10,7 +10,7 @@ from streams.core.model.customer import Instance, OrderState, Parcel, Run
 from streams.core.model.flow import Flow, Program
 from streams.core.model.unit_of_work import Turn
 from streams.core.offers import rewards
-from streams.core.sending import hold_out
+from streams.core.sending.decide import hold_out
 from streams.core.steps import take_steps
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import falls_within

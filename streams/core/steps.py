@@ -28,7 +28,7 @@ from streams.core.model.flow import (
 from streams.core.model.unit_of_work import Turn
 from streams.core.moments import moment_of
 from streams.core.offers import rewards
-from streams.core.sending import decide_send, hold_out
+from streams.core.sending.decide import decide_send, hold_out
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import variant
 

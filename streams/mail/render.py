@@ -16,7 +16,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, T
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
-from streams.core.greeting import MOODS
+from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.facts import FACTS
 from streams.mail.filters import FILTERS

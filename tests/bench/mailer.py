@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from streams.core.content import Content
 from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import SendMail
 from streams.core.model.events import OrderLine
+from streams.core.sending.content import Content
 from streams.local.world import Process
 from streams.mail.compose import Sender, compose
 from streams.mail.render import Renderer

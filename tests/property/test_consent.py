@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.consent import ruling
 from streams.core.model.consent_policy import (
     ANY_COUNTRY,
     OWN_SCOPES,
@@ -22,6 +21,7 @@ from streams.core.model.customer import Answer, Consent, Customer, Profile
 from streams.core.model.events import OrderPlaced, ProfileUpdated, Unsubscribed
 from streams.core.model.ruleset import World
 from streams.core.model.unit_of_work import Turn
+from streams.core.sending.consent import ruling
 from streams.definitions.language.consent import COUNTRIES
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shop_policy

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.content import Content, context_of
 from streams.core.model.consent_policy import Purpose
+from streams.core.sending.content import Content, context_of
 
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, meta, nodes
 
-from streams.core.content import Content, context_of
-from streams.core.greeting import MOODS
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.events import OrderLine
 from streams.core.model.flow import Flow, Program, Reward, Send, WaitFor, is_about_order
+from streams.core.sending.content import Content, context_of
+from streams.core.sending.greeting import MOODS
 from streams.definitions.checks.flow import guard_rewards
 from streams.definitions.checks.paths import reachable
 from streams.definitions.language.positions import places

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from streams.core.consent import Ruling, country_of, ruling
 from streams.core.engine import advance
 from streams.core.model.consent_policy import (
     ANY_COUNTRY,
@@ -24,6 +23,7 @@ from streams.core.model.effects import LogDecision
 from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
 from streams.core.model.ruleset import Shop, World
 from streams.core.model.unit_of_work import Turn
+from streams.core.sending.consent import Ruling, country_of, ruling
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shop_policy, shop_world
 

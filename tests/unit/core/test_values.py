@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from streams.core.greeting import Mood, first_name, mood
+from streams.core.sending.greeting import Mood, first_name, mood
 from streams.core.values import ids, money
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams import topics
-from streams.core.content import Content
 from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import (
     Attribute,
@@ -25,6 +24,7 @@ from streams.core.model.effects import (
 )
 from streams.core.model.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
 from streams.core.offers.code_pools import Claim, Withdrawal
+from streams.core.sending.content import Content
 from streams.wire import Output, RuleBroken, Slice, Undecodable, Wire, open_codec
 from streams.wire_timers import timer_due
 from tests.unit.wire.records import AT, AT_MS, code_grant, timer

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from streams.core.greeting import first_name, mood
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.offers.recommendations import WISH, wish_for
+from streams.core.sending.greeting import first_name, mood
 from streams.core.values.local_time import text_of
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core import consent
 from streams.core.conditions.context import View
-from streams.core.content import Content
 from streams.core.model.consent_policy import is_transactional
 from streams.core.model.customer import HELD_OUT, Instance, Sent
 from streams.core.model.effects import SendMail
 from streams.core.model.flow import Flow, Send
 from streams.core.model.unit_of_work import Turn
-from streams.core.pressure import expires_at, is_counted, put_off
+from streams.core.sending import consent
+from streams.core.sending.content import Content
+from streams.core.sending.smart_sending import expires_at, is_counted, put_off
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import falls_within
 
