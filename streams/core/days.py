@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from streams.core.conditions.context import View
-from streams.core.ending import log_gone
+from streams.core.instances.exits import log_gone
+from streams.core.instances.start import start_once
+from streams.core.instances.waiting import all_but, plan_run, waiting_run
 from streams.core.model.customer import Instance
 from streams.core.model.flow import DATES, DAY_STEP, Program
 from streams.core.model.unit_of_work import Turn
-from streams.core.starting import start_once
 from streams.core.values import ids, local_time
-from streams.core.waiting import all_but, plan_run, waiting_run
 
 
 def plan_days(turn: Turn) -> None:

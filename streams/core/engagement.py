@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.days import plan_days
-from streams.core.ending import leave
 from streams.core.happening import happened
+from streams.core.instances.exits import leave
 from streams.core.model.customer import Answer, Consent, Profile, Sent
 from streams.core.model.effects import Attribute, LogDecision, ResendMail
 from streams.core.model.events import (

@@ -9,6 +9,8 @@ from typing import Any, get_args
 
 from streams.core.browsing import take_browsing
 from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
+from streams.core.instances.reschedule import follow_moments
+from streams.core.instances.resume import take_code, wake
 from streams.core.model.customer import Customer
 from streams.core.model.effects import Effect
 from streams.core.model.events import (
@@ -30,11 +32,9 @@ from streams.core.model.events import (
 )
 from streams.core.model.ruleset import World
 from streams.core.model.unit_of_work import Turn
-from streams.core.moved_moments import follow_moments
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.orders import take_order
 from streams.core.outside import take_pressure
-from streams.core.resuming import take_code, wake
 from streams.core.segments import watch_segments
 from streams.core.sending.consent import withdraw
 from streams.core.shipments import take_shipment

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core.conditions.context import About
+from streams.core.instances.resume import resume
+from streams.core.instances.start import trigger
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.model.unit_of_work import Turn
-from streams.core.resuming import resume
-from streams.core.starting import trigger
 
 
 def happened(

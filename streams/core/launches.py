@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from streams.core.conditions.context import View
-from streams.core.ending import log_gone
+from streams.core.instances.exits import log_gone
+from streams.core.instances.start import is_known, start_once
+from streams.core.instances.waiting import all_but, let_wait, waiting_run
 from streams.core.model.customer import Instance
 from streams.core.model.flow import DAY_STEP, LAUNCH, Flow, Program
 from streams.core.model.unit_of_work import Turn
-from streams.core.starting import is_known, start_once
 from streams.core.values import ids, local_time
-from streams.core.waiting import all_but, let_wait, waiting_run
 
 
 def plan_launch(turn: Turn, sku: str, launches_at: datetime, seen_at: datetime) -> None:

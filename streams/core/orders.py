@@ -7,8 +7,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.days import plan_days
-from streams.core.ending import leave
 from streams.core.happening import happened
+from streams.core.instances.exits import leave
 from streams.core.model.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
 from streams.core.model.effects import Attribute, CountSales
 from streams.core.model.events import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streams.core.ending import leave
 from streams.core.happening import happened
+from streams.core.instances.exits import leave
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.model.events import ShipmentUpdated
 from streams.core.model.unit_of_work import Turn

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core.conditions.context import View
+from streams.core.instances.waiting import all_but
 from streams.core.model.customer import Instance, OrderState
 from streams.core.model.effects import LogDecision
 from streams.core.model.flow import Flow
 from streams.core.model.unit_of_work import Turn, has_mark
 from streams.core.values import ids
-from streams.core.waiting import all_but
 
 
 def leave(turn: Turn, name: str, order_id: str | None) -> None:

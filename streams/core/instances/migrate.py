@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core.ending import note_end
+from streams.core.instances.exits import note_end
 from streams.core.model.customer import Instance
 from streams.core.model.flow import Send
 from streams.core.model.unit_of_work import Turn

@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.conditions.context import View
+from streams.core.instances.wait_times import moment_of
 from streams.core.model.customer import Instance
 from streams.core.model.effects import EmitSignal
 from streams.core.model.flow import (
@@ -26,7 +27,6 @@ from streams.core.model.flow import (
     WaitFor,
 )
 from streams.core.model.unit_of_work import Turn
-from streams.core.moments import moment_of
 from streams.core.offers import rewards
 from streams.core.sending.decide import decide_send, hold_out
 from streams.core.values import ids, local_time

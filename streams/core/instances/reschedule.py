@@ -5,12 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.conditions.context import View
+from streams.core.instances.steps import awaited_moment, end_of
+from streams.core.instances.waiting import all_but, let_wait
 from streams.core.model.customer import Instance
 from streams.core.model.flow import MOMENT_OF, Wait
 from streams.core.model.unit_of_work import Turn
-from streams.core.steps import awaited_moment, end_of
 from streams.core.values import local_time
-from streams.core.waiting import all_but, let_wait
 
 
 def follow_moments(turn: Turn) -> None:

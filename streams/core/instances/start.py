@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core.conditions.context import About, View
-from streams.core.ending import has_ended, leaving, note_end
+from streams.core.instances.exits import has_ended, leaving, note_end
+from streams.core.instances.steps import take_steps
+from streams.core.instances.waiting import let_wait
 from streams.core.model.customer import Instance, OrderState, Parcel, Run
 from streams.core.model.flow import Flow, Program
 from streams.core.model.unit_of_work import Turn
 from streams.core.offers import rewards
 from streams.core.sending.decide import hold_out
-from streams.core.steps import take_steps
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import falls_within
-from streams.core.waiting import let_wait
 
 #: News of a parcel that are none any more once it is delivered.
 _ON_THE_WAY = frozenset(("shipment.shipped", "shipment.out_for_delivery", "shipment.delayed"))
