@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from streams.core.happening import happened
-from streams.core.launches import plan_launch
 from streams.core.model.events import ProductBrowsed
 from streams.core.model.flow import LAUNCH
 from streams.core.model.unit_of_work import Turn
+from streams.core.triggers.dispatch import happened
+from streams.core.triggers.launches import plan_launch
 from streams.core.values.local_time import text_of
 
 

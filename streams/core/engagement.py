@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core.days import plan_days
-from streams.core.happening import happened
 from streams.core.instances.exits import leave
 from streams.core.model.customer import Answer, Consent, Profile, Sent
 from streams.core.model.effects import Attribute, LogDecision, ResendMail
@@ -25,6 +23,8 @@ from streams.core.model.events import (
 from streams.core.model.unit_of_work import Turn
 from streams.core.orders import attribute_order, note_address, note_completion
 from streams.core.sending import consent
+from streams.core.triggers.dates import plan_days
+from streams.core.triggers.dispatch import happened
 from streams.core.values import ids, local_time
 
 #: Characters of a link or an answer that a flow remembers.

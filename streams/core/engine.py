@@ -35,9 +35,9 @@ from streams.core.model.unit_of_work import Turn
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.orders import take_order
 from streams.core.outside import take_pressure
-from streams.core.segments import watch_segments
 from streams.core.sending.consent import withdraw
 from streams.core.shipments import take_shipment
+from streams.core.triggers.segments import watch_segments
 
 
 def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:

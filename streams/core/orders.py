@@ -6,8 +6,6 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.days import plan_days
-from streams.core.happening import happened
 from streams.core.instances.exits import leave
 from streams.core.model.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
 from streams.core.model.effects import Attribute, CountSales
@@ -23,6 +21,8 @@ from streams.core.model.events import (
 )
 from streams.core.model.unit_of_work import Turn
 from streams.core.offers.popularity import change_of
+from streams.core.triggers.dates import plan_days
+from streams.core.triggers.dispatch import happened
 from streams.core.values import ids, local_time, money
 
 # Marks in the state of customers are made of these names. Never change one, and add none for a new field (see ids.frozen_text).

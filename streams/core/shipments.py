@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from streams.core.happening import happened
 from streams.core.instances.exits import leave
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.model.events import ShipmentUpdated
 from streams.core.model.unit_of_work import Turn
+from streams.core.triggers.dispatch import happened
 
 # Of two statuses of the same moment the later in a parcel's life is the newer.
 _LIFE = ("created", "shipped", "delayed", "out_for_delivery", "delivered", "returned")

@@ -7,17 +7,17 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.conditions.context import About, View
-from streams.core.days import begin_day
 from streams.core.instances.exits import end, exit_run, has_reached_goal, leaving, log_gone
 from streams.core.instances.migrate import WAS, migrated, settle
 from streams.core.instances.steps import take_steps
 from streams.core.instances.waiting import all_but, let_wait, waiting_run
-from streams.core.launches import begin_launch
 from streams.core.model.customer import Instance, OrderState, Parcel
 from streams.core.model.events import CodeGranted, StepDue
 from streams.core.model.flow import CODE_OF, DAY_STEP, LOOK_STEP, MOMENT_OF, Program, Reward, WaitFor
 from streams.core.model.unit_of_work import Turn
 from streams.core.offers import rewards
+from streams.core.triggers.dates import begin_day
+from streams.core.triggers.launches import begin_launch
 from streams.core.values import ids
 
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from streams.core.conditions.context import View
 from streams.core.conditions.time_changes import next_turn
-from streams.core.happening import happened
 from streams.core.instances.waiting import plan_run, waiting_run
 from streams.core.model.customer import Instance
 from streams.core.model.flow import LOOK_STEP, Program
 from streams.core.model.unit_of_work import Turn
+from streams.core.triggers.dispatch import happened
 from streams.core.values import ids, local_time
 
 #: As long as the longest wait of a flow on the customer's days. Who looks too early looks again.
