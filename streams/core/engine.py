@@ -7,8 +7,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, get_args
 
-from streams.core.browsing import take_browsing
-from streams.core.engagement import take_engagement, take_profile, take_report, take_retry
+from streams.core.handlers.browsing import take_browsing
+from streams.core.handlers.contacts import take_pressure
+from streams.core.handlers.engagement import take_engagement, take_profile, take_report, take_retry
+from streams.core.handlers.orders import take_order
+from streams.core.handlers.shipments import take_shipment
 from streams.core.instances.reschedule import follow_moments
 from streams.core.instances.resume import take_code, wake
 from streams.core.model.customer import Customer
@@ -33,10 +36,7 @@ from streams.core.model.events import (
 from streams.core.model.ruleset import World
 from streams.core.model.unit_of_work import Turn
 from streams.core.offers.rewards import withdraw_claims
-from streams.core.orders import take_order
-from streams.core.outside import take_pressure
 from streams.core.sending.consent import withdraw
-from streams.core.shipments import take_shipment
 from streams.core.triggers.segments import watch_segments
 
 

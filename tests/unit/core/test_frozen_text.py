@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from streams.core.handlers.orders import DESCRIPTION_LAYOUT, take_order
 from streams.core.model import customer, events
 from streams.core.model.customer import new_customer
 from streams.core.model.effects import CountSales
 from streams.core.model.events import OrderEvent
 from streams.core.model.ruleset import Limits
 from streams.core.model.unit_of_work import Turn
-from streams.core.orders import DESCRIPTION_LAYOUT, take_order
 from streams.core.values.ids import TextLayout, frozen_text
 from tests.driver.driver import START
 from tests.driver.facts import order

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from streams.core.handlers.orders import attribute_order, note_address, note_completion
 from streams.core.instances.exits import leave
 from streams.core.model.customer import Answer, Consent, Profile, Sent
 from streams.core.model.effects import Attribute, LogDecision, ResendMail
@@ -21,7 +22,6 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.core.model.unit_of_work import Turn
-from streams.core.orders import attribute_order, note_address, note_completion
 from streams.core.sending import consent
 from streams.core.triggers.dates import plan_days
 from streams.core.triggers.dispatch import happened
