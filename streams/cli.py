@@ -219,7 +219,7 @@ def topics_create() -> None:
     TAKK_PARTITIONS and TAKK_REPLICATION say how; the number of partitions cannot be changed later. If a topic is there that is not what
     it has to be, nothing is made and the difference is told.
     """
-    from streams.topics import TopicMismatch, create_topics
+    from streams.wire.topics import TopicMismatch, create_topics
 
     settings = _settings()
     try:

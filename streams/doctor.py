@@ -14,9 +14,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from streams import topics
 from streams.definitions.loader import FlowFileError, load_flows
 from streams.settings import LOOPBACK, Settings
+from streams.wire import topics
 
 PATIENCE_S = 5.0
 #: Below this a worker that restores, or whose tables compact, may fill the disk.

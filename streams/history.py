@@ -14,16 +14,16 @@ import fastavro
 from fastavro.read import SchemaResolutionError
 from msgspec import Struct, field
 
-from streams import topics
 from streams.core.model.events import Event
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.definitions.views.words import plain
 from streams.settings import Settings
 from streams.topic_reader import read_to_the_end
-from streams.wire import SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
-from streams.wire_facts import FACTS
-from streams.wire_products import product_of
-from streams.wire_rules import take_id
+from streams.wire import topics
+from streams.wire.decode.events import FACTS
+from streams.wire.decode.products import product_of
+from streams.wire.encode.effects import SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
+from streams.wire.validation import take_id
 
 #: The topics that hold what came from outside; the others are what Takk made of it.
 TOPICS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.BROWSING, topics.PRESSURE)

@@ -9,7 +9,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from streams import topics
 from streams.core.model.customer import Customer
 from streams.core.model.flow import CODE_OF, LOOK_STEP, MOMENT_OF
 from streams.customers import read_customer
@@ -17,7 +16,8 @@ from streams.runtime.avro import Codec
 from streams.runtime.partition import partition_of
 from streams.settings import Settings
 from streams.topic_reader import partitions_of, read_to_the_end
-from streams.wire import open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import open_codec
 
 #: The rules that decide, in words for who answers the customer. What a rule is about is in the decision's own words behind it.
 RULES: Mapping[str, str] = MappingProxyType(

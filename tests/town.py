@@ -16,7 +16,6 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from streams import topics
 from streams.definitions.loader import load_world
 from streams.local.cluster import EmbeddedCluster
 from streams.local.inbox import Inbox
@@ -28,7 +27,8 @@ from streams.runtime.avro import Codec
 from streams.runtime.restore import ends_of
 from streams.runtime.store import Memory, PartitionStore
 from streams.settings import PROJECT_ROOT, Settings, load_settings
-from streams.wire import open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import open_codec
 
 
 def await_that(holds: Callable[[], bool], what: str, patience_s: float = 60.0) -> None:

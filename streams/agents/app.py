@@ -16,7 +16,7 @@ import faust
 import structlog
 import uvloop
 
-from streams import metrics, topics
+from streams import metrics
 from streams.agents import catalogue, flows, mailer, pools, popularity, scheduler, withdrawals
 from streams.agents.follower import Follower
 from streams.agents.support import Support, utc
@@ -33,7 +33,8 @@ from streams.mail.render import Renderer
 from streams.mail.smtp import Server, SmtpPool
 from streams.runtime.app import App
 from streams.settings import Settings
-from streams.wire import Wire, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import Wire, open_codec
 
 log = structlog.get_logger(__name__)
 

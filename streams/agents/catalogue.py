@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import structlog
 
-from streams import metrics, topics
+from streams import metrics
 from streams.agents.follower import Place, View
 from streams.core.offers.assortment import Assortment
 from streams.runtime.checkpoint import Broken
-from streams.wire import Wire
-from streams.wire_products import counts_key, parse_counts_key
+from streams.wire import topics
+from streams.wire.decode.products import counts_key, parse_counts_key
+from streams.wire.encode.effects import Wire
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-from streams import topics
 from streams.agents.support import Support, count_effects, utc
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
@@ -15,7 +14,8 @@ from streams.runtime.app import App
 from streams.runtime.checkpoint import Moved, Output, Unit
 from streams.runtime.partition import partition_of
 from streams.runtime.stage import Stage
-from streams.wire import Wire
+from streams.wire import topics
+from streams.wire.encode.effects import Wire
 
 INPUTS = (
     topics.ORDERS,

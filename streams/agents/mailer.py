@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-from streams import topics
 from streams.agents.support import Support, utc
 from streams.mail.command import Command
 from streams.mail.ledger import Entry, Plan, State, decide, decode_entry, encode_entry
@@ -22,6 +21,7 @@ from streams.runtime import failpoints
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.stage import Stage
+from streams.wire import topics
 
 STATES: dict[Outcome, State] = {
     "sent": "sent", "refused": "refused", "deferred": "retry", "expired": "expired", "suppressed": "suppressed", "unknown": "unknown"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from streams import topics
 from streams.agents.support import Support, utc
 from streams.core.offers.popularity import Counts, Tally, decode_counts, encode_counts, sales_of
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Unit
 from streams.runtime.stage import Stage
+from streams.wire import topics
 
 
 def define(app: App, support: Support) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from streams import metrics, topics
+from streams import metrics
 from streams.agents.support import Support
 from streams.runtime.app import App
 from streams.runtime.checkpoint import Lane, Unit
 from streams.runtime.stage import Stage
 from streams.runtime.timers import SLICE, Timers, pack, unpack
-from streams.wire_timers import timer_due
+from streams.wire import topics
+from streams.wire.decode.timers import timer_due
 
 
 def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:

@@ -16,7 +16,7 @@ from streams.core.model.events import Event, MailBounced
 from streams.mail.mailer import Report
 from streams.runtime.checkpoint import Output, Unit
 from streams.runtime.stage import Stage
-from streams.wire import Wire
+from streams.wire.encode.effects import Wire
 
 log = structlog.get_logger(__name__)
 

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import structlog
 
-from streams import topics
 from streams.agents.follower import Place, View
 from streams.runtime.checkpoint import Broken
-from streams.wire import Wire
+from streams.wire import topics
+from streams.wire.encode.effects import Wire
 
 log = structlog.get_logger(__name__)
 

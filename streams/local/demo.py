@@ -23,7 +23,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from streams import topics
 from streams.definitions.loader import load_world
 from streams.history import TOPICS, write_file
 from streams.local.inbox import Inbox
@@ -34,7 +33,8 @@ from streams.local.world import Process
 from streams.runtime.avro import Codec
 from streams.settings import Settings
 from streams.why import read_story, told
-from streams.wire import Undecodable, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import Undecodable, open_codec
 
 #: Where a demo leaves its summary, logs and state; each run begins anew.
 DEMO_DIR = Path(".takk/demo")

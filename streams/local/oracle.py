@@ -14,16 +14,16 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from streams import topics
 from streams.agents.flows import INPUTS, decider
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.ruleset import World
 from streams.core.offers.popularity import Counts, Tally, sales_of
 from streams.runtime.avro import Codec
 from streams.runtime.checkpoint import Broken, Moved
-from streams.wire import Wire
-from streams.wire_products import counts_key
-from streams.wire_timers import timer_due
+from streams.wire import topics
+from streams.wire.decode.products import counts_key
+from streams.wire.decode.timers import timer_due
+from streams.wire.encode.effects import Wire
 
 #: Outcomes after which a send owes the inbox nothing: the mailer said so, with a reason. So does a decision to skip it.
 ENDED = ("refused", "expired", "suppressed", "unknown")

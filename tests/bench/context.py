@@ -18,10 +18,10 @@ import orjson
 from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams import topics
 from streams.local.kafka import EmbeddedKafka
 from streams.local.world import Process
 from streams.settings import load_settings
+from streams.wire import topics
 
 BENCH_DIR = Path(".takk/bench")
 RESULT = re.compile(r"RESULT (\S+) (\d+) ([\d.]+) (\d+)")

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from streams import topics
 from streams.core.engine import advance
 from streams.core.model.customer import Customer
 from streams.core.model.effects import ScheduleStep, SendMail
@@ -19,7 +18,8 @@ from streams.local.shop import Shop
 from streams.settings import load_settings
 from streams.simulate import simulate
 from streams.virtual import VirtualRun, step_due
-from streams.wire import Wire, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.context import Context, Result, median
 from tests.driver.driver import START
 from tests.driver.facts import order, shipment

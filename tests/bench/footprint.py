@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
 
-from streams import topics
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import encode_customer
@@ -18,7 +17,8 @@ from streams.local.shop import Shop
 from streams.runtime.store import Memory, PartitionStore
 from streams.runtime.timers import pack, timer_key
 from streams.settings import load_settings
-from streams.wire import Wire, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.context import Context, Result
 
 HELD = 1_000_000

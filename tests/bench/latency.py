@@ -7,9 +7,9 @@ import statistics
 import time
 from pathlib import Path
 
-from streams import topics
 from streams.local.world import Process
-from streams.wire import open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import open_codec
 from tests.bench.context import BENCH_DIR, Context, Result, median
 from tests.bench.mailer import mailer_env
 from tests.bench.pipeline import order_facts, worker_env

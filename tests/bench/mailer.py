@@ -20,8 +20,8 @@ from streams.local.world import Process
 from streams.mail.compose import Sender, compose
 from streams.mail.render import Renderer
 from streams.settings import load_settings
-from streams.topics import COMMANDS
-from streams.wire import Wire, open_codec
+from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.topics import COMMANDS
 from tests.bench.context import BENCH_DIR, Context, Result, median, steady
 from tests.bench.pipeline import worker_env
 from tests.bench.sink import postfix_sink, read_journal, small_sink

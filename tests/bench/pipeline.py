@@ -9,7 +9,6 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from streams import topics
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
@@ -17,7 +16,8 @@ from streams.definitions.loader import load_world
 from streams.local.shop import Shop
 from streams.local.world import Process
 from streams.settings import load_settings
-from streams.wire import Wire, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.context import BENCH_DIR, Context, Result, median, steady
 
 ORDERS = 150_000

@@ -15,10 +15,10 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
-from streams import topics
 from streams.core.model.effects import ScheduleStep
-from streams.wire import Wire, open_codec
-from streams.wire_timers import timer_due
+from streams.wire import topics
+from streams.wire.decode.timers import timer_due
+from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.context import RESULT, Context, Result, median
 
 #: Timers of the small row, whose rates those of the large one are compared with.

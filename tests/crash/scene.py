@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from streams import topics
 from streams.local.world import Process, ProcessFailed
+from streams.wire import topics
 from tests.town import Town, await_that
 
 #: Orders a second while things are killed: enough that every edge is reached within a second.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams import topics
+from streams.wire import topics
 from tests.town import Town, open_town
 
 SECONDS = 20.0

@@ -46,7 +46,7 @@ from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import granted, wish_for
 from streams.core.values import ids, tokens
 from streams.core.values.buckets import lot
-from streams.wire import Wire, open_codec
+from streams.wire.encode.effects import Wire, open_codec
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment
 from tests.driver.language import DAY, HOUR, flow_text, world_of

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from streams import topics
 from streams.dead_letters import DeadLetter, decode
 from streams.local.oracle import read_all
+from streams.wire import topics
 from tests.town import Town, await_that, open_town
 from tests.unit.wire import records
 

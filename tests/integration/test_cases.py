@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from streams import topics
 from streams.customers import read_customers
 from streams.definitions.loader import load_world
 from streams.history import from_topics, products_from_topic
@@ -21,6 +20,7 @@ from streams.mail.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
 from streams.simulate import simulate
 from streams.why import read_story
+from streams.wire import topics
 from tests.driver.cases import CASES, Case, Fact, Play
 from tests.driver.facts import MESSAGES
 from tests.town import Town, await_that, open_town

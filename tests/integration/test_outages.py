@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from streams import topics
 from streams.settings import PROJECT_ROOT
+from streams.wire import topics
 from tests.town import Town, await_that, open_town
 from tests.unit.wire import records
 

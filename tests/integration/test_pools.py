@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from streams import topics
 from streams.local.inbox import Inbox
 from streams.local.kafka import EmbeddedKafka
 from streams.runtime.failpoints import VARIABLE
+from streams.wire import topics
 from tests.town import Town, await_that
 from tests.unit.wire import records
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from streams import topics
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import encode_customer
 from streams.local.kafka import free_port
 from streams.local.world import Process
 from streams.settings import Settings
+from streams.wire import topics
 from tests.town import Town, await_that, open_town
 
 #: So long that no timer fires and no mail expires meanwhile.

@@ -23,7 +23,7 @@ from streams.runtime.app import EXIT_FATAL
 from streams.runtime.failpoints import VARIABLE
 from streams.runtime.restore import restore
 from streams.runtime.store import Memory, PartitionStore
-from streams.topics import changelog_spec, ensure_topics
+from streams.wire.topics import changelog_spec, ensure_topics
 from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
 from tests.town import await_that
 

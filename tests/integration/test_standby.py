@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from streams import topics
 from streams.local.oracle import read_all
 from streams.local.world import Process
 from streams.runtime.store import Memory, PartitionStore
+from streams.wire import topics
 from tests.town import Town, await_that, open_town
 
 SESSION_S = "6"

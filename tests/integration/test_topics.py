@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from streams import cli, topics
+from streams import cli
 from streams.local.kafka import EmbeddedKafka
-from streams.topics import TOPICS, TopicMismatch, TopicSpec, changelog_spec, create_topics, ensure_topics
+from streams.wire import topics
+from streams.wire.topics import TOPICS, TopicMismatch, TopicSpec, changelog_spec, create_topics, ensure_topics
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.runtime.avro import Undecodable, load_schemas
 from streams.runtime.avro_compiled import Unsupported, compile_reader, compile_writer
-from streams.wire import SCHEMAS, open_codec
+from streams.wire.encode.effects import SCHEMAS, open_codec
 
 RAW = load_schemas(SCHEMAS)
 CODEC = open_codec()

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams import metrics, topics
+from streams import metrics
 from streams.agents import follower
 from streams.agents.catalogue import TOPICS, AssortmentView
 from streams.agents.follower import Follower
 from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import Bought, recommend
 from streams.runtime.avro import Codec
-from streams.wire import SCHEMAS, Wire, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import SCHEMAS, Wire, open_codec
 from tests.unit.core.goods import WEEK, counted
 from tests.unit.wire.records import AT
 

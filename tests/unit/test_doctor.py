@@ -13,9 +13,10 @@ from aiosmtpd.smtp import AuthResult
 from click.testing import CliRunner
 from confluent_kafka import KafkaError, KafkaException
 
-from streams import cli, dead_letters, doctor, topics
+from streams import cli, dead_letters, doctor
 from streams.settings import Settings, load_settings
-from streams.wire import open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import open_codec
 
 SECRET = "a-secret-that-is-long-enough"
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from streams import topics
 from streams.agents.flows import decider
 from streams.core.model.customer_codec import encode_customer
 from streams.local.oracle import Verdict, judge
 from streams.runtime.partition import partition_of
-from streams.wire import Wire, open_codec
-from streams.wire_timers import timer_due
+from streams.wire import topics
+from streams.wire.decode.timers import timer_due
+from streams.wire.encode.effects import Wire, open_codec
 from tests.driver.facts import shop_world
 from tests.unit.wire import records
 

@@ -14,7 +14,7 @@ from streams.cli import main
 from streams.definitions.loader import FlowFileError, load_flows
 from streams.settings import PROJECT_ROOT
 from streams.simulate import with_changes
-from streams.wire import open_codec
+from streams.wire.encode.effects import open_codec
 
 ROOT = PROJECT_ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")

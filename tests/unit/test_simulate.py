@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import cli, topics
+from streams import cli
 from streams.core.model.effects import SendMail
 from streams.core.model.events import OrderPlaced
 from streams.core.offers.catalogue import Catalogue
@@ -25,6 +25,7 @@ from streams.local.shop import Shop
 from streams.simulate import NoSuchFlow, Outcome, simulate, table, with_changes
 from streams.simulate_page import page
 from streams.virtual import VirtualRun
+from streams.wire import topics
 from tests.driver.driver import START
 from tests.driver.facts import TEMPLATES, order, shop_flows, shop_world
 from tests.driver.language import flow_text, world_of

@@ -13,7 +13,7 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.offers.recommendations import WISH, granted
-from streams.wire import Wire, open_codec
+from streams.wire.encode.effects import Wire, open_codec
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order
 from tests.driver.language import DAY, flow_text, sent, world_of

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from streams import topics
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
-from streams.topics import SCHEMA_OF
 from streams.why import RULES, Story, story, told
-from streams.wire import Wire, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.topics import SCHEMA_OF
 from tests.driver.cases import CASES
 from tests.driver.driver import START, Driver
 from tests.driver.facts import order, shipment, shop_world

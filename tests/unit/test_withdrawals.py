@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from streams import topics
 from streams.agents.withdrawals import WithdrawalsView
 from streams.core.model.effects import WithdrawMail
-from streams.wire import Wire, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import Wire, open_codec
 from tests.unit.wire.records import AT
 
 WIRE = Wire(open_codec())

@@ -17,7 +17,7 @@ from streams.mail.render import Renderer
 from streams.mail.smtp import Server, SmtpPool
 from streams.runtime.store import Memory, PartitionStore
 from streams.settings import load_settings
-from streams.wire import Wire, open_codec
+from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.mailer import SENDER, commands
 
 

@@ -13,7 +13,7 @@ import faust
 from streams.agents import scheduler
 from streams.agents.support import Support
 from streams.runtime.app import App
-from streams.wire import Wire, open_codec
+from streams.wire.encode.effects import Wire, open_codec
 
 
 def peak_memory() -> int:

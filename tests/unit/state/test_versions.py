@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from streams import topics
 from streams.core.model import customer_codec
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.events import StepDue
@@ -31,7 +30,8 @@ from streams.runtime import timers
 from streams.runtime.restore import apply
 from streams.runtime.store import POSITION, WRITTEN_AT, Memory, PartitionStore
 from streams.runtime.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
-from streams.wire import Wire, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import Wire, open_codec
 from tests.unit.runtime.fakes import CHANGELOG, Record, lane, unit
 from tests.unit.state.values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, FULL_3, PLAIN, POOL, STEP
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from streams.runtime.avro import load_schemas
-from streams.topics import TOPICS
-from streams.wire import RULES, SCHEMAS
+from streams.wire.encode.effects import RULES, SCHEMAS
+from streams.wire.topics import TOPICS
 
 RAW = load_schemas(SCHEMAS)
 

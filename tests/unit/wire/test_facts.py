@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import topics
 from streams.core.conditions.names import NO_YEAR
 from streams.core.model import events
 from streams.core.offers.code_pools import Code
 from streams.local.shop import Shop
 from streams.runtime.avro import Codec
-from streams.wire import RULES, SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
+from streams.wire import topics
+from streams.wire.encode.effects import RULES, SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
 from tests.unit.wire.records import (
     AT,
     AT_MS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from streams import topics
 from streams.runtime.avro import Codec, load_schemas
-from streams.wire import SCHEMAS, Wire
+from streams.wire import topics
+from streams.wire.encode.effects import SCHEMAS, Wire
 
 
 class Recorder(Codec):

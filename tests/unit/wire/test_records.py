@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams import topics
 from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import (
     Attribute,
@@ -25,8 +24,9 @@ from streams.core.model.effects import (
 from streams.core.model.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
 from streams.core.offers.code_pools import Claim, Withdrawal
 from streams.core.sending.content import Content
-from streams.wire import Output, RuleBroken, Slice, Undecodable, Wire, open_codec
-from streams.wire_timers import timer_due
+from streams.wire import topics
+from streams.wire.decode.timers import timer_due
+from streams.wire.encode.effects import Output, RuleBroken, Slice, Undecodable, Wire, open_codec
 from tests.unit.wire.records import AT, AT_MS, code_grant, timer
 
 CODEC = open_codec()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.runtime.avro import Undecodable
-from streams.wire_rules import LATEST_MS, MAX_ID, RuleBroken
+from streams.wire.validation import LATEST_MS, MAX_ID, RuleBroken
 
 
 def timer_due(value: bytes) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.core.offers.catalogue import Product
 from streams.core.offers.popularity import MOST_PARTNERS, WEEKS, Change, Counts
-from streams.wire_rules import Record, RuleBroken, check_currency, check_link, take_id, take_ids, take_text
+from streams.wire.validation import Record, RuleBroken, check_currency, check_link, take_id, take_ids, take_text
 
 #: Products named as going well with one that are looked at.
 MOST_COMPLEMENTS = 50

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, get_args
 
-from streams import topics
 from streams.core.model import events
 from streams.core.model.consent_policy import Purpose
 from streams.core.model.events import Event
-from streams.wire_rules import (
+from streams.wire import topics
+from streams.wire.validation import (
     MAX_GENDER,
     MAX_ID,
     MAX_LINES,

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from streams import topics
 from streams.core.model.effects import (
     Attribute,
     ClaimCode,
@@ -32,11 +31,12 @@ from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
 from streams.settings import PROJECT_ROOT
-from streams.wire_codes import claim_of, claim_withdrawal_of, code_of
-from streams.wire_facts import FACTS
-from streams.wire_mail import command_of, placed_at, withdrawal_of
-from streams.wire_products import change_of, counts_key, counts_of, product_of, record_of
-from streams.wire_rules import (
+from streams.wire import topics
+from streams.wire.decode.codes import claim_of, claim_withdrawal_of, code_of
+from streams.wire.decode.commands import command_of, placed_at, withdrawal_of
+from streams.wire.decode.events import FACTS
+from streams.wire.decode.products import change_of, counts_key, counts_of, product_of, record_of
+from streams.wire.validation import (
     EPOCH,
     LATEST_MS,
     MAX_RECORD,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.core.offers.code_pools import Claim, Code, Withdrawal
-from streams.wire_rules import Record, take_code, take_id, take_pool, take_time, take_time_or_none
+from streams.wire.validation import Record, take_code, take_id, take_pool, take_time, take_time_or_none
 
 
 def code_of(record: Record) -> Code:

@@ -11,7 +11,7 @@ import orjson
 from streams.core.model.consent_policy import Purpose
 from streams.core.model.effects import WithdrawMail
 from streams.mail.command import Command
-from streams.wire_rules import Record, RuleBroken, check_address, check_locale, take_id, take_text, take_time
+from streams.wire.validation import Record, RuleBroken, check_address, check_locale, take_id, take_text, take_time
 
 _PURPOSES = frozenset(get_args(Purpose))
 
