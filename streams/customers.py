@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from streams.core.model.customer import Customer
 from streams.core.model.customer_codec import decode_customer
+from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.settings import Settings
-from streams.topic_reader import read_to_the_end
 
 Progress = Callable[[int, int], None]
 

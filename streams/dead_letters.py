@@ -9,9 +9,9 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 from msgspec import Struct
 
-from streams.runtime.avro import Codec
+from streams.runtime.avro.codec import Codec
+from streams.runtime.kafka.topic_reader import PATIENCE_S, read_to_the_end
 from streams.settings import Settings
-from streams.topic_reader import PATIENCE_S, read_to_the_end
 from streams.wire import topics
 from streams.wire.encode.effects import open_codec
 

@@ -17,8 +17,8 @@ from msgspec import Struct, field
 from streams.core.model.events import Event
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.definitions.views.words import plain
+from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.settings import Settings
-from streams.topic_reader import read_to_the_end
 from streams.wire import topics
 from streams.wire.decode.events import FACTS
 from streams.wire.decode.products import product_of

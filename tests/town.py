@@ -23,9 +23,9 @@ from streams.local.kafka import EmbeddedKafka
 from streams.local.oracle import Verdict, judge, read_all
 from streams.local.shop import Shop
 from streams.local.world import Process
-from streams.runtime.avro import Codec
-from streams.runtime.restore import ends_of
-from streams.runtime.store import Memory, PartitionStore
+from streams.runtime.avro.codec import Codec
+from streams.runtime.state.restore import ends_of
+from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.wire import topics
 from streams.wire.encode.effects import open_codec

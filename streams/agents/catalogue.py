@@ -9,7 +9,7 @@ import structlog
 from streams import metrics
 from streams.agents.follower import Place, View
 from streams.core.offers.assortment import Assortment
-from streams.runtime.checkpoint import Broken
+from streams.runtime.processing.batch import Broken
 from streams.wire import topics
 from streams.wire.decode.products import counts_key, parse_counts_key
 from streams.wire.encode.effects import Wire

@@ -11,9 +11,9 @@ from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer
 from streams.core.model.ruleset import World
 from streams.runtime.app import App
-from streams.runtime.checkpoint import Moved, Output, Unit
-from streams.runtime.partition import partition_of
-from streams.runtime.stage import Stage
+from streams.runtime.kafka.partitioner import partition_of
+from streams.runtime.processing.batch import Moved, Output, Unit
+from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 from streams.wire.encode.effects import Wire
 

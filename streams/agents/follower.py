@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from streams.runtime.restore import changelog_reader, ends_of
+from streams.runtime.state.restore import changelog_reader, ends_of
 
 log = structlog.get_logger(__name__)
 

@@ -19,8 +19,8 @@ from streams.mail.mailer import Mailer, Outcome
 from streams.mail.notes import Notes
 from streams.runtime import failpoints
 from streams.runtime.app import App
-from streams.runtime.checkpoint import Lane, Unit
-from streams.runtime.stage import Stage
+from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
 STATES: dict[Outcome, State] = {

@@ -9,9 +9,9 @@ from streams import metrics
 from streams.agents.support import Support, utc
 from streams.core.offers.code_pools import Desk, Pool, Told, decode_entry, encode_entry, pool_key
 from streams.runtime.app import App
-from streams.runtime.checkpoint import Lane, Moved, Unit
-from streams.runtime.partition import partition_of
-from streams.runtime.stage import Stage
+from streams.runtime.kafka.partitioner import partition_of
+from streams.runtime.processing.batch import Lane, Moved, Unit
+from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
 #: What stands in the metrics for all pools that no flow names: anybody can name a pool, and labels must be few.

@@ -8,8 +8,8 @@ from typing import Any
 from streams.agents.support import Support, utc
 from streams.core.offers.popularity import Counts, Tally, decode_counts, encode_counts, sales_of
 from streams.runtime.app import App
-from streams.runtime.checkpoint import Unit
-from streams.runtime.stage import Stage
+from streams.runtime.processing.batch import Unit
+from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
 

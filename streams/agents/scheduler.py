@@ -8,9 +8,9 @@ from typing import Any
 from streams import metrics
 from streams.agents.support import Support
 from streams.runtime.app import App
-from streams.runtime.checkpoint import Lane, Unit
-from streams.runtime.stage import Stage
-from streams.runtime.timers import SLICE, Timers, pack, unpack
+from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.timers import SLICE, Timers, pack, unpack
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
 

@@ -14,8 +14,8 @@ from streams import metrics
 from streams.core.model.effects import Attribute, Effect, LogDecision
 from streams.core.model.events import Event, MailBounced
 from streams.mail.mailer import Report
-from streams.runtime.checkpoint import Output, Unit
-from streams.runtime.stage import Stage
+from streams.runtime.processing.batch import Output, Unit
+from streams.runtime.processing.stage import Stage
 from streams.wire.encode.effects import Wire
 
 log = structlog.get_logger(__name__)

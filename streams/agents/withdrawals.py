@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from streams.agents.follower import Place, View
-from streams.runtime.checkpoint import Broken
+from streams.runtime.processing.batch import Broken
 from streams.wire import topics
 from streams.wire.encode.effects import Wire
 

@@ -30,7 +30,7 @@ from streams.local.kafka import EmbeddedKafka
 from streams.local.oracle import Verdict, judge, read_all
 from streams.local.shop import Shop
 from streams.local.world import Process
-from streams.runtime.avro import Codec
+from streams.runtime.avro.codec import Codec
 from streams.settings import Settings
 from streams.why import read_story, told
 from streams.wire import topics

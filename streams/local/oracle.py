@@ -18,8 +18,8 @@ from streams.agents.flows import INPUTS, decider
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.ruleset import World
 from streams.core.offers.popularity import Counts, Tally, sales_of
-from streams.runtime.avro import Codec
-from streams.runtime.checkpoint import Broken, Moved
+from streams.runtime.avro.codec import Codec
+from streams.runtime.processing.batch import Broken, Moved
 from streams.wire import topics
 from streams.wire.decode.products import counts_key
 from streams.wire.decode.timers import timer_due

@@ -11,11 +11,11 @@ import faust
 import structlog
 from yarl import URL
 
-from streams.runtime import store as _store
-from streams.runtime import tables, transport
-from streams.runtime.checkpoint import Lane, Unit
-from streams.runtime.lanes import Lanes
-from streams.runtime.stage import Stage
+from streams.runtime.faust_adapter import tables, transport
+from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.task_manager import Lanes
+from streams.runtime.state import store as _store
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from streams.runtime.record_size import LARGEST_BYTES
+from streams.runtime.kafka.limits import LARGEST_BYTES
 
 ORDERS = "orders"
 SHIPMENTS = "shipments"

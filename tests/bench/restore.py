@@ -9,8 +9,8 @@ import time
 from confluent_kafka import Consumer, Producer, TopicPartition
 from rocksdict import Options, Rdict, WriteBatch
 
-from streams.runtime.restore import restore
-from streams.runtime.store import Memory, PartitionStore
+from streams.runtime.state.restore import restore
+from streams.runtime.state.store import Memory, PartitionStore
 from tests.bench.context import Context, Result, median
 
 RECORDS = 1_000_000

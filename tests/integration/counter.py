@@ -19,8 +19,8 @@ import faust
 
 from streams.runtime import failpoints
 from streams.runtime.app import App
-from streams.runtime.checkpoint import Unit
-from streams.runtime.stage import Stage
+from streams.runtime.processing.batch import Unit
+from streams.runtime.processing.stage import Stage
 
 PARTITIONS = 4
 TABLE = "counts"

@@ -21,8 +21,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.local.kafka import EmbeddedKafka
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.failpoints import VARIABLE
-from streams.runtime.restore import restore
-from streams.runtime.store import Memory, PartitionStore
+from streams.runtime.state.restore import restore
+from streams.runtime.state.store import Memory, PartitionStore
 from streams.wire.topics import changelog_spec, ensure_topics
 from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
 from tests.town import await_that
@@ -392,7 +392,9 @@ def test_partitions_are_restored_side_by_side(
 ) -> None:
     """Every partition has received something before any has received all; what comes out is the changelog, and the steps say how far it is."""
     each, whole = 2000, 2000 * PARTITIONS  # of 10 kB: more than one answer of the broker brings of a partition
-    monkeypatch.setattr("streams.runtime.restore.BATCH", 200)  # so that the order of the writes is the order of arrival
+    monkeypatch.setattr(
+        "streams.runtime.state.restore.BATCH", 200
+    )  # so that the order of the writes is the order of arrival
     settings = {"bootstrap.servers": kafka.bootstrap}
     ensure_topics(settings, [changelog_spec("wide")], PARTITIONS, 1)
     producer = Producer({**settings, "linger.ms": 20})

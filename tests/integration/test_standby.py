@@ -9,7 +9,7 @@ import pytest
 
 from streams.local.oracle import read_all
 from streams.local.world import Process
-from streams.runtime.store import Memory, PartitionStore
+from streams.runtime.state.store import Memory, PartitionStore
 from streams.wire import topics
 from tests.town import Town, await_that, open_town
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.avro import Undecodable, load_schemas
-from streams.runtime.avro_compiled import Unsupported, compile_reader, compile_writer
+from streams.runtime.avro.codec import Undecodable, load_schemas
+from streams.runtime.avro.compiled import Unsupported, compile_reader, compile_writer
 from streams.wire.encode.effects import SCHEMAS, open_codec
 
 RAW = load_schemas(SCHEMAS)

@@ -20,7 +20,7 @@ from streams.agents.catalogue import TOPICS, AssortmentView
 from streams.agents.follower import Follower
 from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import Bought, recommend
-from streams.runtime.avro import Codec
+from streams.runtime.avro.codec import Codec
 from streams.wire import topics
 from streams.wire.encode.effects import SCHEMAS, Wire, open_codec
 from tests.unit.core.goods import WEEK, counted

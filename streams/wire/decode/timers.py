@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.runtime.avro import Undecodable
+from streams.runtime.avro.codec import Undecodable
 from streams.wire.validation import LATEST_MS, MAX_ID, RuleBroken
 
 

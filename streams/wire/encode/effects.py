@@ -29,7 +29,7 @@ from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pools import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
-from streams.runtime.avro import Codec, Undecodable, load_history, load_schemas
+from streams.runtime.avro.codec import Codec, Undecodable, load_history, load_schemas
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 from streams.wire.decode.codes import claim_of, claim_withdrawal_of, code_of

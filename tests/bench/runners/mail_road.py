@@ -15,7 +15,7 @@ from streams.mail.mailer import Mailer
 from streams.mail.notes import Notes
 from streams.mail.render import Renderer
 from streams.mail.smtp import Server, SmtpPool
-from streams.runtime.store import Memory, PartitionStore
+from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import load_settings
 from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.mailer import SENDER, commands

@@ -11,7 +11,7 @@ import faust
 import orjson
 
 from streams.runtime.app import App
-from streams.runtime.stage import Stage
+from streams.runtime.processing.stage import Stage
 
 
 def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: int = 16_000) -> None:

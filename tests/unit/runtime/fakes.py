@@ -9,9 +9,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.checkpoint import Lane, Unit
-from streams.runtime.stage import Stage
-from streams.runtime.store import PartitionStore
+from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.stage import Stage
+from streams.runtime.state.store import PartitionStore
 
 TOPIC = "orders"
 CHANGELOG = "app-stage-table-changelog"

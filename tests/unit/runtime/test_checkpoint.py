@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.checkpoint import BIRTH, BROKEN_IN_A_ROW, Broken, Moved, Revoked, Stuck, TooManyBroken, Unit
-from streams.runtime.store import Memory, PartitionStore
+from streams.runtime.processing.batch import BIRTH, BROKEN_IN_A_ROW, Broken, Moved, Revoked, Stuck, TooManyBroken, Unit
+from streams.runtime.state.store import Memory, PartitionStore
 from tests.unit.runtime.fakes import CHANGELOG, TOPIC, FakeProducer, Record, lane, stage, unit
 
 
@@ -67,7 +67,7 @@ def test_a_commit_that_hangs_is_given_up(store: PartitionStore, monkeypatch: pyt
     """A commit that does not end although the cluster answers tells the stage, which ends the process; while no broker answers it waits."""
     told: list[Exception] = []
     of = lane(store, stage(on_fatal=lambda _, error: told.append(error)))
-    monkeypatch.setattr("streams.runtime.checkpoint.COMMIT_LIMIT_S", 0.05)
+    monkeypatch.setattr("streams.runtime.processing.batch.COMMIT_LIMIT_S", 0.05)
     one = unit(of, [Record(0)])
     one.each(count_up)
     over = threading.Event()

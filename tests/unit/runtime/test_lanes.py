@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from streams.runtime.lanes import Lanes
+from streams.runtime.processing.task_manager import Lanes
 from tests.unit.runtime.fakes import stage
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.patience import ask
+from streams.runtime.kafka.retry import ask
 
 
 class Cluster:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.runtime.store import Memory, PartitionStore
+from streams.runtime.state.store import Memory, PartitionStore
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.checkpoint import Lane, Unit
-from streams.runtime.store import Memory, PartitionStore
-from streams.runtime.timers import Timers, pack, unpack
+from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.timers import Timers, pack, unpack
+from streams.runtime.state.store import Memory, PartitionStore
 from tests.unit.runtime.fakes import lane, unit
 
 

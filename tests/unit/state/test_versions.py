@@ -26,10 +26,10 @@ from streams.core.offers.popularity import decode_counts, encode_counts
 from streams.mail import ledger
 from streams.mail.ledger import decode_entry, encode_entry
 from streams.mail.notes import Notes
-from streams.runtime import timers
-from streams.runtime.restore import apply
-from streams.runtime.store import POSITION, WRITTEN_AT, Memory, PartitionStore
-from streams.runtime.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
+from streams.runtime.processing import timers
+from streams.runtime.processing.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
+from streams.runtime.state.restore import apply
+from streams.runtime.state.store import POSITION, WRITTEN_AT, Memory, PartitionStore
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
 from tests.unit.runtime.fakes import CHANGELOG, Record, lane, unit

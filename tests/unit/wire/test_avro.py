@@ -13,7 +13,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.avro import Codec, Undecodable, fingerprint_of, load_schemas
+from streams.runtime.avro.codec import Codec, Undecodable, fingerprint_of, load_schemas
 from streams.wire import topics
 from streams.wire.encode.effects import SCHEMAS, open_codec
 from tests.unit.wire import records

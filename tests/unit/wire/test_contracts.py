@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from streams.runtime.avro import load_schemas
+from streams.runtime.avro.codec import load_schemas
 from streams.wire.encode.effects import RULES, SCHEMAS
 from streams.wire.topics import TOPICS
 

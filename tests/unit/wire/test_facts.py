@@ -15,7 +15,7 @@ from streams.core.conditions.names import NO_YEAR
 from streams.core.model import events
 from streams.core.offers.code_pools import Code
 from streams.local.shop import Shop
-from streams.runtime.avro import Codec
+from streams.runtime.avro.codec import Codec
 from streams.wire import topics
 from streams.wire.encode.effects import RULES, SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
 from tests.unit.wire.records import (

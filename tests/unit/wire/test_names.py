@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from streams.runtime.avro import Codec, load_schemas
+from streams.runtime.avro.codec import Codec, load_schemas
 from streams.wire import topics
 from streams.wire.encode.effects import SCHEMAS, Wire
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.runtime.partition import murmur2, partition_of
+from streams.runtime.kafka.partitioner import murmur2, partition_of
 
 # From the tests of Kafka's own Java client (UtilsTest.testMurmur2), signed as Java has them.
 JAVA = {

@@ -14,7 +14,7 @@ from typing import Any
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams.runtime.lanes import Lanes
+from streams.runtime.processing.task_manager import Lanes
 
 #: Seconds that a read may wait when nothing is there: the longest time by which a due timer or a shutdown is noticed late.
 IDLE_WAIT_S = 0.02

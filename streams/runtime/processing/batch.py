@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.runtime import failpoints
-from streams.runtime.patience import ask
-from streams.runtime.store import PartitionStore
+from streams.runtime.kafka.retry import ask
+from streams.runtime.state.store import PartitionStore
 
 T = TypeVar("T")
 Headers = list[tuple[str, bytes]]

@@ -19,8 +19,8 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
-from streams.runtime.avro_compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
-from streams.runtime.checkpoint import Broken
+from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
+from streams.runtime.processing.batch import Broken
 
 Schema: TypeAlias = dict[str, Any]
 Decoder: TypeAlias = Callable[[BytesIO], dict[str, Any]]

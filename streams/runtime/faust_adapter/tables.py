@@ -8,7 +8,7 @@ import structlog
 from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery
 
-from streams.runtime.lanes import Lanes
+from streams.runtime.processing.task_manager import Lanes
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.runtime.checkpoint import Lane, Output, Unit
+from streams.runtime.processing.batch import Lane, Output, Unit
 
 
 def _same(value: Any) -> Any:
