@@ -27,10 +27,10 @@ from streams.definitions.loader import FlowFileError, load_world
 from streams.health import HealthServer, Status
 from streams.layout_check import old_layout
 from streams.logs import setup_logs
-from streams.mail.compose import Sender
+from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.mailer import Mailer
-from streams.mail.render import Renderer
-from streams.mail.smtp import Server, SmtpPool
+from streams.mail.mime import Sender
+from streams.mail.rendering.renderer import Renderer
 from streams.runtime.app import App
 from streams.settings import Settings
 from streams.wire import topics

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from streams.agents.support import Support, utc
 from streams.mail.command import Command
-from streams.mail.ledger import Entry, Plan, State, decide, decode_entry, encode_entry
+from streams.mail.delivery.ledger import Entry, Plan, State, decide, decode_entry, encode_entry
+from streams.mail.delivery.local_notes import Notes
 from streams.mail.mailer import Mailer, Outcome
-from streams.mail.notes import Notes
 from streams.runtime import failpoints
 from streams.runtime.app import App
 from streams.runtime.processing.batch import Lane, Unit

@@ -19,11 +19,11 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
 from streams.core.offers.recommendations import WISH, granted
 from streams.mail.command import Command
-from streams.mail.compose import Sender, Unsendable, compose, is_transactional
-from streams.mail.ledger import Plan, retry_at
-from streams.mail.notes import Notes
-from streams.mail.render import Renderer, RenderError
-from streams.mail.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
+from streams.mail.delivery.ledger import Plan, retry_at
+from streams.mail.delivery.local_notes import Notes
+from streams.mail.delivery.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
+from streams.mail.mime import Sender, Unsendable, compose, is_transactional
+from streams.mail.rendering.renderer import Renderer, RenderError
 
 log = structlog.get_logger(__name__)
 

@@ -17,8 +17,8 @@ from streams.core.model.effects import SendMail
 from streams.core.model.events import OrderLine
 from streams.core.sending.content import Content
 from streams.local.world import Process
-from streams.mail.compose import Sender, compose
-from streams.mail.render import Renderer
+from streams.mail.mime import Sender, compose
+from streams.mail.rendering.renderer import Renderer
 from streams.settings import load_settings
 from streams.wire.encode.effects import Wire, open_codec
 from streams.wire.topics import COMMANDS

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from streams.mail.compose import compose
-from streams.mail.render import Renderer
+from streams.mail.mime import compose
+from streams.mail.rendering.renderer import Renderer
 from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command, example
 
 MAILS = Path(__file__).parent / "mails"

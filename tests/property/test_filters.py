@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.values.money import major
-from streams.mail.filters import FILTERS
+from streams.mail.rendering.filters import FILTERS
 
 LOCALES = [
     "da",

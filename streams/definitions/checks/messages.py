@@ -26,7 +26,7 @@ from streams.definitions.language.positions import places
 from streams.definitions.language.yaml_reader import nearest
 from streams.definitions.loader import Mistake, kept_name
 from streams.mail.command import Command
-from streams.mail.render import FALLBACK, Links, Renderer, RenderError, greeting_key
+from streams.mail.rendering.renderer import FALLBACK, Links, Renderer, RenderError, greeting_key
 from streams.mail.template_folders import COPY, SHARED, flow_folders
 
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

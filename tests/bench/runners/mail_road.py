@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from streams.agents.app import MAILER_BATCH
+from streams.mail.delivery.local_notes import Notes
+from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.mailer import Mailer
-from streams.mail.notes import Notes
-from streams.mail.render import Renderer
-from streams.mail.smtp import Server, SmtpPool
+from streams.mail.rendering.renderer import Renderer
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import load_settings
 from streams.wire.encode.effects import Wire, open_codec

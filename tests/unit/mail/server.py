@@ -10,7 +10,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from streams.mail.smtp import Server
+from streams.mail.delivery.smtp import Server
 
 #: What an answer may be besides the words of one: the connection is cut instead.
 DROP = "drop"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.mail.bounces import Phase, classify
+from streams.mail.delivery.bounces import Phase, classify
 
 
 @pytest.mark.parametrize(

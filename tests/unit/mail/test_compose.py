@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.values.tokens import BadToken, verify
-from streams.mail.compose import Sender, Unsendable, compose
-from streams.mail.render import Rendered
+from streams.mail.mime import Sender, Unsendable, compose
+from streams.mail.rendering.renderer import Rendered
 from tests.unit.mail.samples import NOW, SECRET, SENDER, command
 
 WORDS = Rendered("Tak for din ordre", "<p>Godmorgen Åse</p>\n", "Godmorgen Åse\n")

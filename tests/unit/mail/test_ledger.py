@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from streams.mail.ledger import Entry, Plan, State, decide, decode_entry, encode_entry, retry_at
-from streams.mail.notes import Trace
+from streams.mail.delivery.ledger import Entry, Plan, State, decide, decode_entry, encode_entry, retry_at
+from streams.mail.delivery.local_notes import Trace
 from tests.unit.mail.samples import NOW, command
 
 LATE = NOW + timedelta(days=3)

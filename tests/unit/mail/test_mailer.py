@@ -12,11 +12,11 @@ import pytest
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.recommendations import wish_for
 from streams.mail.command import Command
-from streams.mail.ledger import Plan
+from streams.mail.delivery.ledger import Plan
+from streams.mail.delivery.local_notes import BEGUN, Notes
+from streams.mail.delivery.smtp import SmtpPool
 from streams.mail.mailer import Mailer, Report
-from streams.mail.notes import BEGUN, Notes
-from streams.mail.render import Renderer
-from streams.mail.smtp import SmtpPool
+from streams.mail.rendering.renderer import Renderer
 from tests.unit.core import goods
 from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command, example
 from tests.unit.mail.server import DROP, Post, running

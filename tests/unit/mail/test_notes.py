@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.mail.notes import Notes
+from streams.mail.delivery.local_notes import Notes
 from tests.unit.mail.test_mailer import Paper
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streams.mail.render import Links, Rendered, Renderer, RenderError
+from streams.mail.rendering.renderer import Links, Rendered, Renderer, RenderError
 from tests.unit.mail.samples import TEMPLATES, command, example
 
 NO_LINKS = Links(unsubscribe=None, pixel=None, review="https://links.example/r/x")

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from streams.mail import smtp
-from streams.mail.smtp import Accepted, Answer, Refused, Server, ServerDown, SmtpPool, Unknown
+from streams.mail.delivery import smtp
+from streams.mail.delivery.smtp import Accepted, Answer, Refused, Server, ServerDown, SmtpPool, Unknown
 from tests.unit.mail.server import DROP, Post, running
 
 FROM, TO = "shop@shop.example", "anna@post.example"

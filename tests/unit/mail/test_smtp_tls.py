@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from streams.mail.delivery.smtp import Accepted, Answer, ServerDown, SmtpPool
 from streams.mail.mailer import Mailer
-from streams.mail.render import Renderer
-from streams.mail.smtp import Accepted, Answer, ServerDown, SmtpPool
+from streams.mail.rendering.renderer import Renderer
 from tests.unit.mail.certificates import self_signed
 from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command
 from tests.unit.mail.server import Post, running

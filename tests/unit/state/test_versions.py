@@ -23,9 +23,9 @@ from streams.core.offers import code_pools, popularity
 from streams.core.offers.code_pools import decode_entry as decode_pool
 from streams.core.offers.code_pools import encode_entry as encode_pool
 from streams.core.offers.popularity import decode_counts, encode_counts
-from streams.mail import ledger
-from streams.mail.ledger import decode_entry, encode_entry
-from streams.mail.notes import Notes
+from streams.mail.delivery import ledger
+from streams.mail.delivery.ledger import decode_entry, encode_entry
+from streams.mail.delivery.local_notes import Notes
 from streams.runtime.processing import timers
 from streams.runtime.processing.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
 from streams.runtime.state.restore import apply

@@ -24,7 +24,7 @@ from streams.core.model.events import OrderLine
 from streams.core.offers.code_pools import Asked, Claim, Code, Pool, Seen
 from streams.core.offers.code_pools import Entry as PoolEntry
 from streams.core.offers.popularity import Counts
-from streams.mail.ledger import Entry
+from streams.mail.delivery.ledger import Entry
 
 AT = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
 DUE = datetime(2027, 11, 23, 8, 30, tzinfo=UTC)

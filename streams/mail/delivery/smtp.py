@@ -13,7 +13,7 @@ from typing import TypeAlias
 import aiosmtplib
 
 from streams import metrics
-from streams.mail.bounces import Meaning, Phase, classify
+from streams.mail.delivery.bounces import Meaning, Phase, classify
 
 _QUEUED = re.compile(r"queued as (\S+)|\bid=(\S+)", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")

@@ -14,7 +14,7 @@ from email.utils import format_datetime, parseaddr
 
 from streams.core.values.tokens import sign
 from streams.mail.command import Command
-from streams.mail.render import Links, Rendered
+from streams.mail.rendering.renderer import Links, Rendered
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Printable ASCII without what has a meaning in a header or an SMTP command; RFC 5321 has 64 octets before the @.

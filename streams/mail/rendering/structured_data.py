@@ -15,7 +15,7 @@ from jinja2.runtime import Context
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from streams.mail.filters import decimal, link
+from streams.mail.rendering.filters import decimal, link
 
 
 @pass_context

@@ -18,9 +18,9 @@ from markupsafe import Markup, escape
 
 from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
-from streams.mail.facts import FACTS
-from streams.mail.filters import FILTERS
-from streams.mail.styles import StyledLoader
+from streams.mail.rendering.filters import FILTERS
+from streams.mail.rendering.structured_data import FACTS
+from streams.mail.rendering.styles import StyledLoader
 from streams.mail.template_folders import COPY, FLOWS, flow_folders
 
 FALLBACK = "en"

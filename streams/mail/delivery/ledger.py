@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from streams.mail.command import Command
-from streams.mail.compose import is_transactional
-from streams.mail.notes import Trace
+from streams.mail.delivery.local_notes import Trace
+from streams.mail.mime import is_transactional
 
 State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "suppressed", "unknown"]
 Plan: TypeAlias = Literal["send", "send_again", "give_up", "expire", "settle", "nothing"]
