@@ -119,7 +119,7 @@ def worker(web_port: int | None) -> None:
     It answers on TAKK_WEB_HOST:TAKK_WEB_PORT: /livez (it runs), /readyz (it has its partitions), /metrics. On one machine each process
     needs a port of its own.
     """
-    from streams.agents.app import run_worker
+    from streams.agents.worker import run_worker
 
     settings = _settings(web_port=web_port)
     _on_kafka(settings, lambda: run_worker(settings))
@@ -135,7 +135,7 @@ def mailer(web_port: int | None) -> None:
 
     It answers as the worker does; on one machine each process needs a port of its own (--web-port).
     """
-    from streams.agents.app import run_mailer
+    from streams.agents.worker import run_mailer
 
     settings = _settings(web_port=web_port)
     _on_kafka(settings, lambda: run_mailer(settings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-from streams.agents.support import Support, count_effects, utc
+from streams.agents.instrumentation import Support, count_effects, utc
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer

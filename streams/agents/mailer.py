@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-from streams.agents.support import Support, utc
+from streams.agents.instrumentation import Support, utc
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Entry, Plan, State, decide, decode_entry, encode_entry
 from streams.mail.delivery.local_notes import Notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from streams.agents.support import Support, utc
+from streams.agents.instrumentation import Support, utc
 from streams.core.offers.popularity import Counts, Tally, decode_counts, encode_counts, sales_of
 from streams.runtime.app import App
 from streams.runtime.processing.batch import Unit

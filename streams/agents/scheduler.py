@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from streams import metrics
-from streams.agents.support import Support
+from streams.agents.instrumentation import Support
 from streams.runtime.app import App
 from streams.runtime.processing.batch import Lane, Unit
 from streams.runtime.processing.stage import Stage

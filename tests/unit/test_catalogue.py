@@ -15,9 +15,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams import metrics
-from streams.agents import follower
-from streams.agents.catalogue import TOPICS, AssortmentView
-from streams.agents.follower import Follower
+from streams.agents.global_tables import global_table
+from streams.agents.global_tables.assortment import TOPICS, AssortmentView
+from streams.agents.global_tables.global_table import Follower
 from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import Bought, recommend
 from streams.runtime.avro.codec import Codec
@@ -222,7 +222,7 @@ class FakeConsumer:
 
 async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads both topics from the beginning, goes on where it was after an error, and takes in what comes later."""
-    monkeypatch.setattr(follower, "PAUSE_S", 0.0)
+    monkeypatch.setattr(global_table, "PAUSE_S", 0.0)
     log = [product("a", 0), product("b", 1), counts(counted("a", 1), 0)]
     # One that breaks at once, one that breaks after a record, one that lasts.
     waiting = [FakeConsumer(log, breaks_at=at) for at in (0, 1, None)]

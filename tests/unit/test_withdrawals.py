@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from streams.agents.withdrawals import WithdrawalsView
+from streams.agents.global_tables.withdrawals import WithdrawalsView
 from streams.core.model.effects import WithdrawMail
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from streams.agents.app import MAILER_BATCH
+from streams.agents.worker import MAILER_BATCH
 from streams.mail.delivery.local_notes import Notes
 from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.mailer import Mailer

@@ -11,7 +11,7 @@ from pathlib import Path
 import faust
 
 from streams.agents import scheduler
-from streams.agents.support import Support
+from streams.agents.instrumentation import Support
 from streams.runtime.app import App
 from streams.wire.encode.effects import Wire, open_codec
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from streams.agents.follower import Place, View
+from streams.agents.global_tables.global_table import Place, View
 from streams.runtime.processing.batch import Broken
 from streams.wire import topics
 from streams.wire.encode.effects import Wire

@@ -17,9 +17,11 @@ import structlog
 import uvloop
 
 from streams import metrics
-from streams.agents import catalogue, flows, mailer, pools, popularity, scheduler, withdrawals
-from streams.agents.follower import Follower
-from streams.agents.support import Support, utc
+from streams.agents import code_pools, flows, mailer, popularity, scheduler
+from streams.agents.global_tables import assortment as catalogue
+from streams.agents.global_tables import withdrawals
+from streams.agents.global_tables.global_table import Follower
+from streams.agents.instrumentation import Support, utc
 from streams.agents.watch import RestoreReport, Watch
 from streams.core.offers.assortment import Assortment
 from streams.definitions.checks.messages import proofread
@@ -73,7 +75,7 @@ def run_worker(settings: Settings) -> None:
     popularity.define(app, support)
     # A stage costs a producer a partition at each takeover. Codes that come meanwhile lie on their topic, and are read from its beginning.
     if world.pools:
-        pools.define(app, support, world.pools)
+        code_pools.define(app, support, world.pools)
     _run(app, settings)
 
 

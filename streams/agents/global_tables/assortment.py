@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import structlog
 
 from streams import metrics
-from streams.agents.follower import Place, View
+from streams.agents.global_tables.global_table import Place, View
 from streams.core.offers.assortment import Assortment
 from streams.runtime.processing.batch import Broken
 from streams.wire import topics

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 from streams import metrics
-from streams.agents.support import Support, utc
+from streams.agents.instrumentation import Support, utc
 from streams.core.offers.code_pools import Desk, Pool, Told, decode_entry, encode_entry, pool_key
 from streams.runtime.app import App
 from streams.runtime.kafka.partitioner import partition_of
