@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
-from streams import metrics
 from streams.agents.instrumentation import Support, utc
 from streams.core.offers.code_pools import Desk, Pool, Told, decode_entry, encode_entry, pool_key
+from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.processing.batch import Lane, Moved, Unit

@@ -10,10 +10,10 @@ from typing import Any
 
 import structlog
 
-from streams import metrics
 from streams.core.model.effects import Attribute, Effect, LogDecision
 from streams.core.model.events import Event, MailBounced
 from streams.mail.mailer import Report
+from streams.observability import metrics
 from streams.runtime.processing.batch import Output, Unit
 from streams.runtime.processing.stage import Stage
 from streams.wire.encode.effects import Wire

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from streams import metrics
 from streams.agents.instrumentation import Support
+from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.processing.batch import Lane, Unit
 from streams.runtime.processing.stage import Stage

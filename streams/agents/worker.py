@@ -16,23 +16,23 @@ import faust
 import structlog
 import uvloop
 
-from streams import metrics
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
 from streams.agents.global_tables import assortment as catalogue
 from streams.agents.global_tables import withdrawals
 from streams.agents.global_tables.global_table import Follower
 from streams.agents.instrumentation import Support, utc
-from streams.agents.watch import RestoreReport, Watch
 from streams.core.offers.assortment import Assortment
 from streams.definitions.checks.messages import proofread
 from streams.definitions.loader import FlowFileError, load_world
-from streams.health import HealthServer, Status
 from streams.layout_check import old_layout
-from streams.logs import setup_logs
 from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.mime import Sender
 from streams.mail.rendering.renderer import Renderer
+from streams.observability import metrics
+from streams.observability.health import HealthServer, Status
+from streams.observability.lag import RestoreReport, Watch
+from streams.observability.logs import setup_logs
 from streams.runtime.app import App
 from streams.settings import Settings
 from streams.wire import topics

@@ -14,7 +14,6 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from streams import metrics
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
 from streams.core.offers.recommendations import WISH, granted
@@ -24,6 +23,7 @@ from streams.mail.delivery.local_notes import Notes
 from streams.mail.delivery.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
 from streams.mail.mime import Sender, Unsendable, compose, is_transactional
 from streams.mail.rendering.renderer import Renderer, RenderError
+from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
 

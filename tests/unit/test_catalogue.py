@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams import metrics
 from streams.agents.global_tables import global_table
 from streams.agents.global_tables.assortment import TOPICS, AssortmentView
 from streams.agents.global_tables.global_table import Follower
 from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import Bought, recommend
+from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
 from streams.wire import topics
 from streams.wire.encode.effects import SCHEMAS, Wire, open_codec

@@ -17,7 +17,7 @@ import structlog
 from click.testing import CliRunner
 
 from streams import cli
-from streams.logs import setup_logs
+from streams.observability.logs import setup_logs
 from streams.settings import Settings, env_name
 
 SECRET = "a-secret-that-is-long-enough"

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from streams import metrics
-from streams.health import HealthServer
+from streams.observability import metrics
+from streams.observability.health import HealthServer
 
 
 class Worker:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from streams import metrics
+from streams.observability import metrics
 
 BOUNDED = {
     "stage",

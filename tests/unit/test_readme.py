@@ -9,9 +9,9 @@ from typing import Any
 import click
 import pytest
 
-from streams import metrics
 from streams.cli import main
 from streams.definitions.loader import FlowFileError, load_flows
+from streams.observability import metrics
 from streams.settings import PROJECT_ROOT
 from streams.simulate import with_changes
 from streams.wire.encode.effects import open_codec

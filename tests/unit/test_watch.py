@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from streams import metrics
-from streams.agents.watch import RestoreReport, Watch
 from streams.core.offers.code_pools import Pool
+from streams.observability import metrics
+from streams.observability.lag import RestoreReport, Watch
 
 STAGE = "watched"
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import structlog
 
-from streams import metrics
 from streams.agents.global_tables.global_table import Place, View
 from streams.core.offers.assortment import Assortment
+from streams.observability import metrics
 from streams.runtime.processing.batch import Broken
 from streams.wire import topics
 from streams.wire.decode.products import counts_key, parse_counts_key

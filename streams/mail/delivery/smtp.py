@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import aiosmtplib
 
-from streams import metrics
 from streams.mail.delivery.bounces import Meaning, Phase, classify
+from streams.observability import metrics
 
 _QUEUED = re.compile(r"queued as (\S+)|\bid=(\S+)", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")

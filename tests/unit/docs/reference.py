@@ -12,8 +12,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 
-from streams import metrics, settings
+from streams import settings
 from streams.cli import main as takk
+from streams.observability import metrics
 from streams.settings import FROM_FILE, PROJECT_ROOT, Settings, env_name, seconds
 
 FOLDER = PROJECT_ROOT / "deploy"

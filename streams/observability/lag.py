@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from streams import metrics
+from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from streams import metrics
+from streams.observability import metrics
 
 #: Whether it is so, and words for people.
 Status: TypeAlias = tuple[bool, str]
