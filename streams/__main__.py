@@ -1,6 +1,6 @@
 """`python -m streams` is `takk`."""
 
-from streams.cli import main
+from streams.tools.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -39,8 +39,8 @@ from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.code_pools import Code
 from streams.core.values import money
 from streams.definitions.loader import load_world
-from streams.virtual import VirtualRun
-from streams.virtual_products import Shelf
+from streams.tools.simulation.recommendations import Shelf
+from streams.tools.simulation.simulator import VirtualRun
 
 #: A Monday, ten o'clock in Copenhagen.
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

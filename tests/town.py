@@ -17,16 +17,16 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams.definitions.loader import load_world
-from streams.local.cluster import EmbeddedCluster
-from streams.local.inbox import Inbox
-from streams.local.kafka import EmbeddedKafka
-from streams.local.oracle import Verdict, judge, read_all
-from streams.local.shop import Shop
-from streams.local.world import Process
 from streams.runtime.avro.codec import Codec
 from streams.runtime.state.restore import ends_of
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import PROJECT_ROOT, Settings, load_settings
+from streams.tools.local.inbox.server import Inbox
+from streams.tools.local.kafka.broker import EmbeddedKafka
+from streams.tools.local.kafka.cluster import EmbeddedCluster
+from streams.tools.local.oracle import Verdict, judge, read_all
+from streams.tools.local.processes import Process
+from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.encode.effects import open_codec
 

@@ -6,7 +6,7 @@ import argparse
 import importlib
 import shutil
 
-from streams.local.kafka import EmbeddedKafka
+from streams.tools.local.kafka.broker import EmbeddedKafka
 from tests.bench.context import BENCH_DIR, Context, Result, write
 
 JOBS = ("core", "engine", "pipeline", "timers", "mailer", "latency", "restore", "recovery", "footprint")

@@ -18,9 +18,9 @@ import orjson
 from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.local.kafka import EmbeddedKafka
-from streams.local.world import Process
 from streams.settings import load_settings
+from streams.tools.local.kafka.broker import EmbeddedKafka
+from streams.tools.local.processes import Process
 from streams.wire import topics
 
 BENCH_DIR = Path(".takk/bench")

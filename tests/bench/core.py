@@ -13,11 +13,11 @@ from streams.core.model.effects import ScheduleStep, SendMail
 from streams.core.model.events import Event, MailClicked, MailReported, OrderPlaced
 from streams.core.model.ruleset import World
 from streams.definitions.loader import load_world
-from streams.history import History
-from streams.local.shop import Shop
 from streams.settings import load_settings
-from streams.simulate import simulate
-from streams.virtual import VirtualRun, step_due
+from streams.tools.local.shop.shop import Shop
+from streams.tools.simulation.history import History
+from streams.tools.simulation.outcome import simulate
+from streams.tools.simulation.simulator import VirtualRun, step_due
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.context import Context, Result, median

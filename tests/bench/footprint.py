@@ -13,10 +13,10 @@ from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.effects import ScheduleStep
 from streams.definitions.loader import load_world
-from streams.local.shop import Shop
 from streams.runtime.processing.timers import pack, timer_key
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import load_settings
+from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.context import Context, Result

@@ -7,7 +7,7 @@ import statistics
 import time
 from pathlib import Path
 
-from streams.local.world import Process
+from streams.tools.local.processes import Process
 from streams.wire import topics
 from streams.wire.encode.effects import open_codec
 from tests.bench.context import BENCH_DIR, Context, Result, median

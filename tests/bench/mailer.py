@@ -16,10 +16,10 @@ from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import SendMail
 from streams.core.model.events import OrderLine
 from streams.core.sending.content import Content
-from streams.local.world import Process
 from streams.mail.mime import Sender, compose
 from streams.mail.rendering.renderer import Renderer
 from streams.settings import load_settings
+from streams.tools.local.processes import Process
 from streams.wire.encode.effects import Wire, open_codec
 from streams.wire.topics import COMMANDS
 from tests.bench.context import BENCH_DIR, Context, Result, median, steady

@@ -13,9 +13,9 @@ from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.definitions.loader import load_world
-from streams.local.shop import Shop
-from streams.local.world import Process
 from streams.settings import load_settings
+from streams.tools.local.processes import Process
+from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.context import BENCH_DIR, Context, Result, median, steady

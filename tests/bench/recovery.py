@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.local.world import Process
 from streams.settings import load_settings
+from streams.tools.local.processes import Process
 from streams.wire import topics
 from tests.bench.context import BENCH_DIR, Context, Result, median
 from tests.bench.pipeline import order_facts, orders_read, produce_orders, worker_env

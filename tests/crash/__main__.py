@@ -12,7 +12,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from streams.local.world import ProcessFailed
+from streams.tools.local.processes import ProcessFailed
 from tests.crash.cells import CELLS, Cell, prepared
 from tests.crash.scene import SEED, Row, Scene
 from tests.town import open_town

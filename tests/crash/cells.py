@@ -15,10 +15,10 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.local.inbox import HANG_UP
-from streams.local.world import Process
 from streams.runtime.failpoints import VARIABLE
 from streams.settings import PROJECT_ROOT
+from streams.tools.local.inbox.server import HANG_UP
+from streams.tools.local.processes import Process
 from tests.crash.scene import Scene
 
 SESSION_S = 6

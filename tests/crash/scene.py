@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from streams.local.world import Process, ProcessFailed
+from streams.tools.local.processes import Process, ProcessFailed
 from streams.wire import topics
 from tests.town import Town, await_that
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from streams.core.model.effects import Attribute, Effect, LogDecision, SendMail
 from streams.core.model.ruleset import World
 from streams.core.offers.catalogue import Catalogue
-from streams.virtual import VirtualRun, step_due
+from streams.tools.simulation.simulator import VirtualRun, step_due
 
 __all__ = ["START", "Driver", "step_due"]
 

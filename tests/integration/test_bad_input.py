@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from streams.dead_letters import DeadLetter, decode
-from streams.local.oracle import read_all
+from streams.tools.local.oracle import read_all
+from streams.tools.operations.dead_letters import DeadLetter, decode
 from streams.wire import topics
 from tests.town import Town, await_that, open_town
 from tests.unit.wire import records

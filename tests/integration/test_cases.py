@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.customers import read_customers
 from streams.definitions.loader import load_world
-from streams.history import from_topics, products_from_topic
 from streams.mail.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
-from streams.simulate import simulate
-from streams.why import read_story
+from streams.tools.operations.customer_states import read_customers
+from streams.tools.operations.customer_story import read_story
+from streams.tools.simulation.history import from_topics, products_from_topic
+from streams.tools.simulation.outcome import simulate
 from streams.wire import topics
 from tests.driver.cases import CASES, Case, Fact, Play
 from tests.driver.facts import MESSAGES

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, PartitionMetadata
 
-from streams.local.cluster import EmbeddedCluster
+from streams.tools.local.kafka.cluster import EmbeddedCluster
 from tests.town import await_that
 
 ALL = {1, 2, 3}

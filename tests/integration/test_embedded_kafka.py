@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.local.kafka import (
+from streams.tools.local.kafka.broker import (
     PORTS,
     EmbeddedKafka,
     KafkaStartError,
@@ -187,7 +187,7 @@ def test_a_free_port_is_given_to_no_client() -> None:
 def test_two_processes_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A port is one process's until it ends, also while nobody listens there: two test runs at once never start a broker on the same."""
     few = range(PORTS.start - 4, PORTS.start)  # nobody else looks for one there
-    monkeypatch.setattr("streams.local.kafka.PORTS", few)
+    monkeypatch.setattr("streams.tools.local.kafka.broker.PORTS", few)
     other = "from streams.local import kafka; kafka.PORTS = range(*map(int, __import__('sys').argv[1:])); "
     other += "print(kafka.free_port(), kafka.free_port(), flush=True); input()"
     command = [sys.executable, "-c", other, str(few.start), str(few.stop)]
@@ -197,7 +197,7 @@ def test_two_processes_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> N
         ours = [free_port(), free_port()]
         process.kill()
     assert sorted(theirs + ours) == [*few]
-    monkeypatch.setattr("streams.local.kafka.PORTS", theirs)
+    monkeypatch.setattr("streams.tools.local.kafka.broker.PORTS", theirs)
     assert sorted([free_port(), free_port()]) == sorted(theirs)
 
 

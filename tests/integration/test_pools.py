@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.local.inbox import Inbox
-from streams.local.kafka import EmbeddedKafka
 from streams.runtime.failpoints import VARIABLE
+from streams.tools.local.inbox.server import Inbox
+from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
 from tests.town import Town, await_that
 from tests.unit.wire import records

@@ -14,9 +14,9 @@ from confluent_kafka import Producer
 
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import encode_customer
-from streams.local.kafka import free_port
-from streams.local.world import Process
 from streams.settings import Settings
+from streams.tools.local.kafka.broker import free_port
+from streams.tools.local.processes import Process
 from streams.wire import topics
 from tests.town import Town, await_that, open_town
 

@@ -18,11 +18,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.local.kafka import EmbeddedKafka
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.failpoints import VARIABLE
 from streams.runtime.state.restore import restore
 from streams.runtime.state.store import Memory, PartitionStore
+from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire.topics import changelog_spec, ensure_topics
 from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
 from tests.town import await_that

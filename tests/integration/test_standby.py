@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.local.oracle import read_all
-from streams.local.world import Process
 from streams.runtime.state.store import Memory, PartitionStore
+from streams.tools.local.oracle import read_all
+from streams.tools.local.processes import Process
 from streams.wire import topics
 from tests.town import Town, await_that, open_town
 

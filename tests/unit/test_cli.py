@@ -16,9 +16,9 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from streams import cli
 from streams.observability.logs import setup_logs
 from streams.settings import Settings, env_name
+from streams.tools.cli import main
 
 SECRET = "a-secret-that-is-long-enough"
 HELLO = "flows/transactional/hello"
@@ -31,7 +31,7 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*words: str) -> tuple[int, str]:
-    done = CliRunner().invoke(cli.main, words)
+    done = CliRunner().invoke(main.main, words)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, done.output
 
@@ -43,12 +43,12 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], 
             yield from commands(command, *path, name)
 
 
-@pytest.mark.parametrize("path", [path for path, _ in commands(cli.main)], ids=" ".join)
+@pytest.mark.parametrize("path", [path for path, _ in commands(main.main)], ids=" ".join)
 def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     """Each command has a help text, and so has each of its options."""
     code, output = run(*path, "--help")
     assert code == 0
-    command = dict(commands(cli.main))[path]
+    command = dict(commands(main.main))[path]
     assert command.help
     assert all(option.help for option in command.params if isinstance(option, click.Option))
     assert "Usage:" in output
@@ -58,7 +58,7 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     "path",
     [
         path
-        for path, one in commands(cli.main)
+        for path, one in commands(main.main)
         if any(isinstance(word, click.Argument) or word.required for word in one.params)
     ],
     ids=" ".join,
@@ -83,7 +83,7 @@ def test_help_teaches() -> None:
         assert words in output
 
 
-@pytest.mark.parametrize("path", [(), *(p for p, c in commands(cli.main) if isinstance(c, click.Group))], ids=" ".join)
+@pytest.mark.parametrize("path", [(), *(p for p, c in commands(main.main) if isinstance(c, click.Group))], ids=" ".join)
 def test_lists_of_commands_are_whole(path: tuple[str, ...]) -> None:
     """What a list says of a command fits into its line."""
     assert "..." not in run(*path, "--help")[1].partition("Commands:")[2]
@@ -323,7 +323,7 @@ def test_a_demo_that_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_no_broker_is_a_message(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     """A cluster that is not there ends the command within seconds, with what to do."""
-    monkeypatch.setattr("streams.doctor.PATIENCE_S", 0.5)
+    monkeypatch.setattr("streams.tools.operations.doctor.PATIENCE_S", 0.5)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{unused_tcp_port}")
     code, output = run("topics", "create")
     assert code == 1

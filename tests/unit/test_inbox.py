@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import Envelope
 
-from streams.local import inbox as inbox_module
-from streams.local.inbox import HANG_UP, Inbox, InboxStartError, Journal, Mail, read_journal
+from streams.tools.local.inbox import server as inbox_module
+from streams.tools.local.inbox.server import HANG_UP, Inbox, InboxStartError, Journal, Mail, read_journal
 
 EVIL = "<script>alert(1)</script>"
 
@@ -262,7 +262,7 @@ def test_wait_for_gives_up(inbox: Inbox) -> None:
 def test_as_a_process_it_keeps_its_journal_however_it_ends(tmp_path: Path, how: str) -> None:
     """It says its ports, takes mail, ends at SIGTERM and at the end of its stdin; after kill -9 the journal is whole."""
     path = tmp_path / "journal.jsonl"
-    command = [sys.executable, "-m", "streams.local.inbox", "--until-eof", "--journal", str(path)]
+    command = [sys.executable, "-m", "streams.tools.local.inbox.server", "--until-eof", "--journal", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

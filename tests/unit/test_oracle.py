@@ -10,8 +10,8 @@ import pytest
 
 from streams.agents.flows import decider
 from streams.core.model.customer_codec import encode_customer
-from streams.local.oracle import Verdict, judge
 from streams.runtime.kafka.partitioner import partition_of
+from streams.tools.local.oracle import Verdict, judge
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode.effects import Wire, open_codec

@@ -9,11 +9,11 @@ from typing import Any
 import click
 import pytest
 
-from streams.cli import main
 from streams.definitions.loader import FlowFileError, load_flows
 from streams.observability import metrics
 from streams.settings import PROJECT_ROOT
-from streams.simulate import with_changes
+from streams.tools.cli.main import main
+from streams.tools.simulation.outcome import with_changes
 from streams.wire.encode.effects import open_codec
 
 ROOT = PROJECT_ROOT

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from streams.local.shop import CLICK_RATE, OPEN_RATE, Fact, Shop
-from streams.local.shop_people import person
+from streams.tools.local.shop.people import person
+from streams.tools.local.shop.shop import CLICK_RATE, OPEN_RATE, Fact, Shop
 
 START = datetime(2026, 3, 27, 12, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
-from streams.why import RULES, Story, story, told
+from streams.tools.operations.customer_story import RULES, Story, story, told
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
 from streams.wire.topics import SCHEMA_OF

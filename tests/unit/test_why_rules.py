@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from streams.core.model.flow import EXITS
 from streams.settings import PROJECT_ROOT
-from streams.why import RULES
+from streams.tools.operations.customer_story import RULES
 
 STREAMS = PROJECT_ROOT / "streams"
 FILES = [*(STREAMS / "core").glob("*.py"), STREAMS / "mail" / "mailer.py", STREAMS / "agents" / "mailer.py"]

@@ -13,9 +13,9 @@ from typing import Any, Literal, get_args, get_origin
 import click
 
 from streams import settings
-from streams.cli import main as takk
 from streams.observability import metrics
 from streams.settings import FROM_FILE, PROJECT_ROOT, Settings, env_name, seconds
+from streams.tools.cli.main import main as takk
 
 FOLDER = PROJECT_ROOT / "deploy"
 #: The first lines of each page.

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from streams.core.conditions.names import NO_YEAR
 from streams.core.model import events
 from streams.core.offers.code_pools import Code
-from streams.local.shop import Shop
 from streams.runtime.avro.codec import Codec
+from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.encode.effects import RULES, SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
 from tests.unit.wire.records import (

@@ -30,7 +30,7 @@ def _on_kafka(settings: Settings, action: Callable[[], Any]) -> Any:
     """Do `action` once the cluster answers, and its registry; what does not, or refuses, becomes a message instead of a stack of calls."""
     from confluent_kafka import KafkaException
 
-    from streams.doctor import Trouble, broker, registry
+    from streams.tools.operations.doctor import Trouble, broker, registry
 
     try:
         broker(settings)
@@ -158,7 +158,7 @@ def demo(context: click.Context, seconds: float | None, rate: float, day: str) -
     there was any. The numbers are in .takk/demo/summary.json.
     """
     settings = _settings(day_scale_seconds=day)
-    from streams.local.demo import DEMO_DIR, run
+    from streams.tools.local.demo import DEMO_DIR, run
 
     with _writing(DEMO_DIR):
         DEMO_DIR.mkdir(parents=True, exist_ok=True)
@@ -188,7 +188,7 @@ _data_dir = click.option(
 @click.option("--port", type=click.IntRange(1, 65535), default=9092, show_default=True, help="Port to listen on.")
 def kafka_start(data_dir: Path, port: int) -> None:
     """Start it and leave it running; its topics are kept."""
-    from streams.local.kafka import KafkaStartError, start_detached
+    from streams.tools.local.kafka.broker import KafkaStartError, start_detached
 
     try:
         with _writing(data_dir):
@@ -202,7 +202,7 @@ def kafka_start(data_dir: Path, port: int) -> None:
 @_data_dir
 def kafka_stop(data_dir: Path) -> None:
     """Stop the one that `takk kafka start` started."""
-    from streams.local.kafka import stop_detached
+    from streams.tools.local.kafka.broker import stop_detached
 
     click.echo("Kafka is stopped." if stop_detached(data_dir) else f"No Kafka runs in {data_dir}.")
 
@@ -442,7 +442,7 @@ def flows_migrate(
         raise click.ClickException(f"{_count(len(findings), 'mistake')} in the mapping.")
     customers = None
     if is_counting:
-        from streams.customers import read_customers
+        from streams.tools.operations.customer_states import read_customers
 
         customers = _on_kafka(settings, lambda: read_customers(settings, _progress()))
     for line in preview(old, new, migration, customers):
@@ -504,9 +504,15 @@ def simulate(
     from msgspec import to_builtins
 
     from streams.definitions.loader import FlowFileError, load_world
-    from streams.history import HistoryError, from_files, from_topics, products_from_file, products_from_topic
-    from streams.simulate import NoSuchFlow, simulate, table, with_changes
-    from streams.simulate_page import page
+    from streams.tools.simulation.history import (
+        HistoryError,
+        from_files,
+        from_topics,
+        products_from_file,
+        products_from_topic,
+    )
+    from streams.tools.simulation.outcome import NoSuchFlow, simulate, table, with_changes
+    from streams.tools.simulation.report import page
 
     settings = _settings(templates_dir=templates_dir)
     if "topic" in sources and len(sources) > 1:
@@ -584,7 +590,7 @@ def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
     """
     from msgspec import to_builtins
 
-    from streams.why import read_story, told
+    from streams.tools.operations.customer_story import read_story, told
 
     settings = _settings()
     found = _on_kafka(
@@ -624,7 +630,7 @@ def dead_letters_list(reason: str | None, topic: str | None, as_json: bool) -> N
 
     One line each: id (topic/partition/offset), time, stage, reason, detail and size. Keys and values may be personal and are not shown.
     """
-    from streams import dead_letters
+    from streams.tools.operations import dead_letters
 
     settings = _settings()
 
@@ -667,7 +673,7 @@ def dead_letters_replay(
     """
     if not (ids or reason or topic or is_all):
         raise click.UsageError("Say which: ids, --reason, --topic or --all. `takk dead-letters list` shows them.")
-    from streams import dead_letters
+    from streams.tools.operations import dead_letters
 
     settings = _settings()
 
@@ -690,7 +696,7 @@ def doctor(context: click.Context) -> None:
     Looks at broker, topics, schema registry if there is one, mail server, sender, templates and disk. Changes nothing and sends nothing.
     Exit code 1 if anything is wrong.
     """
-    from streams.doctor import examine
+    from streams.tools.operations.doctor import examine
 
     settings = _settings()
     is_well = True

@@ -29,8 +29,8 @@ import msgspec
 from aiohttp import web
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
-from streams.local.inbox_page import make_page
-from streams.local.smtp_session import LARGEST_MESSAGE, Session
+from streams.tools.local.inbox.page import make_page
+from streams.tools.local.inbox.session import LARGEST_MESSAGE, Session
 
 #: What a `behaviour` returns to have the mail stored and the connection cut before the 250: the one window SMTP cannot close.
 HANG_UP = "hang up"

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from streams.core.model.effects import Effect, LogDecision, SendMail
 from streams.core.model.events import Event
 from streams.core.model.flow import Flow
-from streams.history import History
-from streams.virtual import VirtualRun
+from streams.tools.simulation.history import History
+from streams.tools.simulation.simulator import VirtualRun
 
 if TYPE_CHECKING:
     from streams.core.model.ruleset import World

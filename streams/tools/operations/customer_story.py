@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from streams.core.model.customer import Customer
 from streams.core.model.flow import CODE_OF, LOOK_STEP, MOMENT_OF
-from streams.customers import read_customer
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.topic_reader import partitions_of, read_to_the_end
 from streams.settings import Settings
+from streams.tools.operations.customer_states import read_customer
 from streams.wire import topics
 from streams.wire.encode.effects import open_codec
 

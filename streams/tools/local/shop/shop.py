@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from streams.local.shop_people import PRODUCTS, Person, Product, person, price
+from streams.tools.local.shop.people import PRODUCTS, Person, Product, person, price
 
 ORDERS, SHIPMENTS, CUSTOMERS, ENGAGEMENT, GOODS = "orders", "shipments", "customers", "email-engagement", "products"
 #: The Avro schema of the records on each topic, by its file's name in `schemas/`.

@@ -13,7 +13,7 @@ from streams.core.model.events import Event, MailReported, StepDue
 from streams.core.model.ruleset import World
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pools import Claim, Code, Desk, Memory, Told, Withdrawal
-from streams.virtual_products import Shelf, unserved
+from streams.tools.simulation.recommendations import Shelf, unserved
 
 
 class VirtualRun:

@@ -24,15 +24,15 @@ from rich.live import Live
 from rich.table import Table
 
 from streams.definitions.loader import load_world
-from streams.history import TOPICS, write_file
-from streams.local.inbox import Inbox
-from streams.local.kafka import EmbeddedKafka
-from streams.local.oracle import Verdict, judge, read_all
-from streams.local.shop import Shop
-from streams.local.world import Process
 from streams.runtime.avro.codec import Codec
 from streams.settings import Settings
-from streams.why import read_story, told
+from streams.tools.local.inbox.server import Inbox
+from streams.tools.local.kafka.broker import EmbeddedKafka
+from streams.tools.local.oracle import Verdict, judge, read_all
+from streams.tools.local.processes import Process
+from streams.tools.local.shop.shop import Shop
+from streams.tools.operations.customer_story import read_story, told
+from streams.tools.simulation.history import TOPICS, write_file
 from streams.wire import topics
 from streams.wire.encode.effects import Undecodable, open_codec
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from streams.local.kafka import EmbeddedKafka, Member, classpath, free_port
+from streams.tools.local.kafka.broker import EmbeddedKafka, Member, classpath, free_port
 
 
 class EmbeddedCluster:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TypeAlias
 
-from streams.simulate import Outcome
+from streams.tools.simulation.outcome import Outcome
 
 #: Draws what a title says of the counts of each outcome.
 Plot: TypeAlias = Callable[[str, Sequence[Mapping[str, int]]], str]
