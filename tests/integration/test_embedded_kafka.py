@@ -31,7 +31,7 @@ QUIET = {"log_level": "0"}
 PARENT = """
 import sys, time
 from pathlib import Path
-from streams.local.kafka import EmbeddedKafka
+from streams.tools.local.kafka.broker import EmbeddedKafka
 kafka = EmbeddedKafka(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
 kafka.start()
 print(kafka.port, kafka.data_dir, flush=True)
@@ -188,8 +188,8 @@ def test_two_processes_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> N
     """A port is one process's until it ends, also while nobody listens there: two test runs at once never start a broker on the same."""
     few = range(PORTS.start - 4, PORTS.start)  # nobody else looks for one there
     monkeypatch.setattr("streams.tools.local.kafka.broker.PORTS", few)
-    other = "from streams.local import kafka; kafka.PORTS = range(*map(int, __import__('sys').argv[1:])); "
-    other += "print(kafka.free_port(), kafka.free_port(), flush=True); input()"
+    other = "from streams.tools.local.kafka import broker; broker.PORTS = range(*map(int, __import__('sys').argv[1:])); "
+    other += "print(broker.free_port(), broker.free_port(), flush=True); input()"
     command = [sys.executable, "-c", other, str(few.start), str(few.stop)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -204,7 +204,7 @@ def test_two_processes_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> N
 def test_detached_it_lives_on_until_it_is_stopped(tmp_path: Path) -> None:
     """`takk kafka start|stop`: a second start in the same folder is refused in words, a second stop finds nothing."""
     port = free_port()
-    program = "import sys; from pathlib import Path; from streams.local.kafka import start_detached; "
+    program = "import sys; from pathlib import Path; from streams.tools.local.kafka.broker import start_detached; "
     program += "print(start_detached(Path(sys.argv[1]), int(sys.argv[2])))"
     command = [sys.executable, "-c", program, str(tmp_path), str(port)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=90)

@@ -91,7 +91,7 @@ def test_lists_of_commands_are_whole(path: tuple[str, ...]) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     """Neither Faust nor Kafka's client nor RocksDB is loaded for the help."""
-    code = "import sys, streams.cli; print([m for m in ('faust', 'confluent_kafka', 'rocksdict', 'jinja2') if m in sys.modules])"
+    code = "import sys, streams.tools.cli.main; print([m for m in ('faust', 'confluent_kafka', 'rocksdict', 'jinja2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

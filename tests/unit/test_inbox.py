@@ -262,7 +262,7 @@ def test_wait_for_gives_up(inbox: Inbox) -> None:
 def test_as_a_process_it_keeps_its_journal_however_it_ends(tmp_path: Path, how: str) -> None:
     """It says its ports, takes mail, ends at SIGTERM and at the end of its stdin; after kill -9 the journal is whole."""
     path = tmp_path / "journal.jsonl"
-    command = [sys.executable, "-m", "streams.tools.local.inbox.server", "--until-eof", "--journal", str(path)]
+    command = [sys.executable, "-m", "streams.tools.local.inbox", "--until-eof", "--journal", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -1,7 +1,7 @@
 """The inbox: a real SMTP server on this machine that keeps what it accepts, for the demo, the tests and the bench.
 
 Every mail accepted is a line in an append-only journal before the client reads its 250, so that what the inbox
-says it accepted outlives the inbox. `python -m streams.local.inbox` runs it as a process of its own.
+says it accepted outlives the inbox. `python -m streams.tools.local.inbox` runs it as a process of its own.
 """
 
 from __future__ import annotations
@@ -397,7 +397,7 @@ class Inbox:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the inbox as a process until SIGTERM, SIGINT or, with --until-eof, the end of stdin."""
     parser = argparse.ArgumentParser(
-        prog="python -m streams.local.inbox", description="A local SMTP inbox with a web page."
+        prog="python -m streams.tools.local.inbox", description="A local SMTP inbox with a web page."
     )
     parser.add_argument("--smtp-port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--web-port", type=int, default=0, help="0 takes a free one")
@@ -429,7 +429,3 @@ def _await_eof(over: threading.Event) -> None:
     while os.read(0, 4096):
         pass
     over.set()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
