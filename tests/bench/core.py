@@ -21,9 +21,9 @@ from streams.tools.simulation.simulator import VirtualRun, step_due
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.context import Context, Result, median
-from tests.driver.driver import START
-from tests.driver.facts import order, shipment
-from tests.driver.language import flow_text, world_of
+from tests.harness.driver import START
+from tests.harness.events import order, shipment
+from tests.harness.flow_texts import flow_text, world_of
 
 ORDERS = 50
 #: What a shop of 30 flows starts them by.

@@ -13,9 +13,9 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from streams.tools.local.processes import ProcessFailed
-from tests.crash.cells import CELLS, Cell, prepared
-from tests.crash.scene import SEED, Row, Scene
-from tests.town import open_town
+from tests.crash.scenario_run import SEED, Row, Scene
+from tests.crash.scenarios import CELLS, Cell, prepared
+from tests.harness.stack import open_town
 
 CRASH_DIR = Path(".takk/crash")
 

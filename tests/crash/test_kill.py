@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streams.wire import topics
-from tests.town import Town, open_town
+from tests.harness.stack import Town, open_town
 
 SECONDS = 20.0
 

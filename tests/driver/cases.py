@@ -13,9 +13,9 @@ from typing import Any
 
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
-from tests.driver.driver import Driver
-from tests.driver.facts import shop_world
-from tests.unit.wire import records
+from tests.harness import records
+from tests.harness.driver import Driver
+from tests.harness.events import shop_world
 
 CODEC = open_codec()
 WIRE = Wire(CODEC)

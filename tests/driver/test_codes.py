@@ -11,9 +11,9 @@ from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, With
 from streams.core.model.events import CodeGranted, OrderPlaced, OrderRefunded
 from streams.core.model.ruleset import Limits, World
 from streams.core.offers.code_pools import Code, Desk, Pool, pool_key
-from tests.driver.driver import START, Driver
-from tests.driver.facts import flow_from, order
-from tests.driver.language import DAY, HOUR, MESSAGES, buy, flow_text, run_of, sent, world_of
+from tests.harness.driver import START, Driver
+from tests.harness.events import flow_from, order
+from tests.harness.flow_texts import DAY, HOUR, MESSAGES, buy, flow_text, run_of, sent, world_of
 
 SPRING = """\
 trigger: {on: order.placed}

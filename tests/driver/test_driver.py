@@ -29,9 +29,9 @@ from streams.core.model.events import (
 from streams.core.model.ruleset import Limits, World
 from streams.core.offers.code_pools import Code
 from tests.driver.cases import CASES, Case, Play
-from tests.driver.driver import START, Driver
-from tests.driver.facts import flow_from, order, shipment, shop_world
-from tests.driver.language import flow_text, world_of
+from tests.harness.driver import START, Driver
+from tests.harness.events import flow_from, order, shipment, shop_world
+from tests.harness.flow_texts import flow_text, world_of
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 

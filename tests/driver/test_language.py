@@ -29,9 +29,9 @@ from streams.core.model.events import (
 from streams.core.model.ruleset import Limits, World
 from streams.core.values.buckets import lot
 from streams.definitions.language.rules import MOST_TOGETHER
-from tests.driver.driver import START, Driver
-from tests.driver.facts import order, shipment
-from tests.driver.language import (
+from tests.harness.driver import START, Driver
+from tests.harness.events import order, shipment
+from tests.harness.flow_texts import (
     DAY,
     HOUR,
     answered,

@@ -14,9 +14,9 @@ from streams.core.model.events import OrderPlaced, OrderRefunded
 from streams.core.model.flow import Flow, Migration
 from streams.core.model.ruleset import World
 from streams.definitions.language.flow import parse_flow
-from tests.driver.driver import START, Driver, step_due
-from tests.driver.facts import order
-from tests.driver.language import DAY, HOUR, buy, opened, sent
+from tests.harness.driver import START, Driver, step_due
+from tests.harness.events import order
+from tests.harness.flow_texts import DAY, HOUR, buy, opened, sent
 
 HEAD = "flow: f\nversion: {version}\nstatus: {status}\npurpose: service\ntrigger: {{on: order.placed}}\n"
 OLD = "steps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}, {wait: 2d}, {send: {message: c}}]"

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 from streams.core.model.events import ProfileUpdated
-from tests.driver.driver import START, Driver
-from tests.driver.facts import shop_world
-from tests.driver.language import DAY, answered, buy, flow_text, goodbye, opened, world_of
+from tests.harness.driver import START, Driver
+from tests.harness.events import shop_world
+from tests.harness.flow_texts import DAY, answered, buy, flow_text, goodbye, opened, world_of
 
 BODIES = {
     "birthday": "trigger: {on: customer.birthday}\nsteps: [{send: {message: a}}]",

@@ -47,11 +47,11 @@ from streams.core.offers.recommendations import granted, wish_for
 from streams.core.values import ids, tokens
 from streams.core.values.buckets import lot
 from streams.wire.encode.effects import Wire, open_codec
-from tests.driver.driver import START, Driver
-from tests.driver.facts import order, shipment
-from tests.driver.language import DAY, HOUR, flow_text, world_of
-from tests.unit.core import goods
-from tests.unit.mail.samples import command
+from tests.harness import products
+from tests.harness.commands import command
+from tests.harness.driver import START, Driver
+from tests.harness.events import order, shipment
+from tests.harness.flow_texts import DAY, HOUR, flow_text, world_of
 
 FIXTURE = Path(__file__).parent / "ids.json"
 LATER = START + HOUR
@@ -297,7 +297,7 @@ def _mailer() -> list[str]:
 
 def _wish() -> list[str]:
     """The products that an email asks for, as the context of its command carries them."""
-    orders = [goods.order("o1", "s2", "s1"), goods.order("o2", "s3", parcels=(goods.returned_parcel("s3"),))]
+    orders = [products.order("o1", "s2", "s1"), products.order("o2", "s3", parcels=(products.returned_parcel("s3"),))]
     return [json.dumps(wish_for(orders, 3, 1))]
 
 
@@ -328,9 +328,9 @@ def test_products_that_an_email_asks_for_are_read() -> None:
     """A command of any version is understood: of what it asks for, the one that was sent back is not recommended."""
     (wish,) = json.loads(FIXTURE.read_text(encoding="utf-8"))["wish"]
     category = "cat-s1"
-    sold = [goods.product(sku, category) for sku in ("s1", "s3", "s4")]
-    assortment = goods.shelves(*sold, counts=tuple([goods.counted(one.sku, 5) for one in sold]))
-    found = granted(json.loads(wish), assortment, goods.WEEK)
+    sold = [products.product(sku, category) for sku in ("s1", "s3", "s4")]
+    assortment = products.shelves(*sold, counts=tuple([products.counted(one.sku, 5) for one in sold]))
+    found = granted(json.loads(wish), assortment, products.WEEK)
     assert [one["sku"] for one in found or []] == ["s4"]
 
 

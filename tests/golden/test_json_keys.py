@@ -10,7 +10,7 @@ from msgspec import to_builtins
 
 from streams.tools.cli import main
 from streams.tools.operations.customer_story import Line, Story
-from tests.driver.driver import START
+from tests.harness.driver import START
 
 
 def test_check(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from streams.mail.mime import compose
 from streams.mail.rendering.renderer import Renderer
-from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command, example
+from tests.harness.commands import NOW, SENDER, TEMPLATES, command, example
 
 MAILS = Path(__file__).parent / "mails"
 PURPOSES = {"review": "review", "thank-you": "marketing", "goes-well-with": "marketing"}

@@ -16,8 +16,8 @@ import pytest
 from streams.tools.local.oracle import read_all
 from streams.tools.operations.dead_letters import DeadLetter, decode
 from streams.wire import topics
-from tests.town import Town, await_that, open_town
-from tests.unit.wire import records
+from tests.harness import records
+from tests.harness.stack import Town, await_that, open_town
 
 HTML = '<img src=x onerror="alert(1)"><b>Anna</b>'
 #: Near Kafka's own limit of a record: its dead letter is larger than the record, and above that limit.

@@ -22,9 +22,9 @@ from streams.tools.simulation.history import from_topics, products_from_topic
 from streams.tools.simulation.outcome import simulate
 from streams.wire import topics
 from tests.driver.cases import CASES, Case, Fact, Play
-from tests.driver.facts import MESSAGES
-from tests.town import Town, await_that, open_town
-from tests.unit.wire import records
+from tests.harness import records
+from tests.harness.events import MESSAGES
+from tests.harness.stack import Town, await_that, open_town
 
 #: What must not cross on a real broker lies 0.5 days apart at least; the worker needs 0.1 to 0.3 s for a record on a busy machine.
 DAY_S = 2.0

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, PartitionMetadata
 
 from streams.tools.local.kafka.cluster import EmbeddedCluster
-from tests.town import await_that
+from tests.harness.stack import await_that
 
 ALL = {1, 2, 3}
 TRANSACTIONS = "__transaction_state"

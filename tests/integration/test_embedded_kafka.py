@@ -188,7 +188,9 @@ def test_two_processes_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> N
     """A port is one process's until it ends, also while nobody listens there: two test runs at once never start a broker on the same."""
     few = range(PORTS.start - 4, PORTS.start)  # nobody else looks for one there
     monkeypatch.setattr("streams.tools.local.kafka.broker.PORTS", few)
-    other = "from streams.tools.local.kafka import broker; broker.PORTS = range(*map(int, __import__('sys').argv[1:])); "
+    other = (
+        "from streams.tools.local.kafka import broker; broker.PORTS = range(*map(int, __import__('sys').argv[1:])); "
+    )
     other += "print(broker.free_port(), broker.free_port(), flush=True); input()"
     command = [sys.executable, "-c", other, str(few.start), str(few.stop)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

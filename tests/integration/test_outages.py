@@ -20,8 +20,8 @@ from confluent_kafka.admin import AdminClient
 
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
-from tests.town import Town, await_that, open_town
-from tests.unit.wire import records
+from tests.harness import records
+from tests.harness.stack import Town, await_that, open_town
 
 STOP_PATIENCE_S = 15.0
 

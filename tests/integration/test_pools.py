@@ -16,8 +16,8 @@ from streams.runtime.failpoints import VARIABLE
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
-from tests.town import Town, await_that
-from tests.unit.wire import records
+from tests.harness import records
+from tests.harness.stack import Town, await_that
 
 #: Where a life of the worker ends (at the third commit that comes there; "": when it has given some codes), and whether its disk goes too.
 DEATHS = (("pools.produced", False), ("", True), ("pools.committed", False))

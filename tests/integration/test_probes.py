@@ -18,7 +18,7 @@ from streams.settings import Settings
 from streams.tools.local.kafka.broker import free_port
 from streams.tools.local.processes import Process
 from streams.wire import topics
-from tests.town import Town, await_that, open_town
+from tests.harness.stack import Town, await_that, open_town
 
 #: So long that no timer fires and no mail expires meanwhile.
 DAY_S = 600.0

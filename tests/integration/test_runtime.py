@@ -24,8 +24,8 @@ from streams.runtime.state.restore import restore
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire.topics import changelog_spec, ensure_topics
+from tests.harness.stack import await_that
 from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
-from tests.town import await_that
 
 #: What a supervisor gives a process that it asked to stop.
 STOP_PATIENCE_S = 15.0

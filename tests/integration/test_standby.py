@@ -11,7 +11,7 @@ from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.oracle import read_all
 from streams.tools.local.processes import Process
 from streams.wire import topics
-from tests.town import Town, await_that, open_town
+from tests.harness.stack import Town, await_that, open_town
 
 SESSION_S = "6"
 

@@ -43,10 +43,10 @@ from streams.core.model.ruleset import World
 from streams.core.offers.code_pools import Asked, Code
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
-from tests.driver.driver import Driver, step_due
-from tests.driver.facts import order, shipment, shop_policy
-from tests.driver.language import DAY, HOUR, MESSAGES
-from tests.property.flows import NAMES, SEGMENTS, flows, text_of
+from tests.harness.driver import Driver, step_due
+from tests.harness.events import order, shipment, shop_policy
+from tests.harness.flow_texts import DAY, HOUR, MESSAGES
+from tests.harness.generated_flows import NAMES, SEGMENTS, flows, text_of
 
 OWED = ("order", "service")
 RULES = (

@@ -23,7 +23,7 @@ from streams.core.offers.code_pools import (
     encode_entry,
     pool_key,
 )
-from tests.driver.driver import START
+from tests.harness.driver import START
 
 HOUR = timedelta(hours=1)
 POOLS = ("spring", "summer")

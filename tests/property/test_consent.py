@@ -23,8 +23,8 @@ from streams.core.model.ruleset import World
 from streams.core.model.unit_of_work import Turn
 from streams.core.sending.consent import ruling
 from streams.definitions.language.consent import COUNTRIES
-from tests.driver.driver import START, Driver
-from tests.driver.facts import order, shop_policy
+from tests.harness.driver import START, Driver
+from tests.harness.events import order, shop_policy
 
 VERDICTS: tuple[Verdict, ...] = ("allowed", "needs_consent", "soft_opt_in", "own_opt_in")
 PLACES = ["DK", "DE", "US", "CA", "PT", "XX", ""]

@@ -25,8 +25,8 @@ from streams.core.model.events import (
     ProfileUpdated,
     Unsubscribed,
 )
-from tests.driver.driver import START, Driver, step_due
-from tests.driver.facts import order, shipment, shop_world
+from tests.harness.driver import START, Driver, step_due
+from tests.harness.events import order, shipment, shop_world
 
 WORLD = shop_world()
 HOUR = timedelta(hours=1)

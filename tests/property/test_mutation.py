@@ -18,9 +18,9 @@ from streams.core.offers.code_pools import Asked, Code
 from streams.core.values import ids
 from streams.definitions.checks.migrations import guard_migration
 from streams.definitions.checks.paths import resting_places
-from tests.driver.driver import START, Driver, step_due
-from tests.driver.facts import flow_from, order, shipment
-from tests.driver.language import DAY, HOUR, MESSAGES
+from tests.harness.driver import START, Driver, step_due
+from tests.harness.events import flow_from, order, shipment
+from tests.harness.flow_texts import DAY, HOUR, MESSAGES
 
 HEAD = (
     "flow: f\nversion: {}\nstatus: live\npurpose: service\ntrigger: {{on: order.placed}}\nexit_on: [order.refunded]\n"

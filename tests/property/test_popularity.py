@@ -19,8 +19,8 @@ from streams.core.model.events import (
     OrderRefunded,
 )
 from streams.core.offers.popularity import Counts, Popularity, Tally, change_of, sales_of, week_of
-from tests.driver.driver import START
-from tests.driver.facts import order, shipment, shop_world
+from tests.harness.driver import START
+from tests.harness.events import order, shipment, shop_world
 
 WORLD = shop_world()
 HOUR, WEEK = timedelta(hours=1), timedelta(weeks=1)

@@ -11,7 +11,7 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.popularity import WEEKS, Counts, Popularity, Sale, Tally
 from streams.core.offers.recommendations import Bought, recommend
-from tests.unit.core.goods import WEEK
+from tests.harness.products import WEEK
 
 SKUS = [f"s{number}" for number in range(12)]
 skus = st.sampled_from(SKUS)

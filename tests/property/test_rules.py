@@ -27,9 +27,9 @@ from streams.core.model.events import (
 from streams.core.model.ruleset import World
 from streams.core.offers.code_pools import Code
 from streams.core.values import local_time
-from tests.driver.driver import START, Driver, step_due
-from tests.driver.facts import order, shipment
-from tests.driver.language import flow_text, world_of
+from tests.harness.driver import START, Driver, step_due
+from tests.harness.events import order, shipment
+from tests.harness.flow_texts import flow_text, world_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})

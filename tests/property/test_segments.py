@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from streams.core.conditions.context import View
 from streams.core.model.events import OrderCancelled, OrderPlaced, ProductBrowsed, ProfileUpdated
 from streams.core.model.unit_of_work import Turn
-from tests.driver.driver import START, Driver
-from tests.driver.facts import order
-from tests.driver.language import DAY, flow_text, world_of
+from tests.harness.driver import START, Driver
+from tests.harness.events import order
+from tests.harness.flow_texts import DAY, flow_text, world_of
 
 COUNTED = ("days_since_first_order", "days_since_last_order", "days_since_visit", "age", "recency")
 comparisons = st.builds(

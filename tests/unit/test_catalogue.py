@@ -23,8 +23,8 @@ from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
 from streams.wire import topics
 from streams.wire.encode.effects import SCHEMAS, Wire, open_codec
-from tests.unit.core.goods import WEEK, counted
-from tests.unit.wire.records import AT
+from tests.harness.products import WEEK, counted
+from tests.harness.records import AT
 
 CODEC = open_codec()
 WIRE = Wire(CODEC)

@@ -9,7 +9,7 @@ import pytest
 
 from streams.core.model.consent_policy import STRICT
 from streams.definitions.loader import FlowFileError, load_flows, load_world, read_templates
-from tests.driver.facts import FOLDERS, MESSAGES, TEMPLATES
+from tests.harness.events import FOLDERS, MESSAGES, TEMPLATES
 
 REVIEW, THANKS, RECEIPT = "flows/asking/review", "flows/care/thank-you", "flows/transactional/order-confirmation"
 

@@ -11,7 +11,7 @@ from streams.core.model.flow import Flow, all_steps
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.views.graph import as_mermaid, as_text, graph_of
 from streams.definitions.views.svg import _lines, as_svg
-from tests.driver.facts import shop_flows
+from tests.harness.events import shop_flows
 
 EVERYTHING = """\
 flow: big

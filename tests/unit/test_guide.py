@@ -20,7 +20,7 @@ from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.testing import Scenario
-from tests.driver.facts import TEMPLATES
+from tests.harness.events import TEMPLATES
 
 GUIDE = (TEMPLATES / "README.md").read_text(encoding="utf-8")
 LANGUAGE = (TEMPLATES / "LANGUAGE.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from streams.agents.worker import run_mailer
 from streams.definitions.loader import load_flows, read_templates
 from streams.settings import Settings
 from streams.tools.cli.main import main
-from tests.driver.facts import FOLDERS, TEMPLATES
+from tests.harness.events import FOLDERS, TEMPLATES
 
 GROUPS = "groups are for example transactional, care, asking, selling and loyalty"
 OLD = (

@@ -15,8 +15,8 @@ from streams.tools.local.oracle import Verdict, judge
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode.effects import Wire, open_codec
-from tests.driver.facts import shop_world
-from tests.unit.wire import records
+from tests.harness import records
+from tests.harness.events import shop_world
 
 PARTITIONS = 2
 CODEC = open_codec()

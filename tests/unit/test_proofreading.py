@@ -11,7 +11,7 @@ import pytest
 
 from streams.definitions.checks.messages import proofread
 from streams.definitions.loader import Mistake, read_templates
-from tests.driver.facts import TEMPLATES
+from tests.harness.events import TEMPLATES
 
 REVIEW = "flows/asking/review"
 ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"

@@ -33,13 +33,13 @@ from streams.tools.simulation.outcome import NoSuchFlow, Outcome, simulate, tabl
 from streams.tools.simulation.report import page
 from streams.tools.simulation.simulator import VirtualRun
 from streams.wire import topics
-from tests.driver.driver import START
-from tests.driver.facts import TEMPLATES, order, shop_flows, shop_world
-from tests.driver.language import flow_text, world_of
-from tests.unit.core.goods import product
+from tests.harness import records
+from tests.harness.driver import START
+from tests.harness.events import TEMPLATES, order, shop_flows, shop_world
+from tests.harness.flow_texts import flow_text, world_of
+from tests.harness.products import product
 from tests.unit.test_catalogue import PRODUCTS, WIRE, Message, view
 from tests.unit.test_catalogue import product as goods
-from tests.unit.wire import records
 
 DAY = timedelta(days=1)
 

@@ -10,8 +10,8 @@ import pytest
 from streams.core.model.events import OrderLine
 from streams.definitions.loader import FlowFileError
 from streams.testing import START, Scenario
-from tests.driver.facts import TEMPLATES
-from tests.driver.language import flow_text, world_of
+from tests.harness.events import TEMPLATES
+from tests.harness.flow_texts import flow_text, world_of
 
 
 def test_given_these_orders_after_30_days_these_mails() -> None:

@@ -14,10 +14,10 @@ from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.offers.recommendations import WISH, granted
 from streams.wire.encode.effects import Wire, open_codec
-from tests.driver.driver import START, Driver
-from tests.driver.facts import order
-from tests.driver.language import DAY, flow_text, sent, world_of
-from tests.unit.core.goods import product
+from tests.harness.driver import START, Driver
+from tests.harness.events import order
+from tests.harness.flow_texts import DAY, flow_text, sent, world_of
+from tests.harness.products import product
 from tests.unit.mail.test_mailer import Desk, desk  # noqa: F401 - a fixture
 
 WIRE = Wire(open_codec())

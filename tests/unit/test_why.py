@@ -15,9 +15,9 @@ from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
 from streams.wire.topics import SCHEMA_OF
 from tests.driver.cases import CASES
-from tests.driver.driver import START, Driver
-from tests.driver.facts import order, shipment, shop_world
-from tests.driver.language import DAY, buy, flow_text, run_of, world_of
+from tests.harness.driver import START, Driver
+from tests.harness.events import order, shipment, shop_world
+from tests.harness.flow_texts import DAY, buy, flow_text, run_of, world_of
 
 CODEC = open_codec()
 WIRE = Wire(CODEC)

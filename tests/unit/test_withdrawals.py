@@ -8,7 +8,7 @@ from streams.agents.global_tables.withdrawals import WithdrawalsView
 from streams.core.model.effects import WithdrawMail
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
-from tests.unit.wire.records import AT
+from tests.harness.records import AT
 
 WIRE = Wire(open_codec())
 

@@ -11,8 +11,8 @@ from streams.core.model.customer import new_customer
 from streams.core.model.events import OrderPlaced
 from streams.core.model.unit_of_work import Turn
 from streams.definitions.language.conditions import BadCondition, compile_condition
-from tests.driver.driver import START
-from tests.driver.facts import order, shop_world
+from tests.harness.driver import START
+from tests.harness.events import order, shop_world
 
 WORLD = shop_world()
 

@@ -24,8 +24,8 @@ from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdate
 from streams.core.model.ruleset import Shop, World
 from streams.core.model.unit_of_work import Turn
 from streams.core.sending.consent import Ruling, country_of, ruling
-from tests.driver.driver import START, Driver
-from tests.driver.facts import order, shop_policy, shop_world
+from tests.harness.driver import START, Driver
+from tests.harness.events import order, shop_policy, shop_world
 
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
 ASKED = datetime(2026, 1, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 
 from streams.core.model.consent_policy import ANY_COUNTRY, PURPOSES, TRANSACTIONAL, ConsentPolicy
 from streams.definitions.language.consent import COUNTRIES, parse_policy
-from tests.driver.facts import shop_policy
+from tests.harness.events import shop_policy
 
 GOOD = """\
 order:

@@ -10,8 +10,8 @@ import pytest
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer
 from streams.core.model.events import MailClicked, OrderPlaced, ProfileUpdated
-from tests.driver.driver import START, Driver
-from tests.driver.facts import order, shipment, shop_world
+from tests.harness.driver import START, Driver
+from tests.harness.events import order, shipment, shop_world
 
 FIXTURE = Path(__file__).parents[1] / "state" / "customer_v1.bin"
 

@@ -20,9 +20,9 @@ from streams.core.model.events import OrderEvent
 from streams.core.model.ruleset import Limits
 from streams.core.model.unit_of_work import Turn
 from streams.core.values.ids import TextLayout, frozen_text
-from tests.driver.driver import START
-from tests.driver.facts import order
-from tests.driver.language import HOUR, flow_text, world_of
+from tests.harness.driver import START
+from tests.harness.events import order
+from tests.harness.flow_texts import HOUR, flow_text, world_of
 
 
 class OrderLine(Struct, frozen=True):

@@ -20,7 +20,7 @@ from streams.core.offers.popularity import (
     sales_of,
     week_of,
 )
-from tests.unit.core.goods import AT, WEEK, counted, order
+from tests.harness.products import AT, WEEK, counted, order
 
 
 def told(before: OrderState | None, after: OrderState, orders: Sequence[OrderState] = ()) -> tuple[Sale, ...]:

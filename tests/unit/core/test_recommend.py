@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.recommendations import Bought, bought_of, recommend, shown
-from tests.unit.core.goods import AT, WEEK, counted, order, product, returned_parcel, shelves
+from tests.harness.products import AT, WEEK, counted, order, product, returned_parcel, shelves
 
 
 def bought(*skus: str, categories: str = "", returned: str = "") -> Bought:

@@ -11,9 +11,9 @@ from streams.core.model.customer import new_customer
 from streams.core.model.events import Event, OrderPlaced
 from streams.core.model.flow import DATES, TRIGGERS
 from streams.core.model.ruleset import World
-from tests.driver.driver import START
-from tests.driver.facts import order, shipment, shop_flows, shop_world
-from tests.driver.language import flow_text, world_of
+from tests.harness.driver import START
+from tests.harness.events import order, shipment, shop_flows, shop_world
+from tests.harness.flow_texts import flow_text, world_of
 
 #: What neither an order nor a delivered parcel can start, or ask about: orders may change segments and the customer's days.
 OTHERS = [

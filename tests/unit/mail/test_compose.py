@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from streams.core.values.tokens import BadToken, verify
 from streams.mail.mime import Sender, Unsendable, compose
 from streams.mail.rendering.renderer import Rendered
-from tests.unit.mail.samples import NOW, SECRET, SENDER, command
+from tests.harness.commands import NOW, SECRET, SENDER, command
 
 WORDS = Rendered("Tak for din ordre", "<p>Godmorgen Åse</p>\n", "Godmorgen Åse\n")
 

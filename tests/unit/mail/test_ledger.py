@@ -8,7 +8,7 @@ import pytest
 
 from streams.mail.delivery.ledger import Entry, Plan, State, decide, decode_entry, encode_entry, retry_at
 from streams.mail.delivery.local_notes import Trace
-from tests.unit.mail.samples import NOW, command
+from tests.harness.commands import NOW, command
 
 LATE = NOW + timedelta(days=3)
 

@@ -17,9 +17,9 @@ from streams.mail.delivery.local_notes import BEGUN, Notes
 from streams.mail.delivery.smtp import SmtpPool
 from streams.mail.mailer import Mailer, Report
 from streams.mail.rendering.renderer import Renderer
-from tests.unit.core import goods
-from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command, example
-from tests.unit.mail.server import DROP, Post, running
+from tests.harness import products
+from tests.harness.commands import NOW, SENDER, TEMPLATES, command, example
+from tests.harness.smtp_server import DROP, Post, running
 
 RENDERER = Renderer(TEMPLATES, "Butik Ø")
 LATER = NOW + timedelta(days=3)
@@ -267,7 +267,7 @@ async def test_withdrawn_while_the_server_is_down(desk: Desk) -> None:
 
 
 def _wish(at_least: int) -> Command:
-    context = example("goes-well-with") | {"recommend": wish_for([goods.order("o1", "x")], 3, at_least)}
+    context = example("goes-well-with") | {"recommend": wish_for([products.order("o1", "x")], 3, at_least)}
     del context["products"]
     return command(flow="goes-well-with", message="products", purpose="marketing", context=context)
 
@@ -276,7 +276,7 @@ async def test_products_are_chosen_when_the_mail_is_written(desk: Desk) -> None:
     """The catalogue of that moment is waited for; with fewer products than wanted the mail is held back."""
     asking = asyncio.create_task(desk.deliver((_wish(1), "send"), (command(send_id="s2"), "send")))
     await asyncio.sleep(0)
-    desk.assortment.set_result(goods.shelves(goods.product("x", complements=("y",)), goods.product("y")))
+    desk.assortment.set_result(products.shelves(products.product("x", complements=("y",)), products.product("y")))
     assert {send_id: report.outcome for send_id, report in (await asking).items()} == {"s1": "sent", "s2": "sent"}
     report = (await desk.deliver((_wish(2), "send")))["s1"]
     assert (report.outcome, report.rule) == ("suppressed", "too_few_products")

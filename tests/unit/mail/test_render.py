@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.mail.rendering.renderer import Links, Rendered, Renderer, RenderError
-from tests.unit.mail.samples import TEMPLATES, command, example
+from tests.harness.commands import TEMPLATES, command, example
 
 NO_LINKS = Links(unsubscribe=None, pixel=None, review="https://links.example/r/x")
 EVIL = '<script>alert(1)</script>"{{ 7 * 7 }}'

@@ -9,7 +9,7 @@ import pytest
 
 from streams.mail.delivery import smtp
 from streams.mail.delivery.smtp import Accepted, Answer, Refused, Server, ServerDown, SmtpPool, Unknown
-from tests.unit.mail.server import DROP, Post, running
+from tests.harness.smtp_server import DROP, Post, running
 
 FROM, TO = "shop@shop.example", "anna@post.example"
 

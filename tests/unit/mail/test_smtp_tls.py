@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from streams.mail.delivery.smtp import Accepted, Answer, ServerDown, SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
-from tests.unit.mail.certificates import self_signed
-from tests.unit.mail.samples import NOW, SENDER, TEMPLATES, command
-from tests.unit.mail.server import Post, running
+from tests.harness.certificates import self_signed
+from tests.harness.commands import NOW, SENDER, TEMPLATES, command
+from tests.harness.smtp_server import Post, running
 
 FROM, TO = "shop@shop.example", "anna@post.example"
 LOGIN = ("shop", "the right password")

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.runtime.processing.batch import BIRTH, BROKEN_IN_A_ROW, Broken, Moved, Revoked, Stuck, TooManyBroken, Unit
 from streams.runtime.state.store import Memory, PartitionStore
-from tests.unit.runtime.fakes import CHANGELOG, TOPIC, FakeProducer, Record, lane, stage, unit
+from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, lane, stage, unit
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from streams.runtime.processing.task_manager import Lanes
-from tests.unit.runtime.fakes import stage
+from tests.harness.kafka_fakes import stage
 
 
 class Reader:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streams.runtime.processing.batch import Lane, Unit
 from streams.runtime.processing.timers import Timers, pack, unpack
 from streams.runtime.state.store import Memory, PartitionStore
-from tests.unit.runtime.fakes import lane, unit
+from tests.harness.kafka_fakes import lane, unit
 
 
 class Clockwork:

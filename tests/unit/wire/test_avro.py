@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from streams.runtime.avro.codec import Codec, Undecodable, fingerprint_of, load_schemas
 from streams.wire import topics
 from streams.wire.encode.effects import SCHEMAS, open_codec
-from tests.unit.wire import records
+from tests.harness import records
 
 RAW = load_schemas(SCHEMAS)
 PLAIN = open_codec()

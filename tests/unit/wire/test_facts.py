@@ -18,7 +18,7 @@ from streams.runtime.avro.codec import Codec
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.encode.effects import RULES, SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
-from tests.unit.wire.records import (
+from tests.harness.records import (
     AT,
     AT_MS,
     KEY,

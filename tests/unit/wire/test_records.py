@@ -27,7 +27,7 @@ from streams.core.sending.content import Content
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode.effects import Output, RuleBroken, Slice, Undecodable, Wire, open_codec
-from tests.unit.wire.records import AT, AT_MS, code_grant, timer
+from tests.harness.records import AT, AT_MS, code_grant, timer
 
 CODEC = open_codec()
 WIRE = Wire(CODEC)

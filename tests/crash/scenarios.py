@@ -19,7 +19,7 @@ from streams.runtime.failpoints import VARIABLE
 from streams.settings import PROJECT_ROOT
 from streams.tools.local.inbox.server import HANG_UP
 from streams.tools.local.processes import Process
-from tests.crash.scene import Scene
+from tests.crash.scenario_run import Scene
 
 SESSION_S = 6
 #: A failpoint strikes at one of its first times, so that it lies now early, now late in a stream of batches.

@@ -9,8 +9,8 @@ from streams.core.model.effects import LogDecision
 from streams.core.model.events import MailOpened, OrderPlaced, ProfileUpdated, SurveyAnswered, Unsubscribed
 from streams.core.model.ruleset import World
 from streams.definitions.language.rules import parse_rules, parse_segments
-from tests.driver.driver import START, Driver
-from tests.driver.facts import flow_from, order, shop_policy
+from tests.harness.driver import START, Driver
+from tests.harness.events import flow_from, order, shop_policy
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

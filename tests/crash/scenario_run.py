@@ -15,7 +15,7 @@ from typing import Any
 
 from streams.tools.local.processes import Process, ProcessFailed
 from streams.wire import topics
-from tests.town import Town, await_that
+from tests.harness.stack import Town, await_that
 
 #: Orders a second while things are killed: enough that every edge is reached within a second.
 RATE = 30.0
