@@ -32,8 +32,8 @@ from streams.runtime.state.restore import apply
 from streams.runtime.state.store import POSITION, WRITTEN_AT, Memory, PartitionStore
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
+from tests.golden.state_values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, FULL_3, PLAIN, POOL, STEP
 from tests.harness.kafka_fakes import CHANGELOG, Record, lane, unit
-from tests.unit.state.values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, FULL_3, PLAIN, POOL, STEP
 
 HERE = Path(__file__).parent
 TIMER_KEY = timer_key(DUE_MS, STEP.timer_id.encode())

@@ -38,8 +38,8 @@ from tests.harness.driver import START
 from tests.harness.events import TEMPLATES, order, shop_flows, shop_world
 from tests.harness.flow_texts import flow_text, world_of
 from tests.harness.products import product
-from tests.unit.test_catalogue import PRODUCTS, WIRE, Message, view
-from tests.unit.test_catalogue import product as goods
+from tests.unit.agents.global_tables.test_assortment import PRODUCTS, WIRE, Message, view
+from tests.unit.agents.global_tables.test_assortment import product as goods
 
 DAY = timedelta(days=1)
 
