@@ -258,6 +258,11 @@ class Settings(BaseSettings):
         """The domain of the sender's address; Message-IDs end in it."""
         return parseaddr(self.mail_from)[1].rpartition("@")[2]
 
+    @property
+    def reader_group_id(self) -> str:
+        """The consumer group of commands that only read topics; it never commits an offset."""
+        return f"{self.app_id}-look"
+
     def world(self) -> dict[str, Any]:
         """What `load_world` needs besides the folder."""
         return {

@@ -1,0 +1,1 @@
+"""From the templates folder to flows, at load time."""

@@ -1,0 +1,1 @@
+"""Records on topics to events, and effects to records."""

@@ -35,7 +35,7 @@ from streams.wire.encode.effects import Wire, open_codec
 from tests.golden.state_values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, FULL_3, PLAIN, POOL, STEP
 from tests.harness.kafka_fakes import CHANGELOG, Record, lane, unit
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "state"
 TIMER_KEY = timer_key(DUE_MS, STEP.timer_id.encode())
 
 

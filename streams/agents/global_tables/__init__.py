@@ -1,0 +1,1 @@
+"""Compacted topics that every process holds in full."""

@@ -1,0 +1,1 @@
+"""The life of an instance: start, steps, waits, resume, migration and exit."""

@@ -1,0 +1,1 @@
+"""The core's data: events, effects, customers, flows and the ruleset."""

@@ -1,0 +1,1 @@
+"""Products, recommendations, rewards and code pools."""

@@ -1,0 +1,1 @@
+"""Whether an email may be sent now, and what it contains."""

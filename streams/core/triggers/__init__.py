@@ -1,0 +1,1 @@
+"""What starts an instance: events, dates, launches and segments."""

@@ -1,0 +1,1 @@
+"""Small values: ids, money, local time, holidays, buckets, text and tokens."""

@@ -1,0 +1,1 @@
+"""Checks of flows and messages before a worker starts."""

@@ -1,0 +1,1 @@
+"""Readers of the YAML files: flows, steps, conditions, rules, consent and segments."""

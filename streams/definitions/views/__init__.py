@@ -1,0 +1,1 @@
+"""Flows shown to people: words, graph, SVG, JSON Schema and migration plan."""

@@ -1,0 +1,1 @@
+"""SMTP, bounces and the ledger of sends."""

@@ -1,0 +1,1 @@
+"""What Faust expects of a transport, a table manager and a store."""

@@ -1,0 +1,1 @@
+"""Kafka clients: topics, readers, retries, partitioner and limits."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-
-from streams.settings import Settings
 
 #: Seconds that the broker may be silent.
 PATIENCE_S = 30.0
@@ -15,9 +13,10 @@ _BATCH = 5_000
 
 
 def read_to_the_end(
-    settings: Settings,
+    kafka: Mapping[str, str],
     topics: Iterable[str],
     *,
+    group_id: str,
     partition: int | None = None,
     since_ms: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -25,8 +24,9 @@ def read_to_the_end(
     """The committed records that are there now, in the order of their offsets within each partition.
 
     Args:
-        settings: the cluster.
-        topics: which topics.
+        kafka: the cluster, as librdkafka's configuration.
+        topics: the topics to read.
+        group_id: the consumer group the broker sees; nothing is ever committed under it.
         partition: one partition of each; None: all.
         since_ms: only records whose time is not before this (ms since 1970).
         on_progress: hears of offsets done and in all.
@@ -37,8 +37,8 @@ def read_to_the_end(
     """
     consumer = Consumer(
         {
-            **settings.kafka(),
-            "group.id": f"{settings.app_id}-look",  # never committed
+            **kafka,
+            "group.id": group_id,
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "isolation.level": "read_committed",
@@ -51,9 +51,9 @@ def read_to_the_end(
         consumer.close()
 
 
-def partitions_of(settings: Settings, topic: str) -> int:
+def partitions_of(kafka: Mapping[str, str], topic: str, *, group_id: str) -> int:
     """How many partitions a topic has. Raises KafkaException: the cluster refuses, or the topic is not there."""
-    consumer = Consumer({**settings.kafka(), "group.id": f"{settings.app_id}-look"})
+    consumer = Consumer({**kafka, "group.id": group_id})
     try:
         return len(_known(consumer, topic))
     finally:

@@ -1,0 +1,1 @@
+"""Batches of records, processed and committed in one Kafka transaction."""

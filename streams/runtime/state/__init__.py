@@ -1,0 +1,1 @@
+"""RocksDB stores, their restore and their standbys."""

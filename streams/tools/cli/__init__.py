@@ -1,0 +1,1 @@
+"""The `takk` command."""

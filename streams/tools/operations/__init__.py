@@ -1,0 +1,1 @@
+"""Tools for operators: decisions of a customer, dead letters and the doctor."""

@@ -25,7 +25,13 @@ def read_customer(settings: Settings, customer_id: str, partition: int, on_progr
         UnknownVersion: the state was written by a newer Takk.
     """
     key, value = customer_id.encode(), None
-    for message in read_to_the_end(settings, [changelog_of(settings)], partition=partition, on_progress=on_progress):
+    for message in read_to_the_end(
+        settings.kafka(),
+        [changelog_of(settings)],
+        group_id=settings.reader_group_id,
+        partition=partition,
+        on_progress=on_progress,
+    ):
         if message.key() == key:
             value = message.value()
     return decode_customer(value) if value is not None else None
@@ -34,7 +40,9 @@ def read_customer(settings: Settings, customer_id: str, partition: int, on_progr
 def read_customers(settings: Settings, on_progress: Progress) -> Iterator[Customer]:
     """Everybody who is known; their encoded states are held in memory meanwhile. Raises as `read_customer`."""
     newest: dict[bytes, bytes] = {}
-    for message in read_to_the_end(settings, [changelog_of(settings)], on_progress=on_progress):
+    for message in read_to_the_end(
+        settings.kafka(), [changelog_of(settings)], group_id=settings.reader_group_id, on_progress=on_progress
+    ):
         if message.value() is None:
             newest.pop(message.key(), None)
         else:

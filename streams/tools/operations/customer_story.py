@@ -291,11 +291,16 @@ def read_story(
     codec = open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)
     key = customer_id.encode()
     since = (now or datetime.now(UTC)) - timedelta(days=days)
-    partition = partition_of(key, partitions_of(settings, topics.DECISIONS))
+    partition = partition_of(key, partitions_of(settings.kafka(), topics.DECISIONS, group_id=settings.reader_group_id))
     records = [
         (message.topic(), _decoded(codec, message))
         for message in read_to_the_end(
-            settings, _MAKERS, partition=partition, since_ms=int(since.timestamp() * 1000), on_progress=on_progress
+            settings.kafka(),
+            _MAKERS,
+            group_id=settings.reader_group_id,
+            partition=partition,
+            since_ms=int(since.timestamp() * 1000),
+            on_progress=on_progress,
         )
         if message.key() == key
     ]

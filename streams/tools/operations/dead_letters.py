@@ -45,7 +45,7 @@ def read(settings: Settings) -> Iterator[DeadLetter]:
         KafkaException: the cluster cannot be reached or refuses; or the topic is not there.
     """
     codec = open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)
-    for message in read_to_the_end(settings, [topics.DEAD_LETTERS]):
+    for message in read_to_the_end(settings.kafka(), [topics.DEAD_LETTERS], group_id=settings.reader_group_id):
         yield decode(codec, message.value())
 
 

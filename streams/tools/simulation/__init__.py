@@ -1,0 +1,1 @@
+"""Flows played over past events on a virtual clock."""

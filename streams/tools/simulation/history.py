@@ -92,7 +92,9 @@ def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] =
     """
     wire = Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     history = History([])
-    for message in read_to_the_end(settings, TOPICS, on_progress=on_progress):
+    for message in read_to_the_end(
+        settings.kafka(), TOPICS, group_id=settings.reader_group_id, on_progress=on_progress
+    ):
         try:
             event = wire.event(message.topic(), message.key(), message.value(), message.timestamp()[1])
         except (RuleBroken, Undecodable) as broken:
@@ -124,7 +126,12 @@ def products_from_topic(
         KafkaException, TimeoutError: as `read_to_the_end`.
     """
     wire = Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
-    return products_of(wire, read_to_the_end(settings, (topics.PRODUCTS,), on_progress=on_progress))
+    return products_of(
+        wire,
+        read_to_the_end(
+            settings.kafka(), (topics.PRODUCTS,), group_id=settings.reader_group_id, on_progress=on_progress
+        ),
+    )
 
 
 def products_of(wire: Wire, messages: Iterable[Any]) -> tuple[Catalogue, Counter[str]]:

@@ -1,0 +1,1 @@
+"""Records to events, commands and tables."""

@@ -25,7 +25,7 @@ FILES = {
     "pyproject.toml",
     "requirements.lock",
 }
-TIERS = {"unit", "property", "golden", "driver", "integration", "crash", "deploy", "bench"}
+TIERS = {"unit", "property", "golden", "driver", "integration", "crash", "deploy", "bench", "harness"}
 #: A lock or a setup that names a registry works only where that registry can be reached.
 REGISTRY = re.compile(
     r"(--(extra-)?index-url|--find-links|--trusted-host)[ =]+\S*:|files\.pythonhosted|pypi\.org|repo1?\.maven|registry\.npmjs"

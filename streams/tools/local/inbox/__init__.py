@@ -1,0 +1,1 @@
+"""A local SMTP inbox with a web page."""

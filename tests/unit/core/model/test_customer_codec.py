@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer
 from streams.core.model.events import MailClicked, OrderPlaced, ProfileUpdated
+from streams.settings import PROJECT_ROOT
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment, shop_world
 
-FIXTURE = Path(__file__).parents[1] / "state" / "customer_v1.bin"
+FIXTURE = PROJECT_ROOT / "tests/golden/state/customer_v1.bin"
 
 
 def customer() -> Customer:

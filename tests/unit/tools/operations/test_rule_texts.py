@@ -10,7 +10,7 @@ from streams.settings import PROJECT_ROOT
 from streams.tools.operations.customer_story import RULES
 
 STREAMS = PROJECT_ROOT / "streams"
-FILES = [*(STREAMS / "core").glob("*.py"), STREAMS / "mail" / "mailer.py", STREAMS / "agents" / "mailer.py"]
+FILES = [*(STREAMS / "core").rglob("*.py"), STREAMS / "mail" / "mailer.py", STREAMS / "agents" / "mailer.py"]
 #: What names a rule: the call, the place of the rule among its arguments, and its keyword.
 NAMING = {
     "decide": (4, "rule"),
