@@ -98,12 +98,13 @@ def as_editors_read(text: str) -> Any:
 def flows() -> list[str]:
     """Every flow that the repository shows."""
     files = [path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("templates/flows/*/*/flow.yaml"))]
-    return [*files, *re.findall(r"```yaml\n(flow: .*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)]
+    pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "templates/LANGUAGE.md")]
+    return [*files, *re.findall(r"```yaml\n(flow: .*?)```", "\n".join(pages), re.S)]
 
 
 @pytest.mark.parametrize("text", flows(), ids=lambda text: text.splitlines()[0])
 def test_the_flows_are_right(text: str) -> None:
-    """The shop's flows and README's."""
+    """The shop's flows and those of the pages."""
     assert problems(SCHEMA, as_editors_read(text)) == []
 
 
