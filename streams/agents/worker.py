@@ -22,9 +22,9 @@ from streams.agents.global_tables import withdrawals
 from streams.agents.global_tables.global_table import Follower
 from streams.agents.instrumentation import Support, utc
 from streams.core.offers.assortment import Assortment
+from streams.definitions.checks.layout import old_layout
 from streams.definitions.checks.messages import proofread
 from streams.definitions.loader import FlowFileError, load_world
-from streams.layout_check import old_layout
 from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.mime import Sender

@@ -17,6 +17,7 @@ from streams.core.model.flow import Condition, Flow
 from streams.core.model.ruleset import RATES, Limits, Shop, World
 from streams.core.model.sending_rules import NO_RULES, Rules
 from streams.definitions.checks.flow import Finding, guard_flow, guard_messages, guard_together
+from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems
 from streams.definitions.checks.migrations import guard_migrations
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
@@ -24,8 +25,7 @@ from streams.definitions.language.positions import places
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.language.yaml_reader import FlowError, nearest
 from streams.definitions.views.words import plain
-from streams.layout_check import ANY_KEPT, FLOW, layout_problems
-from streams.mail.template_folders import FLOWS, flow_folders
+from streams.mail.rendering.template_folders import FLOWS, flow_folders
 
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
 _MESSAGE = ".html.j2"

@@ -8,7 +8,7 @@ from typing import Any
 
 from streams.mail.command import Command
 from streams.mail.mime import Sender
-from streams.mail.template_folders import flow_folders
+from streams.mail.rendering.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
 
 TEMPLATES = PROJECT_ROOT / "templates"

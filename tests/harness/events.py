@@ -16,7 +16,7 @@ from streams.core.model.ruleset import World
 from streams.core.model.sending_rules import Rules
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.loader import read_templates
-from streams.mail.template_folders import flow_folders
+from streams.mail.rendering.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
 
 TEMPLATES = PROJECT_ROOT / "templates"

@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from streams.definitions.loader import load_world
-from streams.mail.template_folders import flow_folders
+from streams.mail.rendering.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
 from streams.tools.operations.customer_states import read_customers
 from streams.tools.operations.customer_story import read_story

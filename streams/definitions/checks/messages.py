@@ -27,7 +27,7 @@ from streams.definitions.language.yaml_reader import nearest
 from streams.definitions.loader import Mistake, kept_name
 from streams.mail.command import Command
 from streams.mail.rendering.renderer import FALLBACK, Links, Renderer, RenderError, greeting_key
-from streams.mail.template_folders import COPY, SHARED, flow_folders
+from streams.mail.rendering.template_folders import COPY, SHARED, flow_folders
 
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _WHERE = ZoneInfo("Europe/Copenhagen")

@@ -21,7 +21,7 @@ from streams.mail.command import Command
 from streams.mail.rendering.filters import FILTERS
 from streams.mail.rendering.structured_data import FACTS
 from streams.mail.rendering.styles import StyledLoader
-from streams.mail.template_folders import COPY, FLOWS, flow_folders
+from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
 
 FALLBACK = "en"
 #: Pairs of a flow and a locale whose copy is kept.

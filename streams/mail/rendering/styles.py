@@ -12,7 +12,7 @@ from pathlib import Path
 import css_inline
 from jinja2 import Environment, FileSystemLoader, TemplateSyntaxError
 
-from streams.mail.template_folders import SHARED
+from streams.mail.rendering.template_folders import SHARED
 
 STYLES = f"{SHARED}/style.css"
 _JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)

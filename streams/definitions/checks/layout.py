@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from streams.mail.template_folders import FLOWS, SHARED, flow_folders, subfolders
+from streams.mail.rendering.template_folders import FLOWS, SHARED, flow_folders, subfolders
 
 FLOW = "flow.yaml"
 #: The names under which older versions of a flow are kept, and those that are only nearly right.
