@@ -1,6 +1,6 @@
 """State that released versions wrote: a worker must read it for ever, or an update loses what it held.
 
-After a change that is meant, and a new version with it: `TAKK_STATE=write make test ARGS=tests/unit/state` writes the new version's files
+After a change that is meant, and a new version with it: `TAKK_STATE=write make test ARGS=tests/golden/test_state.py` writes the new version's files
 and touches none that is there.
 """
 

@@ -1,0 +1,201 @@
+"""Prose: the program's comments, docstrings, messages and help, and every page, keep to plain English.
+
+The patterns below are the ones that CONTRIBUTING.md ("Writing") rules out. `prose_allowed.txt` holds the files that
+are not clean yet, with the number of findings in each; the list only shrinks. After you clean or move a file, run
+`TAKK_PROSE=write make test ARGS=tests/unit/docs/test_prose.py`: it writes the list for what is there now, and refuses
+if the total has grown.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import re
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+ALLOWED = Path(__file__).with_name("prose_allowed.txt")
+
+#: Where a sentence or a clause starts, in text whose paragraphs are single lines.
+_START = r"(?:^(?:[-*>] |\d+\. )?|(?<=[.!:;] ))"
+#: Each pattern with the advice that a finding prints.
+PATTERNS = {
+    re.compile(rf"{_START}(?:Who|Whoever|What) (?![^.?!\n]*\?)", re.M): "name the noun instead of who or what",
+    re.compile(r"\b(?:all|by|for|from|in|of|only|than|to|with) who\b"): "name the noun: customers who ...",
+    re.compile(r"\b(?<![Tt]here )(?:is|are|was|were|be|been) no (?!longer\b|more than\b|less\b|later\b)"): (
+        "say invalid, missing, unknown or not a ..."
+    ),
+    re.compile(r"\b(?:is|are|was|were|be|been) none\b|\bthere (?:is|are|was|were) not\b"): (
+        "say invalid, missing, unknown or not a ..."
+    ),
+    re.compile(r"\b(?:lies?|lay|lain)\b"): "say is, or is stored",
+    re.compile(r"\bow(?:e|es|ed|ing)\b"): "say transactional",
+    re.compile(r"\b(?:anew|once more)\b"): "say again",
+    re.compile(r"\bby (?:itself|themselves)\b"): "say automatically, or alone",
+    re.compile(r"\blest\b"): "say so that ... not",
+    re.compile(r"\bfor ever\b"): "say permanently, or always",
+    re.compile(r"\bno more(?=[.,;:)]|$)", re.M): "say no longer",
+    re.compile(r"\b[Hh]ouses?\b"): "say project, or shop",
+    re.compile(r"\b[Rr]oads?\b"): "say pipeline, or path",
+    re.compile(r"\b[Tt]old\b"): "say reported, listed, printed, or the event's verb",
+    re.compile(r"\b[Nn]ews\b"): "name the event",
+}  # fmt: skip
+
+
+class Text(NamedTuple):
+    """A piece of prose: the line where it starts, and its paragraphs, one a line."""
+
+    line: int
+    words: str
+
+
+class Finding(NamedTuple):
+    """A piece of prose that a pattern matches."""
+
+    line: int
+    excerpt: str
+    advice: str
+
+
+def flowing(text: str) -> str:
+    """`text` with each paragraph on one line, and without Jinja tags, where `is none` is a test."""
+    text = re.sub(r"{%.*?%}", " ", text, flags=re.S)
+    return "\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
+
+
+def strings(tree: ast.AST) -> Iterator[Text]:
+    """Docstrings and string literals; an f-string counts as one, with `{}` for its values."""
+    parts = {
+        part
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in ast.walk(node)
+        if part is not node
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            words = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            yield Text(node.lineno, flowing(words))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
+            yield Text(node.lineno, flowing(node.value))
+
+
+def comments(source: str) -> Iterator[Text]:
+    """Comments; those on consecutive lines are one text."""
+    first, last, words = 0, -1, ""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            said = token.string.lstrip("#: ")
+            if token.start[0] == last + 1:
+                words = f"{words} {said}"
+            else:
+                if words:
+                    yield Text(first, words)
+                first, words = token.start[0], said
+            last = token.start[0]
+    if words:
+        yield Text(first, words)
+
+
+def page(source: str) -> Iterator[Text]:
+    """The lines of a Markdown page, paragraphs joined, without code in backticks; a heading may start with What."""
+    source = re.sub(r"`[^`\n]+`", "{}", source)
+    start, lines = 1, list[str]()
+    for number, line in enumerate([*source.splitlines(), ""], 1):
+        if not line.strip() or line.startswith(("#", "|", "- ", "* ", "```")):
+            if lines:
+                yield Text(start, " ".join(lines))
+            lines = []
+        if line.startswith("#"):
+            yield Text(number, re.sub(r"^#+ (?:Who|What) ", "", line))
+        elif line.strip():
+            start = number if not lines else start
+            lines.append(line.strip())
+
+
+def findings(path: Path) -> list[Finding]:
+    """Every match of a pattern in one file."""
+    source = path.read_text(encoding="utf-8")
+    texts = page(source) if path.suffix == ".md" else [*strings(ast.parse(source)), *comments(source)]
+    return [
+        Finding(text.line, text.words[max(0, match.start() - 30) : match.end() + 30].replace("\n", " "), advice)
+        for text in texts
+        for pattern, advice in PATTERNS.items()
+        for match in pattern.finditer(text.words)
+    ]
+
+
+def checked() -> list[str]:
+    """The files that are held: the program, and every page that is written by hand."""
+    listed = subprocess.run(
+        ["git", "ls-files", "streams", "*.md"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    names = [name for name in listed.stdout.splitlines() if name.endswith((".py", ".md")) and (ROOT / name).is_file()]
+    return [name for name in names if not (ROOT / name).read_text(encoding="utf-8").startswith("<!-- Generated by")]
+
+
+def allowed() -> dict[str, int]:
+    """The files that are not clean yet, and the findings in each."""
+    lines = ALLOWED.read_text(encoding="utf-8").splitlines() if ALLOWED.exists() else []
+    return {name: int(count) for count, name in (line.split() for line in lines)}
+
+
+def test_prose_is_plain() -> None:
+    """No file has more findings than it is allowed, and none is allowed more than it has."""
+    found = {name: findings(ROOT / name) for name in checked()}
+    if os.environ.get("TAKK_PROSE") == "write":
+        counts = {name: len(those) for name, those in sorted(found.items()) if those}
+        before = sum(allowed().values())
+        assert not ALLOWED.exists() or sum(counts.values()) <= before, (
+            f"{sum(counts.values())} findings, {before} before"
+        )
+        ALLOWED.write_text("".join(f"{count:3} {name}\n" for name, count in counts.items()), encoding="utf-8")
+    permitted = allowed()
+    worse = [
+        f"{name}:{one.line}: {one.advice}: ...{one.excerpt}..."
+        for name, those in found.items()
+        if len(those) > permitted.get(name, 0)
+        for one in those
+    ]
+    assert not worse, "\n".join(worse)
+    stale = {name: count for name, count in permitted.items() if len(found.get(name, ())) < count}
+    assert not stale, f"cleaner than allowed; run the command in this file's docstring: {stale}"
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("# Who waits goes on\n", "name the noun instead of who or what"),
+        ('fail(f"{name!r} is no name")\n', "say invalid, missing, unknown or not a ..."),
+        ('"""It lies\n    on disk."""\n', "say is, or is stored"),
+        ("# it is opened once\n# more\n", "say again"),
+    ],
+)
+def test_patterns_see(tmp_path: Path, source: str, advice: str) -> None:
+    """Comments, docstrings and f-strings are read, also across lines."""
+    (tmp_path / "module.py").write_text(source)
+    assert [one.advice for one in findings(tmp_path / "module.py")] == [advice]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "road = lies = 1  # a name is not prose\n",
+        'raise ValueError("the file is no longer there")\n',
+        "# What is missing?\n",
+        'page = "{% if mail.raw is none %}<p>{% endif %}"\n',
+    ],
+)
+def test_patterns_pass(tmp_path: Path, source: str) -> None:
+    """Identifiers, questions, Jinja tests and plain English are left alone."""
+    (tmp_path / "module.py").write_text(source)
+    assert findings(tmp_path / "module.py") == []
