@@ -34,7 +34,7 @@ from streams.core.model.events import (
     StepDue,
 )
 from streams.core.model.ruleset import World
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.sending.consent import withdraw
 from streams.core.triggers.segments import watch_segments
@@ -52,20 +52,20 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
         event: a fact; it may be late, doubled or out of order.
         now: the moment of deciding, timezone-aware UTC.
     """
-    turn = Turn(world, state, now)
-    _HANDLERS[type(event)](turn, event)
-    if turn.consent is not state.consent:
-        withdraw(turn)
-    if turn.changed and world.watched:
-        watch_segments(turn)
-    if turn.changed and turn.instances:
-        follow_moments(turn)
-    if turn.instances is not state.instances:
-        withdraw_claims(turn)
-    return turn.finish()
+    uow = UnitOfWork(world, state, now)
+    _HANDLERS[type(event)](uow, event)
+    if uow.consent is not state.consent:
+        withdraw(uow)
+    if uow.changed and world.watched:
+        watch_segments(uow)
+    if uow.changed and uow.instances:
+        follow_moments(uow)
+    if uow.instances is not state.instances:
+        withdraw_claims(uow)
+    return uow.finish()
 
 
-_HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = MappingProxyType(
+_HANDLERS: Mapping[type[Event], Callable[[UnitOfWork, Any], None]] = MappingProxyType(
     {
         **dict.fromkeys((OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded), take_order),
         **dict.fromkeys(get_args(EngagementEvent), take_engagement),

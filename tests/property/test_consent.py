@@ -20,7 +20,7 @@ from streams.core.model.consent_policy import (
 from streams.core.model.customer import Answer, Consent, Customer, Profile
 from streams.core.model.events import OrderPlaced, ProfileUpdated, Unsubscribed
 from streams.core.model.ruleset import World
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.consent import ruling
 from streams.definitions.language.consent import COUNTRIES
 from tests.harness.driver import START, Driver
@@ -85,8 +85,8 @@ def test_what_nothing_overrides(
     now: object,  # type: ignore[type-arg]
 ) -> None:
     """What is owed always goes; who unsubscribed, complained or bounces gets nothing else; a no to the very question is a no."""
-    turn = Turn(World([], consent_policy=policy), customer(consent, placed, country), now)  # type: ignore[arg-type]
-    found = ruling(turn, purpose, None)
+    uow = UnitOfWork(World([], consent_policy=policy), customer(consent, placed, country), now)  # type: ignore[arg-type]
+    found = ruling(uow, purpose, None)
     if purpose in TRANSACTIONAL:
         assert found.is_allowed
         return
@@ -111,8 +111,8 @@ def test_a_country_without_a_line_is_any_country(consent: Consent, placed: list,
     if policy.line(purpose, country).country != ANY_COUNTRY:
         return
     world = World([], consent_policy=policy)
-    here = ruling(Turn(world, customer(consent, placed, country), START), purpose, None)
-    nowhere = ruling(Turn(world, customer(consent, placed, "XX"), START), purpose, None)
+    here = ruling(UnitOfWork(world, customer(consent, placed, country), START), purpose, None)
+    nowhere = ruling(UnitOfWork(world, customer(consent, placed, "XX"), START), purpose, None)
     assert (here.is_allowed, here.rule) == (nowhere.is_allowed, nowhere.rule)
 
 
@@ -139,8 +139,8 @@ def test_no_profile_undoes_an_unsubscription(
     run = Driver(world)
     goodbye = Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START)
     run.feed(*before, OrderPlaced(order("o1", START), START), goodbye, *after)
-    turn = Turn(world, run.customers["c1"], run.now)
-    assert {purpose for purpose in PURPOSES if ruling(turn, purpose, None).is_allowed} == TRANSACTIONAL
+    uow = UnitOfWork(world, run.customers["c1"], run.now)
+    assert {purpose for purpose in PURPOSES if ruling(uow, purpose, None).is_allowed} == TRANSACTIONAL
 
 
 @settings(max_examples=200, deadline=None)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streams.core.conditions.context import View
 from streams.core.model.events import OrderCancelled, OrderPlaced, ProductBrowsed, ProfileUpdated
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, flow_text, world_of
@@ -68,7 +68,7 @@ def test_members_are_those_for_whom_it_holds(sources: list[str], life: list[tupl
     for number, (span, what) in enumerate(life):
         run.pass_time(span)
         state = run.customers["c1"]
-        view = View(Turn(world, state, run.now), None)
+        view = View(UnitOfWork(world, state, run.now), None)
         assert list(state.segments) == [name for name in names if world.segments[name].holds(view)]
         assert len(state.instances) <= len(names)
         happen(run, what, number)

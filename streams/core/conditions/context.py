@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 
 #: What a trigger or an event told, by name: its product, its answer, its segment.
 About: TypeAlias = tuple[tuple[str, str], ...]
@@ -18,12 +18,12 @@ class View:
 
     def __init__(
         self,
-        turn: Turn,
+        uow: UnitOfWork,
         order: OrderState | None,
         parcel: Parcel | None = None,
         about: About = (),
     ) -> None:
-        self.turn = turn
+        self.uow = uow
         self.order = order
         self.parcel = parcel
         self.about = about
@@ -47,6 +47,6 @@ class View:
         """The segments that the customer is a member of."""
         if self._segments is None:
             self._segments = tuple(
-                [name for name, condition in self.turn.world.segments.items() if condition.holds(self)]
+                [name for name, condition in self.uow.world.segments.items() if condition.holds(self)]
             )
         return self._segments

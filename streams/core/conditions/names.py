@@ -17,15 +17,15 @@ Closure: TypeAlias = Callable[[Any], Any]
 
 
 def _shop_country(view: View) -> str:
-    return view.turn.world.shop.country
+    return view.uow.world.shop.country
 
 
 def _spend(view: View) -> Decimal:
-    return money.major(view.turn.spend_converted_minor, view.turn.world.shop.currency)
+    return money.major(view.uow.spend_converted_minor, view.uow.world.shop.currency)
 
 
 def _average(view: View) -> Decimal:
-    return _spend(view) / view.turn.purchases if view.turn.purchases > 0 else Decimal(0)
+    return _spend(view) / view.uow.purchases if view.uow.purchases > 0 else Decimal(0)
 
 
 def _total(view: View) -> Decimal:
@@ -39,15 +39,15 @@ def _discount(view: View) -> Decimal:
 
 
 def _value(view: View) -> Decimal:
-    return money.major(view.order.converted_minor, view.turn.world.shop.currency) if view.order else Decimal(0)
+    return money.major(view.order.converted_minor, view.uow.world.shop.currency) if view.order else Decimal(0)
 
 
 def _country(view: View) -> str:
-    return view.turn.profile.country or (view.facts.country if view.facts else "") or _shop_country(view)
+    return view.uow.profile.country or (view.facts.country if view.facts else "") or _shop_country(view)
 
 
 def _locale(view: View) -> str:
-    return view.turn.profile.locale or view.turn.world.shop.locale
+    return view.uow.profile.locale or view.uow.world.shop.locale
 
 
 def _ship_country(view: View) -> str:
@@ -61,32 +61,32 @@ def _lines(view: View) -> tuple[OrderLine, ...]:
 def _days_since(view: View, moment: datetime | None) -> int:
     if moment is None:
         return NEVER_DAYS
-    return max(0, local_time.shown(view.turn.now - moment, view.turn.world.day_scale).days)
+    return max(0, local_time.shown(view.uow.now - moment, view.uow.world.day_scale).days)
 
 
 def _age(view: View) -> int:
-    born = view.turn.profile.birthday
+    born = view.uow.profile.birthday
     if born is None or born.year <= NO_YEAR:
         return 0
-    today = view.turn.now.astimezone(view.turn.zone_of(view.order)).date()
+    today = view.uow.now.astimezone(view.uow.zone_of(view.order)).date()
     return today.year - born.year - (today < local_time.day_in(today.year, born))
 
 
 def _is_birthday_month(view: View) -> bool:
-    born = view.turn.profile.birthday
-    return born is not None and born.month == view.turn.now.astimezone(view.turn.zone_of(view.order)).month
+    born = view.uow.profile.birthday
+    return born is not None and born.month == view.uow.now.astimezone(view.uow.zone_of(view.order)).month
 
 
 def _opened_at(view: View) -> datetime | None:
-    return max((sent.opened_at for sent in view.turn.sends if sent.opened_at is not None), default=None)
+    return max((sent.opened_at for sent in view.uow.sends if sent.opened_at is not None), default=None)
 
 
 def _clicked_at(view: View) -> datetime | None:
-    return max((sent.clicked_at for sent in view.turn.sends if sent.clicked_at is not None), default=None)
+    return max((sent.clicked_at for sent in view.uow.sends if sent.clicked_at is not None), default=None)
 
 
 def _bought(view: View) -> Iterator[OrderLine]:
-    for order in view.turn.orders:
+    for order in view.uow.orders:
         if order.placed and order.cancelled_at is None and order.facts is not None:
             yield from order.facts.lines
 
@@ -105,20 +105,20 @@ def _score(value: Decimal | int, least: tuple[Decimal | int, ...]) -> int:
 
 
 def _recency(view: View) -> int:
-    return _score(-_days_since(view, view.turn.last_order_at), RECENCY)
+    return _score(-_days_since(view, view.uow.last_order_at), RECENCY)
 
 
 def _frequency(view: View) -> int:
-    return _score(view.turn.purchases, FREQUENCY)
+    return _score(view.uow.purchases, FREQUENCY)
 
 
 def _monetary(view: View) -> int:
-    whole = view.turn.world.vip_spend_minor
-    return _score(view.turn.spend_converted_minor * 100, tuple([whole * percent for percent in MONETARY]))
+    whole = view.uow.world.vip_spend_minor
+    return _score(view.uow.spend_converted_minor * 100, tuple([whole * percent for percent in MONETARY]))
 
 
 def _is_late(view: View) -> bool:
-    return view.order is not None and view.order.is_late(view.turn.now, view.turn.world.late_at_most)
+    return view.order is not None and view.order.is_late(view.uow.now, view.uow.world.late_at_most)
 
 
 def _product(view: View) -> OrderLine | None:
@@ -128,7 +128,7 @@ def _product(view: View) -> OrderLine | None:
 
 def _is_coming(view: View) -> bool:
     launch = view.told("launches_at")
-    return bool(launch) and datetime.fromisoformat(launch) > view.turn.now
+    return bool(launch) and datetime.fromisoformat(launch) > view.uow.now
 
 
 def _is_bought(view: View) -> bool:
@@ -138,7 +138,7 @@ def _is_bought(view: View) -> bool:
     own = "" if seen_at or view.order is None else view.order.order_id
     return any(
         order.order_id != own and order.placed and order.cancelled_at is None and line.sku == sku
-        for order in view.turn.orders
+        for order in view.uow.orders
         if order.facts is not None and (since is None or order.facts.placed_at >= since)
         for line in order.facts.lines
     )
@@ -156,9 +156,9 @@ MONETARY = (5, 15, 40, 100)
 #: What the names that count days count from.
 SINCE: Mapping[str, Callable[[View], datetime | None]] = MappingProxyType(
     {
-        "customer.days_since_first_order": lambda view: view.turn.first_order_at,
-        "customer.days_since_last_order": lambda view: view.turn.last_order_at,
-        "customer.days_since_visit": lambda view: view.turn.visited_at,
+        "customer.days_since_first_order": lambda view: view.uow.first_order_at,
+        "customer.days_since_last_order": lambda view: view.uow.last_order_at,
+        "customer.days_since_visit": lambda view: view.uow.visited_at,
         "customer.days_since_open": _opened_at,
         "customer.days_since_click": _clicked_at,
     }
@@ -173,29 +173,29 @@ def _counting(begin: Callable[[View], datetime | None]) -> Closure:
 # currency for order.total and order.discount, of the shop's for order.value and customer.spend. What was bought is of the orders that are remembered.
 NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
     {
-        "customer.orders": ("number", lambda view: view.turn.purchases),
-        "customer.is_new": ("truth", lambda view: view.turn.purchases <= 1),
-        "customer.is_returning": ("truth", lambda view: view.turn.purchases > 1),
+        "customer.orders": ("number", lambda view: view.uow.purchases),
+        "customer.is_new": ("truth", lambda view: view.uow.purchases <= 1),
+        "customer.is_returning": ("truth", lambda view: view.uow.purchases > 1),
         "customer.is_discount_only": (
             "truth",
-            lambda view: 0 < view.turn.purchases == view.turn.discounted,
+            lambda view: 0 < view.uow.purchases == view.uow.discounted,
         ),
         "customer.spend": ("number", _spend),
         "customer.average_order": ("number", _average),
-        "customer.is_vip": ("truth", lambda view: view.turn.spend_converted_minor >= view.turn.world.vip_spend_minor),
+        "customer.is_vip": ("truth", lambda view: view.uow.spend_converted_minor >= view.uow.world.vip_spend_minor),
         "customer.country": ("text", _country),
         "customer.locale": ("text", _locale),
         "customer.language": ("text", lambda view: _locale(view).replace("_", "-").partition("-")[0].lower()),
-        "customer.gender": ("text", lambda view: view.turn.profile.gender),
+        "customer.gender": ("text", lambda view: view.uow.profile.gender),
         "customer.age": ("number", _age),
         "customer.is_birthday_month": ("truth", _is_birthday_month),
-        "customer.is_unsubscribed": ("truth", lambda view: view.turn.consent.is_unsubscribed()),
-        "customer.has_consent": ("truth", lambda view: view.turn.consent.marketing is True),
+        "customer.is_unsubscribed": ("truth", lambda view: view.uow.consent.is_unsubscribed()),
+        "customer.has_consent": ("truth", lambda view: view.uow.consent.marketing is True),
         **{name: ("number", _counting(begin)) for name, begin in SINCE.items()},
         "customer.categories": ("list", _categories),
         "customer.skus": ("list", _skus),
         "customer.segments": ("list", lambda view: view.segments()),
-        "customer.lists": ("list", lambda view: view.turn.lists),
+        "customer.lists": ("list", lambda view: view.uow.lists),
         "customer.recency": ("number", _recency),
         "customer.frequency": ("number", _frequency),
         "customer.monetary": ("number", _monetary),

@@ -60,7 +60,7 @@ def _days_since(name: str) -> _Passing:
     def passing(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
         begin = SINCE[name](view)
         if begin is not None:
-            scale = view.turn.world.day_scale
+            scale = view.uow.world.day_scale
             days = [timedelta(days=number) for number in numbers if 0 <= number < NEVER_DAYS]
             yield from [begin + local_time.lasting(one, scale) for one in days]
 
@@ -72,10 +72,10 @@ def _recency(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
 
 
 def _age(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
-    born = view.turn.profile.birthday
+    born = view.uow.profile.birthday
     if born is None or born.year <= NO_YEAR:
         return
-    where = view.turn.zone_of(None)
+    where = view.uow.zone_of(None)
     for number in numbers:
         if 0 < number <= _OLDEST:
             birthday = local_time.day_in(born.year + number, born)
@@ -83,10 +83,10 @@ def _age(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
 
 
 def _birthday_month(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
-    born = view.turn.profile.birthday
+    born = view.uow.profile.birthday
     if born is not None:
         for month in (born.month, born.month % 12 + 1):
-            yield local_time.next_day(date(born.year, month, 1), view.turn.now, view.turn.zone_of(None))
+            yield local_time.next_day(date(born.year, month, 1), view.uow.now, view.uow.zone_of(None))
 
 
 _PASSING: Mapping[str, _Passing] = MappingProxyType(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from streams.core.model.customer import Pressure
 from streams.core.model.events import ContactPressed
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 
 
-def take_pressure(turn: Turn, event: ContactPressed) -> None:
+def take_pressure(uow: UnitOfWork, event: ContactPressed) -> None:
     """Remember a mail that another system sent, or until when a series of its runs; of a series the newest news counts.
 
     What is remembered is bounded (`Limits.pressure`): the oldest goes first, and a series that is running last: a complaint may be open for
@@ -16,21 +16,21 @@ def take_pressure(turn: Turn, event: ContactPressed) -> None:
     at = event.occurred_at
     if event.kind == "sent":
         fresh = Pressure(event.source, at, event.purpose)
-        if fresh in turn.pressure:
+        if fresh in uow.pressure:
             return
-        others = turn.pressure
+        others = uow.pressure
     else:
         ends_at = event.until if event.kind == "running" else at
         fresh = Pressure(event.source, at, "", ends_at)
-        known = next((one for one in turn.pressure if one.is_series and one.source == event.source), None)
+        known = next((one for one in uow.pressure if one.is_series and one.source == event.source), None)
         # Of two of the same moment the one that ends later: then the order of arrival does not count.
         if known is not None and (at, fresh.ends()) <= (known.at, known.ends()):
             return
-        others = tuple([one for one in turn.pressure if one is not known])
-    kept = sorted([*others, fresh], key=lambda one: (one.is_series and one.ends() > turn.now, *_by_time(one)))
-    pressure = tuple(sorted(kept[-turn.world.limits.pressure :], key=_by_time))
-    if pressure != turn.pressure:  # what is older than all that is remembered changes nothing
-        turn.pressure, turn.changed = pressure, True
+        others = tuple([one for one in uow.pressure if one is not known])
+    kept = sorted([*others, fresh], key=lambda one: (one.is_series and one.ends() > uow.now, *_by_time(one)))
+    pressure = tuple(sorted(kept[-uow.world.limits.pressure :], key=_by_time))
+    if pressure != uow.pressure:  # what is older than all that is remembered changes nothing
+        uow.pressure, uow.changed = pressure, True
 
 
 def _by_time(pressure: Pressure) -> tuple[object, ...]:

@@ -21,7 +21,7 @@ from streams.core.model.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending import consent
 from streams.core.triggers.dates import plan_days
 from streams.core.triggers.dispatch import happened
@@ -33,31 +33,33 @@ _LONGEST_TOLD = 200
 _MACHINES = frozenset(("scanner", "privacy_proxy"))
 
 
-def take_engagement(turn: Turn, event: EngagementEvent) -> None:
+def take_engagement(uow: UnitOfWork, event: EngagementEvent) -> None:
     """Take in one engagement with a mail, once, and tell the neighbours where the mail came from."""
     kind, link, agent = _describe(event)
     about = event.question if isinstance(event, SurveyAnswered) else link or ""
-    if not turn.is_first_time(event.send_id or "", kind, about, local_time.text_of(event.occurred_at)):
+    if not uow.is_first_time(event.send_id or "", kind, about, local_time.text_of(event.occurred_at)):
         return
-    sent = next((one for one in turn.sends if one.send_id == event.send_id), None)
+    sent = next((one for one in uow.sends if one.send_id == event.send_id), None)
     if event.send_id is not None:
-        turn.effects.append(_attribute(turn, event, event.send_id, sent, kind, link, agent))
-    _change_consent(turn, event)
+        uow.effects.append(_attribute(uow, event, event.send_id, sent, kind, link, agent))
+    _change_consent(uow, event)
     if sent is not None:
-        _note_on_send(turn, event, sent)
+        _note_on_send(uow, event, sent)
     if isinstance(event, Unsubscribed):
-        leave(turn, "customer.unsubscribed", None)
+        leave(uow, "customer.unsubscribed", None)
     elif isinstance(event, SurveyAnswered):
         told = (("question", event.question[:_LONGEST_TOLD]), ("answer", event.answer[:_LONGEST_TOLD]))
-        _tell(turn, "survey.answered", event, sent, told)
+        _tell(uow, "survey.answered", event, sent, told)
     elif kind in ("delivered", "opened", "clicked") and agent not in _MACHINES and sent is not None:
-        _tell(turn, f"mail.{kind}", event, sent, (("link", (link or "")[:_LONGEST_TOLD]),))
+        _tell(uow, f"mail.{kind}", event, sent, (("link", (link or "")[:_LONGEST_TOLD]),))
 
 
-def _tell(turn: Turn, name: str, event: EngagementEvent, sent: Sent | None, told: tuple[tuple[str, str], ...]) -> None:
-    order = turn.order(sent.order_id) if sent is not None and sent.order_id is not None else None
+def _tell(
+    uow: UnitOfWork, name: str, event: EngagementEvent, sent: Sent | None, told: tuple[tuple[str, str], ...]
+) -> None:
+    order = uow.order(sent.order_id) if sent is not None and sent.order_id is not None else None
     about = (("flow", sent.flow), ("message", sent.message), *told) if sent is not None else told
-    happened(turn, name, order, None, event.occurred_at, about=about, send_id=event.send_id)
+    happened(uow, name, order, None, event.occurred_at, about=about, send_id=event.send_id)
 
 
 def _describe(event: EngagementEvent) -> tuple[str, str | None, str]:
@@ -78,12 +80,12 @@ def _describe(event: EngagementEvent) -> tuple[str, str | None, str]:
 
 
 def _attribute(
-    turn: Turn, event: EngagementEvent, send_id: str, sent: Sent | None, kind: str, link: str | None, agent: str
+    uow: UnitOfWork, event: EngagementEvent, send_id: str, sent: Sent | None, kind: str, link: str | None, agent: str
 ) -> Attribute:
     # A send that is no longer remembered is passed on all the same, without where it came from.
     return Attribute(
         attribution_id=ids.digest("attribution", send_id, kind, link or "", local_time.text_of(event.occurred_at)),
-        customer_id=turn.customer_id,
+        customer_id=uow.customer_id,
         kind=kind,
         send_id=send_id,
         flow=sent.flow if sent else "",
@@ -99,22 +101,22 @@ def _attribute(
     )
 
 
-def _change_consent(turn: Turn, event: EngagementEvent) -> None:
-    old = turn.consent
+def _change_consent(uow: UnitOfWork, event: EngagementEvent) -> None:
+    old = uow.consent
     if isinstance(event, MailBounced):
         if event.hard:
-            turn.consent = replace(old, hard_bounced=True)
+            uow.consent = replace(old, hard_bounced=True)
         else:
-            turn.consent = replace(old, soft_bounces=old.soft_bounces + 1)
+            uow.consent = replace(old, soft_bounces=old.soft_bounces + 1)
     elif isinstance(event, MailComplained):
-        turn.consent = replace(old, complained=True)
+        uow.consent = replace(old, complained=True)
     elif isinstance(event, Unsubscribed):
-        turn.consent = replace(old, unsubscribed=tuple(sorted({*old.unsubscribed, event.scope})))
+        uow.consent = replace(old, unsubscribed=tuple(sorted({*old.unsubscribed, event.scope})))
     elif isinstance(event, MailDelivered) and old.soft_bounces:
-        turn.consent = replace(old, soft_bounces=0)
+        uow.consent = replace(old, soft_bounces=0)
 
 
-def _note_on_send(turn: Turn, event: EngagementEvent, sent: Sent) -> None:
+def _note_on_send(uow: UnitOfWork, event: EngagementEvent, sent: Sent) -> None:
     at = event.occurred_at
     if isinstance(event, MailDelivered):
         note = replace(sent, delivered_at=min(sent.delivered_at or at, at))
@@ -124,47 +126,45 @@ def _note_on_send(turn: Turn, event: EngagementEvent, sent: Sent) -> None:
         note = replace(sent, clicked_at=max(sent.clicked_at or at, at))
     else:
         return
-    turn.sends = tuple([note if one is sent else one for one in turn.sends])
+    uow.sends = tuple([note if one is sent else one for one in uow.sends])
     if isinstance(event, MailClicked):  # the click may be told after the order that it led to
-        for order in turn.orders:
-            credited = attribute_order(turn, order)
+        for order in uow.orders:
+            credited = attribute_order(uow, order)
             if credited is not order:
-                turn.put_order(credited)
+                uow.put_order(credited)
 
 
-def take_report(turn: Turn, event: MailReported) -> None:
+def take_report(uow: UnitOfWork, event: MailReported) -> None:
     """Take in what the mailer did with a send."""
-    if event.outcome == "sent" and (turn.last_send_at is None or event.occurred_at > turn.last_send_at):
-        turn.last_send_at = event.occurred_at
-        turn.changed = True
-    for index, sent in enumerate(turn.sends):
+    if event.outcome == "sent" and (uow.last_send_at is None or event.occurred_at > uow.last_send_at):
+        uow.last_send_at = event.occurred_at
+        uow.changed = True
+    for index, sent in enumerate(uow.sends):
         if sent.send_id == event.send_id and sent.outcome != event.outcome and sent.outcome != "sent":
             noted = replace(sent, outcome=event.outcome)
-            turn.sends = (*turn.sends[:index], noted, *turn.sends[index + 1 :])
-            turn.changed = True
+            uow.sends = (*uow.sends[:index], noted, *uow.sends[index + 1 :])
+            uow.changed = True
             return
 
 
-def take_retry(turn: Turn, event: RetryDue) -> None:
+def take_retry(uow: UnitOfWork, event: RetryDue) -> None:
     """Hand a send that was put off to the mailer again, unless it may no longer go or is too late."""
-    if not turn.is_first_time(event.send_id, "retry", str(event.attempt)):
+    if not uow.is_first_time(event.send_id, "retry", str(event.attempt)):
         return
-    sent = next((one for one in turn.sends if one.send_id == event.send_id), None)
-    ruled = consent.ruling(turn, event.purpose, turn.order(sent.order_id) if sent and sent.order_id else None)
+    sent = next((one for one in uow.sends if one.send_id == event.send_id), None)
+    ruled = consent.ruling(uow, event.purpose, uow.order(sent.order_id) if sent and sent.order_id else None)
     rule = None if ruled.is_allowed else ruled.rule
     words = ruled.basis
-    if rule is None and turn.now > event.not_after:
+    if rule is None and uow.now > event.not_after:
         rule, words = "expired", "it may not leave any more"
     if rule is None:
-        turn.effects.append(
-            ResendMail(
-                send_id=event.send_id, customer_id=turn.customer_id, attempt=event.attempt, command=event.command
-            )
+        uow.effects.append(
+            ResendMail(send_id=event.send_id, customer_id=uow.customer_id, attempt=event.attempt, command=event.command)
         )
-    turn.effects.append(
+    uow.effects.append(
         LogDecision(
             decision_id=ids.decision_id(event.send_id, str(event.attempt), rule or "put_off"),
-            customer_id=turn.customer_id,
+            customer_id=uow.customer_id,
             flow=sent.flow if sent else "",
             flow_version=sent.flow_version if sent else 0,
             instance_id="",
@@ -174,16 +174,16 @@ def take_retry(turn: Turn, event: RetryDue) -> None:
             detail=f"not tried again: {rule}; {words}" if rule else f"attempt {event.attempt}; {words}",
             send_id=event.send_id,
             order_id=sent.order_id if sent else None,
-            decided_at=turn.now,
+            decided_at=uow.now,
         )
     )
 
 
-def take_profile(turn: Turn, event: ProfileUpdated) -> None:
+def take_profile(uow: UnitOfWork, event: ProfileUpdated) -> None:
     """Take in the shop's profile of the customer: what is newer wins, what is older fills gaps."""
-    at, old = event.occurred_at, turn.profile
+    at, old = event.occurred_at, uow.profile
     if old.at is None or at >= old.at:
-        turn.profile = Profile(
+        uow.profile = Profile(
             event.email or old.email,
             event.name or old.name,
             event.locale or old.locale,
@@ -193,9 +193,9 @@ def take_profile(turn: Turn, event: ProfileUpdated) -> None:
             event.birthday or old.birthday,
             event.gender or old.gender,
         )
-        note_address(turn, old.email)
+        note_address(uow, old.email)
     else:
-        turn.profile = Profile(
+        uow.profile = Profile(
             old.email or event.email or "",
             old.name or event.name or "",
             old.locale or event.locale or "",
@@ -205,11 +205,11 @@ def take_profile(turn: Turn, event: ProfileUpdated) -> None:
             old.birthday or event.birthday,
             old.gender or event.gender or "",
         )
-    turn.consent = _answered(turn.consent, event, event.country or turn.profile.country)
-    turn.changed = turn.changed or turn.profile != old or turn.consent != turn.state.consent
-    note_completion(turn, at)
-    if turn.world.has_days:
-        plan_days(turn)
+    uow.consent = _answered(uow.consent, event, event.country or uow.profile.country)
+    uow.changed = uow.changed or uow.profile != old or uow.consent != uow.state.consent
+    note_completion(uow, at)
+    if uow.world.has_days:
+        plan_days(uow)
 
 
 def _answered(old: Consent, event: ProfileUpdated, country: str) -> Consent:

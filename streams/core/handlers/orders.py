@@ -19,7 +19,7 @@ from streams.core.model.events import (
     OrderPlaced,
     OrderRefunded,
 )
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.popularity import change_of
 from streams.core.triggers.dates import plan_days
 from streams.core.triggers.dispatch import happened
@@ -46,44 +46,44 @@ DESCRIPTION_LAYOUT = ids.TextLayout(
 )
 
 
-def take_order(turn: Turn, event: OrderEvent) -> None:
+def take_order(uow: UnitOfWork, event: OrderEvent) -> None:
     """Take in an order that was placed, changed, cancelled or refunded, in whatever order these facts come."""
     told, at = event.order, event.occurred_at
-    before = turn.order(told.order_id)
-    if before is None and turn.has_forgotten(told.order_id):
-        words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
-        turn.hit_limit("orders", words, told.order_id, event.ID_TAG, local_time.text_of(at))
+    before = uow.order(told.order_id)
+    if before is None and uow.has_forgotten(told.order_id):
+        words = f"more than {uow.world.limits.orders} orders; this one is no longer remembered"
+        uow.hit_limit("orders", words, told.order_id, event.ID_TAG, local_time.text_of(at))
         return
-    after = _merge(turn, before or OrderState(told.order_id), event)
+    after = _merge(uow, before or OrderState(told.order_id), event)
     if after == before:
         return
-    most = turn.world.limits.lines_per_order
+    most = uow.world.limits.lines_per_order
     if len(told.lines) > most:
-        turn.hit_limit("lines_per_order", f"{len(told.lines)} lines; the first {most} are remembered", told.order_id)
+        uow.hit_limit("lines_per_order", f"{len(told.lines)} lines; the first {most} are remembered", told.order_id)
     is_new = before is None or before.facts is None
-    _learn_profile(turn, told, at)
-    _recount(turn, before, after)
-    _note_days(turn, before, after)
+    _learn_profile(uow, told, at)
+    _recount(uow, before, after)
+    _note_days(uow, before, after)
     is_placed_now = isinstance(event, OrderPlaced) and not (before is not None and before.placed)
     if is_placed_now:
-        after = attribute_order(turn, after)
-    turn.put_order(after)
-    if turn.world.counts_sales:
-        _count_sales(turn, before, after, event)
+        after = attribute_order(uow, after)
+    uow.put_order(after)
+    if uow.world.counts_sales:
+        _count_sales(uow, before, after, event)
     if isinstance(event, OrderCancelled):
-        leave(turn, "order.cancelled", told.order_id)
-        happened(turn, "order.cancelled", after, None, at)
+        leave(uow, "order.cancelled", told.order_id)
+        happened(uow, "order.cancelled", after, None, at)
     elif isinstance(event, OrderRefunded):
-        leave(turn, "order.refunded", told.order_id)
-        happened(turn, "order.refunded", after, None, at)
+        leave(uow, "order.refunded", told.order_id)
+        happened(uow, "order.refunded", after, None, at)
     elif isinstance(event, OrderPaid):
-        leave(turn, "order.paid", told.order_id)
-        happened(turn, "order.paid", after, None, at)
+        leave(uow, "order.paid", told.order_id)
+        happened(uow, "order.paid", after, None, at)
     elif is_placed_now:
-        leave(turn, "order.placed", None)
-        happened(turn, "order.placed", _as_told(turn, after, told), None, at)
+        leave(uow, "order.placed", None)
+        happened(uow, "order.placed", _as_told(uow, after, told), None, at)
     elif isinstance(event, OrderChanged):
-        happened(turn, "order.changed", after, None, at)
+        happened(uow, "order.changed", after, None, at)
     if is_placed_now:  # what was told of the order before it was placed has waited for it
         for name, told_at in (
             ("paid", after.paid_at),
@@ -91,25 +91,25 @@ def take_order(turn: Turn, event: OrderEvent) -> None:
             ("refunded", after.refunded_at),
         ):
             if told_at is not None:
-                happened(turn, f"order.{name}", after, None, told_at)
+                happened(uow, f"order.{name}", after, None, told_at)
     if is_new or is_placed_now:  # and so have parcels
         for parcel in after.parcels:
             for status, reached_at in parcel.reached:
-                happened(turn, f"shipment.{status}", after, parcel, reached_at)
-    note_completion(turn, at)
-    if turn.world.has_days:
-        plan_days(turn)
+                happened(uow, f"shipment.{status}", after, parcel, reached_at)
+    note_completion(uow, at)
+    if uow.world.has_days:
+        plan_days(uow)
 
 
-def _count_sales(turn: Turn, before: OrderState | None, after: OrderState, event: OrderEvent) -> None:
-    change = change_of(before, after, turn.orders)
+def _count_sales(uow: UnitOfWork, before: OrderState | None, after: OrderState, event: OrderEvent) -> None:
+    change = change_of(before, after, uow.orders)
     if change is None:
         return
     cause = f"{event.ID_TAG}@{local_time.text_of(event.occurred_at)}"
-    turn.effects.append(
+    uow.effects.append(
         CountSales(
-            sales_id=ids.digest("sales", turn.customer_id, after.order_id, cause),
-            customer_id=turn.customer_id,
+            sales_id=ids.digest("sales", uow.customer_id, after.order_id, cause),
+            customer_id=uow.customer_id,
             week=change.week,
             week_before=change.week_before,
             gone=change.gone,
@@ -120,15 +120,15 @@ def _count_sales(turn: Turn, before: OrderState | None, after: OrderState, event
     )
 
 
-def _as_told(turn: Turn, order: OrderState, told: Order) -> OrderState:
+def _as_told(uow: UnitOfWork, order: OrderState, told: Order) -> OrderState:
     """The order with all its lines, in full: the receipt lists them all, though only some are remembered."""
     facts = order.facts
-    if facts is None or facts.lines is told.lines or facts.lines != _remembered(turn, told.lines):
+    if facts is None or facts.lines is told.lines or facts.lines != _remembered(uow, told.lines):
         return order  # all of it is remembered, or a newer description of the order is
     return replace(order, facts=replace(facts, lines=told.lines))
 
 
-def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
+def _merge(uow: UnitOfWork, known: OrderState, event: OrderEvent) -> OrderState:
     """What is known of the order after `event`: the newest description, and every fact that was ever told."""
     told, at = event.order, event.occurred_at
     facts, facts_at, converted = known.facts, known.facts_at, known.converted_minor
@@ -145,13 +145,13 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
             told.total_minor,
             told.placed_at,
             told.time_zone,
-            _remembered(turn, told.lines),
+            _remembered(uow, told.lines),
             told.discount_minor,
         )
-        if facts is None or at != facts_at or _is_new_of_its_moment(turn, known.order_id, at, facts, described):
+        if facts is None or at != facts_at or _is_new_of_its_moment(uow, known.order_id, at, facts, described):
             if facts is None or told.total_minor != facts.total_minor or told.currency != facts.currency:
-                currency = turn.world.shop.currency
-                converted = money.convert(told.total_minor, told.currency, currency, turn.world.rates) or 0
+                currency = uow.world.shop.currency
+                converted = money.convert(told.total_minor, told.currency, currency, uow.world.rates) or 0
             facts, facts_at = described, at
     return OrderState(
         known.order_id,
@@ -169,7 +169,7 @@ def _merge(turn: Turn, known: OrderState, event: OrderEvent) -> OrderState:
     )
 
 
-def _is_new_of_its_moment(turn: Turn, order_id: str, at: datetime, known: OrderFacts, told: OrderFacts) -> bool:
+def _is_new_of_its_moment(uow: UnitOfWork, order_id: str, at: datetime, known: OrderFacts, told: OrderFacts) -> bool:
     """Whether a description that differs from the known one, and is of the same moment, comes for the first time.
 
     No time tells which of the two is newer, so the later in the log counts; the earlier must not come back when it is delivered again.
@@ -177,13 +177,13 @@ def _is_new_of_its_moment(turn: Turn, order_id: str, at: datetime, known: OrderF
     if told == known:
         return False
     moment = local_time.text_of(at)
-    turn.is_first_time("described", order_id, moment, ids.frozen_text(known, DESCRIPTION_LAYOUT))
-    return turn.is_first_time("described", order_id, moment, ids.frozen_text(told, DESCRIPTION_LAYOUT))
+    uow.is_first_time("described", order_id, moment, ids.frozen_text(known, DESCRIPTION_LAYOUT))
+    return uow.is_first_time("described", order_id, moment, ids.frozen_text(told, DESCRIPTION_LAYOUT))
 
 
-def _remembered(turn: Turn, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
+def _remembered(uow: UnitOfWork, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
     """What is kept of an order's lines: not too many, with names that are not too long. The lines themselves, if all of it is."""
-    longest, kept = turn.world.limits.title, lines[: turn.world.limits.lines_per_order]
+    longest, kept = uow.world.limits.title, lines[: uow.world.limits.lines_per_order]
     if all(len(line.title) <= longest and len(line.category) <= longest for line in kept):
         return kept
     return tuple([replace(line, title=line.title[:longest], category=line.category[:longest]) for line in kept])
@@ -193,10 +193,10 @@ def _earliest(known: datetime | None, at: datetime) -> datetime:
     return at if known is None or at < known else known
 
 
-def _learn_profile(turn: Turn, told: Order, at: datetime) -> None:
-    old = turn.profile
+def _learn_profile(uow: UnitOfWork, told: Order, at: datetime) -> None:
+    old = uow.profile
     if old.at is not None and at < old.at:
-        turn.profile = Profile(
+        uow.profile = Profile(
             old.email or told.email,
             old.name or told.name,
             old.locale or told.locale,
@@ -207,7 +207,7 @@ def _learn_profile(turn: Turn, told: Order, at: datetime) -> None:
             old.gender,
         )
         return
-    turn.profile = Profile(
+    uow.profile = Profile(
         told.email or old.email,
         told.name or old.name,
         told.locale or old.locale,
@@ -217,64 +217,64 @@ def _learn_profile(turn: Turn, told: Order, at: datetime) -> None:
         old.birthday,
         old.gender,
     )
-    note_address(turn, old.email)
+    note_address(uow, old.email)
 
 
-def note_completion(turn: Turn, at: datetime) -> None:
+def note_completion(uow: UnitOfWork, at: datetime) -> None:
     """Tell the flows when all that a shop asks for is known of the customer for the first time."""
-    if _is_complete(turn.profile) and not _is_complete(turn.state.profile):
-        happened(turn, "profile.completed", None, None, at)
+    if _is_complete(uow.profile) and not _is_complete(uow.state.profile):
+        happened(uow, "profile.completed", None, None, at)
 
 
 def _is_complete(profile: Profile) -> bool:
     return bool(profile.email and profile.name and profile.country and profile.birthday)
 
 
-def note_address(turn: Turn, before: str) -> None:
+def note_address(uow: UnitOfWork, before: str) -> None:
     """What bounced was the address before; a new one starts anew."""
-    if before and turn.profile.email != before and (turn.consent.hard_bounced or turn.consent.soft_bounces):
-        turn.consent = replace(turn.consent, hard_bounced=False, soft_bounces=0)
+    if before and uow.profile.email != before and (uow.consent.hard_bounced or uow.consent.soft_bounces):
+        uow.consent = replace(uow.consent, hard_bounced=False, soft_bounces=0)
 
 
-def _note_days(turn: Turn, before: OrderState | None, after: OrderState) -> None:
+def _note_days(uow: UnitOfWork, before: OrderState | None, after: OrderState) -> None:
     """Note the order among those of which the first and the last are known, or take it out when it is cancelled."""
     counted, counts, facts = _worth(before)[0], _worth(after)[0], after.facts
     if counted == counts or facts is None:
         return
     day = (facts.placed_at, after.order_id)
     if counts:
-        if turn.first_order_at is None or facts.placed_at < turn.first_order_at:
-            turn.first_order_at = facts.placed_at
-        if turn.last_order_at is None or day > (turn.last_order_at, turn.last_order_id or ""):
-            turn.last_order_at, turn.last_order_id = day
+        if uow.first_order_at is None or facts.placed_at < uow.first_order_at:
+            uow.first_order_at = facts.placed_at
+        if uow.last_order_at is None or day > (uow.last_order_at, uow.last_order_id or ""):
+            uow.last_order_at, uow.last_order_id = day
         return
     kept = [
         (order.facts.placed_at, order.order_id)
-        for order in turn.orders
+        for order in uow.orders
         if order.order_id != after.order_id and order.facts is not None and _worth(order)[0]
     ]
-    if not kept and turn.purchases:
+    if not kept and uow.purchases:
         return  # of orders that are no longer remembered nobody knows the day
-    if turn.first_order_at == facts.placed_at:
-        turn.first_order_at = min(kept)[0] if kept else None
-    if turn.last_order_id == after.order_id:
-        turn.last_order_at, turn.last_order_id = max(kept) if kept else (None, None)
+    if uow.first_order_at == facts.placed_at:
+        uow.first_order_at = min(kept)[0] if kept else None
+    if uow.last_order_id == after.order_id:
+        uow.last_order_at, uow.last_order_id = max(kept) if kept else (None, None)
 
 
-def _recount(turn: Turn, before: OrderState | None, after: OrderState) -> None:
+def _recount(uow: UnitOfWork, before: OrderState | None, after: OrderState) -> None:
     """Take out what the order counted for before, put in what it counts for now."""
     had, has = _worth(before), _worth(after)
     if had == has:
         return
-    turn.purchases += has[0] - had[0]
-    turn.discounted += has[4] - had[4]
-    turn.spend_converted_minor += has[3] - had[3]
-    spend = dict(turn.spend)
+    uow.purchases += has[0] - had[0]
+    uow.discounted += has[4] - had[4]
+    uow.spend_converted_minor += has[3] - had[3]
+    spend = dict(uow.spend)
     if had[2]:
         spend[had[1]] = spend.get(had[1], 0) - had[2]
     if has[2]:
         spend[has[1]] = spend.get(has[1], 0) + has[2]
-    turn.spend = tuple(sorted([(currency, minor) for currency, minor in spend.items() if minor]))
+    uow.spend = tuple(sorted([(currency, minor) for currency, minor in spend.items() if minor]))
 
 
 def _worth(order: OrderState | None) -> tuple[int, str, int, int, int]:
@@ -290,7 +290,7 @@ def _worth(order: OrderState | None) -> tuple[int, str, int, int, int]:
     return 1, order.facts.currency, order.facts.total_minor, order.converted_minor, discounted
 
 
-def attribute_order(turn: Turn, order: OrderState) -> OrderState:
+def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
     """Credit a placed order, once, to the mail that a human clicked last within the attribution window before it.
 
     Without one, to the newest that the customer was held out of in that time: `ordered_held_out`, what to compare `ordered` with.
@@ -298,16 +298,16 @@ def attribute_order(turn: Turn, order: OrderState) -> OrderState:
     facts = order.facts
     if facts is None or not order.placed or order.attributed_to is not None:
         return order
-    best = _clicked_before(turn, facts.placed_at)
+    best = _clicked_before(uow, facts.placed_at)
     kind = "ordered"
     if best is None:
-        best, kind = _held_out_before(turn, facts.placed_at), "ordered_held_out"
+        best, kind = _held_out_before(uow, facts.placed_at), "ordered_held_out"
     if best is None:
         return order
-    turn.effects.append(
+    uow.effects.append(
         Attribute(
             attribution_id=ids.digest("attribution", best.send_id, kind, order.order_id),
-            customer_id=turn.customer_id,
+            customer_id=uow.customer_id,
             kind=kind,
             send_id=best.send_id,
             flow=best.flow,
@@ -325,21 +325,21 @@ def attribute_order(turn: Turn, order: OrderState) -> OrderState:
     return replace(order, attributed_to=best.send_id)
 
 
-def _clicked_before(turn: Turn, placed_at: datetime) -> Sent | None:
+def _clicked_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
     best: Sent | None = None
-    for sent in turn.sends:
+    for sent in uow.sends:
         clicked = sent.clicked_at
-        if clicked is None or not clicked <= placed_at <= clicked + turn.world.attribution_window:
+        if clicked is None or not clicked <= placed_at <= clicked + uow.world.attribution_window:
             continue
         if best is None or best.clicked_at is None or clicked >= best.clicked_at:
             best = sent
     return best
 
 
-def _held_out_before(turn: Turn, placed_at: datetime) -> Sent | None:
+def _held_out_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
     held = [
         sent
-        for sent in turn.sends
-        if sent.outcome == HELD_OUT and sent.at < placed_at <= sent.at + turn.world.attribution_window
+        for sent in uow.sends
+        if sent.outcome == HELD_OUT and sent.at < placed_at <= sent.at + uow.world.attribution_window
     ]
     return held[-1] if held else None

@@ -5,27 +5,27 @@ from __future__ import annotations
 from streams.core.instances.exits import leave
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.model.events import ShipmentUpdated
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import happened
 
 # Of two statuses of the same moment the later in a parcel's life is the newer.
 _LIFE = ("created", "shipped", "delayed", "out_for_delivery", "delivered", "returned")
 
 
-def take_shipment(turn: Turn, event: ShipmentUpdated) -> None:
+def take_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     """Take in a parcel's news. Without the order nobody can be written to, so the news waits for it."""
-    before = turn.order(event.order_id)
-    if before is None and turn.has_forgotten(event.order_id):
-        words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
-        turn.hit_limit("orders", words, event.order_id, event.parcel_id, event.status)
+    before = uow.order(event.order_id)
+    if before is None and uow.has_forgotten(event.order_id):
+        words = f"more than {uow.world.limits.orders} orders; this one is no longer remembered"
+        uow.hit_limit("orders", words, event.order_id, event.parcel_id, event.status)
         return
     known = before or OrderState(event.order_id)
     old = known.parcel(event.parcel_id)
-    if old is None and len(known.parcels) >= turn.world.limits.parcels_per_order:
-        words = f"more than {turn.world.limits.parcels_per_order} parcels in one order"
-        turn.hit_limit("parcels_per_order", words, event.order_id, event.parcel_id)
+    if old is None and len(known.parcels) >= uow.world.limits.parcels_per_order:
+        words = f"more than {uow.world.limits.parcels_per_order} parcels in one order"
+        uow.hit_limit("parcels_per_order", words, event.order_id, event.parcel_id)
         return
-    most = turn.world.limits.lines_per_order
+    most = uow.world.limits.lines_per_order
     parcel = _merge(old, event, most)
     count, count_at = known.parcels_in_order, known.parcels_at
     if count_at is None or (event.occurred_at, event.parcels_in_order) > (count_at, count):
@@ -49,13 +49,13 @@ def take_shipment(turn: Turn, event: ShipmentUpdated) -> None:
         return
     if len(event.lines) > most:
         words = f"{len(event.lines)} lines in a parcel; the first {most} are remembered"
-        turn.hit_limit("lines_per_parcel", words, event.order_id, event.parcel_id)
-    turn.put_order(after)
+        uow.hit_limit("lines_per_parcel", words, event.order_id, event.parcel_id)
+    uow.put_order(after)
     if after.facts is None:
         return
     if event.status == "returned":
-        leave(turn, "shipment.returned", event.order_id)
-    happened(turn, f"shipment.{event.status}", after, parcel, event.occurred_at)
+        leave(uow, "shipment.returned", event.order_id)
+    happened(uow, f"shipment.{event.status}", after, parcel, event.occurred_at)
 
 
 def _by_id(parcel: Parcel) -> str:

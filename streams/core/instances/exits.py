@@ -9,37 +9,37 @@ from streams.core.instances.waiting import all_but
 from streams.core.model.customer import Instance, OrderState
 from streams.core.model.effects import LogDecision
 from streams.core.model.flow import Flow
-from streams.core.model.unit_of_work import Turn, has_mark
+from streams.core.model.unit_of_work import UnitOfWork, has_mark
 from streams.core.values import ids
 
 
-def leave(turn: Turn, name: str, order_id: str | None) -> None:
+def leave(uow: UnitOfWork, name: str, order_id: str | None) -> None:
     """End the waiting instances that the event `name` ends: those of `order_id`, or all the customer's if it is None."""
-    if name not in turn.world.exits:
+    if name not in uow.world.exits:
         return
-    for instance in turn.instances:
-        program = turn.world.program(instance.flow, instance.flow_version, instance.step)
+    for instance in uow.instances:
+        program = uow.world.program(instance.flow, instance.flow_version, instance.step)
         if program is None or name not in program.flow.exit_on:
             continue
         if order_id is not None and instance.order_id != order_id:
             continue
-        order = turn.order(instance.order_id)
+        order = uow.order(instance.order_id)
         if order is None and instance.order_id:
             continue
-        reason = exit_reason(turn, program.flow, order, instance.parcel_id, instance.started_at)
+        reason = exit_reason(uow, program.flow, order, instance.parcel_id, instance.started_at)
         if reason is not None:
-            exit_run(turn, program.flow, instance, reason)
+            exit_run(uow, program.flow, instance, reason)
 
 
 def leaving(view: View, flow: Flow, started_at: datetime) -> str | None:
     """Why an instance goes no further: an exit event of its flow that has come true, or its goal."""
     parcel_id = view.parcel.parcel_id if view.parcel is not None else None
-    ended = exit_reason(view.turn, flow, view.order, parcel_id, started_at)
+    ended = exit_reason(view.uow, flow, view.order, parcel_id, started_at)
     return ended or ("goal" if has_reached_goal(flow, view) else None)
 
 
 def exit_reason(
-    turn: Turn, flow: Flow, order: OrderState | None, parcel_id: str | None, started_at: datetime
+    uow: UnitOfWork, flow: Flow, order: OrderState | None, parcel_id: str | None, started_at: datetime
 ) -> str | None:
     """The first of the flow's exit events that has come true by now. Without an order of its own a flow ends with any order's event; one for
     each parcel with that of its own."""
@@ -51,10 +51,10 @@ def exit_reason(
                 and (order is None or other.order_id != order.order_id)
                 and other.facts is not None
                 and other.facts.placed_at > started_at
-                for other in turn.orders
+                for other in uow.orders
             )
         elif name == "customer.unsubscribed":
-            is_true = turn.consent.is_unsubscribed(flow.purpose)
+            is_true = uow.consent.is_unsubscribed(flow.purpose)
         elif order is None:
             is_true = False
         elif name == "order.refunded":
@@ -78,9 +78,9 @@ def has_reached_goal(flow: Flow, view: View) -> bool:
     return flow.goal is not None and flow.goal.holds(view)
 
 
-def exit_run(turn: Turn, flow: Flow, instance: Instance, reason: str) -> None:
+def exit_run(uow: UnitOfWork, flow: Flow, instance: Instance, reason: str) -> None:
     """End an instance for a reason that is logged."""
-    turn.decide(
+    uow.decide(
         flow,
         instance.instance_id,
         instance.step,
@@ -89,32 +89,32 @@ def exit_run(turn: Turn, flow: Flow, instance: Instance, reason: str) -> None:
         f"left the flow: {reason}",
         order_id=instance.order_id or None,
     )
-    end(turn, instance.instance_id)
+    end(uow, instance.instance_id)
 
 
-def end(turn: Turn, instance_id: str) -> None:
+def end(uow: UnitOfWork, instance_id: str) -> None:
     """Take an instance away from those that wait, for good."""
-    turn.instances = all_but(turn, instance_id)
-    note_end(turn, instance_id)
+    uow.instances = all_but(uow, instance_id)
+    note_end(uow, instance_id)
 
 
-def note_end(turn: Turn, instance_id: str) -> None:
+def note_end(uow: UnitOfWork, instance_id: str) -> None:
     """Remember that a run came to its end, so that nothing starts it again."""
-    turn.ended_marks = turn.with_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8])
-    turn.changed = True
+    uow.ended_marks = uow.with_mark(uow.ended_marks, bytes.fromhex(instance_id)[:8])
+    uow.changed = True
 
 
-def has_ended(turn: Turn, instance_id: str) -> bool:
+def has_ended(uow: UnitOfWork, instance_id: str) -> bool:
     """Whether a run is remembered to have come to its end."""
-    return has_mark(turn.ended_marks, bytes.fromhex(instance_id)[:8])
+    return has_mark(uow.ended_marks, bytes.fromhex(instance_id)[:8])
 
 
-def log_gone(turn: Turn, instance: Instance) -> None:
+def log_gone(uow: UnitOfWork, instance: Instance) -> None:
     """Log that an instance ends because its flow, or this step of it, is gone."""
-    turn.effects.append(
+    uow.effects.append(
         LogDecision(
             decision_id=ids.decision_id(instance.instance_id, instance.step, "flow_gone"),
-            customer_id=turn.customer_id,
+            customer_id=uow.customer_id,
             flow=instance.flow,
             flow_version=instance.flow_version,
             instance_id=instance.instance_id,
@@ -124,6 +124,6 @@ def log_gone(turn: Turn, instance: Instance) -> None:
             detail="the flow, or this step of it, is no longer there",
             send_id=None,
             order_id=instance.order_id or None,
-            decided_at=turn.now,
+            decided_at=uow.now,
         )
     )

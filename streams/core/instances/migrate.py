@@ -7,20 +7,20 @@ from msgspec.structs import replace
 from streams.core.instances.exits import note_end
 from streams.core.model.customer import Instance
 from streams.core.model.flow import Send
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids
 
 #: By this name an instance that a migration moved knows the run that it was: mails of then are its own.
 WAS = "run"
 
 
-def migrated(turn: Turn, instance: Instance) -> Instance:
+def migrated(uow: UnitOfWork, instance: Instance) -> Instance:
     """The instance as it goes on after migrations: itself if there are none for it.
 
     It goes on under another id. Its steps have other paths now, and what was sent from a path before must not be taken for what is sent from
     it now.
     """
-    world = turn.world
+    world = uow.world
     if not world.migrations:
         return instance
     version, step = world.moved(instance.flow, instance.flow_version, instance.step)
@@ -31,15 +31,15 @@ def migrated(turn: Turn, instance: Instance) -> Instance:
         instance_id=ids.migrated_id(instance.instance_id, version),
         flow_version=version,
         step=step,
-        wanted_at=instance.wanted_at if _is_same_mail(turn, instance, version, step) else None,
+        wanted_at=instance.wanted_at if _is_same_mail(uow, instance, version, step) else None,
         about=(*instance.about, (WAS, instance.instance_id)),
     )
 
 
-def _is_same_mail(turn: Turn, instance: Instance, version: int, step: str) -> bool:
+def _is_same_mail(uow: UnitOfWork, instance: Instance, version: int, step: str) -> bool:
     found = (
-        turn.world.program(instance.flow, instance.flow_version, instance.step),
-        turn.world.program(instance.flow, version, step),
+        uow.world.program(instance.flow, instance.flow_version, instance.step),
+        uow.world.program(instance.flow, version, step),
     )
     sends = [
         program.steps[path] for program, path in zip(found, (instance.step, step), strict=True) if program is not None
@@ -48,13 +48,13 @@ def _is_same_mail(turn: Turn, instance: Instance, version: int, step: str) -> bo
     return len(messages) == 2 and messages[0] == messages[1]
 
 
-def settle(turn: Turn, instance: Instance, moved: Instance) -> Instance:
+def settle(uow: UnitOfWork, instance: Instance, moved: Instance) -> Instance:
     """Put the instance that goes on in the place of the one that was; it has to go on at once, since no timer knows it yet."""
-    program = turn.world.program(moved.flow, moved.flow_version, moved.step)
+    program = uow.world.program(moved.flow, moved.flow_version, moved.step)
     if moved is instance or program is None:
         return instance
     words = f"goes on at step {moved.step} of version {moved.flow_version} as run {moved.instance_id}"
-    turn.decide(
+    uow.decide(
         program.flow,
         instance.instance_id,
         instance.step,
@@ -63,6 +63,6 @@ def settle(turn: Turn, instance: Instance, moved: Instance) -> Instance:
         words,
         order_id=instance.order_id or None,
     )
-    turn.instances = tuple([moved if one is instance else one for one in turn.instances])
-    note_end(turn, instance.instance_id)
+    uow.instances = tuple([moved if one is instance else one for one in uow.instances])
+    note_end(uow, instance.instance_id)
     return moved

@@ -9,35 +9,35 @@ from streams.core.instances.steps import awaited_moment, end_of
 from streams.core.instances.waiting import all_but, let_wait
 from streams.core.model.customer import Instance
 from streams.core.model.flow import MOMENT_OF, Wait
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import local_time
 
 
-def follow_moments(turn: Turn) -> None:
+def follow_moments(uow: UnitOfWork) -> None:
     """Let the runs that wait for a moment wait for it where it is now; whoever waited only because it was not known, too."""
-    for instance in turn.instances:
+    for instance in uow.instances:
         if instance.awaits.startswith(MOMENT_OF):
-            _follow(turn, instance)
+            _follow(uow, instance)
 
 
-def _follow(turn: Turn, instance: Instance) -> None:
-    program = turn.world.program(instance.flow, instance.flow_version, instance.step)
+def _follow(uow: UnitOfWork, instance: Instance) -> None:
+    program = uow.world.program(instance.flow, instance.flow_version, instance.step)
     path = instance.awaits.removeprefix(MOMENT_OF).partition(" ")[0]
     step = program.steps.get(path) if program is not None else None
     if program is None or not isinstance(step, Wait):
         return
-    order = turn.order(instance.order_id)
-    view = View(turn, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
+    order = uow.order(instance.order_id)
+    view = View(uow, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
     awaits = awaited_moment(step, view)
     if awaits == instance.awaits or awaits.endswith(" "):  # of one that is known no more the last is the best guess
         return
-    due_at = end_of(turn, step, turn.now, view)
+    due_at = end_of(uow, step, uow.now, view)
     words = f"the moment that step {path} waits for has been moved; goes on at {local_time.text_of(due_at)}"
-    turn.decide(
+    uow.decide(
         program.flow, instance.instance_id, path, "schedule", "moment_moved", words, order_id=instance.order_id or None, moment=awaits
     )  # fmt: skip
-    others, waiting = all_but(turn, instance.instance_id), replace(instance, due_at=due_at, awaits=awaits)
+    others, waiting = all_but(uow, instance.instance_id), replace(instance, due_at=due_at, awaits=awaits)
     if due_at == instance.due_at:  # it has its timer
-        turn.instances = (*others, waiting)
+        uow.instances = (*others, waiting)
     else:
-        let_wait(turn, waiting, others)
+        let_wait(uow, waiting, others)

@@ -14,26 +14,26 @@ from streams.core.instances.waiting import all_but, let_wait, waiting_run
 from streams.core.model.customer import Instance, OrderState, Parcel
 from streams.core.model.events import CodeGranted, StepDue
 from streams.core.model.flow import CODE_OF, DAY_STEP, LOOK_STEP, MOMENT_OF, Program, Reward, WaitFor
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.triggers.dates import begin_day
 from streams.core.triggers.launches import begin_launch
 from streams.core.values import ids
 
 
-def wake(turn: Turn, event: StepDue) -> None:
+def wake(uow: UnitOfWork, event: StepDue) -> None:
     """Go on with the instance that waits for this very timer. A timer nobody waits for changes nothing."""
-    instance = waiting_run(turn, event.instance_id)
+    instance = waiting_run(uow, event.instance_id)
     if instance is None or instance.step != event.step or instance.due_at != event.due_at:
         return
     if instance.step == DAY_STEP:
-        (begin_launch if instance.is_launch else begin_day)(turn, instance)
+        (begin_launch if instance.is_launch else begin_day)(uow, instance)
         return
     if instance.step == LOOK_STEP:  # to look is what a turn ends with that changes anything (see segments.py)
-        turn.instances = all_but(turn, instance.instance_id)
-        turn.changed = True
+        uow.instances = all_but(uow, instance.instance_id)
+        uow.changed = True
         return
-    ready = _ready(turn, instance)
+    ready = _ready(uow, instance)
     if ready is None:
         return
     program, instance, view = ready
@@ -43,38 +43,38 @@ def wake(turn: Turn, event: StepDue) -> None:
         if isinstance(step, Reward) and instance.awaits == CODE_OF + step.pool:
             words = f"no code of the pool {step.pool} came in time; goes on without one"
             order_id = instance.order_id or None
-            turn.decide(program.flow, instance.instance_id, path, "skip", "pool_empty", words, order_id=order_id)
+            uow.decide(program.flow, instance.instance_id, path, "skip", "pool_empty", words, order_id=order_id)
             following = program.following[path]
     elif isinstance(step, WaitFor) and instance.awaits and not instance.awaits.startswith(MOMENT_OF):
         following = program.way(step, 1)
-    _go_on(turn, program, instance, view, turn.now, following)
+    _go_on(uow, program, instance, view, uow.now, following)
 
 
-def take_code(turn: Turn, event: CodeGranted) -> None:
+def take_code(uow: UnitOfWork, event: CodeGranted) -> None:
     """Go on with the instance that waits for this code. One that nobody waits for any more is logged; one told twice changes nothing."""
-    if not turn.is_first_time("code", event.pool, event.reward_id):
+    if not uow.is_first_time("code", event.pool, event.reward_id):
         return
     place = (event.instance_id, event.step, CODE_OF + event.pool)
-    instance = next((one for one in turn.instances if (one.instance_id, one.step, one.awaits) == place), None)
+    instance = next((one for one in uow.instances if (one.instance_id, one.step, one.awaits) == place), None)
     if instance is None:
-        rewards.too_late(turn, event, "the run ended or went on without it")
+        rewards.too_late(uow, event, "the run ended or went on without it")
         return
-    ready = _ready(turn, instance)
+    ready = _ready(uow, instance)
     if ready is None:
-        rewards.too_late(turn, event, "the run ended before it came")
+        rewards.too_late(uow, event, "the run ended before it came")
         return
     program, instance, view = ready
     step, path = program.steps[instance.step], instance.step
     if isinstance(step, Reward) and step.pool == event.pool and program.flow.status != "draft":
-        instance = rewards.take(turn, program.flow, instance, step, event)
-        _go_on(turn, program, instance, view, turn.now, program.following[path])
+        instance = rewards.take(uow, program.flow, instance, step, event)
+        _go_on(uow, program, instance, view, uow.now, program.following[path])
     else:
-        rewards.too_late(turn, event, "the flow was changed and no longer gives it there")
-        _go_on(turn, program, instance, view, turn.now, path)
+        rewards.too_late(uow, event, "the flow was changed and no longer gives it there")
+        _go_on(uow, program, instance, view, uow.now, path)
 
 
 def resume(
-    turn: Turn,
+    uow: UnitOfWork,
     name: str,
     order: OrderState | None,
     parcel: Parcel | None,
@@ -83,36 +83,36 @@ def resume(
     send_id: str | None,
 ) -> None:
     """Go on with the instances that wait for this event."""
-    for instance in turn.instances:
-        if instance.awaits != name or not _is_meant(turn, instance, name, order, send_id):
+    for instance in uow.instances:
+        if instance.awaits != name or not _is_meant(uow, instance, name, order, send_id):
             continue
-        moved = migrated(turn, instance)
-        program = turn.world.program(moved.flow, moved.flow_version, moved.step)
+        moved = migrated(uow, instance)
+        program = uow.world.program(moved.flow, moved.flow_version, moved.step)
         step = program.steps[moved.step] if program is not None else None
         if program is None or not isinstance(step, WaitFor):
             continue
         if parcel is not None and program.flow.trigger.once_per == "parcel" and parcel.parcel_id != moved.parcel_id:
             continue
-        own = turn.order(instance.order_id) if instance.order_id else order
+        own = uow.order(instance.order_id) if instance.order_id else order
         if own is None and instance.order_id:
             continue  # no longer remembered: that is told when its time is up
         told = (*about, *(known for known in moved.about if known[0] not in dict(about)))
         parcel_id = parcel.parcel_id if parcel is not None else moved.parcel_id
-        view = View(turn, own, own.parcel(parcel_id) if own is not None else None, told)
+        view = View(uow, own, own.parcel(parcel_id) if own is not None else None, told)
         view.reward = moved.reward
         if step.where is None or step.where.holds(view):
             path = program.way(step, 0)
-            settle(turn, instance, moved)
+            settle(uow, instance, moved)
             if has_reached_goal(program.flow, view):
-                exit_run(turn, program.flow, moved, "goal")
+                exit_run(uow, program.flow, moved, "goal")
                 continue
-            _go_on(turn, program, replace(moved, about=told, parcel_id=parcel_id), view, min(at, turn.now), path)
+            _go_on(uow, program, replace(moved, about=told, parcel_id=parcel_id), view, min(at, uow.now), path)
 
 
-def _is_meant(turn: Turn, instance: Instance, name: str, order: OrderState | None, send_id: str | None) -> bool:
+def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState | None, send_id: str | None) -> bool:
     """Whether an event is one of those that the instance waits for: of its own order, or its own mails."""
     if name.startswith("mail."):
-        steps = [sent.step for sent in turn.sends if sent.send_id == send_id]
+        steps = [sent.step for sent in uow.sends if sent.send_id == send_id]
         own = [instance.instance_id, *(value for name, value in instance.about if name == WAS)]
         return any(ids.send_id(run, step) == send_id for run in own for step in steps)
     if name == "order.placed":  # any of the customer's, since the flow began
@@ -123,33 +123,35 @@ def _is_meant(turn: Turn, instance: Instance, name: str, order: OrderState | Non
     return order is not None and order.order_id == instance.order_id
 
 
-def _ready(turn: Turn, instance: Instance) -> tuple[Program, Instance, View] | None:
+def _ready(uow: UnitOfWork, instance: Instance) -> tuple[Program, Instance, View] | None:
     """The waiting instance as it goes on now, its flow, and what conditions may look at; None if it ends here, for a reason that is logged."""
-    instance = settle(turn, instance, migrated(turn, instance))
-    program = turn.world.program(instance.flow, instance.flow_version, instance.step)
-    order = turn.order(instance.order_id)
+    instance = settle(uow, instance, migrated(uow, instance))
+    program = uow.world.program(instance.flow, instance.flow_version, instance.step)
+    order = uow.order(instance.order_id)
     if program is None:
-        end(turn, instance.instance_id)
-        log_gone(turn, instance)
+        end(uow, instance.instance_id)
+        log_gone(uow, instance)
         return None
     flow = program.flow
     if order is None and instance.order_id:
-        words = f"more than {turn.world.limits.orders} orders; this one is no longer remembered"
-        turn.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
-        end(turn, instance.instance_id)
+        words = f"more than {uow.world.limits.orders} orders; this one is no longer remembered"
+        uow.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
+        end(uow, instance.instance_id)
         return None
-    view = View(turn, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
+    view = View(uow, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
     reason = leaving(view, flow, instance.started_at)
     if reason is not None:
-        exit_run(turn, flow, instance, reason)
+        exit_run(uow, flow, instance, reason)
         return None
     return program, instance, view
 
 
-def _go_on(turn: Turn, program: Program, instance: Instance, view: View, start: datetime, path: str | None) -> None:
+def _go_on(
+    uow: UnitOfWork, program: Program, instance: Instance, view: View, start: datetime, path: str | None
+) -> None:
     """Take an instance that waited on from `path`."""
-    waiting = take_steps(turn, program, instance, view, start, path)
+    waiting = take_steps(uow, program, instance, view, start, path)
     if waiting is not None:
-        let_wait(turn, waiting, all_but(turn, waiting.instance_id))
+        let_wait(uow, waiting, all_but(uow, waiting.instance_id))
     else:
-        end(turn, instance.instance_id)
+        end(uow, instance.instance_id)

@@ -10,7 +10,7 @@ from streams.core.instances.steps import take_steps
 from streams.core.instances.waiting import let_wait
 from streams.core.model.customer import Instance, OrderState, Parcel, Run
 from streams.core.model.flow import Flow, Program
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.sending.decide import hold_out
 from streams.core.values import ids, local_time
@@ -21,23 +21,28 @@ _ON_THE_WAY = frozenset(("shipment.shipped", "shipment.out_for_delivery", "shipm
 
 
 def trigger(
-    turn: Turn, name: str, order: OrderState | None, parcel: Parcel | None, occurred_at: datetime, about: About = ()
+    uow: UnitOfWork,
+    name: str,
+    order: OrderState | None,
+    parcel: Parcel | None,
+    occurred_at: datetime,
+    about: About = (),
 ) -> None:
     """Start every flow that `name` (for example "order.placed") starts and that has not run for this before."""
-    started_at = occurred_at if occurred_at < turn.now else turn.now
-    for program in turn.world.by_trigger.get(name, ()):
+    started_at = occurred_at if occurred_at < uow.now else uow.now
+    for program in uow.world.by_trigger.get(name, ()):
         told = program.flow.trigger
         if told.segment and ("segment", told.segment) not in about:
             continue
         if told.which == "last" and order is not None and not order.all_parcels(name.partition(".")[2]):
             continue
         for key, more in _keys(program.flow, order, parcel, about):
-            view = View(turn, order, parcel, (*about, *more))
+            view = View(uow, order, parcel, (*about, *more))
             if told.again_after is not None:
-                _start_again(turn, program, key, name, view, started_at)
+                _start_again(uow, program, key, name, view, started_at)
             else:
                 start_once(
-                    turn, program, ids.instance_id(turn.customer_id, program.flow.name, key), name, view, started_at
+                    uow, program, ids.instance_id(uow.customer_id, program.flow.name, key), name, view, started_at
                 )
 
 
@@ -56,41 +61,43 @@ def _keys(flow: Flow, order: OrderState | None, parcel: Parcel | None, about: Ab
     return [(order.order_id, ())]
 
 
-def _start_again(turn: Turn, program: Program, key: str, name: str, view: View, started_at: datetime) -> None:
+def _start_again(uow: UnitOfWork, program: Program, key: str, name: str, view: View, started_at: datetime) -> None:
     """Start a flow that may begin again, unless it last began too short a time ago."""
     flow = program.flow
     gap = flow.trigger.again_after
     mark = ids.mark("run", flow.name, key)
-    last = next((run for run in turn.runs if run.mark == mark), None)
-    if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, turn.world.day_scale):
+    last = next((run for run in uow.runs if run.mark == mark), None)
+    if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, uow.world.day_scale):
         return
-    instance_id = ids.instance_id(turn.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
-    if start_once(turn, program, instance_id, name, view, started_at):
-        others = tuple([run for run in turn.runs if run is not last])
-        turn.runs = (*others, Run(mark, started_at))[-turn.world.limits.runs :]
-        turn.changed = True
+    instance_id = ids.instance_id(uow.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
+    if start_once(uow, program, instance_id, name, view, started_at):
+        others = tuple([run for run in uow.runs if run is not last])
+        uow.runs = (*others, Run(mark, started_at))[-uow.world.limits.runs :]
+        uow.changed = True
 
 
-def start_once(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> bool:
+def start_once(
+    uow: UnitOfWork, program: Program, instance_id: str, name: str, view: View, started_at: datetime
+) -> bool:
     """Start a flow as the run `instance_id`, unless it is waiting or has ended already, or is not for this; whether it has begun now.
 
     What `where` refuses is no beginning: the next event is asked again.
     """
-    if not is_known(turn, instance_id):
-        return _start(turn, program, instance_id, name, view, started_at)
+    if not is_known(uow, instance_id):
+        return _start(uow, program, instance_id, name, view, started_at)
     if has_ended(
-        turn, instance_id
+        uow, instance_id
     ):  # asked for again it is forgotten last: once a customer is once, however much comes between
-        note_end(turn, instance_id)
+        note_end(uow, instance_id)
     return False
 
 
-def is_known(turn: Turn, instance_id: str) -> bool:
+def is_known(uow: UnitOfWork, instance_id: str) -> bool:
     """Whether a run waits or has ended."""
-    return has_ended(turn, instance_id) or instance_id in [instance.instance_id for instance in turn.instances]
+    return has_ended(uow, instance_id) or instance_id in [instance.instance_id for instance in uow.instances]
 
 
-def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> bool:
+def _start(uow: UnitOfWork, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> bool:
     flow, first, order, parcel = program.flow, program.first, view.order, view.parcel
     order_id = order.order_id if order is not None else None
     where = flow.trigger.where
@@ -100,35 +107,33 @@ def _start(turn: Turn, program: Program, instance_id: str, name: str, view: View
             [order_id or "", parcel.parcel_id if parcel is not None else "", local_time.text_of(started_at)]
         )
         words = f"not true: {where.source}"
-        turn.decide(flow, instance_id, first or "", "skip", "where", words, order_id=order_id, moment=moment)
+        uow.decide(flow, instance_id, first or "", "skip", "where", words, order_id=order_id, moment=moment)
         return False
     reason = leaving(view, flow, started_at)
     if reason is not None:
-        turn.decide(
-            flow, instance_id, first or "", "exit", reason, f"{reason} before the flow began", order_id=order_id
-        )
+        uow.decide(flow, instance_id, first or "", "exit", reason, f"{reason} before the flow began", order_id=order_id)
     elif name in _ON_THE_WAY and parcel is not None and parcel.has("delivered"):
         words = f"the parcel was delivered before Takk heard of {name}"
-        turn.decide(flow, instance_id, first or "", "skip", "already_delivered", words, order_id=order_id)
-    elif _is_held_out(turn, flow):
-        hold_out(turn, flow, instance_id, first or "", "", flow.purpose, order_id)
+        uow.decide(flow, instance_id, first or "", "skip", "already_delivered", words, order_id=order_id)
+    elif _is_held_out(uow, flow):
+        hold_out(uow, flow, instance_id, first or "", "", flow.purpose, order_id)
     else:
         parcel_id = parcel.parcel_id if parcel is not None else None
         fresh = Instance(
             instance_id, flow.name, flow.version, order_id or "", parcel_id, first or "", started_at, started_at, about=view.about
         )  # fmt: skip
-        waiting = take_steps(turn, program, fresh, view, started_at, first, is_start=True)
-        if waiting is not None and len(turn.instances) < turn.world.limits.instances:
-            let_wait(turn, waiting, turn.instances)
+        waiting = take_steps(uow, program, fresh, view, started_at, first, is_start=True)
+        if waiting is not None and len(uow.instances) < uow.world.limits.instances:
+            let_wait(uow, waiting, uow.instances)
             return True
         if waiting is not None:
-            rewards.unclaim(turn, instance_id)
-            words = f"more than {turn.world.limits.instances} flows at once"
-            turn.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
-    note_end(turn, instance_id)
+            rewards.unclaim(uow, instance_id)
+            words = f"more than {uow.world.limits.instances} flows at once"
+            uow.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
+    note_end(uow, instance_id)
     return True
 
 
-def _is_held_out(turn: Turn, flow: Flow) -> bool:
-    shares = (("flow", flow.name, flow.holdout), ("all", "", 0 if flow.is_transactional else turn.world.rules.holdout))
-    return any(share and falls_within(share, "holdout", what, name, turn.customer_id) for what, name, share in shares)
+def _is_held_out(uow: UnitOfWork, flow: Flow) -> bool:
+    shares = (("flow", flow.name, flow.holdout), ("all", "", 0 if flow.is_transactional else uow.world.rules.holdout))
+    return any(share and falls_within(share, "holdout", what, name, uow.customer_id) for what, name, share in shares)

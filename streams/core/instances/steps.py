@@ -26,7 +26,7 @@ from streams.core.model.flow import (
     Wait,
     WaitFor,
 )
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.sending.decide import decide_send, hold_out
 from streams.core.values import ids, local_time
@@ -34,7 +34,7 @@ from streams.core.values.buckets import variant
 
 
 def take_steps(
-    turn: Turn,
+    uow: UnitOfWork,
     program: Program,
     instance: Instance,
     view: View,
@@ -44,70 +44,68 @@ def take_steps(
     is_start: bool = False,
 ) -> Instance | None:
     """Take steps from `path` on. Waits are counted from `start`. The instance as it waits, or None if it came to its end."""
-    flow, world, order_id = program.flow, turn.world, instance.order_id or None
+    flow, world, order_id = program.flow, uow.world, instance.order_id or None
     taken = 0
     while path:
         step = program.steps[path]
         taken += 1
         if taken > world.limits.steps_per_wake_up:
             words = f"more than {world.limits.steps_per_wake_up} steps at one wake-up"
-            turn.decide(flow, instance.instance_id, path, "limit", "steps_per_wake_up", words, order_id=order_id)
+            uow.decide(flow, instance.instance_id, path, "limit", "steps_per_wake_up", words, order_id=order_id)
             return None
         following = program.following[path]
         if isinstance(step, Wait):
-            due_at = end_of(turn, step, start, view)
-            if due_at > turn.now and following is not None:
+            due_at = end_of(uow, step, start, view)
+            if due_at > uow.now and following is not None:
                 return _waiting(instance, following, due_at, awaits=awaited_moment(step, view))
             start = due_at
             is_start = False
         elif isinstance(step, Send):
             if flow.status == "paused":
-                due_at = local_time.scaled(turn.now, turn.now + world.paused_for, world.day_scale)
+                due_at = local_time.scaled(uow.now, uow.now + world.paused_for, world.day_scale)
                 words = "the flow is paused; looked at again later"
                 moment = local_time.text_of(due_at)
-                turn.decide(
-                    flow, instance.instance_id, path, "defer", "paused", words, order_id=order_id, moment=moment
-                )
+                uow.decide(flow, instance.instance_id, path, "defer", "paused", words, order_id=order_id, moment=moment)
                 return _waiting(instance, path, due_at, wanted_at=instance.wanted_at)
             # A mail sent at once speaks of the moment of the order; any other of the moment at which it is sent.
             facts = view.facts
             is_at_once = is_start and flow.trigger.on == "order.placed" and facts is not None
-            moment_spoken_of = facts.placed_at if is_at_once and facts is not None else turn.now
-            later = decide_send(turn, flow, step, instance, view, moment_spoken_of)
+            moment_spoken_of = facts.placed_at if is_at_once and facts is not None else uow.now
+            later = decide_send(uow, flow, step, instance, view, moment_spoken_of)
             if later is not None:
-                return _waiting(instance, path, later, wanted_at=instance.wanted_at or turn.now)
+                return _waiting(instance, path, later, wanted_at=instance.wanted_at or uow.now)
             if instance.wanted_at is not None:
                 instance = replace(instance, wanted_at=None)
-            start = turn.now  # what follows a mail is counted from the mail
+            start = uow.now  # what follows a mail is counted from the mail
         elif isinstance(step, WaitFor):
             due_at = local_time.scaled(start, start + step.up_to, world.day_scale)
-            if due_at > turn.now:
+            if due_at > uow.now:
                 return _waiting(instance, path, due_at, awaits=step.event)
             start, following = due_at, program.way(step, 1)
         elif isinstance(step, Split):
-            following = _arm(turn, program, instance, step, view)
+            following = _arm(uow, program, instance, step, view)
         elif isinstance(step, Experiment):
-            number = variant(step, turn.customer_id)
+            number = variant(step, uow.customer_id)
             if number is None:
-                hold_out(turn, flow, instance.instance_id, path, "", flow.purpose, order_id)
+                hold_out(uow, flow, instance.instance_id, path, "", flow.purpose, order_id)
                 return None
             name = step.arms[number].name
             words = f"experiment {step.name}: arm {name}"
-            turn.decide(flow, instance.instance_id, path, "schedule", "experiment", words, order_id=order_id)
+            uow.decide(flow, instance.instance_id, path, "schedule", "experiment", words, order_id=order_id)
             following = program.way(step, number)
         elif isinstance(step, Reward) and step.pool and flow.status != "draft":
-            instance, give_up_at = rewards.claim(turn, flow, instance, step)
+            instance, give_up_at = rewards.claim(uow, flow, instance, step)
             return _waiting(instance, path, give_up_at, awaits=CODE_OF + step.pool)
         else:
-            instance = _do(turn, flow, instance, step)
+            instance = _do(uow, flow, instance, step)
         path = following
     return None
 
 
-def end_of(turn: Turn, step: Wait, start: datetime, view: View) -> datetime:
+def end_of(uow: UnitOfWork, step: Wait, start: datetime, view: View) -> datetime:
     """When the wait that began at `start` ends."""
-    world = turn.world
-    where = turn.zone_of(view.order) if step.clock == "customer" else local_time.zone_of_shop(world.shop.time_zone)
+    world = uow.world
+    where = uow.zone_of(view.order) if step.clock == "customer" else local_time.zone_of_shop(world.shop.time_zone)
     moment = moment_of(step.until, view) if step.until is not None else None
     if step.until is None or moment is None:
         return local_time.scaled(start, local_time.due(step, start, where), world.day_scale)
@@ -126,46 +124,46 @@ def awaited_moment(step: Wait, view: View) -> str:
     return f"{MOMENT_OF}{step.path} {int(moment.timestamp()) if moment is not None else ''}"
 
 
-def _arm(turn: Turn, program: Program, instance: Instance, step: Split, view: View) -> str | None:
+def _arm(uow: UnitOfWork, program: Program, instance: Instance, step: Split, view: View) -> str | None:
     view.reward = instance.reward
     for arm in step.arms:
         if arm.when is None or arm.when.holds(view):
             return arm.steps[0].path if arm.steps else program.following[step.path]
     words = "no arm of the split is true"
-    turn.decide(
+    uow.decide(
         program.flow, instance.instance_id, step.path, "skip", "no_arm", words, order_id=instance.order_id or None
     )
     return program.following[step.path]
 
 
-def _do(turn: Turn, flow: Flow, instance: Instance, step: Step) -> Instance:
+def _do(uow: UnitOfWork, flow: Flow, instance: Instance, step: Step) -> Instance:
     """Take a step that neither waits nor sends; the instance after it. A draft does nothing."""
     instance_id, path, order_id = instance.instance_id, step.path, instance.order_id or None
     if flow.status == "draft":
-        turn.decide(flow, instance_id, path, "draft", "draft", f"would have taken the step {path}", order_id=order_id)
+        uow.decide(flow, instance_id, path, "draft", "draft", f"would have taken the step {path}", order_id=order_id)
         return instance
-    turn.changed = True
+    uow.changed = True
     if isinstance(step, SetField):
-        fields = dict(turn.fields) | {step.name: step.value}
+        fields = dict(uow.fields) | {step.name: step.value}
         kept = [(name, value) for name, value in sorted(fields.items()) if value]
-        turn.fields = tuple(kept[: turn.world.limits.fields])
+        uow.fields = tuple(kept[: uow.world.limits.fields])
     elif isinstance(step, ChangeList):
-        lists = {*turn.lists, step.name} if step.is_member else {*turn.lists} - {step.name}
-        turn.lists = tuple(sorted(lists)[: turn.world.limits.lists])
+        lists = {*uow.lists, step.name} if step.is_member else {*uow.lists} - {step.name}
+        uow.lists = tuple(sorted(lists)[: uow.world.limits.lists])
     elif isinstance(step, Reward):
-        return rewards.sign(turn, flow, instance, step)
+        return rewards.sign(uow, flow, instance, step)
     elif isinstance(step, Emit):
-        turn.effects.append(
+        uow.effects.append(
             EmitSignal(
                 signal_id=ids.digest("signal", instance_id, path),
-                customer_id=turn.customer_id,
+                customer_id=uow.customer_id,
                 kind=step.kind,
                 flow=flow.name,
                 flow_version=flow.version,
                 instance_id=instance_id,
                 step=path,
                 order_id=order_id,
-                emitted_at=turn.now,
+                emitted_at=uow.now,
             )
         )
     return instance

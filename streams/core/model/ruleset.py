@@ -50,7 +50,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How much is kept and done for one customer. Hitting a limit is a logged decision.
 
     `launches` are those of the `instances` that wait for one, lest what somebody looks at keeps out what they bought. `pieces` are those of
-    turn.Turn.put_order, over all orders; `title` is in characters. With them a customer takes less than 16 kB.
+    turn.UnitOfWork.put_order, over all orders; `title` is in characters. With them a customer takes less than 16 kB.
     """
 
     steps_per_wake_up: int = 50

@@ -19,7 +19,7 @@ _MARK = 8
 _LETTERS, _PARCEL_LINES = 20, 8
 
 
-class Turn:
+class UnitOfWork:
     """The working copy. Set `changed` when the state is no longer what it was."""
 
     __slots__ = (
@@ -206,7 +206,7 @@ class Turn:
 
 
 def _size(order: OrderState) -> int:
-    """The pieces of an order, see `Turn._pieces`."""
+    """The pieces of an order, see `UnitOfWork._pieces`."""
     parcels = sum([2 + len(parcel.lines) // _PARCEL_LINES for parcel in order.parcels])
     return 2 + (len(order.facts.lines) if order.facts else 0) + parcels
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from streams.core.model.consent_policy import ANY_COUNTRY, OWN_SCOPES, TRANSACTIONAL, PolicyLine
 from streams.core.model.customer import Consent, OrderState
 from streams.core.model.effects import WithdrawMail
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
 SOFT_BOUNCES_IN_A_ROW = 7
@@ -24,13 +24,13 @@ class Ruling(Struct, frozen=True, gc=False):
     basis: str = ""
 
 
-def country_of(turn: Turn, order: OrderState | None) -> str:
+def country_of(uow: UnitOfWork, order: OrderState | None) -> str:
     """The country whose rules hold: the customer's own, else the order's, else the shop's (ISO 3166-1 alpha-2)."""
     facts = order.facts if order is not None else None
-    return turn.profile.country or (facts.country if facts is not None else "") or turn.world.shop.country
+    return uow.profile.country or (facts.country if facts is not None else "") or uow.world.shop.country
 
 
-def ruling(turn: Turn, purpose: str, order: OrderState | None) -> Ruling:
+def ruling(uow: UnitOfWork, purpose: str, order: OrderState | None) -> Ruling:
     """Whether a mail of `purpose` may go to the customer now; `order`: the one that it is about.
 
     What the customer refused and what suppresses the address come before every line. Then an answer to this very question counts more
@@ -38,10 +38,10 @@ def ruling(turn: Turn, purpose: str, order: OrderState | None) -> Ruling:
     """
     if purpose in TRANSACTIONAL:
         return Ruling(True, "transactional", f"{purpose}/{ANY_COUNTRY} is allowed")
-    known = turn.consent
-    country = country_of(turn, order)
-    line = turn.world.consent_policy.line(purpose, country)
-    basis = _named(turn, line, country)
+    known = uow.consent
+    country = country_of(uow, order)
+    line = uow.world.consent_policy.line(purpose, country)
+    basis = _named(uow, line, country)
     suppressed = _suppression(known, purpose)
     if suppressed is not None:
         return Ruling(False, suppressed, basis)
@@ -58,33 +58,33 @@ def ruling(turn: Turn, purpose: str, order: OrderState | None) -> Ruling:
     if line.verdict == "allowed":
         return Ruling(True, "allowed", basis)
     if line.verdict == "soft_opt_in":
-        return _soft_opt_in(turn, line, basis)
+        return _soft_opt_in(uow, line, basis)
     return Ruling(False, "no_consent", f"{basis}: never said yes")
 
 
-def withdraw(turn: Turn) -> None:
+def withdraw(uow: UnitOfWork) -> None:
     """Withdraw every mail that was ordered, is not known to have left, and is no longer allowed.
 
     It may lie in a queue for hours, behind a mail server that is down: the mailer looks at what was withdrawn right before it sends.
     """
-    for sent in turn.sends:
+    for sent in uow.sends:
         if sent.outcome not in (None, "deferred"):
             continue
-        ruled = ruling(turn, sent.purpose, turn.order(sent.order_id) if sent.order_id is not None else None)
+        ruled = ruling(uow, sent.purpose, uow.order(sent.order_id) if sent.order_id is not None else None)
         if not ruled.is_allowed:
-            turn.effects.append(
+            uow.effects.append(
                 WithdrawMail(
                     withdrawal_id=ids.digest("withdrawal", sent.send_id, ruled.rule),
-                    customer_id=turn.customer_id,
+                    customer_id=uow.customer_id,
                     send_id=sent.send_id,
                     rule=ruled.rule,
-                    withdrawn_at=turn.now,
+                    withdrawn_at=uow.now,
                 )
             )
 
 
-def _named(turn: Turn, line: PolicyLine, country: str) -> str:
-    built_in = "built-in " if turn.world.consent_policy.is_built_in else ""
+def _named(uow: UnitOfWork, line: PolicyLine, country: str) -> str:
+    built_in = "built-in " if uow.world.consent_policy.is_built_in else ""
     where = f"{ANY_COUNTRY} ({country})" if line.country == ANY_COUNTRY else line.country
     return f"{built_in}{line.purpose}/{where} is {line.verdict}"
 
@@ -99,25 +99,25 @@ def _suppression(known: Consent, purpose: str) -> str | None:
     return "soft_bounces" if known.soft_bounces >= SOFT_BOUNCES_IN_A_ROW else None
 
 
-def _soft_opt_in(turn: Turn, line: PolicyLine, basis: str) -> Ruling:
+def _soft_opt_in(uow: UnitOfWork, line: PolicyLine, basis: str) -> Ruling:
     """ePrivacy 13(2): the address was got in a sale, and the customer did not object."""
-    if turn.purchases < 1:
+    if uow.purchases < 1:
         return Ruling(False, "no_soft_opt_in", f"{basis}: bought nothing")
-    sale, sold_at = _last_sale(turn)
+    sale, sold_at = _last_sale(uow)
     if line.within is not None:
-        lasts = local_time.lasting(line.within, turn.world.day_scale)
-        if sold_at is None or turn.now - sold_at > lasts:
+        lasts = local_time.lasting(line.within, uow.world.day_scale)
+        if sold_at is None or uow.now - sold_at > lasts:
             return Ruling(False, "soft_opt_in_ended", f"{basis}: bought nothing for {line.within.days} days")
     if sale is None or sale.facts is None:
         return Ruling(True, "soft_opt_in", f"{basis}: an order that is no longer remembered")
-    said = _evidence(f"order {sale.order_id}", sold_at, sale.facts.country, turn.consent.notice)
+    said = _evidence(f"order {sale.order_id}", sold_at, sale.facts.country, uow.consent.notice)
     return Ruling(True, "soft_opt_in", f"{basis}: {said}")
 
 
-def _last_sale(turn: Turn) -> tuple[OrderState | None, datetime | None]:
+def _last_sale(uow: UnitOfWork) -> tuple[OrderState | None, datetime | None]:
     """The newest remembered order that was not cancelled, and when it was placed."""
     best, placed_at = None, None
-    for order in turn.orders:
+    for order in uow.orders:
         if order.facts is None or not order.placed or order.cancelled_at is not None:
             continue
         if placed_at is None or order.facts.placed_at > placed_at:

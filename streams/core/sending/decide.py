@@ -9,7 +9,7 @@ from streams.core.model.consent_policy import is_transactional
 from streams.core.model.customer import HELD_OUT, Instance, Sent
 from streams.core.model.effects import SendMail
 from streams.core.model.flow import Flow, Send
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending import consent
 from streams.core.sending.content import Content
 from streams.core.sending.smart_sending import expires_at, is_counted, put_off
@@ -21,7 +21,7 @@ _TRACKING_NEEDS_CONSENT = frozenset(("FR",))
 
 
 def decide_send(
-    turn: Turn, flow: Flow, step: Send, instance: Instance, view: View, moment: datetime
+    uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, view: View, moment: datetime
 ) -> datetime | None:
     """Order the mail of `step`, or log the rule that forbids it or puts it off; the moment (UTC) to look at it again, if it is put off.
 
@@ -33,14 +33,14 @@ def decide_send(
         view: the order and the parcel that the mail is about.
         moment: the moment (UTC) whose mood the greeting has.
     """
-    instance_id, order, profile = instance.instance_id, view.order, turn.profile
+    instance_id, order, profile = instance.instance_id, view.order, uow.profile
     send_id = ids.send_id(instance_id, step.path)
     order_id, facts = (order.order_id if order is not None else None), view.facts
 
     def skip(rule: str, words: str) -> None:
-        turn.decide(flow, instance_id, step.path, "skip", rule, words, order_id=order_id, send_id=send_id)
+        uow.decide(flow, instance_id, step.path, "skip", rule, words, order_id=order_id, send_id=send_id)
 
-    ruled = consent.ruling(turn, step.purpose, order)
+    ruled = consent.ruling(uow, step.purpose, order)
     if not ruled.is_allowed:
         skip(ruled.rule, f"no {step.purpose} mail: {ruled.rule}; {ruled.basis}")
         return None
@@ -53,39 +53,39 @@ def decide_send(
     if not address:
         skip("no_address", "no address is known")
         return None
-    if step.holdout and falls_within(step.holdout, "holdout", "send", flow.name, step.path, turn.customer_id):
-        hold_out(turn, flow, instance_id, step.path, step.message, step.purpose, order_id)
+    if step.holdout and falls_within(step.holdout, "holdout", "send", flow.name, step.path, uow.customer_id):
+        hold_out(uow, flow, instance_id, step.path, step.message, step.purpose, order_id)
         return None
-    shop, now = turn.world.shop, turn.now
-    where, country = turn.zone_of(order), consent.country_of(turn, order)
-    not_after = expires_at(turn, step, instance.wanted_at or now, where)
+    shop, now = uow.world.shop, uow.now
+    where, country = uow.zone_of(order), consent.country_of(uow, order)
+    not_after = expires_at(uow, step, instance.wanted_at or now, where)
     if now > not_after:
         skip("expired", "it could not be sent before it expired")
         return None
-    later = put_off(turn, flow, step, instance_id, not_after, where, country)
+    later = put_off(uow, flow, step, instance_id, not_after, where, country)
     if later is not None:
         due_at = local_time.scaled(now, later.until, 1.0)
         if due_at > not_after:
             skip(later.rule, f"{later.words}; that is after it expires")
             return None
         moment_due = local_time.text_of(due_at)
-        turn.decide(
+        uow.decide(
             flow, instance_id, step.path, "defer", later.rule, later.words, order_id=order_id, send_id=send_id, moment=moment_due
         )  # fmt: skip
         return due_at
     if flow.status == "draft":
-        turn.decide(
+        uow.decide(
             flow, instance_id, step.path, "draft", "draft", f"would have sent {step.message}", order_id=order_id, send_id=send_id
         )  # fmt: skip
         return None
     locale = (facts.locale if facts else "") or profile.locale or shop.locale
-    allowed = turn.consent.tracking
+    allowed = uow.consent.tracking
     content = Content(
-        turn.customer_id,
+        uow.customer_id,
         name,
         locale,
         country,
-        turn.purchases,
+        uow.purchases,
         moment,
         where,
         order,
@@ -93,12 +93,12 @@ def decide_send(
         instance.reward,
         step.products,
         step.at_least,
-        turn.orders if step.products else (),
+        uow.orders if step.products else (),
     )
-    turn.effects.append(
+    uow.effects.append(
         SendMail(
             send_id=send_id,
-            customer_id=turn.customer_id,
+            customer_id=uow.customer_id,
             instance_id=instance_id,
             flow=flow.name,
             flow_version=flow.version,
@@ -118,28 +118,28 @@ def decide_send(
         )
     )
     words = f"sends {step.message}; {ruled.basis}"
-    turn.decide(flow, instance_id, step.path, "send", ruled.rule, words, order_id=order_id, send_id=send_id)
-    _remember(turn, Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, now))
+    uow.decide(flow, instance_id, step.path, "send", ruled.rule, words, order_id=order_id, send_id=send_id)
+    _remember(uow, Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, now))
     return None
 
 
 def hold_out(
-    turn: Turn, flow: Flow, instance_id: str, step: str, message: str, purpose: str, order_id: str | None
+    uow: UnitOfWork, flow: Flow, instance_id: str, step: str, message: str, purpose: str, order_id: str | None
 ) -> None:
     """Log that the customer is held out of a mail, a branch or a flow, and remember it: what is bought then is told beside what was sent."""
     send_id = ids.send_id(instance_id, step)
     words = "held out, so that the effect of the mails can be measured"
-    turn.decide(flow, instance_id, step, "skip", "holdout", words, order_id=order_id, send_id=send_id)
+    uow.decide(flow, instance_id, step, "skip", "holdout", words, order_id=order_id, send_id=send_id)
     if flow.status == "live":
         _remember(
-            turn, Sent(send_id, flow.name, flow.version, step, message, purpose, order_id, turn.now, outcome=HELD_OUT)
+            uow, Sent(send_id, flow.name, flow.version, step, message, purpose, order_id, uow.now, outcome=HELD_OUT)
         )
 
 
-def _remember(turn: Turn, sent: Sent) -> None:
+def _remember(uow: UnitOfWork, sent: Sent) -> None:
     """Remember a mail. The oldest makes room, of those that no cap counts if there are any."""
-    turn.changed = True
-    turn.sends = (*turn.sends, sent)
-    while len(turn.sends) > turn.world.limits.sends:
-        leaving = next((old for old in turn.sends[:-1] if not is_counted(turn, old)), turn.sends[0])
-        turn.sends = tuple([kept for kept in turn.sends if kept is not leaving])
+    uow.changed = True
+    uow.sends = (*uow.sends, sent)
+    while len(uow.sends) > uow.world.limits.sends:
+        leaving = next((old for old in uow.sends[:-1] if not is_counted(uow, old)), uow.sends[0])
+        uow.sends = tuple([kept for kept in uow.sends if kept is not leaving])

@@ -10,7 +10,7 @@ from streams.core.model.consent_policy import is_transactional
 from streams.core.model.customer import HELD_OUT, Instance, Pressure, Sent
 from streams.core.model.flow import Flow, Send
 from streams.core.model.sending_rules import Cap
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending import consent
 from streams.core.values import local_time
 from streams.core.values.holidays import is_holiday
@@ -34,11 +34,11 @@ class Later(NamedTuple):
     until: datetime
 
 
-def expires_at(turn: Turn, step: Send, wanted_at: datetime, where: ZoneInfo) -> datetime:
+def expires_at(uow: UnitOfWork, step: Send, wanted_at: datetime, where: ZoneInfo) -> datetime:
     """Until when (UTC) the mail of `step` may go that a run came to at `wanted_at`: before its own day it is not due."""
     begins = _first_day(step, where)
     due_at = wanted_at if begins is None else max(wanted_at, begins)
-    return due_at + local_time.lasting(step.expires, turn.world.day_scale)
+    return due_at + local_time.lasting(step.expires, uow.world.day_scale)
 
 
 def _first_day(step: Send, where: ZoneInfo) -> datetime | None:
@@ -46,7 +46,7 @@ def _first_day(step: Send, where: ZoneInfo) -> datetime | None:
 
 
 def put_off(
-    turn: Turn, flow: Flow, step: Send, instance_id: str, not_after: datetime, where: ZoneInfo, country: str
+    uow: UnitOfWork, flow: Flow, step: Send, instance_id: str, not_after: datetime, where: ZoneInfo, country: str
 ) -> Later | None:
     """The first rule by which the mail of `step` has to wait, or None if it may go now. Transactional mail only waits for its own day.
 
@@ -60,110 +60,110 @@ def put_off(
         country: the customer's country, for its holidays.
     """
     begins = _first_day(step, where)
-    if begins is not None and turn.now < begins:
+    if begins is not None and uow.now < begins:
         return Later("not_before", f"not before {step.not_before}", begins)
     if is_transactional(step.purpose):
         return None
     return (
-        _calm(turn, not_after)
-        or _clash(turn, flow, not_after)
-        or _quiet(turn, where, country)
-        or _capped(turn, step, (-step.priority, not_after, instance_id))
+        _calm(uow, not_after)
+        or _clash(uow, flow, not_after)
+        or _quiet(uow, where, country)
+        or _capped(uow, step, (-step.priority, not_after, instance_id))
     )
 
 
-def _again(turn: Turn, not_after: datetime) -> datetime:
+def _again(uow: UnitOfWork, not_after: datetime) -> datetime:
     """When to look again at what ends without a known moment: in a day, or when half of the time is over that the mail has left."""
-    scale, left = turn.world.day_scale, (not_after - turn.now) / 2
+    scale, left = uow.world.day_scale, (not_after - uow.now) / 2
     longest, shortest = local_time.lasting(LOOK_AGAIN, scale), local_time.lasting(_LOOK_AGAIN_LAST, scale)
-    return turn.now + min(longest, max(shortest, left))
+    return uow.now + min(longest, max(shortest, left))
 
 
-def _calm(turn: Turn, not_after: datetime) -> Later | None:
-    rules, now, scale = turn.world.rules, turn.now, turn.world.day_scale
-    for order in turn.orders if rules.calm_if_late else ():
-        if order.is_late(now, turn.world.late_at_most):
-            return Later("order_late", "an order is late", _again(turn, not_after))
+def _calm(uow: UnitOfWork, not_after: datetime) -> Later | None:
+    rules, now, scale = uow.world.rules, uow.now, uow.world.day_scale
+    for order in uow.orders if rules.calm_if_late else ():
+        if order.is_late(now, uow.world.late_at_most):
+            return Later("order_late", "an order is late", _again(uow, not_after))
     if rules.calm_after_refund:
-        refunds = [order.refunded_at for order in turn.orders if order.refunded_at is not None]
+        refunds = [order.refunded_at for order in uow.orders if order.refunded_at is not None]
         until = max(refunds, default=None)
         if until is not None and until + local_time.lasting(rules.calm_after_refund, scale) > now:
             return Later(
                 "refunded", "an order was refunded lately", until + local_time.lasting(rules.calm_after_refund, scale)
             )
-    running = _running(turn, rules.calm_series)
+    running = _running(uow, rules.calm_series)
     if running is not None:
-        return Later("calm_series", f"{running.source} is running", min(_again(turn, not_after), running.ends()))
+        return Later("calm_series", f"{running.source} is running", min(_again(uow, not_after), running.ends()))
     return None
 
 
-def _running(turn: Turn, names: tuple[str, ...]) -> Pressure | None:
+def _running(uow: UnitOfWork, names: tuple[str, ...]) -> Pressure | None:
     """A series of another system that has one of the names and is not over."""
-    for series in turn.pressure if names else ():
-        if series.is_series and series.source in names and series.ends() > turn.now:
+    for series in uow.pressure if names else ():
+        if series.is_series and series.source in names and series.ends() > uow.now:
             return series
     return None
 
 
-def _clash(turn: Turn, flow: Flow, not_after: datetime) -> Later | None:
-    for instance in turn.instances if flow.not_with else ():
-        if instance.flow in flow.not_with and instance.flow != flow.name and _runs(turn, instance):
-            return Later("clash", f"the flow {instance.flow} is running", _again(turn, not_after))
-    series = _running(turn, flow.not_with)
+def _clash(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Later | None:
+    for instance in uow.instances if flow.not_with else ():
+        if instance.flow in flow.not_with and instance.flow != flow.name and _runs(uow, instance):
+            return Later("clash", f"the flow {instance.flow} is running", _again(uow, not_after))
+    series = _running(uow, flow.not_with)
     if series is not None:
-        until = min(_again(turn, not_after), series.ends())
+        until = min(_again(uow, not_after), series.ends())
         return Later("clash", f"the series {series.source} is running", until)
     return None
 
 
-def _runs(turn: Turn, instance: Instance) -> bool:
+def _runs(uow: UnitOfWork, instance: Instance) -> bool:
     """Whether an instance has begun and is no draft's, which nobody must notice."""
-    program = turn.world.program(instance.flow, instance.flow_version, instance.step)  # none while its day has not come
+    program = uow.world.program(instance.flow, instance.flow_version, instance.step)  # none while its day has not come
     return program is not None and program.flow.status != "draft"
 
 
-def _quiet(turn: Turn, where: ZoneInfo, country: str) -> Later | None:
-    quiet = turn.world.rules.quiet
+def _quiet(uow: UnitOfWork, where: ZoneInfo, country: str) -> Later | None:
+    quiet = uow.world.rules.quiet
     # Where a day lasts a second there is no time of day.
-    if quiet is None or turn.world.day_scale != 1.0:
+    if quiet is None or uow.world.day_scale != 1.0:
         return None
-    until = local_time.open_from(turn.now, quiet.begins, quiet.ends, where)
+    until = local_time.open_from(uow.now, quiet.begins, quiet.ends, where)
     for _ in range(_LONGEST_REST):
         local = until.astimezone(where)
         if local.weekday() not in quiet.days and not (quiet.holidays and is_holiday(country, local.date())):
             break
         midnight = datetime.combine(local.date() + timedelta(days=1), time(), where).astimezone(UTC)
         until = local_time.open_from(max(midnight, until), quiet.begins, quiet.ends, where)
-    return Later("quiet_hours", "it is the customer's quiet time", until) if until > turn.now else None
+    return Later("quiet_hours", "it is the customer's quiet time", until) if until > uow.now else None
 
 
-def _capped(turn: Turn, step: Send, rank: tuple[int, datetime, str]) -> Later | None:
+def _capped(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Later | None:
     """The cap that is full, or has no place for who comes behind those that are due now too."""
-    caps = [(cap, *_places(turn, cap)) for cap in turn.world.rules.caps if cap.covers(step.purpose)]
+    caps = [(cap, *_places(uow, cap)) for cap in uow.world.rules.caps if cap.covers(step.purpose)]
     until = max([free_from for _, places, free_from in caps if places <= 0], default=None)
     if until is not None:
         return Later("cap", "enough mails for now", until)
     for cap, places, _ in caps:
-        if sum([_goes_first(turn, other, cap, rank) for other in turn.instances]) >= places:
+        if sum([_goes_first(uow, other, cap, rank) for other in uow.instances]) >= places:
             # They may not be sent after all, which only their own turns tell.
-            again = turn.now + local_time.lasting(LOOK_SOON, turn.world.day_scale)
+            again = uow.now + local_time.lasting(LOOK_SOON, uow.world.day_scale)
             return Later("cap", "others that are due now go first", again)
     return None
 
 
-def _places(turn: Turn, cap: Cap) -> tuple[int, datetime]:
+def _places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
     """How many places the cap has, and when it next has one."""
-    now, per = turn.now, local_time.lasting(cap.per, turn.world.day_scale)
-    taken = [sent.at for sent in turn.sends if _takes(sent, cap, now - per)]
-    taken += [one.at for one in turn.pressure if one.at > now - per and _counts(one, cap)]
+    now, per = uow.now, local_time.lasting(cap.per, uow.world.day_scale)
+    taken = [sent.at for sent in uow.sends if _takes(sent, cap, now - per)]
+    taken += [one.at for one in uow.pressure if one.at > now - per and _counts(one, cap)]
     taken.sort()
     return cap.most - len(taken), taken[len(taken) - cap.most] + per if len(taken) >= cap.most else now
 
 
-def is_counted(turn: Turn, sent: Sent) -> bool:
+def is_counted(uow: UnitOfWork, sent: Sent) -> bool:
     """Whether a mail takes a place of a cap now: it is not forgotten before its time is over."""
-    scale = turn.world.day_scale
-    return any(_takes(sent, cap, turn.now - local_time.lasting(cap.per, scale)) for cap in turn.world.rules.caps)
+    scale = uow.world.day_scale
+    return any(_takes(sent, cap, uow.now - local_time.lasting(cap.per, scale)) for cap in uow.world.rules.caps)
 
 
 def _takes(sent: Sent, cap: Cap, since: datetime) -> bool:
@@ -181,18 +181,18 @@ def _counts(pressure: Pressure, cap: Cap) -> bool:
     return not pressure.is_series and not is_transactional(pressure.purpose) and cap.covers(pressure.purpose)
 
 
-def _goes_first(turn: Turn, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
+def _goes_first(uow: UnitOfWork, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
     """Whether another instance's mail is due now too, wants a place of the cap, and comes first by priority and expiry."""
-    if instance.due_at > turn.now or instance.instance_id == rank[2]:
+    if instance.due_at > uow.now or instance.instance_id == rank[2]:
         return False
-    program = turn.world.program(instance.flow, instance.flow_version, instance.step)
+    program = uow.world.program(instance.flow, instance.flow_version, instance.step)
     step = program.steps[instance.step] if program is not None else None
     if program is None or not isinstance(step, Send) or program.flow.status != "live":
         return False
     if is_transactional(step.purpose) or not cap.covers(step.purpose):
         return False
-    order = turn.order(instance.order_id)
-    not_after = expires_at(turn, step, instance.wanted_at or instance.due_at, turn.zone_of(order))
-    if not consent.ruling(turn, step.purpose, order).is_allowed:
+    order = uow.order(instance.order_id)
+    not_after = expires_at(uow, step, instance.wanted_at or instance.due_at, uow.zone_of(order))
+    if not consent.ruling(uow, step.purpose, order).is_allowed:
         return False
-    return turn.now <= not_after and (-step.priority, not_after, instance.instance_id) < rank
+    return uow.now <= not_after and (-step.priority, not_after, instance.instance_id) < rank

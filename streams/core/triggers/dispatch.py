@@ -8,11 +8,11 @@ from streams.core.conditions.context import About
 from streams.core.instances.resume import resume
 from streams.core.instances.start import trigger
 from streams.core.model.customer import OrderState, Parcel
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 
 
 def happened(
-    turn: Turn,
+    uow: UnitOfWork,
     name: str,
     order: OrderState | None,
     parcel: Parcel | None,
@@ -32,6 +32,6 @@ def happened(
         about: what it tells, for conditions on `event.` and `product.`.
         send_id: the mail that it is about.
     """
-    if name in turn.world.awaited and turn.instances:
-        resume(turn, name, order, parcel, at, about, send_id)
-    trigger(turn, name, order, parcel, at, about)
+    if name in uow.world.awaited and uow.instances:
+        resume(uow, name, order, parcel, at, about, send_id)
+    trigger(uow, name, order, parcel, at, about)

@@ -9,7 +9,7 @@ from streams.core.conditions.time_changes import next_turn
 from streams.core.instances.waiting import plan_run, waiting_run
 from streams.core.model.customer import Instance
 from streams.core.model.flow import LOOK_STEP, Program
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import happened
 from streams.core.values import ids, local_time
 
@@ -17,31 +17,31 @@ from streams.core.values import ids, local_time
 LONGEST = timedelta(days=366)
 
 
-def watch_segments(turn: Turn) -> None:
+def watch_segments(uow: UnitOfWork) -> None:
     """Start the flows on segments that the customer has entered or left since the last event, and see to it that time alone starts them too."""
-    view = View(turn, None)
-    members = tuple([name for name in turn.world.watched if turn.world.segments[name].holds(view)])
-    before = turn.segments
+    view = View(uow, None)
+    members = tuple([name for name in uow.world.watched if uow.world.segments[name].holds(view)])
+    before = uow.segments
     if members != before:
-        turn.segments = members
-        turn.changed = True
-        for name in turn.world.watched:
+        uow.segments = members
+        uow.changed = True
+        for name in uow.world.watched:
             if (name in members) != (name in before):
                 kind = "segment.entered" if name in members else "segment.left"
-                happened(turn, kind, None, None, turn.now, about=(("segment", name),))
-    for program in turn.world.looking:
-        _plan_look(turn, program, view)
+                happened(uow, kind, None, None, uow.now, about=(("segment", name),))
+    for program in uow.world.looking:
+        _plan_look(uow, program, view)
 
 
-def _plan_look(turn: Turn, program: Program, view: View) -> None:
+def _plan_look(uow: UnitOfWork, program: Program, view: View) -> None:
     """Wait for the moment at which time may lead into the flow's segment or out of it. One that looks earlier anyway stays: it plans anew."""
     flow = program.flow
-    turns_at = next_turn(view, turn.world.segments[flow.trigger.segment].turns, turn.now)
+    turns_at = next_turn(view, uow.world.segments[flow.trigger.segment].turns, uow.now)
     if turns_at is None:
         return
-    turns_at = min(turns_at, turn.now + local_time.lasting(LONGEST, turn.world.day_scale))
+    turns_at = min(turns_at, uow.now + local_time.lasting(LONGEST, uow.world.day_scale))
     due_at = local_time.scaled(turns_at, turns_at, 1.0)
-    instance_id = ids.instance_id(turn.customer_id, flow.name, "look")
-    known = waiting_run(turn, instance_id)
+    instance_id = ids.instance_id(uow.customer_id, flow.name, "look")
+    known = waiting_run(uow, instance_id)
     if known is None or known.due_at > due_at:
-        plan_run(turn, flow, Instance(instance_id, flow.name, flow.version, "", None, LOOK_STEP, due_at, turn.now))
+        plan_run(uow, flow, Instance(instance_id, flow.name, flow.version, "", None, LOOK_STEP, due_at, uow.now))

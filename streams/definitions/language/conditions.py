@@ -162,7 +162,7 @@ def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]
     if name == "customer.segments" and site.scope.segments is None:
         raise BadCondition("a segment cannot ask for segments", "write its condition out", _place(site.source, name))
     if first == "field" and _FIELD.match(rest):
-        return "text", lambda view: dict(view.turn.fields).get(rest, "")
+        return "text", lambda view: dict(view.uow.fields).get(rest, "")
     if name in NAMES:
         return NAMES[name]
     near = get_close_matches(name, NAMES, n=1, cutoff=0.7)

@@ -22,7 +22,7 @@ from streams.core.model.customer import Answer, Consent, Customer, OrderState, P
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
 from streams.core.model.ruleset import Shop, World
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.consent import Ruling, country_of, ruling
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shop_policy, shop_world
@@ -61,7 +61,7 @@ def bought(consent: Consent = Consent(), orders: int = 1) -> Customer:  # noqa: 
 
 def ask(table: ConsentPolicy, known: Customer, purpose: str, now: datetime = NOW) -> Ruling:
     """The ruling on a mail of `purpose` to the customer."""
-    return ruling(Turn(World([], consent_policy=table), known, now), purpose, None)
+    return ruling(UnitOfWork(World([], consent_policy=table), known, now), purpose, None)
 
 
 NOTHING, YES, NO = Consent(), Consent(marketing=True, marketing_at=ASKED), Consent(marketing=False, marketing_at=ASKED)
@@ -179,8 +179,8 @@ def test_whose_country_counts() -> None:
         ("", OrderState("o2"), "SE"),
         ("", None, "SE"),
     ]:
-        turn = Turn(world, replace(known, profile=Profile(country=profile)), NOW)
-        assert country_of(turn, held) == country
+        uow = UnitOfWork(world, replace(known, profile=Profile(country=profile)), NOW)
+        assert country_of(uow, held) == country
 
 
 def test_without_a_table_only_what_is_owed_and_asked_for() -> None:

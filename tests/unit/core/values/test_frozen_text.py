@@ -18,7 +18,7 @@ from streams.core.model.customer import new_customer
 from streams.core.model.effects import CountSales
 from streams.core.model.events import OrderEvent
 from streams.core.model.ruleset import Limits
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values.ids import TextLayout, frozen_text
 from tests.harness.driver import START
 from tests.harness.events import order
@@ -198,14 +198,14 @@ RENAMED: dict[type[OrderEvent], type[OrderEvent]] = {
 def _ids(first: type[OrderEvent], kind: type[OrderEvent]) -> tuple[bytes, list[str], list[str]]:
     """Marks, ids of sales and ids of decisions after an order, an event with other lines, and one of a forgotten order."""
     flow = flow_text("trigger: {on: order.changed}\nsteps: [{send: {message: a, products: 2}}]", purpose="marketing")
-    turn = Turn(world_of(flow, limits=Limits(orders=1)), new_customer("c1"), START)
-    take_order(turn, first(order("o1", START), START))
-    take_order(turn, kind(order("o1", START, lines=(events.OrderLine("s9", "Pot", "pots", 1, 9),)), START + HOUR))
-    take_order(turn, first(order("o2", START), START))
-    take_order(turn, kind(order("o1", START), START + HOUR))
-    sales = [effect.sales_id for effect in turn.effects if isinstance(effect, CountSales)]
-    others = [effect.decision_id for effect in turn.effects if hasattr(effect, "decision_id")]
-    return turn.seen_marks, sales, others
+    uow = UnitOfWork(world_of(flow, limits=Limits(orders=1)), new_customer("c1"), START)
+    take_order(uow, first(order("o1", START), START))
+    take_order(uow, kind(order("o1", START, lines=(events.OrderLine("s9", "Pot", "pots", 1, 9),)), START + HOUR))
+    take_order(uow, first(order("o2", START), START))
+    take_order(uow, kind(order("o1", START), START + HOUR))
+    sales = [effect.sales_id for effect in uow.effects if isinstance(effect, CountSales)]
+    others = [effect.decision_id for effect in uow.effects if hasattr(effect, "decision_id")]
+    return uow.seen_marks, sales, others
 
 
 @pytest.mark.parametrize("kind", RENAMED, ids=lambda kind: kind.ID_TAG)

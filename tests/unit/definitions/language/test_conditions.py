@@ -9,7 +9,7 @@ from streams.core.conditions.names import NAMES
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.events import OrderPlaced
-from streams.core.model.unit_of_work import Turn
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.definitions.language.conditions import BadCondition, compile_condition
 from tests.harness.driver import START
 from tests.harness.events import order, shop_world
@@ -21,7 +21,7 @@ def view() -> View:
     """A customer with one order for 500.10 kroner."""
     told = order("o1", START, total_minor=50_010)
     state, _ = advance(WORLD, new_customer("c1"), OrderPlaced(told, START), START)
-    return View(Turn(WORLD, state, START), state.orders[0], None)
+    return View(UnitOfWork(WORLD, state, START), state.orders[0], None)
 
 
 @pytest.mark.parametrize(
