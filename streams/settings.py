@@ -263,8 +263,8 @@ class Settings(BaseSettings):
         """The consumer group of commands that only read topics; it never commits an offset."""
         return f"{self.app_id}-look"
 
-    def world(self) -> dict[str, Any]:
-        """What `load_world` needs besides the folder."""
+    def ruleset_options(self) -> dict[str, Any]:
+        """What `load_ruleset` needs besides the folder."""
         return {
             "shop": Shop(
                 country=self.shop_country,

@@ -34,11 +34,11 @@ from streams.core.model import events
 from streams.core.model.customer import Customer
 from streams.core.model.effects import CountSales, Effect, LogDecision, SendMail
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.code_pools import Code
 from streams.core.values import money
-from streams.definitions.loader import load_world
+from streams.definitions.loader import load_ruleset
 from streams.tools.simulation.recommendations import Shelf
 from streams.tools.simulation.simulator import VirtualRun
 
@@ -57,22 +57,22 @@ class Scenario:
     """A shop whose clock stands still until it is moved.
 
     Args:
-        templates: the folder of the flows, or a World.
+        templates: the folder of the flows, or a Ruleset.
         start: what the clock shows at first, UTC.
-        settings: as for `load_world`: shop, vip_spend, rates, ...; a World has its own.
+        settings: as for `load_ruleset`: shop, vip_spend, rates, ...; a Ruleset has its own.
 
     Raises:
         FlowFileError: there are mistakes in the folder.
     """
 
     def __init__(
-        self, templates: Path | str | World = "templates", *, start: datetime = START, **settings: Any
+        self, templates: Path | str | Ruleset = "templates", *, start: datetime = START, **settings: Any
     ) -> None:
         self._effects: list[tuple[datetime, Effect]] = []
         self._orders: dict[str, Order] = {}
         self._newest: dict[str, str] = {}
-        world = templates if isinstance(templates, World) else load_world(templates, **settings)
-        self._run = VirtualRun(world, start, on_effect=lambda effect, now: self._effects.append((now, effect)))
+        ruleset = templates if isinstance(templates, Ruleset) else load_ruleset(templates, **settings)
+        self._run = VirtualRun(ruleset, start, on_effect=lambda effect, now: self._effects.append((now, effect)))
 
     @property
     def now(self) -> datetime:
@@ -120,10 +120,10 @@ class Scenario:
             values |= {"currency": currency, "total_minor": money.minor(Decimal(amount), currency)}
         if kind == "placed":
             order_id = order_id or f"{customer}-{len(self._orders) + 1}"
-            country = fields.get("country", self._run.world.shop.country)
+            country = fields.get("country", self._run.ruleset.shop.country)
             defaults = {
                 "order_id": order_id, "customer_id": customer, "placed_at": self.now, "email": f"{customer}@example.com",
-                "name": customer.title(), "locale": self._run.world.shop.locale, "country": country, "ship_country": country,
+                "name": customer.title(), "locale": self._run.ruleset.shop.locale, "country": country, "ship_country": country,
                 "lines": (OrderLine("S-1", "Something", "things", 1, values["total_minor"]),),
             }  # fmt: skip
             self._orders[order_id] = Order(**(defaults | values | fields))

@@ -9,7 +9,7 @@ from streams.agents.instrumentation import Support, count_effects, utc
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.runtime.app import App
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.processing.batch import Moved, Output, Unit
@@ -43,7 +43,7 @@ class View(Protocol):
         """The customer's state, or None."""
 
 
-def decider(wire: Wire, world: World, partitions: int) -> Callable[[Any, View], Decision]:
+def decider(wire: Wire, ruleset: Ruleset, partitions: int) -> Callable[[Any, View], Decision]:
     """The function from a record and the state before it to (key, state after it, outputs); it depends on nothing else."""
 
     def decide(record: Any, view: View) -> Decision:
@@ -60,16 +60,16 @@ def decider(wire: Wire, world: World, partitions: int) -> Callable[[Any, View], 
                 raise Moved(key)
             state = new_customer(customer_id)
         now = utc(view.now_ms)
-        after, effects = advance(world, state, event, now)
+        after, effects = advance(ruleset, state, event, now)
         count_effects(event, effects)
         return (None if after is state else key), after, [wire.output(effect, now) for effect in effects]
 
     return decide
 
 
-def define(app: App, support: Support, world: World) -> Any:
+def define(app: App, support: Support, ruleset: Ruleset) -> Any:
     """Add the flows agent to `app`, deciding by the flows and policies of `world`."""
-    decide = decider(support.wire, world, app.partitions)
+    decide = decider(support.wire, ruleset, app.partitions)
     stage = Stage(
         name="flows",
         topics=INPUTS,

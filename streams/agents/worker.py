@@ -24,7 +24,7 @@ from streams.agents.instrumentation import Support, utc
 from streams.core.offers.assortment import Assortment
 from streams.definitions.checks.layout import old_layout
 from streams.definitions.checks.messages import proofread
-from streams.definitions.loader import FlowFileError, load_world
+from streams.definitions.loader import FlowFileError, load_ruleset
 from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.mime import Sender
@@ -53,29 +53,29 @@ def run_worker(settings: Settings) -> None:
         SystemExit: a flow file, a topic or the settings are wrong; what and where is on stderr.
     """
     try:
-        world = load_world(settings.templates_dir, **settings.world())
+        ruleset = load_ruleset(settings.templates_dir, **settings.ruleset())
     except FlowFileError as error:
         sys.exit("\n".join(["the flows have mistakes, nothing was started:", *error.errors]))
-    if world.gives_rewards and not settings.reward_key:
+    if ruleset.gives_rewards and not settings.reward_key:
         sys.exit(
             "a flow gives rewards that Takk signs: TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set here too: it signs their codes"
         )
     app = _app(settings, "flows", settings.batch_max_records)
     support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))
-    if world.consent_policy.is_built_in:
+    if ruleset.consent_policy.is_built_in:
         log.warning(
             "no consent.yaml: only receipts, and mail that a customer agreed to, will go",
             at=str(settings.templates_dir),
         )
     # No reason to stop: receipts go on, and the other mails do.
-    for mistake in proofread(settings.templates_dir, world.flows):
+    for mistake in proofread(settings.templates_dir, ruleset.flows):
         log.error("a message cannot be written as it is", message=str(mistake))
-    flows.define(app, support, world)
+    flows.define(app, support, ruleset)
     scheduler.define(app, support, settings.sweep_limit)
     popularity.define(app, support)
     # A stage costs a producer a partition at each takeover. Codes that come meanwhile lie on their topic, and are read from its beginning.
-    if world.pools:
-        code_pools.define(app, support, world.pools)
+    if ruleset.pools:
+        code_pools.define(app, support, ruleset.pools)
     _run(app, settings)
 
 

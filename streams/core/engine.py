@@ -33,14 +33,14 @@ from streams.core.model.events import (
     ShipmentUpdated,
     StepDue,
 )
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.sending.consent import withdraw
 from streams.core.triggers.segments import watch_segments
 
 
-def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:
+def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:
     """The customer after `event`, and what is to be done about it.
 
     The same arguments give the same result. An event that was seen before changes nothing and asks for nothing; then the state
@@ -52,11 +52,11 @@ def advance(world: World, state: Customer, event: Event, now: datetime) -> tuple
         event: a fact; it may be late, doubled or out of order.
         now: the moment of deciding, timezone-aware UTC.
     """
-    uow = UnitOfWork(world, state, now)
+    uow = UnitOfWork(ruleset, state, now)
     _HANDLERS[type(event)](uow, event)
     if uow.consent is not state.consent:
         withdraw(uow)
-    if uow.changed and world.watched:
+    if uow.changed and ruleset.watched:
         watch_segments(uow)
     if uow.changed and uow.instances:
         follow_moments(uow)

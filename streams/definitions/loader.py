@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from streams.core.model.consent_policy import STRICT, ConsentPolicy
 from streams.core.model.flow import Condition, Flow
-from streams.core.model.ruleset import RATES, Limits, Shop, World
+from streams.core.model.ruleset import RATES, Limits, Ruleset, Shop
 from streams.core.model.sending_rules import NO_RULES, Rules
 from streams.definitions.checks.flow import Finding, guard_flow, guard_messages, guard_together
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems
@@ -230,7 +230,7 @@ class _Reading:
         self.errors.append(Mistake(str(path), 1, 1, problem, remedy))
 
 
-def load_world(
+def load_ruleset(
     templates_dir: Path | str,
     *,
     shop: Shop | None = None,
@@ -240,14 +240,14 @@ def load_world(
     attribution_days: int = 3,
     day_scale: Fraction | float = 1.0,
     reward_key: bytes = b"",
-) -> World:
-    """The world with the flows, rules and segments below `templates_dir`; the other arguments as for `World`.
+) -> Ruleset:
+    """The world with the flows, rules and segments below `templates_dir`; the other arguments as for `Ruleset`.
 
     Raises:
         FlowFileError: see load_flows.
     """
     templates = _without_errors(read_templates(templates_dir))
-    return World(
+    return Ruleset(
         templates.flows,
         consent_policy=templates.consent,
         rules=templates.rules,

@@ -11,8 +11,8 @@ from streams.core.engine import advance
 from streams.core.model.customer import Customer
 from streams.core.model.effects import ScheduleStep, SendMail
 from streams.core.model.events import Event, MailClicked, MailReported, OrderPlaced
-from streams.core.model.ruleset import World
-from streams.definitions.loader import load_world
+from streams.core.model.ruleset import Ruleset
+from streams.definitions.loader import load_ruleset
 from streams.settings import load_settings
 from streams.tools.local.shop.shop import Shop
 from streams.tools.simulation.history import History
@@ -23,7 +23,7 @@ from streams.wire.encode.effects import Wire, open_codec
 from tests.bench.context import Context, Result, median
 from tests.harness.driver import START
 from tests.harness.events import order, shipment
-from tests.harness.flow_texts import flow_text, world_of
+from tests.harness.flow_texts import flow_text, ruleset_of
 
 ORDERS = 50
 #: What a shop of 30 flows starts them by.
@@ -51,12 +51,12 @@ def run(context: Context) -> list[Result]:
     rows = []
     for name, others in (("advance", 0), ("advance-300-more", 300)):
         context.say(f"core: {name}")
-        runs = [spent(world(others)) for _ in range(context.runs)]
+        runs = [spent(ruleset(others)) for _ in range(context.runs)]
         figures = {f"us_{kind}": median([one[kind] * 1e6 for one in runs]) for kind in KINDS}
         whole = [1 / (sum(one.values()) / len(one)) for one in runs]
         rows.append(Result(f"core-{name}", "takk", round(median(whole)), "", ROUNDS, runs=whole, figures=figures))
     context.say("core: simulate")
-    world_of_shop, facts = load_world(load_settings().templates_dir), history()
+    world_of_shop, facts = load_ruleset(load_settings().templates_dir), history()
     outcomes = [simulate(world_of_shop, facts, 30) for _ in range(context.runs)]
     rates = [one.events / one.seconds for one in outcomes]
     figures = {"mails": float(outcomes[0].mails), "customers": float(outcomes[0].customers)}
@@ -66,7 +66,7 @@ def run(context: Context) -> list[Result]:
     return rows
 
 
-def world(others: int) -> World:
+def ruleset(others: int) -> Ruleset:
     """30 live flows, and `others` more."""
     starts = [*Counter(STARTED).elements(), *(OTHERS[number % len(OTHERS)] for number in range(others))]
     texts = [
@@ -74,10 +74,10 @@ def world(others: int) -> World:
         for number, on in enumerate(starts)
     ]
     assert len(texts) == 30 + others
-    return world_of(*texts)
+    return ruleset_of(*texts)
 
 
-def spent(flows: World) -> dict[str, float]:
+def spent(flows: Ruleset) -> dict[str, float]:
     """Seconds of `advance` for an event of each kind, of a customer who has bought `ORDERS` times: the mean of `ROUNDS`."""
     state, now = bought(flows), START + timedelta(weeks=ORDERS)
     seconds = dict.fromkeys(KINDS, 0.0)
@@ -103,13 +103,13 @@ def spent(flows: World) -> dict[str, float]:
     return {kind: whole / ROUNDS for kind, whole in seconds.items()}
 
 
-def _timed(flows: World, state: Customer, event: Event, now: datetime, before: float) -> tuple[Customer, list, float]:  # type: ignore[type-arg]
+def _timed(flows: Ruleset, state: Customer, event: Event, now: datetime, before: float) -> tuple[Customer, list, float]:  # type: ignore[type-arg]
     started = time.perf_counter()
     after, effects = advance(flows, state, event, now)
     return after, effects, before + time.perf_counter() - started
 
 
-def bought(flows: World) -> Customer:
+def bought(flows: Ruleset) -> Customer:
     """The customer after the orders, one a week, their parcels and their mails."""
     run = VirtualRun(flows, START)
     for number in range(ORDERS):

@@ -12,7 +12,7 @@ from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.effects import ScheduleStep
-from streams.definitions.loader import load_world
+from streams.definitions.loader import load_ruleset
 from streams.runtime.processing.timers import pack, timer_key
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import load_settings
@@ -55,7 +55,7 @@ def run(context: Context) -> list[Result]:
 def made() -> tuple[list[Customer], list[tuple[bytes, bytes]]]:
     """Customers of the simulated shop some weeks after they came, and the delays (key, value) asked for on the way."""
     codec = open_codec()
-    wire, world = Wire(codec), load_world(load_settings().templates_dir)
+    wire, ruleset = Wire(codec), load_ruleset(load_settings().templates_dir)
     states: dict[str, Customer] = {}
     delays: list[tuple[bytes, bytes]] = []
     start = datetime.now(UTC) - timedelta(days=30)
@@ -63,7 +63,7 @@ def made() -> tuple[list[Customer], list[tuple[bytes, bytes]]]:
         raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
         event = wire.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
         name = event.customer_id
-        states[name], effects = advance(world, states.get(name) or new_customer(name), event, fact.at)
+        states[name], effects = advance(ruleset, states.get(name) or new_customer(name), event, fact.at)
         for effect in effects:
             if isinstance(effect, ScheduleStep):
                 _, key, value, _ = wire.output(effect, fact.at)

@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.definitions.loader import load_world
+from streams.definitions.loader import load_ruleset
 from streams.settings import load_settings
 from streams.tools.local.processes import Process
 from streams.tools.local.shop.shop import Shop
@@ -84,7 +84,7 @@ def run(context: Context) -> list[Result]:
 def breakdown(context: Context) -> dict[str, float]:
     """µs per order of each part of the work, on `SAMPLE` orders in this process."""
     codec = open_codec()
-    wire, world = Wire(codec), load_world(load_settings().templates_dir)
+    wire, ruleset = Wire(codec), load_ruleset(load_settings().templates_dir)
     raw = [(key, codec.encode("order", record)) for key, record in order_facts(SAMPLE)]
     now = datetime.now(UTC)
     now_ms = int(now.timestamp() * 1000)
@@ -103,7 +103,7 @@ def breakdown(context: Context) -> dict[str, float]:
     def core() -> None:
         for (key, _), event in zip(raw, events, strict=True):
             state = states.get(key) or new_customer(key.decode())
-            states[key], made = advance(world, state, event, now)
+            states[key], made = advance(ruleset, state, event, now)
             effects.extend(made)
 
     timed("core_us", core)

@@ -9,11 +9,11 @@ import pytest
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
 from streams.core.model.events import CodeGranted, OrderPlaced, OrderRefunded
-from streams.core.model.ruleset import Limits, World
+from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.offers.code_pools import Code, Desk, Pool, pool_key
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order
-from tests.harness.flow_texts import DAY, HOUR, MESSAGES, buy, flow_text, run_of, sent, world_of
+from tests.harness.flow_texts import DAY, HOUR, MESSAGES, buy, flow_text, ruleset_of, run_of, sent
 
 SPRING = """\
 trigger: {on: order.placed}
@@ -203,7 +203,7 @@ def test_exits_are_looked_at_again_when_the_code_comes() -> None:
     run = run_of(SPRING.replace("exit_on: [order.refunded]\n", ""))
     buy(run)
     run.feed(OrderRefunded(order("o1", START), run.now))
-    run.world = world_of(flow_text(SPRING))
+    run.ruleset = ruleset_of(flow_text(SPRING))
     stock(run, "A1")
     assert why(run) == ["order.refunded", "code_too_late"]
     assert (issued(run), run.customers["c1"].instances) == ([], ())
@@ -211,13 +211,13 @@ def test_exits_are_looked_at_again_when_the_code_comes() -> None:
 
 def test_a_draft_claims_nothing() -> None:
     """It says what it would have done; and a flow that became one meanwhile gives no code."""
-    draft = Driver(world_of(flow_text(SPRING, status="draft")))
+    draft = Driver(ruleset_of(flow_text(SPRING, status="draft")))
     stock(draft, "A1")
     buy(draft)
     assert (claims(draft), set(why(draft))) == ([], {"draft"})
     run = run_of(SPRING)
     buy(run)
-    run.world = world_of(flow_text(SPRING, status="draft"))
+    run.ruleset = ruleset_of(flow_text(SPRING, status="draft"))
     stock(run, "A1")
     assert issued(run) == []
     assert why(run)[0] == "code_too_late"
@@ -226,12 +226,12 @@ def test_a_draft_claims_nothing() -> None:
 
 def test_a_paused_flow_takes_its_code_and_waits_with_its_mail() -> None:
     """As with every other step only the mails of a paused flow wait."""
-    run = Driver(world_of(flow_text(SPRING, status="paused")))
+    run = Driver(ruleset_of(flow_text(SPRING, status="paused")))
     stock(run, "A1")
     buy(run)
     run.pass_time(5 * HOUR)
     assert (issued(run), run.messages()) == ([("c1", "A1")], [])
-    run.world = world_of(flow_text(SPRING))
+    run.ruleset = ruleset_of(flow_text(SPRING))
     run.pass_time(HOUR)
     assert run.mails()[0].context["reward"] == {"code": "A1"}
 
@@ -246,8 +246,8 @@ def test_the_newest_reward_is_asked_for() -> None:
     buy(run)
     run.pass_time(DAY)
     assert sent(run) == [("a", 0), ("b", 1)]
-    assert (run.world.gives_rewards, run.world.pools) == (True, {"spring"})
-    assert (world_of(flow_text(SPRING)).gives_rewards, world_of(flow_text(EMPTY)).pools) == (False, frozenset())
+    assert (run.ruleset.gives_rewards, run.ruleset.pools) == (True, {"spring"})
+    assert (ruleset_of(flow_text(SPRING)).gives_rewards, ruleset_of(flow_text(EMPTY)).pools) == (False, frozenset())
 
 
 EMPTY = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten}}]"
@@ -265,10 +265,10 @@ NEW = "[{send: {message: c}}, {reward: {name: more, pool: spring}}, {split: [{wh
 @pytest.mark.parametrize("comes", [True, False])
 def test_a_run_that_waits_is_moved(comes: bool) -> None:
     """It waits on in the newer version, by its timer and by its code, which is the one that it claimed."""
-    run = Driver(World([_version(1, OLD)]))  # type: ignore[list-item]  # a flow
+    run = Driver(Ruleset([_version(1, OLD)]))  # type: ignore[list-item]  # a flow
     buy(run)
     moving = _version(2, NEW, 'migrations: [{from: 1, steps: {"0": "1"}}]\n')
-    run.world = World([_version(1, OLD), moving])  # type: ignore[list-item]  # flows
+    run.ruleset = Ruleset([_version(1, OLD), moving])  # type: ignore[list-item]  # flows
     run.customers = {key: decode_customer(encode_customer(state)) for key, state in run.customers.items()}
     if comes:
         stock(run, "A1")
@@ -283,10 +283,10 @@ def test_a_run_that_waits_is_moved(comes: bool) -> None:
 
 def test_a_step_that_is_another_now() -> None:
     """A version that was taken away, and another pool at the same step of the newest: the first pool's code is not used, the other's is."""
-    run = Driver(World([_version(1, OLD)]))  # type: ignore[list-item]  # a flow
+    run = Driver(Ruleset([_version(1, OLD)]))  # type: ignore[list-item]  # a flow
     buy(run)
     other = OLD.replace("pool: spring", "pool: summer").replace("name: ten", "name: sun")
-    run.world = World([_version(2, other)])  # type: ignore[list-item]  # a flow
+    run.ruleset = Ruleset([_version(2, other)])  # type: ignore[list-item]  # a flow
     stock(run, "A1")
     run.stock(Code("summer", "S1"))
     assert issued(run) == [("c1", "S1")]
@@ -296,10 +296,10 @@ def test_a_step_that_is_another_now() -> None:
 
 def test_a_step_that_is_another_now_when_the_time_is_over() -> None:
     """As when the code comes: the new pool was never asked, so it is asked now, and nobody is told that it was empty."""
-    run = Driver(World([_version(1, OLD)]))  # type: ignore[list-item]  # a flow
+    run = Driver(Ruleset([_version(1, OLD)]))  # type: ignore[list-item]  # a flow
     buy(run)
     other = OLD.replace("pool: spring", "pool: summer").replace("name: ten", "name: sun")
-    run.world = World([_version(2, other)])  # type: ignore[list-item]  # a flow
+    run.ruleset = Ruleset([_version(2, other)])  # type: ignore[list-item]  # a flow
     run.stock(Code("summer", "S1"))
     run.pass_time(3 * DAY)
     assert issued(run) == [("c1", "S1")]
@@ -310,7 +310,7 @@ def test_a_step_that_is_another_now_when_the_time_is_over() -> None:
 def test_who_finds_no_room_takes_no_code() -> None:
     """A run that cannot wait for its code, since as many run as may be, does not claim one: it would be given to nobody."""
     waits = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 9d}, {send: {message: c}}]", name="a-first")
-    run = Driver(world_of(waits, flow_text(SPRING), limits=Limits(instances=1)))
+    run = Driver(ruleset_of(waits, flow_text(SPRING), limits=Limits(instances=1)))
     buy(run)
     assert claims(run) == []
     assert [rule for _, outcome, rule in run.decisions() if outcome == "limit"] == ["instances"]

@@ -26,12 +26,12 @@ from streams.core.model.events import (
     ShippedLine,
     Unsubscribed,
 )
-from streams.core.model.ruleset import Limits, World
+from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.offers.code_pools import Code
 from tests.driver.cases import CASES, Case, Play
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order, shipment, shop_world
-from tests.harness.flow_texts import flow_text, world_of
+from tests.harness.flow_texts import flow_text, ruleset_of
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -233,21 +233,21 @@ def test_retries(run: Driver) -> None:
 def test_draft_and_paused_flows() -> None:
     """A draft decides and sends nothing; a paused flow is looked at again every hour and goes on when it is live."""
     text = "flow: f\nversion: 1\nstatus: {}\npurpose: order\ntrigger: {{on: order.placed}}\nsteps:\n  - send: {{message: m}}\n"
-    draft = Driver(shop_world_of(text.format("draft")))
+    draft = Driver(shop_ruleset_of(text.format("draft")))
     draft.feed(placed("o1", START))
     assert draft.mails() == []
     assert draft.decisions() == [("f", "draft", "draft")]
-    paused = Driver(shop_world_of(text.format("paused")))
+    paused = Driver(shop_ruleset_of(text.format("paused")))
     paused.feed(placed("o1", START))
     paused.pass_time(3 * HOUR)
     assert paused.decisions() == [("f", "defer", "paused")] * 4
-    paused.world = shop_world_of(text.format("live"))
+    paused.ruleset = shop_ruleset_of(text.format("live"))
     paused.pass_time(10 * HOUR)
     assert paused.messages() == ["m"]
 
 
-def shop_world_of(text: str) -> World:
-    return World([flow_from(text, "f", ["m"])])
+def shop_ruleset_of(text: str) -> Ruleset:
+    return Ruleset([flow_from(text, "f", ["m"])])
 
 
 def test_limits_are_logged() -> None:
@@ -297,7 +297,7 @@ def test_ninety_days_of_a_shop() -> None:
 def test_orders_that_grow_make_room() -> None:
     """Parcel after parcel of orders that are remembered already: under 16 kB, and an order stays that a run is about."""
     waits = flow_text("trigger: {on: order.placed, once_per: customer}\nsteps: [{wait: 9d}, {send: {message: a}}]")
-    run = Driver(world_of(waits))
+    run = Driver(ruleset_of(waits))
     for number in range(16):
         run.feed(OrderPlaced(order(f"order-{number:06d}", run.now), run.now))
     lines = tuple(ShippedLine(f"sku-number-{number}", 1) for number in range(20))
@@ -314,9 +314,9 @@ def test_a_customer_with_thousands_of_orders_stays_small(letters: int) -> None:
     """Large orders with long names, parcels, mails, codes and launches to come, for years: under 16 kB, and the receipt still shows every line."""
     launch = "trigger: {on: product.launch}\nsteps: [{send: {message: a}}]"
     code = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, {wait: 300d}, {send: {message: a}}]"
-    world = shop_world()
-    more = world_of(flow_text(launch, name="launch"), flow_text(code, name="code"))
-    run = Driver(world.with_flows([*world.flows, *more.flows]))
+    ruleset = shop_world()
+    more = ruleset_of(flow_text(launch, name="launch"), flow_text(code, name="code"))
+    run = Driver(ruleset.with_flows([*ruleset.flows, *more.flows]))
     name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3
     for number in range(1_000):
         run.stock(Code("ten", f"{number:0{letters}d}"))

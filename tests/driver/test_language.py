@@ -26,7 +26,7 @@ from streams.core.model.events import (
     ProductBrowsed,
     Unsubscribed,
 )
-from streams.core.model.ruleset import Limits, World
+from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.values.buckets import lot
 from streams.definitions.language.rules import MOST_TOGETHER
 from tests.harness.driver import START, Driver
@@ -39,10 +39,10 @@ from tests.harness.flow_texts import (
     flow_text,
     goodbye,
     opened,
+    ruleset_of,
     run_of,
     sent,
     told,
-    world_of,
 )
 
 SEND = "steps: [{send: {message: a}}]"
@@ -130,7 +130,7 @@ def test_once_is_once_however_much_comes_between() -> None:
     ]
     once = flow_text(f"trigger: {{on: order.placed, once_per: customer}}\n{SEND}", name="welcome")
     product = flow_text("trigger: {on: order.placed, once_per: product}\nsteps: [{send: {message: c}}]", name="product")
-    run = Driver(world_of(*often, once, product))
+    run = Driver(ruleset_of(*often, once, product))
     for number in range(40):
         buy(run, f"o{number}")
         run.pass_time(DAY)
@@ -212,7 +212,7 @@ def test_a_cancelled_order_is_no_order() -> None:
     def cancelled(run: Driver, order_id: str, placed_at: datetime) -> None:
         run.feed(OrderCancelled(order(order_id, placed_at), run.now))
 
-    run = Driver(world_of(split, year))
+    run = Driver(ruleset_of(split, year))
     buy(run, "o1")
     run.pass_time(5 * DAY)
     buy(run, "o2")
@@ -233,7 +233,7 @@ def test_a_cancelled_order_is_no_order() -> None:
     run.pass_time(400 * DAY)
     assert run.messages() == ["a", "c"]
     assert run.customers["c1"].instances == ()
-    first = Driver(world_of(split, year))
+    first = Driver(ruleset_of(split, year))
     buy(first, "o1")
     first.pass_time(5 * DAY)
     buy(first, "o2")
@@ -245,12 +245,12 @@ def test_a_cancelled_order_is_no_order() -> None:
 def test_segments_start_flows_when_they_are_entered_and_left() -> None:
     """Entered once by the second order; left when time is up, though nothing happens."""
     segments = "returning: customer.orders >= 2\nfresh: customer.days_since_last_order < 30"
-    world = world_of(
+    ruleset = ruleset_of(
         flow_text(f"trigger: {{on: segment.entered, segment: returning}}\n{SEND}"),
         flow_text("trigger: {on: segment.left, segment: fresh}\nsteps: [{send: {message: b}}]", name="g"),
         segments=segments,
     )
-    run = Driver(world)
+    run = Driver(ruleset)
     buy(run)
     assert run.messages() == []
     buy(run, "o2")
@@ -264,7 +264,7 @@ def test_segments_start_flows_when_they_are_entered_and_left() -> None:
 def test_time_alone_leads_into_a_segment() -> None:
     """Who has not bought for so long is won back on that very day, again after the next long pause, and not while buying."""
     flow = flow_text(f"trigger: {{on: segment.entered, segment: lapsed, again_after: 30d}}\n{SEND}")
-    run = Driver(world_of(flow, segments="lapsed: customer.orders > 0 and customer.days_since_last_order > 365"))
+    run = Driver(ruleset_of(flow, segments="lapsed: customer.orders > 0 and customer.days_since_last_order > 365"))
     buy(run)
     run.pass_time(100 * DAY)
     buy(run, "o2")
@@ -288,7 +288,7 @@ def test_days_that_are_counted_are_as_long_as_those_that_are_waited() -> None:
         ),
     ]
     run = Driver(
-        world_of(
+        ruleset_of(
             *flows, segments="lapsed: customer.orders > 0 and customer.days_since_last_order > 365", day_scale=scale
         )
     )
@@ -308,7 +308,7 @@ def test_days_that_are_counted_are_as_long_as_those_that_are_waited() -> None:
 def test_looking_takes_one_timer_however_much_happens() -> None:
     """Who visits every day has one timer for the day on which the visits would be too long ago: it looks, and waits anew."""
     flow = flow_text(f"trigger: {{on: segment.left, segment: browsing}}\n{SEND}")
-    run = Driver(world_of(flow, segments="browsing: customer.days_since_visit <= 14"))
+    run = Driver(ruleset_of(flow, segments="browsing: customer.days_since_visit <= 14"))
     buy(run)
     for _ in range(60):
         run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
@@ -323,7 +323,7 @@ def test_one_flow_too_many_does_not_look() -> None:
     flows = [flow_text("trigger: {on: order.placed}\nsteps: [{wait: 5d}, {send: {message: a}}]", name="g")]
     flows.append(flow_text(f"trigger: {{on: segment.entered, segment: lapsed}}\n{SEND}"))
     segments = "lapsed: customer.days_since_last_order == 9"
-    run = Driver(world_of(*flows, segments=segments, limits=Limits(instances=1)))
+    run = Driver(ruleset_of(*flows, segments=segments, limits=Limits(instances=1)))
     buy(run)
     limits = [one.flow for one in run.effects if isinstance(one, LogDecision) and one.rule == "instances"]
     assert limits == ["f"]
@@ -760,11 +760,11 @@ def test_effects() -> None:
     assert (reward.name, reward.expires_at - reward.issued_at, signal.kind) == ("welcome-10", 30 * DAY, "call-them")
     assert mail.context["reward"] == {"code": reward.code}
     assert len(reward.code) == 12
-    keyed = Driver(world_of(flow_text(EFFECTS), reward_key=b"the shop's own"))
+    keyed = Driver(ruleset_of(flow_text(EFFECTS), reward_key=b"the shop's own"))
     buy(keyed)
     assert [one.code for one in keyed.effects if isinstance(one, IssueReward)] != [reward.code]
     assert (run.customers["c1"].fields, run.customers["c1"].lists) == ((), ())
-    draft = Driver(world_of(flow_text(EFFECTS, status="draft")))
+    draft = Driver(ruleset_of(flow_text(EFFECTS, status="draft")))
     buy(draft)
     assert {type(one) for one in draft.effects} == {LogDecision}
 
@@ -778,7 +778,7 @@ def _rivals(*steps: str, rules: str = CAPPED) -> Driver:
         flow_text("trigger: {on: order.placed}\nsteps: " + one, name=f"f{n}", purpose="marketing")
         for n, one in enumerate(steps)
     ]
-    return Driver(world_of(*texts, rules=rules))
+    return Driver(ruleset_of(*texts, rules=rules))
 
 
 def test_a_full_cap_puts_off_and_the_more_urgent_goes_first() -> None:
@@ -801,11 +801,11 @@ def test_of_two_that_fall_due_together_the_more_urgent_goes_first(purpose: str, 
     """Whichever timer comes first; but one that nobody agreed to holds no place."""
     urgent = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: %s, priority: %d}}]"
     flows = [("a", 10, "marketing"), ("b", 90, purpose), ("c", 5, "marketing")]
-    world = world_of(
+    ruleset = ruleset_of(
         *[flow_text(urgent % (text, rank), name=text, purpose=kind) for text, rank, kind in flows],
         rules="caps: [{most: 1, per: 1d}]",
     )
-    run = Driver(world)
+    run = Driver(ruleset)
     buy(run, country="DE")  # where reviews need a yes of their own
     run.pass_time(9 * DAY)
     assert sent(run) == ([("b", 1)] if days == 2 else []) + [("a", days), ("c", days + 1)]
@@ -817,7 +817,7 @@ def test_the_more_urgent_of_one_moment_goes_first() -> None:
     for number in range(8):
         low = flow_text(head % ("a", 10), name=f"low{number}", purpose="marketing")
         for purpose, mails in (("marketing", [("b", 1)]), ("survey", [("a", 1.001)])):
-            run = Driver(world_of(low, flow_text(head % ("b", 90), name="high", purpose=purpose), rules=CAPPED))
+            run = Driver(ruleset_of(low, flow_text(head % ("b", 90), name="high", purpose=purpose), rules=CAPPED))
             told(run, survey_consent=False)
             buy(run)
             run.pass_time(9 * DAY)
@@ -826,7 +826,7 @@ def test_the_more_urgent_of_one_moment_goes_first() -> None:
 
 def test_what_is_owed_is_never_capped_and_does_not_count() -> None:
     """Three receipts and a mail for marketing on one day, under a cap of one."""
-    world = world_of(
+    ruleset = ruleset_of(
         flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="owed"),
         flow_text(
             "trigger: {on: order.placed, once_per: customer}\nsteps: [{wait: 1h}, {send: {message: b}}]",
@@ -835,7 +835,7 @@ def test_what_is_owed_is_never_capped_and_does_not_count() -> None:
         ),
         rules=CAPPED,
     )
-    run = Driver(world)
+    run = Driver(ruleset)
     for number in range(3):
         buy(run, f"o{number}")
     run.pass_time(DAY)
@@ -844,7 +844,7 @@ def test_what_is_owed_is_never_capped_and_does_not_count() -> None:
 
 def test_a_cap_counts_on_behind_many_receipts() -> None:
     """More mails that are owed than are remembered: what the cap counts is not forgotten for them."""
-    world = world_of(
+    ruleset = ruleset_of(
         flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="owed"),
         flow_text(
             "trigger: {on: order.placed, once_per: customer, again_after: 1h}\nsteps: [{send: {message: b, expires: 1h}}]",
@@ -853,12 +853,12 @@ def test_a_cap_counts_on_behind_many_receipts() -> None:
         ),
         rules="caps: [{most: 2, per: 30d}]",
     )
-    run = Driver(world)
+    run = Driver(ruleset)
     for number in range(60):
         buy(run, f"o{number}")
         run.pass_time(12 * HOUR)
     assert [at for message, at in sent(run) if message == "b"] == [0, 0.5]
-    assert len(run.customers["c1"].sends) == world.limits.sends > MOST_TOGETHER
+    assert len(run.customers["c1"].sends) == ruleset.limits.sends > MOST_TOGETHER
 
 
 def test_quiet_hours_are_the_customers_own() -> None:
@@ -913,7 +913,7 @@ def test_a_clash_waits_for_the_other_flow() -> None:
     offer = "trigger: {on: order.placed}\nnot_with: [welcome]\nsteps: [{send: {message: b, expires: 9d}}]"
     welcome = "trigger: {on: order.placed}\nsteps: [{wait: 3d}, {send: {message: a}}]"
     run = Driver(
-        world_of(
+        ruleset_of(
             flow_text(offer, name="offer", purpose="marketing"), flow_text(welcome, name="welcome", purpose="marketing")
         )
     )
@@ -927,7 +927,7 @@ def test_a_draft_holds_nobody_back() -> None:
     """It changes nothing that customers get: flows that keep clear of it do not wait for its runs."""
     draft = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 3d}, {send: {message: a}}]", "welcome", "draft")
     offer = f"trigger: {{on: order.placed}}\nnot_with: [welcome]\n{SEND}"
-    run = Driver(world_of(draft, flow_text(offer, name="offer", purpose="marketing")))
+    run = Driver(ruleset_of(draft, flow_text(offer, name="offer", purpose="marketing")))
     buy(run)
     assert sent(run) == [("a", 0)]
 
@@ -938,7 +938,7 @@ def test_what_has_to_wait_is_lost_only_when_it_expires(lasts: str, messages: lis
     offer = "trigger: {on: order.placed}\nnot_with: [welcome]\nsteps: [{send: {message: b, expires: 12h}}]"
     welcome = f"trigger: {{on: order.placed}}\nsteps: [{{wait: {lasts}}}, {{send: {{message: a}}}}]"
     run = Driver(
-        world_of(
+        ruleset_of(
             flow_text(offer, name="offer", purpose="marketing"), flow_text(welcome, name="welcome", purpose="marketing")
         )
     )
@@ -998,10 +998,10 @@ def test_unsubscribing_ends_what_it_is_about(scope: Any, messages: list[str]) ->
         assert sorted(run.messages()) == messages
 
 
-def _world_of_purposes(body: str) -> World:
+def _world_of_purposes(body: str) -> Ruleset:
     """The flow once for each of three purposes; its message is a for marketing, b for reviews and c for surveys."""
     purposes = {"a": "marketing", "b": "review", "c": "survey"}
-    return world_of(
+    return ruleset_of(
         *[flow_text(body % message, name=purpose, purpose=purpose) for message, purpose in purposes.items()]
     )
 
@@ -1009,7 +1009,7 @@ def _world_of_purposes(body: str) -> World:
 def test_a_click_starts_a_flow() -> None:
     """Of a human, on a mail that Takk sent; a scanner's starts none."""
     run = Driver(
-        world_of(
+        ruleset_of(
             flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="first"),
             flow_text(
                 "trigger: {on: mail.clicked, where: event.flow == 'first'}\nsteps: [{send: {message: b}}]",
@@ -1092,7 +1092,7 @@ def test_mails_that_may_no_longer_go_are_withdrawn(is_reported: bool, forbids: C
     flows = [
         flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name=name, purpose=name) for name in ("marketing", "order")
     ]
-    run = Driver(world_of(*flows), is_reporting=is_reported)
+    run = Driver(ruleset_of(*flows), is_reporting=is_reported)
     buy(run)
     forbids(run)
     forbids(run)
@@ -1102,7 +1102,9 @@ def test_mails_that_may_no_longer_go_are_withdrawn(is_reported: bool, forbids: C
 
 def test_a_profile_told_again_withdraws_nothing_again() -> None:
     """The same answer to the question for tracking is no news, as it is none to any other question."""
-    run = Driver(world_of(flow_text(f"trigger: {{on: order.placed}}\n{SEND}", purpose="marketing")), is_reporting=False)
+    run = Driver(
+        ruleset_of(flow_text(f"trigger: {{on: order.placed}}\n{SEND}", purpose="marketing")), is_reporting=False
+    )
     buy(run)
     for _ in range(2):
         told(run, marketing_consent=False, tracking_consent=False)
@@ -1122,7 +1124,7 @@ def test_an_order_is_paid() -> None:
             name="await",
         ),
     ]
-    run = Driver(world_of(*flows))
+    run = Driver(ruleset_of(*flows))
     buy(run, "o1")
     buy(run, "o2")
     run.pass_time(DAY)
@@ -1145,7 +1147,7 @@ def test_a_payment_that_is_told_before_its_order() -> None:
             name="await",
         ),
     ]
-    run = Driver(world_of(*flows))
+    run = Driver(ruleset_of(*flows))
     run.feed(OrderPaid(order("o1", START), START), shipment("o1", "shipped", START))
     buy(run)
     run.pass_time(9 * DAY)
@@ -1313,7 +1315,7 @@ def test_launches_do_not_keep_out_what_was_bought() -> None:
     launch = flow_text(f"trigger: {{on: product.launch}}\n{SEND}", name="launch")
     bought = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: b}}]", name="bought")
     for limits, rule in ((Limits(launches=3, instances=4), "launches"), (Limits(launches=9, instances=3), "instances")):
-        run = Driver(world_of(launch, bought, limits=limits))
+        run = Driver(ruleset_of(launch, bought, limits=limits))
         known(run)
         for number in range(5):
             looked(run, f"new-{number}", launch=5)
@@ -1339,16 +1341,16 @@ def test_a_flow_on_launches_that_changes_meanwhile() -> None:
         (birthday, [], "flow_gone"),
         (flow_text(f"trigger: {{on: product.launch}}\n{SEND}", name="g"), [], "flow_gone"),
     ):
-        run = Driver(world_of(text))
+        run = Driver(ruleset_of(text))
         known(run)
         looked(run, launch=9)
-        run.world = world_of(other)
+        run.ruleset = ruleset_of(other)
         run.pass_time(20 * DAY)
         assert sent(run) == mails
         assert rule in [one for _, _, one in run.decisions()]
-    waits = Driver(world_of(birthday))
+    waits = Driver(ruleset_of(birthday))
     told(waits, email="anna@example.com", birthday=(START + 9 * DAY).date())
-    waits.world = world_of(text)
+    waits.ruleset = ruleset_of(text)
     waits.pass_time(20 * DAY)
     assert ("f", "exit", "flow_gone") in waits.decisions()
 
@@ -1480,7 +1482,7 @@ def test_no_pestering_while_a_complaint_is_open() -> None:
     advertising = flow_text(
         "trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a, expires: 20d}}]", purpose="marketing"
     )
-    run = Driver(world_of(advertising, owed, rules=rules))
+    run = Driver(ruleset_of(advertising, owed, rules=rules))
     buy(run)
     run.feed(pressed(run, "running", source="complaint"))
     run.pass_time(5 * DAY + HOUR)
@@ -1525,7 +1527,7 @@ def test_a_series_that_runs_is_not_forgotten_for_mails() -> None:
     run.pass_time(2 * DAY)
     assert run.messages() == []
     run.feed(*[pressed(run, "running", source=f"s{number}") for number in range(30)])
-    assert len(run.customers["c1"].pressure) == run.world.limits.pressure
+    assert len(run.customers["c1"].pressure) == run.ruleset.limits.pressure
 
 
 def test_a_mail_of_long_ago_changes_nothing() -> None:

@@ -12,7 +12,7 @@ from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import LogDecision, ScheduleStep
 from streams.core.model.events import OrderPlaced, OrderRefunded
 from streams.core.model.flow import Flow, Migration
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.definitions.language.flow import parse_flow
 from tests.harness.driver import START, Driver, step_due
 from tests.harness.events import order
@@ -38,13 +38,13 @@ def moving(steps: str, version: int = 1) -> str:
 
 def deploy(run: Driver, *flows: Flow) -> None:
     """New flow files; the state is written and read, as in a restart."""
-    run.world = World(flows)
+    run.ruleset = Ruleset(flows)
     run.customers = {key: decode_customer(encode_customer(state)) for key, state in run.customers.items()}
 
 
 def started(*flows: Flow) -> Driver:
     """The customer c1 has bought under these flows."""
-    run = Driver(World(flows))
+    run = Driver(Ruleset(flows))
     buy(run)
     return run
 

@@ -9,7 +9,7 @@ import sys
 from streams.core.model.events import ProfileUpdated
 from tests.harness.driver import START, Driver
 from tests.harness.events import shop_world
-from tests.harness.flow_texts import DAY, answered, buy, flow_text, goodbye, opened, world_of
+from tests.harness.flow_texts import DAY, answered, buy, flow_text, goodbye, opened, ruleset_of
 
 BODIES = {
     "birthday": "trigger: {on: customer.birthday}\nsteps: [{send: {message: a}}]",
@@ -23,12 +23,12 @@ BODIES = {
 def played() -> str:
     """The effects of two years of a customer, as text."""
     segments = "many: customer.orders > 1\nsome: customer.orders == 1"
-    before = world_of(segments=segments).with_flows(shop_world().flows)
-    more = world_of(*[flow_text(body, name=name) for name, body in BODIES.items()], segments=segments)
+    before = ruleset_of(segments=segments).with_flows(shop_world().flows)
+    more = ruleset_of(*[flow_text(body, name=name) for name, body in BODIES.items()], segments=segments)
     run = Driver(before)
     run.feed(ProfileUpdated(customer_id="c1", birthday=START.date(), occurred_at=run.now))
     buy(run)
-    run.world = before.with_flows([*before.flows, *more.flows])  # both days are waited for from now on
+    run.ruleset = before.with_flows([*before.flows, *more.flows])  # both days are waited for from now on
     for number in range(3):
         buy(run, f"p{number}")
         run.pass_time(30 * DAY)

@@ -51,7 +51,7 @@ from tests.harness import products
 from tests.harness.commands import command
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment
-from tests.harness.flow_texts import DAY, HOUR, flow_text, world_of
+from tests.harness.flow_texts import DAY, HOUR, flow_text, ruleset_of
 
 FIXTURE = Path(__file__).parent / "ids.json"
 LATER = START + HOUR
@@ -171,10 +171,10 @@ def _functions() -> list[str]:
 
 def _sales(kind: str) -> list[str]:
     """The id of a change of the sales names the kind of event that caused it."""
-    world = world_of(
+    ruleset = ruleset_of(
         flow_text("trigger: {on: order.changed}\nsteps: [{send: {message: a, products: 2}}]", purpose="marketing")
     )
-    run = Driver(world)
+    run = Driver(ruleset)
     if kind != "placed":
         run.feed(order_event("placed", START))
     run.feed(order_event(kind, LATER, lines=(OrderLine("s9", "Pot", "pots", 1, 50_000),)))
@@ -183,7 +183,7 @@ def _sales(kind: str) -> list[str]:
 
 def _forgotten(kind: str) -> list[str]:
     """An event of a forgotten order is logged once for each kind and moment."""
-    run = Driver(world_of(limits=Limits(orders=1)))
+    run = Driver(ruleset_of(limits=Limits(orders=1)))
     run.feed(order_event("placed", START), order_event("placed", START, "o2"))
     run.feed(order_event(kind, LATER), order_event(kind, LATER), order_event(kind, LATER + DAY))
     return record_ids(run.effects) + marks_of(run.customers["c1"])
@@ -191,9 +191,9 @@ def _forgotten(kind: str) -> list[str]:
 
 def _described(changes: dict[str, Any]) -> list[str]:
     """Two descriptions of one moment: the fingerprints of both are remembered."""
-    state, world = new_customer("c1"), world_of()
+    state, ruleset = new_customer("c1"), ruleset_of()
     for event in (order_event("placed", START, name="Before"), order_event("changed", START, **changes)):
-        state, _ = advance(world, state, event, LATER)
+        state, _ = advance(ruleset, state, event, LATER)
     return marks_of(state)
 
 
@@ -202,7 +202,7 @@ def _run() -> list[str]:
     body = "trigger: {}\nsteps: [{{wait: 1h}}, {{send: {{message: a}}}}]"
     others = [flow_text(body.format(on), name=name, purpose=why) for name, (on, why) in OTHER_FLOWS.items()]
     run = Driver(
-        world_of(FLOW, *others, segments=SEGMENTS, limits=Limits(lines_per_order=3, marks=400), reward_key=b"key")
+        ruleset_of(FLOW, *others, segments=SEGMENTS, limits=Limits(lines_per_order=3, marks=400), reward_key=b"key")
     )
     profile: dict[str, Any] = {
         "email": "anna@example.com",
@@ -255,7 +255,7 @@ def _run() -> list[str]:
 def _withdrawn() -> list[str]:
     """An email that the mailer has not reported yet is withdrawn after an unsubscription and after a hard bounce."""
     flow = flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}]", purpose="marketing")
-    run = Driver(world_of(flow), is_reporting=False)
+    run = Driver(ruleset_of(flow), is_reporting=False)
     run.feed(ProfileUpdated(customer_id="c1", marketing_consent=True, occurred_at=START), order_event("placed", START))
     run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=LATER))
     run.feed(MailBounced(customer_id="c1", send_id="s1", hard=True, reason="5.1.1 unknown", occurred_at=LATER))
@@ -266,7 +266,7 @@ def _pools() -> list[str]:
     """The keys of a pool's entries, and the id of a grant."""
     table, one = (
         Memory(),
-        world_of(
+        ruleset_of(
             flow_text("trigger: {on: order.placed}\nsteps: [{reward: {name: r, pool: p, expires: 9d, within: 2d}}]")
         ),
     )

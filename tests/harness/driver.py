@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from streams.core.model.effects import Attribute, Effect, LogDecision, SendMail
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
 from streams.tools.simulation.simulator import VirtualRun, step_due
 
@@ -18,11 +18,16 @@ class Driver(VirtualRun):
     """A virtual run that keeps its effects. `is_reporting`: each mail is reported as sent at once."""
 
     def __init__(
-        self, world: World, start: datetime = START, *, is_reporting: bool = True, catalogue: Catalogue | None = None
+        self,
+        ruleset: Ruleset,
+        start: datetime = START,
+        *,
+        is_reporting: bool = True,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.effects: list[Effect] = []
         super().__init__(
-            world,
+            ruleset,
             start,
             is_reporting=is_reporting,
             on_effect=lambda effect, now: self.effects.append(effect),

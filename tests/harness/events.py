@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from streams.core.model.consent_policy import ConsentPolicy
 from streams.core.model.events import Order, OrderLine, ShipmentStatus, ShipmentUpdated, ShippedLine
 from streams.core.model.flow import Flow
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.model.sending_rules import Rules
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.loader import read_templates
@@ -57,9 +57,9 @@ def shop_rules() -> Rules:
     return replace(read_templates(TEMPLATES).rules, quiet=None)
 
 
-def shop_world(**settings: Any) -> World:
+def shop_world(**settings: Any) -> Ruleset:
     """A world with the four flows, the consent policy and the rules of the repository."""
-    return World(shop_flows(), **{"consent_policy": shop_policy(), "rules": shop_rules(), **settings})
+    return Ruleset(shop_flows(), **{"consent_policy": shop_policy(), "rules": shop_rules(), **settings})
 
 
 def order(order_id: str, placed_at: datetime, **changes: Any) -> Order:

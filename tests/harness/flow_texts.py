@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import MailOpened, OrderPlaced, ProfileUpdated, SurveyAnswered, Unsubscribed
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order, shop_policy
@@ -23,18 +23,18 @@ def flow_text(body: str, name: str = "f", status: str = "live", purpose: str = "
     return HEAD.format(name=name, status=status, purpose=purpose) + body
 
 
-def world_of(*flows: str, segments: str = "", rules: str = "", **settings: Any) -> World:
+def ruleset_of(*flows: str, segments: str = "", rules: str = "", **settings: Any) -> Ruleset:
     """A world with flows (see `flow_text`), segments and rules, all of which must be right."""
     known, held = parse_segments(segments), parse_rules(rules)
     assert isinstance(known, dict), known
     assert not isinstance(held, list), held
     parsed = [flow_from(text, text.partition("flow: ")[2].partition("\n")[0], MESSAGES, known) for text in flows]
-    return World(parsed, **{"segments": known, "rules": held, "consent_policy": shop_policy(), **settings})
+    return Ruleset(parsed, **{"segments": known, "rules": held, "consent_policy": shop_policy(), **settings})
 
 
 def run_of(body: str, *, purpose: str = "service", **settings: Any) -> Driver:
     """A driver of a world with one flow."""
-    return Driver(world_of(flow_text(body, purpose=purpose), **settings))
+    return Driver(ruleset_of(flow_text(body, purpose=purpose), **settings))
 
 
 def buy(run: Driver, order_id: str = "o1", **changes: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from streams.definitions.loader import load_world
+from streams.definitions.loader import load_ruleset
 from streams.runtime.avro.codec import Codec
 from streams.runtime.state.restore import ends_of
 from streams.runtime.state.store import Memory, PartitionStore
@@ -207,9 +207,9 @@ class Town:
             list(pool.map(Process.stop, self.mailers))
         changelog = f"{self.settings.app_id}-flows-customers-changelog"
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
-        world = load_world(self.settings.templates_dir, day_scale=self.settings.day_scale)
+        ruleset = load_ruleset(self.settings.templates_dir, day_scale=self.settings.day_scale)
         arrived = Counter(mail.send_id for mail in self.inbox.mails())
-        verdict = judge(records, world, self.codec, arrived, self.settings.partitions, stopped - 5_000)
+        verdict = judge(records, ruleset, self.codec, arrived, self.settings.partitions, stopped - 5_000)
         logged = {r.key(): r.value() for r in records[changelog]}
         logged = {key: value for key, value in logged.items() if value is not None}
         assert logged == verdict.states, "the changelog is not what the input makes"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.definitions.loader import load_world
+from streams.definitions.loader import load_ruleset
 from streams.mail.rendering.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
 from streams.tools.operations.customer_states import read_customers
@@ -199,8 +199,8 @@ def test_why_tells_each_case_s_story(stage: Stage) -> None:
 def test_the_topics_are_a_history(stage: Stage) -> None:
     """`takk simulate --from topic`: all that the shop told is there, and confirms the same orders."""
     settings = stage.town.settings
-    world = load_world(settings.templates_dir, **settings.world())
-    found = simulate(world, from_topics(settings), 10)
+    ruleset = load_ruleset(settings.templates_dir, **settings.ruleset())
+    found = simulate(ruleset, from_topics(settings), 10)
     confirmed = [key for key in stage.watch.records if key[0] == topics.COMMANDS]
     commands = [one for key in confirmed for one in stage.watch.records[key]]
     assert found.by_flow["order-confirmation/confirmation"] == sum(

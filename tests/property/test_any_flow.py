@@ -39,7 +39,7 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.core.model.flow import CODE_OF, DATES, Flow
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pools import Asked, Code
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
@@ -66,7 +66,7 @@ ONCE = (
 CAPS = ((), ((1, DAY, None), (2, 4 * DAY, "marketing")), (), ((1, 2 * DAY, None),))
 
 
-def world_of(made: list[dict[str, Any]], number: int) -> World:
+def ruleset_of(made: list[dict[str, Any]], number: int) -> Ruleset:
     """The shop with these flows and one of the rules."""
     known, rules = parse_segments(SEGMENTS), parse_rules(RULES[number])
     assert isinstance(known, dict)
@@ -74,7 +74,7 @@ def world_of(made: list[dict[str, Any]], number: int) -> World:
     parsed = [parse_flow(text_of(flow), MESSAGES, flow["flow"], known) for flow in made]
     assume(all(isinstance(flow, Flow) for flow in parsed))
     right = [flow for flow in parsed if isinstance(flow, Flow)]
-    return World(right, segments=known, rules=rules, consent_policy=shop_policy(), reward_key=b"k")
+    return Ruleset(right, segments=known, rules=rules, consent_policy=shop_policy(), reward_key=b"k")
 
 
 order_ids, skus = st.sampled_from(["o1", "o2", "o3"]), st.sampled_from(["s1", "s2", "s9"])
@@ -109,8 +109,8 @@ shops = st.tuples(*[flows(name) for name in NAMES]).map(list) | st.tuples(flows(
 class Life(Driver):
     """One customer's life, in which the state is written and read again, and every event is decided twice."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
+    def __init__(self, ruleset: Ruleset) -> None:
+        super().__init__(ruleset)
         self.facts: list[Event] = []
         self.at: list[datetime] = []
         self.on_effect = self._note
@@ -128,7 +128,7 @@ class Life(Driver):
             if before is not None:
                 read = decode_customer(encode_customer(before))
                 assert read == before
-                assert advance(self.world, read, event, self.now) == advance(self.world, before, event, self.now)
+                assert advance(self.ruleset, read, event, self.now) == advance(self.ruleset, before, event, self.now)
             assert len(encode_customer(after)) < 16_000
 
     def happen(self, what: str, *how: Any) -> None:
@@ -138,7 +138,7 @@ class Life(Driver):
             self.stock(*[Code("ten", f"C{len(self.at)}-{number}") for number in range(how[0])])
             return
         if what == "resume":
-            self.world = self.world.with_flows([replace(flow, status="live") for flow in self.world.flows])
+            self.ruleset = self.ruleset.with_flows([replace(flow, status="live") for flow in self.ruleset.flows])
             return
         if what == "again":
             self.feed(*self.facts)
@@ -192,9 +192,9 @@ class Life(Driver):
         return MailOpened(customer_id="c1", send_id=send_id, agent="human", occurred_at=self.now)
 
 
-def live(world: World, story: Story) -> Life:
+def live(ruleset: Ruleset, story: Story) -> Life:
     """A life of a customer who once agreed and bought, then of this story, and then two years of silence, in which every flow is live."""
-    life = Life(world)
+    life = Life(ruleset)
     life.happen("profile", "Europe/Copenhagen", date(1990, 3, 12), 0, True)
     life.happen("order", OrderPlaced, "o0", 0, 500_00)
     for happening, gap, is_late in story:
@@ -216,7 +216,7 @@ def twice(found: Counter[Any]) -> list[Any]:
 @given(shops, st.integers(0, len(RULES) - 1), stories)
 def test_whatever_the_flow(made: list[dict[str, Any]], rules: int, story: Story) -> None:
     """Nothing twice, nothing without its decision, nothing at a wrong time, nobody waiting for ever."""
-    life = live(world_of(made, rules), story)
+    life = live(ruleset_of(made, rules), story)
     every = life.effects
     decided = [one for one in every if isinstance(one, LogDecision)]
     mails = life.mails()
@@ -242,7 +242,7 @@ def test_whatever_the_flow(made: list[dict[str, Any]], rules: int, story: Story)
     assert all(timers[one.timer_id] == one for one in every if isinstance(one, ScheduleStep))
     for state in life.customers.values():
         assert all((one.instance_id, one.step, one.due_at) in due for one in state.instances)
-        yearly = {flow.name for flow in life.world.flows if flow.trigger.on in DATES}
+        yearly = {flow.name for flow in life.ruleset.flows if flow.trigger.on in DATES}
         assert {one.flow for one in state.instances if one.has_begun} <= yearly
     before = len(mails)
     life.feed(*life.facts, *[step_due(one, life.now) for one in timers.values()])

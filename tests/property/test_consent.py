@@ -19,7 +19,7 @@ from streams.core.model.consent_policy import (
 )
 from streams.core.model.customer import Answer, Consent, Customer, Profile
 from streams.core.model.events import OrderPlaced, ProfileUpdated, Unsubscribed
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.consent import ruling
 from streams.definitions.language.consent import COUNTRIES
@@ -67,7 +67,7 @@ purposes = st.sampled_from(PURPOSES)
 
 def customer(consent: Consent, placed: list, country: str) -> Customer:  # type: ignore[type-arg]  # of moments
     """A customer who bought at these moments."""
-    run = Driver(World([]))
+    run = Driver(Ruleset([]))
     for number, at in enumerate(placed):
         run.feed(OrderPlaced(order(f"o{number}", at, country=country), at))
     known = run.customers.get("c1") or Customer(customer_id="c1")
@@ -85,7 +85,7 @@ def test_what_nothing_overrides(
     now: object,  # type: ignore[type-arg]
 ) -> None:
     """What is owed always goes; who unsubscribed, complained or bounces gets nothing else; a no to the very question is a no."""
-    uow = UnitOfWork(World([], consent_policy=policy), customer(consent, placed, country), now)  # type: ignore[arg-type]
+    uow = UnitOfWork(Ruleset([], consent_policy=policy), customer(consent, placed, country), now)  # type: ignore[arg-type]
     found = ruling(uow, purpose, None)
     if purpose in TRANSACTIONAL:
         assert found.is_allowed
@@ -110,9 +110,9 @@ def test_a_country_without_a_line_is_any_country(consent: Consent, placed: list,
     policy = shop_policy()
     if policy.line(purpose, country).country != ANY_COUNTRY:
         return
-    world = World([], consent_policy=policy)
-    here = ruling(UnitOfWork(world, customer(consent, placed, country), START), purpose, None)
-    nowhere = ruling(UnitOfWork(world, customer(consent, placed, "XX"), START), purpose, None)
+    ruleset = Ruleset([], consent_policy=policy)
+    here = ruling(UnitOfWork(ruleset, customer(consent, placed, country), START), purpose, None)
+    nowhere = ruling(UnitOfWork(ruleset, customer(consent, placed, "XX"), START), purpose, None)
     assert (here.is_allowed, here.rule) == (nowhere.is_allowed, nowhere.rule)
 
 
@@ -135,11 +135,11 @@ def test_no_profile_undoes_an_unsubscription(
     before: list[ProfileUpdated], after: list[ProfileUpdated], policy: ConsentPolicy
 ) -> None:
     """Whatever a shop says before and after, who unsubscribed from marketing gets only what is owed."""
-    world = World([], consent_policy=policy)
-    run = Driver(world)
+    ruleset = Ruleset([], consent_policy=policy)
+    run = Driver(ruleset)
     goodbye = Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START)
     run.feed(*before, OrderPlaced(order("o1", START), START), goodbye, *after)
-    uow = UnitOfWork(world, run.customers["c1"], run.now)
+    uow = UnitOfWork(ruleset, run.customers["c1"], run.now)
     assert {purpose for purpose in PURPOSES if ruling(uow, purpose, None).is_allowed} == TRANSACTIONAL
 
 
@@ -150,7 +150,7 @@ def test_answers_do_not_hang_on_the_order_of_arrival(told: list[ProfileUpdated],
     apart = [replace(one, country="DK", occurred_at=START + timedelta(hours=at)) for at, one in enumerate(told)]
     mixed = [*apart, *apart]
     lot.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
-    straight, crooked = Driver(World([])), Driver(World([]))
+    straight, crooked = Driver(Ruleset([])), Driver(Ruleset([]))
     straight.feed(*apart)
     crooked.feed(*mixed)
     assert {name: one.consent for name, one in crooked.customers.items()} == {

@@ -13,7 +13,7 @@ from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import Effect, EmitSignal, IssueReward, LogDecision, ScheduleStep, SendMail
 from streams.core.model.events import Event, OrderPlaced, SurveyAnswered
 from streams.core.model.flow import Flow, Migration, Program, Status
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pools import Asked, Code
 from streams.core.values import ids
 from streams.definitions.checks.migrations import guard_migration
@@ -98,7 +98,7 @@ stories: st.SearchStrategy[Story] = st.lists(
 
 def told(story: Story) -> Driver:
     """A run of the story, in which a tuple of flows is a restart with those."""
-    run = Driver(World(()))
+    run = Driver(Ruleset(()))
     for what, gap in story:
         hear(run, what)
         run.pass_time(gap)
@@ -118,7 +118,7 @@ def hear(run: Driver, what: What) -> None:
 
 def restart(run: Driver, flows: tuple[Flow, ...]) -> None:
     """Other flow files; the state is written and read again."""
-    run.world = World(flows)
+    run.ruleset = Ruleset(flows)
     for key, state in run.customers.items():
         read = decode_customer(encode_customer(state))
         assert read == state
@@ -194,12 +194,12 @@ def test_a_flow_that_is_gone(story: Story) -> None:
 @given(stories, versions())
 def test_people_finish_on_their_own_version(story: Story, last: tuple[Flow, ...]) -> None:
     """A mail is of the version that the run began with, as long as that is kept and no migration moved the run."""
-    run = Driver(World(()))
+    run = Driver(Ruleset(()))
     began: dict[str, int] = {}
     for what, gap in [*story, (last, 120 * DAY)]:
         hear(run, what)
-        kept = {flow.version for flow in run.world.flows}
-        has_moves = bool(run.world.migrations)
+        kept = {flow.version for flow in run.ruleset.flows}
+        has_moves = bool(run.ruleset.migrations)
         for state in run.customers.values():
             for one in state.instances:
                 began.setdefault(one.instance_id, one.flow_version)

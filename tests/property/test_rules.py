@@ -24,12 +24,12 @@ from streams.core.model.events import (
     ProfileUpdated,
     SurveyAnswered,
 )
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pools import Code
 from streams.core.values import local_time
 from tests.harness.driver import START, Driver, step_due
 from tests.harness.events import order, shipment
-from tests.harness.flow_texts import flow_text, world_of
+from tests.harness.flow_texts import flow_text, ruleset_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
@@ -104,7 +104,7 @@ quiet_hours: {from: "20:00", to: "07:30"}
 calm: {while_late: true, after_refund: 1d}
 """
 SEGMENTS = "returning: customer.orders >= 2"
-WORLD = world_of(*FLOWS, rules=RULES, segments=SEGMENTS)
+WORLD = ruleset_of(*FLOWS, rules=RULES, segments=SEGMENTS)
 
 order_ids = st.sampled_from(["o1", "o2", "o3"])
 whens = st.integers(0, 24 * 20).map(lambda hours: START + hours * HOUR)
@@ -135,9 +135,9 @@ stories = st.lists(st.tuples(facts, gaps, st.booleans()), max_size=16)
 Story = list[tuple[Event, timedelta, bool]]
 
 
-def tell(story: Story, world: World = WORLD) -> Driver:
+def tell(story: Story, ruleset: Ruleset = WORLD) -> Driver:
     """A run of the story; after some facts the newest mail is opened. Then two months of silence."""
-    run = Driver(world)
+    run = Driver(ruleset)
     run.stock(*[Code("ten", f"C{number}") for number in range(len(story) % 3)])
     for fact, gap, is_opened in story:
         run.feed(fact)
@@ -207,12 +207,12 @@ def test_paused_and_resumed(story: Story, resumed_at: int) -> None:
     run = Driver(paused)
     for number, (fact, gap, _) in enumerate(story):
         if number == resumed_at:
-            run.world = WORLD
+            run.ruleset = WORLD
         run.feed(fact)
         run.pass_time(gap)
         if number < resumed_at:
             assert run.mails() == []
-    run.world = WORLD
+    run.ruleset = WORLD
     run.pass_time(60 * DAY)
     counted = Counter(mail.send_id for mail in run.mails())
     assert not [send for send, count in counted.items() if count > 1]
@@ -228,7 +228,7 @@ launch_looks = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_siz
 def test_a_launch_begins_once_as_the_newest_look_told_it(looks: list[tuple[int, int]], before: int, lot: Any) -> None:
     """Looks of the past become known in whatever order, each twice: what waits is the plan of the newest, and each product begins once."""
     earlier = f", before: {before}d" if before else ""
-    run = Driver(world_of(flow_text(f"trigger: {{on: product.launch{earlier}}}\nsteps: [{{send: {{message: a}}}}]")))
+    run = Driver(ruleset_of(flow_text(f"trigger: {{on: product.launch{earlier}}}\nsteps: [{{send: {{message: a}}}}]")))
     run.feed(ProfileUpdated(customer_id="c1", email="anna@example.com", occurred_at=START))
     told = [(START + hour * HOUR, START + (20 + days) * DAY) for hour, days in looks]
     arrivals = told * 2

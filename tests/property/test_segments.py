@@ -12,7 +12,7 @@ from streams.core.model.events import OrderCancelled, OrderPlaced, ProductBrowse
 from streams.core.model.unit_of_work import UnitOfWork
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
-from tests.harness.flow_texts import DAY, flow_text, world_of
+from tests.harness.flow_texts import DAY, flow_text, ruleset_of
 
 COUNTED = ("days_since_first_order", "days_since_last_order", "days_since_visit", "age", "recency")
 comparisons = st.builds(
@@ -59,16 +59,16 @@ def happen(run: Driver, what: str, number: int) -> None:
 def test_members_are_those_for_whom_it_holds(sources: list[str], life: list[tuple[timedelta, str]]) -> None:
     """Whatever happens, and after whatever time in which nothing does."""
     names = [f"s{number}" for number in range(len(sources))]
-    world = world_of(
+    ruleset = ruleset_of(
         *[flow_text(f"trigger: {{on: segment.entered, segment: {name}}}\nsteps: [{{send: {{message: a}}}}]", name=name) for name in names],
         segments="\n".join(f"{name}: '{source}'" for name, source in zip(names, sources, strict=True)),
     )  # fmt: skip
-    run = Driver(world, START)
+    run = Driver(ruleset, START)
     run.feed(OrderPlaced(order("o", run.now), run.now))
     for number, (span, what) in enumerate(life):
         run.pass_time(span)
         state = run.customers["c1"]
-        view = View(UnitOfWork(world, state, run.now), None)
-        assert list(state.segments) == [name for name in names if world.segments[name].holds(view)]
+        view = View(UnitOfWork(ruleset, state, run.now), None)
+        assert list(state.segments) == [name for name in names if ruleset.segments[name].holds(view)]
         assert len(state.instances) <= len(names)
         happen(run, what, number)

@@ -11,7 +11,7 @@ from streams.core.model.events import OrderLine
 from streams.definitions.loader import FlowFileError
 from streams.testing import START, Scenario
 from tests.harness.events import TEMPLATES
-from tests.harness.flow_texts import flow_text, world_of
+from tests.harness.flow_texts import flow_text, ruleset_of
 
 
 def test_given_these_orders_after_30_days_these_mails() -> None:
@@ -74,7 +74,7 @@ def test_an_order_changes() -> None:
 def test_a_launch_is_waited_for() -> None:
     """A product that was looked at before it came, at its launch; a newer look moves it."""
     flow = "trigger: {on: product.launch, before: 1d}\nsteps: [{send: {message: a}}]"
-    shop = Scenario(world_of(flow_text(flow, name="launch")))
+    shop = Scenario(ruleset_of(flow_text(flow, name="launch")))
     shop.profile("anna", email="anna@example.com")
     shop.views("anna", "tea-9", launches_at=START + timedelta(days=5))
     shop.after(days=2)
@@ -112,7 +112,7 @@ def test_what_is_recommended() -> None:
 def test_what_others_bought_before_the_products_were_told() -> None:
     """It is counted all the same."""
     flow = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 2}}]"
-    shop = Scenario(world_of(flow_text(flow, purpose="marketing")))
+    shop = Scenario(ruleset_of(flow_text(flow, purpose="marketing")))
     shop.order("bo", lines=(OrderLine("a", "A", "x", 1, 100), OrderLine("b", "B", "y", 1, 100)))
     shop.order("anna", lines=(OrderLine("a", "A", "x", 1, 100),))
     shop.product("b", category="y")

@@ -47,6 +47,6 @@ class View:
         """The segments that the customer is a member of."""
         if self._segments is None:
             self._segments = tuple(
-                [name for name, condition in self.uow.world.segments.items() if condition.holds(self)]
+                [name for name, condition in self.uow.ruleset.segments.items() if condition.holds(self)]
             )
         return self._segments

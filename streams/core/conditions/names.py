@@ -17,11 +17,11 @@ Closure: TypeAlias = Callable[[Any], Any]
 
 
 def _shop_country(view: View) -> str:
-    return view.uow.world.shop.country
+    return view.uow.ruleset.shop.country
 
 
 def _spend(view: View) -> Decimal:
-    return money.major(view.uow.spend_converted_minor, view.uow.world.shop.currency)
+    return money.major(view.uow.spend_converted_minor, view.uow.ruleset.shop.currency)
 
 
 def _average(view: View) -> Decimal:
@@ -39,7 +39,7 @@ def _discount(view: View) -> Decimal:
 
 
 def _value(view: View) -> Decimal:
-    return money.major(view.order.converted_minor, view.uow.world.shop.currency) if view.order else Decimal(0)
+    return money.major(view.order.converted_minor, view.uow.ruleset.shop.currency) if view.order else Decimal(0)
 
 
 def _country(view: View) -> str:
@@ -47,7 +47,7 @@ def _country(view: View) -> str:
 
 
 def _locale(view: View) -> str:
-    return view.uow.profile.locale or view.uow.world.shop.locale
+    return view.uow.profile.locale or view.uow.ruleset.shop.locale
 
 
 def _ship_country(view: View) -> str:
@@ -61,7 +61,7 @@ def _lines(view: View) -> tuple[OrderLine, ...]:
 def _days_since(view: View, moment: datetime | None) -> int:
     if moment is None:
         return NEVER_DAYS
-    return max(0, local_time.shown(view.uow.now - moment, view.uow.world.day_scale).days)
+    return max(0, local_time.shown(view.uow.now - moment, view.uow.ruleset.day_scale).days)
 
 
 def _age(view: View) -> int:
@@ -113,12 +113,12 @@ def _frequency(view: View) -> int:
 
 
 def _monetary(view: View) -> int:
-    whole = view.uow.world.vip_spend_minor
+    whole = view.uow.ruleset.vip_spend_minor
     return _score(view.uow.spend_converted_minor * 100, tuple([whole * percent for percent in MONETARY]))
 
 
 def _is_late(view: View) -> bool:
-    return view.order is not None and view.order.is_late(view.uow.now, view.uow.world.late_at_most)
+    return view.order is not None and view.order.is_late(view.uow.now, view.uow.ruleset.late_at_most)
 
 
 def _product(view: View) -> OrderLine | None:
@@ -182,7 +182,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         ),
         "customer.spend": ("number", _spend),
         "customer.average_order": ("number", _average),
-        "customer.is_vip": ("truth", lambda view: view.uow.spend_converted_minor >= view.uow.world.vip_spend_minor),
+        "customer.is_vip": ("truth", lambda view: view.uow.spend_converted_minor >= view.uow.ruleset.vip_spend_minor),
         "customer.country": ("text", _country),
         "customer.locale": ("text", _locale),
         "customer.language": ("text", lambda view: _locale(view).replace("_", "-").partition("-")[0].lower()),

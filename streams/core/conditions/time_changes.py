@@ -60,7 +60,7 @@ def _days_since(name: str) -> _Passing:
     def passing(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
         begin = SINCE[name](view)
         if begin is not None:
-            scale = view.uow.world.day_scale
+            scale = view.uow.ruleset.day_scale
             days = [timedelta(days=number) for number in numbers if 0 <= number < NEVER_DAYS]
             yield from [begin + local_time.lasting(one, scale) for one in days]
 

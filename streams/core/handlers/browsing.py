@@ -15,13 +15,13 @@ def take_browsing(uow: UnitOfWork, event: ProductBrowsed) -> None:
     name = f"product.{event.kind}"
     # By the hour, so that a visit of many pages is one change of the state; then the order of arrival does not count either.
     visited_at = event.occurred_at
-    if uow.world.day_scale == 1.0:
+    if uow.ruleset.day_scale == 1.0:
         visited_at = visited_at.replace(minute=0, second=0, microsecond=0)
     if uow.visited_at is None or visited_at > uow.visited_at:
         uow.visited_at, uow.changed = visited_at, True
-    if event.launches_at is not None and LAUNCH in uow.world.by_trigger and event.kind != "removed_from_cart":
+    if event.launches_at is not None and LAUNCH in uow.ruleset.by_trigger and event.kind != "removed_from_cart":
         plan_launch(uow, event.sku, event.launches_at, event.occurred_at)
-    if name not in uow.world.by_trigger:
+    if name not in uow.ruleset.by_trigger:
         return
     seen_at = text_of(event.occurred_at)
     if uow.is_first_time("browsed", event.kind, event.sku, seen_at):

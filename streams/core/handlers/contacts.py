@@ -28,7 +28,7 @@ def take_pressure(uow: UnitOfWork, event: ContactPressed) -> None:
             return
         others = tuple([one for one in uow.pressure if one is not known])
     kept = sorted([*others, fresh], key=lambda one: (one.is_series and one.ends() > uow.now, *_by_time(one)))
-    pressure = tuple(sorted(kept[-uow.world.limits.pressure :], key=_by_time))
+    pressure = tuple(sorted(kept[-uow.ruleset.limits.pressure :], key=_by_time))
     if pressure != uow.pressure:  # what is older than all that is remembered changes nothing
         uow.pressure, uow.changed = pressure, True
 

@@ -208,7 +208,7 @@ def take_profile(uow: UnitOfWork, event: ProfileUpdated) -> None:
     uow.consent = _answered(uow.consent, event, event.country or uow.profile.country)
     uow.changed = uow.changed or uow.profile != old or uow.consent != uow.state.consent
     note_completion(uow, at)
-    if uow.world.has_days:
+    if uow.ruleset.has_days:
         plan_days(uow)
 
 

@@ -51,13 +51,13 @@ def take_order(uow: UnitOfWork, event: OrderEvent) -> None:
     told, at = event.order, event.occurred_at
     before = uow.order(told.order_id)
     if before is None and uow.has_forgotten(told.order_id):
-        words = f"more than {uow.world.limits.orders} orders; this one is no longer remembered"
+        words = f"more than {uow.ruleset.limits.orders} orders; this one is no longer remembered"
         uow.hit_limit("orders", words, told.order_id, event.ID_TAG, local_time.text_of(at))
         return
     after = _merge(uow, before or OrderState(told.order_id), event)
     if after == before:
         return
-    most = uow.world.limits.lines_per_order
+    most = uow.ruleset.limits.lines_per_order
     if len(told.lines) > most:
         uow.hit_limit("lines_per_order", f"{len(told.lines)} lines; the first {most} are remembered", told.order_id)
     is_new = before is None or before.facts is None
@@ -68,7 +68,7 @@ def take_order(uow: UnitOfWork, event: OrderEvent) -> None:
     if is_placed_now:
         after = attribute_order(uow, after)
     uow.put_order(after)
-    if uow.world.counts_sales:
+    if uow.ruleset.counts_sales:
         _count_sales(uow, before, after, event)
     if isinstance(event, OrderCancelled):
         leave(uow, "order.cancelled", told.order_id)
@@ -97,7 +97,7 @@ def take_order(uow: UnitOfWork, event: OrderEvent) -> None:
             for status, reached_at in parcel.reached:
                 happened(uow, f"shipment.{status}", after, parcel, reached_at)
     note_completion(uow, at)
-    if uow.world.has_days:
+    if uow.ruleset.has_days:
         plan_days(uow)
 
 
@@ -150,8 +150,8 @@ def _merge(uow: UnitOfWork, known: OrderState, event: OrderEvent) -> OrderState:
         )
         if facts is None or at != facts_at or _is_new_of_its_moment(uow, known.order_id, at, facts, described):
             if facts is None or told.total_minor != facts.total_minor or told.currency != facts.currency:
-                currency = uow.world.shop.currency
-                converted = money.convert(told.total_minor, told.currency, currency, uow.world.rates) or 0
+                currency = uow.ruleset.shop.currency
+                converted = money.convert(told.total_minor, told.currency, currency, uow.ruleset.rates) or 0
             facts, facts_at = described, at
     return OrderState(
         known.order_id,
@@ -183,7 +183,7 @@ def _is_new_of_its_moment(uow: UnitOfWork, order_id: str, at: datetime, known: O
 
 def _remembered(uow: UnitOfWork, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
     """What is kept of an order's lines: not too many, with names that are not too long. The lines themselves, if all of it is."""
-    longest, kept = uow.world.limits.title, lines[: uow.world.limits.lines_per_order]
+    longest, kept = uow.ruleset.limits.title, lines[: uow.ruleset.limits.lines_per_order]
     if all(len(line.title) <= longest and len(line.category) <= longest for line in kept):
         return kept
     return tuple([replace(line, title=line.title[:longest], category=line.category[:longest]) for line in kept])
@@ -329,7 +329,7 @@ def _clicked_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
     best: Sent | None = None
     for sent in uow.sends:
         clicked = sent.clicked_at
-        if clicked is None or not clicked <= placed_at <= clicked + uow.world.attribution_window:
+        if clicked is None or not clicked <= placed_at <= clicked + uow.ruleset.attribution_window:
             continue
         if best is None or best.clicked_at is None or clicked >= best.clicked_at:
             best = sent
@@ -340,6 +340,6 @@ def _held_out_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
     held = [
         sent
         for sent in uow.sends
-        if sent.outcome == HELD_OUT and sent.at < placed_at <= sent.at + uow.world.attribution_window
+        if sent.outcome == HELD_OUT and sent.at < placed_at <= sent.at + uow.ruleset.attribution_window
     ]
     return held[-1] if held else None

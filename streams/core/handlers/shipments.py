@@ -16,16 +16,16 @@ def take_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     """Take in a parcel's news. Without the order nobody can be written to, so the news waits for it."""
     before = uow.order(event.order_id)
     if before is None and uow.has_forgotten(event.order_id):
-        words = f"more than {uow.world.limits.orders} orders; this one is no longer remembered"
+        words = f"more than {uow.ruleset.limits.orders} orders; this one is no longer remembered"
         uow.hit_limit("orders", words, event.order_id, event.parcel_id, event.status)
         return
     known = before or OrderState(event.order_id)
     old = known.parcel(event.parcel_id)
-    if old is None and len(known.parcels) >= uow.world.limits.parcels_per_order:
-        words = f"more than {uow.world.limits.parcels_per_order} parcels in one order"
+    if old is None and len(known.parcels) >= uow.ruleset.limits.parcels_per_order:
+        words = f"more than {uow.ruleset.limits.parcels_per_order} parcels in one order"
         uow.hit_limit("parcels_per_order", words, event.order_id, event.parcel_id)
         return
-    most = uow.world.limits.lines_per_order
+    most = uow.ruleset.limits.lines_per_order
     parcel = _merge(old, event, most)
     count, count_at = known.parcels_in_order, known.parcels_at
     if count_at is None or (event.occurred_at, event.parcels_in_order) > (count_at, count):

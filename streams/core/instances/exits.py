@@ -15,10 +15,10 @@ from streams.core.values import ids
 
 def leave(uow: UnitOfWork, name: str, order_id: str | None) -> None:
     """End the waiting instances that the event `name` ends: those of `order_id`, or all the customer's if it is None."""
-    if name not in uow.world.exits:
+    if name not in uow.ruleset.exits:
         return
     for instance in uow.instances:
-        program = uow.world.program(instance.flow, instance.flow_version, instance.step)
+        program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
         if program is None or name not in program.flow.exit_on:
             continue
         if order_id is not None and instance.order_id != order_id:

@@ -20,10 +20,10 @@ def migrated(uow: UnitOfWork, instance: Instance) -> Instance:
     It goes on under another id. Its steps have other paths now, and what was sent from a path before must not be taken for what is sent from
     it now.
     """
-    world = uow.world
-    if not world.migrations:
+    ruleset = uow.ruleset
+    if not ruleset.migrations:
         return instance
-    version, step = world.moved(instance.flow, instance.flow_version, instance.step)
+    version, step = ruleset.moved(instance.flow, instance.flow_version, instance.step)
     if version == instance.flow_version:
         return instance
     return replace(
@@ -38,8 +38,8 @@ def migrated(uow: UnitOfWork, instance: Instance) -> Instance:
 
 def _is_same_mail(uow: UnitOfWork, instance: Instance, version: int, step: str) -> bool:
     found = (
-        uow.world.program(instance.flow, instance.flow_version, instance.step),
-        uow.world.program(instance.flow, version, step),
+        uow.ruleset.program(instance.flow, instance.flow_version, instance.step),
+        uow.ruleset.program(instance.flow, version, step),
     )
     sends = [
         program.steps[path] for program, path in zip(found, (instance.step, step), strict=True) if program is not None
@@ -50,7 +50,7 @@ def _is_same_mail(uow: UnitOfWork, instance: Instance, version: int, step: str) 
 
 def settle(uow: UnitOfWork, instance: Instance, moved: Instance) -> Instance:
     """Put the instance that goes on in the place of the one that was; it has to go on at once, since no timer knows it yet."""
-    program = uow.world.program(moved.flow, moved.flow_version, moved.step)
+    program = uow.ruleset.program(moved.flow, moved.flow_version, moved.step)
     if moved is instance or program is None:
         return instance
     words = f"goes on at step {moved.step} of version {moved.flow_version} as run {moved.instance_id}"

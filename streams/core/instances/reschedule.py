@@ -21,7 +21,7 @@ def follow_moments(uow: UnitOfWork) -> None:
 
 
 def _follow(uow: UnitOfWork, instance: Instance) -> None:
-    program = uow.world.program(instance.flow, instance.flow_version, instance.step)
+    program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
     path = instance.awaits.removeprefix(MOMENT_OF).partition(" ")[0]
     step = program.steps.get(path) if program is not None else None
     if program is None or not isinstance(step, Wait):

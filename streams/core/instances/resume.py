@@ -87,7 +87,7 @@ def resume(
         if instance.awaits != name or not _is_meant(uow, instance, name, order, send_id):
             continue
         moved = migrated(uow, instance)
-        program = uow.world.program(moved.flow, moved.flow_version, moved.step)
+        program = uow.ruleset.program(moved.flow, moved.flow_version, moved.step)
         step = program.steps[moved.step] if program is not None else None
         if program is None or not isinstance(step, WaitFor):
             continue
@@ -126,7 +126,7 @@ def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState 
 def _ready(uow: UnitOfWork, instance: Instance) -> tuple[Program, Instance, View] | None:
     """The waiting instance as it goes on now, its flow, and what conditions may look at; None if it ends here, for a reason that is logged."""
     instance = settle(uow, instance, migrated(uow, instance))
-    program = uow.world.program(instance.flow, instance.flow_version, instance.step)
+    program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
     order = uow.order(instance.order_id)
     if program is None:
         end(uow, instance.instance_id)
@@ -134,7 +134,7 @@ def _ready(uow: UnitOfWork, instance: Instance) -> tuple[Program, Instance, View
         return None
     flow = program.flow
     if order is None and instance.order_id:
-        words = f"more than {uow.world.limits.orders} orders; this one is no longer remembered"
+        words = f"more than {uow.ruleset.limits.orders} orders; this one is no longer remembered"
         uow.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
         end(uow, instance.instance_id)
         return None

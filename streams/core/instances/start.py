@@ -30,7 +30,7 @@ def trigger(
 ) -> None:
     """Start every flow that `name` (for example "order.placed") starts and that has not run for this before."""
     started_at = occurred_at if occurred_at < uow.now else uow.now
-    for program in uow.world.by_trigger.get(name, ()):
+    for program in uow.ruleset.by_trigger.get(name, ()):
         told = program.flow.trigger
         if told.segment and ("segment", told.segment) not in about:
             continue
@@ -67,12 +67,12 @@ def _start_again(uow: UnitOfWork, program: Program, key: str, name: str, view: V
     gap = flow.trigger.again_after
     mark = ids.mark("run", flow.name, key)
     last = next((run for run in uow.runs if run.mark == mark), None)
-    if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, uow.world.day_scale):
+    if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, uow.ruleset.day_scale):
         return
     instance_id = ids.instance_id(uow.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
     if start_once(uow, program, instance_id, name, view, started_at):
         others = tuple([run for run in uow.runs if run is not last])
-        uow.runs = (*others, Run(mark, started_at))[-uow.world.limits.runs :]
+        uow.runs = (*others, Run(mark, started_at))[-uow.ruleset.limits.runs :]
         uow.changed = True
 
 
@@ -123,17 +123,17 @@ def _start(uow: UnitOfWork, program: Program, instance_id: str, name: str, view:
             instance_id, flow.name, flow.version, order_id or "", parcel_id, first or "", started_at, started_at, about=view.about
         )  # fmt: skip
         waiting = take_steps(uow, program, fresh, view, started_at, first, is_start=True)
-        if waiting is not None and len(uow.instances) < uow.world.limits.instances:
+        if waiting is not None and len(uow.instances) < uow.ruleset.limits.instances:
             let_wait(uow, waiting, uow.instances)
             return True
         if waiting is not None:
             rewards.unclaim(uow, instance_id)
-            words = f"more than {uow.world.limits.instances} flows at once"
+            words = f"more than {uow.ruleset.limits.instances} flows at once"
             uow.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
     note_end(uow, instance_id)
     return True
 
 
 def _is_held_out(uow: UnitOfWork, flow: Flow) -> bool:
-    shares = (("flow", flow.name, flow.holdout), ("all", "", 0 if flow.is_transactional else uow.world.rules.holdout))
+    shares = (("flow", flow.name, flow.holdout), ("all", "", 0 if flow.is_transactional else uow.ruleset.rules.holdout))
     return any(share and falls_within(share, "holdout", what, name, uow.customer_id) for what, name, share in shares)

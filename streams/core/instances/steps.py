@@ -44,13 +44,13 @@ def take_steps(
     is_start: bool = False,
 ) -> Instance | None:
     """Take steps from `path` on. Waits are counted from `start`. The instance as it waits, or None if it came to its end."""
-    flow, world, order_id = program.flow, uow.world, instance.order_id or None
+    flow, ruleset, order_id = program.flow, uow.ruleset, instance.order_id or None
     taken = 0
     while path:
         step = program.steps[path]
         taken += 1
-        if taken > world.limits.steps_per_wake_up:
-            words = f"more than {world.limits.steps_per_wake_up} steps at one wake-up"
+        if taken > ruleset.limits.steps_per_wake_up:
+            words = f"more than {ruleset.limits.steps_per_wake_up} steps at one wake-up"
             uow.decide(flow, instance.instance_id, path, "limit", "steps_per_wake_up", words, order_id=order_id)
             return None
         following = program.following[path]
@@ -62,7 +62,7 @@ def take_steps(
             is_start = False
         elif isinstance(step, Send):
             if flow.status == "paused":
-                due_at = local_time.scaled(uow.now, uow.now + world.paused_for, world.day_scale)
+                due_at = local_time.scaled(uow.now, uow.now + ruleset.paused_for, ruleset.day_scale)
                 words = "the flow is paused; looked at again later"
                 moment = local_time.text_of(due_at)
                 uow.decide(flow, instance.instance_id, path, "defer", "paused", words, order_id=order_id, moment=moment)
@@ -78,7 +78,7 @@ def take_steps(
                 instance = replace(instance, wanted_at=None)
             start = uow.now  # what follows a mail is counted from the mail
         elif isinstance(step, WaitFor):
-            due_at = local_time.scaled(start, start + step.up_to, world.day_scale)
+            due_at = local_time.scaled(start, start + step.up_to, ruleset.day_scale)
             if due_at > uow.now:
                 return _waiting(instance, path, due_at, awaits=step.event)
             start, following = due_at, program.way(step, 1)
@@ -104,15 +104,15 @@ def take_steps(
 
 def end_of(uow: UnitOfWork, step: Wait, start: datetime, view: View) -> datetime:
     """When the wait that began at `start` ends."""
-    world = uow.world
-    where = uow.zone_of(view.order) if step.clock == "customer" else local_time.zone_of_shop(world.shop.time_zone)
+    ruleset = uow.ruleset
+    where = uow.zone_of(view.order) if step.clock == "customer" else local_time.zone_of_shop(ruleset.shop.time_zone)
     moment = moment_of(step.until, view) if step.until is not None else None
     if step.until is None or moment is None:
-        return local_time.scaled(start, local_time.due(step, start, where), world.day_scale)
-    begin = max(start, local_time.earlier(moment, step.until.before, where, world.day_scale))
+        return local_time.scaled(start, local_time.due(step, start, where), ruleset.day_scale)
+    begin = max(start, local_time.earlier(moment, step.until.before, where, ruleset.day_scale))
     # The moment is one of the calendar already: only the time of day is looked for.
     return local_time.scaled(
-        begin, local_time.due(Wait(path=step.path, at=step.at, not_on=step.not_on), begin, where), world.day_scale
+        begin, local_time.due(Wait(path=step.path, at=step.at, not_on=step.not_on), begin, where), ruleset.day_scale
     )
 
 
@@ -146,10 +146,10 @@ def _do(uow: UnitOfWork, flow: Flow, instance: Instance, step: Step) -> Instance
     if isinstance(step, SetField):
         fields = dict(uow.fields) | {step.name: step.value}
         kept = [(name, value) for name, value in sorted(fields.items()) if value]
-        uow.fields = tuple(kept[: uow.world.limits.fields])
+        uow.fields = tuple(kept[: uow.ruleset.limits.fields])
     elif isinstance(step, ChangeList):
         lists = {*uow.lists, step.name} if step.is_member else {*uow.lists} - {step.name}
-        uow.lists = tuple(sorted(lists)[: uow.world.limits.lists])
+        uow.lists = tuple(sorted(lists)[: uow.ruleset.limits.lists])
     elif isinstance(step, Reward):
         return rewards.sign(uow, flow, instance, step)
     elif isinstance(step, Emit):

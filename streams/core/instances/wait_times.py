@@ -24,7 +24,7 @@ def moment_of(until: Until, view: View) -> datetime | None:
     if until.moment == "product.launch":
         launch = view.told("launches_at")
         return datetime.fromisoformat(launch) if launch else None
-    return runs_out(view, until.lasts * view.uow.world.day_scale)
+    return runs_out(view, until.lasts * view.uow.ruleset.day_scale)
 
 
 def runs_out(view: View, lasts: timedelta) -> datetime | None:
@@ -48,7 +48,7 @@ def runs_out(view: View, lasts: timedelta) -> datetime | None:
     if used and last_at > first_at:
         piece_lasts = (last_at - first_at) / used
     elif days:
-        piece_lasts = local_time.lasting(timedelta(days=min(days, LONGEST.days)), view.uow.world.day_scale)
+        piece_lasts = local_time.lasting(timedelta(days=min(days, LONGEST.days)), view.uow.ruleset.day_scale)
     else:
         piece_lasts = lasts
     return last_at + (piece_lasts * last_pieces if piece_lasts < LONGEST / last_pieces else LONGEST)

@@ -33,8 +33,8 @@ def waiting_run(uow: UnitOfWork, instance_id: str) -> Instance | None:
 def plan_run(uow: UnitOfWork, flow: Flow, planned: Instance) -> None:
     """Let a run wait to begin, in the place of its earlier plan, if there is room; that there is none is logged."""
     others = all_but(uow, planned.instance_id)
-    if len(others) >= uow.world.limits.instances:
-        words, moment = f"more than {uow.world.limits.instances} flows at once", local_time.text_of(planned.due_at)
+    if len(others) >= uow.ruleset.limits.instances:
+        words, moment = f"more than {uow.ruleset.limits.instances} flows at once", local_time.text_of(planned.due_at)
         uow.decide(flow, planned.instance_id, planned.step, "limit", "instances", words, moment=moment)
         return
     let_wait(uow, planned, others)

@@ -74,7 +74,7 @@ def _urgency(program: Program) -> tuple[bool, int, str]:
     return bool(program.flow.not_with), -max(priorities, default=0), program.flow.name
 
 
-class World:
+class Ruleset:
     """The live flows and the shop's rules.
 
     `rates` is the worth of one major unit of each currency in some common unit. `vip_spend` is in major units of the shop's
@@ -160,9 +160,9 @@ class World:
         self.watched = tuple(sorted({program.flow.trigger.segment for program in on_segments}))
         self.looking = tuple([program for program in on_segments if self.segments[program.flow.trigger.segment].turns])
 
-    def with_flows(self, flows: Iterable[Flow]) -> World:
+    def with_flows(self, flows: Iterable[Flow]) -> Ruleset:
         """The same shop with other flows."""
-        return World(
+        return Ruleset(
             flows,
             shop=self.shop,
             rates=self.rates,

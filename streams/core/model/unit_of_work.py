@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from streams.core.model.customer import Customer, Instance, OrderState, Profile, Sent
 from streams.core.model.effects import DecisionOutcome, Effect, LogDecision
 from streams.core.model.flow import Flow
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.values import ids, local_time
 
 _MARK = 8
@@ -28,8 +28,8 @@ class UnitOfWork:
         "segments", "sends", "spend", "spend_converted_minor", "state", "visited_at", "world",
     )  # fmt: skip
 
-    def __init__(self, world: World, state: Customer, now: datetime) -> None:
-        self.world = world
+    def __init__(self, ruleset: Ruleset, state: Customer, now: datetime) -> None:
+        self.ruleset = ruleset
         self.state = state
         self.now = now
         self.effects: list[Effect] = []
@@ -111,7 +111,7 @@ class UnitOfWork:
         self._make_room(order, is_new=True)
 
     def _make_room(self, order: OrderState, *, is_new: bool) -> None:
-        limits = self.world.limits
+        limits = self.ruleset.limits
         while len(self.orders) > limits.orders or (len(self.orders) > 1 and self._pieces() > limits.pieces):
             awaited = {instance.order_id for instance in self.instances}
             others = [old for old in self.orders if old is not order]
@@ -146,7 +146,7 @@ class UnitOfWork:
         """`marks` with this one as the newest, and without the oldest if there are too many."""
         place = _place(marks, mark)
         others = marks if place == -1 else marks[:place] + marks[place + _MARK :]
-        return (others + mark)[-_MARK * self.world.limits.marks :]
+        return (others + mark)[-_MARK * self.ruleset.limits.marks :]
 
     def is_first_time(self, *parts: str) -> bool:
         """Whether the fact named by `parts` is new; it is remembered as seen."""
@@ -165,7 +165,7 @@ class UnitOfWork:
 
     def zone_of(self, order: OrderState | None) -> ZoneInfo:
         """The customer's time zone, as the order or else the profile tells it."""
-        profile, shop = self.profile, self.world.shop
+        profile, shop = self.profile, self.ruleset.shop
         facts = order.facts if order else None
         if facts is not None:
             return local_time.local_zone(

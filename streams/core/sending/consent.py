@@ -27,7 +27,7 @@ class Ruling(Struct, frozen=True, gc=False):
 def country_of(uow: UnitOfWork, order: OrderState | None) -> str:
     """The country whose rules hold: the customer's own, else the order's, else the shop's (ISO 3166-1 alpha-2)."""
     facts = order.facts if order is not None else None
-    return uow.profile.country or (facts.country if facts is not None else "") or uow.world.shop.country
+    return uow.profile.country or (facts.country if facts is not None else "") or uow.ruleset.shop.country
 
 
 def ruling(uow: UnitOfWork, purpose: str, order: OrderState | None) -> Ruling:
@@ -40,7 +40,7 @@ def ruling(uow: UnitOfWork, purpose: str, order: OrderState | None) -> Ruling:
         return Ruling(True, "transactional", f"{purpose}/{ANY_COUNTRY} is allowed")
     known = uow.consent
     country = country_of(uow, order)
-    line = uow.world.consent_policy.line(purpose, country)
+    line = uow.ruleset.consent_policy.line(purpose, country)
     basis = _named(uow, line, country)
     suppressed = _suppression(known, purpose)
     if suppressed is not None:
@@ -84,7 +84,7 @@ def withdraw(uow: UnitOfWork) -> None:
 
 
 def _named(uow: UnitOfWork, line: PolicyLine, country: str) -> str:
-    built_in = "built-in " if uow.world.consent_policy.is_built_in else ""
+    built_in = "built-in " if uow.ruleset.consent_policy.is_built_in else ""
     where = f"{ANY_COUNTRY} ({country})" if line.country == ANY_COUNTRY else line.country
     return f"{built_in}{line.purpose}/{where} is {line.verdict}"
 
@@ -105,7 +105,7 @@ def _soft_opt_in(uow: UnitOfWork, line: PolicyLine, basis: str) -> Ruling:
         return Ruling(False, "no_soft_opt_in", f"{basis}: bought nothing")
     sale, sold_at = _last_sale(uow)
     if line.within is not None:
-        lasts = local_time.lasting(line.within, uow.world.day_scale)
+        lasts = local_time.lasting(line.within, uow.ruleset.day_scale)
         if sold_at is None or uow.now - sold_at > lasts:
             return Ruling(False, "soft_opt_in_ended", f"{basis}: bought nothing for {line.within.days} days")
     if sale is None or sale.facts is None:

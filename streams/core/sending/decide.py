@@ -56,7 +56,7 @@ def decide_send(
     if step.holdout and falls_within(step.holdout, "holdout", "send", flow.name, step.path, uow.customer_id):
         hold_out(uow, flow, instance_id, step.path, step.message, step.purpose, order_id)
         return None
-    shop, now = uow.world.shop, uow.now
+    shop, now = uow.ruleset.shop, uow.now
     where, country = uow.zone_of(order), consent.country_of(uow, order)
     not_after = expires_at(uow, step, instance.wanted_at or now, where)
     if now > not_after:
@@ -140,6 +140,6 @@ def _remember(uow: UnitOfWork, sent: Sent) -> None:
     """Remember a mail. The oldest makes room, of those that no cap counts if there are any."""
     uow.changed = True
     uow.sends = (*uow.sends, sent)
-    while len(uow.sends) > uow.world.limits.sends:
+    while len(uow.sends) > uow.ruleset.limits.sends:
         leaving = next((old for old in uow.sends[:-1] if not is_counted(uow, old)), uow.sends[0])
         uow.sends = tuple([kept for kept in uow.sends if kept is not leaving])

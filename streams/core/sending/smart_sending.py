@@ -38,7 +38,7 @@ def expires_at(uow: UnitOfWork, step: Send, wanted_at: datetime, where: ZoneInfo
     """Until when (UTC) the mail of `step` may go that a run came to at `wanted_at`: before its own day it is not due."""
     begins = _first_day(step, where)
     due_at = wanted_at if begins is None else max(wanted_at, begins)
-    return due_at + local_time.lasting(step.expires, uow.world.day_scale)
+    return due_at + local_time.lasting(step.expires, uow.ruleset.day_scale)
 
 
 def _first_day(step: Send, where: ZoneInfo) -> datetime | None:
@@ -74,15 +74,15 @@ def put_off(
 
 def _again(uow: UnitOfWork, not_after: datetime) -> datetime:
     """When to look again at what ends without a known moment: in a day, or when half of the time is over that the mail has left."""
-    scale, left = uow.world.day_scale, (not_after - uow.now) / 2
+    scale, left = uow.ruleset.day_scale, (not_after - uow.now) / 2
     longest, shortest = local_time.lasting(LOOK_AGAIN, scale), local_time.lasting(_LOOK_AGAIN_LAST, scale)
     return uow.now + min(longest, max(shortest, left))
 
 
 def _calm(uow: UnitOfWork, not_after: datetime) -> Later | None:
-    rules, now, scale = uow.world.rules, uow.now, uow.world.day_scale
+    rules, now, scale = uow.ruleset.rules, uow.now, uow.ruleset.day_scale
     for order in uow.orders if rules.calm_if_late else ():
-        if order.is_late(now, uow.world.late_at_most):
+        if order.is_late(now, uow.ruleset.late_at_most):
             return Later("order_late", "an order is late", _again(uow, not_after))
     if rules.calm_after_refund:
         refunds = [order.refunded_at for order in uow.orders if order.refunded_at is not None]
@@ -118,14 +118,16 @@ def _clash(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Later | None:
 
 def _runs(uow: UnitOfWork, instance: Instance) -> bool:
     """Whether an instance has begun and is no draft's, which nobody must notice."""
-    program = uow.world.program(instance.flow, instance.flow_version, instance.step)  # none while its day has not come
+    program = uow.ruleset.program(
+        instance.flow, instance.flow_version, instance.step
+    )  # none while its day has not come
     return program is not None and program.flow.status != "draft"
 
 
 def _quiet(uow: UnitOfWork, where: ZoneInfo, country: str) -> Later | None:
-    quiet = uow.world.rules.quiet
+    quiet = uow.ruleset.rules.quiet
     # Where a day lasts a second there is no time of day.
-    if quiet is None or uow.world.day_scale != 1.0:
+    if quiet is None or uow.ruleset.day_scale != 1.0:
         return None
     until = local_time.open_from(uow.now, quiet.begins, quiet.ends, where)
     for _ in range(_LONGEST_REST):
@@ -139,21 +141,21 @@ def _quiet(uow: UnitOfWork, where: ZoneInfo, country: str) -> Later | None:
 
 def _capped(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Later | None:
     """The cap that is full, or has no place for who comes behind those that are due now too."""
-    caps = [(cap, *_places(uow, cap)) for cap in uow.world.rules.caps if cap.covers(step.purpose)]
+    caps = [(cap, *_places(uow, cap)) for cap in uow.ruleset.rules.caps if cap.covers(step.purpose)]
     until = max([free_from for _, places, free_from in caps if places <= 0], default=None)
     if until is not None:
         return Later("cap", "enough mails for now", until)
     for cap, places, _ in caps:
         if sum([_goes_first(uow, other, cap, rank) for other in uow.instances]) >= places:
             # They may not be sent after all, which only their own turns tell.
-            again = uow.now + local_time.lasting(LOOK_SOON, uow.world.day_scale)
+            again = uow.now + local_time.lasting(LOOK_SOON, uow.ruleset.day_scale)
             return Later("cap", "others that are due now go first", again)
     return None
 
 
 def _places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
     """How many places the cap has, and when it next has one."""
-    now, per = uow.now, local_time.lasting(cap.per, uow.world.day_scale)
+    now, per = uow.now, local_time.lasting(cap.per, uow.ruleset.day_scale)
     taken = [sent.at for sent in uow.sends if _takes(sent, cap, now - per)]
     taken += [one.at for one in uow.pressure if one.at > now - per and _counts(one, cap)]
     taken.sort()
@@ -162,8 +164,8 @@ def _places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
 
 def is_counted(uow: UnitOfWork, sent: Sent) -> bool:
     """Whether a mail takes a place of a cap now: it is not forgotten before its time is over."""
-    scale = uow.world.day_scale
-    return any(_takes(sent, cap, uow.now - local_time.lasting(cap.per, scale)) for cap in uow.world.rules.caps)
+    scale = uow.ruleset.day_scale
+    return any(_takes(sent, cap, uow.now - local_time.lasting(cap.per, scale)) for cap in uow.ruleset.rules.caps)
 
 
 def _takes(sent: Sent, cap: Cap, since: datetime) -> bool:
@@ -185,7 +187,7 @@ def _goes_first(uow: UnitOfWork, instance: Instance, cap: Cap, rank: tuple[int, 
     """Whether another instance's mail is due now too, wants a place of the cap, and comes first by priority and expiry."""
     if instance.due_at > uow.now or instance.instance_id == rank[2]:
         return False
-    program = uow.world.program(instance.flow, instance.flow_version, instance.step)
+    program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
     step = program.steps[instance.step] if program is not None else None
     if program is None or not isinstance(step, Send) or program.flow.status != "live":
         return False

@@ -17,7 +17,7 @@ from streams.core.values import ids, local_time
 def plan_days(uow: UnitOfWork) -> None:
     """See that the flows on days of the customer's (see flow.DATES) are waiting for the next one."""
     for name in sorted(DATES):  # a set has another order in every process, and effects have one
-        for program in uow.world.by_trigger.get(name, ()):
+        for program in uow.ruleset.by_trigger.get(name, ()):
             _plan_day(uow, program, uow.now)
 
 
@@ -44,7 +44,7 @@ def begin_day(uow: UnitOfWork, waiting: Instance) -> None:
     """Start the flow whose day has come, and wait for the next year's."""
     uow.instances = all_but(uow, waiting.instance_id)
     uow.changed = True
-    program = uow.world.newest(waiting.flow)
+    program = uow.ruleset.newest(waiting.flow)
     if program is None or program.flow.trigger.on not in DATES:
         log_gone(uow, waiting)
         return

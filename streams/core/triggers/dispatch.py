@@ -32,6 +32,6 @@ def happened(
         about: what it tells, for conditions on `event.` and `product.`.
         send_id: the mail that it is about.
     """
-    if name in uow.world.awaited and uow.instances:
+    if name in uow.ruleset.awaited and uow.instances:
         resume(uow, name, order, parcel, at, about, send_id)
     trigger(uow, name, order, parcel, at, about)

@@ -25,7 +25,7 @@ def plan_launch(uow: UnitOfWork, sku: str, launches_at: datetime, seen_at: datet
         launches_at: when it is launched, as it was told at `seen_at`: of several the newest look knows best, in whatever order they come.
         seen_at: when the customer looked at it.
     """
-    for program in uow.world.by_trigger.get(LAUNCH, ()):
+    for program in uow.ruleset.by_trigger.get(LAUNCH, ()):
         _plan_launch(uow, program, sku, launches_at, seen_at)
 
 
@@ -69,13 +69,13 @@ def _launched_id(uow: UnitOfWork, flow: Flow, sku: str) -> str:
 
 
 def _before_launch(uow: UnitOfWork, flow: Flow, launches_at: datetime) -> datetime:
-    moment = launches_at - local_time.lasting(timedelta(days=flow.trigger.before), uow.world.day_scale)
+    moment = launches_at - local_time.lasting(timedelta(days=flow.trigger.before), uow.ruleset.day_scale)
     return local_time.scaled(moment, moment, 1.0)
 
 
 def _has_room(uow: UnitOfWork, flow: Flow, waiting: Instance) -> bool:
     """Whether one more may wait for a launch; that it may not is logged."""
-    limits, moment = uow.world.limits, local_time.text_of(waiting.due_at)
+    limits, moment = uow.ruleset.limits, local_time.text_of(waiting.due_at)
     if len([one for one in uow.instances if one.is_launch]) >= limits.launches:
         words = f"more than {limits.launches} launches waited for at once"
         uow.decide(flow, waiting.instance_id, DAY_STEP, "limit", "launches", words, moment=moment)
@@ -102,7 +102,7 @@ def begin_launch(uow: UnitOfWork, waiting: Instance) -> None:
     others = all_but(uow, waiting.instance_id)
     uow.instances = others
     uow.changed = True
-    program = uow.world.newest(waiting.flow)
+    program = uow.ruleset.newest(waiting.flow)
     if program is None or program.flow.trigger.on != LAUNCH:
         log_gone(uow, waiting)
         return

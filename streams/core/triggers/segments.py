@@ -20,26 +20,26 @@ LONGEST = timedelta(days=366)
 def watch_segments(uow: UnitOfWork) -> None:
     """Start the flows on segments that the customer has entered or left since the last event, and see to it that time alone starts them too."""
     view = View(uow, None)
-    members = tuple([name for name in uow.world.watched if uow.world.segments[name].holds(view)])
+    members = tuple([name for name in uow.ruleset.watched if uow.ruleset.segments[name].holds(view)])
     before = uow.segments
     if members != before:
         uow.segments = members
         uow.changed = True
-        for name in uow.world.watched:
+        for name in uow.ruleset.watched:
             if (name in members) != (name in before):
                 kind = "segment.entered" if name in members else "segment.left"
                 happened(uow, kind, None, None, uow.now, about=(("segment", name),))
-    for program in uow.world.looking:
+    for program in uow.ruleset.looking:
         _plan_look(uow, program, view)
 
 
 def _plan_look(uow: UnitOfWork, program: Program, view: View) -> None:
     """Wait for the moment at which time may lead into the flow's segment or out of it. One that looks earlier anyway stays: it plans anew."""
     flow = program.flow
-    turns_at = next_turn(view, uow.world.segments[flow.trigger.segment].turns, uow.now)
+    turns_at = next_turn(view, uow.ruleset.segments[flow.trigger.segment].turns, uow.now)
     if turns_at is None:
         return
-    turns_at = min(turns_at, uow.now + local_time.lasting(LONGEST, uow.world.day_scale))
+    turns_at = min(turns_at, uow.now + local_time.lasting(LONGEST, uow.ruleset.day_scale))
     due_at = local_time.scaled(turns_at, turns_at, 1.0)
     instance_id = ids.instance_id(uow.customer_id, flow.name, "look")
     known = waiting_run(uow, instance_id)

@@ -503,7 +503,7 @@ def simulate(
     """
     from msgspec import to_builtins
 
-    from streams.definitions.loader import FlowFileError, load_world
+    from streams.definitions.loader import FlowFileError, load_ruleset
     from streams.tools.simulation.history import (
         HistoryError,
         from_files,
@@ -523,16 +523,16 @@ def simulate(
         with _writing(html_file):
             html_file.touch()  # not after minutes of playing
 
-    def world_of(folder: Path) -> Any:
-        return load_world(folder, **settings.world())
+    def ruleset_of(folder: Path) -> Any:
+        return load_ruleset(folder, **settings.ruleset_options())
 
     try:
-        worlds = {"as it is": world_of(settings.templates_dir)}
+        worlds = {"as it is": ruleset_of(settings.templates_dir)}
         if changes:
             base = worlds["as it is"]
             worlds[" ".join(changes)] = base.with_flows(with_changes(base.flows, changes))
         if compare is not None:
-            worlds[str(compare)] = world_of(compare)
+            worlds[str(compare)] = ruleset_of(compare)
         if sources == ("topic",):
             history = _on_kafka(settings, lambda: from_topics(settings, on_progress=_progress()))
         else:
@@ -542,7 +542,7 @@ def simulate(
         if products_file is not None:
             catalogue, broken = products_from_file(products_file, settings.schemas_dir)
             history.broken += broken
-        elif sources == ("topic",) and any(world.counts_sales for world in worlds.values()):
+        elif sources == ("topic",) and any(ruleset.counts_sales for ruleset in worlds.values()):
             catalogue, broken = _on_kafka(settings, lambda: products_from_topic(settings, on_progress=_progress()))
             history.broken += broken
     except FlowFileError as error:
@@ -552,9 +552,9 @@ def simulate(
     gc.freeze()  # the history stays as it is: the collector need not look through it again and again
     outcomes = [
         simulate(
-            world, history, days, name=name, catalogue=catalogue, on_progress=_progress(f"{name}: played", "facts")
+            ruleset, history, days, name=name, catalogue=catalogue, on_progress=_progress(f"{name}: played", "facts")
         )
-        for name, world in worlds.items()
+        for name, ruleset in worlds.items()
     ]
     if html_file is not None:
         with _writing(html_file):

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from streams.definitions.loader import load_world
+from streams.definitions.loader import load_ruleset
 from streams.runtime.avro.codec import Codec
 from streams.settings import Settings
 from streams.tools.local.inbox.server import Inbox
@@ -116,9 +116,9 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
     shutil.rmtree(DEMO_DIR, ignore_errors=True)
     DEMO_DIR.mkdir(parents=True)
     started = time.monotonic()
-    with ExitStack() as world:
-        kafka = world.enter_context(EmbeddedKafka())
-        inbox = world.enter_context(Inbox(journal=DEMO_DIR / "inbox.jsonl"))
+    with ExitStack() as ruleset:
+        kafka = ruleset.enter_context(EmbeddedKafka())
+        inbox = ruleset.enter_context(Inbox(journal=DEMO_DIR / "inbox.jsonl"))
         env = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
             "SMTP_HOST": "127.0.0.1",
@@ -133,7 +133,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         processes = [Process(role, env, DEMO_DIR / f"{role}.log") for role in ("worker", "mailer")]
         for process in processes:
             process.start()
-            world.callback(process.stop)
+            ruleset.callback(process.stop)
         for process in processes:
             process.await_ready()
         console.print(f"inbox    {inbox.web_url}   (the mails, to read)")
@@ -146,7 +146,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         seen = Seen()
         recipients = Recipients(ours.kafka(), codec, shop, seen)
         recipients.start()
-        world.callback(recipients.stop)
+        ruleset.callback(recipients.stop)
         try:
             asyncio.run(_trade(shop, codec, ours, seconds, processes, seen, console))
         except KeyboardInterrupt:
@@ -259,9 +259,9 @@ def _drain(settings: Settings, console: Console) -> bool:
 
 def _judge(settings: Settings, codec: Codec, inbox: Inbox, seen: Seen, stopped_ms: int, shop: Shop) -> dict[str, Any]:
     records = read_all(settings.kafka(), topics.SCHEMA_OF)
-    world = load_world(settings.templates_dir, day_scale=settings.day_scale)
+    ruleset = load_ruleset(settings.templates_dir, day_scale=settings.day_scale)
     arrived = Counter(mail.send_id for mail in inbox.mails())
-    verdict: Verdict = judge(records, world, codec, arrived, settings.partitions, stopped_ms - TIMER_GRACE_MS)
+    verdict: Verdict = judge(records, ruleset, codec, arrived, settings.partitions, stopped_ms - TIMER_GRACE_MS)
     for topic in TOPICS:
         write_file(DEMO_DIR / "history" / f"{topic}.avro", topic, _decodable(codec, topic, records[topic]))
     dead = [codec.decode("dead_letter", record.value()) for record in records[topics.DEAD_LETTERS]]

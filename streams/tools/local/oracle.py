@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.agents.flows import INPUTS, decider
 from streams.core.model.customer_codec import encode_customer
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.offers.popularity import Counts, Tally, sales_of
 from streams.runtime.avro.codec import Codec
 from streams.runtime.processing.batch import Broken, Moved
@@ -102,7 +102,12 @@ class _Replay:
 
 
 def judge(
-    records: Mapping[str, list[Any]], world: World, codec: Codec, inbox: Counter[str], partitions: int, until_ms: int
+    records: Mapping[str, list[Any]],
+    ruleset: Ruleset,
+    codec: Codec,
+    inbox: Counter[str],
+    partitions: int,
+    until_ms: int,
 ) -> Verdict:
     """Compare everything with a recomputation from the input.
 
@@ -115,7 +120,7 @@ def judge(
         until_ms: timers due before this must have fired.
     """
     verdict = Verdict()
-    expected = _replay(records, world, codec, partitions, verdict)
+    expected = _replay(records, ruleset, codec, partitions, verdict)
     for topic in EFFECTS:
         _compare(topic, expected[topic], records[topic], codec, verdict)
     _timers(records, until_ms, verdict)
@@ -126,7 +131,7 @@ def judge(
 
 
 def _replay(
-    records: Mapping[str, list[Any]], world: World, codec: Codec, partitions: int, verdict: Verdict
+    records: Mapping[str, list[Any]], ruleset: Ruleset, codec: Codec, partitions: int, verdict: Verdict
 ) -> dict[str, Counter[tuple[bytes, bytes]]]:
     by_place = {(t, r.partition(), r.offset()): r for t in INPUTS for r in records[t]}
     offsets: dict[tuple[str, int], list[int]] = {}
@@ -134,7 +139,7 @@ def _replay(
         offsets.setdefault((topic, partition), []).append(offset)
     read: Counter[tuple[str, int, int]] = Counter()
     expected: dict[str, Counter[tuple[bytes, bytes]]] = {t: Counter() for t in topics.SCHEMA_OF}
-    decide = decider(Wire(codec), world, partitions)
+    decide = decider(Wire(codec), ruleset, partitions)
     replays = [_Replay(p) for p in range(partitions)]
     for entry in records[topics.CHECKPOINTS]:
         batch = codec.decode("checkpoint", entry.value())

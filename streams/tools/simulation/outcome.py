@@ -18,7 +18,7 @@ from streams.tools.simulation.history import History
 from streams.tools.simulation.simulator import VirtualRun
 
 if TYPE_CHECKING:
-    from streams.core.model.ruleset import World
+    from streams.core.model.ruleset import Ruleset
     from streams.core.offers.catalogue import Catalogue
 
 #: Percentiles of mails per customer that are told.
@@ -85,7 +85,7 @@ def with_changes(flows: Iterable[Flow], changes: Sequence[str]) -> tuple[Flow, .
 
 
 def simulate(
-    world: World,
+    ruleset: Ruleset,
     history: History,
     days: float,
     *,
@@ -106,10 +106,10 @@ def simulate(
     counted = _Counted()
     started = time.perf_counter()
     if history.facts:
-        end, done = history.facts[-1][0] + timedelta(days=days) * world.day_scale, 0
-        is_shared = catalogue is not None and world.counts_sales
+        end, done = history.facts[-1][0] + timedelta(days=days) * ruleset.day_scale, 0
+        is_shared = catalogue is not None and ruleset.counts_sales
         for facts in [history.facts] if is_shared else _by_customer(history.facts):
-            run = VirtualRun(world, facts[0][0], on_effect=counted.take, has_codes=True, catalogue=catalogue)
+            run = VirtualRun(ruleset, facts[0][0], on_effect=counted.take, has_codes=True, catalogue=catalogue)
             for at, fact in facts:
                 run.pass_to(at)
                 run.feed(fact)

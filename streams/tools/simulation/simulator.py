@@ -10,7 +10,7 @@ from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.effects import ClaimCode, Effect, ScheduleStep, SendMail, WithdrawClaim
 from streams.core.model.events import Event, MailReported, StepDue
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pools import Claim, Code, Desk, Memory, Told, Withdrawal
 from streams.tools.simulation.recommendations import Shelf, unserved
@@ -31,7 +31,7 @@ class VirtualRun:
 
     def __init__(
         self,
-        world: World,
+        ruleset: Ruleset,
         start: datetime,
         *,
         is_reporting: bool = True,
@@ -39,7 +39,7 @@ class VirtualRun:
         has_codes: bool = False,
         catalogue: Catalogue | None = None,
     ) -> None:
-        self.world = world
+        self.ruleset = ruleset
         self.now = start
         self.is_reporting = is_reporting
         self.on_effect = on_effect
@@ -59,7 +59,7 @@ class VirtualRun:
             self.decided += 1
             customer_id = event.customer_id
             state = self.customers.get(customer_id) or new_customer(customer_id)
-            self.customers[customer_id], effects = advance(self.world, state, event, self.now)
+            self.customers[customer_id], effects = advance(self.ruleset, state, event, self.now)
             shelf = self.shelf
             if shelf is not None and self.is_reporting:
                 effects = shelf.serve(effects, self.now)

@@ -10,10 +10,10 @@ from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.events import Event, OrderPlaced
 from streams.core.model.flow import DATES, TRIGGERS
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from tests.harness.driver import START
 from tests.harness.events import order, shipment, shop_flows, shop_world
-from tests.harness.flow_texts import flow_text, world_of
+from tests.harness.flow_texts import flow_text, ruleset_of
 
 #: What neither an order nor a delivered parcel can start, or ask about: orders may change segments and the customer's days.
 OTHERS = [
@@ -23,7 +23,7 @@ OTHERS = [
 ]
 
 
-def calls(world: World, *events: Event) -> list[int]:
+def calls(ruleset: Ruleset, *events: Event) -> list[int]:
     """How many functions of Python each event of one customer calls."""
     found, state = [], new_customer("c1")
     for event in events:
@@ -36,7 +36,7 @@ def calls(world: World, *events: Event) -> list[int]:
         before = sys.getprofile()
         sys.setprofile(at_call)
         try:
-            state, _ = advance(world, state, event, START)
+            state, _ = advance(ruleset, state, event, START)
         finally:
             sys.setprofile(before)
         found.append(count)
@@ -45,7 +45,7 @@ def calls(world: World, *events: Event) -> list[int]:
 
 def test_flows_that_an_event_cannot_start_cost_nothing() -> None:
     """Three hundred more flows on other triggers, and the same events call as many functions as without them."""
-    more = world_of(
+    more = ruleset_of(
         *[
             flow_text(
                 f"trigger: {{on: {OTHERS[number % len(OTHERS)]}}}\nsteps: [{{wait: 1d}}, {{send: {{message: a}}}}]",
@@ -61,7 +61,7 @@ def test_flows_that_an_event_cannot_start_cost_nothing() -> None:
     ]
     calls(shop_world(), *events)  # what is remembered from the first time on (time zones) is not counted
     alone = calls(shop_world(), *events)
-    world = shop_world().with_flows([*shop_flows(), *more])
-    assert len(world.flows) > 250
-    assert calls(world, *events) == alone
+    ruleset = shop_world().with_flows([*shop_flows(), *more])
+    assert len(ruleset.flows) > 250
+    assert calls(ruleset, *events) == alone
     assert min(alone) > 20

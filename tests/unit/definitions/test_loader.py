@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.core.model.consent_policy import STRICT
-from streams.definitions.loader import FlowFileError, load_flows, load_world, read_templates
+from streams.definitions.loader import FlowFileError, load_flows, load_ruleset, read_templates
 from tests.harness.events import FOLDERS, MESSAGES, TEMPLATES
 
 REVIEW, THANKS, RECEIPT = "flows/asking/review", "flows/care/thank-you", "flows/transactional/order-confirmation"
@@ -29,15 +29,15 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_shop_s_flows_load(folder: Path) -> None:
     """The four flows are live and found by their triggers."""
-    world = load_world(folder, day_scale=0.5)
-    assert [flow.name for flow in world.flows] == sorted(MESSAGES)
-    assert {flow.status for flow in world.flows} == {"live"}
-    assert {on: [one.flow.name for one in found] for on, found in world.by_trigger.items()} == {
+    ruleset = load_ruleset(folder, day_scale=0.5)
+    assert [flow.name for flow in ruleset.flows] == sorted(MESSAGES)
+    assert {flow.status for flow in ruleset.flows} == {"live"}
+    assert {on: [one.flow.name for one in found] for on, found in ruleset.by_trigger.items()} == {
         "order.placed": ["order-confirmation", "thank-you"],
         "shipment.delivered": ["review"],
         "shipment.shipped": ["shipment-confirmation"],
     }
-    assert world.day_scale == 0.5
+    assert ruleset.day_scale == 0.5
 
 
 def test_all_mistakes_at_once(folder: Path) -> None:
@@ -62,7 +62,7 @@ def test_no_flows(tmp_path: Path) -> None:
     """An empty folder and a missing one are mistakes: a Takk without flows would do nothing and say nothing."""
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FlowFileError):
-            load_world(folder)
+            load_ruleset(folder)
 
 
 def keep(folder: Path, name: str, version: int, newest: int) -> Path:
@@ -82,9 +82,9 @@ def test_older_versions_are_kept(folder: Path) -> None:
     found = read_templates(folder)
     assert (found.errors, found.warnings) == ((), ())
     assert [(flow.name, flow.version) for flow in found.newest if flow.name == "review"] == [("review", 12)]
-    world = load_world(folder)
-    assert sorted(world.by_name["review"]) == [3, 12]
-    assert [program.flow.version for program in world.by_trigger["shipment.delivered"]] == [12]
+    ruleset = load_ruleset(folder)
+    assert sorted(ruleset.by_name["review"]) == [3, 12]
+    assert [program.flow.version for program in ruleset.by_trigger["shipment.delivered"]] == [12]
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_guards_are_told_with_their_place(folder: Path) -> None:
     assert len(load_flows(folder)) == len(MESSAGES)
     path.write_text(path.read_text().replace("customer.orders == 1", "true"))
     with pytest.raises(FlowFileError, match=rf"{path}:15:9: this arm is never taken"):
-        load_world(folder)
+        load_ruleset(folder)
 
 
 def test_the_consent_policy_comes_from_beside_the_flows(folder: Path) -> None:
     """The shop's own file; without one the strictest, so that receipts go on and nobody is mailed by mistake."""
-    assert load_world(folder).consent_policy.line("marketing", "DK").verdict == "soft_opt_in"
+    assert load_ruleset(folder).consent_policy.line("marketing", "DK").verdict == "soft_opt_in"
     (folder / "consent.yaml").unlink()
-    assert load_world(folder).consent_policy is STRICT
+    assert load_ruleset(folder).consent_policy is STRICT
 
 
 def test_mistakes_of_flows_and_of_the_consent_policy_are_told_together(folder: Path) -> None:
@@ -159,14 +159,14 @@ def test_mistakes_of_flows_and_of_the_consent_policy_are_told_together(folder: P
     consent.write_text(text.replace("  US:", "  UK:", 1), encoding="utf-8")
     line = text[: text.index("  US:")].count("\n") + 1
     with pytest.raises(FlowFileError) as caught:
-        load_world(folder)
+        load_ruleset(folder)
     assert caught.value.errors == [
         f"{consent}:{line}:3: unknown country 'UK'; did you mean 'GB'?",
         f"{flow}:3:9: unknown status 'lve'; did you mean 'live'?",
     ]
     consent.write_bytes(b"order: \xff")
     with pytest.raises(FlowFileError, match=r"consent\.yaml:1:1: the file is not UTF-8 at byte 7"):
-        load_world(folder)
+        load_ruleset(folder)
 
 
 def test_a_folder_s_name_does_nothing_to_the_terminal(tmp_path: Path) -> None:

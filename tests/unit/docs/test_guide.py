@@ -12,7 +12,7 @@ from streams.core.conditions.names import NAMES
 from streams.core.model.consent_policy import ConsentPolicy, Purpose, Verdict
 from streams.core.model.events import OrderLine
 from streams.core.model.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, Moment, OncePer, Status, Which
-from streams.core.model.ruleset import World
+from streams.core.model.ruleset import Ruleset
 from streams.core.model.sending_rules import Rules
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Scope, compile_condition
@@ -96,7 +96,7 @@ def test_every_example_is_right(text: str) -> None:
 @pytest.mark.parametrize("text", WHOLE, ids=lambda text: text.partition("\n")[0])
 def test_every_whole_flow_can_be_played(text: str) -> None:
     """A customer who views, buys, receives and reads makes each whole flow send, or ends it."""
-    shop = Scenario(World([read(text)], consent_policy=policy(), reward_key=b"key"))
+    shop = Scenario(Ruleset([read(text)], consent_policy=policy(), reward_key=b"key"))
     shop.profile("anna", email="anna@example.com", marketing_consent=True, survey_consent=True)
     shop.views("anna", "S-1", launches_at=shop.now + timedelta(days=5))
     shop.after(days=6)

@@ -21,7 +21,7 @@ from streams.core.model.consent_policy import (
 from streams.core.model.customer import Answer, Consent, Customer, OrderState, Profile
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
-from streams.core.model.ruleset import Shop, World
+from streams.core.model.ruleset import Ruleset, Shop
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.consent import Ruling, country_of, ruling
 from tests.harness.driver import START, Driver
@@ -52,7 +52,7 @@ def policy(verdict: Verdict, within: timedelta | None = None) -> ConsentPolicy:
 
 def bought(consent: Consent = Consent(), orders: int = 1) -> Customer:  # noqa: B008  # frozen
     """A customer with `orders` orders, a day apart, from START on."""
-    run = Driver(World([]))
+    run = Driver(Ruleset([]))
     for number in range(orders):
         at = START + number * DAY
         run.feed(OrderPlaced(order(f"o{number + 1}", at), at))
@@ -61,7 +61,7 @@ def bought(consent: Consent = Consent(), orders: int = 1) -> Customer:  # noqa: 
 
 def ask(table: ConsentPolicy, known: Customer, purpose: str, now: datetime = NOW) -> Ruling:
     """The ruling on a mail of `purpose` to the customer."""
-    return ruling(UnitOfWork(World([], consent_policy=table), known, now), purpose, None)
+    return ruling(UnitOfWork(Ruleset([], consent_policy=table), known, now), purpose, None)
 
 
 NOTHING, YES, NO = Consent(), Consent(marketing=True, marketing_at=ASKED), Consent(marketing=False, marketing_at=ASKED)
@@ -148,9 +148,9 @@ def test_soft_opt_in_rests_on_the_newest_sale() -> None:
         "marketing/* (DK) is soft_opt_in: order o2 of 2026-03-03 in DK by notice 2026-03"
     )
     cancelled = OrderCancelled(order("o2", START + DAY), NOW)
-    once, _ = advance(World([]), known, cancelled, NOW)
+    once, _ = advance(Ruleset([]), known, cancelled, NOW)
     assert "order o1 of 2026-03-02" in ask(table, once, "marketing").basis
-    never, _ = advance(World([]), once, OrderCancelled(order("o1", START), NOW), NOW)
+    never, _ = advance(Ruleset([]), once, OrderCancelled(order("o1", START), NOW), NOW)
     assert ask(table, never, "marketing").rule == "no_soft_opt_in"
     forgotten = replace(known, orders=())
     assert ask(table, forgotten, "marketing").basis.endswith("an order that is no longer remembered")
@@ -172,14 +172,14 @@ def test_whose_country_counts() -> None:
     known = bought()
     [placed] = known.orders
     assert placed.facts is not None
-    world = World([], shop=Shop(country="SE"))
+    ruleset = Ruleset([], shop=Shop(country="SE"))
     for profile, held, country in [
         ("DE", placed, "DE"),
         ("", placed, "DK"),
         ("", OrderState("o2"), "SE"),
         ("", None, "SE"),
     ]:
-        uow = UnitOfWork(world, replace(known, profile=Profile(country=profile)), NOW)
+        uow = UnitOfWork(ruleset, replace(known, profile=Profile(country=profile)), NOW)
         assert country_of(uow, held) == country
 
 
@@ -209,7 +209,7 @@ def profile(at: datetime, **answers: object) -> ProfileUpdated:
 
 def test_the_evidence_of_an_answer_is_kept() -> None:
     """When, in which country and by which notice; the newest answer counts, of two of one moment the no, and an old one changes nothing."""
-    run = Driver(World([]))
+    run = Driver(Ruleset([]))
     run.feed(profile(START, country="DE", review_consent=True, marketing_consent=True, consent_notice="n1"))
     known = run.customers["c1"].consent
     assert known.answers == (Answer("review", True, START, "DE", "n1"),)

@@ -22,7 +22,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values.ids import TextLayout, frozen_text
 from tests.harness.driver import START
 from tests.harness.events import order
-from tests.harness.flow_texts import HOUR, flow_text, world_of
+from tests.harness.flow_texts import HOUR, flow_text, ruleset_of
 
 
 class OrderLine(Struct, frozen=True):
@@ -198,7 +198,7 @@ RENAMED: dict[type[OrderEvent], type[OrderEvent]] = {
 def _ids(first: type[OrderEvent], kind: type[OrderEvent]) -> tuple[bytes, list[str], list[str]]:
     """Marks, ids of sales and ids of decisions after an order, an event with other lines, and one of a forgotten order."""
     flow = flow_text("trigger: {on: order.changed}\nsteps: [{send: {message: a, products: 2}}]", purpose="marketing")
-    uow = UnitOfWork(world_of(flow, limits=Limits(orders=1)), new_customer("c1"), START)
+    uow = UnitOfWork(ruleset_of(flow, limits=Limits(orders=1)), new_customer("c1"), START)
     take_order(uow, first(order("o1", START), START))
     take_order(uow, kind(order("o1", START, lines=(events.OrderLine("s9", "Pot", "pots", 1, 9),)), START + HOUR))
     take_order(uow, first(order("o2", START), START))

@@ -17,7 +17,7 @@ from streams.wire.topics import SCHEMA_OF
 from tests.driver.cases import CASES
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment, shop_world
-from tests.harness.flow_texts import DAY, buy, flow_text, run_of, world_of
+from tests.harness.flow_texts import DAY, buy, flow_text, ruleset_of, run_of
 
 CODEC = open_codec()
 WIRE = Wire(CODEC)
@@ -82,7 +82,7 @@ def test_why_a_mail_waits() -> None:
     """A mail that was put off tells since when it is due; a flow that waits for an event tells for which."""
     capped = "trigger: {on: order.placed}\nsteps: [{send: {message: a, expires: 9d}}, {wait_for: {event: mail.opened, up_to: 3d}}]"
     run = Driver(
-        world_of(
+        ruleset_of(
             *(flow_text(capped, name=name, purpose="marketing") for name in ("f", "g")),
             rules="caps: [{most: 1, per: 2d}]",
         )
@@ -112,7 +112,7 @@ def test_a_code_that_is_waited_for() -> None:
 def test_why_a_launch_is_waited_for() -> None:
     """The product is named, and when the flow begins; a birthday comes again, and a segment is looked at."""
     run = Driver(
-        world_of(
+        ruleset_of(
             flow_text("trigger: {on: product.launch, before: 1d}\nsteps: [{send: {message: a}}]"),
             flow_text("trigger: {on: customer.birthday}\nsteps: [{send: {message: a}}]", name="g"),
             flow_text(
@@ -137,7 +137,7 @@ def test_why_a_launch_is_waited_for() -> None:
 def test_why_a_moment_is_waited_for_elsewhere() -> None:
     """What is waited for can move: the line that waits says so, and one tells when it has moved, and until when it waits now."""
     run = Driver(
-        world_of(
+        ruleset_of(
             flow_text(
                 "trigger: {on: order.placed, once_per: product}\n"
                 "steps: [{wait: {until: product.runs_out, lasts: 30d}}, {send: {message: a}}]"

@@ -36,7 +36,7 @@ from streams.wire import topics
 from tests.harness import records
 from tests.harness.driver import START
 from tests.harness.events import TEMPLATES, order, shop_flows, shop_world
-from tests.harness.flow_texts import flow_text, world_of
+from tests.harness.flow_texts import flow_text, ruleset_of
 from tests.harness.products import product
 from tests.unit.agents.global_tables.test_assortment import PRODUCTS, WIRE, Message, view
 from tests.unit.agents.global_tables.test_assortment import product as goods
@@ -70,7 +70,7 @@ def test_pools_are_never_empty() -> None:
         "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, "
         "{split: [{when: reward.is_given, steps: [{send: {message: a}}]}, {otherwise: [{send: {message: b}}]}]}]"
     )
-    assert simulate(world_of(flow), bought("c1", "c2"), 5).by_flow == {"f/a": 2}
+    assert simulate(ruleset_of(flow), bought("c1", "c2"), 5).by_flow == {"f/a": 2}
 
 
 def test_what_is_counted() -> None:
@@ -79,15 +79,15 @@ def test_what_is_counted() -> None:
     missing = flow_text(
         "trigger: {on: order.placed, where: order.total > 9999}\nsteps: [{send: {message: c}}]", name="g"
     )
-    found = simulate(world_of(flow, missing), bought("c1", "c1", "c2"), 1)
+    found = simulate(ruleset_of(flow, missing), bought("c1", "c1", "c2"), 1)
     assert (found.mails, found.customers, found.by_flow) == (3, 2, {"f/a": 3})
-    found = simulate(world_of(flow, missing), bought("c1", "c1", "c2"), 5)
+    found = simulate(ruleset_of(flow, missing), bought("c1", "c1", "c2"), 5)
     assert found.by_flow == {"f/a": 3, "f/b": 3}
     assert found.by_day == {"2026-03-02": 3, "2026-03-03": 0, "2026-03-04": 3}
     assert found.percentiles == {"p50": 2, "p90": 4, "p99": 4, "most": 4}
     assert found.losses == {"g skip where": 3}
     assert found.events >= 3 + 6
-    nothing = simulate(world_of(flow), History([]), 5)
+    nothing = simulate(ruleset_of(flow), History([]), 5)
     assert (nothing.mails, nothing.by_day, nothing.percentiles["most"]) == (0, {}, 0)
 
 
@@ -126,7 +126,7 @@ def test_what_is_put_off() -> None:
     flow = flow_text(
         "trigger: {on: order.placed, once_per: order}\nsteps: [{send: {message: a, expires: 20d}}]", purpose="marketing"
     )
-    found = simulate(world_of(flow, rules="caps: [{most: 1, per: 2d}]"), bought("c1", "c1", "c2"), 9)
+    found = simulate(ruleset_of(flow, rules="caps: [{most: 1, per: 2d}]"), bought("c1", "c1", "c2"), 9)
     assert (found.by_flow, found.put_off, found.losses) == ({"f/a": 3}, {"f cap": 1}, {})
     assert [line.split() for line in table([found]) if line.startswith("put off")] == [["put", "off:", "f", "cap", "1"]]
 
@@ -134,9 +134,9 @@ def test_what_is_put_off() -> None:
 def test_variants_of_flows() -> None:
     """A draft counts as live, a flow is taken out; what there is not is told with what there is."""
     draft = flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}]", status="draft")
-    world = world_of(draft)
-    assert simulate(world, bought("c1"), 1).mails == 0
-    assert simulate(world.with_flows(with_changes(world.flows, ["f@draft"])), bought("c1"), 1).mails == 1
+    ruleset = ruleset_of(draft)
+    assert simulate(ruleset, bought("c1"), 1).mails == 0
+    assert simulate(ruleset.with_flows(with_changes(ruleset.flows, ["f@draft"])), bought("c1"), 1).mails == 1
     without = with_changes(shop_flows(), ["review@off"])
     assert {flow.name for flow in shop_flows()} - {flow.name for flow in without} == {"review"}
     for change, words in (
@@ -321,7 +321,7 @@ def test_progress_is_told(catalogue: Catalogue | None) -> None:
     history = bought(*[f"c{number}" for number in range(10_001)])
     told: list[tuple[int, int]] = []
     simulate(
-        world_of(flow), history, 0, catalogue=catalogue, on_progress=lambda done, total: told.append((done, total))
+        ruleset_of(flow), history, 0, catalogue=catalogue, on_progress=lambda done, total: told.append((done, total))
     )
     assert told == [(5_000, 10_001), (10_000, 10_001)]
 
@@ -336,7 +336,7 @@ def test_mails_without_products_are_told() -> None:
         (Catalogue(), 0, {"f skip too_few_products": 2}),
         (Catalogue([product("s2"), product("s1", complements=("s3",)), product("s3")]), 2, {}),
     ):
-        found = simulate(world_of(flow), bought("c1", "c2"), 3, catalogue=catalogue)
+        found = simulate(ruleset_of(flow), bought("c1", "c2"), 3, catalogue=catalogue)
         assert (found.mails, found.losses) == (mails, losses)
 
 
