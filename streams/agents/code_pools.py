@@ -10,7 +10,7 @@ from streams.core.offers.code_pools import Desk, Pool, Told, decode_entry, encod
 from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.processing.batch import Lane, Moved, Unit
+from streams.runtime.processing.batch import Lane, Misrouted, Unit
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
@@ -36,7 +36,7 @@ def define(app: App, support: Support, named: Collection[str]) -> Any:
         fact = read[record.topic()](record.value())
         key = fact.pool.encode()
         if key != record.key() or partition_of(key, app.partitions) != record.partition():
-            raise Moved(key)
+            raise Misrouted(key)
         return fact
 
     stage = Stage(

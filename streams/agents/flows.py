@@ -12,7 +12,7 @@ from streams.core.model.customer_codec import UnknownVersion, decode_customer, e
 from streams.core.model.ruleset import Ruleset
 from streams.runtime.app import App
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.processing.batch import Moved, Output, Unit
+from streams.runtime.processing.batch import Misrouted, Output, Unit
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 from streams.wire.encode.effects import Wire
@@ -52,12 +52,12 @@ def decider(wire: Wire, ruleset: Ruleset, partitions: int) -> Callable[[Any, Vie
         customer_id = event.customer_id
         key = customer_id.encode()
         if key != told:
-            raise Moved(key)
+            raise Misrouted(key)
         state = view.get(key)
         if state is None:
             # Only a customer who is new to this partition can have come to the wrong one.
             if partition_of(key, partitions) != view.partition:
-                raise Moved(key)
+                raise Misrouted(key)
             state = new_customer(customer_id)
         now = utc(view.now_ms)
         after, effects = advance(ruleset, state, event, now)

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 
 from streams.core.conditions.names import NO_YEAR
 from streams.definitions.language.yaml_reader import NAME
-from streams.runtime.processing.batch import Broken
+from streams.runtime.processing.batch import InvalidRecord
 
 Record: TypeAlias = dict[str, Any]
 
-#: The rules that a record can break, the closed list of `RuleBroken.rule`, and what each asks.
+#: The rules that a record can break, the closed list of `ValidationFailed.rule`, and what each asks.
 RULES: dict[str, str] = {
     "no_value": "a record of this topic has a value",
     "unknown_topic": "facts come from the topics of the flows agent",
@@ -69,7 +69,7 @@ _LOCALE = re.compile("(?:[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4})?")
 _LINK = re.compile(r"(?:https?://[^\s\"<>\x00-\x1f\x7f-\x9f]+)?")
 
 
-class RuleBroken(Broken):
+class ValidationFailed(InvalidRecord):
     """A record that can be read but is not to be believed. `rule` (also `reason`) is a name in `RULES`; `detail` holds no data."""
 
     def __init__(self, rule: str, detail: str) -> None:
@@ -78,52 +78,52 @@ class RuleBroken(Broken):
 
 
 def take_id(record: Record, field: str) -> str:
-    """The id in `field`. Raises RuleBroken (`bad_id`)."""
+    """The id in `field`. Raises ValidationFailed (`bad_id`)."""
     return _checked_id(record[field], field)
 
 
 def take_ids(record: Record, field: str) -> tuple[str, ...]:
-    """The ids in the array `field`. Raises RuleBroken (`bad_id`)."""
+    """The ids in the array `field`. Raises ValidationFailed (`bad_id`)."""
     return tuple([_checked_id(value, field) for value in record[field]])
 
 
 def _checked_id(value: str, field: str) -> str:
     if not 0 < len(value) <= MAX_ID:
-        raise RuleBroken("bad_id", f"{field}: {len(value)} characters")
+        raise ValidationFailed("bad_id", f"{field}: {len(value)} characters")
     if not value.isprintable() and _CONTROL.search(value):
-        raise RuleBroken("bad_id", f"{field} has control characters")
+        raise ValidationFailed("bad_id", f"{field} has control characters")
     return value
 
 
 def take_pool(record: Record) -> str:
-    """The pool in `pool`, named as flows can name it. Raises RuleBroken (`bad_pool`)."""
+    """The pool in `pool`, named as flows can name it. Raises ValidationFailed (`bad_pool`)."""
     value: str = record["pool"]
     if not NAME.match(value):
-        raise RuleBroken("bad_pool", f"pool: {len(value)} characters that are no name of a pool")
+        raise ValidationFailed("bad_pool", f"pool: {len(value)} characters that are no name of a pool")
     return value
 
 
 def take_code(record: Record) -> str:
-    """The code in `code`, which a customer must be able to type in. Raises RuleBroken (`bad_code`)."""
+    """The code in `code`, which a customer must be able to type in. Raises ValidationFailed (`bad_code`)."""
     value: str = record["code"]
     if not 0 < len(value) <= MAX_CODE:
-        raise RuleBroken("bad_code", f"code: {len(value)} characters")
+        raise ValidationFailed("bad_code", f"code: {len(value)} characters")
     if not value.isprintable() or any(one.isspace() for one in value):
-        raise RuleBroken("bad_code", "code has spaces or characters that cannot be shown")
+        raise ValidationFailed("bad_code", "code has spaces or characters that cannot be shown")
     return value
 
 
 def take_text(value: str, field: str, bound: int = MAX_TEXT) -> str:
-    """A text for people; control characters, line breaks among them, become spaces. Raises RuleBroken (`too_long`)."""
+    """A text for people; control characters, line breaks among them, become spaces. Raises ValidationFailed (`too_long`)."""
     if len(value) > bound:
-        raise RuleBroken("too_long", f"{field}: {len(value)} characters, {bound} at most")
+        raise ValidationFailed("too_long", f"{field}: {len(value)} characters, {bound} at most")
     return value if value.isprintable() else _CONTROL.sub(" ", value)
 
 
 def check_address(value: str, field: str) -> None:
-    """Raise RuleBroken (`bad_address`) unless `value` is one mail address."""
+    """Raise ValidationFailed (`bad_address`) unless `value` is one mail address."""
     if len(value) > MAX_ADDRESS or not _ADDRESS.fullmatch(value):
-        raise RuleBroken("bad_address", f"{field} is not one address of {MAX_ADDRESS} characters at most")
+        raise ValidationFailed("bad_address", f"{field} is not one address of {MAX_ADDRESS} characters at most")
 
 
 # There are few currencies, countries and locales: most records bring one that was looked at before. What is wrong is never remembered.
@@ -132,31 +132,31 @@ _remembered = lru_cache(maxsize=1024)
 
 @_remembered
 def check_currency(value: str) -> None:
-    """Raise RuleBroken (`bad_currency`) unless `value` looks like ISO 4217."""
+    """Raise ValidationFailed (`bad_currency`) unless `value` looks like ISO 4217."""
     if not _CURRENCY.fullmatch(value):
-        raise RuleBroken("bad_currency", "currency is not three upper-case letters")
+        raise ValidationFailed("bad_currency", "currency is not three upper-case letters")
 
 
 def check_link(value: str, field: str) -> None:
-    """Raise RuleBroken (`bad_link`, `too_long`) unless `value` is empty or leads to the web."""
+    """Raise ValidationFailed (`bad_link`, `too_long`) unless `value` is empty or leads to the web."""
     if len(value) > MAX_LINK:
-        raise RuleBroken("too_long", f"{field}: {len(value)} characters, {MAX_LINK} at most")
+        raise ValidationFailed("too_long", f"{field}: {len(value)} characters, {MAX_LINK} at most")
     if not _LINK.fullmatch(value):
-        raise RuleBroken("bad_link", f"{field} is not http or https")
+        raise ValidationFailed("bad_link", f"{field} is not http or https")
 
 
 @_remembered
 def check_country(value: str, field: str) -> None:
-    """Raise RuleBroken (`bad_country`) unless `value` is empty or looks like ISO 3166-1 alpha-2."""
+    """Raise ValidationFailed (`bad_country`) unless `value` is empty or looks like ISO 3166-1 alpha-2."""
     if not _COUNTRY.fullmatch(value):
-        raise RuleBroken("bad_country", f"{field} is not two upper-case letters")
+        raise ValidationFailed("bad_country", f"{field} is not two upper-case letters")
 
 
 @_remembered
 def check_locale(value: str) -> None:
-    """Raise RuleBroken (`bad_locale`) unless `value` is empty or looks like BCP 47."""
+    """Raise ValidationFailed (`bad_locale`) unless `value` is empty or looks like BCP 47."""
     if not _LOCALE.fullmatch(value):
-        raise RuleBroken("bad_locale", "locale does not look like da or en-GB")
+        raise ValidationFailed("bad_locale", "locale does not look like da or en-GB")
 
 
 def take_zone(value: str | None) -> str | None:
@@ -165,29 +165,29 @@ def take_zone(value: str | None) -> str | None:
 
 
 def take_birthday(value: str | None) -> date | None:
-    """A birthday `1984-05-01`, or `--05-01`, which gets the year `NO_YEAR`. Raises RuleBroken `bad_date`."""
+    """A birthday `1984-05-01`, or `--05-01`, which gets the year `NO_YEAR`. Raises ValidationFailed `bad_date`."""
     if not value:
         return None
     try:
         return date.fromisoformat(f"{NO_YEAR}{value[1:]}" if value.startswith("--") else value)
     except ValueError:
-        raise RuleBroken("bad_date", "birthday is no day like 1984-05-01 or --05-01") from None
+        raise ValidationFailed("bad_date", "birthday is no day like 1984-05-01 or --05-01") from None
 
 
 def take_time(value: Any, field: str, written: datetime | None) -> datetime:
-    """The time `value`, UTC-aware; `written` is the time of its record, if known. Raises RuleBroken (`bad_time`, `future_time`)."""
+    """The time `value`, UTC-aware; `written` is the time of its record, if known. Raises ValidationFailed (`bad_time`, `future_time`)."""
     if type(value) is int:  # the writer's schema has a long without a logical type
         value = EPOCH + timedelta(milliseconds=value) if 0 <= value <= LATEST_MS else LATEST
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise RuleBroken("bad_time", f"{field} is no time in UTC")
+        raise ValidationFailed("bad_time", f"{field} is no time in UTC")
     if not EARLIEST <= value < LATEST:
-        raise RuleBroken("bad_time", f"{field} is in the year {value.year}")
+        raise ValidationFailed("bad_time", f"{field} is in the year {value.year}")
     if written is not None and value - written > DAY:
-        raise RuleBroken("future_time", f"{field} is {(value - written).days} days after its record was written")
+        raise ValidationFailed("future_time", f"{field} is {(value - written).days} days after its record was written")
     return value
 
 
 def take_time_or_none(record: Record, field: str) -> datetime | None:
-    """The time in `field`, if there is one; may lie in the future. Raises RuleBroken (`bad_time`)."""
+    """The time in `field`, if there is one; may lie in the future. Raises ValidationFailed (`bad_time`)."""
     value = record[field]
     return None if value is None else take_time(value, field, None)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.avro.codec import Undecodable, load_schemas
+from streams.runtime.avro.codec import DecodeFailed, load_schemas
 from streams.runtime.avro.compiled import Unsupported, compile_reader, compile_writer
 from streams.wire.encode.effects import SCHEMAS, open_codec
 
@@ -60,7 +60,7 @@ def decoded(decode: Any, name: str, data: bytes) -> tuple[str, Any]:
     """What decoding says: the record, or why there is none."""
     try:
         return "record", decode(name, data)
-    except Undecodable as error:
+    except DecodeFailed as error:
         return error.reason, error.detail
 
 

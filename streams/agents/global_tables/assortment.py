@@ -9,7 +9,7 @@ import structlog
 from streams.agents.global_tables.global_table import Place, View
 from streams.core.offers.assortment import Assortment
 from streams.observability import metrics
-from streams.runtime.processing.batch import Broken
+from streams.runtime.processing.batch import InvalidRecord
 from streams.wire import topics
 from streams.wire.decode.products import counts_key, parse_counts_key
 from streams.wire.encode.effects import Wire
@@ -42,7 +42,7 @@ class AssortmentView(View):
         """Take in a product or counts; what is not believed is counted and takes out what it replaces."""
         try:
             if key is None:
-                raise Broken("bad_id", "a record without a key")
+                raise InvalidRecord("bad_id", "a record without a key")
             text = key.decode()
             if topic == topics.PRODUCTS:
                 self._put_product(text, value)
@@ -50,7 +50,7 @@ class AssortmentView(View):
                 self._put_counts(text, value)
         except UnicodeDecodeError:
             self._refuse(topic, "bad_id", "the key is not UTF-8")
-        except Broken as broken:
+        except InvalidRecord as broken:
             self._refuse(topic, broken.reason, broken.detail)
 
     # What cannot be believed takes out what it replaces: after the next compaction a restart would find nothing else.
@@ -60,8 +60,8 @@ class AssortmentView(View):
         try:
             product = None if value is None else self._wire.product(value)
             if product is not None and product.sku != sku:
-                raise Broken("bad_id", "the key is not the record's sku")
-        except Broken:
+                raise InvalidRecord("bad_id", "the key is not the record's sku")
+        except InvalidRecord:
             catalogue.remove(sku)
             raise
         if product is None:
@@ -74,8 +74,8 @@ class AssortmentView(View):
         try:
             counts = None if value is None else self._wire.counts(value)
             if counts is not None and counts_key(counts.sku, counts.partition) != key:
-                raise Broken("bad_id", "the key is not the record's sku and partition")
-        except Broken:
+                raise InvalidRecord("bad_id", "the key is not the record's sku and partition")
+        except InvalidRecord:
             popularity.remove(sku, partition)
             raise
         if counts is None:

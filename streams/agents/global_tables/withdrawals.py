@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from streams.agents.global_tables.global_table import Place, View
-from streams.runtime.processing.batch import Broken
+from streams.runtime.processing.batch import InvalidRecord
 from streams.wire import topics
 from streams.wire.encode.effects import Wire
 
@@ -36,7 +36,7 @@ class WithdrawalsView(View):
         """Take in a withdrawal; a record that cannot be read withdraws nothing, and is logged."""
         try:
             withdrawal = self._wire.withdrawal(value)
-        except Broken as broken:
+        except InvalidRecord as broken:
             log.error("a withdrawal cannot be read", reason=broken.reason, detail=broken.detail)
             return
         self.rules[withdrawal.send_id] = withdrawal.rule

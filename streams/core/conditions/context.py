@@ -14,7 +14,7 @@ About: TypeAlias = tuple[tuple[str, str], ...]
 class View:
     """What a condition may look at: the customer as it is now, the order and the parcel if there are any, and what the trigger told."""
 
-    __slots__ = ("_segments", "about", "order", "parcel", "reward", "turn")
+    __slots__ = ("_segments", "about", "order", "parcel", "reward", "uow")
 
     def __init__(
         self,

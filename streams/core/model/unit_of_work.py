@@ -23,9 +23,34 @@ class UnitOfWork:
     """The working copy. Set `changed` when the state is no longer what it was."""
 
     __slots__ = (
-        "changed", "consent", "customer_id", "discounted", "effects", "ended_marks", "fields", "first_order_at", "forgotten_order_marks", "instances",
-        "last_order_at", "last_order_id", "last_send_at", "lists", "now", "orders", "pressure", "profile", "purchases", "runs", "seen_marks",
-        "segments", "sends", "spend", "spend_converted_minor", "state", "visited_at", "world",
+        "changed",
+        "consent",
+        "customer_id",
+        "discounted",
+        "effects",
+        "ended_marks",
+        "fields",
+        "first_order_at",
+        "forgotten_order_marks",
+        "instances",
+        "last_order_at",
+        "last_order_id",
+        "last_send_at",
+        "lists",
+        "now",
+        "orders",
+        "pressure",
+        "profile",
+        "purchases",
+        "ruleset",
+        "runs",
+        "seen_marks",
+        "segments",
+        "sends",
+        "spend",
+        "spend_converted_minor",
+        "state",
+        "visited_at",
     )  # fmt: skip
 
     def __init__(self, ruleset: Ruleset, state: Customer, now: datetime) -> None:

@@ -20,7 +20,7 @@ from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
 from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
-from streams.runtime.processing.batch import Broken
+from streams.runtime.processing.batch import InvalidRecord
 
 Schema: TypeAlias = dict[str, Any]
 Decoder: TypeAlias = Callable[[BytesIO], dict[str, Any]]
@@ -38,7 +38,7 @@ UNKNOWN_IDS = 10_000
 NOT_FOUND = 404
 
 
-class Undecodable(Broken):
+class DecodeFailed(InvalidRecord):
     """Bytes that are no record of the schema asked for.
 
     `reason` is `not_avro` (no known framing, or data that the schema cannot have written), `unknown_schema` (well framed, but by
@@ -168,7 +168,7 @@ class Codec:
 
         Raises:
             KeyError: there is no schema of this name.
-            Undecodable: the bytes are no such record.
+            DecodeFailed: the bytes are no such record.
             SchemaRegistryError, OSError: the registry was needed and gave no answer; the data may be good.
         """
         compiled = self._compiled[name]
@@ -190,9 +190,9 @@ class Codec:
         elif data[:1] == CONFLUENT:
             start = CONFLUENT_HEADER
         else:
-            raise Undecodable("not_avro", "neither Avro's single-object encoding nor the Confluent framing")
+            raise DecodeFailed("not_avro", "neither Avro's single-object encoding nor the Confluent framing")
         if len(data) < start:
-            raise Undecodable("truncated", f"{len(data)} bytes, the header alone has {start}")
+            raise DecodeFailed("truncated", f"{len(data)} bytes, the header alone has {start}")
         header = data[:start]
         decoder = self._decoders[name].get(header) or self._decoder(name, header)
         source = BytesIO(data)
@@ -200,12 +200,12 @@ class Codec:
         try:
             record = decoder(source)
         except EOFError:
-            raise Undecodable("truncated", f"the data ends inside a field, after {len(data)} bytes") from None
+            raise DecodeFailed("truncated", f"the data ends inside a field, after {len(data)} bytes") from None
         except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, AttributeError) as error:
             # A closed list, found by fuzzing: what fastavro raises for lengths, indexes, texts and times that cannot be.
-            raise Undecodable("not_avro", f"no {name} can be written so ({type(error).__name__})") from None
+            raise DecodeFailed("not_avro", f"no {name} can be written so ({type(error).__name__})") from None
         if source.tell() != len(data):
-            raise Undecodable("not_avro", f"{len(data) - source.tell()} bytes too many behind the {name}")
+            raise DecodeFailed("not_avro", f"{len(data) - source.tell()} bytes too many behind the {name}")
         return record
 
     # -- which schema wrote it -----------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class Codec:
         if header[:2] == SINGLE_OBJECT:
             writer = self._writers.get(header[2:])
             if writer is None:
-                raise Undecodable("unknown_schema", f"no schema here has the fingerprint {header[2:].hex()}")
+                raise DecodeFailed("unknown_schema", f"no schema here has the fingerprint {header[2:].hex()}")
         else:
             writer = self._registered(header)
         decoder = self._resolve(name, header, writer)
@@ -232,16 +232,16 @@ class Codec:
                 return lambda source: schemaless_reader(source, reader)
             parsed = parse_schema(dict(writer))
         except (SchemaParseException, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Undecodable("unknown_schema", f"the writer's schema is none ({type(error).__name__})") from None
+            raise DecodeFailed("unknown_schema", f"the writer's schema is none ({type(error).__name__})") from None
         full_name = parsed.get("name") if isinstance(parsed, dict) else None
         if full_name != reader["name"] and full_name not in reader.get("aliases", ()):
-            raise Undecodable("unknown_schema", f"written as {full_name}, which is no {reader['name']}")
+            raise DecodeFailed("unknown_schema", f"written as {full_name}, which is no {reader['name']}")
 
         def resolving(source: BytesIO) -> dict[str, Any]:
             try:
                 return schemaless_reader(source, parsed, reader)  # type: ignore[no-any-return]
             except SchemaResolutionError as error:
-                raise Undecodable("unknown_schema", f"the writer's schema does not fit: {error}"[:500]) from None
+                raise DecodeFailed("unknown_schema", f"the writer's schema does not fit: {error}"[:500]) from None
 
         return resolving
 
@@ -259,9 +259,9 @@ class Codec:
     def _registered(self, header: bytes) -> Schema:
         number = int.from_bytes(header[1:], "big")
         if self._registry is None:
-            raise Undecodable("unknown_schema", f"schema id {number}, and no registry is set (SCHEMA_REGISTRY_URL)")
+            raise DecodeFailed("unknown_schema", f"schema id {number}, and no registry is set (SCHEMA_REGISTRY_URL)")
         if self._unknown_until.get(header, 0.0) > time.monotonic():
-            raise Undecodable("unknown_schema", f"the registry has no schema {number}")
+            raise DecodeFailed("unknown_schema", f"the registry has no schema {number}")
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         try:
@@ -272,13 +272,13 @@ class Codec:
             if len(self._unknown_until) >= UNKNOWN_IDS:
                 self._unknown_until.clear()
             self._unknown_until[header] = time.monotonic() + UNKNOWN_FOR_S
-            raise Undecodable("unknown_schema", f"the registry has no schema {number}") from None
+            raise DecodeFailed("unknown_schema", f"the registry has no schema {number}") from None
         if (found.schema_type or "AVRO") != "AVRO":
-            raise Undecodable("unknown_schema", f"schema {number} is {found.schema_type}, not Avro")
+            raise DecodeFailed("unknown_schema", f"schema {number} is {found.schema_type}, not Avro")
         try:
             schema: Schema = json.loads(found.schema_str)
         except ValueError:
-            raise Undecodable("unknown_schema", f"schema {number} is not JSON") from None
+            raise DecodeFailed("unknown_schema", f"schema {number} is not JSON") from None
         return schema
 
 

@@ -44,19 +44,19 @@ BROKEN_IN_A_ROW = 100
 BIRTH = b""
 
 
-class Revoked(RuntimeError):
+class PartitionRevoked(RuntimeError):
     """The partition belongs to another worker now: what was computed is dropped, the other worker computes it again."""
 
 
-class Stuck(RuntimeError):
+class CommitTimeout(RuntimeError):
     """A commit neither ended nor failed in its time; whether it was made is found out by the next owner of the partition."""
 
 
-class TooManyBroken(RuntimeError):
+class TooManyFailures(RuntimeError):
     """The core failed for too many records in a row; the worker stops rather than skip them all."""
 
 
-class Moved(Exception):
+class Misrouted(Exception):
     """Raised by a handler when a record's key is not its customer: it is published again under `key`."""
 
     def __init__(self, key: bytes) -> None:
@@ -64,7 +64,7 @@ class Moved(Exception):
         self.key = key
 
 
-class Broken(Exception):
+class InvalidRecord(Exception):
     """A record that can never be taken, with a `reason` from a closed list and a `detail` for people. Base of all such errors."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -181,12 +181,12 @@ class Unit:
     def each(self, handle: Callable[[Any, Unit], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
         """Call `handle(record, unit) -> (key, new value, outputs)` for every record in order and take over what it returns.
 
-        A key of None means that no state changed. A record whose handler raises leaves no trace but a dead letter: `Broken` carries
+        A key of None means that no state changed. A record whose handler raises leaves no trace but a dead letter: `InvalidRecord` carries
         its own reason, `Moved` publishes the record again where it belongs, any other exception is the code's own fault and counts
         towards `BROKEN_IN_A_ROW`.
 
         Raises:
-            TooManyBroken: the handler itself failed for too many records in a row.
+            TooManyFailures: the handler itself failed for too many records in a row.
             Exception: what the stage calls too new (`Stage.is_too_new`).
         """
         lane, put, send = self.lane, self.put, self.send
@@ -219,16 +219,16 @@ class Unit:
         lane, stage = self.lane, self._stage
         if isinstance(error, stage.is_too_new):
             raise error
-        if isinstance(error, Moved):
+        if isinstance(error, Misrouted):
             stage.on_moved(record)
             self.send(record.topic(), error.key, record.value(), record.headers() or [])
-        elif isinstance(error, Broken):
+        elif isinstance(error, InvalidRecord):
             self.send(*stage.dead_letter(record, error.reason, error.detail, self.now_ms))
         else:
             lane.broken_in_a_row += 1
             stage.on_failure(record, error)
             if lane.broken_in_a_row >= BROKEN_IN_A_ROW:
-                raise TooManyBroken(
+                raise TooManyFailures(
                     f"{stage.name} failed for {BROKEN_IN_A_ROW} records in a row on partition {self.partition}; "
                     f"the last: {type(error).__name__}. Nothing is lost: fix the rules or the code and start again."
                 ) from error
@@ -253,7 +253,7 @@ class Unit:
         """
         self.computed = time.perf_counter()
         if self.lane.is_closed:
-            raise Revoked(f"partition {self.partition} of {self._stage.name}")
+            raise PartitionRevoked(f"partition {self.partition} of {self._stage.name}")
         offsets: dict[str, tuple[int, int]] = {}
         start, count = 0, len(self.records)
         while start < count:  # the records lie topic by topic, each in the order of its offsets
@@ -291,7 +291,7 @@ class Unit:
         try:
             while not (await asyncio.wait({work}, timeout=COMMIT_LIMIT_S))[0]:
                 if await asyncio.to_thread(cluster_answers, self.lane.producer) and not work.done():
-                    raise Stuck("the cluster answers, but a commit does not end")
+                    raise CommitTimeout("the cluster answers, but a commit does not end")
             work.result()
         except Exception as error:
             self._stage.on_fatal(self.lane, error)

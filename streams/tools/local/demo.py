@@ -34,7 +34,7 @@ from streams.tools.local.shop.shop import Shop
 from streams.tools.operations.customer_story import read_story, told
 from streams.tools.simulation.history import TOPICS, write_file
 from streams.wire import topics
-from streams.wire.encode.effects import Undecodable, open_codec
+from streams.wire.encode.effects import DecodeFailed, open_codec
 
 #: Where a demo leaves its summary, logs and state; each run begins anew.
 DEMO_DIR = Path(".takk/demo")
@@ -116,9 +116,9 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
     shutil.rmtree(DEMO_DIR, ignore_errors=True)
     DEMO_DIR.mkdir(parents=True)
     started = time.monotonic()
-    with ExitStack() as ruleset:
-        kafka = ruleset.enter_context(EmbeddedKafka())
-        inbox = ruleset.enter_context(Inbox(journal=DEMO_DIR / "inbox.jsonl"))
+    with ExitStack() as stack:
+        kafka = stack.enter_context(EmbeddedKafka())
+        inbox = stack.enter_context(Inbox(journal=DEMO_DIR / "inbox.jsonl"))
         env = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
             "SMTP_HOST": "127.0.0.1",
@@ -133,7 +133,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         processes = [Process(role, env, DEMO_DIR / f"{role}.log") for role in ("worker", "mailer")]
         for process in processes:
             process.start()
-            ruleset.callback(process.stop)
+            stack.callback(process.stop)
         for process in processes:
             process.await_ready()
         console.print(f"inbox    {inbox.web_url}   (the mails, to read)")
@@ -146,7 +146,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         seen = Seen()
         recipients = Recipients(ours.kafka(), codec, shop, seen)
         recipients.start()
-        ruleset.callback(recipients.stop)
+        stack.callback(recipients.stop)
         try:
             asyncio.run(_trade(shop, codec, ours, seconds, processes, seen, console))
         except KeyboardInterrupt:
@@ -289,7 +289,7 @@ def _decodable(codec: Codec, topic: str, records: list[Any]) -> list[Any]:
     """The records that can be read; what is rubbish lies on dead-letters."""
     found = []
     for record in records:
-        with suppress(Undecodable):
+        with suppress(DecodeFailed):
             found.append(codec.decode(topics.SCHEMA_OF[topic], record.value() or b""))
     return found
 

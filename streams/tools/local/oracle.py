@@ -19,7 +19,7 @@ from streams.core.model.customer_codec import encode_customer
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.popularity import Counts, Tally, sales_of
 from streams.runtime.avro.codec import Codec
-from streams.runtime.processing.batch import Broken, Moved
+from streams.runtime.processing.batch import InvalidRecord, Misrouted
 from streams.wire import topics
 from streams.wire.decode.products import counts_key
 from streams.wire.decode.timers import timer_due
@@ -150,7 +150,7 @@ def _replay(
             for offset in offsets.get((topic, number), ()):
                 if part["first"] <= offset <= part["last"]:
                     read[(topic, number, offset)] += 1
-                    with contextlib.suppress(Broken, Moved):
+                    with contextlib.suppress(InvalidRecord, Misrouted):
                         key, after, outputs = decide(by_place[(topic, number, offset)], replay)
                         if key is not None:
                             replay.states[key] = after
@@ -208,7 +208,7 @@ def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> 
     grants = [(one["pool"], one["reward_id"], one["code"]) for one in read[topics.GRANTS]]
     stock = set()
     for record in records[topics.CODES] if grants else ():
-        with contextlib.suppress(Broken):  # what is no code went to the dead letters
+        with contextlib.suppress(InvalidRecord):  # what is no code went to the dead letters
             code = Wire(codec).code(record.value())
             stock.add((code.pool, code.code))
     verdict.differ("codes granted for no claim", [one[:2] for one in grants if one[:2] not in claims])

@@ -53,7 +53,7 @@ def decode(codec: Codec, value: bytes) -> DeadLetter:
     """A record of the dead-letters topic.
 
     Raises:
-        Undecodable: it is none.
+        DecodeFailed: it is none.
     """
     record = codec.decode("dead_letter", value)
     headers = tuple((header["name"], header["value"]) for header in record.pop("headers"))

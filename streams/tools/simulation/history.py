@@ -22,7 +22,7 @@ from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.decode.events import FACTS
 from streams.wire.decode.products import product_of
-from streams.wire.encode.effects import SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
+from streams.wire.encode.effects import SCHEMAS, ValidationFailed, DecodeFailed, Wire, open_codec
 from streams.wire.validation import take_id
 
 #: The topics that hold what came from outside; the others are what Takk made of it.
@@ -75,10 +75,10 @@ def from_files(
 def _take(history: History, topic: str, record: Any) -> None:
     try:
         if not record["customer_id"]:
-            raise RuleBroken("no_customer", "customer_id is empty")
+            raise ValidationFailed("no_customer", "customer_id is empty")
         take_id(record, "customer_id")
         event = FACTS[topic][1](record, None)
-    except RuleBroken as broken:
+    except ValidationFailed as broken:
         history.broken[broken.rule] += 1
     else:
         history.facts.append((event.occurred_at, event))
@@ -97,7 +97,7 @@ def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] =
     ):
         try:
             event = wire.event(message.topic(), message.key(), message.value(), message.timestamp()[1])
-        except (RuleBroken, Undecodable) as broken:
+        except (ValidationFailed, DecodeFailed) as broken:
             history.broken[broken.reason] += 1
         else:
             history.facts.append((event.occurred_at, event))
@@ -151,8 +151,8 @@ def _stock(catalogue: Catalogue, broken: Counter[str], sku: str, made: Callable[
     try:
         product = made()
         if product.sku != sku:
-            raise RuleBroken("bad_id", "the key is not the record's sku")
-    except (RuleBroken, Undecodable) as error:
+            raise ValidationFailed("bad_id", "the key is not the record's sku")
+    except (ValidationFailed, DecodeFailed) as error:
         catalogue.remove(sku)
         broken[error.reason] += 1
     else:

@@ -7,12 +7,12 @@ from streams.wire.validation import Record, take_code, take_id, take_pool, take_
 
 
 def code_of(record: Record) -> Code:
-    """The code of a record. Raises RuleBroken."""
+    """The code of a record. Raises ValidationFailed."""
     return Code(take_pool(record), take_code(record), take_time_or_none(record, "expires_at"))
 
 
 def claim_of(record: Record) -> Claim:
-    """The claim of a record. Raises RuleBroken."""
+    """The claim of a record. Raises ValidationFailed."""
     return Claim(
         take_pool(record),
         take_id(record, "reward_id"),
@@ -27,7 +27,7 @@ def claim_of(record: Record) -> Claim:
 
 
 def claim_withdrawal_of(record: Record) -> Withdrawal:
-    """The withdrawal of a record. Raises RuleBroken."""
+    """The withdrawal of a record. Raises ValidationFailed."""
     return Withdrawal(
         take_pool(record), take_id(record, "reward_id"), take_time(record["give_up_at"], "give_up_at", None)
     )

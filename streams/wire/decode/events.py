@@ -17,7 +17,7 @@ from streams.wire.validation import (
     MAX_LINK,
     MAX_SOURCE,
     Record,
-    RuleBroken,
+    ValidationFailed,
     check_address,
     check_country,
     check_currency,
@@ -45,17 +45,17 @@ _STATUSES = frozenset(get_args(events.ShipmentStatus))
 
 
 def order_event(record: Record, written: datetime | None) -> Event:
-    """An order's fact; `written` (UTC) is when its record was written, None when it does not say. Raises RuleBroken."""
+    """An order's fact; `written` (UTC) is when its record was written, None when it does not say. Raises ValidationFailed."""
     make = _ORDER_EVENTS.get(record["kind"])
     if make is None:
-        raise RuleBroken("unknown_kind", "an order's kind that this version does not know")
+        raise ValidationFailed("unknown_kind", "an order's kind that this version does not know")
     lines = record["lines"]
     if len(lines) > MAX_LINES:
-        raise RuleBroken("too_many_lines", f"lines: {len(lines)}")
+        raise ValidationFailed("too_many_lines", f"lines: {len(lines)}")
     if record["total_minor"] < 0:
-        raise RuleBroken("negative_amount", "total_minor is below 0")
+        raise ValidationFailed("negative_amount", "total_minor is below 0")
     if record["discount_minor"] < 0:
-        raise RuleBroken("negative_amount", "discount_minor is below 0")
+        raise ValidationFailed("negative_amount", "discount_minor is below 0")
     check_currency(record["currency"])
     if record["email"]:
         check_address(record["email"], "email")
@@ -84,12 +84,12 @@ def order_event(record: Record, written: datetime | None) -> Event:
 
 def _order_line(line: Record) -> events.OrderLine:
     if line["quantity"] < 1:
-        raise RuleBroken("bad_quantity", "lines.quantity is below 1")
+        raise ValidationFailed("bad_quantity", "lines.quantity is below 1")
     if line["unit_price_minor"] < 0:
-        raise RuleBroken("negative_amount", "lines.unit_price_minor is below 0")
+        raise ValidationFailed("negative_amount", "lines.unit_price_minor is below 0")
     lasts_days = line["lasts_days"]
     if lasts_days is not None and lasts_days < 1:
-        raise RuleBroken("bad_quantity", "lines.lasts_days is below 1")
+        raise ValidationFailed("bad_quantity", "lines.lasts_days is below 1")
     return events.OrderLine(
         take_id(line, "sku"),
         take_text(line["title"], "lines.title"),
@@ -103,15 +103,15 @@ def _order_line(line: Record) -> events.OrderLine:
 def shipment_event(record: Record, written: datetime | None) -> Event:
     """A parcel's fact; arguments and errors as `order_event`."""
     if record["status"] not in _STATUSES:
-        raise RuleBroken("unknown_kind", "a shipment's status that this version does not know")
+        raise ValidationFailed("unknown_kind", "a shipment's status that this version does not know")
     if record["parcels_in_order"] < 1:
-        raise RuleBroken("bad_quantity", "parcels_in_order is below 1")
+        raise ValidationFailed("bad_quantity", "parcels_in_order is below 1")
     lines = record["lines"]
     if len(lines) > MAX_LINES:
-        raise RuleBroken("too_many_lines", f"lines: {len(lines)}")
+        raise ValidationFailed("too_many_lines", f"lines: {len(lines)}")
     for line in lines:
         if line["quantity"] < 1:
-            raise RuleBroken("bad_quantity", "lines.quantity is below 1")
+            raise ValidationFailed("bad_quantity", "lines.quantity is below 1")
     link = record["tracking_url"]
     check_link(link, "tracking_url")
     return events.ShipmentUpdated(
@@ -143,7 +143,7 @@ def engagement_event(record: Record, written: datetime | None) -> Event:
     if kind == "answered":
         question, answer = record["question"], record["answer"]
         if not question or answer is None:
-            raise RuleBroken("missing_field", "answered without question or answer")
+            raise ValidationFailed("missing_field", "answered without question or answer")
         return events.SurveyAnswered(
             customer_id=customer_id,
             send_id=send_id,
@@ -152,16 +152,16 @@ def engagement_event(record: Record, written: datetime | None) -> Event:
             occurred_at=at,
         )
     if kind not in _MAIL_EVENTS:
-        raise RuleBroken("unknown_kind", "an engagement's kind that this version does not know")
+        raise ValidationFailed("unknown_kind", "an engagement's kind that this version does not know")
     if send_id is None:
-        raise RuleBroken("missing_field", f"{kind} without send_id")
+        raise ValidationFailed("missing_field", f"{kind} without send_id")
     return _MAIL_EVENTS[kind](record, customer_id, send_id, at)
 
 
 def _clicked(record: Record, customer_id: str, send_id: str, at: datetime) -> Event:
     link = record["link"]
     if not link:
-        raise RuleBroken("missing_field", "clicked without link")
+        raise ValidationFailed("missing_field", "clicked without link")
     return events.MailClicked(
         customer_id=customer_id,
         send_id=send_id,
@@ -228,7 +228,7 @@ def profile_event(record: Record, written: datetime | None) -> Event:
 def browsing_event(record: Record, written: datetime | None) -> Event:
     """What a customer looked at; arguments and errors as `order_event`."""
     if record["kind"] not in ("viewed", "added_to_cart", "removed_from_cart"):
-        raise RuleBroken("unknown_kind", "a kind of browsing that this version does not know")
+        raise ValidationFailed("unknown_kind", "a kind of browsing that this version does not know")
     return events.ProductBrowsed(
         customer_id=record["customer_id"],
         kind=record["kind"],
@@ -241,11 +241,11 @@ def browsing_event(record: Record, written: datetime | None) -> Event:
 def pressure_event(record: Record, written: datetime | None) -> Event:
     """What another system does with a customer; arguments and errors as `order_event`."""
     if record["kind"] not in ("sent", "running", "ended"):
-        raise RuleBroken("unknown_kind", "a kind of contact pressure that this version does not know")
+        raise ValidationFailed("unknown_kind", "a kind of contact pressure that this version does not know")
     if record["purpose"] not in _PURPOSES:
-        raise RuleBroken("unknown_kind", "a purpose that this version does not know")
+        raise ValidationFailed("unknown_kind", "a purpose that this version does not know")
     if len(record["source"]) > MAX_SOURCE:
-        raise RuleBroken("too_long", f"source: {len(record['source'])} characters, {MAX_SOURCE} at most")
+        raise ValidationFailed("too_long", f"source: {len(record['source'])} characters, {MAX_SOURCE} at most")
     return events.ContactPressed(
         customer_id=record["customer_id"],
         source=take_id(record, "source"),
@@ -299,10 +299,10 @@ def timer_event(record: Record, written: datetime | None) -> Event:
             occurred_at=fired_at,
         )
     if record["kind"] != "retry":
-        raise RuleBroken("unknown_kind", "a timer's kind that this version does not know")
+        raise ValidationFailed("unknown_kind", "a timer's kind that this version does not know")
     for field in ("send_id", "purpose", "not_after", "command"):
         if record[field] is None:
-            raise RuleBroken("missing_field", f"retry without {field}")
+            raise ValidationFailed("missing_field", f"retry without {field}")
     return events.RetryDue(
         customer_id=record["customer_id"],
         timer_id=take_id(record, "timer_id"),

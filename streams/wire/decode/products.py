@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from streams.core.offers.catalogue import Product
 from streams.core.offers.popularity import MOST_PARTNERS, WEEKS, Change, Counts
-from streams.wire.validation import Record, RuleBroken, check_currency, check_link, take_id, take_ids, take_text
+from streams.wire.validation import Record, ValidationFailed, check_currency, check_link, take_id, take_ids, take_text
 
 #: Products named as going well with one that are looked at.
 MOST_COMPLEMENTS = 50
 
 
 def product_of(record: Record) -> Product:
-    """The product of a record. Raises RuleBroken."""
+    """The product of a record. Raises ValidationFailed."""
     if record["unit_price_minor"] < 0:
-        raise RuleBroken("negative_amount", "unit_price_minor is below 0")
+        raise ValidationFailed("negative_amount", "unit_price_minor is below 0")
     check_currency(record["currency"])
     url, image_url = record["url"] or "", record["image_url"] or ""
     check_link(url, "url")
@@ -35,7 +35,7 @@ def product_of(record: Record) -> Product:
 
 
 def counts_of(record: Record) -> Counts:
-    """The counts of a record; weeks beyond those that count here are cut off, missing ones are 0. Raises RuleBroken."""
+    """The counts of a record; weeks beyond those that count here are cut off, missing ones are 0. Raises ValidationFailed."""
     weeks = (*record["weeks"], *[0] * WEEKS)[:WEEKS]
     also = {one["sku"]: one["orders"] for one in record["also"][:MOST_PARTNERS]}
     return Counts(
@@ -44,7 +44,7 @@ def counts_of(record: Record) -> Counts:
 
 
 def change_of(record: Record) -> Change:
-    """What a change of one order does to the counts. Raises RuleBroken."""
+    """What a change of one order does to the counts. Raises ValidationFailed."""
     return Change(
         record["week"],
         record["week_before"],
@@ -72,8 +72,8 @@ def counts_key(sku: str, partition: int) -> str:
 
 
 def parse_counts_key(key: str) -> tuple[str, int]:
-    """The product and the partition of such a key. Raises RuleBroken (`bad_id`)."""
+    """The product and the partition of such a key. Raises ValidationFailed (`bad_id`)."""
     sku, _, partition = key.rpartition("/")
     if not sku or not (partition.isascii() and partition.isdigit()):
-        raise RuleBroken("bad_id", "the key is not a sku, a slash and a partition")
+        raise ValidationFailed("bad_id", "the key is not a sku, a slash and a partition")
     return sku, int(partition)

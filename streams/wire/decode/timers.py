@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from streams.runtime.avro.codec import Undecodable
-from streams.wire.validation import LATEST_MS, MAX_ID, RuleBroken
+from streams.runtime.avro.codec import DecodeFailed
+from streams.wire.validation import LATEST_MS, MAX_ID, ValidationFailed
 
 
 def timer_due(value: bytes) -> tuple[str, int]:
     """The id of an encoded timer and its due time in ms since 1970; reads nothing else, 500,000 a second and more.
 
     Raises:
-        Undecodable: no framing, or the data ends too early.
-        RuleBroken: `bad_time`, `bad_id`.
+        DecodeFailed: no framing, or the data ends too early.
+        ValidationFailed: `bad_time`, `bad_id`.
     """
     at = 10 if value[:2] == b"\xc3\x01" else 5 if value[:1] == b"\x00" else 0
     if not at:
-        raise Undecodable("not_avro", "neither Avro's single-object encoding nor the Confluent framing")
+        raise DecodeFailed("not_avro", "neither Avro's single-object encoding nor the Confluent framing")
     try:
         # Avro's zigzag numbers, seven bits a byte, by hand: the length of the id, then the due time.
         byte = value[at]
@@ -36,12 +36,12 @@ def timer_due(value: bytes) -> tuple[str, int]:
             due |= (byte & 0x7F) << shift
             shift += 7
     except IndexError:
-        raise Undecodable("truncated", f"a timer does not end after {len(value)} bytes") from None
+        raise DecodeFailed("truncated", f"a timer does not end after {len(value)} bytes") from None
     if length & 1 or not 0 < length >> 1 <= 4 * MAX_ID:
-        raise RuleBroken("bad_id", f"timer_id of {length >> 1} bytes")
+        raise ValidationFailed("bad_id", f"timer_id of {length >> 1} bytes")
     if due & 1 or due >> 1 > LATEST_MS:
-        raise RuleBroken("bad_time", "due_at is before 1970 or after 2100")
+        raise ValidationFailed("bad_time", "due_at is before 1970 or after 2100")
     try:
         return value[at:end].decode(), due >> 1
     except UnicodeDecodeError:
-        raise Undecodable("not_avro", "timer_id is not UTF-8") from None
+        raise DecodeFailed("not_avro", "timer_id is not UTF-8") from None

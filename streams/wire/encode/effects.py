@@ -29,7 +29,7 @@ from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pools import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
-from streams.runtime.avro.codec import Codec, Undecodable, load_history, load_schemas
+from streams.runtime.avro.codec import Codec, DecodeFailed, load_history, load_schemas
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 from streams.wire.decode.codes import claim_of, claim_withdrawal_of, code_of
@@ -43,7 +43,7 @@ from streams.wire.validation import (
     MAX_TEXT,
     RULES,
     Record,
-    RuleBroken,
+    ValidationFailed,
     take_id,
 )
 
@@ -162,18 +162,18 @@ class Wire:
             timestamp_ms: the record's time in ms since 1970; 0 or less when it has none.
 
         Raises:
-            Undecodable: the value is no record of the topic's schema.
-            RuleBroken: it is one, and breaks a rule.
+            DecodeFailed: the value is no record of the topic's schema.
+            ValidationFailed: it is one, and breaks a rule.
         """
         try:
             schema, make = self._events[topic]
         except KeyError:
-            raise RuleBroken("unknown_topic", f"no facts are read from {topic}") from None
+            raise ValidationFailed("unknown_topic", f"no facts are read from {topic}") from None
         if value is None:
-            raise RuleBroken("no_value", f"a record of {topic} without a value")
+            raise ValidationFailed("no_value", f"a record of {topic} without a value")
         record = self._codec.decode(schema, value)
         if not record["customer_id"]:
-            raise RuleBroken("no_customer", "customer_id is empty")
+            raise ValidationFailed("no_customer", "customer_id is empty")
         take_id(record, "customer_id")
         # A record's own time may be anything that a producer set; an impossible one bounds nothing.
         written = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
@@ -183,7 +183,7 @@ class Wire:
         """The command that a record of `email-commands` holds.
 
         Raises:
-            Undecodable, RuleBroken: as `event`.
+            DecodeFailed, ValidationFailed: as `event`.
         """
         return command_of(self._codec.decode("email_command", value), value)
 
@@ -191,7 +191,7 @@ class Wire:
         """The product that a record of `products` holds.
 
         Raises:
-            Undecodable, RuleBroken: as `event`.
+            DecodeFailed, ValidationFailed: as `event`.
         """
         return product_of(self._codec.decode("product", value))
 
@@ -199,7 +199,7 @@ class Wire:
         """The counts that a record of `product-popularity` holds.
 
         Raises:
-            Undecodable, RuleBroken: as `event`.
+            DecodeFailed, ValidationFailed: as `event`.
         """
         return counts_of(self._codec.decode("popularity", value))
 
@@ -207,7 +207,7 @@ class Wire:
         """What a record of `product-sales` holds.
 
         Raises:
-            Undecodable, RuleBroken: as `event`.
+            DecodeFailed, ValidationFailed: as `event`.
         """
         return change_of(self._codec.decode("sales", value))
 
@@ -215,40 +215,40 @@ class Wire:
         """What a record of `discount-codes` holds.
 
         Raises:
-            Undecodable, RuleBroken: as `event`.
+            DecodeFailed, ValidationFailed: as `event`.
         """
         if value is None:
-            raise RuleBroken("no_value", "a code without a value")
+            raise ValidationFailed("no_value", "a code without a value")
         return code_of(self._codec.decode("discount_code", value))
 
     def claim(self, value: bytes | None) -> Claim:
         """What a record of `code-claims` holds.
 
         Raises:
-            Undecodable, RuleBroken: as `event`.
+            DecodeFailed, ValidationFailed: as `event`.
         """
         if value is None:
-            raise RuleBroken("no_value", "a claim without a value")
+            raise ValidationFailed("no_value", "a claim without a value")
         return claim_of(self._codec.decode("code_claim", value))
 
     def claim_withdrawal(self, value: bytes | None) -> Withdrawal:
         """What a record of `claim-withdrawals` holds.
 
         Raises:
-            Undecodable, RuleBroken: as `event`.
+            DecodeFailed, ValidationFailed: as `event`.
         """
         if value is None:
-            raise RuleBroken("no_value", "a withdrawal without a value")
+            raise ValidationFailed("no_value", "a withdrawal without a value")
         return claim_withdrawal_of(self._codec.decode("claim_withdrawal", value))
 
     def withdrawal(self, value: bytes | None) -> WithdrawMail:
         """What a record of `email-withdrawals` holds.
 
         Raises:
-            Undecodable, RuleBroken: as `event`.
+            DecodeFailed, ValidationFailed: as `event`.
         """
         if value is None:
-            raise RuleBroken("no_value", "a withdrawal without a value")
+            raise ValidationFailed("no_value", "a withdrawal without a value")
         return withdrawal_of(self._codec.decode("withdrawal", value))
 
     # -- out -----------------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class Wire:
         Raises:
             TypeError: an effect that this module does not know.
             ValueError: a field that its schema cannot hold.
-            RuleBroken: `too_large`.
+            ValidationFailed: `too_large`.
         """
         make = self._outputs.get(type(effect))
         if make is None:
@@ -386,7 +386,7 @@ class Wire:
         Args:
             topic, partition, offset: where it was read.
             key, value, headers: the record, unchanged.
-            reason, detail: of `Undecodable` or `RuleBroken`, or of the stage; `detail` is cut at 1,000 characters.
+            reason, detail: of `DecodeFailed` or `ValidationFailed`, or of the stage; `detail` is cut at 1,000 characters.
             at: when it was given up, UTC.
             stage: who gave it up.
         """
@@ -503,7 +503,7 @@ class Wire:
 
     def _framed(self, topic: str, schema: str, key: str, event_id: str, value: bytes, at: datetime) -> Output:
         if len(value) > MAX_RECORD:
-            raise RuleBroken("too_large", f"it makes a record of {len(value):,} bytes for {topic}")
+            raise ValidationFailed("too_large", f"it makes a record of {len(value):,} bytes for {topic}")
         return topic, key.encode(), value, self._headers(schema, event_id, at)
 
     def _headers(self, schema: str, event_id: str, at: datetime) -> Headers:

@@ -1,4 +1,4 @@
-"""Broken files, and the very words that each must give.
+"""InvalidRecord files, and the very words that each must give.
 
 To add one, add a file to broken/: it begins with a comment line `# line:column: problem; remedy` for each mistake. The folder says what
 kind of file it is. A file for a flow lies in the folder `review`, beside two messages, in a shop with two segments.

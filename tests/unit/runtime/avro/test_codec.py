@@ -13,7 +13,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.avro.codec import Codec, Undecodable, fingerprint_of, load_schemas
+from streams.runtime.avro.codec import Codec, DecodeFailed, fingerprint_of, load_schemas
 from streams.wire import topics
 from streams.wire.encode.effects import SCHEMAS, open_codec
 from tests.harness import records
@@ -75,7 +75,7 @@ def test_records_of_an_older_schema_decode_for_ever() -> None:
     """A field that is new since has its default; the old schema is found by its fingerprint."""
     older = _older(lambda fields: [field for field in fields if field["name"] != "time_zone"])
     data = Codec({"order": older}).encode("order", records.order())
-    with pytest.raises(Undecodable) as unknown:
+    with pytest.raises(DecodeFailed) as unknown:
         PLAIN.decode("order", data)
     assert unknown.value.reason == "unknown_schema"
     assert Codec(RAW, history=[older]).decode("order", data) == records.order(time_zone=None)
@@ -119,7 +119,7 @@ GOOD = PLAIN.encode("order", records.order())
 )
 def test_bytes_that_are_no_order_say_why(data: bytes, reason: str) -> None:
     """Each way to be no order has its reason, and the detail repeats nothing of the data."""
-    with pytest.raises(Undecodable) as error:
+    with pytest.raises(DecodeFailed) as error:
         PLAIN.decode("order", data)
     assert error.value.reason == reason
     assert "anna" not in error.value.detail
@@ -139,7 +139,7 @@ def test_an_id_that_the_registry_does_not_know(registry: Any) -> None:
 
     codec = open_codec(registry=Counting())
     for _ in range(3):
-        with pytest.raises(Undecodable) as error:
+        with pytest.raises(DecodeFailed) as error:
             codec.decode("order", b"\x00\x00\x00\xff\xff" + GOOD[10:])
         assert error.value.reason == "unknown_schema"
     assert asked == [0xFFFF]
@@ -148,7 +148,7 @@ def test_an_id_that_the_registry_does_not_know(registry: Any) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=80), st.integers(0, len(GOOD) - 11), st.sampled_from(sorted(RAW)))
 def test_garbage_is_undecodable_and_nothing_else(garbage: bytes, at: int, name: str) -> None:
-    """Whatever lies behind a good header either is a record or raises Undecodable; nothing else ever comes out."""
+    """Whatever lies behind a good header either is a record or raises DecodeFailed; nothing else ever comes out."""
     header = b"\xc3\x01" + fingerprint_of(RAW[name])
     for schema, data in (
         (name, header + garbage),
@@ -156,7 +156,7 @@ def test_garbage_is_undecodable_and_nothing_else(garbage: bytes, at: int, name: 
     ):
         try:
             assert isinstance(PLAIN.decode(schema, data), dict)
-        except Undecodable as error:
+        except DecodeFailed as error:
             assert error.reason in {"not_avro", "unknown_schema", "truncated"}  # noqa: PT017 - a record is as good
 
 
@@ -164,5 +164,5 @@ def test_a_length_that_no_memory_holds_is_refused() -> None:
     """A string said to have 2^60 bytes, or fewer than none, costs nothing."""
     header = GOOD[:10]
     for length in (b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x01", b"\xff" * 200):
-        with pytest.raises(Undecodable):
+        with pytest.raises(DecodeFailed):
             PLAIN.decode("order", header + length + b"o1")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.processing.batch import BIRTH, BROKEN_IN_A_ROW, Broken, Moved, Revoked, Stuck, TooManyBroken, Unit
+from streams.runtime.processing.batch import BIRTH, BROKEN_IN_A_ROW, InvalidRecord, Misrouted, PartitionRevoked, CommitTimeout, TooManyFailures, Unit
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, lane, stage, unit
 
@@ -73,10 +73,10 @@ def test_a_commit_that_hangs_is_given_up(store: PartitionStore, monkeypatch: pyt
     over = threading.Event()
     of.producer.hang["commit"] = over
     of.producer.answers = [False, False, True]
-    with pytest.raises(Stuck):
+    with pytest.raises(CommitTimeout):
         committed(one)
     over.set()
-    assert [type(error) for error in told] == [Stuck]
+    assert [type(error) for error in told] == [CommitTimeout]
     assert of.producer.answers == []
 
 
@@ -115,12 +115,12 @@ def test_the_last_value_wins_and_none_deletes(store: PartitionStore) -> None:
 
 
 def test_a_bad_record_is_a_dead_letter_and_changes_nothing(store: PartitionStore) -> None:
-    """`Broken` carries its reason, a failing handler is `failed` by its class alone; the records around go on."""
+    """`InvalidRecord` carries its reason, a failing handler is `failed` by its class alone; the records around go on."""
     failures: list[Exception] = []
 
     def handle(record: Any, of: Unit) -> Any:
         if record.value() == b"broken":
-            raise Broken("not_avro", "no data")
+            raise InvalidRecord("not_avro", "no data")
         if record.value() == b"bug":
             raise ZeroDivisionError("secret words")
         return count_up(record, of)
@@ -141,7 +141,7 @@ def test_a_misplaced_record_is_published_again(store: PartitionStore) -> None:
     moved: list[Any] = []
 
     def handle(record: Any, of: Unit) -> Any:
-        raise Moved(b"right")
+        raise Misrouted(b"right")
 
     one = unit(lane(store, stage(on_moved=moved.append)), [Record(0, b"wrong", b"body")])
     one.each(handle)
@@ -156,7 +156,7 @@ def test_too_many_failures_in_a_row_stop(store: PartitionStore) -> None:
         raise ZeroDivisionError
 
     one = unit(lane(store), [Record(n) for n in range(BROKEN_IN_A_ROW)])
-    with pytest.raises(TooManyBroken):
+    with pytest.raises(TooManyFailures):
         one.each(handle)
     one.abandon()
     producer: Any = one.lane.producer
@@ -198,7 +198,7 @@ def test_taken_gives_what_can_be_taken(store: PartitionStore) -> None:
 
     def handle(record: Any) -> int:
         if record.offset() == 1:
-            raise Broken("bad_id", "x")
+            raise InvalidRecord("bad_id", "x")
         return int(record.offset())
 
     one = unit(lane(store), [Record(0), Record(1), Record(2)])
@@ -223,7 +223,7 @@ def test_a_revoked_partition_commits_nothing(store: PartitionStore) -> None:
     one = unit(lane(store), [Record(0)])
     one.each(count_up)
     one.lane.is_closed = True
-    with pytest.raises(Revoked):
+    with pytest.raises(PartitionRevoked):
         asyncio.run(one.commit())
     producer: Any = one.lane.producer
     assert producer.committed == []

@@ -17,7 +17,7 @@ from streams.core.offers.code_pools import Code
 from streams.runtime.avro.codec import Codec
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
-from streams.wire.encode.effects import RULES, SCHEMAS, RuleBroken, Undecodable, Wire, open_codec
+from streams.wire.encode.effects import RULES, SCHEMAS, ValidationFailed, DecodeFailed, Wire, open_codec
 from tests.harness.records import (
     AT,
     AT_MS,
@@ -216,7 +216,7 @@ def test_a_profile_brings_every_answer_and_its_notice() -> None:
     assert found == events.ProfileUpdated(customer_id="c1", occurred_at=AT, **answers)
     assert fact(topics.CUSTOMERS, profile(consent_notice="")).consent_notice is None
     for notice in ("a\nb", "x" * 201):
-        with pytest.raises(RuleBroken, match="bad_id"):
+        with pytest.raises(ValidationFailed, match="bad_id"):
             fact(topics.CUSTOMERS, profile(consent_notice=notice))
 
 
@@ -272,22 +272,22 @@ def test_a_grant_and_a_code_come_whole() -> None:
 )
 def test_codes_that_are_none(rule: str, changes: dict[str, Any]) -> None:
     """What nobody can type in, and pools that no flow can name, are refused, and the code itself is not repeated."""
-    with pytest.raises(RuleBroken) as error:
+    with pytest.raises(ValidationFailed) as error:
         WIRE.code(CODEC.encode("discount_code", discount_code(**changes)))
     assert error.value.rule == rule
     assert not changes.get("code") or changes["code"] not in error.value.detail
-    with pytest.raises(RuleBroken, match="no_value"):
+    with pytest.raises(ValidationFailed, match="no_value"):
         WIRE.code(None)
-    with pytest.raises(RuleBroken, match="no_value"):
+    with pytest.raises(ValidationFailed, match="no_value"):
         WIRE.claim(None)
-    with pytest.raises(RuleBroken, match="no_value"):
+    with pytest.raises(ValidationFailed, match="no_value"):
         WIRE.claim_withdrawal(None)
 
 
 @pytest.mark.parametrize(("rule", "topic", "record"), BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])
 def test_a_record_that_breaks_a_rule_names_it(rule: str, topic: str, record: dict[str, Any]) -> None:
     """Each rule stops what it is for, by a name of the closed list, and the detail repeats nothing personal."""
-    with pytest.raises(RuleBroken) as error:
+    with pytest.raises(ValidationFailed) as error:
         fact(topic, record)
     assert (error.value.rule, error.value.reason) == (rule, rule)
     assert rule in RULES
@@ -296,9 +296,9 @@ def test_a_record_that_breaks_a_rule_names_it(rule: str, topic: str, record: dic
 
 def test_a_tombstone_and_a_foreign_topic() -> None:
     """No value and no topic of facts are rules too."""
-    with pytest.raises(RuleBroken, match="no_value"):
+    with pytest.raises(ValidationFailed, match="no_value"):
         WIRE.event(topics.CUSTOMERS, KEY, None, AT_MS)
-    with pytest.raises(RuleBroken, match="unknown_topic"):
+    with pytest.raises(ValidationFailed, match="unknown_topic"):
         WIRE.event("elsewhere", KEY, b"", AT_MS)
 
 
@@ -342,10 +342,10 @@ def test_an_impossible_record_time_bounds_nothing() -> None:
     )
 )
 def test_any_order_is_a_fact_or_refused(changes: dict[str, Any]) -> None:
-    """Whatever a shop writes, nothing but RuleBroken and Undecodable comes of it, and a fact has no control character in its ids."""
+    """Whatever a shop writes, nothing but ValidationFailed and DecodeFailed comes of it, and a fact has no control character in its ids."""
     try:
         found = fact(topics.ORDERS, order(**changes))
-    except (RuleBroken, Undecodable):
+    except (ValidationFailed, DecodeFailed):
         return
     assert found.order.customer_id.strip("\x00\n\r")
     assert "\n" not in found.order.email + found.order.name + found.order.order_id
@@ -375,7 +375,7 @@ def test_what_other_systems_send() -> None:
         ({"source": "x" * 41}, "too_long"),
         ({"source": ""}, "bad_id"),
     ):
-        with pytest.raises(RuleBroken) as broken:
+        with pytest.raises(ValidationFailed) as broken:
             fact(topics.PRESSURE, {**record, **changes})
         assert broken.value.rule == rule
 
@@ -395,5 +395,5 @@ def test_a_product_that_is_to_come() -> None:
 def test_a_discount_is_not_negative() -> None:
     """It arrives in minor units."""
     assert fact(topics.ORDERS, order(discount_minor=250)).order.discount_minor == 250
-    with pytest.raises(RuleBroken, match="discount_minor"):
+    with pytest.raises(ValidationFailed, match="discount_minor"):
         fact(topics.ORDERS, order(discount_minor=-1))

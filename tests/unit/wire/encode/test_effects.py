@@ -26,7 +26,7 @@ from streams.core.offers.code_pools import Claim, Withdrawal
 from streams.core.sending.content import Content
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
-from streams.wire.encode.effects import Output, RuleBroken, Slice, Undecodable, Wire, open_codec
+from streams.wire.encode.effects import Output, ValidationFailed, Slice, DecodeFailed, Wire, open_codec
 from tests.harness.records import AT, AT_MS, code_grant, timer
 
 CODEC = open_codec()
@@ -126,7 +126,7 @@ def test_a_send_becomes_a_command() -> None:
 def test_what_no_topic_takes_is_refused() -> None:
     """An output of more than 4 MiB would end the worker at every start: its record is refused instead."""
     large = replace(SEND, content=replace(CONTENT, name="x" * 5_000_000))
-    with pytest.raises(RuleBroken, match="too_large"):
+    with pytest.raises(ValidationFailed, match="too_large"):
         WIRE.output(large, NOW)
 
 
@@ -203,7 +203,7 @@ def test_a_command_is_checked_again(changes: dict[str, Any], rule: str) -> None:
     """What stands on the topic may have been written by anyone: no header is injected by it."""
     plain = _plain(WIRE.command(WIRE.output(SEND, NOW)[2]))
     record = {**plain, "context": "{}", **changes}
-    with pytest.raises(RuleBroken) as error:
+    with pytest.raises(ValidationFailed) as error:
         WIRE.command(CODEC.encode("email_command", record))
     assert error.value.rule == rule
 
@@ -281,7 +281,7 @@ def test_the_due_time_of_garbage(garbage: bytes, framing: bytes) -> None:
     """A timer's prefix is read from anything without another error than the two that become dead letters."""
     try:
         timer_id, due_ms = timer_due(framing + garbage)
-    except (Undecodable, RuleBroken):
+    except (DecodeFailed, ValidationFailed):
         return
     assert timer_id
     assert 0 <= due_ms < 1 << 62
@@ -290,13 +290,13 @@ def test_the_due_time_of_garbage(garbage: bytes, framing: bytes) -> None:
 @pytest.mark.parametrize("due_ms", [-1, 1 << 45, (1 << 63) - 1])
 def test_a_timer_that_would_never_fire_is_refused(due_ms: int) -> None:
     """Before 1970 and after 2100 there is nothing to wait for."""
-    with pytest.raises(RuleBroken, match="bad_time"):
+    with pytest.raises(ValidationFailed, match="bad_time"):
         timer_due(CODEC.encode("timer", timer(due_at=due_ms)))
 
 
 def test_a_timer_of_endless_numbers_costs_nothing() -> None:
     """A megabyte of continuation bytes is refused after the first ten."""
-    with pytest.raises((Undecodable, RuleBroken)):
+    with pytest.raises((DecodeFailed, ValidationFailed)):
         timer_due(bytes(5) + b"\xff" * 1_000_000)
 
 
