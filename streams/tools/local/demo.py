@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.table import Table
 
 from streams.definitions.loader import load_ruleset
-from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.settings import Settings
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
@@ -34,7 +34,7 @@ from streams.tools.local.shop.shop import Shop
 from streams.tools.operations.customer_story import read_story, told
 from streams.tools.simulation.history import TOPICS, write_file
 from streams.wire import topics
-from streams.wire.encode.effects import DecodeFailed, open_codec
+from streams.wire.encode.effects import open_codec
 
 #: Where a demo leaves its summary, logs and state; each run begins anew.
 DEMO_DIR = Path(".takk/demo")

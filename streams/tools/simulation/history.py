@@ -17,13 +17,14 @@ from msgspec import Struct, field
 from streams.core.model.events import Event
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.definitions.views.words import plain
+from streams.runtime.avro.codec import DecodeFailed
 from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.decode.events import FACTS
 from streams.wire.decode.products import product_of
-from streams.wire.encode.effects import SCHEMAS, ValidationFailed, DecodeFailed, Wire, open_codec
-from streams.wire.validation import take_id
+from streams.wire.encode.effects import SCHEMAS, Wire, open_codec
+from streams.wire.validation import ValidationFailed, take_id
 
 #: The topics that hold what came from outside; the others are what Takk made of it.
 TOPICS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.BROWSING, topics.PRESSURE)

@@ -29,7 +29,7 @@ from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pools import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
-from streams.runtime.avro.codec import Codec, DecodeFailed, load_history, load_schemas
+from streams.runtime.avro.codec import Codec, load_history, load_schemas
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 from streams.wire.decode.codes import claim_of, claim_withdrawal_of, code_of
@@ -41,13 +41,12 @@ from streams.wire.validation import (
     LATEST_MS,
     MAX_RECORD,
     MAX_TEXT,
-    RULES,
     Record,
     ValidationFailed,
     take_id,
 )
 
-__all__ = ["RULES", "RuleBroken", "Undecodable", "Output", "Slice", "Wire", "open_codec"]
+__all__ = ["Output", "Slice", "Wire", "open_codec"]
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 #: Topic, key, value, headers: what a producer takes.

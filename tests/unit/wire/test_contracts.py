@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from streams.runtime.avro.codec import load_schemas
-from streams.wire.encode.effects import RULES, SCHEMAS
+from streams.wire.encode.effects import SCHEMAS
 from streams.wire.topics import TOPICS
+from streams.wire.validation import RULES
 
 RAW = load_schemas(SCHEMAS)
 

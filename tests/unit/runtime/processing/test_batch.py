@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.processing.batch import BIRTH, BROKEN_IN_A_ROW, InvalidRecord, Misrouted, PartitionRevoked, CommitTimeout, TooManyFailures, Unit
+from streams.runtime.processing.batch import (
+    BIRTH,
+    BROKEN_IN_A_ROW,
+    CommitTimeout,
+    InvalidRecord,
+    Misrouted,
+    PartitionRevoked,
+    TooManyFailures,
+    Unit,
+)
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, lane, stage, unit
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from streams.core.conditions.names import NO_YEAR
 from streams.core.model import events
 from streams.core.offers.code_pools import Code
-from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
-from streams.wire.encode.effects import RULES, SCHEMAS, ValidationFailed, DecodeFailed, Wire, open_codec
+from streams.wire.encode.effects import SCHEMAS, Wire, open_codec
+from streams.wire.validation import RULES, ValidationFailed
 from tests.harness.records import (
     AT,
     AT_MS,

@@ -24,9 +24,11 @@ from streams.core.model.effects import (
 from streams.core.model.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
 from streams.core.offers.code_pools import Claim, Withdrawal
 from streams.core.sending.content import Content
+from streams.runtime.avro.codec import DecodeFailed
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
-from streams.wire.encode.effects import Output, ValidationFailed, Slice, DecodeFailed, Wire, open_codec
+from streams.wire.encode.effects import Output, Slice, Wire, open_codec
+from streams.wire.validation import ValidationFailed
 from tests.harness.records import AT, AT_MS, code_grant, timer
 
 CODEC = open_codec()
