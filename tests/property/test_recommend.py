@@ -116,9 +116,9 @@ def test_partitions_come_together_in_any_way(told: list[Counts], lot: Random, we
         if not queues[key]:
             del queues[key]
     again = Popularity([*told, *told])  # a reader that begins anew sees old counts first, and ends with the same
-    for view in (mixed, again):
-        assert [view.score(sku, week) for sku in SKUS] == [straight.score(sku, week) for sku in SKUS]
-        assert [view.also_bought(sku) for sku in SKUS] == [straight.also_bought(sku) for sku in SKUS]
+    for context in (mixed, again):
+        assert [context.score(sku, week) for sku in SKUS] == [straight.score(sku, week) for sku in SKUS]
+        assert [context.also_bought(sku) for sku in SKUS] == [straight.also_bought(sku) for sku in SKUS]
 
 
 def folded(told: list[Sale]) -> Counts:

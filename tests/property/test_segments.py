@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.model.events import OrderCancelled, OrderPlaced, ProductBrowsed, ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from tests.harness.driver import START, Driver
@@ -68,7 +68,7 @@ def test_members_are_those_for_whom_it_holds(sources: list[str], life: list[tupl
     for number, (span, what) in enumerate(life):
         run.pass_time(span)
         state = run.customers["c1"]
-        view = View(UnitOfWork(ruleset, state, run.now), None)
-        assert list(state.segments) == [name for name in names if ruleset.segments[name].holds(view)]
+        context = EvalContext(UnitOfWork(ruleset, state, run.now), None)
+        assert list(state.segments) == [name for name in names if ruleset.segments[name].holds(context)]
         assert len(state.instances) <= len(names)
         happen(run, what, number)

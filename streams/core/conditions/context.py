@@ -8,10 +8,10 @@ from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.unit_of_work import UnitOfWork
 
 #: What a trigger or an event told, by name: its product, its answer, its segment.
-About: TypeAlias = tuple[tuple[str, str], ...]
+TriggerData: TypeAlias = tuple[tuple[str, str], ...]
 
 
-class View:
+class EvalContext:
     """What a condition may look at: the customer as it is now, the order and the parcel if there are any, and what the trigger told."""
 
     __slots__ = ("_segments", "about", "order", "parcel", "reward", "uow")
@@ -21,7 +21,7 @@ class View:
         uow: UnitOfWork,
         order: OrderState | None,
         parcel: Parcel | None = None,
-        about: About = (),
+        about: TriggerData = (),
     ) -> None:
         self.uow = uow
         self.order = order

@@ -10,13 +10,13 @@ from typing import TypeAlias, TypeVar
 
 from jinja2 import nodes
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import NEVER_DAYS, NO_YEAR, RECENCY, SINCE
 from streams.core.model.flow import Turns
 from streams.core.values import local_time
 
 #: The moments at which what a name gives passes one of some numbers, the past ones too.
-_Passing: TypeAlias = Callable[[View, Iterable[int]], Iterator[datetime]]
+_Passing: TypeAlias = Callable[[EvalContext, Iterable[int]], Iterator[datetime]]
 _Node = TypeVar("_Node", bound=nodes.Node)
 _OLDEST = 150  # years that somebody can be old
 
@@ -38,9 +38,9 @@ def turns_of(tree: nodes.Node) -> Turns:
     return tuple(sorted([(name, tuple(sorted(numbers))) for name, numbers in found.items() if name in _PASSING]))
 
 
-def next_turn(view: View, turns: Turns, after: datetime) -> datetime | None:
+def next_turn(context: EvalContext, turns: Turns, after: datetime) -> datetime | None:
     """When, after `after` (UTC), a condition may turn though nothing happens; None if it never does."""
-    moments = [moment for name, numbers in turns for moment in _PASSING[name](view, numbers) if moment > after]
+    moments = [moment for name, numbers in turns for moment in _PASSING[name](context, numbers) if moment > after]
     return min(moments, default=None)
 
 
@@ -57,36 +57,36 @@ def _names(tree: nodes.Node) -> Iterator[str]:
 
 
 def _days_since(name: str) -> _Passing:
-    def passing(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
-        begin = SINCE[name](view)
+    def passing(context: EvalContext, numbers: Iterable[int]) -> Iterator[datetime]:
+        begin = SINCE[name](context)
         if begin is not None:
-            scale = view.uow.ruleset.day_scale
+            scale = context.uow.ruleset.day_scale
             days = [timedelta(days=number) for number in numbers if 0 <= number < NEVER_DAYS]
             yield from [begin + local_time.lasting(one, scale) for one in days]
 
     return passing
 
 
-def _recency(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
-    return _PASSING["customer.days_since_last_order"](view, [1 - bound for bound in RECENCY])
+def _recency(context: EvalContext, numbers: Iterable[int]) -> Iterator[datetime]:
+    return _PASSING["customer.days_since_last_order"](context, [1 - bound for bound in RECENCY])
 
 
-def _age(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
-    born = view.uow.profile.birthday
+def _age(context: EvalContext, numbers: Iterable[int]) -> Iterator[datetime]:
+    born = context.uow.profile.birthday
     if born is None or born.year <= NO_YEAR:
         return
-    where = view.uow.zone_of(None)
+    where = context.uow.zone_of(None)
     for number in numbers:
         if 0 < number <= _OLDEST:
             birthday = local_time.day_in(born.year + number, born)
             yield datetime.combine(birthday, time(), where).astimezone(UTC)
 
 
-def _birthday_month(view: View, numbers: Iterable[int]) -> Iterator[datetime]:
-    born = view.uow.profile.birthday
+def _birthday_month(context: EvalContext, numbers: Iterable[int]) -> Iterator[datetime]:
+    born = context.uow.profile.birthday
     if born is not None:
         for month in (born.month, born.month % 12 + 1):
-            yield local_time.next_day(date(born.year, month, 1), view.uow.now, view.uow.zone_of(None))
+            yield local_time.next_day(date(born.year, month, 1), context.uow.now, context.uow.zone_of(None))
 
 
 _PASSING: Mapping[str, _Passing] = MappingProxyType(

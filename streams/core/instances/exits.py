@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.instances.waiting import all_but
 from streams.core.model.customer import Instance, OrderState
 from streams.core.model.effects import LogDecision
@@ -31,11 +31,11 @@ def leave(uow: UnitOfWork, name: str, order_id: str | None) -> None:
             exit_run(uow, program.flow, instance, reason)
 
 
-def leaving(view: View, flow: Flow, started_at: datetime) -> str | None:
+def leaving(context: EvalContext, flow: Flow, started_at: datetime) -> str | None:
     """Why an instance goes no further: an exit event of its flow that has come true, or its goal."""
-    parcel_id = view.parcel.parcel_id if view.parcel is not None else None
-    ended = exit_reason(view.uow, flow, view.order, parcel_id, started_at)
-    return ended or ("goal" if has_reached_goal(flow, view) else None)
+    parcel_id = context.parcel.parcel_id if context.parcel is not None else None
+    ended = exit_reason(context.uow, flow, context.order, parcel_id, started_at)
+    return ended or ("goal" if has_reached_goal(flow, context) else None)
 
 
 def exit_reason(
@@ -73,9 +73,9 @@ def exit_reason(
     return None
 
 
-def has_reached_goal(flow: Flow, view: View) -> bool:
+def has_reached_goal(flow: Flow, context: EvalContext) -> bool:
     """Whether the goal of the flow, if it has one, has come true."""
-    return flow.goal is not None and flow.goal.holds(view)
+    return flow.goal is not None and flow.goal.holds(context)
 
 
 def exit_run(uow: UnitOfWork, flow: Flow, instance: Instance, reason: str) -> None:

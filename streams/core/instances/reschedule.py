@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.instances.steps import awaited_moment, end_of
 from streams.core.instances.waiting import all_but, let_wait
 from streams.core.model.customer import Instance
@@ -27,11 +27,11 @@ def _follow(uow: UnitOfWork, instance: Instance) -> None:
     if program is None or not isinstance(step, Wait):
         return
     order = uow.order(instance.order_id)
-    view = View(uow, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
-    awaits = awaited_moment(step, view)
+    context = EvalContext(uow, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
+    awaits = awaited_moment(step, context)
     if awaits == instance.awaits or awaits.endswith(" "):  # of one that is known no more the last is the best guess
         return
-    due_at = end_of(uow, step, uow.now, view)
+    due_at = end_of(uow, step, uow.now, context)
     words = f"the moment that step {path} waits for has been moved; goes on at {local_time.text_of(due_at)}"
     uow.decide(
         program.flow, instance.instance_id, path, "schedule", "moment_moved", words, order_id=instance.order_id or None, moment=awaits

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.conditions.context import About, View
+from streams.core.conditions.context import EvalContext, TriggerData
 from streams.core.instances.exits import end, exit_run, has_reached_goal, leaving, log_gone
 from streams.core.instances.migrate import WAS, migrated, settle
 from streams.core.instances.steps import take_steps
@@ -36,7 +36,7 @@ def wake(uow: UnitOfWork, event: StepDue) -> None:
     ready = _ready(uow, instance)
     if ready is None:
         return
-    program, instance, view = ready
+    program, instance, context = ready
     step, path = program.steps[instance.step], instance.step
     following: str | None = path
     if instance.awaits.startswith(CODE_OF):
@@ -47,7 +47,7 @@ def wake(uow: UnitOfWork, event: StepDue) -> None:
             following = program.following[path]
     elif isinstance(step, WaitFor) and instance.awaits and not instance.awaits.startswith(MOMENT_OF):
         following = program.way(step, 1)
-    _go_on(uow, program, instance, view, uow.now, following)
+    _go_on(uow, program, instance, context, uow.now, following)
 
 
 def take_code(uow: UnitOfWork, event: CodeGranted) -> None:
@@ -63,14 +63,14 @@ def take_code(uow: UnitOfWork, event: CodeGranted) -> None:
     if ready is None:
         rewards.too_late(uow, event, "the run ended before it came")
         return
-    program, instance, view = ready
+    program, instance, context = ready
     step, path = program.steps[instance.step], instance.step
     if isinstance(step, Reward) and step.pool == event.pool and program.flow.status != "draft":
         instance = rewards.take(uow, program.flow, instance, step, event)
-        _go_on(uow, program, instance, view, uow.now, program.following[path])
+        _go_on(uow, program, instance, context, uow.now, program.following[path])
     else:
         rewards.too_late(uow, event, "the flow was changed and no longer gives it there")
-        _go_on(uow, program, instance, view, uow.now, path)
+        _go_on(uow, program, instance, context, uow.now, path)
 
 
 def resume(
@@ -79,7 +79,7 @@ def resume(
     order: OrderState | None,
     parcel: Parcel | None,
     at: datetime,
-    about: About,
+    about: TriggerData,
     send_id: str | None,
 ) -> None:
     """Go on with the instances that wait for this event."""
@@ -98,15 +98,15 @@ def resume(
             continue  # no longer remembered: that is told when its time is up
         told = (*about, *(known for known in moved.about if known[0] not in dict(about)))
         parcel_id = parcel.parcel_id if parcel is not None else moved.parcel_id
-        view = View(uow, own, own.parcel(parcel_id) if own is not None else None, told)
-        view.reward = moved.reward
-        if step.where is None or step.where.holds(view):
+        context = EvalContext(uow, own, own.parcel(parcel_id) if own is not None else None, told)
+        context.reward = moved.reward
+        if step.where is None or step.where.holds(context):
             path = program.way(step, 0)
             settle(uow, instance, moved)
-            if has_reached_goal(program.flow, view):
+            if has_reached_goal(program.flow, context):
                 exit_run(uow, program.flow, moved, "goal")
                 continue
-            _go_on(uow, program, replace(moved, about=told, parcel_id=parcel_id), view, min(at, uow.now), path)
+            _go_on(uow, program, replace(moved, about=told, parcel_id=parcel_id), context, min(at, uow.now), path)
 
 
 def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState | None, send_id: str | None) -> bool:
@@ -123,7 +123,7 @@ def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState 
     return order is not None and order.order_id == instance.order_id
 
 
-def _ready(uow: UnitOfWork, instance: Instance) -> tuple[Program, Instance, View] | None:
+def _ready(uow: UnitOfWork, instance: Instance) -> tuple[Program, Instance, EvalContext] | None:
     """The waiting instance as it goes on now, its flow, and what conditions may look at; None if it ends here, for a reason that is logged."""
     instance = settle(uow, instance, migrated(uow, instance))
     program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
@@ -138,19 +138,19 @@ def _ready(uow: UnitOfWork, instance: Instance) -> tuple[Program, Instance, View
         uow.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
         end(uow, instance.instance_id)
         return None
-    view = View(uow, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
-    reason = leaving(view, flow, instance.started_at)
+    context = EvalContext(uow, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
+    reason = leaving(context, flow, instance.started_at)
     if reason is not None:
         exit_run(uow, flow, instance, reason)
         return None
-    return program, instance, view
+    return program, instance, context
 
 
 def _go_on(
-    uow: UnitOfWork, program: Program, instance: Instance, view: View, start: datetime, path: str | None
+    uow: UnitOfWork, program: Program, instance: Instance, context: EvalContext, start: datetime, path: str | None
 ) -> None:
     """Take an instance that waited on from `path`."""
-    waiting = take_steps(uow, program, instance, view, start, path)
+    waiting = take_steps(uow, program, instance, context, start, path)
     if waiting is not None:
         let_wait(uow, waiting, all_but(uow, waiting.instance_id))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core.conditions.context import About, View
+from streams.core.conditions.context import EvalContext, TriggerData
 from streams.core.instances.exits import has_ended, leaving, note_end
 from streams.core.instances.steps import take_steps
 from streams.core.instances.waiting import let_wait
@@ -26,7 +26,7 @@ def trigger(
     order: OrderState | None,
     parcel: Parcel | None,
     occurred_at: datetime,
-    about: About = (),
+    about: TriggerData = (),
 ) -> None:
     """Start every flow that `name` (for example "order.placed") starts and that has not run for this before."""
     started_at = occurred_at if occurred_at < uow.now else uow.now
@@ -37,16 +37,18 @@ def trigger(
         if told.which == "last" and order is not None and not order.all_parcels(name.partition(".")[2]):
             continue
         for key, more in _keys(program.flow, order, parcel, about):
-            view = View(uow, order, parcel, (*about, *more))
+            context = EvalContext(uow, order, parcel, (*about, *more))
             if told.again_after is not None:
-                _start_again(uow, program, key, name, view, started_at)
+                _start_again(uow, program, key, name, context, started_at)
             else:
                 start_once(
-                    uow, program, ids.instance_id(uow.customer_id, program.flow.name, key), name, view, started_at
+                    uow, program, ids.instance_id(uow.customer_id, program.flow.name, key), name, context, started_at
                 )
 
 
-def _keys(flow: Flow, order: OrderState | None, parcel: Parcel | None, about: About) -> list[tuple[str, About]]:
+def _keys(
+    flow: Flow, order: OrderState | None, parcel: Parcel | None, about: TriggerData
+) -> list[tuple[str, TriggerData]]:
     """What an event starts the flow for, each at most once, and what conditions may know of it."""
     once_per = flow.trigger.once_per
     if order is None and once_per == "product":
@@ -61,7 +63,9 @@ def _keys(flow: Flow, order: OrderState | None, parcel: Parcel | None, about: Ab
     return [(order.order_id, ())]
 
 
-def _start_again(uow: UnitOfWork, program: Program, key: str, name: str, view: View, started_at: datetime) -> None:
+def _start_again(
+    uow: UnitOfWork, program: Program, key: str, name: str, context: EvalContext, started_at: datetime
+) -> None:
     """Start a flow that may begin again, unless it last began too short a time ago."""
     flow = program.flow
     gap = flow.trigger.again_after
@@ -70,21 +74,21 @@ def _start_again(uow: UnitOfWork, program: Program, key: str, name: str, view: V
     if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, uow.ruleset.day_scale):
         return
     instance_id = ids.instance_id(uow.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
-    if start_once(uow, program, instance_id, name, view, started_at):
+    if start_once(uow, program, instance_id, name, context, started_at):
         others = tuple([run for run in uow.runs if run is not last])
         uow.runs = (*others, Run(mark, started_at))[-uow.ruleset.limits.runs :]
         uow.changed = True
 
 
 def start_once(
-    uow: UnitOfWork, program: Program, instance_id: str, name: str, view: View, started_at: datetime
+    uow: UnitOfWork, program: Program, instance_id: str, name: str, context: EvalContext, started_at: datetime
 ) -> bool:
     """Start a flow as the run `instance_id`, unless it is waiting or has ended already, or is not for this; whether it has begun now.
 
     What `where` refuses is no beginning: the next event is asked again.
     """
     if not is_known(uow, instance_id):
-        return _start(uow, program, instance_id, name, view, started_at)
+        return _start(uow, program, instance_id, name, context, started_at)
     if has_ended(
         uow, instance_id
     ):  # asked for again it is forgotten last: once a customer is once, however much comes between
@@ -97,11 +101,13 @@ def is_known(uow: UnitOfWork, instance_id: str) -> bool:
     return has_ended(uow, instance_id) or instance_id in [instance.instance_id for instance in uow.instances]
 
 
-def _start(uow: UnitOfWork, program: Program, instance_id: str, name: str, view: View, started_at: datetime) -> bool:
-    flow, first, order, parcel = program.flow, program.first, view.order, view.parcel
+def _start(
+    uow: UnitOfWork, program: Program, instance_id: str, name: str, context: EvalContext, started_at: datetime
+) -> bool:
+    flow, first, order, parcel = program.flow, program.first, context.order, context.parcel
     order_id = order.order_id if order is not None else None
     where = flow.trigger.where
-    if where is not None and not where.holds(view):
+    if where is not None and not where.holds(context):
         # Of two orders, or two parcels, of one moment each is refused.
         moment = " ".join(
             [order_id or "", parcel.parcel_id if parcel is not None else "", local_time.text_of(started_at)]
@@ -109,7 +115,7 @@ def _start(uow: UnitOfWork, program: Program, instance_id: str, name: str, view:
         words = f"not true: {where.source}"
         uow.decide(flow, instance_id, first or "", "skip", "where", words, order_id=order_id, moment=moment)
         return False
-    reason = leaving(view, flow, started_at)
+    reason = leaving(context, flow, started_at)
     if reason is not None:
         uow.decide(flow, instance_id, first or "", "exit", reason, f"{reason} before the flow began", order_id=order_id)
     elif name in _ON_THE_WAY and parcel is not None and parcel.has("delivered"):
@@ -120,9 +126,9 @@ def _start(uow: UnitOfWork, program: Program, instance_id: str, name: str, view:
     else:
         parcel_id = parcel.parcel_id if parcel is not None else None
         fresh = Instance(
-            instance_id, flow.name, flow.version, order_id or "", parcel_id, first or "", started_at, started_at, about=view.about
+            instance_id, flow.name, flow.version, order_id or "", parcel_id, first or "", started_at, started_at, about=context.about
         )  # fmt: skip
-        waiting = take_steps(uow, program, fresh, view, started_at, first, is_start=True)
+        waiting = take_steps(uow, program, fresh, context, started_at, first, is_start=True)
         if waiting is not None and len(uow.instances) < uow.ruleset.limits.instances:
             let_wait(uow, waiting, uow.instances)
             return True

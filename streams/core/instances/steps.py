@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.instances.wait_times import moment_of
 from streams.core.model.customer import Instance
 from streams.core.model.effects import EmitSignal
@@ -37,7 +37,7 @@ def take_steps(
     uow: UnitOfWork,
     program: Program,
     instance: Instance,
-    view: View,
+    context: EvalContext,
     start: datetime,
     path: str | None,
     *,
@@ -55,9 +55,9 @@ def take_steps(
             return None
         following = program.following[path]
         if isinstance(step, Wait):
-            due_at = end_of(uow, step, start, view)
+            due_at = end_of(uow, step, start, context)
             if due_at > uow.now and following is not None:
-                return _waiting(instance, following, due_at, awaits=awaited_moment(step, view))
+                return _waiting(instance, following, due_at, awaits=awaited_moment(step, context))
             start = due_at
             is_start = False
         elif isinstance(step, Send):
@@ -68,10 +68,10 @@ def take_steps(
                 uow.decide(flow, instance.instance_id, path, "defer", "paused", words, order_id=order_id, moment=moment)
                 return _waiting(instance, path, due_at, wanted_at=instance.wanted_at)
             # A mail sent at once speaks of the moment of the order; any other of the moment at which it is sent.
-            facts = view.facts
+            facts = context.facts
             is_at_once = is_start and flow.trigger.on == "order.placed" and facts is not None
             moment_spoken_of = facts.placed_at if is_at_once and facts is not None else uow.now
-            later = decide_send(uow, flow, step, instance, view, moment_spoken_of)
+            later = decide_send(uow, flow, step, instance, context, moment_spoken_of)
             if later is not None:
                 return _waiting(instance, path, later, wanted_at=instance.wanted_at or uow.now)
             if instance.wanted_at is not None:
@@ -83,7 +83,7 @@ def take_steps(
                 return _waiting(instance, path, due_at, awaits=step.event)
             start, following = due_at, program.way(step, 1)
         elif isinstance(step, Split):
-            following = _arm(uow, program, instance, step, view)
+            following = _arm(uow, program, instance, step, context)
         elif isinstance(step, Experiment):
             number = variant(step, uow.customer_id)
             if number is None:
@@ -102,11 +102,11 @@ def take_steps(
     return None
 
 
-def end_of(uow: UnitOfWork, step: Wait, start: datetime, view: View) -> datetime:
+def end_of(uow: UnitOfWork, step: Wait, start: datetime, context: EvalContext) -> datetime:
     """When the wait that began at `start` ends."""
     ruleset = uow.ruleset
-    where = uow.zone_of(view.order) if step.clock == "customer" else local_time.zone_of_shop(ruleset.shop.time_zone)
-    moment = moment_of(step.until, view) if step.until is not None else None
+    where = uow.zone_of(context.order) if step.clock == "customer" else local_time.zone_of_shop(ruleset.shop.time_zone)
+    moment = moment_of(step.until, context) if step.until is not None else None
     if step.until is None or moment is None:
         return local_time.scaled(start, local_time.due(step, start, where), ruleset.day_scale)
     begin = max(start, local_time.earlier(moment, step.until.before, where, ruleset.day_scale))
@@ -116,18 +116,18 @@ def end_of(uow: UnitOfWork, step: Wait, start: datetime, view: View) -> datetime
     )
 
 
-def awaited_moment(step: Wait, view: View) -> str:
+def awaited_moment(step: Wait, context: EvalContext) -> str:
     """What an instance awaits at a wait: the moment as it is known, in seconds since 1970, if the wait is for one."""
     if step.until is None:
         return ""
-    moment = moment_of(step.until, view)
+    moment = moment_of(step.until, context)
     return f"{MOMENT_OF}{step.path} {int(moment.timestamp()) if moment is not None else ''}"
 
 
-def _arm(uow: UnitOfWork, program: Program, instance: Instance, step: Split, view: View) -> str | None:
-    view.reward = instance.reward
+def _arm(uow: UnitOfWork, program: Program, instance: Instance, step: Split, context: EvalContext) -> str | None:
+    context.reward = instance.reward
     for arm in step.arms:
-        if arm.when is None or arm.when.holds(view):
+        if arm.when is None or arm.when.holds(context):
             return arm.steps[0].path if arm.steps else program.following[step.path]
     words = "no arm of the split is true"
     uow.decide(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.model.customer import OrderState
 from streams.core.model.flow import Until
 from streams.core.values import local_time
@@ -13,31 +13,31 @@ from streams.core.values import local_time
 LONGEST = timedelta(days=3_650)
 
 
-def moment_of(until: Until, view: View) -> datetime | None:
+def moment_of(until: Until, context: EvalContext) -> datetime | None:
     """The moment (UTC) that `until` names, or None if it is not known."""
     if until.moment == "order.placed_at":
-        return view.facts.placed_at if view.facts else None
+        return context.facts.placed_at if context.facts else None
     if until.moment == "shipment.window_from":
-        return view.parcel.window_from if view.parcel else None
+        return context.parcel.window_from if context.parcel else None
     if until.moment == "shipment.window_to":
-        return view.parcel.window_to if view.parcel else None
+        return context.parcel.window_to if context.parcel else None
     if until.moment == "product.launch":
-        launch = view.told("launches_at")
+        launch = context.told("launches_at")
         return datetime.fromisoformat(launch) if launch else None
-    return runs_out(view, until.lasts * view.uow.ruleset.day_scale)
+    return runs_out(context, until.lasts * context.uow.ruleset.day_scale)
 
 
-def runs_out(view: View, lasts: timedelta) -> datetime | None:
+def runs_out(context: EvalContext, lasts: timedelta) -> datetime | None:
     """When the product that the trigger told should be used up.
 
     Who bought it twice or more uses it as fast as between the first and the last of these orders; anyone else as fast as the newest order
     says that a piece lasts; or as one piece in `lasts`, if it does not say. Orders that are no longer remembered do not count.
     """
-    sku = view.told("sku")
+    sku = context.told("sku")
     bought = sorted(
         [
             (order.facts.placed_at, _pieces(order, sku), _told_days(order, sku))
-            for order in view.uow.orders
+            for order in context.uow.orders
             if _counts(order, sku) and order.facts
         ]
     )
@@ -48,7 +48,7 @@ def runs_out(view: View, lasts: timedelta) -> datetime | None:
     if used and last_at > first_at:
         piece_lasts = (last_at - first_at) / used
     elif days:
-        piece_lasts = local_time.lasting(timedelta(days=min(days, LONGEST.days)), view.uow.ruleset.day_scale)
+        piece_lasts = local_time.lasting(timedelta(days=min(days, LONGEST.days)), context.uow.ruleset.day_scale)
     else:
         piece_lasts = lasts
     return last_at + (piece_lasts * last_pieces if piece_lasts < LONGEST / last_pieces else LONGEST)

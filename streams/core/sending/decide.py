@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.model.consent_policy import is_transactional
 from streams.core.model.customer import HELD_OUT, Instance, Sent
 from streams.core.model.effects import SendMail
@@ -21,7 +21,7 @@ _TRACKING_NEEDS_CONSENT = frozenset(("FR",))
 
 
 def decide_send(
-    uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, view: View, moment: datetime
+    uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, context: EvalContext, moment: datetime
 ) -> datetime | None:
     """Order the mail of `step`, or log the rule that forbids it or puts it off; the moment (UTC) to look at it again, if it is put off.
 
@@ -33,9 +33,9 @@ def decide_send(
         view: the order and the parcel that the mail is about.
         moment: the moment (UTC) whose mood the greeting has.
     """
-    instance_id, order, profile = instance.instance_id, view.order, uow.profile
+    instance_id, order, profile = instance.instance_id, context.order, uow.profile
     send_id = ids.send_id(instance_id, step.path)
-    order_id, facts = (order.order_id if order is not None else None), view.facts
+    order_id, facts = (order.order_id if order is not None else None), context.facts
 
     def skip(rule: str, words: str) -> None:
         uow.decide(flow, instance_id, step.path, "skip", rule, words, order_id=order_id, send_id=send_id)
@@ -89,7 +89,7 @@ def decide_send(
         moment,
         where,
         order,
-        view.parcel,
+        context.parcel,
         instance.reward,
         step.products,
         step.at_least,

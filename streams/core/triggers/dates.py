@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import log_gone
 from streams.core.instances.start import start_once
 from streams.core.instances.waiting import all_but, plan_run, waiting_run
@@ -51,5 +51,5 @@ def begin_day(uow: UnitOfWork, waiting: Instance) -> None:
     day = waiting.due_at.astimezone(uow.zone_of(None)).date()  # its midnight comes again to who changes the time zone
     key = f"day/{day.isoformat()}"
     instance_id = ids.instance_id(uow.customer_id, program.flow.name, key)
-    start_once(uow, program, instance_id, program.flow.trigger.on, View(uow, None), waiting.due_at)
+    start_once(uow, program, instance_id, program.flow.trigger.on, EvalContext(uow, None), waiting.due_at)
     _plan_day(uow, program, max(uow.now, waiting.due_at))

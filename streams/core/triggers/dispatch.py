@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core.conditions.context import About
+from streams.core.conditions.context import TriggerData
 from streams.core.instances.resume import resume
 from streams.core.instances.start import trigger
 from streams.core.model.customer import OrderState, Parcel
@@ -18,7 +18,7 @@ def happened(
     parcel: Parcel | None,
     at: datetime,
     *,
-    about: About = (),
+    about: TriggerData = (),
     send_id: str | None = None,
 ) -> None:
     """Tell the flows of an event: those that wait for it go on, those that it starts begin.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import log_gone
 from streams.core.instances.start import is_known, start_once
 from streams.core.instances.waiting import all_but, let_wait, waiting_run
@@ -91,10 +91,12 @@ def _start_launch(uow: UnitOfWork, program: Program, waiting: Instance) -> None:
     """Start the flow for a product whose launch has come. Who looked only when it should have begun already begins with the look."""
     told = dict(waiting.about)
     seen_at = local_time.text_of(waiting.started_at)
-    view = View(uow, None, None, (("sku", told["sku"]), ("seen_at", seen_at), ("launches_at", told["launches_at"])))
+    context = EvalContext(
+        uow, None, None, (("sku", told["sku"]), ("seen_at", seen_at), ("launches_at", told["launches_at"]))
+    )
     started_at = min(max(waiting.due_at, waiting.started_at), uow.now)
-    instance_id = _launched_id(uow, program.flow, view.told("sku"))
-    start_once(uow, program, instance_id, LAUNCH, view, started_at)
+    instance_id = _launched_id(uow, program.flow, context.told("sku"))
+    start_once(uow, program, instance_id, LAUNCH, context, started_at)
 
 
 def begin_launch(uow: UnitOfWork, waiting: Instance) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.conditions.time_changes import next_turn
 from streams.core.instances.waiting import plan_run, waiting_run
 from streams.core.model.customer import Instance
@@ -19,8 +19,8 @@ LONGEST = timedelta(days=366)
 
 def watch_segments(uow: UnitOfWork) -> None:
     """Start the flows on segments that the customer has entered or left since the last event, and see to it that time alone starts them too."""
-    view = View(uow, None)
-    members = tuple([name for name in uow.ruleset.watched if uow.ruleset.segments[name].holds(view)])
+    context = EvalContext(uow, None)
+    members = tuple([name for name in uow.ruleset.watched if uow.ruleset.segments[name].holds(context)])
     before = uow.segments
     if members != before:
         uow.segments = members
@@ -30,13 +30,13 @@ def watch_segments(uow: UnitOfWork) -> None:
                 kind = "segment.entered" if name in members else "segment.left"
                 happened(uow, kind, None, None, uow.now, about=(("segment", name),))
     for program in uow.ruleset.looking:
-        _plan_look(uow, program, view)
+        _plan_look(uow, program, context)
 
 
-def _plan_look(uow: UnitOfWork, program: Program, view: View) -> None:
+def _plan_look(uow: UnitOfWork, program: Program, context: EvalContext) -> None:
     """Wait for the moment at which time may lead into the flow's segment or out of it. One that looks earlier anyway stays: it plans anew."""
     flow = program.flow
-    turns_at = next_turn(view, uow.ruleset.segments[flow.trigger.segment].turns, uow.now)
+    turns_at = next_turn(context, uow.ruleset.segments[flow.trigger.segment].turns, uow.now)
     if turns_at is None:
         return
     turns_at = min(turns_at, uow.now + local_time.lasting(LONGEST, uow.ruleset.day_scale))

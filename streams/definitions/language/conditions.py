@@ -131,12 +131,12 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
         if kind != "number" or not isinstance(node.node, nodes.Const):
             raise BadCondition("- stands only before a number", _ALLOWED)
         value = -closure(None)
-        return "number", lambda view: value
+        return "number", lambda context: value
     if isinstance(node, (nodes.And, nodes.Or)):
         return _joined(node, site)
     if isinstance(node, nodes.Not):
         inside = _truth(node.node, site)
-        return "truth", lambda view: not inside(view)
+        return "truth", lambda context: not inside(context)
     if isinstance(node, (nodes.List, nodes.Tuple)):
         return _list(node)
     if isinstance(node, nodes.Compare):
@@ -162,7 +162,7 @@ def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]
     if name == "customer.segments" and site.scope.segments is None:
         raise BadCondition("a segment cannot ask for segments", "write its condition out", _place(site.source, name))
     if first == "field" and _FIELD.match(rest):
-        return "text", lambda view: dict(view.uow.fields).get(rest, "")
+        return "text", lambda context: dict(context.uow.fields).get(rest, "")
     if name in NAMES:
         return NAMES[name]
     near = get_close_matches(name, NAMES, n=1, cutoff=0.7)
@@ -179,14 +179,14 @@ def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]
 
 def _constant(value: object) -> tuple[Kind, Closure]:
     if isinstance(value, bool):
-        return "truth", lambda view: value
+        return "truth", lambda context: value
     if isinstance(value, int):
-        return "number", lambda view: value
+        return "number", lambda context: value
     if isinstance(value, float):
         exact = Decimal(repr(value))
-        return "number", lambda view: exact
+        return "number", lambda context: exact
     if isinstance(value, str):
-        return "text", lambda view: value
+        return "text", lambda context: value
     raise BadCondition("none is not a value here", _ALLOWED)
 
 
@@ -202,8 +202,8 @@ def _truth(node: nodes.Node, site: _Site) -> Closure:
 def _joined(node: nodes.And | nodes.Or, site: _Site) -> tuple[Kind, Closure]:
     left, right = _truth(node.left, site), _truth(node.right, site)
     if isinstance(node, nodes.And):
-        return "truth", lambda view: left(view) and right(view)
-    return "truth", lambda view: left(view) or right(view)
+        return "truth", lambda context: left(context) and right(context)
+    return "truth", lambda context: left(context) or right(context)
 
 
 def _list(node: nodes.List | nodes.Tuple) -> tuple[Kind, Closure]:
@@ -213,7 +213,7 @@ def _list(node: nodes.List | nodes.Tuple) -> tuple[Kind, Closure]:
             raise BadCondition("a list holds only numbers and texts", "for example ['DK', 'SE']")
         values.append(_constant(item.value)[1](None))
     fixed = tuple(values)
-    return "list", lambda view: fixed
+    return "list", lambda context: fixed
 
 
 def _comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
@@ -228,7 +228,7 @@ def _comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
     closures = [_test(*test) for test in tests]
     if len(closures) == 1:
         return "truth", closures[0]
-    return "truth", lambda view: all(closure(view) for closure in closures)
+    return "truth", lambda context: all(closure(context) for closure in closures)
 
 
 def _check_segment(left: nodes.Node, operand: nodes.Operand, site: _Site) -> None:
@@ -253,8 +253,8 @@ def _check_kinds(left: Kind, op: str, right: Kind) -> None:
 
 def _test(left: Closure, op: str, right: Closure) -> Closure:
     if op == "in":
-        return lambda view: left(view) in right(view)
+        return lambda context: left(context) in right(context)
     if op == "notin":
-        return lambda view: left(view) not in right(view)
+        return lambda context: left(context) not in right(context)
     compare = _COMPARISONS[op]
-    return lambda view: compare(left(view), right(view))
+    return lambda context: compare(left(context), right(context))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.conditions.context import View
+from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import NAMES
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
@@ -17,11 +17,11 @@ from tests.harness.events import order, shop_world
 WORLD = shop_world()
 
 
-def view() -> View:
+def context() -> EvalContext:
     """A customer with one order for 500.10 kroner."""
     told = order("o1", START, total_minor=50_010)
     state, _ = advance(WORLD, new_customer("c1"), OrderPlaced(told, START), START)
-    return View(UnitOfWork(WORLD, state, START), state.orders[0], None)
+    return EvalContext(UnitOfWork(WORLD, state, START), state.orders[0], None)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def view() -> View:
 )
 def test_meaning(source: str, is_true: bool) -> None:
     """What a condition says of a customer with one order for 500.10 kroner; money is exact."""
-    assert compile_condition(source).holds(view()) is is_true
+    assert compile_condition(source).holds(context()) is is_true
 
 
 def test_every_name_can_be_read() -> None:
     """Every name gives a value, also where there is no parcel."""
-    assert all(read(view()) is not None for _, read in NAMES.values())
+    assert all(read(context()) is not None for _, read in NAMES.values())
 
 
 @pytest.mark.parametrize(
