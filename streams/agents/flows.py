@@ -33,7 +33,7 @@ INPUTS = (
 Decision = tuple[bytes | None, Any, list[Output]]
 
 
-class View(Protocol):
+class TableView(Protocol):
     """What a decision may know of the batch it belongs to."""
 
     partition: int
@@ -43,10 +43,10 @@ class View(Protocol):
         """The customer's state, or None."""
 
 
-def decider(wire: Wire, ruleset: Ruleset, partitions: int) -> Callable[[Any, View], Decision]:
+def decider(wire: Wire, ruleset: Ruleset, partitions: int) -> Callable[[Any, TableView], Decision]:
     """The function from a record and the state before it to (key, state after it, outputs); it depends on nothing else."""
 
-    def decide(record: Any, view: View) -> Decision:
+    def decide(record: Any, view: TableView) -> Decision:
         told = record.key()
         event = wire.event(record.topic(), told, record.value(), record.timestamp()[1])
         customer_id = event.customer_id

@@ -19,7 +19,7 @@ import uvloop
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
 from streams.agents.global_tables import assortment as catalogue
 from streams.agents.global_tables import withdrawals
-from streams.agents.global_tables.global_table import Follower
+from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.instrumentation import Support, utc
 from streams.core.offers.assortment import Assortment
 from streams.definitions.checks.layout import old_layout
@@ -105,8 +105,8 @@ def run_mailer(settings: Settings) -> None:
         connections=settings.smtp_connections,
         timeout_s=settings.smtp_timeout_s,
     )
-    products = Follower(settings.kafka(), catalogue.TOPICS, partial(catalogue.AssortmentView, support.wire))
-    taken_back = Follower(settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsView, support.wire))
+    products = GlobalTable(settings.kafka(), catalogue.TOPICS, partial(catalogue.AssortmentTable, support.wire))
+    taken_back = GlobalTable(settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsTable, support.wire))
 
     async def withdrawn() -> Mapping[str, str]:
         return (await taken_back.view()).rules
@@ -147,7 +147,7 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
     )
 
 
-def _run(app: App, settings: Settings, *followers: Follower[Any]) -> None:
+def _run(app: App, settings: Settings, *followers: GlobalTable[Any]) -> None:
     try:
         topics.create_topics(settings, [stage.changelog for stage in app.lanes.stages.values() if stage.changelog])
     except topics.TopicMismatch as error:
@@ -182,7 +182,7 @@ class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that
     takes, and an orchestrator would kill the worker for it.
     """
 
-    def __init__(self, app: Any, health: HealthServer, followers: Sequence[Follower[Any]] = ()) -> None:
+    def __init__(self, app: Any, health: HealthServer, followers: Sequence[GlobalTable[Any]] = ()) -> None:
         # Faust would put its own handler in the place of Takk's: no JSON, nothing below a warning, and addresses as libraries quote them.
         super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
         self.spinner = (

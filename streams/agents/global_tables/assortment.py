@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from streams.agents.global_tables.global_table import Place, View
+from streams.agents.global_tables.global_table import Place, TableView
 from streams.core.offers.assortment import Assortment
 from streams.observability import metrics
 from streams.runtime.processing.batch import InvalidRecord
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 TOPICS = (topics.PRODUCTS, topics.POPULARITY)
 
 
-class AssortmentView(View):
+class AssortmentTable(TableView):
     """An assortment that is what the records say which were taken in.
 
     Args:

@@ -32,7 +32,7 @@ LOOK_EVERY_S = 10.0
 Place = tuple[str, int]
 
 
-class View:
+class TableView:
     """What the records say that were taken in. Knows no thread and asks no broker; to be subclassed.
 
     Args:
@@ -77,10 +77,10 @@ class View:
                 raise KafkaException(error)
 
 
-V = TypeVar("V", bound=View)
+V = TypeVar("V", bound=TableView)
 
 
-class Follower(Generic[V]):
+class GlobalTable(Generic[V]):
     """Keeps a view up to its topics, from when it is first asked for.
 
     Args:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from streams.agents.global_tables.global_table import Place, View
+from streams.agents.global_tables.global_table import Place, TableView
 from streams.runtime.processing.batch import InvalidRecord
 from streams.wire import topics
 from streams.wire.encode.effects import Wire
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 TOPICS = (topics.WITHDRAWALS,)
 
 
-class WithdrawalsView(View):
+class WithdrawalsTable(TableView):
     """Which sends were withdrawn, and by which rule. Forgotten when their commands have left the topic of commands.
 
     Args:

@@ -15,8 +15,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.agents.global_tables import global_table
-from streams.agents.global_tables.assortment import TOPICS, AssortmentView
-from streams.agents.global_tables.global_table import Follower
+from streams.agents.global_tables.assortment import TOPICS, AssortmentTable
+from streams.agents.global_tables.global_table import GlobalTable
 from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import Bought, recommend
 from streams.observability import metrics
@@ -77,12 +77,12 @@ def counts(one: Counts, at: int) -> Message:
     return Message(POPULARITY, at, key, value)
 
 
-def view(products: int = 9, popularity: int = 9) -> AssortmentView:
+def view(products: int = 9, popularity: int = 9) -> AssortmentTable:
     """A view that has to read so far."""
-    return AssortmentView(WIRE, {PRODUCTS: (0, products), POPULARITY: (0, popularity)})
+    return AssortmentTable(WIRE, {PRODUCTS: (0, products), POPULARITY: (0, popularity)})
 
 
-def skus(one: AssortmentView) -> list[str]:
+def skus(one: AssortmentTable) -> list[str]:
     """What is in the catalogue."""
     return sorted(product.sku for product in one.assortment.catalogue)
 
@@ -231,7 +231,7 @@ async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytes
     def opened(kafka: Any, group: str) -> FakeConsumer:
         return waiting.pop(0)
 
-    reader = Follower({}, TOPICS, partial(AssortmentView, WIRE), opened)
+    reader = GlobalTable({}, TOPICS, partial(AssortmentTable, WIRE), opened)
     metrics.CATALOGUE_READ.set(0)
     assortment = (await reader.view()).assortment
     assert sorted(one.sku for one in assortment.catalogue) == ["a", "b"]
@@ -251,14 +251,14 @@ async def test_a_view_that_broke_answers_nobody() -> None:
     """What a record does to a view reaches everybody who asks, also those who were answered before."""
     log = [product("a", 0)]
 
-    class Brittle(AssortmentView):
+    class Brittle(AssortmentTable):
         def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
             if key == b"b":
                 raise ArithmeticError
             super().put(topic, key, value)
 
     consumer = FakeConsumer(log)
-    reader = Follower({}, TOPICS, partial(Brittle, WIRE), lambda kafka, name: consumer)
+    reader = GlobalTable({}, TOPICS, partial(Brittle, WIRE), lambda kafka, name: consumer)
     assert skus(await reader.view()) == ["a"]
     log.append(product("b", 1))
     await asyncio.to_thread(consumer.served[1].wait)
