@@ -10,7 +10,7 @@ from streams.core.offers.code_pools import Desk, Pool, Told, decode_entry, encod
 from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.processing.batch import Lane, Misrouted, Unit
+from streams.runtime.processing.batch import Batch, Lane, Misrouted
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
@@ -51,16 +51,16 @@ def define(app: App, support: Support, named: Collection[str]) -> Any:
     )
 
     @app.stage(support.observed(stage))
-    async def pools(units: AsyncIterator[Unit]) -> None:
-        async for unit in units:
-            now = utc(unit.now_ms)
-            desk = Desk(unit, now)
-            for fact in unit.taken(told):
+    async def pools(batches: AsyncIterator[Batch]) -> None:
+        async for batch in batches:
+            now = utc(batch.now_ms)
+            desk = Desk(batch, now)
+            for fact in batch.taken(told):
                 desk.take(fact)
             for grant in desk.grants:
-                unit.send(*support.wire.grant(grant, now))
-            _count(desk, unit.lane.memory["pools"])
-            await unit.commit()
+                batch.send(*support.wire.grant(grant, now))
+            _count(desk, batch.lane.memory["pools"])
+            await batch.commit()
 
     return pools
 

@@ -12,7 +12,7 @@ from streams.core.model.customer_codec import UnknownVersion, decode_customer, e
 from streams.core.model.ruleset import Ruleset
 from streams.runtime.app import App
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.processing.batch import Misrouted, Output, Unit
+from streams.runtime.processing.batch import Batch, Misrouted, Output
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 from streams.wire.encode.effects import Wire
@@ -82,9 +82,9 @@ def define(app: App, support: Support, ruleset: Ruleset) -> Any:
     )
 
     @app.stage(support.observed(stage))
-    async def flows(units: AsyncIterator[Unit]) -> None:
-        async for unit in units:
-            unit.each(decide)
-            await unit.commit()
+    async def flows(batches: AsyncIterator[Batch]) -> None:
+        async for batch in batches:
+            batch.each(decide)
+            await batch.commit()
 
     return flows

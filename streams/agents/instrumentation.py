@@ -14,7 +14,7 @@ from streams.core.model.effects import Attribute, Effect, LogDecision
 from streams.core.model.events import Event, MailBounced
 from streams.mail.mailer import Report
 from streams.observability import metrics
-from streams.runtime.processing.batch import Output, Unit
+from streams.runtime.processing.batch import Batch, Output
 from streams.runtime.processing.stage import Stage
 from streams.wire.encode.effects import Wire
 
@@ -40,17 +40,17 @@ class Support:
         seconds, sizes = metrics.BATCH_SECONDS.labels(name), metrics.BATCH_RECORDS.labels(name)
         commits = metrics.COMMIT_SECONDS.labels(name)
 
-        def on_done(unit: Unit) -> None:
-            if unit.committed is None or unit.committed.cancelled() or unit.committed.exception() is not None:
+        def on_done(batch: Batch) -> None:
+            if batch.committed is None or batch.committed.cancelled() or batch.committed.exception() is not None:
                 return
-            metrics.LAST_PROGRESS.labels(name, unit.partition).set_to_current_time()
-            seconds.observe(unit.computed - unit.started)
-            commits.observe(time.perf_counter() - unit.computed)
-            if unit.records:
-                sizes.observe(len(unit.records))
-                for topic, count in unit.read.items():
+            metrics.LAST_PROGRESS.labels(name, batch.partition).set_to_current_time()
+            seconds.observe(batch.computed - batch.started)
+            commits.observe(time.perf_counter() - batch.computed)
+            if batch.records:
+                sizes.observe(len(batch.records))
+                for topic, count in batch.read.items():
                     metrics.RECORDS_IN.labels(name, topic).inc(count)
-            for topic, count in unit.sent.items():
+            for topic, count in batch.sent.items():
                 metrics.RECORDS_OUT.labels(name, topic).inc(count)
 
         def on_failure(record: Any, error: Exception) -> None:
@@ -98,10 +98,10 @@ class Support:
 
         return make
 
-    def fired(self, unit: Unit, due_ms: int) -> None:
+    def fired(self, batch: Batch, due_ms: int) -> None:
         """Count a timer that fired."""
         metrics.TIMERS_FIRED.inc()
-        metrics.TIMER_LATENESS.observe(max(0, unit.now_ms - due_ms) / 1000)
+        metrics.TIMER_LATENESS.observe(max(0, batch.now_ms - due_ms) / 1000)
 
     def reported(self, report: Report) -> Iterable[Output]:
         """The records that tell neighbours what became of a command, counted."""

@@ -19,7 +19,7 @@ from streams.mail.delivery.local_notes import Notes
 from streams.mail.mailer import Mailer, Outcome
 from streams.runtime import failpoints
 from streams.runtime.app import App
-from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.batch import Batch, Lane
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
@@ -35,41 +35,41 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
         if lane.store is not None:
             lane.memory["notes"] = Notes(lane.store, uuid4().hex)
 
-    def planned(unit: Unit, notes: Notes) -> list[tuple[Command, Plan]]:
-        now, plans = utc(unit.now_ms), {}
-        for command in unit.taken(lambda record: support.wire.command(record.value())):
-            entry = unit.get(command.send_id.encode())
+    def planned(batch: Batch, notes: Notes) -> list[tuple[Command, Plan]]:
+        now, plans = utc(batch.now_ms), {}
+        for command in batch.taken(lambda record: support.wire.command(record.value())):
+            entry = batch.get(command.send_id.encode())
             trace = notes.trace(command.send_id, entry.disk) if entry is not None else "none"
             plan = decide(entry, command, now, trace)
             if plan != "nothing" and command.send_id not in plans:
                 plans[command.send_id] = (command, plan)
         return list(plans.values())
 
-    async def deliver(unit: Unit) -> None:
-        notes: Notes = unit.lane.memory["notes"]
-        plans = planned(unit, notes)
+    async def deliver(batch: Batch) -> None:
+        notes: Notes = batch.lane.memory["notes"]
+        plans = planned(batch, notes)
         for command, plan in plans:
             if plan in ("send_again", "give_up"):
                 notes.begin(command.send_id)  # the doubt outlives this life too: another disk's notes are not ours
             if plan != "settle":
-                in_flight = Entry("in_flight", command.attempt, utc(unit.now_ms), disk=notes.disk)
-                unit.put(command.send_id.encode(), in_flight)
+                in_flight = Entry("in_flight", command.attempt, utc(batch.now_ms), disk=notes.disk)
+                batch.put(command.send_id.encode(), in_flight)
         failpoints.reach("mailer.planned")
-        await unit.checkpoint()
+        await batch.checkpoint()
         failpoints.reach("mailer.marked")
         reports = await mailer.deliver(plans, notes, lambda: not app.lanes.is_ready)
         for report in reports:
             key = report.command.send_id.encode()
-            unit.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))
+            batch.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))
             for output in support.reported(report):
-                unit.send(*output)
+                batch.send(*output)
         failpoints.reach("mailer.reported")
         if len(reports) == len(plans):
-            await unit.commit()
-            await unit.done()
+            await batch.commit()
+            await batch.done()
         else:
-            await unit.checkpoint()
-            unit.abandon()
+            await batch.checkpoint()
+            batch.abandon()
         for report in reports:
             notes.forget(report.command.send_id)
 
@@ -84,9 +84,9 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
     )
 
     @app.stage(support.observed(stage))
-    async def mail(units: AsyncIterator[Unit]) -> None:
+    async def mail(batches: AsyncIterator[Batch]) -> None:
         async with asyncio.TaskGroup() as deliveries:
-            async for unit in units:
-                deliveries.create_task(deliver(unit))
+            async for batch in batches:
+                deliveries.create_task(deliver(batch))
 
     return mail

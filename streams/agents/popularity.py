@@ -8,7 +8,7 @@ from typing import Any
 from streams.agents.instrumentation import Support, utc
 from streams.core.offers.popularity import Counts, Tally, decode_counts, encode_counts, sales_of
 from streams.runtime.app import App
-from streams.runtime.processing.batch import Unit
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
@@ -25,20 +25,20 @@ def define(app: App, support: Support) -> Any:
     )
 
     @app.stage(support.observed(stage))
-    async def popularity(units: AsyncIterator[Unit]) -> None:
-        async for unit in units:
+    async def popularity(batches: AsyncIterator[Batch]) -> None:
+        async for batch in batches:
             tallies: dict[bytes, Tally] = {}
-            for change in unit.taken(lambda record: support.wire.sales(record.value())):
+            for change in batch.taken(lambda record: support.wire.sales(record.value())):
                 for sale in sales_of(change):
                     key = sale.sku.encode()
                     tally = tallies.get(key)
                     if tally is None:
-                        tally = tallies[key] = Tally(unit.get(key) or Counts(sale.sku, unit.partition))
+                        tally = tallies[key] = Tally(batch.get(key) or Counts(sale.sku, batch.partition))
                     tally.add(sale)
             for key, tally in tallies.items():
                 counts = tally.counts()
-                unit.put(key, counts)
-                unit.send(*support.wire.popularity(counts, utc(unit.now_ms)))
-            await unit.commit()
+                batch.put(key, counts)
+                batch.send(*support.wire.popularity(counts, utc(batch.now_ms)))
+            await batch.commit()
 
     return popularity

@@ -8,7 +8,7 @@ from typing import Any
 from streams.agents.instrumentation import Support
 from streams.observability import metrics
 from streams.runtime.app import App
-from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.batch import Batch, Lane
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.timers import SLICE, Timers, pack, unpack
 from streams.wire import topics
@@ -25,10 +25,10 @@ def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:
         timer_id, due_ms = timer_due(record.value())
         return due_ms, timer_id.encode(), pack(record.key(), record.value())
 
-    def fire(unit: Unit, due_ms: int, payload: bytes) -> None:
+    def fire(batch: Batch, due_ms: int, payload: bytes) -> None:
         key, value = unpack(payload)
-        support.fired(unit, due_ms)
-        unit.send(topics.DUE, key, value)
+        support.fired(batch, due_ms)
+        batch.send(topics.DUE, key, value)
 
     stage = Stage(
         name="scheduler",
@@ -40,10 +40,10 @@ def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:
     )
 
     @app.stage(support.observed(stage))
-    async def scheduler(units: AsyncIterator[Unit]) -> None:
-        async for unit in units:
-            stored = unit.lane.memory["timers"].sweep(unit, unit.taken(timer_of), fire)
+    async def scheduler(batches: AsyncIterator[Batch]) -> None:
+        async for batch in batches:
+            stored = batch.lane.memory["timers"].sweep(batch, batch.taken(timer_of), fire)
             metrics.TIMERS_STORED.inc(stored)
-            await unit.commit()
+            await batch.commit()
 
     return scheduler

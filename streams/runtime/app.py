@@ -12,7 +12,7 @@ import structlog
 from yarl import URL
 
 from streams.runtime.faust_adapter import tables, transport
-from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.batch import Batch, Lane
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task_manager import Lanes
 from streams.runtime.state import store as _store
@@ -79,7 +79,7 @@ class App:
         state_dir.mkdir(parents=True, exist_ok=True)
         self.lanes = Lanes(app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes)
         _store.Store.memory = _store.Memory(memory_mb)
-        manager = type("TableManager", (tables.TableManager,), {"lanes": self.lanes})
+        manager = type("TableManager", (tables.TableManager,), {"task_manager": self.task_manager})
         self.faust = faust.App(
             app_id,
             broker=brokers,
@@ -109,12 +109,12 @@ class App:
             key_serializer="raw",
             value_serializer="raw",
         )
-        consumer = type("Consumer", (transport.Consumer,), {"lanes": self.lanes})
+        consumer = type("Consumer", (transport.Consumer,), {"task_manager": self.task_manager})
         road = type("Transport", (transport.Transport,), {"Consumer": consumer})
         self.faust.transport = road(list(self.faust.conf.broker), self.faust, loop=None)
         self.partitions = partitions
 
-    def stage(self, stage: Stage) -> Callable[[Callable[[AsyncIterator[Unit]], Awaitable[None]]], Any]:
+    def stage(self, stage: Stage) -> Callable[[Callable[[AsyncIterator[Batch]], Awaitable[None]]], Any]:
         """Decorate an async function over units: it becomes a Faust agent on the stage's topics, with the stage's table."""
         self.lanes.add(stage)
         if stage.on_fatal is Stage.on_fatal:
@@ -125,9 +125,9 @@ class App:
             stage.changelog = table.changelog_topic.get_topic_name()
             self.lanes.stores[stage.name] = table.data
 
-        def decorate(function: Callable[[AsyncIterator[Unit]], Awaitable[None]]) -> Any:
+        def decorate(function: Callable[[AsyncIterator[Batch]], Awaitable[None]]) -> Any:
             async def agent(stream: Any) -> None:
-                await function(self.lanes.units(stream))
+                await function(self.lanes.batches(stream))
 
             return self.faust.agent(topic, name=stage.name)(agent)
 

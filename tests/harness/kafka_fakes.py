@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.batch import Batch, Lane
 from streams.runtime.processing.stage import Stage
 from streams.runtime.state.store import PartitionStore
 
@@ -137,6 +137,6 @@ def lane(store: PartitionStore | None, of: Stage | None = None) -> Lane:
     return Lane(of or stage(), 0, producer, store)
 
 
-def unit(of: Lane, records: list[Record], now_ms: int = 1000) -> Unit:
+def batch(of: Lane, records: list[Record], now_ms: int = 1000) -> Batch:
     """A unit of work; its commit runs on a thread of its own."""
-    return Unit(of, records, now_ms, None, ThreadPoolExecutor(1))
+    return Batch(of, records, now_ms, None, ThreadPoolExecutor(1))

@@ -19,7 +19,7 @@ import faust
 
 from streams.runtime import failpoints
 from streams.runtime.app import App
-from streams.runtime.processing.batch import Unit
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
 
 PARTITIONS = 4
@@ -37,7 +37,7 @@ def step(count: int, value: bytes) -> int:
 
 def main(arguments: argparse.Namespace) -> None:
     """Run until stopped."""
-    held: list[Unit] = []
+    held: list[Batch] = []
     if arguments.hold:
         failpoints.reach = partial(stand_still, held, arguments.hold)
     out = f"{arguments.app}-out"
@@ -53,9 +53,9 @@ def main(arguments: argparse.Namespace) -> None:
     )
     by = [("by", arguments.state.name.encode())]
 
-    def count(record: Any, unit: Unit) -> Any:
+    def count(record: Any, batch: Batch) -> Any:
         key = record.key()
-        number = step(int(unit.get(key) or 0), record.value())
+        number = step(int(batch.get(key) or 0), record.value())
         return key, b"%d" % number if number else None, [(out, key, b"%d" % number, by)]
 
     stage = Stage(
@@ -67,16 +67,16 @@ def main(arguments: argparse.Namespace) -> None:
     )
 
     @app.stage(stage)  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
-    async def counter(units: AsyncIterator[Unit]) -> None:
-        async for unit in units:
-            unit.each(count)
-            held.extend(unit for record in unit.records if record.value() == HOLD)
-            await unit.commit()
+    async def counter(batches: AsyncIterator[Batch]) -> None:
+        async for batch in batches:
+            batch.each(count)
+            held.extend(batch for record in batch.records if record.value() == HOLD)
+            await batch.commit()
 
     faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 
 
-def stand_still(held: list[Unit], until: Path, place: str) -> None:
+def stand_still(held: list[Batch], until: Path, place: str) -> None:
     """On the edge of a held unit's commit: bring all of it to the broker, and wait for the file."""
     if place == "counter.offsets" and held:
         held.pop().lane.producer.flush(30.0)

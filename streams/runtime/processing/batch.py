@@ -111,7 +111,7 @@ class Lane:
             self.changelog_offset = message.offset()
 
 
-class Unit:
+class Batch:
     """One batch on its way through an agent.
 
     The agent reads `records`, reads and writes the table by `get` and `put`, says things by `send`, and ends with `commit`.
@@ -178,7 +178,7 @@ class Unit:
         except BufferError:
             self._produce_patiently(topic, value, key, headers=headers or [])
 
-    def each(self, handle: Callable[[Any, Unit], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
+    def each(self, handle: Callable[[Any, Batch], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
         """Call `handle(record, unit) -> (key, new value, outputs)` for every record in order and take over what it returns.
 
         A key of None means that no state changed. A record whose handler raises leaves no trace but a dead letter: `InvalidRecord` carries

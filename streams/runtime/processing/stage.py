@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.runtime.processing.batch import Lane, Output, Unit
+from streams.runtime.processing.batch import Batch, Lane, Output
 
 
 def _same(value: Any) -> Any:
@@ -42,6 +42,6 @@ class Stage:
     on_moved: Callable[[Any], None] = lambda record: None
     on_failure: Callable[[Any, Exception], None] = lambda record, error: None
     on_fatal: Callable[[Lane, Exception], None] = lambda lane, error: None
-    on_done: Callable[[Unit], None] = lambda unit: None
+    on_done: Callable[[Batch], None] = lambda batch: None
     changelog: str = ""
     channel: Any = field(default=None, repr=False)

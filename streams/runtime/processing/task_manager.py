@@ -19,7 +19,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streams.runtime import failpoints
 from streams.runtime.kafka.limits import LARGEST_BYTES
 from streams.runtime.kafka.retry import ask
-from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.batch import Batch, Lane
 from streams.runtime.processing.stage import Stage
 from streams.runtime.state.restore import restore
 from streams.runtime.state.standby import Standbys
@@ -367,7 +367,7 @@ class Lanes:
         """Whether records wait for a lane that commits."""
         return bool(self._waiting)
 
-    async def units(self, stream: Any) -> AsyncIterator[Unit]:
+    async def batches(self, stream: Any) -> AsyncIterator[Batch]:
         """The batches of a Faust stream as units of work, each with its lane's lock held; batches of a past assignment are dropped
         (they are read again from the committed offsets)."""
         async for lane, batch, generation in stream:
@@ -376,7 +376,7 @@ class Lanes:
             if lane.is_closed or generation != self.generation:
                 lane.lock.release()
                 continue
-            yield Unit(lane, batch, self.clock(), self._meta.consumer_group_metadata(), self._threads)
+            yield Batch(lane, batch, self.clock(), self._meta.consumer_group_metadata(), self._threads)
 
     def lag(self) -> Iterator[tuple[str, int, int]]:
         """(topic, partition, records not yet read) of every partition, from what librdkafka last heard. May be called from any thread."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from streams.runtime import failpoints
-from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.batch import Batch, Lane
 
 CURSOR = b"cursor"
 #: Up to about so many timers are counted when a partition is taken over (some 50 ms); beyond it RocksDB's estimate is good enough.
@@ -77,7 +77,7 @@ class Timers:
         return self.next_ms <= now_ms
 
     def sweep(
-        self, unit: Unit, arrived: Iterable[tuple[int, bytes, bytes]], fire: Callable[[Unit, int, bytes], None]
+        self, batch: Batch, arrived: Iterable[tuple[int, bytes, bytes]], fire: Callable[[Batch, int, bytes], None]
     ) -> int:
         """Store the timers that arrived, fire those that are due (`limit` at most of the stored ones); return how many were stored.
 
@@ -86,13 +86,13 @@ class Timers:
             arrived: (due in ms, timer id, payload) of each timer in the batch.
             fire: called with (unit, due in ms, payload) for each timer that is due.
         """
-        now = max(unit.now_ms, self.cursor_ms - 1)
-        put = unit.put
+        now = max(batch.now_ms, self.cursor_ms - 1)
+        put = batch.put
         stored = 0
         earliest = NEVER
         for due, timer_id, payload in arrived:
             if due <= now:
-                fire(unit, due, payload)
+                fire(batch, due, payload)
             else:
                 put(timer_key(due, timer_id), payload)
                 stored += 1
@@ -106,13 +106,13 @@ class Timers:
                 if swept == self._limit:
                     cursor = due_of(key)
                     break
-                fire(unit, due_of(key), payload)
+                fire(batch, due_of(key), payload)
                 put(key, None)
                 swept += 1
             failpoints.reach("timers.fired")
             self.cursor_ms = cursor
             self.pending = max(0, self.pending - swept)
-            unit.put_meta(CURSOR, b"%d" % cursor)
+            batch.put_meta(CURSOR, b"%d" % cursor)
             # The deletions are on disk only after the commit, so the next stored timer is looked for from the cursor on.
             self.next_ms = self._first()
             if self.next_ms == NEVER:

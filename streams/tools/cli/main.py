@@ -55,7 +55,7 @@ def _writing(place: Path) -> Iterator[None]:
         raise click.ClickException(f"{place} cannot be written: {error.strerror}") from error
 
 
-def _progress(what: str = "read", unit: str = "offsets") -> Callable[[int, int], None]:
+def _progress(what: str = "read", batch: str = "offsets") -> Callable[[int, int], None]:
     """Tells on stderr, every two seconds, how far something long is."""
     last = time.monotonic()
 
@@ -63,7 +63,7 @@ def _progress(what: str = "read", unit: str = "offsets") -> Callable[[int, int],
         nonlocal last
         if time.monotonic() - last > 2:
             last = time.monotonic()
-            click.echo(f"{what} {done:,} of {total:,} {unit}", err=True)
+            click.echo(f"{what} {done:,} of {total:,} {batch}", err=True)
 
     return tell
 
@@ -537,7 +537,7 @@ def simulate(
             history = _on_kafka(settings, lambda: from_topics(settings, on_progress=_progress()))
         else:
             files = [Path(source) for source in sources]
-            history = from_files(files, settings.schemas_dir, on_progress=_progress(unit="bytes of a file"))
+            history = from_files(files, settings.schemas_dir, on_progress=_progress(batch="bytes of a file"))
         catalogue = None
         if products_file is not None:
             catalogue, broken = products_from_file(products_file, settings.schemas_dir)

@@ -43,11 +43,11 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
     def count_units(stage):
         stage = observed(stage)
 
-        def on_done(unit) -> None:
+        def on_done(batch) -> None:
             nonlocal stored, fired, jumped, now, started
-            started = started or time.time() - (time.perf_counter() - unit.started)
-            stored += len(unit.records)
-            fired += unit.sent.get("flow-due", 0)
+            started = started or time.time() - (time.perf_counter() - batch.started)
+            stored += len(batch.records)
+            fired += batch.sent.get("flow-due", 0)
             if stored == count and not jumped:
                 seconds = time.time() - started
                 print(f"RESULT stored {stored} {seconds:.2f} {stored / seconds:.0f}", flush=True)

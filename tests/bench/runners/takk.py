@@ -28,18 +28,18 @@ def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: 
     done = 0
     started = 0.0
 
-    def count(unit) -> None:
+    def count(batch) -> None:
         nonlocal done
-        if unit.committed is not None and unit.committed.exception() is None:
-            done += len(unit.records)
+        if batch.committed is not None and batch.committed.exception() is None:
+            done += len(batch.records)
             if done >= records:
                 seconds = time.time() - started
                 print(f"RESULT takk {done} {seconds:.2f} {done / seconds:.0f}", flush=True)
                 os._exit(0)
 
-    def count_order(record, unit):
+    def count_order(record, batch):
         order, key = orjson.loads(record.value()), record.key()
-        state = unit.get(key) or {"n": 0, "spend": 0, "last": None}
+        state = batch.get(key) or {"n": 0, "spend": 0, "last": None}
         state = {"n": state["n"] + 1, "spend": state["spend"] + order["total"], "last": order["placed_at"]}
         due = orjson.dumps({"step": "x", "order": order["order_id"], "due": 123456})
         return key, state, ((delays, key, due, None),)
@@ -55,12 +55,12 @@ def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: 
     )
 
     @app.stage(stage)
-    async def engine(units) -> None:
+    async def engine(batches) -> None:
         nonlocal started
-        async for unit in units:
+        async for batch in batches:
             started = started or time.time()
-            unit.each(count_order)
-            await unit.commit()
+            batch.each(count_order)
+            await batch.commit()
 
     faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 

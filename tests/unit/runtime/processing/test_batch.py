@@ -13,15 +13,15 @@ from confluent_kafka import KafkaError, KafkaException
 from streams.runtime.processing.batch import (
     BIRTH,
     BROKEN_IN_A_ROW,
+    Batch,
     CommitTimeout,
     InvalidRecord,
     Misrouted,
     PartitionRevoked,
     TooManyFailures,
-    Unit,
 )
 from streams.runtime.state.store import Memory, PartitionStore
-from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, lane, stage, unit
+from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, batch, lane, stage
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> PartitionStore:
     return PartitionStore(tmp_path / "table" / "0", Memory(16))
 
 
-def committed(one: Unit) -> FakeProducer:
+def committed(one: Batch) -> FakeProducer:
     """Commit and wait; the producer it went through."""
 
     async def run() -> None:
@@ -41,7 +41,7 @@ def committed(one: Unit) -> FakeProducer:
     return producer
 
 
-def count_up(record: Any, of: Unit) -> Any:
+def count_up(record: Any, of: Batch) -> Any:
     """A handler: counts the records of a key."""
     count = int(of.get(record.key()) or b"0") + 1
     return record.key(), b"%d" % count, [("out", record.key(), record.value(), [])]
@@ -49,7 +49,7 @@ def count_up(record: Any, of: Unit) -> Any:
 
 def test_one_transaction_in_order(store: PartitionStore) -> None:
     """Outputs and changelog, then offsets, then the commit, then the disk with the position of the last changelog record."""
-    one = unit(lane(store), [Record(5, b"a"), Record(6, b"b"), Record(7, b"a")])
+    one = batch(lane(store), [Record(5, b"a"), Record(6, b"b"), Record(7, b"a")])
     one.each(count_up)
     producer = committed(one)
     assert producer.calls == ["begin", "produce", "offsets", "commit"]
@@ -63,7 +63,7 @@ def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
     """A commit that fails leaves the disk as it was, tells the stage, and frees the partition."""
     told: list[Exception] = []
     of = lane(store, stage(on_fatal=lambda _, error: told.append(error)))
-    one = unit(of, [Record(0)])
+    one = batch(of, [Record(0)])
     one.each(count_up)
     of.producer.fail["commit"] = KafkaException(KafkaError(KafkaError._FENCED))
     with pytest.raises(KafkaException):
@@ -77,7 +77,7 @@ def test_a_commit_that_hangs_is_given_up(store: PartitionStore, monkeypatch: pyt
     told: list[Exception] = []
     of = lane(store, stage(on_fatal=lambda _, error: told.append(error)))
     monkeypatch.setattr("streams.runtime.processing.batch.COMMIT_LIMIT_S", 0.05)
-    one = unit(of, [Record(0)])
+    one = batch(of, [Record(0)])
     one.each(count_up)
     over = threading.Event()
     of.producer.hang["commit"] = over
@@ -104,7 +104,7 @@ def test_a_retriable_error_is_tried_again(store: PartitionStore) -> None:
         plain()
 
     producer.commit_transaction = sometimes
-    one = unit(of, [Record(0)])
+    one = batch(of, [Record(0)])
     one.each(count_up)
     assert len(committed(one).committed) == 2
     assert store.get(b"k") == b"1"
@@ -113,7 +113,7 @@ def test_a_retriable_error_is_tried_again(store: PartitionStore) -> None:
 def test_the_last_value_wins_and_none_deletes(store: PartitionStore) -> None:
     """A key that changes many times has one changelog record; None is a deletion in changelog and store."""
     store.write({b"old": b"1"}, 1)
-    one = unit(lane(store), [Record(0)])
+    one = batch(lane(store), [Record(0)])
     one.put(b"a", b"1")
     one.put(b"a", b"2")
     one.put(b"old", None)
@@ -127,7 +127,7 @@ def test_a_bad_record_is_a_dead_letter_and_changes_nothing(store: PartitionStore
     """`InvalidRecord` carries its reason, a failing handler is `failed` by its class alone; the records around go on."""
     failures: list[Exception] = []
 
-    def handle(record: Any, of: Unit) -> Any:
+    def handle(record: Any, of: Batch) -> Any:
         if record.value() == b"broken":
             raise InvalidRecord("not_avro", "no data")
         if record.value() == b"bug":
@@ -135,7 +135,7 @@ def test_a_bad_record_is_a_dead_letter_and_changes_nothing(store: PartitionStore
         return count_up(record, of)
 
     of = lane(store, stage(on_failure=lambda _, error: failures.append(error)))
-    one = unit(of, [Record(0), Record(1, body=b"broken"), Record(2, body=b"bug"), Record(3)])
+    one = batch(of, [Record(0), Record(1, body=b"broken"), Record(2, body=b"bug"), Record(3)])
     one.each(handle)
     producer = committed(one)
     dead = [value for topic, _, value in producer.committed if topic == "dead-letters"]
@@ -149,10 +149,10 @@ def test_a_misplaced_record_is_published_again(store: PartitionStore) -> None:
     """`Moved` puts the same bytes on the same topic under the right key, and counts it."""
     moved: list[Any] = []
 
-    def handle(record: Any, of: Unit) -> Any:
+    def handle(record: Any, of: Batch) -> Any:
         raise Misrouted(b"right")
 
-    one = unit(lane(store, stage(on_moved=moved.append)), [Record(0, b"wrong", b"body")])
+    one = batch(lane(store, stage(on_moved=moved.append)), [Record(0, b"wrong", b"body")])
     one.each(handle)
     assert committed(one).committed == [(TOPIC, b"right", b"body")]
     assert len(moved) == 1
@@ -161,10 +161,10 @@ def test_a_misplaced_record_is_published_again(store: PartitionStore) -> None:
 def test_too_many_failures_in_a_row_stop(store: PartitionStore) -> None:
     """A handler that fails for everything ends the worker before it has emptied the topic into the dead letters."""
 
-    def handle(record: Any, of: Unit) -> Any:
+    def handle(record: Any, of: Batch) -> Any:
         raise ZeroDivisionError
 
-    one = unit(lane(store), [Record(n) for n in range(BROKEN_IN_A_ROW)])
+    one = batch(lane(store), [Record(n) for n in range(BROKEN_IN_A_ROW)])
     with pytest.raises(TooManyFailures):
         one.each(handle)
     one.abandon()
@@ -180,7 +180,7 @@ def test_a_state_of_a_newer_version_stops_at_once(store: PartitionStore) -> None
         raise LookupError("written by a newer one")
 
     store.write({b"k": b"new"}, 1)
-    one = unit(lane(store, stage(decode=decode, is_too_new=LookupError)), [Record(0)])
+    one = batch(lane(store, stage(decode=decode, is_too_new=LookupError)), [Record(0)])
     with pytest.raises(LookupError, match="newer"):
         one.each(count_up)
     one.abandon()
@@ -191,12 +191,12 @@ def test_a_state_of_a_newer_version_stops_at_once(store: PartitionStore) -> None
 def test_failures_with_good_records_between_go_on(store: PartitionStore) -> None:
     """Only failures in a row count."""
 
-    def handle(record: Any, of: Unit) -> Any:
+    def handle(record: Any, of: Batch) -> Any:
         if record.offset() % 2:
             raise ZeroDivisionError
         return count_up(record, of)
 
-    one = unit(lane(store), [Record(n) for n in range(4 * BROKEN_IN_A_ROW)])
+    one = batch(lane(store), [Record(n) for n in range(4 * BROKEN_IN_A_ROW)])
     one.each(handle)
     committed(one)
     assert store.get(b"k") == b"%d" % (2 * BROKEN_IN_A_ROW)
@@ -210,7 +210,7 @@ def test_taken_gives_what_can_be_taken(store: PartitionStore) -> None:
             raise InvalidRecord("bad_id", "x")
         return int(record.offset())
 
-    one = unit(lane(store), [Record(0), Record(1), Record(2)])
+    one = batch(lane(store), [Record(0), Record(1), Record(2)])
     assert list(one.taken(handle)) == [0, 2]
     assert [topic for topic, _, _ in committed(one).committed] == ["dead-letters"]
 
@@ -219,7 +219,7 @@ def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
     """While librdkafka's queue is full the unit waits; every output and change is produced once, in order."""
     of = lane(store)
     of.producer.full_for = 3
-    one = unit(of, [Record(n, b"%d" % n) for n in range(4)])
+    one = batch(of, [Record(n, b"%d" % n) for n in range(4)])
     one.each(count_up)
     of.producer.full_for = 2
     producer = committed(one)
@@ -229,7 +229,7 @@ def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
 
 def test_a_revoked_partition_commits_nothing(store: PartitionStore) -> None:
     """A lane that was closed meanwhile refuses the commit."""
-    one = unit(lane(store), [Record(0)])
+    one = batch(lane(store), [Record(0)])
     one.each(count_up)
     one.lane.is_closed = True
     with pytest.raises(PartitionRevoked):
@@ -241,7 +241,7 @@ def test_a_revoked_partition_commits_nothing(store: PartitionStore) -> None:
 
 def test_a_checkpoint_leaves_the_offsets(store: PartitionStore) -> None:
     """The first of a batch's two transactions is in Kafka and on disk, but the batch counts as unread."""
-    one = unit(lane(store), [Record(0)])
+    one = batch(lane(store), [Record(0)])
     one.put(b"k", b"in flight")
     asyncio.run(one.checkpoint())
     producer: Any = one.lane.producer
@@ -262,7 +262,7 @@ def test_records_are_taken_topic_by_topic(store: PartitionStore) -> None:
 
     of = lane(store, stage(topics=("first", "second"), journal=note))
     mixed = [Record(3, of="second"), Record(8, of="first"), Record(4, of="second"), Record(9, of="first")]
-    one = unit(of, mixed, now_ms=77)
+    one = batch(of, mixed, now_ms=77)
     assert [(r.of, r.at) for r in one.records] == [("first", 8), ("first", 9), ("second", 3), ("second", 4)]
     assert committed(one).offsets == {"first": 10, "second": 5}
     assert journal == [(0, 77, {"first": (8, 9), "second": (3, 4)}, 4)]
@@ -272,8 +272,8 @@ def test_the_first_commit_leaves_a_trace_in_the_changelog(store: PartitionStore)
     """A new partition's changelog is not empty after its first commit, whatever that changed: empty later means lost."""
     of = lane(store)
     of.is_unborn = True
-    committed(unit(of, [Record(0)]))
-    producer = committed(unit(of, [Record(1)]))
+    committed(batch(of, [Record(0)]))
+    producer = committed(batch(of, [Record(1)]))
     assert producer.committed == [(CHANGELOG, BIRTH, None)]
     assert store.position == 1
     assert list(store.items()) == []

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.processing.batch import Lane, Unit
+from streams.runtime.processing.batch import Batch, Lane
 from streams.runtime.processing.timers import Timers, pack, unpack
 from streams.runtime.state.store import Memory, PartitionStore
-from tests.harness.kafka_fakes import lane, unit
+from tests.harness.kafka_fakes import batch, lane
 
 
 class Clockwork:
@@ -40,9 +40,9 @@ class Clockwork:
 
     def sweep(self, now: int, *arrived: tuple[int, bytes]) -> None:
         """One batch at `now` with the timers that arrived (due, id), committed."""
-        one = unit(self.lane, [], now)
+        one = batch(self.lane, [], now)
 
-        def fire(of: Unit, due: int, payload: bytes) -> None:
+        def fire(of: Batch, due: int, payload: bytes) -> None:
             self.fired.append((due, payload))
             self.at.append(now)
 
