@@ -10,7 +10,7 @@ from streams.core.offers.code_pools import Desk, Pool, Told, decode_entry, encod
 from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.processing.batch import Batch, Lane, Misrouted
+from streams.runtime.processing.batch import Batch, Misrouted, Task
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
@@ -26,11 +26,11 @@ def define(app: App, support: Support, named: Collection[str]) -> Any:
         topics.CLAIM_WITHDRAWALS: support.wire.claim_withdrawal,
     }
 
-    def open_pools(lane: Lane) -> None:
+    def open_pools(task: Task) -> None:
         """The numbers of the pools that lie here, for the gauges (`Watch`)."""
-        own = [name for name in named if partition_of(name.encode(), app.partitions) == lane.partition]
-        found = {name: lane.store.get(pool_key(name)) for name in own} if lane.store is not None else {}
-        lane.memory["pools"] = {name: Pool() if raw is None else decode_entry(raw) for name, raw in found.items()}
+        own = [name for name in named if partition_of(name.encode(), app.partitions) == task.partition]
+        found = {name: task.store.get(pool_key(name)) for name in own} if task.store is not None else {}
+        task.memory["pools"] = {name: Pool() if raw is None else decode_entry(raw) for name, raw in found.items()}
 
     def told(record: Any) -> Told:
         fact = read[record.topic()](record.value())
@@ -59,7 +59,7 @@ def define(app: App, support: Support, named: Collection[str]) -> Any:
                 desk.take(fact)
             for grant in desk.grants:
                 batch.send(*support.wire.grant(grant, now))
-            _count(desk, batch.lane.memory["pools"])
+            _count(desk, batch.task.memory["pools"])
             await batch.commit()
 
     return pools

@@ -19,7 +19,7 @@ from streams.mail.delivery.local_notes import Notes
 from streams.mail.mailer import Mailer, Outcome
 from streams.runtime import failpoints
 from streams.runtime.app import App
-from streams.runtime.processing.batch import Batch, Lane
+from streams.runtime.processing.batch import Batch, Task
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
@@ -31,9 +31,9 @@ STATES: dict[Outcome, State] = {
 def define(app: App, support: Support, mailer: Mailer) -> Any:
     """Add the mailer agent to `app`; partitions are worked side by side, each one batch at a time."""
 
-    def open_notes(lane: Lane) -> None:
-        if lane.store is not None:
-            lane.memory["notes"] = Notes(lane.store, uuid4().hex)
+    def open_notes(task: Task) -> None:
+        if task.store is not None:
+            task.memory["notes"] = Notes(task.store, uuid4().hex)
 
     def planned(batch: Batch, notes: Notes) -> list[tuple[Command, Plan]]:
         now, plans = utc(batch.now_ms), {}
@@ -46,7 +46,7 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
         return list(plans.values())
 
     async def deliver(batch: Batch) -> None:
-        notes: Notes = batch.lane.memory["notes"]
+        notes: Notes = batch.task.memory["notes"]
         plans = planned(batch, notes)
         for command, plan in plans:
             if plan in ("send_again", "give_up"):
@@ -57,7 +57,7 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
         failpoints.reach("mailer.planned")
         await batch.checkpoint()
         failpoints.reach("mailer.marked")
-        reports = await mailer.deliver(plans, notes, lambda: not app.lanes.is_ready)
+        reports = await mailer.deliver(plans, notes, lambda: not app.task_manager.is_ready)
         for report in reports:
             key = report.command.send_id.encode()
             batch.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))

@@ -8,7 +8,7 @@ from typing import Any
 from streams.agents.instrumentation import Support
 from streams.observability import metrics
 from streams.runtime.app import App
-from streams.runtime.processing.batch import Batch, Lane
+from streams.runtime.processing.batch import Batch, Task
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.timers import SLICE, Timers, pack, unpack
 from streams.wire import topics
@@ -18,8 +18,8 @@ from streams.wire.decode.timers import timer_due
 def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:
     """Add the scheduler agent to `app`; it fires `sweep_limit` stored timers in one transaction at most."""
 
-    def open_timers(lane: Lane) -> None:
-        lane.memory["timers"] = Timers(lane, sweep_limit)
+    def open_timers(task: Task) -> None:
+        task.memory["timers"] = Timers(task, sweep_limit)
 
     def timer_of(record: Any) -> tuple[int, bytes, bytes]:
         timer_id, due_ms = timer_due(record.value())
@@ -35,14 +35,14 @@ def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:
         topics=(topics.DELAYS,),
         table="timers",
         open=open_timers,
-        is_due=lambda lane, now_ms: bool(lane.memory["timers"].is_due(now_ms)),
+        is_due=lambda task, now_ms: bool(task.memory["timers"].is_due(now_ms)),
         dead_letter=support.dead_letter("scheduler"),
     )
 
     @app.stage(support.observed(stage))
     async def scheduler(batches: AsyncIterator[Batch]) -> None:
         async for batch in batches:
-            stored = batch.lane.memory["timers"].sweep(batch, batch.taken(timer_of), fire)
+            stored = batch.task.memory["timers"].sweep(batch, batch.taken(timer_of), fire)
             metrics.TIMERS_STORED.inc(stored)
             await batch.commit()
 

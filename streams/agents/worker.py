@@ -121,7 +121,7 @@ def run_mailer(settings: Settings) -> None:
         withdrawn=withdrawn,
         assortment=assortment,
         backoff_scale=settings.day_scale,
-        clock=lambda: utc(app.lanes.clock()),  # one clock in a process: what is late is late for all
+        clock=lambda: utc(app.task_manager.clock()),  # one clock in a process: what is late is late for all
         on_pause=metrics.SMTP_PAUSED.set,
     )
     mailer.define(app, support, work)
@@ -149,22 +149,29 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
 
 def _run(app: App, settings: Settings, *followers: GlobalTable[Any]) -> None:
     try:
-        topics.create_topics(settings, [stage.changelog for stage in app.lanes.stages.values() if stage.changelog])
+        topics.create_topics(
+            settings, [stage.changelog for stage in app.task_manager.stages.values() if stage.changelog]
+        )
     except topics.TopicMismatch as error:
         sys.exit(f"{error}\nnothing was started")
-    restores, watch = RestoreReport(), Watch(app.lanes)
-    app.lanes.on_restore = restores.step
-    app.lanes.on_restored = restores.end
-    app.lanes.standbys.on_lag = metrics.STANDBY_LAG.set
+    restores, watch = RestoreReport(), Watch(app.task_manager)
+    app.task_manager.on_restore = restores.step
+    app.task_manager.on_restored = restores.end
+    app.task_manager.standbys.on_lag = metrics.STANDBY_LAG.set
 
     def is_ready() -> Status:
-        return app.lanes.is_ready, "ready" if app.lanes.is_ready else restores.words or "joining or rebalancing"
+        return (
+            app.task_manager.is_ready,
+            "ready" if app.task_manager.is_ready else restores.words or "joining or rebalancing",
+        )
 
     health = HealthServer(settings.web_host, settings.web_port, is_ready)
 
     @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
     async def look() -> None:
-        log.info("worker started", app=app.lanes.app_id, health=health.url, host=socket.gethostname(), pid=os.getpid())
+        log.info(
+            "worker started", app=app.task_manager.app_id, health=health.url, host=socket.gethostname(), pid=os.getpid()
+        )
         while True:
             await watch.look()
             await asyncio.sleep(LOOK_EVERY_S)

@@ -46,8 +46,8 @@ class Watch:
         clock: wall clock in seconds since 1970.
     """
 
-    def __init__(self, lanes: Watched, clock: Callable[[], float] = time.time) -> None:
-        self._lanes = lanes
+    def __init__(self, task_manager: Watched, clock: Callable[[], float] = time.time) -> None:
+        self._task_manager = task_manager
         self._clock = clock
         #: How many records a partition had committed when it was last seen to move, and when that was.
         self._moved: dict[Place, tuple[int, float]] = {}
@@ -56,25 +56,25 @@ class Watch:
 
     async def look(self) -> None:
         """Look once. While the partitions change hands nothing is touched."""
-        if not self._lanes.is_ready:
+        if not self._task_manager.is_ready:
             return
         unread = await asyncio.to_thread(self._unread)
-        if not self._lanes.is_ready:
+        if not self._task_manager.is_ready:
             return
-        held = {(stage, partition): (count, ms) for stage, partition, count, ms in self._lanes.in_hand()}
+        held = {(stage, partition): (count, ms) for stage, partition, count, ms in self._task_manager.in_hand()}
         now = self._clock()
-        owned = {(lane.stage.name, lane.partition): lane for lane in self._lanes}
-        for place, lane in owned.items():
+        owned = {(task.stage.name, task.partition): task for task in self._task_manager}
+        for place, task in owned.items():
             count, oldest_ms = held.get(place, (0, 0))
-            self._set_lag(place, lane.taken, unread.get(place, 0), count, oldest_ms, now)
+            self._set_lag(place, task.taken, unread.get(place, 0), count, oldest_ms, now)
         for place in set(self._moved) - set(owned):
             self._forget(place)
         self._set_possessions(owned)
 
     def _unread(self) -> dict[Place, int]:
         unread: dict[Place, int] = {}
-        for topic, partition, records in self._lanes.lag():
-            place = (self._lanes.stage_of(topic), partition)
+        for topic, partition, records in self._task_manager.lag():
+            place = (self._task_manager.stage_of(topic), partition)
             unread[place] = unread.get(place, 0) + records
         return unread
 
@@ -100,10 +100,10 @@ class Watch:
             metrics.TIMERS_PENDING.remove(place[1])
 
     def _set_possessions(self, owned: dict[Place, Any]) -> None:
-        sizes: dict[str, list[int]] = {stage: [] for stage in self._lanes.stages}
-        for (stage, partition), lane in owned.items():
-            sizes[stage].append(lane.store.size() if lane.store is not None else 0)
-            timers = lane.memory.get("timers")
+        sizes: dict[str, list[int]] = {stage: [] for stage in self._task_manager.stages}
+        for (stage, partition), task in owned.items():
+            sizes[stage].append(task.store.size() if task.store is not None else 0)
+            timers = task.memory.get("timers")
             if timers is not None:
                 metrics.TIMERS_PENDING.labels(partition).set(timers.pending)
         self._set_pools(owned)
@@ -112,7 +112,7 @@ class Watch:
             metrics.STATE_BYTES.labels(stage).set(sum(of_each))
 
     def _set_pools(self, owned: dict[Place, Any]) -> None:
-        pools = {name: pool for lane in owned.values() for name, pool in lane.memory.get("pools", {}).items()}
+        pools = {name: pool for task in owned.values() for name, pool in task.memory.get("pools", {}).items()}
         for name, pool in pools.items():
             metrics.POOL_CODES.labels(name).set(pool.stock)
             metrics.POOL_CLAIMS.labels(name).set(pool.waiting)

@@ -12,9 +12,9 @@ import structlog
 from yarl import URL
 
 from streams.runtime.faust_adapter import tables, transport
-from streams.runtime.processing.batch import Batch, Lane
+from streams.runtime.processing.batch import Batch, Task
 from streams.runtime.processing.stage import Stage
-from streams.runtime.processing.task_manager import Lanes
+from streams.runtime.processing.task_manager import TaskManager
 from streams.runtime.state import store as _store
 
 log = structlog.get_logger(__name__)
@@ -25,12 +25,12 @@ EXIT_FATAL = 75
 WAITING_BATCHES = 8
 
 
-def end_process(lane: Lane, error: Exception) -> None:
+def end_process(task: Task, error: Exception) -> None:
     """End at once after a failed commit: nothing may run on from memory that Kafka has not accepted. A restart begins at the last commit."""
     log.critical(
         "commit failed, ending the process",
-        stage=lane.stage.name,
-        partition=lane.partition,
+        stage=task.stage.name,
+        partition=task.partition,
         error=repr(error),
         do="nothing is lost; the supervisor restarts the worker. If it repeats, look at the broker named in the error.",
     )
@@ -77,7 +77,7 @@ class App:
         web_port: int | None = None,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
-        self.lanes = Lanes(app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes)
+        self.task_manager = TaskManager(app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes)
         _store.Store.memory = _store.Memory(memory_mb)
         manager = type("TableManager", (tables.TableManager,), {"task_manager": self.task_manager})
         self.faust = faust.App(
@@ -116,18 +116,18 @@ class App:
 
     def stage(self, stage: Stage) -> Callable[[Callable[[AsyncIterator[Batch]], Awaitable[None]]], Any]:
         """Decorate an async function over units: it becomes a Faust agent on the stage's topics, with the stage's table."""
-        self.lanes.add(stage)
+        self.task_manager.add(stage)
         if stage.on_fatal is Stage.on_fatal:
             stage.on_fatal = end_process
         topic = self.faust.topic(*stage.topics, key_serializer="raw", value_serializer="raw", value_type=None)
         if stage.table:
             table = self.faust.Table(stage.table, key_type=bytes, value_type=bytes, partitions=self.partitions)
             stage.changelog = table.changelog_topic.get_topic_name()
-            self.lanes.stores[stage.name] = table.data
+            self.task_manager.stores[stage.name] = table.data
 
         def decorate(function: Callable[[AsyncIterator[Batch]], Awaitable[None]]) -> Any:
             async def agent(stream: Any) -> None:
-                await function(self.lanes.batches(stream))
+                await function(self.task_manager.batches(stream))
 
             return self.faust.agent(topic, name=stage.name)(agent)
 

@@ -33,7 +33,7 @@ from streams.runtime.state.store import POSITION, WRITTEN_AT, Memory, PartitionS
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
 from tests.golden.state_values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, FULL_3, PLAIN, POOL, STEP
-from tests.harness.kafka_fakes import CHANGELOG, Record, batch, lane
+from tests.harness.kafka_fakes import CHANGELOG, Record, batch, task
 
 HERE = Path(__file__).parent / "state"
 TIMER_KEY = timer_key(DUE_MS, STEP.timer_id.encode())
@@ -192,7 +192,7 @@ def test_a_disk_of_version_1(tmp_path: Path) -> None:
             family.put(key.encode(), value.encode())
     assert (store.position, store.written_at_ms) == (42, 1763886600000)
     assert store.meta(POSITION) == b"42"
-    assert Timers(lane(store)).cursor_ms == 1763886600001
+    assert Timers(task(store)).cursor_ms == 1763886600001
     notes = Notes(store, "another")
     assert notes.disk == "disk-7"
     found = {send: (notes.trace(send, "disk-7"), notes.queue_id(send)) for send in ("send-1", "send-2", "send-3")}
@@ -225,8 +225,8 @@ def test_all_of_it_is_restored_from_a_changelog(tmp_path: Path) -> None:
     assert [decode_customer(value) for _, value in customers.items()] == held_then
     assert [decode_entry(value) for _, value in sends.items()] == [ENTRY]
     fired: list[tuple[int, bytes]] = []
-    one = batch(lane(waiting), [], DUE_MS)
-    Timers(one.lane).sweep(one, [], lambda _, due, payload: fired.append((due, payload)))
+    one = batch(task(waiting), [], DUE_MS)
+    Timers(one.task).sweep(one, [], lambda _, due, payload: fired.append((due, payload)))
     assert [due for due, _ in fired] == [DUE_MS]
     assert_step(*unpack(fired[0][1]))
 

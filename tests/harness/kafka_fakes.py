@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.processing.batch import Batch, Lane
+from streams.runtime.processing.batch import Batch, Task
 from streams.runtime.processing.stage import Stage
 from streams.runtime.state.store import PartitionStore
 
@@ -131,12 +131,12 @@ def stage(**changes: Any) -> Stage:
     return made
 
 
-def lane(store: PartitionStore | None, of: Stage | None = None) -> Lane:
+def task(store: PartitionStore | None, of: Stage | None = None) -> Task:
     """A lane of partition 0 on a `FakeProducer`."""
     producer: Any = FakeProducer()
-    return Lane(of or stage(), 0, producer, store)
+    return Task(of or stage(), 0, producer, store)
 
 
-def batch(of: Lane, records: list[Record], now_ms: int = 1000) -> Batch:
+def batch(of: Task, records: list[Record], now_ms: int = 1000) -> Batch:
     """A unit of work; its commit runs on a thread of its own."""
     return Batch(of, records, now_ms, None, ThreadPoolExecutor(1))

@@ -79,7 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
 def stand_still(held: list[Batch], until: Path, place: str) -> None:
     """On the edge of a held unit's commit: bring all of it to the broker, and wait for the file."""
     if place == "counter.offsets" and held:
-        held.pop().lane.producer.flush(30.0)
+        held.pop().task.producer.flush(30.0)
         print(HOLDING, flush=True)  # noqa: T201 - the test reads it
         while not until.exists():
             time.sleep(0.01)

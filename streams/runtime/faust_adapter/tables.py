@@ -8,7 +8,7 @@ import structlog
 from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery
 
-from streams.runtime.processing.task_manager import Lanes
+from streams.runtime.processing.task_manager import TaskManager
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ class NothingToRecover(Recovery):  # type: ignore[misc]
 class TableManager(FaustTableManager):  # type: ignore[misc]
     """Restores through the lanes whenever the assignment changes."""
 
-    lanes: Lanes
+    task_manager: TaskManager
     _recovery: Recovery | None
     #: Whether the group was asked for what its stored assignment lacks: once in the life of a process, lest two versions ask for ever.
     _has_asked = False
@@ -45,15 +45,15 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         """Let every commit under way reach the disk before the stores close: Faust stops the tables before the consumer."""
-        await self.lanes.settle()
+        await self.task_manager.settle()
         await super().on_stop()
 
     async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:
         """Take over the assigned partitions before Faust lets records flow."""
         standbys = {(tp.topic, tp.partition) for tp in self.app.assignor.assigned_standbys()}
         places = {(tp.topic, tp.partition) for tp in assigned}
-        await self.lanes.assign(places, standbys)
-        self._ask_for(self.lanes.lacking(places))
+        await self.task_manager.assign(places, standbys)
+        self._ask_for(self.task_manager.lacking(places))
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     def _ask_for(self, lacking: list[str]) -> None:

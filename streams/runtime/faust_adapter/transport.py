@@ -14,7 +14,7 @@ from typing import Any
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams.runtime.processing.task_manager import Lanes
+from streams.runtime.processing.task_manager import TaskManager
 
 #: Seconds that a read may wait when nothing is there: the longest time by which a due timer or a shutdown is noticed late.
 IDLE_WAIT_S = 0.02
@@ -25,7 +25,7 @@ BUSY_WAIT_S = 0.002
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer with its road of records replaced; acks and offset commits are the checkpoint's business."""
 
-    lanes: Lanes
+    task_manager: TaskManager
 
     def track_message(self, message: Any) -> None:
         """Do nothing: a batch is tracked by its lane's lock."""
@@ -50,17 +50,17 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Let every batch that is under way end before the partitions are given away."""
         self.stop_flow()
-        await self.lanes.settle()
+        await self.task_manager.settle()
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:
         """Let every batch that is under way end, then leave the group."""
-        await self.lanes.settle()
+        await self.task_manager.settle()
         await super().on_stop()
-        self.lanes.close()
+        self.task_manager.close()
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        lanes = self.lanes
+        task_manager = self.task_manager
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="takk-reader")
         generation = None
@@ -70,34 +70,38 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 if not self.flow_active:
                     await self.wait(self.can_resume_flow)
                     continue
-                if generation != lanes.generation:
-                    generation = lanes.generation
-                    await loop.run_in_executor(thread, lanes.seek)
-                if lanes.has_waiting:
+                if generation != task_manager.generation:
+                    generation = task_manager.generation
+                    await loop.run_in_executor(thread, task_manager.seek)
+                if task_manager.has_waiting:
                     # All lanes with work commit: the first to end takes what waits. Until then, read on if there is room.
-                    lanes.freed.clear()
-                    if lanes.is_full:
+                    task_manager.freed.clear()
+                    if task_manager.is_full:
                         await self._await_free()
-                    records = [] if lanes.is_full else await loop.run_in_executor(thread, lanes.read, BUSY_WAIT_S)
+                    records = (
+                        []
+                        if task_manager.is_full
+                        else await loop.run_in_executor(thread, task_manager.read, BUSY_WAIT_S)
+                    )
                 else:
-                    records = await loop.run_in_executor(thread, lanes.read, IDLE_WAIT_S)
-                for lane, batch in lanes.deal(records):
-                    if generation != lanes.generation or not self.flow_active:
+                    records = await loop.run_in_executor(thread, task_manager.read, IDLE_WAIT_S)
+                for task, batch in task_manager.deal(records):
+                    if generation != task_manager.generation or not self.flow_active:
                         break
-                    await self._deliver(lane, batch)
+                    await self._deliver(task, batch)
         finally:
             thread.shutdown(wait=False)
 
     async def _await_free(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.lanes.freed.wait(), IDLE_WAIT_S)
+            await asyncio.wait_for(self.task_manager.freed.wait(), IDLE_WAIT_S)
 
-    async def _deliver(self, lane: Any, batch: list[Any]) -> None:
-        topic = batch[0].topic() if batch else lane.stage.topics[0]
-        tp = TP(topic, lane.partition)
+    async def _deliver(self, task: Any, batch: list[Any]) -> None:
+        topic = batch[0].topic() if batch else task.stage.topics[0]
+        tp = TP(topic, task.partition)
         await self.callback(
             ConsumerMessage(
-                topic, lane.partition, 0, 0.0, 1, [], None, (lane, batch, self.lanes.generation), None, 0, 0, tp,
+                topic, task.partition, 0, 0.0, 1, [], None, (task, batch, self.task_manager.generation), None, 0, 0, tp,
                 generation_id=self.app.consumer_generation_id,
             )
         )  # fmt: skip

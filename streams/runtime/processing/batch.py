@@ -73,7 +73,7 @@ class InvalidRecord(Exception):
         self.detail = detail
 
 
-class Lane:
+class Task:
     """One agent's work on one partition: its transactional producer, its store, and the lock that makes batches follow each other.
 
     The lock is held from the start of a unit until its commit has reached the disk, so a partition has one writer, and
@@ -119,22 +119,22 @@ class Batch:
     """
 
     def __init__(
-        self, lane: Lane, records: Sequence[Any], now_ms: int, metadata: Any, executor: ThreadPoolExecutor
+        self, task: Task, records: Sequence[Any], now_ms: int, metadata: Any, executor: ThreadPoolExecutor
     ) -> None:
-        self.lane = lane
-        self.partition = lane.partition
+        self.task = task
+        self.partition = task.partition
         # One topic after the other, in the stage's order: with the journal, the order of every decision can be found again.
-        ranks = {topic: rank for rank, topic in enumerate(lane.stage.topics)}
+        ranks = {topic: rank for rank, topic in enumerate(task.stage.topics)}
         self.records = sorted(records, key=lambda r: ranks[r.topic()]) if len(ranks) > 1 else records
         self.now_ms = now_ms
-        self._stage = lane.stage
+        self._stage = task.stage
         self._metadata = metadata
         self._executor = executor
         self._view: dict[bytes, Any] = {}
         self._changed: dict[bytes, None] = {}
         self._meta: dict[bytes, bytes] = {}
         self._begun = False
-        self._produce = lane.producer.produce
+        self._produce = task.producer.produce
         self.sent: Counter[str] = Counter()
         self.read: dict[str, int] = {}
         self.started = self.computed = time.perf_counter()
@@ -147,7 +147,7 @@ class Batch:
         view = self._view
         if key in view:
             return view[key]
-        store = self.lane.store
+        store = self.task.store
         if store is None:
             raise LookupError(f"agent {self._stage.name} has no table")
         raw = store.get(key)
@@ -189,14 +189,14 @@ class Batch:
             TooManyFailures: the handler itself failed for too many records in a row.
             Exception: what the stage calls too new (`Stage.is_too_new`).
         """
-        lane, put, send = self.lane, self.put, self.send
+        task, put, send = self.task, self.put, self.send
         for record in self.records:
             try:
                 key, value, outputs = handle(record, self)
             except Exception as error:  # noqa: BLE001 - not swallowed: `_refuse` makes it a dead letter, or raises
                 self._refuse(record, error)
                 continue
-            lane.broken_in_a_row = 0
+            task.broken_in_a_row = 0
             if key is not None:
                 put(key, value)
             for output in outputs:
@@ -204,19 +204,19 @@ class Batch:
 
     def taken(self, handle: Callable[[Any], T]) -> Iterator[T]:
         """What `handle` makes of each record, in order; failures are treated as in `each`."""
-        lane = self.lane
+        task = self.task
         for record in self.records:
             try:
                 result = handle(record)
             except Exception as error:  # noqa: BLE001 - not swallowed: `_refuse` makes it a dead letter, or raises
                 self._refuse(record, error)
                 continue
-            lane.broken_in_a_row = 0
+            task.broken_in_a_row = 0
             yield result
 
     def _refuse(self, record: Any, error: Exception) -> None:
         """Send a record whose handler raised to where it belongs, or to the dead letters."""
-        lane, stage = self.lane, self._stage
+        task, stage = self.task, self._stage
         if isinstance(error, stage.is_too_new):
             raise error
         if isinstance(error, Misrouted):
@@ -225,9 +225,9 @@ class Batch:
         elif isinstance(error, InvalidRecord):
             self.send(*stage.dead_letter(record, error.reason, error.detail, self.now_ms))
         else:
-            lane.broken_in_a_row += 1
+            task.broken_in_a_row += 1
             stage.on_failure(record, error)
-            if lane.broken_in_a_row >= BROKEN_IN_A_ROW:
+            if task.broken_in_a_row >= BROKEN_IN_A_ROW:
                 raise TooManyFailures(
                     f"{stage.name} failed for {BROKEN_IN_A_ROW} records in a row on partition {self.partition}; "
                     f"the last: {type(error).__name__}. Nothing is lost: fix the rules or the code and start again."
@@ -252,7 +252,7 @@ class Batch:
             Revoked: the partition was taken away; nothing was committed.
         """
         self.computed = time.perf_counter()
-        if self.lane.is_closed:
+        if self.task.is_closed:
             raise PartitionRevoked(f"partition {self.partition} of {self._stage.name}")
         offsets: dict[str, tuple[int, int]] = {}
         start, count = 0, len(self.records)
@@ -283,55 +283,55 @@ class Batch:
         """Give the unit up: abort what was produced and free the partition."""
         if self._begun:
             self._begun = False
-            self.lane.producer.abort_transaction(10.0)
+            self.task.producer.abort_transaction(10.0)
         self._finish()
 
     async def _run(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
         work = asyncio.get_running_loop().run_in_executor(self._executor, self._commit, changes, sources)
         try:
             while not (await asyncio.wait({work}, timeout=COMMIT_LIMIT_S))[0]:
-                if await asyncio.to_thread(cluster_answers, self.lane.producer) and not work.done():
+                if await asyncio.to_thread(cluster_answers, self.task.producer) and not work.done():
                     raise CommitTimeout("the cluster answers, but a commit does not end")
             work.result()
         except Exception as error:
-            self._stage.on_fatal(self.lane, error)
+            self._stage.on_fatal(self.task, error)
             raise
 
     def _finish(self) -> None:
-        self.lane.batch = ()
+        self.task.batch = ()
         done = self.committed
         if done is not None and not done.cancelled() and done.exception() is None:
-            self.lane.taken += len(self.records)
-        if self.lane.lock.locked():
-            self.lane.lock.release()
-        if self.lane.freed is not None:
-            self.lane.freed.set()
+            self.task.taken += len(self.records)
+        if self.task.lock.locked():
+            self.task.lock.release()
+        if self.task.freed is not None:
+            self.task.freed.set()
         self._stage.on_done(self)
 
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
-            self.lane.producer.begin_transaction()
+            self.task.producer.begin_transaction()
 
     def _produce_patiently(self, topic: str, value: bytes | None, key: bytes, **more: Any) -> None:
         while True:
             # The producer's queue is full: serving it is what makes room, and nothing else may run before it has.
-            self.lane.producer.poll(0.05)
+            self.task.producer.poll(0.05)
             with contextlib.suppress(BufferError):
                 self._produce(topic, value, key, **more)
                 return
 
     def _changelog(self) -> dict[bytes, bytes | None]:
         """Produce one changelog record per changed key and give back what the store is to write."""
-        if self.lane.is_unborn:
-            self.lane.is_unborn = False
+        if self.task.is_unborn:
+            self.task.is_unborn = False
             self.put(BIRTH, None)
         if not self._changed:
             return {}
         self._begin()
         stage, view, partition = self._stage, self._view, self.partition
         topic, encode, produce = stage.changelog, stage.encode, self._produce
-        last_report: dict[str, Any] = {"on_delivery": self.lane.produced}
+        last_report: dict[str, Any] = {"on_delivery": self.task.produced}
         changes: dict[bytes, bytes | None] = {}
         last = len(self._changed) - 1
         for index, key in enumerate(self._changed):
@@ -346,7 +346,7 @@ class Batch:
         return changes
 
     def _commit(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
-        producer, lane = self.lane.producer, self.lane
+        producer, task = self.task.producer, self.task
         # A transaction without source offsets is the mailer's marker, or the scheduler's sweep.
         edge = f"{self._stage.name}.{'' if sources else 'marker_'}"
         failpoints.reach(f"{edge}produced")
@@ -360,9 +360,9 @@ class Batch:
             self._begun = False
         failpoints.reach(f"{edge}committed")
         meta, self._meta = self._meta, {}
-        if lane.store is not None and (changes or meta):
-            position = lane.changelog_offset + 1 if changes else None
-            lane.store.write(changes, position, meta)
+        if task.store is not None and (changes or meta):
+            position = task.changelog_offset + 1 if changes else None
+            task.store.write(changes, position, meta)
         failpoints.reach(f"{edge}stored")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.runtime.processing.batch import Batch, Lane, Output
+from streams.runtime.processing.batch import Batch, Output, Task
 
 
 def _same(value: Any) -> Any:
@@ -37,11 +37,11 @@ class Stage:
     decode: Callable[[bytes], Any] = _same
     is_too_new: type[Exception] | tuple[type[Exception], ...] = ()
     journal: Callable[[int, int, dict[str, tuple[int, int]], int], Output] | None = None
-    is_due: Callable[[Lane, int], bool] | None = None
-    open: Callable[[Lane], None] = lambda lane: None
+    is_due: Callable[[Task, int], bool] | None = None
+    open: Callable[[Task], None] = lambda task: None
     on_moved: Callable[[Any], None] = lambda record: None
     on_failure: Callable[[Any, Exception], None] = lambda record, error: None
-    on_fatal: Callable[[Lane, Exception], None] = lambda lane, error: None
+    on_fatal: Callable[[Task, Exception], None] = lambda task, error: None
     on_done: Callable[[Batch], None] = lambda batch: None
     changelog: str = ""
     channel: Any = field(default=None, repr=False)

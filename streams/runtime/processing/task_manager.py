@@ -19,7 +19,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streams.runtime import failpoints
 from streams.runtime.kafka.limits import LARGEST_BYTES
 from streams.runtime.kafka.retry import ask
-from streams.runtime.processing.batch import Batch, Lane
+from streams.runtime.processing.batch import Batch, Task
 from streams.runtime.processing.stage import Stage
 from streams.runtime.state.restore import restore
 from streams.runtime.state.standby import Standbys
@@ -32,7 +32,7 @@ TRANSACTION_TIMEOUT_MS = 60_000
 SETTLE_PATIENCE_S = 12.0
 
 
-class Lanes:
+class TaskManager:
     """All lanes of one worker process (one Faust app).
 
     Args:
@@ -66,7 +66,7 @@ class Lanes:
         self.on_restored: Callable[[str, int, float], None] = lambda stage, records, seconds: None
         self.standbys = Standbys(self.kafka, f"{app_id}-standby")
         self._copies: set[tuple[str, int]] = set()
-        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._task_manager: dict[tuple[str, int], Task] = {}
         self._by_topic: dict[str, Stage] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
         self._reader: Any = None
@@ -93,8 +93,8 @@ class Lanes:
         """The name of the stage that reads `topic`."""
         return self._by_topic[topic].name
 
-    def __iter__(self) -> Iterator[Lane]:
-        return iter(list(self._lanes.values()))
+    def __iter__(self) -> Iterator[Task]:
+        return iter(list(self._task_manager.values()))
 
     # -- owning ------------------------------------------------------------------------------------------------------
 
@@ -113,9 +113,9 @@ class Lanes:
         await asyncio.to_thread(self._follow, self._copies & copies)
         for name, partition in self._copies - copies - wanted:
             self.stores[name].release(partition)
-        for name, partition in set(self._lanes) - wanted:
-            self._release(self._lanes.pop((name, partition)))
-        await asyncio.to_thread(self._take, sorted(wanted - set(self._lanes)))
+        for name, partition in set(self._task_manager) - wanted:
+            self._release(self._task_manager.pop((name, partition)))
+        await asyncio.to_thread(self._take, sorted(wanted - set(self._task_manager)))
         await asyncio.to_thread(self._follow, copies)
         failpoints.reach("lanes.restored")
         sources = [
@@ -123,8 +123,8 @@ class Lanes:
         ]
         self._starts = await asyncio.to_thread(self._committed, sources)
         self._check_births()
-        for lane in self:
-            lane.is_queued = False  # what was dealt before the rebalance is dropped
+        for task in self:
+            task.is_queued = False  # what was dealt before the rebalance is dropped
         self.generation += 1
         self.is_ready = True
 
@@ -159,21 +159,21 @@ class Lanes:
         with ThreadPoolExecutor(8) as pool:
             producers = list(pool.map(lambda w: self._fence(*w), wanted))
         failpoints.reach("lanes.fenced")
-        fresh: dict[str, dict[int, Lane]] = {}
+        fresh: dict[str, dict[int, Task]] = {}
         for (name, partition), producer in zip(wanted, producers, strict=True):
             stage = self.stages[name]
             store = self.stores[name].partition(partition) if stage.table else None
-            fresh.setdefault(name, {})[partition] = Lane(stage, partition, producer, store, self.freed)
-        for name, lanes in fresh.items():
+            fresh.setdefault(name, {})[partition] = Task(stage, partition, producer, store, self.freed)
+        for name, task_manager in fresh.items():
             stage = self.stages[name]
             if stage.table:
-                stores = {p: lane.store for p, lane in lanes.items() if lane.store is not None}
+                stores = {p: task.store for p, task in task_manager.items() if task.store is not None}
                 started = time.monotonic()
                 records = restore(self.kafka, stage.changelog, stores, partial(self.on_restore, name))
                 self.on_restored(name, records, time.monotonic() - started)
-            for partition, lane in lanes.items():
-                stage.open(lane)
-                self._lanes[(name, partition)] = lane
+            for partition, task in task_manager.items():
+                stage.open(task)
+                self._task_manager[(name, partition)] = task
 
     def _fence(self, name: str, partition: int) -> Producer:
         producer = Producer(
@@ -227,36 +227,36 @@ class Lanes:
         begun = {
             (self._by_topic[tp.topic].name, tp.partition): tp for tp in self._starts if tp.offset != OFFSET_BEGINNING
         }
-        for key, lane in self._lanes.items():
-            if lane.store is None or lane.store.position:
+        for key, task in self._task_manager.items():
+            if task.store is None or task.store.position:
                 continue
             tp = begun.get(key)
             if tp is not None:
                 raise StoreError(
-                    f"the changelog {lane.stage.changelog}[{lane.partition}] is empty, but {tp.topic}[{tp.partition}] was processed up to "
+                    f"the changelog {task.stage.changelog}[{task.partition}] is empty, but {tp.topic}[{tp.partition}] was processed up to "
                     f"offset {tp.offset}: the changelog was deleted. Bring it back; to begin again without any state, "
                     f"use another TAKK_APP_ID."
                 )
-            lane.is_unborn = True
+            task.is_unborn = True
 
-    def _release(self, lane: Lane) -> None:
-        lane.is_closed = True
-        if lane.stage.table:
-            self.stores[lane.stage.name].release(lane.partition)
+    def _release(self, task: Task) -> None:
+        task.is_closed = True
+        if task.stage.table:
+            self.stores[task.stage.name].release(task.partition)
 
     async def settle(self) -> None:
         """Stop dealing and wait until nothing is in flight; past `SETTLE_PATIENCE_S` the lanes left are closed, so that their commit fails."""
         self.generation += 1
         self.is_ready = False
         deadline = time.monotonic() + SETTLE_PATIENCE_S
-        for lane in self:
+        for task in self:
             try:
-                await asyncio.wait_for(lane.lock.acquire(), max(0.1, deadline - time.monotonic()))
+                await asyncio.wait_for(task.lock.acquire(), max(0.1, deadline - time.monotonic()))
             except TimeoutError:
-                lane.is_closed = True
-                self._lanes.pop((lane.stage.name, lane.partition), None)
+                task.is_closed = True
+                self._task_manager.pop((task.stage.name, task.partition), None)
             else:
-                lane.lock.release()
+                task.lock.release()
 
     def close(self) -> None:
         """Give back reader, threads and stores. Afterwards the object is of no more use."""
@@ -268,9 +268,9 @@ class Lanes:
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
-        for key, lane in list(self._lanes.items()):
-            del self._lanes[key]
-            self._release(lane)
+        for key, task in list(self._task_manager.items()):
+            del self._task_manager[key]
+            self._release(task)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -313,7 +313,7 @@ class Lanes:
                 raise KafkaException(error)
         return good
 
-    def deal(self, records: list[Any]) -> Iterator[tuple[Lane, list[Any]]]:
+    def deal(self, records: list[Any]) -> Iterator[tuple[Task, list[Any]]]:
         """Add `records` to what waits for its lane, and give every lane that is free its batch: all that waited, up to the bounds.
 
         A lane that commits is left alone: what arrives meanwhile becomes its next, larger batch, and no lane waits for another.
@@ -328,19 +328,19 @@ class Lanes:
             batch.append(record)
         self._held += len(records)
         now = self.clock()
-        for key, lane in list(self._lanes.items()):
-            if lane.is_queued or lane.lock.locked():
+        for key, task in list(self._task_manager.items()):
+            if task.is_queued or task.lock.locked():
                 continue
             if key in waiting:
                 batch = self._cut(key)
                 self._held -= len(batch)
-            elif lane.stage.is_due is not None and lane.stage.is_due(lane, now):
+            elif task.stage.is_due is not None and task.stage.is_due(task, now):
                 batch = []
             else:
                 continue
-            lane.is_queued = True
-            lane.batch = batch
-            yield lane, batch
+            task.is_queued = True
+            task.batch = batch
+            yield task, batch
 
     def _cut(self, key: tuple[str, int]) -> list[Any]:
         """Take the next batch of a lane from what waits for it."""
@@ -370,13 +370,13 @@ class Lanes:
     async def batches(self, stream: Any) -> AsyncIterator[Batch]:
         """The batches of a Faust stream as units of work, each with its lane's lock held; batches of a past assignment are dropped
         (they are read again from the committed offsets)."""
-        async for lane, batch, generation in stream:
-            await lane.lock.acquire()
-            lane.is_queued = False
-            if lane.is_closed or generation != self.generation:
-                lane.lock.release()
+        async for task, batch, generation in stream:
+            await task.lock.acquire()
+            task.is_queued = False
+            if task.is_closed or generation != self.generation:
+                task.lock.release()
                 continue
-            yield Batch(lane, batch, self.clock(), self._meta.consumer_group_metadata(), self._threads)
+            yield Batch(task, batch, self.clock(), self._meta.consumer_group_metadata(), self._threads)
 
     def lag(self) -> Iterator[tuple[str, int, int]]:
         """(topic, partition, records not yet read) of every partition, from what librdkafka last heard. May be called from any thread."""
@@ -397,9 +397,9 @@ class Lanes:
 
     def in_hand(self) -> Iterator[tuple[str, int, int, int]]:
         """(stage, partition, records, oldest time in ms) of what was read and is not committed; for the event loop's thread."""
-        for (name, partition), lane in self._lanes.items():
+        for (name, partition), task in self._task_manager.items():
             records = [*self._waiting.get((name, partition), ())]
-            if lane.is_queued or lane.lock.locked():
-                records += lane.batch
+            if task.is_queued or task.lock.locked():
+                records += task.batch
             if records:
                 yield name, partition, len(records), min(record.timestamp()[1] for record in records)

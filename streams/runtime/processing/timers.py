@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from streams.runtime import failpoints
-from streams.runtime.processing.batch import Batch, Lane
+from streams.runtime.processing.batch import Batch, Task
 
 CURSOR = b"cursor"
 #: Up to about so many timers are counted when a partition is taken over (some 50 ms); beyond it RocksDB's estimate is good enough.
@@ -62,12 +62,12 @@ def unpack(payload: bytes) -> tuple[bytes, bytes]:
 class Timers:
     """The timers of one lane: what was stored, and where the sweep stands."""
 
-    def __init__(self, lane: Lane, limit: int = SLICE) -> None:
-        if lane.store is None:
-            raise ValueError(f"stage {lane.stage.name} keeps timers but has no table")
-        self._store = lane.store
+    def __init__(self, task: Task, limit: int = SLICE) -> None:
+        if task.store is None:
+            raise ValueError(f"stage {task.stage.name} keeps timers but has no table")
+        self._store = task.store
         self._limit = limit
-        raw = lane.store.meta(CURSOR)
+        raw = task.store.meta(CURSOR)
         self.cursor_ms = int(raw) if raw else 0
         self.pending = self._count()
         self.next_ms = self._first()

@@ -34,7 +34,7 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
     )
     now = due_ms - 60_000
     if due_ms:
-        app.lanes.clock = lambda: now
+        app.task_manager.clock = lambda: now
     support = Support(Wire(open_codec()))
     observed = support.observed
     stored = fired = 0

@@ -32,7 +32,7 @@ class Disk:
 
 
 @dataclass
-class Lane:
+class Task:
     """A lane, as far as a watch looks at it."""
 
     partition: int
@@ -42,18 +42,18 @@ class Lane:
     memory: dict[str, Any] = field(default_factory=dict)
 
 
-class Lanes:
+class TaskManager:
     """The lanes of a worker whose partitions a test moves by hand."""
 
     def __init__(self, *partitions: int) -> None:
         self.is_ready = True
         self.stages: dict[str, Any] = {STAGE: None}
-        self.lanes = {number: Lane(number) for number in partitions}
+        self.task_manager = {number: Task(number) for number in partitions}
         self.unread: dict[int, int] = dict.fromkeys(partitions, 0)
         self.held: dict[int, tuple[int, int]] = {}
 
-    def __iter__(self) -> Iterator[Lane]:
-        return iter(self.lanes.values())
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.task_manager.values())
 
     def lag(self) -> Iterator[tuple[str, int, int]]:
         return (("topic", number, records) for number, records in self.unread.items())
@@ -76,8 +76,8 @@ class Clock:
 
 
 @pytest.fixture
-def lanes() -> Lanes:
-    return Lanes(0)
+def task_manager() -> TaskManager:
+    return TaskManager(0)
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def watch(lanes: Lanes, clock: Clock) -> Watch:
-    return Watch(lanes, clock)
+def watch(task_manager: TaskManager, clock: Clock) -> Watch:
+    return Watch(task_manager, clock)
 
 
 def value(name: str, partition: int = 0) -> float | None:
@@ -108,9 +108,9 @@ async def test_at_rest(watch: Watch, clock: Clock) -> None:
     assert value("takk_last_progress_timestamp_seconds") == clock.now
 
 
-async def test_stuck_batch_grows_older(watch: Watch, lanes: Lanes, clock: Clock) -> None:
+async def test_stuck_batch_grows_older(watch: Watch, task_manager: TaskManager, clock: Clock) -> None:
     """A batch that does not commit makes the lag grow, though no batch ends; when it has, the lag is 0."""
-    lanes.held[0] = (3, int((clock.now - 5) * 1000))
+    task_manager.held[0] = (3, int((clock.now - 5) * 1000))
     await watch.look()
     began = clock.now
     assert lag() == (3, 5)
@@ -118,26 +118,26 @@ async def test_stuck_batch_grows_older(watch: Watch, lanes: Lanes, clock: Clock)
     await watch.look()
     assert lag() == (3, 65)
     assert value("takk_last_progress_timestamp_seconds") == began
-    del lanes.held[0]
-    lanes.lanes[0].taken = 3
+    del task_manager.held[0]
+    task_manager.task_manager[0].taken = 3
     await watch.look()
     assert lag() == (0, 0)
 
 
-async def test_stuck_reader_grows_older(watch: Watch, lanes: Lanes, clock: Clock) -> None:
+async def test_stuck_reader_grows_older(watch: Watch, task_manager: TaskManager, clock: Clock) -> None:
     """Records that cannot even be read make the lag grow too, also while more of them arrive."""
     await watch.look()
     for waiting in (10, 20, 30):
-        lanes.unread[0] = waiting
+        task_manager.unread[0] = waiting
         clock.now += 30
         await watch.look()
     assert lag() == (30, 90)
-    lanes.lanes[0].taken = 5
+    task_manager.task_manager[0].taken = 5
     await watch.look()
     assert lag() == (30, 0)
 
 
-async def test_pools_go_with_their_partition(watch: Watch, lanes: Lanes) -> None:
+async def test_pools_go_with_their_partition(watch: Watch, task_manager: TaskManager) -> None:
     """What lies in a pool is told by who has it, and by nobody else: a number that stands still here would hide an empty pool there."""
 
     def numbers() -> tuple[float | None, float | None]:
@@ -145,20 +145,20 @@ async def test_pools_go_with_their_partition(watch: Watch, lanes: Lanes) -> None
         stock, waiting = (metrics.REGISTRY.get_sample_value(name, {"pool": "spring"}) for name in names)
         return stock, waiting
 
-    lanes.lanes[0].memory["pools"] = {"spring": Pool(2, 9, 4, 4)}
+    task_manager.task_manager[0].memory["pools"] = {"spring": Pool(2, 9, 4, 4)}
     await watch.look()
     assert numbers() == (7, 0)
-    lanes.lanes[0].memory["pools"] = {"spring": Pool(9, 9, 4, 6)}
+    task_manager.task_manager[0].memory["pools"] = {"spring": Pool(9, 9, 4, 6)}
     await watch.look()
     assert numbers() == (0, 2)
-    del lanes.lanes[0]
+    del task_manager.task_manager[0]
     await watch.look()
     assert numbers() == (None, None)
 
 
-async def test_record_from_the_future(watch: Watch, lanes: Lanes, clock: Clock) -> None:
+async def test_record_from_the_future(watch: Watch, task_manager: TaskManager, clock: Clock) -> None:
     """A record that claims a time to come hides no standstill."""
-    lanes.held[0] = (1, int((clock.now + 86_400) * 1000))
+    task_manager.held[0] = (1, int((clock.now + 86_400) * 1000))
     await watch.look()
     assert lag() == (1, 0)
     clock.now += 40
@@ -166,25 +166,25 @@ async def test_record_from_the_future(watch: Watch, lanes: Lanes, clock: Clock) 
     assert lag() == (1, 40)
 
 
-async def test_given_back_partition_leaves_no_series(lanes: Lanes, watch: Watch) -> None:
+async def test_given_back_partition_leaves_no_series(task_manager: TaskManager, watch: Watch) -> None:
     """What another worker owns is not told here: a number that stands still would raise an alarm."""
-    lanes.lanes[1], lanes.unread[1] = Lane(1), 4
+    task_manager.task_manager[1], task_manager.unread[1] = Task(1), 4
     await watch.look()
     assert value("takk_lag_records", 1) == 4
     assert metrics.REGISTRY.get_sample_value("takk_assigned_partitions", {"stage": STAGE}) == 2
     assert metrics.REGISTRY.get_sample_value("takk_state_bytes", {"stage": STAGE}) == 14
-    del lanes.lanes[1], lanes.unread[1]
+    del task_manager.task_manager[1], task_manager.unread[1]
     await watch.look()
     names = ("takk_lag_records", "takk_lag_seconds", "takk_last_progress_timestamp_seconds")
     assert [value(name, 1) for name in names] == [None] * 3
     assert metrics.REGISTRY.get_sample_value("takk_assigned_partitions", {"stage": STAGE}) == 1
 
 
-async def test_nothing_is_touched_while_partitions_change_hands(lanes: Lanes, watch: Watch) -> None:
+async def test_nothing_is_touched_while_partitions_change_hands(task_manager: TaskManager, watch: Watch) -> None:
     """In a rebalance the reader is not asked and the gauges stay."""
     await watch.look()
-    lanes.is_ready = False
-    lanes.unread[0] = 9
+    task_manager.is_ready = False
+    task_manager.unread[0] = 9
     await watch.look()
     assert value("takk_lag_records") == 0
 

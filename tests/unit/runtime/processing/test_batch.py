@@ -21,7 +21,7 @@ from streams.runtime.processing.batch import (
     TooManyFailures,
 )
 from streams.runtime.state.store import Memory, PartitionStore
-from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, batch, lane, stage
+from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, batch, stage, task
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def committed(one: Batch) -> FakeProducer:
         await one.done()
 
     asyncio.run(run())
-    producer: Any = one.lane.producer
+    producer: Any = one.task.producer
     return producer
 
 
@@ -49,7 +49,7 @@ def count_up(record: Any, of: Batch) -> Any:
 
 def test_one_transaction_in_order(store: PartitionStore) -> None:
     """Outputs and changelog, then offsets, then the commit, then the disk with the position of the last changelog record."""
-    one = batch(lane(store), [Record(5, b"a"), Record(6, b"b"), Record(7, b"a")])
+    one = batch(task(store), [Record(5, b"a"), Record(6, b"b"), Record(7, b"a")])
     one.each(count_up)
     producer = committed(one)
     assert producer.calls == ["begin", "produce", "offsets", "commit"]
@@ -62,7 +62,7 @@ def test_one_transaction_in_order(store: PartitionStore) -> None:
 def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
     """A commit that fails leaves the disk as it was, tells the stage, and frees the partition."""
     told: list[Exception] = []
-    of = lane(store, stage(on_fatal=lambda _, error: told.append(error)))
+    of = task(store, stage(on_fatal=lambda _, error: told.append(error)))
     one = batch(of, [Record(0)])
     one.each(count_up)
     of.producer.fail["commit"] = KafkaException(KafkaError(KafkaError._FENCED))
@@ -75,7 +75,7 @@ def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
 def test_a_commit_that_hangs_is_given_up(store: PartitionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that does not end although the cluster answers tells the stage, which ends the process; while no broker answers it waits."""
     told: list[Exception] = []
-    of = lane(store, stage(on_fatal=lambda _, error: told.append(error)))
+    of = task(store, stage(on_fatal=lambda _, error: told.append(error)))
     monkeypatch.setattr("streams.runtime.processing.batch.COMMIT_LIMIT_S", 0.05)
     one = batch(of, [Record(0)])
     one.each(count_up)
@@ -91,7 +91,7 @@ def test_a_commit_that_hangs_is_given_up(store: PartitionStore, monkeypatch: pyt
 
 def test_a_retriable_error_is_tried_again(store: PartitionStore) -> None:
     """A broker that asks for patience is asked again; the transaction is committed once."""
-    of = lane(store)
+    of = task(store)
     producer = of.producer
     plain, busy = (
         producer.commit_transaction,
@@ -113,7 +113,7 @@ def test_a_retriable_error_is_tried_again(store: PartitionStore) -> None:
 def test_the_last_value_wins_and_none_deletes(store: PartitionStore) -> None:
     """A key that changes many times has one changelog record; None is a deletion in changelog and store."""
     store.write({b"old": b"1"}, 1)
-    one = batch(lane(store), [Record(0)])
+    one = batch(task(store), [Record(0)])
     one.put(b"a", b"1")
     one.put(b"a", b"2")
     one.put(b"old", None)
@@ -134,7 +134,7 @@ def test_a_bad_record_is_a_dead_letter_and_changes_nothing(store: PartitionStore
             raise ZeroDivisionError("secret words")
         return count_up(record, of)
 
-    of = lane(store, stage(on_failure=lambda _, error: failures.append(error)))
+    of = task(store, stage(on_failure=lambda _, error: failures.append(error)))
     one = batch(of, [Record(0), Record(1, body=b"broken"), Record(2, body=b"bug"), Record(3)])
     one.each(handle)
     producer = committed(one)
@@ -152,7 +152,7 @@ def test_a_misplaced_record_is_published_again(store: PartitionStore) -> None:
     def handle(record: Any, of: Batch) -> Any:
         raise Misrouted(b"right")
 
-    one = batch(lane(store, stage(on_moved=moved.append)), [Record(0, b"wrong", b"body")])
+    one = batch(task(store, stage(on_moved=moved.append)), [Record(0, b"wrong", b"body")])
     one.each(handle)
     assert committed(one).committed == [(TOPIC, b"right", b"body")]
     assert len(moved) == 1
@@ -164,11 +164,11 @@ def test_too_many_failures_in_a_row_stop(store: PartitionStore) -> None:
     def handle(record: Any, of: Batch) -> Any:
         raise ZeroDivisionError
 
-    one = batch(lane(store), [Record(n) for n in range(BROKEN_IN_A_ROW)])
+    one = batch(task(store), [Record(n) for n in range(BROKEN_IN_A_ROW)])
     with pytest.raises(TooManyFailures):
         one.each(handle)
     one.abandon()
-    producer: Any = one.lane.producer
+    producer: Any = one.task.producer
     assert producer.committed == []
     assert producer.calls[-1] == "abort"
 
@@ -180,11 +180,11 @@ def test_a_state_of_a_newer_version_stops_at_once(store: PartitionStore) -> None
         raise LookupError("written by a newer one")
 
     store.write({b"k": b"new"}, 1)
-    one = batch(lane(store, stage(decode=decode, is_too_new=LookupError)), [Record(0)])
+    one = batch(task(store, stage(decode=decode, is_too_new=LookupError)), [Record(0)])
     with pytest.raises(LookupError, match="newer"):
         one.each(count_up)
     one.abandon()
-    producer: Any = one.lane.producer
+    producer: Any = one.task.producer
     assert producer.committed == []
 
 
@@ -196,7 +196,7 @@ def test_failures_with_good_records_between_go_on(store: PartitionStore) -> None
             raise ZeroDivisionError
         return count_up(record, of)
 
-    one = batch(lane(store), [Record(n) for n in range(4 * BROKEN_IN_A_ROW)])
+    one = batch(task(store), [Record(n) for n in range(4 * BROKEN_IN_A_ROW)])
     one.each(handle)
     committed(one)
     assert store.get(b"k") == b"%d" % (2 * BROKEN_IN_A_ROW)
@@ -210,14 +210,14 @@ def test_taken_gives_what_can_be_taken(store: PartitionStore) -> None:
             raise InvalidRecord("bad_id", "x")
         return int(record.offset())
 
-    one = batch(lane(store), [Record(0), Record(1), Record(2)])
+    one = batch(task(store), [Record(0), Record(1), Record(2)])
     assert list(one.taken(handle)) == [0, 2]
     assert [topic for topic, _, _ in committed(one).committed] == ["dead-letters"]
 
 
 def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
     """While librdkafka's queue is full the unit waits; every output and change is produced once, in order."""
-    of = lane(store)
+    of = task(store)
     of.producer.full_for = 3
     one = batch(of, [Record(n, b"%d" % n) for n in range(4)])
     one.each(count_up)
@@ -229,22 +229,22 @@ def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
 
 def test_a_revoked_partition_commits_nothing(store: PartitionStore) -> None:
     """A lane that was closed meanwhile refuses the commit."""
-    one = batch(lane(store), [Record(0)])
+    one = batch(task(store), [Record(0)])
     one.each(count_up)
-    one.lane.is_closed = True
+    one.task.is_closed = True
     with pytest.raises(PartitionRevoked):
         asyncio.run(one.commit())
-    producer: Any = one.lane.producer
+    producer: Any = one.task.producer
     assert producer.committed == []
     assert store.get(b"k") is None
 
 
 def test_a_checkpoint_leaves_the_offsets(store: PartitionStore) -> None:
     """The first of a batch's two transactions is in Kafka and on disk, but the batch counts as unread."""
-    one = batch(lane(store), [Record(0)])
+    one = batch(task(store), [Record(0)])
     one.put(b"k", b"in flight")
     asyncio.run(one.checkpoint())
-    producer: Any = one.lane.producer
+    producer: Any = one.task.producer
     assert (producer.committed, producer.offsets) == ([(CHANGELOG, b"k", b"in flight")], {})
     assert store.get(b"k") == b"in flight"
     one.put(b"k", b"sent")
@@ -260,7 +260,7 @@ def test_records_are_taken_topic_by_topic(store: PartitionStore) -> None:
         journal.append((partition, now_ms, dict(offsets), records))
         return "journal", b"", b"", []
 
-    of = lane(store, stage(topics=("first", "second"), journal=note))
+    of = task(store, stage(topics=("first", "second"), journal=note))
     mixed = [Record(3, of="second"), Record(8, of="first"), Record(4, of="second"), Record(9, of="first")]
     one = batch(of, mixed, now_ms=77)
     assert [(r.of, r.at) for r in one.records] == [("first", 8), ("first", 9), ("second", 3), ("second", 4)]
@@ -270,7 +270,7 @@ def test_records_are_taken_topic_by_topic(store: PartitionStore) -> None:
 
 def test_the_first_commit_leaves_a_trace_in_the_changelog(store: PartitionStore) -> None:
     """A new partition's changelog is not empty after its first commit, whatever that changed: empty later means lost."""
-    of = lane(store)
+    of = task(store)
     of.is_unborn = True
     committed(batch(of, [Record(0)]))
     producer = committed(batch(of, [Record(1)]))

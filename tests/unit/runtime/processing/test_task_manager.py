@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from streams.runtime.processing.task_manager import Lanes
+from streams.runtime.processing.task_manager import TaskManager
 from tests.harness.kafka_fakes import stage
 
 
@@ -29,12 +29,12 @@ class Reader:
 
 def test_the_reader_is_closed_after_its_last_read() -> None:
     """librdkafka never comes back from a read of a consumer that was closed meanwhile: the process could not end."""
-    lanes, reader = Lanes("app", {}), Reader()
-    lanes._reader = reader
-    reading = threading.Thread(target=lanes.read, args=(0.02,))
+    task_manager, reader = TaskManager("app", {}), Reader()
+    task_manager._reader = reader
+    reading = threading.Thread(target=task_manager.read, args=(0.02,))
     reading.start()
     assert reader.is_asked.wait(10)
-    closing = threading.Thread(target=lanes.close)
+    closing = threading.Thread(target=task_manager.close)
     closing.start()
     closing.join(0.2)
     assert closing.is_alive()
@@ -42,23 +42,23 @@ def test_the_reader_is_closed_after_its_last_read() -> None:
     reading.join(10)
     closing.join(10)
     assert reader.happened == ["read", "closed"]
-    assert lanes.read(0.02) == []
+    assert task_manager.read(0.02) == []
 
 
 def test_what_a_stored_assignment_lacks() -> None:
     """An input of a stage that is missing beside its others, and a stage that was given nothing; not who was given nothing at all."""
-    lanes = Lanes("app", {"bootstrap.servers": "127.0.0.1:1"})
-    lanes.add(stage(name="one", topics=("a", "b")))
-    lanes.add(stage(name="two", topics=("c",)))
+    task_manager = TaskManager("app", {"bootstrap.servers": "127.0.0.1:1"})
+    task_manager.add(stage(name="one", topics=("a", "b")))
+    task_manager.add(stage(name="two", topics=("c",)))
     whole = {("a", 1), ("b", 1), ("c", 2), ("of another", 1)}
-    assert lanes.lacking(set()) == lanes.lacking(whole) == []
-    assert lanes.lacking(whole - {("b", 1)}) == ["b"]
-    assert lanes.lacking(whole - {("c", 2)}) == ["c"]
+    assert task_manager.lacking(set()) == task_manager.lacking(whole) == []
+    assert task_manager.lacking(whole - {("b", 1)}) == ["b"]
+    assert task_manager.lacking(whole - {("c", 2)}) == ["c"]
 
 
 def test_an_input_that_an_older_worker_does_not_read() -> None:
     """It is dealt out apart: the partitions that the older worker has of the stage's first topic stay its own."""
-    lanes = Lanes("app", {"bootstrap.servers": "127.0.0.1:1"})
-    lanes.add(stage(name="one", topics=("a", "b")))
-    assert lanes.owned({("a", 1), ("b", 1), ("b", 2)}) == {("one", 1)}
-    assert lanes.lacking({("a", 1), ("b", 1), ("b", 2)}) == []
+    task_manager = TaskManager("app", {"bootstrap.servers": "127.0.0.1:1"})
+    task_manager.add(stage(name="one", topics=("a", "b")))
+    assert task_manager.owned({("a", 1), ("b", 1), ("b", 2)}) == {("one", 1)}
+    assert task_manager.lacking({("a", 1), ("b", 1), ("b", 2)}) == []

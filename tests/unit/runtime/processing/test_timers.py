@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.processing.batch import Batch, Lane
+from streams.runtime.processing.batch import Batch, Task
 from streams.runtime.processing.timers import Timers, pack, unpack
 from streams.runtime.state.store import Memory, PartitionStore
-from tests.harness.kafka_fakes import batch, lane
+from tests.harness.kafka_fakes import batch, task
 
 
 class Clockwork:
@@ -30,8 +30,8 @@ class Clockwork:
     def open(self) -> None:
         """Open what is on disk, as a restarted worker does."""
         self.store = PartitionStore(self.folder / "timers" / "0", Memory(16))
-        self.lane: Lane = lane(self.store)
-        self.timers = Timers(self.lane, self.limit)
+        self.task: Task = task(self.store)
+        self.timers = Timers(self.task, self.limit)
 
     def restart(self) -> None:
         """Stop and open again."""
@@ -40,7 +40,7 @@ class Clockwork:
 
     def sweep(self, now: int, *arrived: tuple[int, bytes]) -> None:
         """One batch at `now` with the timers that arrived (due, id), committed."""
-        one = batch(self.lane, [], now)
+        one = batch(self.task, [], now)
 
         def fire(of: Batch, due: int, payload: bytes) -> None:
             self.fired.append((due, payload))
