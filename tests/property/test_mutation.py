@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import Effect, EmitSignal, IssueReward, LogDecision, ScheduleStep, SendMail
 from streams.core.model.events import Event, OrderPlaced, SurveyAnswered
-from streams.core.model.flow import Flow, Migration, Program, Status
+from streams.core.model.flow import CompiledFlow, Flow, Migration, Status
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pools import Asked, Code
 from streams.core.values import ids
@@ -64,7 +64,7 @@ def _right(draw: st.DrawFn, newest: Flow, older: list[Flow]) -> tuple[Migration,
     """Migrations in which `takk flows check` finds nothing: a worker starts with no others."""
     found = []
     for old in older:
-        was, will = Program(old), Program(newest)
+        was, will = CompiledFlow(old), CompiledFlow(newest)
         pairs = [(path, draw(st.sampled_from(sorted(will.steps)))) for path in sorted(resting_places(was))]
         whole = [Migration(version=old.version, steps=(pair,)) for pair in pairs]
         steps = tuple([one.steps[0] for one in whole if not [*guard_migration(was, will, one)]])

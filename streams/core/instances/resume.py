@@ -13,7 +13,7 @@ from streams.core.instances.steps import take_steps
 from streams.core.instances.waiting import all_but, let_wait, waiting_run
 from streams.core.model.customer import Instance, OrderState, Parcel
 from streams.core.model.events import CodeGranted, StepDue
-from streams.core.model.flow import CODE_OF, DAY_STEP, LOOK_STEP, MOMENT_OF, Program, Reward, WaitFor
+from streams.core.model.flow import CODE_OF, DAY_STEP, LOOK_STEP, MOMENT_OF, CompiledFlow, Reward, WaitFor
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.triggers.dates import begin_day
@@ -123,7 +123,7 @@ def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState 
     return order is not None and order.order_id == instance.order_id
 
 
-def _ready(uow: UnitOfWork, instance: Instance) -> tuple[Program, Instance, EvalContext] | None:
+def _ready(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance, EvalContext] | None:
     """The waiting instance as it goes on now, its flow, and what conditions may look at; None if it ends here, for a reason that is logged."""
     instance = settle(uow, instance, migrated(uow, instance))
     program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
@@ -147,7 +147,7 @@ def _ready(uow: UnitOfWork, instance: Instance) -> tuple[Program, Instance, Eval
 
 
 def _go_on(
-    uow: UnitOfWork, program: Program, instance: Instance, context: EvalContext, start: datetime, path: str | None
+    uow: UnitOfWork, program: CompiledFlow, instance: Instance, context: EvalContext, start: datetime, path: str | None
 ) -> None:
     """Take an instance that waited on from `path`."""
     waiting = take_steps(uow, program, instance, context, start, path)

@@ -9,7 +9,7 @@ from streams.core.instances.exits import has_ended, leaving, note_end
 from streams.core.instances.steps import take_steps
 from streams.core.instances.waiting import let_wait
 from streams.core.model.customer import Instance, OrderState, Parcel, Run
-from streams.core.model.flow import Flow, Program
+from streams.core.model.flow import CompiledFlow, Flow
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.sending.decide import hold_out
@@ -64,7 +64,7 @@ def _keys(
 
 
 def _start_again(
-    uow: UnitOfWork, program: Program, key: str, name: str, context: EvalContext, started_at: datetime
+    uow: UnitOfWork, program: CompiledFlow, key: str, name: str, context: EvalContext, started_at: datetime
 ) -> None:
     """Start a flow that may begin again, unless it last began too short a time ago."""
     flow = program.flow
@@ -81,7 +81,7 @@ def _start_again(
 
 
 def start_once(
-    uow: UnitOfWork, program: Program, instance_id: str, name: str, context: EvalContext, started_at: datetime
+    uow: UnitOfWork, program: CompiledFlow, instance_id: str, name: str, context: EvalContext, started_at: datetime
 ) -> bool:
     """Start a flow as the run `instance_id`, unless it is waiting or has ended already, or is not for this; whether it has begun now.
 
@@ -102,7 +102,7 @@ def is_known(uow: UnitOfWork, instance_id: str) -> bool:
 
 
 def _start(
-    uow: UnitOfWork, program: Program, instance_id: str, name: str, context: EvalContext, started_at: datetime
+    uow: UnitOfWork, program: CompiledFlow, instance_id: str, name: str, context: EvalContext, started_at: datetime
 ) -> bool:
     flow, first, order, parcel = program.flow, program.first, context.order, context.parcel
     order_id = order.order_id if order is not None else None

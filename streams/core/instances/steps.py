@@ -14,10 +14,10 @@ from streams.core.model.flow import (
     CODE_OF,
     MOMENT_OF,
     ChangeList,
+    CompiledFlow,
     Emit,
     Experiment,
     Flow,
-    Program,
     Reward,
     Send,
     SetField,
@@ -35,7 +35,7 @@ from streams.core.values.buckets import variant
 
 def take_steps(
     uow: UnitOfWork,
-    program: Program,
+    program: CompiledFlow,
     instance: Instance,
     context: EvalContext,
     start: datetime,
@@ -124,7 +124,7 @@ def awaited_moment(step: Wait, context: EvalContext) -> str:
     return f"{MOMENT_OF}{step.path} {int(moment.timestamp()) if moment is not None else ''}"
 
 
-def _arm(uow: UnitOfWork, program: Program, instance: Instance, step: Split, context: EvalContext) -> str | None:
+def _arm(uow: UnitOfWork, program: CompiledFlow, instance: Instance, step: Split, context: EvalContext) -> str | None:
     context.reward = instance.reward
     for arm in step.arms:
         if arm.when is None or arm.when.holds(context):

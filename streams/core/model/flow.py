@@ -265,7 +265,7 @@ def all_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
             yield from all_steps(way)
 
 
-class Program:
+class CompiledFlow:
     """A flow made ready to run: every step by its path, and which path follows it."""
 
     __slots__ = ("awaits", "first", "flow", "following", "steps")

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.model.consent_policy import STRICT, ConsentPolicy
-from streams.core.model.flow import DATES, Condition, Flow, Program, Reward, Send
+from streams.core.model.flow import DATES, CompiledFlow, Condition, Flow, Reward, Send
 from streams.core.model.sending_rules import NO_RULES, Rules
 from streams.core.values import money
 
@@ -69,7 +69,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     pressure: int = 12
 
 
-def _urgency(program: Program) -> tuple[bool, int, str]:
+def _urgency(program: CompiledFlow) -> tuple[bool, int, str]:
     priorities = [step.priority for step in program.steps.values() if isinstance(step, Send)]
     return bool(program.flow.not_with), -max(priorities, default=0), program.flow.name
 
@@ -127,12 +127,12 @@ class Ruleset:
             for migration in flow.migrations
             for old, new in migration.steps
         }
-        programs = [Program(flow) for flow in self.flows]
+        programs = [CompiledFlow(flow) for flow in self.flows]
         self.exits = frozenset(name for flow in self.flows for name in flow.exit_on)
-        self.by_name: dict[str, dict[int, Program]] = {}
+        self.by_name: dict[str, dict[int, CompiledFlow]] = {}
         for program in programs:
             self.by_name.setdefault(program.flow.name, {})[program.flow.version] = program
-        self.by_trigger: dict[str, tuple[Program, ...]] = {}
+        self.by_trigger: dict[str, tuple[CompiledFlow, ...]] = {}
         # A new instance starts on the newest version. Of several flows that one event starts, the most urgent comes first to a place under
         # a cap, and one that keeps clear of others comes last.
         for program in sorted((versions[max(versions)] for versions in self.by_name.values()), key=_urgency):
@@ -176,7 +176,7 @@ class Ruleset:
             reward_key=self.reward_key,
         )
 
-    def newest(self, name: str) -> Program | None:
+    def newest(self, name: str) -> CompiledFlow | None:
         """The newest version of a flow."""
         versions = self.by_name.get(name)
         return versions[max(versions)] if versions else None
@@ -188,7 +188,7 @@ class Ruleset:
             here = self.migrations[name, *here]
         return here
 
-    def program(self, name: str, version: int, step: str) -> Program | None:
+    def program(self, name: str, version: int, step: str) -> CompiledFlow | None:
         """The flow that an instance of `version` waiting at `step` goes on with: its own version, else the newest that has the step."""
         versions = self.by_name.get(name)
         if not versions:

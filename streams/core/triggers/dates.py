@@ -9,7 +9,7 @@ from streams.core.instances.exits import log_gone
 from streams.core.instances.start import start_once
 from streams.core.instances.waiting import all_but, plan_run, waiting_run
 from streams.core.model.customer import Instance
-from streams.core.model.flow import DATES, DAY_STEP, Program
+from streams.core.model.flow import DATES, DAY_STEP, CompiledFlow
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
@@ -21,7 +21,7 @@ def plan_days(uow: UnitOfWork) -> None:
             _plan_day(uow, program, uow.now)
 
 
-def _plan_day(uow: UnitOfWork, program: Program, after: datetime) -> None:
+def _plan_day(uow: UnitOfWork, program: CompiledFlow, after: datetime) -> None:
     flow, first_order = program.flow, uow.first_order_at
     where = uow.zone_of(None)
     day = uow.profile.birthday

@@ -11,7 +11,7 @@ from streams.core.instances.exits import log_gone
 from streams.core.instances.start import is_known, start_once
 from streams.core.instances.waiting import all_but, let_wait, waiting_run
 from streams.core.model.customer import Instance
-from streams.core.model.flow import DAY_STEP, LAUNCH, Flow, Program
+from streams.core.model.flow import DAY_STEP, LAUNCH, CompiledFlow, Flow
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
@@ -29,7 +29,7 @@ def plan_launch(uow: UnitOfWork, sku: str, launches_at: datetime, seen_at: datet
         _plan_launch(uow, program, sku, launches_at, seen_at)
 
 
-def _plan_launch(uow: UnitOfWork, program: Program, sku: str, launches_at: datetime, seen_at: datetime) -> None:
+def _plan_launch(uow: UnitOfWork, program: CompiledFlow, sku: str, launches_at: datetime, seen_at: datetime) -> None:
     flow = program.flow
     if is_known(uow, _launched_id(uow, flow, sku)):
         return
@@ -87,7 +87,7 @@ def _has_room(uow: UnitOfWork, flow: Flow, waiting: Instance) -> bool:
     return True
 
 
-def _start_launch(uow: UnitOfWork, program: Program, waiting: Instance) -> None:
+def _start_launch(uow: UnitOfWork, program: CompiledFlow, waiting: Instance) -> None:
     """Start the flow for a product whose launch has come. Who looked only when it should have begun already begins with the look."""
     told = dict(waiting.about)
     seen_at = local_time.text_of(waiting.started_at)

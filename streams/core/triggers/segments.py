@@ -8,7 +8,7 @@ from streams.core.conditions.context import EvalContext
 from streams.core.conditions.time_changes import next_turn
 from streams.core.instances.waiting import plan_run, waiting_run
 from streams.core.model.customer import Instance
-from streams.core.model.flow import LOOK_STEP, Program
+from streams.core.model.flow import LOOK_STEP, CompiledFlow
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import happened
 from streams.core.values import ids, local_time
@@ -33,7 +33,7 @@ def watch_segments(uow: UnitOfWork) -> None:
         _plan_look(uow, program, context)
 
 
-def _plan_look(uow: UnitOfWork, program: Program, context: EvalContext) -> None:
+def _plan_look(uow: UnitOfWork, program: CompiledFlow, context: EvalContext) -> None:
     """Wait for the moment at which time may lead into the flow's segment or out of it. One that looks earlier anyway stays: it plans anew."""
     flow = program.flow
     turns_at = next_turn(context, uow.ruleset.segments[flow.trigger.segment].turns, uow.now)

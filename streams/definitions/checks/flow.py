@@ -15,10 +15,10 @@ from msgspec import Struct
 from streams.core.model.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
 from streams.core.model.flow import (
     LAUNCH,
+    CompiledFlow,
     Condition,
     Experiment,
     Flow,
-    Program,
     Reward,
     Send,
     Split,
@@ -56,7 +56,7 @@ class Finding(Struct, frozen=True):
 
 def guard_flow(flow: Flow, rules: Rules, consent: ConsentPolicy) -> list[Finding]:
     """What is wrong with one flow under the shop's rules and its consent policy."""
-    program = Program(flow)
+    program = CompiledFlow(flow)
     found: list[Finding] = []
     if _is_never(flow.trigger.where, flow):
         found.append(Finding("trigger.where", "this is never true, so the flow never begins", "change the condition"))
@@ -114,7 +114,7 @@ def guard_rewards(flow: Flow, showing: Collection[str]) -> list[Finding]:
 
 def guard_messages(versions: Sequence[Flow], messages: Collection[str]) -> list[Finding]:
     """The messages beside a flow that none of its versions sends."""
-    used = {step.message for flow in versions for step in Program(flow).steps.values() if isinstance(step, Send)}
+    used = {step.message for flow in versions for step in CompiledFlow(flow).steps.values() if isinstance(step, Send)}
     return [
         Finding("flow", f"no step sends the message {name!r}", f"send it, or take {name}.html.j2 away", is_error=False)
         for name in sorted(set(messages) - used)
@@ -125,7 +125,7 @@ def guard_together(flows: Sequence[Flow]) -> Iterator[tuple[Flow, Finding]]:
     """What does not go together, and the flow to tell it at. `flows` has one version of each."""
     known: dict[str, tuple[Flow, Experiment]] = {}
     for flow in flows:
-        for step in Program(flow).steps.values():
+        for step in CompiledFlow(flow).steps.values():
             if not isinstance(step, Experiment):
                 continue
             first, other = known.setdefault(step.name, (flow, step))
@@ -170,7 +170,7 @@ def _awaited(step: WaitFor, flow: Flow) -> Iterator[Finding]:
         yield Finding(step.path, "its where is never true, so the event never comes", "change the condition")
 
 
-def _waits(step: Wait, program: Program, rules: Rules) -> Iterator[Finding]:
+def _waits(step: Wait, program: CompiledFlow, rules: Rules) -> Iterator[Finding]:
     """The wait that nothing follows, and the mail that is too old by the end of the quiet hours."""
     following = program.following[step.path]
     if following is None:

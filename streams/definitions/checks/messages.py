@@ -17,7 +17,7 @@ from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, meta, n
 
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.events import OrderLine
-from streams.core.model.flow import Flow, Program, Reward, Send, WaitFor, is_about_order
+from streams.core.model.flow import CompiledFlow, Flow, Reward, Send, WaitFor, is_about_order
 from streams.core.sending.content import Content, context_of
 from streams.core.sending.greeting import MOODS
 from streams.definitions.checks.flow import guard_rewards
@@ -94,7 +94,7 @@ def _unreadable(root: Path) -> Iterator[Mistake]:
 
 def sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) -> dict[str, Any]:
     """What the message of a step may be given: as much as there can be, or as little."""
-    program = Program(flow)
+    program = CompiledFlow(flow)
     steps = program.steps.values()
     order = _order(is_full) if is_about_order(flow.trigger.on) else None
     content = Content(
@@ -113,7 +113,7 @@ def sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) ->
     return context_of(content)
 
 
-def _has_parcel(program: Program, step: Send, is_full: bool) -> bool:
+def _has_parcel(program: CompiledFlow, step: Send, is_full: bool) -> bool:
     """Whether who comes to a step has a parcel: the flow began with one, or its news were waited for and came; behind such a wait only some have."""
     if program.flow.trigger.on.startswith("shipment."):
         return True
@@ -146,7 +146,7 @@ class _Reader:
         self.root = root
         self.flow = flow
         self.folder = folder
-        self.sends = [step for step in Program(flow).steps.values() if isinstance(step, Send)]
+        self.sends = [step for step in CompiledFlow(flow).steps.values() if isinstance(step, Send)]
         self.languages = sorted({FALLBACK, *(path.stem for path in (self.folder / COPY).glob("*.yaml"))})
         # Unstyled, a template's lines are the file's own; styled, what only the styling cannot take is found.
         self._plain, self._styled = (Renderer(root, "Shop", is_styled=is_styled) for is_styled in (False, True))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from streams.core.model.customer import Customer
-from streams.core.model.flow import Emit, Flow, Migration, Program, Reward, Send, Wait, WaitFor
+from streams.core.model.flow import CompiledFlow, Emit, Flow, Migration, Reward, Send, Wait, WaitFor
 from streams.definitions.checks.flow import Finding
 from streams.definitions.checks.paths import before, reachable, resting_places
 
@@ -28,17 +28,17 @@ def guard_migrations(flow: Flow, older: Mapping[int, Flow]) -> Iterator[Finding]
                 place, problem, f"keep it as flow.v{version}.yaml, or take this out if nobody is on it any more"
             )
             continue
-        yield from guard_migration(Program(older[version]), Program(flow), migration)
+        yield from guard_migration(CompiledFlow(older[version]), CompiledFlow(flow), migration)
 
 
-def guard_migration(old: Program, new: Program, migration: Migration) -> Iterator[Finding]:
+def guard_migration(old: CompiledFlow, new: CompiledFlow, migration: Migration) -> Iterator[Finding]:
     """What is wrong with one migration, each at the step (as "migrations.3.1.0.0") that is to be moved."""
     for path, target in migration.steps:
         for problem, remedy in _wrong(old, new, path, target):
             yield Finding(f"migrations.{migration.version}.{path}", problem, remedy)
 
 
-def _wrong(old: Program, new: Program, path: str, target: str) -> Iterator[tuple[str, str]]:
+def _wrong(old: CompiledFlow, new: CompiledFlow, path: str, target: str) -> Iterator[tuple[str, str]]:
     step, next_step = old.steps.get(path), new.steps.get(target)
     was, will = f"version {old.flow.version}", f"version {new.flow.version}"
     if step is None or path not in resting_places(old):
@@ -65,7 +65,7 @@ def _wrong(old: Program, new: Program, path: str, target: str) -> Iterator[tuple
             yield problem, "map it to a step behind that one"
 
 
-def _gifts(program: Program, paths: Iterable[str]) -> set[str]:
+def _gifts(program: CompiledFlow, paths: Iterable[str]) -> set[str]:
     """What the steps at `paths` give that nobody should be given twice."""
     found = set()
     for step in [program.steps[path] for path in paths]:

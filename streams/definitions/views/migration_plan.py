@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from streams.core.model.customer import Customer
-from streams.core.model.flow import Flow, Migration, Program
+from streams.core.model.flow import CompiledFlow, Flow, Migration
 from streams.definitions.checks.migrations import Waiting, count_waiting
 from streams.definitions.checks.paths import resting_places
 from streams.definitions.views.words import counted, in_words
@@ -16,11 +16,13 @@ def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Cust
     counts = count_waiting(customers, new.name, migration) if customers is not None else None
     targets = dict(migration.steps)
     lines = [f"{new.name}, from version {old.version} to version {new.version}:"]
-    for path in _in_order(Program(old)):
+    for path in _in_order(CompiledFlow(old)):
         number = _number(counts, old.version, path)
         target = targets.get(path)
-        goes = f"-> {target} {in_words(Program(new).steps[target], new)}" if target else "finishes on its own version"
-        lines.append(f"  {number}{path} {in_words(Program(old).steps[path], old)}  {goes}")
+        goes = (
+            f"-> {target} {in_words(CompiledFlow(new).steps[target], new)}" if target else "finishes on its own version"
+        )
+        lines.append(f"  {number}{path} {in_words(CompiledFlow(old).steps[path], old)}  {goes}")
     if counts is not None:
         moved, runs = counted_people(counts.moved_people), counted(counts.moved_runs, "run")
         lines.append(f"It would move {moved} ({runs}) of the {counts.people} who are on the way through {new.name}.")
@@ -49,7 +51,7 @@ def counted_people(number: int) -> str:
     return f"{number} {'person' if number == 1 else 'people'}"
 
 
-def _in_order(program: Program) -> list[str]:
+def _in_order(program: CompiledFlow) -> list[str]:
     places = resting_places(program)
     return [path for path in program.steps if path in places]
 

@@ -420,7 +420,7 @@ def flows_migrate(
     takk flows migrate review                             where people can wait
     takk flows migrate review --map 1.0.0=2.0.0 --count   what to write, and how many people it would move
     """
-    from streams.core.model.flow import Migration, Program
+    from streams.core.model.flow import CompiledFlow, Migration
     from streams.definitions.checks.migrations import guard_migration
     from streams.definitions.views.migration_plan import preview
 
@@ -435,7 +435,7 @@ def flows_migrate(
     written = next((one for one in new.migrations if one.version == old.version), None)
     asked = Migration(version=old.version, steps=tuple(dict(steps).items()))
     migration = written if written is not None and not steps else asked
-    findings = list(guard_migration(Program(old), Program(new), migration))
+    findings = list(guard_migration(CompiledFlow(old), CompiledFlow(new), migration))
     for finding in findings:
         click.echo(f"{finding.problem}; {finding.remedy}", err=True)
     if findings:

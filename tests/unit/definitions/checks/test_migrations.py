@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from streams.core.model.customer import Customer, Instance
-from streams.core.model.flow import DAY_STEP, LOOK_STEP, Flow, Migration, Program
+from streams.core.model.flow import DAY_STEP, LOOK_STEP, CompiledFlow, Flow, Migration
 from streams.definitions.checks.migrations import count_waiting, guard_migration, guard_migrations
 from streams.definitions.checks.paths import before, onward, reachable, resting_places
 from streams.definitions.language.flow import parse_flow
@@ -43,7 +43,7 @@ def flow(version: int, body: str) -> Flow:
 
 def test_paths() -> None:
     """What can come after and before a step, along every way, and where a run can wait."""
-    program = Program(flow(1, OLD))
+    program = CompiledFlow(flow(1, OLD))
     assert onward(program, "2") == ("2.0.0", "2.1.0", "3")
     assert onward(program, "2.1.0") == ("2.1.0.0.0", "3")
     assert onward(program, "3") == ()
@@ -55,7 +55,7 @@ def test_paths() -> None:
 def wrong(old_path: str, new_path: str) -> list[str]:
     """What is wrong with moving from one step to another."""
     migration = Migration(version=1, steps=((old_path, new_path),))
-    found = list(guard_migration(Program(flow(1, OLD)), Program(flow(2, NEW)), migration))
+    found = list(guard_migration(CompiledFlow(flow(1, OLD)), CompiledFlow(flow(2, NEW)), migration))
     assert all(one.place == f"migrations.1.{old_path}" for one in found)
     return [f"{one.problem}; {one.remedy}" for one in found]
 
@@ -89,7 +89,7 @@ def test_moves_that_can(old: str, new: str) -> None:
 def test_a_mail_that_comes_twice_anyway_may() -> None:
     """What the older version itself would send again is meant."""
     body = "steps: [{send: {message: %s}}, {wait: 1d}, {send: {message: a}}]"
-    old, new = Program(flow(1, body % "a")), Program(flow(2, body % "b"))
+    old, new = CompiledFlow(flow(1, body % "a")), CompiledFlow(flow(2, body % "b"))
     assert list(guard_migration(old, new, Migration(version=1, steps=(("2", "2"),)))) == []
 
 
@@ -98,20 +98,21 @@ def test_rewards_and_signals_come_once_too() -> None:
     old = flow(1, "steps: [{reward: {name: ten}}, {emit: seen}, {wait: 1d}, {send: {message: a}}]")
     new = flow(2, "steps: [{wait: 1d}, {emit: seen}, {reward: {name: ten}}, {send: {message: a}}]")
     found = [
-        one.problem for one in guard_migration(Program(old), Program(new), Migration(version=1, steps=(("3", "0"),)))
+        one.problem
+        for one in guard_migration(CompiledFlow(old), CompiledFlow(new), Migration(version=1, steps=(("3", "0"),)))
     ]
     assert [("reward 'ten'" in found[0], "signal 'seen'" in found[1]), len(found)] == [(True, True), 2]
-    assert list(guard_migration(Program(old), Program(new), Migration(version=1, steps=(("3", "3"),)))) == []
+    assert list(guard_migration(CompiledFlow(old), CompiledFlow(new), Migration(version=1, steps=(("3", "3"),)))) == []
 
 
 def test_who_waits_for_a_code_goes_on_waiting_for_it() -> None:
     """A run that claimed a code of a pool can be moved only to where a code of the same pool is waited for."""
-    old = Program(flow(1, "steps: [{reward: {name: ten, pool: ten}}, {send: {message: a}}]"))
+    old = CompiledFlow(flow(1, "steps: [{reward: {name: ten, pool: ten}}, {send: {message: a}}]"))
     new = flow(2, "steps: [{send: {message: b}}, {reward: {name: ten, pool: ten}}, {reward: {name: ten, pool: other}}]")
     assert resting_places(old) == {"0", "1"}
     found = {
         target: [
-            one.problem for one in guard_migration(old, Program(new), Migration(version=1, steps=(("0", target),)))
+            one.problem for one in guard_migration(old, CompiledFlow(new), Migration(version=1, steps=(("0", target),)))
         ]
         for target in ("0", "1", "2")
     }

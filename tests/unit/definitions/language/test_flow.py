@@ -6,7 +6,7 @@ from datetime import time, timedelta
 
 import pytest
 
-from streams.core.model.flow import Flow, Program, Send, Split, Wait
+from streams.core.model.flow import CompiledFlow, Flow, Send, Split, Wait
 from streams.definitions.language.flow import parse_flow
 
 GOOD = """\
@@ -46,7 +46,7 @@ def test_a_good_flow() -> None:
     )
     assert split.arms[1].steps[1] == Send(path="1.1.1", message="ask", purpose="marketing")
     assert last == Wait(path="2", days=1)
-    program = Program(flow)
+    program = CompiledFlow(flow)
     assert program.first == "0"
     assert program.following == {"0": "1", "1": "2", "1.0.0": "2", "1.1.0": "1.1.1", "1.1.1": "2", "2": None}
 
