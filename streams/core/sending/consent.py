@@ -15,7 +15,7 @@ from streams.core.values import ids, local_time
 SOFT_BOUNCES_IN_A_ROW = 7
 
 
-class Ruling(Struct, frozen=True, gc=False):
+class ConsentDecision(Struct, frozen=True, gc=False):
     """Whether a mail may go. `rule` is the name of what decided, `basis` names the policy's line and what the yes rests on: no
     personal data."""
 
@@ -30,36 +30,36 @@ def country_of(uow: UnitOfWork, order: OrderState | None) -> str:
     return uow.profile.country or (facts.country if facts is not None else "") or uow.ruleset.shop.country
 
 
-def ruling(uow: UnitOfWork, purpose: str, order: OrderState | None) -> Ruling:
+def ruling(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDecision:
     """Whether a mail of `purpose` may go to the customer now; `order`: the one that it is about.
 
     What the customer refused and what suppresses the address come before every line. Then an answer to this very question counts more
     than the one to marketing, and either more than a purchase.
     """
     if purpose in TRANSACTIONAL:
-        return Ruling(True, "transactional", f"{purpose}/{ANY_COUNTRY} is allowed")
+        return ConsentDecision(True, "transactional", f"{purpose}/{ANY_COUNTRY} is allowed")
     known = uow.consent
     country = country_of(uow, order)
     line = uow.ruleset.consent_policy.line(purpose, country)
     basis = _named(uow, line, country)
     suppressed = _suppression(known, purpose)
     if suppressed is not None:
-        return Ruling(False, suppressed, basis)
+        return ConsentDecision(False, suppressed, basis)
     own = known.answer(purpose) if purpose in OWN_SCOPES else None
     if own is not None:
         said = _evidence(f"{'yes' if own.is_yes else 'no'} to {purpose}", own.at, own.country, own.notice)
-        return Ruling(own.is_yes, "own_opt_in" if own.is_yes else "no_consent", f"{basis}: {said}")
+        return ConsentDecision(own.is_yes, "own_opt_in" if own.is_yes else "no_consent", f"{basis}: {said}")
     if line.verdict == "own_opt_in":
-        return Ruling(False, "no_own_opt_in", f"{basis}: never said yes to {purpose}")
+        return ConsentDecision(False, "no_own_opt_in", f"{basis}: never said yes to {purpose}")
     if known.marketing is not None:
         words = f"{'yes' if known.marketing else 'no'} to marketing"
         said = _evidence(words, known.marketing_at, known.marketing_country, known.marketing_notice)
-        return Ruling(known.marketing, "consent" if known.marketing else "no_consent", f"{basis}: {said}")
+        return ConsentDecision(known.marketing, "consent" if known.marketing else "no_consent", f"{basis}: {said}")
     if line.verdict == "allowed":
-        return Ruling(True, "allowed", basis)
+        return ConsentDecision(True, "allowed", basis)
     if line.verdict == "soft_opt_in":
         return _soft_opt_in(uow, line, basis)
-    return Ruling(False, "no_consent", f"{basis}: never said yes")
+    return ConsentDecision(False, "no_consent", f"{basis}: never said yes")
 
 
 def withdraw(uow: UnitOfWork) -> None:
@@ -99,19 +99,19 @@ def _suppression(known: Consent, purpose: str) -> str | None:
     return "soft_bounces" if known.soft_bounces >= SOFT_BOUNCES_IN_A_ROW else None
 
 
-def _soft_opt_in(uow: UnitOfWork, line: PolicyLine, basis: str) -> Ruling:
+def _soft_opt_in(uow: UnitOfWork, line: PolicyLine, basis: str) -> ConsentDecision:
     """ePrivacy 13(2): the address was got in a sale, and the customer did not object."""
     if uow.purchases < 1:
-        return Ruling(False, "no_soft_opt_in", f"{basis}: bought nothing")
+        return ConsentDecision(False, "no_soft_opt_in", f"{basis}: bought nothing")
     sale, sold_at = _last_sale(uow)
     if line.within is not None:
         lasts = local_time.lasting(line.within, uow.ruleset.day_scale)
         if sold_at is None or uow.now - sold_at > lasts:
-            return Ruling(False, "soft_opt_in_ended", f"{basis}: bought nothing for {line.within.days} days")
+            return ConsentDecision(False, "soft_opt_in_ended", f"{basis}: bought nothing for {line.within.days} days")
     if sale is None or sale.facts is None:
-        return Ruling(True, "soft_opt_in", f"{basis}: an order that is no longer remembered")
+        return ConsentDecision(True, "soft_opt_in", f"{basis}: an order that is no longer remembered")
     said = _evidence(f"order {sale.order_id}", sold_at, sale.facts.country, uow.consent.notice)
-    return Ruling(True, "soft_opt_in", f"{basis}: {said}")
+    return ConsentDecision(True, "soft_opt_in", f"{basis}: {said}")
 
 
 def _last_sale(uow: UnitOfWork) -> tuple[OrderState | None, datetime | None]:

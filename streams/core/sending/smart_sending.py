@@ -26,7 +26,7 @@ _LONGEST_REST = 21
 _NEVER_CAME = frozenset((HELD_OUT, "refused", "expired", "suppressed"))
 
 
-class Later(NamedTuple):
+class Deferral(NamedTuple):
     """Why a mail waits, in a rule and its words, and until when (UTC)."""
 
     rule: str
@@ -47,7 +47,7 @@ def _first_day(step: Send, where: ZoneInfo) -> datetime | None:
 
 def put_off(
     uow: UnitOfWork, flow: Flow, step: Send, instance_id: str, not_after: datetime, where: ZoneInfo, country: str
-) -> Later | None:
+) -> Deferral | None:
     """The first rule by which the mail of `step` has to wait, or None if it may go now. Transactional mail only waits for its own day.
 
     Args:
@@ -61,7 +61,7 @@ def put_off(
     """
     begins = _first_day(step, where)
     if begins is not None and uow.now < begins:
-        return Later("not_before", f"not before {step.not_before}", begins)
+        return Deferral("not_before", f"not before {step.not_before}", begins)
     if is_transactional(step.purpose):
         return None
     return (
@@ -79,21 +79,21 @@ def _again(uow: UnitOfWork, not_after: datetime) -> datetime:
     return uow.now + min(longest, max(shortest, left))
 
 
-def _calm(uow: UnitOfWork, not_after: datetime) -> Later | None:
+def _calm(uow: UnitOfWork, not_after: datetime) -> Deferral | None:
     rules, now, scale = uow.ruleset.rules, uow.now, uow.ruleset.day_scale
     for order in uow.orders if rules.calm_if_late else ():
         if order.is_late(now, uow.ruleset.late_at_most):
-            return Later("order_late", "an order is late", _again(uow, not_after))
+            return Deferral("order_late", "an order is late", _again(uow, not_after))
     if rules.calm_after_refund:
         refunds = [order.refunded_at for order in uow.orders if order.refunded_at is not None]
         until = max(refunds, default=None)
         if until is not None and until + local_time.lasting(rules.calm_after_refund, scale) > now:
-            return Later(
+            return Deferral(
                 "refunded", "an order was refunded lately", until + local_time.lasting(rules.calm_after_refund, scale)
             )
     running = _running(uow, rules.calm_series)
     if running is not None:
-        return Later("calm_series", f"{running.source} is running", min(_again(uow, not_after), running.ends()))
+        return Deferral("calm_series", f"{running.source} is running", min(_again(uow, not_after), running.ends()))
     return None
 
 
@@ -105,14 +105,14 @@ def _running(uow: UnitOfWork, names: tuple[str, ...]) -> Pressure | None:
     return None
 
 
-def _clash(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Later | None:
+def _clash(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Deferral | None:
     for instance in uow.instances if flow.not_with else ():
         if instance.flow in flow.not_with and instance.flow != flow.name and _runs(uow, instance):
-            return Later("clash", f"the flow {instance.flow} is running", _again(uow, not_after))
+            return Deferral("clash", f"the flow {instance.flow} is running", _again(uow, not_after))
     series = _running(uow, flow.not_with)
     if series is not None:
         until = min(_again(uow, not_after), series.ends())
-        return Later("clash", f"the series {series.source} is running", until)
+        return Deferral("clash", f"the series {series.source} is running", until)
     return None
 
 
@@ -124,7 +124,7 @@ def _runs(uow: UnitOfWork, instance: Instance) -> bool:
     return program is not None and program.flow.status != "draft"
 
 
-def _quiet(uow: UnitOfWork, where: ZoneInfo, country: str) -> Later | None:
+def _quiet(uow: UnitOfWork, where: ZoneInfo, country: str) -> Deferral | None:
     quiet = uow.ruleset.rules.quiet
     # Where a day lasts a second there is no time of day.
     if quiet is None or uow.ruleset.day_scale != 1.0:
@@ -136,20 +136,20 @@ def _quiet(uow: UnitOfWork, where: ZoneInfo, country: str) -> Later | None:
             break
         midnight = datetime.combine(local.date() + timedelta(days=1), time(), where).astimezone(UTC)
         until = local_time.open_from(max(midnight, until), quiet.begins, quiet.ends, where)
-    return Later("quiet_hours", "it is the customer's quiet time", until) if until > uow.now else None
+    return Deferral("quiet_hours", "it is the customer's quiet time", until) if until > uow.now else None
 
 
-def _capped(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Later | None:
+def _capped(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Deferral | None:
     """The cap that is full, or has no place for who comes behind those that are due now too."""
     caps = [(cap, *_places(uow, cap)) for cap in uow.ruleset.rules.caps if cap.covers(step.purpose)]
     until = max([free_from for _, places, free_from in caps if places <= 0], default=None)
     if until is not None:
-        return Later("cap", "enough mails for now", until)
+        return Deferral("cap", "enough mails for now", until)
     for cap, places, _ in caps:
         if sum([_goes_first(uow, other, cap, rank) for other in uow.instances]) >= places:
             # They may not be sent after all, which only their own turns tell.
             again = uow.now + local_time.lasting(LOOK_SOON, uow.ruleset.day_scale)
-            return Later("cap", "others that are due now go first", again)
+            return Deferral("cap", "others that are due now go first", again)
     return None
 
 

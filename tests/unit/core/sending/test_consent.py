@@ -23,7 +23,7 @@ from streams.core.model.effects import LogDecision
 from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
 from streams.core.model.ruleset import Ruleset, Shop
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.sending.consent import Ruling, country_of, ruling
+from streams.core.sending.consent import ConsentDecision, country_of, ruling
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shop_policy, shop_world
 
@@ -59,7 +59,7 @@ def bought(consent: Consent = Consent(), orders: int = 1) -> Customer:  # noqa: 
     return replace(run.customers["c1"], consent=consent) if orders else Customer(customer_id="c1", consent=consent)
 
 
-def ask(table: ConsentPolicy, known: Customer, purpose: str, now: datetime = NOW) -> Ruling:
+def ask(table: ConsentPolicy, known: Customer, purpose: str, now: datetime = NOW) -> ConsentDecision:
     """The ruling on a mail of `purpose` to the customer."""
     return ruling(UnitOfWork(Ruleset([], consent_policy=table), known, now), purpose, None)
 

@@ -16,8 +16,8 @@ NAMING = {
     "decide": (4, "rule"),
     "skip": (0, "rule"),
     "hit_limit": (0, "limit"),
-    "Later": (0, "rule"),
-    "Ruling": (1, "rule"),
+    "Deferral": (0, "rule"),
+    "ConsentDecision": (1, "rule"),
     "LogDecision": (None, "rule"),
     "Report": (None, "rule"),
 }
