@@ -42,7 +42,7 @@ FOR_EVER_S = 3_155_760_000.0
 
 
 class App:
-    """One worker process: a Faust app and the lanes under it.
+    """One worker process: a Faust app and the tasks under it.
 
     Args:
         app_id: the consumer group and the first part of table, changelog and transactional names.

@@ -17,14 +17,14 @@ class NothingToRecover(Recovery):  # type: ignore[misc]
     """Faust's recovery service, given no table: it only resumes the streams after a rebalance."""
 
     def add_active(self, table: Any, tp: Any) -> None:
-        """Leave the table to the lanes."""
+        """Leave the table to the tasks."""
 
     def add_standby(self, table: Any, tp: Any) -> None:
-        """Leave the table to the lanes."""
+        """Leave the table to the tasks."""
 
 
 class TableManager(FaustTableManager):  # type: ignore[misc]
-    """Restores through the lanes whenever the assignment changes."""
+    """Restores through the tasks whenever the assignment changes."""
 
     task_manager: TaskManager
     _recovery: Recovery | None

@@ -18,7 +18,7 @@ from streams.runtime.processing.task_manager import TaskManager
 
 #: Seconds that a read may wait when nothing is there: the longest time by which a due timer or a shutdown is noticed late.
 IDLE_WAIT_S = 0.02
-#: The same while records wait for a lane that commits: a free lane should not stand idle.
+#: The same while records wait for a task that commits: a free task should not stand idle.
 BUSY_WAIT_S = 0.002
 
 
@@ -28,7 +28,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     task_manager: TaskManager
 
     def track_message(self, message: Any) -> None:
-        """Do nothing: a batch is tracked by its lane's lock."""
+        """Do nothing: a batch is tracked by its task's lock."""
 
     def ack(self, message: Any) -> bool:
         """Do nothing: offsets are committed with the outputs, in the transaction."""
@@ -42,7 +42,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Do nothing, for the same reason."""
 
     async def perform_seek(self) -> None:
-        """Do nothing: the reader starts at the committed offsets that the lanes found after fencing."""
+        """Do nothing: the reader starts at the committed offsets that the tasks found after fencing."""
 
     async def verify_all_partitions_active(self) -> None:
         """Do nothing: aiokafka reads nothing here, so its own view of progress says nothing."""
@@ -74,7 +74,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     generation = task_manager.generation
                     await loop.run_in_executor(thread, task_manager.seek)
                 if task_manager.has_waiting:
-                    # All lanes with work commit: the first to end takes what waits. Until then, read on if there is room.
+                    # All tasks with work commit: the first to end takes what waits. Until then, read on if there is room.
                     task_manager.freed.clear()
                     if task_manager.is_full:
                         await self._await_free()

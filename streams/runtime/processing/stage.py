@@ -25,8 +25,8 @@ class Stage:
         encode, decode: between a value of the table and bytes.
         is_too_new: the errors of `decode` that say that a newer worker wrote the value. They end this one: no record is at fault.
         journal: makes one output per committed batch that names what it read: (partition, now in ms, topic -> (first, last), records).
-        is_due: tells whether a lane wants to run although there is nothing to read (timers); asked often, must be cheap.
-        open: called once for a lane that was restored, before its first batch.
+        is_due: tells whether a task wants to run although there is nothing to read (timers); asked often, must be cheap.
+        open: called once for a task that was restored, before its first batch.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The lanes of a worker: which partitions it owns, how it takes them over, reads them and gives them back.
+"""The tasks of a worker: which partitions it owns, how it takes them over, reads them and gives them back.
 
 Taking over, in this order (KIP-98): `init_transactions` fences the previous owner; then the store is brought up to the changelog;
 only then the committed source offsets are read. Any other order lets a paused zombie commit in between.
@@ -33,7 +33,7 @@ SETTLE_PATIENCE_S = 12.0
 
 
 class TaskManager:
-    """All lanes of one worker process (one Faust app).
+    """All tasks of one worker process (one Faust app).
 
     Args:
         app_id: the consumer group; first part of every transactional id.
@@ -245,7 +245,7 @@ class TaskManager:
             self.stores[task.stage.name].release(task.partition)
 
     async def settle(self) -> None:
-        """Stop dealing and wait until nothing is in flight; past `SETTLE_PATIENCE_S` the lanes left are closed, so that their commit fails."""
+        """Stop dealing and wait until nothing is in flight; past `SETTLE_PATIENCE_S` the tasks left are closed, so that their commit fails."""
         self.generation += 1
         self.is_ready = False
         deadline = time.monotonic() + SETTLE_PATIENCE_S
@@ -295,7 +295,7 @@ class TaskManager:
         self._reader.assign(self._starts)
 
     def read(self, wait_s: float) -> list[Any]:
-        """The next records, at once if there are some, else after `wait_s` at most; none once the lanes are closed."""
+        """The next records, at once if there are some, else after `wait_s` at most; none once the tasks are closed."""
         with self._asking:
             if self._reader is None:
                 return []
@@ -314,10 +314,10 @@ class TaskManager:
         return good
 
     def deal(self, records: list[Any]) -> Iterator[tuple[Task, list[Any]]]:
-        """Add `records` to what waits for its lane, and give every lane that is free its batch: all that waited, up to the bounds.
+        """Add `records` to what waits for its task, and give every task that is free its batch: all that waited, up to the bounds.
 
-        A lane that commits is left alone: what arrives meanwhile becomes its next, larger batch, and no lane waits for another.
-        A free lane with nothing to read gets an empty batch when its timers are due.
+        A task that commits is left alone: what arrives meanwhile becomes its next, larger batch, and no task waits for another.
+        A free task with nothing to read gets an empty batch when its timers are due.
         """
         waiting, by_topic = self._waiting, self._by_topic
         for record in records:
@@ -343,7 +343,7 @@ class TaskManager:
             yield task, batch
 
     def _cut(self, key: tuple[str, int]) -> list[Any]:
-        """Take the next batch of a lane from what waits for it."""
+        """Take the next batch of a task from what waits for it."""
         batch = self._waiting.pop(key)
         end, size = min(len(batch), self.batch_records), 0
         if len(batch) >= 1000:  # fewer records stay below any bound in bytes that is worth looking for
@@ -364,11 +364,11 @@ class TaskManager:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether records wait for a lane that commits."""
+        """Whether records wait for a task that commits."""
         return bool(self._waiting)
 
     async def batches(self, stream: Any) -> AsyncIterator[Batch]:
-        """The batches of a Faust stream as units of work, each with its lane's lock held; batches of a past assignment are dropped
+        """The batches of a Faust stream as units of work, each with its task's lock held; batches of a past assignment are dropped
         (they are read again from the committed offsets)."""
         async for task, batch, generation in stream:
             await task.lock.acquire()

@@ -60,7 +60,7 @@ def unpack(payload: bytes) -> tuple[bytes, bytes]:
 
 
 class Timers:
-    """The timers of one lane: what was stored, and where the sweep stands."""
+    """The timers of one task: what was stored, and where the sweep stands."""
 
     def __init__(self, task: Task, limit: int = SLICE) -> None:
         if task.store is None:

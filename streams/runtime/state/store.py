@@ -188,7 +188,7 @@ class Store(SerializedStore):  # type: ignore[misc]
             store.close()
 
     async def on_stop(self) -> None:
-        """Do nothing: Faust stops tables before consumers, and the lanes, which still write, close their stores themselves."""
+        """Do nothing: Faust stops tables before consumers, and the tasks, which still write, close their stores themselves."""
 
     def persisted_offset(self, tp: Any) -> int | None:
         """Where the changelog stands in the store: Faust asks, Takk's own restore decides."""
