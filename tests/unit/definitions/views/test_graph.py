@@ -126,7 +126,7 @@ def test_boxes_do_not_lie_on_each_other(shown: Flow) -> None:
         source, target = nodes[edge.source], nodes[edge.target]
         assert source.row < target.row
         between = [node for node in graph.nodes if source.row < node.row < target.row]
-        assert all(abs(node.column - edge.task) >= 2 for node in between)
+        assert all(abs(node.column - edge.lane) >= 2 for node in between)
 
 
 LINE = re.compile(

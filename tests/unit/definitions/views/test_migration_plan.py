@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.core.model.flow import Migration
 from streams.definitions.views.migration_plan import preview
-from tests.batch.definitions.checks.test_migrations import NEW, OLD, customer, flow
+from tests.unit.definitions.checks.test_migrations import NEW, OLD, customer, flow
 
 PREVIEW = """\
 f, from version 1 to version 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.mail.delivery.local_notes import Notes
-from tests.batch.mail.test_mailer import Paper
+from tests.unit.mail.test_mailer import Paper
 
 
 @pytest.fixture

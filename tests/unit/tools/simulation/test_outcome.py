@@ -33,8 +33,8 @@ from streams.tools.simulation.outcome import NoSuchFlow, Outcome, simulate, tabl
 from streams.tools.simulation.report import page
 from streams.tools.simulation.simulator import VirtualRun
 from streams.wire import topics
-from tests.batch.agents.global_tables.test_assortment import PRODUCTS, WIRE, Message, view
-from tests.batch.agents.global_tables.test_assortment import product as goods
+from tests.unit.agents.global_tables.test_assortment import PRODUCTS, WIRE, Message, view
+from tests.unit.agents.global_tables.test_assortment import product as goods
 from tests.harness import records
 from tests.harness.driver import START
 from tests.harness.events import TEMPLATES, order, shop_flows, shop_world

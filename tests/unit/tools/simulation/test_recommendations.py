@@ -14,7 +14,7 @@ from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.offers.recommendations import WISH, granted
 from streams.wire.encode.effects import Wire, open_codec
-from tests.batch.mail.test_mailer import Desk, desk  # noqa: F401 - a fixture
+from tests.unit.mail.test_mailer import Desk, desk  # noqa: F401 - a fixture
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, flow_text, ruleset_of, sent
