@@ -53,7 +53,7 @@ def run_worker(settings: Settings) -> None:
         SystemExit: a flow file, a topic or the settings are wrong; what and where is on stderr.
     """
     try:
-        ruleset = load_ruleset(settings.templates_dir, **settings.ruleset())
+        ruleset = load_ruleset(settings.templates_dir, **settings.ruleset_options())
     except FlowFileError as error:
         sys.exit("\n".join(["the flows have mistakes, nothing was started:", *error.errors]))
     if ruleset.gives_rewards and not settings.reward_key:

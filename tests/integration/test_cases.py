@@ -199,7 +199,7 @@ def test_why_tells_each_case_s_story(stage: Stage) -> None:
 def test_the_topics_are_a_history(stage: Stage) -> None:
     """`takk simulate --from topic`: all that the shop told is there, and confirms the same orders."""
     settings = stage.town.settings
-    ruleset = load_ruleset(settings.templates_dir, **settings.ruleset())
+    ruleset = load_ruleset(settings.templates_dir, **settings.ruleset_options())
     found = simulate(ruleset, from_topics(settings), 10)
     confirmed = [key for key in stage.watch.records if key[0] == topics.COMMANDS]
     commands = [one for key in confirmed for one in stage.watch.records[key]]

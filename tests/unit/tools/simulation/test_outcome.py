@@ -33,13 +33,13 @@ from streams.tools.simulation.outcome import NoSuchFlow, Outcome, simulate, tabl
 from streams.tools.simulation.report import page
 from streams.tools.simulation.simulator import VirtualRun
 from streams.wire import topics
-from tests.unit.agents.global_tables.test_assortment import PRODUCTS, WIRE, Message, view
-from tests.unit.agents.global_tables.test_assortment import product as goods
 from tests.harness import records
 from tests.harness.driver import START
 from tests.harness.events import TEMPLATES, order, shop_flows, shop_world
 from tests.harness.flow_texts import flow_text, ruleset_of
 from tests.harness.products import product
+from tests.unit.agents.global_tables.test_assortment import PRODUCTS, WIRE, Message, view
+from tests.unit.agents.global_tables.test_assortment import product as goods
 
 DAY = timedelta(days=1)
 

@@ -14,11 +14,11 @@ from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.offers.recommendations import WISH, granted
 from streams.wire.encode.effects import Wire, open_codec
-from tests.unit.mail.test_mailer import Desk, desk  # noqa: F401 - a fixture
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, flow_text, ruleset_of, sent
 from tests.harness.products import product
+from tests.unit.mail.test_mailer import Desk, desk  # noqa: F401 - a fixture
 
 WIRE = Wire(open_codec())
 FLOW = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 3, at_least: 2}}, {wait: 1d}, {send: {message: b}}]"
