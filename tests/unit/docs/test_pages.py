@@ -1,14 +1,17 @@
-"""Every page that is written by hand: the files and folders it names exist."""
+"""Every page that is written by hand: the commands, targets, metrics, files and folders it names exist."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
+import click
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from streams.observability import metrics
+from streams.settings import PROJECT_ROOT as ROOT
+from streams.tools.cli.main import main
+
 #: Made by a run, or part of every flow's folder.
 ELSEWHERE = (".takk/", "copy/", "runs/", "deploy/secrets/", "tests/deploy/")
 
@@ -19,10 +22,59 @@ def pages() -> list[str]:
     return [name for name in listed.stdout.splitlines() if name != "streams/README.md"]  # it is being rewritten
 
 
+def text(name: str) -> str:
+    """A page."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", pages())
+def test_commands_exist(name: str) -> None:
+    """Each `takk ...` is a command, and each option given to it is one of its options."""
+    for line in re.findall(r"(?:`|/|^)takk ([^`\n#]+)", text(name), re.M):
+        command: click.Command = main
+        for word in line.split():
+            if word.startswith("--"):
+                assert word in {"--help", *(name for option in command.params for name in option.opts)}, line
+            elif isinstance(command, click.Group) and not word.startswith(("<", "[", "OPTIONS", "COMMAND")):
+                assert word in command.commands, line
+                command = command.commands[word]
+
+
+@pytest.mark.parametrize("name", pages())
+def test_make_targets_exist(name: str) -> None:
+    """Each `make ...` is a target, and each variable given to it is read."""
+    makefile = text("Makefile")
+    for target, variable in re.findall(r"(?:`|^)(?:[A-Z_]+=\w+ )?make ([a-z]+)(?: ([A-Z]+)=)?", text(name), re.M):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+        assert not variable or f"$({variable})" in makefile, variable
+
+
+@pytest.mark.parametrize("name", pages())
+def test_metrics_exist(name: str) -> None:
+    """Each metric is on the closed list."""
+    known = {sample for metric in metrics.ALL for sample in (metric._name, f"{metric._name}_total")}
+    fields = {"takk_times"}  # of the results of a benchmark
+    assert set(re.findall(r"`(takk_[a-z_]+)`", text(name))) <= known | fields
+
+
 @pytest.mark.parametrize("name", pages())
 def test_paths_exist(name: str) -> None:
     """Each path of a module, a page or a folder is one from the root, from the page's folder, or from tests/harness."""
-    named = re.findall(r"`([\w./-]+(?:\.py|\.md|\.yml|\.toml|/))`", (ROOT / name).read_text(encoding="utf-8"))
+    named = re.findall(r"`([\w./-]+(?:\.py|\.md|\.yml|\.toml|/))`", text(name))
     near = (ROOT, (ROOT / name).parent, ROOT / "tests" / "harness", ROOT / "templates")
     missing = [path for path in named if not any((folder / path).exists() for folder in near)]
     assert [path for path in missing if not path.startswith(ELSEWHERE)] == []
+
+
+@pytest.mark.parametrize("name", pages())
+def test_links_lead_somewhere(name: str) -> None:
+    """Each link within the repository leads to a file or to a heading that exists."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(name)):
+        if "://" in target:
+            continue
+        page, _, anchor = target.partition("#")
+        other = ROOT / name if not page else (ROOT / name).parent / page
+        assert other.exists(), target
+        headings = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.M)
+        anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in anchors, target

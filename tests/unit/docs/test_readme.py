@@ -1,4 +1,4 @@
-"""README.md and deploy/README.md against the program: their flow, record, commands, metrics and paths are what the code has."""
+"""README.md against the program: its record, its flow and its simulation work as they are printed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
 from streams.definitions.loader import FlowFileError, load_flows
-from streams.observability import metrics
 from streams.settings import PROJECT_ROOT
 from streams.tools.cli.main import main
 from streams.tools.simulation.outcome import with_changes
@@ -18,7 +16,6 @@ from streams.wire.encode.effects import open_codec
 
 ROOT = PROJECT_ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DEPLOY = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_order_can_be_read() -> None:
@@ -57,41 +54,6 @@ def test_statuses_of_the_example(tmp_path: Path, word: str) -> None:
     for message in ("ask-first-time", "ask"):
         (folder / f"{message}.html.j2").touch()
     assert [flow.status for flow in load_flows(tmp_path)] == [word]
-
-
-def test_commands_exist() -> None:
-    """Each `takk ...` in the text is a command, and each option given to it is one of its options."""
-    for line in re.findall(r"(?:`|/)takk ([^`\n#]+)", README):
-        command: click.Command = main
-        for word in line.split():
-            if word.startswith("--"):
-                assert word in {name for option in command.params for name in option.opts}, line
-            elif isinstance(command, click.Group):
-                assert word in command.commands, line
-                command = command.commands[word]
-
-
-def test_make_targets_exist() -> None:
-    """Each `make ...` in the text is a target, and each variable given to it is read."""
-    makefile = (ROOT / "Makefile").read_text()
-    for target, variable in re.findall(r"make ([a-z]+)(?: ([A-Z]+)=)?", README):
-        assert re.search(rf"^{target}:", makefile, re.M), target
-        assert not variable or f"$({variable})" in makefile, variable
-
-
-def test_metrics_exist() -> None:
-    """Each metric in the pages is on the closed list."""
-    names = {sample for metric in metrics.ALL for sample in (metric._name, f"{metric._name}_total")}
-    told = set(re.findall(r"`(takk_[a-z_]+)`", README + DEPLOY))
-    assert told
-    assert told <= names
-
-
-def test_paths_exist() -> None:
-    """Each file and folder in the text is there, but for those that a run makes."""
-    told = set(re.findall(r"`((?:[a-z_.]+/)+[A-Za-z_.]*|[A-Z]+\.md|docker-compose\.yml)`", README))
-    assert {"templates/flows/", "schemas/", "deploy/README.md"} <= told
-    assert {path for path in told if not path.startswith((".takk/", "copy/")) and not (ROOT / path).exists()} == set()
 
 
 def test_the_flows_that_are_tried_can_be() -> None:
