@@ -1,7 +1,9 @@
-"""Settings: everything that differs between one installation and the next, typed, from the environment.
+"""Settings: everything that differs between installations, typed, read from the environment.
 
-Kafka, the schema registry and SMTP are read from the names that people know (`KAFKA_BOOTSTRAP_SERVERS`, `SMTP_HOST`, ...), all else from
-`TAKK_<NAME>`. A secret may be given as `<NAME>_FILE`: the path of a file that holds it (Docker and Kubernetes secrets).
+Kafka, the schema registry and SMTP use their common names (`KAFKA_BOOTSTRAP_SERVERS`, `SMTP_HOST`, ...), all others `TAKK_<NAME>`.
+A secret may be given as `<NAME>_FILE`: the path of a file that contains it (Docker and Kubernetes secrets).
+
+`make docs` generates deploy/SETTINGS.md from the fields and from the `#:` comment above each.
 """
 
 from __future__ import annotations
@@ -23,24 +25,24 @@ from streams.core.model.ruleset import Shop
 from streams.core.values.local_time import zone
 
 PREFIX = "TAKK_"
-#: Templates and schemas lie beside the program, wherever it is started from.
+#: The directory that contains streams/, templates/ and schemas/, wherever the program is started.
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DAY_S = 86_400.0
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-#: Fields that may also come from a file named by `<NAME>_FILE`. The registry's address is among them: it may hold a password.
+#: Fields that may also be read from the file `<NAME>_FILE`. The registry's address may contain a password.
 FROM_FILE = ("kafka_sasl_password", "kafka_ssl_key_password", "schema_registry_url", "smtp_password", "mail_secret")
 
 
 class SettingsError(ValueError):
-    """Settings that cannot be used; the message has one line for each: which variable, and what would be right."""
+    """Invalid settings. The message has one line for each: the variable, and what would be valid."""
 
 
 def seconds(text: str | float) -> float:
-    """A length of time such as `1s`, `90m`, `1d` or plain seconds, in seconds.
+    """Return a duration such as `1s`, `90m`, `1d` or plain seconds, in seconds.
 
     Raises:
-        ValueError: it is none of these, or not positive.
+        ValueError: the text is not a duration, or not positive.
     """
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)?\s*", str(text))
     if match is None or float(match[1]) <= 0:
@@ -49,13 +51,13 @@ def seconds(text: str | float) -> float:
 
 
 def env_name(field: str) -> str:
-    """The environment variable that sets `field`."""
+    """Return the environment variable that sets `field`."""
     alias = Settings.model_fields[field].validation_alias
     return str(alias) if alias else f"{PREFIX}{field.upper()}"
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
-    """Reads the files named by `<NAME>_FILE`."""
+    """The source that reads the files named by `<NAME>_FILE`."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         if field_name not in FROM_FILE:
@@ -77,12 +79,12 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
 
 def _env(name: str, default: Any = None, **more: Any) -> Any:
-    """A field that is set by exactly `name`, without Takk's prefix."""
+    """Return a field that is set by exactly `name`, without the prefix."""
     return Field(default, validation_alias=name, **more)
 
 
 class Settings(BaseSettings):
-    """All settings; build them with `load_settings`, or in tests with field names as arguments."""
+    """All settings. Build them with `load_settings`; tests may pass field names as arguments."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -90,7 +92,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
         frozen=True,
         extra="forbid",
-        hide_input_in_errors=True,  # what is wrong may be a secret
+        hide_input_in_errors=True,  # the input may be a secret
     )
 
     # Kafka
@@ -204,7 +206,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then the files it names; nothing else is read."""
+        """Return the sources: arguments, then the environment, then the files it names."""
         return init_settings, env_settings, _SecretFiles(settings_cls)
 
     @field_validator("mail_from")
@@ -250,12 +252,12 @@ class Settings(BaseSettings):
 
     @property
     def day_scale(self) -> float:
-        """How long a wait of the flows lasts, as a part of its real length; 1.0 in production."""
+        """The factor that scales all waits of flows; 1.0 in production."""
         return self.day_scale_seconds / DAY_S
 
     @property
     def mail_domain(self) -> str:
-        """The domain of the sender's address; Message-IDs end in it."""
+        """The domain of the sender's address, used in Message-IDs."""
         return parseaddr(self.mail_from)[1].rpartition("@")[2]
 
     @property
@@ -264,7 +266,7 @@ class Settings(BaseSettings):
         return f"{self.app_id}-look"
 
     def ruleset_options(self) -> dict[str, Any]:
-        """What `load_ruleset` needs besides the folder."""
+        """Return the arguments of `load_ruleset` besides the directory."""
         return {
             "shop": Shop(
                 country=self.shop_country,
@@ -280,13 +282,13 @@ class Settings(BaseSettings):
 
     @property
     def reward_key(self) -> bytes:
-        """What signs the codes of rewards: made from the secret that signs the links, so that there is one to keep; empty without it."""
+        """The key that signs reward codes, derived from `mail_secret` so that there is one secret to manage; empty without it."""
         if self.mail_secret is None:
             return b""
         return blake2b(self.mail_secret.get_secret_value().encode(), person=b"takk-rewards").digest()
 
     def kafka(self) -> dict[str, str]:
-        """The cluster as librdkafka wants it; good for consumers, producers and the admin client alike."""
+        """Return the connection to the cluster as librdkafka properties, for consumers, producers and the admin client."""
         config = {
             "bootstrap.servers": self.kafka_bootstrap_servers,
             "client.id": self.group_instance_id or self.app_id,
@@ -309,11 +311,11 @@ class Settings(BaseSettings):
         return config
 
     def faust_brokers(self) -> str:
-        """The cluster's address as Faust wants it: `kafka://host:9092;kafka://...`."""
+        """Return the cluster's address in Faust's format: `kafka://host:9092;kafka://...`."""
         return ";".join(f"kafka://{server.strip()}" for server in self.kafka_bootstrap_servers.split(","))
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """TLS towards Kafka for clients that are not librdkafka; None when the protocol has none.
+        """Return the TLS context for Kafka clients other than librdkafka; None if the protocol does not use TLS.
 
         Raises:
             OSError: a certificate or key file cannot be read (ssl.SSLError is one).
@@ -327,14 +329,14 @@ class Settings(BaseSettings):
         return context
 
     def faust_credentials(self) -> Any:
-        """What Faust's `broker_credentials` takes, or None on an open cluster.
+        """Return Faust's `broker_credentials`, or None if the cluster needs neither login nor TLS.
 
         Raises:
             OSError: a certificate or key file cannot be read.
         """
         context = self.ssl_context()
         if self.kafka_security_protocol.startswith("SASL") and self.kafka_sasl_password is not None:
-            from faust.auth import SASLCredentials  # late: the command line must not load Faust to print its help
+            from faust.auth import SASLCredentials  # late: `takk --help` must not import Faust
 
             return SASLCredentials(
                 username=self.kafka_sasl_username,
@@ -350,21 +352,21 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from the environment, with `overrides` by field name on top.
+    """Return the settings from the environment, with `overrides` by field name.
 
     Raises:
-        SettingsError: one or more are wrong; the message names each variable and what would be right.
+        SettingsError: settings are invalid; the message names each variable and what would be valid.
     """
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError("\n".join(_in_words(dict(problem)) for problem in error.errors())) from None
+        raise SettingsError("\n".join(_message(dict(problem)) for problem in error.errors())) from None
 
 
-def _in_words(problem: dict[str, Any]) -> str:
-    words = str(problem["msg"]).removeprefix("Value error, ")
+def _message(problem: dict[str, Any]) -> str:
+    text = str(problem["msg"]).removeprefix("Value error, ")
     if not problem["loc"]:
-        return words
+        return text
     field = str(problem["loc"][0])
     name = env_name(field) if field in Settings.model_fields else field
-    return f"{name}: {words}"
+    return f"{name}: {text}"
