@@ -34,6 +34,7 @@ from streams.observability.health import HealthServer, Status
 from streams.observability.lag import RestoreReport, Watch
 from streams.observability.logs import setup_logs
 from streams.runtime.app import App
+from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.encode.effects import Wire, open_codec
@@ -152,7 +153,7 @@ def _run(app: App, settings: Settings, *followers: GlobalTable[Any]) -> None:
         topics.create_topics(
             settings, [stage.changelog for stage in app.task_manager.stages.values() if stage.changelog]
         )
-    except topics.TopicMismatch as error:
+    except TopicMismatch as error:
         sys.exit(f"{error}\nnothing was started")
     restores, watch = RestoreReport(), Watch(app.task_manager)
     app.task_manager.on_restore = restores.step

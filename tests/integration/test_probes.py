@@ -14,6 +14,7 @@ from confluent_kafka import Producer
 
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import encode_customer
+from streams.runtime.kafka.topic_admin import ensure_topics
 from streams.settings import Settings
 from streams.tools.local.kafka.broker import free_port
 from streams.tools.local.processes import Process
@@ -46,7 +47,7 @@ def probe(process: Process, path: str) -> tuple[int, str]:
 
 def fill(settings: Settings, changelog: str) -> None:
     """Make a changelog with `RECORDS` customers."""
-    topics.ensure_topics(settings.kafka(), [topics.changelog_spec(changelog)], settings.partitions, 1)
+    ensure_topics(settings.kafka(), [topics.changelog_spec(changelog)], settings.partitions, 1)
     producer = Producer({**settings.kafka(), "queue.buffering.max.messages": RECORDS + 1, "linger.ms": 20})
     value = encode_customer(new_customer("c1"))
     for number in range(RECORDS):

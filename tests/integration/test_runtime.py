@@ -20,10 +20,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.failpoints import VARIABLE
+from streams.runtime.kafka.topic_admin import ensure_topics
 from streams.runtime.state.restore import restore
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.kafka.broker import EmbeddedKafka
-from streams.wire.topics import changelog_spec, ensure_topics
+from streams.wire.topics import changelog_spec
 from tests.harness.stack import await_that
 from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
 

@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_topics
 from streams.tools.cli import main
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
-from streams.wire.topics import TOPICS, TopicMismatch, TopicSpec, changelog_spec, create_topics, ensure_topics
+from streams.wire.topics import TOPICS, changelog_spec, create_topics
 
 
 @dataclass(frozen=True)

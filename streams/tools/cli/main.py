@@ -219,7 +219,8 @@ def topics_create() -> None:
     TAKK_PARTITIONS and TAKK_REPLICATION say how; the number of partitions cannot be changed later. If a topic is there that is not what
     it has to be, nothing is made and the difference is told.
     """
-    from streams.wire.topics import TopicMismatch, create_topics
+    from streams.runtime.kafka.topic_admin import TopicMismatch
+    from streams.wire.topics import create_topics
 
     settings = _settings()
     try:

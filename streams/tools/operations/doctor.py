@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from streams.definitions.loader import FlowFileError, load_flows
+from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import LOOPBACK, Settings
 from streams.wire import topics
 
@@ -100,7 +101,7 @@ def existing_topics(settings: Settings) -> str:
         if missing:
             raise Trouble(f"missing: {', '.join(missing)}. Make them with `takk topics create`")
         topics.create_topics(settings)  # none is missing, so this compares and makes nothing
-    except topics.TopicMismatch as mismatch:
+    except TopicMismatch as mismatch:
         raise Trouble("; ".join(mismatch.problems)) from mismatch
     except KafkaException as error:
         raise Trouble(
