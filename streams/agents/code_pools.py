@@ -9,8 +9,9 @@ from streams.agents.instrumentation import Support, utc
 from streams.core.offers.code_pools import Desk, Pool, Told, decode_entry, encode_entry, pool_key
 from streams.observability import metrics
 from streams.runtime.app import App
+from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.processing.batch import Batch, Misrouted, Task
+from streams.runtime.processing.batch import Batch, Task
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 

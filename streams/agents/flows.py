@@ -11,8 +11,9 @@ from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer
 from streams.core.model.ruleset import Ruleset
 from streams.runtime.app import App
+from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.processing.batch import Batch, Misrouted, Output
+from streams.runtime.processing.batch import Batch, Output
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 from streams.wire.encode.effects import Wire

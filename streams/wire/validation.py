@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from streams.core.conditions.names import NO_YEAR
 from streams.definitions.language.yaml_reader import NAME
-from streams.runtime.processing.batch import InvalidRecord
+from streams.runtime.errors import InvalidRecord
 
 Record: TypeAlias = dict[str, Any]
 

@@ -9,7 +9,7 @@ import structlog
 from streams.agents.global_tables.global_table import Place, TableView
 from streams.core.offers.assortment import Assortment
 from streams.observability import metrics
-from streams.runtime.processing.batch import InvalidRecord
+from streams.runtime.errors import InvalidRecord
 from streams.wire import topics
 from streams.wire.decode.products import counts_key, parse_counts_key
 from streams.wire.encode.effects import Wire

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from streams.agents.global_tables.global_table import Place, TableView
-from streams.runtime.processing.batch import InvalidRecord
+from streams.runtime.errors import InvalidRecord
 from streams.wire import topics
 from streams.wire.encode.effects import Wire
 

@@ -20,7 +20,7 @@ from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
 from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
-from streams.runtime.processing.batch import InvalidRecord
+from streams.runtime.errors import InvalidRecord
 
 Schema: TypeAlias = dict[str, Any]
 Decoder: TypeAlias = Callable[[BytesIO], dict[str, Any]]

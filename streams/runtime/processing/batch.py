@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.runtime import failpoints
+from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
 from streams.runtime.kafka.retry import ask
 from streams.runtime.state.store import PartitionStore
 
@@ -42,35 +43,6 @@ BROKEN_IN_A_ROW = 100
 #: Key of the deletion that a partition's first commit writes to its changelog: an empty changelog then means that nothing was ever
 #: committed, and one that is empty although offsets were committed has been lost.
 BIRTH = b""
-
-
-class PartitionRevoked(RuntimeError):
-    """The partition belongs to another worker now: what was computed is dropped, the other worker computes it again."""
-
-
-class CommitTimeout(RuntimeError):
-    """A commit neither ended nor failed in its time; whether it was made is found out by the next owner of the partition."""
-
-
-class TooManyFailures(RuntimeError):
-    """The core failed for too many records in a row; the worker stops rather than skip them all."""
-
-
-class Misrouted(Exception):
-    """Raised by a handler when a record's key is not its customer: it is published again under `key`."""
-
-    def __init__(self, key: bytes) -> None:
-        super().__init__("the record's key is not its customer")
-        self.key = key
-
-
-class InvalidRecord(Exception):
-    """A record that can never be taken, with a `reason` from a closed list and a `detail` for people. Base of all such errors."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
 
 
 class Task:

@@ -17,13 +17,13 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.runtime import failpoints
+from streams.runtime.errors import StoreError
 from streams.runtime.kafka.limits import LARGEST_BYTES
 from streams.runtime.kafka.retry import ask
 from streams.runtime.processing.batch import Batch, Task
 from streams.runtime.processing.stage import Stage
 from streams.runtime.state.restore import restore
 from streams.runtime.state.standby import Standbys
-from streams.runtime.state.store import StoreError
 
 #: Milliseconds after which the broker aborts a transaction that nobody ends: longer than any batch, short enough that a dead worker's
 #: open transaction does not hold back the readers of its outputs for long (a new owner ends it at once anyway).

@@ -14,8 +14,9 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.runtime import failpoints
+from streams.runtime.errors import StoreError
 from streams.runtime.kafka.retry import ask
-from streams.runtime.state.store import PartitionStore, StoreError
+from streams.runtime.state.store import PartitionStore
 
 #: Records taken from librdkafka at once; larger batches no longer pay and only delay the progress line.
 BATCH = 20_000

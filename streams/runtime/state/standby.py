@@ -13,8 +13,9 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
+from streams.runtime.errors import StoreError
 from streams.runtime.state.restore import apply, changelog_reader, ends_of, start_of
-from streams.runtime.state.store import PartitionStore, StoreError
+from streams.runtime.state.store import PartitionStore
 
 log = structlog.get_logger(__name__)
 

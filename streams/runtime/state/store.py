@@ -15,13 +15,11 @@ from typing import Any
 from faust.stores.base import SerializedStore
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteBufferManager
 
+from streams.runtime.errors import StoreError
+
 POSITION = b"position"
 WRITTEN_AT = b"written_at_ms"
 MEBIBYTE = 1 << 20
-
-
-class StoreError(RuntimeError):
-    """State on disk that cannot be used; the message says where it is and what to do."""
 
 
 class Memory:

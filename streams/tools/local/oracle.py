@@ -19,7 +19,7 @@ from streams.core.model.customer_codec import encode_customer
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.popularity import Counts, Tally, sales_of
 from streams.runtime.avro.codec import Codec
-from streams.runtime.processing.batch import InvalidRecord, Misrouted
+from streams.runtime.errors import InvalidRecord, Misrouted
 from streams.wire import topics
 from streams.wire.decode.products import counts_key
 from streams.wire.decode.timers import timer_due

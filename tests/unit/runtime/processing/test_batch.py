@@ -10,16 +10,8 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.processing.batch import (
-    BIRTH,
-    BROKEN_IN_A_ROW,
-    Batch,
-    CommitTimeout,
-    InvalidRecord,
-    Misrouted,
-    PartitionRevoked,
-    TooManyFailures,
-)
+from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
+from streams.runtime.processing.batch import BIRTH, BROKEN_IN_A_ROW, Batch
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, batch, stage, task
 
