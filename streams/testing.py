@@ -36,7 +36,7 @@ from streams.core.model.effects import CountSales, Effect, LogDecision, SendMail
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue, Product
-from streams.core.offers.code_pools import Code
+from streams.core.offers.code_pool_records import Code
 from streams.core.values import money
 from streams.definitions.loader import load_ruleset
 from streams.tools.simulation.recommendations import Shelf

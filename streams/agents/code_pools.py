@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 from streams.agents.instrumentation import Support, utc
-from streams.core.offers.code_pools import Desk, Pool, Told, decode_entry, encode_entry, pool_key
+from streams.core.offers.code_pool_records import Pool, Told, decode_entry, encode_entry, pool_key
+from streams.core.offers.code_pools import Desk
 from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted

@@ -10,7 +10,8 @@ from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
 from streams.core.model.events import CodeGranted, OrderPlaced, OrderRefunded
 from streams.core.model.ruleset import Limits, Ruleset
-from streams.core.offers.code_pools import Code, Desk, Pool, pool_key
+from streams.core.offers.code_pool_records import Code, Pool, pool_key
+from streams.core.offers.code_pools import Desk
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES, buy, flow_text, ruleset_of, run_of, sent

@@ -27,7 +27,7 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.core.model.ruleset import Limits, Ruleset
-from streams.core.offers.code_pools import Code
+from streams.core.offers.code_pool_records import Code
 from tests.driver.cases import CASES, Case, Play
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order, shipment, shop_world

@@ -21,8 +21,8 @@ from streams.core.model.customer import (
 )
 from streams.core.model.effects import ScheduleStep
 from streams.core.model.events import OrderLine
-from streams.core.offers.code_pools import Asked, Claim, Code, Pool, Seen
-from streams.core.offers.code_pools import Entry as PoolEntry
+from streams.core.offers.code_pool_records import Asked, Claim, Code, Pool, Seen
+from streams.core.offers.code_pool_records import Entry as PoolEntry
 from streams.core.offers.popularity import Counts
 from streams.mail.delivery.ledger import Entry
 

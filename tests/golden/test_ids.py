@@ -41,7 +41,8 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.core.model.ruleset import Limits
-from streams.core.offers.code_pools import Code, Desk, Memory, Withdrawal
+from streams.core.offers.code_pool_records import Code, Withdrawal
+from streams.core.offers.code_pools import Desk, Memory
 from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import granted, wish_for
 from streams.core.values import ids, tokens

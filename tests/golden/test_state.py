@@ -19,9 +19,9 @@ from msgspec import Struct
 from streams.core.model import customer_codec
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.events import StepDue
-from streams.core.offers import code_pools, popularity
-from streams.core.offers.code_pools import decode_entry as decode_pool
-from streams.core.offers.code_pools import encode_entry as encode_pool
+from streams.core.offers import code_pool_records, popularity
+from streams.core.offers.code_pool_records import decode_entry as decode_pool
+from streams.core.offers.code_pool_records import encode_entry as encode_pool
 from streams.core.offers.popularity import decode_counts, encode_counts
 from streams.mail.delivery import ledger
 from streams.mail.delivery.ledger import decode_entry, encode_entry
@@ -62,7 +62,7 @@ def disk_bytes(folder: Path) -> bytes:
     return json.dumps(plain, indent=1).encode() + b"\n"
 
 
-def _pool_bytes(entry: code_pools.Entry, _: Path) -> bytes:
+def _pool_bytes(entry: code_pool_records.Entry, _: Path) -> bytes:
     return encode_pool(entry)
 
 
@@ -74,7 +74,7 @@ TODAY: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     ),
     "counts": (popularity.VERSION[0], {"counts_v1": lambda _: encode_counts(COUNTS)}),
     "pool": (
-        code_pools.VERSION[0],
+        code_pool_records.VERSION[0],
         {f"pool_v1{what}": partial(_pool_bytes, entry) for what, entry in POOL.items()},
     ),
     "ledger": (ledger.VERSION[0], {"ledger_v1": lambda _: encode_entry(ENTRY)}),

@@ -40,7 +40,7 @@ from streams.core.model.events import (
 )
 from streams.core.model.flow import CODE_OF, DATES, Flow
 from streams.core.model.ruleset import Ruleset
-from streams.core.offers.code_pools import Asked, Code
+from streams.core.offers.code_pool_records import Asked, Code
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.harness.driver import Driver, step_due

@@ -10,12 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.core.model.events import CodeGranted
-from streams.core.offers.code_pools import (
+from streams.core.offers.code_pool_records import (
     Asked,
     Claim,
     Code,
-    Desk,
-    Memory,
     Pool,
     Told,
     Withdrawal,
@@ -23,6 +21,7 @@ from streams.core.offers.code_pools import (
     encode_entry,
     pool_key,
 )
+from streams.core.offers.code_pools import Desk, Memory
 from tests.harness.driver import START
 
 HOUR = timedelta(hours=1)

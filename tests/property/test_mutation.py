@@ -14,7 +14,7 @@ from streams.core.model.effects import Effect, EmitSignal, IssueReward, LogDecis
 from streams.core.model.events import Event, OrderPlaced, SurveyAnswered
 from streams.core.model.flow import CompiledFlow, Flow, Migration, Status
 from streams.core.model.ruleset import Ruleset
-from streams.core.offers.code_pools import Asked, Code
+from streams.core.offers.code_pool_records import Asked, Code
 from streams.core.values import ids
 from streams.definitions.checks.migrations import guard_migration
 from streams.definitions.checks.paths import resting_places

@@ -25,7 +25,7 @@ from streams.core.model.events import (
     SurveyAnswered,
 )
 from streams.core.model.ruleset import Ruleset
-from streams.core.offers.code_pools import Code
+from streams.core.offers.code_pool_records import Code
 from streams.core.values import local_time
 from tests.harness.driver import START, Driver, step_due
 from tests.harness.events import order, shipment

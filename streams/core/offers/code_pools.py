@@ -1,125 +1,33 @@
 """Pools of codes that the shop makes: each code is given once, each claim gets one at most, first come first served.
 
 A claim can be withdrawn: then it waits no more, and the code that it got meanwhile is in stock again, behind the others.
-
-A pool lies on the partition of its name, so that one writer gives its codes out. Whichever way codes and claims come mixed, the first claim
-gets the first code. The entries of a table, by keys in text:
-
-    pool/<pool>            where the rows of codes and of waiting claims begin and end
-    code/<pool>/<number>   a code that is in stock
-    wait/<pool>/<number>   a claim that waits, in the order in which they came
-    seen/<digest>          a code was told: one that is told again is not stocked again
-    asked/<pool>/<reward>  a claim was made, and what became of it: told again, it gets the same
-
-What is in stock and what waits is taken away when it is given; `seen` and `asked` stay, a hundred bytes or so for a code.
+Whichever way codes and claims come mixed, the first claim gets the first code. What a table contains is in code_pool_records.py.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.model.events import CodeGranted
-from streams.core.values import ids
-
-
-class Pool(Struct, frozen=True, gc=False, array_like=True, tag="pool"):
-    """The numbers of a pool's rows: from the first to the one before the next. Of the two rows one is always empty."""
-
-    first_code: int = 0
-    next_code: int = 0
-    first_claim: int = 0
-    next_claim: int = 0
-
-    @property
-    def stock(self) -> int:
-        """Codes in stock; some may have expired since."""
-        return self.next_code - self.first_code
-
-    @property
-    def waiting(self) -> int:
-        """Claims that wait; some may have given up since."""
-        return self.next_claim - self.first_claim
-
-
-class Code(Struct, frozen=True, gc=False, array_like=True, tag="code"):
-    """A code of the shop's for `pool`, good until `expires_at` (None: without end)."""
-
-    pool: str
-    code: str
-    expires_at: datetime | None = None
-
-
-class Claim(Struct, frozen=True, gc=False, array_like=True, tag="claim"):
-    """A run of a flow wants a code of `pool`, and waits for it until `give_up_at`."""
-
-    pool: str
-    reward_id: str
-    customer_id: str
-    flow: str
-    flow_version: int
-    instance_id: str
-    step: str
-    order_id: str | None
-    give_up_at: datetime
-
-
-class Withdrawal(Struct, frozen=True, gc=False):
-    """The run that made a claim waits no longer, and did not use what it may have got. `give_up_at` is that of the claim."""
-
-    pool: str
-    reward_id: str
-    give_up_at: datetime
-
-
-#: What comes to a pool.
-Told: TypeAlias = Code | Claim | Withdrawal
-
-
-class Seen(Struct, frozen=True, gc=False, array_like=True, tag="seen"):
-    """A code was told."""
-
-
-class Asked(Struct, frozen=True, gc=False, array_like=True, tag="asked"):
-    """A claim was made: the code that it got at `at`. With neither it waits, and with `at` alone it was withdrawn then."""
-
-    code: str = ""
-    expires_at: datetime | None = None
-    at: datetime | None = None
-
-
-#: What lies in the table. New fields go to the end, with a default: the place is the name in the encoded form.
-Entry: TypeAlias = Pool | Code | Claim | Seen | Asked
-
-VERSION = b"\x01"
-_encode = msgspec.msgpack.Encoder().encode
-_decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
-
-
-def encode_entry(entry: Entry) -> bytes:
-    """An entry as it lies in the table: a version byte, then msgpack."""
-    return VERSION + _encode(entry)
-
-
-def decode_entry(raw: bytes) -> Entry:
-    """The entry that `encode_entry` was given.
-
-    Raises:
-        ValueError: a version that this Takk does not know.
-    """
-    if raw[:1] != VERSION:
-        raise ValueError(f"a pool's entry of version {raw[:1]!r}: written by a newer Takk; upgrade this worker")
-    return _decoder.decode(raw[1:])
-
-
-def pool_key(pool: str) -> bytes:
-    """The key under which a pool's numbers lie."""
-    return f"pool/{pool}".encode()
+from streams.core.offers.code_pool_records import (
+    Asked,
+    Claim,
+    Code,
+    Entry,
+    Pool,
+    Seen,
+    Told,
+    Withdrawal,
+    asked_key,
+    claim_key,
+    code_key,
+    pool_key,
+    seen_key,
+)
 
 
 class Table(Protocol):
@@ -174,7 +82,7 @@ class Desk:
     def take(self, told: Told) -> None:
         """Take a code into stock, or give it to who waits; give a claim its code, or let it wait; take a claim back."""
         if isinstance(told, Code):
-            seen = f"seen/{ids.digest('code', told.pool, told.code)}".encode()
+            seen = seen_key(told)
             if self._table.get(seen) is None:
                 self._table.put(seen, Seen())
                 self._stock(told)
@@ -193,11 +101,11 @@ class Desk:
             self._give(claim, code)
             return
         pool = self._pool(code.pool)
-        self._table.put(_code_key(code.pool, pool.next_code), code)
+        self._table.put(code_key(code.pool, pool.next_code), code)
         self._keep(code.pool, replace(pool, next_code=pool.next_code + 1))
 
     def _claim(self, claim: Claim) -> None:
-        asked = self._table.get(_asked_key(claim))
+        asked = self._table.get(asked_key(claim))
         if isinstance(asked, Asked):
             if asked.at is not None and asked.code:
                 self._grant(claim, asked.code, asked.expires_at, asked.at)
@@ -211,12 +119,12 @@ class Desk:
                 return
         self._drop_ended_claims(claim.pool)
         pool = self._pool(claim.pool)
-        self._table.put(_asked_key(claim), Asked())
-        self._table.put(_claim_key(claim.pool, pool.next_claim), claim)
+        self._table.put(asked_key(claim), Asked())
+        self._table.put(claim_key(claim.pool, pool.next_claim), claim)
         self._keep(claim.pool, replace(pool, next_claim=pool.next_claim + 1))
 
     def _withdraw(self, told: Withdrawal) -> None:
-        key = _asked_key(told)
+        key = asked_key(told)
         asked = self._table.get(key)
         got = asked if isinstance(asked, Asked) and asked.code else None
         # Also before the claim itself has come, which its own partition may hold up; a claim that has given up is refused without a mark.
@@ -228,7 +136,7 @@ class Desk:
     def _drop_ended_claims(self, pool: str) -> None:
         """Take the claims out that wait no more. Only the first in the row are looked at, so that each is looked at once."""
         while (claim := self._oldest_claim(pool)) is not None:
-            key = _asked_key(claim)
+            key = asked_key(claim)
             if claim.give_up_at <= self._now:
                 self._table.put(key, None)
             elif self._table.get(key) == Asked():
@@ -238,7 +146,7 @@ class Desk:
     def _give(self, claim: Claim, code: Code) -> None:
         """Give a code for the first time."""
         self.given[claim.pool] += 1
-        self._table.put(_asked_key(claim), Asked(code.code, code.expires_at, self._now))
+        self._table.put(asked_key(claim), Asked(code.code, code.expires_at, self._now))
         self._grant(claim, code.code, code.expires_at, self._now)
 
     def _grant(self, claim: Claim, code: str, expires_at: datetime | None, at: datetime) -> None:
@@ -279,32 +187,20 @@ class Desk:
 
     def _oldest_code(self, name: str) -> Code | None:
         pool = self._pool(name)
-        found = self._table.get(_code_key(name, pool.first_code)) if pool.stock else None
+        found = self._table.get(code_key(name, pool.first_code)) if pool.stock else None
         return found if isinstance(found, Code) else None
 
     def _remove_oldest_code(self, name: str) -> None:
         pool = self._pool(name)
-        self._table.put(_code_key(name, pool.first_code), None)
+        self._table.put(code_key(name, pool.first_code), None)
         self._keep(name, replace(pool, first_code=pool.first_code + 1))
 
     def _oldest_claim(self, name: str) -> Claim | None:
         pool = self._pool(name)
-        found = self._table.get(_claim_key(name, pool.first_claim)) if pool.waiting else None
+        found = self._table.get(claim_key(name, pool.first_claim)) if pool.waiting else None
         return found if isinstance(found, Claim) else None
 
     def _remove_oldest_claim(self, name: str) -> None:
         pool = self._pool(name)
-        self._table.put(_claim_key(name, pool.first_claim), None)
+        self._table.put(claim_key(name, pool.first_claim), None)
         self._keep(name, replace(pool, first_claim=pool.first_claim + 1))
-
-
-def _asked_key(claim: Claim | Withdrawal) -> bytes:
-    return f"asked/{claim.pool}/{claim.reward_id}".encode()
-
-
-def _code_key(pool: str, number: int) -> bytes:
-    return f"code/{pool}/{number}".encode()
-
-
-def _claim_key(pool: str, number: int) -> bytes:
-    return f"wait/{pool}/{number}".encode()

@@ -12,7 +12,8 @@ from streams.core.model.effects import ClaimCode, Effect, ScheduleStep, SendMail
 from streams.core.model.events import Event, MailReported, StepDue
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
-from streams.core.offers.code_pools import Claim, Code, Desk, Memory, Told, Withdrawal
+from streams.core.offers.code_pool_records import Claim, Code, Told, Withdrawal
+from streams.core.offers.code_pools import Desk, Memory
 from streams.tools.simulation.recommendations import Shelf, unserved
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.offers.code_pools import Claim, Code, Withdrawal
+from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.wire.validation import Record, take_code, take_id, take_pool, take_time, take_time_or_none
 
 

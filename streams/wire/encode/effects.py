@@ -26,7 +26,7 @@ from streams.core.model.effects import (
 )
 from streams.core.model.events import CodeGranted, Event, MailOutcome
 from streams.core.offers.catalogue import Product
-from streams.core.offers.code_pools import Claim, Code, Withdrawal
+from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro.codec import Codec, load_history, load_schemas

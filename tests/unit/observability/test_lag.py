@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from streams.core.offers.code_pools import Pool
+from streams.core.offers.code_pool_records import Pool
 from streams.observability import metrics
 from streams.observability.lag import RestoreReport, Watch
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streams.core.conditions.names import NO_YEAR
 from streams.core.model import events
-from streams.core.offers.code_pools import Code
+from streams.core.offers.code_pool_records import Code
 from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics

@@ -22,7 +22,7 @@ from streams.core.model.effects import (
     WithdrawClaim,
 )
 from streams.core.model.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
-from streams.core.offers.code_pools import Claim, Withdrawal
+from streams.core.offers.code_pool_records import Claim, Withdrawal
 from streams.core.sending.content import Content
 from streams.runtime.avro.codec import DecodeFailed
 from streams.wire import topics
