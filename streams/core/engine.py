@@ -9,11 +9,13 @@ from typing import Any, get_args
 
 from streams.core.handlers.browsing import take_browsing
 from streams.core.handlers.contacts import take_pressure
-from streams.core.handlers.engagement import take_engagement, take_profile, take_report, take_retry
+from streams.core.handlers.delivery import take_report, take_retry
+from streams.core.handlers.engagement import take_engagement
 from streams.core.handlers.orders import take_order
+from streams.core.handlers.profiles import take_profile
 from streams.core.handlers.shipments import take_shipment
+from streams.core.handlers.wakeups import take_code, wake
 from streams.core.instances.reschedule import follow_moments
-from streams.core.instances.resume import take_code, wake
 from streams.core.model.customer import Customer
 from streams.core.model.effects import Effect
 from streams.core.model.events import (

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core.handlers.orders import attribute_order, note_address, note_completion
 from streams.core.instances.exits import leave
-from streams.core.model.customer import Answer, Consent, Profile, Sent
-from streams.core.model.effects import Attribute, LogDecision, ResendMail
+from streams.core.model.customer import Sent
+from streams.core.model.effects import Attribute
 from streams.core.model.events import (
     EngagementEvent,
     MailBounced,
@@ -15,15 +14,11 @@ from streams.core.model.events import (
     MailComplained,
     MailDelivered,
     MailOpened,
-    MailReported,
-    ProfileUpdated,
-    RetryDue,
     SurveyAnswered,
     Unsubscribed,
 )
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.sending import consent
-from streams.core.triggers.dates import plan_days
+from streams.core.sending.attribution import attribute_order
 from streams.core.triggers.dispatch import happened
 from streams.core.values import ids, local_time
 
@@ -132,104 +127,3 @@ def _note_on_send(uow: UnitOfWork, event: EngagementEvent, sent: Sent) -> None:
             credited = attribute_order(uow, order)
             if credited is not order:
                 uow.put_order(credited)
-
-
-def take_report(uow: UnitOfWork, event: MailReported) -> None:
-    """Take in what the mailer did with a send."""
-    if event.outcome == "sent" and (uow.last_send_at is None or event.occurred_at > uow.last_send_at):
-        uow.last_send_at = event.occurred_at
-        uow.changed = True
-    for index, sent in enumerate(uow.sends):
-        if sent.send_id == event.send_id and sent.outcome != event.outcome and sent.outcome != "sent":
-            noted = replace(sent, outcome=event.outcome)
-            uow.sends = (*uow.sends[:index], noted, *uow.sends[index + 1 :])
-            uow.changed = True
-            return
-
-
-def take_retry(uow: UnitOfWork, event: RetryDue) -> None:
-    """Hand a send that was put off to the mailer again, unless it may no longer go or is too late."""
-    if not uow.is_first_time(event.send_id, "retry", str(event.attempt)):
-        return
-    sent = next((one for one in uow.sends if one.send_id == event.send_id), None)
-    ruled = consent.ruling(uow, event.purpose, uow.order(sent.order_id) if sent and sent.order_id else None)
-    rule = None if ruled.is_allowed else ruled.rule
-    words = ruled.basis
-    if rule is None and uow.now > event.not_after:
-        rule, words = "expired", "it may not leave any more"
-    if rule is None:
-        uow.effects.append(
-            ResendMail(send_id=event.send_id, customer_id=uow.customer_id, attempt=event.attempt, command=event.command)
-        )
-    uow.effects.append(
-        LogDecision(
-            decision_id=ids.decision_id(event.send_id, str(event.attempt), rule or "put_off"),
-            customer_id=uow.customer_id,
-            flow=sent.flow if sent else "",
-            flow_version=sent.flow_version if sent else 0,
-            instance_id="",
-            step=sent.step if sent else "",
-            outcome="skip" if rule else "retry",
-            rule=rule or "put_off",
-            detail=f"not tried again: {rule}; {words}" if rule else f"attempt {event.attempt}; {words}",
-            send_id=event.send_id,
-            order_id=sent.order_id if sent else None,
-            decided_at=uow.now,
-        )
-    )
-
-
-def take_profile(uow: UnitOfWork, event: ProfileUpdated) -> None:
-    """Take in the shop's profile of the customer: what is newer wins, what is older fills gaps."""
-    at, old = event.occurred_at, uow.profile
-    if old.at is None or at >= old.at:
-        uow.profile = Profile(
-            event.email or old.email,
-            event.name or old.name,
-            event.locale or old.locale,
-            event.country or old.country,
-            event.time_zone or old.time_zone,
-            at,
-            event.birthday or old.birthday,
-            event.gender or old.gender,
-        )
-        note_address(uow, old.email)
-    else:
-        uow.profile = Profile(
-            old.email or event.email or "",
-            old.name or event.name or "",
-            old.locale or event.locale or "",
-            old.country or event.country or "",
-            old.time_zone or event.time_zone,
-            old.at,
-            old.birthday or event.birthday,
-            old.gender or event.gender or "",
-        )
-    uow.consent = _answered(uow.consent, event, event.country or uow.profile.country)
-    uow.changed = uow.changed or uow.profile != old or uow.consent != uow.state.consent
-    note_completion(uow, at)
-    if uow.ruleset.has_days:
-        plan_days(uow)
-
-
-def _answered(old: Consent, event: ProfileUpdated, country: str) -> Consent:
-    """The newest answer to each question, with its evidence; of two of the same moment the no. The same answer again changes nothing."""
-    at, marketing, tracking = event.occurred_at, event.marketing_consent, event.tracking_consent
-    notice = event.consent_notice or ""
-    if marketing is not None and (
-        old.marketing_at is None or (at, not marketing) > (old.marketing_at, not old.marketing)
-    ):
-        old = replace(old, marketing=marketing, marketing_at=at, marketing_country=country, marketing_notice=notice)
-    if tracking is not None and (old.tracking_at is None or (at, not tracking) > (old.tracking_at, not old.tracking)):
-        old = replace(old, tracking=tracking, tracking_at=at)
-    if notice and (old.notice_at is None or at > old.notice_at):
-        old = replace(old, notice=notice, notice_at=at)
-    own = (("profile", event.profile_consent), ("review", event.review_consent), ("survey", event.survey_consent))
-    for purpose, is_yes in own:
-        known = old.answer(purpose)
-        if is_yes is None or (known is not None and (at, not is_yes) <= (known.at, not known.is_yes)):
-            continue
-        others = [answer for answer in old.answers if answer.purpose != purpose]
-        said = Answer(purpose, is_yes, at, country, notice)
-        old = replace(old, answers=tuple(sorted([*others, said], key=lambda answer: answer.purpose)))
-    return old

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from streams.core.handlers.profiles import learn_profile, note_completion
 from streams.core.instances.exits import leave
-from streams.core.model.customer import HELD_OUT, OrderFacts, OrderState, Profile, Sent
-from streams.core.model.effects import Attribute, CountSales
+from streams.core.model.customer import OrderFacts, OrderState
+from streams.core.model.effects import CountSales
 from streams.core.model.events import (
     Order,
     OrderCancelled,
@@ -21,6 +22,7 @@ from streams.core.model.events import (
 )
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.popularity import change_of
+from streams.core.sending.attribution import attribute_order
 from streams.core.triggers.dates import plan_days
 from streams.core.triggers.dispatch import happened
 from streams.core.values import ids, local_time, money
@@ -61,7 +63,7 @@ def take_order(uow: UnitOfWork, event: OrderEvent) -> None:
     if len(told.lines) > most:
         uow.hit_limit("lines_per_order", f"{len(told.lines)} lines; the first {most} are remembered", told.order_id)
     is_new = before is None or before.facts is None
-    _learn_profile(uow, told, at)
+    learn_profile(uow, told, at)
     _recount(uow, before, after)
     _note_days(uow, before, after)
     is_placed_now = isinstance(event, OrderPlaced) and not (before is not None and before.placed)
@@ -193,49 +195,6 @@ def _earliest(known: datetime | None, at: datetime) -> datetime:
     return at if known is None or at < known else known
 
 
-def _learn_profile(uow: UnitOfWork, told: Order, at: datetime) -> None:
-    old = uow.profile
-    if old.at is not None and at < old.at:
-        uow.profile = Profile(
-            old.email or told.email,
-            old.name or told.name,
-            old.locale or told.locale,
-            old.country or told.country,
-            old.time_zone or told.time_zone,
-            old.at,
-            old.birthday,
-            old.gender,
-        )
-        return
-    uow.profile = Profile(
-        told.email or old.email,
-        told.name or old.name,
-        told.locale or old.locale,
-        told.country or old.country,
-        told.time_zone or old.time_zone,
-        at,
-        old.birthday,
-        old.gender,
-    )
-    note_address(uow, old.email)
-
-
-def note_completion(uow: UnitOfWork, at: datetime) -> None:
-    """Tell the flows when all that a shop asks for is known of the customer for the first time."""
-    if _is_complete(uow.profile) and not _is_complete(uow.state.profile):
-        happened(uow, "profile.completed", None, None, at)
-
-
-def _is_complete(profile: Profile) -> bool:
-    return bool(profile.email and profile.name and profile.country and profile.birthday)
-
-
-def note_address(uow: UnitOfWork, before: str) -> None:
-    """What bounced was the address before; a new one starts anew."""
-    if before and uow.profile.email != before and (uow.consent.hard_bounced or uow.consent.soft_bounces):
-        uow.consent = replace(uow.consent, hard_bounced=False, soft_bounces=0)
-
-
 def _note_days(uow: UnitOfWork, before: OrderState | None, after: OrderState) -> None:
     """Note the order among those of which the first and the last are known, or take it out when it is cancelled."""
     counted, counts, facts = _worth(before)[0], _worth(after)[0], after.facts
@@ -288,58 +247,3 @@ def _worth(order: OrderState | None) -> tuple[int, str, int, int, int]:
     if order.refunded_at is not None:
         return 1, "", 0, 0, discounted
     return 1, order.facts.currency, order.facts.total_minor, order.converted_minor, discounted
-
-
-def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
-    """Credit a placed order, once, to the mail that a human clicked last within the attribution window before it.
-
-    Without one, to the newest that the customer was held out of in that time: `ordered_held_out`, what to compare `ordered` with.
-    """
-    facts = order.facts
-    if facts is None or not order.placed or order.attributed_to is not None:
-        return order
-    best = _clicked_before(uow, facts.placed_at)
-    kind = "ordered"
-    if best is None:
-        best, kind = _held_out_before(uow, facts.placed_at), "ordered_held_out"
-    if best is None:
-        return order
-    uow.effects.append(
-        Attribute(
-            attribution_id=ids.digest("attribution", best.send_id, kind, order.order_id),
-            customer_id=uow.customer_id,
-            kind=kind,
-            send_id=best.send_id,
-            flow=best.flow,
-            flow_version=best.flow_version,
-            step=best.step,
-            message=best.message,
-            order_id=order.order_id,
-            link=None,
-            agent="human",
-            revenue_minor=facts.total_minor,
-            currency=facts.currency,
-            occurred_at=facts.placed_at,
-        )
-    )
-    return replace(order, attributed_to=best.send_id)
-
-
-def _clicked_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
-    best: Sent | None = None
-    for sent in uow.sends:
-        clicked = sent.clicked_at
-        if clicked is None or not clicked <= placed_at <= clicked + uow.ruleset.attribution_window:
-            continue
-        if best is None or best.clicked_at is None or clicked >= best.clicked_at:
-            best = sent
-    return best
-
-
-def _held_out_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
-    held = [
-        sent
-        for sent in uow.sends
-        if sent.outcome == HELD_OUT and sent.at < placed_at <= sent.at + uow.ruleset.attribution_window
-    ]
-    return held[-1] if held else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
-from streams.core.instances.steps import awaited_moment, end_of
+from streams.core.instances.wait_times import awaited_moment, end_of
 from streams.core.instances.waiting import all_but, let_wait
 from streams.core.model.customer import Instance
 from streams.core.model.flow import MOMENT_OF, Wait

@@ -10,67 +10,11 @@ from streams.core.conditions.context import EvalContext, TriggerData
 from streams.core.instances.exits import end, exit_run, has_reached_goal, leaving, log_gone
 from streams.core.instances.migrate import WAS, migrated, settle
 from streams.core.instances.steps import take_steps
-from streams.core.instances.waiting import all_but, let_wait, waiting_run
+from streams.core.instances.waiting import all_but, let_wait
 from streams.core.model.customer import Instance, OrderState, Parcel
-from streams.core.model.events import CodeGranted, StepDue
-from streams.core.model.flow import CODE_OF, DAY_STEP, LOOK_STEP, MOMENT_OF, CompiledFlow, Reward, WaitFor
+from streams.core.model.flow import CompiledFlow, WaitFor
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.offers import rewards
-from streams.core.triggers.dates import begin_day
-from streams.core.triggers.launches import begin_launch
 from streams.core.values import ids
-
-
-def wake(uow: UnitOfWork, event: StepDue) -> None:
-    """Go on with the instance that waits for this very timer. A timer nobody waits for changes nothing."""
-    instance = waiting_run(uow, event.instance_id)
-    if instance is None or instance.step != event.step or instance.due_at != event.due_at:
-        return
-    if instance.step == DAY_STEP:
-        (begin_launch if instance.is_launch else begin_day)(uow, instance)
-        return
-    if instance.step == LOOK_STEP:  # to look is what a turn ends with that changes anything (see segments.py)
-        uow.instances = all_but(uow, instance.instance_id)
-        uow.changed = True
-        return
-    ready = _ready(uow, instance)
-    if ready is None:
-        return
-    program, instance, context = ready
-    step, path = program.steps[instance.step], instance.step
-    following: str | None = path
-    if instance.awaits.startswith(CODE_OF):
-        if isinstance(step, Reward) and instance.awaits == CODE_OF + step.pool:
-            words = f"no code of the pool {step.pool} came in time; goes on without one"
-            order_id = instance.order_id or None
-            uow.decide(program.flow, instance.instance_id, path, "skip", "pool_empty", words, order_id=order_id)
-            following = program.following[path]
-    elif isinstance(step, WaitFor) and instance.awaits and not instance.awaits.startswith(MOMENT_OF):
-        following = program.way(step, 1)
-    _go_on(uow, program, instance, context, uow.now, following)
-
-
-def take_code(uow: UnitOfWork, event: CodeGranted) -> None:
-    """Go on with the instance that waits for this code. One that nobody waits for any more is logged; one told twice changes nothing."""
-    if not uow.is_first_time("code", event.pool, event.reward_id):
-        return
-    place = (event.instance_id, event.step, CODE_OF + event.pool)
-    instance = next((one for one in uow.instances if (one.instance_id, one.step, one.awaits) == place), None)
-    if instance is None:
-        rewards.too_late(uow, event, "the run ended or went on without it")
-        return
-    ready = _ready(uow, instance)
-    if ready is None:
-        rewards.too_late(uow, event, "the run ended before it came")
-        return
-    program, instance, context = ready
-    step, path = program.steps[instance.step], instance.step
-    if isinstance(step, Reward) and step.pool == event.pool and program.flow.status != "draft":
-        instance = rewards.take(uow, program.flow, instance, step, event)
-        _go_on(uow, program, instance, context, uow.now, program.following[path])
-    else:
-        rewards.too_late(uow, event, "the flow was changed and no longer gives it there")
-        _go_on(uow, program, instance, context, uow.now, path)
 
 
 def resume(
@@ -106,7 +50,9 @@ def resume(
             if has_reached_goal(program.flow, context):
                 exit_run(uow, program.flow, moved, "goal")
                 continue
-            _go_on(uow, program, replace(moved, about=told, parcel_id=parcel_id), context, min(at, uow.now), path)
+            continue_from(
+                uow, program, replace(moved, about=told, parcel_id=parcel_id), context, min(at, uow.now), path
+            )
 
 
 def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState | None, send_id: str | None) -> bool:
@@ -123,7 +69,7 @@ def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState 
     return order is not None and order.order_id == instance.order_id
 
 
-def _ready(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance, EvalContext] | None:
+def ready(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance, EvalContext] | None:
     """The waiting instance as it goes on now, its flow, and what conditions may look at; None if it ends here, for a reason that is logged."""
     instance = settle(uow, instance, migrated(uow, instance))
     program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
@@ -146,7 +92,7 @@ def _ready(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance,
     return program, instance, context
 
 
-def _go_on(
+def continue_from(
     uow: UnitOfWork, program: CompiledFlow, instance: Instance, context: EvalContext, start: datetime, path: str | None
 ) -> None:
     """Take an instance that waited on from `path`."""

@@ -7,12 +7,11 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
-from streams.core.instances.wait_times import moment_of
+from streams.core.instances.wait_times import awaited_moment, end_of
 from streams.core.model.customer import Instance
 from streams.core.model.effects import EmitSignal
 from streams.core.model.flow import (
     CODE_OF,
-    MOMENT_OF,
     ChangeList,
     CompiledFlow,
     Emit,
@@ -30,7 +29,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.sending.decide import decide_send, hold_out
 from streams.core.values import ids, local_time
-from streams.core.values.buckets import variant
+from streams.core.values.buckets import BUCKETS, lot
 
 
 def take_steps(
@@ -85,7 +84,7 @@ def take_steps(
         elif isinstance(step, Split):
             following = _arm(uow, program, instance, step, context)
         elif isinstance(step, Experiment):
-            number = variant(step, uow.customer_id)
+            number = _variant(step, uow.customer_id)
             if number is None:
                 hold_out(uow, flow, instance.instance_id, path, "", flow.purpose, order_id)
                 return None
@@ -102,28 +101,6 @@ def take_steps(
     return None
 
 
-def end_of(uow: UnitOfWork, step: Wait, start: datetime, context: EvalContext) -> datetime:
-    """When the wait that began at `start` ends."""
-    ruleset = uow.ruleset
-    where = uow.zone_of(context.order) if step.clock == "customer" else local_time.zone_of_shop(ruleset.shop.time_zone)
-    moment = moment_of(step.until, context) if step.until is not None else None
-    if step.until is None or moment is None:
-        return local_time.scaled(start, local_time.due(step, start, where), ruleset.day_scale)
-    begin = max(start, local_time.earlier(moment, step.until.before, where, ruleset.day_scale))
-    # The moment is one of the calendar already: only the time of day is looked for.
-    return local_time.scaled(
-        begin, local_time.due(Wait(path=step.path, at=step.at, not_on=step.not_on), begin, where), ruleset.day_scale
-    )
-
-
-def awaited_moment(step: Wait, context: EvalContext) -> str:
-    """What an instance awaits at a wait: the moment as it is known, in seconds since 1970, if the wait is for one."""
-    if step.until is None:
-        return ""
-    moment = moment_of(step.until, context)
-    return f"{MOMENT_OF}{step.path} {int(moment.timestamp()) if moment is not None else ''}"
-
-
 def _arm(uow: UnitOfWork, program: CompiledFlow, instance: Instance, step: Split, context: EvalContext) -> str | None:
     context.reward = instance.reward
     for arm in step.arms:
@@ -134,6 +111,21 @@ def _arm(uow: UnitOfWork, program: CompiledFlow, instance: Instance, step: Split
         program.flow, instance.instance_id, step.path, "skip", "no_arm", words, order_id=instance.order_id or None
     )
     return program.following[step.path]
+
+
+def _variant(experiment: Experiment, customer_id: str) -> int | None:
+    """The number of the arm that a customer falls into; None: held out. What the arms leave of a hundred goes to the last."""
+    drawn = lot("experiment", experiment.name, customer_id)
+    if drawn < experiment.holdout * 100:
+        return None
+    left = BUCKETS - experiment.holdout * 100
+    place = (drawn - experiment.holdout * 100) * 100 // left if left else 0  # percent of those who take part
+    upto = 0
+    for number, arm in enumerate(experiment.arms):
+        upto += arm.percent
+        if place < upto:
+            return number
+    return len(experiment.arms) - 1
 
 
 def _do(uow: UnitOfWork, flow: Flow, instance: Instance, step: Step) -> Instance:

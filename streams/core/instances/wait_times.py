@@ -2,15 +2,67 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model.customer import OrderState
-from streams.core.model.flow import Until
+from streams.core.model.flow import MOMENT_OF, Until, Wait
+from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import local_time
 
 #: How far ahead something runs out at most: numbers from outside must lead to no time that is none.
 LONGEST = timedelta(days=3_650)
+_DAYS_AHEAD = 9  # a week and a clock change: an allowed weekday lies within
+
+
+def end_of(uow: UnitOfWork, step: Wait, start: datetime, context: EvalContext) -> datetime:
+    """When the wait that began at `start` ends."""
+    ruleset = uow.ruleset
+    where = uow.zone_of(context.order) if step.clock == "customer" else local_time.zone_of_shop(ruleset.shop.time_zone)
+    moment = moment_of(step.until, context) if step.until is not None else None
+    if step.until is None or moment is None:
+        return local_time.scaled(start, due(step, start, where), ruleset.day_scale)
+    begin = max(start, local_time.earlier(moment, step.until.before, where, ruleset.day_scale))
+    # The moment is one of the calendar already: only the time of day is looked for.
+    return local_time.scaled(
+        begin, due(Wait(path=step.path, at=step.at, not_on=step.not_on), begin, where), ruleset.day_scale
+    )
+
+
+def due(wait: Wait, start: datetime, where: ZoneInfo) -> datetime:
+    """When a wait that began at `start` (UTC) ends, as UTC, by the clock of the zone `where`.
+
+    Days are days of the calendar: the hands of the clock stand where they stood. The moment is never earlier than the days
+    and hours asked for. An hour that a clock change skips is taken the same distance after the gap; of an hour that comes
+    twice the first is taken.
+    """
+    earliest = start
+    if wait.months or wait.days:
+        later = local_time.months_after(start.astimezone(where), wait.months) + timedelta(days=wait.days)
+        earliest = later.astimezone(UTC)  # a sum has fold 0
+    earliest += wait.more
+    if wait.at is None and not wait.not_on:
+        return earliest
+    local = earliest.astimezone(where)
+    clock = wait.at or local.time()
+    for day in range(_DAYS_AHEAD):
+        date = local.date() + timedelta(days=day)
+        if date.weekday() in wait.not_on:
+            continue
+        for fold in (0, 1):
+            moment = datetime.combine(date, clock, where).replace(fold=fold).astimezone(UTC)
+            if moment >= earliest:
+                return moment
+    raise ValueError(f"a wait that may end on no day of the week: {wait.path}")
+
+
+def awaited_moment(step: Wait, context: EvalContext) -> str:
+    """What an instance awaits at a wait: the moment as it is known, in seconds since 1970, if the wait is for one."""
+    if step.until is None:
+        return ""
+    moment = moment_of(step.until, context)
+    return f"{MOMENT_OF}{step.path} {int(moment.timestamp()) if moment is not None else ''}"
 
 
 def moment_of(until: Until, context: EvalContext) -> datetime | None:

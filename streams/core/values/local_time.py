@@ -7,13 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import orjson
-
-if TYPE_CHECKING:
-    from streams.core.model.flow import Wait
 
 # The zone in which most people of a country live.
 COUNTRY_ZONES: Mapping[str, str] = MappingProxyType(
@@ -30,7 +26,6 @@ COUNTRY_ZONES: Mapping[str, str] = MappingProxyType(
         "TR": "Europe/Istanbul", "UA": "Europe/Kyiv", "US": "America/New_York", "ZA": "Africa/Johannesburg",
     }
 )  # fmt: skip
-_DAYS_AHEAD = 9  # a week and a clock change: an allowed weekday lies within
 
 
 @lru_cache(maxsize=1024)
@@ -53,33 +48,6 @@ def local_zone(time_zone: str | None, country: str, shop_zone: str) -> ZoneInfo:
 def zone_of_shop(name: str) -> ZoneInfo:
     """The shop's own zone."""
     return local_zone(None, "", name)
-
-
-def due(wait: Wait, start: datetime, where: ZoneInfo) -> datetime:
-    """When a wait that began at `start` (UTC) ends, as UTC, by the clock of the zone `where`.
-
-    Days are days of the calendar: the hands of the clock stand where they stood. The moment is never earlier than the days
-    and hours asked for. An hour that a clock change skips is taken the same distance after the gap; of an hour that comes
-    twice the first is taken.
-    """
-    earliest = start
-    if wait.months or wait.days:
-        later = months_after(start.astimezone(where), wait.months) + timedelta(days=wait.days)
-        earliest = later.astimezone(UTC)  # a sum has fold 0
-    earliest += wait.more
-    if wait.at is None and not wait.not_on:
-        return earliest
-    local = earliest.astimezone(where)
-    clock = wait.at or local.time()
-    for day in range(_DAYS_AHEAD):
-        date = local.date() + timedelta(days=day)
-        if date.weekday() in wait.not_on:
-            continue
-        for fold in (0, 1):
-            moment = datetime.combine(date, clock, where).replace(fold=fold).astimezone(UTC)
-            if moment >= earliest:
-                return moment
-    raise ValueError(f"a wait that may end on no day of the week: {wait.path}")
 
 
 def earlier(moment: datetime, length: timedelta, where: ZoneInfo, day_scale: float) -> datetime:

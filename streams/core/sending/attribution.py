@@ -1,0 +1,67 @@
+"""Attribution: which email an order is credited to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from streams.core.model.customer import HELD_OUT, OrderState, Sent
+from streams.core.model.effects import Attribute
+from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.values import ids
+
+
+def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
+    """Credit a placed order, once, to the mail that a human clicked last within the attribution window before it.
+
+    Without one, to the newest that the customer was held out of in that time: `ordered_held_out`, what to compare `ordered` with.
+    """
+    facts = order.facts
+    if facts is None or not order.placed or order.attributed_to is not None:
+        return order
+    best = _clicked_before(uow, facts.placed_at)
+    kind = "ordered"
+    if best is None:
+        best, kind = _held_out_before(uow, facts.placed_at), "ordered_held_out"
+    if best is None:
+        return order
+    uow.effects.append(
+        Attribute(
+            attribution_id=ids.digest("attribution", best.send_id, kind, order.order_id),
+            customer_id=uow.customer_id,
+            kind=kind,
+            send_id=best.send_id,
+            flow=best.flow,
+            flow_version=best.flow_version,
+            step=best.step,
+            message=best.message,
+            order_id=order.order_id,
+            link=None,
+            agent="human",
+            revenue_minor=facts.total_minor,
+            currency=facts.currency,
+            occurred_at=facts.placed_at,
+        )
+    )
+    return replace(order, attributed_to=best.send_id)
+
+
+def _clicked_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
+    best: Sent | None = None
+    for sent in uow.sends:
+        clicked = sent.clicked_at
+        if clicked is None or not clicked <= placed_at <= clicked + uow.ruleset.attribution_window:
+            continue
+        if best is None or best.clicked_at is None or clicked >= best.clicked_at:
+            best = sent
+    return best
+
+
+def _held_out_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
+    held = [
+        sent
+        for sent in uow.sends
+        if sent.outcome == HELD_OUT and sent.at < placed_at <= sent.at + uow.ruleset.attribution_window
+    ]
+    return held[-1] if held else None
