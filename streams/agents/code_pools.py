@@ -12,8 +12,9 @@ from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.processing.batch import Batch, Task
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.task import Task
 from streams.wire import topics
 
 #: What stands in the metrics for all pools that no flow names: anybody can name a pool, and labels must be few.

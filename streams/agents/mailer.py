@@ -19,8 +19,9 @@ from streams.mail.delivery.local_notes import Notes
 from streams.mail.mailer import Mailer, Outcome
 from streams.runtime import failpoints
 from streams.runtime.app import App
-from streams.runtime.processing.batch import Batch, Task
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.task import Task
 from streams.wire import topics
 
 STATES: dict[Outcome, State] = {

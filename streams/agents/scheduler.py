@@ -8,8 +8,9 @@ from typing import Any
 from streams.agents.instrumentation import Support
 from streams.observability import metrics
 from streams.runtime.app import App
-from streams.runtime.processing.batch import Batch, Task
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.task import Task
 from streams.runtime.processing.timers import SLICE, Timers, pack, unpack
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due

@@ -9,8 +9,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.processing.batch import Batch, Task
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.task import Task
 from streams.runtime.state.store import PartitionStore
 
 TOPIC = "orders"

@@ -19,68 +19,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from streams.runtime import failpoints
 from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
-from streams.runtime.kafka.retry import ask
-from streams.runtime.state.store import PartitionStore
+from streams.runtime.processing.commit import cluster_answers, patiently
+from streams.runtime.processing.task import Task
 
 T = TypeVar("T")
 Headers = list[tuple[str, bytes]]
 Output = tuple[str, bytes, bytes | None, Headers]
 
-#: Seconds that a commit may be tried again while the broker asks for patience; past it the process ends and is restarted.
-COMMIT_PATIENCE_S = 60.0
 #: Seconds after which a commit that neither ends nor fails is looked at: if the cluster answers meanwhile, the commit hangs and is given
 #: up. librdkafka can wait for ever for a group coordinator that has left the cluster, whatever limit it is given (its issues 5456, 5511).
 COMMIT_LIMIT_S = 15.0
-#: Seconds in which a living cluster answers a question about itself.
-ANSWER_WITHIN_S = 5.0
 #: Records that one after another may break the rules' own code (not their own form) before the partition stops: then it is the
 #: code that is wrong, and moving every customer's records to dead-letters would be the larger harm.
 BROKEN_IN_A_ROW = 100
 #: Key of the deletion that a partition's first commit writes to its changelog: an empty changelog then means that nothing was ever
 #: committed, and one that is empty although offsets were committed has been lost.
 BIRTH = b""
-
-
-class Task:
-    """One agent's work on one partition: its transactional producer, its store, and the lock that makes batches follow each other.
-
-    The lock is held from the start of a unit until its commit has reached the disk, so a partition has one writer, and
-    whoever holds all locks knows that nothing is in flight. `freed` is set whenever it is released.
-    """
-
-    def __init__(
-        self,
-        stage: Any,
-        partition: int,
-        producer: Producer,
-        store: PartitionStore | None,
-        freed: asyncio.Event | None = None,
-    ) -> None:
-        self.stage = stage
-        self.partition = partition
-        self.producer = producer
-        self.store = store
-        self.lock = asyncio.Lock()
-        self.is_closed = False
-        self.is_queued = False
-        #: What was dealt last and is not done with, while it is queued or the lock is held.
-        self.batch: Sequence[Any] = ()
-        #: Records whose batches were committed.
-        self.taken = 0
-        self.freed = freed
-        self.broken_in_a_row = 0
-        self.changelog_offset = -1
-        self.is_unborn = False
-        self.memory: dict[str, Any] = {}
-
-    def produced(self, error: KafkaError | None, message: Any) -> None:
-        """Delivery report of a batch's last changelog record: its offset is the new position (one report a batch is cheap)."""
-        if error is None:
-            self.changelog_offset = message.offset()
 
 
 class Batch:
@@ -336,22 +294,3 @@ class Batch:
             position = task.changelog_offset + 1 if changes else None
             task.store.write(changes, position, meta)
         failpoints.reach(f"{edge}stored")
-
-
-def cluster_answers(producer: Producer) -> bool:
-    """Whether any broker answers, within `ANSWER_WITHIN_S`."""
-    try:
-        producer.list_topics(timeout=ANSWER_WITHIN_S)
-    except KafkaException:
-        return False
-    return True
-
-
-def patiently(call: Callable[[], None]) -> None:
-    """Run a transactional call again as long as librdkafka calls its error retriable, for `COMMIT_PATIENCE_S` at most.
-
-    Raises:
-        KafkaException: an error that is not retriable (fenced, aborted), or patience ran out.
-    """
-    # librdkafka has waited by itself before it gives such an error, so there is no pause.
-    ask(call, passes=KafkaError.retriable, pause_s=0.0, patience_s=COMMIT_PATIENCE_S)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.runtime.processing.batch import Batch, Output, Task
+from streams.runtime.processing.batch import Batch, Output
+from streams.runtime.processing.task import Task
 
 
 def _same(value: Any) -> Any:

@@ -20,8 +20,9 @@ from streams.runtime import failpoints
 from streams.runtime.errors import StoreError
 from streams.runtime.kafka.limits import LARGEST_BYTES
 from streams.runtime.kafka.retry import ask
-from streams.runtime.processing.batch import Batch, Task
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.task import Task
 from streams.runtime.state.restore import restore
 from streams.runtime.state.standby import Standbys
 

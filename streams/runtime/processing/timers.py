@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from streams.runtime import failpoints
-from streams.runtime.processing.batch import Batch, Task
+from streams.runtime.processing.batch import Batch
+from streams.runtime.processing.task import Task
 
 CURSOR = b"cursor"
 #: Up to about so many timers are counted when a partition is taken over (some 50 ms); beyond it RocksDB's estimate is good enough.

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.processing.batch import Batch, Task
+from streams.runtime.processing.batch import Batch
+from streams.runtime.processing.task import Task
 from streams.runtime.processing.timers import Timers, pack, unpack
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.kafka_fakes import batch, task
