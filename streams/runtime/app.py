@@ -12,10 +12,12 @@ import structlog
 from yarl import URL
 
 from streams.runtime.faust_adapter import tables, transport
-from streams.runtime.processing.batch import Batch, Task
+from streams.runtime.faust_adapter.store import Store
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
-from streams.runtime.state import store as _store
+from streams.runtime.state.store import Memory
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +80,7 @@ class App:
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
         self.task_manager = TaskManager(app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes)
-        _store.Store.memory = _store.Memory(memory_mb)
+        Store.memory = Memory(memory_mb)
         manager = type("TableManager", (tables.TableManager,), {"task_manager": self.task_manager})
         self.faust = faust.App(
             app_id,
