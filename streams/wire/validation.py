@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from streams.core.conditions.names import NO_YEAR
+from streams.core.model.customer import NO_YEAR
 from streams.definitions.language.yaml_reader import NAME
 from streams.runtime.errors import InvalidRecord
 

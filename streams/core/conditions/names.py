@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from streams.core.conditions.context import EvalContext
+from streams.core.model.customer import NO_YEAR
 from streams.core.model.events import OrderLine
 from streams.core.values import local_time, money
 
@@ -148,8 +149,6 @@ def _is_bought(context: EvalContext) -> bool:
 
 #: Days since what never happened.
 NEVER_DAYS = 100_000
-#: Birthdays of whom the year is not known carry this one.
-NO_YEAR = 1604
 #: Bounds of the scores 2 to 5: days since the last order (negative: fewer is better), orders, percent of what makes a VIP.
 RECENCY = (-365, -180, -90, -30)
 FREQUENCY = (2, 3, 5, 10)

@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
-from typing import TypeAlias, TypeVar
-
-from jinja2 import nodes
+from typing import TypeAlias
 
 from streams.core.conditions.context import EvalContext
-from streams.core.conditions.names import NEVER_DAYS, NO_YEAR, RECENCY, SINCE
+from streams.core.conditions.names import NEVER_DAYS, RECENCY, SINCE
+from streams.core.model.customer import NO_YEAR
 from streams.core.model.flow import Turns
 from streams.core.values import local_time
 
 #: The moments at which what a name gives passes one of some numbers, the past ones too.
 _Passing: TypeAlias = Callable[[EvalContext, Iterable[int]], Iterator[datetime]]
-_Node = TypeVar("_Node", bound=nodes.Node)
 _OLDEST = 150  # years that somebody can be old
-
-
-def turns_of(tree: nodes.Node) -> Turns:
-    """The names in a condition whose answer changes with time, each with the numbers at which what is asked of it turns.
-
-    Whether `days > 30` holds turns when 31 days are over, `days >= 30` at 30, `days == 30` at both: for each number that stands beside a name, it
-    and the next one are looked at.
-    """
-    found: dict[str, set[int]] = {}
-    for comparison in _all(tree, nodes.Compare):
-        values = [constant.value for constant in _all(comparison, nodes.Const)]
-        numbers = [math.floor(value) for value in values if isinstance(value, (int, float))]
-        for name in _names(comparison):
-            found.setdefault(name, set()).update([number + more for number in numbers for more in (0, 1)])
-    for name in _names(tree):  # one that is true or not stands alone
-        found.setdefault(name, set())
-    return tuple(sorted([(name, tuple(sorted(numbers))) for name, numbers in found.items() if name in _PASSING]))
 
 
 def next_turn(context: EvalContext, turns: Turns, after: datetime) -> datetime | None:
     """When, after `after` (UTC), a condition may turn though nothing happens; None if it never does."""
     moments = [moment for name, numbers in turns for moment in _PASSING[name](context, numbers) if moment > after]
     return min(moments, default=None)
-
-
-def _all(tree: nodes.Node, kind: type[_Node]) -> Iterator[_Node]:
-    if isinstance(tree, kind):
-        yield tree
-    yield from tree.find_all(kind)
-
-
-def _names(tree: nodes.Node) -> Iterator[str]:
-    for node in _all(tree, nodes.Getattr):
-        if isinstance(node.node, nodes.Name):
-            yield f"{node.node.name}.{node.attr}"
 
 
 def _days_since(name: str) -> _Passing:
@@ -97,3 +65,5 @@ _PASSING: Mapping[str, _Passing] = MappingProxyType(
         "customer.is_birthday_month": _birthday_month,
     }
 )
+#: The names whose answer changes with time.
+TIME_DEPENDENT = frozenset(_PASSING)

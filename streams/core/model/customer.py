@@ -16,6 +16,8 @@ from streams.core.model.flow import DAY_STEP, LOOK_STEP
 HELD_OUT = "held_out"
 #: When a series ends of which no end is known.
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+#: The year of a birthday whose year is unknown: a leap year, so that it may be 29 February.
+NO_YEAR = 1604
 
 
 class Profile(Struct, frozen=True, gc=False, array_like=True):

@@ -6,21 +6,22 @@ list; see condition_names.py), so that a typo and a comparison that can never ho
 
 from __future__ import annotations
 
+import math
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 from msgspec import Struct
 
 from streams.core.conditions.names import NAMES, Closure, Kind
-from streams.core.conditions.time_changes import turns_of
-from streams.core.model.flow import Condition
+from streams.core.conditions.time_changes import TIME_DEPENDENT
+from streams.core.model.flow import Condition, Turns
 
 
 class BadCondition(ValueError):
@@ -57,6 +58,7 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
 )
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
+_Node = TypeVar("_Node", bound=nodes.Node)
 _PARSES = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
 _WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
 _FIRST_WORDS = ", ".join(dict.fromkeys([name.partition(".")[0] + "." for name in (*NAMES, "field.")]))
@@ -258,3 +260,32 @@ def _test(left: Closure, op: str, right: Closure) -> Closure:
         return lambda context: left(context) not in right(context)
     compare = _COMPARISONS[op]
     return lambda context: compare(left(context), right(context))
+
+
+def turns_of(tree: nodes.Node) -> Turns:
+    """The names in a condition whose answer changes with time, each with the numbers at which what is asked of it turns.
+
+    Whether `days > 30` holds turns when 31 days are over, `days >= 30` at 30, `days == 30` at both: for each number that stands beside a name, it
+    and the next one are looked at.
+    """
+    found: dict[str, set[int]] = {}
+    for comparison in _all(tree, nodes.Compare):
+        values = [constant.value for constant in _all(comparison, nodes.Const)]
+        numbers = [math.floor(value) for value in values if isinstance(value, (int, float))]
+        for name in _names(comparison):
+            found.setdefault(name, set()).update([number + more for number in numbers for more in (0, 1)])
+    for name in _names(tree):  # one that is true or not stands alone
+        found.setdefault(name, set())
+    return tuple(sorted([(name, tuple(sorted(numbers))) for name, numbers in found.items() if name in TIME_DEPENDENT]))
+
+
+def _all(tree: nodes.Node, kind: type[_Node]) -> Iterator[_Node]:
+    if isinstance(tree, kind):
+        yield tree
+    yield from tree.find_all(kind)
+
+
+def _names(tree: nodes.Node) -> Iterator[str]:
+    for node in _all(tree, nodes.Getattr):
+        if isinstance(node.node, nodes.Name):
+            yield f"{node.node.name}.{node.attr}"

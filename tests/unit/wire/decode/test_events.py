@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.conditions.names import NO_YEAR
 from streams.core.model import events
+from streams.core.model.customer import NO_YEAR
 from streams.core.offers.code_pool_records import Code
 from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.tools.local.shop.shop import Shop
