@@ -16,6 +16,7 @@ from streams.core.model.consent_policy import STRICT, ConsentPolicy
 from streams.core.model.flow import Condition, Flow
 from streams.core.model.ruleset import RATES, Limits, Ruleset, Shop
 from streams.core.model.sending_rules import NO_RULES, Rules
+from streams.core.values.text import nearest, plain
 from streams.definitions.checks.flow import Finding, guard_flow, guard_messages, guard_together
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems
 from streams.definitions.checks.migrations import guard_migrations
@@ -23,8 +24,7 @@ from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import places
 from streams.definitions.language.rules import parse_rules, parse_segments
-from streams.definitions.language.yaml_reader import FlowError, nearest
-from streams.definitions.views.words import plain
+from streams.definitions.language.yaml_reader import FlowError
 from streams.mail.rendering.template_folders import FLOWS, flow_folders
 
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")

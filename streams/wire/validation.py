@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from streams.core.model.customer import NO_YEAR
-from streams.definitions.language.yaml_reader import NAME
+from streams.core.values.text import NAME
 from streams.runtime.errors import InvalidRecord
 
 Record: TypeAlias = dict[str, Any]

@@ -20,10 +20,10 @@ from streams.core.model.events import OrderLine
 from streams.core.model.flow import CompiledFlow, Flow, Reward, Send, WaitFor, is_about_order
 from streams.core.sending.content import Content, context_of
 from streams.core.sending.greeting import MOODS
+from streams.core.values.text import nearest
 from streams.definitions.checks.flow import guard_rewards
 from streams.definitions.checks.paths import reachable
 from streams.definitions.language.positions import places
-from streams.definitions.language.yaml_reader import nearest
 from streams.definitions.loader import Mistake, kept_name
 from streams.mail.command import Command
 from streams.mail.rendering.renderer import FALLBACK, Links, Renderer, RenderError, greeting_key

@@ -32,9 +32,10 @@ from streams.core.model.flow import (
     all_steps,
     is_about_order,
 )
+from streams.core.values.text import nearest
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Scope
-from streams.definitions.language.yaml_reader import WEEKDAYS, Reader, nearest
+from streams.definitions.language.yaml_reader import WEEKDAYS, Reader
 
 _DEEPEST = 8
 #: What only the line of an order tells of a product.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, time, timedelta
-from difflib import get_close_matches
 from typing import TypeVar
 
 import yaml
@@ -13,6 +12,7 @@ from msgspec import Struct
 from yaml.reader import ReaderError
 
 from streams.core.model.flow import Condition
+from streams.core.values.text import NAME, nearest, similar
 from streams.definitions.language.conditions import ANYWHERE, BadCondition, Scope, compile_condition
 
 T = TypeVar("T")
@@ -22,8 +22,6 @@ _YEARS = range(2000, 2200)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 DURATION = re.compile(r"(\d{1,5})([wdhms])\Z")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
-_NEAR = 0.65  # how much of a word must be there for another to be meant
-NAME = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
 PERCENT = (1, 99)
 
 
@@ -129,12 +127,12 @@ class Reader:
             self.wrong(node, "here a mapping is expected", f"key: value, with keys {', '.join(known)}")
             return {}
         values: dict[str, yaml.Node] = {}
-        meant: list[str] = []  # a needed key that is only misspelt is one mistake, not two
+        meant: list[str | None] = []  # a needed key that is only misspelt is one mistake, not two
         for key, value in node.value:
             name = self.text(key)
             if name not in known:
                 self.wrong(key, f"unknown key {name!r}", nearest(name, known))
-                meant += get_close_matches(name, known, 1, _NEAR)
+                meant.append(similar(name, known))
             elif name in values:
                 self.wrong(key, f"the key {name!r} is there twice", "keep one of them")
             else:
@@ -250,9 +248,3 @@ def _place(node: yaml.Node, source: str, column: int) -> tuple[int, int]:
     before = written[: begins + column]
     lines = before.count("\n")
     return start.line + lines, len(before) - before.rindex("\n") - 1 if lines else start.column + len(before)
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """What the writer may have meant, or all that is known."""
-    near = get_close_matches(word, known, 1, _NEAR)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"

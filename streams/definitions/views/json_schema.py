@@ -31,8 +31,9 @@ from streams.core.model.flow import (
     WaitFor,
     Which,
 )
+from streams.core.values.text import NAME
 from streams.definitions.language import keys
-from streams.definitions.language.yaml_reader import CLOCK, DURATION, NAME, PERCENT, WEEKDAYS
+from streams.definitions.language.yaml_reader import CLOCK, DURATION, PERCENT, WEEKDAYS
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from streams.core.model.customer import Customer
 from streams.core.model.flow import CompiledFlow, Flow, Migration
+from streams.core.values.text import counted
 from streams.definitions.checks.migrations import Waiting, count_waiting
 from streams.definitions.checks.paths import resting_places
-from streams.definitions.views.words import counted, in_words
+from streams.definitions.views.words import in_words
 
 
 def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Customer] | None) -> list[str]:
@@ -24,7 +25,7 @@ def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Cust
         )
         lines.append(f"  {number}{path} {in_words(CompiledFlow(old).steps[path], old)}  {goes}")
     if counts is not None:
-        moved, runs = counted_people(counts.moved_people), counted(counts.moved_runs, "run")
+        moved, runs = counted(counts.moved_people, "person", "people"), counted(counts.moved_runs, "run")
         lines.append(f"It would move {moved} ({runs}) of the {counts.people} who are on the way through {new.name}.")
     if targets:
         is_written = migration in new.migrations
@@ -44,11 +45,6 @@ def as_yaml(migration: Migration) -> list[str]:
     """The lines of a flow.yaml that say so."""
     steps = ", ".join(f'"{old}": "{new}"' for old, new in migration.steps)
     return ["migrations:", f"  - from: {migration.version}", f"    steps: {{{steps}}}"]
-
-
-def counted_people(number: int) -> str:
-    """1 person, 2 people."""
-    return f"{number} {'person' if number == 1 else 'people'}"
 
 
 def _in_order(program: CompiledFlow) -> list[str]:

@@ -17,16 +17,10 @@ from streams.core.model.flow import (
     Wait,
     WaitFor,
 )
+from streams.core.values.text import counted, plain
 from streams.definitions.language.yaml_reader import WEEKDAYS
 
 _UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
-
-
-def plain(text: str) -> str:
-    """`text` on one line and without characters that do something to a terminal or are not allowed in XML."""
-    return "".join(
-        [one if one.isprintable() else " " if one.isspace() else "\N{REPLACEMENT CHARACTER}" for one in text]
-    )
 
 
 def span(length: timedelta) -> str:
@@ -34,11 +28,6 @@ def span(length: timedelta) -> str:
     seconds = round(length.total_seconds())
     unit, size = next(((unit, size) for unit, size in _UNITS if seconds and seconds % size == 0), _UNITS[-1])
     return counted(seconds // size, unit)
-
-
-def counted(number: int, what: str) -> str:
-    """3 days, 1 day."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def beginning(flow: Flow) -> str:

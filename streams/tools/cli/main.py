@@ -329,7 +329,7 @@ def flows_list(templates_dir: Path | None, as_json: bool) -> None:
 
 def _flow(settings: Settings, name: str, version: int | None = None) -> Any:
     """One flow of the folder, the newest version if none is asked for."""
-    from streams.definitions.language.yaml_reader import nearest
+    from streams.core.values.text import nearest
 
     named = {flow.version: flow for flow in _templates(settings).flows if flow.name == name}
     if not named:

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from streams.core.model.events import Event
 from streams.core.offers.catalogue import Catalogue, Product
-from streams.definitions.views.words import plain
+from streams.core.values.text import plain
 from streams.runtime.avro.codec import DecodeFailed
 from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.settings import Settings
