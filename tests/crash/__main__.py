@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from streams.tools.local.processes import ProcessFailed
 from tests.crash.scenario_run import SEED, Row, Scene
 from tests.crash.scenarios import CELLS, Cell, prepared
+from tests.crash.upgrade import checkout
 from tests.harness.stack import open_town
 
 CRASH_DIR = Path(".takk/crash")
@@ -26,8 +27,14 @@ def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    folder = folder.resolve()  # an earlier program runs in a folder of its own
     with open_town(
-        folder, cell.brokers, workers=cell.workers, mailers=cell.mailers, env=prepared(cell, folder)
+        folder,
+        cell.brokers,
+        workers=cell.workers,
+        mailers=cell.mailers,
+        env=prepared(cell, folder),
+        program=checkout(cell.before, folder / "before") if cell.before else None,
     ) as town:
         scene = Scene(town, row, seconds)
         try:

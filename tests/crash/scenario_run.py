@@ -158,11 +158,11 @@ class Scene:
         stops = [later - earlier for earlier, later in pairwise(sorted(arrived))]
         self.row.longest_stop_s = max(self.row.longest_stop_s, round(max(stops, default=0) / 1000, 1))
 
-    def judge(self) -> None:
+    def judge(self, comparable: Callable[[str, bytes], bytes] = lambda topic, value: value) -> None:
         """Let everything come to rest, stop it, and compare all there is with the recomputation."""
         self.say("at rest?")
         self.town.rest(patience_s=180)
-        verdict = self.town.judge()
+        verdict = self.town.judge(comparable)
         events = self.town.records(topics.EVENTS)
         again = {one["send_id"] for one in events if one["reason"] == "sent_again" or one["outcome"] == "unknown"}
         self.row.sends = len(verdict.sends)

@@ -20,6 +20,7 @@ from streams.settings import PROJECT_ROOT
 from streams.tools.local.inbox.server import HANG_UP
 from streams.tools.local.processes import Process
 from tests.crash.scenario_run import Scene
+from tests.crash.upgrade import BEFORE, upgrade
 
 SESSION_S = 6
 #: A failpoint strikes at one of its first times, so that it lies now early, now late in a stream of batches.
@@ -47,7 +48,7 @@ class Cell:
     """A row of the table. `play` does what the name says and leaves the town running; the campaign judges.
 
     `judges_itself`: it has to be judged before its play is over. `has_own_clock`: the file `clock` in the town's folder shifts the
-    time of its processes by so many seconds.
+    time of its processes by so many seconds. `before`: the git revision whose program the processes run at first.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Cell:
     mailers: int = 1
     brokers: int = 1
     judges_itself: bool = False
+    before: str = ""
     has_own_clock: bool = False
     env: dict[str, str] = field(default_factory=dict)
 
@@ -367,6 +369,15 @@ CELLS: tuple[Cell, ...] = (
         acceptance="an hour forward and back: no timer lost or fired twice",
         play=clock_steps,
         has_own_clock=True,
+    ),
+    Cell(
+        name="upgrade",
+        acceptance="processes of an earlier commit replaced one by one: old and new work side by side",
+        play=upgrade,
+        workers=2,
+        mailers=2,
+        before=BEFORE,
+        judges_itself=True,
     ),
     Cell(name="poison", acceptance="1 % undecodable records: each a dead letter, the rest goes on", play=poison),
 )

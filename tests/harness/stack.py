@@ -59,6 +59,7 @@ class Town:
         day_s: seconds that a day of waiting takes.
         env: more settings for workers and mailers.
         workers, mailers: how many of each; every one has a disk and a name of its own.
+        program: the folder of the program that the processes run at first; None: this one.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class Town:
         workers: int = 1,
         mailers: int = 1,
         replication: int = 1,
+        program: Path | None = None,
     ) -> None:
+        self.program = program
         self.folder = folder
         self.inbox = inbox
         self.day_s = day_s
@@ -105,7 +108,7 @@ class Town:
     def _process(self, role: str, number: int) -> Process:
         own = {"TAKK_STATE_DIR": str(self.disk(number)), "TAKK_GROUP_INSTANCE_ID": f"town-{number}"}
         name = f"{role}-{number}" if number else role
-        return Process(role, {**self.env, **own}, self.folder / f"{name}.log")
+        return Process(role, {**self.env, **own}, self.folder / f"{name}.log", self.program)
 
     def disk(self, number: int) -> Path:
         """The state folder of worker and mailer `number`."""
@@ -195,7 +198,7 @@ class Town:
             if not process.is_ready or _lag(process.metrics()) != 0
         ]
 
-    def judge(self) -> Verdict:
+    def judge(self, comparable: Callable[[str, bytes], bytes] = lambda topic, value: value) -> Verdict:
         """Stop the workers, then the mailers, and compare all there is with a recomputation; the changelog and the disk must hold the same
         state."""
         stopped = int(time.time() * 1000)
@@ -209,7 +212,7 @@ class Town:
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
         ruleset = load_ruleset(self.settings.templates_dir, day_scale=self.settings.day_scale)
         arrived = Counter(mail.send_id for mail in self.inbox.mails())
-        verdict = judge(records, ruleset, self.codec, arrived, self.settings.partitions, stopped - 5_000)
+        verdict = judge(records, ruleset, self.codec, arrived, self.settings.partitions, stopped - 5_000, comparable)
         logged = {r.key(): r.value() for r in records[changelog]}
         logged = {key: value for key, value in logged.items() if value is not None}
         assert logged == verdict.states, "the changelog is not what the input makes"

@@ -25,10 +25,12 @@ class Process:
         role: worker or mailer.
         env: settings for it, on top of this process's environment.
         log_file: where its output goes, appended.
+        program: the folder whose `streams` package runs; None runs this one.
     """
 
-    def __init__(self, role: str, env: dict[str, str], log_file: Path) -> None:
+    def __init__(self, role: str, env: dict[str, str], log_file: Path, program: Path | None = None) -> None:
         self.role = role
+        self.program = program
         self.port = free_port()
         self.log_file = log_file
         # A process that has to be ended by force then leaves the stacks of its threads in its log.
@@ -48,6 +50,7 @@ class Process:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "streams", self.role],
                 env={**self._env, **env},
+                cwd=self.program,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

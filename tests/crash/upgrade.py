@@ -1,0 +1,89 @@
+"""The rolling upgrade: an earlier commit's workers and mailers are replaced one by one, under load."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from base64 import b64encode
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+from streams.settings import PROJECT_ROOT
+from streams.tools.local.oracle import read_all
+from streams.wire import topics
+from tests.crash.scenario_run import Scene
+
+#: The last commit before the packages and classes got new names.
+BEFORE = "8c5c04a"
+#: Emails between two replacements.
+EMAILS_BETWEEN = 90
+#: Records of each topic that the fixture keeps.
+KEPT = 12
+#: Setuptools' metadata is found on the path before that of the environment, so an old program finds its own RocksDB store.
+_METADATA = "Metadata-Version: 2.1\nName: takk\nVersion: 0.1.0\n"
+
+
+def checkout(revision: str, folder: Path) -> Path:
+    """Write the program of `revision` into `folder`, with the metadata that its plugins need.
+
+    Raises:
+        subprocess.CalledProcessError: this clone does not have the revision (a shallow clone, for example).
+    """
+    folder.mkdir(parents=True)
+    archive = subprocess.run(["git", "archive", revision], cwd=PROJECT_ROOT, check=True, capture_output=True)
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
+    plugins = (folder / "pyproject.toml").read_text(encoding="utf-8").split('[project.entry-points."faust.stores"]')[1]
+    name, target = plugins.split("\n")[1].split(" = ")
+    metadata = folder / "takk-0.1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(_METADATA, encoding="utf-8")
+    entry = f"[faust.stores]\n{name} = {json.loads(target)}\n"
+    (metadata / "entry_points.txt").write_text(entry, encoding="utf-8")
+    return folder
+
+
+def upgrade(scene: Scene) -> None:
+    """Replace a mailer, a worker, the other mailer and the other worker; old and new ones work side by side in between."""
+    town = scene.town
+    with scene.trading():
+        scene.await_mails(EMAILS_BETWEEN)
+        _record(scene)
+        for process in (town.mailers[0], town.workers[0], town.mailers[1], town.workers[1]):
+            assert process.stop() == 0, f"the old {process.role} did not end cleanly, see {process.log_file}"
+            process.program = None
+            process.start()
+            process.await_ready()
+            scene.say(f"a {process.role} runs the new program")
+            scene.await_mails(EMAILS_BETWEEN)
+
+    def comparable(topic: str, value: bytes) -> bytes:
+        """A command without its greeting: the old program wrote the words, the new one writes the mood."""
+        if topic != topics.COMMANDS:
+            return value
+        command = town.codec.decode("email_command", value)
+        context = {
+            name: part for name, part in json.loads(command["context"]).items() if name not in ("greeting", "mood")
+        }
+        return town.codec.encode("email_command", {**command, "context": json.dumps(context)})
+
+    scene.judge(comparable)
+
+
+def _record(scene: Scene) -> None:
+    """Write the first records of each topic, all by the old program, to `recorded.jsonl` in the folder of the stack."""
+    town = scene.town
+    there = set(AdminClient(town.settings.kafka()).list_topics(timeout=10).topics)
+    names = [name for name in there if name in topics.SCHEMA_OF or name.endswith("-changelog")]
+    found = read_all(town.settings.kafka(), names)
+    with (town.folder / "recorded.jsonl").open("w", encoding="ascii") as file:
+        for topic, records in sorted(found.items()):
+            for record in [one for one in records if one.value() is not None][:KEPT]:
+                line = {
+                    "topic": topic,
+                    "key": b64encode(record.key() or b"").decode(),
+                    "value": b64encode(record.value()).decode(),
+                    "headers": [[name, b64encode(value or b"").decode()] for name, value in record.headers() or []],
+                    "at_ms": record.timestamp()[1],
+                }
+                file.write(json.dumps(line) + "\n")
