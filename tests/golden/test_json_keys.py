@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 from msgspec import to_builtins
 
-from streams.tools.cli import main
+from streams.tools.cli.main import main
 from streams.tools.operations.customer_story import Line, Story
 from tests.harness.driver import START
 
@@ -18,7 +18,7 @@ def test_check(tmp_path: Path) -> None:
     flow = tmp_path / "hello" / "flow.yaml"
     flow.parent.mkdir()
     flow.write_text("flow: hello\n")
-    found = json.loads(CliRunner().invoke(main.main, ["flows", "check", "--json", "--templates", str(tmp_path)]).stdout)
+    found = json.loads(CliRunner().invoke(main, ["flows", "check", "--json", "--templates", str(tmp_path)]).stdout)
     assert list(found) == ["flows", "older", "segments", "rules", "errors", "warnings"]
     assert set(found["errors"][0]) >= {"file", "line", "column", "problem", "remedy"}
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_topics
-from streams.tools.cli import main
+from streams.tools.cli.main import main
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
 from streams.wire.topics import TOPICS, changelog_spec, create_topics
@@ -85,11 +85,11 @@ def test_commands_name_what_is_not_there(bootstrap: str, monkeypatch: pytest.Mon
     """The changelog of a worker that never ran, and a registry that does not answer: named, with what to do."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
     monkeypatch.setenv("TAKK_APP_ID", "never-ran")
-    done = CliRunner().invoke(main.main, ["why", "c1"])
+    done = CliRunner().invoke(main, ["why", "c1"])
     assert (done.exit_code, "there is no topic never-ran-flows-customers-changelog" in done.output) == (1, True)
     monkeypatch.setenv("SCHEMA_REGISTRY_URL", f"http://me:hunter2@127.0.0.1:{unused_tcp_port}")
     for words in (["why", "c1"], ["simulate", "--from", "topic"], ["worker"]):
-        done = CliRunner().invoke(main.main, words)
+        done = CliRunner().invoke(main, words)
         assert (done.exit_code, "is SCHEMA_REGISTRY_URL right?" in done.output, "hunter2" in done.output) == (
             1,
             True,

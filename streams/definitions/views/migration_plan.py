@@ -2,14 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
 
 from streams.core.model.customer import Customer
 from streams.core.model.flow import CompiledFlow, Flow, Migration
 from streams.core.values.text import counted
-from streams.definitions.checks.migrations import Waiting, count_waiting
+from streams.definitions.checks.flow import Finding
+from streams.definitions.checks.migrations import Waiting, count_waiting, guard_migration
 from streams.definitions.checks.paths import resting_places
 from streams.definitions.views.words import in_words
+
+
+class NoMigration(ValueError):
+    """A flow that has no older version to migrate from, or not the requested one."""
+
+
+class MigrationPlan(Struct, frozen=True, kw_only=True):
+    """A migration from one version of a flow to the newest, and the findings of its check.
+
+    Attributes:
+        old: the version to migrate from.
+        new: the newest version.
+        migration: the mapping of steps: the requested one, or the one that the newest version already contains.
+        findings: what is wrong with the mapping; empty if it is valid.
+    """
+
+    old: Flow
+    new: Flow
+    migration: Migration
+    findings: tuple[Finding, ...]
+
+
+def plan_migration(versions: Sequence[Flow], version: int | None, steps: Mapping[str, str]) -> MigrationPlan:
+    """Return the plan that moves the instances of `version` to the newest version.
+
+    Args:
+        versions: all versions of one flow, the oldest first.
+        version: the version to migrate from; None for the newest of the older ones.
+        steps: the new step for each old step; if empty, the mapping that the newest version already contains.
+
+    Raises:
+        NoMigration: there is no older version, or `version` is not one of them.
+    """
+    *older, new = versions
+    kept = {flow.version: flow for flow in older}
+    if not kept:
+        raise NoMigration(f"no older version of {new.name} is kept: put its file there as flow.v<version>.yaml")
+    if version == new.version:
+        raise NoMigration(f"version {new.version} is the newest; --from one of {', '.join(map(str, kept))}")
+    if version is not None and version not in kept:
+        known = ", ".join(str(flow.version) for flow in versions)
+        raise NoMigration(f"there is no version {version} of {new.name}; known: {known}")
+    old = kept[version or max(kept)]
+    requested = Migration(version=old.version, steps=tuple(steps.items()))
+    written = next((migration for migration in new.migrations if migration.version == old.version), None)
+    migration = written if written is not None and not steps else requested
+    findings = guard_migration(CompiledFlow(old), CompiledFlow(new), migration)
+    return MigrationPlan(old=old, new=new, migration=migration, findings=tuple(findings))
 
 
 def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Customer] | None) -> list[str]:

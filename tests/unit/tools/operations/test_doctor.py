@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.settings import Settings, load_settings
-from streams.tools.cli import main
+from streams.tools.cli.main import main
 from streams.tools.operations import dead_letters, doctor
 from streams.wire import topics
 from streams.wire.encode.effects import open_codec
@@ -133,7 +133,7 @@ def test_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
         doctor.Finding(name="smtp", is_well=False, words="do this"),
     ]
     monkeypatch.setattr(doctor, "examine", lambda settings: iter(found))
-    done = CliRunner().invoke(main.main, ["doctor"])
+    done = CliRunner().invoke(main, ["doctor"])
     assert done.exit_code == 1
     assert done.output == "ok     broker     1 broker\nwrong  smtp       do this\n"
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from streams.core.model.effects import SendMail
 from streams.core.model.events import OrderPlaced
 from streams.core.offers.catalogue import Catalogue
-from streams.tools.cli import main
+from streams.tools.cli.main import main
 from streams.tools.local.shop.shop import Shop
 from streams.tools.simulation.history import (
     History,
@@ -392,7 +392,7 @@ def test_the_command(tmp_path: Path) -> None:
     sources = [word for path in history_files(tmp_path) for word in ("--from", str(path))]
     html = tmp_path / "report.html"
     done = CliRunner().invoke(
-        main.main, ["simulate", *sources, "--flow", "review@off", "--html", str(html), "--templates", str(TEMPLATES)]
+        main, ["simulate", *sources, "--flow", "review@off", "--html", str(html), "--templates", str(TEMPLATES)]
     )
     assert done.exit_code == 0, done.output
     line = next(line for line in done.output.splitlines() if line.startswith("sent: review/ask-first-time"))
@@ -401,14 +401,14 @@ def test_the_command(tmp_path: Path) -> None:
     assert Page(html.read_text()).open == []
     path = products_file(tmp_path, {"sku": "a", "is_available": False}, {"sku": ""})
     done = CliRunner().invoke(
-        main.main, ["simulate", *sources, "--products", str(path), "--templates", str(TEMPLATES), "--days", "60"]
+        main, ["simulate", *sources, "--products", str(path), "--templates", str(TEMPLATES), "--days", "60"]
     )
     assert done.exit_code == 0, done.output
     assert "not sent: goes-well-with skip too_few_products" in done.output
     assert "sent: goes-well-with/products" not in done.output
     assert "1 records were not believed: bad_id" in done.output
     path.unlink()
-    done = CliRunner().invoke(main.main, ["simulate", *sources, "--json"])
+    done = CliRunner().invoke(main, ["simulate", *sources, "--json"])
     (found,) = json.loads(done.stdout)["outcomes"]
     assert found["mails"] == sum(found["by_flow"].values()) > 0
     keys = "name mails by_flow by_day customers percentiles losses put_off events seconds"  # scripts of shops read them
@@ -418,7 +418,7 @@ def test_the_command(tmp_path: Path) -> None:
         ([*sources, "--flow", "x@off"], "there is no flow 'x'", 1),
         ([*sources, "--from", "topic"], "the word topic stands alone", 2),
     ):
-        done = CliRunner().invoke(main.main, ["simulate", *words])
+        done = CliRunner().invoke(main, ["simulate", *words])
         assert done.exit_code == code
         assert said in done.output
 
@@ -426,10 +426,10 @@ def test_the_command(tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
     """It is told before the history is read and played, not after; a page that was there before stays until there is a new one."""
     page_file = tmp_path / "no" / "where.html"
-    done = CliRunner().invoke(main.main, ["simulate", "--from", "gone.avro", "--html", str(page_file)])
+    done = CliRunner().invoke(main, ["simulate", "--from", "gone.avro", "--html", str(page_file)])
     assert (done.exit_code, f"{page_file} cannot be written: No such file or directory" in done.output) == (1, True)
     page_file = tmp_path / "here.html"
     page_file.write_text("older")
-    done = CliRunner().invoke(main.main, ["simulate", "--from", "gone.avro", "--html", str(page_file)])
+    done = CliRunner().invoke(main, ["simulate", "--from", "gone.avro", "--html", str(page_file)])
     assert "gone.avro" in done.output
     assert page_file.read_text() == "older"

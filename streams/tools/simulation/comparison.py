@@ -1,0 +1,109 @@
+"""Simulations of several variants of the flows over one history: reads the variants and the history, and plays each."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from streams.core.model.ruleset import Ruleset
+from streams.core.offers.catalogue import Catalogue
+from streams.definitions.loader import load_ruleset
+from streams.settings import Settings
+from streams.tools.simulation.history import (
+    History,
+    from_files,
+    from_topics,
+    products_from_file,
+    products_from_topic,
+)
+from streams.tools.simulation.outcome import Outcome, simulate, with_changes
+
+#: The name of the variant that is not changed.
+UNCHANGED = "as it is"
+
+#: Returns a progress callback (done, total), given what is done and the unit that is counted.
+Progress = Callable[[str, str], Callable[[int, int], None]]
+
+
+class Inputs(Struct, frozen=True, kw_only=True):
+    """The history that all variants share, and the products of the shop (None if they are unknown)."""
+
+    history: History
+    catalogue: Catalogue | None
+
+
+def load_variants(settings: Settings, changes: Sequence[str], compare: Path | None) -> dict[str, Ruleset]:
+    """Return the rulesets to simulate, by name: the flows unchanged, with `changes`, and those of the directory `compare`.
+
+    Raises:
+        FlowFileError: a templates directory contains errors.
+        NoSuchFlow: a change names an unknown flow or state.
+    """
+    options = settings.ruleset_options()
+    unchanged = load_ruleset(settings.templates_dir, **options)
+    variants = {UNCHANGED: unchanged}
+    if changes:
+        variants[" ".join(changes)] = unchanged.with_flows(with_changes(unchanged.flows, changes))
+    if compare is not None:
+        variants[str(compare)] = load_ruleset(compare, **options)
+    return variants
+
+
+def read_files(settings: Settings, files: Sequence[Path], products_file: Path | None, progress: Progress) -> Inputs:
+    """Return the history of Avro files, and the products of `products_file` if it is given.
+
+    Raises:
+        HistoryError: a file is not readable, or contains other records.
+    """
+    history = from_files(files, settings.schemas_dir, on_progress=progress("read", "bytes of a file"))
+    return Inputs(history=history, catalogue=_catalogue_from(settings, products_file, history))
+
+
+def read_topics(settings: Settings, products_file: Path | None, is_recommending: bool, progress: Progress) -> Inputs:
+    """Return the history of the cluster's topics.
+
+    Args:
+        settings: the connection to the cluster, and the directory of the schemas.
+        products_file: an Avro file of products to use instead of the topic `products`.
+        is_recommending: whether a variant recommends products; the topic `products` is read only if one does.
+        progress: shows the progress.
+
+    Raises:
+        HistoryError: `products_file` is not readable, or contains other records.
+        KafkaException, TimeoutError: the cluster does not answer.
+    """
+    history = from_topics(settings, on_progress=progress("read", "offsets"))
+    catalogue = _catalogue_from(settings, products_file, history)
+    if catalogue is None and is_recommending:
+        catalogue, broken = products_from_topic(settings, on_progress=progress("read", "offsets"))
+        history.broken += broken
+    return Inputs(history=history, catalogue=catalogue)
+
+
+def _catalogue_from(settings: Settings, products_file: Path | None, history: History) -> Catalogue | None:
+    if products_file is None:
+        return None
+    catalogue, broken = products_from_file(products_file, settings.schemas_dir)
+    history.broken += broken
+    return catalogue
+
+
+def simulate_variants(
+    variants: Mapping[str, Ruleset], inputs: Inputs, days: float, progress: Progress
+) -> list[Outcome]:
+    """Return the result of each variant. `days` are simulated after the last event of the history."""
+    gc.freeze()  # the history stays in memory: the garbage collector need not scan it again and again
+    return [
+        simulate(
+            ruleset,
+            inputs.history,
+            days,
+            name=name,
+            catalogue=inputs.catalogue,
+            on_progress=progress(f"{name}: played", "facts"),
+        )
+        for name, ruleset in variants.items()
+    ]

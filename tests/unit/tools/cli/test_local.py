@@ -1,0 +1,32 @@
+"""`takk demo` and `takk kafka`: what they print if they cannot start."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.unit.tools.cli.runner import run
+
+
+def test_a_kafka_that_cannot_start(tmp_path: Path, unused_tcp_port: int) -> None:
+    """A port that something else listens on is not taken for a start; a folder that cannot be made is a message too."""
+    with socket.create_server(("127.0.0.1", unused_tcp_port)):
+        code, output = run("kafka", "start", "--dir", str(tmp_path / "k"), "--port", str(unused_tcp_port))
+    assert code == 1
+    assert f"something listens on port {unused_tcp_port} already" in output
+    assert "--port" in output
+    (tmp_path / "file").touch()
+    code, output = run("kafka", "start", "--dir", str(tmp_path / "file" / "k"), "--port", str(unused_tcp_port))
+    assert code == 1
+    assert f"{tmp_path / 'file' / 'k'} cannot be written" in output
+
+
+def test_a_demo_that_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in which nothing can be made is a message."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".takk").touch()
+    code, output = run("demo", "--for", "1")
+    assert code == 1
+    assert ".takk/demo cannot be written: Not a directory" in output
