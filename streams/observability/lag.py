@@ -20,6 +20,14 @@ RESTORE_LINE_S = 2.0
 Place = tuple[str, int]
 
 
+class FetcherLag(Protocol):
+    """What a watch wants to know of the fetcher."""
+
+    def lag(self) -> Iterator[tuple[str, int, int]]: ...
+
+    def in_flight(self) -> Iterator[tuple[str, int, int, int]]: ...
+
+
 class Watched(Protocol):
     """What a watch wants to know of the lanes."""
 
@@ -28,11 +36,10 @@ class Watched(Protocol):
 
     def __iter__(self) -> Iterator[Any]: ...
 
-    def lag(self) -> Iterator[tuple[str, int, int]]: ...
-
     def stage_of(self, topic: str) -> str: ...
 
-    def in_hand(self) -> Iterator[tuple[str, int, int, int]]: ...
+    @property
+    def fetcher(self) -> FetcherLag: ...
 
 
 class Watch:
@@ -61,7 +68,9 @@ class Watch:
         unread = await asyncio.to_thread(self._unread)
         if not self._task_manager.is_ready:
             return
-        held = {(stage, partition): (count, ms) for stage, partition, count, ms in self._task_manager.in_hand()}
+        held = {
+            (stage, partition): (count, ms) for stage, partition, count, ms in self._task_manager.fetcher.in_flight()
+        }
         now = self._clock()
         owned = {(task.stage.name, task.partition): task for task in self._task_manager}
         for place, task in owned.items():
@@ -73,7 +82,7 @@ class Watch:
 
     def _unread(self) -> dict[Place, int]:
         unread: dict[Place, int] = {}
-        for topic, partition, records in self._task_manager.lag():
+        for topic, partition, records in self._task_manager.fetcher.lag():
             place = (self._task_manager.stage_of(topic), partition)
             unread[place] = unread.get(place, 0) + records
         return unread

@@ -60,7 +60,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self.task_manager.close()
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        task_manager = self.task_manager
+        task_manager, fetched = self.task_manager, self.task_manager.fetcher
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="takk-reader")
         generation = None
@@ -72,20 +72,16 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     continue
                 if generation != task_manager.generation:
                     generation = task_manager.generation
-                    await loop.run_in_executor(thread, task_manager.seek)
-                if task_manager.has_waiting:
+                    await loop.run_in_executor(thread, fetched.seek)
+                if fetched.has_waiting:
                     # All tasks with work commit: the first to end takes what waits. Until then, read on if there is room.
                     task_manager.freed.clear()
-                    if task_manager.is_full:
+                    if fetched.is_full:
                         await self._await_free()
-                    records = (
-                        []
-                        if task_manager.is_full
-                        else await loop.run_in_executor(thread, task_manager.read, BUSY_WAIT_S)
-                    )
+                    records = [] if fetched.is_full else await loop.run_in_executor(thread, fetched.read, BUSY_WAIT_S)
                 else:
-                    records = await loop.run_in_executor(thread, task_manager.read, IDLE_WAIT_S)
-                for task, batch in task_manager.deal(records):
+                    records = await loop.run_in_executor(thread, fetched.read, IDLE_WAIT_S)
+                for task, batch in fetched.next_batches(records, task_manager.clock()):
                     if generation != task_manager.generation or not self.flow_active:
                         break
                     await self._deliver(task, batch)

@@ -7,20 +7,20 @@ only then the committed source offsets are read. Any other order lets a paused z
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 
 from streams.runtime import failpoints
 from streams.runtime.errors import StoreError
 from streams.runtime.kafka.limits import LARGEST_BYTES
 from streams.runtime.kafka.retry import ask
 from streams.runtime.processing.batch import Batch
+from streams.runtime.processing.fetcher import Fetcher
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
 from streams.runtime.state.restore import restore
@@ -55,8 +55,6 @@ class TaskManager:
     ) -> None:
         self.app_id = app_id
         self.kafka = dict(kafka)
-        self.batch_records = batch_records
-        self.batch_bytes = batch_bytes
         self.clock = clock
         self.generation: int = 0
         self.is_ready = False
@@ -67,18 +65,18 @@ class TaskManager:
         self.on_restored: Callable[[str, int, float], None] = lambda stage, records, seconds: None
         self.standbys = Standbys(self.kafka, f"{app_id}-standby")
         self._copies: set[tuple[str, int]] = set()
-        self._task_manager: dict[tuple[str, int], Task] = {}
+        self._tasks: dict[tuple[str, int], Task] = {}
         self._by_topic: dict[str, Stage] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
-        self._reader: Any = None
-        #: Held while the reader is used or closed: librdkafka does not forgive a question to a consumer that is gone, and never comes
-        #: back from a read of one that is closed meanwhile.
-        self._asking = threading.Lock()
         self._meta: Any = None
-        self._starts: list[TopicPartition] = []
-        self._waiting: dict[tuple[str, int], list[Any]] = {}
-        self._held = 0
-        self._ends: dict[tuple[str, int], int] = {}
+        self.fetcher = Fetcher(
+            self.kafka,
+            f"{app_id}-reader",
+            self._by_topic,
+            self._tasks,
+            batch_records=batch_records,
+            batch_bytes=batch_bytes,
+        )
 
     def add(self, stage: Stage) -> None:
         """Register a stage; its topics may belong to no other stage of this worker."""
@@ -95,7 +93,7 @@ class TaskManager:
         return self._by_topic[topic].name
 
     def __iter__(self) -> Iterator[Task]:
-        return iter(list(self._task_manager.values()))
+        return iter(list(self._tasks.values()))
 
     # -- owning ------------------------------------------------------------------------------------------------------
 
@@ -114,15 +112,15 @@ class TaskManager:
         await asyncio.to_thread(self._follow, self._copies & copies)
         for name, partition in self._copies - copies - wanted:
             self.stores[name].release(partition)
-        for name, partition in set(self._task_manager) - wanted:
-            self._release(self._task_manager.pop((name, partition)))
-        await asyncio.to_thread(self._take, sorted(wanted - set(self._task_manager)))
+        for name, partition in set(self._tasks) - wanted:
+            self._release(self._tasks.pop((name, partition)))
+        await asyncio.to_thread(self._take, sorted(wanted - set(self._tasks)))
         await asyncio.to_thread(self._follow, copies)
         failpoints.reach("lanes.restored")
         sources = [
             TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic and (self.stage_of(t), p) in wanted
         ]
-        self._starts = await asyncio.to_thread(self._committed, sources)
+        self.fetcher.starts = await asyncio.to_thread(self._committed, sources)
         self._check_births()
         for task in self:
             task.is_queued = False  # what was dealt before the rebalance is dropped
@@ -165,16 +163,16 @@ class TaskManager:
             stage = self.stages[name]
             store = self.stores[name].partition(partition) if stage.table else None
             fresh.setdefault(name, {})[partition] = Task(stage, partition, producer, store, self.freed)
-        for name, task_manager in fresh.items():
+        for name, tasks in fresh.items():
             stage = self.stages[name]
             if stage.table:
-                stores = {p: task.store for p, task in task_manager.items() if task.store is not None}
+                stores = {p: task.store for p, task in tasks.items() if task.store is not None}
                 started = time.monotonic()
                 records = restore(self.kafka, stage.changelog, stores, partial(self.on_restore, name))
                 self.on_restored(name, records, time.monotonic() - started)
-            for partition, task in task_manager.items():
+            for partition, task in tasks.items():
                 stage.open(task)
-                self._task_manager[(name, partition)] = task
+                self._tasks[(name, partition)] = task
 
     def _fence(self, name: str, partition: int) -> Producer:
         producer = Producer(
@@ -226,9 +224,11 @@ class TaskManager:
     def _check_births(self) -> None:
         """Refuse a table that is empty although its batches were committed: its changelog is gone."""
         begun = {
-            (self._by_topic[tp.topic].name, tp.partition): tp for tp in self._starts if tp.offset != OFFSET_BEGINNING
+            (self._by_topic[tp.topic].name, tp.partition): tp
+            for tp in self.fetcher.starts
+            if tp.offset != OFFSET_BEGINNING
         }
-        for key, task in self._task_manager.items():
+        for key, task in self._tasks.items():
             if task.store is None or task.store.position:
                 continue
             tp = begun.get(key)
@@ -255,7 +255,7 @@ class TaskManager:
                 await asyncio.wait_for(task.lock.acquire(), max(0.1, deadline - time.monotonic()))
             except TimeoutError:
                 task.is_closed = True
-                self._task_manager.pop((task.stage.name, task.partition), None)
+                self._tasks.pop((task.stage.name, task.partition), None)
             else:
                 task.lock.release()
 
@@ -265,108 +265,12 @@ class TaskManager:
         for name, partition in self._copies:
             self.stores[name].release(partition)
         self._threads.shutdown(wait=True)
-        with self._asking:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
-        for key, task in list(self._task_manager.items()):
-            del self._task_manager[key]
+        self.fetcher.close()
+        for key, task in list(self._tasks.items()):
+            del self._tasks[key]
             self._release(task)
 
-    # -- reading -----------------------------------------------------------------------------------------------------
-
-    def seek(self) -> None:
-        """Point the reader at the committed offsets of the present assignment."""
-        if self._reader is None:
-            self._reader = Consumer(
-                {
-                    **self.kafka,
-                    "group.id": f"{self.app_id}-reader",
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                    "auto.offset.reset": "earliest",
-                    "queued.min.messages": 50_000,
-                    "fetch.wait.max.ms": 50,
-                    "enable.partition.eof": True,
-                }
-            )
-        self._waiting.clear()
-        self._held = 0
-        self._ends.clear()  # what is read again from the committed offsets is behind once more
-        self._reader.assign(self._starts)
-
-    def read(self, wait_s: float) -> list[Any]:
-        """The next records, at once if there are some, else after `wait_s` at most; none once the tasks are closed."""
-        with self._asking:
-            if self._reader is None:
-                return []
-            records = self._reader.consume(1, wait_s)
-            if records:
-                records += self._reader.consume(self.batch_records - 1, 0.0)
-        good = []
-        for record in records:
-            error = record.error()
-            if error is None:
-                good.append(record)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                self._ends[(record.topic(), record.partition())] = record.offset()
-            elif not error.retriable():
-                raise KafkaException(error)
-        return good
-
-    def deal(self, records: list[Any]) -> Iterator[tuple[Task, list[Any]]]:
-        """Add `records` to what waits for its task, and give every task that is free its batch: all that waited, up to the bounds.
-
-        A task that commits is left alone: what arrives meanwhile becomes its next, larger batch, and no task waits for another.
-        A free task with nothing to read gets an empty batch when its timers are due.
-        """
-        waiting, by_topic = self._waiting, self._by_topic
-        for record in records:
-            key = (by_topic[record.topic()].name, record.partition())
-            batch = waiting.get(key)
-            if batch is None:
-                batch = waiting[key] = []
-            batch.append(record)
-        self._held += len(records)
-        now = self.clock()
-        for key, task in list(self._task_manager.items()):
-            if task.is_queued or task.lock.locked():
-                continue
-            if key in waiting:
-                batch = self._cut(key)
-                self._held -= len(batch)
-            elif task.stage.is_due is not None and task.stage.is_due(task, now):
-                batch = []
-            else:
-                continue
-            task.is_queued = True
-            task.batch = batch
-            yield task, batch
-
-    def _cut(self, key: tuple[str, int]) -> list[Any]:
-        """Take the next batch of a task from what waits for it."""
-        batch = self._waiting.pop(key)
-        end, size = min(len(batch), self.batch_records), 0
-        if len(batch) >= 1000:  # fewer records stay below any bound in bytes that is worth looking for
-            for index in range(end):
-                size += len(batch[index])
-                if size > self.batch_bytes:
-                    end = index + 1
-                    break
-        if end < len(batch):
-            self._waiting[key] = batch[end:]
-            del batch[end:]
-        return batch
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much waits that reading on would only fill memory."""
-        return self._held >= 2 * self.batch_records
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether records wait for a task that commits."""
-        return bool(self._waiting)
+    # -- processing ----------------------------------------------------------------------------------------------------
 
     async def batches(self, stream: Any) -> AsyncIterator[Batch]:
         """The batches of a Faust stream as units of work, each with its task's lock held; batches of a past assignment are dropped
@@ -378,29 +282,3 @@ class TaskManager:
                 task.lock.release()
                 continue
             yield Batch(task, batch, self.clock(), self._meta.consumer_group_metadata(), self._threads)
-
-    def lag(self) -> Iterator[tuple[str, int, int]]:
-        """(topic, partition, records not yet read) of every partition, from what librdkafka last heard. May be called from any thread."""
-        starts = {(tp.topic, tp.partition): tp.offset for tp in self._starts}
-        found = []
-        with self._asking:
-            if self._reader is None:
-                return
-            for tp in self._reader.position(self._reader.assignment()):
-                place = tp.topic, tp.partition
-                low, high = self._reader.get_watermark_offsets(tp, cached=True)
-                # Before the first record there is no position yet; and commit markers take offsets but are no records: where the end
-                # was reached, what lies before it is read.
-                at = max(low, tp.offset, starts.get(place, 0), self._ends.get(place, 0))
-                if high >= 0:
-                    found.append((*place, max(0, high - at)))
-        yield from found
-
-    def in_hand(self) -> Iterator[tuple[str, int, int, int]]:
-        """(stage, partition, records, oldest time in ms) of what was read and is not committed; for the event loop's thread."""
-        for (name, partition), task in self._task_manager.items():
-            records = [*self._waiting.get((name, partition), ())]
-            if task.is_queued or task.lock.locked():
-                records += task.batch
-            if records:
-                yield name, partition, len(records), min(record.timestamp()[1] for record in records)

@@ -48,12 +48,13 @@ class TaskManager:
     def __init__(self, *partitions: int) -> None:
         self.is_ready = True
         self.stages: dict[str, Any] = {STAGE: None}
-        self.task_manager = {number: Task(number) for number in partitions}
+        self.tasks = {number: Task(number) for number in partitions}
+        self.fetcher = self
         self.unread: dict[int, int] = dict.fromkeys(partitions, 0)
         self.held: dict[int, tuple[int, int]] = {}
 
     def __iter__(self) -> Iterator[Task]:
-        return iter(self.task_manager.values())
+        return iter(self.tasks.values())
 
     def lag(self) -> Iterator[tuple[str, int, int]]:
         return (("topic", number, records) for number, records in self.unread.items())
@@ -61,7 +62,7 @@ class TaskManager:
     def stage_of(self, topic: str) -> str:
         return STAGE
 
-    def in_hand(self) -> Iterator[tuple[str, int, int, int]]:
+    def in_flight(self) -> Iterator[tuple[str, int, int, int]]:
         return ((STAGE, number, count, oldest_ms) for number, (count, oldest_ms) in self.held.items())
 
 
@@ -119,7 +120,7 @@ async def test_stuck_batch_grows_older(watch: Watch, task_manager: TaskManager, 
     assert lag() == (3, 65)
     assert value("takk_last_progress_timestamp_seconds") == began
     del task_manager.held[0]
-    task_manager.task_manager[0].taken = 3
+    task_manager.tasks[0].taken = 3
     await watch.look()
     assert lag() == (0, 0)
 
@@ -132,7 +133,7 @@ async def test_stuck_reader_grows_older(watch: Watch, task_manager: TaskManager,
         clock.now += 30
         await watch.look()
     assert lag() == (30, 90)
-    task_manager.task_manager[0].taken = 5
+    task_manager.tasks[0].taken = 5
     await watch.look()
     assert lag() == (30, 0)
 
@@ -145,13 +146,13 @@ async def test_pools_go_with_their_partition(watch: Watch, task_manager: TaskMan
         stock, waiting = (metrics.REGISTRY.get_sample_value(name, {"pool": "spring"}) for name in names)
         return stock, waiting
 
-    task_manager.task_manager[0].memory["pools"] = {"spring": Pool(2, 9, 4, 4)}
+    task_manager.tasks[0].memory["pools"] = {"spring": Pool(2, 9, 4, 4)}
     await watch.look()
     assert numbers() == (7, 0)
-    task_manager.task_manager[0].memory["pools"] = {"spring": Pool(9, 9, 4, 6)}
+    task_manager.tasks[0].memory["pools"] = {"spring": Pool(9, 9, 4, 6)}
     await watch.look()
     assert numbers() == (0, 2)
-    del task_manager.task_manager[0]
+    del task_manager.tasks[0]
     await watch.look()
     assert numbers() == (None, None)
 
@@ -168,12 +169,12 @@ async def test_record_from_the_future(watch: Watch, task_manager: TaskManager, c
 
 async def test_given_back_partition_leaves_no_series(task_manager: TaskManager, watch: Watch) -> None:
     """What another worker owns is not told here: a number that stands still would raise an alarm."""
-    task_manager.task_manager[1], task_manager.unread[1] = Task(1), 4
+    task_manager.tasks[1], task_manager.unread[1] = Task(1), 4
     await watch.look()
     assert value("takk_lag_records", 1) == 4
     assert metrics.REGISTRY.get_sample_value("takk_assigned_partitions", {"stage": STAGE}) == 2
     assert metrics.REGISTRY.get_sample_value("takk_state_bytes", {"stage": STAGE}) == 14
-    del task_manager.task_manager[1], task_manager.unread[1]
+    del task_manager.tasks[1], task_manager.unread[1]
     await watch.look()
     names = ("takk_lag_records", "takk_lag_seconds", "takk_last_progress_timestamp_seconds")
     assert [value(name, 1) for name in names] == [None] * 3

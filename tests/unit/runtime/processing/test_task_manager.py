@@ -30,8 +30,8 @@ class Reader:
 def test_the_reader_is_closed_after_its_last_read() -> None:
     """librdkafka never comes back from a read of a consumer that was closed meanwhile: the process could not end."""
     task_manager, reader = TaskManager("app", {}), Reader()
-    task_manager._reader = reader
-    reading = threading.Thread(target=task_manager.read, args=(0.02,))
+    task_manager.fetcher._reader = reader
+    reading = threading.Thread(target=task_manager.fetcher.read, args=(0.02,))
     reading.start()
     assert reader.is_asked.wait(10)
     closing = threading.Thread(target=task_manager.close)
@@ -42,7 +42,7 @@ def test_the_reader_is_closed_after_its_last_read() -> None:
     reading.join(10)
     closing.join(10)
     assert reader.happened == ["read", "closed"]
-    assert task_manager.read(0.02) == []
+    assert task_manager.fetcher.read(0.02) == []
 
 
 def test_what_a_stored_assignment_lacks() -> None:
