@@ -24,9 +24,9 @@ OTHER = "other"
 def define(app: App, support: Support, named: Collection[str]) -> Any:
     """Add the pools agent to `app`; `named` are the pools that flows take codes from."""
     read: dict[str, Callable[[bytes | None], Told]] = {
-        topics.CODES: support.wire.code,
-        topics.CLAIMS: support.wire.claim,
-        topics.CLAIM_WITHDRAWALS: support.wire.claim_withdrawal,
+        topics.CODES: support.decoder.code,
+        topics.CLAIMS: support.decoder.claim,
+        topics.CLAIM_WITHDRAWALS: support.decoder.claim_withdrawal,
     }
 
     def open_pools(task: Task) -> None:
@@ -61,7 +61,7 @@ def define(app: App, support: Support, named: Collection[str]) -> Any:
             for fact in batch.taken(told):
                 desk.take(fact)
             for grant in desk.grants:
-                batch.send(*support.wire.grant(grant, now))
+                batch.send(*support.encoder.effects.grant(grant, now))
             _count(desk, batch.task.memory["pools"])
             await batch.commit()
 

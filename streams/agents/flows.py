@@ -13,10 +13,12 @@ from streams.core.model.ruleset import Ruleset
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.processing.batch import Batch, Output
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
-from streams.wire.encode.effects import Wire
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 
 INPUTS = (
     topics.ORDERS,
@@ -31,7 +33,7 @@ INPUTS = (
 )
 
 
-Decision = tuple[bytes | None, Any, list[Output]]
+Decision = tuple[bytes | None, Any, list[ProducerRecord]]
 
 
 class TableView(Protocol):
@@ -44,12 +46,16 @@ class TableView(Protocol):
         """The customer's state, or None."""
 
 
-def decider(wire: Wire, ruleset: Ruleset, partitions: int) -> Callable[[Any, TableView], Decision]:
+def decider(
+    decoder: Decoder, encoder: Encoder, ruleset: Ruleset, partitions: int
+) -> Callable[[Any, TableView], Decision]:
     """The function from a record and the state before it to (key, state after it, outputs); it depends on nothing else."""
+
+    encode = encoder.effects.encode
 
     def decide(record: Any, view: TableView) -> Decision:
         told = record.key()
-        event = wire.event(record.topic(), told, record.value(), record.timestamp()[1])
+        event = decoder.event(record.topic(), told, record.value(), record.timestamp()[1])
         customer_id = event.customer_id
         key = customer_id.encode()
         if key != told:
@@ -63,14 +69,14 @@ def decider(wire: Wire, ruleset: Ruleset, partitions: int) -> Callable[[Any, Tab
         now = utc(view.now_ms)
         after, effects = advance(ruleset, state, event, now)
         count_effects(event, effects)
-        return (None if after is state else key), after, [wire.output(effect, now) for effect in effects]
+        return (None if after is state else key), after, [encode(effect, now) for effect in effects]
 
     return decide
 
 
 def define(app: App, support: Support, ruleset: Ruleset) -> Any:
     """Add the flows agent to `app`, deciding by the flows and policies of `world`."""
-    decide = decider(support.wire, ruleset, app.partitions)
+    decide = decider(support.decoder, support.encoder, ruleset, app.partitions)
     stage = Stage(
         name="flows",
         topics=INPUTS,

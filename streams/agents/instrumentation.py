@@ -14,9 +14,12 @@ from streams.core.model.effects import Attribute, Effect, LogDecision
 from streams.core.model.events import Event, MailBounced
 from streams.mail.mailer import Report
 from streams.observability import metrics
-from streams.runtime.processing.batch import Batch, Output
+from streams.runtime.avro.codec import Codec
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
-from streams.wire.encode.effects import Wire
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +34,9 @@ def utc(ms: int) -> datetime:
 class Support:
     """Shared by the agents of one process."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, codec: Codec) -> None:
+        self.decoder = Decoder(codec)
+        self.encoder = Encoder(codec)
 
     def observed(self, stage: Stage) -> Stage:
         """The stage, with its failures logged and its batches counted."""
@@ -69,12 +73,12 @@ class Support:
         stage.on_moved = lambda record: metrics.REPUBLISHED.labels(name).inc()
         return stage
 
-    def dead_letter(self, stage: str) -> Callable[[Any, str, str, int], Output]:
+    def dead_letter(self, stage: str) -> Callable[[Any, str, str, int], ProducerRecord]:
         """What makes the dead letters of `stage`."""
 
-        def make(record: Any, reason: str, detail: str, now_ms: int) -> Output:
+        def make(record: Any, reason: str, detail: str, now_ms: int) -> ProducerRecord:
             metrics.DEAD_LETTERS.labels(stage, reason).inc()
-            return self.wire.dead_letter(
+            return self.encoder.journal.dead_letter(
                 record.topic(),
                 record.partition(),
                 record.offset(),
@@ -89,12 +93,12 @@ class Support:
 
         return make
 
-    def journal(self, agent: str) -> Callable[[int, int, dict[str, tuple[int, int]], int], Output]:
+    def journal(self, agent: str) -> Callable[[int, int, dict[str, tuple[int, int]], int], ProducerRecord]:
         """What makes one record per committed batch of `agent`: enough to replay its decisions exactly."""
 
-        def make(partition: int, now_ms: int, offsets: dict[str, tuple[int, int]], records: int) -> Output:
+        def make(partition: int, now_ms: int, offsets: dict[str, tuple[int, int]], records: int) -> ProducerRecord:
             slices = [(topic, first, last) for topic, (first, last) in offsets.items()]
-            return self.wire.checkpoint(agent, partition, utc(now_ms), slices, records)
+            return self.encoder.journal.checkpoint(agent, partition, utc(now_ms), slices, records)
 
         return make
 
@@ -103,14 +107,14 @@ class Support:
         metrics.TIMERS_FIRED.inc()
         metrics.TIMER_LATENESS.observe(max(0, batch.now_ms - due_ms) / 1000)
 
-    def reported(self, report: Report) -> Iterable[Output]:
+    def reported(self, report: Report) -> Iterable[ProducerRecord]:
         """The records that tell neighbours what became of a command, counted."""
-        command, wire, at = report.command, self.wire, report.at
+        command, encoder, at = report.command, self.encoder, report.at
         metrics.MAILS.labels(command.flow, report.outcome).inc()
         if report.again or report.outcome == "unknown":
             metrics.SENDS_UNKNOWN.labels(command.flow, "sent_again" if report.again else "given_up").inc()
         words = report.text or report.rule
-        yield wire.email_event(
+        yield encoder.reports.email_event(
             command,
             report.outcome,
             at,
@@ -120,11 +124,11 @@ class Support:
             retry_at=report.retry_at,
         )
         if report.retry_at is not None:
-            yield wire.retry_timer(command, report.retry_at, at)
+            yield encoder.reports.retry_timer(command, report.retry_at, at)
         if report.is_bounce:
-            yield wire.bounce(command, report.is_hard, words, at)
+            yield encoder.reports.bounce(command, report.is_hard, words, at)
         if report.outcome not in ("sent", "deferred"):
-            yield wire.mail_decision(command, "skip", report.rule, words, at)
+            yield encoder.reports.mail_decision(command, "skip", report.rule, words, at)
 
 
 def count_effects(event: Event, effects: Iterable[Effect]) -> None:

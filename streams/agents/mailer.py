@@ -38,7 +38,7 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
 
     def planned(batch: Batch, notes: Notes) -> list[tuple[Command, Plan]]:
         now, plans = utc(batch.now_ms), {}
-        for command in batch.taken(lambda record: support.wire.command(record.value())):
+        for command in batch.taken(lambda record: support.decoder.command(record.value())):
             entry = batch.get(command.send_id.encode())
             trace = notes.trace(command.send_id, entry.disk) if entry is not None else "none"
             plan = decide(entry, command, now, trace)

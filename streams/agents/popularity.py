@@ -28,7 +28,7 @@ def define(app: App, support: Support) -> Any:
     async def popularity(batches: AsyncIterator[Batch]) -> None:
         async for batch in batches:
             tallies: dict[bytes, Tally] = {}
-            for change in batch.taken(lambda record: support.wire.sales(record.value())):
+            for change in batch.taken(lambda record: support.decoder.sales(record.value())):
                 for sale in sales_of(change):
                     key = sale.sku.encode()
                     tally = tallies.get(key)
@@ -38,7 +38,7 @@ def define(app: App, support: Support) -> Any:
             for key, tally in tallies.items():
                 counts = tally.counts()
                 batch.put(key, counts)
-                batch.send(*support.wire.popularity(counts, utc(batch.now_ms)))
+                batch.send(*support.encoder.products.counts(counts, utc(batch.now_ms)))
             await batch.commit()
 
     return popularity

@@ -37,7 +37,7 @@ from streams.runtime.app import App
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import Settings
 from streams.wire import topics
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ def run_worker(settings: Settings) -> None:
             "a flow gives rewards that Takk signs: TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set here too: it signs their codes"
         )
     app = _app(settings, "flows", settings.batch_max_records)
-    support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))
+    support = Support(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     if ruleset.consent_policy.is_built_in:
         log.warning(
             "no consent.yaml: only receipts, and mail that a customer agreed to, will go",
@@ -93,7 +93,7 @@ def run_mailer(settings: Settings) -> None:
         sys.exit("\n".join([f"{one.path}: {one.problem}; {one.remedy}" for one in found] + ["nothing was started"]))
     uvloop.install()  # the mailer waits for sockets four times a mail: a tenth more mails than with asyncio's own loop
     app = _app(settings, "mailer", MAILER_BATCH)
-    support = Support(Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)))
+    support = Support(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     secret = settings.mail_secret.get_secret_value().encode()
     sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, secret)
     password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
@@ -106,8 +106,10 @@ def run_mailer(settings: Settings) -> None:
         connections=settings.smtp_connections,
         timeout_s=settings.smtp_timeout_s,
     )
-    products = GlobalTable(settings.kafka(), catalogue.TOPICS, partial(catalogue.AssortmentTable, support.wire))
-    taken_back = GlobalTable(settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsTable, support.wire))
+    products = GlobalTable(settings.kafka(), catalogue.TOPICS, partial(catalogue.AssortmentTable, support.decoder))
+    taken_back = GlobalTable(
+        settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsTable, support.decoder)
+    )
 
     async def withdrawn() -> Mapping[str, str]:
         return (await taken_back.view()).rules

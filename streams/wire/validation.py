@@ -77,12 +77,12 @@ class ValidationFailed(InvalidRecord):
         self.rule = rule
 
 
-def take_id(record: Record, field: str) -> str:
+def parse_id(record: Record, field: str) -> str:
     """The id in `field`. Raises ValidationFailed (`bad_id`)."""
     return _checked_id(record[field], field)
 
 
-def take_ids(record: Record, field: str) -> tuple[str, ...]:
+def parse_ids(record: Record, field: str) -> tuple[str, ...]:
     """The ids in the array `field`. Raises ValidationFailed (`bad_id`)."""
     return tuple([_checked_id(value, field) for value in record[field]])
 
@@ -95,7 +95,7 @@ def _checked_id(value: str, field: str) -> str:
     return value
 
 
-def take_pool(record: Record) -> str:
+def parse_pool(record: Record) -> str:
     """The pool in `pool`, named as flows can name it. Raises ValidationFailed (`bad_pool`)."""
     value: str = record["pool"]
     if not NAME.match(value):
@@ -103,7 +103,7 @@ def take_pool(record: Record) -> str:
     return value
 
 
-def take_code(record: Record) -> str:
+def parse_code(record: Record) -> str:
     """The code in `code`, which a customer must be able to type in. Raises ValidationFailed (`bad_code`)."""
     value: str = record["code"]
     if not 0 < len(value) <= MAX_CODE:
@@ -113,7 +113,7 @@ def take_code(record: Record) -> str:
     return value
 
 
-def take_text(value: str, field: str, bound: int = MAX_TEXT) -> str:
+def parse_text(value: str, field: str, bound: int = MAX_TEXT) -> str:
     """A text for people; control characters, line breaks among them, become spaces. Raises ValidationFailed (`too_long`)."""
     if len(value) > bound:
         raise ValidationFailed("too_long", f"{field}: {len(value)} characters, {bound} at most")
@@ -159,12 +159,12 @@ def check_locale(value: str) -> None:
         raise ValidationFailed("bad_locale", "locale does not look like da or en-GB")
 
 
-def take_zone(value: str | None) -> str | None:
+def parse_time_zone(value: str | None) -> str | None:
     """A time zone's name; whether there is such a zone is for the core to see, which knows what to fall back on."""
-    return take_text(value, "time_zone", MAX_ID) if value else None
+    return parse_text(value, "time_zone", MAX_ID) if value else None
 
 
-def take_birthday(value: str | None) -> date | None:
+def parse_birthday(value: str | None) -> date | None:
     """A birthday `1984-05-01`, or `--05-01`, which gets the year `NO_YEAR`. Raises ValidationFailed `bad_date`."""
     if not value:
         return None
@@ -174,7 +174,7 @@ def take_birthday(value: str | None) -> date | None:
         raise ValidationFailed("bad_date", "birthday is no day like 1984-05-01 or --05-01") from None
 
 
-def take_time(value: Any, field: str, written: datetime | None) -> datetime:
+def parse_time(value: Any, field: str, written: datetime | None) -> datetime:
     """The time `value`, UTC-aware; `written` is the time of its record, if known. Raises ValidationFailed (`bad_time`, `future_time`)."""
     if type(value) is int:  # the writer's schema has a long without a logical type
         value = EPOCH + timedelta(milliseconds=value) if 0 <= value <= LATEST_MS else LATEST
@@ -187,7 +187,7 @@ def take_time(value: Any, field: str, written: datetime | None) -> datetime:
     return value
 
 
-def take_time_or_none(record: Record, field: str) -> datetime | None:
+def parse_optional_time(record: Record, field: str) -> datetime | None:
     """The time in `field`, if there is one; may lie in the future. Raises ValidationFailed (`bad_time`)."""
     value = record[field]
-    return None if value is None else take_time(value, field, None)
+    return None if value is None else parse_time(value, field, None)

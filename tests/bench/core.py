@@ -19,7 +19,8 @@ from streams.tools.simulation.history import History
 from streams.tools.simulation.outcome import simulate
 from streams.tools.simulation.simulator import VirtualRun, step_due
 from streams.wire import topics
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
 from tests.bench.context import Context, Result, median
 from tests.harness.driver import START
 from tests.harness.events import order, shipment
@@ -121,10 +122,10 @@ def bought(flows: Ruleset) -> Customer:
 def history() -> History:
     """What the simulated shop tells in `HISTORY_DAYS`, some 150,000 facts."""
     codec = open_codec()
-    wire, found = Wire(codec), History([])
+    decoder, found = Decoder(codec), History([])
     for fact in Shop(11, 0.01, 86_400.0).facts(datetime(2026, 3, 2, tzinfo=UTC), HISTORY_DAYS * 86_400.0):
         raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
-        event = wire.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
+        event = decoder.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
         found.facts.append((event.occurred_at, event))
     found.facts.sort(key=lambda fact: fact[0])
     return found

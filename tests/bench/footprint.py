@@ -18,7 +18,9 @@ from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import load_settings
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from tests.bench.context import Context, Result
 
 HELD = 1_000_000
@@ -55,18 +57,18 @@ def run(context: Context) -> list[Result]:
 def made() -> tuple[list[Customer], list[tuple[bytes, bytes]]]:
     """Customers of the simulated shop some weeks after they came, and the delays (key, value) asked for on the way."""
     codec = open_codec()
-    wire, ruleset = Wire(codec), load_ruleset(load_settings().templates_dir)
+    decoder, encoder, ruleset = Decoder(codec), Encoder(codec), load_ruleset(load_settings().templates_dir)
     states: dict[str, Customer] = {}
     delays: list[tuple[bytes, bytes]] = []
     start = datetime.now(UTC) - timedelta(days=30)
     for fact in islice(Shop(11, 0.01, 86_400.0).facts(start, 30 * 86_400.0), FACTS):
         raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
-        event = wire.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
+        event = decoder.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
         name = event.customer_id
         states[name], effects = advance(ruleset, states.get(name) or new_customer(name), event, fact.at)
         for effect in effects:
             if isinstance(effect, ScheduleStep):
-                _, key, value, _ = wire.output(effect, fact.at)
+                _, key, value, _ = encoder.effects.encode(effect, fact.at)
                 delays.append((key, value or b""))
     return list(states.values()), delays
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streams.tools.local.processes import Process
 from streams.wire import topics
-from streams.wire.encode.effects import open_codec
+from streams.wire.codec import open_codec
 from tests.bench.context import BENCH_DIR, Context, Result, median
 from tests.bench.mailer import mailer_env
 from tests.bench.pipeline import order_facts, worker_env

@@ -20,7 +20,9 @@ from streams.mail.mime import Sender, compose
 from streams.mail.rendering.renderer import Renderer
 from streams.settings import load_settings
 from streams.tools.local.processes import Process
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from streams.wire.topics import COMMANDS
 from tests.bench.context import BENCH_DIR, Context, Result, median, steady
 from tests.bench.pipeline import worker_env
@@ -35,7 +37,7 @@ SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://li
 
 def commands(count: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
     """Key, value and headers of `count` order confirmations to one customer each: 400 products, and hardly two totals the same."""
-    lots, wire, now = random.Random(8), Wire(open_codec()), datetime.now(UTC)
+    lots, encoder, now = random.Random(8), Encoder(open_codec()), datetime.now(UTC)
     products = [
         OrderLine(f"S-{n}", f"Vandrestøvler <let> nr. {n}", "shoes", 1, lots.randrange(2_000, 90_000, 5))
         for n in range(400)
@@ -53,13 +55,13 @@ def commands(count: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]
             time_zone="Europe/Copenhagen", country="DK", order_id=order_id, tracking=False,
             content=Content(customer, name, "da", "DK", 1, now, ZoneInfo("Europe/Copenhagen"), OrderState(order_id, facts)),
         )  # fmt: skip
-        _, key, value, headers = wire.output(effect, now)
+        _, key, value, headers = encoder.effects.encode(effect, now)
         yield key, value, headers
 
 
 def ready_mail() -> bytes:
-    """One of these mails as it goes over the wire."""
-    command = Wire(open_codec()).command(next(commands(1))[1])
+    """One of these emails as the server receives it."""
+    command = Decoder(open_codec()).command(next(commands(1))[1])
     links = SENDER.links(command)
     words = Renderer(load_settings().templates_dir, SENDER.name).render(command, links)
     return compose(SENDER, command, words, links, datetime.now(UTC))

@@ -17,7 +17,9 @@ from streams.settings import load_settings
 from streams.tools.local.processes import Process
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from tests.bench.context import BENCH_DIR, Context, Result, median, steady
 
 ORDERS = 150_000
@@ -84,7 +86,7 @@ def run(context: Context) -> list[Result]:
 def breakdown(context: Context) -> dict[str, float]:
     """µs per order of each part of the work, on `SAMPLE` orders in this process."""
     codec = open_codec()
-    wire, ruleset = Wire(codec), load_ruleset(load_settings().templates_dir)
+    decoder, encoder, ruleset = Decoder(codec), Encoder(codec), load_ruleset(load_settings().templates_dir)
     raw = [(key, codec.encode("order", record)) for key, record in order_facts(SAMPLE)]
     now = datetime.now(UTC)
     now_ms = int(now.timestamp() * 1000)
@@ -96,7 +98,7 @@ def breakdown(context: Context) -> dict[str, float]:
         spent[name] = round((time.perf_counter() - started) / len(raw) * 1e6, 1)
         return result
 
-    events = timed("decode_us", lambda: [wire.event(topics.ORDERS, key, value, now_ms) for key, value in raw])
+    events = timed("decode_us", lambda: [decoder.event(topics.ORDERS, key, value, now_ms) for key, value in raw])
     states: dict[bytes, Any] = {}
     effects: list[Any] = []
 
@@ -107,7 +109,7 @@ def breakdown(context: Context) -> dict[str, float]:
             effects.extend(made)
 
     timed("core_us", core)
-    outputs = timed("encode_us", lambda: [wire.output(effect, now) for effect in effects])
+    outputs = timed("encode_us", lambda: [encoder.effects.encode(effect, now) for effect in effects])
     packed = [encode_customer(state) for state in states.values()]
     times = max(1, len(raw) // len(packed))
     timed("state_us", lambda: [decode_customer(encode_customer(s)) for _ in range(times) for s in states.values()])

@@ -17,8 +17,9 @@ from confluent_kafka import Consumer, TopicPartition
 
 from streams.core.model.effects import ScheduleStep
 from streams.wire import topics
+from streams.wire.codec import open_codec
 from streams.wire.decode.timers import timer_due
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.encode.encoder import Encoder
 from tests.bench.context import RESULT, Context, Result, median
 
 #: Timers of the small row, whose rates those of the large one are compared with.
@@ -55,7 +56,7 @@ def run(context: Context) -> list[Result]:
 
 def _timers(count: int, dues: list[int]) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of `count` timers, due at the times of `dues` (ms since 1970) by turns."""
-    wire, lots, now = Wire(open_codec()), random.Random(5), datetime.now(UTC)
+    encoder, lots, now = Encoder(open_codec()), random.Random(5), datetime.now(UTC)
     samples: list[tuple[bytes, bytes, bytes]] = []
     for number, due_ms in enumerate(dues):
         timer_id = f"{number:032x}"
@@ -63,7 +64,7 @@ def _timers(count: int, dues: list[int]) -> Iterator[tuple[bytes, bytes]]:
             timer_id=timer_id, customer_id=f"c{number % 60_000}", instance_id=f"{number:032x}", flow="review", step="1",
             due_at=datetime.fromtimestamp(due_ms / 1000, UTC),
         )  # fmt: skip
-        _, key, value, _ = wire.output(step, now)
+        _, key, value, _ = encoder.effects.encode(step, now)
         assert value is not None
         before, _, after = value.partition(timer_id.encode())
         samples.append((key, before, after))

@@ -12,13 +12,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from streams.wire import topics
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from tests.harness import records
 from tests.harness.driver import Driver
 from tests.harness.events import shop_world
 
 CODEC = open_codec()
-WIRE = Wire(CODEC)
+DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 #: Flow, outcome and rule of a decision.
 Decision = tuple[str, str, str]
 
@@ -291,7 +293,7 @@ class Play:
             record = fact.record(self.case.name, now, sends)
             value = CODEC.encode(topics.SCHEMA_OF[fact.topic], record)
             at_ms = round(now.timestamp() * 1000)
-            self.driver.feed(WIRE.event(fact.topic, self.case.name.encode(), value, at_ms))
+            self.driver.feed(DECODER.event(fact.topic, self.case.name.encode(), value, at_ms))
 
     def to_the_end(self) -> Play:
         """All of it."""

@@ -47,7 +47,8 @@ from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import granted, wish_for
 from streams.core.values import ids, tokens
 from streams.core.values.buckets import lot
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.encode.encoder import Encoder
 from tests.harness import products
 from tests.harness.commands import command
 from tests.harness.driver import START, Driver
@@ -133,14 +134,14 @@ def marks_of(customer: Customer) -> list[str]:
 
 
 @cache
-def wire() -> Wire:
-    """The wire of today."""
-    return Wire(open_codec())
+def encoder() -> Encoder:
+    """Return the current encoder."""
+    return Encoder(open_codec())
 
 
 def record_ids(effects: Sequence[Effect], now: datetime = START) -> list[str]:
     """Topic, key and id of the record of each effect."""
-    return [_record_id(wire().output(effect, now)) for effect in effects]
+    return [_record_id(encoder().effects.encode(effect, now)) for effect in effects]
 
 
 def _record_id(output: Any) -> str:
@@ -282,16 +283,16 @@ def _pools() -> list[str]:
 
 def _mailer() -> list[str]:
     """The records of the mailer and of the runtime."""
-    mail, out = command(), wire()
+    mail, out = command(), encoder()
     made = [
-        out.email_event(mail, "sent", START),
-        out.email_event(mail, "deferred", START, retry_at=LATER),
-        out.bounce(mail, True, "5.1.1", START),
-        out.mail_decision(mail, "skip", "expired", "too late", START),
-        out.retry_timer(mail, LATER, START),
-        out.dead_letter("orders", 3, 42, b"c1", b"?", "not_avro", "words", START, stage="flows"),
-        out.checkpoint("flows", 3, START, [("orders", 1, 42), ("shipments", 7, 7)]),
-        out.popularity(Counts("s/1", 3, 2934), START),
+        out.reports.email_event(mail, "sent", START),
+        out.reports.email_event(mail, "deferred", START, retry_at=LATER),
+        out.reports.bounce(mail, True, "5.1.1", START),
+        out.reports.mail_decision(mail, "skip", "expired", "too late", START),
+        out.reports.retry_timer(mail, LATER, START),
+        out.journal.dead_letter("orders", 3, 42, b"c1", b"?", "not_avro", "words", START, stage="flows"),
+        out.journal.checkpoint("flows", 3, START, [("orders", 1, 42), ("shipments", 7, 7)]),
+        out.products.counts(Counts("s/1", 3, 2934), START),
     ]
     return [_record_id(one) for one in made]
 

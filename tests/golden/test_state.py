@@ -31,7 +31,9 @@ from streams.runtime.processing.timers import CURSOR, Timers, due_of, pack, time
 from streams.runtime.state.restore import apply
 from streams.runtime.state.store import POSITION, WRITTEN_AT, Memory, PartitionStore
 from streams.wire import topics
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from tests.golden.state_values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, FULL_3, PLAIN, POOL, STEP
 from tests.harness.kafka_fakes import CHANGELOG, Record, batch, task
 
@@ -41,7 +43,7 @@ TIMER_KEY = timer_key(DUE_MS, STEP.timer_id.encode())
 
 def timer_bytes() -> bytes:
     """A timer as today's scheduler stores it: the table's key, then its value."""
-    _, key, value, _ = Wire(open_codec()).output(STEP, AT)
+    _, key, value, _ = Encoder(open_codec()).effects.encode(STEP, AT)
     assert key is not None
     assert value is not None
     return TIMER_KEY + pack(key, value)
@@ -176,7 +178,7 @@ def test_a_timer_of_version_1() -> None:
 
 def assert_step(key: bytes, value: bytes) -> None:
     """What was fired is the step of `values.py`."""
-    event = Wire(open_codec()).event(topics.DUE, key, value, DUE_MS)
+    event = Decoder(open_codec()).event(topics.DUE, key, value, DUE_MS)
     assert event == StepDue(
         timer_id=STEP.timer_id, customer_id="c1", instance_id=STEP.instance_id, flow="review", step="1", due_at=STEP.due_at,
         occurred_at=STEP.due_at,

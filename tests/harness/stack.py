@@ -28,7 +28,7 @@ from streams.tools.local.oracle import Verdict, judge, read_all
 from streams.tools.local.processes import Process
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
-from streams.wire.encode.effects import open_codec
+from streams.wire.codec import open_codec
 
 
 def await_that(holds: Callable[[], bool], what: str, patience_s: float = 60.0) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.runtime.avro.codec import DecodeFailed, load_schemas
 from streams.runtime.avro.compiled import Unsupported, compile_reader, compile_writer
-from streams.wire.encode.effects import SCHEMAS, open_codec
+from streams.wire.codec import SCHEMAS, open_codec
 
 RAW = load_schemas(SCHEMAS)
 CODEC = open_codec()

@@ -11,8 +11,9 @@ from streams.core.offers.assortment import Assortment
 from streams.observability import metrics
 from streams.runtime.errors import InvalidRecord
 from streams.wire import topics
-from streams.wire.decode.products import counts_key, parse_counts_key
-from streams.wire.encode.effects import Wire
+from streams.wire.decode.decoder import Decoder
+from streams.wire.decode.products import parse_counts_key
+from streams.wire.encode.products import counts_key
 
 log = structlog.get_logger(__name__)
 
@@ -23,14 +24,14 @@ class AssortmentTable(TableView):
     """An assortment that is what the records say which were taken in.
 
     Args:
-        wire: what reads the records.
+        decoder: decodes the records.
         bounds: as for `View`.
     """
 
-    def __init__(self, wire: Wire, bounds: Mapping[Place, tuple[int, int]]) -> None:
+    def __init__(self, decoder: Decoder, bounds: Mapping[Place, tuple[int, int]]) -> None:
         super().__init__(bounds)
         self.assortment = Assortment()
-        self._wire = wire
+        self._decoder = decoder
 
     def caught_up(self) -> None:
         """Tell the gauges."""
@@ -58,7 +59,7 @@ class AssortmentTable(TableView):
     def _put_product(self, sku: str, value: bytes | None) -> None:
         catalogue = self.assortment.catalogue
         try:
-            product = None if value is None else self._wire.product(value)
+            product = None if value is None else self._decoder.product(value)
             if product is not None and product.sku != sku:
                 raise InvalidRecord("bad_id", "the key is not the record's sku")
         except InvalidRecord:
@@ -72,7 +73,7 @@ class AssortmentTable(TableView):
     def _put_counts(self, key: str, value: bytes | None) -> None:
         popularity, (sku, partition) = self.assortment.popularity, parse_counts_key(key)
         try:
-            counts = None if value is None else self._wire.counts(value)
+            counts = None if value is None else self._decoder.counts(value)
             if counts is not None and counts_key(counts.sku, counts.partition) != key:
                 raise InvalidRecord("bad_id", "the key is not the record's sku and partition")
         except InvalidRecord:

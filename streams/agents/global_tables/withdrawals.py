@@ -10,7 +10,7 @@ import structlog
 from streams.agents.global_tables.global_table import Place, TableView
 from streams.runtime.errors import InvalidRecord
 from streams.wire import topics
-from streams.wire.encode.effects import Wire
+from streams.wire.decode.decoder import Decoder
 
 log = structlog.get_logger(__name__)
 
@@ -21,21 +21,21 @@ class WithdrawalsTable(TableView):
     """Which sends were withdrawn, and by which rule. Forgotten when their commands have left the topic of commands.
 
     Args:
-        wire: what reads the records.
+        decoder: decodes the records.
         bounds: as for `View`.
     """
 
-    def __init__(self, wire: Wire, bounds: Mapping[Place, tuple[int, int]]) -> None:
+    def __init__(self, decoder: Decoder, bounds: Mapping[Place, tuple[int, int]]) -> None:
         super().__init__(bounds)
         #: Send id to the rule that forbids it now.
         self.rules: dict[str, str] = {}
-        self._wire = wire
+        self._decoder = decoder
         self._known: dict[str, datetime] = {}
 
     def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Take in a withdrawal; a record that cannot be read withdraws nothing, and is logged."""
         try:
-            withdrawal = self._wire.withdrawal(value)
+            withdrawal = self._decoder.withdrawal(value)
         except InvalidRecord as broken:
             log.error("a withdrawal cannot be read", reason=broken.reason, detail=broken.detail)
             return

@@ -23,12 +23,11 @@ from confluent_kafka import TopicPartition
 
 from streams.runtime import failpoints
 from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
+from streams.runtime.kafka.producer_record import Headers, ProducerRecord
 from streams.runtime.processing.commit import cluster_answers, patiently
 from streams.runtime.processing.task import Task
 
 T = TypeVar("T")
-Headers = list[tuple[str, bytes]]
-Output = tuple[str, bytes, bytes | None, Headers]
 
 #: Seconds after which a commit that neither ends nor fails is looked at: if the cluster answers meanwhile, the commit hangs and is given
 #: up. librdkafka can wait for ever for a group coordinator that has left the cluster, whatever limit it is given (its issues 5456, 5511).
@@ -108,7 +107,7 @@ class Batch:
         except BufferError:
             self._produce_patiently(topic, value, key, headers=headers or [])
 
-    def each(self, handle: Callable[[Any, Batch], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
+    def each(self, handle: Callable[[Any, Batch], tuple[bytes | None, Any, Iterable[ProducerRecord]]]) -> None:
         """Call `handle(record, unit) -> (key, new value, outputs)` for every record in order and take over what it returns.
 
         A key of None means that no state changed. A record whose handler raises leaves no trace but a dead letter: `InvalidRecord` carries

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.runtime.processing.batch import Batch, Output
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.task import Task
 
 
@@ -32,12 +33,12 @@ class Stage:
 
     name: str
     topics: tuple[str, ...]
-    dead_letter: Callable[[Any, str, str, int], Output]
+    dead_letter: Callable[[Any, str, str, int], ProducerRecord]
     table: str | None = None
     encode: Callable[[Any], bytes] = _same
     decode: Callable[[bytes], Any] = _same
     is_too_new: type[Exception] | tuple[type[Exception], ...] = ()
-    journal: Callable[[int, int, dict[str, tuple[int, int]], int], Output] | None = None
+    journal: Callable[[int, int, dict[str, tuple[int, int]], int], ProducerRecord] | None = None
     is_due: Callable[[Task, int], bool] | None = None
     open: Callable[[Task], None] = lambda task: None
     on_moved: Callable[[Any], None] = lambda record: None

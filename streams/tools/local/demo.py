@@ -34,7 +34,7 @@ from streams.tools.local.shop.shop import Shop
 from streams.tools.operations.customer_story import read_story, told
 from streams.tools.simulation.history import TOPICS, write_file
 from streams.wire import topics
-from streams.wire.encode.effects import open_codec
+from streams.wire.codec import open_codec
 
 #: Where a demo leaves its summary, logs and state; each run begins anew.
 DEMO_DIR = Path(".takk/demo")

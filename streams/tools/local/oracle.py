@@ -21,9 +21,10 @@ from streams.core.offers.popularity import Counts, Tally, sales_of
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
 from streams.wire import topics
-from streams.wire.decode.products import counts_key
+from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
-from streams.wire.encode.effects import Wire
+from streams.wire.encode.encoder import Encoder
+from streams.wire.encode.products import counts_key
 
 #: Outcomes after which a send owes the inbox nothing: the mailer said so, with a reason. So does a decision to skip it.
 ENDED = ("refused", "expired", "suppressed", "unknown")
@@ -127,7 +128,7 @@ def judge(
         _compare(topic, expected[topic], records[topic], codec, verdict, comparable)
     _timers(records, until_ms, verdict)
     _mails(records, codec, inbox, verdict)
-    _counts(records, Wire(codec), verdict)
+    _counts(records, Decoder(codec), verdict)
     _codes(records, codec, verdict)
     return verdict
 
@@ -141,7 +142,7 @@ def _replay(
         offsets.setdefault((topic, partition), []).append(offset)
     read: Counter[tuple[str, int, int]] = Counter()
     expected: dict[str, Counter[tuple[bytes, bytes]]] = {t: Counter() for t in topics.SCHEMA_OF}
-    decide = decider(Wire(codec), ruleset, partitions)
+    decide = decider(Decoder(codec), Encoder(codec), ruleset, partitions)
     replays = [_Replay(p) for p in range(partitions)]
     for entry in records[topics.CHECKPOINTS]:
         batch = codec.decode("checkpoint", entry.value())
@@ -189,15 +190,15 @@ def _compare(
     verdict.differ(f"{topic}: more than there should be", list((own - wanted).elements()))
 
 
-def _counts(records: Mapping[str, list[Any]], wire: Wire, verdict: Verdict) -> None:
+def _counts(records: Mapping[str, list[Any]], decoder: Decoder, verdict: Verdict) -> None:
     """The newest counts of each product and partition are those that its sales make, each counted once."""
     tallies: dict[bytes, Tally] = {}
     for record in records[topics.SALES]:
-        for sale in sales_of(wire.sales(record.value())):
+        for sale in sales_of(decoder.sales(record.value())):
             key = counts_key(sale.sku, record.partition()).encode()
             tallies.setdefault(key, Tally(Counts(sale.sku, record.partition()))).add(sale)
     expected = {key: tally.counts() for key, tally in tallies.items()}
-    found = {record.key(): wire.counts(record.value()) for record in records[topics.POPULARITY]}
+    found = {record.key(): decoder.counts(record.value()) for record in records[topics.POPULARITY]}
     verdict.differ(
         "counts of products that are wrong", [k for k in expected | found if expected.get(k) != found.get(k)]
     )
@@ -219,7 +220,7 @@ def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> 
     stock = set()
     for record in records[topics.CODES] if grants else ():
         with contextlib.suppress(InvalidRecord):  # what is no code went to the dead letters
-            code = Wire(codec).code(record.value())
+            code = Decoder(codec).code(record.value())
             stock.add((code.pool, code.code))
     verdict.differ("codes granted for no claim", [one[:2] for one in grants if one[:2] not in claims])
     # By the reward, never by the code: a verdict is printed.

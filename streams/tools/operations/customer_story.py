@@ -17,7 +17,7 @@ from streams.runtime.kafka.topic_reader import partitions_of, read_to_the_end
 from streams.settings import Settings
 from streams.tools.operations.customer_states import read_customer
 from streams.wire import topics
-from streams.wire.encode.effects import open_codec
+from streams.wire.codec import open_codec
 
 #: The rules that decide, in words for who answers the customer. What a rule is about is in the decision's own words behind it.
 RULES: Mapping[str, str] = MappingProxyType(

@@ -13,7 +13,7 @@ from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.topic_reader import PATIENCE_S, read_to_the_end
 from streams.settings import Settings
 from streams.wire import topics
-from streams.wire.encode.effects import open_codec
+from streams.wire.codec import open_codec
 
 MEGABYTE = 1 << 20
 

@@ -21,10 +21,11 @@ from streams.runtime.avro.codec import DecodeFailed
 from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.settings import Settings
 from streams.wire import topics
-from streams.wire.decode.events import FACTS
-from streams.wire.decode.products import product_of
-from streams.wire.encode.effects import SCHEMAS, Wire, open_codec
-from streams.wire.validation import ValidationFailed, take_id
+from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.decode.events import EVENT_DECODERS
+from streams.wire.decode.products import to_product
+from streams.wire.validation import ValidationFailed, parse_id
 
 #: The topics that hold what came from outside; the others are what Takk made of it.
 TOPICS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.BROWSING, topics.PRESSURE)
@@ -77,8 +78,8 @@ def _take(history: History, topic: str, record: Any) -> None:
     try:
         if not record["customer_id"]:
             raise ValidationFailed("no_customer", "customer_id is empty")
-        take_id(record, "customer_id")
-        event = FACTS[topic][1](record, None)
+        parse_id(record, "customer_id")
+        event = EVENT_DECODERS[topic][1](record, None)
     except ValidationFailed as broken:
         history.broken[broken.rule] += 1
     else:
@@ -91,13 +92,13 @@ def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] =
     Raises:
         KafkaException, TimeoutError: as `read_to_the_end`.
     """
-    wire = Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    decoder = Decoder(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     history = History([])
     for message in read_to_the_end(
         settings.kafka(), TOPICS, group_id=settings.reader_group_id, on_progress=on_progress
     ):
         try:
-            event = wire.event(message.topic(), message.key(), message.value(), message.timestamp()[1])
+            event = decoder.event(message.topic(), message.key(), message.value(), message.timestamp()[1])
         except (ValidationFailed, DecodeFailed) as broken:
             history.broken[broken.reason] += 1
         else:
@@ -114,7 +115,7 @@ def products_from_file(path: Path, schemas: Path = SCHEMAS) -> tuple[Catalogue, 
     schema = json.loads((schemas / "product.avsc").read_text(encoding="utf-8"))
     catalogue, broken = Catalogue(), Counter[str]()
     for _, record in _records(path, {schema["name"]: schema}, "products are"):
-        _stock(catalogue, broken, record["sku"], partial(product_of, record))
+        _stock(catalogue, broken, record["sku"], partial(to_product, record))
     return catalogue, broken
 
 
@@ -126,16 +127,16 @@ def products_from_topic(
     Raises:
         KafkaException, TimeoutError: as `read_to_the_end`.
     """
-    wire = Wire(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    decoder = Decoder(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     return products_of(
-        wire,
+        decoder,
         read_to_the_end(
             settings.kafka(), (topics.PRODUCTS,), group_id=settings.reader_group_id, on_progress=on_progress
         ),
     )
 
 
-def products_of(wire: Wire, messages: Iterable[Any]) -> tuple[Catalogue, Counter[str]]:
+def products_of(decoder: Decoder, messages: Iterable[Any]) -> tuple[Catalogue, Counter[str]]:
     """The products that records of the topic `products` leave, and those that were not believed, as the mailer takes them in."""
     catalogue, broken = Catalogue(), Counter[str]()
     for message in messages:
@@ -143,7 +144,7 @@ def products_of(wire: Wire, messages: Iterable[Any]) -> tuple[Catalogue, Counter
         if value is None:
             catalogue.remove(sku)
         else:
-            _stock(catalogue, broken, sku, partial(wire.product, value))
+            _stock(catalogue, broken, sku, partial(decoder.product, value))
     return catalogue, broken
 
 

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
-from streams.wire.validation import Record, take_code, take_id, take_pool, take_time, take_time_or_none
+from streams.wire.validation import Record, parse_code, parse_id, parse_optional_time, parse_pool, parse_time
 
 
-def code_of(record: Record) -> Code:
+def to_code(record: Record) -> Code:
     """The code of a record. Raises ValidationFailed."""
-    return Code(take_pool(record), take_code(record), take_time_or_none(record, "expires_at"))
+    return Code(parse_pool(record), parse_code(record), parse_optional_time(record, "expires_at"))
 
 
-def claim_of(record: Record) -> Claim:
+def to_claim(record: Record) -> Claim:
     """The claim of a record. Raises ValidationFailed."""
     return Claim(
-        take_pool(record),
-        take_id(record, "reward_id"),
-        take_id(record, "customer_id"),
+        parse_pool(record),
+        parse_id(record, "reward_id"),
+        parse_id(record, "customer_id"),
         record["flow"],
         record["flow_version"],
-        take_id(record, "instance_id"),
+        parse_id(record, "instance_id"),
         record["step"],
         record["order_id"],
-        take_time(record["give_up_at"], "give_up_at", None),
+        parse_time(record["give_up_at"], "give_up_at", None),
     )
 
 
-def claim_withdrawal_of(record: Record) -> Withdrawal:
+def to_claim_withdrawal(record: Record) -> Withdrawal:
     """The withdrawal of a record. Raises ValidationFailed."""
     return Withdrawal(
-        take_pool(record), take_id(record, "reward_id"), take_time(record["give_up_at"], "give_up_at", None)
+        parse_pool(record), parse_id(record, "reward_id"), parse_time(record["give_up_at"], "give_up_at", None)
     )

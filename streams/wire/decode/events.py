@@ -23,14 +23,14 @@ from streams.wire.validation import (
     check_currency,
     check_link,
     check_locale,
-    take_birthday,
-    take_code,
-    take_id,
-    take_pool,
-    take_text,
-    take_time,
-    take_time_or_none,
-    take_zone,
+    parse_birthday,
+    parse_code,
+    parse_id,
+    parse_optional_time,
+    parse_pool,
+    parse_text,
+    parse_time,
+    parse_time_zone,
 )
 
 _ORDER_EVENTS: dict[str, Callable[[events.Order, datetime], events.OrderEvent]] = {
@@ -65,21 +65,21 @@ def order_event(record: Record, written: datetime | None) -> Event:
     if ship_country is not country:
         check_country(ship_country, "ship_country")
     order = events.Order(
-        order_id=take_id(record, "order_id"),
+        order_id=parse_id(record, "order_id"),
         customer_id=record["customer_id"],
         email=record["email"],
-        name=take_text(record["name"], "name"),
+        name=parse_text(record["name"], "name"),
         locale=record["locale"],
         country=country,
         ship_country=ship_country,
         currency=record["currency"],
         total_minor=record["total_minor"],
-        placed_at=take_time(record["placed_at"], "placed_at", written),
+        placed_at=parse_time(record["placed_at"], "placed_at", written),
         lines=tuple([_order_line(line) for line in lines]),
-        time_zone=take_zone(record["time_zone"]),
+        time_zone=parse_time_zone(record["time_zone"]),
         discount_minor=record["discount_minor"],
     )
-    return make(order, take_time(record["occurred_at"], "occurred_at", written))
+    return make(order, parse_time(record["occurred_at"], "occurred_at", written))
 
 
 def _order_line(line: Record) -> events.OrderLine:
@@ -91,9 +91,9 @@ def _order_line(line: Record) -> events.OrderLine:
     if lasts_days is not None and lasts_days < 1:
         raise ValidationFailed("bad_quantity", "lines.lasts_days is below 1")
     return events.OrderLine(
-        take_id(line, "sku"),
-        take_text(line["title"], "lines.title"),
-        take_text(line["category"], "lines.category"),
+        parse_id(line, "sku"),
+        parse_text(line["title"], "lines.title"),
+        parse_text(line["category"], "lines.category"),
         line["quantity"],
         line["unit_price_minor"],
         lasts_days,
@@ -116,27 +116,27 @@ def shipment_event(record: Record, written: datetime | None) -> Event:
     check_link(link, "tracking_url")
     return events.ShipmentUpdated(
         customer_id=record["customer_id"],
-        order_id=take_id(record, "order_id"),
-        parcel_id=take_id(record, "parcel_id"),
+        order_id=parse_id(record, "order_id"),
+        parcel_id=parse_id(record, "parcel_id"),
         parcels_in_order=record["parcels_in_order"],
-        carrier=take_text(record["carrier"], "carrier"),
-        tracking_number=take_text(record["tracking_number"], "tracking_number", MAX_ID),
+        carrier=parse_text(record["carrier"], "carrier"),
+        tracking_number=parse_text(record["tracking_number"], "tracking_number", MAX_ID),
         tracking_url=link,
         status=record["status"],
-        window_from=take_time_or_none(record, "window_from"),
-        window_to=take_time_or_none(record, "window_to"),
-        lines=tuple([events.ShippedLine(take_id(line, "sku"), line["quantity"]) for line in lines]),
-        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+        window_from=parse_optional_time(record, "window_from"),
+        window_to=parse_optional_time(record, "window_to"),
+        lines=tuple([events.ShippedLine(parse_id(line, "sku"), line["quantity"]) for line in lines]),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
     )
 
 
 def engagement_event(record: Record, written: datetime | None) -> Event:
     """What was done with a mail; arguments and errors as `order_event`."""
     kind, customer_id = record["kind"], record["customer_id"]
-    at = take_time(record["occurred_at"], "occurred_at", written)
+    at = parse_time(record["occurred_at"], "occurred_at", written)
     send_id = record["send_id"]
     if send_id is not None:
-        take_id(record, "send_id")
+        parse_id(record, "send_id")
     if kind == "unsubscribed":
         scope: Literal["marketing", "review", "survey"] = record["scope"] or "marketing"
         return events.Unsubscribed(customer_id=customer_id, send_id=send_id, scope=scope, occurred_at=at)
@@ -147,8 +147,8 @@ def engagement_event(record: Record, written: datetime | None) -> Event:
         return events.SurveyAnswered(
             customer_id=customer_id,
             send_id=send_id,
-            question=take_id(record, "question"),
-            answer=take_text(answer, "answer", MAX_LINK),
+            question=parse_id(record, "question"),
+            answer=parse_text(answer, "answer", MAX_LINK),
             occurred_at=at,
         )
     if kind not in _MAIL_EVENTS:
@@ -165,7 +165,7 @@ def _clicked(record: Record, customer_id: str, send_id: str, at: datetime) -> Ev
     return events.MailClicked(
         customer_id=customer_id,
         send_id=send_id,
-        link=take_text(link, "link", MAX_LINK),
+        link=parse_text(link, "link", MAX_LINK),
         agent=record["agent"],
         occurred_at=at,
     )
@@ -176,7 +176,7 @@ def _bounced(record: Record, customer_id: str, send_id: str, at: datetime) -> Ev
         customer_id=customer_id,
         send_id=send_id,
         hard=bool(record["hard"]),
-        reason=take_text(record["reason"] or "", "reason", MAX_LINK),
+        reason=parse_text(record["reason"] or "", "reason", MAX_LINK),
         occurred_at=at,
     )
 
@@ -209,19 +209,19 @@ def profile_event(record: Record, written: datetime | None) -> Event:
     return events.ProfileUpdated(
         customer_id=record["customer_id"],
         email=email or None,
-        name=take_text(name, "name") if name else None,
+        name=parse_text(name, "name") if name else None,
         locale=locale or None,
         country=country or None,
-        time_zone=take_zone(record["time_zone"]),
+        time_zone=parse_time_zone(record["time_zone"]),
         marketing_consent=record["marketing_consent"],
         tracking_consent=record["tracking_consent"],
         review_consent=record["review_consent"],
         survey_consent=record["survey_consent"],
         profile_consent=record["profile_consent"],
-        consent_notice=take_id(record, "consent_notice") if record["consent_notice"] else None,
-        birthday=take_birthday(record["birthday"]),
-        gender=take_text(record["gender"], "gender", MAX_GENDER) if record["gender"] else None,
-        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+        consent_notice=parse_id(record, "consent_notice") if record["consent_notice"] else None,
+        birthday=parse_birthday(record["birthday"]),
+        gender=parse_text(record["gender"], "gender", MAX_GENDER) if record["gender"] else None,
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
     )
 
 
@@ -232,9 +232,9 @@ def browsing_event(record: Record, written: datetime | None) -> Event:
     return events.ProductBrowsed(
         customer_id=record["customer_id"],
         kind=record["kind"],
-        sku=take_id(record, "sku"),
-        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
-        launches_at=take_time_or_none(record, "launches_at"),
+        sku=parse_id(record, "sku"),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
+        launches_at=parse_optional_time(record, "launches_at"),
     )
 
 
@@ -248,11 +248,11 @@ def pressure_event(record: Record, written: datetime | None) -> Event:
         raise ValidationFailed("too_long", f"source: {len(record['source'])} characters, {MAX_SOURCE} at most")
     return events.ContactPressed(
         customer_id=record["customer_id"],
-        source=take_id(record, "source"),
+        source=parse_id(record, "source"),
         kind=record["kind"],
         purpose=record["purpose"],
-        until=take_time_or_none(record, "until"),
-        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+        until=parse_optional_time(record, "until"),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
     )
 
 
@@ -260,9 +260,9 @@ def report_event(record: Record, written: datetime | None) -> Event:
     """What the mailer did; arguments and errors as `order_event`."""
     return events.MailReported(
         customer_id=record["customer_id"],
-        send_id=take_id(record, "send_id"),
+        send_id=parse_id(record, "send_id"),
         outcome=record["outcome"],
-        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
     )
 
 
@@ -270,29 +270,29 @@ def grant_event(record: Record, written: datetime | None) -> Event:
     """A code that a pool gave; arguments and errors as `order_event`."""
     return events.CodeGranted(
         customer_id=record["customer_id"],
-        reward_id=take_id(record, "reward_id"),
-        pool=take_pool(record),
+        reward_id=parse_id(record, "reward_id"),
+        pool=parse_pool(record),
         flow=record["flow"],
         flow_version=record["flow_version"],
-        instance_id=take_id(record, "instance_id"),
+        instance_id=parse_id(record, "instance_id"),
         step=record["step"],
         order_id=record["order_id"],
-        code=take_code(record),
-        expires_at=take_time_or_none(record, "expires_at"),
-        occurred_at=take_time(record["occurred_at"], "occurred_at", written),
+        code=parse_code(record),
+        expires_at=parse_optional_time(record, "expires_at"),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
     )
 
 
 def timer_event(record: Record, written: datetime | None) -> Event:
     """A timer that ran out; arguments and errors as `order_event`."""
-    due_at = take_time(record["due_at"], "due_at", None)
+    due_at = parse_time(record["due_at"], "due_at", None)
     # When it fired is when its record on flow-due was written.
     fired_at = written or due_at
     if record["kind"] == "step":
         return events.StepDue(
             customer_id=record["customer_id"],
-            timer_id=take_id(record, "timer_id"),
-            instance_id=take_id(record, "instance_id"),
+            timer_id=parse_id(record, "timer_id"),
+            instance_id=parse_id(record, "instance_id"),
             flow=record["flow"],
             step=record["step"],
             due_at=due_at,
@@ -305,11 +305,11 @@ def timer_event(record: Record, written: datetime | None) -> Event:
             raise ValidationFailed("missing_field", f"retry without {field}")
     return events.RetryDue(
         customer_id=record["customer_id"],
-        timer_id=take_id(record, "timer_id"),
-        send_id=take_id(record, "send_id"),
+        timer_id=parse_id(record, "timer_id"),
+        send_id=parse_id(record, "send_id"),
         attempt=record["attempt"],
         purpose=record["purpose"],
-        not_after=take_time(record["not_after"], "not_after", None),
+        not_after=parse_time(record["not_after"], "not_after", None),
         command=record["command"],
         due_at=due_at,
         occurred_at=fired_at,
@@ -317,7 +317,7 @@ def timer_event(record: Record, written: datetime | None) -> Event:
 
 
 #: Topic -> the schema of its records, and what makes a fact of one.
-FACTS: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]] = {
+EVENT_DECODERS: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]] = {
     topics.ORDERS: ("order", order_event),
     topics.SHIPMENTS: ("shipment", shipment_event),
     topics.ENGAGEMENT: ("engagement", engagement_event),

@@ -1,16 +1,24 @@
-"""Between the records of the two compacted topics that every worker reads whole, and the core's products and counts."""
+"""The records of products, product counts and sales."""
 
 from __future__ import annotations
 
 from streams.core.offers.catalogue import Product
 from streams.core.offers.popularity import MOST_PARTNERS, WEEKS, Change, Counts
-from streams.wire.validation import Record, ValidationFailed, check_currency, check_link, take_id, take_ids, take_text
+from streams.wire.validation import (
+    Record,
+    ValidationFailed,
+    check_currency,
+    check_link,
+    parse_id,
+    parse_ids,
+    parse_text,
+)
 
 #: Products named as going well with one that are looked at.
 MOST_COMPLEMENTS = 50
 
 
-def product_of(record: Record) -> Product:
+def to_product(record: Record) -> Product:
     """The product of a record. Raises ValidationFailed."""
     if record["unit_price_minor"] < 0:
         raise ValidationFailed("negative_amount", "unit_price_minor is below 0")
@@ -18,57 +26,41 @@ def product_of(record: Record) -> Product:
     url, image_url = record["url"] or "", record["image_url"] or ""
     check_link(url, "url")
     check_link(image_url, "image_url")
-    sku = take_id(record, "sku")
+    sku = parse_id(record, "sku")
     return Product(
         sku=sku,
-        title=take_text(record["title"], "title"),
-        category=take_text(record["category"], "category"),
+        title=parse_text(record["title"], "title"),
+        category=parse_text(record["category"], "category"),
         unit_price_minor=record["unit_price_minor"],
         currency=record["currency"],
         url=url,
         image_url=image_url,
         is_available=record["is_available"],
         is_consumable=record["is_consumable"],
-        replaces=take_id(record, "replaces") if record["replaces"] else None,
+        replaces=parse_id(record, "replaces") if record["replaces"] else None,
         complements=tuple(record["complements"][:MOST_COMPLEMENTS]),
     )
 
 
-def counts_of(record: Record) -> Counts:
+def to_counts(record: Record) -> Counts:
     """The counts of a record; weeks beyond those that count here are cut off, missing ones are 0. Raises ValidationFailed."""
     weeks = (*record["weeks"], *[0] * WEEKS)[:WEEKS]
     also = {one["sku"]: one["orders"] for one in record["also"][:MOST_PARTNERS]}
     return Counts(
-        take_id(record, "sku"), record["partition"], record["newest_week"], weeks, tuple(sorted(also.items()))
+        parse_id(record, "sku"), record["partition"], record["newest_week"], weeks, tuple(sorted(also.items()))
     )
 
 
-def change_of(record: Record) -> Change:
+def to_sales_change(record: Record) -> Change:
     """What a change of one order does to the counts. Raises ValidationFailed."""
     return Change(
         record["week"],
         record["week_before"],
-        take_ids(record, "gone"),
-        take_ids(record, "come"),
+        parse_ids(record, "gone"),
+        parse_ids(record, "come"),
         record["is_new"],
-        take_ids(record, "earlier"),
+        parse_ids(record, "earlier"),
     )
-
-
-def record_of(counts: Counts) -> Record:
-    """The record of counts."""
-    return {
-        "sku": counts.sku,
-        "partition": counts.partition,
-        "newest_week": counts.newest_week,
-        "weeks": list(counts.weeks),
-        "also": [{"sku": sku, "orders": orders} for sku, orders in counts.also],
-    }
-
-
-def counts_key(sku: str, partition: int) -> str:
-    """The key of a partition's counts of a product."""
-    return f"{sku}/{partition}"
 
 
 def parse_counts_key(key: str) -> tuple[str, int]:

@@ -17,13 +17,14 @@ from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import load_settings
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
 from tests.bench.mailer import SENDER, commands
 
 
 async def main(port: int, connections: int, mails: int, folder: Path) -> None:
     """Print one RESULT line when all mails were accepted."""
-    wire = Wire(open_codec())
+    decoder = Decoder(open_codec())
     values = [value for _, value, _ in commands(mails)]
     notes = Notes(PartitionStore(folder, Memory(64)), "bench")
     mailer = Mailer(
@@ -31,7 +32,7 @@ async def main(port: int, connections: int, mails: int, folder: Path) -> None:
     )  # fmt: skip
     started = time.time()
     for first in range(0, mails, MAILER_BATCH):
-        batch = [wire.command(value) for value in values[first : first + MAILER_BATCH]]
+        batch = [decoder.command(value) for value in values[first : first + MAILER_BATCH]]
         reports = await mailer.deliver([(command, "send") for command in batch], notes, lambda: False)
         for report in reports:
             if report.outcome != "sent":

@@ -13,7 +13,7 @@ import faust
 from streams.agents import scheduler
 from streams.agents.instrumentation import Support
 from streams.runtime.app import App
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
 
 
 def peak_memory() -> int:
@@ -35,7 +35,7 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
     now = due_ms - 60_000
     if due_ms:
         app.task_manager.clock = lambda: now
-    support = Support(Wire(open_codec()))
+    support = Support(open_codec())
     observed = support.observed
     stored = fired = 0
     started = jumped = 0.0

@@ -12,7 +12,7 @@ from streams.definitions.loader import FlowFileError, load_flows
 from streams.settings import PROJECT_ROOT
 from streams.tools.cli.main import main
 from streams.tools.simulation.outcome import with_changes
-from streams.wire.encode.effects import open_codec
+from streams.wire.codec import open_codec
 
 ROOT = PROJECT_ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from streams.runtime.avro.codec import load_schemas
-from streams.wire.encode.effects import SCHEMAS
+from streams.wire.codec import SCHEMAS
 from streams.wire.topics import TOPICS
 from streams.wire.validation import RULES
 

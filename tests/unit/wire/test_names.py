@@ -7,7 +7,8 @@ from typing import Any
 
 from streams.runtime.avro.codec import Codec, load_schemas
 from streams.wire import topics
-from streams.wire.encode.effects import SCHEMAS, Wire
+from streams.wire.codec import SCHEMAS
+from streams.wire.encode.encoder import Encoder
 
 
 class Recorder(Codec):
@@ -36,7 +37,7 @@ NOT_WRITTEN = {"timer": {"send_id", "attempt", "purpose", "not_after", "command"
 def test_every_field_of_an_effect_has_its_place_in_the_schema() -> None:
     """A writer writes exactly the fields of its schema; a renamed or a new field of an effect fails here."""
     recorder, schemas = Recorder(), load_schemas(SCHEMAS)
-    Wire(recorder)
+    Encoder(recorder)
     assert len(recorder.written) > 10
     for name, written in recorder.written.items():
         assert written == {field["name"] for field in schemas[name]["fields"]} - NOT_WRITTEN.get(name, set()), name

@@ -22,12 +22,14 @@ from streams.core.offers.recommendations import Bought, recommend
 from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
 from streams.wire import topics
-from streams.wire.encode.effects import SCHEMAS, Wire, open_codec
+from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from tests.harness.products import WEEK, counted
 from tests.harness.records import AT
 
 CODEC = open_codec()
-WIRE = Wire(CODEC)
+DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 PRODUCTS, POPULARITY = (topics.PRODUCTS, 0), (topics.POPULARITY, 0)
 
 
@@ -73,13 +75,13 @@ def product(sku: str, at: int, key: bytes | None = None, **changes: Any) -> Mess
 
 def counts(one: Counts, at: int) -> Message:
     """A record of `product-popularity`, as it is written."""
-    _, key, value, _ = WIRE.popularity(one, AT)
+    _, key, value, _ = ENCODER.products.counts(one, AT)
     return Message(POPULARITY, at, key, value)
 
 
 def view(products: int = 9, popularity: int = 9) -> AssortmentTable:
     """A view that has to read so far."""
-    return AssortmentTable(WIRE, {PRODUCTS: (0, products), POPULARITY: (0, popularity)})
+    return AssortmentTable(DECODER, {PRODUCTS: (0, products), POPULARITY: (0, popularity)})
 
 
 def skus(one: AssortmentTable) -> list[str]:
@@ -157,11 +159,11 @@ def test_a_sku_with_a_slash() -> None:
 def test_counts_survive_their_bytes() -> None:
     """What is written is what is read; other lengths of the window are cut or filled."""
     one = Counts("a", 3, WEEK, (5, 0, 1, 0, 0, 0, 0, 2), (("b", 2), ("c", 1)))
-    output = WIRE.popularity(one, AT)
-    assert (output[0], output[1], WIRE.counts(output[2])) == (topics.POPULARITY, b"a/3", one)
+    output = ENCODER.products.counts(one, AT)
+    assert (output[0], output[1], DECODER.counts(output[2])) == (topics.POPULARITY, b"a/3", one)
     record = CODEC.decode("popularity", output[2])
     for weeks, read in ([7], (7, 0, 0, 0, 0, 0, 0, 0)), ([1] * 12, (1,) * 8):
-        assert WIRE.counts(CODEC.encode("popularity", {**record, "weeks": weeks})).weeks == read
+        assert DECODER.counts(CODEC.encode("popularity", {**record, "weeks": weeks})).weeks == read
 
 
 def test_a_product_of_before_is_still_read() -> None:
@@ -169,7 +171,7 @@ def test_a_product_of_before_is_still_read() -> None:
     (former,) = (SCHEMAS / "history").glob("product-*.avsc")
     codec = Codec({"product": json.loads(former.read_text())})
     record = {"sku": "a", "title": "A", "category": "", "unit_price_minor": 1, "currency": "DKK", "updated_at": AT}
-    found = WIRE.product(codec.encode("product", record))
+    found = DECODER.product(codec.encode("product", record))
     assert (found.sku, found.complements, found.replaces, found.is_consumable) == ("a", (), None, False)
 
 
@@ -231,7 +233,7 @@ async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytes
     def opened(kafka: Any, group: str) -> FakeConsumer:
         return waiting.pop(0)
 
-    reader = GlobalTable({}, TOPICS, partial(AssortmentTable, WIRE), opened)
+    reader = GlobalTable({}, TOPICS, partial(AssortmentTable, DECODER), opened)
     metrics.CATALOGUE_READ.set(0)
     assortment = (await reader.view()).assortment
     assert sorted(one.sku for one in assortment.catalogue) == ["a", "b"]
@@ -258,7 +260,7 @@ async def test_a_view_that_broke_answers_nobody() -> None:
             super().put(topic, key, value)
 
     consumer = FakeConsumer(log)
-    reader = GlobalTable({}, TOPICS, partial(Brittle, WIRE), lambda kafka, name: consumer)
+    reader = GlobalTable({}, TOPICS, partial(Brittle, DECODER), lambda kafka, name: consumer)
     assert skus(await reader.view()) == ["a"]
     log.append(product("b", 1))
     await asyncio.to_thread(consumer.served[1].wait)

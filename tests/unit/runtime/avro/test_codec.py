@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from streams.runtime.avro.codec import Codec, DecodeFailed, fingerprint_of, load_schemas
 from streams.wire import topics
-from streams.wire.encode.effects import SCHEMAS, open_codec
+from streams.wire.codec import SCHEMAS, open_codec
 from tests.harness import records
 
 RAW = load_schemas(SCHEMAS)

@@ -13,16 +13,18 @@ from streams.core.model.customer_codec import encode_customer
 from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import Verdict, judge
 from streams.wire import topics
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.encode.encoder import Encoder
 from tests.harness import records
 from tests.harness.events import shop_world
 
 PARTITIONS = 2
 CODEC = open_codec()
-WIRE = Wire(CODEC)
+DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 WORLD = shop_world(day_scale=1 / 86_400)
-DECIDE = decider(WIRE, WORLD, PARTITIONS)
+DECIDE = decider(DECODER, ENCODER, WORLD, PARTITIONS)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class History:
     def journal(self, slices: list[tuple[str, int, int]]) -> None:
         """An entry of the journal."""
         now = records.AT.fromtimestamp(self.view.now_ms / 1000, records.AT.tzinfo)
-        topic, key, value, _ = WIRE.checkpoint("flows", self.partition, now, slices, len(slices))
+        topic, key, value, _ = ENCODER.journal.checkpoint("flows", self.partition, now, slices, len(slices))
         self.put(topic, value, key)
 
     def arrive(self) -> None:

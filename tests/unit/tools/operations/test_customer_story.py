@@ -12,7 +12,9 @@ from streams.core.model.effects import LogDecision
 from streams.core.model.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
 from streams.tools.operations.customer_story import RULES, Story, story, told
 from streams.wire import topics
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from streams.wire.topics import SCHEMA_OF
 from tests.driver.cases import CASES
 from tests.harness.driver import START, Driver
@@ -20,12 +22,12 @@ from tests.harness.events import order, shipment, shop_world
 from tests.harness.flow_texts import DAY, buy, flow_text, ruleset_of, run_of
 
 CODEC = open_codec()
-WIRE = Wire(CODEC)
+DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 
 
 def records(run: Driver) -> list[tuple[str, Mapping[str, Any]]]:
     """What the flows agent would have written of a run."""
-    outputs = [WIRE.output(effect, run.now) for effect in run.effects]
+    outputs = [ENCODER.effects.encode(effect, run.now) for effect in run.effects]
     return [
         (topic, CODEC.decode(SCHEMA_OF[topic], value or b""))
         for topic, _, value, _ in outputs
@@ -177,6 +179,6 @@ def test_every_rule_is_explained(case: Any) -> None:
         for fact in facts:
             sends = {mail.message: mail.send_id for mail in run.mails()}
             raw = CODEC.encode(SCHEMA_OF[fact.topic], fact.record("c1", run.now, sends))
-            run.feed(WIRE.event(fact.topic, b"c1", raw, int(run.now.timestamp() * 1000)))
+            run.feed(DECODER.event(fact.topic, b"c1", raw, int(run.now.timestamp() * 1000)))
     run.pass_time(timedelta(days=case.days))
     assert {one.rule for one in run.effects if isinstance(one, LogDecision)} <= set(RULES)

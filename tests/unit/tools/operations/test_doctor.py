@@ -17,7 +17,7 @@ from streams.settings import Settings, load_settings
 from streams.tools.cli.main import main
 from streams.tools.operations import dead_letters, doctor
 from streams.wire import topics
-from streams.wire.encode.effects import open_codec
+from streams.wire.codec import open_codec
 
 SECRET = "a-secret-that-is-long-enough"
 

@@ -38,7 +38,7 @@ from tests.harness.driver import START
 from tests.harness.events import TEMPLATES, order, shop_flows, shop_world
 from tests.harness.flow_texts import flow_text, ruleset_of
 from tests.harness.products import product
-from tests.unit.agents.global_tables.test_assortment import PRODUCTS, WIRE, Message, view
+from tests.unit.agents.global_tables.test_assortment import DECODER, PRODUCTS, Message, view
 from tests.unit.agents.global_tables.test_assortment import product as goods
 
 DAY = timedelta(days=1)
@@ -296,7 +296,7 @@ def test_products_from_the_topic_are_those_of_the_mailer() -> None:
         goods("c", 6, currency="kroner"), goods("x", 7, key=b"d"), Message(PRODUCTS, 8, b"e", b"no record"), Message(PRODUCTS, 9),
         goods("f", 10, key=b"\xff"),
     ]  # fmt: skip
-    catalogue, broken = products_of(WIRE, messages)
+    catalogue, broken = products_of(DECODER, messages)
     mailers = view()
     mailers.take(messages)
     assert list(catalogue) == list(mailers.assortment.catalogue)

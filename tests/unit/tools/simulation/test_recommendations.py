@@ -13,14 +13,17 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.offers.recommendations import WISH, granted
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, flow_text, ruleset_of, sent
 from tests.harness.products import product
 from tests.unit.mail.test_mailer import Desk, desk  # noqa: F401 - a fixture
 
-WIRE = Wire(open_codec())
+CODEC = open_codec()
+DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 FLOW = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 3, at_least: 2}}, {wait: 1d}, {send: {message: b}}]"
 WORLD = ruleset_of(flow_text(FLOW, purpose="marketing"))
 LAMP = product("lamp", "light", complements=("bulb",))
@@ -58,16 +61,16 @@ async def test_a_mail_without_products_is_reported_as_the_mailer_does(desk: Desk
     assert (run.mails(), sent(run), blind.messages()) == ([], [("a", 1)], ["a"])
     (said,) = [one for one in run.effects if isinstance(one, LogDecision) and one.outcome == "skip"]
     (mail,) = blind.mails()
-    _, _, value, _ = WIRE.output(mail, START + DAY)
+    _, _, value, _ = ENCODER.effects.encode(mail, START + DAY)
     assert value is not None
     assert run.shelf is not None
     desk.now = START + DAY
     desk.assortment.set_result(run.shelf.assortment)
-    (report,) = (await desk.deliver((WIRE.command(value), "send"))).values()
+    (report,) = (await desk.deliver((DECODER.command(value), "send"))).values()
     assert (report.outcome, report.rule) == ("suppressed", said.rule)
-    assert WIRE.mail_decision(
+    assert ENCODER.reports.mail_decision(
         report.command, "skip", report.rule, report.text or report.rule, said.decided_at
-    ) == WIRE.output(said, said.decided_at)
+    ) == ENCODER.effects.encode(said, said.decided_at)
     assert [one.outcome for one in run.customers["c1"].sends] == [report.outcome]
     assert (run.customers["c1"].last_send_at, blind.customers["c1"].last_send_at) == (None, START + DAY)
     run.pass_time(2 * DAY)

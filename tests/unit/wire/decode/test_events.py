@@ -17,7 +17,9 @@ from streams.core.offers.code_pool_records import Code
 from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
-from streams.wire.encode.effects import SCHEMAS, Wire, open_codec
+from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from streams.wire.validation import RULES, ValidationFailed
 from tests.harness.records import (
     AT,
@@ -36,12 +38,12 @@ from tests.harness.records import (
 )
 
 CODEC = open_codec()
-WIRE = Wire(CODEC)
+DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 
 
 def fact(topic: str, record: dict[str, Any], timestamp_ms: int = AT_MS) -> Any:
     """The fact that `record` on `topic` tells."""
-    return WIRE.event(topic, KEY, CODEC.encode(topics.SCHEMA_OF[topic], record), timestamp_ms)
+    return DECODER.event(topic, KEY, CODEC.encode(topics.SCHEMA_OF[topic], record), timestamp_ms)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_everything_that_the_simulated_shop_does_is_a_fact() -> None:
     """The records of a busy minute all pass the rules, under the key of their customer."""
     for told in Shop(seed=3, rate_per_s=5, day_s=1.0).facts(AT, 60):
         value = CODEC.encode(topics.SCHEMA_OF[told.topic], told.record)
-        found = WIRE.event(told.topic, told.key, value, int(told.at.timestamp() * 1000))
+        found = DECODER.event(told.topic, told.key, value, int(told.at.timestamp() * 1000))
         assert found.customer_id.encode() == told.key
 
 
@@ -152,7 +154,7 @@ def test_a_record_under_another_key_is_for_the_caller_to_move() -> None:
     """The key breaks no rule here: the runtime publishes the record again where it belongs."""
     value = CODEC.encode("order", order())
     for key in (b"someone else", b"", None):
-        assert WIRE.event(topics.ORDERS, key, value, AT_MS).customer_id == "c1"
+        assert DECODER.event(topics.ORDERS, key, value, AT_MS).customer_id == "c1"
 
 
 FAR = datetime(3000, 1, 1, tzinfo=UTC)
@@ -227,7 +229,7 @@ def test_a_profile_that_an_older_shop_wrote() -> None:
     raw = Codec({"customer": json.loads(path.read_text(encoding="utf-8"))}).encode(
         "customer", profile(name="Anna", marketing_consent=True)
     )
-    found = WIRE.event(topics.CUSTOMERS, KEY, raw, AT_MS)
+    found = DECODER.event(topics.CUSTOMERS, KEY, raw, AT_MS)
     assert found == events.ProfileUpdated(customer_id="c1", name="Anna", marketing_consent=True, occurred_at=AT)
 
 
@@ -235,7 +237,7 @@ def test_a_profile_that_an_older_shop_wrote() -> None:
 def test_an_order_that_an_older_shop_wrote(path: Path) -> None:
     """Bytes by each former schema are read: what it did not tell is not known."""
     raw = Codec({"order": json.loads(path.read_text(encoding="utf-8"))}).encode("order", order())
-    assert WIRE.event(topics.ORDERS, KEY, raw, AT_MS) == fact(topics.ORDERS, order())
+    assert DECODER.event(topics.ORDERS, KEY, raw, AT_MS) == fact(topics.ORDERS, order())
 
 
 def test_a_line_tells_how_long_a_piece_lasts() -> None:
@@ -259,8 +261,8 @@ def test_a_grant_and_a_code_come_whole() -> None:
     """Every field arrives; a code without an end has none."""
     assert fact(topics.GRANTS, code_grant()) == events.CodeGranted(**code_grant())
     assert fact(topics.GRANTS, code_grant(expires_at=None, order_id=None)).expires_at is None
-    assert WIRE.code(CODEC.encode("discount_code", discount_code())) == Code(**discount_code())
-    assert WIRE.code(CODEC.encode("discount_code", discount_code(code="Ø-1/ä"))).code == "Ø-1/ä"
+    assert DECODER.code(CODEC.encode("discount_code", discount_code())) == Code(**discount_code())
+    assert DECODER.code(CODEC.encode("discount_code", discount_code(code="Ø-1/ä"))).code == "Ø-1/ä"
 
 
 @pytest.mark.parametrize(
@@ -274,15 +276,15 @@ def test_a_grant_and_a_code_come_whole() -> None:
 def test_codes_that_are_none(rule: str, changes: dict[str, Any]) -> None:
     """What nobody can type in, and pools that no flow can name, are refused, and the code itself is not repeated."""
     with pytest.raises(ValidationFailed) as error:
-        WIRE.code(CODEC.encode("discount_code", discount_code(**changes)))
+        DECODER.code(CODEC.encode("discount_code", discount_code(**changes)))
     assert error.value.rule == rule
     assert not changes.get("code") or changes["code"] not in error.value.detail
     with pytest.raises(ValidationFailed, match="no_value"):
-        WIRE.code(None)
+        DECODER.code(None)
     with pytest.raises(ValidationFailed, match="no_value"):
-        WIRE.claim(None)
+        DECODER.claim(None)
     with pytest.raises(ValidationFailed, match="no_value"):
-        WIRE.claim_withdrawal(None)
+        DECODER.claim_withdrawal(None)
 
 
 @pytest.mark.parametrize(("rule", "topic", "record"), BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])
@@ -298,9 +300,9 @@ def test_a_record_that_breaks_a_rule_names_it(rule: str, topic: str, record: dic
 def test_a_tombstone_and_a_foreign_topic() -> None:
     """No value and no topic of facts are rules too."""
     with pytest.raises(ValidationFailed, match="no_value"):
-        WIRE.event(topics.CUSTOMERS, KEY, None, AT_MS)
+        DECODER.event(topics.CUSTOMERS, KEY, None, AT_MS)
     with pytest.raises(ValidationFailed, match="unknown_topic"):
-        WIRE.event("elsewhere", KEY, b"", AT_MS)
+        DECODER.event("elsewhere", KEY, b"", AT_MS)
 
 
 def test_every_rule_is_tried_here() -> None:

@@ -25,14 +25,18 @@ from streams.core.model.events import CodeGranted, MailBounced, MailReported, Or
 from streams.core.offers.code_pool_records import Claim, Withdrawal
 from streams.core.sending.content import Content
 from streams.runtime.avro.codec import DecodeFailed
+from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
-from streams.wire.encode.effects import Output, Slice, Wire, open_codec
+from streams.wire.encode.encoder import Encoder
+from streams.wire.encode.journal import Slice
 from streams.wire.validation import ValidationFailed
 from tests.harness.records import AT, AT_MS, code_grant, timer
 
 CODEC = open_codec()
-WIRE = Wire(CODEC)
+DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 NOW = AT + timedelta(minutes=5)
 FACTS = OrderFacts(
     "anna@example.org", "Anna", "da", "DK", "DK", "DKK", 50_000, AT, None, (OrderLine("s1", "Tea", "tea", 2, 25_000),)
@@ -65,19 +69,19 @@ words = st.text(st.characters(codec="utf-8"), max_size=20)
 ids = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=40)
 
 
-def read(output: Output) -> dict[str, Any]:
+def read(output: ProducerRecord) -> dict[str, Any]:
     """The record of an output."""
     return CODEC.decode(topics.SCHEMA_OF[output[0]], output[2])
 
 
-def header(output: Output) -> dict[str, bytes]:
+def header(output: ProducerRecord) -> dict[str, bytes]:
     """The headers of an output by name."""
     return dict(output[3])
 
 
 def test_headers_follow_cloudevents() -> None:
     """Id, type, source, time and version, in the names of the Kafka binding; the id is the effect's own, so doing it again shows."""
-    output = WIRE.output(SEND, NOW)
+    output = ENCODER.effects.encode(SEND, NOW)
     assert output[:2] == (topics.COMMANDS, b"c1")
     assert header(output) == {
         "ce_specversion": b"1.0",
@@ -87,8 +91,8 @@ def test_headers_follow_cloudevents() -> None:
         "ce_time": b"2026-03-27T12:35:00.005Z",
         "content-type": b"application/avro",
     }
-    assert WIRE.output(SEND, NOW) == output
-    assert header(WIRE.output(SEND, NOW + timedelta(seconds=1)))["ce_time"] == b"2026-03-27T12:35:01.005Z"
+    assert ENCODER.effects.encode(SEND, NOW) == output
+    assert header(ENCODER.effects.encode(SEND, NOW + timedelta(seconds=1)))["ce_time"] == b"2026-03-27T12:35:01.005Z"
 
 
 def test_a_claim_its_withdrawal_and_a_grant() -> None:
@@ -97,29 +101,29 @@ def test_a_claim_its_withdrawal_and_a_grant() -> None:
         reward_id="r1", customer_id="c1", pool="spring-10", flow="spring", flow_version=2, instance_id="i1", step="0", order_id=None,
         claimed_at=NOW, give_up_at=NOW + timedelta(days=1),
     )  # fmt: skip
-    output = WIRE.output(claim, NOW)
+    output = ENCODER.effects.encode(claim, NOW)
     assert (*output[:2], header(output)["ce_id"]) == (topics.CLAIMS, b"spring-10", b"r1.claimed")
     assert read(output) == {name: getattr(claim, name) for name in ClaimCode.__struct_fields__}
-    assert WIRE.claim(output[2]) == Claim(
+    assert DECODER.claim(output[2]) == Claim(
         "spring-10", "r1", "c1", "spring", 2, "i1", "0", None, NOW + timedelta(days=1)
     )
     given_up = WithdrawClaim(
         reward_id="r1", customer_id="c1", pool="spring-10", give_up_at=NOW + timedelta(days=1), withdrawn_at=NOW
     )
-    output = WIRE.output(given_up, NOW)
+    output = ENCODER.effects.encode(given_up, NOW)
     assert (*output[:2], header(output)["ce_id"]) == (topics.CLAIM_WITHDRAWALS, b"spring-10", b"r1.withdrawn")
     assert read(output) == {name: getattr(given_up, name) for name in WithdrawClaim.__struct_fields__}
-    assert WIRE.claim_withdrawal(output[2]) == Withdrawal("spring-10", "r1", NOW + timedelta(days=1))
+    assert DECODER.claim_withdrawal(output[2]) == Withdrawal("spring-10", "r1", NOW + timedelta(days=1))
     grant = CodeGranted(**code_grant())
-    output = WIRE.grant(grant, NOW)
+    output = ENCODER.effects.grant(grant, NOW)
     assert (*output[:2], header(output)["ce_id"]) == (topics.GRANTS, b"c1", b"r1.granted")
-    assert WIRE.event(topics.GRANTS, b"c1", output[2], AT_MS) == grant
+    assert DECODER.event(topics.GRANTS, b"c1", output[2], AT_MS) == grant
 
 
 def test_a_send_becomes_a_command() -> None:
     """Every field of the order to send arrives at the mailer, with the first attempt's number and the bytes themselves."""
-    value = WIRE.output(SEND, NOW)[2]
-    command = WIRE.command(value)
+    value = ENCODER.effects.encode(SEND, NOW)[2]
+    command = DECODER.command(value)
     fields = [name if name != "content" else "context" for name in SendMail.__struct_fields__]
     assert all(getattr(command, name) == getattr(SEND, name) for name in fields)
     assert (command.attempt, command.commanded_at, command.raw) == (1, NOW, value)
@@ -129,22 +133,22 @@ def test_what_no_topic_takes_is_refused() -> None:
     """An output of more than 4 MiB would end the worker at every start: its record is refused instead."""
     large = replace(SEND, content=replace(CONTENT, name="x" * 5_000_000))
     with pytest.raises(ValidationFailed, match="too_large"):
-        WIRE.output(large, NOW)
+        ENCODER.effects.encode(large, NOW)
 
 
 def test_a_mail_put_off_comes_back_as_its_next_attempt() -> None:
     """Timer, wake-up, command again: the same send, one attempt later, decided when it was decided first."""
-    command = WIRE.command(WIRE.output(SEND, NOW)[2])
+    command = DECODER.command(ENCODER.effects.encode(SEND, NOW)[2])
     due = NOW + timedelta(minutes=10)
-    topic, key, value, _ = WIRE.retry_timer(command, due)
+    topic, key, value, _ = ENCODER.reports.retry_timer(command, due)
     assert (topic, key) == (topics.DELAYS, b"c1")
     assert timer_due(value) == ("s-1.2", int(due.timestamp() * 1000))
-    event = WIRE.event(topics.DUE, key, value, AT_MS)
+    event = DECODER.event(topics.DUE, key, value, AT_MS)
     assert isinstance(event, RetryDue)
     assert (event.attempt, event.not_after, event.purpose) == (2, SEND.not_after, "order")
     resend = ResendMail(send_id="s-1", customer_id="c1", attempt=event.attempt, command=event.command)
-    output = WIRE.output(resend, due)
-    again = WIRE.command(output[2])
+    output = ENCODER.effects.encode(resend, due)
+    again = DECODER.command(output[2])
     assert output[:2] == (topics.COMMANDS, b"c1")
     assert header(output)["ce_id"] == b"s-1.2"
     assert (again.send_id, again.attempt, again.commanded_at, again.context) == ("s-1", 2, NOW, SEND.context)
@@ -152,30 +156,32 @@ def test_a_mail_put_off_comes_back_as_its_next_attempt() -> None:
 
 def test_what_the_mailer_reports() -> None:
     """Reports, bounces and decisions carry the send's origin; a report carries the time of the order too."""
-    command = WIRE.command(WIRE.output(SEND, NOW)[2])
-    sent = WIRE.email_event(command, "sent", NOW, queue_id="Q1", status_code=250, reason="ok")
+    command = DECODER.command(ENCODER.effects.encode(SEND, NOW)[2])
+    sent = ENCODER.reports.email_event(command, "sent", NOW, queue_id="Q1", status_code=250, reason="ok")
     assert (read(sent)["order_placed_at"], read(sent)["queue_id"], read(sent)["status_code"]) == (AT, "Q1", 250)
-    assert WIRE.event(*sent[:3], AT_MS) == MailReported(
+    assert DECODER.event(*sent[:3], AT_MS) == MailReported(
         customer_id="c1", send_id="s-1", outcome="sent", occurred_at=NOW
     )
-    put_off = WIRE.email_event(command, "deferred", NOW, retry_at=NOW + timedelta(minutes=1), reason="x" * 900)
+    put_off = ENCODER.reports.email_event(
+        command, "deferred", NOW, retry_at=NOW + timedelta(minutes=1), reason="x" * 900
+    )
     assert read(put_off)["retry_at"] == NOW + timedelta(minutes=1)
     assert len(read(put_off)["reason"]) == 500
-    bounce = WIRE.bounce(command, True, "550 5.1.1 no such user", NOW)
+    bounce = ENCODER.reports.bounce(command, True, "550 5.1.1 no such user", NOW)
     assert bounce[0] == topics.ENGAGEMENT
-    found = WIRE.event(*bounce[:3], AT_MS)
+    found = DECODER.event(*bounce[:3], AT_MS)
     assert isinstance(found, MailBounced)
     assert (found.hard, found.reason) == (True, "550 5.1.1 no such user")
-    decision = read(WIRE.mail_decision(command, "skip", "expired", "past its time", NOW))
+    decision = read(ENCODER.reports.mail_decision(command, "skip", "expired", "past its time", NOW))
     assert (decision["rule"], decision["flow_version"], decision["send_id"]) == ("expired", 2, "s-1")
 
 
 def test_a_mail_without_an_order_has_no_order_time() -> None:
     """A context without an order, or with a time that is none, is no error."""
-    command = WIRE.command(WIRE.output(SEND, NOW)[2])
+    command = DECODER.command(ENCODER.effects.encode(SEND, NOW)[2])
     for context in ({}, {"order": None}, {"order": {"placed_at": "soon"}}, {"order": {"placed_at": "2026-01-01"}}):
-        other = WIRE.command(CODEC.encode("email_command", {**_plain(command), "context": _json(context)}))
-        assert read(WIRE.email_event(other, "sent", NOW))["order_placed_at"] is None
+        other = DECODER.command(CODEC.encode("email_command", {**_plain(command), "context": _json(context)}))
+        assert read(ENCODER.reports.email_event(other, "sent", NOW))["order_placed_at"] is None
 
 
 def _json(context: Any) -> str:
@@ -203,10 +209,10 @@ def _plain(command: Any) -> dict[str, Any]:
 )
 def test_a_command_is_checked_again(changes: dict[str, Any], rule: str) -> None:
     """What stands on the topic may have been written by anyone: no header is injected by it."""
-    plain = _plain(WIRE.command(WIRE.output(SEND, NOW)[2]))
+    plain = _plain(DECODER.command(ENCODER.effects.encode(SEND, NOW)[2]))
     record = {**plain, "context": "{}", **changes}
     with pytest.raises(ValidationFailed) as error:
-        WIRE.command(CODEC.encode("email_command", record))
+        DECODER.command(CODEC.encode("email_command", record))
     assert error.value.rule == rule
 
 
@@ -226,7 +232,7 @@ def test_a_decision_and_an_attribution_come_whole() -> None:
         order_id="o1",
         decided_at=NOW,
     )
-    output = WIRE.output(decision, NOW)
+    output = ENCODER.effects.encode(decision, NOW)
     assert output[0] == topics.DECISIONS
     assert LogDecision(**read(output)) == decision
     attribution = Attribute(
@@ -245,7 +251,7 @@ def test_a_decision_and_an_attribution_come_whole() -> None:
         currency="DKK",
         occurred_at=AT,
     )
-    output = WIRE.output(attribution, NOW)
+    output = ENCODER.effects.encode(attribution, NOW)
     assert output[0] == topics.ATTRIBUTED
     assert Attribute(**read(output)) == attribution
 
@@ -254,10 +260,10 @@ def test_a_decision_and_an_attribution_come_whole() -> None:
 @given(st.builds(ScheduleStep, timer_id=ids, customer_id=ids, instance_id=ids, flow=ids, step=words, due_at=moments))
 def test_a_step_wakes_up_as_it_was_scheduled(effect: ScheduleStep) -> None:
     """What the flows agent schedules, the scheduler reads the time of, and comes back as due."""
-    topic, key, value, _ = WIRE.output(effect, NOW)
+    topic, key, value, _ = ENCODER.effects.encode(effect, NOW)
     assert topic == topics.DELAYS
     assert timer_due(value) == (effect.timer_id, round(effect.due_at.timestamp() * 1000))
-    event = WIRE.event(topics.DUE, key, value, AT_MS)
+    event = DECODER.event(topics.DUE, key, value, AT_MS)
     assert isinstance(event, StepDue)
     assert (event.timer_id, event.instance_id, event.step, event.due_at) == (
         effect.timer_id,
@@ -273,7 +279,7 @@ def test_any_content_reaches_the_templates(name: str, title: str, minor: int, re
     """Whatever customers and shops write is what the renderer gets."""
     facts = replace(FACTS, lines=(OrderLine("s1", title, title, 1, minor),), total_minor=minor)
     send = replace(SEND, content=replace(CONTENT, name=name, order=OrderState("o1", facts), reward=reward))
-    assert WIRE.command(WIRE.output(send, NOW)[2]).context == send.context
+    assert DECODER.command(ENCODER.effects.encode(send, NOW)[2]).context == send.context
     assert send.context["order"]["lines"][0]["unit_price"] == {"minor": minor, "currency": "DKK"}
 
 
@@ -304,7 +310,7 @@ def test_a_timer_of_endless_numbers_costs_nothing() -> None:
 
 def test_a_dead_letter_is_the_record_whole() -> None:
     """Key, value and headers unchanged, with where it lay and why it is dead; long details are cut."""
-    output = WIRE.dead_letter(
+    output = ENCODER.journal.dead_letter(
         "orders",
         3,
         42,
@@ -330,12 +336,12 @@ def test_a_dead_letter_is_the_record_whole() -> None:
         "stage": "flows",
         "failed_at": NOW,
     }
-    assert read(WIRE.dead_letter("orders", 0, 0, None, None, "no_value", "", NOW))["key"] is None
+    assert read(ENCODER.journal.dead_letter("orders", 0, 0, None, None, "no_value", "", NOW))["key"] is None
 
 
 def test_a_checkpoint_says_what_was_read() -> None:
     """Slices and clock come back; without a count the slices' offsets are counted."""
-    output = WIRE.checkpoint("flows", 2, NOW, [Slice("orders", 10, 19), ("flow-due", 5, 5)])
+    output = ENCODER.journal.checkpoint("flows", 2, NOW, [Slice("orders", 10, 19), ("flow-due", 5, 5)])
     assert output[:2] == (topics.CHECKPOINTS, b"flows/2")
     assert read(output) == {
         "agent": "flows",
@@ -344,10 +350,10 @@ def test_a_checkpoint_says_what_was_read() -> None:
         "slices": [{"topic": "orders", "first": 10, "last": 19}, {"topic": "flow-due", "first": 5, "last": 5}],
         "records": 11,
     }
-    assert read(WIRE.checkpoint("flows", 2, NOW, [Slice("orders", 10, 19)], records=7))["records"] == 7
+    assert read(ENCODER.journal.checkpoint("flows", 2, NOW, [Slice("orders", 10, 19)], records=7))["records"] == 7
 
 
 def test_an_effect_without_a_topic_is_a_mistake_of_the_program() -> None:
     """What this module does not know is not dropped."""
     with pytest.raises(TypeError, match="no topic for"):
-        WIRE.output(object(), NOW)  # type: ignore[arg-type] # on purpose
+        ENCODER.effects.encode(object(), NOW)  # type: ignore[arg-type] # on purpose

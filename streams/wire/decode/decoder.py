@@ -1,0 +1,98 @@
+"""The decoder of every topic that Takk reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from streams.core.model.effects import WithdrawMail
+from streams.core.model.events import Event
+from streams.core.offers.catalogue import Product
+from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
+from streams.core.offers.popularity import Change, Counts
+from streams.mail.command import Command
+from streams.runtime.avro.codec import Codec
+from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
+from streams.wire.decode.commands import to_command, to_mail_withdrawal
+from streams.wire.decode.events import EVENT_DECODERS
+from streams.wire.decode.products import to_counts, to_product, to_sales_change
+from streams.wire.validation import LATEST_MS, Record, ValidationFailed, parse_id
+
+T = TypeVar("T")
+
+
+class Decoder:
+    """Decodes records into events, commands and table rows. Every method raises the errors of `event`.
+
+    Args:
+        codec: the codec of the schemas, see `streams.wire.codec.open_codec`.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    def event(self, topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Event:
+        """Decode a record into an event. The caller checks that `key` matches the customer.
+
+        Args:
+            topic: the record's topic, any topic in `EVENT_DECODERS`.
+            key: the record's key.
+            value: the record's value.
+            timestamp_ms: the record's timestamp in ms since 1970; 0 or less if it has none.
+
+        Raises:
+            DecodeFailed: `value` is not a record of the topic's schema.
+            ValidationFailed: the record breaks a rule of `streams.wire.validation.RULES`.
+        """
+        try:
+            schema, to_event = EVENT_DECODERS[topic]
+        except KeyError:
+            raise ValidationFailed("unknown_topic", f"no events are read from {topic}") from None
+        record = self._record(schema, value)
+        if not record["customer_id"]:
+            raise ValidationFailed("no_customer", "customer_id is empty")
+        parse_id(record, "customer_id")
+        # A producer may set any timestamp. An impossible timestamp does not limit the times in the record.
+        written_at = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
+        return to_event(record, written_at)
+
+    def command(self, value: bytes | None) -> Command:
+        """Decode a value of `email-commands`."""
+        return self._decode("email_command", value, lambda record: to_command(record, value or b""))
+
+    def product(self, value: bytes | None) -> Product:
+        """Decode a value of `products`."""
+        return self._decode("product", value, to_product)
+
+    def counts(self, value: bytes | None) -> Counts:
+        """Decode a value of `product-popularity`."""
+        return self._decode("popularity", value, to_counts)
+
+    def sales(self, value: bytes | None) -> Change:
+        """Decode a value of `product-sales`."""
+        return self._decode("sales", value, to_sales_change)
+
+    def code(self, value: bytes | None) -> Code:
+        """Decode a value of `discount-codes`."""
+        return self._decode("discount_code", value, to_code)
+
+    def claim(self, value: bytes | None) -> Claim:
+        """Decode a value of `code-claims`."""
+        return self._decode("code_claim", value, to_claim)
+
+    def claim_withdrawal(self, value: bytes | None) -> Withdrawal:
+        """Decode a value of `claim-withdrawals`."""
+        return self._decode("claim_withdrawal", value, to_claim_withdrawal)
+
+    def withdrawal(self, value: bytes | None) -> WithdrawMail:
+        """Decode a value of `email-withdrawals`."""
+        return self._decode("withdrawal", value, to_mail_withdrawal)
+
+    def _decode(self, schema: str, value: bytes | None, parse: Callable[[Record], T]) -> T:
+        return parse(self._record(schema, value))
+
+    def _record(self, schema: str, value: bytes | None) -> Record:
+        if value is None:
+            raise ValidationFailed("no_value", f"a record of {schema} without a value")
+        return self._codec.decode(schema, value)

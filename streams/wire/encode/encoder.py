@@ -1,0 +1,26 @@
+"""The encoder of every topic that Takk writes."""
+
+from __future__ import annotations
+
+from streams.runtime.avro.codec import Codec
+from streams.wire.encode.effects import EffectEncoder
+from streams.wire.encode.envelope import Envelope
+from streams.wire.encode.journal import JournalEncoder
+from streams.wire.encode.products import ProductEncoder
+from streams.wire.encode.reports import ReportEncoder
+
+
+class Encoder:
+    """Encodes what the stages write: `effects`, `reports` of the mailer, the `journal` and `products`.
+
+    Args:
+        codec: the codec of the schemas, see `streams.wire.codec.open_codec`.
+        source: the writer, for the CloudEvents header `ce_source`.
+    """
+
+    def __init__(self, codec: Codec, source: str = "/takk") -> None:
+        envelope = Envelope(codec, source)
+        self.effects = EffectEncoder(codec, envelope)
+        self.reports = ReportEncoder(envelope, self.effects)
+        self.journal = JournalEncoder(codec, envelope)
+        self.products = ProductEncoder(envelope)

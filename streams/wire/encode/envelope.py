@@ -1,0 +1,85 @@
+"""The envelope of a record: topic, key and CloudEvents headers.
+
+Source: CloudEvents 1.0.2, Kafka protocol binding, binary content mode.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from streams.runtime.avro.codec import Codec
+from streams.runtime.kafka.producer_record import Headers, ProducerRecord
+from streams.wire.validation import EPOCH, MAX_RECORD, Record, ValidationFailed
+
+_SPECVERSION = ("ce_specversion", b"1.0")
+_CONTENT_TYPE = ("content-type", b"application/avro")
+#: Schema name -> header `ce_type`.
+_TYPES = {
+    schema: ("ce_type", f"takk.{name}".encode())
+    for schema, name in {
+        "timer": "Timer",
+        "email_command": "EmailCommand",
+        "email_event": "EmailEvent",
+        "engagement": "Engagement",
+        "flow_decision": "FlowDecision",
+        "attributed_engagement": "AttributedEngagement",
+        "reward": "RewardIssued",
+        "code_claim": "CodeClaim",
+        "claim_withdrawal": "ClaimWithdrawal",
+        "code_grant": "CodeGrant",
+        "signal": "FlowSignal",
+        "dead_letter": "DeadLetter",
+        "checkpoint": "Checkpoint",
+        "popularity": "Popularity",
+        "sales": "Sales",
+        "withdrawal": "Withdrawal",
+    }.items()
+}
+
+
+class Envelope:
+    """Puts encoded values into records with headers.
+
+    Args:
+        codec: the codec of the schemas.
+        source: the writer, for the header `ce_source`.
+    """
+
+    def __init__(self, codec: Codec, source: str) -> None:
+        self._codec = codec
+        self._source = ("ce_source", source.encode())
+        self._time: tuple[datetime, tuple[str, bytes]] = (EPOCH, ("ce_time", b""))
+
+    def record(self, topic: str, schema: str, key: str, event_id: str, record: Record, at: datetime) -> ProducerRecord:
+        """Encode `record` and return it in its envelope. Arguments and errors as `framed`.
+
+        Raises:
+            ValueError: a field does not fit the schema.
+        """
+        return self.framed(topic, schema, key, event_id, self._codec.encode(schema, record), at)
+
+    def framed(self, topic: str, schema: str, key: str, event_id: str, value: bytes, at: datetime) -> ProducerRecord:
+        """Return an encoded value in its envelope.
+
+        Args:
+            topic: the record's topic.
+            schema: the name of the value's schema.
+            key: the record's key.
+            event_id: the header `ce_id`, the same if the record is computed again.
+            value: the encoded value, framing included.
+            at: the header `ce_time`, UTC.
+
+        Raises:
+            ValidationFailed: `too_large`.
+        """
+        if len(value) > MAX_RECORD:
+            raise ValidationFailed("too_large", f"it makes a record of {len(value):,} bytes for {topic}")
+        return ProducerRecord(topic, key.encode(), value, self.headers(schema, event_id, at))
+
+    def headers(self, schema: str, event_id: str, at: datetime) -> Headers:
+        """Return the CloudEvents headers of a record. Arguments as `framed`."""
+        last, header = self._time
+        if last != at:  # a batch has one clock: its text is made once
+            header = ("ce_time", at.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode())
+            self._time = (at, header)
+        return [_SPECVERSION, _TYPES[schema], self._source, header, ("ce_id", event_id.encode()), _CONTENT_TYPE]
