@@ -19,8 +19,9 @@ from streams.core.offers.popularity import decode_counts, encode_counts
 from streams.mail.delivery.ledger import decode_entry, encode_entry
 from streams.runtime.processing.timers import pack, unpack
 from streams.wire import topics
-from streams.wire.decode.events import FACTS
-from streams.wire.encode.effects import Wire, open_codec
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.decode.events import EVENT_DECODERS
 
 FILE = Path(__file__).parent / "upgrade" / "8c5c04a.jsonl"
 RECORDS = [json.loads(line) for line in FILE.read_text(encoding="ascii").splitlines()]
@@ -61,18 +62,18 @@ def test_recorded_state_decodes_and_encodes_to_the_same_bytes(topic: str) -> Non
         assert STATE[topic](value_of(record)) == value_of(record)
 
 
-@pytest.mark.parametrize("topic", sorted({record["topic"] for record in RECORDS} & FACTS.keys()))
+@pytest.mark.parametrize("topic", sorted({record["topic"] for record in RECORDS} & EVENT_DECODERS.keys()))
 def test_recorded_inputs_are_valid_events(topic: str) -> None:
     """Each input record becomes an event of its customer."""
-    wire = Wire(CODEC)
+    decoder = Decoder(CODEC)
     for record in [record for record in RECORDS if record["topic"] == topic]:
         key = b64decode(record["key"])
-        assert wire.event(topic, key, value_of(record), record["at_ms"]).customer_id == key.decode()
+        assert decoder.event(topic, key, value_of(record), record["at_ms"]).customer_id == key.decode()
 
 
 def test_recorded_commands_are_valid() -> None:
     """Each command on its way to the mailer is one that today's mailer reads, and is for its customer."""
-    wire = Wire(CODEC)
+    decoder = Decoder(CODEC)
     for record in [record for record in RECORDS if record["topic"] == topics.COMMANDS]:
-        command = wire.command(value_of(record))
+        command = decoder.command(value_of(record))
         assert command.customer_id == b64decode(record["key"]).decode()
