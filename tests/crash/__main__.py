@@ -1,4 +1,4 @@
-"""`make crash`: the campaign. Every cell in a town of its own, judged record by record; a table, and .takk/crash/results.json."""
+"""`make crash`: the campaign. Every cell in a stack of its own, judged record by record; a table, and .takk/crash/results.json."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.tools.local.processes import ProcessFailed
 from tests.crash.scenario_run import SEED, Row, Scene
 from tests.crash.scenarios import CELLS, Cell, prepared
 from tests.crash.upgrade import checkout
-from tests.harness.stack import open_town
+from tests.harness.stack import open_stack
 
 CRASH_DIR = Path(".takk/crash")
 
@@ -28,15 +28,15 @@ def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     folder = folder.resolve()  # an earlier program runs in a folder of its own
-    with open_town(
+    with open_stack(
         folder,
         cell.brokers,
         workers=cell.workers,
         mailers=cell.mailers,
         env=prepared(cell, folder),
         program=checkout(cell.before, folder / "before") if cell.before else None,
-    ) as town:
-        scene = Scene(town, row, seconds)
+    ) as stack:
+        scene = Scene(stack, row, seconds)
         try:
             cell.play(scene)
             if not cell.judges_itself:
@@ -84,7 +84,7 @@ def main() -> int:
     print(f"seed {options.seed}", file=sys.stderr)
     rows = []
     for number, cell in enumerate(chosen):
-        rows.append(play(cell, options.seed, options.seconds, CRASH_DIR / f"town-{number}"))
+        rows.append(play(cell, options.seed, options.seconds, CRASH_DIR / f"stack-{number}"))
         print(table(rows[-1:]), file=sys.stderr, flush=True)
         write(rows, CRASH_DIR / "results.json")
     print(table(rows))

@@ -1,4 +1,4 @@
-"""One cell of the campaign while it runs: the town, what was done to it, and how long it stood still."""
+"""One cell of the campaign while it runs: the stack, what was done to it, and how long it stood still."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from streams.tools.local.processes import Process, ProcessFailed
 from streams.wire import topics
-from tests.harness.stack import Town, await_that
+from tests.harness.stack import Stack, await_that
 
 #: Orders a second while things are killed: enough that every edge is reached within a second.
 RATE = 30.0
@@ -53,10 +53,10 @@ class Row:
 
 
 class Scene:
-    """A town under fire. `chance` is seeded; whatever is random comes from it."""
+    """A stack under fire. `chance` is seeded; whatever is random comes from it."""
 
-    def __init__(self, town: Town, row: Row, seconds: float) -> None:
-        self.town = town
+    def __init__(self, stack: Stack, row: Row, seconds: float) -> None:
+        self.stack = stack
         self.row = row
         self.seconds = seconds
         self.chance = random.Random(row.seed)
@@ -70,7 +70,7 @@ class Scene:
     def trading(self, poison: float = 0.0, rate: float = RATE) -> Iterator[None]:
         """The shop is open for as long as the block takes."""
         opened_ms = int(time.time() * 1000)
-        shop = self.town.trade(3600.0, rate, poison, self.row.seed, until=self._closed)
+        shop = self.stack.trade(3600.0, rate, poison, self.row.seed, until=self._closed)
         try:
             yield
         finally:
@@ -102,7 +102,7 @@ class Scene:
 
     def restart_ended(self) -> None:
         """Start again whatever has ended by itself."""
-        for process in self.town.processes:
+        for process in self.stack.processes:
             if process.exit_code is not None:
                 self.say(f"a {process.role} ended with {process.exit_code}; it is started again")
                 process.start()
@@ -113,12 +113,12 @@ class Scene:
 
     def await_mails(self, count: int, *, is_supervised: bool = False) -> None:
         """Wait until `count` more mails have arrived; supervised, a process that ends by itself meanwhile is started again."""
-        wanted = self.town.inbox.accepted + count
+        wanted = self.stack.inbox.accepted + count
 
         def are_there() -> bool:
             if is_supervised:
                 self.restart_ended()
-            return self.town.inbox.accepted >= wanted
+            return self.stack.inbox.accepted >= wanted
 
         self.until(are_there, f"{count} more mails")
 
@@ -145,15 +145,15 @@ class Scene:
 
     def wipe(self, process: Process) -> None:
         """Take the disk of a dead process away."""
-        lists = (self.town.workers, self.town.mailers)
+        lists = (self.stack.workers, self.stack.mailers)
         number = next(of.index(process) for of in lists if process in of)
-        for folder in self.town.disk(number).glob("flows*" if process.role == "worker" else "mailer*"):
+        for folder in self.stack.disk(number).glob("flows*" if process.role == "worker" else "mailer*"):
             shutil.rmtree(folder)
 
     def _note_stops(self, opened_ms: int, closed_ms: int) -> None:
         """Note the longest time between two mails while the shop traded: orders came all the while, so that is how long nothing worked."""
         arrived = [
-            mail.received_at_ms for mail in self.town.inbox.mails() if opened_ms < mail.received_at_ms < closed_ms
+            mail.received_at_ms for mail in self.stack.inbox.mails() if opened_ms < mail.received_at_ms < closed_ms
         ]
         stops = [later - earlier for earlier, later in pairwise(sorted(arrived))]
         self.row.longest_stop_s = max(self.row.longest_stop_s, round(max(stops, default=0) / 1000, 1))
@@ -161,9 +161,9 @@ class Scene:
     def judge(self, comparable: Callable[[str, bytes], bytes] = lambda topic, value: value) -> None:
         """Let everything come to rest, stop it, and compare all there is with the recomputation."""
         self.say("at rest?")
-        self.town.rest(patience_s=180)
-        verdict = self.town.judge(comparable)
-        events = self.town.records(topics.EVENTS)
+        self.stack.rest(patience_s=180)
+        verdict = self.stack.judge(comparable)
+        events = self.stack.records(topics.EVENTS)
         again = {one["send_id"] for one in events if one["reason"] == "sent_again" or one["outcome"] == "unknown"}
         self.row.sends = len(verdict.sends)
         self.row.lost = len(verdict.lost)

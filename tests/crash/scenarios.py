@@ -1,4 +1,4 @@
-"""The cells of the campaign: what is done to a town, and what must hold afterwards besides that nothing is lost or doubled."""
+"""The cells of the campaign: what is done to a stack, and what must hold afterwards besides that nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ SMTP_EDGES = ("mail", "data", "dot", "kept")
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A row of the table. `play` does what the name says and leaves the town running; the campaign judges.
+    """A row of the table. `play` does what the name says and leaves the stack running; the campaign judges.
 
-    `judges_itself`: it has to be judged before its play is over. `has_own_clock`: the file `clock` in the town's folder shifts the
+    `judges_itself`: it has to be judged before its play is over. `has_own_clock`: the file `clock` in the stack's folder shifts the
     time of its processes by so many seconds. `before`: the git revision whose program the processes run at first.
     """
 
@@ -86,12 +86,12 @@ def edges(scene: Scene, *, process: Process, places: Iterable[str], is_wiped: bo
 
 def worker_edges(scene: Scene, *, is_wiped: bool) -> None:
     """The flows worker, at every edge of the checkpoint, the scheduler and the takeover."""
-    edges(scene, process=scene.town.worker, places=WORKER_EDGES, is_wiped=is_wiped)
+    edges(scene, process=scene.stack.worker, places=WORKER_EDGES, is_wiped=is_wiped)
 
 
 def mailer_edges(scene: Scene, *, is_wiped: bool) -> None:
     """The mailer, at every edge of the ledger, and at every step of the conversation with the mail server."""
-    mailer, inbox = scene.town.mailer, scene.town.inbox
+    mailer, inbox = scene.stack.mailer, scene.stack.inbox
     with scene.trading():
         for phase in SMTP_EDGES:
             left = scene.chance.randint(1, 20)
@@ -116,7 +116,7 @@ def random_kills(scene: Scene) -> None:
     with scene.trading():
         deadline = time.monotonic() + scene.seconds
         while time.monotonic() < deadline:
-            process = scene.chance.choice(scene.town.processes)
+            process = scene.chance.choice(scene.stack.processes)
             # On a loaded machine a worker can miss its session, be fenced and end: that is one more death, not the end of the cell.
             scene.await_mails(scene.chance.randint(20, 120), is_supervised=True)
             scene.kill(process)
@@ -125,16 +125,16 @@ def random_kills(scene: Scene) -> None:
 
 def zombies(scene: Scene) -> None:
     """Stopped past the session timeout while another takes over, then woken: fenced, without effect."""
-    town = scene.town
+    stack = scene.stack
     with scene.trading():
         for old, others, stage in (
-            (town.workers[0], town.workers[1:], "flows"),
-            (town.mailers[0], town.mailers[1:], "mailer"),
+            (stack.workers[0], stack.workers[1:], "flows"),
+            (stack.mailers[0], stack.mailers[1:], "mailer"),
         ):
             scene.await_mails(60)
             old.signal(signal.SIGSTOP)
             scene.row.kills += 1
-            whole = town.settings.partitions
+            whole = stack.settings.partitions
             scene.until(
                 lambda others=others, stage=stage, whole=whole: sum(owned(one, stage) for one in others) == whole,
                 "the others took over",
@@ -155,7 +155,7 @@ def owned(process: Process, stage: str) -> int:
 
 def scaling(scene: Scene) -> None:
     """One worker, then three, then one, under load."""
-    first, *others = scene.town.workers
+    first, *others = scene.stack.workers
     with scene.trading():
         for process in others:
             process.stop()
@@ -163,9 +163,9 @@ def scaling(scene: Scene) -> None:
         for process in others:
             scene.revive(process)
             scene.await_mails(60)
-        whole = scene.town.settings.partitions
+        whole = scene.stack.settings.partitions
         scene.until(
-            lambda: sum(owned(one, "flows") for one in scene.town.workers) == whole, "all partitions have an owner"
+            lambda: sum(owned(one, "flows") for one in scene.stack.workers) == whole, "all partitions have an owner"
         )
         if owned(first, "flows") == whole:
             scene.row.problems.append("two more workers took no partition from the first")
@@ -177,12 +177,12 @@ def scaling(scene: Scene) -> None:
 
 def rolling(scene: Scene) -> None:
     """Every process stopped and started in turn; with static membership the others keep their partitions."""
-    town = scene.town
+    stack = scene.stack
     with scene.trading():
         scene.await_mails(60)
-        for process in town.processes:
+        for process in stack.processes:
             stage = "flows" if process.role == "worker" else "mailer"
-            others = [one for one in town.processes if one.role == process.role and one is not process]
+            others = [one for one in stack.processes if one.role == process.role and one is not process]
             before = {id(one): owned(one, stage) for one in others}
             assert process.stop() == 0, f"{process.role} did not end cleanly"
             process.start()
@@ -195,24 +195,24 @@ def rolling(scene: Scene) -> None:
 
 def brokers(scene: Scene) -> None:
     """Every broker killed and brought back in turn; what ends for want of one is started again, as a supervisor would."""
-    town = scene.town
+    stack = scene.stack
     with scene.trading(), scene.supervised():
-        for broker in town.brokers:
+        for broker in stack.brokers:
             scene.await_mails(60)
             broker.kill()
             scene.row.kills += 1
             scene.say(f"broker on port {broker.port} killed")
-            if len(town.brokers) > 1:
+            if len(stack.brokers) > 1:
                 scene.await_mails(60)  # two of three are enough
             broker.start()
             scene.await_mails(60)
         scene.close_shop()
-        town.rest(patience_s=180)
+        stack.rest(patience_s=180)
 
 
 def mail_server(scene: Scene) -> None:
     """The mail server dead, slow, greylisting, hanging up after the final dot, talking nonsense."""
-    town, inbox, chance = scene.town, scene.town.inbox, scene.chance
+    stack, inbox, chance = scene.stack, scene.stack.inbox, scene.chance
 
     def slow(envelope: Any) -> None:
         time.sleep(0.2)  # the server's, not the test's: it is what is slow
@@ -231,7 +231,7 @@ def mail_server(scene: Scene) -> None:
             inbox.behaviour = None
         scene.say("dead")
         inbox.stop()
-        scene.until(lambda: town.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer waits")
+        scene.until(lambda: stack.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer waits")
         inbox.start()
         scene.await_mails(60)
 
@@ -242,7 +242,7 @@ LOG_ROOM = 32_768
 
 def disk_full(scene: Scene) -> None:
     """RocksDB cannot write (a limit on the size of its files): the worker ends with an error, and goes on when there is room."""
-    worker = scene.town.worker
+    worker = scene.stack.worker
     with scene.trading():
         scene.await_mails(60)
         # The limit holds for the worker's log too, which must still be able to say why it ends.
@@ -258,19 +258,19 @@ def disk_full(scene: Scene) -> None:
 
 def changelog_deleted(scene: Scene) -> None:
     """Somebody deletes the changelog: the worker refuses to start, whether its disk is there or not, and says why."""
-    town, worker = scene.town, scene.town.worker
+    stack, worker = scene.stack, scene.stack.worker
     with scene.trading():
         scene.await_mails(100)
-    town.rest()
+    stack.rest()
     scene.judge()
-    admin = AdminClient(town.settings.kafka())
-    name = f"{town.settings.app_id}-flows-customers-changelog"
+    admin = AdminClient(stack.settings.kafka())
+    name = f"{stack.settings.app_id}-flows-customers-changelog"
     for is_wiped in (False, True):
         for future in admin.delete_topics([name]).values():
             future.result()
         scene.until(lambda: name not in admin.list_topics(timeout=10).topics, "the changelog is gone")
         for future in admin.create_topics(
-            [NewTopic(name, town.settings.partitions, 1, config={"cleanup.policy": "compact"})]
+            [NewTopic(name, stack.settings.partitions, 1, config={"cleanup.policy": "compact"})]
         ).values():
             future.result()
         if is_wiped:
@@ -284,7 +284,7 @@ def changelog_deleted(scene: Scene) -> None:
 
 def clock_steps(scene: Scene) -> None:
     """The wall clock of worker and mailer an hour forward, an hour back, and right again."""
-    file = scene.town.folder / "clock"
+    file = scene.stack.folder / "clock"
     with scene.trading():
         for shift in (0, 3600, 0, -3600, 0):
             scene.say(f"the clock is {shift:+} s")

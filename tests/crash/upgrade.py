@@ -45,11 +45,11 @@ def checkout(revision: str, folder: Path) -> Path:
 
 def upgrade(scene: Scene) -> None:
     """Replace a mailer, a worker, the other mailer and the other worker; old and new ones work side by side in between."""
-    town = scene.town
+    stack = scene.stack
     with scene.trading():
         scene.await_mails(EMAILS_BETWEEN)
         _record(scene)
-        for process in (town.mailers[0], town.workers[0], town.mailers[1], town.workers[1]):
+        for process in (stack.mailers[0], stack.workers[0], stack.mailers[1], stack.workers[1]):
             assert process.stop() == 0, f"the old {process.role} did not end cleanly, see {process.log_file}"
             process.program = None
             process.start()
@@ -61,22 +61,22 @@ def upgrade(scene: Scene) -> None:
         """A command without its greeting: the old program wrote the words, the new one writes the mood."""
         if topic != topics.COMMANDS:
             return value
-        command = town.codec.decode("email_command", value)
+        command = stack.codec.decode("email_command", value)
         context = {
             name: part for name, part in json.loads(command["context"]).items() if name not in ("greeting", "mood")
         }
-        return town.codec.encode("email_command", {**command, "context": json.dumps(context)})
+        return stack.codec.encode("email_command", {**command, "context": json.dumps(context)})
 
     scene.judge(comparable)
 
 
 def _record(scene: Scene) -> None:
     """Write the first records of each topic, all by the old program, to `recorded.jsonl` in the folder of the stack."""
-    town = scene.town
-    there = set(AdminClient(town.settings.kafka()).list_topics(timeout=10).topics)
+    stack = scene.stack
+    there = set(AdminClient(stack.settings.kafka()).list_topics(timeout=10).topics)
     names = [name for name in there if name in topics.SCHEMA_OF or name.endswith("-changelog")]
-    found = read_all(town.settings.kafka(), names)
-    with (town.folder / "recorded.jsonl").open("w", encoding="ascii") as file:
+    found = read_all(stack.settings.kafka(), names)
+    with (stack.folder / "recorded.jsonl").open("w", encoding="ascii") as file:
         for topic, records in sorted(found.items()):
             for record in [one for one in records if one.value() is not None][:KEPT]:
                 line = {

@@ -1,4 +1,4 @@
-"""A town: broker, inbox, flows worker and mailer as production runs them, a shop, and the oracle that judges it all."""
+"""A stack: broker, inbox, flows worker and mailer as production runs them, a shop, and the oracle that judges it all."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Closed(Exception):
     """Raised into the shop when it closes before its time."""
 
 
-class Town:
+class Stack:
     """Workers, mailers, an inbox and a shop that can be killed and judged.
 
     Args:
@@ -93,7 +93,7 @@ class Town:
             "TAKK_STATE_DIR": str(folder / "state"),
             "TAKK_MAIL_SECRET": "x" * 40,
             "TAKK_REPLICATION": str(replication),
-            "TAKK_GROUP_INSTANCE_ID": "town",
+            "TAKK_GROUP_INSTANCE_ID": "stack",
             "DAY": f"{day_s}s",
             **(env or {}),
         }
@@ -106,7 +106,7 @@ class Town:
         self._producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
 
     def _process(self, role: str, number: int) -> Process:
-        own = {"TAKK_STATE_DIR": str(self.disk(number)), "TAKK_GROUP_INSTANCE_ID": f"town-{number}"}
+        own = {"TAKK_STATE_DIR": str(self.disk(number)), "TAKK_GROUP_INSTANCE_ID": f"stack-{number}"}
         name = f"{role}-{number}" if number else role
         return Process(role, {**self.env, **own}, self.folder / f"{name}.log", self.program)
 
@@ -127,7 +127,7 @@ class Town:
             process.await_ready()
 
     def close(self) -> None:
-        """End both at once, and the town's own producer before its broker goes."""
+        """End both at once, and the stack's own producer before its broker goes."""
         for process in self.processes:
             process.kill()
         self._producer.flush(1)
@@ -237,14 +237,14 @@ class Town:
 
 
 @contextmanager
-def open_town(folder: Path, brokers: int = 1, **more: Any) -> Iterator[Town]:
-    """A town with brokers and an inbox of its own, open for business; everything ends with the block."""
+def open_stack(folder: Path, brokers: int = 1, **more: Any) -> Iterator[Stack]:
+    """A stack with brokers and an inbox of its own, open for business; everything ends with the block."""
     kafka = EmbeddedCluster(folder / "kafka", brokers) if brokers > 1 else EmbeddedKafka(folder / "kafka")
     with kafka, Inbox(journal=folder / "inbox.jsonl") as inbox:
-        town = Town(folder, kafka.bootstrap, inbox, replication=brokers, **more)
-        town.brokers = kafka.brokers if isinstance(kafka, EmbeddedCluster) else [kafka]
+        stack = Stack(folder, kafka.bootstrap, inbox, replication=brokers, **more)
+        stack.brokers = kafka.brokers if isinstance(kafka, EmbeddedCluster) else [kafka]
         try:
-            town.open()
-            yield town
+            stack.open()
+            yield stack
         finally:
-            town.close()
+            stack.close()

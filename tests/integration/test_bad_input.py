@@ -17,7 +17,7 @@ from streams.tools.local.oracle import read_all
 from streams.tools.operations.dead_letters import DeadLetter, decode
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import Town, await_that, open_town
+from tests.harness.stack import Stack, await_that, open_stack
 
 HTML = '<img src=x onerror="alert(1)"><b>Anna</b>'
 #: Near Kafka's own limit of a record: its dead letter is larger than the record, and above that limit.
@@ -25,10 +25,10 @@ HUGE = b"\xff" * 999_000
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A town for this module, where a day lasts long enough for nobody to be thanked yet; every test has customers of its own."""
-    with open_town(tmp_path_factory.mktemp("town"), day_s=3600.0) as town:
-        yield town
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack for this module, where a day lasts long enough for nobody to be thanked yet; every test has customers of its own."""
+    with open_stack(tmp_path_factory.mktemp("stack"), day_s=3600.0) as stack:
+        yield stack
 
 
 def order(customer: str, **changes: Any) -> dict[str, Any]:
@@ -44,11 +44,11 @@ def order(customer: str, **changes: Any) -> dict[str, Any]:
     return records.order(**(values | changes))
 
 
-def bad_orders(town: Town) -> list[tuple[str, bytes | None]]:
+def bad_orders(stack: Stack) -> list[tuple[str, bytes | None]]:
     """(reason, bytes) of orders that cannot be taken."""
 
     def encoded(**changes: Any) -> bytes:
-        return town.codec.encode("order", order("bad", **changes))
+        return stack.codec.encode("order", order("bad", **changes))
 
     good = encoded()
     return [
@@ -70,17 +70,17 @@ def bad_orders(town: Town) -> list[tuple[str, bytes | None]]:
     ]
 
 
-def letters(town: Town) -> list[DeadLetter]:
+def letters(stack: Stack) -> list[DeadLetter]:
     """All dead letters that are there."""
-    found = read_all(town.settings.kafka(), [topics.DEAD_LETTERS])[topics.DEAD_LETTERS]
-    return [decode(town.codec, record.value()) for record in found]
+    found = read_all(stack.settings.kafka(), [topics.DEAD_LETTERS])[topics.DEAD_LETTERS]
+    return [decode(stack.codec, record.value()) for record in found]
 
 
-def takk(town: Town, *arguments: str) -> str:
+def takk(stack: Stack, *arguments: str) -> str:
     """What the command `takk` prints."""
     done = subprocess.run(
         [sys.executable, "-m", "streams", *arguments],
-        env={**os.environ, **town.env},
+        env={**os.environ, **stack.env},
         capture_output=True,
         text=True,
         timeout=60,
@@ -90,65 +90,65 @@ def takk(town: Town, *arguments: str) -> str:
     return done.stdout
 
 
-def mail_to(town: Town, address: str) -> Any:
+def mail_to(stack: Stack, address: str) -> Any:
     """The one mail to `address`, once it is there."""
-    await_that(lambda: bool(town.inbox.mails(address)), f"a mail to {address}")
-    (mail,) = town.inbox.mails(address)
+    await_that(lambda: bool(stack.inbox.mails(address)), f"a mail to {address}")
+    (mail,) = stack.inbox.mails(address)
     return mail
 
 
-def test_bad_records_are_dead_letters_and_good_ones_go_on(town: Town) -> None:
+def test_bad_records_are_dead_letters_and_good_ones_go_on(stack: Stack) -> None:
     """Each bad record lies whole on dead-letters under its reason, the good order behind it is mailed, and nobody crashed."""
-    bad = bad_orders(town)
+    bad = bad_orders(stack)
     for _, value in bad:
-        town.produce(topics.ORDERS, b"bad", value)
-    town.produce(topics.ORDERS, b"bad", order("bad"))
-    mail_to(town, "bad@example.org")
-    found = [letter for letter in letters(town) if letter.key == b"bad"]
+        stack.produce(topics.ORDERS, b"bad", value)
+    stack.produce(topics.ORDERS, b"bad", order("bad"))
+    mail_to(stack, "bad@example.org")
+    found = [letter for letter in letters(stack) if letter.key == b"bad"]
     assert [(letter.reason, letter.value) for letter in found] == bad
     assert {(letter.topic, letter.stage) for letter in found} == {("orders", "flows")}
     assert [letter.offset for letter in found] == sorted({letter.offset for letter in found})
     assert all("anna" not in letter.detail and "@" not in letter.detail for letter in found)
-    assert town.worker.is_alive
-    assert town.mailer.is_alive
-    counted = town.worker.series()
+    assert stack.worker.is_alive
+    assert stack.mailer.is_alive
+    counted = stack.worker.series()
     assert counted['takk_dead_letters_total{reason="negative_amount",stage="flows"}'] == 1
 
 
-def test_a_dead_letter_is_listed_replayed_and_mailed(town: Town) -> None:
+def test_a_dead_letter_is_listed_replayed_and_mailed(stack: Stack) -> None:
     """A good order written by a clock a month slow is refused; `list` names it, and `replay` brings it back: it is mailed."""
-    value = town.codec.encode("order", order("again"))
+    value = stack.codec.encode("order", order("again"))
     month_ago_ms = int(time.time() * 1000) - 30 * 86_400_000
-    town.produce(topics.ORDERS, b"again", value, month_ago_ms)
-    await_that(lambda: any(letter.key == b"again" for letter in letters(town)), "a dead letter")
-    (letter,) = [letter for letter in letters(town) if letter.key == b"again"]
+    stack.produce(topics.ORDERS, b"again", value, month_ago_ms)
+    await_that(lambda: any(letter.key == b"again" for letter in letters(stack)), "a dead letter")
+    (letter,) = [letter for letter in letters(stack) if letter.key == b"again"]
     assert (letter.reason, letter.value) == ("future_time", value)
-    assert town.inbox.mails("again@example.org") == []
-    shown = takk(town, "dead-letters", "list", "--reason", "future_time")
+    assert stack.inbox.mails("again@example.org") == []
+    shown = takk(stack, "dead-letters", "list", "--reason", "future_time")
     assert any(line.startswith(f"{letter.id}  ") for line in shown.splitlines())
-    assert "1 records published" in takk(town, "dead-letters", "replay", letter.id)
-    mail_to(town, "again@example.org")
+    assert "1 records published" in takk(stack, "dead-letters", "replay", letter.id)
+    mail_to(stack, "again@example.org")
 
 
-def test_what_is_still_bad_becomes_a_dead_letter_again(town: Town) -> None:
+def test_what_is_still_bad_becomes_a_dead_letter_again(stack: Stack) -> None:
     """A replayed record that is as bad as before lies on dead-letters a second time, byte for byte."""
-    value = town.codec.encode("order", order("worse", total_minor=-5))
-    town.produce(topics.ORDERS, b"worse", value)
+    value = stack.codec.encode("order", order("worse", total_minor=-5))
+    stack.produce(topics.ORDERS, b"worse", value)
 
     def mine() -> list[DeadLetter]:
-        return [letter for letter in letters(town) if letter.key == b"worse"]
+        return [letter for letter in letters(stack) if letter.key == b"worse"]
 
     await_that(lambda: len(mine()) == 1, "a dead letter")
-    takk(town, "dead-letters", "replay", mine()[0].id)
+    takk(stack, "dead-letters", "replay", mine()[0].id)
     await_that(lambda: len(mine()) == 2, "the replayed record's letter")
     assert [(letter.reason, letter.value) for letter in mine()] == [("negative_amount", value)] * 2
 
 
-def test_html_in_a_name_is_text(town: Town) -> None:
+def test_html_in_a_name_is_text(stack: Stack) -> None:
     """Markup in a customer's name, a title and a category reaches the mail escaped, in both parts readable."""
     lines = [records.line(title='<script>alert("title")</script>', category="<i>")]
-    town.produce(topics.ORDERS, b"html", order("html", name=HTML, lines=lines))
-    mail = mail_to(town, "html@example.org")
+    stack.produce(topics.ORDERS, b"html", order("html", name=HTML, lines=lines))
+    mail = mail_to(stack, "html@example.org")
     assert "<img src=x" not in mail.html
     assert mail.html.count("<script") == mail.html.count('<script type="application/ld+json">') == 1
     assert mail.html.count("</script") == 1
@@ -156,35 +156,35 @@ def test_html_in_a_name_is_text(town: Town) -> None:
     assert '<script>alert("title")</script>' in mail.text
 
 
-def test_a_line_break_in_a_name_makes_no_header(town: Town) -> None:
+def test_a_line_break_in_a_name_makes_no_header(stack: Stack) -> None:
     """CR LF in a name, a title or an id never becomes a header of its own."""
     name = "Anna\r\nBcc: everyone@example.org\r\nX-Evil: yes"
-    town.produce(topics.ORDERS, b"crlf", order("crlf", name=name, lines=[records.line(title="Cup\r\nX-Evil: 1")]))
-    mail = mail_to(town, "crlf@example.org")
+    stack.produce(topics.ORDERS, b"crlf", order("crlf", name=name, lines=[records.line(title="Cup\r\nX-Evil: 1")]))
+    mail = mail_to(stack, "crlf@example.org")
     assert not {"bcc", "x-evil"} & set(mail.headers)
     assert mail.to == ("crlf@example.org",)
-    assert town.inbox.mails("everyone@example.org") == []
+    assert stack.inbox.mails("everyone@example.org") == []
 
 
-def test_a_record_under_a_wrong_key_comes_home(town: Town) -> None:
+def test_a_record_under_a_wrong_key_comes_home(stack: Stack) -> None:
     """A record whose key is not its customer is published again under the right one, counted, and mailed once."""
     for wrong in (b"somebody-else", None):
         customer = f"lost-{wrong is None}"
-        town.produce(topics.ORDERS, wrong, order(customer))
-        mail_to(town, f"{customer}@example.org")
-    assert town.worker.metrics()["takk_republished_records_total"] == 2
-    assert not [letter for letter in letters(town) if letter.key in (b"somebody-else", None)]
+        stack.produce(topics.ORDERS, wrong, order(customer))
+        mail_to(stack, f"{customer}@example.org")
+    assert stack.worker.metrics()["takk_republished_records_total"] == 2
+    assert not [letter for letter in letters(stack) if letter.key in (b"somebody-else", None)]
 
 
-def test_a_very_long_order_is_mailed(town: Town) -> None:
+def test_a_very_long_order_is_mailed(stack: Stack) -> None:
     """A thousand lines with long titles make a command above Kafka's usual limit of a record; it is mailed all the same."""
     lines = [records.line(sku=f"s{n}", title="Kande " * 80, category="k" * 400) for n in range(1000)]
-    town.produce(topics.ORDERS, b"long", order("long", lines=lines))
-    mail = mail_to(town, "long@example.org")
+    stack.produce(topics.ORDERS, b"long", order("long", lines=lines))
+    mail = mail_to(stack, "long@example.org")
     assert mail.html.count("Kande Kande") >= 1000
 
 
-def test_other_topics_are_checked_too(town: Town) -> None:
+def test_other_topics_are_checked_too(stack: Stack) -> None:
     """Rubbish on every topic that is read is a dead letter of the stage that read it."""
     where = [
         topics.SHIPMENTS,
@@ -196,15 +196,15 @@ def test_other_topics_are_checked_too(town: Town) -> None:
         topics.COMMANDS,
     ]
     for topic in where:
-        town.produce(topic, b"rubbish", b"rubbish")
+        stack.produce(topic, b"rubbish", b"rubbish")
     stages = {topics.DELAYS: "scheduler", topics.COMMANDS: "mailer"}
     expected = {(topic, stages.get(topic, "flows")) for topic in where}
     await_that(
-        lambda: {(one.topic, one.stage) for one in letters(town) if one.key == b"rubbish"} == expected, str(expected)
+        lambda: {(one.topic, one.stage) for one in letters(stack) if one.key == b"rubbish"} == expected, str(expected)
     )
 
 
-def test_a_huge_dead_letter_can_be_listed_as_json(town: Town) -> None:
+def test_a_huge_dead_letter_can_be_listed_as_json(stack: Stack) -> None:
     """The machine's form of the list is one JSON object a line, whatever the bytes were."""
-    shown = takk(town, "dead-letters", "list", "--json")
+    shown = takk(stack, "dead-letters", "list", "--json")
     assert all(isinstance(json.loads(line), dict) for line in shown.splitlines() if line)

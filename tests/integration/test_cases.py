@@ -24,7 +24,7 @@ from streams.wire import topics
 from tests.driver.cases import CASES, Case, Fact, Play
 from tests.harness import records
 from tests.harness.events import MESSAGES
-from tests.harness.stack import Town, await_that, open_town
+from tests.harness.stack import Stack, await_that, open_stack
 
 #: What must not cross on a real broker lies 0.5 days apart at least; the worker needs 0.1 to 0.3 s for a record on a busy machine.
 DAY_S = 2.0
@@ -36,12 +36,12 @@ WATCHED = (topics.COMMANDS, topics.DECISIONS, topics.ATTRIBUTED)
 class Watch:
     """What the worker has committed so far, by customer."""
 
-    def __init__(self, town: Town) -> None:
-        self._codec = town.codec
+    def __init__(self, stack: Stack) -> None:
+        self._codec = stack.codec
         self.records: dict[tuple[str, str], list[dict[str, Any]]] = {}
         config = {"group.id": "watch", "isolation.level": "read_committed", "enable.auto.commit": False}
-        self._consumer = Consumer({**town.settings.kafka(), **config})
-        self._consumer.assign([TopicPartition(t, n, 0) for t in WATCHED for n in range(town.settings.partitions)])
+        self._consumer = Consumer({**stack.settings.kafka(), **config})
+        self._consumer.assign([TopicPartition(t, n, 0) for t in WATCHED for n in range(stack.settings.partitions)])
 
     def look(self) -> None:
         """Take in what is new."""
@@ -75,11 +75,11 @@ class Watch:
 
 
 class Stage:
-    """All cases at once on a town, and beside it the driver, which is told the same at the same moment."""
+    """All cases at once on a stack, and beside it the driver, which is told the same at the same moment."""
 
-    def __init__(self, town: Town) -> None:
-        self.town = town
-        self.watch = Watch(town)
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.watch = Watch(stack)
         self.plays = {case.name: Play(case) for case in CASES}
         self._start = 0.0
 
@@ -97,7 +97,7 @@ class Stage:
             self._tell(at, case, facts)
         for case in CASES:
             await_that(partial(self._is_over, case), f"the end of the case {case.name}")
-        self.town.rest()
+        self.stack.rest()
         self.watch.look()
 
     def _warm_up(self) -> None:
@@ -105,14 +105,14 @@ class Stage:
         for number in range(WARM_UPS):
             customer = f"warm-up-{number}"
             order = records.order(customer_id=customer, order_id=customer, email=f"{customer}@example.org")
-            self.town.produce(topics.ORDERS, customer.encode(), order)
-        await_that(lambda: len(self.town.inbox.mails("warm-up-")) >= 2 * WARM_UPS, "the mails of the warm-up")
+            self.stack.produce(topics.ORDERS, customer.encode(), order)
+        await_that(lambda: len(self.stack.inbox.mails("warm-up-")) >= 2 * WARM_UPS, "the mails of the warm-up")
 
     def _is_day(self, at: float) -> bool:
         return self.days() >= at
 
     def _tell(self, at: float, case: Case, facts: list[Fact]) -> None:
-        """Tell driver and town the facts, once the town has made of the earlier ones what the driver made of them."""
+        """Tell driver and stack the facts, once the stack has made of the earlier ones what the driver made of them."""
         play = self.plays[case.name]
         play.until(max(at, play.days))
         due = Counter(play.mails)
@@ -122,7 +122,7 @@ class Stage:
         sends = {one["message"]: one["send_id"] for one in self.watch.of(topics.COMMANDS, case)}
         for fact in facts:
             record = fact.record(case.name, datetime.now(UTC), sends)
-            self.town.produce(fact.topic, case.name.encode(), record)
+            self.stack.produce(fact.topic, case.name.encode(), record)
 
     def _has(self, case: Case, due: Counter[tuple[str, str]]) -> bool:
         """Whether the mails that are due are there. None may be there before the driver, at this moment, has it."""
@@ -144,13 +144,13 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The cases, played to their end, with the flows that they are about."""
-    folder = tmp_path_factory.mktemp("town")
+    folder = tmp_path_factory.mktemp("stack")
     templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
     for name, flow in flow_folders(templates).items():
         if name not in MESSAGES:
             shutil.rmtree(flow)
-    with open_town(folder, day_s=DAY_S, env={"TAKK_TEMPLATES_DIR": str(templates)}) as town:
-        stage = Stage(town)
+    with open_stack(folder, day_s=DAY_S, env={"TAKK_TEMPLATES_DIR": str(templates)}) as stack:
+        stage = Stage(stack)
         try:
             stage.play()
             yield stage
@@ -164,25 +164,25 @@ def test_case(stage: Stage, case: Case) -> None:
     assert stage.watch.mails(case) == Counter(case.mails)
     assert stage.watch.against(case) == case.against
     assert stage.watch.ordered(case) == case.ordered
-    arrived = Counter(mail.send_id for mail in stage.town.inbox.mails(f"{case.name}@example.org"))
+    arrived = Counter(mail.send_id for mail in stage.stack.inbox.mails(f"{case.name}@example.org"))
     assert arrived == Counter(one["send_id"] for one in stage.watch.of(topics.COMMANDS, case))
     assert set(arrived.values()) == {1}
 
 
 def test_what_the_worker_counted(stage: Stage) -> None:
     """The worker's metrics tell the same: a hard bounce is counted as hard, a complaint, a click of each kind, one credited order."""
-    counted = stage.town.worker.series()
+    counted = stage.stack.worker.series()
     assert counted['takk_bounces_total{flow="order-confirmation",kind="hard"}'] == 1
     assert counted['takk_complaints_total{flow="order-confirmation"}'] == 1
     assert counted['takk_clicks_total{agent="human",flow="thank-you"}'] == 1
     assert counted['takk_clicks_total{agent="scanner",flow="thank-you"}'] == 1
     assert counted['takk_attributed_orders_total{flow="thank-you"}'] == 1
-    assert stage.town.worker.metrics().get("takk_dead_letters_total", 0) == 0
+    assert stage.stack.worker.metrics().get("takk_dead_letters_total", 0) == 0
 
 
 def test_why_tells_each_case_s_story(stage: Stage) -> None:
     """What `takk why` reads from the cluster: every mail of the case with what became of it, and the state's customer."""
-    settings = stage.town.settings
+    settings = stage.stack.settings
     for case in CASES[:3]:
         found = read_story(settings, case.name)
         sent = Counter((line.flow, line.what) for line in found.happened if line.what == "send")
@@ -198,7 +198,7 @@ def test_why_tells_each_case_s_story(stage: Stage) -> None:
 
 def test_the_topics_are_a_history(stage: Stage) -> None:
     """`takk simulate --from topic`: all that the shop told is there, and confirms the same orders."""
-    settings = stage.town.settings
+    settings = stage.stack.settings
     ruleset = load_ruleset(settings.templates_dir, **settings.ruleset_options())
     found = simulate(ruleset, from_topics(settings), 10)
     confirmed = [key for key in stage.watch.records if key[0] == topics.COMMANDS]
@@ -212,8 +212,8 @@ def test_the_topic_of_products_is_a_catalogue(stage: Stage) -> None:
     """`takk simulate --from topic` reads what the shop sells; what is no product is counted."""
     told = {"title": "T", "category": "c", "unit_price_minor": 1, "currency": "DKK", "updated_at": datetime.now(UTC)}
     for sku, key in (("a", b"a"), ("b", b"b"), ("c", b"another")):
-        stage.town.produce(topics.PRODUCTS, key, {"sku": sku, **told})
-    stage.town.produce(topics.PRODUCTS, b"b", None)
-    catalogue, broken = products_from_topic(stage.town.settings)
+        stage.stack.produce(topics.PRODUCTS, key, {"sku": sku, **told})
+    stage.stack.produce(topics.PRODUCTS, b"b", None)
+    catalogue, broken = products_from_topic(stage.stack.settings)
     assert [one.sku for one in catalogue] == ["a"]
     assert broken == {"bad_id": 1}

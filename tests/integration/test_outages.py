@@ -21,15 +21,15 @@ from confluent_kafka.admin import AdminClient
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import Town, await_that, open_town
+from tests.harness.stack import Stack, await_that, open_stack
 
 STOP_PATIENCE_S = 15.0
 
 
 @pytest.fixture(scope="module")
-def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A town for this module whose mails do not expire: a day lasts a second, and an outage longer than the two days they have."""
-    folder = tmp_path_factory.mktemp("town")
+def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack for this module whose mails do not expire: a day lasts a second, and an outage longer than the two days they have."""
+    folder = tmp_path_factory.mktemp("stack")
     templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
     (
         templates / "rules.yaml"
@@ -39,13 +39,13 @@ def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         for short in ("2d", "3d", "5d", "7d"):
             days = days.replace(f"expires: {short}", "expires: 90d")
         file.write_text(days, encoding="utf-8")
-    with open_town(folder, env={"TAKK_TEMPLATES_DIR": str(templates)}) as town:
-        yield town
+    with open_stack(folder, env={"TAKK_TEMPLATES_DIR": str(templates)}) as stack:
+        yield stack
 
 
 @pytest.fixture
-def town(one_town: Town) -> Town:
-    """The town with both its processes running, whatever the test before did to them."""
+def stack(one_town: Stack) -> Stack:
+    """The stack with both its processes running, whatever the test before did to them."""
     for process in one_town.processes:
         if not process.is_alive:
             process.start()
@@ -53,11 +53,11 @@ def town(one_town: Town) -> Town:
     return one_town
 
 
-def takk(town: Town, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """The command `takk` on the town's cluster, which is expected to end."""
+def takk(stack: Stack, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command `takk` on the stack's cluster, which is expected to end."""
     return subprocess.run(
         [sys.executable, "-m", "streams", *arguments],
-        env={**os.environ, **town.env, "TAKK_WEB_PORT": "0", **env},
+        env={**os.environ, **stack.env, "TAKK_WEB_PORT": "0", **env},
         capture_output=True,
         text=True,
         timeout=60,
@@ -65,43 +65,43 @@ def takk(town: Town, *arguments: str, **env: str) -> subprocess.CompletedProcess
     )
 
 
-def has_moved_on(town: Town, shop: Thread, mails: int) -> bool:
+def has_moved_on(stack: Stack, shop: Thread, mails: int) -> bool:
     """Whether so many mails have come, or none will because the shop is closed."""
-    return town.inbox.accepted > mails or not shop.is_alive()
+    return stack.inbox.accepted > mails or not shop.is_alive()
 
 
-def has_read_all(town: Town) -> bool:
+def has_read_all(stack: Stack) -> bool:
     """Whether no process is behind: a partition that stands still is quiet, but not at rest."""
-    return all(process.metrics().get("takk_lag_records") == 0 for process in town.processes)
+    return all(process.metrics().get("takk_lag_records") == 0 for process in stack.processes)
 
 
-def test_the_mail_server_is_down_while_orders_come(town: Town) -> None:
+def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
     """The mailer waits, says so in its metric, and goes on by itself: every email arrives, and once, but for those that were withdrawn."""
-    town.trade(1.0, 20.0, seed=11).join()
-    await_that(lambda: town.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
+    stack.trade(1.0, 20.0, seed=11).join()
+    await_that(lambda: stack.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
     # No timer may put an email on its way at the moment when the server goes.
-    town.worker.stop()
-    town.rest()
-    before = town.inbox.accepted
-    town.inbox.stop()
-    town.worker.start()
-    shop = town.trade(4.0, 30.0, seed=12)
-    await_that(lambda: town.mailer.metrics().get("takk_smtp_paused") == 1, "takk_smtp_paused is 1")
+    stack.worker.stop()
+    stack.rest()
+    before = stack.inbox.accepted
+    stack.inbox.stop()
+    stack.worker.start()
+    shop = stack.trade(4.0, 30.0, seed=12)
+    await_that(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 1, "takk_smtp_paused is 1")
     shop.join()
-    assert town.inbox.accepted == before
-    assert town.mailer.is_alive
-    town.inbox.start()
-    await_that(lambda: town.mailer.metrics().get("takk_smtp_paused") == 0, "takk_smtp_paused is 0 again")
-    town.rest()
-    assert town.mailer.is_alive
-    verdict = town.judge()
+    assert stack.inbox.accepted == before
+    assert stack.mailer.is_alive
+    stack.inbox.start()
+    await_that(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 0, "takk_smtp_paused is 0 again")
+    stack.rest()
+    assert stack.mailer.is_alive
+    verdict = stack.judge()
     assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
     assert len(verdict.sends) > before + 50
-    ended = {one["send_id"]: one for one in town.records(topics.EVENTS)}
+    ended = {one["send_id"]: one for one in stack.records(topics.EVENTS)}
     assert ended.keys() == verdict.sends
     # While an email waits, its order may be cancelled: that withdraws it, and the oracle holds each withdrawal to the input.
     # So early in a shop's life there is not always something to recommend.
-    withdrawn = {(one["send_id"], one["rule"]) for one in town.records(topics.WITHDRAWALS)}
+    withdrawn = {(one["send_id"], one["rule"]) for one in stack.records(topics.WITHDRAWALS)}
     without = {
         send_id
         for send_id, one in ended.items()
@@ -109,48 +109,48 @@ def test_the_mail_server_is_down_while_orders_come(town: Town) -> None:
         and (one["reason"] == "too_few_products" or (send_id, one["reason"]) in withdrawn)
     }
     assert {one["outcome"] for send_id, one in ended.items() if send_id not in without} == {"sent"}
-    assert Counter(mail.send_id for mail in town.inbox.mails()) == Counter(verdict.sends - without)
+    assert Counter(mail.send_id for mail in stack.inbox.mails()) == Counter(verdict.sends - without)
 
 
-def test_who_unsubscribes_while_mails_wait_gets_no_more(town: Town) -> None:
+def test_who_unsubscribes_while_mails_wait_gets_no_more(stack: Stack) -> None:
     """Mails that were ordered before lie in the mailer's queue: the receipt still goes, the rest is held back, and a decision says why."""
     customer, now = "c-waits", datetime.now(UTC)
-    town.rest()
-    town.inbox.stop()
+    stack.rest()
+    stack.inbox.stop()
     told = {"customer_id": customer, "order_id": "o-waits", "occurred_at": now}
-    town.produce(topics.ORDERS, customer.encode(), records.order(**told, placed_at=now))
-    town.produce(topics.SHIPMENTS, customer.encode(), records.shipment(**told, status="delivered"))
-    ordered = partial(_of, town, topics.COMMANDS, customer)
+    stack.produce(topics.ORDERS, customer.encode(), records.order(**told, placed_at=now))
+    stack.produce(topics.SHIPMENTS, customer.encode(), records.shipment(**told, status="delivered"))
+    ordered = partial(_of, stack, topics.COMMANDS, customer)
     await_that(
         lambda: {one["purpose"] for one in ordered()} >= {"order", "marketing", "review"}, "all mails are ordered"
     )
     bye = records.engagement(
         "unsubscribed", customer_id=customer, send_id=None, scope="marketing", occurred_at=datetime.now(UTC)
     )
-    town.produce(topics.ENGAGEMENT, customer.encode(), bye)
-    await_that(lambda: len(_of(town, topics.WITHDRAWALS, customer)) >= 2, "the mails are withdrawn")
-    town.inbox.start()
-    town.rest()
-    ended = {one["purpose"]: (one["outcome"], one["reason"]) for one in _of(town, topics.EVENTS, customer)}
+    stack.produce(topics.ENGAGEMENT, customer.encode(), bye)
+    await_that(lambda: len(_of(stack, topics.WITHDRAWALS, customer)) >= 2, "the mails are withdrawn")
+    stack.inbox.start()
+    stack.rest()
+    ended = {one["purpose"]: (one["outcome"], one["reason"]) for one in _of(stack, topics.EVENTS, customer)}
     assert ended == {
         "order": ("sent", "accepted"),
         "marketing": ("suppressed", "unsubscribed"),
         "review": ("suppressed", "unsubscribed"),
     }
-    assert {one["rule"] for one in _of(town, topics.DECISIONS, customer) if one["outcome"] == "skip"} >= {"withdrawn"}
+    assert {one["rule"] for one in _of(stack, topics.DECISIONS, customer) if one["outcome"] == "skip"} >= {"withdrawn"}
 
 
-def _of(town: Town, topic: str, customer_id: str) -> list[dict[str, Any]]:
-    return [one for one in town.records(topic) if one["customer_id"] == customer_id]
+def _of(stack: Stack, topic: str, customer_id: str) -> list[dict[str, Any]]:
+    return [one for one in stack.records(topic) if one["customer_id"] == customer_id]
 
 
-def test_stopped_under_load(town: Town) -> None:
+def test_stopped_under_load(stack: Stack) -> None:
     """SIGTERM under load: both end in good order with code 0, and after the restart nothing is lost and nothing came twice."""
-    shop = town.trade(24.0, 60.0, seed=13)
+    shop = stack.trade(24.0, 60.0, seed=13)
     stopped: Counter[str] = Counter()
-    for process in itertools.cycle(town.processes):
-        mails = town.inbox.accepted
-        await_that(partial(has_moved_on, town, shop, mails + 40), "40 mails more")
+    for process in itertools.cycle(stack.processes):
+        mails = stack.inbox.accepted
+        await_that(partial(has_moved_on, stack, shop, mails + 40), "40 mails more")
         if not shop.is_alive():
             break
         assert process.stop(STOP_PATIENCE_S) == 0, f"{process.role}: see {process.log_file}"
@@ -158,15 +158,15 @@ def test_stopped_under_load(town: Town) -> None:
         process.start()
         process.await_ready()
     shop.join()
-    await_that(partial(has_read_all, town), "worker and mailer have read all there is")
-    town.rest()
-    verdict = town.judge()
+    await_that(partial(has_read_all, stack), "worker and mailer have read all there is")
+    stack.rest()
+    verdict = stack.judge()
     assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
     assert len(verdict.sends) > 300
     assert stopped.keys() == {"worker", "mailer"}
 
 
-def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Town, tmp_path: Path) -> None:
+def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Stack, tmp_path: Path) -> None:
     """A mistake in a flow ends `takk worker` before it starts anything, with file, line, what is wrong and what would be right."""
     templates = shutil.copytree(PROJECT_ROOT / "templates", tmp_path / "templates")
     broken = templates / "flows" / "asking" / "review" / "flow.yaml"
@@ -182,7 +182,7 @@ def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Town, tmp_pa
     assert "Traceback" not in done.stderr
 
 
-def test_a_worker_that_gives_rewards_needs_the_secret(one_town: Town, tmp_path: Path) -> None:
+def test_a_worker_that_gives_rewards_needs_the_secret(one_town: Stack, tmp_path: Path) -> None:
     """Codes that nothing signs could be guessed: it does not start, and says what to set."""
     templates = shutil.copytree(PROJECT_ROOT / "templates", tmp_path / "templates")
     flow = templates / "flows" / "care" / "thank-you" / "flow.yaml"
@@ -201,7 +201,7 @@ def test_a_worker_that_gives_rewards_needs_the_secret(one_town: Town, tmp_path: 
 
 
 @pytest.mark.parametrize("command", [("topics", "create"), ("worker",), ("mailer",)])
-def test_topics_that_are_not_what_they_have_to_be_are_refused(one_town: Town, command: tuple[str, ...]) -> None:
+def test_topics_that_are_not_what_they_have_to_be_are_refused(one_town: Stack, command: tuple[str, ...]) -> None:
     """With another number of partitions nothing starts and nothing is made; the message names the topic and the way out."""
     admin = AdminClient(one_town.settings.kafka())
     before = set(admin.list_topics(timeout=10).topics)

@@ -17,7 +17,7 @@ from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import Town, await_that
+from tests.harness.stack import Stack, await_that
 
 #: Where a life of the worker ends (at the third commit that comes there; "": when it has given some codes), and whether its disk goes too.
 DEATHS = (("pools.produced", False), ("", True), ("pools.committed", False))
@@ -39,49 +39,49 @@ steps:
 
 
 @contextmanager
-def town_of(tmp_path: Path, workers: int) -> Iterator[Town]:
-    """A town whose only flow takes codes from a pool: small batches, so that there are many, no mailer, and no secret to sign codes with."""
+def town_of(tmp_path: Path, workers: int) -> Iterator[Stack]:
+    """A stack whose only flow takes codes from a pool: small batches, so that there are many, no mailer, and no secret to sign codes with."""
     folder = tmp_path / "templates" / "flows" / "selling" / "spring"
     folder.mkdir(parents=True)
     (folder / "flow.yaml").write_text(FLOW, encoding="utf-8")
     env = {"TAKK_TEMPLATES_DIR": str(tmp_path / "templates"), "TAKK_BATCH_MAX_RECORDS": "40", "TAKK_MAIL_SECRET": ""}
     with EmbeddedKafka(tmp_path / "kafka") as kafka, Inbox() as inbox:
-        town = Town(tmp_path, kafka.bootstrap, inbox, day_s=3600.0, env=env, workers=workers)
+        stack = Stack(tmp_path, kafka.bootstrap, inbox, day_s=3600.0, env=env, workers=workers)
         try:
-            yield town
+            yield stack
         finally:
-            town.close()
+            stack.close()
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    """A town with one worker."""
-    with town_of(tmp_path, 1) as town:
-        yield town
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack with one worker."""
+    with town_of(tmp_path, 1) as stack:
+        yield stack
 
 
-def come(town: Town, life: int) -> None:
+def come(stack: Stack, life: int) -> None:
     """Customers buy, and the shop tells its codes: fewer than there are customers at first, and some of them twice."""
     now = datetime.now(UTC)
     for number in range(CUSTOMERS):
         customer = f"c{life}-{number}"
         order = records.order(order_id=f"o-{customer}", customer_id=customer, placed_at=now, occurred_at=now)
-        town.post(topics.ORDERS, customer.encode(), order)
+        stack.post(topics.ORDERS, customer.encode(), order)
     for number in range(CUSTOMERS - 20):
         code = records.discount_code(code=f"CODE-{life}-{number}", expires_at=now + timedelta(days=9))
         for _ in range(1 + (number % 10 == 0)):
-            town.post(topics.CODES, b"spring-10", code)
+            stack.post(topics.CODES, b"spring-10", code)
     # Under another key than its pool, of a pool that no flow names, and none that anybody could type in.
-    town.post(topics.CODES, b"elsewhere", records.discount_code(code=f"CODE-{life}-moved", expires_at=None))
-    town.post(topics.CODES, b"nobodys", records.discount_code(code="N", pool="nobodys", expires_at=now))
-    town.produce(topics.CODES, b"spring-10", records.discount_code(code="two words"))
+    stack.post(topics.CODES, b"elsewhere", records.discount_code(code=f"CODE-{life}-moved", expires_at=None))
+    stack.post(topics.CODES, b"nobodys", records.discount_code(code="N", pool="nobodys", expires_at=now))
+    stack.produce(topics.CODES, b"spring-10", records.discount_code(code="two words"))
 
 
-def test_however_often_it_is_killed_each_gets_one_code(town: Town) -> None:
+def test_however_often_it_is_killed_each_gets_one_code(stack: Stack) -> None:
     """Claims, grants and rewards: one for each customer, no code twice; what came before the stage ever started is given too."""
-    worker = town.worker
+    worker = stack.worker
     for life, (place, is_wiped) in enumerate(DEATHS):
-        come(town, life)
+        come(stack, life)
         worker.start(**({VARIABLE: f"{place}@3"} if place else {}))
         if not place:
             await_that(lambda: worker.metrics().get("takk_codes_granted_total", 0) >= ENOUGH, "codes are given")
@@ -89,9 +89,9 @@ def test_however_often_it_is_killed_each_gets_one_code(town: Town) -> None:
         await_that(lambda: worker.exit_code is not None, f"{place} is reached")
         assert worker.exit_code == -signal.SIGKILL, f"see {worker.log_file}"
         if is_wiped:
-            shutil.rmtree(town.disk(0))
+            shutil.rmtree(stack.disk(0))
         if not place:
-            given = len(town.records(topics.GRANTS))
+            given = len(stack.records(topics.GRANTS))
             assert 0 < given < (life + 1) * (CUSTOMERS - 20), "it did not die in the middle"
     worker.start()
     worker.await_ready()
@@ -103,28 +103,28 @@ def test_however_often_it_is_killed_each_gets_one_code(town: Town) -> None:
 
     await_that(lambda: gauge("takk_pool_claims") == customers - stocked, "all codes are given and the others wait")
     bought = {f"c{life}-{number}" for life in range(len(DEATHS)) for number in range(CUSTOMERS)}
-    left = min(bought - {one["customer_id"] for one in town.records(topics.REWARDS)})
+    left = min(bought - {one["customer_id"] for one in stack.records(topics.REWARDS)})
     now = datetime.now(UTC)
     refund = records.order(kind="refunded", order_id=f"o-{left}", customer_id=left, placed_at=now, occurred_at=now)
-    town.produce(topics.ORDERS, left.encode(), refund)
-    await_that(lambda: town.records(topics.CLAIM_WITHDRAWALS) != [], "who leaves gives the claim back")
+    stack.produce(topics.ORDERS, left.encode(), refund)
+    await_that(lambda: stack.records(topics.CLAIM_WITHDRAWALS) != [], "who leaves gives the claim back")
     for number in range(customers - stocked + 5):
-        town.post(topics.CODES, b"spring-10", records.discount_code(code=f"MORE-{number}", expires_at=None))
-    town.produce(topics.CODES, b"spring-10", records.discount_code(code="LAST", expires_at=None))
+        stack.post(topics.CODES, b"spring-10", records.discount_code(code=f"MORE-{number}", expires_at=None))
+    stack.produce(topics.CODES, b"spring-10", records.discount_code(code="LAST", expires_at=None))
     await_that(lambda: gauge("takk_pool_codes") == 7, "the codes that nobody claimed are in stock")
-    town.rest(1.0)
+    stack.rest(1.0)
     assert gauge("takk_pool_claims") == 0
     labels = {name for name in worker.series() if 'pool="' in name}
     assert not [name for name in labels if 'pool="spring-10"' not in name and 'pool="other"' not in name]
-    verdict = town.judge()
+    verdict = stack.judge()
     assert verdict.problems == []
-    rewards = town.records(topics.REWARDS)
+    rewards = stack.records(topics.REWARDS)
     assert Counter(one["customer_id"] for one in rewards) == dict.fromkeys(bought - {left}, 1)
     assert max(Counter(one["code"] for one in rewards).values()) == 1
-    grants = {one["reward_id"]: one["code"] for one in town.records(topics.GRANTS)}
+    grants = {one["reward_id"]: one["code"] for one in stack.records(topics.GRANTS)}
     assert {one["reward_id"]: one["code"] for one in rewards} == grants
-    assert len(town.records(topics.SIGNALS)) == customers - 1
-    assert {one["reason"] for one in town.records(topics.DEAD_LETTERS)} == {"bad_code"}
+    assert len(stack.records(topics.SIGNALS)) == customers - 1
+    assert {one["reason"] for one in stack.records(topics.DEAD_LETTERS)} == {"bad_code"}
     log = worker.log_file.read_text(errors="replace")
     assert not any(word in log for word in ("CODE-", "MORE-"))
 
@@ -132,16 +132,16 @@ def test_however_often_it_is_killed_each_gets_one_code(town: Town) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_flow_that_takes_codes_is_added_later(tmp_path: Path, workers: int) -> None:
     """Workers come back under their names, one after the other, with a stage more than they left with: the group shares that out too."""
-    with town_of(tmp_path, workers) as town:
-        flow = town.folder / "templates" / "flows" / "selling" / "spring" / "flow.yaml"
+    with town_of(tmp_path, workers) as stack:
+        flow = stack.folder / "templates" / "flows" / "selling" / "spring" / "flow.yaml"
         flow.write_text(FLOW.replace(", pool: spring-10, within: 30d", ""), encoding="utf-8")
-        for worker in town.workers:
+        for worker in stack.workers:
             worker.start(TAKK_MAIL_SECRET="x" * 40)
-        for worker in town.workers:
+        for worker in stack.workers:
             worker.await_ready()
-        town.rest(1.0)
+        stack.rest(1.0)
         flow.write_text(FLOW, encoding="utf-8")
-        for worker in town.workers:
+        for worker in stack.workers:
             worker.stop()
             worker.start()
             worker.await_ready()
@@ -149,6 +149,6 @@ def test_a_flow_that_takes_codes_is_added_later(tmp_path: Path, workers: int) ->
         for number in range(CUSTOMERS):
             customer = f"c{number}"
             order = records.order(order_id=f"o{number}", customer_id=customer, placed_at=now, occurred_at=now)
-            town.post(topics.ORDERS, customer.encode(), order)
-            town.produce(topics.CODES, b"spring-10", records.discount_code(code=f"CODE-{number}", expires_at=None))
-        await_that(lambda: len(town.records(topics.REWARDS)) == CUSTOMERS, "each gets a code")
+            stack.post(topics.ORDERS, customer.encode(), order)
+            stack.produce(topics.CODES, b"spring-10", records.discount_code(code=f"CODE-{number}", expires_at=None))
+        await_that(lambda: len(stack.records(topics.REWARDS)) == CUSTOMERS, "each gets a code")

@@ -19,7 +19,7 @@ from streams.settings import Settings
 from streams.tools.local.kafka.broker import free_port
 from streams.tools.local.processes import Process
 from streams.wire import topics
-from tests.harness.stack import Town, await_that, open_town
+from tests.harness.stack import Stack, await_that, open_stack
 
 #: So long that no timer fires and no mail expires meanwhile.
 DAY_S = 600.0
@@ -29,9 +29,9 @@ FLOWS = '{stage="flows"}'
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    with open_town(tmp_path_factory.mktemp("town"), day_s=DAY_S) as town:
-        yield town
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with open_stack(tmp_path_factory.mktemp("stack"), day_s=DAY_S) as stack:
+        yield stack
 
 
 def probe(process: Process, path: str) -> tuple[int, str]:
@@ -62,11 +62,11 @@ def lines_of(log_file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log_file.read_text().splitlines() if not line.startswith("%")]
 
 
-def test_a_worker_that_restores_tells_how_far_it_is(town: Town) -> None:
+def test_a_worker_that_restores_tells_how_far_it_is(stack: Stack) -> None:
     """It is alive and not ready: `/readyz` refuses with the time left; metrics and log show share, rate and time left; then it is ready."""
-    fill(town.settings, "third-flows-customers-changelog")
-    env = {**town.env, "TAKK_STATE_DIR": str(town.folder / "state-3"), "TAKK_GROUP_INSTANCE_ID": "third"}
-    process = Process("worker", {**env, "TAKK_APP_ID": "third"}, town.folder / "third.log")
+    fill(stack.settings, "third-flows-customers-changelog")
+    env = {**stack.env, "TAKK_STATE_DIR": str(stack.folder / "state-3"), "TAKK_GROUP_INSTANCE_ID": "third"}
+    process = Process("worker", {**env, "TAKK_APP_ID": "third"}, stack.folder / "third.log")
     seen: list[tuple[int, int]] = []
     meanwhile: list[tuple[str, dict[str, float]]] = []
 
@@ -103,11 +103,11 @@ def test_a_worker_that_restores_tells_how_far_it_is(town: Town) -> None:
     assert [line["records"] for line in lines if line["event"] == "restored"] == [RECORDS]
 
 
-def test_port_taken(town: Town) -> None:
+def test_port_taken(stack: Stack) -> None:
     """A worker whose port another process has ends at once, with the setting to change and without a stack of calls."""
-    env = {**town.env, "TAKK_STATE_DIR": str(town.folder / "state-4"), "TAKK_APP_ID": "fourth"}
-    process = Process("worker", env, town.folder / "fourth.log")
-    process.start(TAKK_WEB_PORT=str(town.worker.port))
+    env = {**stack.env, "TAKK_STATE_DIR": str(stack.folder / "state-4"), "TAKK_APP_ID": "fourth"}
+    process = Process("worker", env, stack.folder / "fourth.log")
+    process.start(TAKK_WEB_PORT=str(stack.worker.port))
     try:
         await_that(lambda: not process.is_alive, "the worker has ended")
     finally:
@@ -124,34 +124,34 @@ def lag(process: Process) -> tuple[float, float]:
     return found.get("takk_lag_records", -1.0), found.get("takk_lag_seconds", -1.0)
 
 
-def test_gauges_at_rest(town: Town) -> None:
+def test_gauges_at_rest(stack: Stack) -> None:
     """After a burst each stage of worker and mailer is 0 records and 0 seconds behind; the timers that wait are counted, after a kill too."""
-    town.trade(3.0, 30.0).join()
-    town.rest()
-    for process in town.processes:
+    stack.trade(3.0, 30.0).join()
+    stack.rest()
+    for process in stack.processes:
         await_that(lambda process=process: lag(process) == (0, 0), f"the {process.role} has no lag")
-    timers = town.worker.metrics()["takk_timers_stored_total"]
+    timers = stack.worker.metrics()["takk_timers_stored_total"]
     assert timers > 0
-    assert town.worker.metrics()["takk_timers_pending"] == timers
-    assert town.mailer.series()['takk_smtp_seconds_count{outcome="accepted"}'] == town.inbox.accepted
-    assert town.mailer.metrics()["takk_render_seconds_count"] == town.inbox.accepted
-    town.worker.kill()
-    town.worker.start()
-    town.worker.await_ready()
-    partitions = 3 * town.settings.partitions  # of flows, scheduler and popularity
-    await_that(lambda: town.worker.metrics().get("takk_assigned_partitions") == partitions, "the worker is back")
-    assert town.worker.metrics()["takk_timers_pending"] == timers
+    assert stack.worker.metrics()["takk_timers_pending"] == timers
+    assert stack.mailer.series()['takk_smtp_seconds_count{outcome="accepted"}'] == stack.inbox.accepted
+    assert stack.mailer.metrics()["takk_render_seconds_count"] == stack.inbox.accepted
+    stack.worker.kill()
+    stack.worker.start()
+    stack.worker.await_ready()
+    partitions = 3 * stack.settings.partitions  # of flows, scheduler and popularity
+    await_that(lambda: stack.worker.metrics().get("takk_assigned_partitions") == partitions, "the worker is back")
+    assert stack.worker.metrics()["takk_timers_pending"] == timers
 
 
-def test_lag_grows_while_the_mail_server_is_down(town: Town) -> None:
+def test_lag_grows_while_the_mail_server_is_down(stack: Stack) -> None:
     """A mailer that reads the same commands and reaches no mail server is behind by them, and by more seconds each time it is asked."""
     env = {
-        **town.env,
+        **stack.env,
         "TAKK_APP_ID": "stuck",
-        "TAKK_STATE_DIR": str(town.folder / "stuck"),
+        "TAKK_STATE_DIR": str(stack.folder / "stuck"),
         "SMTP_PORT": str(free_port()),
     }
-    process = Process("mailer", env, town.folder / "stuck.log")
+    process = Process("mailer", env, stack.folder / "stuck.log")
     process.start()
     try:
         process.await_ready()

@@ -11,16 +11,16 @@ from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.oracle import read_all
 from streams.tools.local.processes import Process
 from streams.wire import topics
-from tests.harness.stack import Town, await_that, open_town
+from tests.harness.stack import Stack, await_that, open_stack
 
 SESSION_S = "6"
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    """A town whose workers are missed after a few seconds."""
-    with open_town(tmp_path, env={"TAKK_SESSION_TIMEOUT_S": SESSION_S}, workers=2) as town:
-        yield town
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack whose workers are missed after a few seconds."""
+    with open_stack(tmp_path, env={"TAKK_SESSION_TIMEOUT_S": SESSION_S}, workers=2) as stack:
+        yield stack
 
 
 def contents(folder: Path) -> dict[int, dict[bytes, bytes]]:
@@ -38,41 +38,41 @@ def owned(process: Process) -> float:
     return process.series().get('takk_assigned_partitions{stage="flows"}', 0.0)
 
 
-def test_copies_are_equal_and_carry_a_takeover(town: Town) -> None:
+def test_copies_are_equal_and_carry_a_takeover(stack: Stack) -> None:
     """With two workers every partition is on both disks, entry by entry; after kill -9 of one, the other goes on from its copy."""
-    first, second = town.workers
+    first, second = stack.workers
     await_that(lambda: owned(first) == owned(second) == 2, "two partitions each")
-    town.trade(6.0, 40.0).join()
-    town.rest()
+    stack.trade(6.0, 40.0).join()
+    stack.rest()
     await_that(lambda: first.metrics()["takk_standby_lag_offsets"] == 0, "the first worker's copies caught up")
     await_that(lambda: second.metrics()["takk_standby_lag_offsets"] == 0, "the second worker's copies caught up")
-    changelog = f"{town.settings.app_id}-flows-customers-changelog"
-    logged = len(read_all(town.settings.kafka(), [changelog])[changelog])
+    changelog = f"{stack.settings.app_id}-flows-customers-changelog"
+    logged = len(read_all(stack.settings.kafka(), [changelog])[changelog])
     restored = second.metrics().get("takk_restored_records_total", 0.0)
     assert logged > 200
 
     first.kill()
     await_that(lambda: owned(second) == 4, "the second worker has taken over")
-    mails = town.inbox.accepted
-    town.trade(3.0, 40.0, seed=4).join()
-    town.rest()
-    assert town.inbox.accepted > mails + 50
+    mails = stack.inbox.accepted
+    stack.trade(3.0, 40.0, seed=4).join()
+    stack.rest()
+    assert stack.inbox.accepted > mails + 50
     assert second.metrics().get("takk_restored_records_total", 0.0) - restored < logged / 10
 
     first.start()
     first.await_ready()
     await_that(lambda: owned(first) == owned(second) == 2, "two partitions each again")
-    town.rest()
+    stack.rest()
     for process in (first, second):
         await_that(lambda process=process: process.metrics()["takk_standby_lag_offsets"] == 0, "copies caught up")
     for process in (first, second):
         process.stop()  # how it ends is another test's: here a slow machine may lose the short session meanwhile
-    first_disk, second_disk = contents(town.disk(0)), contents(town.disk(1))
-    assert len(first_disk) == town.settings.partitions
+    first_disk, second_disk = contents(stack.disk(0)), contents(stack.disk(1))
+    assert len(first_disk) == stack.settings.partitions
     assert first_disk == second_disk
     assert sum(len(entries) for entries in first_disk.values()) > 100
     dead = [
-        town.codec.decode("dead_letter", r.value())
-        for r in read_all(town.settings.kafka(), [topics.DEAD_LETTERS])[topics.DEAD_LETTERS]
+        stack.codec.decode("dead_letter", r.value())
+        for r in read_all(stack.settings.kafka(), [topics.DEAD_LETTERS])[topics.DEAD_LETTERS]
     ]
     assert dead == []
