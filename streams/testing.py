@@ -32,11 +32,12 @@ from msgspec.structs import replace
 
 from streams.core.model import events
 from streams.core.model.customer import Customer
-from streams.core.model.effects import CountSales, Effect, LogDecision, SendMail
+from streams.core.model.effects import CountSales, Effect, LogDecision, MailFields, SendMail
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.code_pool_records import Code
+from streams.core.sending.content import template_data
 from streams.core.values import money
 from streams.definitions.loader import load_ruleset
 from streams.tools.simulation.recommendations import Shelf
@@ -51,6 +52,13 @@ _ORDER_KINDS: dict[str, Callable[[Order, datetime], events.OrderEvent]] = {
     "cancelled": events.OrderCancelled,
     "refunded": events.OrderRefunded,
 }
+
+
+class Email(MailFields, frozen=True, gc=True, kw_only=True):
+    """An email as the customer received it; `context` is the data that its templates get, in JSON types."""
+
+    context: dict[str, Any]
+    tracking: bool
 
 
 class Scenario:
@@ -244,13 +252,16 @@ class Scenario:
         """What the customer got so far, as flow/message."""
         return [f"{mail.flow}/{mail.message}" for mail in self._mails(customer)]
 
-    def mail(self, customer: str, message: str | None = None) -> SendMail:
+    def mail(self, customer: str, message: str | None = None) -> Email:
         """The newest mail of the customer, or the newest `message`: its context, address, language. Raises LookupError: there is none."""
-        return self._sent(customer, message)
+        mail = self._sent(customer, message)
+        fields = {name: getattr(mail, name) for name in MailFields.__struct_fields__}
+        return Email(**fields, context=template_data(mail.content), tracking=mail.tracking)
 
     def recommended(self, customer: str) -> list[str]:
         """The skus in the customer's newest mail that recommends products. Raises LookupError: there is none."""
-        found = [mail.context["products"] for mail in self._mails(customer) if "products" in mail.context]
+        data = [template_data(mail.content) for mail in self._mails(customer)]
+        found = [context["products"] for context in data if "products" in context]
         if not found:
             raise LookupError(f"no mail recommended anything to {customer}; only {self.mails(customer)}")
         return [product["sku"] for product in found[-1]]

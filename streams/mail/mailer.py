@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
+from streams.core.model.consent_policy import is_transactional
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
 from streams.core.offers.recommendations import WISH, granted
@@ -21,7 +22,7 @@ from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan, retry_at
 from streams.mail.delivery.local_notes import Notes
 from streams.mail.delivery.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
-from streams.mail.mime import Sender, Unsendable, compose, is_transactional
+from streams.mail.mime import Sender, Unsendable, compose
 from streams.mail.rendering.renderer import Renderer, RenderError
 from streams.observability import metrics
 
@@ -183,7 +184,7 @@ class Mailer:
         if plan == "expire" or now > command.not_after:
             return Report(command=command, outcome="expired", at=now, rule="not_after")
         withdrawn = self._withdrawn.get(command.send_id)
-        if withdrawn is not None and not is_transactional(command):
+        if withdrawn is not None and not is_transactional(command.purpose):
             return Report(command=command, outcome="suppressed", at=now, rule="withdrawn", text=withdrawn)
         try:
             filled = self._with_products(command)
@@ -211,7 +212,7 @@ class Mailer:
                 command=command, outcome="sent", at=at, rule=rule, queue_id=answer.queue_id, code=250, again=again
             )
         if isinstance(answer, Unknown):
-            if is_transactional(command) and not again:
+            if is_transactional(command.purpose) and not again:
                 return await self._one(command, "send_again", notes)
             return Report(command=command, outcome="unknown", at=at, rule="connection_lost", text=answer.text)
         notes.forget(command.send_id)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
 
+from streams.core.model.consent_policy import is_transactional
 from streams.core.values.tokens import sign
 from streams.mail.command import Command
 from streams.mail.rendering.renderer import Links, Rendered
@@ -55,7 +56,7 @@ class Sender:
         """The links of one mail; transactional mail has none to unsubscribe, and the pixel follows consent."""
         parts = (command.send_id, command.customer_id)
         scope = command.purpose if command.purpose in ("review", "survey") else "marketing"
-        transactional = is_transactional(command)
+        transactional = is_transactional(command.purpose)
         return Links(
             unsubscribe=None
             if transactional
@@ -63,11 +64,6 @@ class Sender:
             pixel=f"{self.base_url}/o/{sign(self.secret, 'open', *parts)}" if command.tracking else None,
             review=f"{self.base_url}/r/{sign(self.secret, 'review', *parts)}",
         )
-
-
-def is_transactional(command: Command) -> bool:
-    """Whether the mail is owed whatever the customer said to marketing, and may rather come twice than not at all."""
-    return command.purpose in ("order", "service")
 
 
 def compose(sender: Sender, command: Command, words: Rendered, links: Links, now: datetime) -> bytes:

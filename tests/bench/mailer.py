@@ -13,9 +13,8 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from streams.core.model.customer import OrderFacts, OrderState
-from streams.core.model.effects import SendMail
+from streams.core.model.effects import Content, SendMail
 from streams.core.model.events import OrderLine
-from streams.core.sending.content import Content
 from streams.mail.mime import Sender, compose
 from streams.mail.rendering.renderer import Renderer
 from streams.settings import load_settings

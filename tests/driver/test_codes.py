@@ -12,6 +12,7 @@ from streams.core.model.events import CodeGranted, OrderPlaced, OrderRefunded
 from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.offers.code_pool_records import Code, Pool, pool_key
 from streams.core.offers.code_pools import Desk
+from streams.core.sending.content import template_data
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES, buy, flow_text, ruleset_of, run_of, sent
@@ -78,7 +79,7 @@ def test_a_code_in_stock_is_given_at_once() -> None:
         START + 30 * DAY,
         START + 3 * DAY,
     ]
-    assert [mail.context["reward"] for mail in run.mails()] == [{"code": "A1"}, {"code": "A2"}]
+    assert [template_data(mail.content)["reward"] for mail in run.mails()] == [{"code": "A1"}, {"code": "A2"}]
     assert len({one.reward_id for one in run.effects if isinstance(one, IssueReward)}) == 2
     assert run.customers["c1"].instances == ()
 
@@ -106,7 +107,7 @@ def test_who_waited_long_enough_goes_on_without() -> None:
     run.pass_time(2 * DAY)
     assert why(run) == ["pool_empty"]
     assert sent(run) == [("b", 2)]
-    assert "reward" not in run.mails()[0].context
+    assert "reward" not in template_data(run.mails()[0].content)
     stock(run, "A1")
     buy(run, "o2", customer_id="c2")
     assert issued(run) == [("c2", "A1")]
@@ -234,7 +235,7 @@ def test_a_paused_flow_takes_its_code_and_waits_with_its_mail() -> None:
     assert (issued(run), run.messages()) == ([("c1", "A1")], [])
     run.ruleset = ruleset_of(flow_text(SPRING))
     run.pass_time(HOUR)
-    assert run.mails()[0].context["reward"] == {"code": "A1"}
+    assert template_data(run.mails()[0].content)["reward"] == {"code": "A1"}
 
 
 def test_the_newest_reward_is_asked_for() -> None:

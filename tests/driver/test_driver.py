@@ -28,6 +28,7 @@ from streams.core.model.events import (
 )
 from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.offers.code_pool_records import Code
+from streams.core.sending.content import template_data
 from tests.driver.cases import CASES, Case, Play
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order, shipment, shop_world
@@ -110,7 +111,7 @@ def test_parcels_wait_for_their_order(run: Driver) -> None:
     run.pass_time(HOUR)
     run.feed(placed("o1", START - HOUR))
     assert run.messages() == ["confirmation", "shipped"]
-    assert run.mails()[1].context["shipment"]["tracking_number"] == "Tp1"
+    assert template_data(run.mails()[1].content)["shipment"]["tracking_number"] == "Tp1"
     run.feed(shipment("o1", "delivered", run.now))
     run.pass_time(3 * DAY)
     assert "ask-first-time" in run.messages()
@@ -140,7 +141,7 @@ def test_changes_before_the_order(run: Driver) -> None:
     run.feed(OrderChanged(order("o1", START, total_minor=70_000), START + HOUR))
     assert run.effects == []
     run.feed(placed("o1", START))
-    assert run.mails()[0].context["order"]["total"] == {"minor": 70_000, "currency": "DKK"}
+    assert template_data(run.mails()[0].content)["order"]["total"] == {"minor": 70_000, "currency": "DKK"}
     assert run.customers["c1"].spend == (("DKK", 70_000),)
 
 
@@ -256,7 +257,7 @@ def test_limits_are_logged() -> None:
     for number in range(8):
         run.feed(placed(f"o{number}", START + timedelta(minutes=number)))
     assert len(run.mails()) == 8
-    assert all(len(mail.context["order"]["lines"]) == 2 for mail in run.mails())
+    assert all(len(template_data(mail.content)["order"]["lines"]) == 2 for mail in run.mails())
     assert {rule for _, outcome, rule in run.decisions() if outcome == "limit"} == {"instances", "lines_per_order"}
     assert len(run.customers["c1"].orders) == 3
     two = (ShippedLine("s1", 1), ShippedLine("s2", 1))
@@ -348,7 +349,7 @@ def test_a_customer_with_thousands_of_orders_stays_small(letters: int) -> None:
         )
         if number == 998:
             receipt = next(mail for mail in run.mails() if mail.order_id == f"order-{number:06d}")
-            assert [line["title"] for line in receipt.context["order"]["lines"]] == [name] * len(lines)
+            assert [line["title"] for line in template_data(receipt.content)["order"]["lines"]] == [name] * len(lines)
         run.pass_time(timedelta(hours=20))
         run.effects.clear()
         assert len(encode_customer(run.customers["c1"])) < 16_384

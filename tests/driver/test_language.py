@@ -27,6 +27,7 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.core.model.ruleset import Limits, Ruleset
+from streams.core.sending.content import template_data
 from streams.core.values.buckets import lot
 from streams.definitions.language.rules import MOST_TOGETHER
 from tests.harness.driver import START, Driver
@@ -645,7 +646,7 @@ def test_each_parcel_waits_for_its_own_news() -> None:
             run.pass_time(2 * DAY)
             run.feed(shipment("o1", "delivered", run.now, parcel, 2))
         run.pass_time(9 * DAY)
-        assert [mail.context["shipment"]["parcel_id"] for mail in run.mails()] == parcels
+        assert [template_data(mail.content)["shipment"]["parcel_id"] for mail in run.mails()] == parcels
 
 
 def test_each_parcel_ends_its_own_run() -> None:
@@ -660,7 +661,7 @@ def test_each_parcel_ends_its_own_run() -> None:
         run.pass_time(DAY)
         run.feed(shipment("o1", "returned", run.now, "p2", 2))
         run.pass_time(2 * DAY)
-        assert [mail.context["shipment"]["parcel_id"] for mail in run.mails()] == parcels
+        assert [template_data(mail.content)["shipment"]["parcel_id"] for mail in run.mails()] == parcels
 
 
 def test_an_order_of_before_the_flow_is_not_waited_for() -> None:
@@ -758,7 +759,7 @@ def test_effects() -> None:
     (signal,) = [one for one in run.effects if isinstance(one, EmitSignal)]
     (mail,) = run.mails()
     assert (reward.name, reward.expires_at - reward.issued_at, signal.kind) == ("welcome-10", 30 * DAY, "call-them")
-    assert mail.context["reward"] == {"code": reward.code}
+    assert template_data(mail.content)["reward"] == {"code": reward.code}
     assert len(reward.code) == 12
     keyed = Driver(ruleset_of(flow_text(EFFECTS), reward_key=b"the shop's own"))
     buy(keyed)
@@ -1057,7 +1058,7 @@ def test_a_mail_with_products() -> None:
     buy(run)
     buy(run)
     run.pass_time(DAY)
-    wish = run.mails()[0].context["recommend"]
+    wish = template_data(run.mails()[0].content)["recommend"]
     assert wish == {
         "most": 4,
         "at_least": 2,

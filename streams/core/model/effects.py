@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from streams.core.model.consent_policy import Purpose
-from streams.core.sending.content import Content, context_of
+from streams.core.model.customer import OrderState, Parcel
 
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 
@@ -27,11 +28,37 @@ class ScheduleStep(Struct, frozen=True, gc=False, kw_only=True):
     due_at: datetime
 
 
-class SendMail(Struct, frozen=True, gc=False, kw_only=True):
-    """Render message `message` of `flow` in `locale` with `context` and send it, unless it is later than `not_after`.
+class Content(Struct, frozen=True, gc=False):
+    """What one mail is about.
 
-    `purpose` "order" is transactional; everything else carries an unsubscribe link and obeys suppression.
+    Attributes:
+        name, locale, country, purchases: the customer's.
+        moment: the moment whose mood the greeting has, UTC.
+        where: the customer's time zone.
+        order, parcel: what the mail is about, if it is about one.
+        reward: the run's newest code, "" for none.
+        products, at_least: how many products it recommends to who has `orders`; 0 for none.
+        chosen: those products, where they are chosen before the mail is written down (see virtual_products.py); the mailer chooses later.
     """
+
+    customer_id: str
+    name: str
+    locale: str
+    country: str
+    purchases: int
+    moment: datetime
+    where: ZoneInfo
+    order: OrderState | None = None
+    parcel: Parcel | None = None
+    reward: str = ""
+    products: int = 0
+    at_least: int = 0
+    orders: tuple[OrderState, ...] = ()
+    chosen: tuple[dict[str, Any], ...] | None = None
+
+
+class MailFields(Struct, frozen=True, gc=False, kw_only=True):
+    """The fields that an email has in common from the decision to the mailer's command."""
 
     send_id: str
     customer_id: str
@@ -49,13 +76,16 @@ class SendMail(Struct, frozen=True, gc=False, kw_only=True):
     time_zone: str
     country: str
     order_id: str | None
+
+
+class SendMail(MailFields, frozen=True, gc=False, kw_only=True):
+    """Render message `message` of `flow` in `locale` with `context` and send it, unless it is later than `not_after`.
+
+    `purpose` "order" is transactional; everything else carries an unsubscribe link and obeys suppression.
+    """
+
     content: Content
     tracking: bool
-
-    @property
-    def context(self) -> dict[str, Any]:
-        """What the templates are given, in JSON types; made anew each time."""
-        return context_of(self.content)
 
 
 class ResendMail(Struct, frozen=True, gc=False, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.consent_policy import Purpose
+from streams.core.model.consent_policy import Purpose, is_transactional
 
 Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]
@@ -243,7 +243,7 @@ class Flow(Struct, frozen=True, kw_only=True):
     @property
     def is_transactional(self) -> bool:
         """Whether all its mails are owed."""
-        return self.purpose in ("order", "service")
+        return is_transactional(self.purpose)
 
 
 def ways(step: Step) -> tuple[tuple[Step, ...], ...]:

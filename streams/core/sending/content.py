@@ -7,46 +7,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from msgspec import Struct
-
-from streams.core.model.customer import OrderState, Parcel
+from streams.core.model.effects import Content
 from streams.core.offers.recommendations import WISH, wish_for
 from streams.core.sending.greeting import first_name, mood
 from streams.core.values.local_time import text_of
 
 
-class Content(Struct, frozen=True, gc=False):
-    """What one mail is about.
-
-    Attributes:
-        name, locale, country, purchases: the customer's.
-        moment: the moment whose mood the greeting has, UTC.
-        where: the customer's time zone.
-        order, parcel: what the mail is about, if it is about one.
-        reward: the run's newest code, "" for none.
-        products, at_least: how many products it recommends to who has `orders`; 0 for none.
-        chosen: those products, where they are chosen before the mail is written down (see virtual_products.py); the mailer chooses later.
-    """
-
-    customer_id: str
-    name: str
-    locale: str
-    country: str
-    purchases: int
-    moment: datetime
-    where: ZoneInfo
-    order: OrderState | None = None
-    parcel: Parcel | None = None
-    reward: str = ""
-    products: int = 0
-    at_least: int = 0
-    orders: tuple[OrderState, ...] = ()
-    chosen: tuple[dict[str, Any], ...] | None = None
-
-
-def context_of(content: Content) -> dict[str, Any]:
+def template_data(content: Content) -> dict[str, Any]:
     """The content in JSON types: money is {"minor": int, "currency": str}, times are ISO 8601 in UTC."""
     first, order, parcel = first_name(content.name), content.order, content.parcel
     facts = order.facts if order is not None else None

@@ -7,11 +7,10 @@ from datetime import datetime
 from streams.core.conditions.context import EvalContext
 from streams.core.model.consent_policy import is_transactional
 from streams.core.model.customer import HELD_OUT, Instance, Sent
-from streams.core.model.effects import SendMail
+from streams.core.model.effects import Content, SendMail
 from streams.core.model.flow import Flow, Send
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending import consent
-from streams.core.sending.content import Content
 from streams.core.sending.smart_sending import expires_at, is_counted, put_off
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import falls_within

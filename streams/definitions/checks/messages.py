@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, meta, nodes
 
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
+from streams.core.model.effects import Content
 from streams.core.model.events import OrderLine
 from streams.core.model.flow import CompiledFlow, Flow, Reward, Send, WaitFor, is_about_order
-from streams.core.sending.content import Content, context_of
+from streams.core.sending.content import template_data
 from streams.core.sending.greeting import MOODS
 from streams.core.values.text import nearest
 from streams.definitions.checks.flow import guard_rewards
@@ -110,7 +111,7 @@ def sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) ->
         reward="ABCD-1234" if has_reward and any(isinstance(one, Reward) for one in steps) else "",
         chosen=((_FULL_PRODUCT if is_full else _LEAST_PRODUCT),) if step.products else None,
     )
-    return context_of(content)
+    return template_data(content)
 
 
 def _has_parcel(program: CompiledFlow, step: Send, is_full: bool) -> bool:

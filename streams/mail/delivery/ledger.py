@@ -13,9 +13,9 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from streams.core.model.consent_policy import is_transactional
 from streams.mail.command import Command
 from streams.mail.delivery.local_notes import Trace
-from streams.mail.mime import is_transactional
 
 State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "suppressed", "unknown"]
 Plan: TypeAlias = Literal["send", "send_again", "give_up", "expire", "settle", "nothing"]
@@ -70,7 +70,7 @@ def decide(entry: Entry | None, command: Command, now: datetime, trace: Trace) -
             if trace == "accepted":
                 return "settle"
             if trace == "begun":
-                return "send_again" if is_transactional(command) and now <= command.not_after else "give_up"
+                return "send_again" if is_transactional(command.purpose) and now <= command.not_after else "give_up"
         elif not (entry.state == "retry" and entry.attempt < command.attempt):
             return "nothing"
     return "expire" if now > command.not_after else "send"

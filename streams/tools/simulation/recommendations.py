@@ -12,6 +12,7 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.offers.recommendations import WISH, granted
+from streams.core.sending.content import template_data
 
 #: The rule by which the mailer holds back a mail whose wish cannot be granted.
 TOO_FEW = "too_few_products"
@@ -55,7 +56,7 @@ class Shelf:
         for sku in self._sold:
             self.assortment.popularity.put(self._tallies[sku].counts())
         self._sold.clear()
-        products = granted(mail.context[WISH], self.assortment, week_of(now))
+        products = granted(template_data(mail.content)[WISH], self.assortment, week_of(now))
         if products is not None:
             return replace(mail, content=replace(mail.content, chosen=tuple(products)))
         return LogDecision(  # as the mailer's report becomes one

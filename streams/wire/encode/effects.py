@@ -23,6 +23,7 @@ from streams.core.model.effects import (
     WithdrawMail,
 )
 from streams.core.model.events import CodeGranted
+from streams.core.sending.content import template_data
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
@@ -94,7 +95,7 @@ class EffectEncoder:
         return self._framed(topics.DELAYS, "timer", effect.customer_id, effect.timer_id, value, now)
 
     def _send(self, effect: SendMail, now: datetime) -> ProducerRecord:
-        value = self._write_send(effect, orjson.dumps(effect.context), now)
+        value = self._write_send(effect, orjson.dumps(template_data(effect.content)), now)
         return self._framed(topics.COMMANDS, "email_command", effect.customer_id, f"{effect.send_id}.1", value, now)
 
     def _resend(self, effect: ResendMail, now: datetime) -> ProducerRecord:

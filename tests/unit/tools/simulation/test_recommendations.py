@@ -13,6 +13,7 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.offers.recommendations import WISH, granted
+from streams.core.sending.content import template_data
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
@@ -44,7 +45,7 @@ def test_a_wish_is_granted() -> None:
     buy(run, "o2", "lamp")
     run.pass_time(3 * DAY)
     mail = run.mails("c1")[0]
-    assert [(one["sku"], one["reason"]) for one in mail.context["products"]] == [
+    assert [(one["sku"], one["reason"]) for one in template_data(mail.content)["products"]] == [
         ("bulb", "complement"),
         ("torch", "category"),
     ]
@@ -83,7 +84,7 @@ def test_without_a_catalogue_every_mail_arrives() -> None:
     buy(run, "o1", "lamp")
     run.pass_time(DAY)
     assert run.shelf is None
-    assert "products" not in run.mails()[0].context
+    assert "products" not in template_data(run.mails()[0].content)
     silent = Driver(WORLD, is_reporting=False, catalogue=Catalogue())
     buy(silent, "o1", "lamp")
     silent.pass_time(DAY)
@@ -106,7 +107,7 @@ def test_what_is_chosen_is_what_the_counts_say(bought: list[tuple[str, list[str]
             if is_cancelled:
                 one.feed(OrderCancelled(order(f"o{number}", one.now, customer_id=customer, lines=()), one.now + DAY))
             one.pass_time(days * DAY)
-    told = {mail.send_id: mail.context["products"] for mail in run.mails() if mail.message == "a"}
+    told = {mail.send_id: template_data(mail.content)["products"] for mail in run.mails() if mail.message == "a"}
     tallies: dict[str, Tally] = {}
     at = {
         one.send_id: one.decided_at for one in blind.effects if isinstance(one, LogDecision) and one.outcome == "send"
@@ -117,8 +118,10 @@ def test_what_is_chosen_is_what_the_counts_say(bought: list[tuple[str, list[str]
                 Change(effect.week, effect.week_before, effect.gone, effect.come, effect.is_new, effect.earlier)
             ):
                 tallies.setdefault(sale.sku, Tally(Counts(sale.sku, 7))).add(sale)
-        elif isinstance(effect, SendMail) and WISH in effect.context:
+        elif isinstance(effect, SendMail) and WISH in template_data(effect.content):
             assortment = Assortment(catalogue)
             for tally in tallies.values():
                 assortment.popularity.put(tally.counts())
-            assert told.get(effect.send_id) == granted(effect.context[WISH], assortment, week_of(at[effect.send_id]))
+            assert told.get(effect.send_id) == granted(
+                template_data(effect.content)[WISH], assortment, week_of(at[effect.send_id])
+            )

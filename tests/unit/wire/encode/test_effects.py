@@ -15,6 +15,7 @@ from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import (
     Attribute,
     ClaimCode,
+    Content,
     LogDecision,
     ResendMail,
     ScheduleStep,
@@ -23,7 +24,7 @@ from streams.core.model.effects import (
 )
 from streams.core.model.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
 from streams.core.offers.code_pool_records import Claim, Withdrawal
-from streams.core.sending.content import Content
+from streams.core.sending.content import template_data
 from streams.runtime.avro.codec import DecodeFailed
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
@@ -124,8 +125,10 @@ def test_a_send_becomes_a_command() -> None:
     """Every field of the order to send arrives at the mailer, with the first attempt's number and the bytes themselves."""
     value = ENCODER.effects.encode(SEND, NOW)[2]
     command = DECODER.command(value)
-    fields = [name if name != "content" else "context" for name in SendMail.__struct_fields__]
+    fields = [name for name in SendMail.__struct_fields__ if name != "content"]
     assert all(getattr(command, name) == getattr(SEND, name) for name in fields)
+    assert command.context == template_data(SEND.content)
+    assert command.context == template_data(SEND.content)
     assert (command.attempt, command.commanded_at, command.raw) == (1, NOW, value)
 
 
@@ -151,7 +154,12 @@ def test_a_mail_put_off_comes_back_as_its_next_attempt() -> None:
     again = DECODER.command(output[2])
     assert output[:2] == (topics.COMMANDS, b"c1")
     assert header(output)["ce_id"] == b"s-1.2"
-    assert (again.send_id, again.attempt, again.commanded_at, again.context) == ("s-1", 2, NOW, SEND.context)
+    assert (again.send_id, again.attempt, again.commanded_at, again.context) == (
+        "s-1",
+        2,
+        NOW,
+        template_data(SEND.content),
+    )
 
 
 def test_what_the_mailer_reports() -> None:
@@ -279,8 +287,8 @@ def test_any_content_reaches_the_templates(name: str, title: str, minor: int, re
     """Whatever customers and shops write is what the renderer gets."""
     facts = replace(FACTS, lines=(OrderLine("s1", title, title, 1, minor),), total_minor=minor)
     send = replace(SEND, content=replace(CONTENT, name=name, order=OrderState("o1", facts), reward=reward))
-    assert DECODER.command(ENCODER.effects.encode(send, NOW)[2]).context == send.context
-    assert send.context["order"]["lines"][0]["unit_price"] == {"minor": minor, "currency": "DKK"}
+    assert DECODER.command(ENCODER.effects.encode(send, NOW)[2]).context == template_data(send.content)
+    assert template_data(send.content)["order"]["lines"][0]["unit_price"] == {"minor": minor, "currency": "DKK"}
 
 
 @settings(max_examples=300, deadline=None)
