@@ -1,4 +1,4 @@
-"""`make crash`: the campaign. Every cell in a stack of its own, judged record by record; a table, and .takk/crash/results.json."""
+"""`make crash`: the campaign. Every scenario in a stack of its own, judged record by record; a table, and .takk/crash/results.json."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from streams.tools.local.processes import ProcessFailed
-from tests.crash.scenario_run import SEED, Row, Scene
-from tests.crash.scenarios import CELLS, Cell, prepared
+from tests.crash.scenario_run import SEED, Row, ScenarioRun
+from tests.crash.scenarios import SCENARIOS, Scenario, prepared
 from tests.crash.upgrade import checkout
 from tests.harness.stack import open_stack
 
 CRASH_DIR = Path(".takk/crash")
 
 
-def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
-    """Run one cell; whatever goes wrong is a problem in its row."""
-    row = Row(cell.name, cell.acceptance, seed)
+def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
+    """Run one scenario; whatever goes wrong is a problem in its row."""
+    row = Row(scenario.name, scenario.acceptance, seed)
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     folder = folder.resolve()  # an earlier program runs in a folder of its own
     with open_stack(
         folder,
-        cell.brokers,
-        workers=cell.workers,
-        mailers=cell.mailers,
-        env=prepared(cell, folder),
-        program=checkout(cell.before, folder / "before") if cell.before else None,
+        scenario.brokers,
+        workers=scenario.workers,
+        mailers=scenario.mailers,
+        env=prepared(scenario, folder),
+        program=checkout(scenario.before, folder / "before") if scenario.before else None,
     ) as stack:
-        scene = Scene(stack, row, seconds)
+        run = ScenarioRun(stack, row, seconds)
         try:
-            cell.play(scene)
-            if not cell.judges_itself:
-                scene.judge()
+            scenario.play(run)
+            if not scenario.judges_itself:
+                run.judge()
         except (AssertionError, ProcessFailed, KafkaException) as error:
             row.problems.append((f"{error}" or f"{type(error).__name__}: see the stack of calls above")[:2000])
             traceback.print_exc()
@@ -51,11 +51,11 @@ def play(cell: Cell, seed: int, seconds: float, folder: Path) -> Row:
 def table(rows: list[Row]) -> str:
     """The rows for people."""
     lines = [
-        f"{'cell':<26} {'runs':>4} {'kills':>5} {'sends':>6} {'lost':>5} {'doubled':>7} {'unknown':>7} {'stop s':>6} {'seconds':>7}  result"
+        f"{'scenario':<26} {'runs':>4} {'kills':>5} {'sends':>6} {'lost':>5} {'doubled':>7} {'unknown':>7} {'stop s':>6} {'seconds':>7}  result"
     ]
     for row in rows:
         lines.append(
-            f"{row.cell:<26} {row.runs:>4} {row.kills:>5} {row.sends:>6} {row.lost:>5} {row.duplicated:>7} {row.unknown:>7} "
+            f"{row.scenario:<26} {row.runs:>4} {row.kills:>5} {row.sends:>6} {row.lost:>5} {row.duplicated:>7} {row.unknown:>7} "
             f"{row.longest_stop_s:>6.1f} {row.seconds:>7.0f}  {'good' if row.is_good else 'BAD'}"
         )
         lines += [f"    {problem.splitlines()[0]}" for problem in row.problems]
@@ -63,28 +63,36 @@ def table(rows: list[Row]) -> str:
 
 
 def write(rows: list[Row], path: Path) -> None:
-    """Write the rows; those of cells that were not played now stay as they are."""
-    played = {row.cell for row in rows}
-    earlier = [row for row in json.loads(path.read_text()) if row["cell"] not in played] if path.exists() else []
+    """Write the rows; those of scenarios that were not played now stay as they are."""
+    played = {row.scenario for row in rows}
+    earlier = (
+        [row for row in json.loads(path.read_text()) if row.get("scenario") not in played] if path.exists() else []
+    )
     path.write_text(json.dumps(earlier + [row.as_dict() for row in rows], indent=2) + "\n")
 
 
 def main() -> int:
-    """Run the cells; exit code 1 if one is not good."""
+    """Run the scenarios; exit code 1 if one is not good."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.crash", description="Kill everything, and compare with a recomputation."
     )
-    parser.add_argument("cells", nargs="*", help="words from the names of the cells to run; all by default")
+    parser.add_argument("scenarios", nargs="*", help="words from the names of the scenarios to run; all by default")
     parser.add_argument("--seed", type=int, default=SEED, help="whatever is random comes from it")
-    parser.add_argument("--seconds", type=float, default=600.0, help="length of the cell of random kills")
+    parser.add_argument("--seconds", type=float, default=600.0, help="length of the scenario with random kills")
     options = parser.parse_args()
-    chosen = [cell for cell in CELLS if not options.cells or any(word in cell.name for word in options.cells)]
+    chosen = [
+        scenario
+        for scenario in SCENARIOS
+        if not options.scenarios or any(word in scenario.name for word in options.scenarios)
+    ]
     if not chosen:
-        parser.error(f"no cell has one of these words in its name; there are: {', '.join(cell.name for cell in CELLS)}")
+        parser.error(
+            f"no scenario has one of these words in its name; there are: {', '.join(scenario.name for scenario in SCENARIOS)}"
+        )
     print(f"seed {options.seed}", file=sys.stderr)
     rows = []
-    for number, cell in enumerate(chosen):
-        rows.append(play(cell, options.seed, options.seconds, CRASH_DIR / f"stack-{number}"))
+    for number, scenario in enumerate(chosen):
+        rows.append(play(scenario, options.seed, options.seconds, CRASH_DIR / f"stack-{number}"))
         print(table(rows[-1:]), file=sys.stderr, flush=True)
         write(rows, CRASH_DIR / "results.json")
     print(table(rows))

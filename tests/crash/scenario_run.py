@@ -1,4 +1,4 @@
-"""One cell of the campaign while it runs: the stack, what was done to it, and how long it stood still."""
+"""One scenario of the campaign while it runs: the stack, what was done to it, and how long it stood still."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ STARTS = 3
 
 @dataclass
 class Row:
-    """What came of a cell. `unknown` counts the sends whose data had begun when something died: they may have come twice, or not."""
+    """What came of a scenario. `unknown` counts the sends whose data had begun when something died: they may have come twice, or not."""
 
-    cell: str
+    scenario: str
     acceptance: str
     seed: int
     runs: int = 1
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def is_good(self) -> bool:
-        """Whether the cell is accepted."""
+        """Whether the scenario is accepted."""
         return not (self.lost or self.duplicated or self.problems)
 
     def as_dict(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Row:
         return {**asdict(self), "good": self.is_good}
 
 
-class Scene:
+class ScenarioRun:
     """A stack under fire. `chance` is seeded; whatever is random comes from it."""
 
     def __init__(self, stack: Stack, row: Row, seconds: float) -> None:
@@ -64,7 +64,7 @@ class Scene:
 
     def say(self, text: str) -> None:
         """A progress line."""
-        print(f"[{time.strftime('%H:%M:%S')}] {self.row.cell}: {text}", file=sys.stderr, flush=True)
+        print(f"[{time.strftime('%H:%M:%S')}] {self.row.scenario}: {text}", file=sys.stderr, flush=True)
 
     @contextmanager
     def trading(self, poison: float = 0.0, rate: float = RATE) -> Iterator[None]:
@@ -109,7 +109,7 @@ class Scene:
 
     def until(self, holds: Callable[[], bool], what: str, patience_s: float = 90.0) -> None:
         """Wait until `holds`."""
-        await_that(holds, f"{self.row.cell}: {what}", patience_s)
+        await_that(holds, f"{self.row.scenario}: {what}", patience_s)
 
     def await_mails(self, count: int, *, is_supervised: bool = False) -> None:
         """Wait until `count` more mails have arrived; supervised, a process that ends by itself meanwhile is started again."""
@@ -172,4 +172,4 @@ class Scene:
         self.row.unknown_sends = sorted(again)
         self.row.problems += verdict.problems
         if not verdict.sends:
-            self.row.problems.append("nothing was sent: the cell tried nothing")
+            self.row.problems.append("nothing was sent: the scenario tried nothing")

@@ -1,4 +1,4 @@
-"""The cells of the campaign: what is done to a stack, and what must hold afterwards besides that nothing is lost or doubled."""
+"""The scenarios of the campaign: what is done to a stack, and what must hold afterwards besides that nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streams.runtime.failpoints import VARIABLE
 from streams.settings import PROJECT_ROOT
 from streams.tools.local.inbox.server import HANG_UP
 from streams.tools.local.processes import Process
-from tests.crash.scenario_run import Scene
+from tests.crash.scenario_run import ScenarioRun
 from tests.crash.upgrade import BEFORE, upgrade
 
 SESSION_S = 6
@@ -44,7 +44,7 @@ SMTP_EDGES = ("mail", "data", "dot", "kept")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Scenario:
     """A row of the table. `play` does what the name says and leaves the stack running; the campaign judges.
 
     `judges_itself`: it has to be judged before its play is over. `has_own_clock`: the file `clock` in the stack's folder shifts the
@@ -53,7 +53,7 @@ class Cell:
 
     name: str
     acceptance: str
-    play: Callable[[Scene], None]
+    play: Callable[[ScenarioRun], None]
     workers: int = 1
     mailers: int = 1
     brokers: int = 1
@@ -63,38 +63,38 @@ class Cell:
     env: dict[str, str] = field(default_factory=dict)
 
 
-def edges(scene: Scene, *, process: Process, places: Iterable[str], is_wiped: bool) -> None:
+def edges(run: ScenarioRun, *, process: Process, places: Iterable[str], is_wiped: bool) -> None:
     """Arm one place after the other; each life of the process ends at its place."""
-    with scene.trading():
+    with run.trading():
         for place in places:
             if place == "restore.applied" and not is_wiped:
                 continue  # with the disk kept there is nothing to restore
             process.kill()
             if is_wiped:
-                scene.wipe(process)
-            strike = scene.chance.randint(1, 1 if place in REACHED_ONCE else STRIKES)
+                run.wipe(process)
+            strike = run.chance.randint(1, 1 if place in REACHED_ONCE else STRIKES)
             process.start(**{VARIABLE: f"{place}@{strike}"})
-            scene.until(lambda: process.exit_code is not None, f"{place} reached", PATIENCE_S)
+            run.until(lambda: process.exit_code is not None, f"{place} reached", PATIENCE_S)
             assert process.exit_code == -signal.SIGKILL, (
                 f"{place}: ended with {process.exit_code}, see {process.log_file}"
             )
-            scene.row.kills += 1
-            scene.say(f"killed at {place}")
-        scene.revive(process, is_wiped=is_wiped)
-        scene.await_mails(30)
+            run.row.kills += 1
+            run.say(f"killed at {place}")
+        run.revive(process, is_wiped=is_wiped)
+        run.await_mails(30)
 
 
-def worker_edges(scene: Scene, *, is_wiped: bool) -> None:
+def worker_edges(run: ScenarioRun, *, is_wiped: bool) -> None:
     """The flows worker, at every edge of the checkpoint, the scheduler and the takeover."""
-    edges(scene, process=scene.stack.worker, places=WORKER_EDGES, is_wiped=is_wiped)
+    edges(run, process=run.stack.worker, places=WORKER_EDGES, is_wiped=is_wiped)
 
 
-def mailer_edges(scene: Scene, *, is_wiped: bool) -> None:
+def mailer_edges(run: ScenarioRun, *, is_wiped: bool) -> None:
     """The mailer, at every edge of the ledger, and at every step of the conversation with the mail server."""
-    mailer, inbox = scene.stack.mailer, scene.stack.inbox
-    with scene.trading():
+    mailer, inbox = run.stack.mailer, run.stack.inbox
+    with run.trading():
         for phase in SMTP_EDGES:
-            left = scene.chance.randint(1, 20)
+            left = run.chance.randint(1, 20)
 
             def strike(reached: str, phase: str = phase) -> None:
                 nonlocal left
@@ -103,49 +103,49 @@ def mailer_edges(scene: Scene, *, is_wiped: bool) -> None:
                     mailer.signal(signal.SIGKILL)
 
             inbox.watch = strike
-            scene.until(lambda: mailer.exit_code is not None, f"the mail server saw {phase}", PATIENCE_S)
+            run.until(lambda: mailer.exit_code is not None, f"the mail server saw {phase}", PATIENCE_S)
             inbox.watch = None
-            scene.row.kills += 1
-            scene.say(f"killed at SMTP {phase}")
-            scene.revive(mailer, is_wiped=is_wiped)
-    edges(scene, process=mailer, places=MAILER_EDGES, is_wiped=is_wiped)
+            run.row.kills += 1
+            run.say(f"killed at SMTP {phase}")
+            run.revive(mailer, is_wiped=is_wiped)
+    edges(run, process=mailer, places=MAILER_EDGES, is_wiped=is_wiped)
 
 
-def random_kills(scene: Scene) -> None:
+def random_kills(run: ScenarioRun) -> None:
     """kill -9 of any process, several times a minute."""
-    with scene.trading():
-        deadline = time.monotonic() + scene.seconds
+    with run.trading():
+        deadline = time.monotonic() + run.seconds
         while time.monotonic() < deadline:
-            process = scene.chance.choice(scene.stack.processes)
-            # On a loaded machine a worker can miss its session, be fenced and end: that is one more death, not the end of the cell.
-            scene.await_mails(scene.chance.randint(20, 120), is_supervised=True)
-            scene.kill(process)
-            scene.revive(process, is_wiped=scene.chance.random() < 0.25)
+            process = run.chance.choice(run.stack.processes)
+            # On a loaded machine a worker can miss its session, be fenced and end: that is one more death, not the end of the scenario.
+            run.await_mails(run.chance.randint(20, 120), is_supervised=True)
+            run.kill(process)
+            run.revive(process, is_wiped=run.chance.random() < 0.25)
 
 
-def zombies(scene: Scene) -> None:
+def zombies(run: ScenarioRun) -> None:
     """Stopped past the session timeout while another takes over, then woken: fenced, without effect."""
-    stack = scene.stack
-    with scene.trading():
+    stack = run.stack
+    with run.trading():
         for old, others, stage in (
             (stack.workers[0], stack.workers[1:], "flows"),
             (stack.mailers[0], stack.mailers[1:], "mailer"),
         ):
-            scene.await_mails(60)
+            run.await_mails(60)
             old.signal(signal.SIGSTOP)
-            scene.row.kills += 1
+            run.row.kills += 1
             whole = stack.settings.partitions
-            scene.until(
+            run.until(
                 lambda others=others, stage=stage, whole=whole: sum(owned(one, stage) for one in others) == whole,
                 "the others took over",
             )
-            scene.await_mails(60)
+            run.await_mails(60)
             old.signal(signal.SIGCONT)
-            scene.until(lambda old=old: old.exit_code is not None or old.is_ready, "the zombie ended or rejoined")
-            scene.say(f"the zombie {'rejoined' if old.exit_code is None else f'ended with {old.exit_code}'}")
+            run.until(lambda old=old: old.exit_code is not None or old.is_ready, "the zombie ended or rejoined")
+            run.say(f"the zombie {'rejoined' if old.exit_code is None else f'ended with {old.exit_code}'}")
             if old.exit_code is not None:
-                scene.revive(old)
-            scene.await_mails(60)
+                run.revive(old)
+            run.await_mails(60)
 
 
 def owned(process: Process, stage: str) -> int:
@@ -153,33 +153,33 @@ def owned(process: Process, stage: str) -> int:
     return int(process.series().get(f'takk_assigned_partitions{{stage="{stage}"}}', 0))
 
 
-def scaling(scene: Scene) -> None:
+def scaling(run: ScenarioRun) -> None:
     """One worker, then three, then one, under load."""
-    first, *others = scene.stack.workers
-    with scene.trading():
+    first, *others = run.stack.workers
+    with run.trading():
         for process in others:
             process.stop()
-        scene.await_mails(100)
+        run.await_mails(100)
         for process in others:
-            scene.revive(process)
-            scene.await_mails(60)
-        whole = scene.stack.settings.partitions
-        scene.until(
-            lambda: sum(owned(one, "flows") for one in scene.stack.workers) == whole, "all partitions have an owner"
+            run.revive(process)
+            run.await_mails(60)
+        whole = run.stack.settings.partitions
+        run.until(
+            lambda: sum(owned(one, "flows") for one in run.stack.workers) == whole, "all partitions have an owner"
         )
         if owned(first, "flows") == whole:
-            scene.row.problems.append("two more workers took no partition from the first")
+            run.row.problems.append("two more workers took no partition from the first")
         for process in others:
             assert process.stop() == 0
-            scene.await_mails(60)
-        scene.until(lambda: owned(first, "flows") == whole, "one has them all again")
+            run.await_mails(60)
+        run.until(lambda: owned(first, "flows") == whole, "one has them all again")
 
 
-def rolling(scene: Scene) -> None:
+def rolling(run: ScenarioRun) -> None:
     """Every process stopped and started in turn; with static membership the others keep their partitions."""
-    stack = scene.stack
-    with scene.trading():
-        scene.await_mails(60)
+    stack = run.stack
+    with run.trading():
+        run.await_mails(60)
         for process in stack.processes:
             stage = "flows" if process.role == "worker" else "mailer"
             others = [one for one in stack.processes if one.role == process.role and one is not process]
@@ -187,32 +187,32 @@ def rolling(scene: Scene) -> None:
             assert process.stop() == 0, f"{process.role} did not end cleanly"
             process.start()
             process.await_ready()
-            scene.await_mails(60)
+            run.await_mails(60)
             after = {id(one): owned(one, stage) for one in others}
             if before != after:
-                scene.row.problems.append(f"partitions moved while a {process.role} was restarted: {before} -> {after}")
+                run.row.problems.append(f"partitions moved while a {process.role} was restarted: {before} -> {after}")
 
 
-def brokers(scene: Scene) -> None:
+def brokers(run: ScenarioRun) -> None:
     """Every broker killed and brought back in turn; what ends for want of one is started again, as a supervisor would."""
-    stack = scene.stack
-    with scene.trading(), scene.supervised():
+    stack = run.stack
+    with run.trading(), run.supervised():
         for broker in stack.brokers:
-            scene.await_mails(60)
+            run.await_mails(60)
             broker.kill()
-            scene.row.kills += 1
-            scene.say(f"broker on port {broker.port} killed")
+            run.row.kills += 1
+            run.say(f"broker on port {broker.port} killed")
             if len(stack.brokers) > 1:
-                scene.await_mails(60)  # two of three are enough
+                run.await_mails(60)  # two of three are enough
             broker.start()
-            scene.await_mails(60)
-        scene.close_shop()
+            run.await_mails(60)
+        run.close_shop()
         stack.rest(patience_s=180)
 
 
-def mail_server(scene: Scene) -> None:
+def mail_server(run: ScenarioRun) -> None:
     """The mail server dead, slow, greylisting, hanging up after the final dot, talking nonsense."""
-    stack, inbox, chance = scene.stack, scene.stack.inbox, scene.chance
+    stack, inbox, chance = run.stack, run.stack.inbox, run.chance
 
     def slow(envelope: Any) -> None:
         time.sleep(0.2)  # the server's, not the test's: it is what is slow
@@ -223,104 +223,104 @@ def mail_server(scene: Scene) -> None:
         ("hangs up after the final dot", lambda envelope: HANG_UP if chance.random() < 0.1 else None),
         ("talks nonsense", lambda envelope: "\x00\x01 what?" if chance.random() < 0.1 else None),
     ]
-    with scene.trading():
+    with run.trading():
         for name, behaviour in behaviours:
-            scene.say(name)
+            run.say(name)
             inbox.behaviour = behaviour
-            scene.await_mails(60)
+            run.await_mails(60)
             inbox.behaviour = None
-        scene.say("dead")
+        run.say("dead")
         inbox.stop()
-        scene.until(lambda: stack.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer waits")
+        run.until(lambda: stack.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer waits")
         inbox.start()
-        scene.await_mails(60)
+        run.await_mails(60)
 
 
 #: Bytes that the worker's log may still grow by on the full disk: RocksDB's own files pass it within some commits.
 LOG_ROOM = 32_768
 
 
-def disk_full(scene: Scene) -> None:
+def disk_full(run: ScenarioRun) -> None:
     """RocksDB cannot write (a limit on the size of its files): the worker ends with an error, and goes on when there is room."""
-    worker = scene.stack.worker
-    with scene.trading():
-        scene.await_mails(60)
+    worker = run.stack.worker
+    with run.trading():
+        run.await_mails(60)
         # The limit holds for the worker's log too, which must still be able to say why it ends.
         room = worker.log_file.stat().st_size + LOG_ROOM
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (room, room))
-        scene.until(lambda: worker.exit_code is not None, "the worker ended")
-        scene.row.kills += 1
+        run.until(lambda: worker.exit_code is not None, "the worker ended")
+        run.row.kills += 1
         assert worker.exit_code not in (0, None), "a full disk passed for a clean end"
         assert "commit failed" in worker.log_file.read_text(errors="replace")
-        scene.revive(worker)
-        scene.await_mails(60)
+        run.revive(worker)
+        run.await_mails(60)
 
 
-def changelog_deleted(scene: Scene) -> None:
+def changelog_deleted(run: ScenarioRun) -> None:
     """Somebody deletes the changelog: the worker refuses to start, whether its disk is there or not, and says why."""
-    stack, worker = scene.stack, scene.stack.worker
-    with scene.trading():
-        scene.await_mails(100)
+    stack, worker = run.stack, run.stack.worker
+    with run.trading():
+        run.await_mails(100)
     stack.rest()
-    scene.judge()
+    run.judge()
     admin = AdminClient(stack.settings.kafka())
     name = f"{stack.settings.app_id}-flows-customers-changelog"
     for is_wiped in (False, True):
         for future in admin.delete_topics([name]).values():
             future.result()
-        scene.until(lambda: name not in admin.list_topics(timeout=10).topics, "the changelog is gone")
+        run.until(lambda: name not in admin.list_topics(timeout=10).topics, "the changelog is gone")
         for future in admin.create_topics(
             [NewTopic(name, stack.settings.partitions, 1, config={"cleanup.policy": "compact"})]
         ).values():
             future.result()
         if is_wiped:
-            scene.wipe(worker)
+            run.wipe(worker)
         worker.start()
-        scene.until(lambda: worker.exit_code is not None, "the worker refused")
+        run.until(lambda: worker.exit_code is not None, "the worker refused")
         said = worker.log_file.read_text(errors="replace")
         assert worker.exit_code not in (0, None), "the worker went on with an empty state"
         assert ("changelog was deleted" if is_wiped else "ahead of its changelog") in said, said[-2000:]
 
 
-def clock_steps(scene: Scene) -> None:
+def clock_steps(run: ScenarioRun) -> None:
     """The wall clock of worker and mailer an hour forward, an hour back, and right again."""
-    file = scene.stack.folder / "clock"
-    with scene.trading():
+    file = run.stack.folder / "clock"
+    with run.trading():
         for shift in (0, 3600, 0, -3600, 0):
-            scene.say(f"the clock is {shift:+} s")
+            run.say(f"the clock is {shift:+} s")
             file.write_text(str(shift), encoding="ascii")
-            scene.await_mails(300)
+            run.await_mails(300)
 
 
-def poison(scene: Scene) -> None:
+def poison(run: ScenarioRun) -> None:
     """One record in a hundred is rubbish or breaks a rule."""
-    with scene.trading(poison=0.01, rate=60.0):
-        scene.await_mails(600)
+    with run.trading(poison=0.01, rate=60.0):
+        run.await_mails(600)
 
 
 _SHORT_SESSION = {"TAKK_SESSION_TIMEOUT_S": str(SESSION_S)}
-CELLS: tuple[Cell, ...] = (
-    Cell(
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
         name="worker edges, disk kept",
         acceptance="kill -9 at each of 14 places; nothing lost or doubled",
         play=partial(worker_edges, is_wiped=False),
     ),
-    Cell(
+    Scenario(
         name="worker edges, disk wiped",
         acceptance="the same at 15 places, the state restored from Kafka",
         play=partial(worker_edges, is_wiped=True),
     ),
-    Cell(
+    Scenario(
         name="mailer edges, disk kept",
         acceptance="kill -9 at 14 places; doubled at most where the ledger says unknown",
         play=partial(mailer_edges, is_wiped=False),
     ),
-    Cell(
+    Scenario(
         name="mailer edges, disk wiped",
         acceptance="the same without this disk's notes: more unknown, none of them untold",
         play=partial(mailer_edges, is_wiped=True),
     ),
-    Cell(
+    Scenario(
         name="random kill -9",
         acceptance="3 workers and 2 mailers, a quarter of the disks wiped",
         play=random_kills,
@@ -328,7 +328,7 @@ CELLS: tuple[Cell, ...] = (
         mailers=2,
         env=_SHORT_SESSION,
     ),
-    Cell(
+    Scenario(
         name="zombies",
         acceptance="stopped past the session timeout, woken: fenced, ends or rejoins",
         play=zombies,
@@ -336,41 +336,43 @@ CELLS: tuple[Cell, ...] = (
         mailers=2,
         env=_SHORT_SESSION,
     ),
-    Cell(
+    Scenario(
         name="scaling out and in",
         acceptance="1, 2, 3, 2, 1 workers under load",
         play=scaling,
         workers=3,
         env=_SHORT_SESSION,
     ),
-    Cell(name="broker restarted", acceptance="kill -9 of the only broker, brought back", play=brokers),
-    Cell(
+    Scenario(name="broker restarted", acceptance="kill -9 of the only broker, brought back", play=brokers),
+    Scenario(
         name="three brokers",
         acceptance="replication 3, min.insync 2: each killed and brought back in turn",
         play=brokers,
         workers=2,
         brokers=3,
     ),
-    Cell(name="rolling restart", acceptance="no partition moves", play=rolling, workers=2, mailers=2),
-    Cell(
+    Scenario(name="rolling restart", acceptance="no partition moves", play=rolling, workers=2, mailers=2),
+    Scenario(
         name="mail server",
         acceptance="4xx, slow, hang-ups, nonsense, dead: all mails in the end, each once or told",
         play=mail_server,
     ),
-    Cell(name="disk full", acceptance="the worker ends with an error and goes on when there is room", play=disk_full),
-    Cell(
+    Scenario(
+        name="disk full", acceptance="the worker ends with an error and goes on when there is room", play=disk_full
+    ),
+    Scenario(
         name="changelog deleted",
         acceptance="a clear refusal, disk kept and wiped",
         play=changelog_deleted,
         judges_itself=True,
     ),
-    Cell(
+    Scenario(
         name="clock steps",
         acceptance="an hour forward and back: no timer lost or fired twice",
         play=clock_steps,
         has_own_clock=True,
     ),
-    Cell(
+    Scenario(
         name="upgrade",
         acceptance="processes of an earlier commit replaced one by one: old and new work side by side",
         play=upgrade,
@@ -379,14 +381,14 @@ CELLS: tuple[Cell, ...] = (
         before=BEFORE,
         judges_itself=True,
     ),
-    Cell(name="poison", acceptance="1 % undecodable records: each a dead letter, the rest goes on", play=poison),
+    Scenario(name="poison", acceptance="1 % undecodable records: each a dead letter, the rest goes on", play=poison),
 )
 
 
-def prepared(cell: Cell, folder: Path) -> dict[str, str]:
-    """The settings of the cell's processes."""
-    env = dict(cell.env)
-    if cell.has_own_clock:
+def prepared(scenario: Scenario, folder: Path) -> dict[str, str]:
+    """The settings of the scenario's processes."""
+    env = dict(scenario.env)
+    if scenario.has_own_clock:
         clock = Path(__file__).parent / "clock"
         # Where a day lasts a second, a mail that was put off under a clock an hour ahead would be put off for an hour.
         templates = shutil.copytree(

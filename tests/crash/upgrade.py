@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from streams.settings import PROJECT_ROOT
 from streams.tools.local.oracle import read_all
 from streams.wire import topics
-from tests.crash.scenario_run import Scene
+from tests.crash.scenario_run import ScenarioRun
 
 #: The last commit before the packages and classes got new names.
 BEFORE = "8c5c04a"
@@ -43,19 +43,19 @@ def checkout(revision: str, folder: Path) -> Path:
     return folder
 
 
-def upgrade(scene: Scene) -> None:
+def upgrade(run: ScenarioRun) -> None:
     """Replace a mailer, a worker, the other mailer and the other worker; old and new ones work side by side in between."""
-    stack = scene.stack
-    with scene.trading():
-        scene.await_mails(EMAILS_BETWEEN)
-        _record(scene)
+    stack = run.stack
+    with run.trading():
+        run.await_mails(EMAILS_BETWEEN)
+        _record(run)
         for process in (stack.mailers[0], stack.workers[0], stack.mailers[1], stack.workers[1]):
             assert process.stop() == 0, f"the old {process.role} did not end cleanly, see {process.log_file}"
             process.program = None
             process.start()
             process.await_ready()
-            scene.say(f"a {process.role} runs the new program")
-            scene.await_mails(EMAILS_BETWEEN)
+            run.say(f"a {process.role} runs the new program")
+            run.await_mails(EMAILS_BETWEEN)
 
     def comparable(topic: str, value: bytes) -> bytes:
         """A command without its greeting: the old program wrote the words, the new one writes the mood."""
@@ -67,12 +67,12 @@ def upgrade(scene: Scene) -> None:
         }
         return stack.codec.encode("email_command", {**command, "context": json.dumps(context)})
 
-    scene.judge(comparable)
+    run.judge(comparable)
 
 
-def _record(scene: Scene) -> None:
+def _record(run: ScenarioRun) -> None:
     """Write the first records of each topic, all by the old program, to `recorded.jsonl` in the folder of the stack."""
-    stack = scene.stack
+    stack = run.stack
     there = set(AdminClient(stack.settings.kafka()).list_topics(timeout=10).topics)
     names = [name for name in there if name in topics.SCHEMA_OF or name.endswith("-changelog")]
     found = read_all(stack.settings.kafka(), names)
