@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from streams.agents.instrumentation import Support, count_effects, utc
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
-from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer
+from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.ruleset import Ruleset
+from streams.core.model.versioned_codec import UnknownVersion
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of

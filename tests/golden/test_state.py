@@ -74,12 +74,12 @@ TODAY: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
         customer_codec.VERSION,
         {"customer_v4": lambda _: encode_customer(PLAIN), "customer_v4-full": lambda _: encode_customer(FULL)},
     ),
-    "counts": (popularity.VERSION[0], {"counts_v1": lambda _: encode_counts(COUNTS)}),
+    "counts": (popularity.VERSION, {"counts_v1": lambda _: encode_counts(COUNTS)}),
     "pool": (
-        code_pool_records.VERSION[0],
+        code_pool_records.VERSION,
         {f"pool_v1{what}": partial(_pool_bytes, entry) for what, entry in POOL.items()},
     ),
-    "ledger": (ledger.VERSION[0], {"ledger_v1": lambda _: encode_entry(ENTRY)}),
+    "ledger": (ledger.VERSION, {"ledger_v1": lambda _: encode_entry(ENTRY)}),
     "timer": (timers.VERSION, {"timer_v1": lambda _: timer_bytes()}),
     "disk": (1, {"disk_v1": disk_bytes}),
 }

@@ -16,9 +16,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypeAlias
 
-import msgspec
 from msgspec import Struct
 
+from streams.core.model.versioned_codec import VersionedCodec
 from streams.core.values import ids
 
 
@@ -90,25 +90,12 @@ class Asked(Struct, frozen=True, gc=False, array_like=True, tag="asked"):
 #: What lies in the table. New fields go to the end, with a default: the place is the name in the encoded form.
 Entry: TypeAlias = Pool | Code | Claim | Seen | Asked
 
-VERSION = b"\x01"
-_encode = msgspec.msgpack.Encoder().encode
-_decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+VERSION = 1
 
 
-def encode_entry(entry: Entry) -> bytes:
-    """An entry as it lies in the table: a version byte, then msgpack."""
-    return VERSION + _encode(entry)
-
-
-def decode_entry(raw: bytes) -> Entry:
-    """The entry that `encode_entry` was given.
-
-    Raises:
-        ValueError: a version that this Takk does not know.
-    """
-    if raw[:1] != VERSION:
-        raise ValueError(f"a pool's entry of version {raw[:1]!r}: written by a newer Takk; upgrade this worker")
-    return _decoder.decode(raw[1:])
+_CODEC: VersionedCodec[Entry] = VersionedCodec(Entry, "code pool entry", VERSION)
+encode_entry = _CODEC.encode
+decode_entry = _CODEC.decode
 
 
 def pool_key(pool: str) -> bytes:

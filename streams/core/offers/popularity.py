@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-import msgspec
 from msgspec import Struct
 
 from streams.core.model.customer import OrderState
+from streams.core.model.versioned_codec import VersionedCodec
 
 #: Weeks that count. An order of this week weighs 8, one of the week before 7, one of eight weeks ago nothing.
 WEEKS = 8
@@ -68,25 +68,10 @@ class Counts(Struct, frozen=True, gc=False, array_like=True):
     also: tuple[tuple[str, int], ...] = ()
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Counts).decode
-VERSION = b"\x01"
-
-
-def encode_counts(counts: Counts) -> bytes:
-    """Counts as they lie in the table: a version byte, then msgpack."""
-    return VERSION + _encode(counts)
-
-
-def decode_counts(raw: bytes) -> Counts:
-    """The counts that `encode_counts` was given.
-
-    Raises:
-        ValueError: a version that this Takk does not know.
-    """
-    if raw[:1] != VERSION:
-        raise ValueError(f"counts of version {raw[:1]!r}: written by a newer Takk; upgrade this worker")
-    return _decode(raw[1:])
+VERSION = 1
+_CODEC: VersionedCodec[Counts] = VersionedCodec(Counts, "sales counts", VERSION)
+encode_counts = _CODEC.encode
+decode_counts = _CODEC.decode
 
 
 def week_of(at: datetime) -> int:

@@ -10,16 +10,16 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-import msgspec
 from msgspec import Struct
 
 from streams.core.model.consent_policy import is_transactional
+from streams.core.model.versioned_codec import VersionedCodec
 from streams.mail.command import Command
 from streams.mail.delivery.local_notes import Trace
 
 State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "suppressed", "unknown"]
 Plan: TypeAlias = Literal["send", "send_again", "give_up", "expire", "settle", "nothing"]
-VERSION = b"\x01"
+VERSION = 1
 #: Seconds before the second attempt; doubled each time up to the longest: a greylisting server wants some minutes.
 FIRST_BACKOFF_S = 60
 LONGEST_BACKOFF_S = 6 * 3600
@@ -36,24 +36,9 @@ class Entry(Struct, frozen=True, array_like=True):
     disk: str | None = None
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Entry).decode
-
-
-def encode_entry(entry: Entry) -> bytes:
-    """An entry as it lies in the table: a version byte, then msgpack."""
-    return VERSION + _encode(entry)
-
-
-def decode_entry(raw: bytes) -> Entry:
-    """The entry that `encode_entry` was given.
-
-    Raises:
-        ValueError: a version that this Takk does not know.
-    """
-    if raw[:1] != VERSION:
-        raise ValueError(f"ledger entry of version {raw[:1]!r}: written by a newer Takk; upgrade this worker")
-    return _decode(raw[1:])
+_CODEC: VersionedCodec[Entry] = VersionedCodec(Entry, "ledger entry", VERSION)
+encode_entry = _CODEC.encode
+decode_entry = _CODEC.decode
 
 
 def decide(entry: Entry | None, command: Command, now: datetime, trace: Trace) -> Plan:

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from streams.core.model.customer import Customer, new_customer
-from streams.core.model.customer_codec import UnknownVersion, decode_customer, encode_customer
+from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.events import MailClicked, OrderPlaced, ProfileUpdated
+from streams.core.model.versioned_codec import UnknownVersion
 from streams.settings import PROJECT_ROOT
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment, shop_world
