@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 
 from streams.tools.local.processes import ProcessFailed
 from tests.crash.scenario_run import SEED, Row, ScenarioRun
-from tests.crash.scenarios import SCENARIOS, Scenario, prepared
+from tests.crash.scenarios import SCENARIOS, Scenario, environment
 from tests.crash.upgrade import checkout
 from tests.harness.stack import open_stack
 
@@ -33,7 +33,7 @@ def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
         scenario.brokers,
         workers=scenario.workers,
         mailers=scenario.mailers,
-        env=prepared(scenario, folder),
+        env=environment(scenario, folder),
         program=checkout(scenario.before, folder / "before") if scenario.before else None,
     ) as stack:
         run = ScenarioRun(stack, row, seconds)
@@ -65,9 +65,9 @@ def table(rows: list[Row]) -> str:
 def write(rows: list[Row], path: Path) -> None:
     """Write the rows; those of scenarios that were not played now stay as they are."""
     played = {row.scenario for row in rows}
-    earlier = (
-        [row for row in json.loads(path.read_text()) if row.get("scenario") not in played] if path.exists() else []
-    )
+    # Rows in the format of earlier commits have the key `cell` instead of `scenario`. They are dropped.
+    recorded = json.loads(path.read_text()) if path.exists() else []
+    earlier = [row for row in recorded if "scenario" in row and row["scenario"] not in played]
     path.write_text(json.dumps(earlier + [row.as_dict() for row in rows], indent=2) + "\n")
 
 

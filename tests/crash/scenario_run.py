@@ -15,7 +15,7 @@ from typing import Any
 
 from streams.tools.local.processes import Process, ProcessFailed
 from streams.wire import topics
-from tests.harness.stack import Stack, await_that
+from tests.harness.stack import Stack, wait_until
 
 #: Orders a second while things are killed: enough that every edge is reached within a second.
 RATE = 30.0
@@ -59,18 +59,18 @@ class ScenarioRun:
         self.stack = stack
         self.row = row
         self.seconds = seconds
-        self.chance = random.Random(row.seed)
+        self.rng = random.Random(row.seed)
         self._closed = threading.Event()
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """A progress line."""
         print(f"[{time.strftime('%H:%M:%S')}] {self.row.scenario}: {text}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def trading(self, poison: float = 0.0, rate: float = RATE) -> Iterator[None]:
+    def shop_open(self, poison: float = 0.0, rate: float = RATE) -> Iterator[None]:
         """The shop is open for as long as the block takes."""
         opened_ms = int(time.time() * 1000)
-        shop = self.stack.trade(3600.0, rate, poison, self.row.seed, until=self._closed)
+        shop = self.stack.run_shop(3600.0, rate, poison, self.row.seed, until=self._closed)
         try:
             yield
         finally:
@@ -84,7 +84,7 @@ class ScenarioRun:
         self._closed.set()
 
     @contextmanager
-    def supervised(self) -> Iterator[None]:
+    def supervise(self) -> Iterator[None]:
         """Whatever process ends within the block is started again, as production's supervisor does."""
         over = threading.Event()
 
@@ -104,14 +104,14 @@ class ScenarioRun:
         """Start again whatever has ended by itself."""
         for process in self.stack.processes:
             if process.exit_code is not None:
-                self.say(f"a {process.role} ended with {process.exit_code}; it is started again")
+                self.log(f"a {process.role} ended with {process.exit_code}; it is started again")
                 process.start()
 
-    def until(self, holds: Callable[[], bool], what: str, patience_s: float = 90.0) -> None:
+    def until(self, condition: Callable[[], bool], description: str, timeout_s: float = 90.0) -> None:
         """Wait until `holds`."""
-        await_that(holds, f"{self.row.scenario}: {what}", patience_s)
+        wait_until(condition, f"{self.row.scenario}: {description}", timeout_s)
 
-    def await_mails(self, count: int, *, is_supervised: bool = False) -> None:
+    def await_emails(self, count: int, *, is_supervised: bool = False) -> None:
         """Wait until `count` more mails have arrived; supervised, a process that ends by itself meanwhile is started again."""
         wanted = self.stack.inbox.accepted + count
 
@@ -127,11 +127,11 @@ class ScenarioRun:
         process.kill()
         self.row.kills += 1
 
-    def revive(self, process: Process, *, is_wiped: bool = False, **env: str) -> None:
+    def restart(self, process: Process, *, is_wiped: bool = False, **env: str) -> None:
         """Start a dead process again, with its disk or without, and wait until it is ready; one that ends meanwhile gets `STARTS` starts in
         all, as from a supervisor."""
         if is_wiped:
-            self.wipe(process)
+            self.wipe_disk(process)
         for start in range(STARTS):
             process.start(**env)
             try:
@@ -139,15 +139,15 @@ class ScenarioRun:
             except ProcessFailed:
                 if process.exit_code is None or start == STARTS - 1:
                     raise
-                self.say(f"a {process.role} ended with {process.exit_code} while starting; it is started again")
+                self.log(f"a {process.role} ended with {process.exit_code} while starting; it is started again")
             else:
                 return
 
-    def wipe(self, process: Process) -> None:
+    def wipe_disk(self, process: Process) -> None:
         """Take the disk of a dead process away."""
         lists = (self.stack.workers, self.stack.mailers)
         number = next(of.index(process) for of in lists if process in of)
-        for folder in self.stack.disk(number).glob("flows*" if process.role == "worker" else "mailer*"):
+        for folder in self.stack.state_dir(number).glob("flows*" if process.role == "worker" else "mailer*"):
             shutil.rmtree(folder)
 
     def _note_stops(self, opened_ms: int, closed_ms: int) -> None:
@@ -160,8 +160,8 @@ class ScenarioRun:
 
     def judge(self, comparable: Callable[[str, bytes], bytes] = lambda topic, value: value) -> None:
         """Let everything come to rest, stop it, and compare all there is with the recomputation."""
-        self.say("at rest?")
-        self.stack.rest(patience_s=180)
+        self.log("at rest?")
+        self.stack.wait_until_idle(timeout_s=180)
         verdict = self.stack.judge(comparable)
         events = self.stack.records(topics.EVENTS)
         again = {one["send_id"] for one in events if one["reason"] == "sent_again" or one["outcome"] == "unknown"}

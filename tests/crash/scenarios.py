@@ -25,22 +25,22 @@ from tests.crash.upgrade import BEFORE, upgrade
 SESSION_S = 6
 #: A failpoint strikes at one of its first times, so that it lies now early, now late in a stream of batches.
 STRIKES = 6
-PATIENCE_S = 60.0
+KILL_TIMEOUT_S = 60.0
 
-WORKER_EDGES = (
+WORKER_FAILPOINTS = (
     "flows.produced", "flows.offsets", "flows.committed", "flows.stored",
     "scheduler.produced", "scheduler.offsets", "scheduler.committed", "scheduler.stored",
     "timers.fired", "scheduler.marker_produced", "scheduler.marker_committed", "scheduler.marker_stored",
     "lanes.fenced", "restore.applied", "lanes.restored",
 )  # fmt: skip
-MAILER_EDGES = (
+MAILER_FAILPOINTS = (
     "mailer.planned", "mailer.marker_produced", "mailer.marker_committed", "mailer.marker_stored", "mailer.marked",
     "mailer.reported", "mailer.produced", "mailer.offsets", "mailer.committed", "mailer.stored",
 )  # fmt: skip
 #: Places that a life may not come to a second time.
 REACHED_ONCE = frozenset({"lanes.fenced", "lanes.restored", "mailer.reported"})
 #: How far the mail server has come with a mail when its client dies.
-SMTP_EDGES = ("mail", "data", "dot", "kept")
+SMTP_PHASES = ("mail", "data", "dot", "kept")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,38 +63,38 @@ class Scenario:
     env: dict[str, str] = field(default_factory=dict)
 
 
-def edges(run: ScenarioRun, *, process: Process, places: Iterable[str], is_wiped: bool) -> None:
+def kill_at_failpoints(run: ScenarioRun, *, process: Process, places: Iterable[str], is_wiped: bool) -> None:
     """Arm one place after the other; each life of the process ends at its place."""
-    with run.trading():
+    with run.shop_open():
         for place in places:
             if place == "restore.applied" and not is_wiped:
                 continue  # with the disk kept there is nothing to restore
             process.kill()
             if is_wiped:
-                run.wipe(process)
-            strike = run.chance.randint(1, 1 if place in REACHED_ONCE else STRIKES)
+                run.wipe_disk(process)
+            strike = run.rng.randint(1, 1 if place in REACHED_ONCE else STRIKES)
             process.start(**{VARIABLE: f"{place}@{strike}"})
-            run.until(lambda: process.exit_code is not None, f"{place} reached", PATIENCE_S)
+            run.until(lambda: process.exit_code is not None, f"{place} reached", KILL_TIMEOUT_S)
             assert process.exit_code == -signal.SIGKILL, (
                 f"{place}: ended with {process.exit_code}, see {process.log_file}"
             )
             run.row.kills += 1
-            run.say(f"killed at {place}")
-        run.revive(process, is_wiped=is_wiped)
-        run.await_mails(30)
+            run.log(f"killed at {place}")
+        run.restart(process, is_wiped=is_wiped)
+        run.await_emails(30)
 
 
-def worker_edges(run: ScenarioRun, *, is_wiped: bool) -> None:
+def kill_worker(run: ScenarioRun, *, is_wiped: bool) -> None:
     """The flows worker, at every edge of the checkpoint, the scheduler and the takeover."""
-    edges(run, process=run.stack.worker, places=WORKER_EDGES, is_wiped=is_wiped)
+    kill_at_failpoints(run, process=run.stack.worker, places=WORKER_FAILPOINTS, is_wiped=is_wiped)
 
 
-def mailer_edges(run: ScenarioRun, *, is_wiped: bool) -> None:
+def kill_mailer(run: ScenarioRun, *, is_wiped: bool) -> None:
     """The mailer, at every edge of the ledger, and at every step of the conversation with the mail server."""
     mailer, inbox = run.stack.mailer, run.stack.inbox
-    with run.trading():
-        for phase in SMTP_EDGES:
-            left = run.chance.randint(1, 20)
+    with run.shop_open():
+        for phase in SMTP_PHASES:
+            left = run.rng.randint(1, 20)
 
             def strike(reached: str, phase: str = phase) -> None:
                 nonlocal left
@@ -103,35 +103,35 @@ def mailer_edges(run: ScenarioRun, *, is_wiped: bool) -> None:
                     mailer.signal(signal.SIGKILL)
 
             inbox.watch = strike
-            run.until(lambda: mailer.exit_code is not None, f"the mail server saw {phase}", PATIENCE_S)
+            run.until(lambda: mailer.exit_code is not None, f"the mail server saw {phase}", KILL_TIMEOUT_S)
             inbox.watch = None
             run.row.kills += 1
-            run.say(f"killed at SMTP {phase}")
-            run.revive(mailer, is_wiped=is_wiped)
-    edges(run, process=mailer, places=MAILER_EDGES, is_wiped=is_wiped)
+            run.log(f"killed at SMTP {phase}")
+            run.restart(mailer, is_wiped=is_wiped)
+    kill_at_failpoints(run, process=mailer, places=MAILER_FAILPOINTS, is_wiped=is_wiped)
 
 
 def random_kills(run: ScenarioRun) -> None:
     """kill -9 of any process, several times a minute."""
-    with run.trading():
+    with run.shop_open():
         deadline = time.monotonic() + run.seconds
         while time.monotonic() < deadline:
-            process = run.chance.choice(run.stack.processes)
+            process = run.rng.choice(run.stack.processes)
             # On a loaded machine a worker can miss its session, be fenced and end: that is one more death, not the end of the scenario.
-            run.await_mails(run.chance.randint(20, 120), is_supervised=True)
+            run.await_emails(run.rng.randint(20, 120), is_supervised=True)
             run.kill(process)
-            run.revive(process, is_wiped=run.chance.random() < 0.25)
+            run.restart(process, is_wiped=run.rng.random() < 0.25)
 
 
 def zombies(run: ScenarioRun) -> None:
     """Stopped past the session timeout while another takes over, then woken: fenced, without effect."""
     stack = run.stack
-    with run.trading():
+    with run.shop_open():
         for old, others, stage in (
             (stack.workers[0], stack.workers[1:], "flows"),
             (stack.mailers[0], stack.mailers[1:], "mailer"),
         ):
-            run.await_mails(60)
+            run.await_emails(60)
             old.signal(signal.SIGSTOP)
             run.row.kills += 1
             whole = stack.settings.partitions
@@ -139,13 +139,13 @@ def zombies(run: ScenarioRun) -> None:
                 lambda others=others, stage=stage, whole=whole: sum(owned(one, stage) for one in others) == whole,
                 "the others took over",
             )
-            run.await_mails(60)
+            run.await_emails(60)
             old.signal(signal.SIGCONT)
             run.until(lambda old=old: old.exit_code is not None or old.is_ready, "the zombie ended or rejoined")
-            run.say(f"the zombie {'rejoined' if old.exit_code is None else f'ended with {old.exit_code}'}")
+            run.log(f"the zombie {'rejoined' if old.exit_code is None else f'ended with {old.exit_code}'}")
             if old.exit_code is not None:
-                run.revive(old)
-            run.await_mails(60)
+                run.restart(old)
+            run.await_emails(60)
 
 
 def owned(process: Process, stage: str) -> int:
@@ -156,13 +156,13 @@ def owned(process: Process, stage: str) -> int:
 def scaling(run: ScenarioRun) -> None:
     """One worker, then three, then one, under load."""
     first, *others = run.stack.workers
-    with run.trading():
+    with run.shop_open():
         for process in others:
             process.stop()
-        run.await_mails(100)
+        run.await_emails(100)
         for process in others:
-            run.revive(process)
-            run.await_mails(60)
+            run.restart(process)
+            run.await_emails(60)
         whole = run.stack.settings.partitions
         run.until(
             lambda: sum(owned(one, "flows") for one in run.stack.workers) == whole, "all partitions have an owner"
@@ -171,15 +171,15 @@ def scaling(run: ScenarioRun) -> None:
             run.row.problems.append("two more workers took no partition from the first")
         for process in others:
             assert process.stop() == 0
-            run.await_mails(60)
+            run.await_emails(60)
         run.until(lambda: owned(first, "flows") == whole, "one has them all again")
 
 
 def rolling(run: ScenarioRun) -> None:
     """Every process stopped and started in turn; with static membership the others keep their partitions."""
     stack = run.stack
-    with run.trading():
-        run.await_mails(60)
+    with run.shop_open():
+        run.await_emails(60)
         for process in stack.processes:
             stage = "flows" if process.role == "worker" else "mailer"
             others = [one for one in stack.processes if one.role == process.role and one is not process]
@@ -187,7 +187,7 @@ def rolling(run: ScenarioRun) -> None:
             assert process.stop() == 0, f"{process.role} did not end cleanly"
             process.start()
             process.await_ready()
-            run.await_mails(60)
+            run.await_emails(60)
             after = {id(one): owned(one, stage) for one in others}
             if before != after:
                 run.row.problems.append(f"partitions moved while a {process.role} was restarted: {before} -> {after}")
@@ -196,44 +196,44 @@ def rolling(run: ScenarioRun) -> None:
 def brokers(run: ScenarioRun) -> None:
     """Every broker killed and brought back in turn; what ends for want of one is started again, as a supervisor would."""
     stack = run.stack
-    with run.trading(), run.supervised():
+    with run.shop_open(), run.supervise():
         for broker in stack.brokers:
-            run.await_mails(60)
+            run.await_emails(60)
             broker.kill()
             run.row.kills += 1
-            run.say(f"broker on port {broker.port} killed")
+            run.log(f"broker on port {broker.port} killed")
             if len(stack.brokers) > 1:
-                run.await_mails(60)  # two of three are enough
+                run.await_emails(60)  # two of three are enough
             broker.start()
-            run.await_mails(60)
+            run.await_emails(60)
         run.close_shop()
-        stack.rest(patience_s=180)
+        stack.wait_until_idle(timeout_s=180)
 
 
 def mail_server(run: ScenarioRun) -> None:
     """The mail server dead, slow, greylisting, hanging up after the final dot, talking nonsense."""
-    stack, inbox, chance = run.stack, run.stack.inbox, run.chance
+    stack, inbox, rng = run.stack, run.stack.inbox, run.rng
 
     def slow(envelope: Any) -> None:
         time.sleep(0.2)  # the server's, not the test's: it is what is slow
 
     behaviours: list[tuple[str, Callable[[Any], str | None]]] = [
-        ("4xx", lambda envelope: "451 4.7.1 Greylisted, come back later" if chance.random() < 0.5 else None),
+        ("4xx", lambda envelope: "451 4.7.1 Greylisted, come back later" if rng.random() < 0.5 else None),
         ("slow", slow),
-        ("hangs up after the final dot", lambda envelope: HANG_UP if chance.random() < 0.1 else None),
-        ("talks nonsense", lambda envelope: "\x00\x01 what?" if chance.random() < 0.1 else None),
+        ("hangs up after the final dot", lambda envelope: HANG_UP if rng.random() < 0.1 else None),
+        ("talks nonsense", lambda envelope: "\x00\x01 what?" if rng.random() < 0.1 else None),
     ]
-    with run.trading():
+    with run.shop_open():
         for name, behaviour in behaviours:
-            run.say(name)
+            run.log(name)
             inbox.behaviour = behaviour
-            run.await_mails(60)
+            run.await_emails(60)
             inbox.behaviour = None
-        run.say("dead")
+        run.log("dead")
         inbox.stop()
         run.until(lambda: stack.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer waits")
         inbox.start()
-        run.await_mails(60)
+        run.await_emails(60)
 
 
 #: Bytes that the worker's log may still grow by on the full disk: RocksDB's own files pass it within some commits.
@@ -243,8 +243,8 @@ LOG_ROOM = 32_768
 def disk_full(run: ScenarioRun) -> None:
     """RocksDB cannot write (a limit on the size of its files): the worker ends with an error, and goes on when there is room."""
     worker = run.stack.worker
-    with run.trading():
-        run.await_mails(60)
+    with run.shop_open():
+        run.await_emails(60)
         # The limit holds for the worker's log too, which must still be able to say why it ends.
         room = worker.log_file.stat().st_size + LOG_ROOM
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (room, room))
@@ -252,16 +252,16 @@ def disk_full(run: ScenarioRun) -> None:
         run.row.kills += 1
         assert worker.exit_code not in (0, None), "a full disk passed for a clean end"
         assert "commit failed" in worker.log_file.read_text(errors="replace")
-        run.revive(worker)
-        run.await_mails(60)
+        run.restart(worker)
+        run.await_emails(60)
 
 
 def changelog_deleted(run: ScenarioRun) -> None:
     """Somebody deletes the changelog: the worker refuses to start, whether its disk is there or not, and says why."""
     stack, worker = run.stack, run.stack.worker
-    with run.trading():
-        run.await_mails(100)
-    stack.rest()
+    with run.shop_open():
+        run.await_emails(100)
+    stack.wait_until_idle()
     run.judge()
     admin = AdminClient(stack.settings.kafka())
     name = f"{stack.settings.app_id}-flows-customers-changelog"
@@ -274,7 +274,7 @@ def changelog_deleted(run: ScenarioRun) -> None:
         ).values():
             future.result()
         if is_wiped:
-            run.wipe(worker)
+            run.wipe_disk(worker)
         worker.start()
         run.until(lambda: worker.exit_code is not None, "the worker refused")
         said = worker.log_file.read_text(errors="replace")
@@ -285,17 +285,17 @@ def changelog_deleted(run: ScenarioRun) -> None:
 def clock_steps(run: ScenarioRun) -> None:
     """The wall clock of worker and mailer an hour forward, an hour back, and right again."""
     file = run.stack.folder / "clock"
-    with run.trading():
+    with run.shop_open():
         for shift in (0, 3600, 0, -3600, 0):
-            run.say(f"the clock is {shift:+} s")
+            run.log(f"the clock is {shift:+} s")
             file.write_text(str(shift), encoding="ascii")
-            run.await_mails(300)
+            run.await_emails(300)
 
 
 def poison(run: ScenarioRun) -> None:
     """One record in a hundred is rubbish or breaks a rule."""
-    with run.trading(poison=0.01, rate=60.0):
-        run.await_mails(600)
+    with run.shop_open(poison=0.01, rate=60.0):
+        run.await_emails(600)
 
 
 _SHORT_SESSION = {"TAKK_SESSION_TIMEOUT_S": str(SESSION_S)}
@@ -303,22 +303,22 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         name="worker edges, disk kept",
         acceptance="kill -9 at each of 14 places; nothing lost or doubled",
-        play=partial(worker_edges, is_wiped=False),
+        play=partial(kill_worker, is_wiped=False),
     ),
     Scenario(
         name="worker edges, disk wiped",
         acceptance="the same at 15 places, the state restored from Kafka",
-        play=partial(worker_edges, is_wiped=True),
+        play=partial(kill_worker, is_wiped=True),
     ),
     Scenario(
         name="mailer edges, disk kept",
         acceptance="kill -9 at 14 places; doubled at most where the ledger says unknown",
-        play=partial(mailer_edges, is_wiped=False),
+        play=partial(kill_mailer, is_wiped=False),
     ),
     Scenario(
         name="mailer edges, disk wiped",
         acceptance="the same without this disk's notes: more unknown, none of them untold",
-        play=partial(mailer_edges, is_wiped=True),
+        play=partial(kill_mailer, is_wiped=True),
     ),
     Scenario(
         name="random kill -9",
@@ -385,7 +385,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 
 
-def prepared(scenario: Scenario, folder: Path) -> dict[str, str]:
+def environment(scenario: Scenario, folder: Path) -> dict[str, str]:
     """The settings of the scenario's processes."""
     env = dict(scenario.env)
     if scenario.has_own_clock:

@@ -22,7 +22,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 def test_worker_and_mailer_killed(stack: Stack) -> None:
     """Flows worker and mailer are killed in turn under load, disk kept: nothing lost; at most the counted unknown sends doubled."""
-    shop = stack.trade(SECONDS, 40.0, poison=0.02)
+    shop = stack.run_shop(SECONDS, 40.0, poison=0.02)
     kills = 0
     while shop.is_alive():
         for process in stack.processes:
@@ -35,7 +35,7 @@ def test_worker_and_mailer_killed(stack: Stack) -> None:
             process.start()
             process.await_ready()
     shop.join()
-    stack.rest()
+    stack.wait_until_idle()
     verdict = stack.judge()
     assert kills >= 2
     assert verdict.problems == []

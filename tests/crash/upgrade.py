@@ -46,16 +46,16 @@ def checkout(revision: str, folder: Path) -> Path:
 def upgrade(run: ScenarioRun) -> None:
     """Replace a mailer, a worker, the other mailer and the other worker; old and new ones work side by side in between."""
     stack = run.stack
-    with run.trading():
-        run.await_mails(EMAILS_BETWEEN)
+    with run.shop_open():
+        run.await_emails(EMAILS_BETWEEN)
         _record(run)
         for process in (stack.mailers[0], stack.workers[0], stack.mailers[1], stack.workers[1]):
             assert process.stop() == 0, f"the old {process.role} did not end cleanly, see {process.log_file}"
             process.program = None
             process.start()
             process.await_ready()
-            run.say(f"a {process.role} runs the new program")
-            run.await_mails(EMAILS_BETWEEN)
+            run.log(f"a {process.role} runs the new program")
+            run.await_emails(EMAILS_BETWEEN)
 
     def comparable(topic: str, value: bytes) -> bytes:
         """A command without its greeting: the old program wrote the words, the new one writes the mood."""

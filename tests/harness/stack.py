@@ -31,11 +31,11 @@ from streams.wire import topics
 from streams.wire.codec import open_codec
 
 
-def await_that(holds: Callable[[], bool], what: str, patience_s: float = 60.0) -> None:
-    """Wait until `holds`; fail with `what` when it does not within `patience_s` seconds."""
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {patience_s:.0f} s: {what}"
+def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = 60.0) -> None:
+    """Wait until `holds`; fail with `what` when it does not within `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {description}"
         time.sleep(0.02)
 
 
@@ -45,7 +45,7 @@ def _lag(metrics: dict[str, float]) -> float:
     return metrics.get("takk_lag_records", 0.0) if metrics else 1.0
 
 
-class Closed(Exception):
+class ShopClosed(Exception):
     """Raised into the shop when it closes before its time."""
 
 
@@ -106,11 +106,11 @@ class Stack:
         self._producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
 
     def _process(self, role: str, number: int) -> Process:
-        own = {"TAKK_STATE_DIR": str(self.disk(number)), "TAKK_GROUP_INSTANCE_ID": f"stack-{number}"}
+        own = {"TAKK_STATE_DIR": str(self.state_dir(number)), "TAKK_GROUP_INSTANCE_ID": f"stack-{number}"}
         name = f"{role}-{number}" if number else role
         return Process(role, {**self.env, **own}, self.folder / f"{name}.log", self.program)
 
-    def disk(self, number: int) -> Path:
+    def state_dir(self, number: int) -> Path:
         """The state folder of worker and mailer `number`."""
         return self.folder / (f"state-{number}" if number else "state")
 
@@ -119,14 +119,14 @@ class Stack:
         """All workers and mailers."""
         return *self.workers, *self.mailers
 
-    def open(self) -> None:
+    def start(self) -> None:
         """Start both and wait until they are ready."""
         for process in self.processes:
             process.start()
         for process in self.processes:
             process.await_ready()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """End both at once, and the stack's own producer before its broker goes."""
         for process in self.processes:
             process.kill()
@@ -135,10 +135,10 @@ class Stack:
 
     def produce(self, topic: str, key: bytes | None, record: dict[str, Any] | bytes | None, at_ms: int = 0) -> None:
         """Put one record (a dict is encoded) on `topic`; on the broker when it returns. `at_ms`: the record's time, 0 for now."""
-        self.post(topic, key, record, at_ms)
+        self.enqueue(topic, key, record, at_ms)
         assert self._producer.flush(30) == 0
 
-    def post(self, topic: str, key: bytes | None, record: dict[str, Any] | bytes | None, at_ms: int = 0) -> None:
+    def enqueue(self, topic: str, key: bytes | None, record: dict[str, Any] | bytes | None, at_ms: int = 0) -> None:
         """As `produce`, but it may still be on its way: the next `produce` waits for it."""
         value = self.codec.encode(topics.SCHEMA_OF[topic], record) if isinstance(record, dict) else record
         self._producer.produce(topic, value, key, timestamp=at_ms)
@@ -148,26 +148,26 @@ class Stack:
         found = read_all(self.settings.kafka(), [topic])[topic]
         return [self.codec.decode(topics.SCHEMA_OF[topic], record.value()) for record in found]
 
-    def trade(
+    def run_shop(
         self, seconds: float, rate: float, poison: float = 0.0, seed: int = 3, until: threading.Event | None = None
     ) -> threading.Thread:
         """Produce the shop's facts in real time on a thread, with a share of records that are rubbish; ends early when `until` is set."""
         producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
-        lots = random.Random(seed)
+        rng = random.Random(seed)
         shop = Shop(seed, rate, self.day_s)
 
         def produce(topic: str, key: bytes, record: dict[str, Any], schema: str) -> None:
             producer.produce(topic, self.codec.encode(schema, record), key)
-            if lots.random() < poison:
-                producer.produce(topic, lots.randbytes(30), key)
+            if rng.random() < poison:
+                producer.produce(topic, rng.randbytes(30), key)
             producer.poll(0)
             if until is not None and until.is_set():
-                raise Closed
+                raise ShopClosed
 
         def run() -> None:
             for topic, key, record, schema in shop.catalogue(datetime.now(UTC)):
                 producer.produce(topic, self.codec.encode(schema, record), key)
-            with suppress(Closed):
+            with suppress(ShopClosed):
                 asyncio.run(shop.run(produce, seconds))
             assert producer.flush(120) == 0
 
@@ -175,12 +175,12 @@ class Stack:
         thread.start()
         return thread
 
-    def rest(self, quiet_s: float = 3.0, patience_s: float = 90.0) -> None:
+    def wait_until_idle(self, quiet_s: float = 3.0, timeout_s: float = 90.0) -> None:
         """Wait until for `quiet_s` no topic has grown and no living worker or mailer has had anything left to read."""
-        consumer = Consumer({**self.settings.kafka(), "group.id": "crash-rest"})
+        consumer = Consumer({**self.settings.kafka(), "group.id": "crash-idle"})
         names = consumer.list_topics(timeout=10).topics
         places = [TopicPartition(s.name, n) for s in topics.TOPICS for n in names[s.name].partitions]
-        deadline, last, since = time.monotonic() + patience_s, -1, time.monotonic()
+        deadline, last, since = time.monotonic() + timeout_s, -1, time.monotonic()
         while time.monotonic() - since < quiet_s:
             assert time.monotonic() < deadline, f"the world did not come to rest: {self._behind() or 'topics grow'}"
             ends = sum(ends_of(consumer, place.topic, place.partition)[1] for place in places)
@@ -206,7 +206,7 @@ class Stack:
         with ThreadPoolExecutor() as pool:
             list(pool.map(Process.stop, self.workers))
             # A timer may have fired a moment ago: its email must still go.
-            self.rest(quiet_s=1.0)
+            self.wait_until_idle(quiet_s=1.0)
             list(pool.map(Process.stop, self.mailers))
         changelog = f"{self.settings.app_id}-flows-customers-changelog"
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
@@ -244,7 +244,7 @@ def open_stack(folder: Path, brokers: int = 1, **more: Any) -> Iterator[Stack]:
         stack = Stack(folder, kafka.bootstrap, inbox, replication=brokers, **more)
         stack.brokers = kafka.brokers if isinstance(kafka, EmbeddedCluster) else [kafka]
         try:
-            stack.open()
+            stack.start()
             yield stack
         finally:
-            stack.close()
+            stack.stop()

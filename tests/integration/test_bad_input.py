@@ -17,7 +17,7 @@ from streams.tools.local.oracle import read_all
 from streams.tools.operations.dead_letters import DeadLetter, decode
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import Stack, await_that, open_stack
+from tests.harness.stack import Stack, open_stack, wait_until
 
 HTML = '<img src=x onerror="alert(1)"><b>Anna</b>'
 #: Near Kafka's own limit of a record: its dead letter is larger than the record, and above that limit.
@@ -92,7 +92,7 @@ def takk(stack: Stack, *arguments: str) -> str:
 
 def mail_to(stack: Stack, address: str) -> Any:
     """The one mail to `address`, once it is there."""
-    await_that(lambda: bool(stack.inbox.mails(address)), f"a mail to {address}")
+    wait_until(lambda: bool(stack.inbox.mails(address)), f"a mail to {address}")
     (mail,) = stack.inbox.mails(address)
     return mail
 
@@ -120,7 +120,7 @@ def test_a_dead_letter_is_listed_replayed_and_mailed(stack: Stack) -> None:
     value = stack.codec.encode("order", order("again"))
     month_ago_ms = int(time.time() * 1000) - 30 * 86_400_000
     stack.produce(topics.ORDERS, b"again", value, month_ago_ms)
-    await_that(lambda: any(letter.key == b"again" for letter in letters(stack)), "a dead letter")
+    wait_until(lambda: any(letter.key == b"again" for letter in letters(stack)), "a dead letter")
     (letter,) = [letter for letter in letters(stack) if letter.key == b"again"]
     assert (letter.reason, letter.value) == ("future_time", value)
     assert stack.inbox.mails("again@example.org") == []
@@ -138,9 +138,9 @@ def test_what_is_still_bad_becomes_a_dead_letter_again(stack: Stack) -> None:
     def mine() -> list[DeadLetter]:
         return [letter for letter in letters(stack) if letter.key == b"worse"]
 
-    await_that(lambda: len(mine()) == 1, "a dead letter")
+    wait_until(lambda: len(mine()) == 1, "a dead letter")
     takk(stack, "dead-letters", "replay", mine()[0].id)
-    await_that(lambda: len(mine()) == 2, "the replayed record's letter")
+    wait_until(lambda: len(mine()) == 2, "the replayed record's letter")
     assert [(letter.reason, letter.value) for letter in mine()] == [("negative_amount", value)] * 2
 
 
@@ -199,7 +199,7 @@ def test_other_topics_are_checked_too(stack: Stack) -> None:
         stack.produce(topic, b"rubbish", b"rubbish")
     stages = {topics.DELAYS: "scheduler", topics.COMMANDS: "mailer"}
     expected = {(topic, stages.get(topic, "flows")) for topic in where}
-    await_that(
+    wait_until(
         lambda: {(one.topic, one.stage) for one in letters(stack) if one.key == b"rubbish"} == expected, str(expected)
     )
 

@@ -24,7 +24,7 @@ from streams.wire import topics
 from tests.driver.cases import CASES, Case, Fact, Play
 from tests.harness import records
 from tests.harness.events import MESSAGES
-from tests.harness.stack import Stack, await_that, open_stack
+from tests.harness.stack import Stack, open_stack, wait_until
 
 #: What must not cross on a real broker lies 0.5 days apart at least; the worker needs 0.1 to 0.3 s for a record on a busy machine.
 DAY_S = 2.0
@@ -93,11 +93,11 @@ class Stage:
         self._start = time.monotonic()
         moments = ((at, case, facts) for case in CASES for at, facts in case.moments())
         for at, case, facts in sorted(moments, key=lambda moment: moment[0]):
-            await_that(partial(self._is_day, at), f"day {at}")
+            wait_until(partial(self._is_day, at), f"day {at}")
             self._tell(at, case, facts)
         for case in CASES:
-            await_that(partial(self._is_over, case), f"the end of the case {case.name}")
-        self.stack.rest()
+            wait_until(partial(self._is_over, case), f"the end of the case {case.name}")
+        self.stack.wait_until_idle()
         self.watch.look()
 
     def _warm_up(self) -> None:
@@ -106,7 +106,7 @@ class Stage:
             customer = f"warm-up-{number}"
             order = records.order(customer_id=customer, order_id=customer, email=f"{customer}@example.org")
             self.stack.produce(topics.ORDERS, customer.encode(), order)
-        await_that(lambda: len(self.stack.inbox.mails("warm-up-")) >= 2 * WARM_UPS, "the mails of the warm-up")
+        wait_until(lambda: len(self.stack.inbox.mails("warm-up-")) >= 2 * WARM_UPS, "the mails of the warm-up")
 
     def _is_day(self, at: float) -> bool:
         return self.days() >= at
@@ -116,7 +116,7 @@ class Stage:
         play = self.plays[case.name]
         play.until(max(at, play.days))
         due = Counter(play.mails)
-        await_that(partial(self._has, case, due), f"{case.name}, day {at}: {dict(due)}")
+        wait_until(partial(self._has, case, due), f"{case.name}, day {at}: {dict(due)}")
         play.until(self.days())
         play.tell(facts)
         sends = {one["message"]: one["send_id"] for one in self.watch.of(topics.COMMANDS, case)}

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, PartitionMetadata
 
 from streams.tools.local.kafka.cluster import EmbeddedCluster
-from tests.harness.stack import await_that
+from tests.harness.stack import wait_until
 
 ALL = {1, 2, 3}
 TRANSACTIONS = "__transaction_state"
@@ -70,7 +70,7 @@ class Topic:
             return bool(ends)
 
         try:
-            await_that(is_read, f"the end of {self.name}")
+            wait_until(is_read, f"the end of {self.name}")
         finally:
             consumer.close()
         return values
@@ -97,7 +97,7 @@ def cluster(whole: EmbeddedCluster) -> EmbeddedCluster:
 def topic(cluster: EmbeddedCluster, request: pytest.FixtureRequest) -> Topic:
     """A topic of the test's own."""
     topic = Topic(cluster, request.node.name)
-    await_that(lambda: topic.in_sync() == ALL, "the new topic is on all brokers")
+    wait_until(lambda: topic.in_sync() == ALL, "the new topic is on all brokers")
     return topic
 
 
@@ -123,10 +123,10 @@ def test_one_dead_broker_stops_no_write(cluster: EmbeddedCluster, topic: Topic) 
         topic.write(producer, value)
     assert producer.flush(60) == 0
     assert (topic.taken, topic.refused) == (expected, [])
-    await_that(lambda: topic.in_sync() == ALL - {dead}, "the dead broker is missed")
+    wait_until(lambda: topic.in_sync() == ALL - {dead}, "the dead broker is missed")
     cluster.restart(dead)
     assert cluster.is_alive(dead)
-    await_that(lambda: topic.in_sync() == ALL, "the broker that came back is in sync")
+    wait_until(lambda: topic.in_sync() == ALL, "the broker that came back is in sync")
     metadata = topic.admin.list_topics(timeout=20)
     assert metadata.brokers[dead].port == port
     assert topic.read() == expected
@@ -152,7 +152,7 @@ def test_a_transaction_commits_across_its_coordinators_death(cluster: EmbeddedCl
             return False
         return True
 
-    await_that(is_committed, "the transaction is committed")
+    wait_until(is_committed, "the transaction is committed")
     assert topic.read() == [b"before", b"after"]
 
 

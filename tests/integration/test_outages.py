@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import Stack, await_that, open_stack
+from tests.harness.stack import Stack, open_stack, wait_until
 
 STOP_PATIENCE_S = 15.0
 
@@ -77,22 +77,22 @@ def has_read_all(stack: Stack) -> bool:
 
 def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
     """The mailer waits, says so in its metric, and goes on by itself: every email arrives, and once, but for those that were withdrawn."""
-    stack.trade(1.0, 20.0, seed=11).join()
-    await_that(lambda: stack.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
+    stack.run_shop(1.0, 20.0, seed=11).join()
+    wait_until(lambda: stack.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
     # No timer may put an email on its way at the moment when the server goes.
     stack.worker.stop()
-    stack.rest()
+    stack.wait_until_idle()
     before = stack.inbox.accepted
     stack.inbox.stop()
     stack.worker.start()
-    shop = stack.trade(4.0, 30.0, seed=12)
-    await_that(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 1, "takk_smtp_paused is 1")
+    shop = stack.run_shop(4.0, 30.0, seed=12)
+    wait_until(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 1, "takk_smtp_paused is 1")
     shop.join()
     assert stack.inbox.accepted == before
     assert stack.mailer.is_alive
     stack.inbox.start()
-    await_that(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 0, "takk_smtp_paused is 0 again")
-    stack.rest()
+    wait_until(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 0, "takk_smtp_paused is 0 again")
+    stack.wait_until_idle()
     assert stack.mailer.is_alive
     verdict = stack.judge()
     assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
@@ -115,22 +115,22 @@ def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
 def test_who_unsubscribes_while_mails_wait_gets_no_more(stack: Stack) -> None:
     """Mails that were ordered before lie in the mailer's queue: the receipt still goes, the rest is held back, and a decision says why."""
     customer, now = "c-waits", datetime.now(UTC)
-    stack.rest()
+    stack.wait_until_idle()
     stack.inbox.stop()
     told = {"customer_id": customer, "order_id": "o-waits", "occurred_at": now}
     stack.produce(topics.ORDERS, customer.encode(), records.order(**told, placed_at=now))
     stack.produce(topics.SHIPMENTS, customer.encode(), records.shipment(**told, status="delivered"))
     ordered = partial(_of, stack, topics.COMMANDS, customer)
-    await_that(
+    wait_until(
         lambda: {one["purpose"] for one in ordered()} >= {"order", "marketing", "review"}, "all mails are ordered"
     )
     bye = records.engagement(
         "unsubscribed", customer_id=customer, send_id=None, scope="marketing", occurred_at=datetime.now(UTC)
     )
     stack.produce(topics.ENGAGEMENT, customer.encode(), bye)
-    await_that(lambda: len(_of(stack, topics.WITHDRAWALS, customer)) >= 2, "the mails are withdrawn")
+    wait_until(lambda: len(_of(stack, topics.WITHDRAWALS, customer)) >= 2, "the mails are withdrawn")
     stack.inbox.start()
-    stack.rest()
+    stack.wait_until_idle()
     ended = {one["purpose"]: (one["outcome"], one["reason"]) for one in _of(stack, topics.EVENTS, customer)}
     assert ended == {
         "order": ("sent", "accepted"),
@@ -146,11 +146,11 @@ def _of(stack: Stack, topic: str, customer_id: str) -> list[dict[str, Any]]:
 
 def test_stopped_under_load(stack: Stack) -> None:
     """SIGTERM under load: both end in good order with code 0, and after the restart nothing is lost and nothing came twice."""
-    shop = stack.trade(24.0, 60.0, seed=13)
+    shop = stack.run_shop(24.0, 60.0, seed=13)
     stopped: Counter[str] = Counter()
     for process in itertools.cycle(stack.processes):
         mails = stack.inbox.accepted
-        await_that(partial(has_moved_on, stack, shop, mails + 40), "40 mails more")
+        wait_until(partial(has_moved_on, stack, shop, mails + 40), "40 mails more")
         if not shop.is_alive():
             break
         assert process.stop(STOP_PATIENCE_S) == 0, f"{process.role}: see {process.log_file}"
@@ -158,8 +158,8 @@ def test_stopped_under_load(stack: Stack) -> None:
         process.start()
         process.await_ready()
     shop.join()
-    await_that(partial(has_read_all, stack), "worker and mailer have read all there is")
-    stack.rest()
+    wait_until(partial(has_read_all, stack), "worker and mailer have read all there is")
+    stack.wait_until_idle()
     verdict = stack.judge()
     assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
     assert len(verdict.sends) > 300

@@ -17,7 +17,7 @@ from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import Stack, await_that
+from tests.harness.stack import Stack, wait_until
 
 #: Where a life of the worker ends (at the third commit that comes there; "": when it has given some codes), and whether its disk goes too.
 DEATHS = (("pools.produced", False), ("", True), ("pools.committed", False))
@@ -50,7 +50,7 @@ def town_of(tmp_path: Path, workers: int) -> Iterator[Stack]:
         try:
             yield stack
         finally:
-            stack.close()
+            stack.stop()
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def come(stack: Stack, life: int) -> None:
     for number in range(CUSTOMERS):
         customer = f"c{life}-{number}"
         order = records.order(order_id=f"o-{customer}", customer_id=customer, placed_at=now, occurred_at=now)
-        stack.post(topics.ORDERS, customer.encode(), order)
+        stack.enqueue(topics.ORDERS, customer.encode(), order)
     for number in range(CUSTOMERS - 20):
         code = records.discount_code(code=f"CODE-{life}-{number}", expires_at=now + timedelta(days=9))
         for _ in range(1 + (number % 10 == 0)):
-            stack.post(topics.CODES, b"spring-10", code)
+            stack.enqueue(topics.CODES, b"spring-10", code)
     # Under another key than its pool, of a pool that no flow names, and none that anybody could type in.
-    stack.post(topics.CODES, b"elsewhere", records.discount_code(code=f"CODE-{life}-moved", expires_at=None))
-    stack.post(topics.CODES, b"nobodys", records.discount_code(code="N", pool="nobodys", expires_at=now))
+    stack.enqueue(topics.CODES, b"elsewhere", records.discount_code(code=f"CODE-{life}-moved", expires_at=None))
+    stack.enqueue(topics.CODES, b"nobodys", records.discount_code(code="N", pool="nobodys", expires_at=now))
     stack.produce(topics.CODES, b"spring-10", records.discount_code(code="two words"))
 
 
@@ -84,12 +84,12 @@ def test_however_often_it_is_killed_each_gets_one_code(stack: Stack) -> None:
         come(stack, life)
         worker.start(**({VARIABLE: f"{place}@3"} if place else {}))
         if not place:
-            await_that(lambda: worker.metrics().get("takk_codes_granted_total", 0) >= ENOUGH, "codes are given")
+            wait_until(lambda: worker.metrics().get("takk_codes_granted_total", 0) >= ENOUGH, "codes are given")
             worker.kill()
-        await_that(lambda: worker.exit_code is not None, f"{place} is reached")
+        wait_until(lambda: worker.exit_code is not None, f"{place} is reached")
         assert worker.exit_code == -signal.SIGKILL, f"see {worker.log_file}"
         if is_wiped:
-            shutil.rmtree(stack.disk(0))
+            shutil.rmtree(stack.state_dir(0))
         if not place:
             given = len(stack.records(topics.GRANTS))
             assert 0 < given < (life + 1) * (CUSTOMERS - 20), "it did not die in the middle"
@@ -101,18 +101,18 @@ def test_however_often_it_is_killed_each_gets_one_code(stack: Stack) -> None:
     def gauge(name: str) -> float | None:
         return worker.series().get(f'{name}{{pool="spring-10"}}')
 
-    await_that(lambda: gauge("takk_pool_claims") == customers - stocked, "all codes are given and the others wait")
+    wait_until(lambda: gauge("takk_pool_claims") == customers - stocked, "all codes are given and the others wait")
     bought = {f"c{life}-{number}" for life in range(len(DEATHS)) for number in range(CUSTOMERS)}
     left = min(bought - {one["customer_id"] for one in stack.records(topics.REWARDS)})
     now = datetime.now(UTC)
     refund = records.order(kind="refunded", order_id=f"o-{left}", customer_id=left, placed_at=now, occurred_at=now)
     stack.produce(topics.ORDERS, left.encode(), refund)
-    await_that(lambda: stack.records(topics.CLAIM_WITHDRAWALS) != [], "who leaves gives the claim back")
+    wait_until(lambda: stack.records(topics.CLAIM_WITHDRAWALS) != [], "who leaves gives the claim back")
     for number in range(customers - stocked + 5):
-        stack.post(topics.CODES, b"spring-10", records.discount_code(code=f"MORE-{number}", expires_at=None))
+        stack.enqueue(topics.CODES, b"spring-10", records.discount_code(code=f"MORE-{number}", expires_at=None))
     stack.produce(topics.CODES, b"spring-10", records.discount_code(code="LAST", expires_at=None))
-    await_that(lambda: gauge("takk_pool_codes") == 7, "the codes that nobody claimed are in stock")
-    stack.rest(1.0)
+    wait_until(lambda: gauge("takk_pool_codes") == 7, "the codes that nobody claimed are in stock")
+    stack.wait_until_idle(1.0)
     assert gauge("takk_pool_claims") == 0
     labels = {name for name in worker.series() if 'pool="' in name}
     assert not [name for name in labels if 'pool="spring-10"' not in name and 'pool="other"' not in name]
@@ -139,7 +139,7 @@ def test_a_flow_that_takes_codes_is_added_later(tmp_path: Path, workers: int) ->
             worker.start(TAKK_MAIL_SECRET="x" * 40)
         for worker in stack.workers:
             worker.await_ready()
-        stack.rest(1.0)
+        stack.wait_until_idle(1.0)
         flow.write_text(FLOW, encoding="utf-8")
         for worker in stack.workers:
             worker.stop()
@@ -149,6 +149,6 @@ def test_a_flow_that_takes_codes_is_added_later(tmp_path: Path, workers: int) ->
         for number in range(CUSTOMERS):
             customer = f"c{number}"
             order = records.order(order_id=f"o{number}", customer_id=customer, placed_at=now, occurred_at=now)
-            stack.post(topics.ORDERS, customer.encode(), order)
+            stack.enqueue(topics.ORDERS, customer.encode(), order)
             stack.produce(topics.CODES, b"spring-10", records.discount_code(code=f"CODE-{number}", expires_at=None))
-        await_that(lambda: len(stack.records(topics.REWARDS)) == CUSTOMERS, "each gets a code")
+        wait_until(lambda: len(stack.records(topics.REWARDS)) == CUSTOMERS, "each gets a code")

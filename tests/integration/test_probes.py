@@ -19,7 +19,7 @@ from streams.settings import Settings
 from streams.tools.local.kafka.broker import free_port
 from streams.tools.local.processes import Process
 from streams.wire import topics
-from tests.harness.stack import Stack, await_that, open_stack
+from tests.harness.stack import Stack, open_stack, wait_until
 
 #: So long that no timer fires and no mail expires meanwhile.
 DAY_S = 600.0
@@ -79,7 +79,7 @@ def test_a_worker_that_restores_tells_how_far_it_is(stack: Stack) -> None:
 
     process.start()
     try:
-        await_that(is_ready, "the worker is ready")
+        wait_until(is_ready, "the worker is ready")
         after = process.series()
     finally:
         process.kill()
@@ -109,7 +109,7 @@ def test_port_taken(stack: Stack) -> None:
     process = Process("worker", env, stack.folder / "fourth.log")
     process.start(TAKK_WEB_PORT=str(stack.worker.port))
     try:
-        await_that(lambda: not process.is_alive, "the worker has ended")
+        wait_until(lambda: not process.is_alive, "the worker has ended")
     finally:
         process.kill()
     said = process.log_file.read_text()
@@ -126,10 +126,10 @@ def lag(process: Process) -> tuple[float, float]:
 
 def test_gauges_at_rest(stack: Stack) -> None:
     """After a burst each stage of worker and mailer is 0 records and 0 seconds behind; the timers that wait are counted, after a kill too."""
-    stack.trade(3.0, 30.0).join()
-    stack.rest()
+    stack.run_shop(3.0, 30.0).join()
+    stack.wait_until_idle()
     for process in stack.processes:
-        await_that(lambda process=process: lag(process) == (0, 0), f"the {process.role} has no lag")
+        wait_until(lambda process=process: lag(process) == (0, 0), f"the {process.role} has no lag")
     timers = stack.worker.metrics()["takk_timers_stored_total"]
     assert timers > 0
     assert stack.worker.metrics()["takk_timers_pending"] == timers
@@ -139,7 +139,7 @@ def test_gauges_at_rest(stack: Stack) -> None:
     stack.worker.start()
     stack.worker.await_ready()
     partitions = 3 * stack.settings.partitions  # of flows, scheduler and popularity
-    await_that(lambda: stack.worker.metrics().get("takk_assigned_partitions") == partitions, "the worker is back")
+    wait_until(lambda: stack.worker.metrics().get("takk_assigned_partitions") == partitions, "the worker is back")
     assert stack.worker.metrics()["takk_timers_pending"] == timers
 
 
@@ -155,10 +155,10 @@ def test_lag_grows_while_the_mail_server_is_down(stack: Stack) -> None:
     process.start()
     try:
         process.await_ready()
-        await_that(lambda: lag(process)[1] > 0, "the mailer is behind")
+        wait_until(lambda: lag(process)[1] > 0, "the mailer is behind")
         records, seconds = lag(process)
-        await_that(lambda: lag(process)[1] > seconds + 1, "the seconds grow")
+        wait_until(lambda: lag(process)[1] > seconds + 1, "the seconds grow")
         assert records > 0
-        await_that(lambda: process.metrics()["takk_smtp_paused"] == 1, "the mailer says that it waits")
+        wait_until(lambda: process.metrics()["takk_smtp_paused"] == 1, "the mailer says that it waits")
     finally:
         process.kill()

@@ -25,7 +25,7 @@ from streams.runtime.state.restore import restore
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire.topics import changelog_spec
-from tests.harness.stack import await_that
+from tests.harness.stack import wait_until
 from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
 
 #: What a supervisor gives a process that it asked to stop.
@@ -128,12 +128,12 @@ class Job:
         made = self._admin.create_topics([NewTopic(name, PARTITIONS, 1, config=config) for name in names])
         for future in made.values():
             future.result()
-        await_that(lambda: set(names) <= self._admin.list_topics(timeout=10).topics.keys(), "the topics are there")
+        wait_until(lambda: set(names) <= self._admin.list_topics(timeout=10).topics.keys(), "the topics are there")
 
     def make_changelog_anew(self) -> None:
         """Delete the changelog and make it again, empty."""
         self._admin.delete_topics([self.changelog])[self.changelog].result()
-        await_that(lambda: self.changelog not in self._admin.list_topics(timeout=10).topics, "the changelog is gone")
+        wait_until(lambda: self.changelog not in self._admin.list_topics(timeout=10).topics, "the changelog is gone")
         self.create(self.changelog, **{"cleanup.policy": "compact"})
 
     def give(self, *records: tuple[bytes, bytes]) -> None:
@@ -201,7 +201,7 @@ class Job:
 
     def await_said(self) -> None:
         """Wait until all that was given is answered and committed, then hold it to the recomputation."""
-        await_that(
+        wait_until(
             lambda: len(self.read(f"{self.app}-out")) >= len(self.given), f"{len(self.given)} records are answered"
         )
         self.check()
@@ -275,7 +275,7 @@ def test_an_open_transaction_of_the_dead_is_invisible(job: Job) -> None:
     job.await_said()
     before = len(job.given)
     job.give((KEYS[0], HOLD))
-    await_that(lambda: HOLDING in worker.log(), "the worker stands still in its transaction")
+    wait_until(lambda: HOLDING in worker.log(), "the worker stands still in its transaction")
     worker.kill()
     out, changelog = f"{job.app}-out", job.changelog
     assert len(job.read(out, "read_uncommitted")) == before + 1
@@ -297,7 +297,7 @@ def test_a_zombie_is_fenced(job: Job) -> None:
     first.start("--hold", str(gate))
     job.await_said()
     job.give((KEYS[0], HOLD))
-    await_that(lambda: HOLDING in first.log(), "the first worker stands still in its transaction")
+    wait_until(lambda: HOLDING in first.log(), "the first worker stands still in its transaction")
     first.signal(signal.SIGSTOP)
     second.start()
     job.give(*some(200, start=200))
@@ -348,9 +348,9 @@ def test_partitions_are_shared_and_taken_over(job: Job) -> None:
     with job.load():
         first.start()
         second.start()
-        await_that(lambda: set(job.speakers().values()) == {b"first", b"second"}, "both work")
+        wait_until(lambda: set(job.speakers().values()) == {b"first", b"second"}, "both work")
         assert first.stop() == 0
-        await_that(lambda: list(job.speakers().values()) == [b"second"] * PARTITIONS, "the second has all partitions")
+        wait_until(lambda: list(job.speakers().values()) == [b"second"] * PARTITIONS, "the second has all partitions")
     job.await_said()
     assert second.stop() == 0
     job.check()
@@ -364,7 +364,7 @@ def test_stopped_under_load(job: Job) -> None:
         for _ in range(2):
             before = len(job.read(f"{job.app}-out"))
             worker.start(*STATIC)
-            await_that(lambda before=before: len(job.read(f"{job.app}-out")) > before, "it works")
+            wait_until(lambda before=before: len(job.read(f"{job.app}-out")) > before, "it works")
             assert worker.stop() == 0
     worker.start(*STATIC)
     job.await_said()

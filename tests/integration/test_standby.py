@@ -11,7 +11,7 @@ from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.oracle import read_all
 from streams.tools.local.processes import Process
 from streams.wire import topics
-from tests.harness.stack import Stack, await_that, open_stack
+from tests.harness.stack import Stack, open_stack, wait_until
 
 SESSION_S = "6"
 
@@ -41,33 +41,33 @@ def owned(process: Process) -> float:
 def test_copies_are_equal_and_carry_a_takeover(stack: Stack) -> None:
     """With two workers every partition is on both disks, entry by entry; after kill -9 of one, the other goes on from its copy."""
     first, second = stack.workers
-    await_that(lambda: owned(first) == owned(second) == 2, "two partitions each")
-    stack.trade(6.0, 40.0).join()
-    stack.rest()
-    await_that(lambda: first.metrics()["takk_standby_lag_offsets"] == 0, "the first worker's copies caught up")
-    await_that(lambda: second.metrics()["takk_standby_lag_offsets"] == 0, "the second worker's copies caught up")
+    wait_until(lambda: owned(first) == owned(second) == 2, "two partitions each")
+    stack.run_shop(6.0, 40.0).join()
+    stack.wait_until_idle()
+    wait_until(lambda: first.metrics()["takk_standby_lag_offsets"] == 0, "the first worker's copies caught up")
+    wait_until(lambda: second.metrics()["takk_standby_lag_offsets"] == 0, "the second worker's copies caught up")
     changelog = f"{stack.settings.app_id}-flows-customers-changelog"
     logged = len(read_all(stack.settings.kafka(), [changelog])[changelog])
     restored = second.metrics().get("takk_restored_records_total", 0.0)
     assert logged > 200
 
     first.kill()
-    await_that(lambda: owned(second) == 4, "the second worker has taken over")
+    wait_until(lambda: owned(second) == 4, "the second worker has taken over")
     mails = stack.inbox.accepted
-    stack.trade(3.0, 40.0, seed=4).join()
-    stack.rest()
+    stack.run_shop(3.0, 40.0, seed=4).join()
+    stack.wait_until_idle()
     assert stack.inbox.accepted > mails + 50
     assert second.metrics().get("takk_restored_records_total", 0.0) - restored < logged / 10
 
     first.start()
     first.await_ready()
-    await_that(lambda: owned(first) == owned(second) == 2, "two partitions each again")
-    stack.rest()
+    wait_until(lambda: owned(first) == owned(second) == 2, "two partitions each again")
+    stack.wait_until_idle()
     for process in (first, second):
-        await_that(lambda process=process: process.metrics()["takk_standby_lag_offsets"] == 0, "copies caught up")
+        wait_until(lambda process=process: process.metrics()["takk_standby_lag_offsets"] == 0, "copies caught up")
     for process in (first, second):
         process.stop()  # how it ends is another test's: here a slow machine may lose the short session meanwhile
-    first_disk, second_disk = contents(stack.disk(0)), contents(stack.disk(1))
+    first_disk, second_disk = contents(stack.state_dir(0)), contents(stack.state_dir(1))
     assert len(first_disk) == stack.settings.partitions
     assert first_disk == second_disk
     assert sum(len(entries) for entries in first_disk.values()) > 100
