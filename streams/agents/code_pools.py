@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
-from streams.agents.instrumentation import Support, utc
+from streams.agents.instrumentation import Instrumentation
 from streams.core.offers.code_pool_records import Pool, Told, decode_entry, encode_entry, pool_key
 from streams.core.offers.code_pools import Desk
+from streams.core.values.local_time import utc_from_ms
 from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
@@ -21,12 +22,12 @@ from streams.wire import topics
 OTHER = "other"
 
 
-def define(app: App, support: Support, named: Collection[str]) -> Any:
+def register(app: App, instrumentation: Instrumentation, named: Collection[str]) -> Any:
     """Add the pools agent to `app`; `named` are the pools that flows take codes from."""
     read: dict[str, Callable[[bytes | None], Told]] = {
-        topics.CODES: support.decoder.code,
-        topics.CLAIMS: support.decoder.claim,
-        topics.CLAIM_WITHDRAWALS: support.decoder.claim_withdrawal,
+        topics.CODES: instrumentation.decoder.code,
+        topics.CLAIMS: instrumentation.decoder.claim,
+        topics.CLAIM_WITHDRAWALS: instrumentation.decoder.claim_withdrawal,
     }
 
     def open_pools(task: Task) -> None:
@@ -50,18 +51,18 @@ def define(app: App, support: Support, named: Collection[str]) -> Any:
         encode=encode_entry,
         decode=decode_entry,
         open=open_pools,
-        dead_letter=support.dead_letter("pools"),
+        dead_letter=instrumentation.dead_letter("pools"),
     )
 
-    @app.stage(support.observed(stage))
+    @app.stage(instrumentation.observed(stage))
     async def pools(batches: AsyncIterator[Batch]) -> None:
         async for batch in batches:
-            now = utc(batch.now_ms)
+            now = utc_from_ms(batch.now_ms)
             desk = Desk(batch, now)
             for fact in batch.taken(told):
                 desk.take(fact)
             for grant in desk.grants:
-                batch.send(*support.encoder.effects.grant(grant, now))
+                batch.send(*instrumentation.encoder.effects.grant(grant, now))
             _count(desk, batch.task.memory["pools"])
             await batch.commit()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-from streams.agents.instrumentation import Support, count_effects, utc
+from streams.agents.instrumentation import Instrumentation, count_effects
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.ruleset import Ruleset
 from streams.core.model.versioned_codec import UnknownVersion
+from streams.core.values.local_time import utc_from_ms
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
@@ -37,8 +38,8 @@ INPUTS = (
 Decision = tuple[bytes | None, Any, list[ProducerRecord]]
 
 
-class TableView(Protocol):
-    """What a decision may know of the batch it belongs to."""
+class ReadOnlyBatch(Protocol):
+    """The part of `Batch` that the handler uses. A replay of the journal provides it too."""
 
     partition: int
     now_ms: int
@@ -47,37 +48,37 @@ class TableView(Protocol):
         """The customer's state, or None."""
 
 
-def decider(
+def make_handler(
     decoder: Decoder, encoder: Encoder, ruleset: Ruleset, partitions: int
-) -> Callable[[Any, TableView], Decision]:
+) -> Callable[[Any, ReadOnlyBatch], Decision]:
     """The function from a record and the state before it to (key, state after it, outputs); it depends on nothing else."""
 
     encode = encoder.effects.encode
 
-    def decide(record: Any, view: TableView) -> Decision:
+    def handle(record: Any, batch: ReadOnlyBatch) -> Decision:
         told = record.key()
         event = decoder.event(record.topic(), told, record.value(), record.timestamp()[1])
         customer_id = event.customer_id
         key = customer_id.encode()
         if key != told:
             raise Misrouted(key)
-        state = view.get(key)
+        state = batch.get(key)
         if state is None:
             # Only a customer who is new to this partition can have come to the wrong one.
-            if partition_of(key, partitions) != view.partition:
+            if partition_of(key, partitions) != batch.partition:
                 raise Misrouted(key)
             state = new_customer(customer_id)
-        now = utc(view.now_ms)
+        now = utc_from_ms(batch.now_ms)
         after, effects = advance(ruleset, state, event, now)
         count_effects(event, effects)
         return (None if after is state else key), after, [encode(effect, now) for effect in effects]
 
-    return decide
+    return handle
 
 
-def define(app: App, support: Support, ruleset: Ruleset) -> Any:
+def register(app: App, instrumentation: Instrumentation, ruleset: Ruleset) -> Any:
     """Add the flows agent to `app`, deciding by the flows and policies of `world`."""
-    decide = decider(support.decoder, support.encoder, ruleset, app.partitions)
+    handle = make_handler(instrumentation.decoder, instrumentation.encoder, ruleset, app.partitions)
     stage = Stage(
         name="flows",
         topics=INPUTS,
@@ -85,14 +86,14 @@ def define(app: App, support: Support, ruleset: Ruleset) -> Any:
         encode=encode_customer,
         decode=decode_customer,
         is_too_new=UnknownVersion,
-        journal=support.journal("flows"),
-        dead_letter=support.dead_letter("flows"),
+        journal=instrumentation.journal("flows"),
+        dead_letter=instrumentation.dead_letter("flows"),
     )
 
-    @app.stage(support.observed(stage))
+    @app.stage(instrumentation.observed(stage))
     async def flows(batches: AsyncIterator[Batch]) -> None:
         async for batch in batches:
-            batch.each(decide)
+            batch.each(handle)
             await batch.commit()
 
     return flows

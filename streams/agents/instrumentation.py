@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import structlog
 
 from streams.core.model.effects import Attribute, Effect, LogDecision
 from streams.core.model.events import Event, MailBounced
+from streams.core.values.local_time import utc_from_ms
 from streams.mail.mailer import Report
 from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
@@ -24,14 +24,7 @@ from streams.wire.encode.encoder import Encoder
 log = structlog.get_logger(__name__)
 
 
-# A batch has one clock: the same time, not an equal one, is what the wire knows again for nothing.
-@lru_cache(maxsize=64)
-def utc(ms: int) -> datetime:
-    """Milliseconds since 1970 as a time."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-class Support:
+class Instrumentation:
     """Shared by the agents of one process."""
 
     def __init__(self, codec: Codec) -> None:
@@ -86,7 +79,7 @@ class Support:
                 record.value(),
                 reason,
                 detail,
-                utc(now_ms),
+                utc_from_ms(now_ms),
                 stage=stage,
                 headers=record.headers(),
             )
@@ -98,7 +91,7 @@ class Support:
 
         def make(partition: int, now_ms: int, offsets: dict[str, tuple[int, int]], records: int) -> ProducerRecord:
             slices = [(topic, first, last) for topic, (first, last) in offsets.items()]
-            return self.encoder.journal.checkpoint(agent, partition, utc(now_ms), slices, records)
+            return self.encoder.journal.checkpoint(agent, partition, utc_from_ms(now_ms), slices, records)
 
         return make
 

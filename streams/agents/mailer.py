@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-from streams.agents.instrumentation import Support, utc
+from streams.agents.instrumentation import Instrumentation
+from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Entry, Plan, State, decide, decode_entry, encode_entry
 from streams.mail.delivery.local_notes import Notes
@@ -29,7 +30,7 @@ STATES: dict[Outcome, State] = {
 }  # fmt: skip
 
 
-def define(app: App, support: Support, mailer: Mailer) -> Any:
+def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
     """Add the mailer agent to `app`; partitions are worked side by side, each one batch at a time."""
 
     def open_notes(task: Task) -> None:
@@ -37,8 +38,8 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
             task.memory["notes"] = Notes(task.store, uuid4().hex)
 
     def planned(batch: Batch, notes: Notes) -> list[tuple[Command, Plan]]:
-        now, plans = utc(batch.now_ms), {}
-        for command in batch.taken(lambda record: support.decoder.command(record.value())):
+        now, plans = utc_from_ms(batch.now_ms), {}
+        for command in batch.taken(lambda record: instrumentation.decoder.command(record.value())):
             entry = batch.get(command.send_id.encode())
             trace = notes.trace(command.send_id, entry.disk) if entry is not None else "none"
             plan = decide(entry, command, now, trace)
@@ -53,7 +54,7 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
             if plan in ("send_again", "give_up"):
                 notes.begin(command.send_id)  # the doubt outlives this life too: another disk's notes are not ours
             if plan != "settle":
-                in_flight = Entry("in_flight", command.attempt, utc(batch.now_ms), disk=notes.disk)
+                in_flight = Entry("in_flight", command.attempt, utc_from_ms(batch.now_ms), disk=notes.disk)
                 batch.put(command.send_id.encode(), in_flight)
         failpoints.reach("mailer.planned")
         await batch.checkpoint()
@@ -62,7 +63,7 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
         for report in reports:
             key = report.command.send_id.encode()
             batch.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))
-            for output in support.reported(report):
+            for output in instrumentation.reported(report):
                 batch.send(*output)
         failpoints.reach("mailer.reported")
         if len(reports) == len(plans):
@@ -81,10 +82,10 @@ def define(app: App, support: Support, mailer: Mailer) -> Any:
         encode=encode_entry,
         decode=decode_entry,
         open=open_notes,
-        dead_letter=support.dead_letter("mailer"),
+        dead_letter=instrumentation.dead_letter("mailer"),
     )
 
-    @app.stage(support.observed(stage))
+    @app.stage(instrumentation.observed(stage))
     async def mail(batches: AsyncIterator[Batch]) -> None:
         async with asyncio.TaskGroup() as deliveries:
             async for batch in batches:

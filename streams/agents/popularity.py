@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from streams.agents.instrumentation import Support, utc
+from streams.agents.instrumentation import Instrumentation
 from streams.core.offers.popularity import Counts, Tally, decode_counts, encode_counts, sales_of
+from streams.core.values.local_time import utc_from_ms
 from streams.runtime.app import App
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
 
-def define(app: App, support: Support) -> Any:
+def register(app: App, instrumentation: Instrumentation) -> Any:
     """Add the popularity agent to `app`; a batch publishes each product's counts once, however often it was bought in it."""
     stage = Stage(
         name="popularity",
@@ -21,14 +22,14 @@ def define(app: App, support: Support) -> Any:
         table="popularity",
         encode=encode_counts,
         decode=decode_counts,
-        dead_letter=support.dead_letter("popularity"),
+        dead_letter=instrumentation.dead_letter("popularity"),
     )
 
-    @app.stage(support.observed(stage))
+    @app.stage(instrumentation.observed(stage))
     async def popularity(batches: AsyncIterator[Batch]) -> None:
         async for batch in batches:
             tallies: dict[bytes, Tally] = {}
-            for change in batch.taken(lambda record: support.decoder.sales(record.value())):
+            for change in batch.taken(lambda record: instrumentation.decoder.sales(record.value())):
                 for sale in sales_of(change):
                     key = sale.sku.encode()
                     tally = tallies.get(key)
@@ -38,7 +39,7 @@ def define(app: App, support: Support) -> Any:
             for key, tally in tallies.items():
                 counts = tally.counts()
                 batch.put(key, counts)
-                batch.send(*support.encoder.products.counts(counts, utc(batch.now_ms)))
+                batch.send(*instrumentation.encoder.products.counts(counts, utc_from_ms(batch.now_ms)))
             await batch.commit()
 
     return popularity

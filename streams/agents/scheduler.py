@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from streams.agents.instrumentation import Support
+from streams.agents.instrumentation import Instrumentation
 from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.processing.batch import Batch
@@ -16,7 +16,7 @@ from streams.wire import topics
 from streams.wire.decode.timers import timer_due
 
 
-def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:
+def register(app: App, instrumentation: Instrumentation, sweep_limit: int = SLICE) -> Any:
     """Add the scheduler agent to `app`; it fires `sweep_limit` stored timers in one transaction at most."""
 
     def open_timers(task: Task) -> None:
@@ -28,7 +28,7 @@ def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:
 
     def fire(batch: Batch, due_ms: int, payload: bytes) -> None:
         key, value = unpack(payload)
-        support.fired(batch, due_ms)
+        instrumentation.fired(batch, due_ms)
         batch.send(topics.DUE, key, value)
 
     stage = Stage(
@@ -37,10 +37,10 @@ def define(app: App, support: Support, sweep_limit: int = SLICE) -> Any:
         table="timers",
         open=open_timers,
         is_due=lambda task, now_ms: bool(task.memory["timers"].is_due(now_ms)),
-        dead_letter=support.dead_letter("scheduler"),
+        dead_letter=instrumentation.dead_letter("scheduler"),
     )
 
-    @app.stage(support.observed(stage))
+    @app.stage(instrumentation.observed(stage))
     async def scheduler(batches: AsyncIterator[Batch]) -> None:
         async for batch in batches:
             stored = batch.task.memory["timers"].sweep(batch, batch.taken(timer_of), fire)

@@ -20,8 +20,9 @@ from streams.agents import code_pools, flows, mailer, popularity, scheduler
 from streams.agents.global_tables import assortment as catalogue
 from streams.agents.global_tables import withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
-from streams.agents.instrumentation import Support, utc
+from streams.agents.instrumentation import Instrumentation
 from streams.core.offers.assortment import Assortment
+from streams.core.values.local_time import utc_from_ms
 from streams.definitions.checks.layout import old_layout
 from streams.definitions.checks.messages import proofread
 from streams.definitions.loader import FlowFileError, load_ruleset
@@ -31,8 +32,9 @@ from streams.mail.mime import Sender
 from streams.mail.rendering.renderer import Renderer
 from streams.observability import metrics
 from streams.observability.health import HealthServer, Status
-from streams.observability.lag import RestoreReport, Watch
+from streams.observability.lag import Watch
 from streams.observability.logs import setup_logs
+from streams.observability.restore_progress import RestoreReport
 from streams.runtime.app import App
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import Settings
@@ -62,7 +64,7 @@ def run_worker(settings: Settings) -> None:
             "a flow gives rewards that Takk signs: TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set here too: it signs their codes"
         )
     app = _app(settings, "flows", settings.batch_max_records)
-    support = Support(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    instrumentation = Instrumentation(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     if ruleset.consent_policy.is_built_in:
         log.warning(
             "no consent.yaml: only receipts, and mail that a customer agreed to, will go",
@@ -71,12 +73,12 @@ def run_worker(settings: Settings) -> None:
     # No reason to stop: receipts go on, and the other mails do.
     for mistake in proofread(settings.templates_dir, ruleset.flows):
         log.error("a message cannot be written as it is", message=str(mistake))
-    flows.define(app, support, ruleset)
-    scheduler.define(app, support, settings.sweep_limit)
-    popularity.define(app, support)
+    flows.register(app, instrumentation, ruleset)
+    scheduler.register(app, instrumentation, settings.sweep_limit)
+    popularity.register(app, instrumentation)
     # A stage costs a producer a partition at each takeover. Codes that come meanwhile lie on their topic, and are read from its beginning.
     if ruleset.pools:
-        code_pools.define(app, support, ruleset.pools)
+        code_pools.register(app, instrumentation, ruleset.pools)
     _run(app, settings)
 
 
@@ -93,7 +95,7 @@ def run_mailer(settings: Settings) -> None:
         sys.exit("\n".join([f"{one.path}: {one.problem}; {one.remedy}" for one in found] + ["nothing was started"]))
     uvloop.install()  # the mailer waits for sockets four times a mail: a tenth more mails than with asyncio's own loop
     app = _app(settings, "mailer", MAILER_BATCH)
-    support = Support(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    instrumentation = Instrumentation(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     secret = settings.mail_secret.get_secret_value().encode()
     sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, secret)
     password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
@@ -106,9 +108,11 @@ def run_mailer(settings: Settings) -> None:
         connections=settings.smtp_connections,
         timeout_s=settings.smtp_timeout_s,
     )
-    products = GlobalTable(settings.kafka(), catalogue.TOPICS, partial(catalogue.AssortmentTable, support.decoder))
+    products = GlobalTable(
+        settings.kafka(), catalogue.TOPICS, partial(catalogue.AssortmentTable, instrumentation.decoder)
+    )
     taken_back = GlobalTable(
-        settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsTable, support.decoder)
+        settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsTable, instrumentation.decoder)
     )
 
     async def withdrawn() -> Mapping[str, str]:
@@ -124,10 +128,10 @@ def run_mailer(settings: Settings) -> None:
         withdrawn=withdrawn,
         assortment=assortment,
         backoff_scale=settings.day_scale,
-        clock=lambda: utc(app.task_manager.clock()),  # one clock in a process: what is late is late for all
+        clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock in a process: what is late is late for all
         on_pause=metrics.SMTP_PAUSED.set,
     )
-    mailer.define(app, support, work)
+    mailer.register(app, instrumentation, work)
     _run(app, settings, products, taken_back)
 
 

@@ -7,14 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-import structlog
-
 from streams.observability import metrics
-
-log = structlog.get_logger(__name__)
-
-#: Seconds between two lines about a restore that goes on.
-RESTORE_LINE_S = 2.0
 
 #: Stage and partition.
 Place = tuple[str, int]
@@ -129,55 +122,3 @@ class Watch:
             metrics.POOL_CODES.remove(name)
             metrics.POOL_CLAIMS.remove(name)
         self._pools = set(pools)
-
-
-class RestoreReport:
-    """Turns the steps of restores into gauges, and into a line in the log every `RESTORE_LINE_S` seconds with the time that is left.
-
-    Args:
-        clock: seconds that only grow.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        #: When the restore of a stage was first heard of and how far it was, and when a line was last written.
-        self._first: dict[str, tuple[float, int]] = {}
-        self._last_line: dict[str, float] = {}
-        #: What `/readyz` says meanwhile.
-        self.words = ""
-
-    def step(self, stage: str, done: int, total: int) -> None:
-        """`done` of `total` changelog offsets of a stage are restored."""
-        now = self._clock()
-        metrics.RESTORE_PROGRESS.labels(stage).set(done / total if total else 1)
-        since, at = self._first.setdefault(stage, (now, done))
-        rate = (done - at) / (now - since) if now > since else 0.0
-        left = (total - done) / rate if rate else None
-        metrics.RESTORE_RATE.labels(stage).set(rate)
-        metrics.RESTORE_LEFT.labels(stage).set(left or 0.0)
-        percent = 100 * done // total if total else 100
-        self.words = f"restoring {stage}: {percent} %" + ("" if left is None else f", about {left:.0f} s left")
-        if done < total and now - self._last_line.get(stage, since - RESTORE_LINE_S) >= RESTORE_LINE_S:
-            self._last_line[stage] = now
-            log.info(
-                "restoring",
-                stage=stage,
-                percent=percent,
-                offsets_done=done,
-                offsets_total=total,
-                offsets_per_s=round(rate),
-                seconds_left=None if left is None else round(left),
-            )
-
-    def end(self, stage: str, records: int, seconds: float) -> None:
-        """A stage's newly assigned partitions are restored."""
-        self._first.pop(stage, None)
-        self._last_line.pop(stage, None)
-        self.words = ""
-        metrics.RESTORE_PROGRESS.labels(stage).set(1)
-        metrics.RESTORE_RATE.labels(stage).set(0)
-        metrics.RESTORE_LEFT.labels(stage).set(0)
-        metrics.RESTORED.labels(stage).inc(records)
-        metrics.RESTORE_SECONDS.labels(stage).observe(seconds)
-        if records:
-            log.info("restored", stage=stage, records=records, seconds=round(seconds, 1))

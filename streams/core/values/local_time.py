@@ -120,3 +120,10 @@ def scaled(start: datetime, end: datetime, day_scale: float) -> datetime:
     moment = end if day_scale == 1.0 else start + (end - start) * day_scale
     rest = moment.microsecond % 1000
     return moment + timedelta(microseconds=1000 - rest) if rest else moment
+
+
+# Cached so that all records of a batch share one object, which the encoders recognize by identity.
+@lru_cache(maxsize=64)
+def utc_from_ms(ms: int) -> datetime:
+    """Return the UTC-aware time of `ms` milliseconds since 1970."""
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -14,7 +14,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from streams.agents.flows import INPUTS, decider
+from streams.agents.flows import INPUTS, make_handler
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.popularity import Counts, Tally, sales_of
@@ -142,7 +142,7 @@ def _replay(
         offsets.setdefault((topic, partition), []).append(offset)
     read: Counter[tuple[str, int, int]] = Counter()
     expected: dict[str, Counter[tuple[bytes, bytes]]] = {t: Counter() for t in topics.SCHEMA_OF}
-    decide = decider(Decoder(codec), Encoder(codec), ruleset, partitions)
+    decide = make_handler(Decoder(codec), Encoder(codec), ruleset, partitions)
     replays = [_Replay(p) for p in range(partitions)]
     for entry in records[topics.CHECKPOINTS]:
         batch = codec.decode("checkpoint", entry.value())

@@ -11,7 +11,7 @@ from pathlib import Path
 import faust
 
 from streams.agents import scheduler
-from streams.agents.instrumentation import Support
+from streams.agents.instrumentation import Instrumentation
 from streams.runtime.app import App
 from streams.wire.codec import open_codec
 
@@ -35,8 +35,8 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
     now = due_ms - 60_000
     if due_ms:
         app.task_manager.clock = lambda: now
-    support = Support(open_codec())
-    observed = support.observed
+    instrumentation = Instrumentation(open_codec())
+    observed = instrumentation.observed
     stored = fired = 0
     started = jumped = 0.0
 
@@ -61,8 +61,8 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
         stage.on_done = on_done
         return stage
 
-    support.observed = count_units
-    scheduler.define(app, support)
+    instrumentation.observed = count_units
+    scheduler.register(app, instrumentation)
     faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 
 

@@ -1,18 +1,16 @@
-"""What a worker says of itself: lag that grows while a partition stands still, series that go with their partition, and restores."""
+"""What a worker says of itself: lag that grows while a partition stands still, and series that go with their partition."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from streams.core.offers.code_pool_records import Pool
 from streams.observability import metrics
-from streams.observability.lag import RestoreReport, Watch
+from streams.observability.lag import Watch
 
 STAGE = "watched"
 
@@ -188,44 +186,3 @@ async def test_nothing_is_touched_while_partitions_change_hands(task_manager: Ta
     task_manager.unread[0] = 9
     await watch.look()
     assert value("takk_lag_records") == 0
-
-
-def test_restore_tells_the_time_left() -> None:
-    """A restore's lines come every few seconds with the share done and the seconds left; its end is told too."""
-    clock = Clock()
-    report = RestoreReport(clock)
-    restored = {"stage": STAGE}
-    with capture_logs() as lines:
-        for done in range(0, 1001, 10):
-            report.step(STAGE, done, 1000)
-            if done == 250:
-                assert report.words == f"restoring {STAGE}: 25 %, about 19 s left"
-                assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 0.25
-                assert metrics.REGISTRY.get_sample_value("takk_restore_offsets_per_second", restored) == 40
-                assert metrics.REGISTRY.get_sample_value("takk_restore_left_seconds", restored) == 18.75
-            clock.now += 0.25
-        report.end(STAGE, 900, 25.0)
-    assert [line["seconds_left"] for line in lines[:-1]] == [None, *range(23, 0, -2)]
-    assert [line["percent"] for line in lines[:-1]] == [*range(0, 100, 8)]
-    assert (lines[-1]["event"], lines[-1]["records"]) == ("restored", 900)
-    assert json.dumps(lines)
-    assert report.words == ""
-    assert [line["offsets_per_s"] for line in lines[:-1]] == [0, *[40] * 12]
-    assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 1
-    assert metrics.REGISTRY.get_sample_value("takk_restore_left_seconds", restored) == 0
-    assert metrics.REGISTRY.get_sample_value("takk_restored_records_total", restored) == 900
-
-
-def test_second_restore_begins_anew() -> None:
-    """A later restore of the same stage, and one of nothing, are told by themselves."""
-    clock = Clock()
-    report = RestoreReport(clock)
-    report.step(STAGE, 10, 10)
-    report.end(STAGE, 10, 0.1)
-    clock.now += 3600
-    with capture_logs() as lines:
-        report.step(STAGE, 0, 100)
-        clock.now += 3
-        report.step(STAGE, 50, 100)
-        report.end(STAGE, 0, 0.0)
-    assert [line.get("seconds_left") for line in lines] == [None, 3]

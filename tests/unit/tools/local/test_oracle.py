@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streams.agents.flows import decider
+from streams.agents.flows import make_handler
 from streams.core.model.customer_codec import encode_customer
 from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import Verdict, judge
@@ -24,7 +24,7 @@ PARTITIONS = 2
 CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 WORLD = shop_world(day_scale=1 / 86_400)
-DECIDE = decider(DECODER, ENCODER, WORLD, PARTITIONS)
+DECIDE = make_handler(DECODER, ENCODER, WORLD, PARTITIONS)
 
 
 @dataclass(frozen=True)
