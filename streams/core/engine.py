@@ -7,15 +7,15 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, get_args
 
-from streams.core.handlers.browsing import take_browsing
-from streams.core.handlers.contacts import take_pressure
-from streams.core.handlers.delivery import take_report, take_retry
-from streams.core.handlers.engagement import take_engagement
-from streams.core.handlers.orders import take_order
-from streams.core.handlers.profiles import take_profile
-from streams.core.handlers.shipments import take_shipment
-from streams.core.handlers.wakeups import take_code, wake
-from streams.core.instances.reschedule import follow_moments
+from streams.core.handlers.browsing import on_product_browsed
+from streams.core.handlers.contacts import on_contact
+from streams.core.handlers.delivery import on_delivery_report, on_retry_due
+from streams.core.handlers.engagement import on_engagement
+from streams.core.handlers.orders import on_order
+from streams.core.handlers.profiles import on_profile_updated
+from streams.core.handlers.shipments import on_shipment
+from streams.core.handlers.wakeups import on_code_granted, on_timer
+from streams.core.instances.reschedule import reschedule_waits
 from streams.core.model.customer import Customer
 from streams.core.model.effects import Effect
 from streams.core.model.events import (
@@ -33,13 +33,13 @@ from streams.core.model.events import (
     ProfileUpdated,
     RetryDue,
     ShipmentUpdated,
-    StepDue,
+    TimerFired,
 )
 from streams.core.model.ruleset import Ruleset
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.sending.consent import withdraw
-from streams.core.triggers.segments import watch_segments
+from streams.core.triggers.segments import check_segments
 
 
 def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:
@@ -59,9 +59,9 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     if uow.consent is not state.consent:
         withdraw(uow)
     if uow.changed and ruleset.watched:
-        watch_segments(uow)
+        check_segments(uow)
     if uow.changed and uow.instances:
-        follow_moments(uow)
+        reschedule_waits(uow)
     if uow.instances is not state.instances:
         withdraw_claims(uow)
     return uow.finish()
@@ -69,15 +69,15 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
 
 _HANDLERS: Mapping[type[Event], Callable[[UnitOfWork, Any], None]] = MappingProxyType(
     {
-        **dict.fromkeys((OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded), take_order),
-        **dict.fromkeys(get_args(EngagementEvent), take_engagement),
-        ShipmentUpdated: take_shipment,
-        StepDue: wake,
-        CodeGranted: take_code,
-        MailReported: take_report,
-        RetryDue: take_retry,
-        ProfileUpdated: take_profile,
-        ProductBrowsed: take_browsing,
-        ContactPressed: take_pressure,
+        **dict.fromkeys((OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded), on_order),
+        **dict.fromkeys(get_args(EngagementEvent), on_engagement),
+        ShipmentUpdated: on_shipment,
+        TimerFired: on_timer,
+        CodeGranted: on_code_granted,
+        MailReported: on_delivery_report,
+        RetryDue: on_retry_due,
+        ProfileUpdated: on_profile_updated,
+        ProductBrowsed: on_product_browsed,
+        ContactPressed: on_contact,
     }
 )

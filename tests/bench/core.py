@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from streams.core.engine import advance
 from streams.core.model.customer import Customer
-from streams.core.model.effects import ScheduleStep, SendMail
+from streams.core.model.effects import ScheduleTimer, SendMail
 from streams.core.model.events import Event, MailClicked, MailReported, OrderPlaced
 from streams.core.model.ruleset import Ruleset
 from streams.definitions.loader import load_ruleset
@@ -17,7 +17,7 @@ from streams.settings import load_settings
 from streams.tools.local.shop.shop import Shop
 from streams.tools.simulation.history import History
 from streams.tools.simulation.outcome import simulate
-from streams.tools.simulation.simulator import VirtualRun, step_due
+from streams.tools.simulation.simulator import VirtualRun, timer_fired
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
@@ -91,9 +91,9 @@ def spent(flows: Ruleset) -> dict[str, float]:
         after, more, seconds["parcel"] = _timed(
             flows, after, shipment(told, "delivered", later), later, seconds["parcel"]
         )
-        timer = next(one for one in [*effects, *more] if isinstance(one, ScheduleStep))
+        timer = next(one for one in [*effects, *more] if isinstance(one, ScheduleTimer))
         after, sent, seconds["timer"] = _timed(
-            flows, after, step_due(timer, timer.due_at), timer.due_at, seconds["timer"]
+            flows, after, timer_fired(timer, timer.due_at), timer.due_at, seconds["timer"]
         )
         mail = next(one for one in sent if isinstance(one, SendMail))
         at = timer.due_at

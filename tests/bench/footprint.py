@@ -11,7 +11,7 @@ from pathlib import Path
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import encode_customer
-from streams.core.model.effects import ScheduleStep
+from streams.core.model.effects import ScheduleTimer
 from streams.definitions.loader import load_ruleset
 from streams.runtime.processing.timers import pack, timer_key
 from streams.runtime.state.store import Memory, PartitionStore
@@ -67,7 +67,7 @@ def made() -> tuple[list[Customer], list[tuple[bytes, bytes]]]:
         name = event.customer_id
         states[name], effects = advance(ruleset, states.get(name) or new_customer(name), event, fact.at)
         for effect in effects:
-            if isinstance(effect, ScheduleStep):
+            if isinstance(effect, ScheduleTimer):
                 _, key, value, _ = encoder.effects.encode(effect, fact.at)
                 delays.append((key, value or b""))
     return list(states.values()), delays

@@ -15,7 +15,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.core.model.effects import ScheduleStep
+from streams.core.model.effects import ScheduleTimer
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.timers import timer_due
@@ -60,7 +60,7 @@ def _timers(count: int, dues: list[int]) -> Iterator[tuple[bytes, bytes]]:
     samples: list[tuple[bytes, bytes, bytes]] = []
     for number, due_ms in enumerate(dues):
         timer_id = f"{number:032x}"
-        step = ScheduleStep(
+        step = ScheduleTimer(
             timer_id=timer_id, customer_id=f"c{number % 60_000}", instance_id=f"{number:032x}", flow="review", step="1",
             due_at=datetime.fromtimestamp(due_ms / 1000, UTC),
         )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.core.model.customer import HELD_OUT
-from streams.core.model.effects import CountSales, EmitSignal, IssueReward, LogDecision, ScheduleStep, WithdrawMail
+from streams.core.model.effects import CountSales, EmitSignal, IssueReward, LogDecision, ScheduleTimer, WithdrawMail
 from streams.core.model.events import (
     ContactPressed,
     MailClicked,
@@ -314,7 +314,7 @@ def test_looking_takes_one_timer_however_much_happens() -> None:
     for _ in range(60):
         run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
         run.pass_time(DAY)
-    assert len([one for one in run.effects if isinstance(one, ScheduleStep)]) == 5
+    assert len([one for one in run.effects if isinstance(one, ScheduleTimer)]) == 5
     run.pass_time(90 * DAY)
     assert sent(run) == [("a", 59 + 15)]
 
@@ -485,7 +485,7 @@ def test_a_promise_that_comes_to_the_same_orders_no_timer() -> None:
     buy(run)
     for hour, status in ((4, "shipped"), (6, "delayed"), (6, "out_for_delivery")):
         run.feed(replace(shipment("o1", status, run.now), window_from=START + 3 * DAY + hour * HOUR))
-    assert len([one for one in run.effects if isinstance(one, ScheduleStep)]) == 1
+    assert len([one for one in run.effects if isinstance(one, ScheduleTimer)]) == 1
     rules = [one.rule for one in run.effects if isinstance(one, LogDecision)]
     assert rules == ["moment_moved"]
 
@@ -1528,12 +1528,12 @@ def test_a_series_that_runs_is_not_forgotten_for_mails() -> None:
     run.pass_time(2 * DAY)
     assert run.messages() == []
     run.feed(*[pressed(run, "running", source=f"s{number}") for number in range(30)])
-    assert len(run.customers["c1"].pressure) == run.ruleset.limits.pressure
+    assert len(run.customers["c1"].contacts) == run.ruleset.limits.contacts
 
 
 def test_a_mail_of_long_ago_changes_nothing() -> None:
     """More mails of other systems than are remembered: one that is older than all of them leaves the state itself as it was."""
-    run = run_of(f"trigger: {{on: order.placed}}\n{SEND}", limits=Limits(pressure=2))
+    run = run_of(f"trigger: {{on: order.placed}}\n{SEND}", limits=Limits(contacts=2))
     for days in (2, 3, 1):
         before = run.customers.get("c1")
         run.feed(

@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from streams.core.model.customer import Instance
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.core.model.effects import LogDecision, ScheduleStep
+from streams.core.model.effects import LogDecision, ScheduleTimer
 from streams.core.model.events import OrderPlaced, OrderRefunded
 from streams.core.model.flow import Flow, Migration
 from streams.core.model.ruleset import Ruleset
 from streams.definitions.language.flow import parse_flow
-from tests.harness.driver import START, Driver, step_due
+from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, HOUR, buy, opened, sent
 
@@ -126,8 +126,8 @@ def test_nothing_twice() -> None:
     deploy(run, flow(1, OLD), flow(2, moving('{"4": "2"}') + NEW))
     run.pass_time(1.5 * DAY)
     before = (run.customers["c1"], list(run.effects))
-    for timer in [one for one in run.effects if isinstance(one, ScheduleStep) and one.due_at <= run.now]:
-        run.feed(step_due(timer, run.now))
+    for timer in [one for one in run.effects if isinstance(one, ScheduleTimer) and one.due_at <= run.now]:
+        run.feed(timer_fired(timer, run.now))
     run.feed(OrderPlaced(order("o1", START), START))
     assert (run.customers["c1"], run.effects) == before
     run.pass_time(10 * DAY)

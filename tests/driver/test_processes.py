@@ -50,4 +50,4 @@ def test_every_process_decides_the_same() -> None:
         for seed in (0, 1, 9, 10)  # of which some order two names one way, some the other
     }  # fmt: skip
     assert len(told) == 1
-    assert "ScheduleStep" in told.pop()
+    assert "ScheduleTimer" in told.pop()

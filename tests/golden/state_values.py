@@ -10,16 +10,16 @@ from streams.core.model.customer import (
     Answer,
     Consent,
     Customer,
+    ExternalContact,
     Instance,
+    LastStart,
     OrderFacts,
     OrderState,
     Parcel,
-    Pressure,
     Profile,
-    Run,
     Sent,
 )
-from streams.core.model.effects import ScheduleStep
+from streams.core.model.effects import ScheduleTimer
 from streams.core.model.events import OrderLine
 from streams.core.offers.code_pool_records import Asked, Claim, Code, Pool, Seen
 from streams.core.offers.code_pool_records import Entry as PoolEntry
@@ -60,7 +60,7 @@ FULL_1 = Customer(
             2, _hours(13), "send-1",
         ),
     ),
-    forgotten_order_marks=bytes(range(16)),
+    forgotten_order_fingerprints=bytes(range(16)),
     first_order_at=_hours(14),
     last_order_at=_hours(15),
     last_order_id="o1",
@@ -69,8 +69,8 @@ FULL_1 = Customer(
     ),
     last_send_at=_hours(20),
     instances=(Instance("run-1", "review", 4, "o1", "p1", "3", _hours(21), _hours(22)),),
-    ended_marks=bytes(range(16, 24)),
-    seen_marks=bytes(range(24, 48)),
+    finished_fingerprints=bytes(range(16, 24)),
+    seen_fingerprints=bytes(range(24, 48)),
 )  # fmt: skip
 
 #: The same with what version 2 added.
@@ -89,7 +89,7 @@ FULL_2 = replace(
     fields=(("loyalty", "gold"),),
     lists=("testers",),
     segments=("vip",),
-    runs=(Run(bytes(range(8)), _hours(24)),),
+    last_starts=(LastStart(bytes(range(8)), _hours(24)),),
 )  # fmt: skip
 
 #: The same with what version 3 added.
@@ -97,7 +97,7 @@ FULL_3 = replace(
     FULL_2,
     orders=(replace(FULL_2.orders[0], facts=replace(FULL_2.orders[0].facts, discount_minor=150), paid_at=_hours(27)),),
     discounted=1,
-    pressure=(Pressure("newsletter", _hours(28), "marketing", _hours(29)),),
+    contacts=(ExternalContact("newsletter", _hours(28), "marketing", _hours(29)),),
 )
 
 _FACTS_3 = FULL_3.orders[0].facts
@@ -162,8 +162,8 @@ PLAIN = Customer(
         Instance("55bc7b30e4eda1bacb0ef33ad80291c6", "thank-you", 1, "o1", None, "1", _MARCH + timedelta(days=1), _MARCH),
         Instance("1561bae262c745327674767d48ed9853", "review", 1, "o1", "p1", "1", _MARCH + timedelta(days=2), _MARCH),
     ),
-    ended_marks=bytes.fromhex("f28b3f9131c7462bb5bf9d6af18b2d27"),
-    seen_marks=bytes.fromhex("4db9e8f80f9c0a13"),
+    finished_fingerprints=bytes.fromhex("f28b3f9131c7462bb5bf9d6af18b2d27"),
+    seen_fingerprints=bytes.fromhex("4db9e8f80f9c0a13"),
 )  # fmt: skip
 
 COUNTS = Counts("sku-Ø", 3, 2934, (5, 4, 3, 2, 1, 6, 7, 8), (("s2", 9), ("s3", 1)))
@@ -177,4 +177,4 @@ POOL: dict[str, PoolEntry] = {
     "-asked": Asked("Ø-ABC", _hours(30), _hours(32)),
     "-waits": Asked(),
 }
-STEP = ScheduleStep(timer_id="t" * 32, customer_id="c1", instance_id="i" * 32, flow="review", step="1", due_at=DUE)
+STEP = ScheduleTimer(timer_id="t" * 32, customer_id="c1", instance_id="i" * 32, flow="review", step="1", due_at=DUE)

@@ -128,9 +128,9 @@ SEGMENTS = "buyers: customer.orders > 0\nlapsed: customer.days_since_last_order 
 
 def marks_of(customer: Customer) -> list[str]:
     """The marks in the state: of seen events, ended runs, forgotten orders, and runs that may begin again."""
-    rows = (customer.seen_marks, customer.ended_marks, customer.forgotten_order_marks)
+    rows = (customer.seen_fingerprints, customer.finished_fingerprints, customer.forgotten_order_fingerprints)
     marks = [row[place : place + 8].hex() for row in rows for place in range(0, len(row), 8)]
-    return marks + [run.mark.hex() for run in customer.runs]
+    return marks + [start.fingerprint.hex() for start in customer.last_starts]
 
 
 @cache
@@ -204,7 +204,9 @@ def _run() -> list[str]:
     body = "trigger: {}\nsteps: [{{wait: 1h}}, {{send: {{message: a}}}}]"
     others = [flow_text(body.format(on), name=name, purpose=why) for name, (on, why) in OTHER_FLOWS.items()]
     run = Driver(
-        ruleset_of(FLOW, *others, segments=SEGMENTS, limits=Limits(lines_per_order=3, marks=400), reward_key=b"key")
+        ruleset_of(
+            FLOW, *others, segments=SEGMENTS, limits=Limits(lines_per_order=3, fingerprints=400), reward_key=b"key"
+        )
     )
     profile: dict[str, Any] = {
         "email": "anna@example.com",
@@ -250,7 +252,7 @@ def _run() -> list[str]:
     run.pass_time(20 * DAY)
     effects = [effect for effect in run.effects if not isinstance(effect, ResendMail)]  # its command is made up here
     assert len(run.effects) - len(effects) == 1
-    assert len(run.customers["c1"].seen_marks) < 8 * 400, "a mark was pushed out"
+    assert len(run.customers["c1"].seen_fingerprints) < 8 * 400, "a mark was pushed out"
     return record_ids(effects) + marks_of(run.customers["c1"])
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from streams.core.model import customer_codec
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.core.model.events import StepDue
+from streams.core.model.events import TimerFired
 from streams.core.offers import code_pool_records, popularity
 from streams.core.offers.code_pool_records import decode_entry as decode_pool
 from streams.core.offers.code_pool_records import encode_entry as encode_pool
@@ -179,7 +179,7 @@ def test_a_timer_of_version_1() -> None:
 def assert_step(key: bytes, value: bytes) -> None:
     """What was fired is the step of `values.py`."""
     event = Decoder(open_codec()).event(topics.DUE, key, value, DUE_MS)
-    assert event == StepDue(
+    assert event == TimerFired(
         timer_id=STEP.timer_id, customer_id="c1", instance_id=STEP.instance_id, flow="review", step="1", due_at=STEP.due_at,
         occurred_at=STEP.due_at,
     )  # fmt: skip

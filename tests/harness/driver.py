@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from streams.core.model.effects import Attribute, Effect, LogDecision, SendMail
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
-from streams.tools.simulation.simulator import VirtualRun, step_due
+from streams.tools.simulation.simulator import VirtualRun, timer_fired
 
-__all__ = ["START", "Driver", "step_due"]
+__all__ = ["START", "Driver", "timer_fired"]
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 

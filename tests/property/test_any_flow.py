@@ -18,7 +18,7 @@ from streams.core.model.effects import (
     Effect,
     IssueReward,
     LogDecision,
-    ScheduleStep,
+    ScheduleTimer,
     SendMail,
     WithdrawClaim,
 )
@@ -43,7 +43,7 @@ from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pool_records import Asked, Code
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
-from tests.harness.driver import Driver, step_due
+from tests.harness.driver import Driver, timer_fired
 from tests.harness.events import order, shipment, shop_policy
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES
 from tests.harness.generated_flows import NAMES, SEGMENTS, flows, text_of
@@ -237,15 +237,15 @@ def test_whatever_the_flow(made: list[dict[str, Any]], rules: int, story: Story)
         times = sorted(sent[one.send_id] for one in mails if one.purpose not in OWED and purpose in (None, one.purpose))
         assert all(later - earlier >= per for earlier, later in zip(times, times[most:], strict=False))
     _claims(life)
-    timers = {one.timer_id: one for one in every if isinstance(one, ScheduleStep)}
+    timers = {one.timer_id: one for one in every if isinstance(one, ScheduleTimer)}
     due = {(one.instance_id, one.step, one.due_at) for one in timers.values()}
-    assert all(timers[one.timer_id] == one for one in every if isinstance(one, ScheduleStep))
+    assert all(timers[one.timer_id] == one for one in every if isinstance(one, ScheduleTimer))
     for state in life.customers.values():
         assert all((one.instance_id, one.step, one.due_at) in due for one in state.instances)
         yearly = {flow.name for flow in life.ruleset.flows if flow.trigger.on in DATES}
         assert {one.flow for one in state.instances if one.has_begun} <= yearly
     before = len(mails)
-    life.feed(*life.facts, *[step_due(one, life.now) for one in timers.values()])
+    life.feed(*life.facts, *[timer_fired(one, life.now) for one in timers.values()])
     life.pass_time(60 * DAY)
     assert len(twice(Counter(mail.send_id for mail in life.mails()))) == 0
     assert len(life.mails()) >= before

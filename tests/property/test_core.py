@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.core.model.effects import LogDecision, ScheduleStep, SendMail
+from streams.core.model.effects import LogDecision, ScheduleTimer, SendMail
 from streams.core.model.events import (
     Event,
     MailBounced,
@@ -25,7 +25,7 @@ from streams.core.model.events import (
     ProfileUpdated,
     Unsubscribed,
 )
-from tests.harness.driver import START, Driver, step_due
+from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order, shipment, shop_world
 
 WORLD = shop_world()
@@ -107,7 +107,7 @@ def test_one_mail_of_one_step_whatever_comes_again(story: list[tuple[Event, time
     run = tell(story)
     again = [fact for fact, _ in story]
     lot.shuffle(again)  # type: ignore[attr-defined]  # a random.Random
-    timers = [step_due(one, run.now) for one in run.effects if isinstance(one, ScheduleStep)]
+    timers = [timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)]
     run.feed(*again, *timers)
     run.pass_time(timedelta(days=30))
     sent = Counter(mail.send_id for mail in run.mails())

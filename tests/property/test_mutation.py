@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.core.model.effects import Effect, EmitSignal, IssueReward, LogDecision, ScheduleStep, SendMail
+from streams.core.model.effects import Effect, EmitSignal, IssueReward, LogDecision, ScheduleTimer, SendMail
 from streams.core.model.events import Event, OrderPlaced, SurveyAnswered
 from streams.core.model.flow import CompiledFlow, Flow, Migration, Status
 from streams.core.model.ruleset import Ruleset
@@ -18,7 +18,7 @@ from streams.core.offers.code_pool_records import Asked, Code
 from streams.core.values import ids
 from streams.definitions.checks.migrations import guard_migration
 from streams.definitions.checks.paths import resting_places
-from tests.harness.driver import START, Driver, step_due
+from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import flow_from, order, shipment
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES
 
@@ -127,7 +127,7 @@ def restart(run: Driver, flows: tuple[Flow, ...]) -> None:
 
 def look(run: Driver) -> None:
     """Whoever waits has a timer for that very moment, and nobody waits twice."""
-    timers = {one.timer_id for one in run.effects if isinstance(one, ScheduleStep)}
+    timers = {one.timer_id for one in run.effects if isinstance(one, ScheduleTimer)}
     for state in run.customers.values():
         waiting = [one.instance_id for one in state.instances]
         assert len(waiting) == len(set(waiting))
@@ -170,7 +170,7 @@ def test_whatever_becomes_of_a_flow(story: Story, last: tuple[Flow, ...]) -> Non
     assert [state.instances for state in run.customers.values() if state.instances] == []
     accounted(run)
     before = len(run.mails())
-    run.feed(*[step_due(one, run.now) for one in run.effects if isinstance(one, ScheduleStep)])
+    run.feed(*[timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)])
     assert len(run.mails()) == before
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, ScheduleStep, SendMail
+from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, ScheduleTimer, SendMail
 from streams.core.model.events import (
     Event,
     MailOpened,
@@ -27,7 +27,7 @@ from streams.core.model.events import (
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pool_records import Code
 from streams.core.values import local_time
-from tests.harness.driver import START, Driver, step_due
+from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order, shipment
 from tests.harness.flow_texts import flow_text, ruleset_of
 
@@ -176,7 +176,7 @@ def test_one_mail_of_one_step_whatever_comes_again(story: Story, lot: Any) -> No
     run = tell(story)
     again = [fact for fact, _, _ in story]
     lot.shuffle(again)
-    run.feed(*again, *[step_due(one, run.now) for one in run.effects if isinstance(one, ScheduleStep)])
+    run.feed(*again, *[timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)])
     run.pass_time(60 * DAY)
     counted = Counter(mail.send_id for mail in run.mails())
     assert not [send for send, count in counted.items() if count > 1]

@@ -6,11 +6,11 @@ from streams.core.model.events import ProductBrowsed
 from streams.core.model.flow import LAUNCH
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import happened
-from streams.core.triggers.launches import plan_launch
+from streams.core.triggers.launches import schedule_launch
 from streams.core.values.local_time import text_of
 
 
-def take_browsing(uow: UnitOfWork, event: ProductBrowsed) -> None:
+def on_product_browsed(uow: UnitOfWork, event: ProductBrowsed) -> None:
     """Tell the flows of a product that was viewed or put into the cart. One that no flow is started by costs next to nothing."""
     name = f"product.{event.kind}"
     # By the hour, so that a visit of many pages is one change of the state; then the order of arrival does not count either.
@@ -20,11 +20,11 @@ def take_browsing(uow: UnitOfWork, event: ProductBrowsed) -> None:
     if uow.visited_at is None or visited_at > uow.visited_at:
         uow.visited_at, uow.changed = visited_at, True
     if event.launches_at is not None and LAUNCH in uow.ruleset.by_trigger and event.kind != "removed_from_cart":
-        plan_launch(uow, event.sku, event.launches_at, event.occurred_at)
+        schedule_launch(uow, event.sku, event.launches_at, event.occurred_at)
     if name not in uow.ruleset.by_trigger:
         return
     seen_at = text_of(event.occurred_at)
-    if uow.is_first_time("browsed", event.kind, event.sku, seen_at):
+    if uow.is_new("browsed", event.kind, event.sku, seen_at):
         about: tuple[tuple[str, str], ...] = (("sku", event.sku), ("seen_at", seen_at))
         if event.launches_at is not None:
             about = (*about, ("launches_at", text_of(event.launches_at)))

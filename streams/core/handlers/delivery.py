@@ -11,7 +11,7 @@ from streams.core.sending import consent
 from streams.core.values import ids
 
 
-def take_report(uow: UnitOfWork, event: MailReported) -> None:
+def on_delivery_report(uow: UnitOfWork, event: MailReported) -> None:
     """Take in what the mailer did with a send."""
     if event.outcome == "sent" and (uow.last_send_at is None or event.occurred_at > uow.last_send_at):
         uow.last_send_at = event.occurred_at
@@ -24,9 +24,9 @@ def take_report(uow: UnitOfWork, event: MailReported) -> None:
             return
 
 
-def take_retry(uow: UnitOfWork, event: RetryDue) -> None:
+def on_retry_due(uow: UnitOfWork, event: RetryDue) -> None:
     """Hand a send that was put off to the mailer again, unless it may no longer go or is too late."""
-    if not uow.is_first_time(event.send_id, "retry", str(event.attempt)):
+    if not uow.is_new(event.send_id, "retry", str(event.attempt)):
         return
     sent = next((one for one in uow.sends if one.send_id == event.send_id), None)
     ruled = consent.ruling(uow, event.purpose, uow.order(sent.order_id) if sent and sent.order_id else None)

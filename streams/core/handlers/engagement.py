@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core.instances.exits import leave
+from streams.core.instances.exits import exit_instances_on
 from streams.core.model.customer import Sent
 from streams.core.model.effects import Attribute
 from streams.core.model.events import (
@@ -28,11 +28,11 @@ _LONGEST_TOLD = 200
 _MACHINES = frozenset(("scanner", "privacy_proxy"))
 
 
-def take_engagement(uow: UnitOfWork, event: EngagementEvent) -> None:
+def on_engagement(uow: UnitOfWork, event: EngagementEvent) -> None:
     """Take in one engagement with a mail, once, and tell the neighbours where the mail came from."""
     kind, link, agent = _describe(event)
     about = event.question if isinstance(event, SurveyAnswered) else link or ""
-    if not uow.is_first_time(event.send_id or "", kind, about, local_time.text_of(event.occurred_at)):
+    if not uow.is_new(event.send_id or "", kind, about, local_time.text_of(event.occurred_at)):
         return
     sent = next((one for one in uow.sends if one.send_id == event.send_id), None)
     if event.send_id is not None:
@@ -41,7 +41,7 @@ def take_engagement(uow: UnitOfWork, event: EngagementEvent) -> None:
     if sent is not None:
         _note_on_send(uow, event, sent)
     if isinstance(event, Unsubscribed):
-        leave(uow, "customer.unsubscribed", None)
+        exit_instances_on(uow, "customer.unsubscribed", None)
     elif isinstance(event, SurveyAnswered):
         told = (("question", event.question[:_LONGEST_TOLD]), ("answer", event.answer[:_LONGEST_TOLD]))
         _tell(uow, "survey.answered", event, sent, told)

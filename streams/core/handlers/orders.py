@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.handlers.profiles import learn_profile, note_completion
-from streams.core.instances.exits import leave
+from streams.core.instances.exits import exit_instances_on
 from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import CountSales
 from streams.core.model.events import (
@@ -23,7 +23,7 @@ from streams.core.model.events import (
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.popularity import change_of
 from streams.core.sending.attribution import attribute_order
-from streams.core.triggers.dates import plan_days
+from streams.core.triggers.dates import schedule_dates
 from streams.core.triggers.dispatch import happened
 from streams.core.values import ids, local_time, money
 
@@ -48,7 +48,7 @@ DESCRIPTION_LAYOUT = ids.TextLayout(
 )
 
 
-def take_order(uow: UnitOfWork, event: OrderEvent) -> None:
+def on_order(uow: UnitOfWork, event: OrderEvent) -> None:
     """Take in an order that was placed, changed, cancelled or refunded, in whatever order these facts come."""
     told, at = event.order, event.occurred_at
     before = uow.order(told.order_id)
@@ -73,16 +73,16 @@ def take_order(uow: UnitOfWork, event: OrderEvent) -> None:
     if uow.ruleset.counts_sales:
         _count_sales(uow, before, after, event)
     if isinstance(event, OrderCancelled):
-        leave(uow, "order.cancelled", told.order_id)
+        exit_instances_on(uow, "order.cancelled", told.order_id)
         happened(uow, "order.cancelled", after, None, at)
     elif isinstance(event, OrderRefunded):
-        leave(uow, "order.refunded", told.order_id)
+        exit_instances_on(uow, "order.refunded", told.order_id)
         happened(uow, "order.refunded", after, None, at)
     elif isinstance(event, OrderPaid):
-        leave(uow, "order.paid", told.order_id)
+        exit_instances_on(uow, "order.paid", told.order_id)
         happened(uow, "order.paid", after, None, at)
     elif is_placed_now:
-        leave(uow, "order.placed", None)
+        exit_instances_on(uow, "order.placed", None)
         happened(uow, "order.placed", _as_told(uow, after, told), None, at)
     elif isinstance(event, OrderChanged):
         happened(uow, "order.changed", after, None, at)
@@ -100,7 +100,7 @@ def take_order(uow: UnitOfWork, event: OrderEvent) -> None:
                 happened(uow, f"shipment.{status}", after, parcel, reached_at)
     note_completion(uow, at)
     if uow.ruleset.has_days:
-        plan_days(uow)
+        schedule_dates(uow)
 
 
 def _count_sales(uow: UnitOfWork, before: OrderState | None, after: OrderState, event: OrderEvent) -> None:
@@ -179,8 +179,8 @@ def _is_new_of_its_moment(uow: UnitOfWork, order_id: str, at: datetime, known: O
     if told == known:
         return False
     moment = local_time.text_of(at)
-    uow.is_first_time("described", order_id, moment, ids.frozen_text(known, DESCRIPTION_LAYOUT))
-    return uow.is_first_time("described", order_id, moment, ids.frozen_text(told, DESCRIPTION_LAYOUT))
+    uow.is_new("described", order_id, moment, ids.frozen_text(known, DESCRIPTION_LAYOUT))
+    return uow.is_new("described", order_id, moment, ids.frozen_text(told, DESCRIPTION_LAYOUT))
 
 
 def _remembered(uow: UnitOfWork, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from streams.core.model.customer import Answer, Consent, Profile
 from streams.core.model.events import Order, ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.triggers.dates import plan_days
+from streams.core.triggers.dates import schedule_dates
 from streams.core.triggers.dispatch import happened
 
 
-def take_profile(uow: UnitOfWork, event: ProfileUpdated) -> None:
+def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
     """Take in the shop's profile of the customer: what is newer wins, what is older fills gaps."""
     at, old = event.occurred_at, uow.profile
     if old.at is None or at >= old.at:
@@ -43,7 +43,7 @@ def take_profile(uow: UnitOfWork, event: ProfileUpdated) -> None:
     uow.changed = uow.changed or uow.profile != old or uow.consent != uow.state.consent
     note_completion(uow, at)
     if uow.ruleset.has_days:
-        plan_days(uow)
+        schedule_dates(uow)
 
 
 def learn_profile(uow: UnitOfWork, told: Order, at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.instances.exits import leave
+from streams.core.instances.exits import exit_instances_on
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.model.events import ShipmentUpdated
 from streams.core.model.unit_of_work import UnitOfWork
@@ -12,7 +12,7 @@ from streams.core.triggers.dispatch import happened
 _LIFE = ("created", "shipped", "delayed", "out_for_delivery", "delivered", "returned")
 
 
-def take_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
+def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     """Take in a parcel's news. Without the order nobody can be written to, so the news waits for it."""
     before = uow.order(event.order_id)
     if before is None and uow.has_forgotten(event.order_id):
@@ -54,7 +54,7 @@ def take_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     if after.facts is None:
         return
     if event.status == "returned":
-        leave(uow, "shipment.returned", event.order_id)
+        exit_instances_on(uow, "shipment.returned", event.order_id)
     happened(uow, f"shipment.{event.status}", after, parcel, event.occurred_at)
 
 

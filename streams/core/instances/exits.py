@@ -5,40 +5,40 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core.conditions.context import EvalContext
-from streams.core.instances.waiting import all_but
+from streams.core.instances.waiting import other_instances
 from streams.core.model.customer import Instance, OrderState
 from streams.core.model.effects import LogDecision
 from streams.core.model.flow import Flow
-from streams.core.model.unit_of_work import UnitOfWork, has_mark
+from streams.core.model.unit_of_work import UnitOfWork, has_fingerprint
 from streams.core.values import ids
 
 
-def leave(uow: UnitOfWork, name: str, order_id: str | None) -> None:
+def exit_instances_on(uow: UnitOfWork, name: str, order_id: str | None) -> None:
     """End the waiting instances that the event `name` ends: those of `order_id`, or all the customer's if it is None."""
     if name not in uow.ruleset.exits:
         return
     for instance in uow.instances:
-        program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
-        if program is None or name not in program.flow.exit_on:
+        compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
+        if compiled is None or name not in compiled.flow.exit_on:
             continue
         if order_id is not None and instance.order_id != order_id:
             continue
         order = uow.order(instance.order_id)
         if order is None and instance.order_id:
             continue
-        reason = exit_reason(uow, program.flow, order, instance.parcel_id, instance.started_at)
+        reason = exit_event(uow, compiled.flow, order, instance.parcel_id, instance.started_at)
         if reason is not None:
-            exit_run(uow, program.flow, instance, reason)
+            exit_instance(uow, compiled.flow, instance, reason)
 
 
-def leaving(context: EvalContext, flow: Flow, started_at: datetime) -> str | None:
+def exit_reason(context: EvalContext, flow: Flow, started_at: datetime) -> str | None:
     """Why an instance goes no further: an exit event of its flow that has come true, or its goal."""
     parcel_id = context.parcel.parcel_id if context.parcel is not None else None
-    ended = exit_reason(context.uow, flow, context.order, parcel_id, started_at)
+    ended = exit_event(context.uow, flow, context.order, parcel_id, started_at)
     return ended or ("goal" if has_reached_goal(flow, context) else None)
 
 
-def exit_reason(
+def exit_event(
     uow: UnitOfWork, flow: Flow, order: OrderState | None, parcel_id: str | None, started_at: datetime
 ) -> str | None:
     """The first of the flow's exit events that has come true by now. Without an order of its own a flow ends with any order's event; one for
@@ -78,7 +78,7 @@ def has_reached_goal(flow: Flow, context: EvalContext) -> bool:
     return flow.goal is not None and flow.goal.holds(context)
 
 
-def exit_run(uow: UnitOfWork, flow: Flow, instance: Instance, reason: str) -> None:
+def exit_instance(uow: UnitOfWork, flow: Flow, instance: Instance, reason: str) -> None:
     """End an instance for a reason that is logged."""
     uow.decide(
         flow,
@@ -89,27 +89,27 @@ def exit_run(uow: UnitOfWork, flow: Flow, instance: Instance, reason: str) -> No
         f"left the flow: {reason}",
         order_id=instance.order_id or None,
     )
-    end(uow, instance.instance_id)
+    remove_instance(uow, instance.instance_id)
 
 
-def end(uow: UnitOfWork, instance_id: str) -> None:
+def remove_instance(uow: UnitOfWork, instance_id: str) -> None:
     """Take an instance away from those that wait, for good."""
-    uow.instances = all_but(uow, instance_id)
-    note_end(uow, instance_id)
+    uow.instances = other_instances(uow, instance_id)
+    mark_finished(uow, instance_id)
 
 
-def note_end(uow: UnitOfWork, instance_id: str) -> None:
+def mark_finished(uow: UnitOfWork, instance_id: str) -> None:
     """Remember that a run came to its end, so that nothing starts it again."""
-    uow.ended_marks = uow.with_mark(uow.ended_marks, bytes.fromhex(instance_id)[:8])
+    uow.finished_fingerprints = uow.with_fingerprint(uow.finished_fingerprints, bytes.fromhex(instance_id)[:8])
     uow.changed = True
 
 
-def has_ended(uow: UnitOfWork, instance_id: str) -> bool:
+def is_finished(uow: UnitOfWork, instance_id: str) -> bool:
     """Whether a run is remembered to have come to its end."""
-    return has_mark(uow.ended_marks, bytes.fromhex(instance_id)[:8])
+    return has_fingerprint(uow.finished_fingerprints, bytes.fromhex(instance_id)[:8])
 
 
-def log_gone(uow: UnitOfWork, instance: Instance) -> None:
+def log_missing_flow(uow: UnitOfWork, instance: Instance) -> None:
     """Log that an instance ends because its flow, or this step of it, is gone."""
     uow.effects.append(
         LogDecision(

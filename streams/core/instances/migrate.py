@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core.instances.exits import note_end
+from streams.core.instances.exits import mark_finished
 from streams.core.model.customer import Instance
 from streams.core.model.flow import Send
 from streams.core.model.unit_of_work import UnitOfWork
@@ -23,7 +23,7 @@ def migrated(uow: UnitOfWork, instance: Instance) -> Instance:
     ruleset = uow.ruleset
     if not ruleset.migrations:
         return instance
-    version, step = ruleset.moved(instance.flow, instance.flow_version, instance.step)
+    version, step = ruleset.migrate_position(instance.flow, instance.flow_version, instance.step)
     if version == instance.flow_version:
         return instance
     return replace(
@@ -38,11 +38,13 @@ def migrated(uow: UnitOfWork, instance: Instance) -> Instance:
 
 def _is_same_mail(uow: UnitOfWork, instance: Instance, version: int, step: str) -> bool:
     found = (
-        uow.ruleset.program(instance.flow, instance.flow_version, instance.step),
-        uow.ruleset.program(instance.flow, version, step),
+        uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step),
+        uow.ruleset.find_flow(instance.flow, version, step),
     )
     sends = [
-        program.steps[path] for program, path in zip(found, (instance.step, step), strict=True) if program is not None
+        compiled.steps[path]
+        for compiled, path in zip(found, (instance.step, step), strict=True)
+        if compiled is not None
     ]
     messages = [one.message for one in sends if isinstance(one, Send)]
     return len(messages) == 2 and messages[0] == messages[1]
@@ -50,12 +52,12 @@ def _is_same_mail(uow: UnitOfWork, instance: Instance, version: int, step: str) 
 
 def settle(uow: UnitOfWork, instance: Instance, moved: Instance) -> Instance:
     """Put the instance that goes on in the place of the one that was; it has to go on at once, since no timer knows it yet."""
-    program = uow.ruleset.program(moved.flow, moved.flow_version, moved.step)
-    if moved is instance or program is None:
+    compiled = uow.ruleset.find_flow(moved.flow, moved.flow_version, moved.step)
+    if moved is instance or compiled is None:
         return instance
     words = f"goes on at step {moved.step} of version {moved.flow_version} as run {moved.instance_id}"
     uow.decide(
-        program.flow,
+        compiled.flow,
         instance.instance_id,
         instance.step,
         "schedule",
@@ -64,5 +66,5 @@ def settle(uow: UnitOfWork, instance: Instance, moved: Instance) -> Instance:
         order_id=instance.order_id or None,
     )
     uow.instances = tuple([moved if one is instance else one for one in uow.instances])
-    note_end(uow, instance.instance_id)
+    mark_finished(uow, instance.instance_id)
     return moved

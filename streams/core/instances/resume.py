@@ -7,10 +7,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext, TriggerData
-from streams.core.instances.exits import end, exit_run, has_reached_goal, leaving, log_gone
+from streams.core.instances.exits import exit_instance, exit_reason, has_reached_goal, log_missing_flow, remove_instance
 from streams.core.instances.migrate import WAS, migrated, settle
-from streams.core.instances.steps import take_steps
-from streams.core.instances.waiting import all_but, let_wait
+from streams.core.instances.steps import execute_steps
+from streams.core.instances.waiting import other_instances, suspend
 from streams.core.model.customer import Instance, OrderState, Parcel
 from streams.core.model.flow import CompiledFlow, WaitFor
 from streams.core.model.unit_of_work import UnitOfWork
@@ -31,11 +31,11 @@ def resume(
         if instance.awaits != name or not _is_meant(uow, instance, name, order, send_id):
             continue
         moved = migrated(uow, instance)
-        program = uow.ruleset.program(moved.flow, moved.flow_version, moved.step)
-        step = program.steps[moved.step] if program is not None else None
-        if program is None or not isinstance(step, WaitFor):
+        compiled = uow.ruleset.find_flow(moved.flow, moved.flow_version, moved.step)
+        step = compiled.steps[moved.step] if compiled is not None else None
+        if compiled is None or not isinstance(step, WaitFor):
             continue
-        if parcel is not None and program.flow.trigger.once_per == "parcel" and parcel.parcel_id != moved.parcel_id:
+        if parcel is not None and compiled.flow.trigger.once_per == "parcel" and parcel.parcel_id != moved.parcel_id:
             continue
         own = uow.order(instance.order_id) if instance.order_id else order
         if own is None and instance.order_id:
@@ -45,13 +45,13 @@ def resume(
         context = EvalContext(uow, own, own.parcel(parcel_id) if own is not None else None, told)
         context.reward = moved.reward
         if step.where is None or step.where.holds(context):
-            path = program.way(step, 0)
+            path = compiled.way(step, 0)
             settle(uow, instance, moved)
-            if has_reached_goal(program.flow, context):
-                exit_run(uow, program.flow, moved, "goal")
+            if has_reached_goal(compiled.flow, context):
+                exit_instance(uow, compiled.flow, moved, "goal")
                 continue
             continue_from(
-                uow, program, replace(moved, about=told, parcel_id=parcel_id), context, min(at, uow.now), path
+                uow, compiled, replace(moved, about=told, parcel_id=parcel_id), context, min(at, uow.now), path
             )
 
 
@@ -72,32 +72,32 @@ def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState 
 def ready(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance, EvalContext] | None:
     """The waiting instance as it goes on now, its flow, and what conditions may look at; None if it ends here, for a reason that is logged."""
     instance = settle(uow, instance, migrated(uow, instance))
-    program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
+    compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
     order = uow.order(instance.order_id)
-    if program is None:
-        end(uow, instance.instance_id)
-        log_gone(uow, instance)
+    if compiled is None:
+        remove_instance(uow, instance.instance_id)
+        log_missing_flow(uow, instance)
         return None
-    flow = program.flow
+    flow = compiled.flow
     if order is None and instance.order_id:
         words = f"more than {uow.ruleset.limits.orders} orders; this one is no longer remembered"
         uow.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
-        end(uow, instance.instance_id)
+        remove_instance(uow, instance.instance_id)
         return None
     context = EvalContext(uow, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
-    reason = leaving(context, flow, instance.started_at)
+    reason = exit_reason(context, flow, instance.started_at)
     if reason is not None:
-        exit_run(uow, flow, instance, reason)
+        exit_instance(uow, flow, instance, reason)
         return None
-    return program, instance, context
+    return compiled, instance, context
 
 
 def continue_from(
-    uow: UnitOfWork, program: CompiledFlow, instance: Instance, context: EvalContext, start: datetime, path: str | None
+    uow: UnitOfWork, compiled: CompiledFlow, instance: Instance, context: EvalContext, start: datetime, path: str | None
 ) -> None:
     """Take an instance that waited on from `path`."""
-    waiting = take_steps(uow, program, instance, context, start, path)
+    waiting = execute_steps(uow, compiled, instance, context, start, path)
     if waiting is not None:
-        let_wait(uow, waiting, all_but(uow, waiting.instance_id))
+        suspend(uow, waiting, other_instances(uow, waiting.instance_id))
     else:
-        end(uow, instance.instance_id)
+        remove_instance(uow, instance.instance_id)

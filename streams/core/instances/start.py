@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from streams.core.conditions.context import EvalContext, TriggerData
-from streams.core.instances.exits import has_ended, leaving, note_end
-from streams.core.instances.steps import take_steps
-from streams.core.instances.waiting import let_wait
-from streams.core.model.customer import Instance, OrderState, Parcel, Run
+from streams.core.instances.exits import exit_reason, is_finished, mark_finished
+from streams.core.instances.steps import execute_steps
+from streams.core.instances.waiting import suspend
+from streams.core.model.customer import Instance, LastStart, OrderState, Parcel
 from streams.core.model.flow import CompiledFlow, Flow
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
@@ -30,19 +30,19 @@ def trigger(
 ) -> None:
     """Start every flow that `name` (for example "order.placed") starts and that has not run for this before."""
     started_at = occurred_at if occurred_at < uow.now else uow.now
-    for program in uow.ruleset.by_trigger.get(name, ()):
-        told = program.flow.trigger
+    for compiled in uow.ruleset.by_trigger.get(name, ()):
+        told = compiled.flow.trigger
         if told.segment and ("segment", told.segment) not in about:
             continue
         if told.which == "last" and order is not None and not order.all_parcels(name.partition(".")[2]):
             continue
-        for key, more in _keys(program.flow, order, parcel, about):
+        for key, more in _keys(compiled.flow, order, parcel, about):
             context = EvalContext(uow, order, parcel, (*about, *more))
             if told.again_after is not None:
-                _start_again(uow, program, key, name, context, started_at)
+                _start_again(uow, compiled, key, name, context, started_at)
             else:
                 start_once(
-                    uow, program, ids.instance_id(uow.customer_id, program.flow.name, key), name, context, started_at
+                    uow, compiled, ids.instance_id(uow.customer_id, compiled.flow.name, key), name, context, started_at
                 )
 
 
@@ -64,47 +64,47 @@ def _keys(
 
 
 def _start_again(
-    uow: UnitOfWork, program: CompiledFlow, key: str, name: str, context: EvalContext, started_at: datetime
+    uow: UnitOfWork, compiled: CompiledFlow, key: str, name: str, context: EvalContext, started_at: datetime
 ) -> None:
     """Start a flow that may begin again, unless it last began too short a time ago."""
-    flow = program.flow
+    flow = compiled.flow
     gap = flow.trigger.again_after
-    mark = ids.mark("run", flow.name, key)
-    last = next((run for run in uow.runs if run.mark == mark), None)
+    fingerprint = ids.mark("run", flow.name, key)
+    last = next((run for run in uow.last_starts if run.fingerprint == fingerprint), None)
     if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, uow.ruleset.day_scale):
         return
     instance_id = ids.instance_id(uow.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
-    if start_once(uow, program, instance_id, name, context, started_at):
-        others = tuple([run for run in uow.runs if run is not last])
-        uow.runs = (*others, Run(mark, started_at))[-uow.ruleset.limits.runs :]
+    if start_once(uow, compiled, instance_id, name, context, started_at):
+        others = tuple([run for run in uow.last_starts if run is not last])
+        uow.last_starts = (*others, LastStart(fingerprint, started_at))[-uow.ruleset.limits.last_starts :]
         uow.changed = True
 
 
 def start_once(
-    uow: UnitOfWork, program: CompiledFlow, instance_id: str, name: str, context: EvalContext, started_at: datetime
+    uow: UnitOfWork, compiled: CompiledFlow, instance_id: str, name: str, context: EvalContext, started_at: datetime
 ) -> bool:
     """Start a flow as the run `instance_id`, unless it is waiting or has ended already, or is not for this; whether it has begun now.
 
     What `where` refuses is no beginning: the next event is asked again.
     """
     if not is_known(uow, instance_id):
-        return _start(uow, program, instance_id, name, context, started_at)
-    if has_ended(
+        return _start(uow, compiled, instance_id, name, context, started_at)
+    if is_finished(
         uow, instance_id
     ):  # asked for again it is forgotten last: once a customer is once, however much comes between
-        note_end(uow, instance_id)
+        mark_finished(uow, instance_id)
     return False
 
 
 def is_known(uow: UnitOfWork, instance_id: str) -> bool:
     """Whether a run waits or has ended."""
-    return has_ended(uow, instance_id) or instance_id in [instance.instance_id for instance in uow.instances]
+    return is_finished(uow, instance_id) or instance_id in [instance.instance_id for instance in uow.instances]
 
 
 def _start(
-    uow: UnitOfWork, program: CompiledFlow, instance_id: str, name: str, context: EvalContext, started_at: datetime
+    uow: UnitOfWork, compiled: CompiledFlow, instance_id: str, name: str, context: EvalContext, started_at: datetime
 ) -> bool:
-    flow, first, order, parcel = program.flow, program.first, context.order, context.parcel
+    flow, first, order, parcel = compiled.flow, compiled.first, context.order, context.parcel
     order_id = order.order_id if order is not None else None
     where = flow.trigger.where
     if where is not None and not where.holds(context):
@@ -115,7 +115,7 @@ def _start(
         words = f"not true: {where.source}"
         uow.decide(flow, instance_id, first or "", "skip", "where", words, order_id=order_id, moment=moment)
         return False
-    reason = leaving(context, flow, started_at)
+    reason = exit_reason(context, flow, started_at)
     if reason is not None:
         uow.decide(flow, instance_id, first or "", "exit", reason, f"{reason} before the flow began", order_id=order_id)
     elif name in _ON_THE_WAY and parcel is not None and parcel.has("delivered"):
@@ -128,15 +128,15 @@ def _start(
         fresh = Instance(
             instance_id, flow.name, flow.version, order_id or "", parcel_id, first or "", started_at, started_at, about=context.about
         )  # fmt: skip
-        waiting = take_steps(uow, program, fresh, context, started_at, first, is_start=True)
+        waiting = execute_steps(uow, compiled, fresh, context, started_at, first, is_start=True)
         if waiting is not None and len(uow.instances) < uow.ruleset.limits.instances:
-            let_wait(uow, waiting, uow.instances)
+            suspend(uow, waiting, uow.instances)
             return True
         if waiting is not None:
             rewards.unclaim(uow, instance_id)
             words = f"more than {uow.ruleset.limits.instances} flows at once"
             uow.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
-    note_end(uow, instance_id)
+    mark_finished(uow, instance_id)
     return True
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
-from streams.core.instances.wait_times import awaited_moment, end_of
+from streams.core.instances.wait_times import awaited_target, ends_at
 from streams.core.model.customer import Instance
 from streams.core.model.effects import EmitSignal
 from streams.core.model.flow import (
@@ -32,9 +32,9 @@ from streams.core.values import ids, local_time
 from streams.core.values.buckets import BUCKETS, lot
 
 
-def take_steps(
+def execute_steps(
     uow: UnitOfWork,
-    program: CompiledFlow,
+    compiled: CompiledFlow,
     instance: Instance,
     context: EvalContext,
     start: datetime,
@@ -43,20 +43,20 @@ def take_steps(
     is_start: bool = False,
 ) -> Instance | None:
     """Take steps from `path` on. Waits are counted from `start`. The instance as it waits, or None if it came to its end."""
-    flow, ruleset, order_id = program.flow, uow.ruleset, instance.order_id or None
+    flow, ruleset, order_id = compiled.flow, uow.ruleset, instance.order_id or None
     taken = 0
     while path:
-        step = program.steps[path]
+        step = compiled.steps[path]
         taken += 1
         if taken > ruleset.limits.steps_per_wake_up:
             words = f"more than {ruleset.limits.steps_per_wake_up} steps at one wake-up"
             uow.decide(flow, instance.instance_id, path, "limit", "steps_per_wake_up", words, order_id=order_id)
             return None
-        following = program.following[path]
+        following = compiled.following[path]
         if isinstance(step, Wait):
-            due_at = end_of(uow, step, start, context)
+            due_at = ends_at(uow, step, start, context)
             if due_at > uow.now and following is not None:
-                return _waiting(instance, following, due_at, awaits=awaited_moment(step, context))
+                return _waiting(instance, following, due_at, awaits=awaited_target(step, context))
             start = due_at
             is_start = False
         elif isinstance(step, Send):
@@ -80,9 +80,9 @@ def take_steps(
             due_at = local_time.scaled(start, start + step.up_to, ruleset.day_scale)
             if due_at > uow.now:
                 return _waiting(instance, path, due_at, awaits=step.event)
-            start, following = due_at, program.way(step, 1)
+            start, following = due_at, compiled.way(step, 1)
         elif isinstance(step, Split):
-            following = _arm(uow, program, instance, step, context)
+            following = _arm(uow, compiled, instance, step, context)
         elif isinstance(step, Experiment):
             number = _variant(step, uow.customer_id)
             if number is None:
@@ -91,26 +91,26 @@ def take_steps(
             name = step.arms[number].name
             words = f"experiment {step.name}: arm {name}"
             uow.decide(flow, instance.instance_id, path, "schedule", "experiment", words, order_id=order_id)
-            following = program.way(step, number)
+            following = compiled.way(step, number)
         elif isinstance(step, Reward) and step.pool and flow.status != "draft":
             instance, give_up_at = rewards.claim(uow, flow, instance, step)
             return _waiting(instance, path, give_up_at, awaits=CODE_OF + step.pool)
         else:
-            instance = _do(uow, flow, instance, step)
+            instance = apply_effect_step(uow, flow, instance, step)
         path = following
     return None
 
 
-def _arm(uow: UnitOfWork, program: CompiledFlow, instance: Instance, step: Split, context: EvalContext) -> str | None:
+def _arm(uow: UnitOfWork, compiled: CompiledFlow, instance: Instance, step: Split, context: EvalContext) -> str | None:
     context.reward = instance.reward
     for arm in step.arms:
         if arm.when is None or arm.when.holds(context):
-            return arm.steps[0].path if arm.steps else program.following[step.path]
+            return arm.steps[0].path if arm.steps else compiled.following[step.path]
     words = "no arm of the split is true"
     uow.decide(
-        program.flow, instance.instance_id, step.path, "skip", "no_arm", words, order_id=instance.order_id or None
+        compiled.flow, instance.instance_id, step.path, "skip", "no_arm", words, order_id=instance.order_id or None
     )
-    return program.following[step.path]
+    return compiled.following[step.path]
 
 
 def _variant(experiment: Experiment, customer_id: str) -> int | None:
@@ -128,7 +128,7 @@ def _variant(experiment: Experiment, customer_id: str) -> int | None:
     return len(experiment.arms) - 1
 
 
-def _do(uow: UnitOfWork, flow: Flow, instance: Instance, step: Step) -> Instance:
+def apply_effect_step(uow: UnitOfWork, flow: Flow, instance: Instance, step: Step) -> Instance:
     """Take a step that neither waits nor sends; the instance after it. A draft does nothing."""
     instance_id, path, order_id = instance.instance_id, step.path, instance.order_id or None
     if flow.status == "draft":

@@ -16,11 +16,11 @@ LONGEST = timedelta(days=3_650)
 _DAYS_AHEAD = 9  # a week and a clock change: an allowed weekday lies within
 
 
-def end_of(uow: UnitOfWork, step: Wait, start: datetime, context: EvalContext) -> datetime:
+def ends_at(uow: UnitOfWork, step: Wait, start: datetime, context: EvalContext) -> datetime:
     """When the wait that began at `start` ends."""
     ruleset = uow.ruleset
     where = uow.zone_of(context.order) if step.clock == "customer" else local_time.zone_of_shop(ruleset.shop.time_zone)
-    moment = moment_of(step.until, context) if step.until is not None else None
+    moment = target_time(step.until, context) if step.until is not None else None
     if step.until is None or moment is None:
         return local_time.scaled(start, due(step, start, where), ruleset.day_scale)
     begin = max(start, local_time.earlier(moment, step.until.before, where, ruleset.day_scale))
@@ -57,15 +57,15 @@ def due(wait: Wait, start: datetime, where: ZoneInfo) -> datetime:
     raise ValueError(f"a wait that may end on no day of the week: {wait.path}")
 
 
-def awaited_moment(step: Wait, context: EvalContext) -> str:
+def awaited_target(step: Wait, context: EvalContext) -> str:
     """What an instance awaits at a wait: the moment as it is known, in seconds since 1970, if the wait is for one."""
     if step.until is None:
         return ""
-    moment = moment_of(step.until, context)
+    moment = target_time(step.until, context)
     return f"{MOMENT_OF}{step.path} {int(moment.timestamp()) if moment is not None else ''}"
 
 
-def moment_of(until: Until, context: EvalContext) -> datetime | None:
+def target_time(until: Until, context: EvalContext) -> datetime | None:
     """The moment (UTC) that `until` names, or None if it is not known."""
     if until.moment == "order.placed_at":
         return context.facts.placed_at if context.facts else None

@@ -216,7 +216,7 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
         return self.step == DAY_STEP and bool(self.about)
 
 
-class Pressure(Struct, frozen=True, gc=False, array_like=True):
+class ExternalContact(Struct, frozen=True, gc=False, array_like=True):
     """What another system, `source`, did at `at`: sent a mail for `purpose`; or, with no purpose, began a series that lasts until `until`
     (None: until it is told that it has ended)."""
 
@@ -235,10 +235,10 @@ class Pressure(Struct, frozen=True, gc=False, array_like=True):
         return self.until or NEVER
 
 
-class Run(Struct, frozen=True, gc=False, array_like=True):
+class LastStart(Struct, frozen=True, gc=False, array_like=True):
     """When a flow that may begin again last began: by the mark of what it begins once for."""
 
-    mark: bytes
+    fingerprint: bytes
     at: datetime
 
 
@@ -259,21 +259,21 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     spend: tuple[tuple[str, int], ...] = ()
     spend_converted_minor: int = 0
     orders: tuple[OrderState, ...] = ()
-    forgotten_order_marks: bytes = b""
+    forgotten_order_fingerprints: bytes = b""
     first_order_at: datetime | None = None
     last_order_at: datetime | None = None
     last_order_id: str | None = None
     sends: tuple[Sent, ...] = ()
     last_send_at: datetime | None = None
     instances: tuple[Instance, ...] = ()
-    ended_marks: bytes = b""
-    seen_marks: bytes = b""
+    finished_fingerprints: bytes = b""
+    seen_fingerprints: bytes = b""
     fields: tuple[tuple[str, str], ...] = ()
     lists: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
-    runs: tuple[Run, ...] = ()
+    last_starts: tuple[LastStart, ...] = ()
     discounted: int = 0
-    pressure: tuple[Pressure, ...] = ()
+    contacts: tuple[ExternalContact, ...] = ()
     visited_at: datetime | None = None
 
     def order(self, order_id: str) -> OrderState | None:

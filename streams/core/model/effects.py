@@ -17,7 +17,7 @@ from streams.core.model.customer import OrderState, Parcel
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 
 
-class ScheduleStep(Struct, frozen=True, gc=False, kw_only=True):
+class ScheduleTimer(Struct, frozen=True, gc=False, kw_only=True):
     """Wake instance `instance_id` at `due_at` to take the step at path `step`."""
 
     timer_id: str
@@ -219,7 +219,7 @@ class CountSales(Struct, frozen=True, gc=False, kw_only=True):
 
 
 Effect: TypeAlias = (
-    ScheduleStep
+    ScheduleTimer
     | SendMail
     | ResendMail
     | LogDecision

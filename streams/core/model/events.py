@@ -253,7 +253,7 @@ class CodeGranted(Struct, frozen=True, gc=False, kw_only=True):
     occurred_at: datetime
 
 
-class StepDue(Struct, frozen=True, gc=False, kw_only=True):
+class TimerFired(Struct, frozen=True, gc=False, kw_only=True):
     """A timer of a flow instance ran out; `step` is the path of the step that is to be taken now."""
 
     customer_id: str
@@ -292,6 +292,6 @@ Event: TypeAlias = (
     | ContactPressed
     | MailReported
     | CodeGranted
-    | StepDue
+    | TimerFired
     | RetryDue
 )

@@ -62,16 +62,16 @@ class Limits(Struct, frozen=True, kw_only=True):
     lines_per_order: int = 24
     parcels_per_order: int = 20
     sends: int = 34
-    runs: int = 40
+    last_starts: int = 40
     fields: int = 40
     lists: int = 40
-    marks: int = 128
-    pressure: int = 12
+    fingerprints: int = 128
+    contacts: int = 12
 
 
-def _urgency(program: CompiledFlow) -> tuple[bool, int, str]:
-    priorities = [step.priority for step in program.steps.values() if isinstance(step, Send)]
-    return bool(program.flow.not_with), -max(priorities, default=0), program.flow.name
+def _urgency(compiled: CompiledFlow) -> tuple[bool, int, str]:
+    priorities = [step.priority for step in compiled.steps.values() if isinstance(step, Send)]
+    return bool(compiled.flow.not_with), -max(priorities, default=0), compiled.flow.name
 
 
 class Ruleset:
@@ -127,38 +127,40 @@ class Ruleset:
             for migration in flow.migrations
             for old, new in migration.steps
         }
-        programs = [CompiledFlow(flow) for flow in self.flows]
+        compiled_flows = [CompiledFlow(flow) for flow in self.flows]
         self.exits = frozenset(name for flow in self.flows for name in flow.exit_on)
         self.by_name: dict[str, dict[int, CompiledFlow]] = {}
-        for program in programs:
-            self.by_name.setdefault(program.flow.name, {})[program.flow.version] = program
+        for compiled in compiled_flows:
+            self.by_name.setdefault(compiled.flow.name, {})[compiled.flow.version] = compiled
         self.by_trigger: dict[str, tuple[CompiledFlow, ...]] = {}
         # A new instance starts on the newest version. Of several flows that one event starts, the most urgent comes first to a place under
         # a cap, and one that keeps clear of others comes last.
-        for program in sorted((versions[max(versions)] for versions in self.by_name.values()), key=_urgency):
-            on = program.flow.trigger.on
-            self.by_trigger[on] = (*self.by_trigger.get(on, ()), program)
+        for compiled in sorted((versions[max(versions)] for versions in self.by_name.values()), key=_urgency):
+            on = compiled.flow.trigger.on
+            self.by_trigger[on] = (*self.by_trigger.get(on, ()), compiled)
         #: What an event is looked up in, so that one which no flow waits for costs next to nothing.
-        self.awaited = frozenset(name for program in programs for name in program.awaits)
+        self.awaited = frozenset(name for compiled in compiled_flows for name in compiled.awaits)
         #: Whether a flow recommends products: only then is it counted what is bought.
         self.counts_sales = any(
-            isinstance(step, Send) and step.products for program in programs for step in program.steps.values()
+            isinstance(step, Send) and step.products for compiled in compiled_flows for step in compiled.steps.values()
         )
-        rewards = [step for program in programs for step in program.steps.values() if isinstance(step, Reward)]
+        rewards = [step for compiled in compiled_flows for step in compiled.steps.values() if isinstance(step, Reward)]
         #: Whether a flow gives codes that Takk signs.
         self.gives_rewards = any(not step.pool for step in rewards)
         #: The pools that flows take codes from.
         self.pools = frozenset(step.pool for step in rewards if step.pool)
         self.has_days = not DATES.isdisjoint(self.by_trigger)
         on_segments = [
-            program
+            compiled
             for name in ("segment.entered", "segment.left")
-            for program in self.by_trigger.get(name, ())
-            if program.flow.trigger.segment in self.segments
+            for compiled in self.by_trigger.get(name, ())
+            if compiled.flow.trigger.segment in self.segments
         ]
         #: The segments that flows begin by, and the flows that begin though nothing happens: time alone leads into their segment, or out of it.
-        self.watched = tuple(sorted({program.flow.trigger.segment for program in on_segments}))
-        self.looking = tuple([program for program in on_segments if self.segments[program.flow.trigger.segment].turns])
+        self.watched = tuple(sorted({compiled.flow.trigger.segment for compiled in on_segments}))
+        self.looking = tuple(
+            [compiled for compiled in on_segments if self.segments[compiled.flow.trigger.segment].turns]
+        )
 
     def with_flows(self, flows: Iterable[Flow]) -> Ruleset:
         """The same shop with other flows."""
@@ -176,22 +178,22 @@ class Ruleset:
             reward_key=self.reward_key,
         )
 
-    def newest(self, name: str) -> CompiledFlow | None:
+    def newest_flow(self, name: str) -> CompiledFlow | None:
         """The newest version of a flow."""
         versions = self.by_name.get(name)
         return versions[max(versions)] if versions else None
 
-    def moved(self, name: str, version: int, step: str) -> tuple[int, str]:
+    def migrate_position(self, name: str, version: int, step: str) -> tuple[int, str]:
         """The version and step at which an instance goes on that waits at `step` of `version`: its own, unless migrations lead on."""
         here = version, step
         while (name, *here) in self.migrations:  # each leads to a higher version
             here = self.migrations[name, *here]
         return here
 
-    def program(self, name: str, version: int, step: str) -> CompiledFlow | None:
+    def find_flow(self, name: str, version: int, step: str) -> CompiledFlow | None:
         """The flow that an instance of `version` waiting at `step` goes on with: its own version, else the newest that has the step."""
         versions = self.by_name.get(name)
         if not versions:
             return None
-        program = versions.get(version) or versions[max(versions)]
-        return program if step in program.steps else None
+        compiled = versions.get(version) or versions[max(versions)]
+        return compiled if step in compiled.steps else None

@@ -25,26 +25,26 @@ class UnitOfWork:
     __slots__ = (
         "changed",
         "consent",
+        "contacts",
         "customer_id",
         "discounted",
         "effects",
-        "ended_marks",
         "fields",
+        "finished_fingerprints",
         "first_order_at",
-        "forgotten_order_marks",
+        "forgotten_order_fingerprints",
         "instances",
         "last_order_at",
         "last_order_id",
         "last_send_at",
+        "last_starts",
         "lists",
         "now",
         "orders",
-        "pressure",
         "profile",
         "purchases",
         "ruleset",
-        "runs",
-        "seen_marks",
+        "seen_fingerprints",
         "segments",
         "sends",
         "spend",
@@ -66,21 +66,21 @@ class UnitOfWork:
         self.spend = state.spend
         self.spend_converted_minor = state.spend_converted_minor
         self.orders: tuple[OrderState, ...] = state.orders
-        self.forgotten_order_marks = state.forgotten_order_marks
+        self.forgotten_order_fingerprints = state.forgotten_order_fingerprints
         self.first_order_at = state.first_order_at
         self.last_order_at = state.last_order_at
         self.last_order_id = state.last_order_id
         self.sends: tuple[Sent, ...] = state.sends
         self.last_send_at = state.last_send_at
         self.instances: tuple[Instance, ...] = state.instances
-        self.ended_marks = state.ended_marks
-        self.seen_marks = state.seen_marks
+        self.finished_fingerprints = state.finished_fingerprints
+        self.seen_fingerprints = state.seen_fingerprints
         self.fields = state.fields
         self.lists = state.lists
         self.segments = state.segments
-        self.runs = state.runs
+        self.last_starts = state.last_starts
         self.discounted = state.discounted
-        self.pressure = state.pressure
+        self.contacts = state.contacts
         self.visited_at = state.visited_at
 
     def finish(self) -> tuple[Customer, list[Effect]]:
@@ -96,21 +96,21 @@ class UnitOfWork:
             self.spend,
             self.spend_converted_minor,
             self.orders,
-            self.forgotten_order_marks,
+            self.forgotten_order_fingerprints,
             self.first_order_at,
             self.last_order_at,
             self.last_order_id,
             self.sends,
             self.last_send_at,
             self.instances,
-            self.ended_marks,
-            self.seen_marks,
+            self.finished_fingerprints,
+            self.seen_fingerprints,
             self.fields,
             self.lists,
             self.segments,
-            self.runs,
+            self.last_starts,
             self.discounted,
-            self.pressure,
+            self.contacts,
             self.visited_at,
         )
         return customer, self.effects
@@ -144,7 +144,9 @@ class UnitOfWork:
             if leaving is None:
                 return
             self.orders = tuple(kept for kept in self.orders if kept is not leaving)
-            self.forgotten_order_marks = self.with_mark(self.forgotten_order_marks, ids.mark("order", leaving.order_id))
+            self.forgotten_order_fingerprints = self.with_fingerprint(
+                self.forgotten_order_fingerprints, ids.mark("order", leaving.order_id)
+            )
 
     def _pieces(self) -> int:
         """How much is remembered of all orders: a line is one piece, a parcel and an order itself two, and so is a launch that is waited for.
@@ -164,28 +166,28 @@ class UnitOfWork:
 
     def has_forgotten(self, order_id: str) -> bool:
         """Whether the order was known and had to make room."""
-        forgotten = self.forgotten_order_marks
-        return bool(forgotten) and has_mark(forgotten, ids.mark("order", order_id))
+        forgotten = self.forgotten_order_fingerprints
+        return bool(forgotten) and has_fingerprint(forgotten, ids.mark("order", order_id))
 
-    def with_mark(self, marks: bytes, mark: bytes) -> bytes:
+    def with_fingerprint(self, fingerprints: bytes, mark: bytes) -> bytes:
         """`marks` with this one as the newest, and without the oldest if there are too many."""
-        place = _place(marks, mark)
-        others = marks if place == -1 else marks[:place] + marks[place + _MARK :]
-        return (others + mark)[-_MARK * self.ruleset.limits.marks :]
+        place = _place(fingerprints, mark)
+        others = fingerprints if place == -1 else fingerprints[:place] + fingerprints[place + _MARK :]
+        return (others + mark)[-_MARK * self.ruleset.limits.fingerprints :]
 
-    def is_first_time(self, *parts: str) -> bool:
+    def is_new(self, *parts: str) -> bool:
         """Whether the fact named by `parts` is new; it is remembered as seen."""
         mark = ids.mark(*parts)
-        if has_mark(self.seen_marks, mark):
+        if has_fingerprint(self.seen_fingerprints, mark):
             return False
-        self.seen_marks = self.with_mark(self.seen_marks, mark)
+        self.seen_fingerprints = self.with_fingerprint(self.seen_fingerprints, mark)
         self.changed = True
         return True
 
     def hit_limit(self, limit: str, detail: str, order_id: str, *about: str) -> None:
         """Log, once for what the parts of `about` say, that a limit kept an order or a part of it from being remembered."""
         moment = " ".join(about)
-        if self.is_first_time("limit", limit, order_id, moment):
+        if self.is_new("limit", limit, order_id, moment):
             self.decide(None, "", order_id, "limit", limit, detail, order_id=order_id, moment=moment)
 
     def zone_of(self, order: OrderState | None) -> ZoneInfo:
@@ -236,14 +238,14 @@ def _size(order: OrderState) -> int:
     return 2 + (len(order.facts.lines) if order.facts else 0) + parcels
 
 
-def has_mark(marks: bytes, mark: bytes) -> bool:
+def has_fingerprint(fingerprints: bytes, mark: bytes) -> bool:
     """Whether `mark` is one of the row `marks`."""
-    return _place(marks, mark) != -1
+    return _place(fingerprints, mark) != -1
 
 
-def _place(marks: bytes, mark: bytes) -> int:
+def _place(fingerprints: bytes, mark: bytes) -> int:
     """Where `mark` stands in the row `marks`; -1 if it is none of them."""
-    place = marks.find(mark)
+    place = fingerprints.find(mark)
     while place % _MARK and place != -1:
-        place = marks.find(mark, place + 1)
+        place = fingerprints.find(mark, place + 1)
     return place

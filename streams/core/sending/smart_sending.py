@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from streams.core.model.consent_policy import is_transactional
-from streams.core.model.customer import HELD_OUT, Instance, Pressure, Sent
+from streams.core.model.customer import HELD_OUT, ExternalContact, Instance, Sent
 from streams.core.model.flow import Flow, Send
 from streams.core.model.sending_rules import Cap
 from streams.core.model.unit_of_work import UnitOfWork
@@ -97,9 +97,9 @@ def _calm(uow: UnitOfWork, not_after: datetime) -> Deferral | None:
     return None
 
 
-def _running(uow: UnitOfWork, names: tuple[str, ...]) -> Pressure | None:
+def _running(uow: UnitOfWork, names: tuple[str, ...]) -> ExternalContact | None:
     """A series of another system that has one of the names and is not over."""
-    for series in uow.pressure if names else ():
+    for series in uow.contacts if names else ():
         if series.is_series and series.source in names and series.ends() > uow.now:
             return series
     return None
@@ -118,10 +118,10 @@ def _clash(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Deferral | None:
 
 def _runs(uow: UnitOfWork, instance: Instance) -> bool:
     """Whether an instance has begun and is no draft's, which nobody must notice."""
-    program = uow.ruleset.program(
+    compiled = uow.ruleset.find_flow(
         instance.flow, instance.flow_version, instance.step
     )  # none while its day has not come
-    return program is not None and program.flow.status != "draft"
+    return compiled is not None and compiled.flow.status != "draft"
 
 
 def _quiet(uow: UnitOfWork, where: ZoneInfo, country: str) -> Deferral | None:
@@ -157,7 +157,7 @@ def _places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
     """How many places the cap has, and when it next has one."""
     now, per = uow.now, local_time.lasting(cap.per, uow.ruleset.day_scale)
     taken = [sent.at for sent in uow.sends if _takes(sent, cap, now - per)]
-    taken += [one.at for one in uow.pressure if one.at > now - per and _counts(one, cap)]
+    taken += [one.at for one in uow.contacts if one.at > now - per and _counts(one, cap)]
     taken.sort()
     return cap.most - len(taken), taken[len(taken) - cap.most] + per if len(taken) >= cap.most else now
 
@@ -178,18 +178,18 @@ def _takes(sent: Sent, cap: Cap, since: datetime) -> bool:
     )
 
 
-def _counts(pressure: Pressure, cap: Cap) -> bool:
+def _counts(contact: ExternalContact, cap: Cap) -> bool:
     """Whether a mail of another system takes a place of the cap."""
-    return not pressure.is_series and not is_transactional(pressure.purpose) and cap.covers(pressure.purpose)
+    return not contact.is_series and not is_transactional(contact.purpose) and cap.covers(contact.purpose)
 
 
 def _goes_first(uow: UnitOfWork, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
     """Whether another instance's mail is due now too, wants a place of the cap, and comes first by priority and expiry."""
     if instance.due_at > uow.now or instance.instance_id == rank[2]:
         return False
-    program = uow.ruleset.program(instance.flow, instance.flow_version, instance.step)
-    step = program.steps[instance.step] if program is not None else None
-    if program is None or not isinstance(step, Send) or program.flow.status != "live":
+    compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
+    step = compiled.steps[instance.step] if compiled is not None else None
+    if compiled is None or not isinstance(step, Send) or compiled.flow.status != "live":
         return False
     if is_transactional(step.purpose) or not cap.covers(step.purpose):
         return False

@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
-from streams.core.instances.exits import log_gone
+from streams.core.instances.exits import log_missing_flow
 from streams.core.instances.start import is_known, start_once
-from streams.core.instances.waiting import all_but, let_wait, waiting_run
+from streams.core.instances.waiting import find_instance, other_instances, suspend
 from streams.core.model.customer import Instance
 from streams.core.model.flow import DAY_STEP, LAUNCH, CompiledFlow, Flow
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
 
-def plan_launch(uow: UnitOfWork, sku: str, launches_at: datetime, seen_at: datetime) -> None:
+def schedule_launch(uow: UnitOfWork, sku: str, launches_at: datetime, seen_at: datetime) -> None:
     """See that the flows on launches wait for that of a product which the customer looked at before it.
 
     Args:
@@ -25,16 +25,16 @@ def plan_launch(uow: UnitOfWork, sku: str, launches_at: datetime, seen_at: datet
         launches_at: when it is launched, as it was told at `seen_at`: of several the newest look knows best, in whatever order they come.
         seen_at: when the customer looked at it.
     """
-    for program in uow.ruleset.by_trigger.get(LAUNCH, ()):
-        _plan_launch(uow, program, sku, launches_at, seen_at)
+    for compiled in uow.ruleset.by_trigger.get(LAUNCH, ()):
+        _plan_launch(uow, compiled, sku, launches_at, seen_at)
 
 
-def _plan_launch(uow: UnitOfWork, program: CompiledFlow, sku: str, launches_at: datetime, seen_at: datetime) -> None:
-    flow = program.flow
+def _plan_launch(uow: UnitOfWork, compiled: CompiledFlow, sku: str, launches_at: datetime, seen_at: datetime) -> None:
+    flow = compiled.flow
     if is_known(uow, _launched_id(uow, flow, sku)):
         return
     instance_id = ids.instance_id(uow.customer_id, flow.name, f"launch/{sku}")
-    known = waiting_run(uow, instance_id)
+    known = find_instance(uow, instance_id)
     first_seen, told_at = seen_at, seen_at
     if known is not None:
         first_seen = min(seen_at, known.started_at)
@@ -49,15 +49,15 @@ def _plan_launch(uow: UnitOfWork, program: CompiledFlow, sku: str, launches_at: 
         ("told_at", local_time.text_of(told_at)),
     )
     due_at = _before_launch(uow, flow, launches_at)
-    others = all_but(uow, instance_id)
+    others = other_instances(uow, instance_id)
     waiting = Instance(instance_id, flow.name, flow.version, "", None, DAY_STEP, due_at, first_seen, about=about)
     if due_at <= uow.now:
         uow.instances = others
-        _start_launch(uow, program, waiting)
+        _start_launch(uow, compiled, waiting)
     elif known is None and not _has_room(uow, flow, waiting):
         return
     elif known is None or known.due_at != due_at:
-        let_wait(uow, waiting, others)
+        suspend(uow, waiting, others)
     elif known != waiting:  # its timer is on the way
         uow.instances = (*others, waiting)
         uow.changed = True
@@ -87,7 +87,7 @@ def _has_room(uow: UnitOfWork, flow: Flow, waiting: Instance) -> bool:
     return True
 
 
-def _start_launch(uow: UnitOfWork, program: CompiledFlow, waiting: Instance) -> None:
+def _start_launch(uow: UnitOfWork, compiled: CompiledFlow, waiting: Instance) -> None:
     """Start the flow for a product whose launch has come. Who looked only when it should have begun already begins with the look."""
     told = dict(waiting.about)
     seen_at = local_time.text_of(waiting.started_at)
@@ -95,22 +95,22 @@ def _start_launch(uow: UnitOfWork, program: CompiledFlow, waiting: Instance) -> 
         uow, None, None, (("sku", told["sku"]), ("seen_at", seen_at), ("launches_at", told["launches_at"]))
     )
     started_at = min(max(waiting.due_at, waiting.started_at), uow.now)
-    instance_id = _launched_id(uow, program.flow, context.told("sku"))
-    start_once(uow, program, instance_id, LAUNCH, context, started_at)
+    instance_id = _launched_id(uow, compiled.flow, context.told("sku"))
+    start_once(uow, compiled, instance_id, LAUNCH, context, started_at)
 
 
-def begin_launch(uow: UnitOfWork, waiting: Instance) -> None:
+def start_on_launch(uow: UnitOfWork, waiting: Instance) -> None:
     """Start the flow that waits for a launch, or wait on if it begins later by now."""
-    others = all_but(uow, waiting.instance_id)
+    others = other_instances(uow, waiting.instance_id)
     uow.instances = others
     uow.changed = True
-    program = uow.ruleset.newest(waiting.flow)
-    if program is None or program.flow.trigger.on != LAUNCH:
-        log_gone(uow, waiting)
+    compiled = uow.ruleset.newest_flow(waiting.flow)
+    if compiled is None or compiled.flow.trigger.on != LAUNCH:
+        log_missing_flow(uow, waiting)
         return
     launches_at = datetime.fromisoformat(dict(waiting.about)["launches_at"])
-    due_at = _before_launch(uow, program.flow, launches_at)
+    due_at = _before_launch(uow, compiled.flow, launches_at)
     if due_at > uow.now:
-        let_wait(uow, replace(waiting, flow_version=program.flow.version, due_at=due_at), others)
+        suspend(uow, replace(waiting, flow_version=compiled.flow.version, due_at=due_at), others)
         return
-    _start_launch(uow, program, waiting)
+    _start_launch(uow, compiled, waiting)

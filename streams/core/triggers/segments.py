@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.time_changes import next_turn
-from streams.core.instances.waiting import plan_run, waiting_run
+from streams.core.instances.waiting import find_instance, schedule_start
 from streams.core.model.customer import Instance
 from streams.core.model.flow import LOOK_STEP, CompiledFlow
 from streams.core.model.unit_of_work import UnitOfWork
@@ -17,7 +17,7 @@ from streams.core.values import ids, local_time
 LONGEST = timedelta(days=366)
 
 
-def watch_segments(uow: UnitOfWork) -> None:
+def check_segments(uow: UnitOfWork) -> None:
     """Start the flows on segments that the customer has entered or left since the last event, and see to it that time alone starts them too."""
     context = EvalContext(uow, None)
     members = tuple([name for name in uow.ruleset.watched if uow.ruleset.segments[name].holds(context)])
@@ -29,19 +29,19 @@ def watch_segments(uow: UnitOfWork) -> None:
             if (name in members) != (name in before):
                 kind = "segment.entered" if name in members else "segment.left"
                 happened(uow, kind, None, None, uow.now, about=(("segment", name),))
-    for program in uow.ruleset.looking:
-        _plan_look(uow, program, context)
+    for compiled in uow.ruleset.looking:
+        _plan_look(uow, compiled, context)
 
 
-def _plan_look(uow: UnitOfWork, program: CompiledFlow, context: EvalContext) -> None:
+def _plan_look(uow: UnitOfWork, compiled: CompiledFlow, context: EvalContext) -> None:
     """Wait for the moment at which time may lead into the flow's segment or out of it. One that looks earlier anyway stays: it plans anew."""
-    flow = program.flow
+    flow = compiled.flow
     turns_at = next_turn(context, uow.ruleset.segments[flow.trigger.segment].turns, uow.now)
     if turns_at is None:
         return
     turns_at = min(turns_at, uow.now + local_time.lasting(LONGEST, uow.ruleset.day_scale))
     due_at = local_time.scaled(turns_at, turns_at, 1.0)
     instance_id = ids.instance_id(uow.customer_id, flow.name, "look")
-    known = waiting_run(uow, instance_id)
+    known = find_instance(uow, instance_id)
     if known is None or known.due_at > due_at:
-        plan_run(uow, flow, Instance(instance_id, flow.name, flow.version, "", None, LOOK_STEP, due_at, uow.now))
+        schedule_start(uow, flow, Instance(instance_id, flow.name, flow.version, "", None, LOOK_STEP, due_at, uow.now))

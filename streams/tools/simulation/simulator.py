@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
-from streams.core.model.effects import ClaimCode, Effect, ScheduleStep, SendMail, WithdrawClaim
-from streams.core.model.events import Event, MailReported, StepDue
+from streams.core.model.effects import ClaimCode, Effect, ScheduleTimer, SendMail, WithdrawClaim
+from streams.core.model.events import Event, MailReported, TimerFired
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, Told, Withdrawal
@@ -49,7 +49,7 @@ class VirtualRun:
         self.customers: dict[str, Customer] = {}
         #: Events that were decided: what was fed, timers that fired, and mails that were reported.
         self.decided = 0
-        self._queue: list[tuple[datetime, str, ScheduleStep]] = []
+        self._queue: list[tuple[datetime, str, ScheduleTimer]] = []
         self._timers: set[str] = set()
         #: What lies in the pools.
         self.pools = Memory()
@@ -67,7 +67,7 @@ class VirtualRun:
             for effect in effects:
                 self.on_effect(effect, self.now)
             for effect in effects:
-                if isinstance(effect, ScheduleStep):
+                if isinstance(effect, ScheduleTimer):
                     self._schedule(effect)
                 elif isinstance(effect, ClaimCode):
                     made_up = [Code(effect.pool, effect.reward_id)] if self.has_codes else []
@@ -97,7 +97,7 @@ class VirtualRun:
             desk.take(one)
         self.feed(*desk.grants)
 
-    def _schedule(self, timer: ScheduleStep) -> None:
+    def _schedule(self, timer: ScheduleTimer) -> None:
         if timer.timer_id not in self._timers:
             self._timers.add(timer.timer_id)
             heapq.heappush(self._queue, (timer.due_at, timer.timer_id, timer))
@@ -112,7 +112,7 @@ class VirtualRun:
         while queue and queue[0][0] <= moment:
             due_at, _, timer = heapq.heappop(queue)
             self.now = max(self.now, due_at)
-            self.feed(step_due(timer, self.now))
+            self.feed(timer_fired(timer, self.now))
         self.now = max(self.now, moment)
 
 
@@ -121,9 +121,9 @@ def claim_of(effect: ClaimCode) -> Claim:
     return Claim(**{name: getattr(effect, name) for name in Claim.__struct_fields__})
 
 
-def step_due(timer: ScheduleStep, now: datetime) -> StepDue:
+def timer_fired(timer: ScheduleTimer, now: datetime) -> TimerFired:
     """The timer as it comes back from the scheduler."""
-    return StepDue(
+    return TimerFired(
         customer_id=timer.customer_id,
         timer_id=timer.timer_id,
         instance_id=timer.instance_id,

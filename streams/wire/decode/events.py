@@ -289,7 +289,7 @@ def timer_event(record: Record, written: datetime | None) -> Event:
     # When it fired is when its record on flow-due was written.
     fired_at = written or due_at
     if record["kind"] == "step":
-        return events.StepDue(
+        return events.TimerFired(
             customer_id=record["customer_id"],
             timer_id=parse_id(record, "timer_id"),
             instance_id=parse_id(record, "instance_id"),

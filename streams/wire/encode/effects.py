@@ -17,7 +17,7 @@ from streams.core.model.effects import (
     IssueReward,
     LogDecision,
     ResendMail,
-    ScheduleStep,
+    ScheduleTimer,
     SendMail,
     WithdrawClaim,
     WithdrawMail,
@@ -37,7 +37,7 @@ class EffectEncoder:
         self._codec = codec
         self._envelope = envelope
         self._framed = envelope.framed
-        self._write_schedule = codec.writer("timer", ScheduleStep.__struct_fields__, {"kind": "step"})
+        self._write_schedule = codec.writer("timer", ScheduleTimer.__struct_fields__, {"kind": "step"})
         self._write_send = codec.writer(
             "email_command",
             [field for field in SendMail.__struct_fields__ if field != "content"],
@@ -55,7 +55,7 @@ class EffectEncoder:
         self._write_withdrawal = codec.writer("withdrawal", WithdrawMail.__struct_fields__)
         self._write_sales = codec.writer("sales", CountSales.__struct_fields__)
         self._encoders: dict[type, Callable[[Any, datetime], ProducerRecord]] = {
-            ScheduleStep: self._schedule,
+            ScheduleTimer: self._schedule,
             SendMail: self._send,
             ResendMail: self._resend,
             LogDecision: self._decision,
@@ -90,7 +90,7 @@ class EffectEncoder:
         value = self._write_grant(grant)
         return self._framed(topics.GRANTS, "code_grant", grant.customer_id, f"{grant.reward_id}.granted", value, now)
 
-    def _schedule(self, effect: ScheduleStep, now: datetime) -> ProducerRecord:
+    def _schedule(self, effect: ScheduleTimer, now: datetime) -> ProducerRecord:
         value = self._write_schedule(effect)
         return self._framed(topics.DELAYS, "timer", effect.customer_id, effect.timer_id, value, now)
 

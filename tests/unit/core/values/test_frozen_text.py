@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from streams.core.handlers.orders import DESCRIPTION_LAYOUT, take_order
+from streams.core.handlers.orders import DESCRIPTION_LAYOUT, on_order
 from streams.core.model import customer, events
 from streams.core.model.customer import new_customer
 from streams.core.model.effects import CountSales
@@ -199,13 +199,13 @@ def _ids(first: type[OrderEvent], kind: type[OrderEvent]) -> tuple[bytes, list[s
     """Marks, ids of sales and ids of decisions after an order, an event with other lines, and one of a forgotten order."""
     flow = flow_text("trigger: {on: order.changed}\nsteps: [{send: {message: a, products: 2}}]", purpose="marketing")
     uow = UnitOfWork(ruleset_of(flow, limits=Limits(orders=1)), new_customer("c1"), START)
-    take_order(uow, first(order("o1", START), START))
-    take_order(uow, kind(order("o1", START, lines=(events.OrderLine("s9", "Pot", "pots", 1, 9),)), START + HOUR))
-    take_order(uow, first(order("o2", START), START))
-    take_order(uow, kind(order("o1", START), START + HOUR))
+    on_order(uow, first(order("o1", START), START))
+    on_order(uow, kind(order("o1", START, lines=(events.OrderLine("s9", "Pot", "pots", 1, 9),)), START + HOUR))
+    on_order(uow, first(order("o2", START), START))
+    on_order(uow, kind(order("o1", START), START + HOUR))
     sales = [effect.sales_id for effect in uow.effects if isinstance(effect, CountSales)]
     others = [effect.decision_id for effect in uow.effects if hasattr(effect, "decision_id")]
-    return uow.seen_marks, sales, others
+    return uow.seen_fingerprints, sales, others
 
 
 @pytest.mark.parametrize("kind", RENAMED, ids=lambda kind: kind.ID_TAG)

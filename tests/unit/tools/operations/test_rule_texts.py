@@ -22,7 +22,7 @@ NAMING = {
     "Report": (None, "rule"),
 }
 #: Functions whose results are rules.
-GIVING = ("_suppression", "leaving")
+GIVING = ("_suppression", "exit_reason")
 
 
 def texts(node: ast.AST) -> Iterator[str]:

@@ -134,7 +134,7 @@ def test_a_report_and_both_timers() -> None:
     )
     fired_ms = AT_MS + 250
     step = fact(topics.DUE, timer(), fired_ms)
-    assert isinstance(step, events.StepDue)
+    assert isinstance(step, events.TimerFired)
     assert (step.due_at, step.occurred_at) == (AT, AT + timedelta(milliseconds=250))
     again = fact(topics.DUE, retry(), fired_ms)
     assert isinstance(again, events.RetryDue)

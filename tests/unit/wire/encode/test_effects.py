@@ -18,11 +18,11 @@ from streams.core.model.effects import (
     Content,
     LogDecision,
     ResendMail,
-    ScheduleStep,
+    ScheduleTimer,
     SendMail,
     WithdrawClaim,
 )
-from streams.core.model.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, StepDue
+from streams.core.model.events import CodeGranted, MailBounced, MailReported, OrderLine, RetryDue, TimerFired
 from streams.core.offers.code_pool_records import Claim, Withdrawal
 from streams.core.sending.content import template_data
 from streams.runtime.avro.codec import DecodeFailed
@@ -265,14 +265,14 @@ def test_a_decision_and_an_attribution_come_whole() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.builds(ScheduleStep, timer_id=ids, customer_id=ids, instance_id=ids, flow=ids, step=words, due_at=moments))
-def test_a_step_wakes_up_as_it_was_scheduled(effect: ScheduleStep) -> None:
+@given(st.builds(ScheduleTimer, timer_id=ids, customer_id=ids, instance_id=ids, flow=ids, step=words, due_at=moments))
+def test_a_step_wakes_up_as_it_was_scheduled(effect: ScheduleTimer) -> None:
     """What the flows agent schedules, the scheduler reads the time of, and comes back as due."""
     topic, key, value, _ = ENCODER.effects.encode(effect, NOW)
     assert topic == topics.DELAYS
     assert timer_due(value) == (effect.timer_id, round(effect.due_at.timestamp() * 1000))
     event = DECODER.event(topics.DUE, key, value, AT_MS)
-    assert isinstance(event, StepDue)
+    assert isinstance(event, TimerFired)
     assert (event.timer_id, event.instance_id, event.step, event.due_at) == (
         effect.timer_id,
         effect.instance_id,
