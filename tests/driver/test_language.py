@@ -28,7 +28,7 @@ from streams.core.model.events import (
 )
 from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.sending.content import template_data
-from streams.core.values.buckets import lot
+from streams.core.values.buckets import bucket
 from streams.definitions.language.rules import MOST_TOGETHER
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment
@@ -1045,7 +1045,7 @@ def test_who_opens_is_a_human(agent: Any, days: int) -> None:
 
 def test_chance_is_even() -> None:
     """Over ten thousand customers each tenth of the lots is drawn about as often."""
-    drawn = [lot("experiment", "x", f"c{n}") // 1000 for n in range(10_000)]
+    drawn = [bucket("experiment", "x", f"c{n}") // 1000 for n in range(10_000)]
     assert all(900 < drawn.count(tenth) < 1100 for tenth in range(10))
 
 

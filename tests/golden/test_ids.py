@@ -46,7 +46,7 @@ from streams.core.offers.code_pools import Desk, Memory
 from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import granted, wish_for
 from streams.core.values import ids, tokens
-from streams.core.values.buckets import lot
+from streams.core.values.buckets import bucket
 from streams.wire.codec import open_codec
 from streams.wire.encode.encoder import Encoder
 from tests.harness import products
@@ -165,7 +165,7 @@ def _functions() -> list[str]:
         "reward": ids.reward_code(b"key", "run", "1.0.2"),
         "timer": ids.timer_id("run", "1.0.2", START + timedelta(milliseconds=5)),
         "decision": ids.decision_id("run", "1.0.2", "no_consent", "moment"),
-        "lot": str(lot("experiment", "subject", "c1")),
+        "lot": str(bucket("experiment", "subject", "c1")),
         "token": tokens.sign(b"secret", "unsubscribe", "c1", "send", "Ø"),
     }
     return [f"{name} {value}" for name, value in made.items()]

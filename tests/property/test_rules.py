@@ -45,7 +45,7 @@ moments = st.integers(0, 2 * 365 * 24 * 60).map(
 def test_what_quiet_hours_let_through_is_not_quiet(moment: datetime, begins: time, ends: time, name: str) -> None:
     """The moment to which a mail is put off lies outside the quiet hours on the wall there, is not earlier, and at most two days later."""
     where = ZoneInfo(name)
-    found = local_time.open_from(moment, begins, ends, where)
+    found = local_time.end_of_quiet_hours(moment, begins, ends, where)
     clock = found.astimezone(where).time()
     is_quiet = begins <= clock < ends if begins <= ends else clock >= begins or clock < ends
     assert not is_quiet

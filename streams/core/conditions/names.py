@@ -64,7 +64,7 @@ def _lines(context: EvalContext) -> tuple[OrderLine, ...]:
 def _days_since(context: EvalContext, moment: datetime | None) -> int:
     if moment is None:
         return NEVER_DAYS
-    return max(0, local_time.shown(context.uow.now - moment, context.uow.ruleset.day_scale).days)
+    return max(0, local_time.unscale(context.uow.now - moment, context.uow.ruleset.day_scale).days)
 
 
 def _age(context: EvalContext) -> int:
@@ -125,18 +125,18 @@ def _is_late(context: EvalContext) -> bool:
 
 
 def _product(context: EvalContext) -> OrderLine | None:
-    sku = context.told("sku")
+    sku = context.data("sku")
     return next((line for line in _lines(context) if line.sku == sku), None)
 
 
 def _is_coming(context: EvalContext) -> bool:
-    launch = context.told("launches_at")
+    launch = context.data("launches_at")
     return bool(launch) and datetime.fromisoformat(launch) > context.uow.now
 
 
 def _is_bought(context: EvalContext) -> bool:
     """Whether the product was bought since it was looked at; of an order's product: in another order since."""
-    sku, seen_at = context.told("sku"), context.told("seen_at")
+    sku, seen_at = context.data("sku"), context.data("seen_at")
     since = datetime.fromisoformat(seen_at) if seen_at else context.facts.placed_at if context.facts else None
     own = "" if seen_at or context.order is None else context.order.order_id
     return any(
@@ -226,7 +226,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "order.is_paid": ("truth", lambda context: context.order is not None and context.order.paid_at is not None),
         "order.discount": ("number", _discount),
         "order.is_discounted": ("truth", lambda context: _discount(context) > 0),
-        "product.sku": ("text", lambda context: context.told("sku")),
+        "product.sku": ("text", lambda context: context.data("sku")),
         "product.is_bought": ("truth", _is_bought),
         "product.is_coming": ("truth", _is_coming),
         "product.category": ("text", lambda context: line.category if (line := _product(context)) else ""),
@@ -235,12 +235,12 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "shipment.status": ("text", lambda context: context.parcel.status if context.parcel else ""),
         "shipment.has_tracking": ("truth", lambda context: bool(context.parcel and context.parcel.tracking_url)),
         "shipment.has_window": ("truth", lambda context: bool(context.parcel and context.parcel.window_to)),
-        "event.flow": ("text", lambda context: context.told("flow")),
-        "event.message": ("text", lambda context: context.told("message")),
-        "event.link": ("text", lambda context: context.told("link")),
-        "event.question": ("text", lambda context: context.told("question")),
-        "event.answer": ("text", lambda context: context.told("answer")),
-        "event.segment": ("text", lambda context: context.told("segment")),
+        "event.flow": ("text", lambda context: context.data("flow")),
+        "event.message": ("text", lambda context: context.data("message")),
+        "event.link": ("text", lambda context: context.data("link")),
+        "event.question": ("text", lambda context: context.data("question")),
+        "event.answer": ("text", lambda context: context.data("answer")),
+        "event.segment": ("text", lambda context: context.data("segment")),
         "reward.is_given": ("truth", lambda context: bool(context.reward)),
     }
 )

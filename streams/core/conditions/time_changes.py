@@ -30,7 +30,7 @@ def _days_since(name: str) -> _Passing:
         if begin is not None:
             scale = context.uow.ruleset.day_scale
             days = [timedelta(days=number) for number in numbers if 0 <= number < NEVER_DAYS]
-            yield from [begin + local_time.lasting(one, scale) for one in days]
+            yield from [begin + local_time.scale(one, scale) for one in days]
 
     return passing
 

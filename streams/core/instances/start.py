@@ -14,7 +14,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.sending.decide import hold_out
 from streams.core.values import ids, local_time
-from streams.core.values.buckets import falls_within
+from streams.core.values.buckets import in_share
 
 #: News of a parcel that are none any more once it is delivered.
 _ON_THE_WAY = frozenset(("shipment.shipped", "shipment.out_for_delivery", "shipment.delayed"))
@@ -71,7 +71,7 @@ def _start_again(
     gap = flow.trigger.again_after
     fingerprint = ids.mark("run", flow.name, key)
     last = next((run for run in uow.last_starts if run.fingerprint == fingerprint), None)
-    if last is not None and gap is not None and started_at < last.at + local_time.lasting(gap, uow.ruleset.day_scale):
+    if last is not None and gap is not None and started_at < last.at + local_time.scale(gap, uow.ruleset.day_scale):
         return
     instance_id = ids.instance_id(uow.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
     if start_once(uow, compiled, instance_id, name, context, started_at):
@@ -126,7 +126,7 @@ def _start(
     else:
         parcel_id = parcel.parcel_id if parcel is not None else None
         fresh = Instance(
-            instance_id, flow.name, flow.version, order_id or "", parcel_id, first or "", started_at, started_at, about=context.about
+            instance_id, flow.name, flow.version, order_id or "", parcel_id, first or "", started_at, started_at, about=context.trigger_data
         )  # fmt: skip
         waiting = execute_steps(uow, compiled, fresh, context, started_at, first, is_start=True)
         if waiting is not None and len(uow.instances) < uow.ruleset.limits.instances:
@@ -142,4 +142,4 @@ def _start(
 
 def _is_held_out(uow: UnitOfWork, flow: Flow) -> bool:
     shares = (("flow", flow.name, flow.holdout), ("all", "", 0 if flow.is_transactional else uow.ruleset.rules.holdout))
-    return any(share and falls_within(share, "holdout", what, name, uow.customer_id) for what, name, share in shares)
+    return any(share and in_share(share, "holdout", what, name, uow.customer_id) for what, name, share in shares)

@@ -29,7 +29,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.sending.decide import decide_send, hold_out
 from streams.core.values import ids, local_time
-from streams.core.values.buckets import BUCKETS, lot
+from streams.core.values.buckets import BUCKETS, bucket
 
 
 def execute_steps(
@@ -61,7 +61,7 @@ def execute_steps(
             is_start = False
         elif isinstance(step, Send):
             if flow.status == "paused":
-                due_at = local_time.scaled(uow.now, uow.now + ruleset.paused_for, ruleset.day_scale)
+                due_at = local_time.scale_deadline(uow.now, uow.now + ruleset.paused_for, ruleset.day_scale)
                 words = "the flow is paused; looked at again later"
                 moment = local_time.text_of(due_at)
                 uow.decide(flow, instance.instance_id, path, "defer", "paused", words, order_id=order_id, moment=moment)
@@ -77,7 +77,7 @@ def execute_steps(
                 instance = replace(instance, wanted_at=None)
             start = uow.now  # what follows a mail is counted from the mail
         elif isinstance(step, WaitFor):
-            due_at = local_time.scaled(start, start + step.up_to, ruleset.day_scale)
+            due_at = local_time.scale_deadline(start, start + step.up_to, ruleset.day_scale)
             if due_at > uow.now:
                 return _waiting(instance, path, due_at, awaits=step.event)
             start, following = due_at, compiled.way(step, 1)
@@ -115,7 +115,7 @@ def _arm(uow: UnitOfWork, compiled: CompiledFlow, instance: Instance, step: Spli
 
 def _variant(experiment: Experiment, customer_id: str) -> int | None:
     """The number of the arm that a customer falls into; None: held out. What the arms leave of a hundred goes to the last."""
-    drawn = lot("experiment", experiment.name, customer_id)
+    drawn = bucket("experiment", experiment.name, customer_id)
     if drawn < experiment.holdout * 100:
         return None
     left = BUCKETS - experiment.holdout * 100

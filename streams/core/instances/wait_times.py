@@ -22,10 +22,10 @@ def ends_at(uow: UnitOfWork, step: Wait, start: datetime, context: EvalContext) 
     where = uow.zone_of(context.order) if step.clock == "customer" else local_time.zone_of_shop(ruleset.shop.time_zone)
     moment = target_time(step.until, context) if step.until is not None else None
     if step.until is None or moment is None:
-        return local_time.scaled(start, due(step, start, where), ruleset.day_scale)
-    begin = max(start, local_time.earlier(moment, step.until.before, where, ruleset.day_scale))
+        return local_time.scale_deadline(start, due(step, start, where), ruleset.day_scale)
+    begin = max(start, local_time.subtract_calendar_days(moment, step.until.before, where, ruleset.day_scale))
     # The moment is one of the calendar already: only the time of day is looked for.
-    return local_time.scaled(
+    return local_time.scale_deadline(
         begin, due(Wait(path=step.path, at=step.at, not_on=step.not_on), begin, where), ruleset.day_scale
     )
 
@@ -74,7 +74,7 @@ def target_time(until: Until, context: EvalContext) -> datetime | None:
     if until.moment == "shipment.window_to":
         return context.parcel.window_to if context.parcel else None
     if until.moment == "product.launch":
-        launch = context.told("launches_at")
+        launch = context.data("launches_at")
         return datetime.fromisoformat(launch) if launch else None
     return runs_out(context, until.lasts * context.uow.ruleset.day_scale)
 
@@ -85,7 +85,7 @@ def runs_out(context: EvalContext, lasts: timedelta) -> datetime | None:
     Who bought it twice or more uses it as fast as between the first and the last of these orders; anyone else as fast as the newest order
     says that a piece lasts; or as one piece in `lasts`, if it does not say. Orders that are no longer remembered do not count.
     """
-    sku = context.told("sku")
+    sku = context.data("sku")
     bought = sorted(
         [
             (order.facts.placed_at, _pieces(order, sku), _told_days(order, sku))
@@ -100,7 +100,7 @@ def runs_out(context: EvalContext, lasts: timedelta) -> datetime | None:
     if used and last_at > first_at:
         piece_lasts = (last_at - first_at) / used
     elif days:
-        piece_lasts = local_time.lasting(timedelta(days=min(days, LONGEST.days)), context.uow.ruleset.day_scale)
+        piece_lasts = local_time.scale(timedelta(days=min(days, LONGEST.days)), context.uow.ruleset.day_scale)
     else:
         piece_lasts = lasts
     return last_at + (piece_lasts * last_pieces if piece_lasts < LONGEST / last_pieces else LONGEST)

@@ -22,7 +22,7 @@ def sign(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> Insta
 
 def claim(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> tuple[Instance, datetime]:
     """Ask the pool for a code; the instance, which has none meanwhile, and until when it waits."""
-    give_up_at = local_time.scaled(uow.now, uow.now + step.within, uow.ruleset.day_scale)
+    give_up_at = local_time.scale_deadline(uow.now, uow.now + step.within, uow.ruleset.day_scale)
     uow.effects.append(
         ClaimCode(
             reward_id=ids.digest("reward", instance.instance_id, step.path),
@@ -108,7 +108,7 @@ def _give(
     code: str,
     expires_at: datetime | None,
 ) -> Instance:
-    good_until = uow.now + local_time.lasting(step.expires, uow.ruleset.day_scale)
+    good_until = uow.now + local_time.scale(step.expires, uow.ruleset.day_scale)
     uow.effects.append(
         IssueReward(
             reward_id=reward_id,

@@ -105,7 +105,7 @@ def _soft_opt_in(uow: UnitOfWork, line: PolicyLine, basis: str) -> ConsentDecisi
         return ConsentDecision(False, "no_soft_opt_in", f"{basis}: bought nothing")
     sale, sold_at = _last_sale(uow)
     if line.within is not None:
-        lasts = local_time.lasting(line.within, uow.ruleset.day_scale)
+        lasts = local_time.scale(line.within, uow.ruleset.day_scale)
         if sold_at is None or uow.now - sold_at > lasts:
             return ConsentDecision(False, "soft_opt_in_ended", f"{basis}: bought nothing for {line.within.days} days")
     if sale is None or sale.facts is None:

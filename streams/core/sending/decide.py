@@ -13,7 +13,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending import consent
 from streams.core.sending.smart_sending import expires_at, is_counted, put_off
 from streams.core.values import ids, local_time
-from streams.core.values.buckets import falls_within
+from streams.core.values.buckets import in_share
 
 # Where an open may be measured only with consent (France: CNIL).
 _TRACKING_NEEDS_CONSENT = frozenset(("FR",))
@@ -52,7 +52,7 @@ def decide_send(
     if not address:
         skip("no_address", "no address is known")
         return None
-    if step.holdout and falls_within(step.holdout, "holdout", "send", flow.name, step.path, uow.customer_id):
+    if step.holdout and in_share(step.holdout, "holdout", "send", flow.name, step.path, uow.customer_id):
         hold_out(uow, flow, instance_id, step.path, step.message, step.purpose, order_id)
         return None
     shop, now = uow.ruleset.shop, uow.now
@@ -63,7 +63,7 @@ def decide_send(
         return None
     later = put_off(uow, flow, step, instance_id, not_after, where, country)
     if later is not None:
-        due_at = local_time.scaled(now, later.until, 1.0)
+        due_at = local_time.scale_deadline(now, later.until, 1.0)
         if due_at > not_after:
             skip(later.rule, f"{later.words}; that is after it expires")
             return None

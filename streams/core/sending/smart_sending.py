@@ -38,7 +38,7 @@ def expires_at(uow: UnitOfWork, step: Send, wanted_at: datetime, where: ZoneInfo
     """Until when (UTC) the mail of `step` may go that a run came to at `wanted_at`: before its own day it is not due."""
     begins = _first_day(step, where)
     due_at = wanted_at if begins is None else max(wanted_at, begins)
-    return due_at + local_time.lasting(step.expires, uow.ruleset.day_scale)
+    return due_at + local_time.scale(step.expires, uow.ruleset.day_scale)
 
 
 def _first_day(step: Send, where: ZoneInfo) -> datetime | None:
@@ -75,7 +75,7 @@ def put_off(
 def _again(uow: UnitOfWork, not_after: datetime) -> datetime:
     """When to look again at what ends without a known moment: in a day, or when half of the time is over that the mail has left."""
     scale, left = uow.ruleset.day_scale, (not_after - uow.now) / 2
-    longest, shortest = local_time.lasting(LOOK_AGAIN, scale), local_time.lasting(_LOOK_AGAIN_LAST, scale)
+    longest, shortest = local_time.scale(LOOK_AGAIN, scale), local_time.scale(_LOOK_AGAIN_LAST, scale)
     return uow.now + min(longest, max(shortest, left))
 
 
@@ -87,9 +87,9 @@ def _calm(uow: UnitOfWork, not_after: datetime) -> Deferral | None:
     if rules.calm_after_refund:
         refunds = [order.refunded_at for order in uow.orders if order.refunded_at is not None]
         until = max(refunds, default=None)
-        if until is not None and until + local_time.lasting(rules.calm_after_refund, scale) > now:
+        if until is not None and until + local_time.scale(rules.calm_after_refund, scale) > now:
             return Deferral(
-                "refunded", "an order was refunded lately", until + local_time.lasting(rules.calm_after_refund, scale)
+                "refunded", "an order was refunded lately", until + local_time.scale(rules.calm_after_refund, scale)
             )
     running = _running(uow, rules.calm_series)
     if running is not None:
@@ -129,13 +129,13 @@ def _quiet(uow: UnitOfWork, where: ZoneInfo, country: str) -> Deferral | None:
     # Where a day lasts a second there is no time of day.
     if quiet is None or uow.ruleset.day_scale != 1.0:
         return None
-    until = local_time.open_from(uow.now, quiet.begins, quiet.ends, where)
+    until = local_time.end_of_quiet_hours(uow.now, quiet.begins, quiet.ends, where)
     for _ in range(_LONGEST_REST):
         local = until.astimezone(where)
         if local.weekday() not in quiet.days and not (quiet.holidays and is_holiday(country, local.date())):
             break
         midnight = datetime.combine(local.date() + timedelta(days=1), time(), where).astimezone(UTC)
-        until = local_time.open_from(max(midnight, until), quiet.begins, quiet.ends, where)
+        until = local_time.end_of_quiet_hours(max(midnight, until), quiet.begins, quiet.ends, where)
     return Deferral("quiet_hours", "it is the customer's quiet time", until) if until > uow.now else None
 
 
@@ -148,14 +148,14 @@ def _capped(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Def
     for cap, places, _ in caps:
         if sum([_goes_first(uow, other, cap, rank) for other in uow.instances]) >= places:
             # They may not be sent after all, which only their own turns tell.
-            again = uow.now + local_time.lasting(LOOK_SOON, uow.ruleset.day_scale)
+            again = uow.now + local_time.scale(LOOK_SOON, uow.ruleset.day_scale)
             return Deferral("cap", "others that are due now go first", again)
     return None
 
 
 def _places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
     """How many places the cap has, and when it next has one."""
-    now, per = uow.now, local_time.lasting(cap.per, uow.ruleset.day_scale)
+    now, per = uow.now, local_time.scale(cap.per, uow.ruleset.day_scale)
     taken = [sent.at for sent in uow.sends if _takes(sent, cap, now - per)]
     taken += [one.at for one in uow.contacts if one.at > now - per and _counts(one, cap)]
     taken.sort()
@@ -165,7 +165,7 @@ def _places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
 def is_counted(uow: UnitOfWork, sent: Sent) -> bool:
     """Whether a mail takes a place of a cap now: it is not forgotten before its time is over."""
     scale = uow.ruleset.day_scale
-    return any(_takes(sent, cap, uow.now - local_time.lasting(cap.per, scale)) for cap in uow.ruleset.rules.caps)
+    return any(_takes(sent, cap, uow.now - local_time.scale(cap.per, scale)) for cap in uow.ruleset.rules.caps)
 
 
 def _takes(sent: Sent, cap: Cap, since: datetime) -> bool:

@@ -69,8 +69,8 @@ def _launched_id(uow: UnitOfWork, flow: Flow, sku: str) -> str:
 
 
 def _before_launch(uow: UnitOfWork, flow: Flow, launches_at: datetime) -> datetime:
-    moment = launches_at - local_time.lasting(timedelta(days=flow.trigger.before), uow.ruleset.day_scale)
-    return local_time.scaled(moment, moment, 1.0)
+    moment = launches_at - local_time.scale(timedelta(days=flow.trigger.before), uow.ruleset.day_scale)
+    return local_time.scale_deadline(moment, moment, 1.0)
 
 
 def _has_room(uow: UnitOfWork, flow: Flow, waiting: Instance) -> bool:
@@ -95,7 +95,7 @@ def _start_launch(uow: UnitOfWork, compiled: CompiledFlow, waiting: Instance) ->
         uow, None, None, (("sku", told["sku"]), ("seen_at", seen_at), ("launches_at", told["launches_at"]))
     )
     started_at = min(max(waiting.due_at, waiting.started_at), uow.now)
-    instance_id = _launched_id(uow, compiled.flow, context.told("sku"))
+    instance_id = _launched_id(uow, compiled.flow, context.data("sku"))
     start_once(uow, compiled, instance_id, LAUNCH, context, started_at)
 
 

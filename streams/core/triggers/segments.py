@@ -39,8 +39,8 @@ def _plan_look(uow: UnitOfWork, compiled: CompiledFlow, context: EvalContext) ->
     turns_at = next_turn(context, uow.ruleset.segments[flow.trigger.segment].turns, uow.now)
     if turns_at is None:
         return
-    turns_at = min(turns_at, uow.now + local_time.lasting(LONGEST, uow.ruleset.day_scale))
-    due_at = local_time.scaled(turns_at, turns_at, 1.0)
+    turns_at = min(turns_at, uow.now + local_time.scale(LONGEST, uow.ruleset.day_scale))
+    due_at = local_time.scale_deadline(turns_at, turns_at, 1.0)
     instance_id = ids.instance_id(uow.customer_id, flow.name, "look")
     known = find_instance(uow, instance_id)
     if known is None or known.due_at > due_at:

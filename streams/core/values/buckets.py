@@ -8,11 +8,11 @@ from streams.core.values import ids
 BUCKETS = 10_000
 
 
-def lot(*names: str) -> int:
+def bucket(*names: str) -> int:
     """A number from 0 to 9,999 that stands for `names`; over many customers each is as frequent as the others."""
     return int.from_bytes(ids.mark(*names), "big") % BUCKETS
 
 
-def falls_within(percent: int, *names: str) -> bool:
+def in_share(percent: int, *names: str) -> bool:
     """Whether `names` fall into a share of `percent`."""
-    return lot(*names) < percent * 100
+    return bucket(*names) < percent * 100

@@ -50,10 +50,10 @@ def zone_of_shop(name: str) -> ZoneInfo:
     return local_zone(None, "", name)
 
 
-def earlier(moment: datetime, length: timedelta, where: ZoneInfo, day_scale: float) -> datetime:
+def subtract_calendar_days(moment: datetime, length: timedelta, where: ZoneInfo, day_scale: float) -> datetime:
     """`moment` (UTC) less `length`, of which the whole days are days of the calendar at the zone `where`; as UTC."""
     if day_scale != 1.0:  # where a day lasts a second there is no calendar
-        return moment - lasting(length, day_scale)
+        return moment - scale(length, day_scale)
     days = timedelta(days=length.days)
     return (moment.astimezone(where) - days).astimezone(UTC) - (length - days)
 
@@ -85,7 +85,7 @@ def day_in(year: int, day: date) -> date:
     return date(year, day.month, min(day.day, monthrange(year, day.month)[1]))
 
 
-def open_from(moment: datetime, begins: time, ends: time, where: ZoneInfo) -> datetime:
+def end_of_quiet_hours(moment: datetime, begins: time, ends: time, where: ZoneInfo) -> datetime:
     """`moment` (UTC), or when the quiet hours from `begins` to `ends` in which it lies end at the zone `where`; as UTC."""
     local = moment.astimezone(where)
     clock = local.time()
@@ -105,17 +105,17 @@ def text_of(moment: datetime) -> str:
     return orjson.dumps(moment)[1:-1].decode()
 
 
-def lasting(length: timedelta, day_scale: float) -> timedelta:
+def scale(length: timedelta, day_scale: float) -> timedelta:
     """`length` where a day lasts `day_scale` days. Multiplying is slow, and a day nearly always lasts a day."""
     return length if day_scale == 1.0 else length * day_scale
 
 
-def shown(length: timedelta, day_scale: float) -> timedelta:
+def unscale(length: timedelta, day_scale: float) -> timedelta:
     """What passed as `length` where a day lasts `day_scale` days: the other way round."""
     return length if day_scale == 1.0 else length / day_scale
 
 
-def scaled(start: datetime, end: datetime, day_scale: float) -> datetime:
+def scale_deadline(start: datetime, end: datetime, day_scale: float) -> datetime:
     """`end`, moved so that the time from `start` takes `day_scale` times as long, on a whole millisecond (what the wire keeps)."""
     moment = end if day_scale == 1.0 else start + (end - start) * day_scale
     rest = moment.microsecond % 1000

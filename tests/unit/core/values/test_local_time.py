@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.values.local_time import COUNTRY_ZONES, local_zone, scaled, text_of, zone
+from streams.core.values.local_time import COUNTRY_ZONES, local_zone, scale_deadline, text_of, zone
 
 
 def utc(text: str) -> datetime:
@@ -26,8 +26,8 @@ def test_zones() -> None:
 def test_scaled() -> None:
     """A day in a second, on a whole millisecond, rounded up: what the wire cannot carry would never be found again."""
     start = utc("2026-03-02T09:00:00.000400")
-    assert scaled(start, start + timedelta(days=2), 1 / 86_400) == utc("2026-03-02T09:00:02.001")
-    assert scaled(start, start + timedelta(days=2), 1.0) == utc("2026-03-04T09:00:00.001")
+    assert scale_deadline(start, start + timedelta(days=2), 1 / 86_400) == utc("2026-03-02T09:00:02.001")
+    assert scale_deadline(start, start + timedelta(days=2), 1.0) == utc("2026-03-04T09:00:00.001")
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
