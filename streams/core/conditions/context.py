@@ -1,4 +1,4 @@
-"""What a condition, a moment or a mail may look at while a flow is decided."""
+"""The evaluation context: the data that conditions, target times and emails may read."""
 
 from __future__ import annotations
 
@@ -7,27 +7,36 @@ from typing import TypeAlias
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.unit_of_work import UnitOfWork
 
-#: What a trigger or an event told, by name: its product, its answer, its segment.
+#: The data of a trigger or an event as (name, value): the product, the answer, the segment.
 TriggerData: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class EvalContext:
-    """What a condition may look at: the customer as it is now, the order and the parcel if there are any, and what the trigger told."""
+    """The data that a condition may read.
 
-    __slots__ = ("_segments", "about", "order", "parcel", "reward", "uow")
+    Args:
+        uow: the customer, with the changes made so far.
+        order: the order that the instance is about, if any.
+        parcel: the parcel that the instance is about, if any.
+        trigger_data: the data of the trigger.
+
+    Attributes:
+        reward: the code of the instance's newest reward, "" if there is none.
+    """
+
+    __slots__ = ("_segments", "order", "parcel", "reward", "trigger_data", "uow")
 
     def __init__(
         self,
         uow: UnitOfWork,
         order: OrderState | None,
         parcel: Parcel | None = None,
-        about: TriggerData = (),
+        trigger_data: TriggerData = (),
     ) -> None:
         self.uow = uow
         self.order = order
         self.parcel = parcel
-        self.about = about
-        #: The code that the run's newest reward gave; empty if it gave none.
+        self.trigger_data = trigger_data
         self.reward = ""
         self._segments: tuple[str, ...] | None = None
 
@@ -36,15 +45,15 @@ class EvalContext:
         """The order as the shop last described it."""
         return self.order.facts if self.order is not None else None
 
-    def told(self, name: str) -> str:
-        """What the trigger told as `name`."""
-        for known, value in self.about:
-            if known == name:
+    def data(self, name: str) -> str:
+        """Return the trigger's value for `name`, or "" if it has none."""
+        for key, value in self.trigger_data:
+            if key == name:
                 return value
         return ""
 
     def segments(self) -> tuple[str, ...]:
-        """The segments that the customer is a member of."""
+        """Return the segments that the customer is a member of."""
         if self._segments is None:
             self._segments = tuple(
                 [name for name, condition in self.uow.ruleset.segments.items() if condition.holds(self)]

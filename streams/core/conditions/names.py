@@ -1,4 +1,4 @@
-"""The names that a condition may use, each with the kind of its value and the answer that a view gives."""
+"""The names that a condition may use: the kind of each value, and how it is read from the evaluation context."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def _lines(context: EvalContext) -> tuple[OrderLine, ...]:
     return context.facts.lines if context.facts else ()
 
 
-def _days_since(context: EvalContext, moment: datetime | None) -> int:
-    if moment is None:
+def _days_since(context: EvalContext, since: datetime | None) -> int:
+    if since is None:
         return NEVER_DAYS
-    return max(0, local_time.unscale(context.uow.now - moment, context.uow.ruleset.day_scale).days)
+    return max(0, local_time.unscale(context.uow.now - since, context.uow.ruleset.day_scale).days)
 
 
 def _age(context: EvalContext) -> int:
@@ -102,9 +102,9 @@ def _skus(context: EvalContext) -> tuple[str, ...]:
     return tuple([line.sku for line in _bought(context)])
 
 
-def _score(value: Decimal | int, least: tuple[Decimal | int, ...]) -> int:
-    """1 to 5: one more for each of the four bounds that `value` reaches."""
-    return 1 + sum(value >= bound for bound in least)
+def _score(value: Decimal | int, bounds: tuple[Decimal | int, ...]) -> int:
+    """Return a score from 1 to 5: one more for each of the four bounds that `value` reaches."""
+    return 1 + sum(value >= bound for bound in bounds)
 
 
 def _recency(context: EvalContext) -> int:
@@ -116,8 +116,8 @@ def _frequency(context: EvalContext) -> int:
 
 
 def _monetary(context: EvalContext) -> int:
-    whole = context.uow.ruleset.vip_spend_minor
-    return _score(context.uow.spend_converted_minor * 100, tuple([whole * percent for percent in MONETARY]))
+    vip_spend = context.uow.ruleset.vip_spend_minor
+    return _score(context.uow.spend_converted_minor * 100, tuple([vip_spend * percent for percent in MONETARY]))
 
 
 def _is_late(context: EvalContext) -> bool:
@@ -130,31 +130,31 @@ def _product(context: EvalContext) -> OrderLine | None:
 
 
 def _is_coming(context: EvalContext) -> bool:
-    launch = context.data("launches_at")
-    return bool(launch) and datetime.fromisoformat(launch) > context.uow.now
+    launches_at = context.data("launches_at")
+    return bool(launches_at) and datetime.fromisoformat(launches_at) > context.uow.now
 
 
 def _is_bought(context: EvalContext) -> bool:
-    """Whether the product was bought since it was looked at; of an order's product: in another order since."""
+    """Whether the product was bought after it was viewed or, for a product of an order, in a later order."""
     sku, seen_at = context.data("sku"), context.data("seen_at")
     since = datetime.fromisoformat(seen_at) if seen_at else context.facts.placed_at if context.facts else None
-    own = "" if seen_at or context.order is None else context.order.order_id
+    own_order_id = "" if seen_at or context.order is None else context.order.order_id
     return any(
-        order.order_id != own and order.placed and order.cancelled_at is None and line.sku == sku
+        order.order_id != own_order_id and order.placed and order.cancelled_at is None and line.sku == sku
         for order in context.uow.orders
         if order.facts is not None and (since is None or order.facts.placed_at >= since)
         for line in order.facts.lines
     )
 
 
-#: Days since what never happened.
+#: The value of "days since" for an event that never happened.
 NEVER_DAYS = 100_000
-#: Bounds of the scores 2 to 5: days since the last order (negative: fewer is better), orders, percent of what makes a VIP.
+#: Bounds of the scores 2 to 5: days since the last order (negative, since fewer are better), orders, percent of the spend of a VIP.
 RECENCY = (-365, -180, -90, -30)
 FREQUENCY = (2, 3, 5, 10)
 MONETARY = (5, 15, 40, 100)
 
-#: What the names that count days count from.
+#: The time from which each name of days counts.
 SINCE: Mapping[str, Callable[[EvalContext], datetime | None]] = MappingProxyType(
     {
         "customer.days_since_first_order": lambda context: context.uow.first_order_at,
@@ -166,12 +166,14 @@ SINCE: Mapping[str, Callable[[EvalContext], datetime | None]] = MappingProxyType
 )
 
 
-def _counting(begin: Callable[[EvalContext], datetime | None]) -> Closure:
-    return lambda context: _days_since(context, begin(context))
+def _counting(since: Callable[[EvalContext], datetime | None]) -> Closure:
+    return lambda context: _days_since(context, since(context))
 
 
-# Every name that a condition may use, the kind of its value and how it is read. Money is in major units: of the order's own
-# currency for order.total and order.discount, of the shop's for order.value and customer.spend. What was bought is of the orders that are remembered.
+#: Every name that a condition may use, the kind of its value and the function that reads it.
+#:
+#: Money is in major units: order.total and order.discount in the order's currency, order.value and customer.spend in the shop's.
+#: Names about purchases read the orders that are still remembered.
 NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
     {
         "customer.orders": ("number", lambda context: context.uow.purchases),
@@ -195,7 +197,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.is_birthday_month": ("truth", _is_birthday_month),
         "customer.is_unsubscribed": ("truth", lambda context: context.uow.consent.is_unsubscribed()),
         "customer.has_consent": ("truth", lambda context: context.uow.consent.marketing is True),
-        **{name: ("number", _counting(begin)) for name, begin in SINCE.items()},
+        **{name: ("number", _counting(since)) for name, since in SINCE.items()},
         "customer.categories": ("list", _categories),
         "customer.skus": ("list", _skus),
         "customer.segments": ("list", lambda context: context.segments()),

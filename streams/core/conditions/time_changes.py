@@ -1,4 +1,4 @@
-"""When time alone turns a condition: the moments at which what it asks of days, ages and months is no longer what it was."""
+"""When time alone changes the value of a condition: it may compare days, ages and months."""
 
 from __future__ import annotations
 
@@ -10,44 +10,53 @@ from typing import TypeAlias
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import NEVER_DAYS, RECENCY, SINCE
 from streams.core.model.customer import NO_YEAR
-from streams.core.model.flow import Turns
+from streams.core.model.flow import TimeDependencies
 from streams.core.values import local_time
 
-#: The moments at which what a name gives passes one of some numbers, the past ones too.
-_Passing: TypeAlias = Callable[[EvalContext, Iterable[int]], Iterator[datetime]]
-_OLDEST = 150  # years that somebody can be old
+#: Yield the times (UTC), past ones included, at which the value of a name reaches each of some numbers.
+_ChangeTimes: TypeAlias = Callable[[EvalContext, Iterable[int]], Iterator[datetime]]
+_MAX_AGE = 150
 
 
-def next_turn(context: EvalContext, turns: Turns, after: datetime) -> datetime | None:
-    """When, after `after` (UTC), a condition may turn though nothing happens; None if it never does."""
-    moments = [moment for name, numbers in turns for moment in _PASSING[name](context, numbers) if moment > after]
-    return min(moments, default=None)
+def next_change(context: EvalContext, dependencies: TimeDependencies, after: datetime) -> datetime | None:
+    """Return the next time at which a condition may change without an event.
+
+    Args:
+        context: the data that the condition reads.
+        dependencies: the condition's `time_dependencies`.
+        after: only later times count (UTC).
+
+    Returns:
+        The time in UTC, or None if only an event can change the condition.
+    """
+    times = [at for name, numbers in dependencies for at in _CHANGE_TIMES[name](context, numbers) if at > after]
+    return min(times, default=None)
 
 
-def _days_since(name: str) -> _Passing:
-    def passing(context: EvalContext, numbers: Iterable[int]) -> Iterator[datetime]:
-        begin = SINCE[name](context)
-        if begin is not None:
-            scale = context.uow.ruleset.day_scale
-            days = [timedelta(days=number) for number in numbers if 0 <= number < NEVER_DAYS]
-            yield from [begin + local_time.scale(one, scale) for one in days]
+def _days_since(name: str) -> _ChangeTimes:
+    def change_times(context: EvalContext, numbers: Iterable[int]) -> Iterator[datetime]:
+        since = SINCE[name](context)
+        if since is not None:
+            day_scale = context.uow.ruleset.day_scale
+            spans = [timedelta(days=number) for number in numbers if 0 <= number < NEVER_DAYS]
+            yield from [since + local_time.scale(span, day_scale) for span in spans]
 
-    return passing
+    return change_times
 
 
 def _recency(context: EvalContext, numbers: Iterable[int]) -> Iterator[datetime]:
-    return _PASSING["customer.days_since_last_order"](context, [1 - bound for bound in RECENCY])
+    return _CHANGE_TIMES["customer.days_since_last_order"](context, [1 - bound for bound in RECENCY])
 
 
 def _age(context: EvalContext, numbers: Iterable[int]) -> Iterator[datetime]:
     born = context.uow.profile.birthday
     if born is None or born.year <= NO_YEAR:
         return
-    where = context.uow.zone_of(None)
+    zone = context.uow.zone_of(None)
     for number in numbers:
-        if 0 < number <= _OLDEST:
+        if 0 < number <= _MAX_AGE:
             birthday = local_time.day_in(born.year + number, born)
-            yield datetime.combine(birthday, time(), where).astimezone(UTC)
+            yield datetime.combine(birthday, time(), zone).astimezone(UTC)
 
 
 def _birthday_month(context: EvalContext, numbers: Iterable[int]) -> Iterator[datetime]:
@@ -57,7 +66,7 @@ def _birthday_month(context: EvalContext, numbers: Iterable[int]) -> Iterator[da
             yield local_time.next_day(date(born.year, month, 1), context.uow.now, context.uow.zone_of(None))
 
 
-_PASSING: Mapping[str, _Passing] = MappingProxyType(
+_CHANGE_TIMES: Mapping[str, _ChangeTimes] = MappingProxyType(
     {
         **{name: _days_since(name) for name in SINCE},
         "customer.recency": _recency,
@@ -65,5 +74,5 @@ _PASSING: Mapping[str, _Passing] = MappingProxyType(
         "customer.is_birthday_month": _birthday_month,
     }
 )
-#: The names whose answer changes with time.
-TIME_DEPENDENT = frozenset(_PASSING)
+#: The names whose value changes with time.
+TIME_DEPENDENT = frozenset(_CHANGE_TIMES)

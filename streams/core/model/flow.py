@@ -60,7 +60,7 @@ def is_about_order(on: str) -> bool:
 
 
 #: Names whose answer changes with time, each with the numbers at which a condition on it turns (see turning_points.py).
-Turns: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
+TimeDependencies: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class Condition(Struct, frozen=True):
@@ -68,7 +68,7 @@ class Condition(Struct, frozen=True):
 
     source: str
     holds: Callable[[Any], bool]
-    turns: Turns = ()
+    time_dependencies: TimeDependencies = ()
 
 
 class Trigger(Struct, frozen=True, kw_only=True):

@@ -159,7 +159,7 @@ class Ruleset:
         #: The segments that flows begin by, and the flows that begin though nothing happens: time alone leads into their segment, or out of it.
         self.watched = tuple(sorted({compiled.flow.trigger.segment for compiled in on_segments}))
         self.looking = tuple(
-            [compiled for compiled in on_segments if self.segments[compiled.flow.trigger.segment].turns]
+            [compiled for compiled in on_segments if self.segments[compiled.flow.trigger.segment].time_dependencies]
         )
 
     def with_flows(self, flows: Iterable[Flow]) -> Ruleset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from streams.core.conditions.context import EvalContext
-from streams.core.conditions.time_changes import next_turn
+from streams.core.conditions.time_changes import next_change
 from streams.core.instances.waiting import find_instance, schedule_start
 from streams.core.model.customer import Instance
 from streams.core.model.flow import LOOK_STEP, CompiledFlow
@@ -36,11 +36,11 @@ def check_segments(uow: UnitOfWork) -> None:
 def _plan_look(uow: UnitOfWork, compiled: CompiledFlow, context: EvalContext) -> None:
     """Wait for the moment at which time may lead into the flow's segment or out of it. One that looks earlier anyway stays: it plans anew."""
     flow = compiled.flow
-    turns_at = next_turn(context, uow.ruleset.segments[flow.trigger.segment].turns, uow.now)
-    if turns_at is None:
+    changes_at = next_change(context, uow.ruleset.segments[flow.trigger.segment].time_dependencies, uow.now)
+    if changes_at is None:
         return
-    turns_at = min(turns_at, uow.now + local_time.scale(LONGEST, uow.ruleset.day_scale))
-    due_at = local_time.scale_deadline(turns_at, turns_at, 1.0)
+    changes_at = min(changes_at, uow.now + local_time.scale(LONGEST, uow.ruleset.day_scale))
+    due_at = local_time.scale_deadline(changes_at, changes_at, 1.0)
     instance_id = ids.instance_id(uow.customer_id, flow.name, "look")
     known = find_instance(uow, instance_id)
     if known is None or known.due_at > due_at:

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from streams.core.conditions.names import NAMES, Closure, Kind
 from streams.core.conditions.time_changes import TIME_DEPENDENT
-from streams.core.model.flow import Condition, Turns
+from streams.core.model.flow import Condition, TimeDependencies
 
 
 class BadCondition(ValueError):
@@ -91,7 +91,7 @@ def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
         raise BadCondition(
             f"a {kind} is not a condition", "compare it with something, for example customer.orders == 1"
         )
-    return Condition(source, closure, turns_of(tree))
+    return Condition(source, closure, time_dependencies_of(tree))
 
 
 def _parsed(source: str) -> nodes.Node:
@@ -262,21 +262,23 @@ def _test(left: Closure, op: str, right: Closure) -> Closure:
     return lambda context: compare(left(context), right(context))
 
 
-def turns_of(tree: nodes.Node) -> Turns:
-    """The names in a condition whose answer changes with time, each with the numbers at which what is asked of it turns.
+def time_dependencies_of(tree: nodes.Node) -> TimeDependencies:
+    """Return the names in a condition whose value changes with time, each with the numbers at which the condition may change.
 
-    Whether `days > 30` holds turns when 31 days are over, `days >= 30` at 30, `days == 30` at both: for each number that stands beside a name, it
-    and the next one are looked at.
+    `days > 30` changes when the value reaches 31, `days >= 30` at 30 and `days == 30` at both. So each number that is compared
+    counts, and so does the next integer.
     """
-    found: dict[str, set[int]] = {}
+    numbers_of: dict[str, set[int]] = {}
     for comparison in _all(tree, nodes.Compare):
         values = [constant.value for constant in _all(comparison, nodes.Const)]
         numbers = [math.floor(value) for value in values if isinstance(value, (int, float))]
         for name in _names(comparison):
-            found.setdefault(name, set()).update([number + more for number in numbers for more in (0, 1)])
-    for name in _names(tree):  # one that is true or not stands alone
-        found.setdefault(name, set())
-    return tuple(sorted([(name, tuple(sorted(numbers))) for name, numbers in found.items() if name in TIME_DEPENDENT]))
+            numbers_of.setdefault(name, set()).update([number + step for number in numbers for step in (0, 1)])
+    for name in _names(tree):  # a name with a truth value needs no comparison
+        numbers_of.setdefault(name, set())
+    return tuple(
+        sorted([(name, tuple(sorted(numbers))) for name, numbers in numbers_of.items() if name in TIME_DEPENDENT])
+    )
 
 
 def _all(tree: nodes.Node, kind: type[_Node]) -> Iterator[_Node]:
