@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from streams.tools.local.kafka.broker import free_port
+from streams.tools.local.kafka.ports import free_port
 
 
 @contextmanager

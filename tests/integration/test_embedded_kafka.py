@@ -16,15 +16,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.tools.local.kafka.broker import (
-    PORTS,
-    EmbeddedKafka,
-    KafkaStartError,
-    classpath,
-    free_port,
-    start_detached,
-    stop_detached,
-)
+from streams.tools.local.kafka.broker import EmbeddedKafka
+from streams.tools.local.kafka.detached import start_detached, stop_detached
+from streams.tools.local.kafka.jars import KafkaStartError, classpath
+from streams.tools.local.kafka.ports import PORTS, free_port
 
 QUIET = {"log_level": "0"}
 #: A parent that starts a broker, says its port and its folder, and then does nothing until it is killed.
@@ -187,11 +182,9 @@ def test_a_free_port_is_given_to_no_client() -> None:
 def test_two_processes_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A port is one process's until it ends, also while nobody listens there: two test runs at once never start a broker on the same."""
     few = range(PORTS.start - 4, PORTS.start)  # nobody else looks for one there
-    monkeypatch.setattr("streams.tools.local.kafka.broker.PORTS", few)
-    other = (
-        "from streams.tools.local.kafka import broker; broker.PORTS = range(*map(int, __import__('sys').argv[1:])); "
-    )
-    other += "print(broker.free_port(), broker.free_port(), flush=True); input()"
+    monkeypatch.setattr("streams.tools.local.kafka.ports.PORTS", few)
+    other = "from streams.tools.local.kafka import ports; ports.PORTS = range(*map(int, __import__('sys').argv[1:])); "
+    other += "print(ports.free_port(), ports.free_port(), flush=True); input()"
     command = [sys.executable, "-c", other, str(few.start), str(few.stop)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -199,14 +192,14 @@ def test_two_processes_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> N
         ours = [free_port(), free_port()]
         process.kill()
     assert sorted(theirs + ours) == [*few]
-    monkeypatch.setattr("streams.tools.local.kafka.broker.PORTS", theirs)
+    monkeypatch.setattr("streams.tools.local.kafka.ports.PORTS", theirs)
     assert sorted([free_port(), free_port()]) == sorted(theirs)
 
 
 def test_detached_it_lives_on_until_it_is_stopped(tmp_path: Path) -> None:
     """`takk kafka start|stop`: a second start in the same folder is refused in words, a second stop finds nothing."""
     port = free_port()
-    program = "import sys; from pathlib import Path; from streams.tools.local.kafka.broker import start_detached; "
+    program = "import sys; from pathlib import Path; from streams.tools.local.kafka.detached import start_detached; "
     program += "print(start_detached(Path(sys.argv[1]), int(sys.argv[2])))"
     command = [sys.executable, "-c", program, str(tmp_path), str(port)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=90)

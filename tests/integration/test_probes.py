@@ -16,7 +16,7 @@ from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import encode_customer
 from streams.runtime.kafka.topic_admin import ensure_topics
 from streams.settings import Settings
-from streams.tools.local.kafka.broker import free_port
+from streams.tools.local.kafka.ports import free_port
 from streams.tools.local.processes import Process
 from streams.wire import topics
 from tests.harness.stack import Stack, open_stack, wait_until

@@ -63,7 +63,8 @@ _data_dir = click.option(
 @click.option("--port", type=click.IntRange(1, 65535), default=9092, show_default=True, help="Port to listen on.")
 def kafka_start(data_dir: Path, port: int) -> None:
     """Start it and leave it running; its topics are kept."""
-    from streams.tools.local.kafka.broker import KafkaStartError, start_detached
+    from streams.tools.local.kafka.detached import start_detached
+    from streams.tools.local.kafka.jars import KafkaStartError
 
     try:
         with writing(data_dir):
@@ -77,6 +78,6 @@ def kafka_start(data_dir: Path, port: int) -> None:
 @_data_dir
 def kafka_stop(data_dir: Path) -> None:
     """Stop the one that `takk kafka start` started."""
-    from streams.tools.local.kafka.broker import stop_detached
+    from streams.tools.local.kafka.detached import stop_detached
 
     click.echo("Kafka is stopped." if stop_detached(data_dir) else f"No Kafka runs in {data_dir}.")

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from streams.tools.local.kafka.broker import free_port
+from streams.tools.local.kafka.ports import free_port
 
 
 class ProcessFailed(RuntimeError):

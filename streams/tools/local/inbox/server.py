@@ -6,29 +6,22 @@ says it accepted outlives the inbox. `python -m streams.tools.local.inbox` runs 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import logging
-import os
-import signal
 import ssl
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from email import policy
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
-from email.parser import BytesHeaderParser, BytesParser
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from aiohttp import web
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
+from streams.tools.local.inbox.journal import JOURNAL_HEADERS, Accepted, Journal
+from streams.tools.local.inbox.mail import Mail
 from streams.tools.local.inbox.page import make_page
 from streams.tools.local.inbox.session import LARGEST_MESSAGE, Session
 
@@ -38,148 +31,14 @@ HANG_UP = "hang up"
 KEEP_BYTES = 256 * 1024 * 1024
 #: Mails of which the headers are kept in memory; the journal knows all.
 KEEP_MAILS = 200_000
-#: Headers that also go into the journal. None of them holds an address or a name.
-JOURNAL_HEADERS = ("feedback-id", "list-id", "auto-submitted")
 #: Seconds the servers get to start or to stop.
 PATIENCE_S = 10.0
 
 Behaviour = Callable[[Envelope], str | None]
-_PARSE_HEADERS = BytesHeaderParser(policy=policy.compat32)  # 25 times as fast as the default policy
-_PARSE_MAIL = BytesParser(policy=policy.default)
 
 
 class InboxStartError(RuntimeError):
     """The inbox could not listen; the message says on which ports and why."""
-
-
-class Accepted(msgspec.Struct, frozen=True):
-    """One line of the journal: a mail that was accepted. `received_at_ms` is Unix time, `size` is in bytes."""
-
-    message_id: str
-    received_at_ms: int
-    size: int
-    headers: dict[str, str]
-
-
-class Mail:
-    """A mail as it arrived. Its body is parsed when somebody looks, not when it arrives.
-
-    Args:
-        number: counts the mails of this inbox from 1.
-        to: the envelope's recipients, which decide where a mail goes (the To header does not).
-        raw: the message as it came over the wire.
-        received_at_ms: Unix time in milliseconds.
-    """
-
-    __slots__ = ("_raw", "message_id", "number", "raw_headers", "received_at_ms", "size", "to")
-
-    def __init__(self, number: int, to: Sequence[str], raw: bytes, received_at_ms: int) -> None:
-        self.number = number
-        self.to = tuple(to)
-        self.received_at_ms = received_at_ms
-        self.size = len(raw)
-        self._raw: bytes | None = raw
-        #: As they came, encoded words and all. Names in lower case; of a header that came twice, the first.
-        self.raw_headers: dict[str, str] = {}
-        for name, value in _PARSE_HEADERS.parsebytes(_head(raw)).items():
-            self.raw_headers.setdefault(name.lower(), str(value))
-        self.message_id = self.raw_headers.get("message-id", "").strip()
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers as a person reads them, names in lower case."""
-        return {name: _decoded(value) for name, value in self.raw_headers.items()}
-
-    @property
-    def subject(self) -> str:
-        """The subject as a person reads it."""
-        return _decoded(self.raw_headers.get("subject", ""))
-
-    @property
-    def send_id(self) -> str:
-        """The send id, which is the local part of the Message-ID."""
-        return self.message_id.strip("<>").partition("@")[0]
-
-    @property
-    def raw(self) -> bytes | None:
-        """The message as it came, or None when it was let go to save memory."""
-        return self._raw
-
-    @property
-    def html(self) -> str | None:
-        """The HTML part, or None when there is none (any more)."""
-        return self._part("html")
-
-    @property
-    def text(self) -> str | None:
-        """The text part, or None when there is none (any more)."""
-        return self._part("plain")
-
-    def forget_body(self) -> None:
-        """Let the body go; the headers stay."""
-        self._raw = None
-
-    def _part(self, kind: str) -> str | None:
-        if self._raw is None:
-            return None
-        message = _PARSE_MAIL.parsebytes(self._raw)
-        part = message.get_body((kind,))
-        if part is None:
-            return None
-        try:
-            return str(part.get_content())
-        except (LookupError, UnicodeError, ValueError):  # a charset nobody knows, or bytes that do not fit it
-            payload = part.get_payload(decode=True)
-            return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
-
-
-def _decoded(value: str) -> str:
-    try:
-        return str(make_header(decode_header(value)))
-    except (LookupError, UnicodeError, HeaderParseError):  # encoded by no rule: show it as it is
-        return value
-
-
-def _head(raw: bytes) -> bytes:
-    end = raw.find(b"\r\n\r\n")
-    return raw if end < 0 else raw[: end + 4]
-
-
-class Journal:
-    """The append-only file of what was accepted; a line is in the kernel's hands before `append` returns.
-
-    Args:
-        path: the file; an unfinished last line (a crash in mid-write, so never acknowledged) is cut off.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
-        whole = path.read_bytes().rfind(b"\n") + 1
-        if whole != self._file.tell():
-            self._file.truncate(whole)
-
-    def append(self, accepted: Accepted) -> None:
-        """Write one line.
-
-        Raises:
-            OSError: it could not be written whole; the mail must not be acknowledged.
-        """
-        line = msgspec.json.encode(accepted) + b"\n"
-        if self._file.write(line) != len(line):
-            raise OSError("the journal took only a part of a line")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def read_journal(path: Path) -> Iterator[Accepted]:
-    """What the journal at `path` says was accepted, in order; an unfinished last line is left out."""
-    with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield msgspec.json.decode(line, type=Accepted)
 
 
 class Inbox:
@@ -392,40 +251,3 @@ class Inbox:
         finally:
             server.close()
             await runner.cleanup()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the inbox as a process until SIGTERM, SIGINT or, with --until-eof, the end of stdin."""
-    parser = argparse.ArgumentParser(
-        prog="python -m streams.tools.local.inbox", description="A local SMTP inbox with a web page."
-    )
-    parser.add_argument("--smtp-port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--web-port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--journal", type=Path, help="append a line for each mail accepted")
-    parser.add_argument(
-        "--until-eof", action="store_true", help="end when stdin ends, so with the parent that holds it"
-    )
-    options = parser.parse_args(arguments)
-    inbox = Inbox(options.journal, options.smtp_port, options.web_port)
-    try:
-        inbox.start()
-    except InboxStartError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
-    if options.until_eof:
-        threading.Thread(target=_await_eof, args=(over,), daemon=True).start()
-    ports = {"smtp_port": inbox.smtp_port, "web_port": inbox.web_port, "pid": os.getpid()}
-    sys.stdout.buffer.write(msgspec.json.encode(ports) + b"\n")
-    sys.stdout.buffer.flush()
-    over.wait()
-    inbox.stop()
-    return 0
-
-
-def _await_eof(over: threading.Event) -> None:
-    while os.read(0, 4096):
-        pass
-    over.set()

