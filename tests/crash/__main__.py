@@ -1,4 +1,7 @@
-"""`make crash`: the campaign. Every scenario in a stack of its own, judged record by record; a table, and .takk/crash/results.json."""
+"""`make crash`: run the scenarios of the crash campaign, each on its own stack, and compare each with a recomputation.
+
+Prints a table and writes .takk/crash/results.json.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,17 @@ CRASH_DIR = Path(".takk/crash")
 
 
 def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
-    """Run one scenario; whatever goes wrong is a problem in its row."""
+    """Run one scenario with its files in `folder`, and return its row. A failure becomes a problem of the row.
+
+    Args:
+        seed: of all randomness.
+        seconds: length of the scenario with random kills.
+    """
     row = Row(scenario.name, scenario.acceptance, seed)
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    folder = folder.resolve()  # an earlier program runs in a folder of its own
+    folder = folder.resolve()  # an earlier program runs in its own working directory
     with open_stack(
         folder,
         scenario.brokers,
@@ -42,62 +50,61 @@ def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
             if not scenario.judges_itself:
                 run.judge()
         except (AssertionError, ProcessFailed, KafkaException) as error:
-            row.problems.append((f"{error}" or f"{type(error).__name__}: see the stack of calls above")[:2000])
+            row.problems.append((f"{error}" or f"{type(error).__name__}: see the traceback above")[:2000])
             traceback.print_exc()
     row.seconds = round(time.monotonic() - started, 1)
     return row
 
 
 def table(rows: list[Row]) -> str:
-    """The rows for people."""
+    """Return the rows as a table of text."""
     lines = [
-        f"{'scenario':<26} {'runs':>4} {'kills':>5} {'sends':>6} {'lost':>5} {'doubled':>7} {'unknown':>7} {'stop s':>6} {'seconds':>7}  result"
+        f"{'scenario':<30} {'kills':>5} {'sends':>6} {'lost':>5} {'duplicated':>10} {'unknown':>7} {'gap s':>6} {'seconds':>7}  result"
     ]
     for row in rows:
         lines.append(
-            f"{row.scenario:<26} {row.runs:>4} {row.kills:>5} {row.sends:>6} {row.lost:>5} {row.duplicated:>7} {row.unknown:>7} "
-            f"{row.longest_stop_s:>6.1f} {row.seconds:>7.0f}  {'good' if row.is_good else 'BAD'}"
+            f"{row.scenario:<30} {row.kills:>5} {row.sends:>6} {row.lost:>5} {row.duplicated:>10} {row.unknown:>7} "
+            f"{row.longest_gap_s:>6.1f} {row.seconds:>7.0f}  {'passed' if row.passed else 'FAILED'}"
         )
         lines += [f"    {problem.splitlines()[0]}" for problem in row.problems]
     return "\n".join(lines)
 
 
 def write(rows: list[Row], path: Path) -> None:
-    """Write the rows; those of scenarios that were not played now stay as they are."""
-    played = {row.scenario for row in rows}
-    # Rows in the format of earlier commits have the key `cell` instead of `scenario`. They are dropped.
+    """Write the rows as JSON, and keep the rows of scenarios that did not run now."""
+    replaced = {row.scenario for row in rows}
     recorded = json.loads(path.read_text()) if path.exists() else []
-    earlier = [row for row in recorded if "scenario" in row and row["scenario"] not in played]
+    # Rows in the format of earlier commits have the key `cell` instead of `scenario`. They are dropped.
+    earlier = [row for row in recorded if "scenario" in row and row["scenario"] not in replaced]
     path.write_text(json.dumps(earlier + [row.as_dict() for row in rows], indent=2) + "\n")
 
 
 def main() -> int:
-    """Run the scenarios; exit code 1 if one is not good."""
+    """Run the scenarios that the command line selects, and return the exit code: 1 if one failed."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.crash", description="Kill everything, and compare with a recomputation."
+        prog="python -m tests.crash",
+        description="Run crash scenarios against real processes and compare the results with a recomputation.",
     )
-    parser.add_argument("scenarios", nargs="*", help="words from the names of the scenarios to run; all by default")
-    parser.add_argument("--seed", type=int, default=SEED, help="whatever is random comes from it")
-    parser.add_argument("--seconds", type=float, default=600.0, help="length of the scenario with random kills")
+    parser.add_argument("scenarios", nargs="*", help="words from scenario names (default: all scenarios)")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of all randomness (default: {SEED})")
+    parser.add_argument(
+        "--seconds", type=float, default=600.0, help="length of the scenario 'random kill -9' (default: 600)"
+    )
     options = parser.parse_args()
-    chosen = [
-        scenario
-        for scenario in SCENARIOS
-        if not options.scenarios or any(word in scenario.name for word in options.scenarios)
-    ]
-    if not chosen:
-        parser.error(
-            f"no scenario has one of these words in its name; there are: {', '.join(scenario.name for scenario in SCENARIOS)}"
-        )
+    words = options.scenarios or [""]
+    selected = [scenario for scenario in SCENARIOS if any(word in scenario.name for word in words)]
+    if not selected:
+        names = "\n".join(f"  {scenario.name}" for scenario in SCENARIOS)
+        parser.error(f"no scenario name contains any of {', '.join(map(repr, words))}. The scenarios are:\n{names}")
     print(f"seed {options.seed}", file=sys.stderr)
     rows = []
-    for number, scenario in enumerate(chosen):
+    for number, scenario in enumerate(selected):
         rows.append(play(scenario, options.seed, options.seconds, CRASH_DIR / f"stack-{number}"))
         print(table(rows[-1:]), file=sys.stderr, flush=True)
         write(rows, CRASH_DIR / "results.json")
     print(table(rows))
-    print(f"\nin {CRASH_DIR / 'results.json'}")
-    return 0 if all(row.is_good for row in rows) else 1
+    print(f"\nwritten to {CRASH_DIR / 'results.json'}")
+    return 0 if all(row.passed for row in rows) else 1
 
 
 if __name__ == "__main__":

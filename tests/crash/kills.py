@@ -1,4 +1,4 @@
-"""Scenarios that kill processes: at each failpoint, at each step of the SMTP conversation, and at random."""
+"""Scenarios that kill processes: at every failpoint, in every phase of the SMTP conversation, and at random."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from streams.runtime.failpoints import VARIABLE
 from streams.tools.local.processes import Process
 from tests.crash.scenario_run import ScenarioRun
 
-#: A failpoint strikes at one of its first times, so that it lies now early, now late in a stream of batches.
-STRIKES = 6
-KILL_TIMEOUT_S = 60.0
-
 WORKER_FAILPOINTS = (
     "flows.produced", "flows.offsets", "flows.committed", "flows.stored",
     "scheduler.produced", "scheduler.offsets", "scheduler.committed", "scheduler.stored",
@@ -24,67 +20,72 @@ MAILER_FAILPOINTS = (
     "mailer.planned", "mailer.marker_produced", "mailer.marker_committed", "mailer.marker_stored", "mailer.marked",
     "mailer.reported", "mailer.produced", "mailer.offsets", "mailer.committed", "mailer.stored",
 )  # fmt: skip
-#: Places that a life may not come to a second time.
+#: Failpoints that a process may reach only once.
 REACHED_ONCE = frozenset({"lanes.fenced", "lanes.restored", "mailer.reported"})
-#: How far the mail server has come with a mail when its client dies.
+#: Other failpoints kill at a random one of their first hits, so that they strike early or late in a series of batches.
+MAX_HITS = 6
+#: Phases of an email in the mail server, in which the mailer is killed.
 SMTP_PHASES = ("mail", "data", "dot", "kept")
+#: Share of the random kills that also delete the state of the process.
+WIPED_SHARE = 0.25
+KILL_TIMEOUT_S = 60.0
 
 
-def kill_at_failpoints(run: ScenarioRun, *, process: Process, places: Iterable[str], is_wiped: bool) -> None:
-    """Arm one place after the other; each life of the process ends at its place."""
+def kill_at_failpoints(run: ScenarioRun, *, process: Process, failpoints: Iterable[str], is_wiped: bool) -> None:
+    """Start the process once per failpoint, armed, and wait until the failpoint kills it."""
     with run.shop_open():
-        for place in places:
-            if place == "restore.applied" and not is_wiped:
-                continue  # with the disk kept there is nothing to restore
+        for failpoint in failpoints:
+            if failpoint == "restore.applied" and not is_wiped:
+                continue  # nothing is restored when the state is kept
             process.kill()
             if is_wiped:
-                run.wipe_disk(process)
-            strike = run.rng.randint(1, 1 if place in REACHED_ONCE else STRIKES)
-            process.start(**{VARIABLE: f"{place}@{strike}"})
-            run.until(lambda: process.exit_code is not None, f"{place} reached", KILL_TIMEOUT_S)
+                run.wipe_state(process)
+            hit = run.rng.randint(1, 1 if failpoint in REACHED_ONCE else MAX_HITS)
+            process.start(**{VARIABLE: f"{failpoint}@{hit}"})
+            run.wait_until(lambda: process.exit_code is not None, f"{failpoint} is reached", KILL_TIMEOUT_S)
             assert process.exit_code == -signal.SIGKILL, (
-                f"{place}: ended with {process.exit_code}, see {process.log_file}"
+                f"{failpoint}: exit code {process.exit_code}, see {process.log_file}"
             )
             run.row.kills += 1
-            run.log(f"killed at {place}")
+            run.log(f"killed at {failpoint}")
         run.restart(process, is_wiped=is_wiped)
         run.await_emails(30)
 
 
 def kill_worker(run: ScenarioRun, *, is_wiped: bool) -> None:
-    """The flows worker, at every edge of the checkpoint, the scheduler and the takeover."""
-    kill_at_failpoints(run, process=run.stack.worker, places=WORKER_FAILPOINTS, is_wiped=is_wiped)
+    """Kill the worker at every failpoint of the commit, the scheduler and the takeover of partitions."""
+    kill_at_failpoints(run, process=run.stack.worker, failpoints=WORKER_FAILPOINTS, is_wiped=is_wiped)
 
 
 def kill_mailer(run: ScenarioRun, *, is_wiped: bool) -> None:
-    """The mailer, at every edge of the ledger, and at every step of the conversation with the mail server."""
+    """Kill the mailer in every phase of the SMTP conversation, then at every failpoint of the send ledger."""
     mailer, inbox = run.stack.mailer, run.stack.inbox
     with run.shop_open():
         for phase in SMTP_PHASES:
-            left = run.rng.randint(1, 20)
+            hits_left = run.rng.randint(1, 20)
 
-            def strike(reached: str, phase: str = phase) -> None:
-                nonlocal left
-                left -= reached == phase
-                if not left:
+            def kill_in_phase(reached: str, phase: str = phase) -> None:
+                nonlocal hits_left
+                hits_left -= reached == phase
+                if not hits_left:
                     mailer.signal(signal.SIGKILL)
 
-            inbox.watch = strike
-            run.until(lambda: mailer.exit_code is not None, f"the mail server saw {phase}", KILL_TIMEOUT_S)
+            inbox.watch = kill_in_phase
+            run.wait_until(lambda: mailer.exit_code is not None, f"the mail server reached {phase}", KILL_TIMEOUT_S)
             inbox.watch = None
             run.row.kills += 1
-            run.log(f"killed at SMTP {phase}")
+            run.log(f"killed in SMTP phase {phase}")
             run.restart(mailer, is_wiped=is_wiped)
-    kill_at_failpoints(run, process=mailer, places=MAILER_FAILPOINTS, is_wiped=is_wiped)
+    kill_at_failpoints(run, process=mailer, failpoints=MAILER_FAILPOINTS, is_wiped=is_wiped)
 
 
 def random_kills(run: ScenarioRun) -> None:
-    """kill -9 of any process, several times a minute."""
+    """Kill a random process several times per minute."""
     with run.shop_open():
         deadline = time.monotonic() + run.seconds
         while time.monotonic() < deadline:
             process = run.rng.choice(run.stack.processes)
-            # On a loaded machine a worker can miss its session, be fenced and end: that is one more death, not the end of the scenario.
+            # On a loaded machine a worker can miss its session, be fenced and exit. That is one more death, not a failed scenario.
             run.await_emails(run.rng.randint(20, 120), is_supervised=True)
             run.kill(process)
-            run.restart(process, is_wiped=run.rng.random() < 0.25)
+            run.restart(process, is_wiped=run.rng.random() < WIPED_SHARE)

@@ -1,4 +1,4 @@
-"""Scenarios in which partitions change their owner, or must not: paused processes, scaling, and rolling restarts."""
+"""Scenarios in which partitions get another owner, or must not: paused processes, scaling and rolling restarts."""
 
 from __future__ import annotations
 
@@ -9,37 +9,43 @@ from tests.crash.scenario_run import ScenarioRun
 
 
 def zombies(run: ScenarioRun) -> None:
-    """Stopped past the session timeout while another takes over, then woken: fenced, without effect."""
+    """Pause a worker, then a mailer, past its session timeout while others take over; resumed, it is fenced and has no effect."""
     stack = run.stack
     with run.shop_open():
-        for old, others, stage in (
+        for paused, others, stage in (
             (stack.workers[0], stack.workers[1:], "flows"),
             (stack.mailers[0], stack.mailers[1:], "mailer"),
         ):
             run.await_emails(60)
-            old.signal(signal.SIGSTOP)
+            paused.signal(signal.SIGSTOP)
             run.row.kills += 1
-            whole = stack.settings.partitions
-            run.until(
-                lambda others=others, stage=stage, whole=whole: sum(owned(one, stage) for one in others) == whole,
+            partitions = stack.settings.partitions
+            run.wait_until(
+                lambda others=others, stage=stage, partitions=partitions: (
+                    sum(owned_partitions(process, stage) for process in others) == partitions
+                ),
                 "the others took over",
             )
             run.await_emails(60)
-            old.signal(signal.SIGCONT)
-            run.until(lambda old=old: old.exit_code is not None or old.is_ready, "the zombie ended or rejoined")
-            run.log(f"the zombie {'rejoined' if old.exit_code is None else f'ended with {old.exit_code}'}")
-            if old.exit_code is not None:
-                run.restart(old)
+            paused.signal(signal.SIGCONT)
+            run.wait_until(
+                lambda paused=paused: paused.exit_code is not None or paused.is_ready,
+                "the resumed process exited or rejoined",
+            )
+            exit_code = paused.exit_code
+            run.log(f"the resumed {paused.role} {'rejoined' if exit_code is None else f'exited with {exit_code}'}")
+            if exit_code is not None:
+                run.restart(paused)
             run.await_emails(60)
 
 
-def owned(process: Process, stage: str) -> int:
-    """Partitions of `stage` that `process` says it owns."""
+def owned_partitions(process: Process, stage: str) -> int:
+    """Return the number of partitions of `stage` that are assigned to `process`, from its metrics."""
     return int(process.series().get(f'takk_assigned_partitions{{stage="{stage}"}}', 0))
 
 
 def scaling(run: ScenarioRun) -> None:
-    """One worker, then three, then one, under load."""
+    """Scale from one worker to three and back to one under load."""
     first, *others = run.stack.workers
     with run.shop_open():
         for process in others:
@@ -48,31 +54,32 @@ def scaling(run: ScenarioRun) -> None:
         for process in others:
             run.restart(process)
             run.await_emails(60)
-        whole = run.stack.settings.partitions
-        run.until(
-            lambda: sum(owned(one, "flows") for one in run.stack.workers) == whole, "all partitions have an owner"
+        partitions = run.stack.settings.partitions
+        run.wait_until(
+            lambda: sum(owned_partitions(worker, "flows") for worker in run.stack.workers) == partitions,
+            "all partitions have an owner",
         )
-        if owned(first, "flows") == whole:
+        if owned_partitions(first, "flows") == partitions:
             run.row.problems.append("two more workers took no partition from the first")
         for process in others:
             assert process.stop() == 0
             run.await_emails(60)
-        run.until(lambda: owned(first, "flows") == whole, "one has them all again")
+        run.wait_until(lambda: owned_partitions(first, "flows") == partitions, "the first worker has all partitions")
 
 
 def rolling(run: ScenarioRun) -> None:
-    """Every process stopped and started in turn; with static membership the others keep their partitions."""
+    """Restart every process in turn; thanks to static membership the others keep their partitions."""
     stack = run.stack
     with run.shop_open():
         run.await_emails(60)
         for process in stack.processes:
             stage = "flows" if process.role == "worker" else "mailer"
-            others = [one for one in stack.processes if one.role == process.role and one is not process]
-            before = {id(one): owned(one, stage) for one in others}
-            assert process.stop() == 0, f"{process.role} did not end cleanly"
+            others = [other for other in stack.processes if other.role == process.role and other is not process]
+            before = {id(other): owned_partitions(other, stage) for other in others}
+            assert process.stop() == 0, f"the {process.role} did not exit cleanly"
             process.start()
             process.await_ready()
             run.await_emails(60)
-            after = {id(one): owned(one, stage) for one in others}
+            after = {id(other): owned_partitions(other, stage) for other in others}
             if before != after:
-                run.row.problems.append(f"partitions moved while a {process.role} was restarted: {before} -> {after}")
+                run.row.problems.append(f"partitions moved while a {process.role} restarted: {before} -> {after}")

@@ -1,4 +1,4 @@
-"""Scenarios in which something else fails: brokers, the mail server, the disk, the changelog, the clock, and the input."""
+"""Scenarios in which something outside the processes fails: brokers, the mail server, the disk, a topic, the clock, the input."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.tools.local.inbox.server import HANG_UP
 from tests.crash.scenario_run import ScenarioRun
 
+#: Bytes that a log may grow by on the full disk. RocksDB's own files exceed the limit within a few commits.
+LOG_ROOM = 32_768
+
 
 def brokers(run: ScenarioRun) -> None:
-    """Every broker killed and brought back in turn; what ends for want of one is started again, as a supervisor would."""
+    """Kill and restart every broker in turn. Processes that exit without a broker are restarted, as a supervisor would do."""
     stack = run.stack
     with run.shop_open(), run.supervise():
         for broker in stack.brokers:
             run.await_emails(60)
             broker.kill()
             run.row.kills += 1
-            run.log(f"broker on port {broker.port} killed")
+            run.log(f"killed the broker on port {broker.port}")
             if len(stack.brokers) > 1:
-                run.await_emails(60)  # two of three are enough
+                run.await_emails(60)  # two of three brokers are enough
             broker.start()
             run.await_emails(60)
         run.close_shop()
@@ -31,17 +34,17 @@ def brokers(run: ScenarioRun) -> None:
 
 
 def mail_server(run: ScenarioRun) -> None:
-    """The mail server dead, slow, greylisting, hanging up after the final dot, talking nonsense."""
+    """Let the mail server greylist, answer slowly, cut connections after the final dot, send invalid answers, and stop."""
     stack, inbox, rng = run.stack, run.stack.inbox, run.rng
 
     def slow(envelope: Any) -> None:
-        time.sleep(0.2)  # the server's, not the test's: it is what is slow
+        time.sleep(0.2)  # The slow server is simulated; the test itself does not wait for a time.
 
     behaviours: list[tuple[str, Callable[[Any], str | None]]] = [
-        ("4xx", lambda envelope: "451 4.7.1 Greylisted, come back later" if rng.random() < 0.5 else None),
-        ("slow", slow),
-        ("hangs up after the final dot", lambda envelope: HANG_UP if rng.random() < 0.1 else None),
-        ("talks nonsense", lambda envelope: "\x00\x01 what?" if rng.random() < 0.1 else None),
+        ("4xx answers", lambda envelope: "451 4.7.1 Greylisted, come back later" if rng.random() < 0.5 else None),
+        ("slow answers", slow),
+        ("connections cut after the final dot", lambda envelope: HANG_UP if rng.random() < 0.1 else None),
+        ("invalid answers", lambda envelope: "\x00\x01 what?" if rng.random() < 0.1 else None),
     ]
     with run.shop_open():
         for name, behaviour in behaviours:
@@ -49,35 +52,31 @@ def mail_server(run: ScenarioRun) -> None:
             inbox.behaviour = behaviour
             run.await_emails(60)
             inbox.behaviour = None
-        run.log("dead")
+        run.log("no answers")
         inbox.stop()
-        run.until(lambda: stack.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer waits")
+        run.wait_until(lambda: stack.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer pauses")
         inbox.start()
         run.await_emails(60)
 
 
-#: Bytes that the worker's log may still grow by on the full disk: RocksDB's own files pass it within some commits.
-LOG_ROOM = 32_768
-
-
 def disk_full(run: ScenarioRun) -> None:
-    """RocksDB cannot write (a limit on the size of its files): the worker ends with an error, and goes on when there is room."""
+    """Limit the size of the worker's files: the worker exits with an error, and continues after a restart without the limit."""
     worker = run.stack.worker
     with run.shop_open():
         run.await_emails(60)
-        # The limit holds for the worker's log too, which must still be able to say why it ends.
-        room = worker.log_file.stat().st_size + LOG_ROOM
-        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (room, room))
-        run.until(lambda: worker.exit_code is not None, "the worker ended")
+        # The limit also applies to the worker's log, which needs room for the error.
+        limit = worker.log_file.stat().st_size + LOG_ROOM
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        run.wait_until(lambda: worker.exit_code is not None, "the worker exited")
         run.row.kills += 1
-        assert worker.exit_code not in (0, None), "a full disk passed for a clean end"
+        assert worker.exit_code not in (0, None), "the worker exited cleanly on a full disk"
         assert "commit failed" in worker.log_file.read_text(errors="replace")
         run.restart(worker)
         run.await_emails(60)
 
 
 def changelog_deleted(run: ScenarioRun) -> None:
-    """Somebody deletes the changelog: the worker refuses to start, whether its disk is there or not, and says why."""
+    """Replace the changelog by an empty one: the worker refuses to start with and without its disk, and its log has the reason."""
     stack, worker = run.stack, run.stack.worker
     with run.shop_open():
         run.await_emails(100)
@@ -88,31 +87,31 @@ def changelog_deleted(run: ScenarioRun) -> None:
     for is_wiped in (False, True):
         for future in admin.delete_topics([name]).values():
             future.result()
-        run.until(lambda: name not in admin.list_topics(timeout=10).topics, "the changelog is gone")
+        run.wait_until(lambda: name not in admin.list_topics(timeout=10).topics, "the changelog is deleted")
         for future in admin.create_topics(
             [NewTopic(name, stack.settings.partitions, 1, config={"cleanup.policy": "compact"})]
         ).values():
             future.result()
         if is_wiped:
-            run.wipe_disk(worker)
+            run.wipe_state(worker)
         worker.start()
-        run.until(lambda: worker.exit_code is not None, "the worker refused")
-        said = worker.log_file.read_text(errors="replace")
-        assert worker.exit_code not in (0, None), "the worker went on with an empty state"
-        assert ("changelog was deleted" if is_wiped else "ahead of its changelog") in said, said[-2000:]
+        run.wait_until(lambda: worker.exit_code is not None, "the worker refused to start")
+        log = worker.log_file.read_text(errors="replace")
+        assert worker.exit_code not in (0, None), "the worker continued with empty state"
+        assert ("changelog was deleted" if is_wiped else "ahead of its changelog") in log, log[-2000:]
 
 
 def clock_steps(run: ScenarioRun) -> None:
-    """The wall clock of worker and mailer an hour forward, an hour back, and right again."""
+    """Set the wall clock of worker and mailer one hour forward, one hour back, and right again."""
     file = run.stack.folder / "clock"
     with run.shop_open():
-        for shift in (0, 3600, 0, -3600, 0):
-            run.log(f"the clock is {shift:+} s")
-            file.write_text(str(shift), encoding="ascii")
+        for shift_s in (0, 3600, 0, -3600, 0):
+            run.log(f"the clock is off by {shift_s:+} s")
+            file.write_text(str(shift_s), encoding="ascii")
             run.await_emails(300)
 
 
 def poison(run: ScenarioRun) -> None:
-    """One record in a hundred is rubbish or breaks a rule."""
+    """Follow one percent of the records by a record of random bytes."""
     with run.shop_open(poison=0.01, rate=60.0):
         run.await_emails(600)

@@ -1,4 +1,4 @@
-"""The scenarios of the campaign: what is done to a stack, and what must hold afterwards besides that nothing is lost or doubled."""
+"""The scenarios of the campaign: their setup, and what must hold besides that nothing is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ from tests.crash.outages import brokers, changelog_deleted, clock_steps, disk_fu
 from tests.crash.scenario_run import ScenarioRun
 from tests.crash.upgrade import BEFORE, upgrade
 
-SESSION_S = 6
+SESSION_TIMEOUT_S = 6
+_SHORT_SESSION = {"TAKK_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A row of the table. `play` does what the name says and leaves the stack running; the campaign judges.
+    """A scenario and the stack that it needs.
 
-    `judges_itself`: it has to be judged before its play is over. `has_own_clock`: the file `clock` in the stack's folder shifts the
-    time of its processes by so many seconds. `before`: the git revision whose program the processes run at first.
+    Args:
+        name: unique; the command line selects scenarios by words of it.
+        acceptance: what must hold, for the results.
+        play: carries out the scenario and leaves the stack running.
+        judges_itself: `play` compares the stack with the recomputation itself; otherwise the campaign does so afterwards.
+        before: the git revision of the program that the processes run at first; empty: this one.
+        has_own_clock: the file `clock` in the folder of the stack holds the seconds by which the processes' clock is off.
+        env: additional settings of the processes.
     """
 
     name: str
@@ -39,31 +46,30 @@ class Scenario:
     env: dict[str, str] = field(default_factory=dict)
 
 
-_SHORT_SESSION = {"TAKK_SESSION_TIMEOUT_S": str(SESSION_S)}
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
-        name="worker edges, disk kept",
-        acceptance="kill -9 at each of 14 places; nothing lost or doubled",
+        name="worker failpoints, disk kept",
+        acceptance="kill -9 at each of 14 failpoints; nothing lost or duplicated",
         play=partial(kill_worker, is_wiped=False),
     ),
     Scenario(
-        name="worker edges, disk wiped",
-        acceptance="the same at 15 places, the state restored from Kafka",
+        name="worker failpoints, disk wiped",
+        acceptance="the same at 15 failpoints, with the state restored from Kafka",
         play=partial(kill_worker, is_wiped=True),
     ),
     Scenario(
-        name="mailer edges, disk kept",
-        acceptance="kill -9 at 14 places; doubled at most where the ledger says unknown",
+        name="mailer failpoints, disk kept",
+        acceptance="kill -9 at 14 places; only sends that are reported as unknown may arrive twice",
         play=partial(kill_mailer, is_wiped=False),
     ),
     Scenario(
-        name="mailer edges, disk wiped",
-        acceptance="the same without this disk's notes: more unknown, none of them untold",
+        name="mailer failpoints, disk wiped",
+        acceptance="the same without the local delivery notes: more unknown sends, all of them reported",
         play=partial(kill_mailer, is_wiped=True),
     ),
     Scenario(
         name="random kill -9",
-        acceptance="3 workers and 2 mailers, a quarter of the disks wiped",
+        acceptance="three workers and two mailers, a quarter of the kills with a wiped disk",
         play=random_kills,
         workers=3,
         mailers=2,
@@ -71,7 +77,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="zombies",
-        acceptance="stopped past the session timeout, woken: fenced, ends or rejoins",
+        acceptance="processes paused past the session timeout are fenced when they resume, and exit or rejoin",
         play=zombies,
         workers=2,
         mailers=2,
@@ -84,10 +90,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=3,
         env=_SHORT_SESSION,
     ),
-    Scenario(name="broker restarted", acceptance="kill -9 of the only broker, brought back", play=brokers),
+    Scenario(name="broker restarted", acceptance="kill -9 of the only broker, then a restart", play=brokers),
     Scenario(
         name="three brokers",
-        acceptance="replication 3, min.insync 2: each killed and brought back in turn",
+        acceptance="replication 3, min.insync.replicas 2: each broker killed and restarted in turn",
         play=brokers,
         workers=2,
         brokers=3,
@@ -95,43 +101,50 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(name="rolling restart", acceptance="no partition moves", play=rolling, workers=2, mailers=2),
     Scenario(
         name="mail server",
-        acceptance="4xx, slow, hang-ups, nonsense, dead: all mails in the end, each once or told",
+        acceptance="4xx answers, slow answers, cut connections, invalid answers, no answers: every email arrives, once or "
+        "reported as unknown",
         play=mail_server,
     ),
     Scenario(
-        name="disk full", acceptance="the worker ends with an error and goes on when there is room", play=disk_full
+        name="disk full",
+        acceptance="the worker exits with an error and continues after a restart with free space",
+        play=disk_full,
     ),
     Scenario(
         name="changelog deleted",
-        acceptance="a clear refusal, disk kept and wiped",
+        acceptance="the worker refuses to start, with the disk kept and wiped, and its log has the reason",
         play=changelog_deleted,
         judges_itself=True,
     ),
     Scenario(
         name="clock steps",
-        acceptance="an hour forward and back: no timer lost or fired twice",
+        acceptance="the clock one hour forward and back: no timer is lost or fires twice",
         play=clock_steps,
         has_own_clock=True,
     ),
     Scenario(
         name="upgrade",
-        acceptance="processes of an earlier commit replaced one by one: old and new work side by side",
+        acceptance="processes of an earlier commit are replaced one by one; old and new processes work side by side",
         play=upgrade,
         workers=2,
         mailers=2,
         before=BEFORE,
         judges_itself=True,
     ),
-    Scenario(name="poison", acceptance="1 % undecodable records: each a dead letter, the rest goes on", play=poison),
+    Scenario(
+        name="poison",
+        acceptance="1 % invalid records: each becomes a dead letter, all others are processed",
+        play=poison,
+    ),
 )
 
 
 def environment(scenario: Scenario, folder: Path) -> dict[str, str]:
-    """The settings of the scenario's processes."""
+    """Return the settings of the scenario's processes; the stack's files are in `folder`."""
     env = dict(scenario.env)
     if scenario.has_own_clock:
         clock = Path(__file__).parent / "clock"
-        # Where a day lasts a second, a mail that was put off under a clock an hour ahead would be put off for an hour.
+        # One day takes one second here. An email that is deferred while the clock is one hour ahead would wait for a real hour.
         templates = shutil.copytree(
             PROJECT_ROOT / "templates", folder / "templates", ignore=shutil.ignore_patterns("rules.yaml")
         )

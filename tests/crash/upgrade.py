@@ -1,4 +1,4 @@
-"""The rolling upgrade: an earlier commit's workers and mailers are replaced one by one, under load."""
+"""The rolling upgrade: replace the workers and mailers of an earlier commit one by one, under load."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.crash.scenario_run import ScenarioRun
 
 #: The last commit before the packages and classes got new names.
 BEFORE = "8c5c04a"
-#: Emails between two replacements.
+#: Emails to wait for between two replacements.
 EMAILS_BETWEEN = 90
-#: Records of each topic that the fixture keeps.
-KEPT = 12
-#: Setuptools' metadata is found on the path before that of the environment, so an old program finds its own RocksDB store.
+#: Records per topic in the recording.
+RECORDED = 12
+#: Package metadata beside the program takes precedence over the environment's, so the old program finds its own RocksDB store.
 _METADATA = "Metadata-Version: 2.1\nName: takk\nVersion: 0.1.0\n"
 
 
 def checkout(revision: str, folder: Path) -> Path:
-    """Write the program of `revision` into `folder`, with the metadata that its plugins need.
+    """Write the program of `revision` into `folder`, with the metadata that its plugins need, and return the folder.
 
     Raises:
-        subprocess.CalledProcessError: this clone does not have the revision (a shallow clone, for example).
+        subprocess.CalledProcessError: the revision is missing, for example in a shallow clone.
     """
     folder.mkdir(parents=True)
     archive = subprocess.run(["git", "archive", revision], cwd=PROJECT_ROOT, check=True, capture_output=True)
@@ -44,26 +44,26 @@ def checkout(revision: str, folder: Path) -> Path:
 
 
 def upgrade(run: ScenarioRun) -> None:
-    """Replace a mailer, a worker, the other mailer and the other worker; old and new ones work side by side in between."""
+    """Replace a mailer, a worker, the other mailer and the other worker; in between, old and new processes work side by side."""
     stack = run.stack
     with run.shop_open():
         run.await_emails(EMAILS_BETWEEN)
         _record(run)
         for process in (stack.mailers[0], stack.workers[0], stack.mailers[1], stack.workers[1]):
-            assert process.stop() == 0, f"the old {process.role} did not end cleanly, see {process.log_file}"
+            assert process.stop() == 0, f"the old {process.role} did not exit cleanly, see {process.log_file}"
             process.program = None
             process.start()
             process.await_ready()
-            run.log(f"a {process.role} runs the new program")
+            run.log(f"replaced a {process.role}")
             run.await_emails(EMAILS_BETWEEN)
 
     def comparable(topic: str, value: bytes) -> bytes:
-        """A command without its greeting: the old program wrote the words, the new one writes the mood."""
+        """Return a command without its greeting: the old program wrote the text, the new one writes the mood."""
         if topic != topics.COMMANDS:
             return value
         command = stack.codec.decode("email_command", value)
         context = {
-            name: part for name, part in json.loads(command["context"]).items() if name not in ("greeting", "mood")
+            name: value for name, value in json.loads(command["context"]).items() if name not in ("greeting", "mood")
         }
         return stack.codec.encode("email_command", {**command, "context": json.dumps(context)})
 
@@ -71,14 +71,14 @@ def upgrade(run: ScenarioRun) -> None:
 
 
 def _record(run: ScenarioRun) -> None:
-    """Write the first records of each topic, all by the old program, to `recorded.jsonl` in the folder of the stack."""
+    """Write the first records of each topic, which all come from the old program, to `recorded.jsonl` in the stack's folder."""
     stack = run.stack
-    there = set(AdminClient(stack.settings.kafka()).list_topics(timeout=10).topics)
-    names = [name for name in there if name in topics.SCHEMA_OF or name.endswith("-changelog")]
-    found = read_all(stack.settings.kafka(), names)
+    existing = AdminClient(stack.settings.kafka()).list_topics(timeout=10).topics
+    names = [name for name in existing if name in topics.SCHEMA_OF or name.endswith("-changelog")]
+    records_by_topic = read_all(stack.settings.kafka(), names)
     with (stack.folder / "recorded.jsonl").open("w", encoding="ascii") as file:
-        for topic, records in sorted(found.items()):
-            for record in [one for one in records if one.value() is not None][:KEPT]:
+        for topic, records in sorted(records_by_topic.items()):
+            for record in [record for record in records if record.value() is not None][:RECORDED]:
                 line = {
                     "topic": topic,
                     "key": b64encode(record.key() or b"").decode(),
