@@ -1,4 +1,4 @@
-"""A stack: broker, inbox, flows worker and mailer as production runs them, a shop, and the oracle that judges it all."""
+"""The test stack: a broker, an inbox, workers and mailers as in production, a shop, and the comparison with the oracle."""
 
 from __future__ import annotations
 
@@ -32,34 +32,39 @@ from streams.wire.codec import open_codec
 
 
 def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = 60.0) -> None:
-    """Wait until `holds`; fail with `what` when it does not within `timeout_s` seconds."""
+    """Wait until `condition` is true.
+
+    Raises:
+        AssertionError: it is still false after `timeout_s` seconds; the message has the description.
+    """
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {description}"
+        assert time.monotonic() < deadline, f"timed out after {timeout_s:.0f} s: {description}"
         time.sleep(0.02)
 
 
 def _lag(metrics: dict[str, float]) -> float:
-    """The records that a process is behind; a process that did not answer is behind too."""
-    # One that owns no partition has no lag to tell.
+    """Return the number of records that a process has still to read; 1 if it did not answer."""
+    # A process without partitions has no lag metric.
     return metrics.get("takk_lag_records", 0.0) if metrics else 1.0
 
 
 class ShopClosed(Exception):
-    """Raised into the shop when it closes before its time."""
+    """Raised in the shop's thread to stop it early."""
 
 
 class Stack:
-    """Workers, mailers, an inbox and a shop that can be killed and judged.
+    """Workers, mailers, an inbox and a shop. A test can kill processes and compare the results with the oracle.
 
     Args:
         folder: for state and logs.
-        bootstrap: the brokers.
+        bootstrap: addresses of the brokers.
         inbox: running.
-        day_s: seconds that a day of waiting takes.
-        env: more settings for workers and mailers.
-        workers, mailers: how many of each; every one has a disk and a name of its own.
-        program: the folder of the program that the processes run at first; None: this one.
+        day_s: seconds that one day of waiting takes.
+        env: additional settings of workers and mailers.
+        workers, mailers: number of processes; each has its own disk and group instance id.
+        replication: of all topics.
+        program: folder of the program that the processes run at first; None: this one.
     """
 
     def __init__(
@@ -83,7 +88,7 @@ class Stack:
             day_scale_seconds=day_s,
             state_dir=folder / "state",
             replication=replication,
-            # The oracle decides by the flows that the processes have.
+            # The oracle uses the same flows as the processes.
             templates_dir=(env or {}).get("TAKK_TEMPLATES_DIR", PROJECT_ROOT / "templates"),
         )
         self.env = {
@@ -111,47 +116,60 @@ class Stack:
         return Process(role, {**self.env, **own}, self.folder / f"{name}.log", self.program)
 
     def state_dir(self, number: int) -> Path:
-        """The state folder of worker and mailer `number`."""
+        """Return the state directory of the worker and the mailer with this number."""
         return self.folder / (f"state-{number}" if number else "state")
 
     @property
     def processes(self) -> tuple[Process, ...]:
-        """All workers and mailers."""
+        """Workers, then mailers."""
         return *self.workers, *self.mailers
 
     def start(self) -> None:
-        """Start both and wait until they are ready."""
+        """Start all processes and wait until they are ready."""
         for process in self.processes:
             process.start()
         for process in self.processes:
             process.await_ready()
 
     def stop(self) -> None:
-        """End both at once, and the stack's own producer before its broker goes."""
+        """Kill all processes, and close the producer while the broker still runs."""
         for process in self.processes:
             process.kill()
         self._producer.flush(1)
         del self._producer
 
     def produce(self, topic: str, key: bytes | None, record: dict[str, Any] | bytes | None, at_ms: int = 0) -> None:
-        """Put one record (a dict is encoded) on `topic`; on the broker when it returns. `at_ms`: the record's time, 0 for now."""
+        """Produce one record and wait until the broker has it.
+
+        Args:
+            record: a dict is encoded with the schema of the topic.
+            at_ms: timestamp of the record in ms since 1970 UTC; 0: now.
+        """
         self.enqueue(topic, key, record, at_ms)
         assert self._producer.flush(30) == 0
 
     def enqueue(self, topic: str, key: bytes | None, record: dict[str, Any] | bytes | None, at_ms: int = 0) -> None:
-        """As `produce`, but it may still be on its way: the next `produce` waits for it."""
+        """Produce one record like `produce`, without waiting; the next `produce` waits for it too."""
         value = self.codec.encode(topics.SCHEMA_OF[topic], record) if isinstance(record, dict) else record
         self._producer.produce(topic, value, key, timestamp=at_ms)
 
     def records(self, topic: str) -> list[dict[str, Any]]:
-        """The committed records of `topic`, decoded."""
-        found = read_all(self.settings.kafka(), [topic])[topic]
-        return [self.codec.decode(topics.SCHEMA_OF[topic], record.value()) for record in found]
+        """Return the committed records of `topic`, decoded."""
+        records = read_all(self.settings.kafka(), [topic])[topic]
+        return [self.codec.decode(topics.SCHEMA_OF[topic], record.value()) for record in records]
 
     def run_shop(
         self, seconds: float, rate: float, poison: float = 0.0, seed: int = 3, until: threading.Event | None = None
     ) -> threading.Thread:
-        """Produce the shop's facts in real time on a thread, with a share of records that are rubbish; ends early when `until` is set."""
+        """Produce the shop's events in real time on a thread, and return the thread.
+
+        Args:
+            seconds: after which the shop closes.
+            rate: orders per second.
+            poison: share of records that are followed by a record of random bytes.
+            seed: of the shop and of the invalid records.
+            until: closes the shop early.
+        """
         producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
         rng = random.Random(seed)
         shop = Shop(seed, rate, self.day_s)
@@ -176,69 +194,85 @@ class Stack:
         return thread
 
     def wait_until_idle(self, quiet_s: float = 3.0, timeout_s: float = 90.0) -> None:
-        """Wait until for `quiet_s` no topic has grown and no living worker or mailer has had anything left to read."""
+        """Wait until for `quiet_s` seconds no topic has grown and all running processes have read everything.
+
+        Raises:
+            AssertionError: that has not happened within `timeout_s` seconds.
+        """
         consumer = Consumer({**self.settings.kafka(), "group.id": "crash-idle"})
-        names = consumer.list_topics(timeout=10).topics
-        places = [TopicPartition(s.name, n) for s in topics.TOPICS for n in names[s.name].partitions]
+        existing = consumer.list_topics(timeout=10).topics
+        partitions = [TopicPartition(spec.name, n) for spec in topics.TOPICS for n in existing[spec.name].partitions]
         deadline, last, since = time.monotonic() + timeout_s, -1, time.monotonic()
         while time.monotonic() - since < quiet_s:
-            assert time.monotonic() < deadline, f"the world did not come to rest: {self._behind() or 'topics grow'}"
-            ends = sum(ends_of(consumer, place.topic, place.partition)[1] for place in places)
-            if ends != last or self._behind():
+            assert time.monotonic() < deadline, f"the stack did not become idle: {self._lagging() or 'topics grow'}"
+            ends = sum(ends_of(consumer, partition.topic, partition.partition)[1] for partition in partitions)
+            if ends != last or self._lagging():
                 last, since = ends, time.monotonic()
             time.sleep(0.1)
         consumer.close()
 
-    def _behind(self) -> list[str]:
-        """The living processes that are not ready, or have records left to read."""
-        living = [process for process in self.processes if process.is_alive]
+    def _lagging(self) -> list[str]:
+        """Return the running processes that are not ready, or have records left to read."""
+        running = [process for process in self.processes if process.is_alive]
         return [
             f"{process.role} on port {process.port}"
-            for process in living
+            for process in running
             if not process.is_ready or _lag(process.metrics()) != 0
         ]
 
     def judge(self, comparable: Callable[[str, bytes], bytes] = lambda topic, value: value) -> Verdict:
-        """Stop the workers, then the mailers, and compare all there is with a recomputation; the changelog and the disk must hold the same
-        state."""
-        stopped = int(time.time() * 1000)
-        # Those of a role all at once: one after the other each would hand its partitions to those that end next.
+        """Stop the workers, then the mailers, and compare everything with a recomputation from the input.
+
+        Args:
+            comparable: maps a topic and a value to the bytes that are compared.
+
+        Raises:
+            AssertionError: the changelog or a disk holds other state than the recomputation.
+        """
+        stopped_ms = int(time.time() * 1000)
+        # All processes of a role stop at once. One after the other, each would pass its partitions to the next.
         with ThreadPoolExecutor() as pool:
             list(pool.map(Process.stop, self.workers))
-            # A timer may have fired a moment ago: its email must still go.
+            # A timer may just have fired, and its email has still to be sent.
             self.wait_until_idle(quiet_s=1.0)
             list(pool.map(Process.stop, self.mailers))
         changelog = f"{self.settings.app_id}-flows-customers-changelog"
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
         ruleset = load_ruleset(self.settings.templates_dir, day_scale=self.settings.day_scale)
         arrived = Counter(mail.send_id for mail in self.inbox.mails())
-        verdict = judge(records, ruleset, self.codec, arrived, self.settings.partitions, stopped - 5_000, comparable)
+        verdict = judge(records, ruleset, self.codec, arrived, self.settings.partitions, stopped_ms - 5_000, comparable)
         logged = {r.key(): r.value() for r in records[changelog]}
         logged = {key: value for key, value in logged.items() if value is not None}
-        assert logged == verdict.states, "the changelog is not what the input makes"
+        assert logged == verdict.states, "the changelog differs from the recomputed state"
         self._compare_disks(verdict.states)
         return verdict
 
     def _compare_disks(self, states: dict[bytes, bytes]) -> None:
-        """Of every partition the newest copy, and every standby that is as new, must hold what the input makes."""
+        """Compare the newest copy of each partition, and each standby replica that is as new, with the recomputed state."""
         copies: dict[int, list[tuple[int, dict[bytes, bytes]]]] = {}
         for path in sorted(self.folder.glob("state*/flows/**/customers/*")):
             store = PartitionStore(path, Memory(16))
             copies.setdefault(int(path.name), []).append((store.position, dict(store.items())))
             store.close()
         on_disk: dict[bytes, bytes] = {}
-        for found in copies.values():
-            newest = max(position for position, _ in found)
-            # A commit marker takes an offset that only a copy that followed to the end has counted.
-            equal = [entries for position, entries in found if position >= newest - 1]
-            assert all(entries == equal[0] for entries in equal), "a standby is not what its original is"
+        for replicas in copies.values():
+            newest = max(position for position, _ in replicas)
+            # A commit marker takes one offset, which only a replica that read to the end has counted.
+            equal = [entries for position, entries in replicas if position >= newest - 1]
+            assert all(entries == equal[0] for entries in equal), "a standby replica differs from its original"
             on_disk.update(equal[0])
-        assert on_disk == states, "the disk is not what the input makes"
+        assert on_disk == states, "the disk differs from the recomputed state"
 
 
 @contextmanager
 def open_stack(folder: Path, brokers: int = 1, **more: Any) -> Iterator[Stack]:
-    """A stack with brokers and an inbox of its own, open for business; everything ends with the block."""
+    """Start a stack with its own brokers and inbox, and stop all of it at the end of the block.
+
+    Args:
+        folder: for the files of the stack.
+        brokers: number of brokers, and replication factor of all topics.
+        more: passed to `Stack`.
+    """
     kafka = EmbeddedCluster(folder / "kafka", brokers) if brokers > 1 else EmbeddedKafka(folder / "kafka")
     with kafka, Inbox(journal=folder / "inbox.jsonl") as inbox:
         stack = Stack(folder, kafka.bootstrap, inbox, replication=brokers, **more)

@@ -27,7 +27,7 @@ STOP_PATIENCE_S = 15.0
 
 
 @pytest.fixture(scope="module")
-def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack for this module whose mails do not expire: a day lasts a second, and an outage longer than the two days they have."""
     folder = tmp_path_factory.mktemp("stack")
     templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
@@ -44,13 +44,13 @@ def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def stack(one_town: Stack) -> Stack:
+def stack(shared_stack: Stack) -> Stack:
     """The stack with both its processes running, whatever the test before did to them."""
-    for process in one_town.processes:
+    for process in shared_stack.processes:
         if not process.is_alive:
             process.start()
             process.await_ready()
-    return one_town
+    return shared_stack
 
 
 def takk(stack: Stack, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -166,7 +166,7 @@ def test_stopped_under_load(stack: Stack) -> None:
     assert stopped.keys() == {"worker", "mailer"}
 
 
-def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Stack, tmp_path: Path) -> None:
+def test_a_worker_does_not_start_with_a_mistake_in_a_flow(shared_stack: Stack, tmp_path: Path) -> None:
     """A mistake in a flow ends `takk worker` before it starts anything, with file, line, what is wrong and what would be right."""
     templates = shutil.copytree(PROJECT_ROOT / "templates", tmp_path / "templates")
     broken = templates / "flows" / "asking" / "review" / "flow.yaml"
@@ -174,7 +174,7 @@ def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Stack, tmp_p
     line = next(number for number, text in enumerate(lines, 1) if "customer.orders" in text)
     lines[line - 1] = lines[line - 1].replace("customer.orders", "customer.ordrs")
     broken.write_text("\n".join(lines), encoding="utf-8")
-    done = takk(one_town, "worker", TAKK_TEMPLATES_DIR=str(templates))
+    done = takk(shared_stack, "worker", TAKK_TEMPLATES_DIR=str(templates))
     assert done.returncode != 0
     assert f"{broken}:{line}:" in done.stderr
     assert "ordrs" in done.stderr
@@ -182,12 +182,12 @@ def test_a_worker_does_not_start_with_a_mistake_in_a_flow(one_town: Stack, tmp_p
     assert "Traceback" not in done.stderr
 
 
-def test_a_worker_that_gives_rewards_needs_the_secret(one_town: Stack, tmp_path: Path) -> None:
+def test_a_worker_that_gives_rewards_needs_the_secret(shared_stack: Stack, tmp_path: Path) -> None:
     """Codes that nothing signs could be guessed: it does not start, and says what to set."""
     templates = shutil.copytree(PROJECT_ROOT / "templates", tmp_path / "templates")
     flow = templates / "flows" / "care" / "thank-you" / "flow.yaml"
     flow.write_text(flow.read_text(encoding="utf-8") + "  - reward: {name: welcome}\n", encoding="utf-8")
-    env = {name: value for name, value in {**os.environ, **one_town.env}.items() if name != "TAKK_MAIL_SECRET"}
+    env = {name: value for name, value in {**os.environ, **shared_stack.env}.items() if name != "TAKK_MAIL_SECRET"}
     done = subprocess.run(
         [sys.executable, "-m", "streams", "worker"],
         env={**env, "TAKK_WEB_PORT": "0", "TAKK_TEMPLATES_DIR": str(templates)},
@@ -201,11 +201,11 @@ def test_a_worker_that_gives_rewards_needs_the_secret(one_town: Stack, tmp_path:
 
 
 @pytest.mark.parametrize("command", [("topics", "create"), ("worker",), ("mailer",)])
-def test_topics_that_are_not_what_they_have_to_be_are_refused(one_town: Stack, command: tuple[str, ...]) -> None:
+def test_topics_that_are_not_what_they_have_to_be_are_refused(shared_stack: Stack, command: tuple[str, ...]) -> None:
     """With another number of partitions nothing starts and nothing is made; the message names the topic and the way out."""
-    admin = AdminClient(one_town.settings.kafka())
+    admin = AdminClient(shared_stack.settings.kafka())
     before = set(admin.list_topics(timeout=10).topics)
-    done = takk(one_town, *command, TAKK_PARTITIONS="7", TAKK_APP_ID="other")
+    done = takk(shared_stack, *command, TAKK_PARTITIONS="7", TAKK_APP_ID="other")
     assert done.returncode != 0
     assert "topic orders has 4 partitions and must have 7: set TAKK_PARTITIONS=4" in done.stderr
     assert "Traceback" not in done.stderr

@@ -39,7 +39,7 @@ steps:
 
 
 @contextmanager
-def town_of(tmp_path: Path, workers: int) -> Iterator[Stack]:
+def pool_stack(tmp_path: Path, workers: int) -> Iterator[Stack]:
     """A stack whose only flow takes codes from a pool: small batches, so that there are many, no mailer, and no secret to sign codes with."""
     folder = tmp_path / "templates" / "flows" / "selling" / "spring"
     folder.mkdir(parents=True)
@@ -56,7 +56,7 @@ def town_of(tmp_path: Path, workers: int) -> Iterator[Stack]:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack with one worker."""
-    with town_of(tmp_path, 1) as stack:
+    with pool_stack(tmp_path, 1) as stack:
         yield stack
 
 
@@ -132,7 +132,7 @@ def test_however_often_it_is_killed_each_gets_one_code(stack: Stack) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_flow_that_takes_codes_is_added_later(tmp_path: Path, workers: int) -> None:
     """Workers come back under their names, one after the other, with a stage more than they left with: the group shares that out too."""
-    with town_of(tmp_path, workers) as stack:
+    with pool_stack(tmp_path, workers) as stack:
         flow = stack.folder / "templates" / "flows" / "selling" / "spring" / "flow.yaml"
         flow.write_text(FLOW.replace(", pool: spring-10, within: 30d", ""), encoding="utf-8")
         for worker in stack.workers:
