@@ -7,7 +7,7 @@ import importlib
 import shutil
 
 from streams.tools.local.kafka.broker import EmbeddedKafka
-from tests.bench.context import BENCH_DIR, Context, Result, write
+from tests.bench.context import BENCH_DIR, Context, Result, write_results
 
 JOBS = ("core", "engine", "pipeline", "timers", "mailer", "latency", "restore", "recovery", "footprint")
 
@@ -37,7 +37,7 @@ def main() -> None:
         context = Context(kafka, args.records, args.runs, args.timers)
         for job in args.jobs:
             results += importlib.import_module(f"tests.bench.{job}").run(context)
-    write(results)
+    write_results(results)
 
 
 if __name__ == "__main__":

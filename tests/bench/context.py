@@ -54,22 +54,22 @@ class Context:
         self.admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
         self._count = 0
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """A progress line."""
         print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
-    def name(self, runner: str) -> str:
+    def new_run_id(self, runner: str) -> str:
         """A new name for a run."""
         self._count += 1
         return f"{runner}-{self._count}-{int(time.time())}"
 
-    def create(self, *topics: str, partitions: int = 4, **config: str) -> None:
+    def create_topics(self, *topics: str, partitions: int = 4, **config: str) -> None:
         """Make topics."""
         futures = self.admin.create_topics([NewTopic(t, partitions, 1, config=config) for t in topics])
         for future in futures.values():
             future.result()
 
-    def open_topics(self) -> None:
+    def reset_topics(self) -> None:
         """Make Takk's topics, or empty them: what an earlier job left there is none of the next one's work."""
         settings = load_settings(kafka_bootstrap_servers=self.kafka.bootstrap)
         made = topics.create_topics(settings)
@@ -92,23 +92,23 @@ class Context:
             }
         )
 
-    def orders(self, records: int) -> str:
+    def order_topic(self, records: int) -> str:
         """The reference job's input: `records` JSON orders of records / 5 customers."""
         topic = f"orders-{records}"
         if topic in self.admin.list_topics(timeout=10).topics:
             return topic
-        self.say(f"producing {records:,} orders")
-        self.create(topic)
+        self.log(f"producing {records:,} orders")
+        self.create_topics(topic)
         producer = Producer(
             {"bootstrap.servers": self.kafka.bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
         )
-        lots = random.Random(1)
+        rng = random.Random(1)
         for i in range(records):
-            customer = f"c{lots.randrange(max(1, records // 5))}"
+            customer = f"c{rng.randrange(max(1, records // 5))}"
             order = {
                 "order_id": f"o{i}", "customer_id": customer, "email": f"{customer}@example.com", "country": "DK", "currency": "DKK",
-                "total": lots.randrange(10_000) / 100, "placed_at": "2026-11-22T08:00:00Z",
-                "items": [{"sku": f"s{lots.randrange(1000)}", "qty": 1, "price": 12.5, "category": "shoes"} for _ in range(2)],
+                "total": rng.randrange(10_000) / 100, "placed_at": "2026-11-22T08:00:00Z",
+                "items": [{"sku": f"s{rng.randrange(1000)}", "qty": 1, "price": 12.5, "category": "shoes"} for _ in range(2)],
             }  # fmt: skip
             producer.produce(topic, orjson.dumps(order), customer)
             if i % 10_000 == 0:
@@ -116,20 +116,20 @@ class Context:
         producer.flush()
         return topic
 
-    def run(self, command: list[str], patience_s: float = 900.0) -> tuple[int, float]:
+    def run_to_result(self, command: list[str], timeout_s: float = 900.0) -> tuple[int, float]:
         """Run a runner to its RESULT line; return (records, seconds).
 
         Raises:
             RuntimeError: it ended without one; its output is in the message.
         """
-        done = subprocess.run(command, capture_output=True, text=True, timeout=patience_s, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
         found = RESULT.search(done.stdout + done.stderr)
         if found is None:
             raise RuntimeError(f"{command[:4]} gave no result:\n{(done.stdout + done.stderr)[-2000:]}")
         return int(found[2]), float(found[3])
 
 
-def steady(process: Process, count: int, done: Callable[[dict[str, float]], float]) -> tuple[float, float]:
+def steady_rate(process: Process, count: int, done: Callable[[dict[str, float]], float]) -> tuple[float, float]:
     """Let a worker or mailer do its work from start to end; things a second between 10 % and 95 % of them, and its CPU µs for each.
 
     Args:
@@ -157,7 +157,7 @@ def median(rates: list[float]) -> float:
     return round(statistics.median(rates), 1)
 
 
-def write(results: list[Result]) -> None:
+def write_results(results: list[Result]) -> None:
     """Print the table and write results.json; results of other jobs of earlier runs stay."""
     path = BENCH_DIR / "results.json"
     jobs = {result.job for result in results}

@@ -51,12 +51,12 @@ def run(context: Context) -> list[Result]:
     """The rows of the table."""
     rows = []
     for name, others in (("advance", 0), ("advance-300-more", 300)):
-        context.say(f"core: {name}")
+        context.log(f"core: {name}")
         runs = [spent(ruleset(others)) for _ in range(context.runs)]
         figures = {f"us_{kind}": median([one[kind] * 1e6 for one in runs]) for kind in KINDS}
         whole = [1 / (sum(one.values()) / len(one)) for one in runs]
         rows.append(Result(f"core-{name}", "takk", round(median(whole)), "", ROUNDS, runs=whole, figures=figures))
-    context.say("core: simulate")
+    context.log("core: simulate")
     world_of_shop, facts = load_ruleset(load_settings().templates_dir), history()
     outcomes = [simulate(world_of_shop, facts, 30) for _ in range(context.runs)]
     rates = [one.events / one.seconds for one in outcomes]

@@ -25,7 +25,7 @@ def quix_python(context: Context) -> Path:
     folder = BENCH_DIR / "peers" / "quix"
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
-        context.say(f"setting up {QUIX} in an environment of its own")
+        context.log(f"setting up {QUIX} in an environment of its own")
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "-q", QUIX], check=True)
         (folder / "ready").touch()
@@ -42,7 +42,7 @@ def streams_command(context: Context) -> list[str] | None:
     folder = BENCH_DIR / "peers" / "kafka-streams"
     listing = folder / "classpath"
     if not listing.exists():
-        context.say("fetching Kafka Streams and compiling the job")
+        context.log("fetching Kafka Streams and compiling the job")
         environment = jgo.build(STREAMS_JARS, cache_dir=folder / "jars")
         jars = ":".join(sorted(str(p.absolute()) for p in Path(environment.path).rglob("*.jar")))
         subprocess.run([javac, "-cp", jars, "-d", str(folder), str(RUNNERS / "KafkaStreamsJob.java")], check=True)
@@ -67,18 +67,18 @@ def run(context: Context) -> list[Result]:
     for number in range(context.runs):
         for runner, command in commands.items():
             if command is None:
-                context.say(f"{runner} skipped: no javac on this machine")
+                context.log(f"{runner} skipped: no javac on this machine")
                 continue
-            run_id, count = context.name(runner), records[runner]
-            topic = context.orders(count)
-            context.create(f"delay-{run_id}")
+            run_id, count = context.new_run_id(runner), records[runner]
+            topic = context.order_topic(count)
+            context.create_topics(f"delay-{run_id}")
             if runner in ("takk", "limit", "faust"):
-                context.create(f"{run_id}-state-changelog", **{"cleanup.policy": "compact"})
-            done, seconds = context.run(
+                context.create_topics(f"{run_id}-state-changelog", **{"cleanup.policy": "compact"})
+            done, seconds = context.run_to_result(
                 [*command, context.kafka.bootstrap, topic, str(count), run_id, str(context.state)]
             )
             rates[runner].append(done / seconds)
-            context.say(f"engine {number + 1}/{context.runs} {runner}: {done / seconds:,.0f}/s")
+            context.log(f"engine {number + 1}/{context.runs} {runner}: {done / seconds:,.0f}/s")
             shutil.rmtree(context.state / run_id, ignore_errors=True)
             made = [t for t in context.admin.list_topics(timeout=10).topics if run_id in t]
             for future in context.admin.delete_topics(made).values():

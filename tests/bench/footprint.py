@@ -33,7 +33,7 @@ def run(context: Context) -> list[Result]:
     """Write them in batches as a worker does, let RocksDB come to rest, and look at the folder."""
     states, timers = made()
     sizes = [len(encode_customer(state)) for state in states]
-    context.say(f"footprint: {HELD:,} customers like {len(states):,} of the shop, {HELD:,} timers like {len(timers):,}")
+    context.log(f"footprint: {HELD:,} customers like {len(states):,} of the shop, {HELD:,} timers like {len(timers):,}")
     rows = []
     for name, entries, raw in (
         ("customer", customers(states), sum(sizes) / len(sizes)),

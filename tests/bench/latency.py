@@ -21,7 +21,7 @@ RATES = (500, 1_000)
 SECONDS = 30
 WARM_UP_S = 5
 #: Seconds until the last mail must have come.
-PATIENCE_S = 60
+TIMEOUT_S = 60
 
 
 def run(context: Context) -> list[Result]:
@@ -42,7 +42,7 @@ def _row(context: Context, rate: int) -> Result:
         rates.append(reached)
         p50s.append(p50)
         p99s.append(p99)
-        context.say(
+        context.log(
             f"latency {number + 1}/{context.runs}: {reached:,.0f} orders/s, p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
         )
     figures = {"p50_ms": round(statistics.median(p50s) * 1000), "p99_ms": round(statistics.median(p99s) * 1000)}
@@ -55,8 +55,8 @@ def _once(context: Context, orders: list[tuple[str, bytes]], rate: int) -> tuple
     Raises:
         RuntimeError: a confirmation is missing.
     """
-    context.open_topics()  # the orders of the run before would be this worker's too
-    run_id = context.name("latency")
+    context.reset_topics()  # the orders of the run before would be this worker's too
+    run_id = context.new_run_id("latency")
     journal = context.state / f"{run_id}.txt"
     with small_sink(journal) as port:
         worker = Process("worker", worker_env(context, run_id), BENCH_DIR / f"{run_id}-worker.log")
@@ -97,7 +97,7 @@ def _produce(context: Context, orders: list[tuple[str, bytes]], rate: int) -> di
 
 def _await_all(journal: Path, count: int) -> dict[str, float]:
     """When the first mail of each recipient was accepted, once all `count` have one."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while len(found := read_journal(journal)) < count:
         if time.monotonic() > deadline:
             raise RuntimeError(f"{count - len(found)} of {count} confirmations did not come: {journal}")

@@ -23,7 +23,7 @@ from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 from streams.wire.topics import COMMANDS
-from tests.bench.context import BENCH_DIR, Context, Result, median, steady
+from tests.bench.context import BENCH_DIR, Context, Result, median, steady_rate
 from tests.bench.pipeline import worker_env
 from tests.bench.sink import postfix_sink, read_journal, small_sink
 
@@ -36,19 +36,19 @@ SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://li
 
 def commands(count: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
     """Key, value and headers of `count` order confirmations to one customer each: 400 products, and hardly two totals the same."""
-    lots, encoder, now = random.Random(8), Encoder(open_codec()), datetime.now(UTC)
+    rng, encoder, now = random.Random(8), Encoder(open_codec()), datetime.now(UTC)
     products = [
-        OrderLine(f"S-{n}", f"Vandrestøvler <let> nr. {n}", "shoes", 1, lots.randrange(2_000, 90_000, 5))
+        OrderLine(f"S-{n}", f"Vandrestøvler <let> nr. {n}", "shoes", 1, rng.randrange(2_000, 90_000, 5))
         for n in range(400)
     ]
     for number in range(count):
         customer, order_id = f"c{number}", f"{100_000 + number}"
-        lines = tuple([replace(product, quantity=lots.randrange(1, 4)) for product in lots.sample(products, LINES)])
+        lines = tuple([replace(product, quantity=rng.randrange(1, 4)) for product in rng.sample(products, LINES)])
         total = sum(line.quantity * line.unit_price_minor for line in lines)
-        name = f"{lots.choice(('Anna', 'Bo', 'Cecilie', 'Åse', 'Søren'))} Jensen"
+        name = f"{rng.choice(('Anna', 'Bo', 'Cecilie', 'Åse', 'Søren'))} Jensen"
         facts = OrderFacts(f"{customer}@post.example", name, "da", "DK", "DK", "DKK", total, now, None, lines)
         effect = SendMail(
-            send_id=f"{lots.getrandbits(128):032x}", customer_id=customer, instance_id=f"{lots.getrandbits(128):032x}",
+            send_id=f"{rng.getrandbits(128):032x}", customer_id=customer, instance_id=f"{rng.getrandbits(128):032x}",
             flow="order-confirmation", flow_version=1, step="0", message="confirmation", purpose="order", priority=100,
             not_after=now + timedelta(days=2), to_address=facts.email, to_name=name, locale="da",
             time_zone="Europe/Copenhagen", country="DK", order_id=order_id, tracking=False,
@@ -80,8 +80,8 @@ def mailer_env(context: Context, run_id: str, port: int) -> dict[str, str]:
 
 def run(context: Context) -> list[Result]:
     """Both, and Takk's mail road without Kafka, by turns `context.runs` times."""
-    context.open_topics()
-    context.say(f"producing {MAILS:,} commands")
+    context.reset_topics()
+    context.log(f"producing {MAILS:,} commands")
     producer = context.producer()
     for key, value, headers in commands(MAILS):
         producer.produce(COMMANDS, value, key, headers=headers)
@@ -95,10 +95,10 @@ def run(context: Context) -> list[Result]:
         rate, seconds = _takk(context)
         rates["takk"].append(rate)
         cpu.append(seconds)
-        rates["road"].append(_runner(context, "mail_road", str(context.state / context.name("road"))))
+        rates["road"].append(_runner(context, "mail_road", str(context.state / context.new_run_id("road"))))
         rates["aiosmtplib"].append(_runner(context, "aiosmtplib_send", str(mail)))
         last = ", ".join(f"{name} {values[-1]:,.0f}/s" for name, values in rates.items())
-        context.say(f"mailer {number + 1}/{context.runs}: {last}")
+        context.log(f"mailer {number + 1}/{context.runs}: {last}")
     ours, peer = median(rates["takk"]), median(rates["aiosmtplib"])
     figures = {
         "road_per_s": median(rates["road"]),
@@ -118,11 +118,11 @@ def _takk(context: Context) -> tuple[float, float]:
     Raises:
         RuntimeError: a mail was lost, or came twice.
     """
-    run_id = context.name("mailer")
+    run_id = context.new_run_id("mailer")
     journal = context.state / f"{run_id}.txt"
     with postfix_sink() if shutil.which("smtp-sink") else small_sink(journal) as port:
         process = Process("mailer", mailer_env(context, run_id, port), BENCH_DIR / f"{run_id}.log")
-        measured = steady(process, MAILS, mails_done)
+        measured = steady_rate(process, MAILS, mails_done)
     if journal.exists() and sorted(map(len, read_journal(journal).values())) != [1] * MAILS:
         raise RuntimeError(f"not each of {MAILS} mails was accepted once: {journal}")
     return measured
@@ -135,8 +135,8 @@ def mails_done(series: dict[str, float]) -> float:
 
 def _runner(context: Context, name: str, argument: str) -> float:
     """Mails a second of a runner that sends all mails to a sink of its own."""
-    journal = context.state / f"{context.name(name)}.txt"
+    journal = context.state / f"{context.new_run_id(name)}.txt"
     with postfix_sink() if shutil.which("smtp-sink") else small_sink(journal) as port:
         command = [sys.executable, "-m", f"tests.bench.runners.{name}", str(port), str(CONNECTIONS), str(MAILS)]
-        mails, seconds = context.run([*command, argument])
+        mails, seconds = context.run_to_result([*command, argument])
     return mails / seconds

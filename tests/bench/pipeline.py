@@ -20,7 +20,7 @@ from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
-from tests.bench.context import BENCH_DIR, Context, Result, median, steady
+from tests.bench.context import BENCH_DIR, Context, Result, median, steady_rate
 
 ORDERS = 150_000
 SAMPLE = 20_000
@@ -68,17 +68,17 @@ def orders_read(series: dict[str, float]) -> float:
 
 def run(context: Context) -> list[Result]:
     """Measure the rate between 10 % and 95 % of the orders, then take one order apart."""
-    context.open_topics()
-    context.say(f"producing {ORDERS:,} Avro orders")
+    context.reset_topics()
+    context.log(f"producing {ORDERS:,} Avro orders")
     count = produce_orders(context, order_facts(ORDERS))
     rates, cpu = [], []
     for number in range(context.runs):
-        run_id = context.name("pipeline")
+        run_id = context.new_run_id("pipeline")
         process = Process("worker", worker_env(context, run_id), BENCH_DIR / f"{run_id}.log")
-        rate, cpu_us = steady(process, count, orders_read)
+        rate, cpu_us = steady_rate(process, count, orders_read)
         rates.append(rate)
         cpu.append(cpu_us)
-        context.say(f"pipeline {number + 1}/{context.runs}: {rates[-1]:,.0f} orders/s")
+        context.log(f"pipeline {number + 1}/{context.runs}: {rates[-1]:,.0f} orders/s")
     figures = {"worker_cpu_s_per_million": round(median(cpu)), **breakdown(context)}
     return [Result("pipeline", "takk", median(rates), "exactly once", count, [round(r, 1) for r in rates], figures)]
 
@@ -113,7 +113,7 @@ def breakdown(context: Context) -> dict[str, float]:
     packed = [encode_customer(state) for state in states.values()]
     times = max(1, len(raw) // len(packed))
     timed("state_us", lambda: [decode_customer(encode_customer(s)) for _ in range(times) for s in states.values()])
-    context.create("bench-produce")
+    context.create_topics("bench-produce")
     producer = Producer({"bootstrap.servers": context.kafka.bootstrap, "queue.buffering.max.messages": 1_000_000})
     timed("produce_us", lambda: [producer.produce("bench-produce", v, k, headers=h) for _, k, v, h in outputs])
     timed("flush_us", producer.flush)

@@ -18,35 +18,35 @@ PRODUCTS, CATEGORIES, BOUGHT, PARTITIONS, ROUNDS = 10_000, 100, 50, 4, 300
 WEEK = 2900
 
 
-def goods(lots: random.Random) -> Catalogue:
+def catalogue_of(rng: random.Random) -> Catalogue:
     """The catalogue: each product has three complements, each tenth replaces another."""
     skus = [f"sku-{number}" for number in range(PRODUCTS)]
     return Catalogue(
         Product(
             sku=sku,
             title=f"Product {sku}",
-            category=f"category-{lots.randrange(CATEGORIES)}",
-            unit_price_minor=lots.randrange(1000, 100_000),
+            category=f"category-{rng.randrange(CATEGORIES)}",
+            unit_price_minor=rng.randrange(1000, 100_000),
             currency="DKK",
-            is_available=lots.random() < 0.9,
-            is_consumable=lots.random() < 0.1,
-            replaces=lots.choice(skus) if lots.random() < 0.1 else None,
-            complements=tuple(lots.sample(skus, 3)),
+            is_available=rng.random() < 0.9,
+            is_consumable=rng.random() < 0.1,
+            replaces=rng.choice(skus) if rng.random() < 0.1 else None,
+            complements=tuple(rng.sample(skus, 3)),
         )
         for sku in skus
     )
 
 
-def counted(lots: random.Random, catalogue: Catalogue) -> list[Counts]:
+def counted(rng: random.Random, catalogue: Catalogue) -> list[Counts]:
     """What each partition counted of each product, with all places for other products taken."""
     skus = [product.sku for product in catalogue]
     return [
         Counts(
             sku,
             partition,
-            WEEK - lots.randrange(3),
-            tuple([lots.randrange(50) for _ in range(WEEKS)]),
-            tuple(sorted((other, lots.randrange(1, 9)) for other in lots.sample(skus, 32))),
+            WEEK - rng.randrange(3),
+            tuple([rng.randrange(50) for _ in range(WEEKS)]),
+            tuple(sorted((other, rng.randrange(1, 9)) for other in rng.sample(skus, 32))),
         )
         for sku in skus
         for partition in range(PARTITIONS)
@@ -55,10 +55,10 @@ def counted(lots: random.Random, catalogue: Catalogue) -> list[Counts]:
 
 def main() -> None:
     """Print the table; CPU time, so that others on the machine do not count."""
-    lots = random.Random(7)
+    rng = random.Random(7)
     started = time.thread_time()
-    catalogue = goods(lots)
-    counts = counted(lots, catalogue)
+    catalogue = catalogue_of(rng)
+    counts = counted(rng, catalogue)
     print(f"made in {time.thread_time() - started:.1f} s")
     started = time.thread_time()
     popularity = Popularity(counts)
@@ -67,7 +67,7 @@ def main() -> None:
     for many in (5, BOUGHT):
         buyers = []
         for _ in range(ROUNDS):
-            skus = lots.sample([*catalogue], many)
+            skus = rng.sample([*catalogue], many)
             names = frozenset(product.sku for product in skus)
             buyers.append(Bought(names, frozenset(product.category for product in skus)))
         for most in (4, 200):

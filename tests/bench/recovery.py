@@ -19,7 +19,7 @@ CUSTOMERS = 200_000
 def run(context: Context) -> list[Result]:
     """Fill the state, then kill and restart `context.runs` times; the disk is kept."""
     topics.create_topics(load_settings(kafka_bootstrap_servers=context.kafka.bootstrap))
-    run_id = context.name("recovery")
+    run_id = context.new_run_id("recovery")
     process = Process("worker", worker_env(context, run_id), BENCH_DIR / f"{run_id}.log")
     _, pattern = next(iter(order_facts(1)))
 
@@ -35,7 +35,7 @@ def run(context: Context) -> list[Result]:
     process.start()
     process.await_ready()
     before = orders_read(process.series())
-    context.say(f"filling the state with {CUSTOMERS:,} customers")
+    context.log(f"filling the state with {CUSTOMERS:,} customers")
     produce_orders(context, (order_of(n) for n in range(CUSTOMERS)))
     while orders_read(process.series()) - before < CUSTOMERS:
         time.sleep(0.2)
@@ -63,7 +63,7 @@ def run(context: Context) -> list[Result]:
         seconds.append(time.time() - killed)
         consumer.close()
         process.await_ready()
-        context.say(f"recovery {number + 1}/{context.runs}: {seconds[-1]:.1f} s")
+        context.log(f"recovery {number + 1}/{context.runs}: {seconds[-1]:.1f} s")
     process.stop()
     return [
         Result("recovery", "takk", 0.0, "exactly once", CUSTOMERS, [], {"seconds": round(median(seconds), 2), "slowest_s": round(max(seconds), 2)})

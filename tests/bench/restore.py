@@ -20,15 +20,15 @@ VALUE_BYTES = 300
 def run(context: Context) -> list[Result]:
     """Both in turn, on wiped disks, `context.runs` times."""
     topic = "bench-restore-changelog"
-    context.create(topic, **{"cleanup.policy": "compact"})
-    context.say(f"producing {RECORDS:,} changelog records of {VALUE_BYTES} bytes")
+    context.create_topics(topic, **{"cleanup.policy": "compact"})
+    context.log(f"producing {RECORDS:,} changelog records of {VALUE_BYTES} bytes")
     producer = Producer(
         {"bootstrap.servers": context.kafka.bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
     )
-    lots = random.Random(2)
-    value = lots.randbytes(VALUE_BYTES)
+    rng = random.Random(2)
+    value = rng.randbytes(VALUE_BYTES)
     for i in range(RECORDS):
-        producer.produce(topic, value, b"c%d" % lots.randrange(RECORDS), partition=i % 4)
+        producer.produce(topic, value, b"c%d" % rng.randrange(RECORDS), partition=i % 4)
         if i % 10_000 == 0:
             producer.poll(0)
     producer.flush()
@@ -40,7 +40,7 @@ def run(context: Context) -> list[Result]:
             started = time.time()
             done = work(context.kafka.bootstrap, topic, folder)
             rates[runner].append(done / (time.time() - started))
-            context.say(f"restore {number + 1}/{context.runs} {runner}: {rates[runner][-1]:,.0f}/s")
+            context.log(f"restore {number + 1}/{context.runs} {runner}: {rates[runner][-1]:,.0f}/s")
             shutil.rmtree(folder, ignore_errors=True)
     ours = median(rates["takk"])
     return [

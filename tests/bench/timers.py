@@ -56,7 +56,7 @@ def run(context: Context) -> list[Result]:
 
 def _timers(count: int, dues: list[int]) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of `count` timers, due at the times of `dues` (ms since 1970) by turns."""
-    encoder, lots, now = Encoder(open_codec()), random.Random(5), datetime.now(UTC)
+    encoder, rng, now = Encoder(open_codec()), random.Random(5), datetime.now(UTC)
     samples: list[tuple[bytes, bytes, bytes]] = []
     for number, due_ms in enumerate(dues):
         timer_id = f"{number:032x}"
@@ -70,7 +70,7 @@ def _timers(count: int, dues: list[int]) -> Iterator[tuple[bytes, bytes]]:
         samples.append((key, before, after))
     for number in range(count):
         key, before, after = samples[number % len(samples)]
-        yield key, b"%b%032x%b" % (before, lots.getrandbits(128), after)
+        yield key, b"%b%032x%b" % (before, rng.getrandbits(128), after)
 
 
 def _produce(context: Context, count: int, dues: list[int]) -> None:
@@ -86,13 +86,13 @@ def _produce(context: Context, count: int, dues: list[int]) -> None:
         if number % 1000 == 0:
             producer.poll(0)
             if time.monotonic() - started > 10:
-                context.say(f"produced {number:,} of {count:,} timers")
+                context.log(f"produced {number:,} of {count:,} timers")
                 started = time.monotonic()
     producer.flush()
 
 
 def _scheduler(context: Context, run_id: str, count: int, due_ms: int) -> list[str]:
-    context.create(f"{run_id}-timers-changelog", **{"cleanup.policy": "compact"})
+    context.create_topics(f"{run_id}-timers-changelog", **{"cleanup.policy": "compact"})
     program = [sys.executable, "-m", "tests.bench.runners.scheduler"]
     return [*program, context.kafka.bootstrap, str(count), run_id, str(context.state), str(due_ms)]
 
@@ -103,21 +103,21 @@ def _rates(context: Context, count: int) -> dict[str, list[float]]:
     Raises:
         RuntimeError: the scheduler gave no result.
     """
-    context.open_topics()
+    context.reset_topics()
     due_ms = int(time.time() * 1000) + 3 * 3_600_000
-    lots = random.Random(7)
-    context.say(f"producing {count:,} timers")
-    _produce(context, count, [due_ms - lots.randrange(50_000) for _ in range(min(count, SAMPLES))])
+    rng = random.Random(7)
+    context.log(f"producing {count:,} timers")
+    _produce(context, count, [due_ms - rng.randrange(50_000) for _ in range(min(count, SAMPLES))])
     rates: dict[str, list[float]] = {"stored": [], "fired": [], "memory": []}
     for number in range(context.runs):
-        command = _scheduler(context, context.name("timers"), count, due_ms)
+        command = _scheduler(context, context.new_run_id("timers"), count, due_ms)
         done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
         found = {name: float(rate) for name, _, _, rate in RESULT.findall(done.stdout)}
         if set(found) != set(rates):
             raise RuntimeError(f"the scheduler gave no result:\n{(done.stdout + done.stderr)[-2000:]}")
         for name, rate in found.items():
             rates[name].append(rate)
-        context.say(f"timers {count:,} {number + 1}/{context.runs}: {json.dumps(found)}")
+        context.log(f"timers {count:,} {number + 1}/{context.runs}: {json.dumps(found)}")
     return rates
 
 
@@ -127,13 +127,13 @@ def _late(context: Context) -> tuple[float, float]:
     Raises:
         RuntimeError: the scheduler ended.
     """
-    context.open_topics()
+    context.reset_topics()
     count = DUE_PER_S * DUE_S
     first = int(time.time() * 1000) + LEAD_S * 1000
     reader = Consumer(
         {
             "bootstrap.servers": context.kafka.bootstrap,
-            "group.id": context.name("late"),
+            "group.id": context.new_run_id("late"),
             "isolation.level": "read_committed",
             "fetch.wait.max.ms": 10,
         }
@@ -145,7 +145,9 @@ def _late(context: Context) -> tuple[float, float]:
     _produce(context, count, [first + number * 1000 // DUE_PER_S for number in range(count)])
     # The scheduler's clock is the real one, and it never counts enough to end by itself.
     scheduler = subprocess.Popen(
-        _scheduler(context, context.name("late"), count + 1, 0), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        _scheduler(context, context.new_run_id("late"), count + 1, 0),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     late: list[float] = []
     try:
@@ -160,5 +162,5 @@ def _late(context: Context) -> tuple[float, float]:
         scheduler.wait()
         reader.close()
     cuts = statistics.quantiles(late, n=100)
-    context.say(f"timers due {DUE_PER_S:,} a second: p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms late")
+    context.log(f"timers due {DUE_PER_S:,} a second: p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms late")
     return cuts[49], cuts[98]
