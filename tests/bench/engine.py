@@ -59,7 +59,7 @@ def run(context: Context) -> list[Result]:
     commands: dict[str, list[str] | None] = {
         "takk": [*module, "tests.bench.runners.takk"],
         "limit": [*module, "tests.bench.runners.limit"],
-        "quix": [str(quix_python(context)), str(RUNNERS / "quix.py")],
+        "quix": [str(quix_python(context)), "-m", "tests.bench.runners.quix"],
         "kafka-streams": streams_command(context),
         "faust": [*module, "tests.bench.runners.faust_stock"],
     }

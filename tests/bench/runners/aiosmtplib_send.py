@@ -1,4 +1,4 @@
-"""The mailer's peer: `aiosmtplib_send <port> <connections> <mails> <file>` sends the ready-made mail in `file` again and again, nothing else."""
+"""The mailer's peer: `aiosmtplib_send <port> <connections> <emails> <file>` sends the finished email in `file` again and again."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from pathlib import Path
 
 import aiosmtplib
 
+from tests.bench.runners.result import print_result
 
-async def main(port: int, connections: int, mails: int, data: bytes) -> None:
-    """Print one RESULT line when all mails were accepted."""
+
+async def main(port: int, connections: int, emails: int, data: bytes) -> None:
+    """Send `emails` emails, and print the result when all are accepted."""
     clients = [aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) for _ in range(connections)]
     for client in clients:
         await client.connect()
-    left = iter(range(mails))
+    numbers = iter(range(emails))
 
-    async def work(client: aiosmtplib.SMTP) -> None:
-        for number in left:
+    async def send_emails(client: aiosmtplib.SMTP) -> None:
+        for number in numbers:
             await client.sendmail("hej@shop.example", [f"c{number}@post.example"], data)
 
     started = time.time()
-    await asyncio.gather(*(work(client) for client in clients))
-    seconds = time.time() - started
-    print(f"RESULT aiosmtplib {mails} {seconds:.2f} {mails / seconds:.0f}", flush=True)
+    await asyncio.gather(*(send_emails(client) for client in clients))
+    print_result("aiosmtplib", emails, time.time() - started)
     for client in clients:
         await client.quit()
 

@@ -1,21 +1,23 @@
-"""The reference job as a bare loop: librdkafka, RocksDB and transactions, nothing else. What Python can do at best."""
+"""The reference job as a bare loop over librdkafka, RocksDB and transactions: about the limit of Python; exactly once."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 from rocksdict import Options, Rdict, WriteBatch
 
+from tests.bench.runners.result import Measurement
+
 BATCH = 16_000
 
 
 def main(bootstrap: str, topic: str, records: int, run: str, state: str) -> None:
-    """Count, spend and last order per customer; exits when `records` orders are committed."""
+    """Process and commit `records` orders, and print the result."""
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     os.makedirs(f"{state}/{run}", exist_ok=True)
@@ -33,18 +35,19 @@ def main(bootstrap: str, topic: str, records: int, run: str, state: str) -> None
         producers.append(producer)
     threads = ThreadPoolExecutor(8)
     busy: dict[int, Future[None]] = {}
-    done, started = 0, 0.0
+    measurement = Measurement("limit", records)
 
     def commit(partition: int, offset: int, batch: WriteBatch) -> None:
-        place = [TopicPartition(topic, partition, offset + 1)]
-        producers[partition].send_offsets_to_transaction(place, consumer.consumer_group_metadata())
+        offsets = [TopicPartition(topic, partition, offset + 1)]
+        producers[partition].send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
         producers[partition].commit_transaction()
         stores[partition].write(batch)
 
-    while done < records:
+    while not measurement.is_complete:
         messages = consumer.consume(BATCH, timeout=1)
-        started = started or (time.time() if messages else 0.0)
-        by_partition: dict[int, list] = {}
+        if messages:
+            measurement.start()
+        by_partition: dict[int, list[Any]] = {}
         for message in messages:
             by_partition.setdefault(message.partition(), []).append(message)
         for partition, part in by_partition.items():
@@ -52,32 +55,30 @@ def main(bootstrap: str, topic: str, records: int, run: str, state: str) -> None
                 busy[partition].result()
             producer, store = producers[partition], stores[partition]
             producer.begin_transaction()
-            view: dict[bytes, dict] = {}
+            values: dict[bytes, dict[str, Any]] = {}
             for message in part:
                 order, key = orjson.loads(message.value()), message.key()
-                value = view.get(key)
+                value = values.get(key)
                 if value is None:
                     raw = store.get(key)
                     value = orjson.loads(raw) if raw else {"n": 0, "spend": 0, "last": None}
                 value["n"] += 1
                 value["spend"] += order["total"]
                 value["last"] = order["placed_at"]
-                view[key] = value
+                values[key] = value
                 producer.produce(
                     f"delay-{run}", orjson.dumps({"step": "x", "order": order["order_id"], "due": 123456}), key
                 )
             batch = WriteBatch(raw_mode=True)
-            for key, value in view.items():
+            for key, value in values.items():
                 raw = orjson.dumps(value)
                 batch.put(key, raw)
                 producer.produce(f"{run}-state-changelog", raw, key, partition=partition)
             busy[partition] = threads.submit(commit, partition, part[-1].offset(), batch)
-        done += len(messages)
+        measurement.count(len(messages))
     for future in busy.values():
         future.result()
-    seconds = time.time() - started
-    print(f"RESULT limit {done} {seconds:.2f} {done / seconds:.0f}", flush=True)
-    os._exit(0)
+    measurement.finish()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
-"""The reference job on Takk's runtime: count, spend and last order per customer, one record to a delay topic per order; exactly once."""
+"""The reference job on Takk's runtime: count, spend and last order per customer, one record per order to a delay topic; exactly once."""
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from pathlib import Path
 
 import faust
@@ -12,10 +10,11 @@ import orjson
 
 from streams.runtime.app import App
 from streams.runtime.processing.stage import Stage
+from tests.bench.runners.result import Measurement
 
 
 def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: int = 16_000) -> None:
-    """Run until `records` orders are committed, then print one RESULT line."""
+    """Process and commit `records` orders, and print the result."""
     delays = f"delay-{run}"
     app = App(
         run,
@@ -25,17 +24,11 @@ def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: 
         state_dir=Path(state) / run,
         batch_records=batch,
     )
-    done = 0
-    started = 0.0
+    measurement = Measurement("takk", records)
 
-    def count(batch) -> None:
-        nonlocal done
+    def count_committed(batch) -> None:
         if batch.committed is not None and batch.committed.exception() is None:
-            done += len(batch.records)
-            if done >= records:
-                seconds = time.time() - started
-                print(f"RESULT takk {done} {seconds:.2f} {done / seconds:.0f}", flush=True)
-                os._exit(0)
+            measurement.count_and_finish(len(batch.records))
 
     def count_order(record, batch):
         order, key = orjson.loads(record.value()), record.key()
@@ -51,14 +44,13 @@ def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: 
         encode=orjson.dumps,
         decode=orjson.loads,
         dead_letter=lambda record, reason, detail, now: ("dead-letters", b"", b"", []),
-        on_done=count,
+        on_done=count_committed,
     )
 
     @app.stage(stage)
     async def engine(batches) -> None:
-        nonlocal started
         async for batch in batches:
-            started = started or time.time()
+            measurement.start()
             batch.each(count_order)
             await batch.commit()
 
