@@ -40,8 +40,8 @@ from streams.core.offers.code_pool_records import Code
 from streams.core.sending.content import template_data
 from streams.core.values import money
 from streams.definitions.loader import load_ruleset
-from streams.tools.simulation.recommendations import Shelf
-from streams.tools.simulation.simulator import VirtualRun
+from streams.tools.simulation.recommendations import SimulatedRecommendations
+from streams.tools.simulation.simulator import Simulator
 
 #: A Monday, ten o'clock in Copenhagen.
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -80,7 +80,7 @@ class Scenario:
         self._orders: dict[str, Order] = {}
         self._newest: dict[str, str] = {}
         ruleset = templates if isinstance(templates, Ruleset) else load_ruleset(templates, **settings)
-        self._run = VirtualRun(ruleset, start, on_effect=lambda effect, now: self._effects.append((now, effect)))
+        self._run = Simulator(ruleset, start, on_effect=lambda effect, now: self._effects.append((now, effect)))
 
     @property
     def now(self) -> datetime:
@@ -89,7 +89,7 @@ class Scenario:
 
     def after(self, **length: float) -> None:
         """Let time pass, given as for timedelta: `after(days=2, hours=3)`."""
-        self._run.pass_time(timedelta(**length))
+        self._run.advance(timedelta(**length))
 
     def codes(self, pool: str, *codes: str, expires_at: datetime | None = None) -> None:
         """The shop puts codes into a pool; who waits for one gets it now."""
@@ -97,7 +97,7 @@ class Scenario:
 
     def tell(self, *facts: Event) -> None:
         """Anything that the core understands (streams.core.events) becomes known now."""
-        self._run.feed(*facts)
+        self._run.handle(*facts)
 
     def order(
         self,
@@ -204,13 +204,13 @@ class Scenario:
     ) -> None:
         """The shop sells the product from now on, or it has become so; `title` is the sku if none is given, `price` amount and currency."""
         amount, _, currency = price.partition(" ")
-        shelf = self._run.shelf
-        if shelf is None:
-            shelf = self._run.shelf = Shelf(Catalogue())
+        recommendations = self._run.recommendations
+        if recommendations is None:
+            recommendations = self._run.recommendations = SimulatedRecommendations(Catalogue())
             for _, effect in self._effects:  # what was bought before counts too
                 if isinstance(effect, CountSales):
-                    shelf.count(effect)
-        shelf.assortment.catalogue.put(
+                    recommendations.count(effect)
+        recommendations.assortment.catalogue.put(
             Product(
                 sku=sku,
                 title=title or sku,

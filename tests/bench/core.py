@@ -17,7 +17,7 @@ from streams.settings import load_settings
 from streams.tools.local.shop.shop import Shop
 from streams.tools.simulation.history import History
 from streams.tools.simulation.outcome import simulate
-from streams.tools.simulation.simulator import VirtualRun, timer_fired
+from streams.tools.simulation.simulator import Simulator, timer_fired
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
@@ -112,10 +112,10 @@ def _timed(flows: Ruleset, state: Customer, event: Event, now: datetime, before:
 
 def bought(flows: Ruleset) -> Customer:
     """The customer after the orders, one a week, their parcels and their mails."""
-    run = VirtualRun(flows, START)
+    run = Simulator(flows, START)
     for number in range(ORDERS):
-        run.feed(OrderPlaced(order(f"o{number}", run.now), run.now), shipment(f"o{number}", "delivered", run.now))
-        run.pass_time(timedelta(weeks=1))
+        run.handle(OrderPlaced(order(f"o{number}", run.now), run.now), shipment(f"o{number}", "delivered", run.now))
+        run.advance(timedelta(weeks=1))
     return run.customers["c1"]
 
 
@@ -126,6 +126,6 @@ def history() -> History:
     for fact in Shop(11, 0.01, 86_400.0).facts(datetime(2026, 3, 2, tzinfo=UTC), HISTORY_DAYS * 86_400.0):
         raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
         event = decoder.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
-        found.facts.append((event.occurred_at, event))
-    found.facts.sort(key=lambda fact: fact[0])
+        found.events.append((event.occurred_at, event))
+    found.events.sort(key=lambda fact: fact[0])
     return found

@@ -283,7 +283,7 @@ class Play:
 
     def until(self, at: float) -> None:
         """The clock moves on to `at` days after the beginning."""
-        self.driver.pass_time(self._start + timedelta(days=at) - self.driver.now)
+        self.driver.advance(self._start + timedelta(days=at) - self.driver.now)
 
     def tell(self, facts: list[Fact]) -> None:
         """The facts become known, as they are read from their topics."""
@@ -293,7 +293,7 @@ class Play:
             record = fact.record(self.case.name, now, sends)
             value = CODEC.encode(topics.SCHEMA_OF[fact.topic], record)
             at_ms = round(now.timestamp() * 1000)
-            self.driver.feed(DECODER.event(fact.topic, self.case.name.encode(), value, at_ms))
+            self.driver.handle(DECODER.event(fact.topic, self.case.name.encode(), value, at_ms))
 
     def to_the_end(self) -> Play:
         """All of it."""

@@ -89,14 +89,14 @@ def test_an_empty_pool_is_waited_for() -> None:
     run = run_of(SPRING)
     for number in (1, 2):
         buy(run, f"o{number}", customer_id=f"c{number}")
-        run.pass_time(HOUR)
+        run.advance(HOUR)
     assert [one.awaits for state in run.customers.values() for one in state.instances] == ["code of spring"] * 2
     stock(run, "A1")
     assert issued(run) == [("c1", "A1")]
     assert sent(run) == [("a", round(2 / 24, 3))]
     stock(run, "A1", "A2")
     assert issued(run) == [("c1", "A1"), ("c2", "A2")]
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert why(run) == []
 
 
@@ -104,7 +104,7 @@ def test_who_waited_long_enough_goes_on_without() -> None:
     """A decision says so; the code that comes afterwards is the next one's."""
     run = run_of(SPRING)
     buy(run)
-    run.pass_time(2 * DAY)
+    run.advance(2 * DAY)
     assert why(run) == ["pool_empty"]
     assert sent(run) == [("b", 2)]
     assert "reward" not in template_data(run.mails()[0].content)
@@ -119,13 +119,13 @@ def test_expired_codes_are_passed_over() -> None:
     stock(run, "OLD", expires_at=START)
     stock(run, "SOON", expires_at=START + HOUR)
     stock(run, "A1")
-    run.pass_time(HOUR)
+    run.advance(HOUR)
     buy(run)
     assert issued(run) == [("c1", "A1")]
     assert run.pools.get(pool_key("spring")) == Pool(2, 2)
     buy(run, "o2", customer_id="c2")
     second = {name: getattr(claims(run)[1], name) for name in ("customer_id", "reward_id", "instance_id")}
-    run.feed(grant(run, **second, expires_at=run.now))
+    run.handle(grant(run, **second, expires_at=run.now))
     assert why(run) == ["code_expired"]
     assert sent(run)[-1][0] == "b"
 
@@ -136,7 +136,7 @@ def test_a_grant_told_again_changes_nothing() -> None:
     stock(run, "A1")
     buy(run)
     state, effects = run.customers["c1"], len(run.effects)
-    run.feed(grant(run, "A1"), grant(run, "A1"))
+    run.handle(grant(run, "A1"), grant(run, "A1"))
     assert run.customers["c1"] is state
     assert len(run.effects) == effects
 
@@ -145,13 +145,13 @@ def test_a_code_that_nobody_waits_for_is_told() -> None:
     """The run ended, or went on without it: a decision names the pool and the reward, once, and never the code."""
     left = run_of(SPRING)
     buy(left)
-    left.feed(OrderRefunded(order("o1", START), left.now))
-    left.feed(grant(left))
+    left.handle(OrderRefunded(order("o1", START), left.now))
+    left.handle(grant(left))
     assert why(left) == ["order.refunded", "code_too_late"]
     late = run_of(SPRING)
     buy(late)
-    late.pass_time(2 * DAY)
-    late.feed(grant(late), grant(late))
+    late.advance(2 * DAY)
+    late.handle(grant(late), grant(late))
     assert why(late) == ["pool_empty", "code_too_late"]
     for run in (left, late):
         assert issued(run) == []
@@ -170,13 +170,13 @@ def test_who_waits_no_more_leaves_the_code_to_the_next() -> None:
     # On a broker a code can be on its way while its run ends: here the pool gives it, and only then hears that the run has ended.
     desk = Desk(run.pools, run.now)
     desk.take(Code("spring", "A1"))
-    run.feed(OrderRefunded(order("o1", START), run.now))
+    run.handle(OrderRefunded(order("o1", START), run.now))
     assert withdrawn(run) == [(first.customer_id, first.pool, first.reward_id, first.give_up_at)]
     assert issued(run) == [("c2", "A1")]
-    run.feed(*desk.grants)
+    run.handle(*desk.grants)
     assert why(run) == ["order.refunded", "code_too_late"]
     buy(run, "o3", customer_id="c3")
-    run.pass_time(2 * DAY)
+    run.advance(2 * DAY)
     assert [customer for customer, *_ in withdrawn(run)] == ["c1", "c3"]
     assert run.pools.get(pool_key("spring")) == Pool(0, 0, 3, 3)
 
@@ -186,15 +186,15 @@ def test_only_what_waited_is_withdrawn() -> None:
     run = run_of(SPRING)
     stock(run, "A1")
     buy(run)
-    run.feed(grant(run, "A1"), OrderRefunded(order("o1", START), run.now))
-    run.pass_time(9 * DAY)
+    run.handle(grant(run, "A1"), OrderRefunded(order("o1", START), run.now))
+    run.advance(9 * DAY)
     assert (issued(run), withdrawn(run)) == ([("c1", "A1")], [])
     late = run_of(SPRING)
     buy(late)
     desk = Desk(late.pools, late.now)
     desk.take(Code("spring", "SOON", START + HOUR))
-    late.pass_time(HOUR)
-    late.feed(*desk.grants)
+    late.advance(HOUR)
+    late.handle(*desk.grants)
     assert why(late) == ["code_expired"]
     assert len(withdrawn(late)) == 1
     assert late.pools.get(pool_key("spring")) == Pool(0, 0, 1, 1)
@@ -204,7 +204,7 @@ def test_exits_are_looked_at_again_when_the_code_comes() -> None:
     """A flow that since then ends on refunds is not gone on with by a code, as by no timer."""
     run = run_of(SPRING.replace("exit_on: [order.refunded]\n", ""))
     buy(run)
-    run.feed(OrderRefunded(order("o1", START), run.now))
+    run.handle(OrderRefunded(order("o1", START), run.now))
     run.ruleset = ruleset_of(flow_text(SPRING))
     stock(run, "A1")
     assert why(run) == ["order.refunded", "code_too_late"]
@@ -231,10 +231,10 @@ def test_a_paused_flow_takes_its_code_and_waits_with_its_mail() -> None:
     run = Driver(ruleset_of(flow_text(SPRING, status="paused")))
     stock(run, "A1")
     buy(run)
-    run.pass_time(5 * HOUR)
+    run.advance(5 * HOUR)
     assert (issued(run), run.messages()) == ([("c1", "A1")], [])
     run.ruleset = ruleset_of(flow_text(SPRING))
-    run.pass_time(HOUR)
+    run.advance(HOUR)
     assert template_data(run.mails()[0].content)["reward"] == {"code": "A1"}
 
 
@@ -246,7 +246,7 @@ def test_the_newest_reward_is_asked_for() -> None:
         "  - reward: {name: more, pool: spring}\n  - split: [{when: not reward.is_given, steps: [{send: {message: b}}]}]\n"
     )
     buy(run)
-    run.pass_time(DAY)
+    run.advance(DAY)
     assert sent(run) == [("a", 0), ("b", 1)]
     assert (run.ruleset.gives_rewards, run.ruleset.pools) == (True, {"spring"})
     assert (ruleset_of(flow_text(SPRING)).gives_rewards, ruleset_of(flow_text(EMPTY)).pools) == (False, frozenset())
@@ -274,7 +274,7 @@ def test_a_run_that_waits_is_moved(comes: bool) -> None:
     run.customers = {key: decode_customer(encode_customer(state)) for key, state in run.customers.items()}
     if comes:
         stock(run, "A1")
-    run.pass_time(2 * DAY)
+    run.advance(2 * DAY)
     assert issued(run) == ([("c1", "A1")] if comes else [])
     assert run.messages() == (["b"] if comes else [])
     assert why(run) == ([] if comes else ["pool_empty", "no_arm"])
@@ -303,7 +303,7 @@ def test_a_step_that_is_another_now_when_the_time_is_over() -> None:
     other = OLD.replace("pool: spring", "pool: summer").replace("name: ten", "name: sun")
     run.ruleset = Ruleset([_version(2, other)])  # type: ignore[list-item]  # a flow
     run.stock(Code("summer", "S1"))
-    run.pass_time(3 * DAY)
+    run.advance(3 * DAY)
     assert issued(run) == [("c1", "S1")]
     assert why(run) == []
     assert run.messages() == ["a"]
@@ -321,8 +321,8 @@ def test_who_finds_no_room_takes_no_code() -> None:
 def test_the_wait_lasts_as_long_as_days_do() -> None:
     """Where a day lasts an hour, a pool is waited for an hour; claim and timer agree on the moment."""
     run = run_of(SPRING, day_scale=1 / 24)
-    run.feed(OrderPlaced(order("o1", run.now), run.now))
+    run.handle(OrderPlaced(order("o1", run.now), run.now))
     (claim,) = claims(run)
     assert claim.give_up_at - claim.claimed_at == timedelta(hours=2)
-    run.pass_time(timedelta(hours=2))
+    run.advance(timedelta(hours=2))
     assert why(run) == ["pool_empty"]

@@ -58,18 +58,18 @@ def placed(order_id: str, at: datetime, **changes: object) -> OrderPlaced:
 
 def test_an_order_from_confirmation_to_review(run: Driver) -> None:
     """One order gives each mail once, the review two days after the last of two parcels came."""
-    run.feed(placed("o1", START))
+    run.handle(placed("o1", START))
     assert run.messages() == ["confirmation"]
-    run.pass_time(2 * DAY)
-    run.feed(shipment("o1", "shipped", run.now, "p1", 2), shipment("o1", "shipped", run.now, "p2", 2))
-    run.feed(shipment("o1", "delivered", run.now, "p1", 2))
-    run.pass_time(5 * DAY)
+    run.advance(2 * DAY)
+    run.handle(shipment("o1", "shipped", run.now, "p1", 2), shipment("o1", "shipped", run.now, "p2", 2))
+    run.handle(shipment("o1", "delivered", run.now, "p1", 2))
+    run.advance(5 * DAY)
     assert run.messages() == ["confirmation", "first-time", "shipped", "shipped"]
-    run.feed(shipment("o1", "delivered", run.now, "p2", 2))
+    run.handle(shipment("o1", "delivered", run.now, "p2", 2))
     delivered = run.now
-    run.pass_time(2 * DAY - timedelta(seconds=1))
+    run.advance(2 * DAY - timedelta(seconds=1))
     assert "ask-first-time" not in run.messages()
-    run.pass_time(90 * DAY)
+    run.advance(90 * DAY)
     assert run.messages()[-1] == "ask-first-time"
     assert run.mails()[-1].not_after == delivered + 7 * DAY
     assert run.customers["c1"].instances == ()
@@ -80,12 +80,12 @@ def test_an_order_from_confirmation_to_review(run: Driver) -> None:
 @pytest.mark.parametrize("is_early", [True, False])
 def test_no_review_after_a_refund(run: Driver, kind: type[OrderRefunded | OrderCancelled], is_early: bool) -> None:
     """A refund ends the review, whether it comes before the delivery or while the review waits; the decision says so."""
-    run.feed(placed("o1", START))
-    run.pass_time(2 * DAY)
+    run.handle(placed("o1", START))
+    run.advance(2 * DAY)
     gone = kind(order("o1", START), run.now)
     delivered = shipment("o1", "delivered", run.now)
-    run.feed(*([gone, delivered] if is_early else [delivered, gone]))
-    run.pass_time(90 * DAY)
+    run.handle(*([gone, delivered] if is_early else [delivered, gone]))
+    run.advance(90 * DAY)
     assert not {"ask", "ask-first-time"} & set(run.messages())
     rule = "order.refunded" if kind is OrderRefunded else "order.cancelled"
     assert ("review", "exit", rule) in run.decisions()
@@ -94,32 +94,32 @@ def test_no_review_after_a_refund(run: Driver, kind: type[OrderRefunded | OrderC
 def test_thank_you_variants() -> None:
     """First-time, returning and VIP customers are thanked in their own words."""
     run = Driver(shop_world())
-    run.feed(placed("o1", START))
-    run.pass_time(10 * DAY)
-    run.feed(placed("o2", run.now))
-    run.pass_time(10 * DAY)
-    run.feed(placed("o3", run.now, total_minor=150_000, currency="EUR"))
-    run.pass_time(10 * DAY)
+    run.handle(placed("o1", START))
+    run.advance(10 * DAY)
+    run.handle(placed("o2", run.now))
+    run.advance(10 * DAY)
+    run.handle(placed("o3", run.now, total_minor=150_000, currency="EUR"))
+    run.advance(10 * DAY)
     assert [name for name in run.messages() if name != "confirmation"] == ["first-time", "returning", "vip"]
     assert run.customers["c1"].spend == (("DKK", 100_000), ("EUR", 150_000))
 
 
 def test_parcels_wait_for_their_order(run: Driver) -> None:
     """News of a parcel that comes before its order is kept, and acted upon when the order comes."""
-    run.feed(shipment("o1", "shipped", START))
+    run.handle(shipment("o1", "shipped", START))
     assert run.effects == []
-    run.pass_time(HOUR)
-    run.feed(placed("o1", START - HOUR))
+    run.advance(HOUR)
+    run.handle(placed("o1", START - HOUR))
     assert run.messages() == ["confirmation", "shipped"]
     assert template_data(run.mails()[1].content)["shipment"]["tracking_number"] == "Tp1"
-    run.feed(shipment("o1", "delivered", run.now))
-    run.pass_time(3 * DAY)
+    run.handle(shipment("o1", "delivered", run.now))
+    run.advance(3 * DAY)
     assert "ask-first-time" in run.messages()
 
 
 def test_delivered_before_shipped(run: Driver) -> None:
     """A parcel that is there already is not announced; the decision says why."""
-    run.feed(placed("o1", START), shipment("o1", "delivered", START + HOUR), shipment("o1", "shipped", START))
+    run.handle(placed("o1", START), shipment("o1", "delivered", START + HOUR), shipment("o1", "shipped", START))
     assert run.messages() == ["confirmation"]
     assert ("shipment-confirmation", "skip", "already_delivered") in run.decisions()
 
@@ -128,19 +128,19 @@ def test_changes_of_one_moment(run: Driver) -> None:
     """Of two changes of the same moment the later in the log counts, also when both are delivered again."""
     first = OrderChanged(order("o1", START, total_minor=70_000), START + HOUR)
     second = OrderChanged(order("o1", START, total_minor=30_000), START + HOUR)
-    run.feed(placed("o1", START), first, second)
+    run.handle(placed("o1", START), first, second)
     before, told = run.customers["c1"], len(run.effects)
     assert before.spend == (("DKK", 30_000),)
-    run.feed(first, second, first)
+    run.handle(first, second, first)
     assert run.customers["c1"] == before
     assert run.effects[told:] == []
 
 
 def test_changes_before_the_order(run: Driver) -> None:
     """What changed counts, though the order itself comes after it."""
-    run.feed(OrderChanged(order("o1", START, total_minor=70_000), START + HOUR))
+    run.handle(OrderChanged(order("o1", START, total_minor=70_000), START + HOUR))
     assert run.effects == []
-    run.feed(placed("o1", START))
+    run.handle(placed("o1", START))
     assert template_data(run.mails()[0].content)["order"]["total"] == {"minor": 70_000, "currency": "DKK"}
     assert run.customers["c1"].spend == (("DKK", 70_000),)
 
@@ -148,61 +148,61 @@ def test_changes_before_the_order(run: Driver) -> None:
 def test_duplicates_change_nothing(run: Driver) -> None:
     """The same facts again, in another order, leave the very same state and ask for nothing."""
     facts = [placed("o1", START), shipment("o1", "shipped", START), shipment("o1", "delivered", START)]
-    run.feed(*facts)
+    run.handle(*facts)
     state, count = run.customers["c1"], len(run.effects)
-    run.feed(*reversed(facts), *facts)
+    run.handle(*reversed(facts), *facts)
     assert run.customers["c1"] is state
     assert len(run.effects) == count
 
 
 def test_unsubscribed_while_waiting(run: Driver) -> None:
     """Consent is looked at when the mail is due, not when it was planned."""
-    run.feed(placed("o1", START))
-    run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
-    run.pass_time(2 * DAY)
+    run.handle(placed("o1", START))
+    run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
+    run.advance(2 * DAY)
     assert run.messages() == ["confirmation"]
     assert ("thank-you", "skip", "unsubscribed") in run.decisions()
-    run.feed(placed("o2", run.now))
+    run.handle(placed("o2", run.now))
     assert run.messages() == ["confirmation", "confirmation"]
 
 
 def test_seven_soft_bounces_and_a_delivery(run: Driver) -> None:
     """Seven soft bounces in a row silence marketing; a delivery ends the row."""
-    run.feed(placed("o1", START))
+    run.handle(placed("o1", START))
     send = run.mails()[0].send_id
     for minute in range(7):
         at = START + timedelta(minutes=minute)
-        run.feed(MailBounced(customer_id="c1", send_id=send, hard=False, reason="4.2.2", occurred_at=at))
-    run.pass_time(2 * DAY)
+        run.handle(MailBounced(customer_id="c1", send_id=send, hard=False, reason="4.2.2", occurred_at=at))
+    run.advance(2 * DAY)
     assert ("thank-you", "skip", "soft_bounces") in run.decisions()
-    run.feed(MailDelivered(customer_id="c1", send_id=send, occurred_at=run.now), placed("o2", run.now))
-    run.pass_time(2 * DAY)
+    run.handle(MailDelivered(customer_id="c1", send_id=send, occurred_at=run.now), placed("o2", run.now))
+    run.advance(2 * DAY)
     assert "returning" in run.messages()
 
 
 @pytest.mark.parametrize("is_late", [False, True])
 def test_an_order_after_a_click_is_attributed_once(run: Driver, is_late: bool) -> None:
     """The order that follows a human's click is credited to the mail, also when the click is told after the order."""
-    run.feed(placed("o1", START))
+    run.handle(placed("o1", START))
     send = run.mails()[0]
-    run.pass_time(HOUR)
+    run.advance(HOUR)
     click = MailClicked(customer_id="c1", send_id=send.send_id, link="shop", agent="human", occurred_at=run.now)
     bought = placed("o2", run.now + HOUR)
-    run.feed(*([bought, click] if is_late else [click, bought]), click, bought)
+    run.handle(*([bought, click] if is_late else [click, bought]), click, bought)
     credited = [one for one in run.attributions() if one.kind == "ordered"]
     assert [(one.send_id, one.order_id, one.revenue_minor) for one in credited] == [(send.send_id, "o2", 50_000)]
     clicks = [one for one in run.attributions() if one.kind == "clicked"]
     assert [(one.flow, one.message, one.order_id) for one in clicks] == [("order-confirmation", "confirmation", "o1")]
-    run.feed(placed("o3", run.now + 4 * DAY))
+    run.handle(placed("o3", run.now + 4 * DAY))
     assert len([one for one in run.attributions() if one.kind == "ordered"]) == 1
 
 
 def test_a_scanner_is_no_reader(run: Driver) -> None:
     """A click of a mail scanner is passed on, but no order is credited to it."""
-    run.feed(placed("o1", START))
+    run.handle(placed("o1", START))
     send = run.mails()[0].send_id
-    run.feed(MailClicked(customer_id="c1", send_id=send, link="shop", agent="scanner", occurred_at=START))
-    run.feed(placed("o2", START + HOUR))
+    run.handle(MailClicked(customer_id="c1", send_id=send, link="shop", agent="scanner", occurred_at=START))
+    run.handle(placed("o2", START + HOUR))
     assert [one.kind for one in run.attributions()] == ["clicked"]
 
 
@@ -222,11 +222,11 @@ def test_retries(run: Driver) -> None:
             occurred_at=START,
         )
 
-    run.feed(placed("o1", START))
+    run.handle(placed("o1", START))
     run.effects.clear()
-    run.feed(retry(2, "order", START + HOUR), retry(2, "order", START + HOUR), retry(3, "order", START - HOUR))
-    run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
-    run.feed(retry(4, "review", START + HOUR), retry(5, "order", START + HOUR))
+    run.handle(retry(2, "order", START + HOUR), retry(2, "order", START + HOUR), retry(3, "order", START - HOUR))
+    run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
+    run.handle(retry(4, "review", START + HOUR), retry(5, "order", START + HOUR))
     rules = [(outcome, rule) for _, outcome, rule in run.decisions()]
     assert rules == [("retry", "put_off"), ("skip", "expired"), ("skip", "unsubscribed"), ("retry", "put_off")]
 
@@ -235,15 +235,15 @@ def test_draft_and_paused_flows() -> None:
     """A draft decides and sends nothing; a paused flow is looked at again every hour and goes on when it is live."""
     text = "flow: f\nversion: 1\nstatus: {}\npurpose: order\ntrigger: {{on: order.placed}}\nsteps:\n  - send: {{message: m}}\n"
     draft = Driver(shop_ruleset_of(text.format("draft")))
-    draft.feed(placed("o1", START))
+    draft.handle(placed("o1", START))
     assert draft.mails() == []
     assert draft.decisions() == [("f", "draft", "draft")]
     paused = Driver(shop_ruleset_of(text.format("paused")))
-    paused.feed(placed("o1", START))
-    paused.pass_time(3 * HOUR)
+    paused.handle(placed("o1", START))
+    paused.advance(3 * HOUR)
     assert paused.decisions() == [("f", "defer", "paused")] * 4
     paused.ruleset = shop_ruleset_of(text.format("live"))
-    paused.pass_time(10 * HOUR)
+    paused.advance(10 * HOUR)
     assert paused.messages() == ["m"]
 
 
@@ -255,16 +255,16 @@ def test_limits_are_logged() -> None:
     """More orders, lines and flows at once than are kept are told in decisions, and the state stays small."""
     run = Driver(shop_world(limits=Limits(instances=2, orders=3, lines_per_order=1)))
     for number in range(8):
-        run.feed(placed(f"o{number}", START + timedelta(minutes=number)))
+        run.handle(placed(f"o{number}", START + timedelta(minutes=number)))
     assert len(run.mails()) == 8
     assert all(len(template_data(mail.content)["order"]["lines"]) == 2 for mail in run.mails())
     assert {rule for _, outcome, rule in run.decisions() if outcome == "limit"} == {"instances", "lines_per_order"}
     assert len(run.customers["c1"].orders) == 3
     two = (ShippedLine("s1", 1), ShippedLine("s2", 1))
-    run.feed(replace(shipment("o7", "shipped", START), lines=two))
+    run.handle(replace(shipment("o7", "shipped", START), lines=two))
     assert ("", "limit", "lines_per_parcel") in run.decisions()
     assert len(run.customers["c1"].orders[-1].parcels[0].lines) == 1
-    run.feed(placed("o2", START))
+    run.handle(placed("o2", START))
     assert run.decisions()[-1] == ("", "limit", "orders")
     assert run.customers["c1"].purchases == 8
 
@@ -272,10 +272,10 @@ def test_limits_are_logged() -> None:
 def test_a_day_in_a_second() -> None:
     """With a day as short as a second, two days of waiting take two seconds."""
     run = Driver(shop_world(day_scale=1 / 86_400))
-    run.feed(placed("o1", START), shipment("o1", "delivered", START))
-    run.pass_time(timedelta(seconds=1.9))
+    run.handle(placed("o1", START), shipment("o1", "delivered", START))
+    run.advance(timedelta(seconds=1.9))
     assert "ask-first-time" not in run.messages()
-    run.pass_time(timedelta(seconds=0.2))
+    run.advance(timedelta(seconds=0.2))
     assert "ask-first-time" in run.messages()
 
 
@@ -284,11 +284,11 @@ def test_ninety_days_of_a_shop() -> None:
     run = Driver(shop_world())
     for number in range(300):
         customer = f"c{number % 120}"
-        run.feed(placed(f"o{number}", run.now, customer_id=customer))
-        run.feed(shipment(f"o{number}", "shipped", run.now, customer_id=customer))
-        run.pass_time(timedelta(hours=7))
-        run.feed(shipment(f"o{number}", "delivered", run.now, customer_id=customer))
-    run.pass_time(10 * DAY)
+        run.handle(placed(f"o{number}", run.now, customer_id=customer))
+        run.handle(shipment(f"o{number}", "shipped", run.now, customer_id=customer))
+        run.advance(timedelta(hours=7))
+        run.handle(shipment(f"o{number}", "delivered", run.now, customer_id=customer))
+    run.advance(10 * DAY)
     counts = Counter(mail.flow for mail in run.mails())
     assert counts == {"order-confirmation": 300, "shipment-confirmation": 300, "thank-you": 300, "review": 300}
     assert len({mail.send_id for mail in run.mails()}) == 1200
@@ -300,12 +300,12 @@ def test_orders_that_grow_make_room() -> None:
     waits = flow_text("trigger: {on: order.placed, once_per: customer}\nsteps: [{wait: 9d}, {send: {message: a}}]")
     run = Driver(ruleset_of(waits))
     for number in range(16):
-        run.feed(OrderPlaced(order(f"order-{number:06d}", run.now), run.now))
+        run.handle(OrderPlaced(order(f"order-{number:06d}", run.now), run.now))
     lines = tuple(ShippedLine(f"sku-number-{number}", 1) for number in range(20))
     for number in range(16):
         for parcel in range(20):
             news = shipment(f"order-{number:06d}", "shipped", run.now, f"parcel-{number}-{parcel}", 20)
-            run.feed(replace(news, lines=lines))
+            run.handle(replace(news, lines=lines))
             assert len(encode_customer(run.customers["c1"])) < 16_384
     assert [(one.order_id, len(one.parcels)) for one in run.customers["c1"].orders] == [("order-000000", 20)]
 
@@ -324,11 +324,11 @@ def test_a_customer_with_thousands_of_orders_stays_small(letters: int) -> None:
         lines = tuple(
             OrderLine(f"sku-{number}-{n}", name, "shoes/boots", 1, 89_900, 400) for n in range(40 if number % 3 else 2)
         )
-        run.feed(OrderPlaced(order(f"order-{number:06d}", run.now, lines=lines), run.now))
+        run.handle(OrderPlaced(order(f"order-{number:06d}", run.now, lines=lines), run.now))
         for parcel in range(3):
-            run.feed(shipment(f"order-{number:06d}", "shipped", run.now, f"parcel-{number}-{parcel}", 3))
-        run.feed(OrderPaid(order(f"order-{number:06d}", run.now, lines=lines, discount_minor=10_000), run.now))
-        run.feed(
+            run.handle(shipment(f"order-{number:06d}", "shipped", run.now, f"parcel-{number}-{parcel}", 3))
+        run.handle(OrderPaid(order(f"order-{number:06d}", run.now, lines=lines, discount_minor=10_000), run.now))
+        run.handle(
             ContactPressed(
                 customer_id="c1",
                 source="a-newsletter-with-a-long-name-of-its-own",
@@ -338,7 +338,7 @@ def test_a_customer_with_thousands_of_orders_stays_small(letters: int) -> None:
                 occurred_at=run.now,
             )
         )
-        run.feed(
+        run.handle(
             ProductBrowsed(
                 customer_id="c1",
                 kind="viewed",
@@ -350,7 +350,7 @@ def test_a_customer_with_thousands_of_orders_stays_small(letters: int) -> None:
         if number == 998:
             receipt = next(mail for mail in run.mails() if mail.order_id == f"order-{number:06d}")
             assert [line["title"] for line in template_data(receipt.content)["order"]["lines"]] == [name] * len(lines)
-        run.pass_time(timedelta(hours=20))
+        run.advance(timedelta(hours=20))
         run.effects.clear()
         assert len(encode_customer(run.customers["c1"])) < 16_384
     assert run.customers["c1"].purchases == 1_000

@@ -58,9 +58,9 @@ def test_news_of_an_order_starts_a_flow(on: str, kind: type) -> None:
     run = run_of(f"trigger: {{on: {on}}}\n{SEND}")
     buy(run)
     assert sent(run) == []
-    run.pass_time(DAY)
+    run.advance(DAY)
     for hours in (1, 2):
-        run.feed(kind(order("o1", START, total_minor=100 * hours), START + DAY + hours * HOUR))
+        run.handle(kind(order("o1", START, total_minor=100 * hours), START + DAY + hours * HOUR))
     assert sent(run) == [("a", 1)]
 
 
@@ -79,7 +79,7 @@ def test_parcels(trigger: str, mails: int) -> None:
     run = run_of(f"trigger: {trigger}\n{SEND}")
     buy(run)
     for parcel in ("p1", "p2", "p1"):
-        run.feed(shipment("o1", "delayed", run.now, parcel, 2))
+        run.handle(shipment("o1", "delayed", run.now, parcel, 2))
         if "last" in trigger and parcel == "p1":
             assert len(run.mails()) in (0, 1)
     assert len(run.mails()) == mails
@@ -89,9 +89,9 @@ def test_the_last_parcel_is_waited_for() -> None:
     """`which: last` is silent until all parcels of the order have come so far."""
     run = run_of(f"trigger: {{on: shipment.shipped, which: last}}\n{SEND}")
     buy(run)
-    run.feed(shipment("o1", "shipped", run.now, "p1", 2))
+    run.handle(shipment("o1", "shipped", run.now, "p1", 2))
     assert run.mails() == []
-    run.feed(shipment("o1", "shipped", run.now, "p2", 2))
+    run.handle(shipment("o1", "shipped", run.now, "p2", 2))
     assert len(run.mails()) == 1
 
 
@@ -101,7 +101,7 @@ def test_once_a_customer_and_again_after_a_time() -> None:
     again = run_of(f"trigger: {{on: order.placed, once_per: customer, again_after: 90d}}\n{SEND}")
     for run in (once, again):
         for number, days in enumerate((0, 50, 50, 20)):
-            run.pass_time(days * DAY)
+            run.advance(days * DAY)
             buy(run, f"o{number}")
     assert sent(once) == [("a", 0)]
     assert sent(again) == [("a", 0), ("a", 100)]
@@ -113,7 +113,7 @@ def test_what_the_condition_refuses_is_no_beginning() -> None:
         answer = run_of(f"trigger: {{on: survey.answered, where: event.question == 'happy'{more}}}\n{SEND}")
         told(answer, email="anna@example.com")
         for question in ("size", "happy", "happy", "size"):
-            answer.pass_time(HOUR)
+            answer.advance(HOUR)
             answered(answer, "no", question=question)
         assert sent(answer) == [("a", round(2 / 24, 3))]
         large = run_of(f"trigger: {{on: order.placed, once_per: customer, where: order.total > 600{more}}}\n{SEND}")
@@ -134,7 +134,7 @@ def test_once_is_once_however_much_comes_between() -> None:
     run = Driver(ruleset_of(*often, once, product))
     for number in range(40):
         buy(run, f"o{number}")
-        run.pass_time(DAY)
+        run.advance(DAY)
     assert [run.messages().count(message) for message in ("a", "b", "c")] == [1, 9 * 40, 2]
 
 
@@ -150,14 +150,14 @@ def test_the_day_of_the_customer() -> None:
     """A birthday comes every year, 29 February too; who tells it late waits for the next; a new one moves it."""
     run = run_of(f"trigger: {{on: customer.birthday, before: 2d}}\n{SEND}", purpose="service")
     told(run, email="anna@example.com", name="Anna", country="DK", birthday=(START + 10 * DAY).date())
-    run.pass_time(7 * DAY)
+    run.advance(7 * DAY)
     assert run.mails() == []
-    run.pass_time(2 * DAY)
+    run.advance(2 * DAY)
     assert len(run.mails()) == 1
-    run.pass_time(400 * DAY)
+    run.advance(400 * DAY)
     assert len(run.mails()) == 2
     told(run, birthday=(START + 500 * DAY).date())
-    run.pass_time(1200 * DAY)
+    run.advance(1200 * DAY)
     assert len(run.mails()) == 2 + 4
 
 
@@ -165,11 +165,11 @@ def test_a_day_that_begins_twice() -> None:
     """Who comes to another time zone on the day itself has had it: its midnight comes again, the day does not."""
     run = run_of(f"trigger: {{on: customer.birthday}}\n{SEND}")
     told(run, email="anna@example.com", country="DK", birthday=date(1990, 4, 10))
-    run.pass_to(datetime(2026, 4, 9, 23, tzinfo=UTC))
+    run.advance_to(datetime(2026, 4, 9, 23, tzinfo=UTC))
     told(run, country="US")
-    run.pass_time(300 * DAY)
+    run.advance(300 * DAY)
     assert run.messages() == ["a"]
-    run.pass_time(200 * DAY)
+    run.advance(200 * DAY)
     assert run.messages() == ["a", "a"]
 
 
@@ -180,7 +180,7 @@ def test_a_day_whose_timer_is_late() -> None:
     (waiting,) = run.customers["c1"].instances
     run.now = waiting.due_at + HOUR  # the timers stood still
     told(run, name="Anna")
-    run.pass_time(DAY)
+    run.advance(DAY)
     assert run.messages() == ["a"]
 
 
@@ -189,7 +189,7 @@ def test_the_age_on_the_day_itself(birthday: date, age: int) -> None:
     """When the birthday's flow begins, at the customer's midnight, the customer is as old as on that day; 29 February counts on the 28th too."""
     run = run_of(f"trigger: {{on: customer.birthday, where: customer.age == {age}}}\n{SEND}")
     told(run, email="anna@example.com", name="Anna", country="DK", birthday=birthday)
-    run.pass_time(364 * DAY)
+    run.advance(364 * DAY)
     assert run.messages() == ["a"]
 
 
@@ -197,9 +197,9 @@ def test_the_anniversary_of_the_first_order() -> None:
     """A year after the first order, and every year."""
     run = run_of(f"trigger: {{on: customer.anniversary}}\n{SEND}")
     buy(run)
-    run.pass_time(40 * DAY)
+    run.advance(40 * DAY)
     buy(run, "o2")
-    run.pass_time(700 * DAY)
+    run.advance(700 * DAY)
     assert [round(days) for _, days in sent(run)] == [365, 731]
 
 
@@ -211,35 +211,35 @@ def test_a_cancelled_order_is_no_order() -> None:
     year = flow_text(f"trigger: {{on: customer.anniversary}}\n{SEND}", name="year")
 
     def cancelled(run: Driver, order_id: str, placed_at: datetime) -> None:
-        run.feed(OrderCancelled(order(order_id, placed_at), run.now))
+        run.handle(OrderCancelled(order(order_id, placed_at), run.now))
 
     run = Driver(ruleset_of(split, year))
     buy(run, "o1")
-    run.pass_time(5 * DAY)
+    run.advance(5 * DAY)
     buy(run, "o2")
-    run.pass_time(3 * DAY)
+    run.advance(3 * DAY)
     cancelled(run, "o3", run.now)
     buy(run, "o3")
-    run.pass_time(2 * DAY)
+    run.advance(2 * DAY)
     answered(run, "x")
     assert run.messages() == ["a"]
     cancelled(run, "o2", START + 5 * DAY)
-    run.pass_time(DAY)
+    run.advance(DAY)
     answered(run, "x")
     assert run.messages() == ["a"]  # eleven days since the first, which is the last
     cancelled(run, "o1", START)
-    run.pass_time(DAY)
+    run.advance(DAY)
     answered(run, "x")
     assert run.messages() == ["a", "c"]
-    run.pass_time(400 * DAY)
+    run.advance(400 * DAY)
     assert run.messages() == ["a", "c"]
     assert run.customers["c1"].instances == ()
     first = Driver(ruleset_of(split, year))
     buy(first, "o1")
-    first.pass_time(5 * DAY)
+    first.advance(5 * DAY)
     buy(first, "o2")
     cancelled(first, "o1", START)
-    first.pass_time(365 * DAY)
+    first.advance(365 * DAY)
     assert sent(first) == [("a", round(370 - 10 / 24, 3))]
 
 
@@ -256,7 +256,7 @@ def test_segments_start_flows_when_they_are_entered_and_left() -> None:
     assert run.messages() == []
     buy(run, "o2")
     assert run.messages() == ["a"]
-    run.pass_time(40 * DAY)
+    run.advance(40 * DAY)
     assert sent(run) == [("a", 0), ("b", 30)]
     assert run.customers["c1"].segments == ("returning",)
     assert run.customers["c1"].instances == ()
@@ -267,12 +267,12 @@ def test_time_alone_leads_into_a_segment() -> None:
     flow = flow_text(f"trigger: {{on: segment.entered, segment: lapsed, again_after: 30d}}\n{SEND}")
     run = Driver(ruleset_of(flow, segments="lapsed: customer.orders > 0 and customer.days_since_last_order > 365"))
     buy(run)
-    run.pass_time(100 * DAY)
+    run.advance(100 * DAY)
     buy(run, "o2")
-    run.pass_time(400 * DAY)
+    run.advance(400 * DAY)
     assert sent(run) == [("a", 100 + 366)]
     buy(run, "o3")
-    run.pass_time(2000 * DAY)
+    run.advance(2000 * DAY)
     assert sent(run) == [("a", 466), ("a", 500 + 366)]
     assert run.customers["c1"].instances == ()
 
@@ -293,12 +293,12 @@ def test_days_that_are_counted_are_as_long_as_those_that_are_waited() -> None:
             *flows, segments="lapsed: customer.orders > 0 and customer.days_since_last_order > 365", day_scale=scale
         )
     )
-    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
-    run.pass_time(5 * second)
+    run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
+    run.advance(5 * second)
     buy(run)
-    run.pass_time(11 * second)
+    run.advance(11 * second)
     assert run.messages() == ["b"]
-    run.pass_time(400 * second)
+    run.advance(400 * second)
     decided = [one.decided_at - START for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
     assert [(message, round(at / second)) for message, at in zip(run.messages(), decided, strict=True)] == [
         ("b", 15),
@@ -312,10 +312,10 @@ def test_looking_takes_one_timer_however_much_happens() -> None:
     run = Driver(ruleset_of(flow, segments="browsing: customer.days_since_visit <= 14"))
     buy(run)
     for _ in range(60):
-        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
-        run.pass_time(DAY)
+        run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
+        run.advance(DAY)
     assert len([one for one in run.effects if isinstance(one, ScheduleTimer)]) == 5
-    run.pass_time(90 * DAY)
+    run.advance(90 * DAY)
     assert sent(run) == [("a", 59 + 15)]
 
 
@@ -328,7 +328,7 @@ def test_one_flow_too_many_does_not_look() -> None:
     buy(run)
     limits = [one.flow for one in run.effects if isinstance(one, LogDecision) and one.rule == "instances"]
     assert limits == ["f"]
-    run.pass_time(8 * DAY)
+    run.advance(8 * DAY)
     assert [one.flow for one in run.customers["c1"].instances] == ["f"]
 
 
@@ -361,14 +361,14 @@ def test_viewed_and_not_bought() -> None:
     told(run, email="anna@example.com")
     for _ in range(2):
         for sku in ("s1", "s9"):
-            run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
-        run.pass_time(timedelta(hours=5))
+            run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
+        run.advance(timedelta(hours=5))
         buy(run, f"o{run.now:%d%H}")  # of s1 and s2
-    run.pass_time(3 * DAY)
+    run.advance(3 * DAY)
     assert [mail.instance_id for mail in run.mails()] == [run.mails()[0].instance_id]
-    run.pass_time(40 * DAY)
-    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=run.now))
-    run.pass_time(60 * DAY)
+    run.advance(40 * DAY)
+    run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=run.now))
+    run.advance(60 * DAY)
     assert len(run.mails()) == 2
 
 
@@ -389,7 +389,7 @@ def test_a_long_title_is_bought_once() -> None:
         "trigger: {on: order.placed, once_per: product}\ngoal: product.is_bought\nsteps: [{wait: 1d}, {send: {message: a}}]"
     )
     buy(run, lines=(OrderLine("s1", "Tea " * 50, "tea", 1, 100),))
-    run.pass_time(DAY)
+    run.advance(DAY)
     assert run.messages() == ["a"]
 
 
@@ -403,7 +403,7 @@ def test_an_answer_is_branched_on() -> None:
     told(run, email="anna@example.com")
     answered(run, "no")
     answered(run, "yes", question="other")
-    run.pass_time(2 * DAY)
+    run.advance(2 * DAY)
     assert run.messages() == ["a"]
 
 
@@ -422,7 +422,7 @@ def test_waits(wait: str, days: float) -> None:
     """Spans of the calendar: START is Monday 2 March, 10 o'clock in Copenhagen."""
     run = run_of(f"trigger: {{on: order.placed}}\nsteps: [{{wait: {wait}}}, {{send: {{message: a}}}}]")
     buy(run)
-    run.pass_time(60 * DAY)
+    run.advance(60 * DAY)
     ((_, found),) = sent(run)
     assert found == pytest.approx(days - (1 / 24 if days > 27 else 0), abs=0.001)
 
@@ -432,16 +432,16 @@ def test_waiting_for_the_promised_day() -> None:
     wait = 'wait: {until: shipment.window_from, before: 1d, at: "11:00", days: 3}'
     run = run_of(f"trigger: {{on: shipment.shipped}}\nsteps: [{{{wait}}}, {{send: {{message: a}}}}]")
     buy(run)
-    run.feed(shipment("o1", "shipped", run.now))
-    run.pass_time(10 * DAY)
+    run.handle(shipment("o1", "shipped", run.now))
+    run.advance(10 * DAY)
     assert sent(run) == [("a", round(3 + 1 / 24, 3))]
     promised = run_of(f"trigger: {{on: shipment.shipped}}\nsteps: [{{{wait}}}, {{send: {{message: a}}}}]")
     buy(promised)
     news = shipment("o1", "shipped", promised.now)
-    promised.feed(
+    promised.handle(
         type(news)(**{name: getattr(news, name) for name in news.__struct_fields__} | {"window_from": START + 6 * DAY})
     )
-    promised.pass_time(10 * DAY)
+    promised.advance(10 * DAY)
     assert sent(promised) == [("a", round(5 + 1 / 24, 3))]
 
 
@@ -454,9 +454,9 @@ def test_the_promised_day_is_moved(promised: int | None, moved: int | None, foun
     buy(run)
     for days, status in ((promised, "shipped"), (moved, "delayed")):
         news = replace(shipment("o1", status, run.now), window_from=None if days is None else START + days * DAY)
-        run.feed(news, news)
-        run.pass_time(2 * DAY)
-    run.pass_time(9 * DAY)
+        run.handle(news, news)
+        run.advance(2 * DAY)
+    run.advance(9 * DAY)
     assert sent(run) == [("a", found)]
     moves = [one for one in run.effects if isinstance(one, LogDecision) and one.rule == "moment_moved"]
     assert len(moves) == (moved is not None)
@@ -469,12 +469,12 @@ def test_what_is_waited_for_behind_a_moment() -> None:
         "  - wait_for: {event: survey.answered, up_to: 3d, then: [{send: {message: a}}], otherwise: [{send: {message: b}}]}\n"
     )
     buy(run)
-    run.feed(shipment("o1", "shipped", run.now))
+    run.handle(shipment("o1", "shipped", run.now))
     answered(run, "yes")
-    run.pass_time(4 * DAY)
+    run.advance(4 * DAY)
     assert sent(run) == []
     answered(run, "yes")
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert sent(run) == [("a", 4)]
 
 
@@ -484,7 +484,7 @@ def test_a_promise_that_comes_to_the_same_orders_no_timer() -> None:
     run = run_of(f"trigger: {{on: shipment.shipped}}\nsteps: [{{{wait}}}, {{send: {{message: a}}}}]")
     buy(run)
     for hour, status in ((4, "shipped"), (6, "delayed"), (6, "out_for_delivery")):
-        run.feed(replace(shipment("o1", status, run.now), window_from=START + 3 * DAY + hour * HOUR))
+        run.handle(replace(shipment("o1", status, run.now), window_from=START + 3 * DAY + hour * HOUR))
     assert len([one for one in run.effects if isinstance(one, ScheduleTimer)]) == 1
     rules = [one.rule for one in run.effects if isinstance(one, LogDecision)]
     assert rules == ["moment_moved"]
@@ -498,9 +498,9 @@ def test_what_is_bought_again_runs_out_later() -> None:
     )
     run = run_of(body)
     buy(run)
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     buy(run, "o2")
-    run.pass_time(100 * DAY)
+    run.advance(100 * DAY)
     assert sent(run) == [("a", 40)]
 
 
@@ -510,11 +510,11 @@ def test_a_day_before_is_a_day_of_the_calendar() -> None:
         "trigger: {on: shipment.shipped}\n"
         'steps: [{wait: {until: shipment.window_from, before: 1d, at: "09:30", days: 3}}, {send: {message: a}}]'
     )
-    run.pass_to(datetime(2026, 10, 22, 9, tzinfo=UTC))
+    run.advance_to(datetime(2026, 10, 22, 9, tzinfo=UTC))
     buy(run)
     nine = datetime(2026, 10, 25, 8, tzinfo=UTC)
-    run.feed(replace(shipment("o1", "shipped", run.now), window_from=nine, window_to=nine + 2 * HOUR))
-    run.pass_time(5 * DAY)
+    run.handle(replace(shipment("o1", "shipped", run.now), window_from=nine, window_to=nine + 2 * HOUR))
+    run.advance(5 * DAY)
     assert sent(run) == [("a", round((datetime(2026, 10, 24, 7, 30, tzinfo=UTC) - START) / DAY, 3))]
 
 
@@ -525,8 +525,8 @@ def test_late_from_the_end_of_the_window() -> None:
         "steps: [{wait: {until: shipment.window_to}}, {split: [{when: order.is_late, steps: [{send: {message: a}}]}]}]"
     )
     buy(run)
-    run.feed(replace(shipment("o1", "shipped", run.now), window_to=START + 2 * DAY))
-    run.pass_time(5 * DAY)
+    run.handle(replace(shipment("o1", "shipped", run.now), window_to=START + 2 * DAY))
+    run.advance(5 * DAY)
     assert sent(run) == [("a", 2)]
 
 
@@ -535,9 +535,9 @@ def test_news_of_the_way_that_come_after_the_parcel(status: Any) -> None:
     """Told late, they start nothing: the parcel is there already."""
     run = run_of(f"trigger: {{on: shipment.{status}, once_per: parcel}}\n{SEND}")
     buy(run)
-    run.feed(shipment("o1", "delivered", START + DAY), shipment("o1", status, START))
+    run.handle(shipment("o1", "delivered", START + DAY), shipment("o1", status, START))
     assert run.decisions() == [("f", "skip", "already_delivered")]
-    run.feed(shipment("o1", status, START, "p2"))
+    run.handle(shipment("o1", status, START, "p2"))
     assert len(run.mails()) == 1
 
 
@@ -549,13 +549,13 @@ def test_replenishment_follows_the_customers_own_rhythm() -> None:
     )
     once = run_of(body)
     buy(once)
-    once.pass_time(100 * DAY)
+    once.advance(100 * DAY)
     assert sent(once) == [("a", 55)]
     twice = run_of(body)
     buy(twice)
-    twice.pass_time(20 * DAY)
+    twice.advance(20 * DAY)
     buy(twice, "o2")
-    twice.pass_time(100 * DAY)
+    twice.advance(100 * DAY)
     assert sent(twice) == [("a", 35)]
 
 
@@ -578,13 +578,13 @@ def test_how_long_a_product_lasts(orders: list[tuple[int, int, int | None]], day
     )
     run = run_of(body)
     for number, (at, pieces, lasts_days) in enumerate(orders):
-        run.pass_to(START + at * DAY)
+        run.advance_to(START + at * DAY)
         lines = (
             OrderLine("s1", "Tea", "tea", pieces, 100, lasts_days),
             OrderLine("s2", "Cup", "cups", 1, 100, 7),
         )
         buy(run, f"o{number}", lines=lines)
-    run.pass_time(4000 * DAY)
+    run.advance(4000 * DAY)
     assert sent(run)[-1] == ("a", day)
 
 
@@ -604,15 +604,15 @@ def test_waiting_for_an_event() -> None:
     """Opened in time: that way, counted from the event. Not: the other way when the time is up. A foreign mail is nobody's event."""
     run = run_of(WAIT_FOR)
     buy(run)
-    run.pass_time(DAY)
+    run.advance(DAY)
     opened(run, "e" * 32)
     opened(run, run.mails()[0].send_id)
     opened(run, run.mails()[0].send_id)
-    run.pass_time(10 * DAY)
+    run.advance(10 * DAY)
     assert sent(run) == [("a", 0), ("b", 2)]
     silent = run_of(WAIT_FOR)
     buy(silent)
-    silent.pass_time(10 * DAY)
+    silent.advance(10 * DAY)
     opened(silent, silent.mails()[0].send_id)
     assert sent(silent) == [("a", 0), ("c", 3)]
     assert silent.customers["c1"].instances == ()
@@ -626,11 +626,11 @@ def test_a_wait_before_a_wait_for_is_not_its_end() -> None:
         "then: [{send: {message: a}}], otherwise: [{send: {message: b}}]}"
     )
     buy(run)
-    run.pass_time(DAY)
+    run.advance(DAY)
     answered(run, "yes")
-    run.pass_time(2 * DAY)
+    run.advance(2 * DAY)
     answered(run, "no", question="q2")
-    run.pass_time(10 * DAY)
+    run.advance(10 * DAY)
     assert sent(run) == [("b", 5)]
 
 
@@ -641,11 +641,11 @@ def test_each_parcel_waits_for_its_own_news() -> None:
         run = run_of(f"trigger: {{on: {trigger}}}\nsteps: [{{{wait}}}]")
         buy(run)
         for parcel in ("p1", "p2"):
-            run.feed(shipment("o1", "shipped", run.now, parcel, 2))
+            run.handle(shipment("o1", "shipped", run.now, parcel, 2))
         for parcel in ("p2", "p1"):
-            run.pass_time(2 * DAY)
-            run.feed(shipment("o1", "delivered", run.now, parcel, 2))
-        run.pass_time(9 * DAY)
+            run.advance(2 * DAY)
+            run.handle(shipment("o1", "delivered", run.now, parcel, 2))
+        run.advance(9 * DAY)
         assert [template_data(mail.content)["shipment"]["parcel_id"] for mail in run.mails()] == parcels
 
 
@@ -657,10 +657,10 @@ def test_each_parcel_ends_its_own_run() -> None:
         )
         buy(run)
         for parcel in ("p1", "p2"):
-            run.feed(shipment("o1", "shipped", run.now, parcel, 2))
-        run.pass_time(DAY)
-        run.feed(shipment("o1", "returned", run.now, "p2", 2))
-        run.pass_time(2 * DAY)
+            run.handle(shipment("o1", "shipped", run.now, parcel, 2))
+        run.advance(DAY)
+        run.handle(shipment("o1", "returned", run.now, "p2", 2))
+        run.advance(2 * DAY)
         assert [template_data(mail.content)["shipment"]["parcel_id"] for mail in run.mails()] == parcels
 
 
@@ -669,9 +669,9 @@ def test_an_order_of_before_the_flow_is_not_waited_for() -> None:
     run = run_of(
         "trigger: {on: product.viewed}\nsteps: [{wait_for: {event: order.placed, up_to: 9d, then: [{send: {message: a}}]}}]"
     )
-    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=run.now))
-    run.pass_time(DAY)
-    run.feed(OrderPlaced(order("o1", START - DAY), START - DAY))
+    run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=run.now))
+    run.advance(DAY)
+    run.handle(OrderPlaced(order("o1", START - DAY), START - DAY))
     assert run.mails() == []
     buy(run, "o2")
     assert len(run.mails()) == 1
@@ -687,7 +687,7 @@ def test_a_forgotten_order_is_not_another() -> None:
     buy(run, total_minor=90_000)
     buy(run, "o2", total_minor=90_000)
     buy(run, "o3")
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert run.mails() == []
     assert run.decisions().count(("f", "limit", "orders")) == 2
 
@@ -702,7 +702,7 @@ def test_experiments_share_out_and_hold_out() -> None:
     run = run_of(body, purpose="marketing")
     for number in range(1000):
         for time in range(2):
-            run.feed(OrderPlaced(order(f"o{number}-{time}", run.now, customer_id=f"c{number}"), run.now))
+            run.handle(OrderPlaced(order(f"o{number}-{time}", run.now, customer_id=f"c{number}"), run.now))
     got = {name: run.messages(name) for name in run.customers}
     assert all(len(messages) in (0, 2) and len(set(messages)) < 2 for messages in got.values())
     counts = [sum(found[:1] == [kind] for found in got.values()) for kind in ("a", "b")]
@@ -719,7 +719,7 @@ def _held_out(body: str, **settings: object) -> tuple[Driver, str]:
     """A run, and a customer held out of a share of half."""
     run = run_of(body, purpose="marketing", **settings)
     for number in range(20):
-        run.feed(OrderPlaced(order(f"o{number}", run.now, customer_id=f"c{number}"), run.now))
+        run.handle(OrderPlaced(order(f"o{number}", run.now, customer_id=f"c{number}"), run.now))
     held = [name for name, state in run.customers.items() if any(sent.outcome == HELD_OUT for sent in state.sends)]
     assert 0 < len(held) < 20
     assert all(not run.messages(name) for name in held)
@@ -731,8 +731,8 @@ def test_holdouts_get_nothing_and_are_compared(body: str) -> None:
     """Of a flow, of a send, of all mails: what they buy is told as `ordered_held_out`, beside what the others buy after a click."""
     rules = "holdout: 50" if body == SEND else ""
     run, name = _held_out("trigger: {on: order.placed}\n" + body, rules=rules)
-    run.pass_time(DAY)
-    run.feed(OrderPlaced(order("again", run.now, customer_id=name), run.now))
+    run.advance(DAY)
+    run.handle(OrderPlaced(order("again", run.now, customer_id=name), run.now))
     assert [(one.kind, one.order_id, one.flow) for one in run.attributions()] == [("ordered_held_out", "again", "f")]
 
 
@@ -791,7 +791,7 @@ def test_a_full_cap_puts_off_and_the_more_urgent_goes_first() -> None:
         "[{send: {message: a, priority: 40, expires: 3d}}]",
     )
     buy(run)
-    run.pass_time(40 * DAY)
+    run.advance(40 * DAY)
     assert sent(run) == [("c", 0), ("a", 7), ("b", 14)]
     assert ("f3", "skip", "cap") in run.decisions()
     assert {("f0", "defer", "cap"), ("f1", "defer", "cap")} <= set(run.decisions())
@@ -808,7 +808,7 @@ def test_of_two_that_fall_due_together_the_more_urgent_goes_first(purpose: str, 
     )
     run = Driver(ruleset)
     buy(run, country="DE")  # where reviews need a yes of their own
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert sent(run) == ([("b", 1)] if days == 2 else []) + [("a", days), ("c", days + 1)]
 
 
@@ -821,7 +821,7 @@ def test_the_more_urgent_of_one_moment_goes_first() -> None:
             run = Driver(ruleset_of(low, flow_text(head % ("b", 90), name="high", purpose=purpose), rules=CAPPED))
             told(run, survey_consent=False)
             buy(run)
-            run.pass_time(9 * DAY)
+            run.advance(9 * DAY)
             assert [(message, at) for message, at in sent(run)] in (mails, [(mails[0][0], 1)])
 
 
@@ -839,7 +839,7 @@ def test_what_is_owed_is_never_capped_and_does_not_count() -> None:
     run = Driver(ruleset)
     for number in range(3):
         buy(run, f"o{number}")
-    run.pass_time(DAY)
+    run.advance(DAY)
     assert run.messages() == ["a", "a", "a", "b"]
 
 
@@ -857,7 +857,7 @@ def test_a_cap_counts_on_behind_many_receipts() -> None:
     run = Driver(ruleset)
     for number in range(60):
         buy(run, f"o{number}")
-        run.pass_time(12 * HOUR)
+        run.advance(12 * HOUR)
     assert [at for message, at in sent(run) if message == "b"] == [0, 0.5]
     assert len(run.customers["c1"].sends) == ruleset.limits.sends > MOST_TOGETHER
 
@@ -870,7 +870,7 @@ def test_quiet_hours_are_the_customers_own() -> None:
             "trigger: {on: order.placed}\nsteps: [{wait: 18h}, {send: {message: a}}]", purpose="marketing", rules=rules
         )
         buy(run, time_zone=zone)
-        run.pass_time(3 * DAY)
+        run.advance(3 * DAY)
         assert sent(run) == [("a", round(hours / 24, 3))]
 
 
@@ -883,15 +883,15 @@ def test_no_pestering_while_an_order_is_late_or_was_refunded() -> None:
         rules=rules,
     )
     buy(run)
-    run.feed(shipment("o1", "delayed", run.now))
-    run.pass_time(4 * DAY + HOUR)
+    run.handle(shipment("o1", "delayed", run.now))
+    run.advance(4 * DAY + HOUR)
     assert run.mails() == []
-    run.feed(shipment("o1", "delivered", run.now))
-    run.pass_time(DAY)
+    run.handle(shipment("o1", "delivered", run.now))
+    run.advance(DAY)
     assert sent(run) == [("a", 5)]
     buy(run, "o2")
-    run.feed(OrderRefunded(order("o1", START), run.now))
-    run.pass_time(10 * DAY)
+    run.handle(OrderRefunded(order("o1", START), run.now))
+    run.advance(10 * DAY)
     assert [round(days, 2) for _, days in sent(run)] == [5, round(5 + 1 / 24 + 5, 2)]
 
 
@@ -901,8 +901,8 @@ def test_a_parcel_is_not_late_for_ever(day: timedelta) -> None:
     body = "trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a, expires: 60d}}]"
     run = run_of(body, purpose="marketing", rules="calm: {while_late: true}", day_scale=day / DAY)
     buy(run)
-    run.feed(shipment("o1", "delayed", run.now))
-    run.pass_time(40 * day)
+    run.handle(shipment("o1", "delayed", run.now))
+    run.advance(40 * day)
     ((_, _, rule),) = [one for one in run.decisions() if one[1] == "send"]
     assert rule == "soft_opt_in"
     (at,) = [one.decided_at for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
@@ -919,7 +919,7 @@ def test_a_clash_waits_for_the_other_flow() -> None:
         )
     )
     buy(run)
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert run.messages() == ["a", "b"]
     assert ("offer", "defer", "clash") in run.decisions()
 
@@ -944,7 +944,7 @@ def test_what_has_to_wait_is_lost_only_when_it_expires(lasts: str, messages: lis
         )
     )
     buy(run)
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert run.messages() == messages
     assert (("offer", "skip", "clash") in run.decisions()) is (lasts == "13h")
 
@@ -953,7 +953,7 @@ def test_not_before_a_day() -> None:
     """The campaign's first day, at the customer's midnight; what is owed waits for it too."""
     run = run_of("trigger: {on: order.placed}\nsteps: [{send: {message: a, not_before: 2026-03-05, expires: 9d}}]")
     buy(run)
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert sent(run) == [("a", round(3 - 10 / 24, 3))]
 
 
@@ -965,7 +965,7 @@ def test_a_mail_expires_after_its_first_day() -> None:
         rules="caps: [{most: 1, per: 1d}]",
     )  # fmt: skip
     buy(run)
-    run.pass_time(60 * DAY)
+    run.advance(60 * DAY)
     first = round(30 - 11 / 24, 3)  # by then the clock has changed
     assert sent(run) == [("c", 0), ("a", first), ("b", first + 1)]
 
@@ -974,9 +974,9 @@ def test_who_unsubscribes_meanwhile_gets_nothing_that_was_put_off() -> None:
     """A mail that waits for a place is decided again by all rules."""
     run = _rivals("[{send: {message: a, expires: 30d}}]", "[{send: {message: b, expires: 30d}}]")
     buy(run)
-    run.pass_time(DAY)
+    run.advance(DAY)
     goodbye(run)
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     assert run.messages() == ["a"]
     assert ("f1", "skip", "unsubscribed") in run.decisions()
 
@@ -989,13 +989,13 @@ def test_unsubscribing_ends_what_it_is_about(scope: Any, messages: list[str]) ->
         "steps: [{wait: 1d}, {send: {message: %s}}]"
     )
     told_before = Driver(_world_of_purposes(body))
-    told_before.feed(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_before.now))
+    told_before.handle(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_before.now))
     buy(told_before)
     told_meanwhile = Driver(_world_of_purposes(body))
     buy(told_meanwhile)
-    told_meanwhile.feed(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_meanwhile.now))
+    told_meanwhile.handle(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_meanwhile.now))
     for run in (told_before, told_meanwhile):
-        run.pass_time(2 * DAY)
+        run.advance(2 * DAY)
         assert sorted(run.messages()) == messages
 
 
@@ -1021,8 +1021,8 @@ def test_a_click_starts_a_flow() -> None:
     buy(run)
     send_id = run.mails()[0].send_id
     for agent in ("scanner", "human", "human"):
-        run.pass_time(timedelta(minutes=1))
-        run.feed(
+        run.advance(timedelta(minutes=1))
+        run.handle(
             MailClicked(customer_id="c1", send_id=send_id, link="https://x.example", agent=agent, occurred_at=run.now)
         )
         assert len(run.mails()) == (1 if agent == "scanner" else 2)
@@ -1038,8 +1038,8 @@ def test_who_opens_is_a_human(agent: Any, days: int) -> None:
     )
     buy(run)
     send_id = run.mails()[0].send_id
-    run.feed(MailOpened(customer_id="c1", send_id=send_id, agent=agent, occurred_at=run.now))
-    run.pass_time(DAY)
+    run.handle(MailOpened(customer_id="c1", send_id=send_id, agent=agent, occurred_at=run.now))
+    run.advance(DAY)
     assert run.messages() == ["a", "b"]
 
 
@@ -1057,14 +1057,14 @@ def test_a_mail_with_products() -> None:
     run = run_of(SHOW, purpose="marketing")
     buy(run)
     buy(run)
-    run.pass_time(DAY)
+    run.advance(DAY)
     wish = template_data(run.mails()[0].content)["recommend"]
     assert wish == {
         "most": 4,
         "at_least": 2,
         "bought": {"skus": ["s1", "s2"], "categories": ["cups", "tea"], "returned": []},
     }
-    run.feed(OrderCancelled(order("o1", START), run.now), OrderCancelled(order("o1", START), run.now))
+    run.handle(OrderCancelled(order("o1", START), run.now), OrderCancelled(order("o1", START), run.now))
     counted = [(one.come, one.is_new, one.gone) for one in run.effects if isinstance(one, CountSales)]
     assert counted == [(("s1", "s2"), True, ()), ((), False, ("s1", "s2"))]
 
@@ -1083,7 +1083,9 @@ def test_nothing_is_counted_for_nobody() -> None:
         (False, lambda run: told(run, marketing_consent=False)),
         (
             False,
-            lambda run: run.feed(MailComplained(customer_id="c1", send_id=run.mails()[0].send_id, occurred_at=run.now)),
+            lambda run: run.handle(
+                MailComplained(customer_id="c1", send_id=run.mails()[0].send_id, occurred_at=run.now)
+            ),
         ),
         (True, lambda run: goodbye(run)),
     ],
@@ -1128,10 +1130,10 @@ def test_an_order_is_paid() -> None:
     run = Driver(ruleset_of(*flows))
     buy(run, "o1")
     buy(run, "o2")
-    run.pass_time(DAY)
+    run.advance(DAY)
     for _ in range(2):
-        run.feed(OrderPaid(order("o1", START), START + DAY))
-    run.pass_time(9 * DAY)
+        run.handle(OrderPaid(order("o1", START), START + DAY))
+    run.advance(9 * DAY)
     assert sent(run) == [("c", 1), ("a", 1), ("b", 2)]
 
 
@@ -1149,9 +1151,9 @@ def test_a_payment_that_is_told_before_its_order() -> None:
         ),
     ]
     run = Driver(ruleset_of(*flows))
-    run.feed(OrderPaid(order("o1", START), START), shipment("o1", "shipped", START))
+    run.handle(OrderPaid(order("o1", START), START), shipment("o1", "shipped", START))
     buy(run)
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert run.messages() == ["a", "c"]
 
 
@@ -1165,7 +1167,7 @@ def test_discounts() -> None:
         run = run_of("trigger: {on: order.placed}\n" + split % condition)
         buy(run, "o1", discount_minor=5_000)
         buy(run, "o2")
-        run.feed(OrderCancelled(order("o2", START), run.now))
+        run.handle(OrderCancelled(order("o2", START), run.now))
         buy(run, "o3", discount_minor=100)
         assert run.messages() == messages
 
@@ -1179,16 +1181,16 @@ def test_a_launch() -> None:
     told(run, email="anna@example.com", country="DK")
     for sku, days in (("new", 5), ("old", -5)):
         launch = START + days * DAY
-        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=START, launches_at=launch))
-    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="other", occurred_at=START))
-    run.pass_time(20 * DAY)
+        run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=START, launches_at=launch))
+    run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="other", occurred_at=START))
+    run.advance(20 * DAY)
     assert sent(run) == [("a", 4)]
 
 
 def looked(run: Driver, sku: str = "new", *, at: float = 0, launch: float | None = None, kind: Any = "viewed") -> None:
     """The customer c1 looked at a product, so many days after the start, and heard of its launch; it becomes known now."""
     launches_at = None if launch is None else START + launch * DAY
-    run.feed(
+    run.handle(
         ProductBrowsed(customer_id="c1", kind=kind, sku=sku, occurred_at=START + at * DAY, launches_at=launches_at)
     )
 
@@ -1223,9 +1225,9 @@ def test_the_launch_starts_a_flow(looks: list[tuple[float, float | None]], befor
         run = run_of(f"trigger: {{on: product.launch{earlier}}}\n{SEND}")
         known(run)
         for at, launch in looks:
-            run.pass_to(START + at * DAY)
+            run.advance_to(START + at * DAY)
             looked(run, at=at, launch=launch, kind=kind)
-        run.pass_time(60 * DAY)
+        run.advance(60 * DAY)
         assert sent(run) == [("a", day) for day in begun]
         assert run.customers["c1"].instances == ()
 
@@ -1238,14 +1240,14 @@ def test_looks_that_come_out_of_order() -> None:
             known(run)
             for at, launch in (*arrival, arrival[0]):
                 looked(run, at=at, launch=launch)
-            run.pass_time(20 * DAY)
+            run.advance(20 * DAY)
             assert sent(run) == [("a", day)]
     late = run_of("trigger: {on: product.launch}\nsteps: [{wait: 2d}, {send: {message: a}}]")
     known(late)
-    late.pass_time(6 * DAY)
+    late.advance(6 * DAY)
     looked(late, at=1, launch=5)
     looked(late, "there", at=5, launch=5)
-    late.pass_time(20 * DAY)
+    late.advance(20 * DAY)
     assert sent(late) == [("a", 7)]
 
 
@@ -1254,7 +1256,7 @@ def test_what_was_launched_is_not_waited_for_again() -> None:
     run = run_of(f"trigger: {{on: product.launch}}\n{SEND}")
     known(run)
     looked(run, launch=5)
-    run.pass_time(6 * DAY)
+    run.advance(6 * DAY)
     before = run.customers["c1"]
     looked(run, at=6, launch=9)
     assert replace(run.customers["c1"], visited_at=before.visited_at) == before
@@ -1279,11 +1281,11 @@ def test_each_product_has_its_launch() -> None:
     looked(run, launch=5)
     looked(run, "s1", launch=6)
     looked(run, "s9", launch=7)
-    run.pass_time(DAY)
+    run.advance(DAY)
     buy(run)  # of s1 and s2
-    run.pass_time(DAY)
+    run.advance(DAY)
     looked(run, "s1", at=2, launch=6)
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     assert sent(run) == [("a", 4), ("c", 5), ("b", 6), ("c", 7)]
     assert run.decisions().count(("f", "skip", "where")) == 1
 
@@ -1301,12 +1303,12 @@ def test_a_launch_is_decided_when_it_begins(head: str, rule: str | None) -> None
     run = run_of(f"trigger: {{on: product.launch}}\n{head}\n{SEND}", purpose="marketing")
     known(run)
     looked(run, launch=5)
-    run.pass_time(DAY)
+    run.advance(DAY)
     buy(run)
     if rule == "customer.unsubscribed":
         goodbye(run)
     assert run.decisions() == []
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     assert sent(run) == ([] if rule else [("a", 5)])
     assert [one for _, _, one in run.decisions()] == [rule or "soft_opt_in"] or rule is None
 
@@ -1325,7 +1327,7 @@ def test_launches_do_not_keep_out_what_was_bought() -> None:
         assert len(run.customers["c1"].instances) == 3
         buy(run)
         assert len(run.customers["c1"].instances) == (4 if rule == "launches" else 3)
-        run.pass_time(30 * DAY)
+        run.advance(30 * DAY)
         assert run.messages().count("a") == 3
 
 
@@ -1346,13 +1348,13 @@ def test_a_flow_on_launches_that_changes_meanwhile() -> None:
         known(run)
         looked(run, launch=9)
         run.ruleset = ruleset_of(other)
-        run.pass_time(20 * DAY)
+        run.advance(20 * DAY)
         assert sent(run) == mails
         assert rule in [one for _, _, one in run.decisions()]
     waits = Driver(ruleset_of(birthday))
     told(waits, email="anna@example.com", birthday=(START + 9 * DAY).date())
     waits.ruleset = ruleset_of(text)
-    waits.pass_time(20 * DAY)
+    waits.advance(20 * DAY)
     assert ("f", "exit", "flow_gone") in waits.decisions()
 
 
@@ -1378,9 +1380,9 @@ def pressed(
 def test_mails_of_other_systems_count(purpose: str, days: float) -> None:
     """One that another system sent takes a place under the caps, told once or twice; a receipt of it takes none."""
     run = run_of(f"trigger: {{on: order.placed}}\n{SEND}", purpose="marketing", rules="caps: [{most: 1, per: 3d}]")
-    run.feed(*[pressed(run, "sent", purpose=purpose)] * 2)
+    run.handle(*[pressed(run, "sent", purpose=purpose)] * 2)
     buy(run)
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert sent(run) == [("a", days)]
 
 
@@ -1411,9 +1413,9 @@ def test_series_of_other_systems(news: list[tuple[str, float | None]], day: floa
             "trigger: {on: order.placed}\nnot_with: [letters]\nsteps: [{send: {message: a, expires: 30d}}]",
             purpose="marketing",
         )
-        run.feed(*order_of_arrival)
+        run.handle(*order_of_arrival)
         buy(run)
-        run.pass_time(9 * DAY)
+        run.advance(9 * DAY)
         assert sent(run) == [("a", day)]
 
 
@@ -1424,10 +1426,10 @@ def test_no_advertising_on_public_holidays(country: str, day: int) -> None:
     run = run_of(
         f"trigger: {{on: order.placed}}\n{SEND.replace('a}', 'a, expires: 9d}')}", purpose="marketing", rules=rules
     )
-    run.pass_to(datetime(2026, 4, 2, 12, tzinfo=UTC))
+    run.advance_to(datetime(2026, 4, 2, 12, tzinfo=UTC))
     told(run, country=country, email="a@example.com", marketing_consent=True)
     buy(run, country=country, ship_country=country)
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     (decision,) = [one for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
     assert (decision.decided_at.month, decision.decided_at.day) == (4, day)
 
@@ -1439,20 +1441,20 @@ goal: product.is_bought
 steps: [{wait: 2d}, {send: {message: a}}, {wait_for: {event: order.placed, up_to: 9d, then: [{send: {message: b}}]}}, {send: {message: c}}]"""
     run = run_of(body)
     for sku in ("s1", "s9"):
-        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
-    run.pass_time(DAY)
+        run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
+    run.advance(DAY)
     buy(run)  # s1 and s2
-    run.pass_time(2 * DAY)
+    run.advance(2 * DAY)
     assert run.messages() == ["a"]
     buy(run, "o2", lines=(OrderLine("s9", "Pot", "pots", 1, 9_900),))
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     assert run.messages() == ["a"]
     assert [told for told in run.decisions() if told[1] == "exit"] == [("f", "exit", "goal")] * 2
     run = run_of("trigger: {on: order.placed}\ngoal: customer.orders > 1\nsteps: [{wait: 2d}, {send: {message: a}}]")
     buy(run)
-    run.pass_time(3 * DAY)
+    run.advance(3 * DAY)
     buy(run, "o2")
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert (run.messages(), run.decisions()[-1]) == (["a"], ("f", "exit", "goal"))
 
 
@@ -1462,8 +1464,8 @@ def test_the_product_looked_at_is_bought_by_the_order_waited_for() -> None:
 steps:
   - wait_for: {event: order.placed, up_to: 9d, then: [{split: [{when: product.is_bought, steps: [{send: {message: a}}]}]}]}""")
     for sku in ("s1", "s9"):
-        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
-    run.pass_time(DAY)
+        run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
+    run.advance(DAY)
     buy(run)
     assert run.messages() == ["a"]
 
@@ -1472,7 +1474,7 @@ def test_a_wait_ends_on_the_weekdays_that_it_names() -> None:
     """From Monday to the next Thursday's half past nine; without a time of day it ends when that day comes."""
     run = run_of('trigger: {on: order.placed}\nsteps: [{wait: {on: [thu, sun], at: "09:30"}}, {send: {message: a}}]')
     buy(run)
-    run.pass_time(9 * DAY)
+    run.advance(9 * DAY)
     assert sent(run) == [("a", round(3 - 0.5 / 24, 3))]  # it is ten o'clock in Copenhagen at the start
 
 
@@ -1485,12 +1487,12 @@ def test_no_pestering_while_a_complaint_is_open() -> None:
     )
     run = Driver(ruleset_of(advertising, owed, rules=rules))
     buy(run)
-    run.feed(pressed(run, "running", source="complaint"))
-    run.pass_time(5 * DAY + HOUR)
+    run.handle(pressed(run, "running", source="complaint"))
+    run.advance(5 * DAY + HOUR)
     assert run.messages() == ["b"]
     assert {rule for _, outcome, rule in run.decisions() if outcome == "defer"} == {"calm_series"}
-    run.feed(pressed(run, "ended", source="complaint"))
-    run.pass_time(DAY)
+    run.handle(pressed(run, "ended", source="complaint"))
+    run.advance(DAY)
     assert run.messages() == ["b", "a"]
 
 
@@ -1503,12 +1505,12 @@ steps: [{split: [{when: customer.days_since_visit == 3, steps: [{send: {message:
         ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now + length)
         for length in (2 * HOUR, HOUR, 2 * HOUR + timedelta(minutes=20), DAY)
     ]
-    run.feed(*looks[:2])
+    run.handle(*looks[:2])
     known = run.customers["c1"]
-    run.feed(looks[2])
+    run.handle(looks[2])
     assert run.customers["c1"] is known
-    run.feed(looks[3])
-    run.pass_time(4 * DAY + HOUR)
+    run.handle(looks[3])
+    run.advance(4 * DAY + HOUR)
     buy(run, "o2")
     assert run.messages() == ["b", "a"]
 
@@ -1521,13 +1523,13 @@ def test_a_series_that_runs_is_not_forgotten_for_mails() -> None:
         rules="calm: {while_running: [complaint]}",
     )
     buy(run)
-    run.feed(pressed(run, "running", source="complaint"))
+    run.handle(pressed(run, "running", source="complaint"))
     for _ in range(30):
-        run.pass_time(DAY)
-        run.feed(pressed(run, "sent"))
-    run.pass_time(2 * DAY)
+        run.advance(DAY)
+        run.handle(pressed(run, "sent"))
+    run.advance(2 * DAY)
     assert run.messages() == []
-    run.feed(*[pressed(run, "running", source=f"s{number}") for number in range(30)])
+    run.handle(*[pressed(run, "running", source=f"s{number}") for number in range(30)])
     assert len(run.customers["c1"].contacts) == run.ruleset.limits.contacts
 
 
@@ -1536,7 +1538,7 @@ def test_a_mail_of_long_ago_changes_nothing() -> None:
     run = run_of(f"trigger: {{on: order.placed}}\n{SEND}", limits=Limits(contacts=2))
     for days in (2, 3, 1):
         before = run.customers.get("c1")
-        run.feed(
+        run.handle(
             ContactPressed(
                 customer_id="c1",
                 source="esp",

@@ -70,7 +70,7 @@ def test_a_run_finishes_on_its_version() -> None:
     run = started(flow(1, OLD))
     deploy(run, flow(1, OLD), flow(2, NEW))
     buy(run, "o2")
-    run.pass_time(10 * DAY)
+    run.advance(10 * DAY)
     assert sent(run) == [("a", 0), ("a", 0), ("d", 1), ("b", 2), ("c", 3), ("c", 4)]
     assert migrations(run) == []
 
@@ -79,10 +79,10 @@ def test_the_newest_being_paused_pauses_all() -> None:
     """`status: paused` in flow.yaml stops older versions too, and lets them go on; a draft leaves them as they are."""
     run = started(flow(1, OLD))
     deploy(run, flow(1, OLD), flow(2, NEW, "paused"))
-    run.pass_time(3 * DAY)
+    run.advance(3 * DAY)
     assert sent(run) == [("a", 0)]
     deploy(run, flow(1, OLD), flow(2, NEW, "draft"))
-    run.pass_time(2 * HOUR)
+    run.advance(2 * HOUR)
     assert [message for message, _ in sent(run)] == ["a", "b"]
 
 
@@ -90,7 +90,7 @@ def test_a_migration_moves_who_waits() -> None:
     """At its next wake-up a run goes on at the mapped step of the new version, and stays there."""
     run = started(flow(1, OLD))
     deploy(run, flow(1, OLD), flow(2, moving('{"2": "4"}') + NEW))
-    run.pass_time(10 * DAY)
+    run.advance(10 * DAY)
     assert sent(run) == [("a", 0), ("c", 2)]
     (words,) = migrations(run)
     assert words.startswith("goes on at step 4 of version 2 as run ")
@@ -100,10 +100,10 @@ def test_a_migration_moves_who_waits() -> None:
 def test_who_is_not_mapped_finishes_on_his_own() -> None:
     """Of two runs at different steps only the mapped one moves."""
     run = started(flow(1, OLD))
-    run.pass_time(timedelta(days=2.5))
+    run.advance(timedelta(days=2.5))
     buy(run, "o2")
     deploy(run, flow(1, OLD), flow(2, moving('{"2": "2"}') + NEW))
-    run.pass_time(10 * DAY)
+    run.advance(10 * DAY)
     # The first one waited for c and gets it; the second waited for b and gets d in its place, and then c of version 2.
     assert sent(run) == [("a", 0), ("b", 2), ("a", 2.5), ("c", 4), ("d", 4.5), ("c", 6.5)]
 
@@ -112,9 +112,9 @@ def test_a_step_that_went_before_gives_its_mail() -> None:
     """Version 2 without b: c now stands where b stood and was sent from; it is another mail, and it goes."""
     shorter = "steps: [{send: {message: a}}, {wait: 2d}, {send: {message: c}}]"
     run = started(flow(1, OLD))
-    run.pass_time(3 * DAY)
+    run.advance(3 * DAY)
     deploy(run, flow(1, OLD), flow(2, moving('{"4": "2"}') + shorter))
-    run.pass_time(10 * DAY)
+    run.advance(10 * DAY)
     assert sent(run) == [("a", 0), ("b", 2), ("c", 4)]
     assert len({mail.send_id for mail in run.mails()}) == 3
 
@@ -122,15 +122,15 @@ def test_a_step_that_went_before_gives_its_mail() -> None:
 def test_nothing_twice() -> None:
     """Timers, orders and wake-ups that come again change nothing after a move, and the order begins no second run."""
     run = started(flow(1, OLD))
-    run.pass_time(3 * DAY)
+    run.advance(3 * DAY)
     deploy(run, flow(1, OLD), flow(2, moving('{"4": "2"}') + NEW))
-    run.pass_time(1.5 * DAY)
+    run.advance(1.5 * DAY)
     before = (run.customers["c1"], list(run.effects))
     for timer in [one for one in run.effects if isinstance(one, ScheduleTimer) and one.due_at <= run.now]:
-        run.feed(timer_fired(timer, run.now))
-    run.feed(OrderPlaced(order("o1", START), START))
+        run.handle(timer_fired(timer, run.now))
+    run.handle(OrderPlaced(order("o1", START), START))
     assert (run.customers["c1"], run.effects) == before
-    run.pass_time(10 * DAY)
+    run.advance(10 * DAY)
     assert [message for message, _ in sent(run)] == ["a", "b", "d", "c"]
     decisions = [one.decision_id for one in run.effects if isinstance(one, LogDecision)]
     assert len(set(decisions)) == len(decisions)
@@ -142,7 +142,7 @@ def test_moves_come_one_after_the_other() -> None:
     third = flow(3, moving('{"4": "0"}', 2) + "steps: [{send: {message: e}}]")
     run = started(flow(1, OLD))
     deploy(run, flow(1, OLD), second, third)
-    run.pass_time(10 * DAY)
+    run.advance(10 * DAY)
     assert sent(run) == [("a", 0), ("e", 2)]
     assert len(migrations(run)) == 1
 
@@ -152,7 +152,7 @@ def test_the_newest_migration_wins() -> None:
     run = started(flow(1, OLD))
     third = flow(3, moving('{"2": "0"}') + "steps: [{send: {message: e}}]")
     deploy(run, flow(1, OLD), flow(2, moving('{"2": "4"}') + NEW), third)
-    run.pass_time(10 * DAY)
+    run.advance(10 * DAY)
     assert sent(run) == [("a", 0), ("e", 2)]
 
 
@@ -169,12 +169,12 @@ def test_a_run_that_waits_for_an_event_moves_with_it() -> None:
     run = started(flow(1, AWAITING))
     first = run.mails()[0].send_id
     deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + AWAITING_NEW))
-    run.pass_time(DAY)
+    run.advance(DAY)
     opened(run, first)
     assert sent(run) == [("a", 0), ("c", 1)]
-    run.pass_time(DAY)
+    run.advance(DAY)
     opened(run, first)
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     assert sent(run) == [("a", 0), ("c", 1), ("e", 2)]
 
 
@@ -182,7 +182,7 @@ def test_a_run_whose_event_never_comes_moves_too() -> None:
     """The time limit that it began with holds; then it goes the new version's other way."""
     run = started(flow(1, AWAITING))
     deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + AWAITING_NEW))
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     assert sent(run) == [("a", 0), ("d", 5)]
 
 
@@ -193,7 +193,7 @@ def test_an_event_that_is_not_meant_leaves_it_waiting() -> None:
     deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + strict))
     opened(run, run.mails()[0].send_id)
     assert running(run) == [(1, "1")]
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     assert sent(run) == [("a", 0), ("d", 5)]
 
 
@@ -201,8 +201,8 @@ def test_the_new_version_says_what_ends_it() -> None:
     """Refunded in the meantime: version 2 ends with it, and so does who is moved to it."""
     run = started(flow(1, OLD))
     deploy(run, flow(1, OLD), flow(2, "exit_on: [order.refunded]\n" + moving('{"2": "4"}') + NEW))
-    run.feed(OrderRefunded(order("o1", START), START + HOUR))
-    run.pass_time(10 * DAY)
+    run.handle(OrderRefunded(order("o1", START), START + HOUR))
+    run.advance(10 * DAY)
     assert sent(run) == [("a", 0)]
     assert running(run) == []
 
@@ -211,7 +211,7 @@ def test_a_step_that_became_another() -> None:
     """Without the old file a run goes on with what stands at its step, even if that no longer waits for the event."""
     run = started(flow(1, AWAITING))
     deploy(run, flow(2, OLD.replace("{wait: 2d}", "{send: {message: e}}", 1)))
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     assert [message for message, _ in sent(run)][:2] == ["a", "e"]
 
 
@@ -221,13 +221,13 @@ def test_a_put_off_mail_keeps_its_age() -> None:
     other = "steps: [{wait: 1d}, {send: {message: %s, expires: 2d}}]"
     for message, mails in (("a", []), ("b", ["b"])):
         run = started(flow(1, text, "paused"))
-        run.pass_time(2 * DAY)
+        run.advance(2 * DAY)
         assert waiting(run).step == "1"
         # Paused mails have no age yet; give it one, as a full cap would.
         aged = replace(waiting(run), wanted_at=START)
         run.customers["c1"] = replace(run.customers["c1"], instances=(aged,))
         deploy(run, flow(1, text), flow(2, moving('{"1": "1"}') + other % message))
-        run.pass_time(2 * DAY)
+        run.advance(2 * DAY)
         assert run.messages() == mails
 
 
@@ -271,10 +271,10 @@ def test_once_stays_once(is_woken: bool) -> None:
     run = started(once(1, AWAITING))
     deploy(run, once(1, AWAITING), once(2, moving('{"1": "2"}') + AWAITING_NEW))
     if is_woken:
-        run.pass_time(6 * DAY)
+        run.advance(6 * DAY)
     else:
         opened(run, run.mails()[0].send_id)
     assert len(migrations(run)) == 1
     buy(run, "o2")
-    run.pass_time(20 * DAY)
+    run.advance(20 * DAY)
     assert [message for message, _ in sent(run)] == ["a", "d" if is_woken else "c"]

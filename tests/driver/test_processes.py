@@ -26,17 +26,17 @@ def played() -> str:
     before = ruleset_of(segments=segments).with_flows(shop_world().flows)
     more = ruleset_of(*[flow_text(body, name=name) for name, body in BODIES.items()], segments=segments)
     run = Driver(before)
-    run.feed(ProfileUpdated(customer_id="c1", birthday=START.date(), occurred_at=run.now))
+    run.handle(ProfileUpdated(customer_id="c1", birthday=START.date(), occurred_at=run.now))
     buy(run)
     run.ruleset = before.with_flows([*before.flows, *more.flows])  # both days are waited for from now on
     for number in range(3):
         buy(run, f"p{number}")
-        run.pass_time(30 * DAY)
+        run.advance(30 * DAY)
     opened(run, run.mails()[0].send_id)
     answered(run, "yes")
-    run.pass_time(400 * DAY)
+    run.advance(400 * DAY)
     goodbye(run)
-    run.pass_time(400 * DAY)
+    run.advance(400 * DAY)
     return "\n".join(map(repr, run.effects))
 
 

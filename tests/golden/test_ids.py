@@ -178,16 +178,16 @@ def _sales(kind: str) -> list[str]:
     )
     run = Driver(ruleset)
     if kind != "placed":
-        run.feed(order_event("placed", START))
-    run.feed(order_event(kind, LATER, lines=(OrderLine("s9", "Pot", "pots", 1, 50_000),)))
+        run.handle(order_event("placed", START))
+    run.handle(order_event(kind, LATER, lines=(OrderLine("s9", "Pot", "pots", 1, 50_000),)))
     return record_ids(run.effects) + marks_of(run.customers["c1"])
 
 
 def _forgotten(kind: str) -> list[str]:
     """An event of a forgotten order is logged once for each kind and moment."""
     run = Driver(ruleset_of(limits=Limits(orders=1)))
-    run.feed(order_event("placed", START), order_event("placed", START, "o2"))
-    run.feed(order_event(kind, LATER), order_event(kind, LATER), order_event(kind, LATER + DAY))
+    run.handle(order_event("placed", START), order_event("placed", START, "o2"))
+    run.handle(order_event(kind, LATER), order_event(kind, LATER), order_event(kind, LATER + DAY))
     return record_ids(run.effects) + marks_of(run.customers["c1"])
 
 
@@ -214,42 +214,44 @@ def _run() -> list[str]:
         "country": "DK",
         "birthday": date(1984, 4, 2),
     }
-    run.feed(ProfileUpdated(customer_id="c1", marketing_consent=True, occurred_at=START, **profile))
-    run.feed(order_event("placed", START, lines=tuple([OrderLine(f"s{n}", "Tea", "tea", 1, 100) for n in range(5)])))
+    run.handle(ProfileUpdated(customer_id="c1", marketing_consent=True, occurred_at=START, **profile))
+    run.handle(order_event("placed", START, lines=tuple([OrderLine(f"s{n}", "Tea", "tea", 1, 100) for n in range(5)])))
     mail = run.mails()[0].send_id
-    run.feed(
+    run.handle(
         shipment("o1", "shipped", LATER), shipment("o1", "delivered", START + DAY), shipment("o7", "delayed", LATER)
     )
-    run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=LATER, launches_at=START + 9 * DAY))
+    run.handle(
+        ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=LATER, launches_at=START + 9 * DAY)
+    )
     of_mail: dict[str, Any] = {"customer_id": "c1", "send_id": mail}
-    run.feed(MailDelivered(occurred_at=LATER, **of_mail), MailOpened(agent="human", occurred_at=LATER, **of_mail))
-    run.feed(MailClicked(link="https://shop.example/a", agent="human", occurred_at=LATER, **of_mail))
-    run.feed(SurveyAnswered(question="happy", answer="yes", occurred_at=LATER, **of_mail))
-    run.feed(MailBounced(hard=False, reason="4.2.2 full", occurred_at=LATER, **of_mail))
-    run.pass_time(10 * DAY)
-    run.feed(
+    run.handle(MailDelivered(occurred_at=LATER, **of_mail), MailOpened(agent="human", occurred_at=LATER, **of_mail))
+    run.handle(MailClicked(link="https://shop.example/a", agent="human", occurred_at=LATER, **of_mail))
+    run.handle(SurveyAnswered(question="happy", answer="yes", occurred_at=LATER, **of_mail))
+    run.handle(MailBounced(hard=False, reason="4.2.2 full", occurred_at=LATER, **of_mail))
+    run.advance(10 * DAY)
+    run.handle(
         order_event("placed", run.now, "o2", placed_at=run.now), order_event("paid", run.now, "o2", placed_at=run.now)
     )
-    run.feed(
+    run.handle(
         ContactPressed(
             customer_id="c1", source="crm", kind="sent", purpose="marketing", until=None, occurred_at=run.now
         )
     )
-    run.pass_time(3 * DAY)
+    run.advance(3 * DAY)
     run.stock(Code("spring", "A1", run.now + 90 * DAY))
-    run.feed(order_event("refunded", run.now, "o2", placed_at=run.now), order_event("cancelled", run.now))
+    run.handle(order_event("refunded", run.now, "o2", placed_at=run.now), order_event("cancelled", run.now))
     for attempt in (2, 3):
-        run.feed(
+        run.handle(
             RetryDue(
                 timer_id=f"{mail}.{attempt}", attempt=attempt, purpose="order", not_after=run.now + (attempt * 2 - 5) * HOUR,
                 command=b"", due_at=run.now, occurred_at=run.now, **of_mail,
             )
         )  # fmt: skip
-    run.pass_time(30 * DAY)
-    run.feed(order_event("placed", run.now, "o3", placed_at=run.now))
-    run.feed(Unsubscribed(scope="marketing", occurred_at=run.now, **of_mail))
-    run.feed(MailComplained(occurred_at=run.now, **of_mail))
-    run.pass_time(20 * DAY)
+    run.advance(30 * DAY)
+    run.handle(order_event("placed", run.now, "o3", placed_at=run.now))
+    run.handle(Unsubscribed(scope="marketing", occurred_at=run.now, **of_mail))
+    run.handle(MailComplained(occurred_at=run.now, **of_mail))
+    run.advance(20 * DAY)
     effects = [effect for effect in run.effects if not isinstance(effect, ResendMail)]  # its command is made up here
     assert len(run.effects) - len(effects) == 1
     assert len(run.customers["c1"].seen_fingerprints) < 8 * 400, "a mark was pushed out"
@@ -260,9 +262,11 @@ def _withdrawn() -> list[str]:
     """An email that the mailer has not reported yet is withdrawn after an unsubscription and after a hard bounce."""
     flow = flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}]", purpose="marketing")
     run = Driver(ruleset_of(flow), is_reporting=False)
-    run.feed(ProfileUpdated(customer_id="c1", marketing_consent=True, occurred_at=START), order_event("placed", START))
-    run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=LATER))
-    run.feed(MailBounced(customer_id="c1", send_id="s1", hard=True, reason="5.1.1 unknown", occurred_at=LATER))
+    run.handle(
+        ProfileUpdated(customer_id="c1", marketing_consent=True, occurred_at=START), order_event("placed", START)
+    )
+    run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=LATER))
+    run.handle(MailBounced(customer_id="c1", send_id="s1", hard=True, reason="5.1.1 unknown", occurred_at=LATER))
     return record_ids(run.effects) + marks_of(run.customers["c1"])
 
 
@@ -276,7 +280,7 @@ def _pools() -> list[str]:
     )
     run = Driver(one)
     run.pools = table
-    run.feed(order_event("placed", START))
+    run.handle(order_event("placed", START))
     run.stock(Code("p", "Ø-1"), Code("p", "Ø-2"))
     desk = Desk(table, START)
     desk.take(Withdrawal("p", "reward-1", START + DAY))

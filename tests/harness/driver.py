@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from streams.core.model.effects import Attribute, Effect, LogDecision, SendMail
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
-from streams.tools.simulation.simulator import VirtualRun, timer_fired
+from streams.tools.simulation.simulator import Simulator, timer_fired
 
 __all__ = ["START", "Driver", "timer_fired"]
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 
 
-class Driver(VirtualRun):
+class Driver(Simulator):
     """A virtual run that keeps its effects. `is_reporting`: each mail is reported as sent at once."""
 
     def __init__(

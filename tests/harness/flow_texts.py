@@ -39,27 +39,27 @@ def run_of(body: str, *, purpose: str = "service", **settings: Any) -> Driver:
 
 def buy(run: Driver, order_id: str = "o1", **changes: Any) -> None:
     """The customer c1 buys now."""
-    run.feed(OrderPlaced(order(order_id, run.now, **changes), run.now))
+    run.handle(OrderPlaced(order(order_id, run.now, **changes), run.now))
 
 
 def told(run: Driver, **changes: Any) -> None:
     """The shop tells the profile of c1."""
-    run.feed(ProfileUpdated(customer_id="c1", occurred_at=run.now, **changes))
+    run.handle(ProfileUpdated(customer_id="c1", occurred_at=run.now, **changes))
 
 
 def opened(run: Driver, send_id: str) -> None:
     """The customer c1 opens a mail."""
-    run.feed(MailOpened(customer_id="c1", send_id=send_id, agent="human", occurred_at=run.now))
+    run.handle(MailOpened(customer_id="c1", send_id=send_id, agent="human", occurred_at=run.now))
 
 
 def answered(run: Driver, answer: str, question: str = "happy") -> None:
     """The customer c1 answers."""
-    run.feed(SurveyAnswered(customer_id="c1", send_id=None, question=question, answer=answer, occurred_at=run.now))
+    run.handle(SurveyAnswered(customer_id="c1", send_id=None, question=question, answer=answer, occurred_at=run.now))
 
 
 def goodbye(run: Driver) -> None:
     """The customer c1 wants no more advertising."""
-    run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=run.now))
+    run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=run.now))
 
 
 def sent(run: Driver) -> list[tuple[str, float]]:

@@ -119,11 +119,11 @@ class Life(Driver):
         self.effects.append(effect)
         self.at.append(now)
 
-    def feed(self, *events: Event) -> None:
+    def handle(self, *events: Event) -> None:
         """As a worker does: with what lies in its table."""
         for event in events:
             before = self.customers.get(event.customer_id)
-            super().feed(event)
+            super().handle(event)
             after = self.customers[event.customer_id]
             if before is not None:
                 read = decode_customer(encode_customer(before))
@@ -141,12 +141,12 @@ class Life(Driver):
             self.ruleset = self.ruleset.with_flows([replace(flow, status="live") for flow in self.ruleset.flows])
             return
         if what == "again":
-            self.feed(*self.facts)
+            self.handle(*self.facts)
             return
         fact = self._fact(what, how, mails[-1].send_id if mails else None)
         if fact is not None:
             self.facts.append(fact)
-            self.feed(fact)
+            self.handle(fact)
 
     def _fact(self, what: str, how: tuple[Any, ...], send_id: str | None) -> Event | None:
         if what == "order":
@@ -201,9 +201,9 @@ def live(ruleset: Ruleset, story: Story) -> Life:
         life.happen(*happening)
         if is_late:
             life.now += gap
-        life.pass_time(timedelta(0) if is_late else gap)
+        life.advance(timedelta(0) if is_late else gap)
     life.happen("resume")
-    life.pass_time(700 * DAY)
+    life.advance(700 * DAY)
     return life
 
 
@@ -245,8 +245,8 @@ def test_whatever_the_flow(made: list[dict[str, Any]], rules: int, story: Story)
         yearly = {flow.name for flow in life.ruleset.flows if flow.trigger.on in DATES}
         assert {one.flow for one in state.instances if one.has_begun} <= yearly
     before = len(mails)
-    life.feed(*life.facts, *[timer_fired(one, life.now) for one in timers.values()])
-    life.pass_time(60 * DAY)
+    life.handle(*life.facts, *[timer_fired(one, life.now) for one in timers.values()])
+    life.advance(60 * DAY)
     assert len(twice(Counter(mail.send_id for mail in life.mails()))) == 0
     assert len(life.mails()) >= before
 

@@ -69,7 +69,7 @@ def customer(consent: Consent, placed: list, country: str) -> Customer:  # type:
     """A customer who bought at these moments."""
     run = Driver(Ruleset([]))
     for number, at in enumerate(placed):
-        run.feed(OrderPlaced(order(f"o{number}", at, country=country), at))
+        run.handle(OrderPlaced(order(f"o{number}", at, country=country), at))
     known = run.customers.get("c1") or Customer(customer_id="c1")
     return replace(known, consent=consent, profile=Profile(country=country))
 
@@ -138,7 +138,7 @@ def test_no_profile_undoes_an_unsubscription(
     ruleset = Ruleset([], consent_policy=policy)
     run = Driver(ruleset)
     goodbye = Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START)
-    run.feed(*before, OrderPlaced(order("o1", START), START), goodbye, *after)
+    run.handle(*before, OrderPlaced(order("o1", START), START), goodbye, *after)
     uow = UnitOfWork(ruleset, run.customers["c1"], run.now)
     assert {purpose for purpose in PURPOSES if ruling(uow, purpose, None).is_allowed} == TRANSACTIONAL
 
@@ -151,8 +151,8 @@ def test_answers_do_not_hang_on_the_order_of_arrival(told: list[ProfileUpdated],
     mixed = [*apart, *apart]
     lot.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
     straight, crooked = Driver(Ruleset([])), Driver(Ruleset([]))
-    straight.feed(*apart)
-    crooked.feed(*mixed)
+    straight.handle(*apart)
+    crooked.handle(*mixed)
     assert {name: one.consent for name, one in crooked.customers.items()} == {
         name: one.consent for name, one in straight.customers.items()
     }

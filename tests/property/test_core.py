@@ -85,9 +85,9 @@ def tell(story: list[tuple[Event, timedelta]], *, times: int = 1) -> Driver:
     run = Driver(WORLD)
     for fact, gap in story:
         for _ in range(times):
-            run.feed(fact)
-        run.pass_time(gap)
-    run.pass_time(timedelta(days=30))
+            run.handle(fact)
+        run.advance(gap)
+    run.advance(timedelta(days=30))
     return run
 
 
@@ -108,8 +108,8 @@ def test_one_mail_of_one_step_whatever_comes_again(story: list[tuple[Event, time
     again = [fact for fact, _ in story]
     lot.shuffle(again)  # type: ignore[attr-defined]  # a random.Random
     timers = [timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)]
-    run.feed(*again, *timers)
-    run.pass_time(timedelta(days=30))
+    run.handle(*again, *timers)
+    run.advance(timedelta(days=30))
     sent = Counter(mail.send_id for mail in run.mails())
     assert not [send for send, count in sent.items() if count > 1]
     decided = Counter(one.decision_id for one in run.effects if isinstance(one, LogDecision))
@@ -122,12 +122,12 @@ def test_one_mail_of_one_step_whatever_comes_again(story: list[tuple[Event, time
 def test_only_what_is_owed_after_unsubscribing(story: list[tuple[Event, timedelta]], goodbye: Unsubscribed) -> None:
     """Once a customer has unsubscribed, every mail is transactional."""
     run = Driver(WORLD)
-    run.feed(goodbye)
+    run.handle(goodbye)
     run.effects.clear()
     for fact, gap in story:
-        run.feed(fact)
-        run.pass_time(gap)
-    run.pass_time(timedelta(days=30))
+        run.handle(fact)
+        run.advance(gap)
+    run.advance(timedelta(days=30))
     assert {mail.purpose for mail in run.mails()} <= {"order"}
 
 
@@ -144,8 +144,8 @@ def test_what_is_known_does_not_hang_on_the_order_of_arrival(told: list[Event], 
     mixed = list(apart)
     lot.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
     straight, crooked = Driver(WORLD), Driver(WORLD)
-    straight.feed(*apart)
-    crooked.feed(*mixed)
+    straight.handle(*apart)
+    crooked.handle(*mixed)
     one = straight.customers.get("c1", new_customer("c1"))
     two = crooked.customers.get("c1", new_customer("c1"))
     assert (one.purchases, one.spend, one.spend_converted_minor) == (

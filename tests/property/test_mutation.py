@@ -101,7 +101,7 @@ def told(story: Story) -> Driver:
     run = Driver(Ruleset(()))
     for what, gap in story:
         hear(run, what)
-        run.pass_time(gap)
+        run.advance(gap)
         look(run)
     return run
 
@@ -113,7 +113,7 @@ def hear(run: Driver, what: What) -> None:
     elif isinstance(what, Code):
         run.stock(what)
     else:
-        run.feed(what)
+        run.handle(what)
 
 
 def restart(run: Driver, flows: tuple[Flow, ...]) -> None:
@@ -163,14 +163,14 @@ def test_whatever_becomes_of_a_flow(story: Story, last: tuple[Flow, ...]) -> Non
     last = tuple([replace(flow, status="live") for flow in last])
     run = told(story)
     restart(run, last)
-    run.pass_time(120 * DAY)
+    run.advance(120 * DAY)
     once(run.effects)
     decided = {one.send_id for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"}
     assert {mail.send_id for mail in run.mails()} == decided
     assert [state.instances for state in run.customers.values() if state.instances] == []
     accounted(run)
     before = len(run.mails())
-    run.feed(*[timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)])
+    run.handle(*[timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)])
     assert len(run.mails()) == before
 
 
@@ -182,7 +182,7 @@ def test_a_flow_that_is_gone(story: Story) -> None:
     waiting = {one.instance_id for state in run.customers.values() for one in state.instances}
     mails = len(run.mails())
     restart(run, ())
-    run.pass_time(120 * DAY)
+    run.advance(120 * DAY)
     gone = {one.instance_id for one in run.effects if isinstance(one, LogDecision) and one.rule == "flow_gone"}
     assert waiting <= gone
     assert len(run.mails()) == mails
@@ -204,7 +204,7 @@ def test_people_finish_on_their_own_version(story: Story, last: tuple[Flow, ...]
             for one in state.instances:
                 began.setdefault(one.instance_id, one.flow_version)
         mark = len(run.effects)
-        run.pass_time(gap)
+        run.advance(gap)
         for mail in run.effects[mark:]:
             if isinstance(mail, SendMail) and not has_moves and began.get(mail.instance_id, mail.flow_version) in kept:
                 assert mail.flow_version == began.get(mail.instance_id, mail.flow_version)

@@ -140,12 +140,12 @@ def tell(story: Story, ruleset: Ruleset = WORLD) -> Driver:
     run = Driver(ruleset)
     run.stock(*[Code("ten", f"C{number}") for number in range(len(story) % 3)])
     for fact, gap, is_opened in story:
-        run.feed(fact)
-        run.pass_time(gap)
+        run.handle(fact)
+        run.advance(gap)
         if is_opened and run.mails():
             send_id = run.mails()[-1].send_id
-            run.feed(MailOpened(customer_id="c1", send_id=send_id, agent="human", occurred_at=run.now))
-    run.pass_time(60 * DAY)
+            run.handle(MailOpened(customer_id="c1", send_id=send_id, agent="human", occurred_at=run.now))
+    run.advance(60 * DAY)
     return run
 
 
@@ -176,8 +176,8 @@ def test_one_mail_of_one_step_whatever_comes_again(story: Story, lot: Any) -> No
     run = tell(story)
     again = [fact for fact, _, _ in story]
     lot.shuffle(again)
-    run.feed(*again, *[timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)])
-    run.pass_time(60 * DAY)
+    run.handle(*again, *[timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)])
+    run.advance(60 * DAY)
     counted = Counter(mail.send_id for mail in run.mails())
     assert not [send for send, count in counted.items() if count > 1]
     for kind in (IssueReward, ClaimCode):
@@ -208,12 +208,12 @@ def test_paused_and_resumed(story: Story, resumed_at: int) -> None:
     for number, (fact, gap, _) in enumerate(story):
         if number == resumed_at:
             run.ruleset = WORLD
-        run.feed(fact)
-        run.pass_time(gap)
+        run.handle(fact)
+        run.advance(gap)
         if number < resumed_at:
             assert run.mails() == []
     run.ruleset = WORLD
-    run.pass_time(60 * DAY)
+    run.advance(60 * DAY)
     counted = Counter(mail.send_id for mail in run.mails())
     assert not [send for send, count in counted.items() if count > 1]
     waiting = run.customers["c1"].instances if "c1" in run.customers else ()
@@ -229,13 +229,13 @@ def test_a_launch_begins_once_as_the_newest_look_told_it(looks: list[tuple[int, 
     """Looks of the past become known in whatever order, each twice: what waits is the plan of the newest, and each product begins once."""
     earlier = f", before: {before}d" if before else ""
     run = Driver(ruleset_of(flow_text(f"trigger: {{on: product.launch{earlier}}}\nsteps: [{{send: {{message: a}}}}]")))
-    run.feed(ProfileUpdated(customer_id="c1", email="anna@example.com", occurred_at=START))
+    run.handle(ProfileUpdated(customer_id="c1", email="anna@example.com", occurred_at=START))
     told = [(START + hour * HOUR, START + (20 + days) * DAY) for hour, days in looks]
     arrivals = told * 2
     lot.shuffle(arrivals)
-    run.pass_time(DAY)
+    run.advance(DAY)
     for at, launch in arrivals:
-        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=at, launches_at=launch))
-    run.pass_time(60 * DAY)
+        run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=at, launches_at=launch))
+    run.advance(60 * DAY)
     due = [launch - before * DAY for _, launch in sorted(told)[-1:]]
     assert [at for at, _ in sends(run)] == due

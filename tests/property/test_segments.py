@@ -36,17 +36,17 @@ lives = st.lists(st.tuples(spans, facts), min_size=1, max_size=12)
 def happen(run: Driver, what: str, number: int) -> None:
     """One thing happens to c1."""
     if what == "buy":
-        run.feed(OrderPlaced(order(f"o{number}", run.now), run.now))
+        run.handle(OrderPlaced(order(f"o{number}", run.now), run.now))
     elif what == "cancel":
-        run.feed(OrderCancelled(order(f"o{number - 1}", run.now), run.now))
+        run.handle(OrderCancelled(order(f"o{number - 1}", run.now), run.now))
     elif what == "look":
-        run.feed(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
+        run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
     elif what == "born":
         birthday = date(1996, 2, 29) if number % 2 else (run.now - 40 * 365 * DAY).date()
-        run.feed(ProfileUpdated(customer_id="c1", birthday=birthday, occurred_at=run.now))
+        run.handle(ProfileUpdated(customer_id="c1", birthday=birthday, occurred_at=run.now))
     elif what == "moved":
         zone = "Pacific/Auckland" if number % 2 else "America/Los_Angeles"
-        run.feed(ProfileUpdated(customer_id="c1", time_zone=zone, occurred_at=run.now))
+        run.handle(ProfileUpdated(customer_id="c1", time_zone=zone, occurred_at=run.now))
 
 
 @settings(max_examples=300, deadline=None)
@@ -64,9 +64,9 @@ def test_members_are_those_for_whom_it_holds(sources: list[str], life: list[tupl
         segments="\n".join(f"{name}: '{source}'" for name, source in zip(names, sources, strict=True)),
     )  # fmt: skip
     run = Driver(ruleset, START)
-    run.feed(OrderPlaced(order("o", run.now), run.now))
+    run.handle(OrderPlaced(order("o", run.now), run.now))
     for number, (span, what) in enumerate(life):
-        run.pass_time(span)
+        run.advance(span)
         state = run.customers["c1"]
         context = EvalContext(UnitOfWork(ruleset, state, run.now), None)
         assert list(state.segments) == [name for name in names if ruleset.segments[name].holds(context)]

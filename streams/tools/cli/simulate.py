@@ -74,7 +74,7 @@ def simulate(
     from streams.definitions.loader import FlowFileError
     from streams.tools.simulation.comparison import load_variants, read_files, read_topics, simulate_variants
     from streams.tools.simulation.history import HistoryError
-    from streams.tools.simulation.outcome import NoSuchFlow, table
+    from streams.tools.simulation.outcome import UnknownFlow, table
     from streams.tools.simulation.report import page
 
     settings = read_settings(templates_dir=templates_dir)
@@ -95,17 +95,17 @@ def simulate(
             inputs = read_files(settings, [Path(source) for source in sources], products_file, show_progress)
     except FlowFileError as error:
         raise click.ClickException(f"the flows have mistakes:\n{error}") from error
-    except (HistoryError, NoSuchFlow) as error:
+    except (HistoryError, UnknownFlow) as error:
         raise click.ClickException(str(error)) from error
     results = simulate_variants(variants, inputs, days, show_progress)
     if html_file is not None:
         with writing(html_file):
             html_file.write_text(page(results), encoding="utf-8")
     if as_json:
-        click.echo(json.dumps({"outcomes": to_builtins(results), "broken": inputs.history.broken}))
+        click.echo(json.dumps({"outcomes": to_builtins(results), "broken": inputs.history.invalid}))
         return
     click.echo("\n".join(table(results)))
-    for rule, count in sorted(inputs.history.broken.items()):
+    for rule, count in sorted(inputs.history.invalid.items()):
         click.echo(f"{count} records were not believed: {rule}")
     for result in results:
         rate = result.events / max(result.seconds, 0.001)

@@ -19,7 +19,7 @@ from streams.tools.simulation.history import (
     products_from_file,
     products_from_topic,
 )
-from streams.tools.simulation.outcome import Outcome, simulate, with_changes
+from streams.tools.simulation.outcome import SimulationResult, simulate, with_changes
 
 #: The name of the variant that is not changed.
 UNCHANGED = "as it is"
@@ -79,7 +79,7 @@ def read_topics(settings: Settings, products_file: Path | None, is_recommending:
     catalogue = _catalogue_from(settings, products_file, history)
     if catalogue is None and is_recommending:
         catalogue, broken = products_from_topic(settings, on_progress=progress("read", "offsets"))
-        history.broken += broken
+        history.invalid += broken
     return Inputs(history=history, catalogue=catalogue)
 
 
@@ -87,13 +87,13 @@ def _catalogue_from(settings: Settings, products_file: Path | None, history: His
     if products_file is None:
         return None
     catalogue, broken = products_from_file(products_file, settings.schemas_dir)
-    history.broken += broken
+    history.invalid += broken
     return catalogue
 
 
 def simulate_variants(
     variants: Mapping[str, Ruleset], inputs: Inputs, days: float, progress: Progress
-) -> list[Outcome]:
+) -> list[SimulationResult]:
     """Return the result of each variant. `days` are simulated after the last event of the history."""
     gc.freeze()  # the history stays in memory: the garbage collector need not scan it again and again
     return [

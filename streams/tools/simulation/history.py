@@ -38,8 +38,8 @@ _STEP = 5_000
 class History(Struct):
     """Facts with the time at which they occurred, in that order; and what was no fact, counted by the rule that it breaks."""
 
-    facts: list[tuple[datetime, Event]]
-    broken: Counter[str] = field(default_factory=Counter)
+    events: list[tuple[datetime, Event]]
+    invalid: Counter[str] = field(default_factory=Counter)
 
 
 class HistoryError(ValueError):
@@ -81,9 +81,9 @@ def _take(history: History, topic: str, record: Any) -> None:
         parse_id(record, "customer_id")
         event = EVENT_DECODERS[topic][1](record, None)
     except ValidationFailed as broken:
-        history.broken[broken.rule] += 1
+        history.invalid[broken.rule] += 1
     else:
-        history.facts.append((event.occurred_at, event))
+        history.events.append((event.occurred_at, event))
 
 
 def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] = lambda done, total: None) -> History:
@@ -100,9 +100,9 @@ def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] =
         try:
             event = decoder.event(message.topic(), message.key(), message.value(), message.timestamp()[1])
         except (ValidationFailed, DecodeFailed) as broken:
-            history.broken[broken.reason] += 1
+            history.invalid[broken.reason] += 1
         else:
-            history.facts.append((event.occurred_at, event))
+            history.events.append((event.occurred_at, event))
     return _sorted(history)
 
 
@@ -204,7 +204,7 @@ def _kind_of(reader: Any) -> str:
 
 def _sorted(history: History) -> History:
     # Of facts of the same moment those that were read first come first.
-    history.facts.sort(key=lambda fact: fact[0])
+    history.events.sort(key=lambda fact: fact[0])
     return history
 
 

@@ -15,7 +15,7 @@ from streams.core.model.effects import Effect, LogDecision, SendMail
 from streams.core.model.events import Event
 from streams.core.model.flow import Flow
 from streams.tools.simulation.history import History
-from streams.tools.simulation.simulator import VirtualRun
+from streams.tools.simulation.simulator import Simulator
 
 if TYPE_CHECKING:
     from streams.core.model.ruleset import Ruleset
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 #: Percentiles of mails per customer that are told.
 PERCENTILES = (50, 90, 99)
 #: Outcomes of decisions against a mail.
-_LOST = frozenset(("skip", "exit", "limit", "draft"))
+_NOT_SENT = frozenset(("skip", "exit", "limit", "draft"))
 #: Facts between two calls for progress.
 _STEP = 5_000
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class SimulationResult(Struct, frozen=True, kw_only=True, rename={"not_sent": "losses", "deferred": "put_off"}):
     """What came of a history.
 
     Attributes:
@@ -51,13 +51,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     by_day: dict[str, int]
     customers: int
     percentiles: dict[str, int]
-    losses: dict[str, int]
-    put_off: dict[str, int]
+    not_sent: dict[str, int]
+    deferred: dict[str, int]
     events: int
     seconds: float
 
 
-class NoSuchFlow(ValueError):
+class UnknownFlow(ValueError):
     """A flow, or a state of it, that there is not."""
 
 
@@ -72,15 +72,15 @@ def with_changes(flows: Iterable[Flow], changes: Sequence[str]) -> tuple[Flow, .
         name, _, state = change.partition("@")
         own = [flow for flow in found if flow.name == name]
         if not own:
-            raise NoSuchFlow(f"there is no flow {name!r}; known: {', '.join(sorted({flow.name for flow in found}))}")
+            raise UnknownFlow(f"there is no flow {name!r}; known: {', '.join(sorted({flow.name for flow in found}))}")
         if state == "off":
             found = [flow for flow in found if flow.name != name]
         elif state == "draft":
             if all(flow.status == "live" for flow in own):
-                raise NoSuchFlow(f"{name} is no draft, it is live")
+                raise UnknownFlow(f"{name} is no draft, it is live")
             found = [replace(flow, status="live") if flow.name == name else flow for flow in found]
         else:
-            raise NoSuchFlow(f"{change!r}: say {name}@draft (as if it were live) or {name}@off (without it)")
+            raise UnknownFlow(f"{change!r}: say {name}@draft (as if it were live) or {name}@off (without it)")
     return tuple(found)
 
 
@@ -92,7 +92,7 @@ def simulate(
     name: str = "flows",
     catalogue: Catalogue | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Outcome:
+) -> SimulationResult:
     """Play the history, and `days` more after its last fact. Pools of codes are never empty.
 
     Args:
@@ -105,18 +105,18 @@ def simulate(
     """
     counted = _Counted()
     started = time.perf_counter()
-    if history.facts:
-        end, done = history.facts[-1][0] + timedelta(days=days) * ruleset.day_scale, 0
+    if history.events:
+        end, done = history.events[-1][0] + timedelta(days=days) * ruleset.day_scale, 0
         is_shared = catalogue is not None and ruleset.counts_sales
-        for facts in [history.facts] if is_shared else _by_customer(history.facts):
-            run = VirtualRun(ruleset, facts[0][0], on_effect=counted.take, has_codes=True, catalogue=catalogue)
+        for facts in [history.events] if is_shared else _by_customer(history.events):
+            run = Simulator(ruleset, facts[0][0], on_effect=counted.take, has_codes=True, catalogue=catalogue)
             for at, fact in facts:
-                run.pass_to(at)
-                run.feed(fact)
+                run.advance_to(at)
+                run.handle(fact)
                 done += 1
                 if done % _STEP == 0:
-                    on_progress(done, len(history.facts))
-            run.pass_to(end)
+                    on_progress(done, len(history.events))
+            run.advance_to(end)
             counted.events += run.decided
             counted.customers += len(run.customers)
     return counted.outcome(name, time.perf_counter() - started)
@@ -137,8 +137,8 @@ class _Counted:
         self.by_flow: Counter[tuple[str, str]] = Counter()
         self.by_day: Counter[date] = Counter()
         self.by_customer: Counter[str] = Counter()
-        self.losses: Counter[tuple[str, ...]] = Counter()
-        self.put_off: Counter[tuple[str, ...]] = Counter()
+        self.not_sent: Counter[tuple[str, ...]] = Counter()
+        self.deferred: Counter[tuple[str, ...]] = Counter()
         self.events = 0
         self.customers = 0
 
@@ -148,23 +148,23 @@ class _Counted:
             self.by_day[now.date()] += 1
             self.by_customer[effect.customer_id] += 1
         elif isinstance(effect, LogDecision):
-            if effect.outcome in _LOST:
-                self.losses[effect.flow, effect.outcome, effect.rule] += 1
+            if effect.outcome in _NOT_SENT:
+                self.not_sent[effect.flow, effect.outcome, effect.rule] += 1
             elif effect.outcome == "defer":
-                self.put_off[effect.flow, effect.rule] += 1
+                self.deferred[effect.flow, effect.rule] += 1
 
-    def outcome(self, name: str, seconds: float) -> Outcome:
+    def outcome(self, name: str, seconds: float) -> SimulationResult:
         counts = sorted([*self.by_customer.values(), *[0] * (self.customers - len(self.by_customer))])
         places = {f"p{percent}": _at(counts, percent) for percent in PERCENTILES}
-        return Outcome(
+        return SimulationResult(
             name=name,
             mails=sum(self.by_flow.values()),
             by_flow=dict(sorted((f"{flow}/{message}", count) for (flow, message), count in self.by_flow.items())),
             by_day=_every_day(self.by_day),
             customers=self.customers,
             percentiles={**places, "most": counts[-1] if counts else 0},
-            losses=_most_first(self.losses),
-            put_off=_most_first(self.put_off),
+            not_sent=_most_first(self.not_sent),
+            deferred=_most_first(self.deferred),
             events=self.events,
             seconds=round(seconds, 3),
         )
@@ -187,31 +187,31 @@ def _every_day(by_day: Counter[date]) -> dict[str, int]:
     return {day.isoformat(): by_day[day] for day in days}
 
 
-def table(outcomes: Sequence[Outcome]) -> list[str]:
+def table(results: Sequence[SimulationResult]) -> list[str]:
     """The outcomes beside each other, as lines; of two, the difference too."""
     rows: list[tuple[str, list[int]]] = [
-        ("mails", [one.mails for one in outcomes]),
-        ("customers", [one.customers for one in outcomes]),
+        ("mails", [one.mails for one in results]),
+        ("customers", [one.customers for one in results]),
     ]
     places = [*(f"p{percent}" for percent in PERCENTILES), "most"]
-    rows += [(f"mails per customer, {place}", [one.percentiles[place] for one in outcomes]) for place in places]
-    days = [len(one.by_day) or 1 for one in outcomes]
-    rows.append(("mails a day, mean", [round(one.mails / count) for one, count in zip(outcomes, days, strict=True)]))
-    rows.append(("mails a day, most", [max(one.by_day.values(), default=0) for one in outcomes]))
+    rows += [(f"mails per customer, {place}", [one.percentiles[place] for one in results]) for place in places]
+    days = [len(one.by_day) or 1 for one in results]
+    rows.append(("mails a day, mean", [round(one.mails / count) for one, count in zip(results, days, strict=True)]))
+    rows.append(("mails a day, most", [max(one.by_day.values(), default=0) for one in results]))
     sections = (
-        ("sent", [one.by_flow for one in outcomes]),
-        ("put off", [one.put_off for one in outcomes]),
-        ("not sent", [one.losses for one in outcomes]),
+        ("sent", [one.by_flow for one in results]),
+        ("put off", [one.deferred for one in results]),
+        ("not sent", [one.not_sent for one in results]),
     )
     for title, parts in sections:
         names = sorted({name for part in parts for name in part}, key=lambda name: (-parts[0].get(name, 0), name))
         rows += [(f"{title}: {name}", [part.get(name, 0) for part in parts]) for name in names]
-    heads = [one.name for one in outcomes] + (["difference"] if len(outcomes) == 2 else [])
+    heads = [one.name for one in results] + (["difference"] if len(results) == 2 else [])
     width, wide = max(len(name) for name, _ in rows), max(14, *(len(head) + 2 for head in heads))
     lines = [" " * width + "".join(f"{head:>{wide}}" for head in heads)]
     for name, numbers in rows:
         shown = [f"{number:>{wide},}" for number in numbers]
-        if len(outcomes) == 2:
+        if len(results) == 2:
             shown.append(f"{numbers[1] - numbers[0]:>+{wide},}")
         lines.append(f"{name:<{width}}" + "".join(shown))
     return lines

@@ -18,7 +18,7 @@ from streams.core.sending.content import template_data
 TOO_FEW = "too_few_products"
 
 
-class Shelf:
+class SimulatedRecommendations:
     """What a shop sells, and how well it sold so far, all customers counted as on one partition.
 
     Args:
@@ -31,7 +31,7 @@ class Shelf:
         #: Products whose counts have changed since a mail was last written: nobody asks for them before.
         self._sold: set[str] = set()
 
-    def serve(self, effects: Iterable[Effect], now: datetime) -> list[Effect]:
+    def apply(self, effects: Iterable[Effect], now: datetime) -> list[Effect]:
         """The effects as they turn out: sales counted, mails with the products that they wish for, or the decision not to send them."""
         served: list[Effect] = []
         for effect in effects:
@@ -75,6 +75,6 @@ class Shelf:
         )
 
 
-def unserved(effect: Effect) -> str | None:
+def suppressed_send(effect: Effect) -> str | None:
     """The send that there were too few products for, if the effect says so."""
     return effect.send_id if isinstance(effect, LogDecision) and effect.rule == TOO_FEW else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TypeAlias
 
-from streams.tools.simulation.outcome import Outcome
+from streams.tools.simulation.outcome import SimulationResult
 
 #: Draws what a title says of the counts of each outcome.
 Plot: TypeAlias = Callable[[str, Sequence[Mapping[str, int]]], str]
@@ -30,19 +30,19 @@ _LONGEST = 78
 MOST_BARS = 30
 
 
-def page(outcomes: Sequence[Outcome], title: str = "Takk: what these flows would have sent") -> str:
+def page(results: Sequence[SimulationResult], title: str = "Takk: what these flows would have sent") -> str:
     """The whole page; every text in it that comes from outside is escaped."""
-    keys = "".join(f'<span class="key k{number}"></span>{escape(one.name)}' for number, one in enumerate(outcomes))
+    keys = "".join(f'<span class="key k{number}"></span>{escape(one.name)}' for number, one in enumerate(results))
     sections: tuple[tuple[str, Plot, list[Mapping[str, int]]], ...] = (
-        ("Mails a day", _columns, [one.by_day for one in outcomes]),
-        ("Mails by flow", _sorted_bars, [one.by_flow for one in outcomes]),
-        ("Mails per customer", _bars, [one.percentiles for one in outcomes]),
-        ("Put off, by rule", _sorted_bars, [one.put_off for one in outcomes]),
-        ("Not sent, by rule", _sorted_bars, [one.losses for one in outcomes]),
+        ("Mails a day", _columns, [one.by_day for one in results]),
+        ("Mails by flow", _sorted_bars, [one.by_flow for one in results]),
+        ("Mails per customer", _bars, [one.percentiles for one in results]),
+        ("Put off, by rule", _sorted_bars, [one.deferred for one in results]),
+        ("Not sent, by rule", _sorted_bars, [one.not_sent for one in results]),
     )
     parts = [
         f"<h1>{escape(title)}</h1><p>{keys}</p>",
-        *[_section(name, plot(name, counts), counts, outcomes) for name, plot, counts in sections],
+        *[_section(name, plot(name, counts), counts, results) for name, plot, counts in sections],
     ]
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -50,8 +50,8 @@ def page(outcomes: Sequence[Outcome], title: str = "Takk: what these flows would
     )
 
 
-def _section(title: str, plot: str, parts: Sequence[Mapping[str, int]], outcomes: Sequence[Outcome]) -> str:
-    heads = "".join(f'<th scope="col">{escape(one.name)}</th>' for one in outcomes)
+def _section(title: str, plot: str, parts: Sequence[Mapping[str, int]], results: Sequence[SimulationResult]) -> str:
+    heads = "".join(f'<th scope="col">{escape(one.name)}</th>' for one in results)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{part.get(name, 0):,}</td>" for part in parts)}</tr>'
         for name in dict.fromkeys(name for part in parts for name in part)

@@ -14,10 +14,10 @@ from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, Told, Withdrawal
 from streams.core.offers.code_pools import Desk, Memory
-from streams.tools.simulation.recommendations import Shelf, unserved
+from streams.tools.simulation.recommendations import SimulatedRecommendations, suppressed_send
 
 
-class VirtualRun:
+class Simulator:
     """Feeds events to the core and fires the timers that come due.
 
     Args:
@@ -45,7 +45,7 @@ class VirtualRun:
         self.is_reporting = is_reporting
         self.on_effect = on_effect
         self.has_codes = has_codes
-        self.shelf = Shelf(catalogue) if catalogue is not None else None
+        self.recommendations = SimulatedRecommendations(catalogue) if catalogue is not None else None
         self.customers: dict[str, Customer] = {}
         #: Events that were decided: what was fed, timers that fired, and mails that were reported.
         self.decided = 0
@@ -54,16 +54,16 @@ class VirtualRun:
         #: What lies in the pools.
         self.pools = Memory()
 
-    def feed(self, *events: Event) -> None:
+    def handle(self, *events: Event) -> None:
         """The events happen (or become known) now, one after the other."""
         for event in events:
             self.decided += 1
             customer_id = event.customer_id
             state = self.customers.get(customer_id) or new_customer(customer_id)
             self.customers[customer_id], effects = advance(self.ruleset, state, event, self.now)
-            shelf = self.shelf
-            if shelf is not None and self.is_reporting:
-                effects = shelf.serve(effects, self.now)
+            recommendations = self.recommendations
+            if recommendations is not None and self.is_reporting:
+                effects = recommendations.apply(effects, self.now)
             for effect in effects:
                 self.on_effect(effect, self.now)
             for effect in effects:
@@ -75,13 +75,13 @@ class VirtualRun:
                 elif isinstance(effect, WithdrawClaim):
                     self._hand_out(Withdrawal(effect.pool, effect.reward_id, effect.give_up_at))
                 elif isinstance(effect, SendMail) and self.is_reporting:
-                    self.feed(
+                    self.handle(
                         MailReported(
                             customer_id=customer_id, send_id=effect.send_id, outcome="sent", occurred_at=self.now
                         )
                     )
-                elif shelf is not None and (send_id := unserved(effect)) is not None:
-                    self.feed(
+                elif recommendations is not None and (send_id := suppressed_send(effect)) is not None:
+                    self.handle(
                         MailReported(
                             customer_id=customer_id, send_id=send_id, outcome="suppressed", occurred_at=self.now
                         )
@@ -95,24 +95,24 @@ class VirtualRun:
         desk = Desk(self.pools, self.now)
         for one in told:
             desk.take(one)
-        self.feed(*desk.grants)
+        self.handle(*desk.grants)
 
     def _schedule(self, timer: ScheduleTimer) -> None:
         if timer.timer_id not in self._timers:
             self._timers.add(timer.timer_id)
             heapq.heappush(self._queue, (timer.due_at, timer.timer_id, timer))
 
-    def pass_time(self, length: timedelta) -> None:
+    def advance(self, length: timedelta) -> None:
         """Move the clock, firing every timer at its moment."""
-        self.pass_to(self.now + length)
+        self.advance_to(self.now + length)
 
-    def pass_to(self, moment: datetime) -> None:
+    def advance_to(self, moment: datetime) -> None:
         """Move the clock to `moment` (UTC), firing every timer on the way; one that lies behind changes nothing."""
         queue = self._queue
         while queue and queue[0][0] <= moment:
             due_at, _, timer = heapq.heappop(queue)
             self.now = max(self.now, due_at)
-            self.feed(timer_fired(timer, self.now))
+            self.handle(timer_fired(timer, self.now))
         self.now = max(self.now, moment)
 
 

@@ -20,11 +20,11 @@ FIXTURE = PROJECT_ROOT / "tests/golden/state/customer_v1.bin"
 def customer() -> Customer:
     """The customer whose bytes the fixture holds."""
     run = Driver(shop_world())
-    run.feed(
+    run.handle(
         OrderPlaced(order("o1", START), START), shipment("o1", "shipped", START), shipment("o1", "delivered", START)
     )
     send = run.mails()[0].send_id
-    run.feed(
+    run.handle(
         MailClicked(customer_id="c1", send_id=send, link="x", agent="human", occurred_at=START),
         ProfileUpdated(customer_id="c1", marketing_consent=True, time_zone="Europe/Oslo", occurred_at=START),
     )
@@ -46,10 +46,10 @@ def test_round_trip_and_size() -> None:
     assert decode_customer(encode_customer(customer())) == customer()
     run = Driver(shop_world())
     for number in range(600):
-        run.feed(
+        run.handle(
             OrderPlaced(order(f"order-{number}", run.now), run.now), shipment(f"order-{number}", "delivered", run.now)
         )
-        run.pass_time(timedelta(hours=3))
+        run.advance(timedelta(hours=3))
     assert run.customers["c1"].purchases == 600
     assert len(encode_customer(run.customers["c1"])) < 16_000
 

@@ -55,7 +55,7 @@ def bought(consent: Consent = Consent(), orders: int = 1) -> Customer:  # noqa: 
     run = Driver(Ruleset([]))
     for number in range(orders):
         at = START + number * DAY
-        run.feed(OrderPlaced(order(f"o{number + 1}", at), at))
+        run.handle(OrderPlaced(order(f"o{number + 1}", at), at))
     return replace(run.customers["c1"], consent=consent) if orders else Customer(customer_id="c1", consent=consent)
 
 
@@ -210,32 +210,32 @@ def profile(at: datetime, **answers: object) -> ProfileUpdated:
 def test_the_evidence_of_an_answer_is_kept() -> None:
     """When, in which country and by which notice; the newest answer counts, of two of one moment the no, and an old one changes nothing."""
     run = Driver(Ruleset([]))
-    run.feed(profile(START, country="DE", review_consent=True, marketing_consent=True, consent_notice="n1"))
+    run.handle(profile(START, country="DE", review_consent=True, marketing_consent=True, consent_notice="n1"))
     known = run.customers["c1"].consent
     assert known.answers == (Answer("review", True, START, "DE", "n1"),)
     assert (known.marketing_at, known.marketing_country, known.marketing_notice) == (START, "DE", "n1")
     assert (known.notice, known.notice_at) == ("n1", START)
     again = run.customers["c1"]
-    run.feed(profile(START, country="DE", review_consent=True, marketing_consent=True, consent_notice="n1"))
+    run.handle(profile(START, country="DE", review_consent=True, marketing_consent=True, consent_notice="n1"))
     assert run.customers["c1"] == again
-    run.feed(profile(START, review_consent=False), profile(START - DAY, survey_consent=True, consent_notice="n0"))
+    run.handle(profile(START, review_consent=False), profile(START - DAY, survey_consent=True, consent_notice="n0"))
     known = run.customers["c1"].consent
     assert known.answers == (
         Answer("review", False, START, "DE", ""),
         Answer("survey", True, START - DAY, "DE", "n0"),
     )
     assert known.notice == "n1"
-    run.feed(profile(START + DAY, country="SE"), profile(START + DAY, review_consent=True))
+    run.handle(profile(START + DAY, country="SE"), profile(START + DAY, review_consent=True))
     assert run.customers["c1"].consent.answer("review") == Answer("review", True, START + DAY, "SE", "")
 
 
 def test_a_retry_is_ruled_on_by_its_order_s_country() -> None:
     """A mail that the server put off is not tried again where the rules have come to forbid it; the decision names the line."""
     run = Driver(shop_world())
-    run.feed(OrderPlaced(order("o1", START), START), profile(START, country="DE"))
+    run.handle(OrderPlaced(order("o1", START), START), profile(START, country="DE"))
     run.effects.clear()
     for number, purpose in enumerate(("review", "marketing", "order")):
-        run.feed(
+        run.handle(
             RetryDue(
                 customer_id="c1", timer_id=f"t{number}", send_id=f"s{number}", attempt=2, purpose=purpose,
                 not_after=START + DAY, command=b"c", due_at=START, occurred_at=START,
@@ -252,11 +252,11 @@ def test_a_retry_is_ruled_on_by_its_order_s_country() -> None:
 def test_decisions_name_the_line() -> None:
     """What is sent says what it rests on, what is not sent says which line forbids it; neither says who it is about."""
     run = Driver(shop_world())
-    run.feed(OrderPlaced(order("o1", START), START))
-    run.pass_time(2 * DAY)
-    run.feed(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=run.now))
-    run.feed(OrderPlaced(order("o2", run.now), run.now))
-    run.pass_time(2 * DAY)
+    run.handle(OrderPlaced(order("o1", START), START))
+    run.advance(2 * DAY)
+    run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=run.now))
+    run.handle(OrderPlaced(order("o2", run.now), run.now))
+    run.advance(2 * DAY)
     details = [one.detail for one in run.effects if isinstance(one, LogDecision)]
     assert details == [
         "sends confirmation; order/* is allowed",

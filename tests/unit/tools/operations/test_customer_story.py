@@ -43,11 +43,11 @@ def story_of(run: Driver, customer: str = "c1", send_id: str | None = None) -> S
 def test_what_was_sent_what_was_not_and_what_waits() -> None:
     """A receipt, a review that a refund forbade, and another order's thank-you that is to come; each thing once, in the order of time."""
     run = Driver(shop_world())
-    run.feed(OrderPlaced(order("o1", run.now), run.now))
-    run.pass_time(2 * DAY)
-    run.feed(shipment("o1", "delivered", run.now), OrderRefunded(order("o1", run.now), run.now))
-    run.pass_time(3 * DAY)
-    run.feed(OrderPlaced(order("o2", run.now), run.now))
+    run.handle(OrderPlaced(order("o1", run.now), run.now))
+    run.advance(2 * DAY)
+    run.handle(shipment("o1", "delivered", run.now), OrderRefunded(order("o1", run.now), run.now))
+    run.advance(3 * DAY)
+    run.handle(OrderPlaced(order("o2", run.now), run.now))
     found = story_of(run)
     assert found.is_known
     assert [(line.flow, line.what, line.order_id) for line in found.happened] == [
@@ -66,11 +66,11 @@ def test_what_was_sent_what_was_not_and_what_waits() -> None:
 def test_one_send_and_where_it_came_from() -> None:
     """Only the flow that the send came from, with what the customer did with it."""
     run = Driver(shop_world())
-    run.feed(OrderPlaced(order("o1", run.now), run.now))
-    run.pass_time(2 * DAY)
+    run.handle(OrderPlaced(order("o1", run.now), run.now))
+    run.advance(2 * DAY)
     thanks = run.mails()[-1]
     click = {"link": "https://shop.example/", "agent": "human", "occurred_at": run.now}
-    run.feed(MailClicked(customer_id="c1", send_id=thanks.send_id, **click))
+    run.handle(MailClicked(customer_id="c1", send_id=thanks.send_id, **click))
     assert [(line.flow, line.what) for line in story_of(run, send_id=thanks.send_id).happened] == [
         ("thank-you", "send"),
         ("thank-you", "clicked"),
@@ -107,7 +107,7 @@ def test_a_code_that_is_waited_for() -> None:
     assert [line.words for line in story_of(run).waiting] == [
         "waits for a code of the pool spring-10, not longer than until then"
     ]
-    run.pass_time(DAY)
+    run.advance(DAY)
     assert "no code was left for the customer: the flow went on without one" in " ".join(told(story_of(run)))
 
 
@@ -124,7 +124,7 @@ def test_why_a_launch_is_waited_for() -> None:
             segments="browsing: customer.days_since_visit < 9",
         )
     )
-    run.feed(
+    run.handle(
         ProfileUpdated(customer_id="c1", birthday=run.now.date(), occurred_at=run.now),
         ProductBrowsed(
             customer_id="c1", kind="viewed", sku="tea-9", occurred_at=run.now, launches_at=run.now + 5 * DAY
@@ -147,14 +147,14 @@ def test_why_a_moment_is_waited_for_elsewhere() -> None:
         )
     )
     lines = (OrderLine("tea", "Tea", "tea", 1, 100_00),)
-    run.feed(OrderPlaced(order("o1", run.now, lines=lines), run.now))
+    run.handle(OrderPlaced(order("o1", run.now, lines=lines), run.now))
     (waiting,) = story_of(run).waiting
     assert (waiting.at, waiting.words) == (
         run.now + 30 * DAY,
         "goes on then, or when the moment that it waits for comes, if that is moved",
     )
-    run.pass_time(10 * DAY)
-    run.feed(OrderPlaced(order("o2", run.now, lines=lines), run.now))
+    run.advance(10 * DAY)
+    run.handle(OrderPlaced(order("o2", run.now, lines=lines), run.now))
     (waiting,) = story_of(run).waiting
     assert waiting.at == run.now + 10 * DAY
     text = " ".join(told(story_of(run)))
@@ -165,7 +165,7 @@ def test_why_a_moment_is_waited_for_elsewhere() -> None:
 def test_nobody() -> None:
     """Of a customer whom nobody ever told of, nothing is known; another's records are not theirs."""
     run = Driver(shop_world())
-    run.feed(OrderPlaced(order("o1", run.now), run.now))
+    run.handle(OrderPlaced(order("o1", run.now), run.now))
     assert not story_of(run, "c2").is_known
     assert story_of(run, "c2").happened == ()
 
@@ -175,10 +175,10 @@ def test_every_rule_is_explained(case: Any) -> None:
     """No case ends in a rule that has no words for people."""
     run = Driver(shop_world())
     for at, facts in case.moments():
-        run.pass_time(timedelta(days=at) - (run.now - START))
+        run.advance(timedelta(days=at) - (run.now - START))
         for fact in facts:
             sends = {mail.message: mail.send_id for mail in run.mails()}
             raw = CODEC.encode(SCHEMA_OF[fact.topic], fact.record("c1", run.now, sends))
-            run.feed(DECODER.event(fact.topic, b"c1", raw, int(run.now.timestamp() * 1000)))
-    run.pass_time(timedelta(days=case.days))
+            run.handle(DECODER.event(fact.topic, b"c1", raw, int(run.now.timestamp() * 1000)))
+    run.advance(timedelta(days=case.days))
     assert {one.rule for one in run.effects if isinstance(one, LogDecision)} <= set(RULES)

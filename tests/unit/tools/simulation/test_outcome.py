@@ -29,9 +29,9 @@ from streams.tools.simulation.history import (
     products_of,
     write_file,
 )
-from streams.tools.simulation.outcome import NoSuchFlow, Outcome, simulate, table, with_changes
+from streams.tools.simulation.outcome import SimulationResult, UnknownFlow, simulate, table, with_changes
 from streams.tools.simulation.report import page
-from streams.tools.simulation.simulator import VirtualRun
+from streams.tools.simulation.simulator import Simulator
 from streams.wire import topics
 from tests.harness import records
 from tests.harness.driver import START
@@ -44,15 +44,15 @@ from tests.unit.agents.global_tables.test_assortment import product as goods
 DAY = timedelta(days=1)
 
 
-def outcome(name: str = "as it is", **changes: Any) -> Outcome:
+def outcome(name: str = "as it is", **changes: Any) -> SimulationResult:
     """Three mails of two customers in three days."""
     values: dict[str, Any] = {
         "name": name, "mails": 3, "by_flow": {"f/a": 2, "g/b": 1}, "by_day": {"2026-03-02": 2, "2026-03-03": 0, "2026-03-04": 1},
-        "customers": 2, "percentiles": {"p50": 1, "p90": 2, "p99": 2, "most": 2}, "losses": {"g skip unsubscribed": 1},
-        "put_off": {"g cap": 4},
+        "customers": 2, "percentiles": {"p50": 1, "p90": 2, "p99": 2, "most": 2}, "not_sent": {"g skip unsubscribed": 1},
+        "deferred": {"g cap": 4},
         "events": 9, "seconds": 0.5,
     }  # fmt: skip
-    return Outcome(**(values | changes))
+    return SimulationResult(**(values | changes))
 
 
 def bought(*customers: str) -> History:
@@ -85,7 +85,7 @@ def test_what_is_counted() -> None:
     assert found.by_flow == {"f/a": 3, "f/b": 3}
     assert found.by_day == {"2026-03-02": 3, "2026-03-03": 0, "2026-03-04": 3}
     assert found.percentiles == {"p50": 2, "p90": 4, "p99": 4, "most": 4}
-    assert found.losses == {"g skip where": 3}
+    assert found.not_sent == {"g skip where": 3}
     assert found.events >= 3 + 6
     nothing = simulate(ruleset_of(flow), History([]), 5)
     assert (nothing.mails, nothing.by_day, nothing.percentiles["most"]) == (0, {}, 0)
@@ -95,7 +95,7 @@ def test_what_is_counted() -> None:
 @given(st.lists(st.sampled_from(["c1", "c2", "c3"]), min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_the_order_of_the_files_does_not_count(customers: list[str], lot: Any) -> None:
     """The same facts, read in another order, give the same table: what counts is when they occurred."""
-    history, mixed = bought(*customers), list(bought(*customers).facts)
+    history, mixed = bought(*customers), list(bought(*customers).events)
     lot.shuffle(mixed)
     mixed.sort(key=lambda fact: fact[0])
     assert table([simulate(shop_world(), history, 5)]) == table([simulate(shop_world(), History(mixed), 5)])
@@ -106,13 +106,13 @@ def test_the_order_of_the_files_does_not_count(customers: list[str], lot: Any) -
 def test_customers_one_after_the_other_are_as_all_at_once(customers: list[str]) -> None:
     """Playing each customer alone counts the mails of one clock for all of them."""
     history, mails = bought(*customers), Counter[str]()
-    run = VirtualRun(
+    run = Simulator(
         shop_world(), START, on_effect=lambda effect, now: mails.update([effect.flow] * isinstance(effect, SendMail))
     )
-    for at, fact in history.facts:
-        run.pass_to(at)
-        run.feed(fact)
-    run.pass_time(5 * DAY)
+    for at, fact in history.events:
+        run.advance_to(at)
+        run.handle(fact)
+    run.advance(5 * DAY)
     found = simulate(shop_world(), history, 5)
     assert (found.mails, found.events, found.customers) == (mails.total(), run.decided, len(run.customers))
     by_flow: Counter[str] = Counter()
@@ -127,7 +127,7 @@ def test_what_is_put_off() -> None:
         "trigger: {on: order.placed, once_per: order}\nsteps: [{send: {message: a, expires: 20d}}]", purpose="marketing"
     )
     found = simulate(ruleset_of(flow, rules="caps: [{most: 1, per: 2d}]"), bought("c1", "c1", "c2"), 9)
-    assert (found.by_flow, found.put_off, found.losses) == ({"f/a": 3}, {"f cap": 1}, {})
+    assert (found.by_flow, found.deferred, found.not_sent) == ({"f/a": 3}, {"f cap": 1}, {})
     assert [line.split() for line in table([found]) if line.startswith("put off")] == [["put", "off:", "f", "cap", "1"]]
 
 
@@ -144,7 +144,7 @@ def test_variants_of_flows() -> None:
         ("review@draft", "it is live"),
         ("review", "review@draft"),
     ):
-        with pytest.raises(NoSuchFlow, match=words):
+        with pytest.raises(UnknownFlow, match=words):
             with_changes(shop_flows(), [change])
 
 
@@ -156,7 +156,7 @@ def test_long_names_of_variants_keep_their_columns() -> None:
 
 def test_two_variants_are_compared() -> None:
     """Every line has the difference, those too that only one of them has."""
-    other = outcome("without g", mails=2, by_flow={"f/a": 2}, losses={})
+    other = outcome("without g", mails=2, by_flow={"f/a": 2}, not_sent={})
     lines = table([outcome(), other])
     assert lines[0].split() == ["as", "it", "is", "without", "g", "difference"]
     assert next(line for line in lines if line.startswith("mails ")).split() == ["mails", "3", "2", "-1"]
@@ -182,9 +182,9 @@ def test_a_history_from_files(tmp_path: Path) -> None:
     )
     write_file(tmp_path / "shipments.avro", topics.SHIPMENTS, [records.shipment(), records.shipment(customer_id="")])
     found = from_files(sorted(tmp_path.glob("*.avro")))
-    assert [at for at, _ in found.facts] == sorted(at for at, _ in found.facts)
-    assert len(found.facts) == 2
-    assert found.broken == {"bad_currency": 1, "no_customer": 1}
+    assert [at for at, _ in found.events] == sorted(at for at, _ in found.events)
+    assert len(found.events) == 2
+    assert found.invalid == {"bad_currency": 1, "no_customer": 1}
 
 
 @pytest.mark.parametrize(
@@ -331,13 +331,13 @@ def test_mails_without_products_are_told() -> None:
     flow = flow_text(
         "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 2}}]", purpose="marketing"
     )
-    for catalogue, mails, losses in (
+    for catalogue, mails, not_sent in (
         (None, 2, {}),
         (Catalogue(), 0, {"f skip too_few_products": 2}),
         (Catalogue([product("s2"), product("s1", complements=("s3",)), product("s3")]), 2, {}),
     ):
         found = simulate(ruleset_of(flow), bought("c1", "c2"), 3, catalogue=catalogue)
-        assert (found.mails, found.losses) == (mails, losses)
+        assert (found.mails, found.not_sent) == (mails, not_sent)
 
 
 class Page(HTMLParser):
@@ -361,14 +361,14 @@ class Page(HTMLParser):
 def test_the_page_is_whole_and_runs_nothing() -> None:
     """Names from outside are words; there is a plot and a table for each question, no script, and no address of elsewhere."""
     evil = '<script>alert(1)</script>"&'
-    text = page([outcome(evil, by_flow={evil: 1}, losses={evil: 2}, put_off={evil: 3}), outcome("other")])
+    text = page([outcome(evil, by_flow={evil: 1}, not_sent={evil: 2}, deferred={evil: 3}), outcome("other")])
     found = Page(text)
     assert found.open == []
     assert "script" not in found.tags
     assert found.tags.count("svg") == 5
     assert found.tags.count("table") == 5
     assert "http" not in text
-    assert Page(page([outcome(by_day={}, by_flow={}, losses={}, put_off={}, mails=0)])).open == []
+    assert Page(page([outcome(by_day={}, by_flow={}, not_sent={}, deferred={}, mails=0)])).open == []
 
 
 def test_the_page_is_read_at_any_width_and_by_ear() -> None:

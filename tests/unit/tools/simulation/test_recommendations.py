@@ -33,7 +33,7 @@ LAMP = product("lamp", "light", complements=("bulb",))
 def buy(run: Driver, order_id: str, *skus: str, customer: str = "c1") -> None:
     """The customer buys one piece of each now; its category is `light`."""
     lines = tuple([OrderLine(sku, sku, "light", 1, 100) for sku in skus])
-    run.feed(OrderPlaced(order(order_id, run.now, customer_id=customer, lines=lines), run.now))
+    run.handle(OrderPlaced(order(order_id, run.now, customer_id=customer, lines=lines), run.now))
 
 
 def test_a_wish_is_granted() -> None:
@@ -43,7 +43,7 @@ def test_a_wish_is_granted() -> None:
     )
     buy(run, "o1", "torch", customer="c2")
     buy(run, "o2", "lamp")
-    run.pass_time(3 * DAY)
+    run.advance(3 * DAY)
     mail = run.mails("c1")[0]
     assert [(one["sku"], one["reason"]) for one in template_data(mail.content)["products"]] == [
         ("bulb", "complement"),
@@ -58,15 +58,15 @@ async def test_a_mail_without_products_is_reported_as_the_mailer_does(desk: Desk
     run, blind = Driver(WORLD, catalogue=Catalogue((LAMP, product("bulb")))), Driver(WORLD)
     for one in (run, blind):
         buy(one, "o1", "lamp")
-        one.pass_time(timedelta(days=1.5))
+        one.advance(timedelta(days=1.5))
     assert (run.mails(), sent(run), blind.messages()) == ([], [("a", 1)], ["a"])
     (said,) = [one for one in run.effects if isinstance(one, LogDecision) and one.outcome == "skip"]
     (mail,) = blind.mails()
     _, _, value, _ = ENCODER.effects.encode(mail, START + DAY)
     assert value is not None
-    assert run.shelf is not None
+    assert run.recommendations is not None
     desk.now = START + DAY
-    desk.assortment.set_result(run.shelf.assortment)
+    desk.assortment.set_result(run.recommendations.assortment)
     (report,) = (await desk.deliver((DECODER.command(value), "send"))).values()
     assert (report.outcome, report.rule) == ("suppressed", said.rule)
     assert ENCODER.reports.mail_decision(
@@ -74,7 +74,7 @@ async def test_a_mail_without_products_is_reported_as_the_mailer_does(desk: Desk
     ) == ENCODER.effects.encode(said, said.decided_at)
     assert [one.outcome for one in run.customers["c1"].sends] == [report.outcome]
     assert (run.customers["c1"].last_send_at, blind.customers["c1"].last_send_at) == (None, START + DAY)
-    run.pass_time(2 * DAY)
+    run.advance(2 * DAY)
     assert run.messages() == ["b"]
 
 
@@ -82,12 +82,12 @@ def test_without_a_catalogue_every_mail_arrives() -> None:
     """Nobody counts, and the wish stays a wish; a mailer that does not report writes no mail."""
     run = Driver(WORLD)
     buy(run, "o1", "lamp")
-    run.pass_time(DAY)
-    assert run.shelf is None
+    run.advance(DAY)
+    assert run.recommendations is None
     assert "products" not in template_data(run.mails()[0].content)
     silent = Driver(WORLD, is_reporting=False, catalogue=Catalogue())
     buy(silent, "o1", "lamp")
-    silent.pass_time(DAY)
+    silent.advance(DAY)
     assert silent.messages() == ["a"]
 
 
@@ -105,8 +105,8 @@ def test_what_is_chosen_is_what_the_counts_say(bought: list[tuple[str, list[str]
         for one in (run, blind):
             buy(one, f"o{number}", *names, customer=customer)
             if is_cancelled:
-                one.feed(OrderCancelled(order(f"o{number}", one.now, customer_id=customer, lines=()), one.now + DAY))
-            one.pass_time(days * DAY)
+                one.handle(OrderCancelled(order(f"o{number}", one.now, customer_id=customer, lines=()), one.now + DAY))
+            one.advance(days * DAY)
     told = {mail.send_id: template_data(mail.content)["products"] for mail in run.mails() if mail.message == "a"}
     tallies: dict[str, Tally] = {}
     at = {
