@@ -38,7 +38,7 @@ from streams.core.model.events import (
 from streams.core.model.ruleset import Ruleset
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
-from streams.core.sending.consent import withdraw
+from streams.core.sending.consent import withdraw_emails
 from streams.core.triggers.segments import check_segments
 
 
@@ -57,7 +57,7 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     uow = UnitOfWork(ruleset, state, now)
     _HANDLERS[type(event)](uow, event)
     if uow.consent is not state.consent:
-        withdraw(uow)
+        withdraw_emails(uow)
     if uow.changed and ruleset.watched:
         check_segments(uow)
     if uow.changed and uow.instances:

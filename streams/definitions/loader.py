@@ -15,7 +15,7 @@ from msgspec import Struct
 from streams.core.model.consent_policy import STRICT, ConsentPolicy
 from streams.core.model.flow import Condition, Flow
 from streams.core.model.ruleset import RATES, Limits, Ruleset, Shop
-from streams.core.model.sending_rules import NO_RULES, Rules
+from streams.core.model.sending_rules import NO_RULES, SendingRules
 from streams.core.values.text import nearest, plain
 from streams.definitions.checks.flow import Finding, guard_flow, guard_messages, guard_together
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems
@@ -53,7 +53,7 @@ class Templates(Struct, frozen=True, kw_only=True):
 
     flows: tuple[Flow, ...]
     segments: Mapping[str, Condition]
-    rules: Rules
+    rules: SendingRules
     consent: ConsentPolicy
     errors: tuple[Mistake, ...]
     warnings: tuple[Mistake, ...]
@@ -130,7 +130,7 @@ class _Reading:
             )
         for flow, finding in guard_together(newest):
             self.told(folders[flow.name] / FLOW, [finding])
-        names = [*(flow.name for flow in newest), *rules.outside]
+        names = [*(flow.name for flow in newest), *rules.external_series]
         for flow in newest:
             for other in [name for name in flow.not_with if name not in names]:
                 problem = f"not_with names {other!r}: there is no such flow, and no such series in {_RULES} (outside)"
@@ -160,7 +160,7 @@ class _Reading:
             return {}
 
     def folder(
-        self, folder: Path, segments: Mapping[str, Condition], rules: Rules, policy: ConsentPolicy
+        self, folder: Path, segments: Mapping[str, Condition], rules: SendingRules, policy: ConsentPolicy
     ) -> list[Flow]:
         """The versions of one flow, the newest last."""
         messages = [file.name.removesuffix(_MESSAGE) for file in folder.glob(f"*{_MESSAGE}")]

@@ -13,7 +13,7 @@ from streams.core.model.consent_policy import ConsentPolicy
 from streams.core.model.events import Order, OrderLine, ShipmentStatus, ShipmentUpdated, ShippedLine
 from streams.core.model.flow import Flow
 from streams.core.model.ruleset import Ruleset
-from streams.core.model.sending_rules import Rules
+from streams.core.model.sending_rules import SendingRules
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.loader import read_templates
 from streams.mail.rendering.template_folders import flow_folders
@@ -52,7 +52,7 @@ def shop_policy() -> ConsentPolicy:
 
 
 @cache
-def shop_rules() -> Rules:
+def shop_rules() -> SendingRules:
     """The rules of the repository, without the quiet hours: a broker on which a day lasts seconds has no time of day either."""
     return replace(read_templates(TEMPLATES).rules, quiet=None)
 

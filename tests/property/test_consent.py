@@ -21,7 +21,7 @@ from streams.core.model.customer import Answer, Consent, Customer, Profile
 from streams.core.model.events import OrderPlaced, ProfileUpdated, Unsubscribed
 from streams.core.model.ruleset import Ruleset
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.sending.consent import ruling
+from streams.core.sending.consent import decide
 from streams.definitions.language.consent import COUNTRIES
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shop_policy
@@ -86,7 +86,7 @@ def test_what_nothing_overrides(
 ) -> None:
     """What is owed always goes; who unsubscribed, complained or bounces gets nothing else; a no to the very question is a no."""
     uow = UnitOfWork(Ruleset([], consent_policy=policy), customer(consent, placed, country), now)  # type: ignore[arg-type]
-    found = ruling(uow, purpose, None)
+    found = decide(uow, purpose, None)
     if purpose in TRANSACTIONAL:
         assert found.is_allowed
         return
@@ -111,8 +111,8 @@ def test_a_country_without_a_line_is_any_country(consent: Consent, placed: list,
     if policy.line(purpose, country).country != ANY_COUNTRY:
         return
     ruleset = Ruleset([], consent_policy=policy)
-    here = ruling(UnitOfWork(ruleset, customer(consent, placed, country), START), purpose, None)
-    nowhere = ruling(UnitOfWork(ruleset, customer(consent, placed, "XX"), START), purpose, None)
+    here = decide(UnitOfWork(ruleset, customer(consent, placed, country), START), purpose, None)
+    nowhere = decide(UnitOfWork(ruleset, customer(consent, placed, "XX"), START), purpose, None)
     assert (here.is_allowed, here.rule) == (nowhere.is_allowed, nowhere.rule)
 
 
@@ -140,7 +140,7 @@ def test_no_profile_undoes_an_unsubscription(
     goodbye = Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START)
     run.handle(*before, OrderPlaced(order("o1", START), START), goodbye, *after)
     uow = UnitOfWork(ruleset, run.customers["c1"], run.now)
-    assert {purpose for purpose in PURPOSES if ruling(uow, purpose, None).is_allowed} == TRANSACTIONAL
+    assert {purpose for purpose in PURPOSES if decide(uow, purpose, None).is_allowed} == TRANSACTIONAL
 
 
 @settings(max_examples=200, deadline=None)

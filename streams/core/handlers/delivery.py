@@ -29,7 +29,7 @@ def on_retry_due(uow: UnitOfWork, event: RetryDue) -> None:
     if not uow.is_new(event.send_id, "retry", str(event.attempt)):
         return
     sent = next((one for one in uow.sends if one.send_id == event.send_id), None)
-    ruled = consent.ruling(uow, event.purpose, uow.order(sent.order_id) if sent and sent.order_id else None)
+    ruled = consent.decide(uow, event.purpose, uow.order(sent.order_id) if sent and sent.order_id else None)
     rule = None if ruled.is_allowed else ruled.rule
     words = ruled.basis
     if rule is None and uow.now > event.not_after:

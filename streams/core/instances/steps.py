@@ -27,7 +27,7 @@ from streams.core.model.flow import (
 )
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
-from streams.core.sending.decide import decide_send, hold_out
+from streams.core.sending.decide import Deferred, decide_send, hold_out
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import BUCKETS, bucket
 
@@ -66,13 +66,13 @@ def execute_steps(
                 moment = local_time.text_of(due_at)
                 uow.decide(flow, instance.instance_id, path, "defer", "paused", words, order_id=order_id, moment=moment)
                 return _waiting(instance, path, due_at, wanted_at=instance.wanted_at)
-            # A mail sent at once speaks of the moment of the order; any other of the moment at which it is sent.
+            # An email sent at once greets by the time of the order; any other by the time at which it is sent.
             facts = context.facts
             is_at_once = is_start and flow.trigger.on == "order.placed" and facts is not None
-            moment_spoken_of = facts.placed_at if is_at_once and facts is not None else uow.now
-            later = decide_send(uow, flow, step, instance, context, moment_spoken_of)
-            if later is not None:
-                return _waiting(instance, path, later, wanted_at=instance.wanted_at or uow.now)
+            greeted_at = facts.placed_at if is_at_once and facts is not None else uow.now
+            outcome = decide_send(uow, flow, step, instance, context, greeted_at)
+            if isinstance(outcome, Deferred):
+                return _waiting(instance, path, outcome.until, wanted_at=instance.wanted_at or uow.now)
             if instance.wanted_at is not None:
                 instance = replace(instance, wanted_at=None)
             start = uow.now  # what follows a mail is counted from the mail

@@ -29,16 +29,17 @@ class ScheduleTimer(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Content(Struct, frozen=True, gc=False):
-    """What one mail is about.
+    """What one email is about. `sending/content.py` makes the data for its templates of it.
 
     Attributes:
-        name, locale, country, purchases: the customer's.
-        moment: the moment whose mood the greeting has, UTC.
-        where: the customer's time zone.
-        order, parcel: what the mail is about, if it is about one.
-        reward: the run's newest code, "" for none.
-        products, at_least: how many products it recommends to who has `orders`; 0 for none.
-        chosen: those products, where they are chosen before the mail is written down (see virtual_products.py); the mailer chooses later.
+        customer_id, name, locale, country, purchases: the customer, and how many orders they placed.
+        greeted_at: the time (UTC) that the greeting suits.
+        zone: the customer's time zone.
+        order, parcel: the order and the parcel that the email is about, if any.
+        reward: the code of the instance's newest reward, "" if there is none.
+        products, at_least: how many products the email recommends at most and at least; 0 for none.
+        orders: the customer's orders, which decide about the products; empty if it recommends none.
+        chosen: the products, if they are chosen before the email is encoded, as a simulation does. Otherwise the mailer chooses.
     """
 
     customer_id: str
@@ -46,8 +47,8 @@ class Content(Struct, frozen=True, gc=False):
     locale: str
     country: str
     purchases: int
-    moment: datetime
-    where: ZoneInfo
+    greeted_at: datetime
+    zone: ZoneInfo
     order: OrderState | None = None
     parcel: Parcel | None = None
     reward: str = ""

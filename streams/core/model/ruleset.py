@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from streams.core.model.consent_policy import STRICT, ConsentPolicy
 from streams.core.model.flow import DATES, CompiledFlow, Condition, Flow, Reward, Send
-from streams.core.model.sending_rules import NO_RULES, Rules
+from streams.core.model.sending_rules import NO_RULES, SendingRules
 from streams.core.values import money
 
 # What one unit of a currency is worth in Danish kroner: good enough to tell who buys much. A shop gives its own.
@@ -97,7 +97,7 @@ class Ruleset:
         vip_spend: Decimal = Decimal(10_000),
         limits: Limits | None = None,
         consent_policy: ConsentPolicy = STRICT,
-        rules: Rules = NO_RULES,
+        rules: SendingRules = NO_RULES,
         segments: Mapping[str, Condition] = MappingProxyType({}),
         attribution_days: int = 3,
         day_scale: Fraction | float = 1.0,

@@ -1,4 +1,4 @@
-"""The shop's rules around every mail that is not owed: how many, when not, and for whom none. How they are written is in rules_file.py."""
+"""The shop's sending rules: how many emails a customer gets, when, and when none. `definitions/language/rules.py` reads them from YAML."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from msgspec import Struct
 
 
 class Cap(Struct, frozen=True, kw_only=True):
-    """At most `most` mails in any period as long as `per`: of the `purposes`, or of all that are not transactional if there are none."""
+    """A frequency cap: at most `most` emails in any period of length `per`.
+
+    `purposes` are the purposes that count; empty means all that are not transactional.
+    """
 
     most: int
     per: timedelta
     purposes: tuple[str, ...] = ()
 
     def covers(self, purpose: str) -> bool:
-        """Whether a mail of `purpose` counts."""
+        """Return whether an email of `purpose` counts. The caller excludes transactional emails."""
         return purpose in self.purposes if self.purposes else True
 
 
 class QuietHours(Struct, frozen=True, kw_only=True):
-    """From `begins` to `ends`, on the customer's clock, no mail is sent; on no weekday of `days` at all (Monday = 0), and, if wanted, on no
-    public holiday of the customer's country."""
+    """Times without emails, on the customer's clock.
+
+    Attributes:
+        begins, ends: no emails from `begins` to `ends`, which may span midnight.
+        days: weekdays without emails (Monday = 0).
+        holidays: whether public holidays of the customer's country are without emails too.
+    """
 
     begins: time
     ends: time
@@ -29,21 +37,26 @@ class QuietHours(Struct, frozen=True, kw_only=True):
     holidays: bool = False
 
 
-class Rules(Struct, frozen=True, kw_only=True):
-    """What holds for every mail but the transactional.
+class SendingRules(Struct, frozen=True, kw_only=True):
+    """The rules for every email that is not transactional.
 
-    `holdout` percent of the customers get none of them; `calm_if_late`: none while an order is late; `calm_after_refund`: none for so long
-    after an order was refunded; `calm_series`: none while one of these series of other systems is running, for example of a complaint that is
-    looked into. `outside` names the series of other systems that flows may keep clear of.
+    Attributes:
+        caps: the frequency caps.
+        quiet: the quiet hours, if any.
+        holdout: percent of the customers who get none of these emails.
+        pause_if_late: no emails while an order is late.
+        pause_after_refund: no emails for this long after an order was refunded.
+        pause_series: no emails while one of these series of other systems is running, for example a complaint that is being handled.
+        external_series: the series of other systems that flows may name in `not_with`.
     """
 
     caps: tuple[Cap, ...] = ()
     quiet: QuietHours | None = None
     holdout: int = 0
-    calm_if_late: bool = False
-    calm_after_refund: timedelta = timedelta()
-    calm_series: tuple[str, ...] = ()
-    outside: tuple[str, ...] = ()
+    pause_if_late: bool = False
+    pause_after_refund: timedelta = timedelta()
+    pause_series: tuple[str, ...] = ()
+    external_series: tuple[str, ...] = ()
 
 
-NO_RULES = Rules()
+NO_RULES = SendingRules()

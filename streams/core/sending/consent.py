@@ -1,4 +1,4 @@
-"""Whether a customer may be sent a mail of some purpose: by the policy's line, by what they answered, and by what they bought."""
+"""Whether a customer may receive an email of some purpose: by the consent policy, the customer's answers and purchases."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from streams.core.model.consent_policy import ANY_COUNTRY, OWN_SCOPES, TRANSACTIONAL, PolicyLine
+from streams.core.model.consent_policy import ANY_COUNTRY, OWN_SCOPES, PolicyLine, is_transactional
 from streams.core.model.customer import Consent, OrderState
 from streams.core.model.effects import WithdrawMail
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
+#: An address is suppressed after this many soft bounces without a delivery between them.
 SOFT_BOUNCES_IN_A_ROW = 7
 
 
 class ConsentDecision(Struct, frozen=True, gc=False):
-    """Whether a mail may go. `rule` is the name of what decided, `basis` names the policy's line and what the yes rests on: no
-    personal data."""
+    """Whether an email may be sent.
+
+    Attributes:
+        is_allowed: the decision.
+        rule: the name of the rule that decided.
+        basis: the line of the policy and the evidence, as text without personal data.
+    """
 
     is_allowed: bool
     rule: str
@@ -25,36 +31,44 @@ class ConsentDecision(Struct, frozen=True, gc=False):
 
 
 def country_of(uow: UnitOfWork, order: OrderState | None) -> str:
-    """The country whose rules hold: the customer's own, else the order's, else the shop's (ISO 3166-1 alpha-2)."""
+    """Return the country whose law applies (ISO 3166-1 alpha-2): the customer's, else the order's, else the shop's."""
     facts = order.facts if order is not None else None
     return uow.profile.country or (facts.country if facts is not None else "") or uow.ruleset.shop.country
 
 
-def ruling(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDecision:
-    """Whether a mail of `purpose` may go to the customer now; `order`: the one that it is about.
+def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDecision:
+    """Decide whether the customer may receive an email now.
 
-    What the customer refused and what suppresses the address come before every line. Then an answer to this very question counts more
-    than the one to marketing, and either more than a purchase.
+    Unsubscriptions and suppressed addresses take precedence over every line of the policy. Then an answer to the question for this
+    purpose counts more than an answer about marketing, and either counts more than a purchase.
+
+    Args:
+        uow: the customer.
+        purpose: the purpose of the email.
+        order: the order that the email is about, if any.
     """
-    if purpose in TRANSACTIONAL:
+    if is_transactional(purpose):
         return ConsentDecision(True, "transactional", f"{purpose}/{ANY_COUNTRY} is allowed")
-    known = uow.consent
+    consent = uow.consent
     country = country_of(uow, order)
     line = uow.ruleset.consent_policy.line(purpose, country)
-    basis = _named(uow, line, country)
-    suppressed = _suppression(known, purpose)
-    if suppressed is not None:
-        return ConsentDecision(False, suppressed, basis)
-    own = known.answer(purpose) if purpose in OWN_SCOPES else None
-    if own is not None:
-        said = _evidence(f"{'yes' if own.is_yes else 'no'} to {purpose}", own.at, own.country, own.notice)
-        return ConsentDecision(own.is_yes, "own_opt_in" if own.is_yes else "no_consent", f"{basis}: {said}")
+    basis = _basis(uow, line, country)
+    suppression = _suppression(consent, purpose)
+    if suppression is not None:
+        return ConsentDecision(False, suppression, basis)
+    answer = consent.answer(purpose) if purpose in OWN_SCOPES else None
+    if answer is not None:
+        text = f"{'yes' if answer.is_yes else 'no'} to {purpose}"
+        evidence = _evidence(text, answer.at, answer.country, answer.notice)
+        return ConsentDecision(answer.is_yes, "own_opt_in" if answer.is_yes else "no_consent", f"{basis}: {evidence}")
     if line.verdict == "own_opt_in":
         return ConsentDecision(False, "no_own_opt_in", f"{basis}: never said yes to {purpose}")
-    if known.marketing is not None:
-        words = f"{'yes' if known.marketing else 'no'} to marketing"
-        said = _evidence(words, known.marketing_at, known.marketing_country, known.marketing_notice)
-        return ConsentDecision(known.marketing, "consent" if known.marketing else "no_consent", f"{basis}: {said}")
+    if consent.marketing is not None:
+        text = f"{'yes' if consent.marketing else 'no'} to marketing"
+        evidence = _evidence(text, consent.marketing_at, consent.marketing_country, consent.marketing_notice)
+        return ConsentDecision(
+            consent.marketing, "consent" if consent.marketing else "no_consent", f"{basis}: {evidence}"
+        )
     if line.verdict == "allowed":
         return ConsentDecision(True, "allowed", basis)
     if line.verdict == "soft_opt_in":
@@ -62,75 +76,76 @@ def ruling(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDe
     return ConsentDecision(False, "no_consent", f"{basis}: never said yes")
 
 
-def withdraw(uow: UnitOfWork) -> None:
-    """Withdraw every mail that was ordered, is not known to have left, and is no longer allowed.
+def withdraw_emails(uow: UnitOfWork) -> None:
+    """Withdraw every email that was commanded, may not have left yet and is no longer allowed.
 
-    It may lie in a queue for hours, behind a mail server that is down: the mailer looks at what was withdrawn right before it sends.
+    An email may be queued for hours while the mail server is down. The mailer reads the withdrawals right before it sends.
     """
     for sent in uow.sends:
         if sent.outcome not in (None, "deferred"):
             continue
-        ruled = ruling(uow, sent.purpose, uow.order(sent.order_id) if sent.order_id is not None else None)
-        if not ruled.is_allowed:
+        decision = decide(uow, sent.purpose, uow.order(sent.order_id) if sent.order_id is not None else None)
+        if not decision.is_allowed:
             uow.effects.append(
                 WithdrawMail(
-                    withdrawal_id=ids.digest("withdrawal", sent.send_id, ruled.rule),
+                    withdrawal_id=ids.digest("withdrawal", sent.send_id, decision.rule),
                     customer_id=uow.customer_id,
                     send_id=sent.send_id,
-                    rule=ruled.rule,
+                    rule=decision.rule,
                     withdrawn_at=uow.now,
                 )
             )
 
 
-def _named(uow: UnitOfWork, line: PolicyLine, country: str) -> str:
+def _basis(uow: UnitOfWork, line: PolicyLine, country: str) -> str:
     built_in = "built-in " if uow.ruleset.consent_policy.is_built_in else ""
-    where = f"{ANY_COUNTRY} ({country})" if line.country == ANY_COUNTRY else line.country
-    return f"{built_in}{line.purpose}/{where} is {line.verdict}"
+    label = f"{ANY_COUNTRY} ({country})" if line.country == ANY_COUNTRY else line.country
+    return f"{built_in}{line.purpose}/{label} is {line.verdict}"
 
 
-def _suppression(known: Consent, purpose: str) -> str | None:
-    if known.unsubscribed and known.is_unsubscribed(purpose):
+def _suppression(consent: Consent, purpose: str) -> str | None:
+    """Return the rule that suppresses every email of `purpose` to the address, or None."""
+    if consent.unsubscribed and consent.is_unsubscribed(purpose):
         return "unsubscribed"
-    if known.hard_bounced:
+    if consent.hard_bounced:
         return "hard_bounced"
-    if known.complained:
+    if consent.complained:
         return "complained"
-    return "soft_bounces" if known.soft_bounces >= SOFT_BOUNCES_IN_A_ROW else None
+    return "soft_bounces" if consent.soft_bounces >= SOFT_BOUNCES_IN_A_ROW else None
 
 
 def _soft_opt_in(uow: UnitOfWork, line: PolicyLine, basis: str) -> ConsentDecision:
-    """ePrivacy 13(2): the address was got in a sale, and the customer did not object."""
+    """Decide by ePrivacy Directive, article 13(2): the shop got the address in a sale, and the customer did not object."""
     if uow.purchases < 1:
-        return ConsentDecision(False, "no_soft_opt_in", f"{basis}: bought nothing")
-    sale, sold_at = _last_sale(uow)
+        return ConsentDecision(False, "no_soft_opt_in", f"{basis}: no purchase")
+    order, placed_at = _last_sale(uow)
     if line.within is not None:
-        lasts = local_time.scale(line.within, uow.ruleset.day_scale)
-        if sold_at is None or uow.now - sold_at > lasts:
-            return ConsentDecision(False, "soft_opt_in_ended", f"{basis}: bought nothing for {line.within.days} days")
-    if sale is None or sale.facts is None:
+        period = local_time.scale(line.within, uow.ruleset.day_scale)
+        if placed_at is None or uow.now - placed_at > period:
+            return ConsentDecision(False, "soft_opt_in_ended", f"{basis}: no purchase for {line.within.days} days")
+    if order is None or order.facts is None:
         return ConsentDecision(True, "soft_opt_in", f"{basis}: an order that is no longer remembered")
-    said = _evidence(f"order {sale.order_id}", sold_at, sale.facts.country, uow.consent.notice)
-    return ConsentDecision(True, "soft_opt_in", f"{basis}: {said}")
+    evidence = _evidence(f"order {order.order_id}", placed_at, order.facts.country, uow.consent.notice)
+    return ConsentDecision(True, "soft_opt_in", f"{basis}: {evidence}")
 
 
 def _last_sale(uow: UnitOfWork) -> tuple[OrderState | None, datetime | None]:
-    """The newest remembered order that was not cancelled, and when it was placed."""
-    best, placed_at = None, None
+    """Return the newest remembered order that was not cancelled, and when it was placed (UTC)."""
+    newest, newest_at = None, None
     for order in uow.orders:
         if order.facts is None or not order.placed or order.cancelled_at is not None:
             continue
-        if placed_at is None or order.facts.placed_at > placed_at:
-            best, placed_at = order, order.facts.placed_at
-    return best, placed_at
+        if newest_at is None or order.facts.placed_at > newest_at:
+            newest, newest_at = order, order.facts.placed_at
+    return newest, newest_at
 
 
-def _evidence(what: str, at: datetime | None, country: str, notice: str) -> str:
-    words = [what]
+def _evidence(text: str, at: datetime | None, country: str, notice: str) -> str:
+    parts = [text]
     if at is not None:
-        words.append(f"of {at.date().isoformat()}")
+        parts.append(f"of {at.date().isoformat()}")
     if country:
-        words.append(f"in {country}")
+        parts.append(f"in {country}")
     if notice:
-        words.append(f"by notice {notice}")
-    return " ".join(words)
+        parts.append(f"by notice {notice}")
+    return " ".join(parts)

@@ -1,6 +1,6 @@
-"""What a mail's templates are given: the facts as they were when the mail was decided, and the JSON that is made of them.
+"""The data that an email's templates get, built from its content.
 
-The facts are kept as they are until somebody writes the mail down: a simulation, which only counts mails, never does.
+It is built where an email is encoded or rendered. A simulation, which only counts emails, never builds it.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from streams.core.values.local_time import text_of
 
 
 def template_data(content: Content) -> dict[str, Any]:
-    """The content in JSON types: money is {"minor": int, "currency": str}, times are ISO 8601 in UTC."""
-    first, order, parcel = first_name(content.name), content.order, content.parcel
+    """Return the content in JSON types: money is {"minor": int, "currency": str}, times are ISO 8601 in UTC."""
+    given_name, order, parcel = first_name(content.name), content.order, content.parcel
     facts = order.facts if order is not None else None
     order_id = order.order_id if order is not None else ""
-    context: dict[str, Any] = {
+    data: dict[str, Any] = {
         "customer": {
             "name": content.name,
-            "first_name": first,
+            "first_name": given_name,
             "purchases": content.purchases,
             "country": content.country,
             "locale": content.locale,
         },
-        "mood": mood(content.moment.astimezone(content.where)),
-        # A mailer of an earlier version does not know moods and writes this in the place of the greeting.
-        "greeting": first,
+        "mood": mood(content.greeted_at.astimezone(content.zone)),
+        # Mailers of earlier versions ignore the mood and print this as the greeting.
+        "greeting": given_name,
     }
     if facts is not None:
         currency = facts.currency
-        context["order"] = {
+        data["order"] = {
             "order_id": order_id,
             "placed_at": _iso(facts.placed_at),
             "total": {"minor": facts.total_minor, "currency": currency},
@@ -50,7 +50,7 @@ def template_data(content: Content) -> dict[str, Any]:
             "ship_country": facts.ship_country,
         }
     if parcel is not None:
-        context["shipment"] = {
+        data["shipment"] = {
             "customer_id": content.customer_id,
             "order_id": order_id,
             "parcel_id": parcel.parcel_id,
@@ -65,13 +65,13 @@ def template_data(content: Content) -> dict[str, Any]:
             "occurred_at": _iso(parcel.at),
         }
     if content.products:
-        context[WISH] = wish_for(content.orders, content.products, content.at_least)
+        data[WISH] = wish_for(content.orders, content.products, content.at_least)
     if content.chosen is not None:
-        context["products"] = list(content.chosen)
+        data["products"] = list(content.chosen)
     if content.reward:
-        context["reward"] = {"code": content.reward}
-    return context
+        data["reward"] = {"code": content.reward}
+    return data
 
 
-def _iso(moment: datetime) -> str:
-    return text_of(moment.astimezone(UTC))
+def _iso(at: datetime) -> str:
+    return text_of(at.astimezone(UTC))

@@ -1,144 +1,202 @@
-"""Deciding one mail: whether it goes, and what it is made of."""
+"""Decide one email: whether it is sent, skipped or deferred, and what it contains."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from streams.core.conditions.context import EvalContext
+from streams.core.model import customer
 from streams.core.model.consent_policy import is_transactional
-from streams.core.model.customer import HELD_OUT, Instance, Sent
-from streams.core.model.effects import Content, SendMail
+from streams.core.model.customer import HELD_OUT, Instance, OrderFacts
+from streams.core.model.effects import Content, DecisionOutcome, SendMail
 from streams.core.model.flow import Flow, Send
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.sending import consent
-from streams.core.sending.smart_sending import expires_at, is_counted, put_off
+from streams.core.sending import consent, smart_sending
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import in_share
 
-# Where an open may be measured only with consent (France: CNIL).
+# Countries where opens may be measured with consent only (France: CNIL).
 _TRACKING_NEEDS_CONSENT = frozenset(("FR",))
 
 
+class Sent(Struct, frozen=True, gc=False):
+    """The email was commanded; `rule` is the rule that allowed it."""
+
+    rule: str
+
+
+class Skipped(Struct, frozen=True, gc=False):
+    """The email is never sent, because of `rule`."""
+
+    rule: str
+
+
+class Deferred(Struct, frozen=True, gc=False):
+    """The email waits because of `rule`; it has to be decided again at `until` (UTC)."""
+
+    rule: str
+    until: datetime
+
+
+SendOutcome: TypeAlias = Sent | Skipped | Deferred
+
+
 def decide_send(
-    uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, context: EvalContext, moment: datetime
-) -> datetime | None:
-    """Order the mail of `step`, or log the rule that forbids it or puts it off; the moment (UTC) to look at it again, if it is put off.
+    uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, context: EvalContext, greeted_at: datetime
+) -> SendOutcome:
+    """Command the email of `step`, or log the rule that skips or defers it.
 
     Args:
-        turn: the customer's turn.
-        flow: the flow.
-        step: its step.
-        instance: the run that came to it; its `wanted_at` says since when the mail is due.
-        view: the order and the parcel that the mail is about.
-        moment: the moment (UTC) whose mood the greeting has.
+        uow: the customer.
+        flow: the flow of the step.
+        step: the step that sends the email.
+        instance: the instance that reached the step. Its `wanted_at` is when it did so first, if the email was deferred before.
+        context: the order and the parcel that the email is about.
+        greeted_at: the time (UTC) that the greeting suits.
     """
-    instance_id, order, profile = instance.instance_id, context.order, uow.profile
-    send_id = ids.send_id(instance_id, step.path)
-    order_id, facts = (order.order_id if order is not None else None), context.facts
+    order, facts = context.order, context.facts
+    send_id = ids.send_id(instance.instance_id, step.path)
+    order_id = order.order_id if order is not None else None
 
-    def skip(rule: str, words: str) -> None:
-        uow.decide(flow, instance_id, step.path, "skip", rule, words, order_id=order_id, send_id=send_id)
+    def log(outcome: DecisionOutcome, rule: str, text: str, moment: str = "") -> None:
+        uow.decide(
+            flow, instance.instance_id, step.path, outcome, rule, text, order_id=order_id, send_id=send_id, moment=moment
+        )  # fmt: skip
 
-    ruled = consent.ruling(uow, step.purpose, order)
-    if not ruled.is_allowed:
-        skip(ruled.rule, f"no {step.purpose} mail: {ruled.rule}; {ruled.basis}")
-        return None
-    # A receipt goes to where the order was placed from; everything else to where the customer is now.
-    if is_transactional(step.purpose) and facts is not None:
-        address, name = facts.email or profile.email, facts.name or profile.name
-    else:
-        address = profile.email or (facts.email if facts else "")
-        name = profile.name or (facts.name if facts else "")
+    def skip(rule: str, text: str) -> Skipped:
+        log("skip", rule, text)
+        return Skipped(rule)
+
+    decision = consent.decide(uow, step.purpose, order)
+    if not decision.is_allowed:
+        return skip(decision.rule, f"no {step.purpose} email: {decision.rule}; {decision.basis}")
+    address, name = _recipient(uow, step, facts)
     if not address:
-        skip("no_address", "no address is known")
-        return None
+        return skip("no_address", "the email address is unknown")
     if step.holdout and in_share(step.holdout, "holdout", "send", flow.name, step.path, uow.customer_id):
-        hold_out(uow, flow, instance_id, step.path, step.message, step.purpose, order_id)
-        return None
-    shop, now = uow.ruleset.shop, uow.now
-    where, country = uow.zone_of(order), consent.country_of(uow, order)
-    not_after = expires_at(uow, step, instance.wanted_at or now, where)
-    if now > not_after:
-        skip("expired", "it could not be sent before it expired")
-        return None
-    later = put_off(uow, flow, step, instance_id, not_after, where, country)
-    if later is not None:
-        due_at = local_time.scale_deadline(now, later.until, 1.0)
-        if due_at > not_after:
-            skip(later.rule, f"{later.words}; that is after it expires")
-            return None
-        moment_due = local_time.text_of(due_at)
-        uow.decide(
-            flow, instance_id, step.path, "defer", later.rule, later.words, order_id=order_id, send_id=send_id, moment=moment_due
-        )  # fmt: skip
-        return due_at
+        hold_out(uow, flow, instance.instance_id, step.path, step.message, step.purpose, order_id)
+        return Skipped("holdout")
+    zone, country = uow.zone_of(order), consent.country_of(uow, order)
+    not_after = smart_sending.expires_at(uow, step, instance.wanted_at or uow.now, zone)
+    if uow.now > not_after:
+        return skip("expired", "it could not be sent before it expired")
+    deferral = smart_sending.check(uow, flow, step, instance.instance_id, not_after, zone, country)
+    if deferral is not None:
+        until = local_time.scale_deadline(uow.now, deferral.until, 1.0)
+        if until > not_after:
+            return skip(deferral.rule, f"{deferral.text}; it expires before that ends")
+        log("defer", deferral.rule, deferral.text, moment=local_time.text_of(until))
+        return Deferred(deferral.rule, until)
     if flow.status == "draft":
-        uow.decide(
-            flow, instance_id, step.path, "draft", "draft", f"would have sent {step.message}", order_id=order_id, send_id=send_id
-        )  # fmt: skip
-        return None
-    locale = (facts.locale if facts else "") or profile.locale or shop.locale
-    allowed = uow.consent.tracking
-    content = Content(
-        uow.customer_id,
-        name,
-        locale,
-        country,
-        uow.purchases,
-        moment,
-        where,
-        order,
-        context.parcel,
-        instance.reward,
-        step.products,
-        step.at_least,
-        uow.orders if step.products else (),
+        log("draft", "draft", f"would have sent {step.message}")
+        return Skipped("draft")
+    content = _content(uow, step, instance, context, greeted_at, name, zone, country)
+    uow.effects.append(_command(uow, flow, step, instance, send_id, not_after, address, content))
+    log("send", decision.rule, f"sends {step.message}; {decision.basis}")
+    _remember(
+        uow,
+        customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now),
     )
-    uow.effects.append(
-        SendMail(
-            send_id=send_id,
-            customer_id=uow.customer_id,
-            instance_id=instance_id,
-            flow=flow.name,
-            flow_version=flow.version,
-            step=step.path,
-            message=step.message,
-            purpose=step.purpose,
-            priority=step.priority,
-            not_after=not_after,
-            to_address=address,
-            to_name=name,
-            locale=locale,
-            time_zone=where.key,
-            country=country,
-            order_id=order_id,
-            content=content,
-            tracking=bool(allowed) if country in _TRACKING_NEEDS_CONSENT else allowed is not False,
-        )
-    )
-    words = f"sends {step.message}; {ruled.basis}"
-    uow.decide(flow, instance_id, step.path, "send", ruled.rule, words, order_id=order_id, send_id=send_id)
-    _remember(uow, Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, now))
-    return None
+    return Sent(decision.rule)
 
 
 def hold_out(
     uow: UnitOfWork, flow: Flow, instance_id: str, step: str, message: str, purpose: str, order_id: str | None
 ) -> None:
-    """Log that the customer is held out of a mail, a branch or a flow, and remember it: what is bought then is told beside what was sent."""
+    """Log that the customer is held out of an email, a branch or a flow, and remember it.
+
+    Later orders are then attributed to the holdout, so that they can be compared with those after an email.
+    """
     send_id = ids.send_id(instance_id, step)
-    words = "held out, so that the effect of the mails can be measured"
-    uow.decide(flow, instance_id, step, "skip", "holdout", words, order_id=order_id, send_id=send_id)
+    text = "held out to measure the effect of the emails"
+    uow.decide(flow, instance_id, step, "skip", "holdout", text, order_id=order_id, send_id=send_id)
     if flow.status == "live":
         _remember(
-            uow, Sent(send_id, flow.name, flow.version, step, message, purpose, order_id, uow.now, outcome=HELD_OUT)
+            uow,
+            customer.Sent(
+                send_id, flow.name, flow.version, step, message, purpose, order_id, uow.now, outcome=HELD_OUT
+            ),
         )
 
 
-def _remember(uow: UnitOfWork, sent: Sent) -> None:
-    """Remember a mail. The oldest makes room, of those that no cap counts if there are any."""
+def _recipient(uow: UnitOfWork, step: Send, facts: OrderFacts | None) -> tuple[str, str]:
+    """Return the address and the name to send to; the address is "" if it is unknown."""
+    profile = uow.profile
+    # A receipt goes to the address of the order, everything else to the customer's present address.
+    if is_transactional(step.purpose) and facts is not None:
+        return facts.email or profile.email, facts.name or profile.name
+    return profile.email or (facts.email if facts else ""), profile.name or (facts.name if facts else "")
+
+
+def _content(
+    uow: UnitOfWork,
+    step: Send,
+    instance: Instance,
+    context: EvalContext,
+    greeted_at: datetime,
+    name: str,
+    zone: ZoneInfo,
+    country: str,
+) -> Content:
+    facts = context.facts
+    return Content(
+        customer_id=uow.customer_id,
+        name=name,
+        locale=(facts.locale if facts else "") or uow.profile.locale or uow.ruleset.shop.locale,
+        country=country,
+        purchases=uow.purchases,
+        greeted_at=greeted_at,
+        zone=zone,
+        order=context.order,
+        parcel=context.parcel,
+        reward=instance.reward,
+        products=step.products,
+        at_least=step.at_least,
+        orders=uow.orders if step.products else (),
+    )
+
+
+def _command(
+    uow: UnitOfWork,
+    flow: Flow,
+    step: Send,
+    instance: Instance,
+    send_id: str,
+    not_after: datetime,
+    address: str,
+    content: Content,
+) -> SendMail:
+    tracking = uow.consent.tracking
+    return SendMail(
+        send_id=send_id,
+        customer_id=uow.customer_id,
+        instance_id=instance.instance_id,
+        flow=flow.name,
+        flow_version=flow.version,
+        step=step.path,
+        message=step.message,
+        purpose=step.purpose,
+        priority=step.priority,
+        not_after=not_after,
+        to_address=address,
+        to_name=content.name,
+        locale=content.locale,
+        time_zone=content.zone.key,
+        country=content.country,
+        order_id=content.order.order_id if content.order is not None else None,
+        content=content,
+        tracking=bool(tracking) if content.country in _TRACKING_NEEDS_CONSENT else tracking is not False,
+    )
+
+
+def _remember(uow: UnitOfWork, sent: customer.Sent) -> None:
+    """Remember an email. If there are too many, forget the oldest that no cap counts, else the oldest."""
     uow.changed = True
     uow.sends = (*uow.sends, sent)
     while len(uow.sends) > uow.ruleset.limits.sends:
-        leaving = next((old for old in uow.sends[:-1] if not is_counted(uow, old)), uow.sends[0])
-        uow.sends = tuple([kept for kept in uow.sends if kept is not leaving])
+        forgotten = next((old for old in uow.sends[:-1] if not smart_sending.is_counted(uow, old)), uow.sends[0])
+        uow.sends = tuple([kept for kept in uow.sends if kept is not forgotten])

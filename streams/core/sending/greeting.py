@@ -1,4 +1,4 @@
-"""The mood in which an email greets its customer, by the customer's clock and calendar. The words are in the copy: `templates/copy/`."""
+"""The mood of an email's greeting, by the customer's clock and calendar. The words are in `templates/copy/`."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ _LONGEST_NAME = 40
 
 
 def first_name(name: str) -> str:
-    """The first of the names, without control characters, shortened; "" if there is none. "Hansen, Anna" is Anna."""
+    """Return the first given name, or "" if there is none: "Anna" for "Anna Hansen" and for "Hansen, Anna".
+
+    Control characters are removed, and at most 40 characters are kept.
+    """
     family, comma, given = name.partition(",")
-    words = (given if comma and given.strip() else family).split()
-    if not words:
+    names = (given if comma and given.strip() else family).split()
+    if not names:
         return ""
-    first = words[0] if words[0].isprintable() else "".join([letter for letter in words[0] if letter.isprintable()])
+    first = names[0] if names[0].isprintable() else "".join([char for char in names[0] if char.isprintable()])
     return first[:_LONGEST_NAME]
 
 
-def mood(moment: datetime) -> Mood:
-    """Return the mood at `moment`, which is in the customer's own time zone.
+def mood(local: datetime) -> Mood:
+    """Return the mood at `local`, a time in the customer's time zone.
 
     1 to 24 December takes precedence over Friday, and Friday over the morning (06:00 to 08:59).
     """
-    if moment.month == _DECEMBER and moment.day <= _CHRISTMAS_EVE:
+    if local.month == _DECEMBER and local.day <= _CHRISTMAS_EVE:
         return "christmas"
-    if moment.weekday() == _FRIDAY:
+    if local.weekday() == _FRIDAY:
         return "weekend"
-    return "morning" if moment.hour in _MORNING else "plain"
+    return "morning" if local.hour in _MORNING else "plain"

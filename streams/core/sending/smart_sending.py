@@ -1,4 +1,4 @@
-"""Smart sending: whether a mail may go now, or has to wait so that the customer is not pestered. It is put off and looked at again, not lost."""
+"""Smart sending: frequency caps, quiet hours and pauses. A blocked email is deferred and checked again, never lost."""
 
 from __future__ import annotations
 
@@ -15,176 +15,187 @@ from streams.core.sending import consent
 from streams.core.values import local_time
 from streams.core.values.holidays import is_holiday
 
-#: What ends without a known moment (a late order, another flow) is looked at again so often, and more often when the mail is soon to expire.
-LOOK_AGAIN = timedelta(days=1)
-_LOOK_AGAIN_LAST = timedelta(hours=1)
-#: And so soon what has to let others of the same moment go first.
-LOOK_SOON = timedelta(minutes=1)
-#: Days on end that may all be quiet: holidays and weekends together.
-_LONGEST_REST = 21
-#: Outcomes of mails that never came: they press on nobody.
-_NEVER_CAME = frozenset((HELD_OUT, "refused", "expired", "suppressed"))
+#: When a pause ends is unknown (a late order, another flow): it is checked again after this time, sooner if the email expires soon.
+RECHECK_AFTER = timedelta(days=1)
+_RECHECK_AFTER_AT_LEAST = timedelta(hours=1)
+#: An email that lets others of the same moment go first is checked again after this time.
+RECHECK_BEHIND_OTHERS_AFTER = timedelta(minutes=1)
+#: Days in a row that may all be quiet: holidays and weekends together.
+_MAX_QUIET_DAYS = 21
+#: Outcomes of emails that the customer did not receive: no cap counts them.
+_NOT_RECEIVED = frozenset((HELD_OUT, "refused", "expired", "suppressed"))
 
 
 class Deferral(NamedTuple):
-    """Why a mail waits, in a rule and its words, and until when (UTC)."""
+    """Why an email has to wait: the rule, a text for people, and the time of the next check (UTC)."""
 
     rule: str
-    words: str
+    text: str
     until: datetime
 
 
-def expires_at(uow: UnitOfWork, step: Send, wanted_at: datetime, where: ZoneInfo) -> datetime:
-    """Until when (UTC) the mail of `step` may go that a run came to at `wanted_at`: before its own day it is not due."""
-    begins = _first_day(step, where)
-    due_at = wanted_at if begins is None else max(wanted_at, begins)
+def expires_at(uow: UnitOfWork, step: Send, wanted_at: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the email of `step` expires (UTC). Its time starts with its `not_before` day, if the instance arrives earlier.
+
+    Args:
+        uow: the customer.
+        step: the step that sends the email.
+        wanted_at: when the instance reached the step (UTC).
+        zone: the customer's time zone.
+    """
+    not_before = _not_before(step, zone)
+    due_at = wanted_at if not_before is None else max(wanted_at, not_before)
     return due_at + local_time.scale(step.expires, uow.ruleset.day_scale)
 
 
-def _first_day(step: Send, where: ZoneInfo) -> datetime | None:
-    return datetime.combine(step.not_before, time(), where).astimezone(UTC) if step.not_before is not None else None
+def _not_before(step: Send, zone: ZoneInfo) -> datetime | None:
+    return datetime.combine(step.not_before, time(), zone).astimezone(UTC) if step.not_before is not None else None
 
 
-def put_off(
-    uow: UnitOfWork, flow: Flow, step: Send, instance_id: str, not_after: datetime, where: ZoneInfo, country: str
+def check(
+    uow: UnitOfWork, flow: Flow, step: Send, instance_id: str, not_after: datetime, zone: ZoneInfo, country: str
 ) -> Deferral | None:
-    """The first rule by which the mail of `step` has to wait, or None if it may go now. Transactional mail only waits for its own day.
+    """Return the first rule that defers an email, or None if it may be sent now.
+
+    A transactional email only waits for its `not_before` day.
 
     Args:
-        turn: the customer's turn.
-        flow: the flow that wants to send.
-        step: the mail.
-        instance_id: the run that wants it.
-        not_after: when it expires, which with the priority decides between several that want the same place.
-        where: the customer's time zone.
-        country: the customer's country, for its holidays.
+        uow: the customer.
+        flow: the flow of the email.
+        step: the step that sends it.
+        instance_id: the instance that reached the step.
+        not_after: when the email expires (UTC). With the priority it ranks emails that compete for the same place of a cap.
+        zone: the customer's time zone.
+        country: the customer's country, for its public holidays (ISO 3166-1 alpha-2).
     """
-    begins = _first_day(step, where)
-    if begins is not None and uow.now < begins:
-        return Deferral("not_before", f"not before {step.not_before}", begins)
+    not_before = _not_before(step, zone)
+    if not_before is not None and uow.now < not_before:
+        return Deferral("not_before", f"not before {step.not_before}", not_before)
     if is_transactional(step.purpose):
         return None
     return (
-        _calm(uow, not_after)
-        or _clash(uow, flow, not_after)
-        or _quiet(uow, where, country)
-        or _capped(uow, step, (-step.priority, not_after, instance_id))
+        _pause_rules(uow, not_after)
+        or _conflicts(uow, flow, not_after)
+        or _quiet_hours(uow, zone, country)
+        or _caps(uow, step, (-step.priority, not_after, instance_id))
     )
 
 
-def _again(uow: UnitOfWork, not_after: datetime) -> datetime:
-    """When to look again at what ends without a known moment: in a day, or when half of the time is over that the mail has left."""
-    scale, left = uow.ruleset.day_scale, (not_after - uow.now) / 2
-    longest, shortest = local_time.scale(LOOK_AGAIN, scale), local_time.scale(_LOOK_AGAIN_LAST, scale)
-    return uow.now + min(longest, max(shortest, left))
+def _recheck_at(uow: UnitOfWork, not_after: datetime) -> datetime:
+    """Return when to check a pause again whose end is unknown: after a day, or after half of the time until the email expires."""
+    day_scale, half = uow.ruleset.day_scale, (not_after - uow.now) / 2
+    longest = local_time.scale(RECHECK_AFTER, day_scale)
+    shortest = local_time.scale(_RECHECK_AFTER_AT_LEAST, day_scale)
+    return uow.now + min(longest, max(shortest, half))
 
 
-def _calm(uow: UnitOfWork, not_after: datetime) -> Deferral | None:
-    rules, now, scale = uow.ruleset.rules, uow.now, uow.ruleset.day_scale
-    for order in uow.orders if rules.calm_if_late else ():
+def _pause_rules(uow: UnitOfWork, not_after: datetime) -> Deferral | None:
+    rules, now = uow.ruleset.rules, uow.now
+    for order in uow.orders if rules.pause_if_late else ():
         if order.is_late(now, uow.ruleset.late_at_most):
-            return Deferral("order_late", "an order is late", _again(uow, not_after))
-    if rules.calm_after_refund:
+            return Deferral("order_late", "an order is late", _recheck_at(uow, not_after))
+    if rules.pause_after_refund:
         refunds = [order.refunded_at for order in uow.orders if order.refunded_at is not None]
-        until = max(refunds, default=None)
-        if until is not None and until + local_time.scale(rules.calm_after_refund, scale) > now:
-            return Deferral(
-                "refunded", "an order was refunded lately", until + local_time.scale(rules.calm_after_refund, scale)
-            )
-    running = _running(uow, rules.calm_series)
-    if running is not None:
-        return Deferral("calm_series", f"{running.source} is running", min(_again(uow, not_after), running.ends()))
-    return None
-
-
-def _running(uow: UnitOfWork, names: tuple[str, ...]) -> ExternalContact | None:
-    """A series of another system that has one of the names and is not over."""
-    for series in uow.contacts if names else ():
-        if series.is_series and series.source in names and series.ends() > uow.now:
-            return series
-    return None
-
-
-def _clash(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Deferral | None:
-    for instance in uow.instances if flow.not_with else ():
-        if instance.flow in flow.not_with and instance.flow != flow.name and _runs(uow, instance):
-            return Deferral("clash", f"the flow {instance.flow} is running", _again(uow, not_after))
-    series = _running(uow, flow.not_with)
+        if refunds:
+            until = max(refunds) + local_time.scale(rules.pause_after_refund, uow.ruleset.day_scale)
+            if until > now:
+                return Deferral("refunded", "an order was refunded recently", until)
+    series = _running_series(uow, rules.pause_series)
     if series is not None:
-        until = min(_again(uow, not_after), series.ends())
+        until = min(_recheck_at(uow, not_after), series.ends())
+        return Deferral("calm_series", f"the series {series.source} is running", until)
+    return None
+
+
+def _running_series(uow: UnitOfWork, names: tuple[str, ...]) -> ExternalContact | None:
+    """Return a series of another system that has one of the names and has not ended, or None."""
+    for contact in uow.contacts if names else ():
+        if contact.is_series and contact.source in names and contact.ends() > uow.now:
+            return contact
+    return None
+
+
+def _conflicts(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Deferral | None:
+    for instance in uow.instances if flow.not_with else ():
+        if instance.flow in flow.not_with and instance.flow != flow.name and _is_running(uow, instance):
+            return Deferral("clash", f"the flow {instance.flow} is running", _recheck_at(uow, not_after))
+    series = _running_series(uow, flow.not_with)
+    if series is not None:
+        until = min(_recheck_at(uow, not_after), series.ends())
         return Deferral("clash", f"the series {series.source} is running", until)
     return None
 
 
-def _runs(uow: UnitOfWork, instance: Instance) -> bool:
-    """Whether an instance has begun and is no draft's, which nobody must notice."""
-    compiled = uow.ruleset.find_flow(
-        instance.flow, instance.flow_version, instance.step
-    )  # none while its day has not come
+def _is_running(uow: UnitOfWork, instance: Instance) -> bool:
+    """Whether an instance has started and belongs to a flow that is not a draft."""
+    # An instance that waits for its date to start is not at a step of any flow.
+    compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
     return compiled is not None and compiled.flow.status != "draft"
 
 
-def _quiet(uow: UnitOfWork, where: ZoneInfo, country: str) -> Deferral | None:
+def _quiet_hours(uow: UnitOfWork, zone: ZoneInfo, country: str) -> Deferral | None:
     quiet = uow.ruleset.rules.quiet
-    # Where a day lasts a second there is no time of day.
+    # If a day is scaled, for example to a second, there is no time of day.
     if quiet is None or uow.ruleset.day_scale != 1.0:
         return None
-    until = local_time.end_of_quiet_hours(uow.now, quiet.begins, quiet.ends, where)
-    for _ in range(_LONGEST_REST):
-        local = until.astimezone(where)
+    until = local_time.end_of_quiet_hours(uow.now, quiet.begins, quiet.ends, zone)
+    for _ in range(_MAX_QUIET_DAYS):
+        local = until.astimezone(zone)
         if local.weekday() not in quiet.days and not (quiet.holidays and is_holiday(country, local.date())):
             break
-        midnight = datetime.combine(local.date() + timedelta(days=1), time(), where).astimezone(UTC)
-        until = local_time.end_of_quiet_hours(max(midnight, until), quiet.begins, quiet.ends, where)
+        midnight = datetime.combine(local.date() + timedelta(days=1), time(), zone).astimezone(UTC)
+        until = local_time.end_of_quiet_hours(max(midnight, until), quiet.begins, quiet.ends, zone)
     return Deferral("quiet_hours", "it is the customer's quiet time", until) if until > uow.now else None
 
 
-def _capped(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Deferral | None:
-    """The cap that is full, or has no place for who comes behind those that are due now too."""
-    caps = [(cap, *_places(uow, cap)) for cap in uow.ruleset.rules.caps if cap.covers(step.purpose)]
+def _caps(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Deferral | None:
+    """Return a deferral if a cap is full, or if emails that rank higher take the rest of its places."""
+    caps = [(cap, *_free_places(uow, cap)) for cap in uow.ruleset.rules.caps if cap.covers(step.purpose)]
     until = max([free_from for _, places, free_from in caps if places <= 0], default=None)
     if until is not None:
-        return Deferral("cap", "enough mails for now", until)
+        return Deferral("cap", "enough emails for now", until)
     for cap, places, _ in caps:
-        if sum([_goes_first(uow, other, cap, rank) for other in uow.instances]) >= places:
-            # They may not be sent after all, which only their own turns tell.
-            again = uow.now + local_time.scale(LOOK_SOON, uow.ruleset.day_scale)
-            return Deferral("cap", "others that are due now go first", again)
+        if sum([_ranks_higher(uow, other, cap, rank) for other in uow.instances]) >= places:
+            # Whether those are sent is only decided when their own timers fire.
+            recheck_at = uow.now + local_time.scale(RECHECK_BEHIND_OTHERS_AFTER, uow.ruleset.day_scale)
+            return Deferral("cap", "other emails that are due now go first", recheck_at)
     return None
 
 
-def _places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
-    """How many places the cap has, and when it next has one."""
+def _free_places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
+    """Return how many places the cap has, and when the next is free (UTC; now if it has one)."""
     now, per = uow.now, local_time.scale(cap.per, uow.ruleset.day_scale)
-    taken = [sent.at for sent in uow.sends if _takes(sent, cap, now - per)]
-    taken += [one.at for one in uow.contacts if one.at > now - per and _counts(one, cap)]
+    taken = [sent.at for sent in uow.sends if _takes_place(sent, cap, now - per)]
+    taken += [contact.at for contact in uow.contacts if contact.at > now - per and _contact_takes_place(contact, cap)]
     taken.sort()
     return cap.most - len(taken), taken[len(taken) - cap.most] + per if len(taken) >= cap.most else now
 
 
 def is_counted(uow: UnitOfWork, sent: Sent) -> bool:
-    """Whether a mail takes a place of a cap now: it is not forgotten before its time is over."""
-    scale = uow.ruleset.day_scale
-    return any(_takes(sent, cap, uow.now - local_time.scale(cap.per, scale)) for cap in uow.ruleset.rules.caps)
+    """Return whether a cap counts the email now, so that it must be remembered."""
+    day_scale = uow.ruleset.day_scale
+    return any(
+        _takes_place(sent, cap, uow.now - local_time.scale(cap.per, day_scale)) for cap in uow.ruleset.rules.caps
+    )
 
 
-def _takes(sent: Sent, cap: Cap, since: datetime) -> bool:
-    """Whether a mail takes a place of the cap, whose period began at `since`."""
+def _takes_place(sent: Sent, cap: Cap, since: datetime) -> bool:
+    """Whether an email takes a place of the cap, whose period began at `since` (UTC)."""
     return (
         sent.at > since
         and not is_transactional(sent.purpose)
         and cap.covers(sent.purpose)
-        and sent.outcome not in _NEVER_CAME
+        and sent.outcome not in _NOT_RECEIVED
     )
 
 
-def _counts(contact: ExternalContact, cap: Cap) -> bool:
-    """Whether a mail of another system takes a place of the cap."""
+def _contact_takes_place(contact: ExternalContact, cap: Cap) -> bool:
+    """Whether an email of another system takes a place of the cap."""
     return not contact.is_series and not is_transactional(contact.purpose) and cap.covers(contact.purpose)
 
 
-def _goes_first(uow: UnitOfWork, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
-    """Whether another instance's mail is due now too, wants a place of the cap, and comes first by priority and expiry."""
+def _ranks_higher(uow: UnitOfWork, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
+    """Whether another instance's email is due now too, counts for the cap, and ranks higher by priority and expiry."""
     if instance.due_at > uow.now or instance.instance_id == rank[2]:
         return False
     compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
@@ -195,6 +206,6 @@ def _goes_first(uow: UnitOfWork, instance: Instance, cap: Cap, rank: tuple[int, 
         return False
     order = uow.order(instance.order_id)
     not_after = expires_at(uow, step, instance.wanted_at or instance.due_at, uow.zone_of(order))
-    if not consent.ruling(uow, step.purpose, order).is_allowed:
+    if not consent.decide(uow, step.purpose, order).is_allowed:
         return False
     return uow.now <= not_after and (-step.priority, not_after, instance.instance_id) < rank

@@ -27,7 +27,7 @@ from streams.core.model.flow import (
     WaitFor,
     ways,
 )
-from streams.core.model.sending_rules import Rules
+from streams.core.model.sending_rules import SendingRules
 
 _PARSES = Environment(autoescape=True)  # only its parser is used: nothing is rendered
 _CONTEXT = nodes.EvalContext(_PARSES)
@@ -54,7 +54,7 @@ class Finding(Struct, frozen=True):
     is_error: bool = True
 
 
-def guard_flow(flow: Flow, rules: Rules, consent: ConsentPolicy) -> list[Finding]:
+def guard_flow(flow: Flow, rules: SendingRules, consent: ConsentPolicy) -> list[Finding]:
     """What is wrong with one flow under the shop's rules and its consent policy."""
     program = CompiledFlow(flow)
     found: list[Finding] = []
@@ -170,7 +170,7 @@ def _awaited(step: WaitFor, flow: Flow) -> Iterator[Finding]:
         yield Finding(step.path, "its where is never true, so the event never comes", "change the condition")
 
 
-def _waits(step: Wait, program: CompiledFlow, rules: Rules) -> Iterator[Finding]:
+def _waits(step: Wait, program: CompiledFlow, rules: SendingRules) -> Iterator[Finding]:
     """The wait that nothing follows, and the mail that is too old by the end of the quiet hours."""
     following = program.following[step.path]
     if following is None:

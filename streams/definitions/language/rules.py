@@ -9,7 +9,7 @@ import yaml
 
 from streams.core.model.consent_policy import Purpose, is_transactional
 from streams.core.model.flow import Condition
-from streams.core.model.sending_rules import NO_RULES, Cap, QuietHours, Rules
+from streams.core.model.sending_rules import NO_RULES, Cap, QuietHours, SendingRules
 from streams.definitions.language.conditions import Scope
 from streams.definitions.language.yaml_reader import FlowError, Reader, empty, read_yaml
 
@@ -22,7 +22,7 @@ _SEGMENT_SCOPE = Scope(
 )
 
 
-def parse_rules(text: str) -> Rules | list[FlowError]:
+def parse_rules(text: str) -> SendingRules | list[FlowError]:
     """The rules that rules.yaml describes, or all that is wrong with it; an empty file has none."""
     return read_yaml(text, _RulesReader(), _RulesReader.rules)
 
@@ -50,7 +50,7 @@ class _RulesReader(Reader):
                 found[name] = condition
         return found
 
-    def rules(self, root: yaml.Node | None) -> Rules:
+    def rules(self, root: yaml.Node | None) -> SendingRules:
         """All rules."""
         values = self.mapping(root or empty("rules.yaml"), ("caps", "quiet_hours", "holdout", "calm", "outside"))
         calm = self.mapping(values["calm"], ("while_late", "after_refund", "while_running")) if "calm" in values else {}
@@ -62,14 +62,14 @@ class _RulesReader(Reader):
                 f"the caps count {counted} mails together",
                 f"{MOST_TOGETHER} at most, so that all are remembered",
             )
-        return Rules(
+        return SendingRules(
             caps=caps,
             quiet=self.quiet(values["quiet_hours"]) if "quiet_hours" in values else None,
             holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
-            calm_if_late=self.truth(calm["while_late"]) if "while_late" in calm else NO_RULES.calm_if_late,
-            calm_after_refund=self.duration(calm["after_refund"]) if "after_refund" in calm else timedelta(),
-            calm_series=self.series(calm, "while_running"),
-            outside=self.series(values, "outside"),
+            pause_if_late=self.truth(calm["while_late"]) if "while_late" in calm else NO_RULES.pause_if_late,
+            pause_after_refund=self.duration(calm["after_refund"]) if "after_refund" in calm else timedelta(),
+            pause_series=self.series(calm, "while_running"),
+            external_series=self.series(values, "outside"),
         )
 
     def series(self, values: dict[str, yaml.Node], key: str) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     found = read_templates(root)
     rules, errors = found.rules, [*found.errors, *proofread(root, found.flows)]
     in_force = len(rules.caps) + sum(
-        map(bool, (rules.quiet, rules.holdout, rules.calm_if_late, rules.calm_after_refund, rules.calm_series))
+        map(bool, (rules.quiet, rules.holdout, rules.pause_if_late, rules.pause_after_refund, rules.pause_series))
     )
     older = len(found.flows) - len(found.newest)
     if as_json:

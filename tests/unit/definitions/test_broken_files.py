@@ -18,7 +18,7 @@ import pytest
 
 from streams.core.model.consent_policy import PURPOSES, ConsentPolicy, PolicyLine, is_transactional
 from streams.core.model.flow import Flow
-from streams.core.model.sending_rules import QuietHours, Rules
+from streams.core.model.sending_rules import QuietHours, SendingRules
 from streams.definitions.checks.flow import guard_flow
 from streams.definitions.checks.migrations import guard_migrations
 from streams.definitions.language import conditions, consent, rules, steps, yaml_reader
@@ -32,7 +32,7 @@ from streams.definitions.language.yaml_reader import FlowError
 BROKEN = Path(__file__).parent / "broken"
 FILES = sorted(BROKEN.glob("*/*.yaml"))
 #: The rules under which flows are guarded.
-NIGHTS = Rules(quiet=QuietHours(begins=time(21), ends=time(8)))
+NIGHTS = SendingRules(quiet=QuietHours(begins=time(21), ends=time(8)))
 
 
 #: And the consent policy: marketing needs a yes everywhere.

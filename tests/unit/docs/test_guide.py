@@ -13,7 +13,7 @@ from streams.core.model.consent_policy import ConsentPolicy, Purpose, Verdict
 from streams.core.model.events import OrderLine
 from streams.core.model.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, Moment, OncePer, Status, Which
 from streams.core.model.ruleset import Ruleset
-from streams.core.model.sending_rules import Rules
+from streams.core.model.sending_rules import SendingRules
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Scope, compile_condition
 from streams.definitions.language.consent import parse_policy
@@ -121,7 +121,7 @@ def policy() -> ConsentPolicy:
 def test_every_other_file_is_right() -> None:
     """The examples of segments.yaml, rules.yaml and consent.yaml are read without an error."""
     assert isinstance(parse_segments(FILES["segments.yaml"]), dict)
-    assert isinstance(parse_rules(FILES["rules.yaml"]), Rules)
+    assert isinstance(parse_rules(FILES["rules.yaml"]), SendingRules)
     assert policy().line("review", "DE").verdict == "own_opt_in"
     assert FILES.keys() == {"segments.yaml", "rules.yaml", "consent.yaml", "copy/en.yaml"}
 
@@ -176,7 +176,7 @@ def test_defaults_are_true() -> None:
 def test_the_shops_own_segments_and_rules_are_right() -> None:
     """The files beside the flows are read without an error."""
     assert isinstance(parse_segments((TEMPLATES / "segments.yaml").read_text()), dict)
-    assert isinstance(parse_rules((TEMPLATES / "rules.yaml").read_text()), Rules)
+    assert isinstance(parse_rules((TEMPLATES / "rules.yaml").read_text()), SendingRules)
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))

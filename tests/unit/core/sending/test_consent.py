@@ -23,7 +23,7 @@ from streams.core.model.effects import LogDecision
 from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
 from streams.core.model.ruleset import Ruleset, Shop
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.sending.consent import ConsentDecision, country_of, ruling
+from streams.core.sending.consent import ConsentDecision, country_of, decide
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shop_policy, shop_world
 
@@ -61,7 +61,7 @@ def bought(consent: Consent = Consent(), orders: int = 1) -> Customer:  # noqa: 
 
 def ask(table: ConsentPolicy, known: Customer, purpose: str, now: datetime = NOW) -> ConsentDecision:
     """The ruling on a mail of `purpose` to the customer."""
-    return ruling(UnitOfWork(Ruleset([], consent_policy=table), known, now), purpose, None)
+    return decide(UnitOfWork(Ruleset([], consent_policy=table), known, now), purpose, None)
 
 
 NOTHING, YES, NO = Consent(), Consent(marketing=True, marketing_at=ASKED), Consent(marketing=False, marketing_at=ASKED)
@@ -162,7 +162,7 @@ def test_soft_opt_in_that_ends() -> None:
     assert ask(table, known, "marketing", START + 730 * DAY).rule == "soft_opt_in"
     late = ask(table, known, "marketing", START + 730 * DAY + timedelta(seconds=1))
     assert (late.is_allowed, late.rule) == (False, "soft_opt_in_ended")
-    assert late.basis.endswith("bought nothing for 730 days")
+    assert late.basis.endswith("no purchase for 730 days")
     assert not ask(table, replace(known, orders=()), "marketing").is_allowed
     assert ask(table, bought(YES), "marketing", START + 9999 * DAY).rule == "consent"
 
@@ -262,7 +262,7 @@ def test_decisions_name_the_line() -> None:
         "sends confirmation; order/* is allowed",
         "sends first-time; marketing/DK is soft_opt_in: order o1 of 2026-03-02 in DK",
         "sends confirmation; order/* is allowed",
-        "no marketing mail: unsubscribed; marketing/DK is soft_opt_in",
+        "no marketing email: unsubscribed; marketing/DK is soft_opt_in",
     ]
 
 

@@ -95,7 +95,7 @@ def test_why_a_mail_waits() -> None:
         f"a mail that was due {run.now:%Y-%m-%d %H:%M:%S} is put off; looked at again then",
         "waits for mail.opened, not longer than until then",
     ]
-    assert "the customer has had enough mails for now (enough mails for now)" in " ".join(told(story_of(run)))
+    assert "the customer has had enough mails for now (enough emails for now)" in " ".join(told(story_of(run)))
 
 
 def test_a_code_that_is_waited_for() -> None:
