@@ -12,7 +12,6 @@ import structlog
 from streams.core.model.effects import Attribute, Effect, LogDecision
 from streams.core.model.events import Event, MailBounced
 from streams.core.values.local_time import utc_from_ms
-from streams.mail.mailer import Report
 from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
@@ -99,29 +98,6 @@ class Instrumentation:
         """Count a timer that fired."""
         metrics.TIMERS_FIRED.inc()
         metrics.TIMER_LATENESS.observe(max(0, batch.now_ms - due_ms) / 1000)
-
-    def reported(self, report: Report) -> Iterable[ProducerRecord]:
-        """The records that tell neighbours what became of a command, counted."""
-        command, encoder, at = report.command, self.encoder, report.at
-        metrics.MAILS.labels(command.flow, report.outcome).inc()
-        if report.again or report.outcome == "unknown":
-            metrics.SENDS_UNKNOWN.labels(command.flow, "sent_again" if report.again else "given_up").inc()
-        words = report.text or report.rule
-        yield encoder.reports.email_event(
-            command,
-            report.outcome,
-            at,
-            queue_id=report.queue_id,
-            status_code=report.code,
-            reason=words,
-            retry_at=report.retry_at,
-        )
-        if report.retry_at is not None:
-            yield encoder.reports.retry_timer(command, report.retry_at, at)
-        if report.is_bounce:
-            yield encoder.reports.bounce(command, report.is_hard, words, at)
-        if report.outcome not in ("sent", "deferred"):
-            yield encoder.reports.mail_decision(command, "skip", report.rule, words, at)
 
 
 def count_effects(event: Event, effects: Iterable[Effect]) -> None:

@@ -1,29 +1,32 @@
-"""The mailer agent: commands in, mails out, each at most once; the ledger says what became of every send.
+"""The mailer stage: executes commands, sends each email at most once, and records every outcome in the send ledger.
 
-A batch takes two transactions. The first writes `in flight` for every send and is acknowledged by Kafka before any data leaves;
-the second writes what the server said, the reports, and the source offsets. Died in between, the batch is read again, and the notes on
-this disk tell a send that the server took, and one whose data had begun, from one that cannot have left.
+A batch takes two transactions. The first records `in_flight` for every send, and Kafka acknowledges it before any data leaves. The second
+records the outcomes, the reports and the source offsets. After a crash between them the batch is read again. The marks on this disk then
+show which sends the server accepted, which had begun, and which cannot have left.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
 
 from streams.agents.instrumentation import Instrumentation
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
-from streams.mail.delivery.ledger import Entry, Plan, State, decide, decode_entry, encode_entry
-from streams.mail.delivery.local_notes import Notes
-from streams.mail.mailer import Mailer, Outcome
+from streams.mail.delivery.ledger import Entry, Plan, State, decode_entry, encode_entry, plan_delivery
+from streams.mail.delivery.local_notes import DeliveryMarks
+from streams.mail.mailer import Mailer, Outcome, Report
+from streams.observability import metrics
 from streams.runtime import failpoints
 from streams.runtime.app import App
+from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
 from streams.wire import topics
+from streams.wire.encode.reports import ReportEncoder
 
 STATES: dict[Outcome, State] = {
     "sent": "sent", "refused": "refused", "deferred": "retry", "expired": "expired", "suppressed": "suppressed", "unknown": "unknown"
@@ -31,40 +34,43 @@ STATES: dict[Outcome, State] = {
 
 
 def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
-    """Add the mailer agent to `app`; partitions are worked side by side, each one batch at a time."""
+    """Add the mailer stage to `app`. Partitions are processed concurrently, each one batch at a time."""
 
-    def open_notes(task: Task) -> None:
+    def open_marks(task: Task) -> None:
         if task.store is not None:
-            task.memory["notes"] = Notes(task.store, uuid4().hex)
+            task.memory["notes"] = DeliveryMarks(task.store, uuid4().hex)
 
-    def planned(batch: Batch, notes: Notes) -> list[tuple[Command, Plan]]:
+    def plan_batch(batch: Batch, marks: DeliveryMarks) -> list[tuple[Command, Plan]]:
         now, plans = utc_from_ms(batch.now_ms), {}
         for command in batch.taken(lambda record: instrumentation.decoder.command(record.value())):
             entry = batch.get(command.send_id.encode())
-            trace = notes.trace(command.send_id, entry.disk) if entry is not None else "none"
-            plan = decide(entry, command, now, trace)
-            if plan != "nothing" and command.send_id not in plans:
+            crash_state = marks.crash_state(command.send_id, entry.disk) if entry is not None else "none"
+            plan = plan_delivery(entry, command, now, crash_state)
+            if plan != "skip" and command.send_id not in plans:
                 plans[command.send_id] = (command, plan)
         return list(plans.values())
 
     async def deliver(batch: Batch) -> None:
-        notes: Notes = batch.task.memory["notes"]
-        plans = planned(batch, notes)
+        marks: DeliveryMarks = batch.task.memory["notes"]
+        plans = plan_batch(batch, marks)
         for command, plan in plans:
-            if plan in ("send_again", "give_up"):
-                notes.begin(command.send_id)  # the doubt outlives this life too: another disk's notes are not ours
-            if plan != "settle":
-                in_flight = Entry("in_flight", command.attempt, utc_from_ms(batch.now_ms), disk=notes.disk)
+            if plan in ("resend", "abandon"):
+                marks.mark_begun(
+                    command.send_id
+                )  # keeps the doubt over another crash: the old mark may be on another disk
+            if plan != "confirm":
+                in_flight = Entry("in_flight", command.attempt, utc_from_ms(batch.now_ms), disk=marks.disk)
                 batch.put(command.send_id.encode(), in_flight)
         failpoints.reach("mailer.planned")
         await batch.checkpoint()
         failpoints.reach("mailer.marked")
-        reports = await mailer.deliver(plans, notes, lambda: not app.task_manager.is_ready)
+        reports = await mailer.deliver(plans, marks, lambda: not app.task_manager.is_ready)
         for report in reports:
             key = report.command.send_id.encode()
             batch.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))
-            for output in instrumentation.reported(report):
-                batch.send(*output)
+            _count(report)
+            for record in encode_report(instrumentation.encoder.reports, report):
+                batch.send(*record)
         failpoints.reach("mailer.reported")
         if len(reports) == len(plans):
             await batch.commit()
@@ -73,7 +79,7 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
             await batch.checkpoint()
             batch.abandon()
         for report in reports:
-            notes.forget(report.command.send_id)
+            marks.clear(report.command.send_id)
 
     stage = Stage(
         name="mailer",
@@ -81,7 +87,7 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
         table="sends",
         encode=encode_entry,
         decode=decode_entry,
-        open=open_notes,
+        open=open_marks,
         dead_letter=instrumentation.dead_letter("mailer"),
     )
 
@@ -92,3 +98,31 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
                 deliveries.create_task(deliver(batch))
 
     return mail
+
+
+def encode_report(encoder: ReportEncoder, report: Report) -> Iterator[ProducerRecord]:
+    """Return the records of a report: the outcome, and a retry timer, a bounce or a decision if it has one."""
+    command, at = report.command, report.at
+    reason = report.text or report.rule
+    yield encoder.email_event(
+        command,
+        report.outcome,
+        at,
+        queue_id=report.queue_id,
+        status_code=report.code,
+        reason=reason,
+        retry_at=report.retry_at,
+    )
+    if report.retry_at is not None:
+        yield encoder.retry_timer(command, report.retry_at, at)
+    if report.is_bounce:
+        yield encoder.bounce(command, report.is_hard, reason, at)
+    if report.outcome not in ("sent", "deferred"):
+        yield encoder.mail_decision(command, "skip", report.rule, reason, at)
+
+
+def _count(report: Report) -> None:
+    flow = report.command.flow
+    metrics.MAILS.labels(flow, report.outcome).inc()
+    if report.is_resend or report.outcome == "unknown":
+        metrics.SENDS_UNKNOWN.labels(flow, "sent_again" if report.is_resend else "given_up").inc()

@@ -27,8 +27,8 @@ from streams.definitions.checks.layout import old_layout
 from streams.definitions.checks.messages import proofread
 from streams.definitions.loader import FlowFileError, load_ruleset
 from streams.mail.delivery.smtp import Server, SmtpPool
+from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
-from streams.mail.mime import Sender
 from streams.mail.rendering.renderer import Renderer
 from streams.observability import metrics
 from streams.observability.health import HealthServer, Status
@@ -125,8 +125,8 @@ def run_mailer(settings: Settings) -> None:
         Renderer(settings.templates_dir, sender.name),
         sender,
         SmtpPool(server),
-        withdrawn=withdrawn,
-        assortment=assortment,
+        fetch_withdrawn=withdrawn,
+        fetch_assortment=assortment,
         backoff_scale=settings.day_scale,
         clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock in a process: what is late is late for all
         on_pause=metrics.SMTP_PAUSED.set,

@@ -1,4 +1,4 @@
-"""The order that the mailer gets: one mail to render and send."""
+"""The command that the mailer executes: one email to render and send."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from streams.core.model.effects import MailFields
 
 
 class Command(MailFields, frozen=True, gc=True, kw_only=True):
-    """A send as it lies on `email-commands`: the fields of `SendMail`, and what the wire adds.
+    """A send as stored on `email-commands`: the fields of `SendMail` and those that encoding adds.
 
-    `attempt` counts from 1. `commanded_at` (UTC) is when it was decided, the same over all attempts.
-    `raw` is the record's value as it was read, framing included: what a retry carries.
+    Attributes:
+        context: the data for the templates.
+        tracking: whether the email may contain a tracking pixel.
+        attempt: the number of the attempt, from 1.
+        commanded_at: when the email was decided, UTC; the same for all attempts.
+        raw: the record's value as it was read, framing included. A retry timer carries it.
     """
 
     context: dict[str, Any]

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import Content, SendMail
 from streams.core.model.events import OrderLine
-from streams.mail.mime import Sender, compose
+from streams.mail.links import Sender
+from streams.mail.mime import compose
 from streams.mail.rendering.renderer import Renderer
 from streams.settings import load_settings
 from streams.tools.local.processes import Process

@@ -25,7 +25,7 @@ from streams.core.offers.code_pool_records import encode_entry as encode_pool
 from streams.core.offers.popularity import decode_counts, encode_counts
 from streams.mail.delivery import ledger
 from streams.mail.delivery.ledger import decode_entry, encode_entry
-from streams.mail.delivery.local_notes import Notes
+from streams.mail.delivery.local_notes import DeliveryMarks
 from streams.runtime.processing import timers
 from streams.runtime.processing.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
 from streams.runtime.state.restore import apply
@@ -53,10 +53,10 @@ def disk_bytes(folder: Path) -> bytes:
     """What a store of today holds beside its table, without the moment it was written."""
     store = PartitionStore(folder / "today", Memory(16))
     store.write({}, 42, {CURSOR: b"1763886600001"})
-    notes = Notes(store, "disk-7")
-    notes.begin("send-1")
-    notes.accept("send-2", "4Q1")
-    notes.accept("send-3", None)
+    marks = DeliveryMarks(store, "disk-7")
+    marks.mark_begun("send-1")
+    marks.mark_accepted("send-2", "4Q1")
+    marks.mark_accepted("send-3", None)
     families = {name: dict(store._db.get_column_family(name).items()) for name in ("meta", "local")}
     assert int(families["meta"][WRITTEN_AT]) > 0
     families["meta"][WRITTEN_AT] = b"1763886600000"
@@ -195,9 +195,9 @@ def test_a_disk_of_version_1(tmp_path: Path) -> None:
     assert (store.position, store.written_at_ms) == (42, 1763886600000)
     assert store.meta(POSITION) == b"42"
     assert Timers(task(store)).cursor_ms == 1763886600001
-    notes = Notes(store, "another")
-    assert notes.disk == "disk-7"
-    found = {send: (notes.trace(send, "disk-7"), notes.queue_id(send)) for send in ("send-1", "send-2", "send-3")}
+    marks = DeliveryMarks(store, "another")
+    assert marks.disk == "disk-7"
+    found = {send: (marks.crash_state(send, "disk-7"), marks.queue_id(send)) for send in ("send-1", "send-2", "send-3")}
     assert found == {"send-1": ("begun", None), "send-2": ("accepted", "4Q1"), "send-3": ("accepted", None)}
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streams.mail.command import Command
-from streams.mail.mime import Sender
+from streams.mail.links import Sender
 from streams.mail.rendering.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
 

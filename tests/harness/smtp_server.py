@@ -16,7 +16,7 @@ from streams.mail.delivery.smtp import Server
 DROP = "drop"
 
 
-class Post:
+class FakeMailServer:
     """What the server answers to MAIL, RCPT and DATA, by turns (then "250 OK"), and what it took."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Post:
     async def open(self) -> None:
         """Listen, on the same port as before if there was one."""
         loop = asyncio.get_running_loop()
-        post = self
+        server = self
         options: dict[str, Any] = {"hostname": "post.example", "ident": "post", "loop": loop}
         if self._tls is not None and not self._is_tls_from_start:
             options["tls_context"] = self._tls
@@ -87,15 +87,15 @@ class Post:
 
         class Counted(SMTP):  # type: ignore[misc]  # aiosmtpd carries no types
             def connection_made(self, transport: Any) -> None:
-                post.connections += 1
-                post.links.add(transport)
-                post.at_once += 1
-                post.most_at_once = max(post.most_at_once, post.at_once)
+                server.connections += 1
+                server.links.add(transport)
+                server.at_once += 1
+                server.most_at_once = max(server.most_at_once, server.at_once)
                 super().connection_made(transport)
 
             def connection_lost(self, error: Exception | None) -> None:
-                post.at_once -= 1
-                post.links.discard(self.transport)
+                server.at_once -= 1
+                server.links.discard(self.transport)
                 super().connection_lost(error)
 
         self._listener = await loop.create_server(
@@ -117,11 +117,11 @@ class Post:
 
 
 @asynccontextmanager
-async def running(**options: Any) -> AsyncIterator[Post]:
+async def running(**options: Any) -> AsyncIterator[FakeMailServer]:
     """A server that listens; `options` are those of `Post`."""
-    post = Post(**options)
-    await post.open()
+    server = FakeMailServer(**options)
+    await server.open()
     try:
-        yield post
+        yield server
     finally:
-        post.close()
+        server.close()

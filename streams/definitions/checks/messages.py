@@ -27,7 +27,8 @@ from streams.definitions.checks.paths import reachable
 from streams.definitions.language.positions import places
 from streams.definitions.loader import Mistake, kept_name
 from streams.mail.command import Command
-from streams.mail.rendering.renderer import FALLBACK, Links, Renderer, RenderError, greeting_key
+from streams.mail.links import Links
+from streams.mail.rendering.renderer import FALLBACK, Renderer, RenderError, greeting_key
 from streams.mail.rendering.template_folders import COPY, SHARED, flow_folders
 
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

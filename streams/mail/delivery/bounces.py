@@ -1,4 +1,4 @@
-"""What a server's refusal means: a dead mailbox, a mailbox that will do again, or something that speaks of us. Pure."""
+"""Classification of SMTP refusals: a dead address, a temporary problem of the mailbox, or a fault of the sender. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Reason: TypeAlias = Literal[
     "other",
 ]
 
-#: RFC 3463 and its registry, and what Gmail and Microsoft add to it; 4.x.y and 5.x.y mean the same, now or for good.
+#: Enhanced status codes of RFC 3463 and its registry, with the additions of Gmail and Microsoft. 4.x.y is the temporary form of 5.x.y.
 _BY_STATUS: dict[str, Reason] = {
     "1.1": "no_mailbox",
     "1.2": "no_domain",
@@ -51,12 +51,12 @@ _BY_STATUS: dict[str, Reason] = {
     "7.509": "sender_authentication",
     "7.515": "sender_authentication",
 }
-#: By the subject of the status (RFC 3463, its second number), when the detail is not known.
+#: Reason by the subject of the status (RFC 3463, its second number), if the detail is unknown.
 _BY_SUBJECT: dict[str, Reason] = {"3": "server_trouble", "4": "server_trouble", "6": "policy", "7": "policy"}
-#: The address itself is dead: no other mail to it can arrive.
-_DEAD = frozenset({"no_mailbox", "no_domain", "mailbox_disabled"})
-#: About the sender or the content: it says nothing of the recipient's address, and is not held against it.
-_OURS = frozenset(
+#: The address is dead: no email to it can arrive.
+_DEAD_ADDRESS = frozenset({"no_mailbox", "no_domain", "mailbox_disabled"})
+#: A fault of the sender or the content. It does not count against the recipient's address.
+_SENDER_FAULTS = frozenset(
     {"sender_authentication", "sender_alignment", "no_tls", "spam_rate", "rate_limited", "policy", "too_large", "server_trouble"}
 )  # fmt: skip
 _STATUS = re.compile(r"(?<![\d.])[245]\.(\d{1,3})\.(\d{1,3})(?![\d.])")
@@ -65,44 +65,49 @@ _SPAM = re.compile(
     r"\b(spam|block(ed|list)|blacklist|denylist|dnsbl|policy|reputation|spf|dkim|dmarc|relay)", re.IGNORECASE
 )
 _GONE = frozenset({550, 551, 553})
-_NO_MAIL_HERE = frozenset({521, 556})  # RFC 7504
+_DOMAIN_WITHOUT_MAIL = frozenset({521, 556})  # RFC 7504
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """`is_hard`: the address is dead for good. `is_ours`: about the sender or the content, not about the address."""
+class BounceClass:
+    """What a refusal says about the address.
+
+    Attributes:
+        reason: why the server refused the email.
+        is_hard: whether the address is permanently dead.
+        is_sender_fault: whether the sender or the content was refused, not the address.
+    """
 
     reason: Reason
     is_hard: bool
-    is_ours: bool
+    is_sender_fault: bool
 
 
-def classify(code: int, text: str, phase: Phase) -> Meaning:
-    """What a 4xx or 5xx answer means.
+def classify(code: int, text: str, phase: Phase) -> BounceClass:
+    """Classify a 4xx or 5xx reply.
 
     Args:
-        code: the SMTP reply code.
-        text: the server's words, with the enhanced status code if it gave one.
-        phase: the command that was answered; a refusal of the sender is never held against the recipient.
+        code: the SMTP reply code (RFC 5321).
+        text: the server's text, with the enhanced status code (RFC 3463) if it gave one.
+        phase: the command that was answered. A refusal of MAIL never counts against the recipient.
     """
     reason = _reason(code, text, phase)
-    is_dead = reason in _DEAD and code >= 500 and phase != "mail"
-    return Meaning(reason, is_dead, phase == "mail" or reason in _OURS)
+    is_dead = reason in _DEAD_ADDRESS and code >= 500 and phase != "mail"
+    return BounceClass(reason, is_dead, phase == "mail" or reason in _SENDER_FAULTS)
 
 
 def _reason(code: int, text: str, phase: Phase) -> Reason:
     status = _STATUS.search(text)
     if status is not None and status[1] != "0":
-        known = _BY_STATUS.get(f"{status[1]}.{status[2]}") or _BY_SUBJECT.get(status[1])
-        return known or "other"
-    # A server of the old kind: the code, the words, and when they were said.
+        return _BY_STATUS.get(f"{status[1]}.{status[2]}") or _BY_SUBJECT.get(status[1]) or "other"
+    # Without an enhanced status code, the reason follows from the reply code, the text and the phase.
     if _FULL.search(text) or code in (452, 552):
         return "mailbox_full"
     if _SPAM.search(text):
         return "policy"
-    if code in _NO_MAIL_HERE:
+    if code in _DOMAIN_WITHOUT_MAIL:
         return "no_domain"
-    # After the content the same 550 is mostly a judgement on the content.
+    # After DATA a 550 is mostly about the content.
     if code in _GONE:
         return "no_mailbox" if phase == "rcpt" else "policy"
     return "other"

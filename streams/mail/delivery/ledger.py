@@ -1,7 +1,7 @@
-"""The send ledger: what is known of every send id, and what that allows. Pure.
+"""The send ledger: the state of every send id, and the plan that follows from it. Pure.
 
-`in_flight` is in Kafka before any data leaves; the other states say how it ended. SMTP has no deduplication, so a send found in flight
-after a crash may or may not have left, unless this disk's notes know better.
+`in_flight` is committed to Kafka before any data leaves; the other states are outcomes. SMTP has no deduplication. A send found in
+flight after a crash may have left, unless the marks on this disk prove otherwise (see local_notes.py).
 """
 
 from __future__ import annotations
@@ -15,19 +15,29 @@ from msgspec import Struct
 from streams.core.model.consent_policy import is_transactional
 from streams.core.model.versioned_codec import VersionedCodec
 from streams.mail.command import Command
-from streams.mail.delivery.local_notes import Trace
+from streams.mail.delivery.local_notes import CrashState
 
 State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "suppressed", "unknown"]
-Plan: TypeAlias = Literal["send", "send_again", "give_up", "expire", "settle", "nothing"]
+#: What to do with a command:
+#: send: send it; resend: send it again, although it may have left; abandon: report its outcome as unknown; expire: report that it is too
+#: late; confirm: record that it was sent before the crash; skip: do nothing, the outcome is already recorded.
+Plan: TypeAlias = Literal["send", "resend", "abandon", "expire", "confirm", "skip"]
 VERSION = 1
-#: Seconds before the second attempt; doubled each time up to the longest: a greylisting server wants some minutes.
+#: Seconds before the second attempt, doubled for each further attempt up to the longest backoff. Greylisting servers need some minutes.
 FIRST_BACKOFF_S = 60
 LONGEST_BACKOFF_S = 6 * 3600
 
 
 class Entry(Struct, frozen=True, array_like=True):
-    """What is known of a send: its state, the attempt it is about, since when, the server's own name for the mail, and for one in flight
-    the disk that has notes of it (see notes.py)."""
+    """The ledger's entry of a send.
+
+    Attributes:
+        state: the state.
+        attempt: the attempt that reached it, from 1.
+        at: when it was reached, UTC.
+        queue_id: the mail server's id of the email.
+        disk: for a send in flight, the name of the disk that has its mark.
+    """
 
     state: State
     attempt: int
@@ -41,30 +51,35 @@ encode_entry = _CODEC.encode
 decode_entry = _CODEC.decode
 
 
-def decide(entry: Entry | None, command: Command, now: datetime, trace: Trace) -> Plan:
-    """What to do with a command; "settle" is to write down that it was sent.
+def plan_delivery(entry: Entry | None, command: Command, now: datetime, crash_state: CrashState) -> Plan:
+    """Return what to do with a command.
 
     Args:
-        entry: what the ledger knows of its send id.
+        entry: the ledger's entry of its send id, or None.
         command: the command.
-        now: UTC.
-        trace: for a send in flight: how far it may have come before the crash.
+        now: the current time, UTC.
+        crash_state: for a send in flight, how far it may have come before the crash.
     """
     if entry is not None:
         if entry.state == "in_flight" and entry.attempt >= command.attempt:
-            if trace == "accepted":
-                return "settle"
-            if trace == "begun":
-                return "send_again" if is_transactional(command.purpose) and now <= command.not_after else "give_up"
+            if crash_state == "accepted":
+                return "confirm"
+            if crash_state == "begun":
+                return "resend" if is_transactional(command.purpose) and now <= command.not_after else "abandon"
         elif not (entry.state == "retry" and entry.attempt < command.attempt):
-            return "nothing"
+            return "skip"
     return "expire" if now > command.not_after else "send"
 
 
 def retry_at(command: Command, now: datetime, scale: float = 1.0) -> datetime | None:
-    """When to try again after a 4xx; None when that would be later than the mail may leave.
+    """Return the time of the next attempt after a 4xx, or None if it would be after `not_after`.
 
-    The backoff doubles with the attempts, spread by a hash of the send id so that a thousand mails do not return at once.
+    The backoff doubles with each attempt. A hash of the send id spreads it, so that a thousand emails are not retried at once.
+
+    Args:
+        command: the command of the failed attempt.
+        now: the current time, UTC.
+        scale: factor of the backoff.
     """
     seconds = min(FIRST_BACKOFF_S * 2 ** (command.attempt - 1), LONGEST_BACKOFF_S)
     spread = int.from_bytes(hashlib.blake2b(command.send_id.encode(), digest_size=2).digest(), "big") / 65536

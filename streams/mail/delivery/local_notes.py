@@ -1,63 +1,77 @@
-"""What this disk alone knows of a send: whether its data began, and whether the server took it.
+"""What only this disk knows of a send: whether its data began to leave, and whether the mail server accepted it.
 
-The ledger in Kafka says `in flight` before any data leaves, and `sent` only with the batch. In between a crash leaves doubt; these notes,
-written at once and cheaply to the local store, narrow it to the moment between the final dot and the server's answer. They are
-lost with the disk, and they say nothing of what another worker did meanwhile: such sends in flight are in doubt.
+The ledger in Kafka records `in_flight` before any data leaves, and `sent` with the batch. A crash between the two leaves a doubt. The
+marks, written at once to the local store, narrow that doubt to the moment between the final dot and the server's answer. Marks are lost
+with the disk and say nothing of other workers, so a send that another disk had in flight may have left.
 """
 
 from __future__ import annotations
 
 from typing import Literal, Protocol, TypeAlias
 
-Trace: TypeAlias = Literal["none", "begun", "accepted"]
+#: How far a send that was in flight had come before the crash.
+CrashState: TypeAlias = Literal["none", "begun", "accepted"]
 
-#: Key of the name of this disk. It stands in the ledger with every send in flight, and tells whose notes to believe.
+#: Key of the disk's name. The ledger stores this name with every send in flight: it tells whose marks to trust.
 DISK = b"disk"
 BEGUN = b"1"
 ACCEPTED = b"2"
 
 
-class Pad(Protocol):
-    """Where notes are written: survives the process, not the disk."""
+class LocalStore(Protocol):
+    """A store of marks that survives the process, but not the disk."""
 
-    def note(self, key: bytes, value: bytes | None) -> None:
-        """Write a note, or delete it."""
+    def put_local(self, key: bytes, value: bytes | None) -> None:
+        """Write the mark of `key`, or delete it if `value` is None."""
 
-    def noted(self, key: bytes) -> bytes | None:
-        """The note under `key`."""
+    def get_local(self, key: bytes) -> bytes | None:
+        """Return the mark of `key`, or None."""
 
 
-class Notes:
-    """The notes of one partition's sends on `pad`. A new pad is called `name`, which no other was ever called; an old one keeps its own."""
+class DeliveryMarks:
+    """The marks of one partition's sends.
 
-    def __init__(self, pad: Pad, name: str) -> None:
-        self._pad = pad
-        if pad.noted(DISK) is None:
-            pad.note(DISK, name.encode())
-        self.disk = (pad.noted(DISK) or b"").decode()
+    Args:
+        store: where the marks are stored.
+        name: name of the disk if `store` is new, different from every other disk's name. An existing store keeps its name.
 
-    def begin(self, send_id: str) -> None:
-        """The data is about to leave."""
-        self._pad.note(send_id.encode(), BEGUN)
+    Attributes:
+        disk: name of the disk.
+    """
 
-    def accept(self, send_id: str, queue_id: str | None) -> None:
-        """The server took the mail, and calls it `queue_id`."""
-        self._pad.note(send_id.encode(), ACCEPTED + (queue_id or "").encode())
+    def __init__(self, store: LocalStore, name: str) -> None:
+        self._store = store
+        if store.get_local(DISK) is None:
+            store.put_local(DISK, name.encode())
+        self.disk = (store.get_local(DISK) or b"").decode()
 
-    def forget(self, send_id: str) -> None:
-        """The server did not take the mail, or the ledger knows how it ended."""
-        self._pad.note(send_id.encode(), None)
+    def mark_begun(self, send_id: str) -> None:
+        """Record that the data of a send is about to leave."""
+        self._store.put_local(send_id.encode(), BEGUN)
 
-    def trace(self, send_id: str, disk: str | None) -> Trace:
-        """What is known of a send in flight that the disk called `disk` noted. What another one noted may have begun."""
+    def mark_accepted(self, send_id: str, queue_id: str | None) -> None:
+        """Record that the server accepted the email under `queue_id`."""
+        self._store.put_local(send_id.encode(), ACCEPTED + (queue_id or "").encode())
+
+    def clear(self, send_id: str) -> None:
+        """Delete the mark of a send that the server did not accept, or whose outcome is in the ledger."""
+        self._store.put_local(send_id.encode(), None)
+
+    def crash_state(self, send_id: str, disk: str | None) -> CrashState:
+        """Return how far a send in flight had come.
+
+        Args:
+            send_id: the send.
+            disk: name of the disk that marked it, from the ledger. The sends of another disk count as begun.
+        """
         if disk != self.disk:
             return "begun"
-        note = self._pad.noted(send_id.encode())
-        if note is None:
+        mark = self._store.get_local(send_id.encode())
+        if mark is None:
             return "none"
-        return "accepted" if note.startswith(ACCEPTED) else "begun"
+        return "accepted" if mark.startswith(ACCEPTED) else "begun"
 
     def queue_id(self, send_id: str) -> str | None:
-        """The server's name for a mail that it took."""
-        note = self._pad.noted(send_id.encode()) or b""
-        return note[1:].decode() or None if note.startswith(ACCEPTED) else None
+        """Return the server's id of an accepted email, or None if the server gave no id."""
+        mark = self._store.get_local(send_id.encode()) or b""
+        return mark[1:].decode() or None if mark.startswith(ACCEPTED) else None

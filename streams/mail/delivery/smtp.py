@@ -1,4 +1,4 @@
-"""The road to the mail server: a pool of warm connections, and what the server's answers mean."""
+"""Delivery to the mail server: a pool of open connections, and the meaning of the server's replies."""
 
 from __future__ import annotations
 
@@ -12,30 +12,36 @@ from typing import TypeAlias
 
 import aiosmtplib
 
-from streams.mail.delivery.bounces import Meaning, Phase, classify
+from streams.mail.delivery.bounces import BounceClass, Phase, classify
 from streams.observability import metrics
 
 _QUEUED = re.compile(r"queued as (\S+)|\bid=(\S+)", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
-#: Seconds after which an idle connection is not trusted: a firewall may have forgotten it, and a mail sent into it would hang.
+#: Seconds after which an idle connection is not used. A firewall may have dropped it, and an email sent through it would hang.
 FRESH_S = 20.0
-#: Seconds that opening a connection may take: a stop waits for it.
+#: Timeout for opening a connection, in seconds. A stop waits that long.
 CONNECT_S = 10.0
 _CLOSING = 421
-#: From here on an answer is a refusal; below it makes no sense where it came (aiosmtplib calls what it cannot read -1).
+#: Lowest reply code of a refusal. A lower code is unexpected at this place (aiosmtplib gives -1 for a reply that it cannot parse).
 _LEAST_REFUSAL = 400
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The server took the mail; `queue_id` is its own name for it, if it told."""
+    """The server accepted the email. `queue_id` is the server's id of it, or None if the reply has none."""
 
     queue_id: str | None
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The server said no to this mail: 4xx (`is_final` False) or 5xx. `text` holds no address; `phase` is what was refused."""
+    """The server refused this email with a 4xx or 5xx code.
+
+    Attributes:
+        code: the SMTP reply code.
+        text: the server's text, without addresses.
+        phase: the command that was refused.
+    """
 
     code: int
     text: str
@@ -43,30 +49,30 @@ class Refused:
 
     @property
     def is_final(self) -> bool:
-        """Whether another attempt is of no use."""
+        """Whether the refusal is permanent (5xx)."""
         return self.code >= 500
 
     @property
-    def meaning(self) -> Meaning:
-        """What the refusal says of the address."""
+    def bounce_class(self) -> BounceClass:
+        """What the refusal says about the address."""
         return classify(self.code, self.text, self.phase)
 
     @property
     def is_hard(self) -> bool:
-        """Whether the address itself is dead."""
-        return self.meaning.is_hard
+        """Whether the address is permanently dead."""
+        return self.bounce_class.is_hard
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """The connection broke after the data had begun: the server may have taken the mail."""
+    """The connection broke after the data began: the server may have accepted the email."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class ServerDown:
-    """The mail was not taken: the server does not answer, or refuses us as a whole."""
+    """The server is unreachable or refuses every email. This email was not accepted."""
 
     text: str
 
@@ -76,7 +82,16 @@ Answer: TypeAlias = Accepted | Refused | Unknown | ServerDown
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """Where mails are handed over, and how. `tls` is none, starttls or tls (from the first byte)."""
+    """The mail server and how to connect to it.
+
+    Attributes:
+        host, port: its address.
+        tls: `none`, `starttls`, or `tls` from the first byte.
+        username, password: the login, or None.
+        connections: the number of simultaneous connections.
+        timeout_s: timeout of one email, in seconds.
+        context: the TLS context, or None for the default.
+    """
 
     host: str
     port: int
@@ -89,7 +104,7 @@ class Server:
 
 
 class SmtpPool:
-    """Up to `server.connections` connections, opened when needed and kept warm. For one event loop."""
+    """Up to `server.connections` connections, opened on demand and kept open. For one event loop."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -101,59 +116,64 @@ class SmtpPool:
 
     @property
     def size(self) -> int:
-        """How many mails it hands over at once."""
+        """The number of emails that can be sent at once."""
         return self._server.connections
 
     async def send(self, sender: str, recipient: str, data: bytes, before_data: Callable[[], None]) -> Answer:
-        """Hand one mail over. `before_data` runs right before the data begins: after it the mail may have left.
+        """Send one email and return the server's answer.
 
-        `data` ends its lines, the last one too, with CRLF, and does not begin with a dot, as `compose` makes it.
+        Args:
+            sender, recipient: the addresses of the SMTP envelope.
+            data: the message as `compose` returns it. All its lines end with CRLF, and it does not start with a dot.
+            before_data: called right before the data begins. From then on the email may have left.
         """
         outages = self._outages
         async with self._slots:
             if outages != self._outages:
-                return self._outage  # found down while this mail waited: hundreds must not each wait out the timeout
-            answer = await self._hand_over(sender, recipient, data, before_data)
+                return (
+                    self._outage
+                )  # the server went down while this email waited: only one email waits for the timeout
+            answer = await self._deliver(sender, recipient, data, before_data)
             if isinstance(answer, ServerDown) and not self._open:
                 self._outages += 1
                 self._outage = answer
             return answer
 
     async def close(self) -> None:
-        """Say goodbye on all idle connections."""
+        """Close all idle connections."""
         while self._idle:
             client = self._idle.pop()[1]
             try:
                 await client.quit(timeout=2)
             except (aiosmtplib.SMTPException, OSError, TimeoutError):
-                pass  # it is closed below all the same
+                pass  # it is closed below in any case
             finally:
                 self._drop(client)
 
-    async def _hand_over(self, sender: str, recipient: str, data: bytes, before_data: Callable[[], None]) -> Answer:
-        # A warm connection may have been closed by the server meanwhile: then, and only before the data, a fresh one is tried.
-        client = self._warm()
+    async def _deliver(self, sender: str, recipient: str, data: bytes, before_data: Callable[[], None]) -> Answer:
+        # The server may have closed an idle connection. In that case, and only before the data, a new one is tried.
+        client = self._take_idle()
         while True:
-            is_warm, client = client is not None, client
+            was_idle, client = client is not None, client
             try:
                 client = client or await self._connect()
             except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-                return ServerDown(f"{self._server.host}:{self._server.port}: {_words(error)}")
+                return ServerDown(f"{self._server.host}:{self._server.port}: {_describe(error)}")
             started = time.perf_counter()
-            answer = await self._converse(client, sender, recipient, data, before_data)
+            answer = await self._transact(client, sender, recipient, data, before_data)
             metrics.SMTP_SECONDS.labels(_outcome(answer)).observe(time.perf_counter() - started)
-            if isinstance(answer, ServerDown) and is_warm:
+            if isinstance(answer, ServerDown) and was_idle:
                 client = None
                 continue
             return answer
 
-    async def _converse(
+    async def _transact(
         self, client: aiosmtplib.SMTP, sender: str, recipient: str, data: bytes, before_data: Callable[[], None]
     ) -> Answer:
         phase: Phase = "mail"
         is_usable = False
         try:
-            # One limit for the whole: each of the four answers with a timer of its own took longer than to encode the mail.
+            # One timeout for the whole transaction: a timer for each of the four replies took longer than encoding the email.
             async with asyncio.timeout(self._server.timeout_s):
                 _expect(250, await client.execute_command(b"MAIL", b"FROM:<%b>" % sender.encode(), timeout=None))
                 phase = "rcpt"
@@ -164,23 +184,23 @@ class SmtpPool:
             is_usable = True
             return Accepted(_queue_id(text))
         except aiosmtplib.SMTPResponseException as error:
-            text = _plain(error.message)
-            if error.code < _LEAST_REFUSAL:  # not an answer to what was asked
+            text = _without_addresses(error.message)
+            if error.code < _LEAST_REFUSAL:  # an unexpected reply
                 return Unknown(text) if phase == "data" else ServerDown(text)
-            # Closing down; or a sender that is refused for good, which every mail would be: wait until somebody mends it.
+            # The server is closing, or it rejects the sender. Every email would fail, so wait until the cause is fixed.
             if error.code == _CLOSING or (phase == "mail" and error.code >= 500):
                 return ServerDown(f"{error.code} {text}")
             is_usable = await self._reset(client)
             return Refused(error.code, f"{error.code} {text}", phase)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            return Unknown(type(error).__name__) if phase == "data" else ServerDown(_words(error))
+            return Unknown(type(error).__name__) if phase == "data" else ServerDown(_describe(error))
         finally:
             if is_usable:
                 self._idle.append((time.monotonic(), client))
             else:
                 self._drop(client)
 
-    def _warm(self) -> aiosmtplib.SMTP | None:
+    def _take_idle(self) -> aiosmtplib.SMTP | None:
         oldest = time.monotonic() - FRESH_S
         while self._idle:
             since, client = self._idle.pop()
@@ -226,8 +246,8 @@ class SmtpPool:
 
 
 async def _data(client: aiosmtplib.SMTP, data: bytes) -> str:
-    # aiosmtplib's `data` looks through each mail with two regular expressions, for line ends that `compose` never makes, and for
-    # dots: that took longer than to compose the mail.
+    # aiosmtplib's `data` applies two regular expressions to each email, for dots and for line ends that `compose` never writes.
+    # They took longer than composing the email.
     _expect(354, await client.execute_command(b"DATA", timeout=None))
     if client.protocol is None:
         raise aiosmtplib.SMTPServerDisconnected("Connection lost")
@@ -248,17 +268,17 @@ def _outcome(answer: Answer) -> str:
 
 
 def _queue_id(text: str) -> str | None:
-    found = _QUEUED.search(text)
-    return (found.group(1) or found.group(2)) if found else None
+    match = _QUEUED.search(text)
+    return (match[1] or match[2]) if match else None
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
-        return f"refuses the login, check SMTP_USERNAME and SMTP_PASSWORD(_FILE): {error.code} {_plain(error.message)}"
+        return f"login rejected: {error.code} {_without_addresses(error.message)} (hint: check SMTP_USERNAME and SMTP_PASSWORD(_FILE))"
     if isinstance(error, aiosmtplib.SMTPResponseException):
-        return f"{error.code} {_plain(error.message)}"
-    return f"{type(error).__name__} {_plain(str(error))}".strip()
+        return f"{error.code} {_without_addresses(error.message)}"
+    return f"{type(error).__name__} {_without_addresses(str(error))}".strip()
 
 
-def _plain(text: str) -> str:
+def _without_addresses(text: str) -> str:
     return _ADDRESS.sub("<address>", " ".join(text.split()))[:300]

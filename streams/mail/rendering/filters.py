@@ -1,4 +1,4 @@
-"""What templates may do with values: money, days, times and links, in the customer's language and time zone."""
+"""The filters of templates: money, days, times and links, in the customer's language and time zone."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ _LINK = re.compile(r"https?://[^\s\"<>]+\Z")
 
 @pass_context
 def money(context: Context, amount: Mapping[str, Any], times: int = 1) -> str:
-    """`{"minor": 12500, "currency": "DKK"}` as `125,00 kr.`; `times` multiplies it (a line's quantity)."""
+    """Return `{"minor": 12500, "currency": "DKK"}` as `125,00 kr.`, multiplied by `times` (a line's quantity)."""
     currency = str(amount["currency"])
     return _amount(int(amount["minor"]) * times, currency, context["_locale"])
 
 
 @pass_context
-def day(context: Context, moment: str) -> str:
-    """An ISO 8601 time as the customer's day: `onsdag den 25. november 2026`."""
-    return _day(_local(moment, context["_zone"]).date(), context["_locale"])
+def day(context: Context, iso_time: str) -> str:
+    """Return the local day of an ISO 8601 time: `onsdag den 25. november 2026`."""
+    return _day(_local(iso_time, context["_zone"]).date(), context["_locale"])
 
 
 @pass_context
-def clock(context: Context, moment: str) -> str:
-    """An ISO 8601 time as the time of the customer's day: `10.00`."""
-    # A naive time: aware ones are equal as instants, and the cache would give one zone's words to another.
-    return _time(_local(moment, context["_zone"]).time().replace(second=0, microsecond=0), context["_locale"])
+def clock(context: Context, iso_time: str) -> str:
+    """Return the local time of day of an ISO 8601 time: `10.00`."""
+    # The cache needs a naive time: aware times of two zones are equal if they are the same instant.
+    return _time(_local(iso_time, context["_zone"]).time().replace(second=0, microsecond=0), context["_locale"])
 
 
 def decimal(amount: Mapping[str, Any]) -> str:
-    """The amount as a plain number, `125.00`, for machines that read the mail."""
+    """Return an amount as a plain number, `125.00`, for structured data."""
     return str(major(int(amount["minor"]), str(amount["currency"])))
 
 
 def link(url: str | None) -> str:
-    """`url` if it is an http or https address, else "": a `javascript:` link is no link."""
+    """Return `url` if it is an http or https address, else "". A `javascript:` link is not allowed in an email."""
     return url if url and _LINK.match(url) else ""
 
 
@@ -58,8 +58,8 @@ FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(
 )
 
 
-def _local(moment: str, zone: str) -> datetime:
-    return datetime.fromisoformat(moment).astimezone(_zone(zone))
+def _local(iso_time: str, zone: str) -> datetime:
+    return datetime.fromisoformat(iso_time).astimezone(_zone(zone))
 
 
 @lru_cache(maxsize=1024)
@@ -67,25 +67,25 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        # The core falls back to the shop's zone; one that this machine does not know must not stop a receipt.
+        # The core falls back to the shop's zone. A zone that only this machine does not know must not stop a receipt.
         return ZoneInfo("UTC")
 
 
 @lru_cache(maxsize=8192)
 def _amount(minor: int, currency: str, locale: Locale) -> str:
-    # Hardly two orders have the same total, and Babel takes a tenth of a mail's time to write one.
+    # Few orders have the same total, and Babel takes a tenth of an email's rendering time to format one.
     plain = str(major(minor, currency))
-    shape = _shape(_DIGIT.sub("1", plain), currency, locale)
+    pattern = _pattern(_DIGIT.sub("1", plain), currency, locale)
     digits = _DIGIT.findall(plain)
-    if shape.count("1") != len(digits):  # a currency whose decimals CLDR leaves out is rounded, not only written
+    if pattern.count("1") != len(digits):  # CLDR rounds currencies that are written without decimals
         return format_currency(major(minor, currency), currency, locale=locale)
-    left = iter(digits)
-    return "".join([next(left) if sign == "1" else sign for sign in shape])
+    remaining = iter(digits)
+    return "".join([next(remaining) if sign == "1" else sign for sign in pattern])
 
 
 @lru_cache(maxsize=1024)
-def _shape(ones: str, currency: str, locale: Locale) -> str:
-    """How an amount of so many digits is written, each of them a 1: where signs and separators stand depends on their number alone."""
+def _pattern(ones: str, currency: str, locale: Locale) -> str:
+    """Return the format of an amount, with 1 for each digit. Only the number of digits decides where separators are."""
     return format_currency(Decimal(ones), currency, locale=locale)
 
 

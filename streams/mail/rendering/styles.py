@@ -1,6 +1,6 @@
-"""Reads templates, with `style.css` written into the HTML ones as style attributes: once a template, not once a mail.
+"""A template loader that writes `style.css` into HTML templates as style attributes, once per template instead of once per email.
 
-Mail programs drop or half read style sheets, so the styles must sit on the elements; what cannot (dark mode) is in the layout's <style>.
+Email clients drop style sheets or support them partly, so each element carries its styles. Dark mode stays in the layout's <style>.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _MASK = re.compile(r"<!--takk(\d+)-->|takk(\d+)x")
 
 
 class StyledLoader(FileSystemLoader):
-    """A loader of files below `templates_dir` that inlines `templates_dir/shared/style.css`, if there is one.
+    """A loader of the files below `templates_dir` that inlines `templates_dir/shared/style.css` if it exists.
 
-    In an HTML template Jinja statements may stand between elements, never inside a tag, and a table has its <tbody>.
+    In an HTML template, Jinja statements are allowed between elements, but not inside a tag. A table needs a <tbody>.
     """
 
     def __init__(self, templates_dir: Path) -> None:
@@ -34,10 +34,10 @@ class StyledLoader(FileSystemLoader):
         )
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        """The template's source, styled if it is HTML.
+        """Return a template's source, with inlined styles if it is HTML.
 
         Raises:
-            TemplateSyntaxError: a Jinja statement stands where HTML has no place for it.
+            TemplateSyntaxError: a Jinja statement is in a place that HTML does not allow.
         """
         source, name, is_fresh = super().get_source(environment, template)
         if self._css and template.endswith(".html.j2"):
@@ -45,22 +45,22 @@ class StyledLoader(FileSystemLoader):
         return source, name, is_fresh
 
     def _styled(self, source: str, template: str) -> str:
-        found: list[str] = []
+        expressions: list[str] = []
 
         def mask(match: re.Match[str]) -> str:
-            found.append(match[0])
-            number = len(found) - 1
-            # A comment may stand between any two elements, as a statement does; a value stands where text does.
+            expressions.append(match[0])
+            number = len(expressions) - 1
+            # HTML allows a comment where a statement may be, between two elements, and text where a value may be.
             return f"takk{number}x" if match[0].startswith("{{") else f"<!--takk{number}-->"
 
         masked = _JINJA.sub(mask, source)
-        is_whole = "<html" in masked
-        styled = self._inliner.inline(masked) if is_whole else self._inliner.inline_fragment(masked, self._css)
-        back = [int(comment or value) for comment, value in _MASK.findall(styled)]
-        if back != list(range(len(found))):
+        is_document = "<html" in masked
+        styled = self._inliner.inline(masked) if is_document else self._inliner.inline_fragment(masked, self._css)
+        numbers = [int(comment or value) for comment, value in _MASK.findall(styled)]
+        if numbers != list(range(len(expressions))):
             raise TemplateSyntaxError(
-                "a {% %} stands inside a tag, or in a table outside its <tbody> rows: move it between elements",
+                "a {% %} is inside a tag, or in a table outside its <tbody> rows (hint: move it between elements)",
                 1,
                 template,
             )
-        return _MASK.sub(lambda match: found[int(match[1] or match[2])], styled)
+        return _MASK.sub(lambda match: expressions[int(match[1] or match[2])], styled)

@@ -119,14 +119,14 @@ class PartitionStore:
             put(key, value, info)
         self._db.write(batch)
 
-    def note(self, key: bytes, value: bytes | None) -> None:
+    def put_local(self, key: bytes, value: bytes | None) -> None:
         """Write (or delete) a note that lives on this disk alone; it survives the process, not the disk."""
         if value is None:
             self._local.delete(key)
         else:
             self._local.put(key, value)
 
-    def noted(self, key: bytes) -> bytes | None:
+    def get_local(self, key: bytes) -> bytes | None:
         """The note under `key`, if this disk has one."""
         value: bytes | None = self._local.get(key)
         return value

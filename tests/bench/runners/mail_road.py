@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from streams.agents.worker import MAILER_BATCH
-from streams.mail.delivery.local_notes import Notes
+from streams.mail.delivery.local_notes import DeliveryMarks
 from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
@@ -26,18 +26,18 @@ async def main(port: int, connections: int, mails: int, folder: Path) -> None:
     """Print one RESULT line when all mails were accepted."""
     decoder = Decoder(open_codec())
     values = [value for _, value, _ in commands(mails)]
-    notes = Notes(PartitionStore(folder, Memory(64)), "bench")
+    marks = DeliveryMarks(PartitionStore(folder, Memory(64)), "bench")
     mailer = Mailer(
         Renderer(load_settings().templates_dir, SENDER.name), SENDER, SmtpPool(Server(host="127.0.0.1", port=port, connections=connections))
     )  # fmt: skip
     started = time.time()
     for first in range(0, mails, MAILER_BATCH):
         batch = [decoder.command(value) for value in values[first : first + MAILER_BATCH]]
-        reports = await mailer.deliver([(command, "send") for command in batch], notes, lambda: False)
+        reports = await mailer.deliver([(command, "send") for command in batch], marks, lambda: False)
         for report in reports:
             if report.outcome != "sent":
                 raise RuntimeError(f"{report.outcome}: {report.rule} {report.text}")
-            notes.forget(report.command.send_id)
+            marks.clear(report.command.send_id)
     seconds = time.time() - started
     print(f"RESULT takk {mails} {seconds:.2f} {mails / seconds:.0f}", flush=True)
     await mailer.close()

@@ -13,48 +13,48 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.recommendations import wish_for
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan
-from streams.mail.delivery.local_notes import BEGUN, Notes
+from streams.mail.delivery.local_notes import BEGUN, DeliveryMarks
 from streams.mail.delivery.smtp import SmtpPool
 from streams.mail.mailer import Mailer, Report
 from streams.mail.rendering.renderer import Renderer
 from tests.harness import products
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command, example
-from tests.harness.smtp_server import DROP, Post, running
+from tests.harness.smtp_server import DROP, FakeMailServer, running
 
 RENDERER = Renderer(TEMPLATES, "Butik Ø")
 LATER = NOW + timedelta(days=3)
 
 
-class Paper:
+class InMemoryStore:
     """A pad in memory; `begun` hears of every send whose data begins."""
 
     def __init__(self, begun: list[str]) -> None:
-        self.notes: dict[bytes, bytes] = {}
+        self.marks: dict[bytes, bytes] = {}
         self._begun = begun
 
-    def note(self, key: bytes, value: bytes | None) -> None:
+    def put_local(self, key: bytes, value: bytes | None) -> None:
         """Write a note, or delete it."""
         if value is None:
-            self.notes.pop(key, None)
+            self.marks.pop(key, None)
             return
         if value == BEGUN:
             self._begun.append(key.decode())
-        self.notes[key] = value
+        self.marks[key] = value
 
-    def noted(self, key: bytes) -> bytes | None:
+    def get_local(self, key: bytes) -> bytes | None:
         """The note under `key`."""
-        return self.notes.get(key)
+        return self.marks.get(key)
 
 
-class Desk:
+class MailerSetup:
     """A mailer with a server, a clock moved by hand, and a book of what was marked and paused."""
 
-    def __init__(self, post: Post) -> None:
-        self.post = post
+    def __init__(self, server: FakeMailServer) -> None:
+        self.server = server
         self.now: datetime = NOW
         self.marked: list[str] = []
-        self.pad = Paper(self.marked)
-        self.notes = Notes(self.pad, "disk-1")
+        self.store = InMemoryStore(self.marked)
+        self.marks = DeliveryMarks(self.store, "disk-1")
         self.pauses: list[bool] = []
         self.is_stopping = False
         self.back: asyncio.Task[None] | None = None
@@ -64,9 +64,9 @@ class Desk:
         self.mailer = Mailer(
             RENDERER,
             SENDER,
-            SmtpPool(post.server()),
-            withdrawn=self._withdrawn,
-            assortment=lambda: asyncio.shield(self.assortment),
+            SmtpPool(server.server()),
+            fetch_withdrawn=self._withdrawn,
+            fetch_assortment=lambda: asyncio.shield(self.assortment),
             on_pause=self._paused,
             clock=lambda: self.now,
         )
@@ -82,7 +82,7 @@ class Desk:
     async def deliver(self, *planned: tuple[Command, Plan]) -> dict[str, Report]:
         """The reports by send id; each command has one at most."""
         async with asyncio.timeout(20):
-            reports = await self.mailer.deliver(planned, self.notes, lambda: self.is_stopping)
+            reports = await self.mailer.deliver(planned, self.marks, lambda: self.is_stopping)
         found = {report.command.send_id: report for report in reports}
         assert len(found) == len(reports)
         return found
@@ -94,105 +94,105 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
+async def setup() -> AsyncIterator[MailerSetup]:
     """A desk whose server listens."""
-    async with running() as post:
-        desk = Desk(post)
-        yield desk
-        await desk.mailer.close()
+    async with running() as server:
+        setup = MailerSetup(server)
+        yield setup
+        await setup.mailer.close()
 
 
-async def test_sent(desk: Desk) -> None:
+async def test_sent(setup: MailerSetup) -> None:
     """A mail that was taken is reported with the server's name for it, and was marked before its data."""
-    report = await desk.one()
-    assert (report.outcome, report.queue_id, report.code, report.again) == ("sent", "Q1", 250, False)
-    assert (desk.marked, desk.post.taken, desk.pauses) == (["s1"], ["s1"], [])
+    report = await setup.one()
+    assert (report.outcome, report.queue_id, report.code, report.is_resend) == ("sent", "Q1", 250, False)
+    assert (setup.marked, setup.server.taken, setup.pauses) == (["s1"], ["s1"], [])
 
 
-async def test_put_off_and_refused(desk: Desk) -> None:
+async def test_put_off_and_refused(setup: MailerSetup) -> None:
     """4xx is deferred with a time; 5xx is refused and says whether the address is to blame."""
-    desk.post.answers["rcpt"] = ["450 4.2.0 greylisted", "550 5.1.1 no such user", "550 5.7.26 no SPF"]
-    deferred = await desk.one()
+    setup.server.answers["rcpt"] = ["450 4.2.0 greylisted", "550 5.1.1 no such user", "550 5.7.26 no SPF"]
+    deferred = await setup.one()
     assert (deferred.outcome, deferred.code) == ("deferred", 450)
     assert deferred.retry_at is not None
     assert NOW < deferred.retry_at < NOW + timedelta(minutes=2)
-    hard, ours = await desk.one(), await desk.one()
+    hard, ours = await setup.one(), await setup.one()
     assert (hard.outcome, hard.is_hard, hard.is_bounce) == ("refused", True, True)
     assert (ours.outcome, ours.is_hard, ours.is_bounce) == ("refused", False, False)
     assert ours.text.startswith("sender_authentication: 550 5.7.26")
 
 
-async def test_what_the_server_took_is_not_sent_again(desk: Desk) -> None:
+async def test_what_the_server_took_is_not_sent_again(setup: MailerSetup) -> None:
     """After a crash between the server's answer and the ledger the mail is reported as sent, by the name that was noted."""
-    desk.notes.accept("s1", "Q9")
-    report = await desk.one("settle", send_id="s1")
-    assert (report.outcome, report.rule, report.queue_id, report.again) == ("sent", "accepted", "Q9", False)
-    assert desk.post.taken == desk.marked == []
+    setup.marks.mark_accepted("s1", "Q9")
+    report = await setup.one("confirm", send_id="s1")
+    assert (report.outcome, report.rule, report.queue_id, report.is_resend) == ("sent", "accepted", "Q9", False)
+    assert setup.server.taken == setup.marked == []
 
 
-async def test_the_notes_hear_of_every_answer(desk: Desk) -> None:
+async def test_the_notes_hear_of_every_answer(setup: MailerSetup) -> None:
     """A mail that was taken is noted with the server's name for it."""
-    await desk.one(send_id="s1")
-    assert (desk.notes.trace("s1", "disk-1"), desk.notes.queue_id("s1")) == ("accepted", "Q1")
+    await setup.one(send_id="s1")
+    assert (setup.marks.crash_state("s1", "disk-1"), setup.marks.queue_id("s1")) == ("accepted", "Q1")
 
 
-async def test_no_time_left_to_try_again(desk: Desk) -> None:
+async def test_no_time_left_to_try_again(setup: MailerSetup) -> None:
     """A mail that would be late at its next attempt is refused now, and no hard bounce."""
-    desk.post.answers["rcpt"] = ["450 4.2.0 later"]
-    report = await desk.one(not_after=NOW + timedelta(seconds=5))
+    setup.server.answers["rcpt"] = ["450 4.2.0 later"]
+    report = await setup.one(not_after=NOW + timedelta(seconds=5))
     assert (report.outcome, report.rule, report.is_hard) == ("refused", "gave_up", False)
 
 
-@pytest.mark.parametrize(("plan", "outcome"), [("send", "expired"), ("expire", "expired"), ("send_again", "unknown")])
-async def test_late(desk: Desk, plan: Plan, outcome: str) -> None:
+@pytest.mark.parametrize(("plan", "outcome"), [("send", "expired"), ("expire", "expired"), ("resend", "unknown")])
+async def test_late(setup: MailerSetup, plan: Plan, outcome: str) -> None:
     """A late mail does not leave; one that may have left is not called expired."""
-    desk.now = LATER
-    assert (await desk.one(plan)).outcome == outcome
-    assert desk.post.taken == desk.marked == []
+    setup.now = LATER
+    assert (await setup.one(plan)).outcome == outcome
+    assert setup.server.taken == setup.marked == []
 
 
-async def test_receipt_is_sent_again_and_promotion_is_not(desk: Desk) -> None:
+async def test_receipt_is_sent_again_and_promotion_is_not(setup: MailerSetup) -> None:
     """The connection breaks after the data: a receipt goes again with the same Message-ID, a promotion does not; both are told."""
-    desk.post.answers["data"] = [DROP]
-    receipt = await desk.one()
-    assert (receipt.outcome, receipt.again, desk.post.taken) == ("sent", True, ["s1", "s1"])
-    desk.post.answers["data"] = [DROP]
-    promotion = await desk.one(send_id="s2", purpose="marketing")
-    assert (promotion.outcome, promotion.rule, desk.post.taken[2:]) == ("unknown", "connection_lost", ["s2"])
+    setup.server.answers["data"] = [DROP]
+    receipt = await setup.one()
+    assert (receipt.outcome, receipt.is_resend, setup.server.taken) == ("sent", True, ["s1", "s1"])
+    setup.server.answers["data"] = [DROP]
+    promotion = await setup.one(send_id="s2", purpose="marketing")
+    assert (promotion.outcome, promotion.rule, setup.server.taken[2:]) == ("unknown", "connection_lost", ["s2"])
 
 
-async def test_receipt_that_may_have_left_stays_so_while_the_server_is_down(desk: Desk) -> None:
+async def test_receipt_that_may_have_left_stays_so_while_the_server_is_down(setup: MailerSetup) -> None:
     """It broke after the data and then the server went away: when it is back the mail is sent once more, and reported so."""
 
     async def close_after_data(*_: Any) -> str:
-        desk.post.taken.append("s1")
-        desk.post.close()
+        setup.server.taken.append("s1")
+        setup.server.close()
         return DROP
 
     loop = asyncio.get_running_loop()
-    original = desk.post.handle_DATA
-    desk.post.handle_DATA = close_after_data  # type: ignore[method-assign]  # a server that dies at the worst moment
+    original = setup.server.handle_DATA
+    setup.server.handle_DATA = close_after_data  # type: ignore[method-assign]  # a server that dies at the worst moment
 
     def back() -> None:
-        desk.post.handle_DATA = original  # type: ignore[method-assign]
-        desk.back = loop.create_task(desk.post.open())
-        desk.on_pause = lambda: None
+        setup.server.handle_DATA = original  # type: ignore[method-assign]
+        setup.back = loop.create_task(setup.server.open())
+        setup.on_pause = lambda: None
 
-    desk.on_pause = back
-    report = await desk.one()
-    assert (report.outcome, report.again, desk.post.taken) == ("sent", True, ["s1", "s1"])
+    setup.on_pause = back
+    report = await setup.one()
+    assert (report.outcome, report.is_resend, setup.server.taken) == ("sent", True, ["s1", "s1"])
 
 
-async def test_given_up(desk: Desk) -> None:
+async def test_given_up(setup: MailerSetup) -> None:
     """What the ledger gave up is reported and not sent."""
-    report = await desk.one("give_up", purpose="marketing")
-    assert (report.outcome, report.rule, desk.post.taken) == ("unknown", "in_flight_after_crash", [])
+    report = await setup.one("abandon", purpose="marketing")
+    assert (report.outcome, report.rule, setup.server.taken) == ("unknown", "in_flight_after_crash", [])
 
 
-async def test_bad_commands_harm_nobody(desk: Desk) -> None:
+async def test_bad_commands_harm_nobody(setup: MailerSetup) -> None:
     """Commands that cannot be rendered or composed are refused with the reason, without a code; those beside them go out."""
     broken = example("order-confirmation") | {"order": {"total": "?"}}
-    reports = await desk.deliver(
+    reports = await setup.deliver(
         (command(send_id="a", to_address="x@y.example\r\nBcc: z"), "send"),
         (command(send_id="b", context=broken), "send"),
         (command(send_id="c", message="gone"), "send"),
@@ -205,65 +205,65 @@ async def test_bad_commands_harm_nobody(desk: Desk) -> None:
     assert all(reports[key].code is None and not reports[key].is_bounce for key in "abc")
 
 
-async def test_server_down_is_waited_for(desk: Desk) -> None:
+async def test_server_down_is_waited_for(setup: MailerSetup) -> None:
     """The server is away, then back: every mail arrives once, and the pause began and ended."""
-    desk.post.close()
+    setup.server.close()
     loop = asyncio.get_running_loop()
 
     def back() -> None:
-        desk.on_pause = lambda: None
-        desk.back = loop.create_task(desk.post.open())
+        setup.on_pause = lambda: None
+        setup.back = loop.create_task(setup.server.open())
 
-    desk.on_pause = back
-    reports = await desk.deliver(*((command(send_id=f"s{n}"), "send") for n in range(30)))
+    setup.on_pause = back
+    reports = await setup.deliver(*((command(send_id=f"s{n}"), "send") for n in range(30)))
     assert {report.outcome for report in reports.values()} == {"sent"}
-    assert sorted(desk.post.taken) == sorted(reports)
+    assert sorted(setup.server.taken) == sorted(reports)
     assert len(reports) == 30
-    assert desk.pauses[0] is True
-    assert desk.pauses[-1] is False
+    assert setup.pauses[0] is True
+    assert setup.pauses[-1] is False
 
 
-async def test_stop_while_the_server_is_down(desk: Desk) -> None:
+async def test_stop_while_the_server_is_down(setup: MailerSetup) -> None:
     """A stop ends the waiting: no report for what was not tried, and what was done before is reported."""
-    reports = await desk.deliver((command(send_id="first"), "send"))
+    reports = await setup.deliver((command(send_id="first"), "send"))
     assert list(reports) == ["first"]
-    desk.post.close()
+    setup.server.close()
 
     def stop() -> None:
-        desk.is_stopping = True
+        setup.is_stopping = True
 
-    desk.on_pause = stop
-    assert await desk.deliver((command(send_id="a"), "send"), (command(send_id="b"), "send")) == {}
-    assert desk.post.taken == ["first"]
-    assert desk.pauses[-1] is False
+    setup.on_pause = stop
+    assert await setup.deliver((command(send_id="a"), "send"), (command(send_id="b"), "send")) == {}
+    assert setup.server.taken == ["first"]
+    assert setup.pauses[-1] is False
 
 
-async def test_what_was_withdrawn_is_held_back(desk: Desk) -> None:
+async def test_what_was_withdrawn_is_held_back(setup: MailerSetup) -> None:
     """By the rule that forbids it now, and before any data leaves; what is owed goes all the same."""
-    desk.withdrawn.update({"s1": "unsubscribed", "s2": "unsubscribed"})
+    setup.withdrawn.update({"s1": "unsubscribed", "s2": "unsubscribed"})
     review = command(flow="review", message="ask", purpose="review")
-    reports = await desk.deliver((review, "send"), (command(send_id="s2"), "send"))
+    reports = await setup.deliver((review, "send"), (command(send_id="s2"), "send"))
     assert (reports["s1"].outcome, reports["s1"].rule, reports["s1"].text) == (
         "suppressed",
         "withdrawn",
         "unsubscribed",
     )
-    assert (reports["s2"].outcome, desk.marked, desk.post.taken) == ("sent", ["s2"], ["s2"])
+    assert (reports["s2"].outcome, setup.marked, setup.server.taken) == ("sent", ["s2"], ["s2"])
 
 
-async def test_withdrawn_while_the_server_is_down(desk: Desk) -> None:
+async def test_withdrawn_while_the_server_is_down(setup: MailerSetup) -> None:
     """A mail that waits for the server is looked at again when the server is back."""
-    desk.post.close()
+    setup.server.close()
     loop = asyncio.get_running_loop()
 
     def back() -> None:
-        desk.on_pause = lambda: None
-        desk.withdrawn["s1"] = "complained"
-        desk.back = loop.create_task(desk.post.open())
+        setup.on_pause = lambda: None
+        setup.withdrawn["s1"] = "complained"
+        setup.back = loop.create_task(setup.server.open())
 
-    desk.on_pause = back
-    report = await desk.one(flow="review", message="ask", purpose="review")
-    assert (report.outcome, report.text, desk.post.taken) == ("suppressed", "complained", [])
+    setup.on_pause = back
+    report = await setup.one(flow="review", message="ask", purpose="review")
+    assert (report.outcome, report.text, setup.server.taken) == ("suppressed", "complained", [])
 
 
 def _wish(at_least: int) -> Command:
@@ -272,26 +272,26 @@ def _wish(at_least: int) -> Command:
     return command(flow="goes-well-with", message="products", purpose="marketing", context=context)
 
 
-async def test_products_are_chosen_when_the_mail_is_written(desk: Desk) -> None:
+async def test_products_are_chosen_when_the_mail_is_written(setup: MailerSetup) -> None:
     """The catalogue of that moment is waited for; with fewer products than wanted the mail is held back."""
-    asking = asyncio.create_task(desk.deliver((_wish(1), "send"), (command(send_id="s2"), "send")))
+    asking = asyncio.create_task(setup.deliver((_wish(1), "send"), (command(send_id="s2"), "send")))
     await asyncio.sleep(0)
-    desk.assortment.set_result(products.shelves(products.product("x", complements=("y",)), products.product("y")))
+    setup.assortment.set_result(products.shelves(products.product("x", complements=("y",)), products.product("y")))
     assert {send_id: report.outcome for send_id, report in (await asking).items()} == {"s1": "sent", "s2": "sent"}
-    report = (await desk.deliver((_wish(2), "send")))["s1"]
+    report = (await setup.deliver((_wish(2), "send")))["s1"]
     assert (report.outcome, report.rule) == ("suppressed", "too_few_products")
 
 
-async def test_a_wish_that_is_none(desk: Desk) -> None:
+async def test_a_wish_that_is_none(setup: MailerSetup) -> None:
     """It harms its own mail only."""
-    desk.assortment.set_result(Assortment())
-    report = await desk.one(context=example("order-confirmation") | {"recommend": {"most": "many"}})
+    setup.assortment.set_result(Assortment())
+    report = await setup.one(context=example("order-confirmation") | {"recommend": {"most": "many"}})
     assert (report.outcome, report.rule) == ("refused", "unrenderable")
 
 
-async def test_stop_while_the_catalogue_is_read(desk: Desk) -> None:
+async def test_stop_while_the_catalogue_is_read(setup: MailerSetup) -> None:
     """A stop does not wait for it; nothing is reported, and nothing has left."""
-    asking = asyncio.create_task(desk.deliver((_wish(1), "send")))
+    asking = asyncio.create_task(setup.deliver((_wish(1), "send")))
     await asyncio.sleep(0)
-    desk.is_stopping = True
-    assert (await asking, desk.marked) == ({}, [])
+    setup.is_stopping = True
+    assert (await asking, setup.marked) == ({}, [])

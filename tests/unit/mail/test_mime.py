@@ -15,19 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.values.tokens import BadToken, verify
-from streams.mail.mime import Sender, Unsendable, compose
-from streams.mail.rendering.renderer import Rendered
+from streams.mail.links import Sender
+from streams.mail.mime import Unsendable, compose
+from streams.mail.rendering.renderer import RenderedEmail
 from tests.harness.commands import NOW, SECRET, SENDER, command
 
-WORDS = Rendered("Tak for din ordre", "<p>Godmorgen Åse</p>\n", "Godmorgen Åse\n")
+WORDS = RenderedEmail("Tak for din ordre", "<p>Godmorgen Åse</p>\n", "Godmorgen Åse\n")
 
 
-def _raw(words: Rendered = WORDS, **changes: Any) -> bytes:
+def _raw(words: RenderedEmail = WORDS, **changes: Any) -> bytes:
     order = command(**changes)
     return compose(SENDER, order, words, SENDER.links(order), NOW)
 
 
-def _mail(words: Rendered = WORDS, **changes: Any) -> EmailMessage:
+def _mail(words: RenderedEmail = WORDS, **changes: Any) -> EmailMessage:
     mail = email.message_from_bytes(_raw(words, **changes), policy=policy.default)
     assert isinstance(mail, EmailMessage)
     assert mail.defects == []
@@ -98,7 +99,7 @@ def test_what_would_break_a_header_does_not_leave(changes: dict[str, str], field
 def test_subject_with_a_line_break_does_not_leave() -> None:
     """Also the subject is checked where it is written, whoever rendered it."""
     with pytest.raises(Unsendable, match="subject"):
-        _raw(Rendered("a\nBcc: c@d.example", "", ""))
+        _raw(RenderedEmail("a\nBcc: c@d.example", "", ""))
 
 
 def _decoded(header: str) -> str:
@@ -112,7 +113,7 @@ PRINTABLE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), 
 @given(subject=PRINTABLE, name=PRINTABLE)
 def test_any_words_survive_the_headers(subject: str, name: str) -> None:
     """Any subject and any name come back as they were, in ASCII lines that no rule forbids."""
-    raw = _raw(Rendered(subject, "", ""), to_name=name)
+    raw = _raw(RenderedEmail(subject, "", ""), to_name=name)
     head = raw.partition(b"\r\n\r\n")[0]
     assert head.isascii()
     assert max(map(len, head.split(b"\r\n"))) < 998
@@ -125,7 +126,7 @@ def test_any_words_survive_the_headers(subject: str, name: str) -> None:
 
 def test_encoded_words_are_short() -> None:
     """RFC 2047: no encoded word is longer than 75 characters, and none ends inside a letter."""
-    raw = _raw(Rendered("æøå🎄" * 40, "", ""))
+    raw = _raw(RenderedEmail("æøå🎄" * 40, "", ""))
     words = [part for part in raw.partition(b"\r\nDate:")[0].split() if part.startswith(b"=?")]
     assert len(words) > 8
     for word in words:
@@ -137,7 +138,7 @@ def test_encoded_words_are_short() -> None:
 @given(text=st.text(st.characters(exclude_categories=("Cs",)), max_size=600))
 def test_any_body_survives(text: str) -> None:
     """Any text comes back as it was but for line ends; no line is long, none is a lone dot, no CR or LF stands alone."""
-    raw = _raw(Rendered("s", text, text))
+    raw = _raw(RenderedEmail("s", text, text))
     assert raw.isascii()
     assert b"\r" not in raw.replace(b"\r\n", b"")
     assert b"\n" not in raw.replace(b"\r\n", b"")

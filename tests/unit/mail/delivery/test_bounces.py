@@ -8,7 +8,7 @@ from streams.mail.delivery.bounces import Phase, classify
 
 
 @pytest.mark.parametrize(
-    ("code", "text", "phase", "reason", "is_hard", "is_ours"),
+    ("code", "text", "phase", "reason", "is_hard", "is_sender_fault"),
     [
         (550, "5.1.1 The email account that you tried to reach does not exist", "rcpt", "no_mailbox", True, False),
         (550, "No such user here", "rcpt", "no_mailbox", True, False),
@@ -32,7 +32,11 @@ from streams.mail.delivery.bounces import Phase, classify
         (451, "try later", "rcpt", "other", False, False),
     ],
 )
-def test_classify(code: int, text: str, phase: Phase, reason: str, is_hard: bool, is_ours: bool) -> None:
+def test_classify(code: int, text: str, phase: Phase, reason: str, is_hard: bool, is_sender_fault: bool) -> None:
     """Codes, enhanced status and words of real servers, each with what it says of the address."""
-    meaning = classify(code, text, phase)
-    assert (meaning.reason, meaning.is_hard, meaning.is_ours) == (reason, is_hard, is_ours)
+    bounce_class = classify(code, text, phase)
+    assert (bounce_class.reason, bounce_class.is_hard, bounce_class.is_sender_fault) == (
+        reason,
+        is_hard,
+        is_sender_fault,
+    )

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from streams.mail.delivery.ledger import Entry, Plan, State, decide, decode_entry, encode_entry, retry_at
-from streams.mail.delivery.local_notes import Trace
+from streams.mail.delivery.ledger import Entry, Plan, State, decode_entry, encode_entry, plan_delivery, retry_at
+from streams.mail.delivery.local_notes import CrashState
 from tests.harness.commands import NOW, command
 
 LATE = NOW + timedelta(days=3)
@@ -22,37 +22,37 @@ def test_entries_come_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "of", "attempt", "trace", "purpose", "plan"),
+    ("state", "of", "attempt", "crash_state", "purpose", "plan"),
     [
         (None, 0, 1, "none", "order", "send"),
-        ("sent", 1, 1, "begun", "order", "nothing"),
-        ("sent", 1, 2, "begun", "order", "nothing"),
-        ("refused", 1, 1, "none", "order", "nothing"),
-        ("expired", 1, 1, "none", "order", "nothing"),
-        ("unknown", 1, 1, "begun", "order", "nothing"),
-        ("retry", 1, 1, "none", "order", "nothing"),
+        ("sent", 1, 1, "begun", "order", "skip"),
+        ("sent", 1, 2, "begun", "order", "skip"),
+        ("refused", 1, 1, "none", "order", "skip"),
+        ("expired", 1, 1, "none", "order", "skip"),
+        ("unknown", 1, 1, "begun", "order", "skip"),
+        ("retry", 1, 1, "none", "order", "skip"),
         ("retry", 1, 2, "none", "order", "send"),
         ("in_flight", 1, 1, "none", "order", "send"),
         ("in_flight", 1, 1, "none", "marketing", "send"),
-        ("in_flight", 1, 1, "begun", "order", "send_again"),
-        ("in_flight", 1, 1, "begun", "service", "send_again"),
-        ("in_flight", 1, 1, "begun", "review", "give_up"),
-        ("in_flight", 1, 1, "begun", "marketing", "give_up"),
-        ("in_flight", 1, 1, "accepted", "order", "settle"),
-        ("in_flight", 1, 1, "accepted", "marketing", "settle"),
+        ("in_flight", 1, 1, "begun", "order", "resend"),
+        ("in_flight", 1, 1, "begun", "service", "resend"),
+        ("in_flight", 1, 1, "begun", "review", "abandon"),
+        ("in_flight", 1, 1, "begun", "marketing", "abandon"),
+        ("in_flight", 1, 1, "accepted", "order", "confirm"),
+        ("in_flight", 1, 1, "accepted", "marketing", "confirm"),
     ],
 )
-def test_decide(state: State | None, of: int, attempt: int, trace: Trace, purpose: str, plan: Plan) -> None:
+def test_decide(state: State | None, of: int, attempt: int, crash_state: CrashState, purpose: str, plan: Plan) -> None:
     """Each state of the ledger allows exactly one thing."""
     entry = None if state is None else Entry(state, of, NOW)
-    assert decide(entry, command(attempt=attempt, purpose=purpose), NOW, trace) == plan
+    assert plan_delivery(entry, command(attempt=attempt, purpose=purpose), NOW, crash_state) == plan
 
 
 def test_late_mail_is_not_sent() -> None:
     """After `not_after` a mail expires; one that may have left is given up as unknown, since nobody knows that it did not."""
-    assert decide(None, command(), LATE, "none") == "expire"
-    assert decide(Entry("retry", 1, NOW), command(attempt=2), LATE, "none") == "expire"
-    assert decide(Entry("in_flight", 1, NOW), command(), LATE, "begun") == "give_up"
+    assert plan_delivery(None, command(), LATE, "none") == "expire"
+    assert plan_delivery(Entry("retry", 1, NOW), command(attempt=2), LATE, "none") == "expire"
+    assert plan_delivery(Entry("in_flight", 1, NOW), command(), LATE, "begun") == "abandon"
 
 
 def test_backoff_doubles_and_is_spread() -> None:

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import pytest
 
-from streams.mail.delivery.local_notes import Notes
-from tests.unit.mail.test_mailer import Paper
+from streams.mail.delivery.local_notes import DeliveryMarks
+from tests.unit.mail.test_mailer import InMemoryStore
 
 
 @pytest.fixture
-def pad() -> Paper:
-    return Paper([])
+def store() -> InMemoryStore:
+    return InMemoryStore([])
 
 
-def test_how_far_a_send_came(pad: Paper) -> None:
+def test_how_far_a_send_came(store: InMemoryStore) -> None:
     """Not begun, begun, accepted with the server's name, and forgotten again."""
-    notes = Notes(pad, "a")
-    assert notes.trace("s1", "a") == "none"
-    notes.begin("s1")
-    assert notes.trace("s1", "a") == "begun"
-    notes.accept("s1", "Q7")
-    assert (notes.trace("s1", "a"), notes.queue_id("s1")) == ("accepted", "Q7")
-    notes.accept("s2", None)
-    assert (notes.trace("s2", "a"), notes.queue_id("s2")) == ("accepted", None)
-    notes.forget("s1")
-    assert (notes.trace("s1", "a"), notes.queue_id("s1")) == ("none", None)
+    marks = DeliveryMarks(store, "a")
+    assert marks.crash_state("s1", "a") == "none"
+    marks.mark_begun("s1")
+    assert marks.crash_state("s1", "a") == "begun"
+    marks.mark_accepted("s1", "Q7")
+    assert (marks.crash_state("s1", "a"), marks.queue_id("s1")) == ("accepted", "Q7")
+    marks.mark_accepted("s2", None)
+    assert (marks.crash_state("s2", "a"), marks.queue_id("s2")) == ("accepted", None)
+    marks.clear("s1")
+    assert (marks.crash_state("s1", "a"), marks.queue_id("s1")) == ("none", None)
 
 
-def test_a_restart_keeps_the_name_and_the_notes(pad: Paper) -> None:
+def test_a_restart_keeps_the_name_and_the_notes(store: InMemoryStore) -> None:
     """The disk has its name for life, whatever a later process would call it."""
-    Notes(pad, "a").begin("s1")
-    again = Notes(pad, "b")
-    assert again.disk == "a"
-    assert again.trace("s1", "a") == "begun"
+    DeliveryMarks(store, "a").mark_begun("s1")
+    is_resend = DeliveryMarks(store, "b")
+    assert is_resend.disk == "a"
+    assert is_resend.crash_state("s1", "a") == "begun"
 
 
-def test_what_another_disk_noted_is_in_doubt(pad: Paper) -> None:
+def test_what_another_disk_noted_is_in_doubt(store: InMemoryStore) -> None:
     """A send that another worker had in flight may have left, however clean this disk is; so may one of an unknown disk."""
-    notes = Notes(pad, "a")
-    assert notes.trace("s1", "b") == "begun"
-    assert notes.trace("s1", None) == "begun"
+    marks = DeliveryMarks(store, "a")
+    assert marks.crash_state("s1", "b") == "begun"
+    assert marks.crash_state("s1", None) == "begun"

@@ -9,13 +9,13 @@ import pytest
 
 from streams.mail.delivery import smtp
 from streams.mail.delivery.smtp import Accepted, Answer, Refused, Server, ServerDown, SmtpPool, Unknown
-from tests.harness.smtp_server import DROP, Post, running
+from tests.harness.smtp_server import DROP, FakeMailServer, running
 
 FROM, TO = "shop@shop.example", "anna@post.example"
 
 
 @pytest.fixture
-async def post() -> AsyncIterator[Post]:
+async def mail_server() -> AsyncIterator[FakeMailServer]:
     """A server."""
     async with running() as server:
         yield server
@@ -26,22 +26,22 @@ async def _send(pool: SmtpPool, send_id: str = "s1", begun: list[str] | None = N
     return await pool.send(FROM, TO, data, lambda: (begun if begun is not None else []).append(send_id))
 
 
-async def test_one_connection_for_many_mails(post: Post) -> None:
+async def test_one_connection_for_many_mails(mail_server: FakeMailServer) -> None:
     """Mails go over a warm connection; the server's own name for each comes back; leading dots survive."""
-    pool = SmtpPool(post.server())
+    pool = SmtpPool(mail_server.server())
     assert [await _send(pool, f"s{n}") for n in range(5)] == [Accepted("Q1")] * 5
-    assert post.connections == 1
-    assert post.taken == ["s0", "s1", "s2", "s3", "s4"]
-    assert post.bodies[0].endswith(b"\r\n\r\n.hi\r\n")
+    assert mail_server.connections == 1
+    assert mail_server.taken == ["s0", "s1", "s2", "s3", "s4"]
+    assert mail_server.bodies[0].endswith(b"\r\n\r\n.hi\r\n")
     await pool.close()
 
 
-async def test_no_more_connections_than_allowed(post: Post) -> None:
+async def test_no_more_connections_than_allowed(mail_server: FakeMailServer) -> None:
     """Twenty mails at once take two connections."""
-    pool = SmtpPool(post.server(connections=2))
+    pool = SmtpPool(mail_server.server(connections=2))
     await asyncio.gather(*(_send(pool, f"s{n}") for n in range(20)))
-    assert sorted(post.taken) == sorted(f"s{n}" for n in range(20))
-    assert post.most_at_once == 2
+    assert sorted(mail_server.taken) == sorted(f"s{n}" for n in range(20))
+    assert mail_server.most_at_once == 2
     await pool.close()
 
 
@@ -50,75 +50,77 @@ async def test_no_more_connections_than_allowed(post: Post) -> None:
     ("answer", "is_final", "is_hard"),
     [("451 4.3.0 later", False, False), ("550 5.1.1 no such user", True, True), ("550 5.7.1 policy", True, False)],
 )
-async def test_refusals(post: Post, phase: str, answer: str, is_final: bool, is_hard: bool) -> None:
+async def test_refusals(mail_server: FakeMailServer, phase: str, answer: str, is_final: bool, is_hard: bool) -> None:
     """4xx and 5xx are this mail's refusal; the connection serves the next one."""
-    post.answers[phase] = [answer]
-    pool = SmtpPool(post.server())
+    mail_server.answers[phase] = [answer]
+    pool = SmtpPool(mail_server.server())
     refusal = await _send(pool)
     assert isinstance(refusal, Refused)
     assert (refusal.code, refusal.is_final, refusal.is_hard) == (int(answer[:3]), is_final, is_hard)
     assert refusal.phase == phase
     assert await _send(pool, "s2") == Accepted("Q1")
-    assert (post.connections, post.taken) == (1, ["s2"])
+    assert (mail_server.connections, mail_server.taken) == (1, ["s2"])
     await pool.close()
 
 
-async def test_address_is_not_told(post: Post) -> None:
+async def test_address_is_not_told(mail_server: FakeMailServer) -> None:
     """A server that repeats the address in its refusal does not get it into our records."""
-    post.answers["rcpt"] = [f"550 5.1.1 <{TO}> is unknown"]
-    refusal = await _send(SmtpPool(post.server()))
+    mail_server.answers["rcpt"] = [f"550 5.1.1 <{TO}> is unknown"]
+    refusal = await _send(SmtpPool(mail_server.server()))
     assert isinstance(refusal, Refused)
     assert "anna" not in refusal.text
 
 
-async def test_sender_refused_is_nobodys_bounce(post: Post) -> None:
+async def test_sender_refused_is_nobodys_bounce(mail_server: FakeMailServer) -> None:
     """A sender that is refused for good would be so for every mail: the work waits, no address is blamed."""
-    post.answers["mail"] = ["553 5.1.8 sender unknown"]
-    assert isinstance(await _send(SmtpPool(post.server())), ServerDown)
+    mail_server.answers["mail"] = ["553 5.1.8 sender unknown"]
+    assert isinstance(await _send(SmtpPool(mail_server.server())), ServerDown)
 
 
-async def test_broken_after_data_is_unknown(post: Post) -> None:
+async def test_broken_after_data_is_unknown(mail_server: FakeMailServer) -> None:
     """A connection that breaks between the data and its answer says nothing: the mail is not sent again here."""
-    post.answers["data"] = [DROP]
+    mail_server.answers["data"] = [DROP]
     begun: list[str] = []
-    assert isinstance(await _send(SmtpPool(post.server()), begun=begun), Unknown)
-    assert (begun, post.taken) == (["s1"], ["s1"])
+    assert isinstance(await _send(SmtpPool(mail_server.server()), begun=begun), Unknown)
+    assert (begun, mail_server.taken) == (["s1"], ["s1"])
 
 
-async def test_broken_before_data_is_tried_once_more(post: Post) -> None:
+async def test_broken_before_data_is_tried_once_more(mail_server: FakeMailServer) -> None:
     """A warm connection that turns out dead is replaced before the data begins, which is marked once."""
-    pool = SmtpPool(post.server())
+    pool = SmtpPool(mail_server.server())
     await _send(pool)
-    post.answers["rcpt"] = [DROP]
+    mail_server.answers["rcpt"] = [DROP]
     begun: list[str] = []
     assert await _send(pool, "s2", begun) == Accepted("Q1")
-    assert (begun, post.taken, post.connections) == (["s2"], ["s1", "s2"], 2)
-    post.answers["mail"] = ["421 4.4.2 enough mails on this connection"]
+    assert (begun, mail_server.taken, mail_server.connections) == (["s2"], ["s1", "s2"], 2)
+    mail_server.answers["mail"] = ["421 4.4.2 enough mails on this connection"]
     assert await _send(pool, "s3") == Accepted("Q1")
-    assert post.connections == 3
+    assert mail_server.connections == 3
     await pool.close()
 
 
-async def test_idle_connection_is_not_trusted_for_long(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_connection_is_not_trusted_for_long(
+    mail_server: FakeMailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A connection that was idle too long is replaced without a mail being sent into it."""
-    pool = SmtpPool(post.server())
+    pool = SmtpPool(mail_server.server())
     await _send(pool)
     monkeypatch.setattr(smtp, "FRESH_S", -1.0)
     assert await _send(pool, "s2") == Accepted("Q1")
-    assert post.connections == 2
+    assert mail_server.connections == 2
     await pool.close()
 
 
-async def test_server_down(post: Post) -> None:
+async def test_server_down(mail_server: FakeMailServer) -> None:
     """No server is ServerDown, told with host and port, before any data; when it is back, mails go again."""
-    pool = SmtpPool(post.server())
-    post.close()
+    pool = SmtpPool(mail_server.server())
+    mail_server.close()
     begun: list[str] = []
     answer = await _send(pool, begun=begun)
     assert isinstance(answer, ServerDown)
-    assert f"127.0.0.1:{post.port}" in answer.text
+    assert f"127.0.0.1:{mail_server.port}" in answer.text
     assert begun == []
-    await post.open()
+    await mail_server.open()
     assert await _send(pool) == Accepted("Q1")
     await pool.close()
 
@@ -134,11 +136,11 @@ async def test_silent_server_holds_nobody_for_long() -> None:
     silent.close()
 
 
-async def test_login_refused_and_no_tls(post: Post) -> None:
+async def test_login_refused_and_no_tls(mail_server: FakeMailServer) -> None:
     """A login that fails and a server without STARTTLS are ServerDown: no mail goes out unprotected, none is lost."""
-    login = SmtpPool(post.server(username="shop", password="not the one"))
+    login = SmtpPool(mail_server.server(username="shop", password="not the one"))
     assert isinstance(await _send(login), ServerDown)
-    tls = SmtpPool(post.server(tls="starttls"))
+    tls = SmtpPool(mail_server.server(tls="starttls"))
     assert isinstance(await _send(tls), ServerDown)
-    assert post.taken == []
-    assert "not the one" not in repr(post.server(password="not the one"))
+    assert mail_server.taken == []
+    assert "not the one" not in repr(mail_server.server(password="not the one"))

@@ -16,7 +16,7 @@ from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from tests.harness.certificates import self_signed
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command
-from tests.harness.smtp_server import Post, running
+from tests.harness.smtp_server import FakeMailServer, running
 
 FROM, TO = "shop@shop.example", "anna@post.example"
 LOGIN = ("shop", "the right password")
@@ -37,7 +37,7 @@ def trusted(pair: tuple[Path, ssl.SSLContext]) -> ssl.SSLContext:
 
 
 @pytest.fixture
-async def post(pair: tuple[Path, ssl.SSLContext]) -> AsyncIterator[Post]:
+async def mail_server(pair: tuple[Path, ssl.SSLContext]) -> AsyncIterator[FakeMailServer]:
     """A server that offers STARTTLS and wants a login."""
     async with running(tls=pair[1], login=LOGIN) as server:
         yield server
@@ -49,45 +49,45 @@ async def _send(pool: SmtpPool) -> Answer:
     return answer
 
 
-async def test_starttls_and_login(post: Post, trusted: ssl.SSLContext) -> None:
+async def test_starttls_and_login(mail_server: FakeMailServer, trusted: ssl.SSLContext) -> None:
     """With STARTTLS and the right password mails go out, all over TLS, on one connection that logged in once."""
-    server = post.server(tls="starttls", context=trusted, username=LOGIN[0], password=LOGIN[1])
+    server = mail_server.server(tls="starttls", context=trusted, username=LOGIN[0], password=LOGIN[1])
     pool = SmtpPool(server)
     assert await pool.send(FROM, TO, DATA, lambda: None) == Accepted("Q1")
     assert await _send(pool) == Accepted("Q1")
-    assert (post.logins, post.was_over_tls) == ([("shop", True)], [True, True])
+    assert (mail_server.logins, mail_server.was_over_tls) == ([("shop", True)], [True, True])
 
 
 async def test_tls_from_the_first_byte(pair: tuple[Path, ssl.SSLContext], trusted: ssl.SSLContext) -> None:
     """The same on a port that speaks TLS from the start."""
-    async with running(tls=pair[1], is_tls_from_start=True, login=LOGIN) as post:
-        server = post.server(tls="tls", context=trusted, username=LOGIN[0], password=LOGIN[1])
+    async with running(tls=pair[1], is_tls_from_start=True, login=LOGIN) as mail_server:
+        server = mail_server.server(tls="tls", context=trusted, username=LOGIN[0], password=LOGIN[1])
         assert await _send(SmtpPool(server)) == Accepted("Q1")
-        assert (post.logins, post.was_over_tls) == ([("shop", True)], [True])
+        assert (mail_server.logins, mail_server.was_over_tls) == ([("shop", True)], [True])
 
 
 async def test_certificate_of_ones_own(
-    post: Post, pair: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+    mail_server: FakeMailServer, pair: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A certificate that only this installation trusts is named by SSL_CERT_FILE, as for every other program."""
     monkeypatch.setenv("SSL_CERT_FILE", str(pair[0]))
-    server = post.server(tls="starttls", username=LOGIN[0], password=LOGIN[1])
+    server = mail_server.server(tls="starttls", username=LOGIN[0], password=LOGIN[1])
     assert await _send(SmtpPool(server)) == Accepted("Q1")
 
 
-async def test_wrong_password(post: Post, trusted: ssl.SSLContext) -> None:
+async def test_wrong_password(mail_server: FakeMailServer, trusted: ssl.SSLContext) -> None:
     """A login that is refused sends nothing and loses nothing; it says which settings to look at, and not the password."""
-    server = post.server(tls="starttls", context=trusted, username=LOGIN[0], password=WRONG)
+    server = mail_server.server(tls="starttls", context=trusted, username=LOGIN[0], password=WRONG)
     answer = await _send(SmtpPool(server))
     assert isinstance(answer, ServerDown)
     assert "535" in answer.text
     assert "SMTP_USERNAME" in answer.text
-    assert (set(post.logins), post.taken) == ({("shop", False)}, [])  # one try for each way to log in
+    assert (set(mail_server.logins), mail_server.taken) == ({("shop", False)}, [])  # one try for each way to log in
     assert WRONG not in answer.text + repr(server) + repr(answer)
 
 
 async def test_wrong_password_is_not_logged(
-    post: Post, trusted: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+    mail_server: FakeMailServer, trusted: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A mailer that waits because its login is refused logs why; neither its own lines nor a library's hold the password."""
     caplog.set_level(logging.DEBUG, logger="aiosmtplib")
@@ -100,7 +100,7 @@ async def test_wrong_password_is_not_logged(
     def clock() -> datetime:
         return NOW
 
-    server = post.server(tls="starttls", context=trusted, username=LOGIN[0], password=WRONG)
+    server = mail_server.server(tls="starttls", context=trusted, username=LOGIN[0], password=WRONG)
     mailer = Mailer(Renderer(TEMPLATES, "Shop"), SENDER, SmtpPool(server), on_pause=on_pause, clock=clock)
     with capture_logs() as lines:
         reports = await mailer.deliver([(command(), "send")], lambda send_id: None, lambda: is_stopping)
@@ -111,29 +111,29 @@ async def test_wrong_password_is_not_logged(
 
 async def test_server_without_starttls(trusted: ssl.SSLContext) -> None:
     """Where STARTTLS is demanded, a server that does not offer it gets neither password nor mail, and the reason names STARTTLS."""
-    async with running(login=LOGIN) as post:
-        server = post.server(tls="starttls", context=trusted, username=LOGIN[0], password=LOGIN[1])
+    async with running(login=LOGIN) as mail_server:
+        server = mail_server.server(tls="starttls", context=trusted, username=LOGIN[0], password=LOGIN[1])
         answer = await _send(SmtpPool(server))
         assert isinstance(answer, ServerDown)
         assert "STARTTLS" in answer.text
-        assert (post.logins, post.taken) == ([], [])
+        assert (mail_server.logins, mail_server.taken) == ([], [])
 
 
-async def test_untrusted_certificate(post: Post) -> None:
+async def test_untrusted_certificate(mail_server: FakeMailServer) -> None:
     """A certificate that nobody here trusts is refused before the password is sent."""
-    answer = await _send(SmtpPool(post.server(tls="starttls", username=LOGIN[0], password=LOGIN[1])))
+    answer = await _send(SmtpPool(mail_server.server(tls="starttls", username=LOGIN[0], password=LOGIN[1])))
     assert isinstance(answer, ServerDown)
     assert "certificate verify failed" in answer.text
-    assert (post.logins, post.taken) == ([], [])
+    assert (mail_server.logins, mail_server.taken) == ([], [])
 
 
 async def test_certificate_of_another_server(tmp_path: Path) -> None:
     """A trusted certificate that is for another address is refused before the password is sent."""
     certificate, context = self_signed(tmp_path, "127.0.0.2")
     trusted = ssl.create_default_context(cafile=certificate)
-    async with running(tls=context, login=LOGIN) as post:
-        server = post.server(tls="starttls", context=trusted, username=LOGIN[0], password=LOGIN[1])
+    async with running(tls=context, login=LOGIN) as mail_server:
+        server = mail_server.server(tls="starttls", context=trusted, username=LOGIN[0], password=LOGIN[1])
         answer = await _send(SmtpPool(server))
         assert isinstance(answer, ServerDown)
         assert "127.0.0.1" in answer.text
-        assert (post.logins, post.taken) == ([], [])
+        assert (mail_server.logins, mail_server.taken) == ([], [])

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from streams.mail.rendering.renderer import Links, Rendered, Renderer, RenderError
+from streams.mail.links import Links
+from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
 from tests.harness.commands import TEMPLATES, command, example
 
 NO_LINKS = Links(unsubscribe=None, pixel=None, review="https://links.example/r/x")
@@ -36,7 +37,7 @@ def _house(tmp_path: Path, **files: str) -> Renderer:
     return Renderer(tmp_path, "Shop")
 
 
-def _m(renderer: Renderer, **changes: Any) -> Rendered:
+def _m(renderer: Renderer, **changes: Any) -> RenderedEmail:
     return renderer.render(command(**{"flow": "f", "message": "m", "context": {}, "locale": "en"} | changes), NO_LINKS)
 
 
@@ -206,7 +207,7 @@ def test_text_is_made_from_html(tmp_path: Path) -> None:
         ("{{ {'minor': 'x', 'currency': 'DKK'} | money }}", "ValueError"),
         ("{{ 1 // 0 }}", "ZeroDivisionError"),
         ("{{ t('nothing') }}", "no text 'nothing'"),
-        ("{% include 'gone.j2' %}", "no template gone.j2"),
+        ("{% include 'gone.j2' %}", "missing template gone.j2"),
         ("{% if %}", "Expected an expression"),
     ],
 )

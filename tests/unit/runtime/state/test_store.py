@@ -37,21 +37,21 @@ def test_position_and_values_survive(store: PartitionStore) -> None:
     """A reopened store holds the values, the position and the meta of its last write, and not what was deleted."""
     store.write({b"a": b"1", b"b": b"2"}, 7, {b"cursor": b"5"})
     store.write({b"a": None}, 9)
-    store.note(b"here", b"x")
+    store.put_local(b"here", b"x")
     path = store.path
     store.close()
     again = PartitionStore(path, Memory(16))
     assert (again.get(b"a"), again.get(b"b"), again.position, again.meta(b"cursor")) == (None, b"2", 9, b"5")
-    assert again.noted(b"here") == b"x"
+    assert again.get_local(b"here") == b"x"
     assert again.written_at_ms > 0
 
 
 def test_wipe_forgets_everything(store: PartitionStore) -> None:
     """A wiped store is as new: no values, no position, no notes."""
     store.write({b"a": b"1"}, 7)
-    store.note(b"here", b"x")
+    store.put_local(b"here", b"x")
     store.wipe()
-    assert (keys(store), store.position, store.noted(b"here")) == ([], 0, None)
+    assert (keys(store), store.position, store.get_local(b"here")) == ([], 0, None)
 
 
 def test_a_store_is_opened_once(store: PartitionStore) -> None:

@@ -21,7 +21,7 @@ from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, flow_text, ruleset_of, sent
 from tests.harness.products import product
-from tests.unit.mail.test_mailer import Desk, desk  # noqa: F401 - a fixture
+from tests.unit.mail.test_mailer import MailerSetup, setup  # noqa: F401 - a fixture
 
 CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
@@ -53,7 +53,7 @@ def test_a_wish_is_granted() -> None:
     assert run.messages("c1") == ["a", "b"]
 
 
-async def test_a_mail_without_products_is_reported_as_the_mailer_does(desk: Desk) -> None:  # noqa: F811 - the fixture
+async def test_a_mail_without_products_is_reported_as_the_mailer_does(setup: MailerSetup) -> None:  # noqa: F811 - the fixture
     """Outcome, rule and decision are the mailer's own, letter for letter; the flow goes on, and the customer has heard nothing."""
     run, blind = Driver(WORLD, catalogue=Catalogue((LAMP, product("bulb")))), Driver(WORLD)
     for one in (run, blind):
@@ -65,9 +65,9 @@ async def test_a_mail_without_products_is_reported_as_the_mailer_does(desk: Desk
     _, _, value, _ = ENCODER.effects.encode(mail, START + DAY)
     assert value is not None
     assert run.recommendations is not None
-    desk.now = START + DAY
-    desk.assortment.set_result(run.recommendations.assortment)
-    (report,) = (await desk.deliver((DECODER.command(value), "send"))).values()
+    setup.now = START + DAY
+    setup.assortment.set_result(run.recommendations.assortment)
+    (report,) = (await setup.deliver((DECODER.command(value), "send"))).values()
     assert (report.outcome, report.rule) == ("suppressed", said.rule)
     assert ENCODER.reports.mail_decision(
         report.command, "skip", report.rule, report.text or report.rule, said.decided_at

@@ -1,0 +1,60 @@
+"""The sender of the emails, and the signed links that an email carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from email.utils import parseaddr
+
+from streams.core.model.consent_policy import is_transactional
+from streams.core.values.tokens import sign
+from streams.mail.command import Command
+
+
+@dataclass(frozen=True)
+class Links:
+    """The links of one email. A link that is None is left out."""
+
+    unsubscribe: str | None
+    pixel: str | None
+    review: str
+
+
+@dataclass(frozen=True)
+class Sender:
+    """The sender of all emails.
+
+    Attributes:
+        address: address of the header From and of the SMTP envelope.
+        name: display name of the header From.
+        domain: domain of Message-ID and List-ID.
+        base_url: where all links start, without a slash at the end.
+        secret: key that signs the links.
+    """
+
+    address: str
+    name: str
+    domain: str
+    base_url: str
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, mail_from: str, domain: str, base_url: str, secret: bytes) -> Sender:
+        """Return the sender written as `Name <address>` in `mail_from`."""
+        name, address = parseaddr(mail_from)
+        return cls(address, name or address, domain, base_url.rstrip("/"), secret)
+
+    def links(self, command: Command) -> Links:
+        """Return the links of an email.
+
+        A transactional email has no unsubscribe link. An email without the customer's consent to tracking has no pixel.
+        """
+        parts = (command.send_id, command.customer_id)
+        scope = command.purpose if command.purpose in ("review", "survey") else "marketing"
+        unsubscribe = None
+        if not is_transactional(command.purpose):
+            unsubscribe = f"{self.base_url}/u/{sign(self.secret, 'unsubscribe', *parts, scope)}"
+        return Links(
+            unsubscribe=unsubscribe,
+            pixel=f"{self.base_url}/o/{sign(self.secret, 'open', *parts)}" if command.tracking else None,
+            review=f"{self.base_url}/r/{sign(self.secret, 'review', *parts)}",
+        )
