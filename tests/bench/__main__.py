@@ -1,4 +1,4 @@
-"""`make bench`: `python -m tests.bench [job ...]`. Jobs: core, engine, pipeline, timers, mailer, latency, restore, recovery, footprint."""
+"""`make bench`: run benchmark jobs against an embedded Kafka, print a table, and write .takk/bench/results.json."""
 
 from __future__ import annotations
 
@@ -13,24 +13,20 @@ JOBS = ("core", "engine", "pipeline", "timers", "mailer", "latency", "restore", 
 
 
 def main() -> None:
-    """Run the jobs one after the other against one broker."""
+    """Run the jobs that the command line selects, one after the other, against one broker."""
     options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     options.add_argument(
-        "jobs", nargs="*", default=list(JOBS), metavar="job", help=f"some of {', '.join(JOBS)}; all when none is named"
+        "jobs", nargs="*", default=list(JOBS), metavar="job", help=f"any of {', '.join(JOBS)} (default: all)"
     )
     options.add_argument(
-        "--records", type=int, default=1_000_000, help="records of the engine job (default: 1,000,000)"
+        "--records", type=int, default=1_000_000, help="records of the job engine (default: 1,000,000)"
     )
-    options.add_argument(
-        "--runs", type=int, default=3, help="how often each runner runs; the median counts (default: 3)"
-    )
-    options.add_argument(
-        "--timers", type=int, default=1_000_000, help="timers of the timers job's large row (default: 1,000,000)"
-    )
+    options.add_argument("--runs", type=int, default=3, help="runs per runner; the table shows the median (default: 3)")
+    options.add_argument("--timers", type=int, default=1_000_000, help="timers of the job timers (default: 1,000,000)")
     args = options.parse_args()
     unknown = set(args.jobs) - set(JOBS)
     if unknown:
-        options.error(f"no such job: {', '.join(sorted(unknown))}")
+        options.error(f"unknown job: {', '.join(sorted(unknown))} (choose from {', '.join(JOBS)})")
     shutil.rmtree(BENCH_DIR / "kafka", ignore_errors=True)
     results: list[Result] = []
     with EmbeddedKafka(BENCH_DIR / "kafka", is_long_running=True) as kafka:

@@ -1,4 +1,4 @@
-"""What the jobs of the bench share: the broker, a folder, results, and a way to run a runner and read its RESULT line."""
+"""What the benchmark jobs share: the broker, a folder, topics, runners with their RESULT lines, and the table of results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RESULT = re.compile(r"RESULT (\S+) (\d+) ([\d.]+) (\d+)")
 
 @dataclass
 class Result:
-    """One row: `records_per_s` is the median of `runs`; `figures` are further measures by name."""
+    """A row of the table: `records_per_s` is the median of `runs`, and `figures` are further measurements by name."""
 
     job: str
     runner: str
@@ -41,7 +41,14 @@ class Result:
 
 
 class Context:
-    """One run of the bench."""
+    """What a job needs.
+
+    Args:
+        kafka: running.
+        records: of the job `engine`.
+        runs: per runner.
+        timers: of the job `timers`.
+    """
 
     def __init__(self, kafka: EmbeddedKafka, records: int, runs: int, timers: int) -> None:
         self.kafka = kafka
@@ -55,34 +62,34 @@ class Context:
         self._count = 0
 
     def log(self, text: str) -> None:
-        """A progress line."""
+        """Print a progress line to stderr."""
         print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
     def new_run_id(self, runner: str) -> str:
-        """A new name for a run."""
+        """Return a unique name for a run."""
         self._count += 1
         return f"{runner}-{self._count}-{int(time.time())}"
 
     def create_topics(self, *topics: str, partitions: int = 4, **config: str) -> None:
-        """Make topics."""
+        """Create topics with the given topic configuration."""
         futures = self.admin.create_topics([NewTopic(t, partitions, 1, config=config) for t in topics])
         for future in futures.values():
             future.result()
 
     def reset_topics(self) -> None:
-        """Make Takk's topics, or empty them: what an earlier job left there is none of the next one's work."""
+        """Create Takk's topics, or empty them, so that a job does not read the records of an earlier one."""
         settings = load_settings(kafka_bootstrap_servers=self.kafka.bootstrap)
-        made = topics.create_topics(settings)
-        # A compacted topic keeps what it has (no job writes to one).
-        old = [spec.name for spec in topics.TOPICS if spec.name not in made and spec.cleanup == "delete"]
-        known = self.admin.list_topics(timeout=10).topics
-        places = [TopicPartition(name, number, OFFSET_END) for name in old for number in known[name].partitions]
-        if places:
-            for future in self.admin.delete_records(places).values():
+        created = topics.create_topics(settings)
+        # Compacted topics cannot be emptied; no job writes to one.
+        old = [spec.name for spec in topics.TOPICS if spec.name not in created and spec.cleanup == "delete"]
+        existing = self.admin.list_topics(timeout=10).topics
+        ends = [TopicPartition(name, number, OFFSET_END) for name in old for number in existing[name].partitions]
+        if ends:
+            for future in self.admin.delete_records(ends).values():
                 future.result()
 
     def producer(self, linger_ms: int = 50) -> Producer:
-        """A producer that puts a key where Takk's own do."""
+        """Return a producer with the same partitioner as Takk's own."""
         return Producer(
             {
                 "bootstrap.servers": self.kafka.bootstrap,
@@ -93,7 +100,7 @@ class Context:
         )
 
     def order_topic(self, records: int) -> str:
-        """The reference job's input: `records` JSON orders of records / 5 customers."""
+        """Return the topic with the input of the reference job: `records` JSON orders of `records` / 5 customers."""
         topic = f"orders-{records}"
         if topic in self.admin.list_topics(timeout=10).topics:
             return topic
@@ -117,25 +124,27 @@ class Context:
         return topic
 
     def run_to_result(self, command: list[str], timeout_s: float = 900.0) -> tuple[int, float]:
-        """Run a runner to its RESULT line; return (records, seconds).
+        """Run a runner, and return the records and the seconds of its RESULT line.
 
         Raises:
-            RuntimeError: it ended without one; its output is in the message.
+            RuntimeError: the runner printed no RESULT line. The message ends with its output.
+            subprocess.TimeoutExpired: it did not end within `timeout_s` seconds.
         """
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
-        found = RESULT.search(done.stdout + done.stderr)
-        if found is None:
-            raise RuntimeError(f"{command[:4]} gave no result:\n{(done.stdout + done.stderr)[-2000:]}")
-        return int(found[2]), float(found[3])
+        process = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+        output = process.stdout + process.stderr
+        result = RESULT.search(output)
+        if result is None:
+            raise RuntimeError(f"{command[:4]} printed no result:\n{output[-2000:]}")
+        return int(result[2]), float(result[3])
 
 
 def steady_rate(process: Process, count: int, done: Callable[[dict[str, float]], float]) -> tuple[float, float]:
-    """Let a worker or mailer do its work from start to end; things a second between 10 % and 95 % of them, and its CPU µs for each.
+    """Let a worker or mailer process all items. Return the items per second between 10 % and 95 %, and the CPU µs per item.
 
     Args:
-        process: not started yet; it is stopped afterwards.
-        count: how many things there are to do.
-        done: how many of them its series say are done.
+        process: not started; it is stopped afterwards.
+        count: number of items.
+        done: returns the number of finished items, given the metrics of the process.
     """
     process.start()
     try:
@@ -153,12 +162,12 @@ def steady_rate(process: Process, count: int, done: Callable[[dict[str, float]],
 
 
 def median(rates: list[float]) -> float:
-    """The median of some rates, rounded."""
+    """Return the median, rounded to one decimal."""
     return round(statistics.median(rates), 1)
 
 
 def write_results(results: list[Result]) -> None:
-    """Print the table and write results.json; results of other jobs of earlier runs stay."""
+    """Print the table and write results.json, which keeps earlier results of other jobs."""
     path = BENCH_DIR / "results.json"
     jobs = {result.job for result in results}
     earlier = [row for row in json.loads(path.read_text()) if row["job"] not in jobs] if path.exists() else []
@@ -169,4 +178,4 @@ def write_results(results: list[Result]) -> None:
         print(
             f"{row.job:<10} {row.runner:<14} {row.records_per_s:>10,.0f}  {row.guarantee:<14} {row.records:>10,}  {more}"
         )
-    print(f"\nin {path}")
+    print(f"\nwritten to {path}")

@@ -1,4 +1,4 @@
-"""Job `engine`: the reference job through Takk's runtime and agents, beside its peers, in the same run."""
+"""Job `engine`: the reference job on Takk's runtime and on other stream processors, in the same run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ GUARANTEES = {
 
 
 def quix_python(context: Context) -> Path:
-    """The Python of an environment that has Quix Streams; made on first use."""
+    """Return the Python of an environment with Quix Streams, which is created on first use."""
     folder = BENCH_DIR / "peers" / "quix"
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
-        context.log(f"setting up {QUIX} in an environment of its own")
+        context.log(f"installing {QUIX} into its own environment")
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "-q", QUIX], check=True)
         (folder / "ready").touch()
@@ -33,7 +33,7 @@ def quix_python(context: Context) -> Path:
 
 
 def streams_command(context: Context) -> list[str] | None:
-    """How to start the Kafka Streams job; None where there is no javac."""
+    """Return the command that starts the Kafka Streams job, or None without `javac` and `java`."""
     javac, java = shutil.which("javac"), shutil.which("java")
     if javac is None or java is None:
         return None
@@ -42,7 +42,7 @@ def streams_command(context: Context) -> list[str] | None:
     folder = BENCH_DIR / "peers" / "kafka-streams"
     listing = folder / "classpath"
     if not listing.exists():
-        context.log("fetching Kafka Streams and compiling the job")
+        context.log("downloading Kafka Streams and compiling the job")
         environment = jgo.build(STREAMS_JARS, cache_dir=folder / "jars")
         jars = ":".join(sorted(str(p.absolute()) for p in Path(environment.path).rglob("*.jar")))
         subprocess.run([javac, "-cp", jars, "-d", str(folder), str(RUNNERS / "KafkaStreamsJob.java")], check=True)
@@ -51,7 +51,7 @@ def streams_command(context: Context) -> list[str] | None:
 
 
 def run(context: Context) -> list[Result]:
-    """Each runner in turn, `context.runs` times."""
+    """Measure each runner in turn, `context.runs` times."""
     python = sys.executable
     module = [python, "-m"]
     records = dict.fromkeys(("takk", "limit", "quix", "kafka-streams"), context.records)
@@ -67,7 +67,7 @@ def run(context: Context) -> list[Result]:
     for number in range(context.runs):
         for runner, command in commands.items():
             if command is None:
-                context.log(f"{runner} skipped: no javac on this machine")
+                context.log(f"skipping {runner}: javac or java is not installed")
                 continue
             run_id, count = context.new_run_id(runner), records[runner]
             topic = context.order_topic(count)
@@ -80,8 +80,8 @@ def run(context: Context) -> list[Result]:
             rates[runner].append(done / seconds)
             context.log(f"engine {number + 1}/{context.runs} {runner}: {done / seconds:,.0f}/s")
             shutil.rmtree(context.state / run_id, ignore_errors=True)
-            made = [t for t in context.admin.list_topics(timeout=10).topics if run_id in t]
-            for future in context.admin.delete_topics(made).values():
+            created = [t for t in context.admin.list_topics(timeout=10).topics if run_id in t]
+            for future in context.admin.delete_topics(created).values():
                 future.result()
     ours = median(rates["takk"])
     return [

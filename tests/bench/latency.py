@@ -1,4 +1,4 @@
-"""Job `latency`: from an order produced to its confirmation accepted by a mail server, at a steady rate of orders."""
+"""Job `latency`: seconds from a produced order to its accepted confirmation, at a steady rate of orders."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from streams.wire import topics
 from streams.wire.codec import open_codec
 from tests.bench.context import BENCH_DIR, Context, Result, median
 from tests.bench.mailer import mailer_env
-from tests.bench.pipeline import order_facts, worker_env
+from tests.bench.pipeline import placed_orders, worker_env
 from tests.bench.sink import read_journal, small_sink
 
-#: Orders a second.
+#: Orders per second.
 RATES = (500, 1_000)
-#: Seconds of orders; those of the first five warm up caches and connections and are not counted.
+#: Seconds of orders. Orders of the first seconds warm up caches and connections, and are not counted.
 SECONDS = 30
 WARM_UP_S = 5
-#: Seconds until the last mail must have come.
+#: Seconds to wait for the last email.
 TIMEOUT_S = 60
 
 
 def run(context: Context) -> list[Result]:
-    """One worker, one mailer, the bench's sink; orders encoded beforehand, every one by a customer of its own."""
+    """Measure one worker and one mailer with the benchmark's sink, with orders of distinct customers that are encoded beforehand."""
     return [_row(context, rate) for rate in RATES]
 
 
 def _row(context: Context, rate: int) -> Result:
     codec = open_codec()
     orders = []
-    for number, (_, record) in enumerate(order_facts(rate * SECONDS)):
+    for number, (_, record) in enumerate(placed_orders(rate * SECONDS)):
         name = f"l{number}"
-        own = {**record, "order_id": f"L{number}", "customer_id": name, "email": f"{name}@post.example"}
-        orders.append((name, codec.encode("order", own)))
+        order = {**record, "order_id": f"L{number}", "customer_id": name, "email": f"{name}@post.example"}
+        orders.append((name, codec.encode("order", order)))
     rates, p50s, p99s = [], [], []
     for number in range(context.runs):
-        reached, p50, p99 = _once(context, orders, rate)
-        rates.append(reached)
+        actual_rate, p50, p99 = _once(context, orders, rate)
+        rates.append(actual_rate)
         p50s.append(p50)
         p99s.append(p99)
         context.log(
-            f"latency {number + 1}/{context.runs}: {reached:,.0f} orders/s, p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
+            f"latency {number + 1}/{context.runs}: {actual_rate:,.0f} orders/s, p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
         )
     figures = {"p50_ms": round(statistics.median(p50s) * 1000), "p99_ms": round(statistics.median(p99s) * 1000)}
     return Result("latency", "takk", median(rates), "exactly once", len(orders), [round(r, 1) for r in rates], figures)
 
 
 def _once(context: Context, orders: list[tuple[str, bytes]], rate: int) -> tuple[float, float, float]:
-    """Orders produced a second, and seconds at the 50th and the 99th percentile, of one run.
+    """Return the orders produced per second, and the 50th and 99th percentile of the latency in seconds, of one run.
 
     Raises:
         RuntimeError: a confirmation is missing.
     """
-    context.reset_topics()  # the orders of the run before would be this worker's too
+    context.reset_topics()  # otherwise this worker would also read the orders of the run before
     run_id = context.new_run_id("latency")
     journal = context.state / f"{run_id}.txt"
     with small_sink(journal) as port:
@@ -80,7 +80,7 @@ def _once(context: Context, orders: list[tuple[str, bytes]], rate: int) -> tuple
 
 
 def _produce(context: Context, orders: list[tuple[str, bytes]], rate: int) -> dict[str, float]:
-    """Produce `rate` a second; when each order was handed over (Unix time), by customer."""
+    """Produce `rate` orders per second. Return the Unix time at which each was produced, by customer."""
     producer = context.producer(linger_ms=0)
     produced: dict[str, float] = {}
     begin = time.time()
@@ -96,10 +96,10 @@ def _produce(context: Context, orders: list[tuple[str, bytes]], rate: int) -> di
 
 
 def _await_all(journal: Path, count: int) -> dict[str, float]:
-    """When the first mail of each recipient was accepted, once all `count` have one."""
+    """Wait until all `count` recipients have an email, and return the Unix time at which the first of each was accepted."""
     deadline = time.monotonic() + TIMEOUT_S
-    while len(found := read_journal(journal)) < count:
+    while len(accepted := read_journal(journal)) < count:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{count - len(found)} of {count} confirmations did not come: {journal}")
+            raise RuntimeError(f"{count - len(accepted)} of {count} confirmations are missing: {journal}")
         time.sleep(1)
-    return {recipient: times[0] for recipient, times in found.items()}
+    return {recipient: times[0] for recipient, times in accepted.items()}

@@ -1,5 +1,7 @@
-"""Job `mailer`: commands on `email-commands` to mails that a fast server accepted, through a real mailer process; beside it aiosmtplib
-sending ready-made bytes over as many connections."""
+"""Job `mailer`: from commands on `email-commands` to emails that a fast mail server accepted, through a real mailer process.
+
+The peer is aiosmtplib, which sends finished bytes over the same number of connections.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,15 @@ from tests.bench.context import BENCH_DIR, Context, Result, median, steady_rate
 from tests.bench.pipeline import worker_env
 from tests.bench.sink import postfix_sink, read_journal, small_sink
 
-MAILS = 20_000
+EMAILS = 20_000
 CONNECTIONS = 4
-#: Makes a mail of 8 kB.
+#: Order lines per email, which make it 8 kB long.
 LINES = 8
 SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://links.example", b"x" * 40)
 
 
 def commands(count: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
-    """Key, value and headers of `count` order confirmations to one customer each: 400 products, and hardly two totals the same."""
+    """Yield key, value and headers of `count` order confirmations, one per customer, with 400 products and varying totals."""
     rng, encoder, now = random.Random(8), Encoder(open_codec()), datetime.now(UTC)
     products = [
         OrderLine(f"S-{n}", f"Vandrestøvler <let> nr. {n}", "shoes", 1, rng.randrange(2_000, 90_000, 5))
@@ -59,16 +61,16 @@ def commands(count: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]
         yield key, value, headers
 
 
-def ready_mail() -> bytes:
-    """One of these emails as the server receives it."""
+def finished_email() -> bytes:
+    """Return one of these emails as the server receives it."""
     command = Decoder(open_codec()).command(next(commands(1))[1])
     links = SENDER.links(command)
-    words = Renderer(load_settings().templates_dir, SENDER.name).render(command, links)
-    return compose(SENDER, command, words, links, datetime.now(UTC))
+    rendered = Renderer(load_settings().templates_dir, SENDER.name).render(command, links)
+    return compose(SENDER, command, rendered, links, datetime.now(UTC))
 
 
 def mailer_env(context: Context, run_id: str, port: int) -> dict[str, str]:
-    """Settings of a mailer of its own that sends to `port`."""
+    """Return the settings of a mailer with its own group and state that sends to `port`."""
     return {
         **worker_env(context, run_id),
         "SMTP_HOST": "127.0.0.1",
@@ -80,64 +82,66 @@ def mailer_env(context: Context, run_id: str, port: int) -> dict[str, str]:
 
 
 def run(context: Context) -> list[Result]:
-    """Both, and Takk's mail road without Kafka, by turns `context.runs` times."""
+    """Measure the mailer, its pipeline without Kafka, and aiosmtplib in turn, `context.runs` times."""
     context.reset_topics()
-    context.log(f"producing {MAILS:,} commands")
+    context.log(f"producing {EMAILS:,} commands")
     producer = context.producer()
-    for key, value, headers in commands(MAILS):
+    for key, value, headers in commands(EMAILS):
         producer.produce(COMMANDS, value, key, headers=headers)
         producer.poll(0)
     producer.flush()
-    mail = context.state / "ready.eml"
-    mail.write_bytes(ready_mail())
-    rates: dict[str, list[float]] = {"takk": [], "road": [], "aiosmtplib": []}
+    email_file = context.state / "finished.eml"
+    email_file.write_bytes(finished_email())
+    rates: dict[str, list[float]] = {"takk": [], "without Kafka": [], "aiosmtplib": []}
     cpu: list[float] = []
     for number in range(context.runs):
-        rate, seconds = _takk(context)
+        rate, cpu_us = _takk(context)
         rates["takk"].append(rate)
-        cpu.append(seconds)
-        rates["road"].append(_runner(context, "mail_road", str(context.state / context.new_run_id("road"))))
-        rates["aiosmtplib"].append(_runner(context, "aiosmtplib_send", str(mail)))
-        last = ", ".join(f"{name} {values[-1]:,.0f}/s" for name, values in rates.items())
-        context.log(f"mailer {number + 1}/{context.runs}: {last}")
+        cpu.append(cpu_us)
+        rates["without Kafka"].append(
+            _runner(context, "mail_pipeline", str(context.state / context.new_run_id("pipeline")))
+        )
+        rates["aiosmtplib"].append(_runner(context, "aiosmtplib_send", str(email_file)))
+        latest = ", ".join(f"{name} {values[-1]:,.0f}/s" for name, values in rates.items())
+        context.log(f"mailer {number + 1}/{context.runs}: {latest}")
     ours, peer = median(rates["takk"]), median(rates["aiosmtplib"])
     figures = {
-        "road_per_s": median(rates["road"]),
+        "without_kafka_per_s": median(rates["without Kafka"]),
         "mailer_cpu_s_per_million": round(median(cpu)),
-        "mail_bytes": float(mail.stat().st_size),
+        "mail_bytes": float(email_file.stat().st_size),
         "connections": float(CONNECTIONS),
     }
     return [
-        Result("mailer", "takk", ours, "at most once", MAILS, [round(r, 1) for r in rates["takk"]], figures),
-        Result("mailer", "aiosmtplib", peer, "none", MAILS, [round(r, 1) for r in rates["aiosmtplib"]], {"takk_times": round(ours / peer, 2)}),
+        Result("mailer", "takk", ours, "at most once", EMAILS, [round(r, 1) for r in rates["takk"]], figures),
+        Result("mailer", "aiosmtplib", peer, "none", EMAILS, [round(r, 1) for r in rates["aiosmtplib"]], {"takk_times": round(ours / peer, 2)}),
     ]  # fmt: skip
 
 
 def _takk(context: Context) -> tuple[float, float]:
-    """Mails a second between 10 % and 95 % of them, and the mailer's CPU seconds for a million.
+    """Return the emails per second between 10 % and 95 % of them, and the mailer's CPU time per email in µs.
 
     Raises:
-        RuntimeError: a mail was lost, or came twice.
+        RuntimeError: an email was lost or sent twice.
     """
     run_id = context.new_run_id("mailer")
     journal = context.state / f"{run_id}.txt"
     with postfix_sink() if shutil.which("smtp-sink") else small_sink(journal) as port:
         process = Process("mailer", mailer_env(context, run_id, port), BENCH_DIR / f"{run_id}.log")
-        measured = steady_rate(process, MAILS, mails_done)
-    if journal.exists() and sorted(map(len, read_journal(journal).values())) != [1] * MAILS:
-        raise RuntimeError(f"not each of {MAILS} mails was accepted once: {journal}")
+        measured = steady_rate(process, EMAILS, emails_done)
+    if journal.exists() and sorted(map(len, read_journal(journal).values())) != [1] * EMAILS:
+        raise RuntimeError(f"not each of {EMAILS} emails was accepted exactly once: {journal}")
     return measured
 
 
-def mails_done(series: dict[str, float]) -> float:
-    """Mails of whose end a mailer's series tell."""
+def emails_done(series: dict[str, float]) -> float:
+    """Return the number of emails that the mailer's metrics count as finished."""
     return sum(value for name, value in series.items() if name.startswith("takk_mails_total"))
 
 
 def _runner(context: Context, name: str, argument: str) -> float:
-    """Mails a second of a runner that sends all mails to a sink of its own."""
+    """Return the emails per second of a runner that sends all emails to its own sink."""
     journal = context.state / f"{context.new_run_id(name)}.txt"
     with postfix_sink() if shutil.which("smtp-sink") else small_sink(journal) as port:
-        command = [sys.executable, "-m", f"tests.bench.runners.{name}", str(port), str(CONNECTIONS), str(MAILS)]
-        mails, seconds = context.run_to_result([*command, argument])
-    return mails / seconds
+        command = [sys.executable, "-m", f"tests.bench.runners.{name}", str(port), str(CONNECTIONS), str(EMAILS)]
+        emails, seconds = context.run_to_result([*command, argument])
+    return emails / seconds

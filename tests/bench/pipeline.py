@@ -1,4 +1,4 @@
-"""Job `pipeline`: real Avro orders through a flows worker (all live flows) to commands and delays, and where the time of one order goes."""
+"""Job `pipeline`: Avro orders through a worker with all live flows to commands and timers, and the time of each part of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLE = 20_000
 
 
 def worker_env(context: Context, run_id: str) -> dict[str, str]:
-    """Settings of a worker of its own: topics are shared, group and state are not."""
+    """Return the settings of a worker with its own group and state; the topics are shared."""
     return {
         "KAFKA_BOOTSTRAP_SERVERS": context.kafka.bootstrap,
         "TAKK_APP_ID": run_id,
@@ -37,19 +37,19 @@ def worker_env(context: Context, run_id: str) -> dict[str, str]:
     }
 
 
-def order_facts(count: int) -> Iterable[tuple[bytes, dict[str, Any]]]:
-    """Key and record of `count` orders placed by the simulated shop."""
-    made = 0
-    for fact in Shop(11, 1000.0, 86_400.0).facts(datetime.now(UTC), count / 500):
-        if fact.topic == topics.ORDERS and fact.record["kind"] == "placed":
-            yield fact.key, fact.record
-            made += 1
-            if made == count:
+def placed_orders(count: int) -> Iterable[tuple[bytes, dict[str, Any]]]:
+    """Yield key and record of `count` orders that the simulated shop placed."""
+    count_so_far = 0
+    for event in Shop(11, 1000.0, 86_400.0).facts(datetime.now(UTC), count / 500):
+        if event.topic == topics.ORDERS and event.record["kind"] == "placed":
+            yield event.key, event.record
+            count_so_far += 1
+            if count_so_far == count:
                 return
 
 
 def produce_orders(context: Context, orders: Iterable[tuple[bytes, dict[str, Any]]]) -> int:
-    """Write orders to the topic `orders`; return how many."""
+    """Write orders to the topic `orders`, and return their number."""
     codec = open_codec()
     producer = context.producer()
     count = 0
@@ -62,15 +62,15 @@ def produce_orders(context: Context, orders: Iterable[tuple[bytes, dict[str, Any
 
 
 def orders_read(series: dict[str, float]) -> float:
-    """Orders that a worker has read and committed so far, by its series."""
+    """Return the number of orders that a worker has read and committed, from its metrics."""
     return series.get(f'takk_records_in_total{{stage="flows",topic="{topics.ORDERS}"}}', 0.0)
 
 
 def run(context: Context) -> list[Result]:
-    """Measure the rate between 10 % and 95 % of the orders, then take one order apart."""
+    """Measure the rate between 10 % and 95 % of the orders, then the time of each part of the work."""
     context.reset_topics()
     context.log(f"producing {ORDERS:,} Avro orders")
-    count = produce_orders(context, order_facts(ORDERS))
+    count = produce_orders(context, placed_orders(ORDERS))
     rates, cpu = [], []
     for number in range(context.runs):
         run_id = context.new_run_id("pipeline")
@@ -84,10 +84,10 @@ def run(context: Context) -> list[Result]:
 
 
 def breakdown(context: Context) -> dict[str, float]:
-    """µs per order of each part of the work, on `SAMPLE` orders in this process."""
+    """Return the µs per order of each part of the work, for `SAMPLE` orders in this process."""
     codec = open_codec()
     decoder, encoder, ruleset = Decoder(codec), Encoder(codec), load_ruleset(load_settings().templates_dir)
-    raw = [(key, codec.encode("order", record)) for key, record in order_facts(SAMPLE)]
+    raw = [(key, codec.encode("order", record)) for key, record in placed_orders(SAMPLE)]
     now = datetime.now(UTC)
     now_ms = int(now.timestamp() * 1000)
     spent: dict[str, float] = {}
@@ -105,8 +105,8 @@ def breakdown(context: Context) -> dict[str, float]:
     def core() -> None:
         for (key, _), event in zip(raw, events, strict=True):
             state = states.get(key) or new_customer(key.decode())
-            states[key], made = advance(ruleset, state, event, now)
-            effects.extend(made)
+            states[key], new_effects = advance(ruleset, state, event, now)
+            effects.extend(new_effects)
 
     timed("core_us", core)
     outputs = timed("encode_us", lambda: [encoder.effects.encode(effect, now) for effect in effects])

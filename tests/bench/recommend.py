@@ -1,6 +1,6 @@
-"""How long one customer's recommendations take: 10,000 products in 100 categories, 50 of them bought, 4 partitions' counts.
+"""CPU time of one customer's recommendations, with 10,000 products in 100 categories and the counts of 4 partitions.
 
-nice -n 19 python -m tests.bench.recommend
+Run it with `nice -n 19 python -m tests.bench.recommend`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WEEK = 2900
 
 
 def catalogue_of(rng: random.Random) -> Catalogue:
-    """The catalogue: each product has three complements, each tenth replaces another."""
+    """Return a catalogue in which each product has three complements, and about one in ten replaces another product."""
     skus = [f"sku-{number}" for number in range(PRODUCTS)]
     return Catalogue(
         Product(
@@ -38,7 +38,7 @@ def catalogue_of(rng: random.Random) -> Catalogue:
 
 
 def counted(rng: random.Random, catalogue: Catalogue) -> list[Counts]:
-    """What each partition counted of each product, with all places for other products taken."""
+    """Return each partition's counts of each product, with as many co-purchased products as a record can hold."""
     skus = [product.sku for product in catalogue]
     return [
         Counts(
@@ -54,15 +54,15 @@ def counted(rng: random.Random, catalogue: Catalogue) -> list[Counts]:
 
 
 def main() -> None:
-    """Print the table; CPU time, so that others on the machine do not count."""
+    """Print the measurements, in CPU time, so that other processes do not count."""
     rng = random.Random(7)
     started = time.thread_time()
     catalogue = catalogue_of(rng)
     counts = counted(rng, catalogue)
-    print(f"made in {time.thread_time() - started:.1f} s")
+    print(f"products and counts created in {time.thread_time() - started:.1f} s")
     started = time.thread_time()
     popularity = Popularity(counts)
-    print(f"counts taken in: {len(counts) / (time.thread_time() - started):,.0f}/s")
+    print(f"counts loaded per second: {len(counts) / (time.thread_time() - started):,.0f}")
     assortment = Assortment(catalogue, popularity)
     for many in (5, BOUGHT):
         buyers = []
@@ -70,15 +70,15 @@ def main() -> None:
             skus = rng.sample([*catalogue], many)
             names = frozenset(product.sku for product in skus)
             buyers.append(Bought(names, frozenset(product.category for product in skus)))
-        for most in (4, 200):
+        for limit in (4, 200):
             took = []
-            for one in buyers:
+            for purchases in buyers:
                 started = time.thread_time()
-                recommend(one, assortment, WEEK, most)
+                recommend(purchases, assortment, WEEK, limit)
                 took.append((time.thread_time() - started) * 1e6)
             took.sort()
             print(
-                f"{many} bought, {most} wanted: median {statistics.median(took):,.0f} us, 99% {took[-ROUNDS // 100]:,.0f} us"
+                f"{many} products bought, {limit} requested: median {statistics.median(took):,.0f} µs, 99 % {took[-ROUNDS // 100]:,.0f} µs"
             )
 
 

@@ -1,9 +1,10 @@
-"""Job `recovery`: seconds from kill -9 of a flows worker with 200,000 customers on disk until an order is decided again."""
+"""Job `recovery`: seconds from kill -9 of a worker with 200,000 customers on disk until it has processed a new order."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -11,22 +12,22 @@ from streams.settings import load_settings
 from streams.tools.local.processes import Process
 from streams.wire import topics
 from tests.bench.context import BENCH_DIR, Context, Result, median
-from tests.bench.pipeline import order_facts, orders_read, produce_orders, worker_env
+from tests.bench.pipeline import orders_read, placed_orders, produce_orders, worker_env
 
 CUSTOMERS = 200_000
 
 
 def run(context: Context) -> list[Result]:
-    """Fill the state, then kill and restart `context.runs` times; the disk is kept."""
+    """Fill the state, then kill and restart the worker `context.runs` times. The disk is kept."""
     topics.create_topics(load_settings(kafka_bootstrap_servers=context.kafka.bootstrap))
     run_id = context.new_run_id("recovery")
     process = Process("worker", worker_env(context, run_id), BENCH_DIR / f"{run_id}.log")
-    _, pattern = next(iter(order_facts(1)))
+    _, template = next(iter(placed_orders(1)))
 
-    def order_of(number: int) -> tuple[bytes, dict]:
+    def order_of(number: int) -> tuple[bytes, dict[str, Any]]:
         customer = f"{run_id}-{number}"
         return customer.encode(), {
-            **pattern,
+            **template,
             "customer_id": customer,
             "order_id": f"o-{customer}",
             "placed_at": datetime.now(UTC),

@@ -1,10 +1,11 @@
-"""Job `restore`: changelog records a second from Kafka into RocksDB, beside a bare loop that does the same."""
+"""Job `restore`: changelog records per second from Kafka into RocksDB, compared with a bare loop that does the same."""
 
 from __future__ import annotations
 
 import random
 import shutil
 import time
+from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from rocksdict import Options, Rdict, WriteBatch
@@ -18,7 +19,7 @@ VALUE_BYTES = 300
 
 
 def run(context: Context) -> list[Result]:
-    """Both in turn, on wiped disks, `context.runs` times."""
+    """Measure both in turn, with empty disks, `context.runs` times."""
     topic = "bench-restore-changelog"
     context.create_topics(topic, **{"cleanup.policy": "compact"})
     context.log(f"producing {RECORDS:,} changelog records of {VALUE_BYTES} bytes")
@@ -50,7 +51,7 @@ def run(context: Context) -> list[Result]:
     ]  # fmt: skip
 
 
-def _takk(bootstrap: str, topic: str, folder) -> int:
+def _takk(bootstrap: str, topic: str, folder: Path) -> int:
     memory = Memory(256)
     stores = {p: PartitionStore(folder / str(p), memory) for p in range(4)}
     done = restore({"bootstrap.servers": bootstrap}, topic, stores)
@@ -59,7 +60,7 @@ def _takk(bootstrap: str, topic: str, folder) -> int:
     return done
 
 
-def _limit(bootstrap: str, topic: str, folder) -> int:
+def _limit(bootstrap: str, topic: str, folder: Path) -> int:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     folder.mkdir(parents=True)

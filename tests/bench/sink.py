@@ -1,4 +1,4 @@
-"""A fast SMTP server for the jobs that send mail, in a process of its own: Postfix's `smtp-sink` where it is installed, else a small one."""
+"""A fast SMTP server in its own process, for the jobs that send emails: Postfix's `smtp-sink` if installed, otherwise a small one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.tools.local.kafka.ports import free_port
 
 @contextmanager
 def postfix_sink() -> Iterator[int]:
-    """Postfix's sink; gives its port. It writes nothing down."""
+    """Run Postfix's sink, and yield its port. It keeps no journal."""
     port = free_port()
     child = subprocess.Popen([str(shutil.which("smtp-sink")), f"127.0.0.1:{port}", "100"])
     try:
@@ -26,7 +26,7 @@ def postfix_sink() -> Iterator[int]:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             if time.monotonic() > deadline or child.poll() is not None:
-                raise RuntimeError("smtp-sink does not listen")
+                raise RuntimeError("smtp-sink does not accept connections")
             time.sleep(0.05)
         yield port
     finally:
@@ -36,13 +36,13 @@ def postfix_sink() -> Iterator[int]:
 
 @contextmanager
 def small_sink(journal: Path) -> Iterator[int]:
-    """The sink of the bench; gives its port. Each mail accepted is a line in `journal`, half a second later at most."""
+    """Run the benchmark's own sink, and yield its port. It writes a line to `journal` per accepted email, within half a second."""
     command = [sys.executable, "-m", "tests.bench.runners.smtp_sink", str(journal)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout is not None
-        word, _, port = child.stdout.readline().partition(" ")
-        if word != "PORT":
+        label, _, port = child.stdout.readline().partition(" ")
+        if label != "PORT":
             raise RuntimeError("the sink did not start")
         yield int(port)
     finally:
@@ -51,9 +51,9 @@ def small_sink(journal: Path) -> Iterator[int]:
 
 
 def read_journal(journal: Path) -> dict[str, list[float]]:
-    """The Unix times at which each recipient's mails were accepted."""
-    found: dict[str, list[float]] = {}
+    """Return the Unix times at which each recipient's emails were accepted."""
+    accepted: dict[str, list[float]] = {}
     for line in journal.read_text().splitlines():
         recipient, _, at = line.partition(" ")
-        found.setdefault(recipient, []).append(float(at))
-    return found
+        accepted.setdefault(recipient, []).append(float(at))
+    return accepted

@@ -1,5 +1,4 @@
-"""Job `timers`: how many timers a second the scheduler stores, how many it fires when all are due, and how late those are that are due one
-after the other."""
+"""Job `timers`: timers per second that the scheduler stores, and fires when all are due at once; and the lateness at a steady rate."""
 
 from __future__ import annotations
 
@@ -22,18 +21,18 @@ from streams.wire.decode.timers import timer_due
 from streams.wire.encode.encoder import Encoder
 from tests.bench.context import RESULT, Context, Result, median
 
-#: Timers of the small row, whose rates those of the large one are compared with.
+#: Timers of the small rows, which the large rows are compared with.
 FEW = 100_000
-#: Distinct timers that are encoded; the others are the same under other ids.
+#: Distinct timers. The other timers are copies with other ids.
 SAMPLES = 50_000
-#: Timers due a second, and for how long, in the measurement of lateness.
+#: For the lateness: timers due per second, and for how many seconds.
 DUE_PER_S, DUE_S = 10_000, 20
-#: Seconds from the first of them produced to the first due: the scheduler has joined and stored them by then.
+#: Seconds between the start of producing and the first due time, in which the scheduler joins its group and stores the timers.
 LEAD_S = 40
 
 
 def run(context: Context) -> list[Result]:
-    """Few timers, then `context.timers`, each stored and fired `context.runs` times; then the lateness."""
+    """Measure `FEW` timers, then `context.timers`, each stored and fired `context.runs` times, and then the lateness."""
     few = _rates(context, FEW)
     many = _rates(context, context.timers)
     rows = []
@@ -41,7 +40,7 @@ def run(context: Context) -> list[Result]:
         rows.append(
             Result(f"timers-{name}", "takk", median(few[name]), "exactly once", FEW, [round(r, 1) for r in few[name]])
         )
-        figures = {"times_the_rate_of_few": round(median(many[name]) / median(few[name]), 2)}
+        figures = {"times_the_small_rate": round(median(many[name]) / median(few[name]), 2)}
         if name == "fired":
             figures["peak_memory_mib"] = max(many["memory"])
         rates = [round(rate, 1) for rate in many[name]]
@@ -55,7 +54,7 @@ def run(context: Context) -> list[Result]:
 
 
 def _timers(count: int, dues: list[int]) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of `count` timers, due at the times of `dues` (ms since 1970) by turns."""
+    """Yield key and value of `count` timers, which are due at the times of `dues` (ms since 1970) in turn."""
     encoder, rng, now = Encoder(open_codec()), random.Random(5), datetime.now(UTC)
     samples: list[tuple[bytes, bytes, bytes]] = []
     for number, due_ms in enumerate(dues):
@@ -98,10 +97,10 @@ def _scheduler(context: Context, run_id: str, count: int, due_ms: int) -> list[s
 
 
 def _rates(context: Context, count: int) -> dict[str, list[float]]:
-    """Timers stored and fired a second, and the scheduler's peak memory in MiB, of each run.
+    """Return the timers stored and fired per second, and the scheduler's peak memory in MiB, of each run.
 
     Raises:
-        RuntimeError: the scheduler gave no result.
+        RuntimeError: the scheduler printed no result.
     """
     context.reset_topics()
     due_ms = int(time.time() * 1000) + 3 * 3_600_000
@@ -111,21 +110,21 @@ def _rates(context: Context, count: int) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {"stored": [], "fired": [], "memory": []}
     for number in range(context.runs):
         command = _scheduler(context, context.new_run_id("timers"), count, due_ms)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
-        found = {name: float(rate) for name, _, _, rate in RESULT.findall(done.stdout)}
-        if set(found) != set(rates):
-            raise RuntimeError(f"the scheduler gave no result:\n{(done.stdout + done.stderr)[-2000:]}")
-        for name, rate in found.items():
+        process = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
+        figures = {name: float(rate) for name, _, _, rate in RESULT.findall(process.stdout)}
+        if set(figures) != set(rates):
+            raise RuntimeError(f"the scheduler printed no result:\n{(process.stdout + process.stderr)[-2000:]}")
+        for name, rate in figures.items():
             rates[name].append(rate)
-        context.log(f"timers {count:,} {number + 1}/{context.runs}: {json.dumps(found)}")
+        context.log(f"timers {count:,} {number + 1}/{context.runs}: {json.dumps(figures)}")
     return rates
 
 
 def _late(context: Context) -> tuple[float, float]:
-    """Milliseconds, at the 50th and the 99th percentile, from a timer's due time until its record can be read on `flow-due`.
+    """Return the 50th and 99th percentile of the ms between a timer's due time and its record on `flow-due`.
 
     Raises:
-        RuntimeError: the scheduler ended.
+        RuntimeError: the scheduler exited.
     """
     context.reset_topics()
     count = DUE_PER_S * DUE_S
@@ -143,7 +142,7 @@ def _late(context: Context) -> tuple[float, float]:
         end.offset = reader.get_watermark_offsets(end)[1]
     reader.assign(ends)
     _produce(context, count, [first + number * 1000 // DUE_PER_S for number in range(count)])
-    # The scheduler's clock is the real one, and it never counts enough to end by itself.
+    # With a due time of 0 the scheduler uses the real clock. It waits for one timer more than there are, so it does not exit.
     scheduler = subprocess.Popen(
         _scheduler(context, context.new_run_id("late"), count + 1, 0),
         stdout=subprocess.DEVNULL,
@@ -153,7 +152,7 @@ def _late(context: Context) -> tuple[float, float]:
     try:
         while len(late) < count:
             if scheduler.poll() is not None:
-                raise RuntimeError(f"the scheduler ended with {scheduler.returncode}")
+                raise RuntimeError(f"the scheduler exited with {scheduler.returncode}")
             messages: list[Any] = reader.consume(5000, 0.01)
             now_ms = time.time() * 1000
             late += [now_ms - timer_due(message.value())[1] for message in messages if message.error() is None]
@@ -162,5 +161,5 @@ def _late(context: Context) -> tuple[float, float]:
         scheduler.wait()
         reader.close()
     cuts = statistics.quantiles(late, n=100)
-    context.log(f"timers due {DUE_PER_S:,} a second: p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms late")
+    context.log(f"timers due at {DUE_PER_S:,}/s: p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms late")
     return cuts[49], cuts[98]

@@ -1,5 +1,7 @@
-"""The scheduler agent alone: stores all timers while its clock stands before them, then the clock jumps and all are due. A due time of 0
-leaves the clock to run: each timer is fired when it is due."""
+"""The scheduler agent alone: it stores all timers while its clock is stopped before them. Then the clock jumps, and all are due.
+
+With a due time of 0, the clock is the real one, and each timer fires when it is due.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,20 @@ from streams.agents import scheduler
 from streams.agents.instrumentation import Instrumentation
 from streams.runtime.app import App
 from streams.wire.codec import open_codec
+from tests.bench.runners.result import print_result
 
 
 def peak_memory() -> int:
-    """The peak of this process's resident memory in MiB, as proc(5) tells it: getrusage(2) keeps the peak of the process that started it."""
+    """Return the peak resident memory of this process in MiB (proc(5)).
+
+    getrusage(2) is not used: it keeps the peak of the process that started this one.
+    """
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) // 1024
 
 
 def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
-    """Print three RESULT lines, stored, fired and memory (peak, in MiB); exits when `count` timers were fired."""
+    """Fire `count` timers, and print three results: `stored` and `fired` in timers per second, and `memory`, the peak in MiB."""
     app = App(
         run,
         {"bootstrap.servers": bootstrap},
@@ -40,7 +46,7 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
     stored = fired = 0
     started = jumped = 0.0
 
-    def count_units(stage):
+    def count_timers(stage):
         stage = observed(stage)
 
         def on_done(batch) -> None:
@@ -49,19 +55,17 @@ def main(bootstrap: str, count: int, run: str, state: str, due_ms: int) -> None:
             stored += len(batch.records)
             fired += batch.sent.get("flow-due", 0)
             if stored == count and not jumped:
-                seconds = time.time() - started
-                print(f"RESULT stored {stored} {seconds:.2f} {stored / seconds:.0f}", flush=True)
+                print_result("stored", stored, time.time() - started)
                 jumped, now = time.time(), due_ms + 1000
             if fired == count:
-                seconds = time.time() - jumped
-                print(f"RESULT fired {fired} {seconds:.2f} {fired / seconds:.0f}", flush=True)
+                print_result("fired", fired, time.time() - jumped)
                 print(f"RESULT memory {fired} 0 {peak_memory()}", flush=True)
                 os._exit(0)
 
         stage.on_done = on_done
         return stage
 
-    instrumentation.observed = count_units
+    instrumentation.observed = count_timers
     scheduler.register(app, instrumentation)
     faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 

@@ -1,5 +1,7 @@
-"""A fast SMTP server that throws mails away: `smtp_sink <journal> [no-pipelining]`. Prints `PORT <number>`, and writes to the journal, for
-each mail that it accepted, its recipient and the Unix time in seconds at which the answer left."""
+"""A fast SMTP server that discards emails: `smtp_sink <journal> [no-pipelining]`.
+
+Prints `PORT <number>`. Writes a line to the journal per accepted email: the recipient, and the Unix time in seconds of the answer.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ END = b"\r\n.\r\n"
 
 
 class Session(asyncio.Protocol):
-    """One connection. Commands may come one by one or several at once (RFC 2920); the data is looked through for its end and dropped."""
+    """One connection. Clients may send commands one by one or pipelined (RFC 2920). The data is searched for its end and discarded."""
 
     def __init__(self, journal: TextIO, greeting: bytes) -> None:
         self._journal = journal
@@ -21,31 +23,31 @@ class Session(asyncio.Protocol):
         self._buffer = bytearray()
         self._recipient = ""
         self._is_data = self._is_over = False
-        self._looked = 0
+        self._searched = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
+        """Send the greeting."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.write(b"220 sink ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
-        """Answer all that is complete."""
+        """Answer all complete commands."""
         self._buffer += data
         answers: list[bytes] = []
-        while self._take(answers):
+        while self._consume(answers):
             pass
         if answers:
             self._transport.write(b"".join(answers))
         if self._is_over:
             self._transport.close()
 
-    def _take(self, answers: list[bytes]) -> bool:
-        """Take one command or the data from the buffer; whether there was one."""
+    def _consume(self, answers: list[bytes]) -> bool:
+        """Remove one command or the data from the buffer, and return whether there was one."""
         if self._is_data:
-            end = self._buffer.find(END, max(0, self._looked - len(END)))
+            end = self._buffer.find(END, max(0, self._searched - len(END)))
             if end < 0:
-                self._looked = len(self._buffer)
+                self._searched = len(self._buffer)
                 return False
             del self._buffer[: end + len(END)]
             self._is_data = False
@@ -67,7 +69,7 @@ class Session(asyncio.Protocol):
             self._recipient = line[line.find(b"<") + 1 : line.find(b">")].decode()
             return b"250 2.1.5 Ok\r\n"
         if verb == b"DATA":
-            self._is_data, self._looked = True, 0
+            self._is_data, self._searched = True, 0
             return b"354 End data with <CR><LF>.<CR><LF>\r\n"
         if verb == b"QUIT":
             self._is_over = True
@@ -76,10 +78,18 @@ class Session(asyncio.Protocol):
 
 
 async def serve(journal: Path, *, is_pipelining: bool) -> None:
-    """Listen on a free port until the process is ended."""
-    words = ["sink", *(["PIPELINING"] if is_pipelining else []), "SIZE 33554432", "ENHANCEDSTATUSCODES", "8BITMIME"]
-    greeting = "".join(f"250{' ' if word == words[-1] else '-'}{word}\r\n" for word in words).encode()
-    # Written in blocks, and once a second whatever is there: a write for each mail would be the sink's largest cost.
+    """Listen on a free port until the process is stopped."""
+    extensions = [
+        "sink",
+        *(["PIPELINING"] if is_pipelining else []),
+        "SIZE 33554432",
+        "ENHANCEDSTATUSCODES",
+        "8BITMIME",
+    ]
+    greeting = "".join(
+        f"250{' ' if extension == extensions[-1] else '-'}{extension}\r\n" for extension in extensions
+    ).encode()
+    # The journal is flushed twice per second: a write per email would be the largest cost of the sink.
     with journal.open("w") as file:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Session(file, greeting), "127.0.0.1", 0)

@@ -1,6 +1,7 @@
-"""Takk's mail road without Kafka: `mail_road <port> <connections> <mails> <folder>` takes encoded commands to mails that were accepted.
+"""The mailer without Kafka: `mail_pipeline <port> <connections> <emails> <folder>` sends encoded commands to a mail server.
 
-Decoded, rendered, composed, noted on disk and sent by the mailer's own code, in batches as the agent takes them; no ledger, no commits.
+The mailer's own code decodes, renders and sends them and writes the delivery marks, in batches of the agent's size. There is no
+ledger, and nothing is committed.
 """
 
 from __future__ import annotations
@@ -20,26 +21,26 @@ from streams.settings import load_settings
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from tests.bench.mailer import SENDER, commands
+from tests.bench.runners.result import print_result
 
 
-async def main(port: int, connections: int, mails: int, folder: Path) -> None:
-    """Print one RESULT line when all mails were accepted."""
+async def main(port: int, connections: int, emails: int, folder: Path) -> None:
+    """Send `emails` emails, and print the result when all are accepted."""
     decoder = Decoder(open_codec())
-    values = [value for _, value, _ in commands(mails)]
+    values = [value for _, value, _ in commands(emails)]
     marks = DeliveryMarks(PartitionStore(folder, Memory(64)), "bench")
     mailer = Mailer(
         Renderer(load_settings().templates_dir, SENDER.name), SENDER, SmtpPool(Server(host="127.0.0.1", port=port, connections=connections))
     )  # fmt: skip
     started = time.time()
-    for first in range(0, mails, MAILER_BATCH):
+    for first in range(0, emails, MAILER_BATCH):
         batch = [decoder.command(value) for value in values[first : first + MAILER_BATCH]]
         reports = await mailer.deliver([(command, "send") for command in batch], marks, lambda: False)
         for report in reports:
             if report.outcome != "sent":
                 raise RuntimeError(f"{report.outcome}: {report.rule} {report.text}")
             marks.clear(report.command.send_id)
-    seconds = time.time() - started
-    print(f"RESULT takk {mails} {seconds:.2f} {mails / seconds:.0f}", flush=True)
+    print_result("takk", emails, time.time() - started)
     await mailer.close()
 
 
