@@ -64,7 +64,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="mailer failpoints, disk wiped",
-        acceptance="the same without the local delivery notes: more unknown sends, all of them reported",
+        acceptance="the same without the local delivery marks: more unknown sends, all of them reported",
         play=partial(kill_mailer, is_wiped=True),
     ),
     Scenario(
