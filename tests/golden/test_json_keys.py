@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from msgspec import to_builtins
 
 from streams.tools.cli.main import main
-from streams.tools.operations.customer_story import Line, Story
+from streams.tools.operations.customer_story import Timeline, TimelineEntry
 from tests.harness.driver import START
 
 
@@ -25,7 +25,7 @@ def test_check(tmp_path: Path) -> None:
 
 def test_why() -> None:
     """What happened to a customer's emails, and what waits."""
-    line = Line(at=START, what="sent", flow="f", about="a", words="w", send_id=None, order_id=None)
-    story = to_builtins(Story(customer_id="c1", is_known=True, happened=(line,), waiting=()))
-    assert list(story) == ["customer_id", "is_known", "happened", "waiting"]
-    assert list(story["happened"][0]) == ["at", "what", "flow", "about", "words", "send_id", "order_id"]
+    entry = TimelineEntry(at=START, what="sent", flow="f", about="a", text="w", send_id=None, order_id=None)
+    timeline = to_builtins(Timeline(customer_id="c1", is_known=True, entries=(entry,), waiting=()))
+    assert list(timeline) == ["customer_id", "is_known", "happened", "waiting"]
+    assert list(timeline["happened"][0]) == ["at", "what", "flow", "about", "words", "send_id", "order_id"]

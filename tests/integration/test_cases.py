@@ -17,7 +17,7 @@ from streams.definitions.loader import load_ruleset
 from streams.mail.rendering.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
 from streams.tools.operations.customer_states import read_customers
-from streams.tools.operations.customer_story import read_story
+from streams.tools.operations.customer_story import read_timeline
 from streams.tools.simulation.history import from_topics, products_from_topic
 from streams.tools.simulation.outcome import simulate
 from streams.wire import topics
@@ -184,14 +184,14 @@ def test_why_tells_each_case_s_story(stage: Stage) -> None:
     """What `takk why` reads from the cluster: every mail of the case with what became of it, and the state's customer."""
     settings = stage.stack.settings
     for case in CASES[:3]:
-        found = read_story(settings, case.name)
+        found = read_timeline(settings, case.name)
         sent = Counter((line.flow, line.what) for line in found.happened if line.what == "send")
         assert sent == Counter((flow, "send") for flow, _ in case.mails)
         accepted = [line for line in found.happened if line.what == "sent"]
         assert {line.send_id for line in accepted} == {
             mail["send_id"] for mail in stage.watch.of(topics.COMMANDS, case)
         }
-    assert not read_story(settings, "nobody").is_known
+    assert not read_timeline(settings, "nobody").is_known
     known = {customer.customer_id for customer in read_customers(settings, lambda done, total: None)}
     assert {case.name for case in CASES} <= known
 

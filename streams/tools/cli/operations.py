@@ -32,14 +32,15 @@ def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
     """
     from msgspec import to_builtins
 
-    from streams.tools.operations.customer_story import read_story, told
+    from streams.tools.operations.customer_story import read_timeline
+    from streams.tools.operations.timeline_text import format_timeline
 
     settings = read_settings()
-    found = on_kafka(
+    timeline = on_kafka(
         settings,
-        lambda: read_story(settings, customer, days=days, send_id=send_id, on_progress=show_progress()),
+        lambda: read_timeline(settings, customer, days=days, send_id=send_id, on_progress=show_progress()),
     )
-    if not found.is_known:
+    if not timeline.is_known:
         if send_id:
             whose = f"send {send_id!r} of customer {customer!r}: looked at the last {days:g} days"
             raise click.ClickException(f"nothing is known of {whose}. `takk why` without --send tells all of them.")
@@ -47,7 +48,7 @@ def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
             f"nothing is known of customer {customer!r}: looked at the decisions, mails and engagement of the last {days:g} days, and at the "
             f"state of {settings.app_id}. Is it the id that orders carry?"
         )
-    click.echo(json.dumps(to_builtins(found)) if as_json else "\n".join(told(found)))
+    click.echo(json.dumps(to_builtins(timeline)) if as_json else "\n".join(format_timeline(timeline)))
 
 
 @click.group("dead-letters")

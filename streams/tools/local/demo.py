@@ -31,7 +31,8 @@ from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.oracle import Verdict, judge, read_all
 from streams.tools.local.processes import Process
 from streams.tools.local.shop.shop import Shop
-from streams.tools.operations.customer_story import read_story, told
+from streams.tools.operations.customer_story import read_timeline
+from streams.tools.operations.timeline_text import format_timeline
 from streams.tools.simulation.history import TOPICS, write_file
 from streams.wire import topics
 from streams.wire.codec import open_codec
@@ -298,7 +299,7 @@ def _example(settings: Settings, seen: Seen) -> list[str]:
     """What `takk why` says of one customer."""
     if seen.customer is None:
         return []
-    return [f"\ntakk why {seen.customer}", *told(read_story(settings, seen.customer))]
+    return [f"\ntakk why {seen.customer}", *format_timeline(read_timeline(settings, seen.customer))]
 
 
 def _report(summary: Mapping[str, Any], console: Console) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
-from streams.tools.operations.customer_story import RULES, Story, story, told
+from streams.tools.operations.customer_story import Timeline, build_timeline
+from streams.tools.operations.rule_texts import RULES
+from streams.tools.operations.timeline_text import format_timeline
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
@@ -35,9 +37,9 @@ def records(run: Driver) -> list[tuple[str, Mapping[str, Any]]]:
     ]
 
 
-def story_of(run: Driver, customer: str = "c1", send_id: str | None = None) -> Story:
+def story_of(run: Driver, customer: str = "c1", send_id: str | None = None) -> Timeline:
     """The story of a customer of the run; every record was written twice."""
-    return story(customer, records(run) * 2, run.customers.get(customer), send_id)
+    return build_timeline(customer, records(run) * 2, run.customers.get(customer), send_id)
 
 
 def test_what_was_sent_what_was_not_and_what_waits() -> None:
@@ -50,15 +52,15 @@ def test_what_was_sent_what_was_not_and_what_waits() -> None:
     run.handle(OrderPlaced(order("o2", run.now), run.now))
     found = story_of(run)
     assert found.is_known
-    assert [(line.flow, line.what, line.order_id) for line in found.happened] == [
+    assert [(line.flow, line.what, line.order_id) for line in found.entries] == [
         ("order-confirmation", "send", "o1"),
         ("thank-you", "send", "o1"),
         ("review", "exit", "o1"),
         ("order-confirmation", "send", "o2"),
     ]
     assert [(line.flow, line.order_id, line.at - run.now) for line in found.waiting] == [("thank-you", "o2", DAY)]
-    lines = told(found)
-    assert lines[0] == "c1: 4 things happened, 1 are to come (times in UTC)"
+    lines = format_timeline(found)
+    assert lines[0] == "c1: 4 entries, 1 waiting (times in UTC)"
     assert "review step 1 of order o1: the order was refunded (left the flow: order.refunded)" in lines[3]
     assert not any(word in " ".join(lines) for word in ("anna", "Anna", "example.com"))
 
@@ -71,13 +73,13 @@ def test_one_send_and_where_it_came_from() -> None:
     thanks = run.mails()[-1]
     click = {"link": "https://shop.example/", "agent": "human", "occurred_at": run.now}
     run.handle(MailClicked(customer_id="c1", send_id=thanks.send_id, **click))
-    assert [(line.flow, line.what) for line in story_of(run, send_id=thanks.send_id).happened] == [
+    assert [(line.flow, line.what) for line in story_of(run, send_id=thanks.send_id).entries] == [
         ("thank-you", "send"),
         ("thank-you", "clicked"),
     ]
     assert story_of(run, send_id=thanks.send_id).is_known
     assert not story_of(run, send_id="0" * 32).is_known
-    assert story_of(run, send_id="0" * 32).happened == ()
+    assert story_of(run, send_id="0" * 32).entries == ()
 
 
 def test_why_a_mail_waits() -> None:
@@ -90,12 +92,12 @@ def test_why_a_mail_waits() -> None:
         )
     )
     buy(run)
-    waiting = [line.words for line in story_of(run).waiting]
+    waiting = [line.text for line in story_of(run).waiting]
     assert waiting == [
-        f"a mail that was due {run.now:%Y-%m-%d %H:%M:%S} is put off; looked at again then",
-        "waits for mail.opened, not longer than until then",
+        f"an email due at {run.now:%Y-%m-%d %H:%M:%S} is deferred; it is evaluated again then",
+        "waits for mail.opened, at most until then",
     ]
-    assert "the customer has had enough mails for now (enough emails for now)" in " ".join(told(story_of(run)))
+    assert "the frequency cap is reached (enough emails for now)" in " ".join(format_timeline(story_of(run)))
 
 
 def test_a_code_that_is_waited_for() -> None:
@@ -104,11 +106,9 @@ def test_a_code_that_is_waited_for() -> None:
         "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: spring-10}}, {wait: 1d}, {send: {message: a}}]"
     )
     buy(run)
-    assert [line.words for line in story_of(run).waiting] == [
-        "waits for a code of the pool spring-10, not longer than until then"
-    ]
+    assert [line.text for line in story_of(run).waiting] == ["waits for a code of pool spring-10, at most until then"]
     run.advance(DAY)
-    assert "no code was left for the customer: the flow went on without one" in " ".join(told(story_of(run)))
+    assert "no code was left: the flow continued without one" in " ".join(format_timeline(story_of(run)))
 
 
 def test_why_a_launch_is_waited_for() -> None:
@@ -130,10 +130,10 @@ def test_why_a_launch_is_waited_for() -> None:
             customer_id="c1", kind="viewed", sku="tea-9", occurred_at=run.now, launches_at=run.now + 5 * DAY
         ),
     )
-    waiting = [(line.at - run.now, line.about, line.words) for line in story_of(run).waiting]
-    assert waiting[0] == (4 * DAY, "", "waits for the launch of the product tea-9, begins then")
-    assert waiting[1][1:] == ("", "looks then whether it begins: the flow's segment may be entered or left")
-    assert waiting[2][1:] == ("", "begins then, every year")
+    waiting = [(line.at - run.now, line.about, line.text) for line in story_of(run).waiting]
+    assert waiting[0] == (4 * DAY, "", "starts then, before the launch of product tea-9")
+    assert waiting[1][1:] == ("", "checks then whether to start: the customer may enter or leave the flow's segment")
+    assert waiting[2][1:] == ("", "starts then, every year")
 
 
 def test_why_a_moment_is_waited_for_elsewhere() -> None:
@@ -149,16 +149,16 @@ def test_why_a_moment_is_waited_for_elsewhere() -> None:
     lines = (OrderLine("tea", "Tea", "tea", 1, 100_00),)
     run.handle(OrderPlaced(order("o1", run.now, lines=lines), run.now))
     (waiting,) = story_of(run).waiting
-    assert (waiting.at, waiting.words) == (
+    assert (waiting.at, waiting.text) == (
         run.now + 30 * DAY,
-        "goes on then, or when the moment that it waits for comes, if that is moved",
+        "continues then, or earlier or later if the time it waits for changes",
     )
     run.advance(10 * DAY)
     run.handle(OrderPlaced(order("o2", run.now, lines=lines), run.now))
     (waiting,) = story_of(run).waiting
     assert waiting.at == run.now + 10 * DAY
-    text = " ".join(told(story_of(run)))
-    assert "the moment that the flow waits for has been moved" in text
+    text = " ".join(format_timeline(story_of(run)))
+    assert "the time that the flow waits for has changed" in text
     assert f"goes on at {waiting.at.isoformat()}" in text
 
 
@@ -167,7 +167,7 @@ def test_nobody() -> None:
     run = Driver(shop_world())
     run.handle(OrderPlaced(order("o1", run.now), run.now))
     assert not story_of(run, "c2").is_known
-    assert story_of(run, "c2").happened == ()
+    assert story_of(run, "c2").entries == ()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

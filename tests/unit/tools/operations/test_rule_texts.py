@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from streams.core.model.flow import EXITS
 from streams.settings import PROJECT_ROOT
-from streams.tools.operations.customer_story import RULES
+from streams.tools.operations.rule_texts import RULES
 
 STREAMS = PROJECT_ROOT / "streams"
 FILES = [*(STREAMS / "core").rglob("*.py"), STREAMS / "mail" / "mailer.py", STREAMS / "agents" / "mailer.py"]

@@ -1,0 +1,95 @@
+"""The meaning of every rule that a decision can name, in one sentence for the people who answer customers.
+
+A decision's `detail` adds the specifics, so the texts contain no names, numbers or dates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+RULES: Mapping[str, str] = MappingProxyType(
+    {
+        # permission
+        "transactional": "transactional emails need no consent",
+        "consent": "the customer agreed to such emails",
+        "own_opt_in": "the customer opted in to this kind of email",
+        "soft_opt_in": "the customer bought something and did not object to emails about similar products",
+        "allowed": "such emails need no consent in the customer's country",
+        "draft": "the flow is a draft: nothing is sent",
+        # consent and address
+        "unsubscribed": "the customer unsubscribed",
+        "hard_bounced": "the email address does not exist",
+        "complained": "the customer reported an email as spam",
+        "soft_bounces": "the last emails to this address all bounced",
+        "no_consent": "the customer has not agreed to such emails",
+        "no_own_opt_in": "the customer has not opted in to this kind of email",
+        "no_soft_opt_in": "the customer has neither bought anything nor agreed to such emails",
+        "soft_opt_in_ended": "the last purchase is too long ago to send without consent",
+        "no_address": "the customer's email address is unknown",
+        # the flow
+        "where": "the flow does not apply to this order or customer",
+        "no_arm": "no branch of the split matches",
+        "experiment": "an experiment chose the branch",
+        "holdout": "the customer is in the holdout group, which measures the effect of the emails",
+        "paused": "the flow is paused; it is evaluated again later",
+        "migrated": "moved to a newer version of the flow",
+        "moment_moved": "the time that the flow waits for has changed",
+        "flow_gone": "the flow or the step no longer exists",
+        "pool_empty": "no code was left: the flow continued without one",
+        "code_too_late": "a code arrived after the flow had stopped waiting; it was returned to its pool",
+        "code_expired": "the code had expired when it arrived: the flow continued without one",
+        "already_delivered": "the parcel had already been delivered",
+        # sending rules
+        "cap": "the frequency cap is reached",
+        "quiet_hours": "it was within the customer's quiet hours",
+        "order_late": "an order is late: no marketing emails until it arrives",
+        "refunded": "an order was refunded recently: no marketing emails for a while",
+        "calm_series": "the customer has an open case, such as a complaint: no marketing emails until it is closed",
+        "clash": "another flow or series excludes this email while it is running",
+        "not_before": "`not_before` has not been reached",
+        "expired": "it could not be sent before it expired",
+        # exits
+        "goal": "the goal of the flow was reached",
+        "order.placed": "the customer bought again",
+        "order.paid": "the order was paid",
+        "order.cancelled": "the order was cancelled",
+        "order.refunded": "the order was refunded",
+        "shipment.returned": "the parcel was returned",
+        "customer.unsubscribed": "the customer unsubscribed",
+        # limits
+        "steps_per_wake_up": "the flow executed too many steps at once",
+        "instances": "the customer is in too many flows at once",
+        "launches": "the customer waits for too many launches at once",
+        "orders": "the customer has too many orders: the oldest are no longer stored",
+        "lines_per_order": "the order has too many lines",
+        "lines_per_parcel": "the parcel has too many lines",
+        "parcels_per_order": "the order has too many parcels",
+        # the mailer
+        "accepted": "the mail server accepted it",
+        "sent_again": "it was sent again: a crash left unclear whether the first attempt had succeeded",
+        "4xx": "the mail server asked to retry later",
+        "put_off": "the mail server asked to retry later",
+        "not_after": "it was too late to send it",
+        "withdrawn": "it was no longer allowed when it was about to be sent",
+        "too_few_products": "there were too few products to recommend",
+        "unsendable": "the email could not be composed: an address or the subject contains invalid characters",
+        "unrenderable": "the email could not be rendered: a template is missing or invalid",
+        "5xx": "the mail server rejected it permanently",
+        "gave_up": "the mail server deferred it until it was too late",
+        "in_flight_after_crash": "the mailer crashed while sending it: it may have arrived",
+        "connection_lost": "the connection broke after the email was handed over: it may have arrived",
+    }
+)
+
+#: The meaning of each outcome of the mailer.
+OUTCOMES: Mapping[str, str] = MappingProxyType(
+    {
+        "sent": "the mail server accepted it",
+        "deferred": "the mail server asked to retry later",
+        "refused": "the mail server rejected it",
+        "expired": "it was too late to send it",
+        "suppressed": "it was not sent",
+        "unknown": "it may or may not have arrived",
+    }
+)
