@@ -35,9 +35,9 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
             words = f"no code of the pool {step.pool} came in time; goes on without one"
             order_id = instance.order_id or None
             uow.decide(compiled.flow, instance.instance_id, path, "skip", "pool_empty", words, order_id=order_id)
-            following = compiled.following[path]
+            following = compiled.next_step[path]
     elif isinstance(step, WaitFor) and instance.awaits and not instance.awaits.startswith(MOMENT_OF):
-        following = compiled.way(step, 1)
+        following = compiled.branch(step, 1)
     continue_from(uow, compiled, instance, context, uow.now, following)
 
 
@@ -58,7 +58,7 @@ def on_code_granted(uow: UnitOfWork, event: CodeGranted) -> None:
     step, path = compiled.steps[instance.step], instance.step
     if isinstance(step, Reward) and step.pool == event.pool and compiled.flow.status != "draft":
         instance = rewards.take(uow, compiled.flow, instance, step, event)
-        continue_from(uow, compiled, instance, context, uow.now, compiled.following[path])
+        continue_from(uow, compiled, instance, context, uow.now, compiled.next_step[path])
     else:
         rewards.too_late(uow, event, "the flow was changed and no longer gives it there")
         continue_from(uow, compiled, instance, context, uow.now, path)

@@ -11,8 +11,9 @@ from streams.core.instances.exits import exit_instance, exit_reason, has_reached
 from streams.core.instances.migrate import WAS, migrated, settle
 from streams.core.instances.steps import execute_steps
 from streams.core.instances.waiting import other_instances, suspend
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Instance, OrderState, Parcel
-from streams.core.model.flow import CompiledFlow, WaitFor
+from streams.core.model.flow import WaitFor
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids
 
@@ -45,7 +46,7 @@ def resume(
         context = EvalContext(uow, own, own.parcel(parcel_id) if own is not None else None, told)
         context.reward = moved.reward
         if step.where is None or step.where.holds(context):
-            path = compiled.way(step, 0)
+            path = compiled.branch(step, 0)
             settle(uow, instance, moved)
             if has_reached_goal(compiled.flow, context):
                 exit_instance(uow, compiled.flow, moved, "goal")

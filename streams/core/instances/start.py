@@ -8,8 +8,9 @@ from streams.core.conditions.context import EvalContext, TriggerData
 from streams.core.instances.exits import exit_reason, is_finished, mark_finished
 from streams.core.instances.steps import execute_steps
 from streams.core.instances.waiting import suspend
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Instance, LastStart, OrderState, Parcel
-from streams.core.model.flow import CompiledFlow, Flow
+from streams.core.model.flow import Flow
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.sending.decide import hold_out

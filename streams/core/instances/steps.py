@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.wait_times import awaited_target, ends_at
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Instance
 from streams.core.model.effects import EmitSignal
 from streams.core.model.flow import (
     CODE_OF,
     ChangeList,
-    CompiledFlow,
     Emit,
     Experiment,
     Flow,
@@ -52,7 +52,7 @@ def execute_steps(
             words = f"more than {ruleset.limits.steps_per_wake_up} steps at one wake-up"
             uow.decide(flow, instance.instance_id, path, "limit", "steps_per_wake_up", words, order_id=order_id)
             return None
-        following = compiled.following[path]
+        following = compiled.next_step[path]
         if isinstance(step, Wait):
             due_at = ends_at(uow, step, start, context)
             if due_at > uow.now and following is not None:
@@ -80,7 +80,7 @@ def execute_steps(
             due_at = local_time.scale_deadline(start, start + step.up_to, ruleset.day_scale)
             if due_at > uow.now:
                 return _waiting(instance, path, due_at, awaits=step.event)
-            start, following = due_at, compiled.way(step, 1)
+            start, following = due_at, compiled.branch(step, 1)
         elif isinstance(step, Split):
             following = _arm(uow, compiled, instance, step, context)
         elif isinstance(step, Experiment):
@@ -88,10 +88,10 @@ def execute_steps(
             if number is None:
                 hold_out(uow, flow, instance.instance_id, path, "", flow.purpose, order_id)
                 return None
-            name = step.arms[number].name
+            name = step.variants[number].name
             words = f"experiment {step.name}: arm {name}"
             uow.decide(flow, instance.instance_id, path, "schedule", "experiment", words, order_id=order_id)
-            following = compiled.way(step, number)
+            following = compiled.branch(step, number)
         elif isinstance(step, Reward) and step.pool and flow.status != "draft":
             instance, give_up_at = rewards.claim(uow, flow, instance, step)
             return _waiting(instance, path, give_up_at, awaits=CODE_OF + step.pool)
@@ -103,14 +103,14 @@ def execute_steps(
 
 def _arm(uow: UnitOfWork, compiled: CompiledFlow, instance: Instance, step: Split, context: EvalContext) -> str | None:
     context.reward = instance.reward
-    for arm in step.arms:
+    for arm in step.branches:
         if arm.when is None or arm.when.holds(context):
-            return arm.steps[0].path if arm.steps else compiled.following[step.path]
+            return arm.steps[0].path if arm.steps else compiled.next_step[step.path]
     words = "no arm of the split is true"
     uow.decide(
         compiled.flow, instance.instance_id, step.path, "skip", "no_arm", words, order_id=instance.order_id or None
     )
-    return compiled.following[step.path]
+    return compiled.next_step[step.path]
 
 
 def _variant(experiment: Experiment, customer_id: str) -> int | None:
@@ -121,11 +121,11 @@ def _variant(experiment: Experiment, customer_id: str) -> int | None:
     left = BUCKETS - experiment.holdout * 100
     place = (drawn - experiment.holdout * 100) * 100 // left if left else 0  # percent of those who take part
     upto = 0
-    for number, arm in enumerate(experiment.arms):
+    for number, arm in enumerate(experiment.variants):
         upto += arm.percent
         if place < upto:
             return number
-    return len(experiment.arms) - 1
+    return len(experiment.variants) - 1
 
 
 def apply_effect_step(uow: UnitOfWork, flow: Flow, instance: Instance, step: Step) -> Instance:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model.customer import OrderState
-from streams.core.model.flow import MOMENT_OF, Until, Wait
+from streams.core.model.flow import MOMENT_OF, Wait, WaitTarget
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import local_time
 
@@ -65,15 +65,15 @@ def awaited_target(step: Wait, context: EvalContext) -> str:
     return f"{MOMENT_OF}{step.path} {int(moment.timestamp()) if moment is not None else ''}"
 
 
-def target_time(until: Until, context: EvalContext) -> datetime | None:
+def target_time(until: WaitTarget, context: EvalContext) -> datetime | None:
     """The moment (UTC) that `until` names, or None if it is not known."""
-    if until.moment == "order.placed_at":
+    if until.time == "order.placed_at":
         return context.facts.placed_at if context.facts else None
-    if until.moment == "shipment.window_from":
+    if until.time == "shipment.window_from":
         return context.parcel.window_from if context.parcel else None
-    if until.moment == "shipment.window_to":
+    if until.time == "shipment.window_to":
         return context.parcel.window_to if context.parcel else None
-    if until.moment == "product.launch":
+    if until.time == "product.launch":
         launch = context.data("launches_at")
         return datetime.fromisoformat(launch) if launch else None
     return runs_out(context, until.lasts * context.uow.ruleset.day_scale)

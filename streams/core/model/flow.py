@@ -1,4 +1,7 @@
-"""What a flow is: a trigger, and steps in a tree. How it is written down is in flow_language.py and step_language.py."""
+"""Flows: a trigger and a tree of steps. `definitions/language/` reads them from YAML.
+
+The docstrings of the classes are product text: they are the descriptions in the JSON Schema, which editors show.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]
 Which: TypeAlias = Literal["first", "last", "each"]
 Clock: TypeAlias = Literal["customer", "shop"]
-Moment: TypeAlias = Literal[
+TargetTime: TypeAlias = Literal[
     "order.placed_at", "shipment.window_from", "shipment.window_to", "product.runs_out", "product.launch"
 ]
 
-#: What can start a flow. The first word says what the event is about, and so what conditions may look at.
+#: The triggers. The first word names the subject of the event, which decides about the names that conditions may use.
 TRIGGERS = (
     "order.placed", "order.paid", "order.changed", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
@@ -26,7 +29,7 @@ TRIGGERS = (
     "product.viewed", "product.added_to_cart", "product.launch",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "segment.entered", "segment.left",
 )  # fmt: skip
-#: What a flow can wait for. Mails are those of the flow itself, orders any of the customer's, parcels those of the flow's order.
+#: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
 AWAITED = (
     "order.placed", "order.paid", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
@@ -40,31 +43,37 @@ EXITS = (
     "shipment.returned",
     "customer.unsubscribed",
 )
-#: Triggers that come again every year, on a day of the customer's.
+#: Triggers that fire every year on a date of the customer.
 DATES = frozenset(("customer.birthday", "customer.anniversary"))
-#: The trigger that comes once, at the launch of a product that the customer looked at before it.
+#: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
-#: The path of an instance that waits for such a day to begin. One that waits for a launch knows the product, in its `about`.
+#: The step of an instance that waits for its date or launch to start. If it waits for a launch, its `about` names the product.
 DAY_STEP = "@day"
-#: The path of one that waits to see whether the customer has entered or left the flow's segment.
+#: The step of an instance that waits until time may move the customer into or out of the flow's segment.
 LOOK_STEP = "@look"
-#: What an instance awaits that waits for a code, before the name of its pool.
+#: The prefix of `Instance.awaits` if it waits for a code; the name of the pool follows.
 CODE_OF = "code of "
-#: What an instance awaits that waits for a moment, before the path of the wait and the moment as it was known.
+#: The prefix of `Instance.awaits` if it waits for a target time; the path of the wait and the target time follow.
 MOMENT_OF = "@"
 
 
 def is_about_order(on: str) -> bool:
-    """Whether the trigger `on` comes with an order."""
+    """Return whether events of the trigger `on` are about an order."""
     return on.startswith(("order.", "shipment."))
 
 
-#: Names whose answer changes with time, each with the numbers at which a condition on it turns (see turning_points.py).
+#: Names whose value changes with time, each with the numbers at which the condition may change (see conditions/time_changes.py).
 TimeDependencies: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class Condition(Struct, frozen=True):
-    """A condition as it was written, the closure that answers it for a view (see conditions.py), and when time alone turns it."""
+    """A condition.
+
+    Attributes:
+        source: the text of the condition.
+        holds: the compiled condition; its argument is an `EvalContext`.
+        time_dependencies: how time alone may change the condition.
+    """
 
     source: str
     holds: Callable[[Any], bool]
@@ -72,11 +81,11 @@ class Condition(Struct, frozen=True):
 
 
 class Trigger(Struct, frozen=True, kw_only=True):
-    """What starts an instance: an event, at most once for what `once_per` says, if `where` holds.
+    """The event that starts the flow.
 
-    Of an order's parcels `which` counts: the first or last to reach the status, or each. `again_after` lets the flow begin again so long
-    after it last began. `segment` names the segment that is entered or left; `before` begins so many days before the
-    customer's day or the launch.
+    The flow starts at most once per `once_per`, and only if `where` is true. If an order has several parcels, `which` selects the first
+    or the last that reaches the status, or each. `again_after` lets the flow start again after this time. `segment` is the segment
+    that the customer enters or leaves. `before` starts the flow that many days before the customer's date or the product's launch.
     """
 
     on: str
@@ -88,33 +97,45 @@ class Trigger(Struct, frozen=True, kw_only=True):
     before: int = 0
 
 
-class Until(Struct, frozen=True, kw_only=True):
-    """A moment still to come, and how long `before` it. `lasts`: how long one piece of a product lasts whose rhythm is not known."""
+class WaitTarget(Struct, frozen=True, kw_only=True):
+    """A time to wait for, such as the start of a delivery window.
 
-    moment: Moment
+    Attributes:
+        time: the name of the target time.
+        before: how long before it the wait ends.
+        lasts: how long one piece of a product lasts, if the customer's own rhythm is unknown.
+    """
+
+    time: TargetTime
     before: timedelta = timedelta()
     lasts: timedelta = timedelta(days=30)
 
 
 class Wait(Struct, frozen=True, kw_only=True, tag="wait"):
-    """Wait `months` and `days` of the calendar and then `more`; then for the next `at` o'clock; then for a weekday that is not in `not_on`
-    (Monday = 0). With `until` it waits for that moment instead, and the span is for when the moment is not known.
+    """Wait before the next step.
 
-    `clock` says on whose wall the clock hangs.
+    The wait takes `months`, `days`, `hours` and `minutes`. Then it lasts until `at` o'clock, on a weekday that `on` and `not_on` allow.
+    With `until` it ends at that time instead, or `before` it; the length then applies only if the time is unknown. `clock` selects the
+    time zone: the customer's or the shop's.
     """
 
     path: str
     days: int = 0
+    #: Hours and minutes, which are not days of the calendar.
     more: timedelta = timedelta()
     at: time | None = None
     clock: Clock = "customer"
     not_on: frozenset[int] = frozenset()
     months: int = 0
-    until: Until | None = None
+    until: WaitTarget | None = None
 
 
 class WaitFor(Struct, frozen=True, kw_only=True, tag="wait_for"):
-    """Wait for `event`, for `up_to` at most; then go the way of `then`, else that of `otherwise`, then on with the step after it."""
+    """Wait for an event, for `up_to` at most.
+
+    If the event arrives in time and `where` is true, the flow continues with `then`, otherwise with `otherwise`. After either it
+    continues with the step after the wait.
+    """
 
     path: str
     event: str
@@ -124,22 +145,22 @@ class WaitFor(Struct, frozen=True, kw_only=True, tag="wait_for"):
     otherwise: tuple[Step, ...] = ()
 
 
-class Arm(Struct, frozen=True, kw_only=True):
-    """One way out of a split; `when` None = otherwise."""
+class Branch(Struct, frozen=True, kw_only=True):
+    """One branch of a split. `when` None: the branch of all other customers."""
 
     when: Condition | None
     steps: tuple[Step, ...]
 
 
 class Split(Struct, frozen=True, kw_only=True, tag="split"):
-    """Go the way of the first arm whose condition holds, then on with the step after the split."""
+    """Continue with the first branch whose condition is true. After it the flow continues with the step after the split."""
 
     path: str
-    arms: tuple[Arm, ...]
+    branches: tuple[Branch, ...]
 
 
 class Variant(Struct, frozen=True, kw_only=True):
-    """An arm of an experiment: its name, its share in percent, and its steps."""
+    """One branch of an experiment: its name, its percentage of the customers and its steps."""
 
     name: str
     percent: int
@@ -147,19 +168,23 @@ class Variant(Struct, frozen=True, kw_only=True):
 
 
 class Experiment(Struct, frozen=True, kw_only=True, tag="experiment"):
-    """Go the way of the arm that the customer falls into, by a hash of `name` and customer: always the same one. `holdout` percent go none."""
+    """Divide the customers between branches by a hash of `name` and the customer id, so that a customer always gets the same branch.
+
+    For `holdout` percent of the customers the flow ends here.
+    """
 
     path: str
     name: str
-    arms: tuple[Variant, ...]
+    variants: tuple[Variant, ...]
     holdout: int = 0
 
 
 class Send(Struct, frozen=True, kw_only=True, tag="send"):
-    """Send `message`, unless it could not be sent within `expires` after it was first due. Higher `priority` goes first.
+    """Send a message.
 
-    Not before the day `not_before` began at the customer's. `holdout` percent of the customers do not get it. It recommends up to `products`
-    products, and is not sent with fewer than `at_least`.
+    The email is dropped if it cannot be sent within `expires`. If several emails compete for a place under a frequency cap, the highest
+    `priority` goes first. Before the day `not_before` the email waits. `holdout` percent of the customers do not get it. It recommends up
+    to `products` products, and is not sent if there are fewer than `at_least`.
     """
 
     path: str
@@ -174,7 +199,7 @@ class Send(Struct, frozen=True, kw_only=True, tag="send"):
 
 
 class SetField(Struct, frozen=True, kw_only=True, tag="set"):
-    """Note `value` in the customer's field `name`; an empty value takes it away."""
+    """Store `value` in the customer's field `name`. An empty value deletes the field."""
 
     path: str
     name: str
@@ -182,7 +207,7 @@ class SetField(Struct, frozen=True, kw_only=True, tag="set"):
 
 
 class ChangeList(Struct, frozen=True, kw_only=True, tag="list"):
-    """Put the customer on the list `name`, or take them off it."""
+    """Add the customer to a list, or remove them from it."""
 
     path: str
     name: str
@@ -190,10 +215,10 @@ class ChangeList(Struct, frozen=True, kw_only=True, tag="list"):
 
 
 class Reward(Struct, frozen=True, kw_only=True, tag="reward"):
-    """Give the customer a code for the reward `name`, good for `expires`; the mails that follow may show it as `reward.code`.
+    """Give the customer a code that is valid for `expires`. The emails after this step can show it as `reward.code`.
 
-    The code is signed by Takk, or one of the shop's own from `pool`. Of an empty pool it is waited for, for `within` at most; then the run
-    goes on without one.
+    Takk signs the code, or takes one of the shop's codes from `pool`. If the pool is empty, the flow waits for a code for `within` at most,
+    then continues without one.
     """
 
     path: str
@@ -204,7 +229,7 @@ class Reward(Struct, frozen=True, kw_only=True, tag="reward"):
 
 
 class Emit(Struct, frozen=True, kw_only=True, tag="emit"):
-    """Tell other systems, on the topic `flow-signals`, that the customer came here; `kind` is theirs to understand."""
+    """Publish a signal on the topic `flow-signals` for other systems."""
 
     path: str
     kind: str
@@ -214,18 +239,20 @@ Step: TypeAlias = Wait | WaitFor | Split | Experiment | Send | SetField | Change
 
 
 class Migration(Struct, frozen=True, kw_only=True):
-    """Who runs on the older `version` and waits to take one of the `steps` (old path, new path) goes on at the new one instead."""
+    """Move customers from an older version of the flow.
+
+    A customer who waits for a step of version `from` continues at the step of this version that `steps` maps it to.
+    """
 
     version: int
     steps: tuple[tuple[str, str], ...]
 
 
 class Flow(Struct, frozen=True, kw_only=True):
-    """A flow of one version. A step's path is its place in the tree: "1.0.2" = step 1, its arm 0, step 2 of that.
+    """One version of a flow.
 
-    Who `goal` holds for leaves before the next step: the flow has done its work. `holdout` percent of the customers go no step of it. While
-    an instance of one of the flows `not_with` runs, its mails wait. `migrations` say who is taken over from older versions, at the next
-    wake-up.
+    The flow ends before the next step if `goal` is true or an event of `exit_on` occurs. `holdout` percent of the customers get none of its
+    steps. While a flow or a series of `not_with` is running, its emails wait. `migrations` move customers from older versions.
     """
 
     name: str
@@ -242,51 +269,24 @@ class Flow(Struct, frozen=True, kw_only=True):
 
     @property
     def is_transactional(self) -> bool:
-        """Whether all its mails are owed."""
+        """Whether all emails of the flow are transactional."""
         return is_transactional(self.purpose)
 
 
-def ways(step: Step) -> tuple[tuple[Step, ...], ...]:
-    """The lists of steps that lie within a step, in their order: way n of the step at path p holds the steps p.n.0, p.n.1, …"""
+def branches(step: Step) -> tuple[tuple[Step, ...], ...]:
+    """Return the branches of a step in their order. Branch n of the step at path p contains the steps p.n.0, p.n.1, and so on."""
     if isinstance(step, Split):
-        return tuple(arm.steps for arm in step.arms)
+        return tuple(branch.steps for branch in step.branches)
     if isinstance(step, Experiment):
-        return tuple(arm.steps for arm in step.arms)
+        return tuple(variant.steps for variant in step.variants)
     if isinstance(step, WaitFor):
         return step.then, step.otherwise
     return ()
 
 
 def all_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
-    """The steps and all that lie within them."""
+    """Yield the steps, each followed by the steps of its branches."""
     for step in steps:
         yield step
-        for way in ways(step):
-            yield from all_steps(way)
-
-
-class CompiledFlow:
-    """A flow made ready to run: every step by its path, and which path follows it."""
-
-    __slots__ = ("awaits", "first", "flow", "following", "steps")
-
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
-        self.steps: dict[str, Step] = {}
-        self.following: dict[str, str | None] = {}
-        self._lay(flow.steps, None)
-        self.first: str | None = flow.steps[0].path if flow.steps else None
-        self.awaits = frozenset(step.event for step in self.steps.values() if isinstance(step, WaitFor))
-
-    def _lay(self, steps: tuple[Step, ...], after: str | None) -> None:
-        for index, step in enumerate(steps):
-            following = steps[index + 1].path if index + 1 < len(steps) else after
-            self.steps[step.path] = step
-            self.following[step.path] = following
-            for way in ways(step):
-                self._lay(way, following)
-
-    def way(self, step: Step, number: int) -> str | None:
-        """The path that way `number` of a step begins with; an empty way goes on behind the step."""
-        steps = ways(step)[number]
-        return steps[0].path if steps else self.following[step.path]
+        for branch in branches(step):
+            yield from all_steps(branch)

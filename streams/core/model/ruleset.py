@@ -11,8 +11,9 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.consent_policy import STRICT, ConsentPolicy
-from streams.core.model.flow import DATES, CompiledFlow, Condition, Flow, Reward, Send
+from streams.core.model.flow import DATES, Condition, Flow, Reward, Send
 from streams.core.model.sending_rules import NO_RULES, SendingRules
 from streams.core.values import money
 

@@ -8,8 +8,9 @@ from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import log_missing_flow
 from streams.core.instances.start import start_once
 from streams.core.instances.waiting import find_instance, other_instances, schedule_start
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Instance
-from streams.core.model.flow import DATES, DAY_STEP, CompiledFlow
+from streams.core.model.flow import DATES, DAY_STEP
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 

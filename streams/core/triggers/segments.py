@@ -7,8 +7,9 @@ from datetime import timedelta
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.time_changes import next_change
 from streams.core.instances.waiting import find_instance, schedule_start
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Instance
-from streams.core.model.flow import LOOK_STEP, CompiledFlow
+from streams.core.model.flow import LOOK_STEP
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import happened
 from streams.core.values import ids, local_time

@@ -12,10 +12,10 @@ from jinja2 import Environment, nodes
 from jinja2.parser import Parser
 from msgspec import Struct
 
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
 from streams.core.model.flow import (
     LAUNCH,
-    CompiledFlow,
     Condition,
     Experiment,
     Flow,
@@ -25,7 +25,7 @@ from streams.core.model.flow import (
     Step,
     Wait,
     WaitFor,
-    ways,
+    branches,
 )
 from streams.core.model.sending_rules import SendingRules
 
@@ -56,7 +56,7 @@ class Finding(Struct, frozen=True):
 
 def guard_flow(flow: Flow, rules: SendingRules, consent: ConsentPolicy) -> list[Finding]:
     """What is wrong with one flow under the shop's rules and its consent policy."""
-    program = CompiledFlow(flow)
+    compiled = CompiledFlow(flow)
     found: list[Finding] = []
     if _is_never(flow.trigger.where, flow):
         found.append(Finding("trigger.where", "this is never true, so the flow never begins", "change the condition"))
@@ -64,15 +64,15 @@ def guard_flow(flow: Flow, rules: SendingRules, consent: ConsentPolicy) -> list[
         found.append(Finding("goal", "this is never true, so nobody reaches the goal", "change the condition"))
     elif flow.goal is not None and not _parts(flow.goal):
         found.append(Finding("goal", "this is always true, so everybody leaves at once", "change the condition"))
-    for step in program.steps.values():
+    for step in compiled.steps.values():
         if isinstance(step, Split):
             found += _arms(step, flow)
         elif isinstance(step, WaitFor):
             found += _awaited(step, flow)
         elif isinstance(step, Wait):
-            found += _waits(step, program, rules)
+            found += _waits(step, compiled, rules)
     found += _never_allowed(flow, consent)
-    sends = [step for step in program.steps.values() if isinstance(step, Send)]
+    sends = [step for step in compiled.steps.values() if isinstance(step, Send)]
     if flow.not_with and all(is_transactional(send.purpose) for send in sends):
         remedy = "take not_with out"
         found.append(Finding("not_with", "mails that are owed wait for no other flow", remedy, is_error=False))
@@ -95,17 +95,17 @@ def guard_rewards(flow: Flow, showing: Collection[str]) -> list[Finding]:
                 found.append(
                     Finding(step.path, problem, "give a reward before, and ask reward.is_given if it is of a pool")
                 )
-            elif ways(step):
+            elif branches(step):
                 has = all([*ends(step, has)])
         return has
 
     def ends(step: Step, has: bool) -> Iterator[bool]:
         """Whether those have a code who go on behind a step, one way after the other."""
-        for number, way in enumerate(ways(step)):
-            asked = _parts(step.arms[number].when) if isinstance(step, Split) else []
-            yield walk(way, has or _GIVEN in asked)
+        for number, branch in enumerate(branches(step)):
+            asked = _parts(step.branches[number].when) if isinstance(step, Split) else []
+            yield walk(branch, has or _GIVEN in asked)
             has = has or asked == [nodes.Not(_GIVEN)]  # who comes past this arm has one
-        if isinstance(step, Split) and step.arms[-1].when is not None:
+        if isinstance(step, Split) and step.branches[-1].when is not None:
             yield has
 
     walk(flow.steps, False)
@@ -143,13 +143,13 @@ def guard_together(flows: Sequence[Flow]) -> Iterator[tuple[Flow, Finding]]:
 
 
 def _shares(experiment: Experiment) -> tuple[int, tuple[tuple[str, int], ...]]:
-    return experiment.holdout, tuple([(arm.name, arm.percent) for arm in experiment.arms])
+    return experiment.holdout, tuple([(arm.name, arm.percent) for arm in experiment.variants])
 
 
 def _arms(split: Split, flow: Flow) -> Iterator[Finding]:
     """The arms that nobody goes."""
     earlier: list[tuple[int, list[nodes.Expr]]] = []
-    for number, arm in enumerate(split.arms):
+    for number, arm in enumerate(split.branches):
         place, parts = f"{split.path}.{number}", _parts(arm.when)
         if _is_never(arm.when, flow):
             yield Finding(place, "this arm's condition is never true", "change it, or take the arm out")
@@ -170,19 +170,19 @@ def _awaited(step: WaitFor, flow: Flow) -> Iterator[Finding]:
         yield Finding(step.path, "its where is never true, so the event never comes", "change the condition")
 
 
-def _waits(step: Wait, program: CompiledFlow, rules: SendingRules) -> Iterator[Finding]:
+def _waits(step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Finding]:
     """The wait that nothing follows, and the mail that is too old by the end of the quiet hours."""
-    following = program.following[step.path]
+    following = compiled.next_step[step.path]
     if following is None:
         yield Finding(step.path, "nothing comes after this wait", "take it out, or add a step", is_error=False)
         return
-    if _is_over(step, program.flow):
+    if _is_over(step, compiled.flow):
         problem = "the flow begins no earlier than this wait ends, so it is over at once"
         yield Finding(step.path, problem, "take it out, or begin the flow earlier (before)", is_error=False)
-    elif step.until is not None and step.until.moment == "order.placed_at":
+    elif step.until is not None and step.until.time == "order.placed_at":
         problem = "the order was placed before the flow came here, so this moment has passed"
         yield Finding(step.path, problem, "wait for a time span, for example {days: 2}", is_error=False)
-    send, quiet = program.steps[following], rules.quiet
+    send, quiet = compiled.steps[following], rules.quiet
     if not isinstance(send, Send) or is_transactional(send.purpose) or quiet is None:
         return
     if step.at is None or step.clock != "customer" or step.until is not None:
@@ -202,7 +202,7 @@ def _is_over(step: Wait, flow: Flow) -> bool:
     if (
         flow.trigger.on != LAUNCH
         or step.until is None
-        or step.until.moment != LAUNCH
+        or step.until.time != LAUNCH
         or step.at is not None
         or step.not_on
     ):
@@ -219,9 +219,9 @@ def _never_allowed(flow: Flow, consent: ConsentPolicy) -> Iterator[Finding]:
                 problem = f"only who has not agreed to marketing comes here, and mails for {step.purpose} need that"
                 yield Finding(step.path, problem, "ask for another condition, or send nothing")
             passed: list[nodes.Expr] = []  # what does not hold for who came past the arms before
-            for number, way in enumerate(ways(step)):
-                own = _parts(step.arms[number].when) if isinstance(step, Split) else []
-                yield from look(way, [*asked, *passed, *own])
+            for number, branch in enumerate(branches(step)):
+                own = _parts(step.branches[number].when) if isinstance(step, Split) else []
+                yield from look(branch, [*asked, *passed, *own])
                 passed += [nodes.Not(own[0])] if len(own) == 1 else []
 
     yield from look(flow.steps, _parts(flow.trigger.where))

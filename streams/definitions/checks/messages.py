@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, meta, nodes
 
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.effects import Content
 from streams.core.model.events import OrderLine
-from streams.core.model.flow import CompiledFlow, Flow, Reward, Send, WaitFor, is_about_order
+from streams.core.model.flow import Flow, Reward, Send, WaitFor, is_about_order
 from streams.core.sending.content import template_data
 from streams.core.sending.greeting import MOODS
 from streams.core.values.text import nearest
@@ -96,8 +97,8 @@ def _unreadable(root: Path) -> Iterator[Mistake]:
 
 def sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) -> dict[str, Any]:
     """What the message of a step may be given: as much as there can be, or as little."""
-    program = CompiledFlow(flow)
-    steps = program.steps.values()
+    compiled = CompiledFlow(flow)
+    steps = compiled.steps.values()
     order = _order(is_full) if is_about_order(flow.trigger.on) else None
     content = Content(
         customer_id="c1",
@@ -108,21 +109,21 @@ def sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) ->
         greeted_at=_AT,
         zone=_WHERE,
         order=order,
-        parcel=order.parcels[0] if order is not None and _has_parcel(program, step, is_full) else None,
+        parcel=order.parcels[0] if order is not None and _has_parcel(compiled, step, is_full) else None,
         reward="ABCD-1234" if has_reward and any(isinstance(one, Reward) for one in steps) else "",
         chosen=((_FULL_PRODUCT if is_full else _LEAST_PRODUCT),) if step.products else None,
     )
     return template_data(content)
 
 
-def _has_parcel(program: CompiledFlow, step: Send, is_full: bool) -> bool:
+def _has_parcel(compiled: CompiledFlow, step: Send, is_full: bool) -> bool:
     """Whether who comes to a step has a parcel: the flow began with one, or its news were waited for and came; behind such a wait only some have."""
-    if program.flow.trigger.on.startswith("shipment."):
+    if compiled.flow.trigger.on.startswith("shipment."):
         return True
-    for one in program.steps.values():
+    for one in compiled.steps.values():
         if isinstance(one, WaitFor) and one.event.startswith("shipment."):
-            then = program.way(one, 0)
-            if step.path.startswith(f"{one.path}.0.") or (is_full and then and step.path in reachable(program, then)):
+            then = compiled.branch(one, 0)
+            if step.path.startswith(f"{one.path}.0.") or (is_full and then and step.path in reachable(compiled, then)):
                 return True
     return False
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Customer
-from streams.core.model.flow import CompiledFlow, Emit, Flow, Migration, Reward, Send, Wait, WaitFor
+from streams.core.model.flow import Emit, Flow, Migration, Reward, Send, Wait, WaitFor
 from streams.definitions.checks.flow import Finding
 from streams.definitions.checks.paths import before, reachable, resting_places
 
@@ -42,7 +43,7 @@ def _wrong(old: CompiledFlow, new: CompiledFlow, path: str, target: str) -> Iter
     step, next_step = old.steps.get(path), new.steps.get(target)
     was, will = f"version {old.flow.version}", f"version {new.flow.version}"
     if step is None or path not in resting_places(old):
-        behind = old.following[path] if isinstance(step, Wait) else None
+        behind = old.next_step[path] if isinstance(step, Wait) else None
         problem = (
             f"in {was} there is no step {path}" if step is None else f"nobody waits to take the step {path} of {was}"
         )
@@ -65,10 +66,10 @@ def _wrong(old: CompiledFlow, new: CompiledFlow, path: str, target: str) -> Iter
             yield problem, "map it to a step behind that one"
 
 
-def _gifts(program: CompiledFlow, paths: Iterable[str]) -> set[str]:
+def _gifts(compiled: CompiledFlow, paths: Iterable[str]) -> set[str]:
     """What the steps at `paths` give that nobody should be given twice."""
     found = set()
-    for step in [program.steps[path] for path in paths]:
+    for step in [compiled.steps[path] for path in paths]:
         if isinstance(step, Send):
             found.add(f"mail {step.message!r}")
         elif isinstance(step, Reward):

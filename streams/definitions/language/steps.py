@@ -13,22 +13,22 @@ from streams.core.model.consent_policy import Purpose, is_transactional
 from streams.core.model.flow import (
     AWAITED,
     TRIGGERS,
-    Arm,
+    Branch,
     ChangeList,
     Clock,
     Emit,
     Experiment,
-    Moment,
     Reward,
     Send,
     SetField,
     Split,
     Step,
+    TargetTime,
     Trigger,
-    Until,
     Variant,
     Wait,
     WaitFor,
+    WaitTarget,
     all_steps,
     is_about_order,
 )
@@ -215,14 +215,14 @@ class StepReader(Reader):
             self.wrong(values["on"], "the wait ends on no day of the week", "for example on: [tue, thu]")
         return frozenset(range(len(WEEKDAYS))) - days if days else frozenset()
 
-    def until(self, values: dict[str, yaml.Node]) -> Until | None:
+    def until(self, values: dict[str, yaml.Node]) -> WaitTarget | None:
         """The moment that a wait is for."""
         if "until" not in values:
             for name in ("before", "lasts"):
                 if name in values:
                     self.wrong(values[name], f"{name!r} needs a moment", "add until: …")
             return None
-        moment = self.choice(values["until"], get_args(Moment), "moment")
+        moment = self.choice(values["until"], get_args(TargetTime), "moment")
         on = self.starts.on
         if moment == "product.launch":
             if not on.startswith("product.") or self.starts.once_per != "product":
@@ -237,8 +237,8 @@ class StepReader(Reader):
             self.misfit(values["until"], f"a flow on {on} has no parcel", "begin it with shipment.shipped")
         elif moment == "product.runs_out" and self.starts.once_per != "product":
             self.misfit(values["until"], "only a flow with once_per: product knows which product", "once_per: product")
-        return Until(
-            moment=moment,  # type: ignore[arg-type]  # choice gives one of the literals
+        return WaitTarget(
+            time=moment,  # type: ignore[arg-type]  # choice gives one of the literals
             before=self.duration(values["before"]) if "before" in values else timedelta(),
             lasts=self.duration(values["lasts"]) if "lasts" in values else timedelta(days=30),
         )
@@ -257,9 +257,9 @@ class StepReader(Reader):
         around = self.heard
         self.heard = (*around, event)
         where = self.condition(values["where"], self.scope) if "where" in values else None
-        then = self.way(values.get("then"), f"{path}.0.", depth + 1)
+        then = self.branch(values.get("then"), f"{path}.0.", depth + 1)
         self.heard = around
-        otherwise = self.way(values.get("otherwise"), f"{path}.1.", depth + 1)
+        otherwise = self.branch(values.get("otherwise"), f"{path}.1.", depth + 1)
         return WaitFor(path=path, event=event, up_to=up_to, where=where, then=then, otherwise=otherwise)
 
     def experiment(self, node: yaml.Node, path: str, depth: int) -> Experiment:
@@ -276,7 +276,7 @@ class StepReader(Reader):
                 Variant(
                     name=self.name(arm["name"], "arm") if "name" in arm else "",
                     percent=self.percent(arm["percent"]) if "percent" in arm else 0,
-                    steps=self.way(arm.get("steps"), f"{path}.{index}.", depth + 1),
+                    steps=self.branch(arm.get("steps"), f"{path}.{index}.", depth + 1),
                 )
             )
         if "arms" in values and len(self.errors) == before:
@@ -284,7 +284,7 @@ class StepReader(Reader):
         return Experiment(
             path=path,
             name=self.name(values["name"], "experiment") if "name" in values else "",
-            arms=tuple(arms),
+            variants=tuple(arms),
             holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
         )
 
@@ -298,7 +298,7 @@ class StepReader(Reader):
         elif len({arm.name for arm in arms}) < len(arms):
             self.wrong(node, "two arms have the same name", "give each its own")
 
-    def way(self, node: yaml.Node | None, prefix: str, depth: int) -> tuple[Step, ...]:
+    def branch(self, node: yaml.Node | None, prefix: str, depth: int) -> tuple[Step, ...]:
         """The steps of one way out of a step. What was sent or given on it was not on the other ways, but perhaps behind them."""
         before = self.has_sent, self.has_rewarded
         found = self.steps(node, prefix, depth) if node is not None else ()
@@ -307,7 +307,7 @@ class StepReader(Reader):
 
     def split(self, node: yaml.Node, path: str, depth: int) -> Split:
         """A split: a list of arms, `otherwise` the last."""
-        arms: list[Arm] = []
+        arms: list[Branch] = []
         items = self.items(node, "arms")
         for index, item in enumerate(items):
             before = len(self.errors)
@@ -317,7 +317,7 @@ class StepReader(Reader):
                     self.wrong(item, "an arm has either when and steps, or otherwise", "make it two arms")
                 if index + 1 < len(items):
                     self.wrong(item, "the arms after otherwise can never be reached", "move otherwise to the end")
-                arms.append(Arm(when=None, steps=self.way(values["otherwise"], f"{path}.{index}.", depth + 1)))
+                arms.append(Branch(when=None, steps=self.branch(values["otherwise"], f"{path}.{index}.", depth + 1)))
             elif isinstance(item, yaml.MappingNode):
                 if len(self.errors) == before:
                     self.missing(item, [name for name in ("when", "steps") if name not in values])
@@ -328,10 +328,10 @@ class StepReader(Reader):
                         "an arm before it asks the same, so this one is never taken",
                         "change one of them",
                     )
-                arms.append(Arm(when=when, steps=self.way(values.get("steps"), f"{path}.{index}.", depth + 1)))
+                arms.append(Branch(when=when, steps=self.branch(values.get("steps"), f"{path}.{index}.", depth + 1)))
         if not items and isinstance(node, yaml.SequenceNode):
             self.wrong(node, "the split has no arm", "add - when: … with steps, and - otherwise:")
-        return Split(path=path, arms=tuple(arms))
+        return Split(path=path, branches=tuple(arms))
 
     def send(self, node: yaml.Node, path: str) -> Send:
         """A send."""

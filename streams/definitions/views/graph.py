@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.flow import Experiment, Flow, Send, Split, Step, Wait, WaitFor, ways
+from streams.core.model.flow import Experiment, Flow, Send, Split, Step, Wait, WaitFor, branches
 from streams.definitions.views.words import beginning, ending, in_words, way_words
 
 Kind: TypeAlias = Literal["begin", "wait", "split", "send", "effect", "end"]
@@ -85,17 +85,17 @@ class _Layout:
         for step in steps:
             self.put(step.path, _kind(step), in_words(step, self.flow), row, middle, loose)
             row += 1
-            inside = ways(step)
+            inside = branches(step)
             if not inside:
                 loose = [_Loose(step.path, "", middle)]
                 continue
             loose, last = [], row
             at = middle - _step_width(step)
             for number, words in enumerate(way_words(step)):
-                way = inside[number] if number < len(inside) else ()
-                needs = 2 * _width(way)
-                if way:
-                    behind, left_over = self.lay(way, at, needs, row, [_Loose(step.path, words, None)])
+                branch = inside[number] if number < len(inside) else ()
+                needs = 2 * _width(branch)
+                if branch:
+                    behind, left_over = self.lay(branch, at, needs, row, [_Loose(step.path, words, None)])
                     last = max(last, behind)
                     loose += left_over
                 else:
@@ -111,7 +111,7 @@ def _width(steps: tuple[Step, ...]) -> int:
 
 
 def _step_width(step: Step) -> int:
-    inside = ways(step)
+    inside = branches(step)
     empty = len(way_words(step)) - len(inside)
     return max(1, sum(map(_width, inside)) + empty)
 
@@ -139,11 +139,11 @@ def _branch(steps: tuple[Step, ...], indent: str, flow: Flow) -> Iterator[str]:
         is_last = step is steps[-1]
         yield f"{indent}{'└' if is_last else '├'}─ {step.path} {in_words(step, flow)}"
         inside = indent + ("   " if is_last else "│  ")
-        told = [(words, way) for words, way in zip(way_words(step), ways(step), strict=False) if way]
-        for number, (words, way) in enumerate(told):
+        told = [(words, branch) for words, branch in zip(way_words(step), branches(step), strict=False) if branch]
+        for number, (words, branch) in enumerate(told):
             ends = number + 1 == len(told)
             yield f"{inside}{'└' if ends else '├'}─ {words}"
-            yield from _branch(way, inside + ("   " if ends else "│  "), flow)
+            yield from _branch(branch, inside + ("   " if ends else "│  "), flow)
 
 
 _HARMLESS = " .,:_-"

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Customer
-from streams.core.model.flow import CompiledFlow, Flow, Migration
+from streams.core.model.flow import Flow, Migration
 from streams.core.values.text import counted
 from streams.definitions.checks.flow import Finding
 from streams.definitions.checks.migrations import Waiting, count_waiting, guard_migration
@@ -98,9 +99,9 @@ def as_yaml(migration: Migration) -> list[str]:
     return ["migrations:", f"  - from: {migration.version}", f"    steps: {{{steps}}}"]
 
 
-def _in_order(program: CompiledFlow) -> list[str]:
-    places = resting_places(program)
-    return [path for path in program.steps if path in places]
+def _in_order(compiled: CompiledFlow) -> list[str]:
+    places = resting_places(compiled)
+    return [path for path in compiled.steps if path in places]
 
 
 def _number(counts: Waiting | None, version: int, path: str) -> str:

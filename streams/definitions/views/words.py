@@ -109,8 +109,8 @@ def _wait(step: Wait, flow: Flow) -> str:
     words = [f"wait {length}"] if length else []
     if step.until is not None:
         before = f"{span(step.until.before)} before " if step.until.before else ""
-        words = [f"wait until {before}{step.until.moment}", *([f"{length} if that is not known"] if length else [])]
-        if step.until.moment == "product.runs_out":
+        words = [f"wait until {before}{step.until.time}", *([f"{length} if that is not known"] if length else [])]
+        if step.until.time == "product.runs_out":
             words.append(f"a piece lasts {span(step.until.lasts)}")
     if step.at is not None:
         whose = "the shop" if step.clock == "shop" else "the customer"
@@ -125,10 +125,10 @@ def _wait(step: Wait, flow: Flow) -> str:
 def way_words(step: Step) -> tuple[str, ...]:
     """When each way out of a step is gone; the last one behind them for a split without otherwise."""
     if isinstance(step, Split):
-        words = ["otherwise" if arm.when is None else f"if {plain(arm.when.source)}" for arm in step.arms]
-        return tuple(words if step.arms and step.arms[-1].when is None else [*words, "otherwise"])
+        words = ["otherwise" if arm.when is None else f"if {plain(arm.when.source)}" for arm in step.branches]
+        return tuple(words if step.branches and step.branches[-1].when is None else [*words, "otherwise"])
     if isinstance(step, Experiment):
-        return tuple([f"{arm.name} {arm.percent}%" for arm in step.arms])
+        return tuple([f"{arm.name} {arm.percent}%" for arm in step.variants])
     if isinstance(step, WaitFor):
         return "it comes", "it does not come in time"
     return ()

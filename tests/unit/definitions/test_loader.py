@@ -84,7 +84,7 @@ def test_older_versions_are_kept(folder: Path) -> None:
     assert [(flow.name, flow.version) for flow in found.newest if flow.name == "review"] == [("review", 12)]
     ruleset = load_ruleset(folder)
     assert sorted(ruleset.by_name["review"]) == [3, 12]
-    assert [program.flow.version for program in ruleset.by_trigger["shipment.delivered"]] == [12]
+    assert [compiled.flow.version for compiled in ruleset.by_trigger["shipment.delivered"]] == [12]
 
 
 @pytest.mark.parametrize(

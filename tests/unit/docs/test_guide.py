@@ -11,7 +11,7 @@ import pytest
 from streams.core.conditions.names import NAMES
 from streams.core.model.consent_policy import ConsentPolicy, Purpose, Verdict
 from streams.core.model.events import OrderLine
-from streams.core.model.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, Moment, OncePer, Status, Which
+from streams.core.model.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, OncePer, Status, TargetTime, Which
 from streams.core.model.ruleset import Ruleset
 from streams.core.model.sending_rules import SendingRules
 from streams.definitions.language import keys
@@ -33,7 +33,7 @@ KEYS = [
     "caps", "most", "per", "of", "quiet_hours", "from", "to", "holidays", "calm", "while_late", "after_refund", "while_running", "outside",
     "verdict", "law", "article", "within_days",
 ]  # fmt: skip
-CHOICES = [word for kind in (Purpose, Status, OncePer, Which, Clock, Moment, Verdict) for word in get_args(kind)]
+CHOICES = [word for kind in (Purpose, Status, OncePer, Which, Clock, TargetTime, Verdict) for word in get_args(kind)]
 BLOCKS = re.findall(r"```yaml\n(.*?)```", LANGUAGE, re.DOTALL)
 WHOLE = [block for block in BLOCKS if block.startswith("flow:")]
 FILES = {block.partition("\n")[0].removeprefix("# "): block for block in BLOCKS if block.startswith("# ")}

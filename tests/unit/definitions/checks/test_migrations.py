@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Customer, Instance
-from streams.core.model.flow import DAY_STEP, LOOK_STEP, CompiledFlow, Flow, Migration
+from streams.core.model.flow import DAY_STEP, LOOK_STEP, Flow, Migration
 from streams.definitions.checks.migrations import count_waiting, guard_migration, guard_migrations
 from streams.definitions.checks.paths import before, onward, reachable, resting_places
 from streams.definitions.language.flow import parse_flow
@@ -43,13 +44,13 @@ def flow(version: int, body: str) -> Flow:
 
 def test_paths() -> None:
     """What can come after and before a step, along every way, and where a run can wait."""
-    program = CompiledFlow(flow(1, OLD))
-    assert onward(program, "2") == ("2.0.0", "2.1.0", "3")
-    assert onward(program, "2.1.0") == ("2.1.0.0.0", "3")
-    assert onward(program, "3") == ()
-    assert reachable(program, "2.0.0") == {"2.0.0", "2.0.1", "2.0.2", "3"}
-    assert before(program, "2.1.0.0.0") == {"0", "1", "2", "2.1.0"}
-    assert resting_places(program) == {"0", "2", "2.0.0", "2.0.2", "2.1.0", "2.1.0.0.0", "3"}
+    compiled = CompiledFlow(flow(1, OLD))
+    assert onward(compiled, "2") == ("2.0.0", "2.1.0", "3")
+    assert onward(compiled, "2.1.0") == ("2.1.0.0.0", "3")
+    assert onward(compiled, "3") == ()
+    assert reachable(compiled, "2.0.0") == {"2.0.0", "2.0.1", "2.0.2", "3"}
+    assert before(compiled, "2.1.0.0.0") == {"0", "1", "2", "2.1.0"}
+    assert resting_places(compiled) == {"0", "2", "2.0.0", "2.0.2", "2.1.0", "2.1.0.0.0", "3"}
 
 
 def wrong(old_path: str, new_path: str) -> list[str]:

@@ -6,7 +6,8 @@ from datetime import time, timedelta
 
 import pytest
 
-from streams.core.model.flow import CompiledFlow, Flow, Send, Split, Wait
+from streams.core.model.compiled_flow import CompiledFlow
+from streams.core.model.flow import Flow, Send, Split, Wait
 from streams.definitions.language.flow import parse_flow
 
 GOOD = """\
@@ -41,14 +42,14 @@ def test_a_good_flow() -> None:
     wait, split, last = flow.steps
     assert wait == Wait(path="0", days=2, at=time(10), clock="shop", not_on=frozenset({5, 6}))
     assert isinstance(split, Split)
-    assert split.arms[0].steps == (
+    assert split.branches[0].steps == (
         Send(path="1.0.0", message="ask-first", purpose="review", priority=60, expires=timedelta(hours=36)),
     )
-    assert split.arms[1].steps[1] == Send(path="1.1.1", message="ask", purpose="marketing")
+    assert split.branches[1].steps[1] == Send(path="1.1.1", message="ask", purpose="marketing")
     assert last == Wait(path="2", days=1)
-    program = CompiledFlow(flow)
-    assert program.first == "0"
-    assert program.following == {"0": "1", "1": "2", "1.0.0": "2", "1.1.0": "1.1.1", "1.1.1": "2", "2": None}
+    compiled = CompiledFlow(flow)
+    assert compiled.first == "0"
+    assert compiled.next_step == {"0": "1", "1": "2", "1.0.0": "2", "1.1.0": "1.1.1", "1.1.1": "2", "2": None}
 
 
 @pytest.mark.parametrize(
