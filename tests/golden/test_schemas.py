@@ -1,0 +1,112 @@
+"""The schemas: data, fingerprints and defaults must not change unnoticed. Documentation may.
+
+To change a schema, follow "Changing a schema" in `schemas/README.md`, then record the new values here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from streams.runtime.avro.codec import Codec, fingerprint_of, load_schemas
+from streams.wire import topics
+from streams.wire.codec import SCHEMAS, open_codec
+from tests.harness import records
+
+RAW = load_schemas(SCHEMAS)
+HISTORY = sorted((SCHEMAS / "history").glob("*.avsc"))
+
+#: Per schema: the fingerprint in the header of records, and the digest of the schema without its documentation.
+RECORDED = {
+    "attributed_engagement": ("03657eb161cd374c", "941ba34a7e7e17a1ae85c9ebf03953acbadac582b410c028551683982b70b091"),
+    "browsing": ("32c72a0a83ee08d5", "0e9ba70b3f20fbf8a466ecd46642bfe02f9a57458243b2dbac944cea489c7ee5"),
+    "checkpoint": ("06deb2326e1b3d46", "34922f3ccc7b813d0522b7afa19b7ee6de6a5f09455af348d4d427351bc1c97a"),
+    "claim_withdrawal": ("e852155f3103b4ff", "fc3f6f4aa5161bef01b5aea9efa5d865f07e3ee73b8fe36e4a48f5e6c20ea757"),
+    "code_claim": ("d757acabbaaa8668", "cba1803864e7d0105802d01ba0d53118f62fd151794692db77d9d27ff26f6df6"),
+    "code_grant": ("735b8b234a325824", "bf155d2699ebd209e3054581cfc4a1bf47f7559ac1302a22b2e25578258453e7"),
+    "contact_pressure": ("26a2ee77d8aeaf9f", "d1d7a4e8d635ad9d4821ca4127a5344994ede567d50f48b41f1fdc84a25785e8"),
+    "customer": ("f4edf67fe25064ed", "7469cbb5eb744d7c6c6aaa3c4600cf94a331e499d9638883a4dc60cc76a3b3cf"),
+    "dead_letter": ("96e8b34d540c219d", "11d98d76304c5c0a38203b724ec29cf9501771a460f939250bc32e0cd089dee1"),
+    "discount_code": ("66b8b5849d34b640", "b0bb8d33ba5119374bd81e5e7c93ea21cc5e76e3105c4b77a66ea120699ad19b"),
+    "email_command": ("3be0f52597c456a0", "fcadc90efab29e5cc0a572432f8ebdeec7831e5a1f8c4a0f7712906958c44fb9"),
+    "email_event": ("7cce09967868f10c", "4d7b48a8c0e3ab1287a26a082168accc02d0b7480f9534c4f7566dfd74899532"),
+    "engagement": ("0fced52a21dcae56", "e0eb0b82ddaa280d0370da8529b20c10c501913fc2eed1b30ec123f1eef9d840"),
+    "flow_decision": ("79b462150163c3c5", "24d1b89c629dc2dd3d8468a82279ea7a473cdaff1f8d68c3278a34fb915c6512"),
+    "order": ("aa3e540ee1eb0884", "ac00d2054afcd5e4862e1bc2f741ba66b05c164398ac8e0a308c1cab700f957b"),
+    "popularity": ("46974de9119b8f51", "7dfc4d02307a15dfcd22cbde59f0e1822d10a09f35cd3f01d36c7450ac295fc8"),
+    "product": ("a1a91fc7f036b3cf", "11feb691511506d61e67fa1e86655555e6897a859f3441c2b1cbd51c15e461c9"),
+    "reward": ("f31f8b14e68e26c1", "af7f3b64722872d9b59060c3037a078e782a8d538042bf0d669732e86d81010b"),
+    "sales": ("10f913f7e559b5b1", "c86fe825386c2cc0bd52a13ee68536ba8bdf7522aa544a9e2dadde087fad23d6"),
+    "shipment": ("0a5e3261326527d1", "cd51d996ec1c5122991f127f91a48540d38a6585047d325f3e4e6b10965f3ee4"),
+    "signal": ("1809690301b95851", "49470ff8d80b40ad02081cdaac19842619436d3d110ae139ca25cba4932cac78"),
+    "timer": ("5d8e0786771eb30a", "9d48c652837d339060e95c647acef2a5b99ef3a4a3e5f6a71fa56ed1732c1a8d"),
+    "withdrawal": ("e96e87f933c08360", "96a5a49e6415fbbf56a2cc3b44e7e645b06d52d0d0dc372138e800a27eedce09"),
+}
+#: The SHA-256 of former versions, which are never edited.
+RECORDED_HISTORY = {
+    "browsing-591384a9b661b002": "e65d77ea38eba3a53a77e9fd2bc597fefd76e30367f6546315cb36ef16f242e0",
+    "customer-0ae0b7f6a0000e7d": "0559281c858f70f196ccb1fd63ca048b9895f7b7502e16def599824d7411b39e",
+    "order-a89e7bd79daa209f": "3a70d29b3bb5a00949b4868ac00a185e15568bd97b378a639bd3067ca7c26533",
+    "order-ed5f49f825c700af": "fb4a2a54855c57252841c35d04c5fd038cafad1631884419f3f0faf5e2e424dd",
+    "product-8b14e3fe9f82cce2": "75b5bf5e15db122c8a92f1d48792776b138b492d7e5baa5d04d5bccc3968c4fb",
+}
+
+
+def without_documentation(schema: Any) -> Any:
+    """Return the schema without `doc` in its records, enums and fields."""
+    if isinstance(schema, list):
+        return [without_documentation(part) for part in schema]
+    if isinstance(schema, dict):
+        return {key: without_documentation(value) for key, value in schema.items() if key != "doc"}
+    return schema
+
+
+def digest_of(schema: Any) -> str:
+    """Return the SHA-256 of a schema without its documentation. The order of fields and symbols counts."""
+    return hashlib.sha256(json.dumps(without_documentation(schema), sort_keys=True).encode()).hexdigest()
+
+
+def test_every_schema_is_recorded() -> None:
+    """A schema that is missing here could change unnoticed."""
+    assert set(RAW) == set(RECORDED)
+    assert {path.stem for path in HISTORY} == set(RECORDED_HISTORY)
+
+
+@pytest.mark.parametrize("name", sorted(RAW))
+def test_schema_has_the_recorded_fingerprint_and_structure(name: str) -> None:
+    """The fingerprint of the parsing canonical form, the logical types and the defaults are as recorded."""
+    assert (fingerprint_of(RAW[name]).hex(), digest_of(RAW[name])) == RECORDED[name]
+
+
+@pytest.mark.parametrize("path", HISTORY, ids=lambda path: path.stem)
+def test_former_version_is_unchanged_and_named_after_its_fingerprint(path: Path) -> None:
+    """Files in `history/` keep their bytes, and readers find them by the fingerprint in the name."""
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == RECORDED_HISTORY[path.stem]
+    fingerprint = fingerprint_of(json.loads(path.read_text(encoding="utf-8"))).hex()
+    assert path.stem.endswith(f"-{fingerprint}")
+
+
+def test_documentation_does_not_change_the_encoded_bytes() -> None:
+    """Records of a schema with and without documentation have the same bytes, header included."""
+    undocumented = Codec({"order": without_documentation(RAW["order"])})
+    assert undocumented.encode("order", records.order()) == open_codec().encode("order", records.order())
+
+
+def test_registry_versions_that_differ_in_documentation_are_both_readable() -> None:
+    """A registry gives changed documentation a new version and id; records of both ids decode to the same values."""
+    registry = SchemaRegistryClient.new_client({"url": "mock://documentation"})
+    write = AvroSerializer(registry, json.dumps(without_documentation(RAW["order"])))
+    earlier = write(records.order(), SerializationContext(topics.ORDERS, MessageField.VALUE))
+    codec = open_codec(registry=registry)
+    later = codec.encode("order", records.order())
+    assert earlier is not None
+    assert earlier[:5] != later[:5]
+    assert len(registry.get_versions("orders-value")) == 2
+    assert codec.decode("order", earlier) == codec.decode("order", later) == records.order()
