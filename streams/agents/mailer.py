@@ -17,7 +17,8 @@ from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Entry, Plan, State, decode_entry, encode_entry, plan_delivery
 from streams.mail.delivery.local_notes import DeliveryMarks
-from streams.mail.mailer import Mailer, Outcome, Report
+from streams.mail.mailer import Mailer
+from streams.mail.report import Outcome, Report
 from streams.observability import metrics
 from streams.runtime import failpoints
 from streams.runtime.app import App

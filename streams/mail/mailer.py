@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -25,45 +24,14 @@ from streams.mail.delivery.smtp import Accepted, Refused, ServerDown, SmtpPool, 
 from streams.mail.links import Sender
 from streams.mail.mime import Unsendable, compose
 from streams.mail.rendering.renderer import Renderer, RenderError
+from streams.mail.report import Report
 from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-Outcome: TypeAlias = Literal["sent", "refused", "deferred", "expired", "suppressed", "unknown"]
 #: Seconds between two attempts while the server is down. They are short at first, since most outages are restarts.
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """The outcome of one command.
-
-    Attributes:
-        command: the command.
-        outcome: the outcome.
-        at: the time of the outcome, UTC.
-        rule: the rule that decided.
-        text: the server's or the renderer's text, without addresses.
-        code: the server's SMTP reply code.
-        is_hard: whether the address is permanently dead.
-        is_bounce: whether the address was refused, not the sender or the content.
-        queue_id: the mail server's id of the email.
-        retry_at: the time of the next attempt, UTC.
-        is_resend: whether it was sent although it may have left before.
-    """
-
-    command: Command
-    outcome: Outcome
-    at: datetime
-    rule: str
-    text: str = ""
-    code: int | None = None
-    is_hard: bool = False
-    is_bounce: bool = False
-    queue_id: str | None = None
-    retry_at: datetime | None = None
-    is_resend: bool = False
 
 
 class Stopped(Exception):

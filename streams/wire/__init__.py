@@ -1,1 +1,1 @@
-"""Records on topics to events, and effects to records."""
+"""Decoding of records into events, and encoding of effects into records."""

@@ -1,4 +1,4 @@
-"""The topics: their names, what lies on them, how long, and how they are made."""
+"""The topics: names, schemas, keys and retention."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
 
 DAY_MS = 86_400_000
-#: A quarter and some: flows are tried out on last quarter's topics.
-QUARTER = 100 * DAY_MS
-#: How long a command can lie unread; what withdraws it lies as long.
-COMMANDS_KEPT = timedelta(days=30)
-COMMANDS_KEPT_MS = COMMANDS_KEPT // timedelta(milliseconds=1)
+#: A little more than a quarter, so that flows can be simulated with the records of the last quarter.
+QUARTER_MS = 100 * DAY_MS
+#: Retention of commands, and of the records that withdraw them.
+COMMANDS_RETENTION = timedelta(days=30)
+COMMANDS_RETENTION_MS = COMMANDS_RETENTION // timedelta(milliseconds=1)
 
 
-def _kept(
+def _retained(
     name: str,
     schema: str,
-    retention_ms: int = QUARTER,
+    retention_ms: int = QUARTER_MS,
     key: str = "customer_id",
     config: Mapping[str, str] | None = None,
 ) -> TopicSpec:
@@ -54,50 +54,50 @@ def _kept(
 
 _LARGE = {"max.message.bytes": str(LARGEST_BYTES)}
 TOPICS: tuple[TopicSpec, ...] = (
-    _kept(ORDERS, "order"),
-    _kept(SHIPMENTS, "shipment"),
-    _kept(ENGAGEMENT, "engagement"),
+    _retained(ORDERS, "order"),
+    _retained(SHIPMENTS, "shipment"),
+    _retained(ENGAGEMENT, "engagement"),
     TopicSpec(name=CUSTOMERS, schema="customer", key="customer_id", cleanup="compact"),
-    _kept(BROWSING, "browsing"),
-    _kept(PRESSURE, "contact_pressure"),
-    # Every worker reads it whole, so it is not spread.
+    _retained(BROWSING, "browsing"),
+    _retained(PRESSURE, "contact_pressure"),
+    # One partition, because every worker reads the whole topic.
     TopicSpec(name=PRODUCTS, schema="product", key="sku", cleanup="compact", partitions=1),
     TopicSpec(name=POPULARITY, schema="popularity", key="sku/partition", cleanup="compact"),
-    # The scheduler keeps timers in its own table; here they need to outlive only its longest outage.
-    _kept(DELAYS, "timer", 30 * DAY_MS, config=_LARGE),
-    _kept(DUE, "timer", 30 * DAY_MS, config=_LARGE),
-    _kept(COMMANDS, "email_command", COMMANDS_KEPT_MS, config=_LARGE),
-    _kept(EVENTS, "email_event"),
-    _kept(ATTRIBUTED, "attributed_engagement"),
-    _kept(DECISIONS, "flow_decision"),
-    _kept(REWARDS, "reward"),
-    # For ever: the pools stage keeps what it has read in its own table, but it starts only when a flow takes codes from a pool, and nobody
-    # knows when that is. A shop has some hundred thousand codes, not billions.
+    # The scheduler stores timers in its own table. The topic must keep them for its longest outage only.
+    _retained(DELAYS, "timer", 30 * DAY_MS, config=_LARGE),
+    _retained(DUE, "timer", 30 * DAY_MS, config=_LARGE),
+    _retained(COMMANDS, "email_command", COMMANDS_RETENTION_MS, config=_LARGE),
+    _retained(EVENTS, "email_event"),
+    _retained(ATTRIBUTED, "attributed_engagement"),
+    _retained(DECISIONS, "flow_decision"),
+    _retained(REWARDS, "reward"),
+    # Kept permanently: the pools stage stores the codes in its own table, but it first runs when a flow uses a pool, which may be years
+    # later. A shop has hundreds of thousands of codes, not billions.
     TopicSpec(name=CODES, schema="discount_code", key="pool"),
-    # As for timers: a claim needs to outlive only the pools stage's longest outage.
-    _kept(CLAIMS, "code_claim", 30 * DAY_MS, key="pool"),
-    _kept(CLAIM_WITHDRAWALS, "claim_withdrawal", 30 * DAY_MS, key="pool"),
-    _kept(GRANTS, "code_grant"),
-    _kept(SIGNALS, "signal"),
-    _kept(WITHDRAWALS, "withdrawal", COMMANDS_KEPT_MS),
-    _kept(SALES, "sales", 30 * DAY_MS),
-    _kept(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
-    _kept(CHECKPOINTS, "checkpoint", key="agent/partition"),
+    # As for timers: the topic must keep a claim for the longest outage of the pools stage only.
+    _retained(CLAIMS, "code_claim", 30 * DAY_MS, key="pool"),
+    _retained(CLAIM_WITHDRAWALS, "claim_withdrawal", 30 * DAY_MS, key="pool"),
+    _retained(GRANTS, "code_grant"),
+    _retained(SIGNALS, "signal"),
+    _retained(WITHDRAWALS, "withdrawal", COMMANDS_RETENTION_MS),
+    _retained(SALES, "sales", 30 * DAY_MS),
+    _retained(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
+    _retained(CHECKPOINTS, "checkpoint", key="agent/partition"),
 )
-#: Topic -> the name of its schema.
+#: Topic -> name of its schema.
 SCHEMA_OF: dict[str, str] = {spec.name: spec.schema for spec in TOPICS}
 
 
 def subjects() -> dict[str, list[str]]:
-    """Schema name -> the subjects to register it under in a schema registry: `<topic>-value` for each of its topics."""
-    found: dict[str, list[str]] = {}
+    """Return the schema registry's subjects of each schema by name: `<topic>-value` for each of its topics."""
+    subjects: dict[str, list[str]] = {}
     for spec in TOPICS:
-        found.setdefault(spec.schema, []).append(f"{spec.name}-value")
-    return found
+        subjects.setdefault(spec.schema, []).append(f"{spec.name}-value")
+    return subjects
 
 
 def changelog_spec(name: str) -> TopicSpec:
-    """The topic behind a table: compacted, and tombstones are kept for a day, which restoring counts on."""
+    """Return the topic of a table's changelog: compacted, with tombstones kept for a day, which restoring relies on."""
     return TopicSpec(
         name=name,
         schema="",
@@ -108,30 +108,30 @@ def changelog_spec(name: str) -> TopicSpec:
 
 
 class TopicSettings(Protocol):
-    """What is needed of the settings to make topics."""
+    """The settings that creating topics needs."""
 
     @property
     def partitions(self) -> int:
-        """Partitions of every topic keyed by customer."""
+        """Number of partitions of every topic keyed by customer."""
 
     @property
     def replication(self) -> int:
-        """Replicas of every topic."""
+        """Number of replicas of every topic."""
 
     def kafka(self) -> dict[str, str]:
-        """librdkafka settings of the cluster."""
+        """Return the librdkafka settings of the cluster."""
 
 
 def create_topics(settings: TopicSettings, changelogs: Iterable[str] = ()) -> list[str]:
-    """Make the topics that are missing; return their names. Doing it again changes nothing.
+    """Create the missing topics and return their names. Existing topics are not changed.
 
     Args:
-        settings: cluster, partitions and replicas.
-        changelogs: names of changelog topics to make as well.
+        settings: the cluster, partitions and replicas.
+        changelogs: names of changelog topics to create as well.
 
     Raises:
-        TopicMismatch: a topic exists with other partitions or another cleanup; nothing was made.
-        KafkaException: the cluster cannot be reached or refuses.
+        TopicMismatch: a topic exists with other partitions or another cleanup policy. No topic was created.
+        KafkaException: the cluster is unreachable or refuses a request.
     """
     specs = [*TOPICS, *map(changelog_spec, changelogs)]
     return ensure_topics(settings.kafka(), specs, settings.partitions, settings.replication)

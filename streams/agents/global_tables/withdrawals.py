@@ -42,5 +42,5 @@ class WithdrawalsTable(TableView):
         self.rules[withdrawal.send_id] = withdrawal.rule
         self._known[withdrawal.send_id] = withdrawal.withdrawn_at
         for send_id, at in list(self._known.items())[:2]:  # two out for each one in: they never pile up
-            if withdrawal.withdrawn_at - at > topics.COMMANDS_KEPT:
+            if withdrawal.withdrawn_at - at > topics.COMMANDS_RETENTION:
                 del self._known[send_id], self.rules[send_id]

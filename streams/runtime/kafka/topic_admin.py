@@ -1,4 +1,4 @@
-"""Creating topics, and comparing those that exist with what they must be."""
+"""Creation of topics, and comparison of existing topics with their specifications."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any, Literal
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-#: Seconds that the broker may take for one admin request, and for new topics to be seen by everyone.
-PATIENCE_S = 30.0
+#: Timeout for one admin request, and for new topics to appear in the metadata, in seconds.
+ADMIN_TIMEOUT_S = 30.0
 
 Cleanup = Literal["delete", "compact"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopicSpec:
-    """What a topic is to be.
+    """The specification of a topic.
 
     Attributes:
-        name: the topic.
-        schema: the name of its records' schema in `schemas/`; empty for bytes that are no contract (changelogs).
-        key: what a record's key is, in UTF-8.
+        name: name of the topic.
+        schema: name of the records' schema in `schemas/`; empty for changelogs, whose values have no schema.
+        key: description of a record's key.
         cleanup: Kafka's `cleanup.policy`.
-        retention_ms: how long records are kept, in ms; None: for ever, as the newest of compacted topics are.
-        partitions: a number of its own; None: as many as all topics that are keyed by customer.
+        retention_ms: retention of the records in ms; None: permanent.
+        partitions: number of partitions; None: as many as every topic that is keyed by customer.
         config: further topic settings.
     """
 
@@ -39,13 +39,17 @@ class TopicSpec:
     config: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self) -> dict[str, str]:
-        """The topic's settings as Kafka takes them."""
+        """Return the topic's Kafka configuration."""
         retention = -1 if self.retention_ms is None else self.retention_ms
         return {"cleanup.policy": self.cleanup, "retention.ms": str(retention), **self.config}
 
 
 class TopicMismatch(RuntimeError):
-    """Topics exist that are not what they have to be; `problems` says for each what is wrong and what to do."""
+    """Existing topics differ from their specification.
+
+    Attributes:
+        problems: for each difference, what is wrong and what to do.
+    """
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -53,16 +57,17 @@ class TopicMismatch(RuntimeError):
 
 
 def ensure_topics(kafka: Mapping[str, Any], specs: Iterable[TopicSpec], partitions: int, replication: int) -> list[str]:
-    """Make those of `specs` that are missing, after looking at those that exist; return the names of the new ones.
+    """Compare the existing topics with `specs`, create the missing ones, and return the names of the new topics.
 
     Args:
         kafka: librdkafka settings of the cluster.
         specs: the topics.
-        partitions: of every topic that has no number of its own.
-        replication: replicas of a new topic; with 3 or more, a write needs all but one of them.
+        partitions: number of partitions of every topic whose specification has none.
+        replication: number of replicas of a new topic. With 3 or more, a write needs all replicas but one.
 
     Raises:
-        TopicMismatch, KafkaException: as `create_topics`.
+        TopicMismatch: a topic exists with other partitions or another cleanup policy. No topic was created.
+        KafkaException: the cluster is unreachable or refuses a request.
     """
     specs = list(specs)
     admin = AdminClient(dict(kafka))
@@ -74,47 +79,51 @@ def ensure_topics(kafka: Mapping[str, Any], specs: Iterable[TopicSpec], partitio
         for spec in specs
         if spec.name not in existing
     ]
-    # A topic made a moment ago may not be listed yet, but the controller knows it: asked first, so that a mismatch with it, too,
-    # is found before anything is made.
-    known = _create(admin, missing, validate_only=True)
-    if known:
-        _refuse_mismatches(admin, specs, _await(admin, known), partitions)
-    missing = [topic for topic in missing if topic.topic not in known]
-    # Two workers that start together make the same topics; the look afterwards says whether they agree.
-    known = _create(admin, missing)
+    # A new topic may be missing in the metadata, but the controller knows it. Validating first finds every mismatch before any
+    # topic is created.
+    existing_names = _create(admin, missing, validate_only=True)
+    if existing_names:
+        _refuse_mismatches(admin, specs, _await(admin, existing_names), partitions)
+    missing = [topic for topic in missing if topic.topic not in existing_names]
+    # Two workers that start together create the same topics. The comparison afterwards finds out whether they agree.
+    existing_names = _create(admin, missing)
     if missing:
         _refuse_mismatches(admin, specs, _await(admin, {topic.topic for topic in missing}), partitions)
-    return sorted(topic.topic for topic in missing if topic.topic not in known)
+    return sorted(topic.topic for topic in missing if topic.topic not in existing_names)
 
 
 def _create(admin: Any, new: list[Any], validate_only: bool = False) -> set[str]:
-    """Make the topics, or only see whether they could be made; return the names of those that were there already."""
-    known: set[str] = set()
+    """Create topics, or only validate the request. Return the names of those that already exist."""
+    existing: set[str] = set()
     if not new:
-        return known
-    for name, future in admin.create_topics(new, operation_timeout=PATIENCE_S, validate_only=validate_only).items():
+        return existing
+    for name, future in admin.create_topics(
+        new, operation_timeout=ADMIN_TIMEOUT_S, validate_only=validate_only
+    ).items():
         try:
             future.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-            known.add(name)
-    return known
+            existing.add(name)
+    return existing
 
 
 def _partitions(admin: Any) -> dict[str, int]:
-    topics = admin.list_topics(timeout=PATIENCE_S).topics
+    topics = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
     return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
 
 
 def _await(admin: Any, names: set[str]) -> dict[str, int]:
-    """Wait until the cluster's metadata has the topics; a broker may learn of them a moment after they were made."""
-    deadline = time.monotonic() + PATIENCE_S
+    """Wait until the cluster's metadata has the topics, and return the partitions by topic. Brokers see a new topic with a delay."""
+    deadline = time.monotonic() + ADMIN_TIMEOUT_S
     while not names <= (existing := _partitions(admin)).keys():
         if time.monotonic() > deadline:
             missing = ", ".join(sorted(names - existing.keys()))
             raise KafkaException(
-                KafkaError(KafkaError._TIMED_OUT, f"made, but not seen after {PATIENCE_S} s: {missing}")
+                KafkaError(
+                    KafkaError._TIMED_OUT, f"created, but missing in the metadata after {ADMIN_TIMEOUT_S} s: {missing}"
+                )
             )
         time.sleep(0.05)
     return existing
@@ -125,12 +134,12 @@ def _refuse_mismatches(admin: Any, specs: list[TopicSpec], existing: Mapping[str
     cleanups = _cleanups(admin, [spec.name for spec in present])
     problems = []
     for spec in present:
-        wanted, found = spec.partitions or partitions, existing[spec.name]
-        if found != wanted:
+        expected, actual = spec.partitions or partitions, existing[spec.name]
+        if actual != expected:
             problems.append(
-                f"topic {spec.name} has {found} partitions and must have {wanted}: "
+                f"topic {spec.name} has {actual} partitions and must have {expected}: "
                 + (
-                    f"set TAKK_PARTITIONS={found} if all topics have {found}; otherwise delete or rename the topic, run "
+                    f"set TAKK_PARTITIONS={actual} if all topics have {actual}; otherwise delete or rename the topic, run "
                     "`takk topics create`, and copy its records over (adding partitions moves customers, so it does not help)"
                     if spec.partitions is None
                     else "delete or rename the topic, run `takk topics create`, and copy its records over"
@@ -149,6 +158,6 @@ def _refuse_mismatches(admin: Any, specs: list[TopicSpec], existing: Mapping[str
 def _cleanups(admin: Any, names: list[str]) -> dict[str, str]:
     if not names:
         return {}
-    asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    answers = admin.describe_configs(asked, request_timeout=PATIENCE_S)
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    answers = admin.describe_configs(resources, request_timeout=ADMIN_TIMEOUT_S)
     return {resource.name: future.result()["cleanup.policy"].value for resource, future in answers.items()}

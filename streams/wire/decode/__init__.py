@@ -1,1 +1,1 @@
-"""Records to events, commands and tables."""
+"""Decoding of records into events, commands and table rows."""

@@ -1,4 +1,4 @@
-"""From the records that the pools agent reads to codes, claims and withdrawals."""
+"""The records that the pools stage reads: codes, claims and withdrawals of claims."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from streams.wire.validation import Record, parse_code, parse_id, parse_optional
 
 
 def to_code(record: Record) -> Code:
-    """The code of a record. Raises ValidationFailed."""
+    """Return the code of a record. Raise ValidationFailed."""
     return Code(parse_pool(record), parse_code(record), parse_optional_time(record, "expires_at"))
 
 
 def to_claim(record: Record) -> Claim:
-    """The claim of a record. Raises ValidationFailed."""
+    """Return the claim of a record. Raise ValidationFailed."""
     return Claim(
         parse_pool(record),
         parse_id(record, "reward_id"),
@@ -27,7 +27,7 @@ def to_claim(record: Record) -> Claim:
 
 
 def to_claim_withdrawal(record: Record) -> Withdrawal:
-    """The withdrawal of a record. Raises ValidationFailed."""
+    """Return the withdrawal of a record. Raise ValidationFailed."""
     return Withdrawal(
         parse_pool(record), parse_id(record, "reward_id"), parse_time(record["give_up_at"], "give_up_at", None)
     )

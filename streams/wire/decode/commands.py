@@ -23,14 +23,14 @@ _PURPOSES = frozenset(get_args(Purpose))
 
 
 def to_command(record: Record, raw: bytes) -> Command:
-    """The command of a record; `raw` is what it was decoded from. Raises ValidationFailed."""
+    """Return the command of a record; `raw` is the record's encoded value. Raise ValidationFailed."""
     for field in ("customer_id", "send_id"):
         parse_id(record, field)
     check_address(record["to_address"], "to_address")
     record["to_name"] = parse_text(record["to_name"], "to_name")
     check_locale(record["locale"])
     if record["purpose"] not in _PURPOSES:
-        raise ValidationFailed("unknown_kind", "a purpose that this version does not know")
+        raise ValidationFailed("unknown_kind", "unknown purpose")
     if record["attempt"] < 1:
         raise ValidationFailed("bad_quantity", "attempt is below 1")
     try:
@@ -38,7 +38,7 @@ def to_command(record: Record, raw: bytes) -> Command:
     except orjson.JSONDecodeError:
         raise ValidationFailed("bad_context", "context is not JSON") from None
     if not isinstance(context, dict):
-        raise ValidationFailed("bad_context", "context is JSON, but not an object")
+        raise ValidationFailed("bad_context", "context is not a JSON object")
     record["context"] = context
     for field in ("not_after", "commanded_at"):
         record[field] = parse_time(record[field], field, None)
@@ -46,6 +46,6 @@ def to_command(record: Record, raw: bytes) -> Command:
 
 
 def to_mail_withdrawal(record: Record) -> WithdrawMail:
-    """The withdrawal of a record. Raises ValidationFailed."""
+    """Return the withdrawal of a record. Raise ValidationFailed."""
     record["withdrawn_at"] = parse_time(record["withdrawn_at"], "withdrawn_at", None)
     return WithdrawMail(**record)

@@ -1,4 +1,4 @@
-"""From decoded records to the core's facts, one function a topic; what breaks a rule stops here."""
+"""Decoded records to the core's events: one function per topic. A record that breaks a rule raises ValidationFailed."""
 
 from __future__ import annotations
 
@@ -44,11 +44,19 @@ _PURPOSES = frozenset(get_args(Purpose))
 _STATUSES = frozenset(get_args(events.ShipmentStatus))
 
 
-def order_event(record: Record, written: datetime | None) -> Event:
-    """An order's fact; `written` (UTC) is when its record was written, None when it does not say. Raises ValidationFailed."""
+def order_event(record: Record, written_at: datetime | None) -> Event:
+    """Return the event of an order.
+
+    Args:
+        record: the decoded record.
+        written_at: when the record was written, UTC, or None if unknown.
+
+    Raises:
+        ValidationFailed: the record breaks a rule.
+    """
     make = _ORDER_EVENTS.get(record["kind"])
     if make is None:
-        raise ValidationFailed("unknown_kind", "an order's kind that this version does not know")
+        raise ValidationFailed("unknown_kind", "unknown kind of order event")
     lines = record["lines"]
     if len(lines) > MAX_LINES:
         raise ValidationFailed("too_many_lines", f"lines: {len(lines)}")
@@ -74,12 +82,12 @@ def order_event(record: Record, written: datetime | None) -> Event:
         ship_country=ship_country,
         currency=record["currency"],
         total_minor=record["total_minor"],
-        placed_at=parse_time(record["placed_at"], "placed_at", written),
+        placed_at=parse_time(record["placed_at"], "placed_at", written_at),
         lines=tuple([_order_line(line) for line in lines]),
         time_zone=parse_time_zone(record["time_zone"]),
         discount_minor=record["discount_minor"],
     )
-    return make(order, parse_time(record["occurred_at"], "occurred_at", written))
+    return make(order, parse_time(record["occurred_at"], "occurred_at", written_at))
 
 
 def _order_line(line: Record) -> events.OrderLine:
@@ -100,10 +108,10 @@ def _order_line(line: Record) -> events.OrderLine:
     )
 
 
-def shipment_event(record: Record, written: datetime | None) -> Event:
-    """A parcel's fact; arguments and errors as `order_event`."""
+def shipment_event(record: Record, written_at: datetime | None) -> Event:
+    """Return the event of a parcel. Arguments and errors as `order_event`."""
     if record["status"] not in _STATUSES:
-        raise ValidationFailed("unknown_kind", "a shipment's status that this version does not know")
+        raise ValidationFailed("unknown_kind", "unknown status of a shipment")
     if record["parcels_in_order"] < 1:
         raise ValidationFailed("bad_quantity", "parcels_in_order is below 1")
     lines = record["lines"]
@@ -126,14 +134,14 @@ def shipment_event(record: Record, written: datetime | None) -> Event:
         window_from=parse_optional_time(record, "window_from"),
         window_to=parse_optional_time(record, "window_to"),
         lines=tuple([events.ShippedLine(parse_id(line, "sku"), line["quantity"]) for line in lines]),
-        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
     )
 
 
-def engagement_event(record: Record, written: datetime | None) -> Event:
-    """What was done with a mail; arguments and errors as `order_event`."""
+def engagement_event(record: Record, written_at: datetime | None) -> Event:
+    """Return the event of an engagement with an email. Arguments and errors as `order_event`."""
     kind, customer_id = record["kind"], record["customer_id"]
-    at = parse_time(record["occurred_at"], "occurred_at", written)
+    at = parse_time(record["occurred_at"], "occurred_at", written_at)
     send_id = record["send_id"]
     if send_id is not None:
         parse_id(record, "send_id")
@@ -152,7 +160,7 @@ def engagement_event(record: Record, written: datetime | None) -> Event:
             occurred_at=at,
         )
     if kind not in _MAIL_EVENTS:
-        raise ValidationFailed("unknown_kind", "an engagement's kind that this version does not know")
+        raise ValidationFailed("unknown_kind", "unknown kind of engagement")
     if send_id is None:
         raise ValidationFailed("missing_field", f"{kind} without send_id")
     return _MAIL_EVENTS[kind](record, customer_id, send_id, at)
@@ -196,8 +204,8 @@ _MAIL_EVENTS: dict[str, Callable[[Record, str, str, datetime], Event]] = {
 }
 
 
-def profile_event(record: Record, written: datetime | None) -> Event:
-    """A customer's profile; arguments and errors as `order_event`."""
+def profile_event(record: Record, written_at: datetime | None) -> Event:
+    """Return the event of a customer's profile. Arguments and errors as `order_event`."""
     email, name, locale, country = record["email"], record["name"], record["locale"], record["country"]
     if email:
         check_address(email, "email")
@@ -205,7 +213,7 @@ def profile_event(record: Record, written: datetime | None) -> Event:
         check_locale(locale)
     if country:
         check_country(country, "country")
-    # An empty text is what a shop's form sends for "not known".
+    # The forms of a shop send an empty text for an unknown value.
     return events.ProfileUpdated(
         customer_id=record["customer_id"],
         email=email or None,
@@ -221,29 +229,29 @@ def profile_event(record: Record, written: datetime | None) -> Event:
         consent_notice=parse_id(record, "consent_notice") if record["consent_notice"] else None,
         birthday=parse_birthday(record["birthday"]),
         gender=parse_text(record["gender"], "gender", MAX_GENDER) if record["gender"] else None,
-        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
     )
 
 
-def browsing_event(record: Record, written: datetime | None) -> Event:
-    """What a customer looked at; arguments and errors as `order_event`."""
+def browsing_event(record: Record, written_at: datetime | None) -> Event:
+    """Return the event of a product that a customer viewed or put into the cart. Arguments and errors as `order_event`."""
     if record["kind"] not in ("viewed", "added_to_cart", "removed_from_cart"):
-        raise ValidationFailed("unknown_kind", "a kind of browsing that this version does not know")
+        raise ValidationFailed("unknown_kind", "unknown kind of browsing")
     return events.ProductBrowsed(
         customer_id=record["customer_id"],
         kind=record["kind"],
         sku=parse_id(record, "sku"),
-        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
         launches_at=parse_optional_time(record, "launches_at"),
     )
 
 
-def pressure_event(record: Record, written: datetime | None) -> Event:
-    """What another system does with a customer; arguments and errors as `order_event`."""
+def pressure_event(record: Record, written_at: datetime | None) -> Event:
+    """Return the event of a contact by another system. Arguments and errors as `order_event`."""
     if record["kind"] not in ("sent", "running", "ended"):
-        raise ValidationFailed("unknown_kind", "a kind of contact pressure that this version does not know")
+        raise ValidationFailed("unknown_kind", "unknown kind of contact pressure")
     if record["purpose"] not in _PURPOSES:
-        raise ValidationFailed("unknown_kind", "a purpose that this version does not know")
+        raise ValidationFailed("unknown_kind", "unknown purpose")
     if len(record["source"]) > MAX_SOURCE:
         raise ValidationFailed("too_long", f"source: {len(record['source'])} characters, {MAX_SOURCE} at most")
     return events.ContactPressed(
@@ -252,22 +260,22 @@ def pressure_event(record: Record, written: datetime | None) -> Event:
         kind=record["kind"],
         purpose=record["purpose"],
         until=parse_optional_time(record, "until"),
-        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
     )
 
 
-def report_event(record: Record, written: datetime | None) -> Event:
-    """What the mailer did; arguments and errors as `order_event`."""
+def report_event(record: Record, written_at: datetime | None) -> Event:
+    """Return the event of a report of the mailer. Arguments and errors as `order_event`."""
     return events.MailReported(
         customer_id=record["customer_id"],
         send_id=parse_id(record, "send_id"),
         outcome=record["outcome"],
-        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
     )
 
 
-def grant_event(record: Record, written: datetime | None) -> Event:
-    """A code that a pool gave; arguments and errors as `order_event`."""
+def grant_event(record: Record, written_at: datetime | None) -> Event:
+    """Return the event of a code that a pool granted. Arguments and errors as `order_event`."""
     return events.CodeGranted(
         customer_id=record["customer_id"],
         reward_id=parse_id(record, "reward_id"),
@@ -279,15 +287,15 @@ def grant_event(record: Record, written: datetime | None) -> Event:
         order_id=record["order_id"],
         code=parse_code(record),
         expires_at=parse_optional_time(record, "expires_at"),
-        occurred_at=parse_time(record["occurred_at"], "occurred_at", written),
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
     )
 
 
-def timer_event(record: Record, written: datetime | None) -> Event:
-    """A timer that ran out; arguments and errors as `order_event`."""
+def timer_event(record: Record, written_at: datetime | None) -> Event:
+    """Return the event of a timer that fired. Arguments and errors as `order_event`."""
     due_at = parse_time(record["due_at"], "due_at", None)
-    # When it fired is when its record on flow-due was written.
-    fired_at = written or due_at
+    # A timer fired when its record on flow-due was written.
+    fired_at = written_at or due_at
     if record["kind"] == "step":
         return events.TimerFired(
             customer_id=record["customer_id"],
@@ -299,7 +307,7 @@ def timer_event(record: Record, written: datetime | None) -> Event:
             occurred_at=fired_at,
         )
     if record["kind"] != "retry":
-        raise ValidationFailed("unknown_kind", "a timer's kind that this version does not know")
+        raise ValidationFailed("unknown_kind", "unknown kind of timer")
     for field in ("send_id", "purpose", "not_after", "command"):
         if record[field] is None:
             raise ValidationFailed("missing_field", f"retry without {field}")
@@ -316,7 +324,7 @@ def timer_event(record: Record, written: datetime | None) -> Event:
     )
 
 
-#: Topic -> the schema of its records, and what makes a fact of one.
+#: Topic -> the schema of its records, and the function that turns a record into an event.
 EVENT_DECODERS: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]] = {
     topics.ORDERS: ("order", order_event),
     topics.SHIPMENTS: ("shipment", shipment_event),

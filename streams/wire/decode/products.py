@@ -14,12 +14,12 @@ from streams.wire.validation import (
     parse_text,
 )
 
-#: Products named as going well with one that are looked at.
+#: Complements of a product that are read; further ones are ignored.
 MOST_COMPLEMENTS = 50
 
 
 def to_product(record: Record) -> Product:
-    """The product of a record. Raises ValidationFailed."""
+    """Return the product of a record. Raise ValidationFailed."""
     if record["unit_price_minor"] < 0:
         raise ValidationFailed("negative_amount", "unit_price_minor is below 0")
     check_currency(record["currency"])
@@ -43,16 +43,16 @@ def to_product(record: Record) -> Product:
 
 
 def to_counts(record: Record) -> Counts:
-    """The counts of a record; weeks beyond those that count here are cut off, missing ones are 0. Raises ValidationFailed."""
+    """Return the counts of a record. Weeks that are too many are cut off, missing weeks are 0. Raise ValidationFailed."""
     weeks = (*record["weeks"], *[0] * WEEKS)[:WEEKS]
-    also = {one["sku"]: one["orders"] for one in record["also"][:MOST_PARTNERS]}
+    also = {partner["sku"]: partner["orders"] for partner in record["also"][:MOST_PARTNERS]}
     return Counts(
         parse_id(record, "sku"), record["partition"], record["newest_week"], weeks, tuple(sorted(also.items()))
     )
 
 
 def to_sales_change(record: Record) -> Change:
-    """What a change of one order does to the counts. Raises ValidationFailed."""
+    """Return the change of the counts by one order. Raise ValidationFailed."""
     return Change(
         record["week"],
         record["week_before"],
@@ -64,7 +64,7 @@ def to_sales_change(record: Record) -> Change:
 
 
 def parse_counts_key(key: str) -> tuple[str, int]:
-    """The product and the partition of such a key. Raises ValidationFailed (`bad_id`)."""
+    """Return the sku and the partition of a key of counts. Raise ValidationFailed (`bad_id`)."""
     sku, _, partition = key.rpartition("/")
     if not sku or not (partition.isascii() and partition.isdigit()):
         raise ValidationFailed("bad_id", "the key is not a sku, a slash and a partition")

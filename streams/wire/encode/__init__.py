@@ -1,1 +1,1 @@
-"""Effects and reports to records."""
+"""Encoding of effects, reports and the journal into records."""

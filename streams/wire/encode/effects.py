@@ -1,4 +1,4 @@
-"""Effects to records."""
+"""Encoding of effects."""
 
 from __future__ import annotations
 

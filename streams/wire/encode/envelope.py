@@ -73,13 +73,13 @@ class Envelope:
             ValidationFailed: `too_large`.
         """
         if len(value) > MAX_RECORD:
-            raise ValidationFailed("too_large", f"it makes a record of {len(value):,} bytes for {topic}")
+            raise ValidationFailed("too_large", f"a record of {len(value):,} bytes for {topic}")
         return ProducerRecord(topic, key.encode(), value, self.headers(schema, event_id, at))
 
     def headers(self, schema: str, event_id: str, at: datetime) -> Headers:
         """Return the CloudEvents headers of a record. Arguments as `framed`."""
         last, header = self._time
-        if last != at:  # a batch has one clock: its text is made once
+        if last != at:  # all records of a batch have the same time
             header = ("ce_time", at.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode())
             self._time = (at, header)
         return [_SPECVERSION, _TYPES[schema], self._source, header, ("ce_id", event_id.encode()), _CONTENT_TYPE]

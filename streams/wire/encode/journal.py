@@ -1,4 +1,4 @@
-"""Dead letters, and the journal of committed batches."""
+"""Encoding of dead letters, and of the journal of committed batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Product counts to records."""
+"""Encoding of product counts."""
 
 from __future__ import annotations
 

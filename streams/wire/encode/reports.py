@@ -1,4 +1,4 @@
-"""Reports of the mailer to records: outcomes, bounces, decisions and retry timers."""
+"""Encoding of the mailer's reports: outcomes, bounces, decisions and retry timers."""
 
 from __future__ import annotations
 

@@ -15,8 +15,9 @@ from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.local_notes import BEGUN, DeliveryMarks
 from streams.mail.delivery.smtp import SmtpPool
-from streams.mail.mailer import Mailer, Report
+from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
+from streams.mail.report import Report
 from tests.harness import products
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command, example
 from tests.harness.smtp_server import DROP, FakeMailServer, running

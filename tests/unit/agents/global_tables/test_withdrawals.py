@@ -27,9 +27,9 @@ def test_a_withdrawal_holds_as_long_as_a_command_can_lie() -> None:
     """Then it is forgotten, so that a mailer that runs for years does not grow."""
     view = WithdrawalsTable(DECODER, {})
     told(view, "s1", AT)
-    told(view, "s2", AT + topics.COMMANDS_KEPT)
+    told(view, "s2", AT + topics.COMMANDS_RETENTION)
     assert view.rules == {"s1": "unsubscribed", "s2": "unsubscribed"}
-    told(view, "s3", AT + topics.COMMANDS_KEPT + timedelta(seconds=1))
+    told(view, "s3", AT + topics.COMMANDS_RETENTION + timedelta(seconds=1))
     assert view.rules.keys() == {"s2", "s3"}
 
 

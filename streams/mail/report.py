@@ -1,0 +1,42 @@
+"""The mailer's report of one command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from streams.mail.command import Command
+
+Outcome: TypeAlias = Literal["sent", "refused", "deferred", "expired", "suppressed", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The outcome of one command.
+
+    Attributes:
+        command: the command.
+        outcome: the outcome.
+        at: the time of the outcome, UTC.
+        rule: the rule that decided.
+        text: the server's or the renderer's text, without addresses.
+        code: the server's SMTP reply code.
+        is_hard: whether the address is permanently dead.
+        is_bounce: whether the address was refused, not the sender or the content.
+        queue_id: the mail server's id of the email.
+        retry_at: the time of the next attempt, UTC.
+        is_resend: whether it was sent although it may have left before.
+    """
+
+    command: Command
+    outcome: Outcome
+    at: datetime
+    rule: str
+    text: str = ""
+    code: int | None = None
+    is_hard: bool = False
+    is_bounce: bool = False
+    queue_id: str | None = None
+    retry_at: datetime | None = None
+    is_resend: bool = False
