@@ -1,9 +1,9 @@
-"""The pools agent: gives the shop's codes to the runs of flows that claim them, one writer a pool."""
+"""The code pools agent: assigns the shop's discount codes to the flow instances that claim them. Each pool has one writer."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from typing import Any, cast
 
 from streams.agents.instrumentation import Instrumentation
 from streams.core.offers.code_pool_records import Pool, Told, decode_entry, encode_entry, pool_key
@@ -14,56 +14,55 @@ from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.processing.batch import Batch
-from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
+from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 
-#: What stands in the metrics for all pools that no flow names: anybody can name a pool, and labels must be few.
+#: The metrics label of all pools that no flow uses. Any shop system can name a pool, and label values must be few.
 OTHER = "other"
 
 
-def register(app: App, instrumentation: Instrumentation, named: Collection[str]) -> Any:
-    """Add the pools agent to `app`; `named` are the pools that flows take codes from."""
-    read: dict[str, Callable[[bytes | None], Told]] = {
+def register(app: App, instrumentation: Instrumentation, used: Collection[str]) -> Any:
+    """Add the code pools agent to `app`; `used` are the names of the pools from which flows take codes."""
+    parsers: dict[str, Callable[[bytes | None], Told]] = {
         topics.CODES: instrumentation.decoder.code,
         topics.CLAIMS: instrumentation.decoder.claim,
         topics.CLAIM_WITHDRAWALS: instrumentation.decoder.claim_withdrawal,
     }
 
-    def open_pools(task: Task) -> None:
-        """The numbers of the pools that lie here, for the gauges (`Watch`)."""
-        own = [name for name in named if partition_of(name.encode(), app.partitions) == task.partition]
-        found = {name: task.store.get(pool_key(name)) for name in own} if task.store is not None else {}
-        task.memory["pools"] = {name: Pool() if raw is None else decode_entry(raw) for name, raw in found.items()}
+    def open_pools(partition: int, store: PartitionStore) -> dict[str, Pool]:
+        """Return the counts of this partition's pools, for `PoolGauges`."""
+        own = [name for name in used if partition_of(name.encode(), app.partitions) == partition]
+        stored = {name: store.get(pool_key(name)) for name in own}
+        return {name: Pool() if raw is None else cast(Pool, decode_entry(raw)) for name, raw in stored.items()}
 
-    def told(record: Any) -> Told:
-        fact = read[record.topic()](record.value())
-        key = fact.pool.encode()
+    def parse(record: Any) -> Told:
+        message = parsers[record.topic()](record.value())
+        key = message.pool.encode()
         if key != record.key() or partition_of(key, app.partitions) != record.partition():
             raise Misrouted(key)
-        return fact
+        return message
 
-    stage = Stage(
-        name="pools",
-        # Codes first: what came together with a claim is there for it.
-        topics=(topics.CODES, topics.CLAIMS, topics.CLAIM_WITHDRAWALS),
+    stage = instrumentation.stage(
+        "pools",
+        # Codes first, so that a claim in the same batch can get one of them.
+        (topics.CODES, topics.CLAIMS, topics.CLAIM_WITHDRAWALS),
         table="pools",
         encode=encode_entry,
         decode=decode_entry,
         open=open_pools,
-        dead_letter=instrumentation.dead_letter("pools"),
     )
 
-    @app.stage(instrumentation.observed(stage))
-    async def pools(batches: AsyncIterator[Batch]) -> None:
+    @app.stage(stage)
+    async def pools(batches: AsyncIterator[Batch[dict[str, Pool]]]) -> None:
         async for batch in batches:
             now = utc_from_ms(batch.now_ms)
             desk = Desk(batch, now)
-            for fact in batch.taken(told):
-                desk.take(fact)
+            for message in batch.decode(parse):
+                desk.take(message)
             for grant in desk.grants:
                 batch.send(*instrumentation.encoder.effects.grant(grant, now))
-            _count(desk, batch.task.memory["pools"])
+            _count(desk, batch.task.context)
             await batch.commit()
 
     return pools
@@ -75,3 +74,24 @@ def _count(desk: Desk, known: dict[str, Pool]) -> None:
         metrics.CODES_GRANTED.labels(name if name in known else OTHER).inc(count)
     for name, count in desk.expired.items():
         metrics.CODES_EXPIRED.labels(name if name in known else OTHER).inc(count)
+
+
+class PoolGauges:
+    """Sets the gauges of each owned pool, and removes them once another worker owns the pool.
+
+    A stale number would hide that the pool is empty.
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def __call__(self, tasks: Iterable[Task[Any]]) -> None:
+        """Set the gauges from the tasks that the worker owns now."""
+        pools = {name: pool for task in tasks if task.stage.name == "pools" for name, pool in task.context.items()}
+        for name, pool in pools.items():
+            metrics.POOL_CODES.labels(name).set(pool.stock)
+            metrics.POOL_CLAIMS.labels(name).set(pool.waiting)
+        for name in self._names - pools.keys():
+            metrics.POOL_CODES.remove(name)
+            metrics.POOL_CLAIMS.remove(name)
+        self._names = set(pools)

@@ -79,21 +79,20 @@ def make_handler(
 def register(app: App, instrumentation: Instrumentation, ruleset: Ruleset) -> Any:
     """Add the flows agent to `app`, deciding by the flows and policies of `world`."""
     handle = make_handler(instrumentation.decoder, instrumentation.encoder, ruleset, app.partitions)
-    stage = Stage(
-        name="flows",
-        topics=INPUTS,
+    stage: Stage[None] = instrumentation.stage(
+        "flows",
+        INPUTS,
         table="customers",
         encode=encode_customer,
         decode=decode_customer,
         is_too_new=UnknownVersion,
-        journal=instrumentation.journal("flows"),
-        dead_letter=instrumentation.dead_letter("flows"),
+        has_journal=True,
     )
 
-    @app.stage(instrumentation.observed(stage))
-    async def flows(batches: AsyncIterator[Batch]) -> None:
+    @app.stage(stage)
+    async def flows(batches: AsyncIterator[Batch[None]]) -> None:
         async for batch in batches:
-            batch.each(handle)
+            batch.apply(handle)
             await batch.commit()
 
     return flows

@@ -1,9 +1,9 @@
-"""What every agent of Takk needs around the runtime: the wire, dead letters, the journal, and the metrics of a stage."""
+"""Instrumentation of the agents: decoder, encoder, dead letters, the journal, and the metrics of a stage."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -15,8 +15,8 @@ from streams.core.values.local_time import utc_from_ms
 from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
-from streams.runtime.processing.batch import Batch
-from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.stage import FinishedBatch, S, Stage, no_context
+from streams.runtime.state.store import PartitionStore
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 
@@ -24,19 +24,39 @@ log = structlog.get_logger(__name__)
 
 
 class Instrumentation:
-    """Shared by the agents of one process."""
+    """What the agents of one process share.
+
+    Args:
+        codec: encodes and decodes records.
+    """
 
     def __init__(self, codec: Codec) -> None:
         self.decoder = Decoder(codec)
         self.encoder = Encoder(codec)
 
-    def observed(self, stage: Stage) -> Stage:
-        """The stage, with its failures logged and its batches counted."""
-        name = stage.name
+    def stage(
+        self,
+        name: str,
+        topics: tuple[str, ...],
+        *,
+        table: str,
+        encode: Callable[[Any], bytes],
+        decode: Callable[[bytes], Any],
+        is_too_new: type[Exception] | tuple[type[Exception], ...] = (),
+        open: Callable[[int, PartitionStore], S] = no_context,
+        is_due: Callable[[S, int], bool] | None = None,
+        has_journal: bool = False,
+    ) -> Stage[S]:
+        """Return a stage whose failures are logged, whose batches are counted, and which writes dead letters.
+
+        Args:
+            has_journal: whether it also writes a journal, from which its decisions can be replayed.
+            name, topics, table, encode, decode, is_too_new, open, is_due: as in `Stage`.
+        """
         seconds, sizes = metrics.BATCH_SECONDS.labels(name), metrics.BATCH_RECORDS.labels(name)
         commits = metrics.COMMIT_SECONDS.labels(name)
 
-        def on_done(batch: Batch) -> None:
+        def on_done(batch: FinishedBatch) -> None:
             if batch.committed is None or batch.committed.cancelled() or batch.committed.exception() is not None:
                 return
             metrics.LAST_PROGRESS.labels(name, batch.partition).set_to_current_time()
@@ -51,7 +71,7 @@ class Instrumentation:
 
         def on_failure(record: Any, error: Exception) -> None:
             log.error(
-                "a record failed and goes to dead-letters",
+                "processing failed, record written to dead-letters",
                 stage=name,
                 topic=record.topic(),
                 partition=record.partition(),
@@ -60,13 +80,24 @@ class Instrumentation:
                 exc_info=error,
             )
 
-        stage.on_done = on_done
-        stage.on_failure = on_failure
-        stage.on_moved = lambda record: metrics.REPUBLISHED.labels(name).inc()
-        return stage
+        return Stage(
+            name=name,
+            topics=topics,
+            table=table,
+            encode=encode,
+            decode=decode,
+            is_too_new=is_too_new,
+            open=open,
+            is_due=is_due,
+            dead_letter=self._dead_letter(name),
+            journal=self._journal(name) if has_journal else None,
+            on_done=on_done,
+            on_failure=on_failure,
+            on_misrouted=lambda record: metrics.REPUBLISHED.labels(name).inc(),
+        )
 
-    def dead_letter(self, stage: str) -> Callable[[Any, str, str, int], ProducerRecord]:
-        """What makes the dead letters of `stage`."""
+    def _dead_letter(self, stage: str) -> Callable[[Any, str, str, int], ProducerRecord]:
+        """Return the function that makes the dead letters of `stage`, and counts them."""
 
         def make(record: Any, reason: str, detail: str, now_ms: int) -> ProducerRecord:
             metrics.DEAD_LETTERS.labels(stage, reason).inc()
@@ -85,23 +116,18 @@ class Instrumentation:
 
         return make
 
-    def journal(self, agent: str) -> Callable[[int, int, dict[str, tuple[int, int]], int], ProducerRecord]:
-        """What makes one record per committed batch of `agent`: enough to replay its decisions exactly."""
+    def _journal(self, stage: str) -> Callable[[int, int, Mapping[str, tuple[int, int]], int], ProducerRecord]:
+        """Return the function that makes one record per committed batch of `stage`: enough to replay its decisions exactly."""
 
-        def make(partition: int, now_ms: int, offsets: dict[str, tuple[int, int]], records: int) -> ProducerRecord:
+        def make(partition: int, now_ms: int, offsets: Mapping[str, tuple[int, int]], records: int) -> ProducerRecord:
             slices = [(topic, first, last) for topic, (first, last) in offsets.items()]
-            return self.encoder.journal.checkpoint(agent, partition, utc_from_ms(now_ms), slices, records)
+            return self.encoder.journal.checkpoint(stage, partition, utc_from_ms(now_ms), slices, records)
 
         return make
 
-    def fired(self, batch: Batch, due_ms: int) -> None:
-        """Count a timer that fired."""
-        metrics.TIMERS_FIRED.inc()
-        metrics.TIMER_LATENESS.observe(max(0, batch.now_ms - due_ms) / 1000)
-
 
 def count_effects(event: Event, effects: Iterable[Effect]) -> None:
-    """Count what the core made of `event`."""
+    """Count the decisions and attributions that `event` led to."""
     for effect in effects:
         if isinstance(effect, LogDecision):
             _decisions(effect.flow, effect.outcome, effect.rule).inc()
@@ -109,7 +135,7 @@ def count_effects(event: Event, effects: Iterable[Effect]) -> None:
             _attributed(effect, is_hard=isinstance(event, MailBounced) and event.hard)
 
 
-@cache  # as bounded as the labels are; `labels` itself costs as much as a decision's encoding
+@cache  # bounded like the labels; `labels` alone costs as much as encoding a decision
 def _decisions(flow: str, outcome: str, rule: str) -> Any:
     return metrics.DECISIONS.labels(flow, outcome, rule)
 

@@ -24,8 +24,7 @@ from streams.runtime import failpoints
 from streams.runtime.app import App
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.processing.batch import Batch
-from streams.runtime.processing.stage import Stage
-from streams.runtime.processing.task import Task
+from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.encode.reports import ReportEncoder
 
@@ -37,13 +36,12 @@ STATES: dict[Outcome, State] = {
 def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
     """Add the mailer stage to `app`. Partitions are processed concurrently, each one batch at a time."""
 
-    def open_marks(task: Task) -> None:
-        if task.store is not None:
-            task.memory["notes"] = DeliveryMarks(task.store, uuid4().hex)
+    def open_marks(partition: int, store: PartitionStore) -> DeliveryMarks:
+        return DeliveryMarks(store, uuid4().hex)
 
-    def plan_batch(batch: Batch, marks: DeliveryMarks) -> list[tuple[Command, Plan]]:
+    def plan_batch(batch: Batch[DeliveryMarks], marks: DeliveryMarks) -> list[tuple[Command, Plan]]:
         now, plans = utc_from_ms(batch.now_ms), {}
-        for command in batch.taken(lambda record: instrumentation.decoder.command(record.value())):
+        for command in batch.decode(lambda record: instrumentation.decoder.command(record.value())):
             entry = batch.get(command.send_id.encode())
             crash_state = marks.crash_state(command.send_id, entry.disk) if entry is not None else "none"
             plan = plan_delivery(entry, command, now, crash_state)
@@ -51,8 +49,8 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
                 plans[command.send_id] = (command, plan)
         return list(plans.values())
 
-    async def deliver(batch: Batch) -> None:
-        marks: DeliveryMarks = batch.task.memory["notes"]
+    async def deliver(batch: Batch[DeliveryMarks]) -> None:
+        marks = batch.task.context
         plans = plan_batch(batch, marks)
         for command, plan in plans:
             if plan in ("resend", "abandon"):
@@ -82,18 +80,17 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
         for report in reports:
             marks.clear(report.command.send_id)
 
-    stage = Stage(
-        name="mailer",
-        topics=(topics.COMMANDS,),
+    stage = instrumentation.stage(
+        "mailer",
+        (topics.COMMANDS,),
         table="sends",
         encode=encode_entry,
         decode=decode_entry,
         open=open_marks,
-        dead_letter=instrumentation.dead_letter("mailer"),
     )
 
-    @app.stage(instrumentation.observed(stage))
-    async def mail(batches: AsyncIterator[Batch]) -> None:
+    @app.stage(stage)
+    async def mail(batches: AsyncIterator[Batch[DeliveryMarks]]) -> None:
         async with asyncio.TaskGroup() as deliveries:
             async for batch in batches:
                 deliveries.create_task(deliver(batch))

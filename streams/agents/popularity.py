@@ -1,4 +1,4 @@
-"""The popularity agent: counts what is bought from the changes that the flows agent tells, product by product."""
+"""The popularity agent: counts sales per product, from the changes that the flows agent publishes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from streams.wire import topics
 
 
 def register(app: App, instrumentation: Instrumentation) -> Any:
-    """Add the popularity agent to `app`; a batch publishes each product's counts once, however often it was bought in it."""
-    stage = Stage(
-        name="popularity",
-        topics=(topics.SALES,),
+    """Add the popularity agent to `app`. A batch publishes the counts of each product once, however many sales it contains."""
+    stage: Stage[None] = instrumentation.stage(
+        "popularity",
+        (topics.SALES,),
         table="popularity",
         encode=encode_counts,
         decode=decode_counts,
-        dead_letter=instrumentation.dead_letter("popularity"),
     )
 
-    @app.stage(instrumentation.observed(stage))
-    async def popularity(batches: AsyncIterator[Batch]) -> None:
+    @app.stage(stage)
+    async def popularity(batches: AsyncIterator[Batch[None]]) -> None:
         async for batch in batches:
             tallies: dict[bytes, Tally] = {}
-            for change in batch.taken(lambda record: instrumentation.decoder.sales(record.value())):
+            for change in batch.decode(lambda record: instrumentation.decoder.sales(record.value())):
                 for sale in sales_of(change):
                     key = sale.sku.encode()
                     tally = tallies.get(key)

@@ -1,50 +1,69 @@
-"""The scheduler: keeps the timers of `flow-delays` and publishes each on `flow-due` when its time has come."""
+"""The scheduler: stores the timers of `flow-delays`, and publishes each on `flow-due` when it is due."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from streams.agents.instrumentation import Instrumentation
 from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.processing.batch import Batch
-from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.stage import identity
 from streams.runtime.processing.task import Task
-from streams.runtime.processing.timers import SLICE, Timers, pack, unpack
+from streams.runtime.processing.timers import MAX_FIRED_PER_SWEEP, Timers, pack, unpack
+from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
 
 
-def register(app: App, instrumentation: Instrumentation, sweep_limit: int = SLICE) -> Any:
-    """Add the scheduler agent to `app`; it fires `sweep_limit` stored timers in one transaction at most."""
+def register(app: App, instrumentation: Instrumentation, sweep_limit: int = MAX_FIRED_PER_SWEEP) -> Any:
+    """Add the scheduler agent to `app`. One transaction fires at most `sweep_limit` stored timers."""
 
-    def open_timers(task: Task) -> None:
-        task.memory["timers"] = Timers(task, sweep_limit)
+    def open_timers(partition: int, store: PartitionStore) -> Timers:
+        return Timers(store, sweep_limit)
 
-    def timer_of(record: Any) -> tuple[int, bytes, bytes]:
+    def parse_timer(record: Any) -> tuple[int, bytes, bytes]:
         timer_id, due_ms = timer_due(record.value())
         return due_ms, timer_id.encode(), pack(record.key(), record.value())
 
-    def fire(batch: Batch, due_ms: int, payload: bytes) -> None:
+    def fire(batch: Batch[Timers], due_ms: int, payload: bytes) -> None:
         key, value = unpack(payload)
-        instrumentation.fired(batch, due_ms)
+        metrics.TIMERS_FIRED.inc()
+        metrics.TIMER_LATENESS.observe(max(0, batch.now_ms - due_ms) / 1000)
         batch.send(topics.DUE, key, value)
 
-    stage = Stage(
-        name="scheduler",
-        topics=(topics.DELAYS,),
+    stage = instrumentation.stage(
+        "scheduler",
+        (topics.DELAYS,),
         table="timers",
+        encode=identity,
+        decode=identity,
         open=open_timers,
-        is_due=lambda task, now_ms: bool(task.memory["timers"].is_due(now_ms)),
-        dead_letter=instrumentation.dead_letter("scheduler"),
+        is_due=Timers.is_due,
     )
 
-    @app.stage(instrumentation.observed(stage))
-    async def scheduler(batches: AsyncIterator[Batch]) -> None:
+    @app.stage(stage)
+    async def scheduler(batches: AsyncIterator[Batch[Timers]]) -> None:
         async for batch in batches:
-            stored = batch.task.memory["timers"].sweep(batch, batch.taken(timer_of), fire)
+            stored = batch.task.context.sweep(batch, batch.decode(parse_timer), fire)
             metrics.TIMERS_STORED.inc(stored)
             await batch.commit()
 
     return scheduler
+
+
+class TimerGauges:
+    """Sets the gauge of stored timers for each owned partition, and removes it once another worker owns the partition."""
+
+    def __init__(self) -> None:
+        self._partitions: set[int] = set()
+
+    def __call__(self, tasks: Iterable[Task[Any]]) -> None:
+        """Set the gauges from the tasks that the worker owns now."""
+        timers = {task.partition: task.context for task in tasks if task.stage.name == "scheduler"}
+        for partition, stored in timers.items():
+            metrics.TIMERS_PENDING.labels(partition).set(stored.pending)
+        for partition in self._partitions - timers.keys():
+            metrics.TIMERS_PENDING.remove(partition)
+        self._partitions = set(timers)

@@ -7,7 +7,7 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,12 @@ from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from streams.observability import metrics
 from streams.observability.health import HealthServer, Status
-from streams.observability.lag import Watch
+from streams.observability.lag import LagMonitor
 from streams.observability.logs import setup_logs
-from streams.observability.restore_progress import RestoreReport
+from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App
 from streams.runtime.kafka.topic_admin import TopicMismatch
+from streams.runtime.processing.task import Task
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.codec import open_codec
@@ -45,8 +46,8 @@ log = structlog.get_logger(__name__)
 
 #: Commands that the mailer takes at once: a second's work, so that a stop waits for no more than that.
 MAILER_BATCH = 400
-#: Seconds between two looks at lag and possessions.
-LOOK_EVERY_S = 1.0
+#: Seconds between two samples of lag and ownership.
+SAMPLE_INTERVAL_S = 1.0
 
 
 def run_worker(settings: Settings) -> None:
@@ -79,7 +80,7 @@ def run_worker(settings: Settings) -> None:
     # A stage costs a producer a partition at each takeover. Codes that come meanwhile lie on their topic, and are read from its beginning.
     if ruleset.pools:
         code_pools.register(app, instrumentation, ruleset.pools)
-    _run(app, settings)
+    _run(app, settings, gauges=[scheduler.TimerGauges(), code_pools.PoolGauges()])
 
 
 def run_mailer(settings: Settings) -> None:
@@ -111,12 +112,12 @@ def run_mailer(settings: Settings) -> None:
     products = GlobalTable(
         settings.kafka(), catalogue.TOPICS, partial(catalogue.AssortmentTable, instrumentation.decoder)
     )
-    taken_back = GlobalTable(
+    withdrawn_emails = GlobalTable(
         settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsTable, instrumentation.decoder)
     )
 
     async def withdrawn() -> Mapping[str, str]:
-        return (await taken_back.view()).rules
+        return (await withdrawn_emails.view()).rules
 
     async def assortment() -> Assortment:
         return (await products.view()).assortment
@@ -132,7 +133,7 @@ def run_mailer(settings: Settings) -> None:
         on_pause=metrics.SMTP_PAUSED.set,
     )
     mailer.register(app, instrumentation, work)
-    _run(app, settings, products, taken_back)
+    _run(app, settings, global_tables=[products, withdrawn_emails])
 
 
 def _app(settings: Settings, role: str, batch_records: int) -> App:
@@ -154,14 +155,20 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
     )
 
 
-def _run(app: App, settings: Settings, *followers: GlobalTable[Any]) -> None:
+def _run(
+    app: App,
+    settings: Settings,
+    *,
+    gauges: Sequence[Callable[[Iterable[Task[Any]]], None]] = (),
+    global_tables: Sequence[GlobalTable[Any]] = (),
+) -> None:
     try:
         topics.create_topics(
             settings, [stage.changelog for stage in app.task_manager.stages.values() if stage.changelog]
         )
     except TopicMismatch as error:
         sys.exit(f"{error}\nnothing was started")
-    restores, watch = RestoreReport(), Watch(app.task_manager)
+    restores, monitor = RestoreProgress(), LagMonitor(app.task_manager, gauges)
     app.task_manager.on_restore = restores.step
     app.task_manager.on_restored = restores.end
     app.task_manager.standbys.on_lag = metrics.STANDBY_LAG.set
@@ -169,24 +176,24 @@ def _run(app: App, settings: Settings, *followers: GlobalTable[Any]) -> None:
     def is_ready() -> Status:
         return (
             app.task_manager.is_ready,
-            "ready" if app.task_manager.is_ready else restores.words or "joining or rebalancing",
+            "ready" if app.task_manager.is_ready else restores.text or "joining or rebalancing",
         )
 
     health = HealthServer(settings.web_host, settings.web_port, is_ready)
 
     @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
-    async def look() -> None:
+    async def monitor_lag() -> None:
         log.info(
             "worker started", app=app.task_manager.app_id, health=health.url, host=socket.gethostname(), pid=os.getpid()
         )
         while True:
-            await watch.look()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await monitor.sample()
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
 
     # What is loaded now stays; a batch makes thousands of objects that die with it, which the collector need not look through each time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    Worker(app.faust, health, followers).execute_from_commandline()
+    Worker(app.faust, health, global_tables).execute_from_commandline()
 
 
 class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that are followed
@@ -196,14 +203,14 @@ class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that
     takes, and an orchestrator would kill the worker for it.
     """
 
-    def __init__(self, app: Any, health: HealthServer, followers: Sequence[GlobalTable[Any]] = ()) -> None:
+    def __init__(self, app: Any, health: HealthServer, global_tables: Sequence[GlobalTable[Any]] = ()) -> None:
         # Faust would put its own handler in the place of Takk's: no JSON, nothing below a warning, and addresses as libraries quote them.
         super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
         self.spinner = (
             None  # which writes to a terminal even where there is none, into the line of the log that tells the start
         )
         self._health = health
-        self._followers = followers
+        self._global_tables = global_tables
 
     async def on_first_start(self) -> None:
         """Listen before anything else starts.
@@ -219,7 +226,7 @@ class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that
 
     async def on_shutdown(self) -> None:
         """Answer until the last."""
-        for follower in self._followers:
-            await follower.stop()
+        for table in self._global_tables:
+            await table.stop()
         await self._health.stop()
         await super().on_shutdown()

@@ -1,124 +1,117 @@
-"""What a worker says of itself while it works: how far it is behind, what it owns, and how long a restore still takes."""
+"""Lag and ownership: how far a worker is behind, which partitions it owns, and how large their state is."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from streams.observability import metrics
 
-#: Stage and partition.
+#: Stage name and partition.
 Place = tuple[str, int]
 
 
-class FetcherLag(Protocol):
-    """What a watch wants to know of the fetcher."""
+class LagSource(Protocol):
+    """What the monitor reads from a fetcher."""
 
-    def lag(self) -> Iterator[tuple[str, int, int]]: ...
+    def lag(self) -> Iterator[tuple[str, int, int]]:
+        """Yield (topic, partition, unread records). Called in a thread."""
 
-    def in_flight(self) -> Iterator[tuple[str, int, int, int]]: ...
+    def in_flight(self) -> Iterator[tuple[str, int, int, int]]:
+        """Yield (stage, partition, records, oldest time in ms) for records that are read and not committed."""
 
 
-class Watched(Protocol):
-    """What a watch wants to know of the lanes."""
+class TaskSource(Protocol):
+    """What the monitor reads from a task manager; iteration yields the owned tasks."""
 
     is_ready: bool
     stages: dict[str, Any]
 
     def __iter__(self) -> Iterator[Any]: ...
 
-    def stage_of(self, topic: str) -> str: ...
-
     @property
-    def fetcher(self) -> FetcherLag: ...
+    def fetcher(self) -> LagSource:
+        """The fetcher of the same worker."""
+
+    def stage_of(self, topic: str) -> str:
+        """Return the name of the stage that reads `topic`."""
 
 
-class Watch:
-    """Sets the gauges of what a worker owns and how far behind it is.
+class LagMonitor:
+    """Sets the gauges of a worker's lag and of the partitions that it owns.
 
-    A partition's lag in seconds is the age of the oldest record that was read and is not committed. Where nothing could be read although
-    records wait, their age is not known: then it is the time since the partition last moved. Either grows while a partition is stuck.
+    A partition's lag in seconds is the age of the oldest record that is read and not committed. If records are unread and none is in
+    flight, their age is unknown; then it is the time since the partition last advanced. Both grow while a partition is stuck.
 
     Args:
-        lanes: the lanes of the worker.
-        clock: wall clock in seconds since 1970.
+        tasks: the task manager of the worker.
+        gauges: further gauges to set from the owned tasks at each sample.
+        clock: the wall clock, in seconds since 1970.
     """
 
-    def __init__(self, task_manager: Watched, clock: Callable[[], float] = time.time) -> None:
-        self._task_manager = task_manager
+    def __init__(
+        self,
+        tasks: TaskSource,
+        gauges: Sequence[Callable[[Iterable[Any]], None]] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._tasks = tasks
+        self._gauges = gauges
         self._clock = clock
-        #: How many records a partition had committed when it was last seen to move, and when that was.
-        self._moved: dict[Place, tuple[int, float]] = {}
-        #: The pools whose numbers were told.
-        self._pools: set[str] = set()
+        #: The number of records that a partition had committed when it last advanced, and that time.
+        self._advanced: dict[Place, tuple[int, float]] = {}
 
-    async def look(self) -> None:
-        """Look once. While the partitions change hands nothing is touched."""
-        if not self._task_manager.is_ready:
+    async def sample(self) -> None:
+        """Set all gauges once. During a rebalance, do nothing."""
+        if not self._tasks.is_ready:
             return
         unread = await asyncio.to_thread(self._unread)
-        if not self._task_manager.is_ready:
+        if not self._tasks.is_ready:
             return
-        held = {
-            (stage, partition): (count, ms) for stage, partition, count, ms in self._task_manager.fetcher.in_flight()
-        }
+        in_flight = {(stage, n): (records, ms) for stage, n, records, ms in self._tasks.fetcher.in_flight()}
         now = self._clock()
-        owned = {(task.stage.name, task.partition): task for task in self._task_manager}
+        owned = {(task.stage.name, task.partition): task for task in self._tasks}
         for place, task in owned.items():
-            count, oldest_ms = held.get(place, (0, 0))
-            self._set_lag(place, task.taken, unread.get(place, 0), count, oldest_ms, now)
-        for place in set(self._moved) - set(owned):
-            self._forget(place)
-        self._set_possessions(owned)
+            records, oldest_ms = in_flight.get(place, (0, 0))
+            self._set_lag(place, task.committed_records, unread.get(place, 0), records, oldest_ms, now)
+        for place in set(self._advanced) - set(owned):
+            self._remove(place)
+        self._set_ownership_gauges(owned.values())
+        for set_gauges in self._gauges:
+            set_gauges(owned.values())
 
     def _unread(self) -> dict[Place, int]:
         unread: dict[Place, int] = {}
-        for topic, partition, records in self._task_manager.fetcher.lag():
-            place = (self._task_manager.stage_of(topic), partition)
+        for topic, partition, records in self._tasks.fetcher.lag():
+            place = (self._tasks.stage_of(topic), partition)
             unread[place] = unread.get(place, 0) + records
         return unread
 
-    def _set_lag(self, place: Place, taken: int, unread: int, held: int, oldest_ms: int, now: float) -> None:
-        before = self._moved.get(place)
-        waiting = unread + held
-        if before is None or before[0] != taken or not waiting:
-            self._moved[place] = (taken, now)
+    def _set_lag(self, place: Place, committed: int, unread: int, in_flight: int, oldest_ms: int, now: float) -> None:
+        before = self._advanced.get(place)
+        waiting = unread + in_flight
+        if before is None or before[0] != committed or not waiting:
+            self._advanced[place] = (committed, now)
             metrics.LAST_PROGRESS.labels(*place).set(now)
         seconds = 0.0
         if waiting:
-            # The later of both: a record's own time may be wrong, and may lie in the future.
-            seconds = max(0.0, now - oldest_ms / 1000 if held else 0.0, now - self._moved[place][1])
+            # The larger of both, because a record's own time may be wrong, even in the future.
+            seconds = max(0.0, now - oldest_ms / 1000 if in_flight else 0.0, now - self._advanced[place][1])
         metrics.LAG_RECORDS.labels(*place).set(waiting)
         metrics.LAG_SECONDS.labels(*place).set(seconds)
 
-    def _forget(self, place: Place) -> None:
-        """Take a partition's series away: it is another worker's, and a number that stands still here would raise an alarm."""
-        del self._moved[place]
+    def _remove(self, place: Place) -> None:
+        """Remove the series of a partition that another worker now owns. A stale number would raise an alert."""
+        del self._advanced[place]
         for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS, metrics.LAST_PROGRESS):
             gauge.remove(*place)
-        if place[0] == "scheduler":
-            metrics.TIMERS_PENDING.remove(place[1])
 
-    def _set_possessions(self, owned: dict[Place, Any]) -> None:
-        sizes: dict[str, list[int]] = {stage: [] for stage in self._task_manager.stages}
-        for (stage, partition), task in owned.items():
-            sizes[stage].append(task.store.size() if task.store is not None else 0)
-            timers = task.memory.get("timers")
-            if timers is not None:
-                metrics.TIMERS_PENDING.labels(partition).set(timers.pending)
-        self._set_pools(owned)
-        for stage, of_each in sizes.items():
-            metrics.PARTITIONS.labels(stage).set(len(of_each))
-            metrics.STATE_BYTES.labels(stage).set(sum(of_each))
-
-    def _set_pools(self, owned: dict[Place, Any]) -> None:
-        pools = {name: pool for task in owned.values() for name, pool in task.memory.get("pools", {}).items()}
-        for name, pool in pools.items():
-            metrics.POOL_CODES.labels(name).set(pool.stock)
-            metrics.POOL_CLAIMS.labels(name).set(pool.waiting)
-        for name in self._pools - pools.keys():
-            metrics.POOL_CODES.remove(name)
-            metrics.POOL_CLAIMS.remove(name)
-        self._pools = set(pools)
+    def _set_ownership_gauges(self, owned: Collection[Any]) -> None:
+        sizes: dict[str, list[int]] = {stage: [] for stage in self._tasks.stages}
+        for task in owned:
+            sizes[task.stage.name].append(task.store.size() if task.store is not None else 0)
+        for stage, bytes_per_partition in sizes.items():
+            metrics.PARTITIONS.labels(stage).set(len(bytes_per_partition))
+            metrics.STATE_BYTES.labels(stage).set(sum(bytes_per_partition))

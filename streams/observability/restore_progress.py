@@ -15,32 +15,34 @@ log = structlog.get_logger(__name__)
 RESTORE_LINE_S = 2.0
 
 
-class RestoreReport:
-    """Turns the steps of restores into gauges, and into a line in the log every `RESTORE_LINE_S` seconds with the time that is left.
+class RestoreProgress:
+    """Reports running restores as gauges, and as a log line every `RESTORE_LINE_S` seconds with the estimated time left.
 
     Args:
-        clock: seconds that only grow.
+        clock: a monotonic clock, in seconds.
+
+    Attributes:
+        text: the progress for `/readyz`; empty if no restore is running.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        #: When the restore of a stage was first heard of and how far it was, and when a line was last written.
+        #: When the first report of a stage's restore came, and the offsets done by then.
         self._first: dict[str, tuple[float, int]] = {}
         self._last_line: dict[str, float] = {}
-        #: What `/readyz` says meanwhile.
-        self.words = ""
+        self.text = ""
 
     def step(self, stage: str, done: int, total: int) -> None:
-        """`done` of `total` changelog offsets of a stage are restored."""
+        """Report that `done` of `total` changelog offsets of a stage are restored."""
         now = self._clock()
         metrics.RESTORE_PROGRESS.labels(stage).set(done / total if total else 1)
-        since, at = self._first.setdefault(stage, (now, done))
-        rate = (done - at) / (now - since) if now > since else 0.0
+        since, first_done = self._first.setdefault(stage, (now, done))
+        rate = (done - first_done) / (now - since) if now > since else 0.0
         left = (total - done) / rate if rate else None
         metrics.RESTORE_RATE.labels(stage).set(rate)
         metrics.RESTORE_LEFT.labels(stage).set(left or 0.0)
         percent = 100 * done // total if total else 100
-        self.words = f"restoring {stage}: {percent} %" + ("" if left is None else f", about {left:.0f} s left")
+        self.text = f"restoring {stage}: {percent} %" + ("" if left is None else f", about {left:.0f} s left")
         if done < total and now - self._last_line.get(stage, since - RESTORE_LINE_S) >= RESTORE_LINE_S:
             self._last_line[stage] = now
             log.info(
@@ -54,10 +56,10 @@ class RestoreReport:
             )
 
     def end(self, stage: str, records: int, seconds: float) -> None:
-        """A stage's newly assigned partitions are restored."""
+        """Report that the newly assigned partitions of a stage are restored."""
         self._first.pop(stage, None)
         self._last_line.pop(stage, None)
-        self.words = ""
+        self.text = ""
         metrics.RESTORE_PROGRESS.labels(stage).set(1)
         metrics.RESTORE_RATE.labels(stage).set(0)
         metrics.RESTORE_LEFT.labels(stage).set(0)

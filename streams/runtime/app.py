@@ -1,4 +1,4 @@
-"""A Faust app on Takk's runtime: Faust's app, agents, tables, assignment, worker and lifecycle; Takk's road of records."""
+"""A worker's app. Faust provides agents, tables, assignment and lifecycle; Takk reads, processes and commits the records."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from yarl import URL
 from streams.runtime.faust_adapter import tables, transport
 from streams.runtime.faust_adapter.store import Store
 from streams.runtime.processing.batch import Batch
-from streams.runtime.processing.stage import Stage
-from streams.runtime.processing.task import Task
+from streams.runtime.processing.stage import S, Stage
 from streams.runtime.processing.task_manager import TaskManager
 from streams.runtime.state.store import Memory
 
@@ -23,42 +22,41 @@ log = structlog.get_logger(__name__)
 
 #: Exit code after a failed commit (sysexits.h EX_TEMPFAIL: try again).
 EXIT_FATAL = 75
-#: Batches that may wait in an agent's channel: enough that the reader is never waited for, few enough to bound memory.
-WAITING_BATCHES = 8
+#: Batches that may wait in an agent's channel: enough that agents never wait for the reader, few enough to bound memory.
+MAX_QUEUED_BATCHES = 8
+#: Longer than any process runs: a hundred years.
+NEVER_S = 3_155_760_000.0
 
 
-def end_process(task: Task, error: Exception) -> None:
-    """End at once after a failed commit: nothing may run on from memory that Kafka has not accepted. A restart begins at the last commit."""
+def end_process(stage: str, partition: int, error: Exception) -> None:
+    """Exit at once after a failed commit: nothing may continue from state that Kafka has not accepted. A restart resumes after the last
+    commit."""
     log.critical(
-        "commit failed, ending the process",
-        stage=task.stage.name,
-        partition=task.partition,
+        "commit failed, exiting",
+        stage=stage,
+        partition=partition,
         error=repr(error),
-        do="nothing is lost; the supervisor restarts the worker. If it repeats, look at the broker named in the error.",
+        hint="nothing is lost: the supervisor restarts the worker. If this repeats, check the broker named in the error.",
     )
     os._exit(EXIT_FATAL)
-
-
-#: Longer than a process lives: a hundred years.
-FOR_EVER_S = 3_155_760_000.0
 
 
 class App:
     """One worker process: a Faust app and the tasks under it.
 
     Args:
-        app_id: the consumer group and the first part of table, changelog and transactional names.
-        kafka: librdkafka settings of the cluster (`bootstrap.servers` at least).
-        brokers: the same cluster as Faust wants it, e.g. `kafka://host:9092`.
-        partitions: number of partitions of every topic.
-        state_dir: where RocksDB lives.
-        instance_id: the name that a restarted worker comes back with (KIP-345), or None.
-        memory_mb: memory for all stores together.
-        batch_records, batch_bytes: bounds of one batch.
-        credentials: Faust's credentials, when the cluster wants them.
-        session_timeout_s: seconds without a heartbeat after which the group gives the partitions away.
-        standby_replicas: how many other workers keep a following copy of each partition, as far as there are others.
-        web_port: the port of Faust's own web server; None leaves it off (its `/` says OK whatever happens).
+        app_id: the consumer group, and the prefix of changelog topics and transactional ids.
+        kafka: librdkafka settings of the cluster (at least `bootstrap.servers`).
+        brokers: the same cluster as a Faust URL, such as `kafka://host:9092`.
+        partitions: the number of partitions of every topic.
+        state_dir: the directory of the RocksDB stores.
+        instance_id: the name under which a restarted worker rejoins the group (KIP-345), or None.
+        memory_mb: the memory of all stores together, in MiB.
+        batch_records, batch_bytes: the limits of one batch.
+        credentials: Faust's credentials, if the cluster requires them.
+        session_timeout_s: seconds without a heartbeat before the worker loses its partitions.
+        standby_replicas: the number of other workers that keep a warm replica of each partition (fewer in a smaller group).
+        web_port: the port of Faust's own web server, or None for no server (its `/` answers OK whatever happens).
     """
 
     def __init__(
@@ -88,16 +86,16 @@ class App:
             broker_credentials=credentials,
             broker_session_timeout=session_timeout_s,
             broker_heartbeat_interval=3.0,
-            # aiokafka reads nothing here (see transport.py) and takes that for a consumer that hangs: after this long it leaves the group,
-            # says nothing, and comes back never.
-            broker_max_poll_interval=FOR_EVER_S,
-            broker_commit_interval=86_400.0,  # nothing is committed by Faust; this keeps its commit task asleep
+            # aiokafka reads no records here (see transport.py). After this time it would consider its consumer hung, and leave the group
+            # silently and permanently.
+            broker_max_poll_interval=NEVER_S,
+            broker_commit_interval=86_400.0,  # Faust commits nothing; this keeps its commit task idle
             store=URL("takk-rocksdb://"),
             datadir=str(state_dir),
             topic_partitions=partitions,
             topic_allow_declare=False,
             topic_disable_leader=True,
-            stream_buffer_maxsize=WAITING_BATCHES,
+            stream_buffer_maxsize=MAX_QUEUED_BATCHES,
             stream_wait_empty=False,
             stream_recovery_delay=0.0,
             table_standby_replicas=standby_replicas,
@@ -112,12 +110,12 @@ class App:
             value_serializer="raw",
         )
         consumer = type("Consumer", (transport.Consumer,), {"task_manager": self.task_manager})
-        road = type("Transport", (transport.Transport,), {"Consumer": consumer})
-        self.faust.transport = road(list(self.faust.conf.broker), self.faust, loop=None)
+        transport_class = type("Transport", (transport.Transport,), {"Consumer": consumer})
+        self.faust.transport = transport_class(list(self.faust.conf.broker), self.faust, loop=None)
         self.partitions = partitions
 
-    def stage(self, stage: Stage) -> Callable[[Callable[[AsyncIterator[Batch]], Awaitable[None]]], Any]:
-        """Decorate an async function over units: it becomes a Faust agent on the stage's topics, with the stage's table."""
+    def stage(self, stage: Stage[S]) -> Callable[[Callable[[AsyncIterator[Batch[S]]], Awaitable[None]]], Any]:
+        """Return a decorator that makes an async function over batches a Faust agent on the stage's topics, with the stage's table."""
         self.task_manager.add(stage)
         if stage.on_fatal is Stage.on_fatal:
             stage.on_fatal = end_process
@@ -127,7 +125,7 @@ class App:
             stage.changelog = table.changelog_topic.get_topic_name()
             self.task_manager.stores[stage.name] = table.data
 
-        def decorate(function: Callable[[AsyncIterator[Batch]], Awaitable[None]]) -> Any:
+        def decorate(function: Callable[[AsyncIterator[Batch[S]]], Awaitable[None]]) -> Any:
             async def agent(stream: Any) -> None:
                 await function(self.task_manager.batches(stream))
 

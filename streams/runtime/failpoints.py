@@ -1,7 +1,7 @@
-"""Named places at which the crash campaign kills the process. Without `TAKK_FAILPOINT` they do nothing and cost nothing.
+"""Failpoints: named places at which the crash campaign kills the process. Without `TAKK_FAILPOINT` they do nothing and cost nothing.
 
-`TAKK_FAILPOINT=flows.committed@3` kills the process, as kill -9 does, when the place `flows.committed` is reached for the third time. The
-places are those named by calls of `reach`; `tests/crash` lists them.
+`TAKK_FAILPOINT=flows.committed@3` kills the process with SIGKILL when it reaches the failpoint `flows.committed` for the third time. The
+failpoints are the calls of `reach`; `tests/crash` lists their names.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ VARIABLE = "TAKK_FAILPOINT"
 
 
 def armed(environment: Mapping[str, str]) -> Callable[[str], None]:
-    """What `reach` does under `environment`: nothing, or kill this process at a place.
+    """Return the function `reach` for `environment`: it does nothing, or kills this process at one failpoint.
 
     Raises:
-        ValueError: the variable is set and is no `place@count`.
+        ValueError: the variable is not a valid `name@count`.
     """
     text = environment.get(VARIABLE)
     if not text:
-        return lambda place: None
+        return lambda name: None
     wanted, _, count = text.partition("@")
     left = int(count or "1")
 
-    def reach(place: str) -> None:
+    def reach(name: str) -> None:
         nonlocal left
-        if place == wanted:
+        if name == wanted:
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -35,5 +35,5 @@ def armed(environment: Mapping[str, str]) -> Callable[[str], None]:
     return reach
 
 
-#: Say that `place` is reached.
+#: Mark a failpoint as reached.
 reach = armed(os.environ)

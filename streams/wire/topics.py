@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
-from streams.runtime.kafka.limits import LARGEST_BYTES
+from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.kafka.topic_admin import TopicSpec, ensure_topics
 
 ORDERS = "orders"
@@ -52,7 +52,7 @@ def _retained(
     return TopicSpec(name=name, schema=schema, key=key, retention_ms=retention_ms, config=config or {})
 
 
-_LARGE = {"max.message.bytes": str(LARGEST_BYTES)}
+_LARGE = {"max.message.bytes": str(MAX_RECORD_BYTES)}
 TOPICS: tuple[TopicSpec, ...] = (
     _retained(ORDERS, "order"),
     _retained(SHIPMENTS, "shipment"),

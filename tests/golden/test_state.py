@@ -194,7 +194,7 @@ def test_a_disk_of_version_1(tmp_path: Path) -> None:
             family.put(key.encode(), value.encode())
     assert (store.position, store.written_at_ms) == (42, 1763886600000)
     assert store.meta(POSITION) == b"42"
-    assert Timers(task(store)).cursor_ms == 1763886600001
+    assert Timers(store).cursor_ms == 1763886600001
     marks = DeliveryMarks(store, "another")
     assert marks.disk == "disk-7"
     found = {send: (marks.crash_state(send, "disk-7"), marks.queue_id(send)) for send in ("send-1", "send-2", "send-3")}
@@ -228,7 +228,7 @@ def test_all_of_it_is_restored_from_a_changelog(tmp_path: Path) -> None:
     assert [decode_entry(value) for _, value in sends.items()] == [ENTRY]
     fired: list[tuple[int, bytes]] = []
     one = batch(task(waiting), [], DUE_MS)
-    Timers(one.task).sweep(one, [], lambda _, due, payload: fired.append((due, payload)))
+    Timers(waiting).sweep(one, [], lambda _, due, payload: fired.append((due, payload)))
     assert [due for due, _ in fired] == [DUE_MS]
     assert_step(*unpack(fired[0][1]))
 

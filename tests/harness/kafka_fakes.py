@@ -1,4 +1,4 @@
-"""A producer, records and a lane that live in memory, for tests of what happens around them."""
+"""In-memory fakes of a producer, records and a task, for tests of the code around them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHANGELOG = "app-stage-table-changelog"
 
 @dataclass
 class Record:
-    """A record as librdkafka gives it, with methods for fields."""
+    """A record with methods for fields, like librdkafka's."""
 
     at: int
     name: bytes = b"k"
@@ -61,7 +61,7 @@ class Delivered:
 
 @dataclass
 class FakeProducer:
-    """Notes every call in order; can be full for a number of calls, and can fail a call by its name, or let it hang."""
+    """Records every call in order. It can be full for a number of calls, and can let a call fail or hang by its name."""
 
     calls: list[str] = field(default_factory=list)
     open: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
@@ -121,23 +121,25 @@ class FakeProducer:
 
 
 def dead_letter(record: Any, reason: str, detail: str, now_ms: int) -> Any:
-    """A dead letter that says why."""
+    """Return a dead letter with its reason."""
     return "dead-letters", record.key(), f"{reason}: {detail}".encode(), []
 
 
-def stage(**changes: Any) -> Stage:
-    """A stage with a table of plain bytes."""
-    made = Stage(**({"name": "stage", "topics": (TOPIC,), "table": "table", "dead_letter": dead_letter} | changes))
+def stage(**changes: Any) -> Stage[Any]:
+    """Return a stage with a table of bytes."""
+    made: Stage[Any] = Stage(
+        **({"name": "stage", "topics": (TOPIC,), "table": "table", "dead_letter": dead_letter} | changes)
+    )
     made.changelog = CHANGELOG
     return made
 
 
-def task(store: PartitionStore | None, of: Stage | None = None) -> Task:
-    """A lane of partition 0 on a `FakeProducer`."""
+def task(store: PartitionStore | None, of: Stage[Any] | None = None) -> Task[Any]:
+    """Return a task of partition 0 with a `FakeProducer`."""
     producer: Any = FakeProducer()
     return Task(of or stage(), 0, producer, store)
 
 
-def batch(of: Task, records: list[Record], now_ms: int = 1000) -> Batch:
-    """A unit of work; its commit runs on a thread of its own."""
+def batch(of: Task[Any], records: list[Record], now_ms: int = 1000) -> Batch[Any]:
+    """Return a batch that commits on its own thread."""
     return Batch(of, records, now_ms, None, ThreadPoolExecutor(1))

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams.definitions.loader import load_ruleset
 from streams.runtime.avro.codec import Codec
-from streams.runtime.state.restore import ends_of
+from streams.runtime.state.restore import watermarks
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.tools.local.inbox.server import Inbox
@@ -205,7 +205,7 @@ class Stack:
         deadline, last, since = time.monotonic() + timeout_s, -1, time.monotonic()
         while time.monotonic() - since < quiet_s:
             assert time.monotonic() < deadline, f"the stack did not become idle: {self._lagging() or 'topics grow'}"
-            ends = sum(ends_of(consumer, partition.topic, partition.partition)[1] for partition in partitions)
+            ends = sum(watermarks(consumer, partition.topic, partition.partition)[1] for partition in partitions)
             if ends != last or self._lagging():
                 last, since = ends, time.monotonic()
             time.sleep(0.1)

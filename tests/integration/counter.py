@@ -1,8 +1,8 @@
-"""The smallest job on the runtime, as a process: how often each key came. `python -m tests.integration.counter -h` says how to start it.
+"""The smallest job on the runtime, as a process: it counts the records of each key. For its options, run
+`python -m tests.integration.counter -h`.
 
-It reads `<app>-in`, keeps the count of each key in the table `counts` and says it on `<app>-out`. A record `forget` deletes its key's count.
-A record `hold` stops a worker that was given `--hold FILE` just before it commits, with all of its transaction on the broker, until FILE
-exists.
+It reads `<app>-in`, keeps the count of each key in the table `counts`, and publishes it on `<app>-out`. A record `forget` deletes its key's
+count. A record `hold` stops a worker with `--hold FILE` just before its commit, when the whole transaction is on the broker, until FILE exists.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ PARTITIONS = 4
 TABLE = "counts"
 FORGET = b"forget"
 HOLD = b"hold"
-#: Printed when the worker stands still in its transaction.
+#: Printed when the worker stops within its transaction.
 HOLDING = "holding an open transaction"
 
 
 def step(count: int, value: bytes) -> int:
-    """The count of a key after a record with `value`: what the job does, and what the tests work out by themselves."""
+    """Return the count of a key after a record with `value`. The job and the tests share this function."""
     return 0 if value == FORGET else count + 1
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run until stopped."""
-    held: list[Batch] = []
+    held: list[Batch[None]] = []
     if arguments.hold:
-        failpoints.reach = partial(stand_still, held, arguments.hold)
+        failpoints.reach = partial(hold_commit, held, arguments.hold)
     out = f"{arguments.app}-out"
     app = App(
         arguments.app,
@@ -53,31 +53,31 @@ def main(arguments: argparse.Namespace) -> None:
     )
     by = [("by", arguments.state.name.encode())]
 
-    def count(record: Any, batch: Batch) -> Any:
+    def count(record: Any, batch: Batch[None]) -> Any:
         key = record.key()
         number = step(int(batch.get(key) or 0), record.value())
         return key, b"%d" % number if number else None, [(out, key, b"%d" % number, by)]
 
-    stage = Stage(
+    stage: Stage[None] = Stage(
         name="counter",
         topics=(f"{arguments.app}-in",),
         table=TABLE,
-        # A dead letter would be one `out` too many: nothing here is to be refused.
+        # No record is invalid here. A dead letter would show up as one output too many.
         dead_letter=lambda record, reason, detail, now: (out, record.key(), reason.encode(), by),
     )
 
     @app.stage(stage)  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
-    async def counter(batches: AsyncIterator[Batch]) -> None:
+    async def counter(batches: AsyncIterator[Batch[None]]) -> None:
         async for batch in batches:
-            batch.each(count)
+            batch.apply(count)
             held.extend(batch for record in batch.records if record.value() == HOLD)
             await batch.commit()
 
     faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 
 
-def stand_still(held: list[Batch], until: Path, place: str) -> None:
-    """On the edge of a held unit's commit: bring all of it to the broker, and wait for the file."""
+def hold_commit(held: list[Batch[None]], until: Path, place: str) -> None:
+    """Just before a held batch commits, send all of it to the broker, and wait for the file."""
     if place == "counter.offsets" and held:
         held.pop().task.producer.flush(30.0)
         print(HOLDING, flush=True)  # noqa: T201 - the test reads it

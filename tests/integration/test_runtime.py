@@ -305,7 +305,7 @@ def test_a_zombie_is_fenced(job: Job) -> None:
     gate.touch()
     first.signal(signal.SIGCONT)
     assert first.ended() == EXIT_FATAL
-    assert "commit failed, ending the process" in first.log()
+    assert "commit failed, exiting" in first.log()
     job.give(*some(200, start=400))
     job.await_said()
     assert second.stop() == 0

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from streams.runtime.state.restore import changelog_reader, ends_of
+from streams.runtime.state.restore import changelog_reader, watermarks
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +182,7 @@ class GlobalTable(Generic[V]):
 
 
 def _bounds(consumer: Any, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
-    return {place: ends_of(consumer, *place) for place in places}
+    return {place: watermarks(consumer, *place) for place in places}
 
 
 def _ends(consumer: Any, places: Iterable[Place]) -> dict[Place, int]:

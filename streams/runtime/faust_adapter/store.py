@@ -13,11 +13,12 @@ from streams.runtime.state.store import Memory, PartitionStore
 
 
 class Store(SerializedStore):  # type: ignore[misc]
-    """Faust's store of one table: opens a `PartitionStore` for every partition the worker owns.
+    """Faust's store of one table: opens a `PartitionStore` for every partition that the worker owns.
 
-    Faust reads through it; writing is the checkpoint's business alone.
+    Faust only reads through it. Batches write to the partition stores directly.
     """
 
+    #: The memory that all stores of the process share.
     memory: Memory | None = None
 
     def __init__(self, url: Any, app: Any, table: Any, **kwargs: Any) -> None:
@@ -26,7 +27,11 @@ class Store(SerializedStore):  # type: ignore[misc]
         self._table = table
 
     def partition(self, number: int) -> PartitionStore:
-        """The open store of partition `number`; opened now if need be."""
+        """Return the open store of partition `number`. Open it if it is not open yet.
+
+        Raises:
+            StoreError: the store cannot be opened.
+        """
         store = self._partitions.get(number)
         if store is None:
             if Store.memory is None:
@@ -36,36 +41,38 @@ class Store(SerializedStore):  # type: ignore[misc]
                 store = self._partitions[number] = PartitionStore(path, Store.memory)
             except Exception as error:
                 raise StoreError(
-                    f"cannot open the state in {path}: {error}. If another worker uses this folder, give each its own "
-                    "TAKK_STATE_DIR; if the files are damaged, delete the folder and the state is restored from Kafka."
+                    f"cannot open the state in {path}: {error}. If another worker uses this directory, give each worker its own "
+                    "TAKK_STATE_DIR. If the files are damaged, delete the directory; the state is then restored from Kafka."
                 ) from error
         return store
 
     def release(self, number: int) -> None:
-        """Close partition `number`, which now belongs to another worker."""
+        """Close partition `number`, which another worker now owns."""
         store = self._partitions.pop(number, None)
         if store is not None:
             store.close()
 
     async def on_stop(self) -> None:
-        """Do nothing: Faust stops tables before consumers, and the tasks, which still write, close their stores themselves."""
+        """Do nothing: Faust stops tables before consumers. The tasks still write then, and close their stores themselves."""
 
     def persisted_offset(self, tp: Any) -> int | None:
-        """Where the changelog stands in the store: Faust asks, Takk's own restore decides."""
+        """Return the changelog position of the store. Faust asks for it; Takk's own restore does not use it."""
         store = self._partitions.get(tp.partition)
         return store.position if store else None
 
     def reset_state(self) -> None:
-        """Refuse: state is given up partition by partition, by the restore."""
-        raise StoreError("stop the workers and delete TAKK_STATE_DIR: the state is restored from the changelog")
+        """Raise StoreError: the restore wipes single partitions instead."""
+        raise StoreError(
+            "cannot reset the state: stop the workers and delete TAKK_STATE_DIR; the state is then restored from Kafka"
+        )
 
     async def backup_partition(self, tp: Any, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
-        """Refuse: the changelog is the backup."""
-        raise StoreError("the changelog is the backup of a table")
+        """Raise StoreError: the changelog is the backup."""
+        raise StoreError("backups are not supported: the changelog is the backup of a table")
 
     def restore_backup(self, tp: Any, latest: bool = True, backup_id: int = 0) -> None:
-        """Refuse: the changelog is the backup."""
-        raise StoreError("the changelog is the backup of a table")
+        """Raise StoreError: the changelog is the backup."""
+        raise StoreError("backups are not supported: the changelog is the backup of a table")
 
     def _get(self, key: bytes) -> bytes | None:
         for store in self._partitions.values():
@@ -75,13 +82,13 @@ class Store(SerializedStore):  # type: ignore[misc]
         return None
 
     def _set(self, key: bytes, value: bytes | None) -> None:
-        raise StoreError("tables are written by the checkpoint alone: use unit.put")
+        raise StoreError("Faust tables are read-only: use batch.put")
 
     def _del(self, key: bytes) -> None:
-        raise StoreError("tables are written by the checkpoint alone: use unit.put(key, None)")
+        raise StoreError("Faust tables are read-only: use batch.put(key, None)")
 
     def _clear(self) -> None:
-        raise StoreError("tables are written by the checkpoint alone")
+        raise StoreError("Faust tables are read-only")
 
     def _iteritems(self) -> Iterator[tuple[bytes, bytes]]:
         for store in self._partitions.values():

@@ -1,7 +1,7 @@
-"""Membership by Faust, data by librdkafka.
+"""Group membership by Faust, records by librdkafka.
 
-Faust's aiokafka consumer joins the group, heartbeats and runs Faust's assignor. The records of the assigned partitions are read by
-a librdkafka consumer outside the group, from the committed offsets, and reach the agents as one Faust message per batch.
+Faust's aiokafka consumer joins the group, sends heartbeats and runs Faust's assignor. A librdkafka consumer outside the group reads the
+records of the assigned partitions from the committed offsets. They reach the agents as one Faust message per batch.
 """
 
 from __future__ import annotations
@@ -14,16 +14,44 @@ from typing import Any
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
 
-#: Seconds that a read may wait when nothing is there: the longest time by which a due timer or a shutdown is noticed late.
+#: Seconds that a read may wait when no records arrive: a due timer or a shutdown is noticed at most so late.
 IDLE_WAIT_S = 0.02
-#: The same while records wait for a task that commits: a free task should not stand idle.
+#: The same while records wait for a task that commits, so that an idle task gets them soon.
 BUSY_WAIT_S = 0.002
 
 
+def as_faust_message(task: Task[Any], records: list[Any], generation: int, faust_generation: int) -> ConsumerMessage:
+    """Return a Faust message that carries a batch. Faust delivers messages only; ours carries a batch.
+
+    Args:
+        task: the task that is to process the batch.
+        records: the records, possibly none.
+        generation: the task manager's generation of the assignment.
+        faust_generation: Faust's own, by which it drops messages of an earlier assignment.
+    """
+    topic = records[0].topic() if records else task.stage.topics[0]
+    return ConsumerMessage(
+        topic=topic,
+        partition=task.partition,
+        offset=0,
+        timestamp=0.0,
+        timestamp_type=1,
+        headers=[],
+        key=None,
+        value=(task, records, generation),
+        checksum=None,
+        serialized_key_size=0,
+        serialized_value_size=0,
+        tp=TP(topic, task.partition),
+        generation_id=faust_generation,
+    )
+
+
 class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's consumer with its road of records replaced; acks and offset commits are the checkpoint's business."""
+    """Faust's consumer, which delivers Takk's batches. Acknowledgements and offset commits are part of each batch's transaction."""
 
     task_manager: TaskManager
 
@@ -42,29 +70,30 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Do nothing, for the same reason."""
 
     async def perform_seek(self) -> None:
-        """Do nothing: the reader starts at the committed offsets that the tasks found after fencing."""
+        """Do nothing: the fetcher starts at the committed offsets that the task manager read after fencing."""
 
     async def verify_all_partitions_active(self) -> None:
-        """Do nothing: aiokafka reads nothing here, so its own view of progress says nothing."""
+        """Do nothing: aiokafka reads no records here, so its own progress means nothing."""
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
-        """Let every batch that is under way end before the partitions are given away."""
+        """Wait until no batch is in flight before the partitions are given away."""
         self.stop_flow()
-        await self.task_manager.settle()
+        await self.task_manager.drain()
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:
-        """Let every batch that is under way end, then leave the group."""
-        await self.task_manager.settle()
+        """Wait until no batch is in flight, then leave the group."""
+        await self.task_manager.drain()
         await super().on_stop()
         self.task_manager.close()
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        task_manager, fetched = self.task_manager, self.task_manager.fetcher
+        task_manager = self.task_manager
+        source = task_manager.fetcher
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="takk-reader")
         generation = None
-        # Faust's stop of the fetcher cancels this task; the read in the thread ends by itself within IDLE_WAIT_S.
+        # When Faust stops its fetcher, it cancels this task. The read in the thread ends by itself within IDLE_WAIT_S.
         try:
             while not (self.should_stop or fetcher.should_stop):
                 if not self.flow_active:
@@ -72,35 +101,26 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     continue
                 if generation != task_manager.generation:
                     generation = task_manager.generation
-                    await loop.run_in_executor(thread, fetched.seek)
-                if fetched.has_waiting:
-                    # All tasks with work commit: the first to end takes what waits. Until then, read on if there is room.
-                    task_manager.freed.clear()
-                    if fetched.is_full:
-                        await self._await_free()
-                    records = [] if fetched.is_full else await loop.run_in_executor(thread, fetched.read, BUSY_WAIT_S)
+                    await loop.run_in_executor(thread, source.seek)
+                if source.has_waiting:
+                    # All tasks with records commit. The first to finish takes the records that wait; until then, read on if there is room.
+                    task_manager.idle.clear()
+                    if source.is_full:
+                        await self._wait_for_idle_task()
+                    records = [] if source.is_full else await loop.run_in_executor(thread, source.read, BUSY_WAIT_S)
                 else:
-                    records = await loop.run_in_executor(thread, fetched.read, IDLE_WAIT_S)
-                for task, batch in fetched.next_batches(records, task_manager.clock()):
+                    records = await loop.run_in_executor(thread, source.read, IDLE_WAIT_S)
+                for task, batch in source.next_batches(records, task_manager.clock()):
                     if generation != task_manager.generation or not self.flow_active:
                         break
-                    await self._deliver(task, batch)
+                    message = as_faust_message(task, batch, task_manager.generation, self.app.consumer_generation_id)
+                    await self.callback(message)
         finally:
             thread.shutdown(wait=False)
 
-    async def _await_free(self) -> None:
+    async def _wait_for_idle_task(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.task_manager.freed.wait(), IDLE_WAIT_S)
-
-    async def _deliver(self, task: Any, batch: list[Any]) -> None:
-        topic = batch[0].topic() if batch else task.stage.topics[0]
-        tp = TP(topic, task.partition)
-        await self.callback(
-            ConsumerMessage(
-                topic, task.partition, 0, 0.0, 1, [], None, (task, batch, self.task_manager.generation), None, 0, 0, tp,
-                generation_id=self.app.consumer_generation_id,
-            )
-        )  # fmt: skip
+            await asyncio.wait_for(self.task_manager.idle.wait(), IDLE_WAIT_S)
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

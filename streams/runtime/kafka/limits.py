@@ -1,7 +1,7 @@
-"""How large a record may be that Takk makes."""
+"""The size limit of the records that Takk produces."""
 
 from __future__ import annotations
 
-#: Kafka's own limit for a record is 1 MiB. What Takk makes of such a record is larger: a dead letter holds it whole, a command tells it
-#: in JSON, a state remembers several. The core's limits keep all of them below this; producers and topics allow as much.
-LARGEST_BYTES = 8 << 20
+#: Kafka's default limit for a record is 1 MiB. What Takk makes of such a record is larger: a dead letter contains it, a command repeats it as
+#: JSON, and a customer's state remembers several. The core's limits keep all of them below this size. Producers and topics allow as much.
+MAX_RECORD_BYTES = 8 << 20

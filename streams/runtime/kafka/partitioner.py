@@ -1,4 +1,4 @@
-"""On which partition a key lies: murmur2, as Java's default partitioner has it (librdkafka calls it `murmur2_random`)."""
+"""The partition of a key: murmur2, as in the default partitioner of Kafka's Java client (librdkafka: `murmur2_random`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SEED = 0x9747B28C
 
 
 def murmur2(data: bytes) -> int:
-    """The 32-bit murmur2 hash of `data` as Kafka's Java client computes it, unsigned (Java shows it signed)."""
+    """Return the 32-bit murmur2 hash of `data` as Kafka's Java client computes it, but unsigned."""
     length = len(data)
     h = _SEED ^ length
     whole = length & ~3
@@ -22,11 +22,11 @@ def murmur2(data: bytes) -> int:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition, from 0, of a record with this key on a topic of `partitions` partitions.
+    """Return the partition, counted from 0, of a record with this key on a topic with `partitions` partitions.
 
     Raises:
         ValueError: `partitions` is below 1.
     """
     if partitions < 1:
-        raise ValueError(f"a topic has 1 partition or more, not {partitions}")
+        raise ValueError(f"invalid number of partitions: {partitions} (must be 1 or more)")
     return (murmur2(key) & 0x7FFFFFFF) % partitions

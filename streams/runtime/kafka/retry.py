@@ -1,4 +1,4 @@
-"""Asking the cluster again while a broker changes: what passes by itself must not end a worker."""
+"""Retrying requests while the cluster changes: an error that passes without help must not stop a worker."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from confluent_kafka import KafkaError, KafkaException
 
 T = TypeVar("T")
 
-#: Seconds for which a question is asked again.
-PATIENCE_S = 60.0
-#: Seconds between two questions: a new leader is found within one or two.
-PAUSE_S = 0.1
-#: Errors of a cluster that is electing a leader, moving a coordinator or losing a broker. librdkafka says of transactional calls alone
-#: whether their errors pass (`retriable`); of all others it does not.
-PASSING = frozenset(
+#: Seconds for which a request is retried.
+RETRY_TIMEOUT_S = 60.0
+#: Seconds between two attempts. A new leader is usually elected within one or two seconds.
+RETRY_PAUSE_S = 0.1
+#: Errors of a cluster that elects a leader, moves a coordinator or loses a broker. librdkafka marks only the errors of transactional calls
+#: as retriable, so the others are listed here.
+TRANSIENT_ERRORS = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
         KafkaError._TIMED_OUT,
@@ -39,27 +39,27 @@ PASSING = frozenset(
 )
 
 
-def is_passing(error: KafkaError) -> bool:
-    """Whether `error` is one of `PASSING`."""
-    return error.code() in PASSING
+def is_transient(error: KafkaError) -> bool:
+    """Return whether `error` is one of `TRANSIENT_ERRORS`."""
+    return error.code() in TRANSIENT_ERRORS
 
 
-def ask(
-    question: Callable[[], T],
-    passes: Callable[[KafkaError], bool] = is_passing,
-    pause_s: float = PAUSE_S,
-    patience_s: float = PATIENCE_S,
+def retry(
+    request: Callable[[], T],
+    is_retriable: Callable[[KafkaError], bool] = is_transient,
+    pause_s: float = RETRY_PAUSE_S,
+    timeout_s: float = RETRY_TIMEOUT_S,
 ) -> T:
-    """The answer of the cluster to `question`, which is put again after `pause_s` seconds as long as its error `passes` by itself.
+    """Return the result of `request`, which is repeated every `pause_s` seconds while its error is retriable.
 
     Raises:
-        KafkaException: an error that does not pass, or one that has not passed within `patience_s` seconds.
+        KafkaException: the error is not retriable, or the request still fails after `timeout_s` seconds.
     """
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
-            return question()
+            return request()
         except KafkaException as error:
-            if not passes(error.args[0]) or time.monotonic() > deadline:
+            if not is_retriable(error.args[0]) or time.monotonic() > deadline:
                 raise
         time.sleep(pause_s)

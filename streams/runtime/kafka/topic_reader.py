@@ -1,4 +1,4 @@
-"""Reads topics from some time up to their present end, leaving no trace: for the commands that look at what has happened."""
+"""Reads topics from a given time up to their current end, for commands that inspect past records. Nothing is committed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-#: Seconds that the broker may be silent.
-PATIENCE_S = 30.0
-_BATCH = 5_000
+from streams.runtime.kafka.client_config import consumer_config
+
+#: Seconds that one request to the broker may take.
+READ_TIMEOUT_S = 30.0
+#: The number of messages of one read.
+BATCH = 5_000
 
 
 def read_to_the_end(
@@ -21,30 +24,22 @@ def read_to_the_end(
     since_ms: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[Any]:
-    """The committed records that are there now, in the order of their offsets within each partition.
+    """Yield the committed records up to the current ends, each partition's in the order of their offsets.
 
     Args:
-        kafka: the cluster, as librdkafka's configuration.
+        kafka: librdkafka settings of the cluster.
         topics: the topics to read.
-        group_id: the consumer group the broker sees; nothing is ever committed under it.
-        partition: one partition of each; None: all.
-        since_ms: only records whose time is not before this (ms since 1970).
-        on_progress: hears of offsets done and in all.
+        group_id: the consumer group that the broker sees. No offsets are committed under it.
+        partition: read only this partition of each topic; None reads all.
+        since_ms: skip records with an earlier timestamp, in milliseconds since 1970.
+        on_progress: called with the number of offsets read and in total.
 
     Raises:
-        KafkaException: the cluster cannot be reached or refuses, or a topic is not there.
-        TimeoutError: the broker is silent.
+        KafkaException: the cluster is not reachable, refuses the request, or a topic is missing.
+        TimeoutError: the broker did not answer within `READ_TIMEOUT_S`.
     """
-    consumer = Consumer(
-        {
-            **kafka,
-            "group.id": group_id,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
-    )
+    settings = {"auto.offset.reset": "error", "enable.partition.eof": True}
+    consumer = Consumer(consumer_config(kafka, group_id, settings))
     try:
         yield from _read(consumer, list(topics), partition, since_ms, on_progress)
     finally:
@@ -52,22 +47,28 @@ def read_to_the_end(
 
 
 def partitions_of(kafka: Mapping[str, str], topic: str, *, group_id: str) -> int:
-    """How many partitions a topic has. Raises KafkaException: the cluster refuses, or the topic is not there."""
-    consumer = Consumer({**kafka, "group.id": group_id})
+    """Return the number of partitions of a topic.
+
+    Raises:
+        KafkaException: the cluster is not reachable, refuses the request, or the topic is missing.
+    """
+    consumer = Consumer(consumer_config(kafka, group_id))
     try:
-        return len(_known(consumer, topic))
+        return len(_partition_numbers(consumer, topic))
     finally:
         consumer.close()
 
 
-def _known(consumer: Any, topic: str) -> list[int]:
-    known = consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic]
-    if known.error is not None:
-        why = f"{topic}: {known.error.str()}"
-        if known.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            why = f"there is no topic {topic}: `takk topics create` makes Takk's own, and a worker its changelog when it first starts"
-        raise KafkaException(KafkaError(known.error.code(), why))
-    return list(known.partitions)
+def _partition_numbers(consumer: Any, topic: str) -> list[int]:
+    metadata = consumer.list_topics(topic, timeout=READ_TIMEOUT_S).topics[topic]
+    if metadata.error is not None:
+        reason = f"{topic}: {metadata.error.str()}"
+        if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            reason = (
+                f"unknown topic {topic}: run `takk topics create`; a worker creates its changelogs at its first start"
+            )
+        raise KafkaException(KafkaError(metadata.error.code(), reason))
+    return list(metadata.partitions)
 
 
 def _read(
@@ -80,16 +81,18 @@ def _read(
     places = [
         TopicPartition(topic, number)
         for topic in topics
-        for number in _known(consumer, topic)
+        for number in _partition_numbers(consumer, topic)
         if partition in (None, number)
     ]
     begin: dict[tuple[str, int], int] = {}
     total = 0
     for place in places:
-        low, high = consumer.get_watermark_offsets(place, timeout=PATIENCE_S)
+        low, high = consumer.get_watermark_offsets(place, timeout=READ_TIMEOUT_S)
         if since_ms is not None:
-            (found,) = consumer.offsets_for_times([TopicPartition(place.topic, place.partition, since_ms)], PATIENCE_S)
-            low = found.offset if found.offset >= 0 else high
+            (first,) = consumer.offsets_for_times(
+                [TopicPartition(place.topic, place.partition, since_ms)], READ_TIMEOUT_S
+            )
+            low = first.offset if first.offset >= 0 else high
         if low < high:
             begin[place.topic, place.partition] = low
             total += high - low
@@ -99,13 +102,15 @@ def _read(
     done = dict.fromkeys(begin, 0)
     left = set(begin)
     while left:
-        messages = consumer.consume(_BATCH, PATIENCE_S)
+        messages = consumer.consume(BATCH, READ_TIMEOUT_S)
         if not messages:
-            raise TimeoutError(f"no answer from the broker for {PATIENCE_S:.0f} s while reading {', '.join(topics)}")
+            raise TimeoutError(
+                f"no answer from the broker within {READ_TIMEOUT_S:.0f} s while reading {', '.join(topics)}"
+            )
         for message in messages:
             place = message.topic(), message.partition()
             error = message.error()
-            # Commit markers take offsets, so only the broker can say that this is the end.
+            # Commit markers take offsets too, so only the broker knows where a partition ends.
             if error is not None and error.code() == KafkaError._PARTITION_EOF:
                 left.discard(place)
             elif error is not None:

@@ -1,4 +1,4 @@
-"""Retrying the calls of a transaction's commit, and finding out whether the cluster is alive."""
+"""Retrying the calls of a commit, and checking whether the cluster is alive."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from streams.runtime.kafka.retry import ask
+from streams.runtime.kafka.retry import retry
 
-#: Seconds that a commit may be tried again while the broker asks for patience; past it the process ends and is restarted.
-COMMIT_PATIENCE_S = 60.0
-#: Seconds in which a living cluster answers a question about itself.
-ANSWER_WITHIN_S = 5.0
+#: Seconds for which a commit is retried while the broker reports retriable errors. After that the process ends and is restarted.
+COMMIT_RETRY_TIMEOUT_S = 60.0
+#: Seconds in which a live cluster answers a metadata request.
+METADATA_TIMEOUT_S = 5.0
 
 
 def cluster_answers(producer: Producer) -> bool:
-    """Whether any broker answers, within `ANSWER_WITHIN_S`."""
+    """Return whether any broker answers within `METADATA_TIMEOUT_S`."""
     try:
-        producer.list_topics(timeout=ANSWER_WITHIN_S)
+        producer.list_topics(timeout=METADATA_TIMEOUT_S)
     except KafkaException:
         return False
     return True
 
 
-def patiently(call: Callable[[], None]) -> None:
-    """Run a transactional call again as long as librdkafka calls its error retriable, for `COMMIT_PATIENCE_S` at most.
+def retry_commit(call: Callable[[], None]) -> None:
+    """Run a transactional call, and retry it while its error is retriable, for at most `COMMIT_RETRY_TIMEOUT_S`.
 
     Raises:
-        KafkaException: an error that is not retriable (fenced, aborted), or patience ran out.
+        KafkaException: the error is not retriable (fenced, aborted), or the time is over.
     """
-    # librdkafka has waited by itself before it gives such an error, so there is no pause.
-    ask(call, passes=KafkaError.retriable, pause_s=0.0, patience_s=COMMIT_PATIENCE_S)
+    # librdkafka has already waited before it reports such an error, so there is no pause.
+    retry(call, is_retriable=KafkaError.retriable, pause_s=0.0, timeout_s=COMMIT_RETRY_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""Fetching: reads the records of the assigned partitions and puts them together to one batch per free task."""
+"""The fetcher: reads the records of the assigned partitions and collects one batch per idle task."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from streams.runtime.kafka.client_config import consumer_config
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
 
@@ -17,111 +18,116 @@ class Fetcher:
 
     Args:
         kafka: librdkafka settings of the cluster.
-        group_id: the consumer group that the broker sees; it is never joined, and nothing is committed under it.
-        by_topic: the stage that reads each topic.
-        tasks: the tasks by stage name and partition; the task manager changes it.
-        batch_records: records read at once over all partitions.
-        batch_bytes: bytes after which one partition's batch is cut.
+        group_id: the consumer group that the broker sees. It is never joined, and no offsets are committed under it.
+        stages: topic -> the stage that reads it. The task manager adds to it.
+        tasks: (stage name, partition) -> task. The task manager changes it.
+        batch_records: the number of records of one read, and of one batch, at most.
+        batch_bytes: the number of bytes after which a batch is cut.
     """
 
     def __init__(
         self,
         kafka: Mapping[str, Any],
         group_id: str,
-        by_topic: Mapping[str, Stage],
-        tasks: Mapping[tuple[str, int], Task],
+        stages: Mapping[str, Stage[Any]],
+        tasks: Mapping[tuple[str, int], Task[Any]],
         *,
         batch_records: int,
         batch_bytes: int,
     ) -> None:
         self._kafka = kafka
         self._group_id = group_id
-        self._by_topic = by_topic
+        self._stages = stages
         self._tasks = tasks
         self._batch_records = batch_records
         self._batch_bytes = batch_bytes
-        #: The committed offsets of the present assignment, set by the task manager.
+        #: The committed offsets of the current assignment, set by the task manager.
         self.starts: list[TopicPartition] = []
         self._reader: Any = None
-        #: Held while the reader is used or closed: librdkafka crashes when a closed consumer is queried, and `consume` never returns if
-        #: the consumer is closed concurrently.
+        #: Held while the reader is used or closed: librdkafka crashes when a closed consumer is queried, and `consume` never returns if the
+        #: consumer is closed concurrently.
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, int], list[Any]] = {}
-        self._held = 0
+        self._waiting_count = 0
+        #: (topic, partition) -> the offset of the partition's end when the reader reached it.
         self._ends: dict[tuple[str, int], int] = {}
 
     def seek(self) -> None:
-        """Point the reader at the committed offsets of the present assignment."""
+        """Move the reader to the committed offsets of the current assignment, and drop the records that wait."""
         if self._reader is None:
             self._reader = Consumer(
-                {
-                    **self._kafka,
-                    "group.id": self._group_id,
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                    "auto.offset.reset": "earliest",
-                    "queued.min.messages": 50_000,
-                    "fetch.wait.max.ms": 50,
-                    "enable.partition.eof": True,
-                }
+                consumer_config(
+                    self._kafka,
+                    self._group_id,
+                    {
+                        "auto.offset.reset": "earliest",
+                        "queued.min.messages": 50_000,
+                        "fetch.wait.max.ms": 50,
+                        "enable.partition.eof": True,
+                    },
+                )
             )
         self._waiting.clear()
-        self._held = 0
-        self._ends.clear()  # what is read again from the committed offsets is behind once more
+        self._waiting_count = 0
+        self._ends.clear()  # records that are read again count as unread
         self._reader.assign(self.starts)
 
     def read(self, wait_s: float) -> list[Any]:
-        """The next records, at once if there are some, else after `wait_s` at most; none once the tasks are closed."""
+        """Return the next records. If there are none, wait for at most `wait_s` seconds. Return nothing once the fetcher is closed.
+
+        Raises:
+            KafkaException: the broker reported an error that is not retriable.
+        """
         with self._lock:
             if self._reader is None:
                 return []
-            records = self._reader.consume(1, wait_s)
-            if records:
-                records += self._reader.consume(self._batch_records - 1, 0.0)
-        good = []
-        for record in records:
-            error = record.error()
+            messages = self._reader.consume(1, wait_s)
+            if messages:
+                messages += self._reader.consume(self._batch_records - 1, 0.0)
+        records = []
+        for message in messages:
+            error = message.error()
             if error is None:
-                good.append(record)
+                records.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
-                self._ends[(record.topic(), record.partition())] = record.offset()
+                self._ends[(message.topic(), message.partition())] = message.offset()
             elif not error.retriable():
                 raise KafkaException(error)
-        return good
+        return records
 
-    def next_batches(self, records: list[Any], now: int) -> Iterator[tuple[Task, list[Any]]]:
-        """Add `records` to what waits for its task, and give every task that is free its batch: all that waited, up to the bounds.
+    def next_batches(self, records: list[Any], now_ms: int) -> Iterator[tuple[Task[Any], list[Any]]]:
+        """Queue `records`, and yield every idle task with the records of its next batch: all that wait for it, up to the limits.
 
-        A task that commits is left alone: what arrives meanwhile becomes its next, larger batch, and no task waits for another.
-        A free task with nothing to read gets an empty batch when its timers are due.
+        A task that commits is skipped. Records that arrive meanwhile become its next, larger batch, and no task waits for another. An idle
+        task with nothing to read gets an empty batch when a timer is due.
         """
-        waiting, by_topic = self._waiting, self._by_topic
+        waiting, stages = self._waiting, self._stages
         for record in records:
-            key = (by_topic[record.topic()].name, record.partition())
-            batch = waiting.get(key)
-            if batch is None:
-                batch = waiting[key] = []
-            batch.append(record)
-        self._held += len(records)
+            key = (stages[record.topic()].name, record.partition())
+            queue = waiting.get(key)
+            if queue is None:
+                queue = waiting[key] = []
+            queue.append(record)
+        self._waiting_count += len(records)
         for key, task in list(self._tasks.items()):
             if task.is_queued or task.lock.locked():
                 continue
             if key in waiting:
                 batch = self._take_batch(key)
-                self._held -= len(batch)
-            elif task.stage.is_due is not None and task.stage.is_due(task, now):
+                self._waiting_count -= len(batch)
+            elif task.stage.is_due is not None and task.stage.is_due(task.context, now_ms):
                 batch = []
             else:
                 continue
             task.is_queued = True
-            task.batch = batch
+            task.records = batch
             yield task, batch
 
     def _take_batch(self, key: tuple[str, int]) -> list[Any]:
-        """Take the next batch of a task from what waits for it."""
+        """Remove the next batch of a task from the records that wait for it."""
         batch = self._waiting.pop(key)
         end, size = min(len(batch), self._batch_records), 0
-        if len(batch) >= 1000:  # fewer records stay below any bound in bytes that is worth looking for
+        if len(batch) >= 1000:  # fewer records stay below any sensible limit in bytes
             for index in range(end):
                 size += len(batch[index])
                 if size > self._batch_bytes:
@@ -132,17 +138,10 @@ class Fetcher:
             del batch[end:]
         return batch
 
-    def close(self) -> None:
-        """Close the reader; `read` and `lag` return nothing from now on."""
-        with self._lock:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
-
     @property
     def is_full(self) -> bool:
-        """Whether so much waits that reading on would only fill memory."""
-        return self._held >= 2 * self._batch_records
+        """Whether so many records wait that further reading would only fill memory."""
+        return self._waiting_count >= 2 * self._batch_records
 
     @property
     def has_waiting(self) -> bool:
@@ -150,27 +149,34 @@ class Fetcher:
         return bool(self._waiting)
 
     def lag(self) -> Iterator[tuple[str, int, int]]:
-        """(topic, partition, records not yet read) of every partition, from what librdkafka last heard. May be called from any thread."""
+        """Yield (topic, partition, unread records) for every partition, as last reported to librdkafka. Safe in any thread."""
         starts = {(tp.topic, tp.partition): tp.offset for tp in self.starts}
-        found = []
+        unread = []
         with self._lock:
             if self._reader is None:
                 return
             for tp in self._reader.position(self._reader.assignment()):
                 place = tp.topic, tp.partition
                 low, high = self._reader.get_watermark_offsets(tp, cached=True)
-                # Before the first record there is no position yet; and commit markers take offsets but are no records: where the end
-                # was reached, what lies before it is read.
-                at = max(low, tp.offset, starts.get(place, 0), self._ends.get(place, 0))
+                # Before the first record there is no position. Commit markers take offsets but are not records: where the end was
+                # reached, everything before it has been read.
+                position = max(low, tp.offset, starts.get(place, 0), self._ends.get(place, 0))
                 if high >= 0:
-                    found.append((*place, max(0, high - at)))
-        yield from found
+                    unread.append((*place, max(0, high - position)))
+        yield from unread
 
     def in_flight(self) -> Iterator[tuple[str, int, int, int]]:
-        """(stage, partition, records, oldest time in ms) of what was read and is not committed; for the event loop's thread."""
+        """Yield (stage, partition, records, oldest time in ms) for records that are read and not committed. Only for the event loop."""
         for (name, partition), task in self._tasks.items():
             records = [*self._waiting.get((name, partition), ())]
             if task.is_queued or task.lock.locked():
-                records += task.batch
+                records += task.records
             if records:
                 yield name, partition, len(records), min(record.timestamp()[1] for record in records)
+
+    def close(self) -> None:
+        """Close the reader. Afterwards `read` and `lag` return nothing."""
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None

@@ -1,49 +1,89 @@
-"""A stage: what one agent reads, the table it keeps, and what happens when it fails. The agent itself is a Faust agent."""
+"""The description of a stage: what one agent reads, the table it keeps, and its callbacks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
-from streams.runtime.kafka.producer_record import ProducerRecord
-from streams.runtime.processing.batch import Batch
-from streams.runtime.processing.task import Task
+from streams.runtime.kafka.producer_record import Headers
+from streams.runtime.state.store import PartitionStore
+
+#: The type of `Task.context`: the objects that a stage keeps per partition, such as its timers.
+S = TypeVar("S")
+
+#: A record to publish: topic, key, value and headers (a `ProducerRecord`, or a plain tuple of the same shape).
+Output = tuple[str, bytes, bytes | None, Headers]
 
 
-def _same(value: Any) -> Any:
+class FinishedBatch(Protocol):
+    """What `Stage.on_done` may read of a batch.
+
+    Attributes:
+        partition: the partition number.
+        records: the records of the batch.
+        read, sent: the number of records per topic that were read and published.
+        started, computed: when processing started and when the commit was requested, in seconds of `time.perf_counter`.
+        committed: the outcome of the commit; None if nothing had to be committed.
+    """
+
+    partition: int
+    records: Sequence[Any]
+    read: dict[str, int]
+    sent: Counter[str]
+    started: float
+    computed: float
+    committed: asyncio.Future[None] | None
+
+
+def identity(value: Any) -> Any:
+    """Return `value`: the codec of a table of bytes."""
     return value
 
 
+def no_context(partition: int, store: PartitionStore) -> Any:
+    """Return None: the context of a stage that keeps nothing per partition."""
+    return None
+
+
 @dataclass(kw_only=True)
-class Stage:
+class Stage(Generic[S]):
     """The description of one agent.
 
     Attributes:
-        name: the agent's name: part of its transactional ids and its label in metrics.
-        topics: co-partitioned topics, read together, partition number by partition number.
-        dead_letter: makes the output for a record that cannot be taken: (record, reason, detail, now in ms) -> output.
-        table: name of its table, or None.
-        encode, decode: between a value of the table and bytes.
-        is_too_new: the errors of `decode` that say that a newer worker wrote the value. They end this one: no record is at fault.
-        journal: makes one output per committed batch that names what it read: (partition, now in ms, topic -> (first, last), records).
-        is_due: tells whether a task wants to run although there is nothing to read (timers); asked often, must be cheap.
-        open: called once for a task that was restored, before its first batch.
+        name: the agent's name. It is part of its transactional ids and its label in metrics.
+        topics: co-partitioned topics. Partition n of each is read by the same task.
+        dead_letter: return the dead letter of an invalid record: (record, reason, detail, now in ms).
+        table: the name of its table, or None.
+        encode, decode: convert between a value of the table and bytes.
+        is_too_new: errors of `decode` that mean that a newer worker wrote the value. They stop this worker, since no record is at fault.
+        journal: return one record per committed batch that names its input: (partition, now in ms, topic -> (first offset, last offset),
+            number of records).
+        open: return `Task.context`, from the partition number and its restored store. Called once per task, before its first batch, if the
+            stage has a table.
+        is_due: whether a task must run although it has nothing to read, because a timer is due: (context, now in ms). Called often, so it
+            must be cheap.
+        on_misrouted: called with each record that is published again under its right key.
+        on_failure: called with each record for which the handler itself failed, and the error.
+        on_fatal: called when a commit failed: (stage name, partition, error).
+        on_done: called when a batch ended, committed or not.
+        changelog: the table's changelog topic, set by `App.stage`.
     """
 
     name: str
     topics: tuple[str, ...]
-    dead_letter: Callable[[Any, str, str, int], ProducerRecord]
+    dead_letter: Callable[[Any, str, str, int], Output]
     table: str | None = None
-    encode: Callable[[Any], bytes] = _same
-    decode: Callable[[bytes], Any] = _same
+    encode: Callable[[Any], bytes] = identity
+    decode: Callable[[bytes], Any] = identity
     is_too_new: type[Exception] | tuple[type[Exception], ...] = ()
-    journal: Callable[[int, int, dict[str, tuple[int, int]], int], ProducerRecord] | None = None
-    is_due: Callable[[Task, int], bool] | None = None
-    open: Callable[[Task], None] = lambda task: None
-    on_moved: Callable[[Any], None] = lambda record: None
+    journal: Callable[[int, int, Mapping[str, tuple[int, int]], int], Output] | None = None
+    open: Callable[[int, PartitionStore], S] = no_context
+    is_due: Callable[[S, int], bool] | None = None
+    on_misrouted: Callable[[Any], None] = lambda record: None
     on_failure: Callable[[Any, Exception], None] = lambda record, error: None
-    on_fatal: Callable[[Task, Exception], None] = lambda task, error: None
-    on_done: Callable[[Batch], None] = lambda batch: None
+    on_fatal: Callable[[str, int, Exception], None] = lambda stage, partition, error: None
+    on_done: Callable[[FinishedBatch], None] = lambda batch: None
     changelog: str = ""
-    channel: Any = field(default=None, repr=False)

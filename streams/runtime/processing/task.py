@@ -4,46 +4,64 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic
 
 from confluent_kafka import KafkaError, Producer
 
+from streams.runtime.processing.stage import S, Stage
 from streams.runtime.state.store import PartitionStore
 
 
-class Task:
-    """One agent's work on one partition: its transactional producer, its store, and the lock that makes batches follow each other.
+class Task(Generic[S]):
+    """One stage's work on one partition: its transactional producer, its store, and a lock that orders its batches.
 
-    The lock is held from the start of a unit until its commit has reached the disk, so a partition has one writer, and
-    whoever holds all locks knows that nothing is in flight. `freed` is set whenever it is released.
+    The lock is held from the start of a batch until its commit is on disk. A partition therefore has one writer, and whoever holds all
+    locks knows that no batch is in flight.
+
+    Args:
+        stage: the stage.
+        partition: the partition number.
+        producer: a producer whose transactions are initialized; earlier owners of the partition are fenced.
+        store: the open store of the partition, or None if the stage has no table.
+        idle: an event to set whenever the lock is released.
     """
+
+    #: The objects that the stage keeps for this partition; set by `open`.
+    context: S
 
     def __init__(
         self,
-        stage: Any,
+        stage: Stage[S],
         partition: int,
         producer: Producer,
         store: PartitionStore | None,
-        freed: asyncio.Event | None = None,
+        idle: asyncio.Event | None = None,
     ) -> None:
         self.stage = stage
         self.partition = partition
         self.producer = producer
         self.store = store
+        self.idle = idle
         self.lock = asyncio.Lock()
         self.is_closed = False
+        #: Whether a batch was handed out that no agent has started yet.
         self.is_queued = False
-        #: What was dealt last and is not done with, while it is queued or the lock is held.
-        self.batch: Sequence[Any] = ()
-        #: Records whose batches were committed.
-        self.taken = 0
-        self.freed = freed
-        self.broken_in_a_row = 0
+        #: The records of the current batch, while it is queued or the lock is held.
+        self.records: Sequence[Any] = ()
+        #: The number of records whose batches were committed.
+        self.committed_records = 0
+        self.failures_in_a_row = 0
+        #: The offset of the newest changelog record, or -1.
         self.changelog_offset = -1
-        self.is_unborn = False
-        self.memory: dict[str, Any] = {}
+        #: Whether the next commit must write `CHANGELOG_MARKER`, because the changelog is empty.
+        self.needs_marker = False
 
-    def produced(self, error: KafkaError | None, message: Any) -> None:
-        """Delivery report of a batch's last changelog record: its offset is the new position (one report a batch is cheap)."""
+    def open(self) -> None:
+        """Set `context`, if the stage has a table. The store must be restored."""
+        if self.store is not None:
+            self.context = self.stage.open(self.partition, self.store)
+
+    def on_delivery(self, error: KafkaError | None, message: Any) -> None:
+        """Note the offset of a batch's last changelog record: it is the store's new position. One delivery report per batch is cheap."""
         if error is None:
             self.changelog_offset = message.offset()

@@ -1,7 +1,7 @@
-"""The tasks of a worker: which partitions it owns, how it takes them over, reads them and gives them back.
+"""The task manager: which partitions a worker owns, and how it takes them over and gives them back.
 
-Taking over, in this order (KIP-98): `init_transactions` fences the previous owner; then the store is brought up to the changelog;
-only then the committed source offsets are read. Any other order lets a paused zombie commit in between.
+The order of a takeover matters (KIP-98): first `init_transactions` fences the previous owner, then the store is restored from the
+changelog, and only then the committed source offsets are read. In any other order a paused previous owner could commit in between.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer
 
 from streams.runtime import failpoints
 from streams.runtime.errors import StoreError
-from streams.runtime.kafka.limits import LARGEST_BYTES
-from streams.runtime.kafka.retry import ask
+from streams.runtime.kafka.client_config import consumer_config, producer_config
+from streams.runtime.kafka.retry import retry
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.fetcher import Fetcher
 from streams.runtime.processing.stage import Stage
@@ -26,22 +26,23 @@ from streams.runtime.processing.task import Task
 from streams.runtime.state.restore import restore
 from streams.runtime.state.standby import Standbys
 
-#: Milliseconds after which the broker aborts a transaction that nobody ends: longer than any batch, short enough that a dead worker's
-#: open transaction does not hold back the readers of its outputs for long (a new owner ends it at once anyway).
-TRANSACTION_TIMEOUT_MS = 60_000
-#: Seconds that giving back partitions may take, less than Kafka's default session timeout of 45 s.
-SETTLE_PATIENCE_S = 12.0
+#: Seconds that giving back partitions may take: less than Kafka's default session timeout of 45 s.
+DRAIN_TIMEOUT_S = 12.0
+#: Seconds that the broker may take to initialize a transactional id.
+FENCING_TIMEOUT_S = 60.0
+#: Seconds that one request for committed offsets may take.
+OFFSETS_TIMEOUT_S = 30.0
 
 
 class TaskManager:
-    """All tasks of one worker process (one Faust app).
+    """All tasks of one worker process.
 
     Args:
-        app_id: the consumer group; first part of every transactional id.
+        app_id: the consumer group, and the prefix of every transactional id.
         kafka: librdkafka settings of the cluster.
-        batch_records: records read at once over all partitions.
-        batch_bytes: bytes after which one partition's batch is cut.
-        clock: wall clock in milliseconds since 1970.
+        batch_records: the number of records of one read, and of one batch, at most.
+        batch_bytes: the number of bytes after which a batch is cut.
+        clock: the wall clock, in milliseconds since 1970.
     """
 
     def __init__(
@@ -56,19 +57,22 @@ class TaskManager:
         self.app_id = app_id
         self.kafka = dict(kafka)
         self.clock = clock
+        #: Counts assignments. A batch of an earlier generation is dropped.
         self.generation: int = 0
+        #: Whether all assigned partitions are restored and processed.
         self.is_ready = False
-        self.freed = asyncio.Event()
-        self.stages: dict[str, Stage] = {}
+        #: Set whenever a task becomes idle.
+        self.idle = asyncio.Event()
+        self.stages: dict[str, Stage[Any]] = {}
         self.stores: dict[str, Any] = {}
         self.on_restore: Callable[[str, int, int], None] = lambda stage, done, total: None
         self.on_restored: Callable[[str, int, float], None] = lambda stage, records, seconds: None
         self.standbys = Standbys(self.kafka, f"{app_id}-standby")
-        self._copies: set[tuple[str, int]] = set()
-        self._tasks: dict[tuple[str, int], Task] = {}
-        self._by_topic: dict[str, Stage] = {}
+        self._followed: set[tuple[str, int]] = set()
+        self._tasks: dict[tuple[str, int], Task[Any]] = {}
+        self._by_topic: dict[str, Stage[Any]] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
-        self._meta: Any = None
+        self._offsets: Any = None
         self.fetcher = Fetcher(
             self.kafka,
             f"{app_id}-reader",
@@ -78,178 +82,162 @@ class TaskManager:
             batch_bytes=batch_bytes,
         )
 
-    def add(self, stage: Stage) -> None:
-        """Register a stage; its topics may belong to no other stage of this worker."""
+    def add(self, stage: Stage[Any]) -> None:
+        """Register a stage.
+
+        Raises:
+            ValueError: another stage of this worker already reads one of its topics.
+        """
         for topic in stage.topics:
             if topic in self._by_topic:
-                raise ValueError(
-                    f"topic {topic} is read by {self._by_topic[topic].name} and {stage.name}: one reader only"
-                )
+                raise ValueError(f"stages {self._by_topic[topic].name} and {stage.name} both read topic {topic}")
             self._by_topic[topic] = stage
         self.stages[stage.name] = stage
 
     def stage_of(self, topic: str) -> str:
-        """The name of the stage that reads `topic`."""
+        """Return the name of the stage that reads `topic`."""
         return self._by_topic[topic].name
 
-    def __iter__(self) -> Iterator[Task]:
+    def __iter__(self) -> Iterator[Task[Any]]:
         return iter(list(self._tasks.values()))
 
-    # -- owning ------------------------------------------------------------------------------------------------------
+    # -- ownership ---------------------------------------------------------------------------------------------------
 
     async def assign(self, assigned: set[tuple[str, int]], standbys: Iterable[tuple[str, int]] = ()) -> None:
-        """Own exactly `assigned` from now on: close what is gone, fence, restore, find the offsets.
+        """Own exactly the partitions of `assigned`: close the others, then fence, restore and find the offsets of the new ones.
 
         Args:
-            assigned: topic and partition of what this worker reads.
-            standbys: changelog and partition of what it keeps a following copy of.
+            assigned: the (topic, partition) pairs that this worker reads.
+            standbys: the (changelog topic, partition) pairs of which it keeps a warm replica.
 
         Raises:
-            StoreError, KafkaException: the partitions cannot be taken over; the worker must end.
+            StoreError, KafkaException: the partitions cannot be taken over; the worker must stop.
         """
         wanted = self.owned(assigned)
-        copies = {(s.name, p) for t, p in standbys if (s := self._by_changelog.get(t)) is not None} - wanted
-        await asyncio.to_thread(self._follow, self._copies & copies)
-        for name, partition in self._copies - copies - wanted:
+        followed = {(s.name, p) for t, p in standbys if (s := self._by_changelog.get(t)) is not None} - wanted
+        await asyncio.to_thread(self._follow, self._followed & followed)
+        for name, partition in self._followed - followed - wanted:
             self.stores[name].release(partition)
         for name, partition in set(self._tasks) - wanted:
             self._release(self._tasks.pop((name, partition)))
-        await asyncio.to_thread(self._take, sorted(wanted - set(self._tasks)))
-        await asyncio.to_thread(self._follow, copies)
+        await asyncio.to_thread(self._take_over, sorted(wanted - set(self._tasks)))
+        await asyncio.to_thread(self._follow, followed)
         failpoints.reach("lanes.restored")
         sources = [
             TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic and (self.stage_of(t), p) in wanted
         ]
         self.fetcher.starts = await asyncio.to_thread(self._committed, sources)
-        self._check_births()
+        self._check_changelogs()
         for task in self:
-            task.is_queued = False  # what was dealt before the rebalance is dropped
+            task.is_queued = False  # batches of the earlier assignment are dropped
         self.generation += 1
         self.is_ready = True
 
     def owned(self, assigned: set[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Stage and partition of what is to be owned: a number belongs to who was given it of the stage's first topic.
+        """Return the (stage name, partition) pairs to own: those for which `assigned` contains the stage's first topic.
 
-        While workers of two versions share a group, an input that only the newer ones read is dealt out among those alone, apart from the
-        others: a newer worker is given it also of numbers that are an older one's.
+        While workers of two versions share a group, an input topic that only the newer ones read is assigned among those alone, apart from
+        the other topics. A newer worker then also gets partitions of it whose task belongs to an older worker.
         """
         return {(s.name, p) for t, p in assigned if (s := self._by_topic.get(t)) is not None and t == s.topics[0]}
 
-    def lacking(self, assigned: set[tuple[str, int]]) -> list[str]:
-        """The topics of which this worker was not given what belongs to the rest; none where it was given nothing at all."""
+    def missing_topics(self, assigned: set[tuple[str, int]]) -> list[str]:
+        """Return the topics that are not assigned together with the other topics of their stage, or whose stage has no partitions.
+
+        The result is empty if `assigned` is empty.
+        """
         if not assigned:
             return []
-        owned, found = self.owned(assigned), set()
+        owned, missing = self.owned(assigned), set()
         for name, stage in self.stages.items():
-            numbers = {p for of, p in owned if of == name}
-            found |= {t for t in stage.topics if not numbers or any((t, p) not in assigned for p in numbers)}
-        return sorted(found)
+            partitions = {p for owner, p in owned if owner == name}
+            missing |= {t for t in stage.topics if not partitions or any((t, p) not in assigned for p in partitions)}
+        return sorted(missing)
 
-    def _follow(self, copies: set[tuple[str, int]]) -> None:
-        """Follow exactly `copies` (stage and partition)."""
-        self.standbys.follow({(self.stages[name].changelog, p): self.stores[name].partition(p) for name, p in copies})
-        self._copies = copies
+    def _follow(self, followed: set[tuple[str, int]]) -> None:
+        """Keep warm replicas of exactly these (stage name, partition) pairs."""
+        self.standbys.follow({(self.stages[name].changelog, p): self.stores[name].partition(p) for name, p in followed})
+        self._followed = followed
 
     @property
-    def _by_changelog(self) -> dict[str, Stage]:
+    def _by_changelog(self) -> dict[str, Stage[Any]]:
         return {stage.changelog: stage for stage in self.stages.values() if stage.table}
 
-    def _take(self, wanted: list[tuple[str, int]]) -> None:
+    def _take_over(self, wanted: list[tuple[str, int]]) -> None:
         with ThreadPoolExecutor(8) as pool:
             producers = list(pool.map(lambda w: self._fence(*w), wanted))
         failpoints.reach("lanes.fenced")
-        fresh: dict[str, dict[int, Task]] = {}
+        new: dict[str, list[Task[Any]]] = {}
         for (name, partition), producer in zip(wanted, producers, strict=True):
             stage = self.stages[name]
             store = self.stores[name].partition(partition) if stage.table else None
-            fresh.setdefault(name, {})[partition] = Task(stage, partition, producer, store, self.freed)
-        for name, tasks in fresh.items():
+            new.setdefault(name, []).append(Task(stage, partition, producer, store, self.idle))
+        for name, tasks in new.items():
             stage = self.stages[name]
             if stage.table:
-                stores = {p: task.store for p, task in tasks.items() if task.store is not None}
+                stores = {task.partition: task.store for task in tasks if task.store is not None}
                 started = time.monotonic()
                 records = restore(self.kafka, stage.changelog, stores, partial(self.on_restore, name))
                 self.on_restored(name, records, time.monotonic() - started)
-            for partition, task in tasks.items():
-                stage.open(task)
-                self._tasks[(name, partition)] = task
+            for task in tasks:
+                task.open()
+                self._tasks[(name, task.partition)] = task
 
     def _fence(self, name: str, partition: int) -> Producer:
-        producer = Producer(
-            {
-                **self.kafka,
-                "transactional.id": f"{self.app_id}-{name}-{partition}",
-                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
-                "partitioner": "murmur2_random",
-                # A commit sends what is left at once, whatever this says; until then each wait that ends wakes a broker's thread once
-                # more, which costs more than its few records.
-                "linger.ms": 100,
-                # A coordinator that still ends the last transaction says "again": the default of 100 ms would be the longest part of a commit.
-                "retry.backoff.ms": 5,
-                "retry.backoff.max.ms": 100,
-                "queue.buffering.max.messages": 1_000_000,
-                "queue.buffering.max.kbytes": 256 << 10,
-                "compression.type": "lz4",
-                "message.max.bytes": LARGEST_BYTES,
-            }
-        )
-        producer.init_transactions(60.0)
+        """Return a producer of this task whose transactions exclude every earlier owner."""
+        producer = Producer(producer_config(self.kafka, f"{self.app_id}-{name}-{partition}"))
+        producer.init_transactions(FENCING_TIMEOUT_S)
         return producer
 
     def _committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
+        """Return the committed offsets of `sources`."""
         if not sources:
             return []
-        if self._meta is None:
-            self._meta = Consumer(
-                {
-                    **self.kafka,
-                    "group.id": self.app_id,
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                }
-            )
-        found = ask(partial(self._ask_committed, sources))
-        for tp in found:
+        if self._offsets is None:
+            self._offsets = Consumer(consumer_config(self.kafka, self.app_id))
+        committed = retry(partial(self._request_committed, sources))
+        for tp in committed:
             if tp.offset < 0:
                 tp.offset = OFFSET_BEGINNING
-        return list(found)
+        return list(committed)
 
-    def _ask_committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
-        found: list[TopicPartition] = self._meta.committed(sources, timeout=30.0)
-        for tp in found:
+    def _request_committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
+        committed: list[TopicPartition] = self._offsets.committed(sources, timeout=OFFSETS_TIMEOUT_S)
+        for tp in committed:
             if tp.error is not None:
                 raise KafkaException(tp.error)
-        return found
+        return committed
 
-    def _check_births(self) -> None:
-        """Refuse a table that is empty although its batches were committed: its changelog is gone."""
-        begun = {
-            (self._by_topic[tp.topic].name, tp.partition): tp
-            for tp in self.fetcher.starts
-            if tp.offset != OFFSET_BEGINNING
+    def _check_changelogs(self) -> None:
+        """Raise StoreError if a table is empty although its batches were committed: then its changelog has been lost."""
+        processed = {
+            (self.stage_of(tp.topic), tp.partition): tp for tp in self.fetcher.starts if tp.offset != OFFSET_BEGINNING
         }
         for key, task in self._tasks.items():
             if task.store is None or task.store.position:
                 continue
-            tp = begun.get(key)
+            tp = processed.get(key)
             if tp is not None:
                 raise StoreError(
                     f"the changelog {task.stage.changelog}[{task.partition}] is empty, but {tp.topic}[{tp.partition}] was processed up to "
-                    f"offset {tp.offset}: the changelog was deleted. Bring it back; to begin again without any state, "
-                    f"use another TAKK_APP_ID."
+                    f"offset {tp.offset}: the changelog was deleted. Restore the topic. To start over with empty state, use another "
+                    "TAKK_APP_ID."
                 )
-            task.is_unborn = True
+            task.needs_marker = True
 
-    def _release(self, task: Task) -> None:
+    def _release(self, task: Task[Any]) -> None:
         task.is_closed = True
         if task.stage.table:
             self.stores[task.stage.name].release(task.partition)
 
-    async def settle(self) -> None:
-        """Stop dealing and wait until nothing is in flight; past `SETTLE_PATIENCE_S` the tasks left are closed, so that their commit fails."""
+    async def drain(self) -> None:
+        """Stop handing out batches, and wait until none is in flight.
+
+        After `DRAIN_TIMEOUT_S` the remaining tasks are closed, so that their commit fails.
+        """
         self.generation += 1
         self.is_ready = False
-        deadline = time.monotonic() + SETTLE_PATIENCE_S
+        deadline = time.monotonic() + DRAIN_TIMEOUT_S
         for task in self:
             try:
                 await asyncio.wait_for(task.lock.acquire(), max(0.1, deadline - time.monotonic()))
@@ -260,9 +248,9 @@ class TaskManager:
                 task.lock.release()
 
     def close(self) -> None:
-        """Give back reader, threads and stores. Afterwards the object is of no more use."""
+        """Close the fetcher, the threads and the stores. The task manager cannot be used afterwards."""
         self.standbys.close()
-        for name, partition in self._copies:
+        for name, partition in self._followed:
             self.stores[name].release(partition)
         self._threads.shutdown(wait=True)
         self.fetcher.close()
@@ -270,15 +258,17 @@ class TaskManager:
             del self._tasks[key]
             self._release(task)
 
-    # -- processing ----------------------------------------------------------------------------------------------------
+    # -- processing --------------------------------------------------------------------------------------------------
 
-    async def batches(self, stream: Any) -> AsyncIterator[Batch]:
-        """The batches of a Faust stream as units of work, each with its task's lock held; batches of a past assignment are dropped
-        (they are read again from the committed offsets)."""
-        async for task, batch, generation in stream:
+    async def batches(self, stream: Any) -> AsyncIterator[Batch[Any]]:
+        """Yield the batches of a Faust stream, each with its task's lock held.
+
+        Batches of an earlier assignment are dropped. Their records are read again from the committed offsets.
+        """
+        async for task, records, generation in stream:
             await task.lock.acquire()
             task.is_queued = False
             if task.is_closed or generation != self.generation:
                 task.lock.release()
                 continue
-            yield Batch(task, batch, self.clock(), self._meta.consumer_group_metadata(), self._threads)
+            yield Batch(task, records, self.clock(), self._offsets.consumer_group_metadata(), self._threads)

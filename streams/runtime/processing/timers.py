@@ -1,8 +1,8 @@
-"""Timers on disk: a table whose key is `due in ms (8 bytes, big-endian) ‖ timer id`, so that its order is the order of firing.
+"""Timers on disk: a table whose keys are `due time in ms (8 bytes, big-endian) ‖ timer id`, so that key order is firing order.
 
-A sweep walks from a persisted cursor up to now, in bounded slices: it never scans the tombstones of fired timers and never starves
-the loop. A timer that arrives with a due time behind the cursor fires at once. The clock is clamped to be monotonic against the
-cursor, so a wall clock that steps back fires nothing twice and holds nothing back longer than the step.
+A sweep reads from a stored cursor up to now, in bounded slices. It never scans the tombstones of fired timers, and never blocks the event
+loop for long. A timer that arrives with a due time before the cursor fires at once. The clock never runs behind the cursor: a wall clock
+that steps back fires nothing twice, and delays nothing longer than the step.
 """
 
 from __future__ import annotations
@@ -12,47 +12,48 @@ from itertools import islice
 
 from streams.runtime import failpoints
 from streams.runtime.processing.batch import Batch
-from streams.runtime.processing.task import Task
+from streams.runtime.state.store import PartitionStore
 
 CURSOR = b"cursor"
-#: Up to about so many timers are counted when a partition is taken over (some 50 ms); beyond it RocksDB's estimate is good enough.
-COUNTED = 50_000
-#: Timers fired in one transaction at most: some 70 ms of work, so a batch of new timers never waits long behind a burst.
-SLICE = 5000
+#: Up to about this many timers are counted exactly when a partition is taken over (some 50 ms). Above it RocksDB's estimate is used.
+MAX_COUNTED = 50_000
+#: The number of timers that one transaction fires at most: some 70 ms of work, so that new timers never wait long behind a burst.
+MAX_FIRED_PER_SWEEP = 5000
+#: A due time after all others, in ms.
 NEVER = 1 << 62
-#: Of the table's keys and values. Version 1 does not say so in its bytes: any other begins its value with `OTHER_VERSION` and its number,
-#: which in version 1 would be a key of 65,280 bytes or more.
+#: The version of the table's keys and values. Version 1 does not store its number. Any other version starts its value with `OTHER_VERSION`
+#: and its number, which in version 1 would mean a key of 65,280 bytes or more.
 VERSION = 1
 OTHER_VERSION = 0xFF
-LONGEST_KEY = (OTHER_VERSION << 8) - 1
+MAX_KEY_BYTES = (OTHER_VERSION << 8) - 1
 
 
 def timer_key(due_ms: int, timer_id: bytes) -> bytes:
-    """The table key of a timer; `due_ms` is milliseconds since 1970, 0 or later."""
+    """Return the table key of a timer that is due at `due_ms`, in milliseconds since 1970 (0 or more)."""
     return due_ms.to_bytes(8, "big") + timer_id
 
 
 def due_of(key: bytes) -> int:
-    """The due time in a table key, in milliseconds since 1970."""
+    """Return the due time of a table key, in milliseconds since 1970."""
     return int.from_bytes(key[:8], "big")
 
 
 def pack(key: bytes, value: bytes) -> bytes:
-    """A record's key and value as one table value.
+    """Return a record's key and value as one table value.
 
     Raises:
-        ValueError: the key is longer than `LONGEST_KEY` bytes.
+        ValueError: `key` is longer than `MAX_KEY_BYTES` bytes.
     """
-    if len(key) > LONGEST_KEY:
-        raise ValueError(f"a key of {len(key)} bytes is too long for a timer")
+    if len(key) > MAX_KEY_BYTES:
+        raise ValueError(f"timer key too long: {len(key)} bytes (at most {MAX_KEY_BYTES})")
     return len(key).to_bytes(2, "big") + key + value
 
 
 def unpack(payload: bytes) -> tuple[bytes, bytes]:
-    """The key and value that `pack` was given.
+    """Return the key and value in a table value made by `pack`.
 
     Raises:
-        ValueError: a version that this Takk does not know.
+        ValueError: the value has a version that this Takk does not support.
     """
     if payload[0] == OTHER_VERSION:
         raise ValueError(f"timer of version {payload[1]}: written by a newer Takk; upgrade this worker")
@@ -61,31 +62,42 @@ def unpack(payload: bytes) -> tuple[bytes, bytes]:
 
 
 class Timers:
-    """The timers of one task: what was stored, and where the sweep stands."""
+    """The stored timers of one partition, and the cursor of their sweep.
 
-    def __init__(self, task: Task, limit: int = SLICE) -> None:
-        if task.store is None:
-            raise ValueError(f"stage {task.stage.name} keeps timers but has no table")
-        self._store = task.store
+    Args:
+        store: the partition's restored store.
+        limit: the number of stored timers that one sweep fires at most.
+
+    Attributes:
+        cursor_ms: the sweep has fired all timers that were due before this time, in milliseconds since 1970.
+        pending: the number of stored timers, estimated if they are many.
+        next_ms: the due time of the next stored timer, or `NEVER`.
+    """
+
+    def __init__(self, store: PartitionStore, limit: int = MAX_FIRED_PER_SWEEP) -> None:
+        self._store = store
         self._limit = limit
-        raw = task.store.meta(CURSOR)
+        raw = store.meta(CURSOR)
         self.cursor_ms = int(raw) if raw else 0
         self.pending = self._count()
         self.next_ms = self._first()
 
     def is_due(self, now_ms: int) -> bool:
-        """Whether a stored timer is due."""
+        """Return whether a stored timer is due."""
         return self.next_ms <= now_ms
 
     def sweep(
-        self, batch: Batch, arrived: Iterable[tuple[int, bytes, bytes]], fire: Callable[[Batch, int, bytes], None]
+        self,
+        batch: Batch[Timers],
+        arrived: Iterable[tuple[int, bytes, bytes]],
+        fire: Callable[[Batch[Timers], int, bytes], None],
     ) -> int:
-        """Store the timers that arrived, fire those that are due (`limit` at most of the stored ones); return how many were stored.
+        """Store new timers, fire the timers that are due, and return the number of newly stored timers.
 
         Args:
-            unit: the unit of work whose transaction carries all of it.
-            arrived: (due in ms, timer id, payload) of each timer in the batch.
-            fire: called with (unit, due in ms, payload) for each timer that is due.
+            batch: the batch whose transaction contains all changes and outputs.
+            arrived: (due time in ms, timer id, payload) of each new timer.
+            fire: called with (batch, due time in ms, payload) for each timer that is due.
         """
         now = max(batch.now_ms, self.cursor_ms - 1)
         put = batch.put
@@ -114,19 +126,21 @@ class Timers:
             self.cursor_ms = cursor
             self.pending = max(0, self.pending - swept)
             batch.put_meta(CURSOR, b"%d" % cursor)
-            # The deletions are on disk only after the commit, so the next stored timer is looked for from the cursor on.
+            # The deletions reach the disk only with the commit, so the next timer is searched from the cursor on.
             self.next_ms = self._first()
             if self.next_ms == NEVER:
-                self.pending = stored  # nothing else is left: an estimate, or a timer stored twice, ends here
+                self.pending = (
+                    stored  # nothing else is stored, so correct an estimate, or a timer that was counted twice
+                )
         self.next_ms = min(self.next_ms, earliest)
         return stored
 
     def _count(self) -> int:
-        """How many timers are stored: exactly if they are few, when the estimate, which counts deletions too, is far off."""
+        """Return the number of stored timers: exact if they are few, since the estimate then counts too many tombstones."""
         estimate = self._store.estimate()
-        if estimate > COUNTED:
+        if estimate > MAX_COUNTED:
             return estimate
-        return sum(1 for _ in islice(self._store.items(timer_key(self.cursor_ms, b"")), 2 * COUNTED))
+        return sum(1 for _ in islice(self._store.items(timer_key(self.cursor_ms, b"")), 2 * MAX_COUNTED))
 
     def _first(self) -> int:
         for key, _ in self._store.items(timer_key(self.cursor_ms, b"")):

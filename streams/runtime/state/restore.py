@@ -1,7 +1,7 @@
-"""Bring stores up to their changelogs: librdkafka straight into RocksDB write batches, committed records only.
+"""Restoring stores from their changelogs: committed records go from librdkafka straight into RocksDB write batches.
 
-"Up to" means that the consumer's *position* has reached the end: commit markers take offsets too, so the last record
-need not have the last offset. Wiping comes before trusting: a store that cannot be a prefix of its changelog is rebuilt.
+A store is restored when the consumer's *position* has reached the end of the changelog. The last record need not have the last offset,
+because commit markers take offsets too. A store that cannot be a prefix of its changelog is wiped and rebuilt.
 """
 
 from __future__ import annotations
@@ -15,33 +15,36 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.runtime import failpoints
 from streams.runtime.errors import StoreError
-from streams.runtime.kafka.retry import ask
+from streams.runtime.kafka.client_config import consumer_config
+from streams.runtime.kafka.retry import retry
 from streams.runtime.state.store import PartitionStore
 
-#: Records taken from librdkafka at once; larger batches no longer pay and only delay the progress line.
+#: The number of messages of one read. Larger batches are no faster, and only delay the progress report.
 BATCH = 20_000
-#: Milliseconds after which a store left alone is rebuilt: Kafka forgets tombstones after `delete.retention.ms` (a day by
-#: default), and a store that has missed them would bring deleted keys back. Two hours of margin.
+#: Milliseconds after which a store without writes is rebuilt. Kafka deletes tombstones after `delete.retention.ms` (one day by default), and
+#: a store that has missed them would restore deleted keys. This leaves a margin of two hours.
 OFFLINE_LIMIT_MS = 22 * 3_600_000
+#: Seconds that one request for a partition's offsets may take.
+OFFSETS_TIMEOUT_S = 30.0
 
 
 def restore(
     kafka: Mapping[str, Any],
     topic: str,
     stores: Mapping[int, PartitionStore],
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
-    """Apply to each partition's store what `topic` has beyond its position; return the number of records applied.
+    """Apply the records of `topic` beyond each store's position, and return their number.
 
     Args:
         kafka: librdkafka settings of the cluster.
-        topic: the changelog; its partition numbers are those of `stores`.
-        stores: partition number to open store.
-        progress: called with offsets done and offsets in all.
+        topic: the changelog topic.
+        stores: partition number -> open store.
+        on_progress: called with the number of offsets restored and in total.
 
     Raises:
-        StoreError: a store is ahead of its changelog: the topic was deleted or made anew, and state would silently be lost.
-        KafkaException: the broker could not be read.
+        StoreError: a store is ahead of its changelog, because the topic was deleted or recreated. State would be lost silently.
+        KafkaException: the broker cannot be read.
     """
     if not stores:
         return 0
@@ -49,46 +52,48 @@ def restore(
     try:
         starts, ends = {}, {}
         for number, store in stores.items():
-            low, high = ends_of(consumer, topic, number)
+            low, high = watermarks(consumer, topic, number)
             starts[number], ends[number] = start_of(topic, number, store, low, high), high
         total = sum(ends[n] - starts[n] for n in stores)
         if total == 0:
             return 0
         behind = {number: start for number, start in starts.items() if start < ends[number]}
         consumer.assign([TopicPartition(topic, number, start) for number, start in behind.items()])
-        return _follow(consumer, topic, stores, behind, total, progress)
+        return _follow(consumer, topic, stores, behind, total, on_progress)
     finally:
         consumer.close()
 
 
-def changelog_reader(kafka: Mapping[str, Any], group: str) -> Any:
-    """A consumer of committed changelog records, that is told where to begin and says where a partition ends."""
-    return Consumer(
-        {
-            **kafka,
-            "group.id": group,
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "error",
-            "queued.min.messages": 100_000,
-            "fetch.message.max.bytes": 8 << 20,
-        }
-    )
+def changelog_reader(kafka: Mapping[str, Any], group_id: str) -> Any:
+    """Return a consumer of committed changelog records. It must be assigned offsets, and reports the end of each partition."""
+    settings = {
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",
+        "queued.min.messages": 100_000,
+        "fetch.message.max.bytes": 8 << 20,
+    }
+    return Consumer(consumer_config(kafka, group_id, settings))
 
 
-def ends_of(consumer: Any, topic: str, number: int) -> tuple[int, int]:
-    """The offsets at which a partition begins and ends at this moment; an election is waited for.
+def watermarks(consumer: Any, topic: str, number: int) -> tuple[int, int]:
+    """Return a partition's first offset, and the offset after its last. During a leader election, wait.
 
     Raises:
-        KafkaException: the cluster could not be asked.
+        KafkaException: the cluster did not answer.
     """
-    low, high = ask(partial(consumer.get_watermark_offsets, TopicPartition(topic, number), timeout=30.0))
+    request = partial(consumer.get_watermark_offsets, TopicPartition(topic, number), timeout=OFFSETS_TIMEOUT_S)
+    low, high = retry(request)
     return low, high
 
 
 def start_of(topic: str, number: int, store: PartitionStore, low: int, high: int) -> int:
-    """The offset from which `store` has to read its changelog, whose records lie from `low` to `high`; wipes a store it cannot go on with.
+    """Return the offset from which `store` must read its changelog. Wipe the store if its content can no longer be used.
+
+    Args:
+        topic: the changelog topic.
+        number: the partition number.
+        store: the open store.
+        low, high: the changelog's first offset, and the offset after its last.
 
     Raises:
         StoreError: the store is ahead of its changelog.
@@ -97,7 +102,7 @@ def start_of(topic: str, number: int, store: PartitionStore, low: int, high: int
     if position > high:
         raise StoreError(
             f"{store.path} is ahead of its changelog {topic}[{number}] (position {position}, end {high}): the topic was deleted "
-            "or made anew. Bring the topic back. To go on with the state it still holds, delete the folder; to begin again without any "
+            "or recreated. Restore the topic. To continue with the state in the topic, delete the directory. To start over with empty "
             "state, use another TAKK_APP_ID."
         )
     idle_ms = int(time.time() * 1000) - store.written_at_ms
@@ -110,17 +115,17 @@ def start_of(topic: str, number: int, store: PartitionStore, low: int, high: int
 def apply(
     messages: Iterable[Any], stores: Mapping[tuple[str, int], PartitionStore]
 ) -> tuple[dict[tuple[str, int], int], set[tuple[str, int]], int]:
-    """Write changelog records to the stores of their partitions, one batch a store.
+    """Write changelog records to the stores of their partitions, in one batch per store.
 
     Args:
-        messages: records and end-of-partition notices, in the order of their offsets within each partition.
-        stores: changelog topic and partition number to open store.
+        messages: records and end-of-partition events, each partition's in the order of its offsets.
+        stores: (changelog topic, partition) -> open store.
 
     Returns:
-        The new position of each partition that moved, the partitions whose end was reached, and the number of records.
+        The new position of each partition that advanced, the partitions whose end was reached, and the number of records.
 
     Raises:
-        KafkaException: a message is an error that will not pass by itself.
+        KafkaException: a message is an error that is not retriable.
     """
     changes: dict[tuple[str, int], dict[bytes, bytes | None]] = {}
     positions: dict[tuple[str, int], int] = {}
@@ -149,7 +154,7 @@ def _follow(
     stores: Mapping[int, PartitionStore],
     starts: Mapping[int, int],
     total: int,
-    progress: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> int:
     by_place = {(topic, number): store for number, store in stores.items()}
     pending = {(topic, number) for number in starts}
@@ -163,6 +168,6 @@ def _follow(
         for place, position in positions.items():
             done[place] = position - starts[place[1]]
         if positions:
-            progress(min(total, sum(done.values())), total)
-    progress(total, total)
+            on_progress(min(total, sum(done.values())), total)
+    on_progress(total, total)
     return applied

@@ -1,7 +1,7 @@
-"""Standbys: following copies of partitions that other workers own, so that a takeover needs to read only the last moment.
+"""Standbys: warm replicas of partitions that other workers own, so that a takeover reads only the newest changelog records.
 
-A thread reads the changelogs of the standby partitions, committed records only, into stores on this worker's disk. When a partition
-becomes this worker's own, the following stops first, and the restore finds a store that is almost at the end.
+A thread applies the committed changelog records of the standby partitions to stores on this worker's disk. When this worker takes over a
+partition, it stops following it first. The restore then finds a store that is almost up to date.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
 from streams.runtime.errors import StoreError
-from streams.runtime.state.restore import apply, changelog_reader, ends_of, start_of
+from streams.runtime.state.restore import apply, changelog_reader, start_of, watermarks
 from streams.runtime.state.store import PartitionStore
 
 log = structlog.get_logger(__name__)
 
-#: Records applied at once: small enough that a takeover waits for a few milliseconds only.
+#: The number of messages of one read: small enough that a takeover waits for a few milliseconds only.
 BATCH = 5_000
-#: Seconds that one read waits: the longest time by which a change of the partitions is delayed.
+#: Seconds that one read waits. A change of the partitions is delayed by at most as much.
 WAIT_S = 0.2
-#: Seconds after an error of the broker until it is tried again.
-PAUSE_S = 5.0
+#: Seconds until the next attempt after an error of the broker.
+RETRY_PAUSE_S = 5.0
 
 Place = tuple[str, int]
 
@@ -32,15 +32,19 @@ Place = tuple[str, int]
 class Standbys:
     """The standby partitions of one worker.
 
-    `follow` says which there are; between two calls a thread keeps their stores up to the changelog. A store that is followed has no
-    other writer. `on_lag` is told, after every read, how many offsets all of them together are behind.
+    `follow` sets them. Between two calls a thread keeps their stores up to date; a followed store has no other writer.
+
+    Args:
+        kafka: librdkafka settings of the cluster.
+        group_id: the consumer group that the broker sees. It is never joined.
+        on_lag: called after every read with the number of offsets that all standbys together are behind.
     """
 
     def __init__(
-        self, kafka: Mapping[str, Any], group: str, on_lag: Callable[[int], None] = lambda offsets: None
+        self, kafka: Mapping[str, Any], group_id: str, on_lag: Callable[[int], None] = lambda offsets: None
     ) -> None:
         self._kafka = kafka
-        self._group = group
+        self._group_id = group_id
         self.on_lag = on_lag
         self._stores: dict[Place, PartitionStore] = {}
         self._positions: dict[Place, int] = {}
@@ -51,21 +55,21 @@ class Standbys:
 
     @property
     def places(self) -> frozenset[Place]:
-        """Changelog topic and partition number of each store that is followed."""
+        """The (changelog topic, partition) pair of each followed store."""
         return frozenset(self._stores)
 
     @property
     def positions(self) -> dict[Place, int]:
-        """How far each copy has come: the next changelog offset."""
+        """The next changelog offset of each followed store."""
         return dict(self._positions)
 
     def follow(self, stores: Mapping[Place, PartitionStore]) -> None:
-        """From now on follow exactly `stores`; when it returns, no other store is written any more. May block for `WAIT_S`.
+        """Follow exactly `stores`. Once it returns, no other store is written. It may block for `WAIT_S`.
 
-        A store that is ahead of its changelog is left alone: taking over the partition will say what is wrong.
+        A store that is ahead of its changelog is not followed. Taking over the partition reports the error.
 
         Raises:
-            KafkaException: the broker could not be asked.
+            KafkaException: the broker did not answer.
         """
         with self._lock:
             if set(stores) == set(self._stores):
@@ -76,13 +80,13 @@ class Standbys:
                     self._consumer.unassign()
                 return
             if self._consumer is None:
-                self._consumer = changelog_reader(self._kafka, self._group)
+                self._consumer = changelog_reader(self._kafka, self._group_id)
             for (topic, number), store in stores.items():
-                low, high = ends_of(self._consumer, topic, number)
+                low, high = watermarks(self._consumer, topic, number)
                 try:
                     self._positions[(topic, number)] = start_of(topic, number, store, low, high)
                 except StoreError as error:
-                    log.error("a standby is not followed", topic=topic, partition=number, error=str(error))
+                    log.error("standby not followed", topic=topic, partition=number, error=str(error))
                 else:
                     self._stores[(topic, number)] = store
             self._assign()
@@ -91,7 +95,7 @@ class Standbys:
             self._thread.start()
 
     def close(self) -> None:
-        """Stop following; the stores are the caller's to close."""
+        """Stop following. The caller closes the stores."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -115,14 +119,14 @@ class Standbys:
                         self._positions.update(positions)
                         self.on_lag(self._behind())
             except KafkaException as error:
-                # Following is a convenience for the takeover, not a promise: the restore reads whatever is missing here.
-                log.error("the standbys cannot be followed, trying again", error=repr(error), pause_s=PAUSE_S)
-                self._stop.wait(PAUSE_S)
+                # No need to stop the worker: a takeover restores whatever the standby lacks.
+                log.error("cannot follow the standbys, retrying", error=repr(error), pause_s=RETRY_PAUSE_S)
+                self._stop.wait(RETRY_PAUSE_S)
                 with self._lock:
                     if self._stores:
                         self._assign()
             else:
-                # The lock is not fair: a moment without it lets `follow` in.
+                # The lock is not fair, so `follow` needs a moment in which it is free.
                 self._stop.wait(WAIT_S if idle else 0.005)
 
     def _behind(self) -> int:

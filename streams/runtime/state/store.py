@@ -1,7 +1,7 @@
-"""State on disk: one RocksDB per table and partition, behind Faust's store interface.
+"""State on disk: one RocksDB per table and partition.
 
-Column families: `data` holds the table, `meta` where the changelog stands, `local` what this machine alone knows
-(never replayed, lost with the disk). All partitions of a process share one block cache and one memory budget.
+Column families: `data` holds the table, `meta` the changelog position, and `local` values of this disk alone, which are not part
+of the changelog. All partitions of a process share one block cache and one memory budget.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MEBIBYTE = 1 << 20
 
 
 class Memory:
-    """What all stores of one process may use: a third of `budget_mb` MiB for memtables, the rest for cached blocks."""
+    """The memory that all stores of one process share: a third of `budget_mb` MiB for memtables, the rest for cached blocks."""
 
     def __init__(self, budget_mb: int = 256) -> None:
         self.cache = Cache(budget_mb * MEBIBYTE * 2 // 3)
@@ -30,7 +30,7 @@ class Memory:
         )
 
     def options(self) -> Options:
-        """Options for one column family or database under this budget."""
+        """Return the options of one column family or database within this budget."""
         options = Options(raw_mode=True)
         options.create_if_missing(True)
         options.create_missing_column_families(True)
@@ -38,7 +38,7 @@ class Memory:
         options.set_write_buffer_size(16 * MEBIBYTE)
         options.set_keep_log_file_num(2)
         options.set_max_open_files(256)
-        # A deleted key at the head of the timers costs every later scan: files that are mostly tombstones are compacted early.
+        # Every scan of the timers passes the tombstones of fired ones, so files that are mostly tombstones are compacted early.
         options.add_compact_on_deletion_collector_factory(4096, 2048, 0.5)
         table = BlockBasedOptions()
         table.set_block_cache(self.cache)
@@ -51,8 +51,12 @@ class Memory:
 class PartitionStore:
     """One partition of one table.
 
-    `write` stores changed values and the changelog position in one atomic batch, so what is on disk is always the
-    changelog up to `position`, exactly.
+    `write` stores changed values and the changelog position in one atomic batch. The store therefore always equals the changelog up to
+    `position`.
+
+    Args:
+        path: the directory of the database, created if missing.
+        memory: the memory shared with the other stores.
     """
 
     def __init__(self, path: Path, memory: Memory) -> None:
@@ -71,39 +75,39 @@ class PartitionStore:
         self.get = self._data.get
 
     def close(self) -> None:
-        """Close the database; every handle is dropped, since RocksDB frees its lock with the last of them."""
+        """Close the database, and drop every handle: RocksDB releases its file lock with the last of them."""
         db = self._db
         del self.get
         self._handles = self._data = self._meta = self._local = self._db = None
         db.close()
 
     def wipe(self) -> None:
-        """Delete everything and begin again, empty."""
+        """Delete all content, and reopen the store empty."""
         self.close()
         shutil.rmtree(self.path)
         self._open()
 
     @property
     def position(self) -> int:
-        """The next changelog offset that is not yet in the store; 0 when it is new."""
+        """The next changelog offset to apply; 0 if the store is new."""
         value = self._meta.get(POSITION)
         return int(value) if value else 0
 
     @property
     def written_at_ms(self) -> int:
-        """Wall clock of the last write in milliseconds since 1970; 0 when there was none."""
+        """The wall clock of the last write, in milliseconds since 1970; 0 if there was none."""
         value = self._meta.get(WRITTEN_AT)
         return int(value) if value else 0
 
     def meta(self, key: bytes) -> bytes | None:
-        """A value stored beside the position, such as a cursor."""
+        """Return a value stored beside the position, such as a cursor, or None."""
         value: bytes | None = self._meta.get(key)
         return value
 
     def write(
         self, changes: Mapping[bytes, bytes | None], position: int | None, meta: Mapping[bytes, bytes] | None = None
     ) -> None:
-        """Store `changes` (None deletes) and the changelog `position` together, or nothing of them."""
+        """Store `changes` (None deletes), the changelog `position` and `meta` values in one atomic batch."""
         batch: Any = WriteBatch(raw_mode=True)
         data, info = self._handles["data"], self._handles["meta"]
         put, delete = batch.put, batch.delete
@@ -120,31 +124,31 @@ class PartitionStore:
         self._db.write(batch)
 
     def put_local(self, key: bytes, value: bytes | None) -> None:
-        """Write (or delete) a note that lives on this disk alone; it survives the process, not the disk."""
+        """Write a value outside the changelog, or delete it if `value` is None. It survives the process, but not the disk."""
         if value is None:
             self._local.delete(key)
         else:
             self._local.put(key, value)
 
     def get_local(self, key: bytes) -> bytes | None:
-        """The note under `key`, if this disk has one."""
+        """Return the value of `put_local` under `key`, or None."""
         value: bytes | None = self._local.get(key)
         return value
 
     def estimate(self) -> int:
-        """About how many keys there are: RocksDB's own estimate, at no cost."""
+        """Return RocksDB's own estimate of the number of keys, which costs nothing."""
         return int(self._data.property_int_value("rocksdb.estimate-num-keys") or 0)
 
     def size(self) -> int:
-        """Bytes of the files on disk, without what is only in memory yet."""
+        """Return the size of the files on disk in bytes, without the memtables."""
         return int(self._data.property_int_value("rocksdb.total-sst-files-size") or 0)
 
     def items(self, lower: bytes | None = None, upper: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Entries with lower <= key < upper, in the order of their keys."""
+        """Yield the entries with lower <= key < upper, ordered by key."""
         options = ReadOptions()
         if upper is not None:
             options.set_iterate_upper_bound(upper)
-        # Not set_iterate_lower_bound: in rocksdict 0.3.29 a lower bound without an upper one yields nothing at all.
+        # `set_iterate_lower_bound` would not do: in rocksdict 0.3.29 a lower bound without an upper bound yields nothing.
         yield from self._data.items(from_key=lower, read_opt=options)
 
 

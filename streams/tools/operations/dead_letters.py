@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, Producer
 from msgspec import Struct
 
 from streams.runtime.avro.codec import Codec
-from streams.runtime.kafka.topic_reader import PATIENCE_S, read_to_the_end
+from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.codec import open_codec
@@ -106,12 +106,12 @@ def replay(settings: Settings, letters: Iterable[DeadLetter], *, producer: Any =
 
     for letter in letters:
         _publish(producer, letter, acknowledged)
-    left = producer.flush(PATIENCE_S)
+    left = producer.flush(READ_TIMEOUT_S)
     if failed:
         raise KafkaException(failed[0])
     if left:
         raise TimeoutError(
-            f"{left} records were not acknowledged within {PATIENCE_S:.0f} s; replay again, doubles are harmless"
+            f"{left} records were not acknowledged within {READ_TIMEOUT_S:.0f} s; replay again, doubles are harmless"
         )
     return done
 

@@ -51,7 +51,7 @@ def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: 
     async def engine(batches) -> None:
         async for batch in batches:
             measurement.start()
-            batch.each(count_order)
+            batch.apply(count_order)
             await batch.commit()
 
     faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()

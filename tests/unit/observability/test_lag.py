@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from streams.core.offers.code_pool_records import Pool
 from streams.observability import metrics
-from streams.observability.lag import Watch
+from streams.observability.lag import LagMonitor
 
 STAGE = "watched"
 
@@ -34,10 +33,9 @@ class Task:
     """A lane, as far as a watch looks at it."""
 
     partition: int
-    taken: int = 0
+    committed_records: int = 0
     stage: Named = field(default_factory=Named)
     store: Disk = field(default_factory=Disk)
-    memory: dict[str, Any] = field(default_factory=dict)
 
 
 class TaskManager:
@@ -85,8 +83,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def watch(task_manager: TaskManager, clock: Clock) -> Watch:
-    return Watch(task_manager, clock)
+def monitor(task_manager: TaskManager, clock: Clock) -> LagMonitor:
+    return LagMonitor(task_manager, clock=clock)
 
 
 def value(name: str, partition: int = 0) -> float | None:
@@ -98,91 +96,72 @@ def lag() -> tuple[float | None, float | None]:
     return value("takk_lag_records"), value("takk_lag_seconds")
 
 
-async def test_at_rest(watch: Watch, clock: Clock) -> None:
+async def test_at_rest(monitor: LagMonitor, clock: Clock) -> None:
     """A partition with nothing to do has no lag, and goes on being well as time passes."""
-    await watch.look()
+    await monitor.sample()
     clock.now += 3600
-    await watch.look()
+    await monitor.sample()
     assert lag() == (0, 0)
     assert value("takk_last_progress_timestamp_seconds") == clock.now
 
 
-async def test_stuck_batch_grows_older(watch: Watch, task_manager: TaskManager, clock: Clock) -> None:
+async def test_stuck_batch_grows_older(monitor: LagMonitor, task_manager: TaskManager, clock: Clock) -> None:
     """A batch that does not commit makes the lag grow, though no batch ends; when it has, the lag is 0."""
     task_manager.held[0] = (3, int((clock.now - 5) * 1000))
-    await watch.look()
+    await monitor.sample()
     began = clock.now
     assert lag() == (3, 5)
     clock.now += 60
-    await watch.look()
+    await monitor.sample()
     assert lag() == (3, 65)
     assert value("takk_last_progress_timestamp_seconds") == began
     del task_manager.held[0]
-    task_manager.tasks[0].taken = 3
-    await watch.look()
+    task_manager.tasks[0].committed_records = 3
+    await monitor.sample()
     assert lag() == (0, 0)
 
 
-async def test_stuck_reader_grows_older(watch: Watch, task_manager: TaskManager, clock: Clock) -> None:
+async def test_stuck_reader_grows_older(monitor: LagMonitor, task_manager: TaskManager, clock: Clock) -> None:
     """Records that cannot even be read make the lag grow too, also while more of them arrive."""
-    await watch.look()
+    await monitor.sample()
     for waiting in (10, 20, 30):
         task_manager.unread[0] = waiting
         clock.now += 30
-        await watch.look()
+        await monitor.sample()
     assert lag() == (30, 90)
-    task_manager.tasks[0].taken = 5
-    await watch.look()
+    task_manager.tasks[0].committed_records = 5
+    await monitor.sample()
     assert lag() == (30, 0)
 
 
-async def test_pools_go_with_their_partition(watch: Watch, task_manager: TaskManager) -> None:
-    """What lies in a pool is told by who has it, and by nobody else: a number that stands still here would hide an empty pool there."""
-
-    def numbers() -> tuple[float | None, float | None]:
-        names = ("takk_pool_codes", "takk_pool_claims")
-        stock, waiting = (metrics.REGISTRY.get_sample_value(name, {"pool": "spring"}) for name in names)
-        return stock, waiting
-
-    task_manager.tasks[0].memory["pools"] = {"spring": Pool(2, 9, 4, 4)}
-    await watch.look()
-    assert numbers() == (7, 0)
-    task_manager.tasks[0].memory["pools"] = {"spring": Pool(9, 9, 4, 6)}
-    await watch.look()
-    assert numbers() == (0, 2)
-    del task_manager.tasks[0]
-    await watch.look()
-    assert numbers() == (None, None)
-
-
-async def test_record_from_the_future(watch: Watch, task_manager: TaskManager, clock: Clock) -> None:
+async def test_record_from_the_future(monitor: LagMonitor, task_manager: TaskManager, clock: Clock) -> None:
     """A record that claims a time to come hides no standstill."""
     task_manager.held[0] = (1, int((clock.now + 86_400) * 1000))
-    await watch.look()
+    await monitor.sample()
     assert lag() == (1, 0)
     clock.now += 40
-    await watch.look()
+    await monitor.sample()
     assert lag() == (1, 40)
 
 
-async def test_given_back_partition_leaves_no_series(task_manager: TaskManager, watch: Watch) -> None:
+async def test_given_back_partition_leaves_no_series(task_manager: TaskManager, monitor: LagMonitor) -> None:
     """What another worker owns is not told here: a number that stands still would raise an alarm."""
     task_manager.tasks[1], task_manager.unread[1] = Task(1), 4
-    await watch.look()
+    await monitor.sample()
     assert value("takk_lag_records", 1) == 4
     assert metrics.REGISTRY.get_sample_value("takk_assigned_partitions", {"stage": STAGE}) == 2
     assert metrics.REGISTRY.get_sample_value("takk_state_bytes", {"stage": STAGE}) == 14
     del task_manager.tasks[1], task_manager.unread[1]
-    await watch.look()
+    await monitor.sample()
     names = ("takk_lag_records", "takk_lag_seconds", "takk_last_progress_timestamp_seconds")
     assert [value(name, 1) for name in names] == [None] * 3
     assert metrics.REGISTRY.get_sample_value("takk_assigned_partitions", {"stage": STAGE}) == 1
 
 
-async def test_nothing_is_touched_while_partitions_change_hands(task_manager: TaskManager, watch: Watch) -> None:
+async def test_nothing_is_touched_while_partitions_change_hands(task_manager: TaskManager, monitor: LagMonitor) -> None:
     """In a rebalance the reader is not asked and the gauges stay."""
-    await watch.look()
+    await monitor.sample()
     task_manager.is_ready = False
     task_manager.unread[0] = 9
-    await watch.look()
+    await monitor.sample()
     assert value("takk_lag_records") == 0

@@ -7,7 +7,7 @@ import json
 from structlog.testing import capture_logs
 
 from streams.observability import metrics
-from streams.observability.restore_progress import RestoreReport
+from streams.observability.restore_progress import RestoreProgress
 
 STAGE = "restored"
 
@@ -25,13 +25,13 @@ class Clock:
 def test_restore_tells_the_time_left() -> None:
     """A restore's lines come every few seconds with the share done and the seconds left; its end is told too."""
     clock = Clock()
-    report = RestoreReport(clock)
+    report = RestoreProgress(clock)
     restored = {"stage": STAGE}
     with capture_logs() as lines:
         for done in range(0, 1001, 10):
             report.step(STAGE, done, 1000)
             if done == 250:
-                assert report.words == f"restoring {STAGE}: 25 %, about 19 s left"
+                assert report.text == f"restoring {STAGE}: 25 %, about 19 s left"
                 assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 0.25
                 assert metrics.REGISTRY.get_sample_value("takk_restore_offsets_per_second", restored) == 40
                 assert metrics.REGISTRY.get_sample_value("takk_restore_left_seconds", restored) == 18.75
@@ -41,7 +41,7 @@ def test_restore_tells_the_time_left() -> None:
     assert [line["percent"] for line in lines[:-1]] == [*range(0, 100, 8)]
     assert (lines[-1]["event"], lines[-1]["records"]) == ("restored", 900)
     assert json.dumps(lines)
-    assert report.words == ""
+    assert report.text == ""
     assert [line["offsets_per_s"] for line in lines[:-1]] == [0, *[40] * 12]
     assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 1
     assert metrics.REGISTRY.get_sample_value("takk_restore_left_seconds", restored) == 0
@@ -51,7 +51,7 @@ def test_restore_tells_the_time_left() -> None:
 def test_second_restore_begins_anew() -> None:
     """A later restore of the same stage, and one of nothing, are told by themselves."""
     clock = Clock()
-    report = RestoreReport(clock)
+    report = RestoreProgress(clock)
     report.step(STAGE, 10, 10)
     report.end(STAGE, 10, 0.1)
     clock.now += 3600

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.kafka.retry import ask
+from streams.runtime.kafka.retry import retry
 
 
 class Cluster:
@@ -25,7 +25,7 @@ class Cluster:
 def test_what_passes_is_asked_again() -> None:
     """An election and a lost connection end in the answer."""
     cluster = Cluster(KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError._TRANSPORT)
-    assert ask(cluster.question) == 7
+    assert retry(cluster.question) == 7
     assert cluster.asked == 3
 
 
@@ -33,7 +33,7 @@ def test_what_does_not_pass_is_told_at_once() -> None:
     """Missing rights are not asked about twice."""
     cluster = Cluster(KafkaError.TOPIC_AUTHORIZATION_FAILED)
     with pytest.raises(KafkaException):
-        ask(cluster.question)
+        retry(cluster.question)
     assert cluster.asked == 1
 
 
@@ -41,5 +41,5 @@ def test_patience_ends() -> None:
     """An error that does not pass in time is told."""
     cluster = Cluster(*[KafkaError._TRANSPORT] * 5)
     with pytest.raises(KafkaException):
-        ask(cluster.question, patience_s=0.0)
+        retry(cluster.question, timeout_s=0.0)
     assert cluster.asked < 5

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
-from streams.runtime.processing.batch import BIRTH, BROKEN_IN_A_ROW, Batch
+from streams.runtime.processing.batch import CHANGELOG_MARKER, MAX_FAILURES_IN_A_ROW, Batch
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, batch, stage, task
 
@@ -42,7 +42,7 @@ def count_up(record: Any, of: Batch) -> Any:
 def test_one_transaction_in_order(store: PartitionStore) -> None:
     """Outputs and changelog, then offsets, then the commit, then the disk with the position of the last changelog record."""
     one = batch(task(store), [Record(5, b"a"), Record(6, b"b"), Record(7, b"a")])
-    one.each(count_up)
+    one.apply(count_up)
     producer = committed(one)
     assert producer.calls == ["begin", "produce", "offsets", "commit"]
     assert [topic for topic, _, _ in producer.committed] == ["out"] * 3 + [CHANGELOG] * 2
@@ -53,31 +53,31 @@ def test_one_transaction_in_order(store: PartitionStore) -> None:
 
 def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
     """A commit that fails leaves the disk as it was, tells the stage, and frees the partition."""
-    told: list[Exception] = []
-    of = task(store, stage(on_fatal=lambda _, error: told.append(error)))
+    errors: list[Exception] = []
+    of = task(store, stage(on_fatal=lambda stage, partition, error: errors.append(error)))
     one = batch(of, [Record(0)])
-    one.each(count_up)
+    one.apply(count_up)
     of.producer.fail["commit"] = KafkaException(KafkaError(KafkaError._FENCED))
     with pytest.raises(KafkaException):
         committed(one)
     assert (store.get(b"k"), store.position) == (None, 0)
-    assert len(told) == 1
+    assert len(errors) == 1
 
 
 def test_a_commit_that_hangs_is_given_up(store: PartitionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that does not end although the cluster answers tells the stage, which ends the process; while no broker answers it waits."""
-    told: list[Exception] = []
-    of = task(store, stage(on_fatal=lambda _, error: told.append(error)))
-    monkeypatch.setattr("streams.runtime.processing.batch.COMMIT_LIMIT_S", 0.05)
+    errors: list[Exception] = []
+    of = task(store, stage(on_fatal=lambda stage, partition, error: errors.append(error)))
+    monkeypatch.setattr("streams.runtime.processing.batch.COMMIT_TIMEOUT_S", 0.05)
     one = batch(of, [Record(0)])
-    one.each(count_up)
+    one.apply(count_up)
     over = threading.Event()
     of.producer.hang["commit"] = over
     of.producer.answers = [False, False, True]
     with pytest.raises(CommitTimeout):
         committed(one)
     over.set()
-    assert [type(error) for error in told] == [CommitTimeout]
+    assert [type(error) for error in errors] == [CommitTimeout]
     assert of.producer.answers == []
 
 
@@ -97,7 +97,7 @@ def test_a_retriable_error_is_tried_again(store: PartitionStore) -> None:
 
     producer.commit_transaction = sometimes
     one = batch(of, [Record(0)])
-    one.each(count_up)
+    one.apply(count_up)
     assert len(committed(one).committed) == 2
     assert store.get(b"k") == b"1"
 
@@ -128,7 +128,7 @@ def test_a_bad_record_is_a_dead_letter_and_changes_nothing(store: PartitionStore
 
     of = task(store, stage(on_failure=lambda _, error: failures.append(error)))
     one = batch(of, [Record(0), Record(1, body=b"broken"), Record(2, body=b"bug"), Record(3)])
-    one.each(handle)
+    one.apply(handle)
     producer = committed(one)
     dead = [value for topic, _, value in producer.committed if topic == "dead-letters"]
     assert dead == [b"not_avro: no data", b"failed: ZeroDivisionError"]
@@ -144,8 +144,8 @@ def test_a_misplaced_record_is_published_again(store: PartitionStore) -> None:
     def handle(record: Any, of: Batch) -> Any:
         raise Misrouted(b"right")
 
-    one = batch(task(store, stage(on_moved=moved.append)), [Record(0, b"wrong", b"body")])
-    one.each(handle)
+    one = batch(task(store, stage(on_misrouted=moved.append)), [Record(0, b"wrong", b"body")])
+    one.apply(handle)
     assert committed(one).committed == [(TOPIC, b"right", b"body")]
     assert len(moved) == 1
 
@@ -156,9 +156,9 @@ def test_too_many_failures_in_a_row_stop(store: PartitionStore) -> None:
     def handle(record: Any, of: Batch) -> Any:
         raise ZeroDivisionError
 
-    one = batch(task(store), [Record(n) for n in range(BROKEN_IN_A_ROW)])
+    one = batch(task(store), [Record(n) for n in range(MAX_FAILURES_IN_A_ROW)])
     with pytest.raises(TooManyFailures):
-        one.each(handle)
+        one.apply(handle)
     one.abandon()
     producer: Any = one.task.producer
     assert producer.committed == []
@@ -174,7 +174,7 @@ def test_a_state_of_a_newer_version_stops_at_once(store: PartitionStore) -> None
     store.write({b"k": b"new"}, 1)
     one = batch(task(store, stage(decode=decode, is_too_new=LookupError)), [Record(0)])
     with pytest.raises(LookupError, match="newer"):
-        one.each(count_up)
+        one.apply(count_up)
     one.abandon()
     producer: Any = one.task.producer
     assert producer.committed == []
@@ -188,10 +188,10 @@ def test_failures_with_good_records_between_go_on(store: PartitionStore) -> None
             raise ZeroDivisionError
         return count_up(record, of)
 
-    one = batch(task(store), [Record(n) for n in range(4 * BROKEN_IN_A_ROW)])
-    one.each(handle)
+    one = batch(task(store), [Record(n) for n in range(4 * MAX_FAILURES_IN_A_ROW)])
+    one.apply(handle)
     committed(one)
-    assert store.get(b"k") == b"%d" % (2 * BROKEN_IN_A_ROW)
+    assert store.get(b"k") == b"%d" % (2 * MAX_FAILURES_IN_A_ROW)
 
 
 def test_taken_gives_what_can_be_taken(store: PartitionStore) -> None:
@@ -203,7 +203,7 @@ def test_taken_gives_what_can_be_taken(store: PartitionStore) -> None:
         return int(record.offset())
 
     one = batch(task(store), [Record(0), Record(1), Record(2)])
-    assert list(one.taken(handle)) == [0, 2]
+    assert list(one.decode(handle)) == [0, 2]
     assert [topic for topic, _, _ in committed(one).committed] == ["dead-letters"]
 
 
@@ -212,7 +212,7 @@ def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
     of = task(store)
     of.producer.full_for = 3
     one = batch(of, [Record(n, b"%d" % n) for n in range(4)])
-    one.each(count_up)
+    one.apply(count_up)
     of.producer.full_for = 2
     producer = committed(one)
     assert [key for topic, key, _ in producer.committed if topic == "out"] == [b"0", b"1", b"2", b"3"]
@@ -222,7 +222,7 @@ def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
 def test_a_revoked_partition_commits_nothing(store: PartitionStore) -> None:
     """A lane that was closed meanwhile refuses the commit."""
     one = batch(task(store), [Record(0)])
-    one.each(count_up)
+    one.apply(count_up)
     one.task.is_closed = True
     with pytest.raises(PartitionRevoked):
         asyncio.run(one.commit())
@@ -263,9 +263,9 @@ def test_records_are_taken_topic_by_topic(store: PartitionStore) -> None:
 def test_the_first_commit_leaves_a_trace_in_the_changelog(store: PartitionStore) -> None:
     """A new partition's changelog is not empty after its first commit, whatever that changed: empty later means lost."""
     of = task(store)
-    of.is_unborn = True
+    of.needs_marker = True
     committed(batch(of, [Record(0)]))
     producer = committed(batch(of, [Record(1)]))
-    assert producer.committed == [(CHANGELOG, BIRTH, None)]
+    assert producer.committed == [(CHANGELOG, CHANGELOG_MARKER, None)]
     assert store.position == 1
     assert list(store.items()) == []

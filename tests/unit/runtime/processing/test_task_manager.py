@@ -51,9 +51,9 @@ def test_what_a_stored_assignment_lacks() -> None:
     task_manager.add(stage(name="one", topics=("a", "b")))
     task_manager.add(stage(name="two", topics=("c",)))
     whole = {("a", 1), ("b", 1), ("c", 2), ("of another", 1)}
-    assert task_manager.lacking(set()) == task_manager.lacking(whole) == []
-    assert task_manager.lacking(whole - {("b", 1)}) == ["b"]
-    assert task_manager.lacking(whole - {("c", 2)}) == ["c"]
+    assert task_manager.missing_topics(set()) == task_manager.missing_topics(whole) == []
+    assert task_manager.missing_topics(whole - {("b", 1)}) == ["b"]
+    assert task_manager.missing_topics(whole - {("c", 2)}) == ["c"]
 
 
 def test_an_input_that_an_older_worker_does_not_read() -> None:
@@ -61,4 +61,4 @@ def test_an_input_that_an_older_worker_does_not_read() -> None:
     task_manager = TaskManager("app", {"bootstrap.servers": "127.0.0.1:1"})
     task_manager.add(stage(name="one", topics=("a", "b")))
     assert task_manager.owned({("a", 1), ("b", 1), ("b", 2)}) == {("one", 1)}
-    assert task_manager.lacking({("a", 1), ("b", 1), ("b", 2)}) == []
+    assert task_manager.missing_topics({("a", 1), ("b", 1), ("b", 2)}) == []

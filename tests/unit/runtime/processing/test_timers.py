@@ -32,7 +32,7 @@ class Clockwork:
         """Open what is on disk, as a restarted worker does."""
         self.store = PartitionStore(self.folder / "timers" / "0", Memory(16))
         self.task: Task = task(self.store)
-        self.timers = Timers(self.task, self.limit)
+        self.timers = Timers(self.store, self.limit)
 
     def restart(self) -> None:
         """Stop and open again."""
