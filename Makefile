@@ -4,8 +4,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Newer than the lock file while the environment is up to date.
+# Newer than the lock file while the environment is up to date: for running Takk, and for developing it.
+RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
+# Modules are compiled when they are first imported, which is quicker than compiling all of them now.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes
+# Prints the part of the lock that some packages need.
+LOCKED := $(PYTHON) -m streams.tools.local.requirements
 
 FOR ?=
 RATE ?= 5
@@ -20,16 +25,30 @@ help: ## Print this list
 
 venv: $(STAMP) ## Create the virtual environment from requirements.lock
 
-$(STAMP): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Takk needs Python 3.11 or newer, but '$(PYTHON)' was not found. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Takk needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V). Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Cannot create the virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(STAMP): $(RUNTIME) requirements.lock pyproject.toml
+	@echo "Installing the tools for tests and checks ..."
+	@$(PIP) -r requirements.lock
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Run everything locally. FOR=60 stops it after 60 seconds, RATE=5 orders per second, DAY=1s is the length of a day
-	DAY=$(DAY) $(BIN)/takk demo --rate $(RATE) $(if $(FOR),--for $(FOR))
+# What Takk needs to run, which is all that the demo needs. Kafka is downloaded at the same time as the packages: jgo, which
+# downloads it, is installed first.
+$(RUNTIME): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Takk needs Python 3.11 or newer, but '$(PYTHON)' was not found. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Takk needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V). Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "Creating the environment in $(VENV) (once, about half a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Cannot create the virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@start=$$(date +%s); set -e; \
+	$(LOCKED) jgo > $(VENV)/jgo.txt; $(PIP) --no-deps -r $(VENV)/jgo.txt; \
+	$(BIN)/python -m streams.tools.local.kafka.jars & kafka=$$!; \
+	echo "Python: installing the packages of requirements.lock ..."; \
+	$(LOCKED) > $(VENV)/runtime.txt; $(PIP) --no-deps -r $(VENV)/runtime.txt; \
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	echo "Python: installed in $$(($$(date +%s) - start)) s."; \
+	wait $$kafka || echo "Kafka could not be downloaded; Takk tries again when it starts the broker."
+	@touch $(RUNTIME)
+
+demo: $(RUNTIME) ## Run everything locally. FOR=60 stops it after 60 seconds, RATE=5 orders per second, DAY=1s is the length of a day
+	@DAY=$(DAY) $(BIN)/takk demo --rate $(RATE) $(if $(FOR),--for $(FOR))
 
 test: $(STAMP) ## Run all tests; ARGS="-k word" runs some
 	$(BIN)/python -m pytest $(ARGS)
