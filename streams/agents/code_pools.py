@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import Any, cast
 
 from streams.agents.instrumentation import Instrumentation
-from streams.core.offers.code_pool_records import Pool, Told, decode_entry, encode_entry, pool_key
-from streams.core.offers.code_pools import Desk
+from streams.core.offers.code_pool_records import Pool, PoolMessage, decode_entry, encode_entry, pool_key
+from streams.core.offers.code_pools import CodePools
 from streams.core.values.local_time import utc_from_ms
 from streams.observability import metrics
 from streams.runtime.app import App
@@ -24,7 +24,7 @@ OTHER = "other"
 
 def register(app: App, instrumentation: Instrumentation, used: Collection[str]) -> Any:
     """Add the code pools agent to `app`; `used` are the names of the pools from which flows take codes."""
-    parsers: dict[str, Callable[[bytes | None], Told]] = {
+    parsers: dict[str, Callable[[bytes | None], PoolMessage]] = {
         topics.CODES: instrumentation.decoder.code,
         topics.CLAIMS: instrumentation.decoder.claim,
         topics.CLAIM_WITHDRAWALS: instrumentation.decoder.claim_withdrawal,
@@ -36,7 +36,7 @@ def register(app: App, instrumentation: Instrumentation, used: Collection[str]) 
         stored = {name: store.get(pool_key(name)) for name in own}
         return {name: Pool() if raw is None else cast(Pool, decode_entry(raw)) for name, raw in stored.items()}
 
-    def parse(record: Any) -> Told:
+    def parse(record: Any) -> PoolMessage:
         message = parsers[record.topic()](record.value())
         key = message.pool.encode()
         if key != record.key() or partition_of(key, app.partitions) != record.partition():
@@ -57,22 +57,22 @@ def register(app: App, instrumentation: Instrumentation, used: Collection[str]) 
     async def pools(batches: AsyncIterator[Batch[dict[str, Pool]]]) -> None:
         async for batch in batches:
             now = utc_from_ms(batch.now_ms)
-            desk = Desk(batch, now)
+            code_pools = CodePools(batch, now)
             for message in batch.decode(parse):
-                desk.take(message)
-            for grant in desk.grants:
+                code_pools.apply(message)
+            for grant in code_pools.grants:
                 batch.send(*instrumentation.encoder.effects.grant(grant, now))
-            _count(desk, batch.task.context)
+            _count(code_pools, batch.task.context)
             await batch.commit()
 
     return pools
 
 
-def _count(desk: Desk, known: dict[str, Pool]) -> None:
-    known.update({name: pool for name, pool in desk.pools.items() if name in known})
-    for name, count in desk.given.items():
+def _count(code_pools: CodePools, known: dict[str, Pool]) -> None:
+    known.update({name: pool for name, pool in code_pools.pools.items() if name in known})
+    for name, count in code_pools.granted.items():
         metrics.CODES_GRANTED.labels(name if name in known else OTHER).inc(count)
-    for name, count in desk.expired.items():
+    for name, count in code_pools.expired.items():
         metrics.CODES_EXPIRED.labels(name if name in known else OTHER).inc(count)
 
 

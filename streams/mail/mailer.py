@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from streams.core.model.consent_policy import is_transactional
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
-from streams.core.offers.recommendations import WISH, granted
+from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan, retry_at
 from streams.mail.delivery.local_notes import DeliveryMarks
@@ -103,7 +103,7 @@ class Mailer:
         planned = waiting = list(planned)
         try:
             self._withdrawn = await _await_unless_stopping(is_stopping, self._fetch_withdrawn())
-            if any(WISH in command.context for command, _ in planned):
+            if any(REQUEST_KEY in command.context for command, _ in planned):
                 self._assortment = await _await_unless_stopping(is_stopping, self._fetch_assortment())
         except Stopped:
             return []
@@ -219,7 +219,9 @@ class Mailer:
                 return Report(command=command, outcome="suppressed", at=now, rule="too_few_products")
             return self._render(complete, now)
         except msgspec.ValidationError as error:
-            return Report(command=command, outcome="refused", at=now, rule="unrenderable", text=f"{WISH}: {error}")
+            return Report(
+                command=command, outcome="refused", at=now, rule="unrenderable", text=f"{REQUEST_KEY}: {error}"
+            )
         except Unsendable as error:
             return Report(command=command, outcome="refused", at=now, rule="unsendable", text=error.reason)
         except RenderError as error:
@@ -227,9 +229,9 @@ class Mailer:
 
     def _fill_products(self, command: Command) -> Command | None:
         """Return the command with the products it requests, or None if the assortment has too few."""
-        if WISH not in command.context:
+        if REQUEST_KEY not in command.context:
             return command
-        products = granted(command.context[WISH], self._assortment, week_of(command.commanded_at))
+        products = fulfil(command.context[REQUEST_KEY], self._assortment, week_of(command.commanded_at))
         return None if products is None else replace(command, context={**command.context, "products": products})
 
     def _render(self, command: Command, now: datetime) -> bytes:

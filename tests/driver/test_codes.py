@@ -11,7 +11,7 @@ from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, With
 from streams.core.model.events import CodeGranted, OrderPlaced, OrderRefunded
 from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.offers.code_pool_records import Code, Pool, pool_key
-from streams.core.offers.code_pools import Desk
+from streams.core.offers.code_pools import CodePools
 from streams.core.sending.content import template_data
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order
@@ -168,12 +168,12 @@ def test_who_waits_no_more_leaves_the_code_to_the_next() -> None:
         buy(run, f"o{number}", customer_id=f"c{number}")
     first, _ = claims(run)
     # On a broker a code can be on its way while its run ends: here the pool gives it, and only then hears that the run has ended.
-    desk = Desk(run.pools, run.now)
-    desk.take(Code("spring", "A1"))
+    code_pools = CodePools(run.pools, run.now)
+    code_pools.apply(Code("spring", "A1"))
     run.handle(OrderRefunded(order("o1", START), run.now))
     assert withdrawn(run) == [(first.customer_id, first.pool, first.reward_id, first.give_up_at)]
     assert issued(run) == [("c2", "A1")]
-    run.handle(*desk.grants)
+    run.handle(*code_pools.grants)
     assert why(run) == ["order.refunded", "code_too_late"]
     buy(run, "o3", customer_id="c3")
     run.advance(2 * DAY)
@@ -191,10 +191,10 @@ def test_only_what_waited_is_withdrawn() -> None:
     assert (issued(run), withdrawn(run)) == ([("c1", "A1")], [])
     late = run_of(SPRING)
     buy(late)
-    desk = Desk(late.pools, late.now)
-    desk.take(Code("spring", "SOON", START + HOUR))
+    code_pools = CodePools(late.pools, late.now)
+    code_pools.apply(Code("spring", "SOON", START + HOUR))
     late.advance(HOUR)
-    late.handle(*desk.grants)
+    late.handle(*code_pools.grants)
     assert why(late) == ["code_expired"]
     assert len(withdrawn(late)) == 1
     assert late.pools.get(pool_key("spring")) == Pool(0, 0, 1, 1)

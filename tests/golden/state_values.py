@@ -21,7 +21,7 @@ from streams.core.model.customer import (
 )
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.events import OrderLine
-from streams.core.offers.code_pool_records import Asked, Claim, Code, Pool, Seen
+from streams.core.offers.code_pool_records import Claim, ClaimRecord, Code, KnownCode, Pool
 from streams.core.offers.code_pool_records import Entry as PoolEntry
 from streams.core.offers.popularity import Counts
 from streams.mail.delivery.ledger import Entry
@@ -173,8 +173,8 @@ POOL: dict[str, PoolEntry] = {
     "": Pool(7, 9, 3, 4),
     "-code": Code("spring-10", "Ø-ABC", _hours(30)),
     "-claim": Claim("spring-10", "r" * 32, "c-Ø-1", "spring", 4, "i" * 32, "2.0", "o1", _hours(31)),
-    "-seen": Seen(),
-    "-asked": Asked("Ø-ABC", _hours(30), _hours(32)),
-    "-waits": Asked(),
+    "-seen": KnownCode(),
+    "-asked": ClaimRecord("Ø-ABC", _hours(30), _hours(32)),
+    "-waits": ClaimRecord(),
 }
 STEP = ScheduleTimer(timer_id="t" * 32, customer_id="c1", instance_id="i" * 32, flow="review", step="1", due_at=DUE)

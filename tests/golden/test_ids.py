@@ -42,9 +42,9 @@ from streams.core.model.events import (
 )
 from streams.core.model.ruleset import Limits
 from streams.core.offers.code_pool_records import Code, Withdrawal
-from streams.core.offers.code_pools import Desk, Memory
+from streams.core.offers.code_pools import CodePools, InMemoryTable
 from streams.core.offers.popularity import Counts
-from streams.core.offers.recommendations import granted, wish_for
+from streams.core.offers.recommendations import fulfil, request_for
 from streams.core.values import ids, tokens
 from streams.core.values.buckets import bucket
 from streams.wire.codec import open_codec
@@ -273,7 +273,7 @@ def _withdrawn() -> list[str]:
 def _pools() -> list[str]:
     """The keys of a pool's entries, and the id of a grant."""
     table, one = (
-        Memory(),
+        InMemoryTable(),
         ruleset_of(
             flow_text("trigger: {on: order.placed}\nsteps: [{reward: {name: r, pool: p, expires: 9d, within: 2d}}]")
         ),
@@ -282,8 +282,8 @@ def _pools() -> list[str]:
     run.pools = table
     run.handle(order_event("placed", START))
     run.stock(Code("p", "Ø-1"), Code("p", "Ø-2"))
-    desk = Desk(table, START)
-    desk.take(Withdrawal("p", "reward-1", START + DAY))
+    code_pools = CodePools(table, START)
+    code_pools.apply(Withdrawal("p", "reward-1", START + DAY))
     return record_ids(run.effects) + [key.decode() for key in table.entries]
 
 
@@ -306,7 +306,7 @@ def _mailer() -> list[str]:
 def _wish() -> list[str]:
     """The products that an email asks for, as the context of its command carries them."""
     orders = [products.order("o1", "s2", "s1"), products.order("o2", "s3", parcels=(products.returned_parcel("s3"),))]
-    return [json.dumps(wish_for(orders, 3, 1))]
+    return [json.dumps(request_for(orders, 3, 1))]
 
 
 CASES: dict[str, Callable[[], list[str]]] = {
@@ -338,7 +338,7 @@ def test_products_that_an_email_asks_for_are_read() -> None:
     category = "cat-s1"
     sold = [products.product(sku, category) for sku in ("s1", "s3", "s4")]
     assortment = products.shelves(*sold, counts=tuple([products.counted(one.sku, 5) for one in sold]))
-    found = granted(json.loads(wish), assortment, products.WEEK)
+    found = fulfil(json.loads(wish), assortment, products.WEEK)
     assert [one["sku"] for one in found or []] == ["s4"]
 
 

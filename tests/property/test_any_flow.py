@@ -40,7 +40,7 @@ from streams.core.model.events import (
 )
 from streams.core.model.flow import CODE_OF, DATES, Flow
 from streams.core.model.ruleset import Ruleset
-from streams.core.offers.code_pool_records import Asked, Code
+from streams.core.offers.code_pool_records import ClaimRecord, Code
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.harness.driver import Driver, timer_fired
@@ -264,4 +264,4 @@ def _claims(life: Life) -> None:
     stock = [one.code for one in life.pools.entries.values() if isinstance(one, Code)]
     told = sum(key.startswith(b"seen/") for key in life.pools.entries)
     assert len({*stock, *given.values()}) == len(stock) + len(given) == told
-    assert list(life.pools.entries.values()).count(Asked()) == len(waiting)
+    assert list(life.pools.entries.values()).count(ClaimRecord()) == len(waiting)

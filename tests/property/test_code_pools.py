@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from streams.core.model.events import CodeGranted
 from streams.core.offers.code_pool_records import (
-    Asked,
     Claim,
+    ClaimRecord,
     Code,
     Pool,
-    Told,
+    PoolMessage,
     Withdrawal,
     decode_entry,
     encode_entry,
     pool_key,
 )
-from streams.core.offers.code_pools import Desk, Memory
+from streams.core.offers.code_pools import CodePools, InMemoryTable
 from tests.harness.driver import START
 
 HOUR = timedelta(hours=1)
@@ -57,7 +57,7 @@ taken_back = st.builds(lambda number, pool: claim(number, pool, ends[number]), n
 )
 
 
-def by_hour(one: st.SearchStrategy[Told]) -> st.SearchStrategy[list[tuple[int, Told]]]:
+def by_hour(one: st.SearchStrategy[PoolMessage]) -> st.SearchStrategy[list[tuple[int, PoolMessage]]]:
     """What was told, each at an hour; the hours never run backwards."""
     return st.lists(st.tuples(st.integers(0, 12), one), max_size=40).map(
         lambda told: sorted(told, key=lambda one: one[0])
@@ -68,7 +68,7 @@ timed = by_hour(ending)
 timed_mixed = by_hour(taken_back | st.builds(code, numbers, pools, st.integers(0, 12)))
 
 
-class Encoded(Memory):
+class Encoded(InMemoryTable):
     """A table that keeps bytes, as a store does."""
 
     def put(self, key: bytes, value: object) -> None:
@@ -76,15 +76,15 @@ class Encoded(Memory):
         super().put(key, None if value is None else decode_entry(encode_entry(value)))  # type: ignore[arg-type]  # an entry
 
 
-def granted(told: list[tuple[int, Told]], table: Memory, batch: int = 1) -> list[CodeGranted]:
+def granted(told: list[tuple[int, PoolMessage]], table: InMemoryTable, batch: int = 1) -> list[CodeGranted]:
     """The grants, with a desk of its own for every `batch` of what was told in one hour."""
     grants = []
     for hour, group in groupby(told, key=lambda one: one[0]):
         facts = [fact for _, fact in group]
         for start in range(0, len(facts), batch):
-            desk = Desk(table, START + hour * HOUR)
+            desk = CodePools(table, START + hour * HOUR)
             for fact in facts[start : start + batch]:
-                desk.take(fact)
+                desk.apply(fact)
             grants += desk.grants
     return grants
 
@@ -96,9 +96,9 @@ def pairs(grants: list[CodeGranted]) -> list[tuple[str, str, str]]:
 
 @settings(max_examples=300, deadline=None)
 @given(lasting)
-def test_the_first_claim_gets_the_first_code(told: list[Told]) -> None:
+def test_the_first_claim_gets_the_first_code(told: list[PoolMessage]) -> None:
     """Where nothing expires: claim n of a pool gets its code n, however they come mixed and whatever comes again."""
-    found = pairs(granted([(0, one) for one in told], Memory()))
+    found = pairs(granted([(0, one) for one in told], InMemoryTable()))
     for pool in POOLS:
         codes = [*dict.fromkeys([one.code for one in told if isinstance(one, Code) and one.pool == pool])]
         claims = [*dict.fromkeys([one.reward_id for one in told if isinstance(one, Claim) and one.pool == pool])]
@@ -110,9 +110,9 @@ def test_the_first_claim_gets_the_first_code(told: list[Told]) -> None:
 @given(timed)
 @example([(0, code(1, hours=1)), (0, claim(1)), (0, claim(1)), (2, claim(1))])
 @example([(0, claim(1, hours=1)), (2, code(1)), (3, claim(1, hours=1)), (3, claim(2))])
-def test_no_code_twice_and_no_claim_two(told: list[tuple[int, Told]]) -> None:
+def test_no_code_twice_and_no_claim_two(told: list[tuple[int, PoolMessage]]) -> None:
     """Also while codes expire and claims give up; none is given that has expired, and none to who has given up."""
-    grants = granted(told, Memory())
+    grants = granted(told, InMemoryTable())
     found = pairs(grants)
     assert max(Counter((pool, given) for pool, _, given in found).values(), default=0) <= 1
     assert max(Counter((pool, reward) for pool, reward, _ in found).values(), default=0) <= 1
@@ -128,9 +128,9 @@ def test_no_code_twice_and_no_claim_two(told: list[tuple[int, Told]]) -> None:
 @example([claim(1), claim(2), withdrawal(1), code(1)])
 @example([withdrawal(1), claim(1), code(1), claim(1)])
 @example([code(1), claim(1), withdrawal(1), claim(1), withdrawal(1), claim(2), withdrawal(1)])
-def test_what_a_withdrawn_claim_got_goes_back(told: list[Told]) -> None:
+def test_what_a_withdrawn_claim_got_goes_back(told: list[PoolMessage]) -> None:
     """However all comes mixed: a code is in stock, or one claim that was not withdrawn has it; and none waits beside a code in stock."""
-    table = Memory()
+    table = InMemoryTable()
     found = pairs(granted([(0, one) for one in told], table))
     for pool in POOLS:
         here = [one for one in told if one.pool == pool]
@@ -145,18 +145,18 @@ def test_what_a_withdrawn_claim_got_goes_back(told: list[Told]) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(timed_mixed, st.integers(1, 50))
-def test_batches_make_no_difference(told: list[tuple[int, Told]], batch: int) -> None:
+def test_batches_make_no_difference(told: list[tuple[int, PoolMessage]], batch: int) -> None:
     """One desk for each record, or one for many, over a table that keeps bytes: the same grants, the same entries."""
-    alone, together = Memory(), Encoded()
+    alone, together = InMemoryTable(), Encoded()
     assert granted(told, alone) == granted(told, together, batch)
     assert alone.entries == together.entries
 
 
 @settings(max_examples=300, deadline=None)
 @given(timed_mixed)
-def test_told_again_changes_nothing(told: list[tuple[int, Told]]) -> None:
+def test_told_again_changes_nothing(told: list[tuple[int, PoolMessage]]) -> None:
     """Everything told twice in a row gives the same codes to the same, each answer the same as the first."""
-    once, twice = Memory(), Memory()
+    once, twice = InMemoryTable(), InMemoryTable()
     first = granted(told, once)
     second = granted([one for one in told for _ in range(2)], twice)
     assert pairs(first) == pairs(second)
@@ -166,9 +166,9 @@ def test_told_again_changes_nothing(told: list[tuple[int, Told]]) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(timed_mixed)
-def test_the_numbers_are_those_of_the_rows(told: list[tuple[int, Told]]) -> None:
+def test_the_numbers_are_those_of_the_rows(told: list[tuple[int, PoolMessage]]) -> None:
     """A pool counts what lies in its rows, one of which is empty, and nothing else of them is left behind."""
-    table = Memory()
+    table = InMemoryTable()
     granted(told, table)
     for name in POOLS:
         pool = table.get(pool_key(name)) or Pool()
@@ -177,12 +177,12 @@ def test_the_numbers_are_those_of_the_rows(told: list[tuple[int, Told]]) -> None
         assert rows == [pool.stock, pool.waiting]
         assert 0 in rows
         asked = [one for key, one in table.entries.items() if key.startswith(f"asked/{name}/".encode())]
-        assert asked.count(Asked()) <= pool.waiting  # who gave up behind one that still waits is counted
+        assert asked.count(ClaimRecord()) <= pool.waiting  # who gave up behind one that still waits is counted
 
 
 def test_who_gave_up_is_counted_until_the_next_comes() -> None:
     """The claims at the head of the row that have given up are taken out with the next claim: each once, so that a claim costs the same always."""
-    table = Memory()
+    table = InMemoryTable()
     granted([(0, claim(number, hours=1)) for number in range(5)], table)
     assert table.get(pool_key("spring")) == Pool(0, 0, 0, 5)
     granted([(1, claim(5)), (1, claim(6, hours=2))], table)
@@ -191,7 +191,7 @@ def test_who_gave_up_is_counted_until_the_next_comes() -> None:
 
 def test_who_withdraws_is_counted_no_more() -> None:
     """Where all withdraw in the order in which they came, as runs do whose time is over, the pool counts none of them."""
-    table = Memory()
+    table = InMemoryTable()
     granted([(0, claim(number, hours=9)) for number in range(3)], table)
     granted([(1, withdrawal(1, hours=9))], table)
     assert table.get(pool_key("spring")) == Pool(0, 0, 0, 3)

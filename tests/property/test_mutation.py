@@ -15,7 +15,7 @@ from streams.core.model.effects import Effect, EmitSignal, IssueReward, LogDecis
 from streams.core.model.events import Event, OrderPlaced, SurveyAnswered
 from streams.core.model.flow import Flow, Migration, Status
 from streams.core.model.ruleset import Ruleset
-from streams.core.offers.code_pool_records import Asked, Code
+from streams.core.offers.code_pool_records import ClaimRecord, Code
 from streams.core.values import ids
 from streams.definitions.checks.migrations import guard_migration
 from streams.definitions.checks.paths import resting_places
@@ -149,7 +149,7 @@ def once(effects: list[Effect]) -> None:
 
 def accounted(run: Driver) -> None:
     """Each code that a pool gave was given to the customer, or a decision says why not."""
-    left = [one for one in run.pools.entries.values() if isinstance(one, Asked) and one.at is not None]
+    left = [one for one in run.pools.entries.values() if isinstance(one, ClaimRecord) and one.at is not None]
     given = [one for one in run.effects if isinstance(one, IssueReward) and "-" in one.code]
     unused = [
         one for one in run.effects if isinstance(one, LogDecision) and one.rule in ("code_too_late", "code_expired")

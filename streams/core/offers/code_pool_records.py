@@ -1,14 +1,14 @@
-"""What a code pool's table contains: the records, their keys and their bytes.
+"""The stored records of code pools: their fields, keys and bytes.
 
-A pool is stored on the partition of its name, so that one writer gives its codes out. The keys of a table, as text:
+All entries of a pool are on the partition of its name, so that a single writer grants its codes. The keys, as text:
 
-    pool/<pool>            where the rows of codes and of waiting claims begin and end
-    code/<pool>/<number>   a code that is in stock
-    wait/<pool>/<number>   a claim that waits, in the order in which they came
-    seen/<digest>          a code was told: one that is told again is not stocked again
-    asked/<pool>/<reward>  a claim was made, and what became of it: told again, it gets the same
+    pool/<pool>            the counters: where the queues of codes and of waiting claims start and end
+    code/<pool>/<number>   a code in stock
+    wait/<pool>/<number>   a waiting claim, in the order of arrival
+    seen/<digest>          a code is known: if it arrives again, it is not stocked again
+    asked/<pool>/<reward>  a claim is known, with its result: if it arrives again, it gets the same code
 
-What is in stock and what waits is taken away when it is given; `seen` and `asked` stay, a hundred bytes or so for a code.
+Rows of `code` and `wait` are deleted when a code is granted. `seen` and `asked` stay, at about a hundred bytes for each code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from streams.core.values import ids
 
 
 class Pool(Struct, frozen=True, gc=False, array_like=True, tag="pool"):
-    """The numbers of a pool's rows: from the first to the one before the next. Of the two rows one is always empty."""
+    """The counters of a pool: of each queue the number of its oldest row, and the number of the next row.
+
+    One of the two queues is always empty.
+    """
 
     first_code: int = 0
     next_code: int = 0
@@ -32,17 +35,17 @@ class Pool(Struct, frozen=True, gc=False, array_like=True, tag="pool"):
 
     @property
     def stock(self) -> int:
-        """Codes in stock; some may have expired since."""
+        """The codes in stock. Some may have expired since."""
         return self.next_code - self.first_code
 
     @property
     def waiting(self) -> int:
-        """Claims that wait; some may have given up since."""
+        """The waiting claims. Some may have given up since."""
         return self.next_claim - self.first_claim
 
 
 class Code(Struct, frozen=True, gc=False, array_like=True, tag="code"):
-    """A code of the shop's for `pool`, good until `expires_at` (None: without end)."""
+    """A code of the shop for `pool`, valid until `expires_at` (UTC; None: without end)."""
 
     pool: str
     code: str
@@ -50,7 +53,7 @@ class Code(Struct, frozen=True, gc=False, array_like=True, tag="code"):
 
 
 class Claim(Struct, frozen=True, gc=False, array_like=True, tag="claim"):
-    """A run of a flow wants a code of `pool`, and waits for it until `give_up_at`."""
+    """An instance claims a code of `pool`, and waits for it until `give_up_at` (UTC)."""
 
     pool: str
     reward_id: str
@@ -64,57 +67,61 @@ class Claim(Struct, frozen=True, gc=False, array_like=True, tag="claim"):
 
 
 class Withdrawal(Struct, frozen=True, gc=False):
-    """The run that made a claim waits no longer, and did not use what it may have got. `give_up_at` is that of the claim."""
+    """The instance of a claim no longer waits, and used no code. `give_up_at` is the claim's (UTC)."""
 
     pool: str
     reward_id: str
     give_up_at: datetime
 
 
-#: What comes to a pool.
-Told: TypeAlias = Code | Claim | Withdrawal
+#: The messages to a pool.
+PoolMessage: TypeAlias = Code | Claim | Withdrawal
 
 
-class Seen(Struct, frozen=True, gc=False, array_like=True, tag="seen"):
-    """A code was told."""
+class KnownCode(Struct, frozen=True, gc=False, array_like=True, tag="seen"):
+    """The mark that a code has arrived."""
 
 
-class Asked(Struct, frozen=True, gc=False, array_like=True, tag="asked"):
-    """A claim was made: the code that it got at `at`. With neither it waits, and with `at` alone it was withdrawn then."""
+class ClaimRecord(Struct, frozen=True, gc=False, array_like=True, tag="asked"):
+    """The result of a claim: the code that it got at `at` (UTC).
+
+    With neither, the claim waits. With `at` alone, it was withdrawn then.
+    """
 
     code: str = ""
     expires_at: datetime | None = None
     at: datetime | None = None
 
 
-#: What lies in the table. New fields go to the end, with a default: the place is the name in the encoded form.
-Entry: TypeAlias = Pool | Code | Claim | Seen | Asked
+#: An entry of the table. New fields go to the end of a class and need a default, since the encoding has no field names.
+Entry: TypeAlias = Pool | Code | Claim | KnownCode | ClaimRecord
 
 VERSION = 1
-
-
 _CODEC: VersionedCodec[Entry] = VersionedCodec(Entry, "code pool entry", VERSION)
 encode_entry = _CODEC.encode
 decode_entry = _CODEC.decode
 
 
 def pool_key(pool: str) -> bytes:
-    """The key under which a pool's numbers lie."""
+    """Return the key of a pool's counters."""
     return f"pool/{pool}".encode()
 
 
-def seen_key(code: Code) -> bytes:
-    """Return the key of the mark that `code` is known."""
-    return f"seen/{ids.digest('code', code.pool, code.code)}".encode()
-
-
-def asked_key(claim: Claim | Withdrawal) -> bytes:
-    return f"asked/{claim.pool}/{claim.reward_id}".encode()
-
-
 def code_key(pool: str, number: int) -> bytes:
+    """Return the key of a code in stock."""
     return f"code/{pool}/{number}".encode()
 
 
 def claim_key(pool: str, number: int) -> bytes:
+    """Return the key of a waiting claim."""
     return f"wait/{pool}/{number}".encode()
+
+
+def known_code_key(code: Code) -> bytes:
+    """Return the key of the mark that `code` has arrived."""
+    return f"seen/{ids.digest('code', code.pool, code.code)}".encode()
+
+
+def claim_record_key(claim: Claim | Withdrawal) -> bytes:
+    """Return the key of a claim's result."""
+    return f"asked/{claim.pool}/{claim.reward_id}".encode()

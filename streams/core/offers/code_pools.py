@@ -1,152 +1,219 @@
-"""Pools of codes that the shop makes: each code is given once, each claim gets one at most, first come first served.
+"""The shop's code pools: each code is granted once, each claim gets one code at most, and the oldest claim goes first.
 
-A claim can be withdrawn: then it waits no more, and the code that it got meanwhile is in stock again, behind the others.
-Whichever way codes and claims come mixed, the first claim gets the first code. What a table contains is in code_pool_records.py.
+Codes and claims may arrive in any order: the first claim gets the first code. A withdrawn claim no longer waits; if it got a code
+meanwhile, the code returns to the end of the stock. `code_pool_records.py` describes the stored records.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
 
 from streams.core.model.events import CodeGranted
 from streams.core.offers.code_pool_records import (
-    Asked,
     Claim,
+    ClaimRecord,
     Code,
     Entry,
+    KnownCode,
     Pool,
-    Seen,
-    Told,
+    PoolMessage,
     Withdrawal,
-    asked_key,
     claim_key,
+    claim_record_key,
     code_key,
+    known_code_key,
     pool_key,
-    seen_key,
 )
+
+_Row = TypeVar("_Row", Code, Claim)
 
 
 class Table(Protocol):
-    """Where entries lie."""
+    """A table of pool entries."""
 
     def get(self, key: bytes) -> Entry | None:
-        """What lies under `key`, or None."""
+        """Return the entry of `key`, or None."""
 
     def put(self, key: bytes, value: Entry | None) -> None:
-        """Set what lies under `key`; None takes it away."""
+        """Store the entry of `key`; None deletes it."""
 
 
-class Memory:
-    """A table that nobody keeps: for the virtual clock, and for tests."""
+class InMemoryTable:
+    """A table in memory, for simulations and tests."""
 
     def __init__(self) -> None:
         self.entries: dict[bytes, Entry] = {}
 
     def get(self, key: bytes) -> Entry | None:
-        """What lies under `key`, or None."""
+        """Return the entry of `key`, or None."""
         return self.entries.get(key)
 
     def put(self, key: bytes, value: Entry | None) -> None:
-        """Set what lies under `key`; None takes it away."""
+        """Store the entry of `key`; None deletes it."""
         if value is None:
             self.entries.pop(key, None)
         else:
             self.entries[key] = value
 
 
-class Desk:
-    """Takes codes, claims and withdrawals, one after the other, at one moment.
+class _Counters:
+    """The counters of the pools, read from the table once and written at every change."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.pools: dict[str, Pool] = {}
+
+    def get(self, name: str) -> Pool:
+        pool = self.pools.get(name)
+        if pool is None:
+            entry = self.table.get(pool_key(name))
+            pool = self.pools[name] = entry if isinstance(entry, Pool) else Pool()
+        return pool
+
+    def put(self, name: str, pool: Pool) -> None:
+        self.pools[name] = pool
+        self.table.put(pool_key(name), pool)
+
+
+class _Queue(Generic[_Row]):
+    """One of a pool's two queues: its codes in stock, or its waiting claims.
 
     Args:
-        table: the partition's entries.
-        now: the moment, UTC.
+        counters: the counters of the pools.
+        kind: the type of the rows.
+        key: the key of a row, by pool and number.
+        first, end: the fields of `Pool` with the number of the oldest row, and with the number of the next row.
+    """
+
+    def __init__(
+        self, counters: _Counters, kind: type[_Row], key: Callable[[str, int], bytes], first: str, end: str
+    ) -> None:
+        self._counters, self._table = counters, counters.table
+        self._kind: type[_Row] = kind
+        self._key = key
+        self._first, self._end = first, end
+
+    def oldest(self, name: str) -> _Row | None:
+        """Return the oldest row of the pool `name`, or None if the queue is empty."""
+        pool = self._counters.get(name)
+        first: int = getattr(pool, self._first)
+        row = self._table.get(self._key(name, first)) if first < getattr(pool, self._end) else None
+        return row if isinstance(row, self._kind) else None
+
+    def append(self, row: _Row) -> None:
+        """Add the newest row."""
+        pool = self._counters.get(row.pool)
+        number: int = getattr(pool, self._end)
+        self._table.put(self._key(row.pool, number), row)
+        self._counters.put(row.pool, replace(pool, **{self._end: number + 1}))
+
+    def remove_oldest(self, name: str) -> None:
+        """Remove the oldest row of the pool `name`; the queue must not be empty."""
+        pool = self._counters.get(name)
+        number: int = getattr(pool, self._first)
+        self._table.put(self._key(name, number), None)
+        self._counters.put(name, replace(pool, **{self._first: number + 1}))
+
+
+class CodePools:
+    """Applies codes, claims and withdrawals to the pools of one partition, one after the other, at one time.
+
+    Args:
+        table: the entries of the partition.
+        now: the time (UTC).
 
     Attributes:
-        grants: what was given so far, in order; a claim that was told again is answered again.
-        given, expired: how many codes of each pool were given for the first time, and were found to be no longer good.
-        pools: the pools that were touched, as they are now.
+        grants: the grants so far, in order. A claim that arrives again is answered again.
+        granted: how many codes of each pool were granted for the first time.
+        expired: how many codes of each pool were dropped because they had expired.
+        pools: the pools that were read, as they are now.
     """
 
     def __init__(self, table: Table, now: datetime) -> None:
         self._table = table
         self._now = now
+        counters = _Counters(table)
+        self.pools = counters.pools
+        self._codes = _Queue(counters, Code, code_key, "first_code", "next_code")
+        self._claims = _Queue(counters, Claim, claim_key, "first_claim", "next_claim")
         self.grants: list[CodeGranted] = []
-        self.given: Counter[str] = Counter()
+        self.granted: Counter[str] = Counter()
         self.expired: Counter[str] = Counter()
-        self.pools: dict[str, Pool] = {}
 
-    def take(self, told: Told) -> None:
-        """Take a code into stock, or give it to who waits; give a claim its code, or let it wait; take a claim back."""
-        if isinstance(told, Code):
-            seen = seen_key(told)
-            if self._table.get(seen) is None:
-                self._table.put(seen, Seen())
-                self._stock(told)
-        elif isinstance(told, Claim):
-            self._claim(told)
+    def apply(self, message: PoolMessage) -> None:
+        """Apply one message.
+
+        A new code goes to the oldest waiting claim, else into stock. A new claim gets the oldest code, else it waits. A withdrawal
+        ends its claim.
+        """
+        if isinstance(message, Code):
+            key = known_code_key(message)
+            if self._table.get(key) is None:
+                self._table.put(key, KnownCode())
+                self._add_code(message)
+        elif isinstance(message, Claim):
+            self._add_claim(message)
         else:
-            self._withdraw(told)
+            self._withdraw(message)
 
-    def _stock(self, code: Code) -> None:
+    def _add_code(self, code: Code) -> None:
         if self._is_expired(code):
             return
         self._drop_ended_claims(code.pool)
-        claim = self._oldest_claim(code.pool)
+        claim = self._claims.oldest(code.pool)
         if claim is not None:
-            self._remove_oldest_claim(code.pool)
-            self._give(claim, code)
+            self._claims.remove_oldest(code.pool)
+            self._grant_first(claim, code)
             return
-        pool = self._pool(code.pool)
-        self._table.put(code_key(code.pool, pool.next_code), code)
-        self._keep(code.pool, replace(pool, next_code=pool.next_code + 1))
+        self._codes.append(code)
 
-    def _claim(self, claim: Claim) -> None:
-        asked = self._table.get(asked_key(claim))
-        if isinstance(asked, Asked):
-            if asked.at is not None and asked.code:
-                self._grant(claim, asked.code, asked.expires_at, asked.at)
+    def _add_claim(self, claim: Claim) -> None:
+        key = claim_record_key(claim)
+        record = self._table.get(key)
+        if isinstance(record, ClaimRecord):
+            if record.at is not None and record.code:
+                self._grant(claim, record.code, record.expires_at, record.at)
             return
         if claim.give_up_at <= self._now:
             return
-        while (code := self._oldest_code(claim.pool)) is not None:
-            self._remove_oldest_code(claim.pool)
+        while (code := self._codes.oldest(claim.pool)) is not None:
+            self._codes.remove_oldest(claim.pool)
             if not self._is_expired(code):
-                self._give(claim, code)
+                self._grant_first(claim, code)
                 return
         self._drop_ended_claims(claim.pool)
-        pool = self._pool(claim.pool)
-        self._table.put(asked_key(claim), Asked())
-        self._table.put(claim_key(claim.pool, pool.next_claim), claim)
-        self._keep(claim.pool, replace(pool, next_claim=pool.next_claim + 1))
+        self._table.put(key, ClaimRecord())
+        self._claims.append(claim)
 
-    def _withdraw(self, told: Withdrawal) -> None:
-        key = asked_key(told)
-        asked = self._table.get(key)
-        got = asked if isinstance(asked, Asked) and asked.code else None
-        # Also before the claim itself has come, which its own partition may hold up; a claim that has given up is refused without a mark.
-        self._table.put(key, Asked(at=self._now) if told.give_up_at > self._now else None)
-        self._drop_ended_claims(told.pool)
-        if got is not None:
-            self._stock(Code(told.pool, got.code, got.expires_at))
+    def _withdraw(self, withdrawal: Withdrawal) -> None:
+        key = claim_record_key(withdrawal)
+        record = self._table.get(key)
+        # The withdrawal may overtake its claim, whose partition may be delayed: then the record makes the claim void.
+        # If the claim has given up, no record is needed, because such a claim is ignored.
+        is_open = withdrawal.give_up_at > self._now
+        self._table.put(key, ClaimRecord(at=self._now) if is_open else None)
+        self._drop_ended_claims(withdrawal.pool)
+        if isinstance(record, ClaimRecord) and record.code:
+            self._add_code(Code(withdrawal.pool, record.code, record.expires_at))
 
     def _drop_ended_claims(self, pool: str) -> None:
-        """Take the claims out that wait no more. Only the first in the row are looked at, so that each is looked at once."""
-        while (claim := self._oldest_claim(pool)) is not None:
-            key = asked_key(claim)
+        """Remove the oldest claims as long as they no longer wait. Each claim is so removed once, at a constant cost."""
+        while (claim := self._claims.oldest(pool)) is not None:
+            key = claim_record_key(claim)
             if claim.give_up_at <= self._now:
                 self._table.put(key, None)
-            elif self._table.get(key) == Asked():
+            elif self._table.get(key) == ClaimRecord():
                 return
-            self._remove_oldest_claim(pool)
+            self._claims.remove_oldest(pool)
 
-    def _give(self, claim: Claim, code: Code) -> None:
-        """Give a code for the first time."""
-        self.given[claim.pool] += 1
-        self._table.put(asked_key(claim), Asked(code.code, code.expires_at, self._now))
+    def _grant_first(self, claim: Claim, code: Code) -> None:
+        self.granted[claim.pool] += 1
+        self._table.put(claim_record_key(claim), ClaimRecord(code.code, code.expires_at, self._now))
         self._grant(claim, code.code, code.expires_at, self._now)
 
     def _grant(self, claim: Claim, code: str, expires_at: datetime | None, at: datetime) -> None:
@@ -171,36 +238,3 @@ class Desk:
             return False
         self.expired[code.pool] += 1
         return True
-
-    # -- the two rows --------------------------------------------------------------------------------------------------
-
-    def _pool(self, name: str) -> Pool:
-        known = self.pools.get(name)
-        if known is None:
-            found = self._table.get(pool_key(name))
-            known = self.pools[name] = found if isinstance(found, Pool) else Pool()
-        return known
-
-    def _keep(self, name: str, pool: Pool) -> None:
-        self.pools[name] = pool
-        self._table.put(pool_key(name), pool)
-
-    def _oldest_code(self, name: str) -> Code | None:
-        pool = self._pool(name)
-        found = self._table.get(code_key(name, pool.first_code)) if pool.stock else None
-        return found if isinstance(found, Code) else None
-
-    def _remove_oldest_code(self, name: str) -> None:
-        pool = self._pool(name)
-        self._table.put(code_key(name, pool.first_code), None)
-        self._keep(name, replace(pool, first_code=pool.first_code + 1))
-
-    def _oldest_claim(self, name: str) -> Claim | None:
-        pool = self._pool(name)
-        found = self._table.get(claim_key(name, pool.first_claim)) if pool.waiting else None
-        return found if isinstance(found, Claim) else None
-
-    def _remove_oldest_claim(self, name: str) -> None:
-        pool = self._pool(name)
-        self._table.put(claim_key(name, pool.first_claim), None)
-        self._keep(name, replace(pool, first_claim=pool.first_claim + 1))

@@ -1,7 +1,7 @@
-"""What to recommend to a customer, and why: a function of what they bought, the catalogue, the counts and the week.
+"""Which products to recommend to a customer, and why: a function of purchases, catalogue, sales counts and week.
 
-Never what they have already (unless it is used up), what they sent back, what cannot be bought now, or an older version of what they
-have. The same arguments give the same products, on every worker and after every restart.
+Never recommended are products that the customer has (unless they are consumable) or returned, that are unavailable, and older versions
+of a product that the customer has. The same arguments give the same products, on every worker and after every restart.
 """
 
 from __future__ import annotations
@@ -19,22 +19,28 @@ from streams.core.offers.catalogue import Catalogue, Product
 
 Reason: TypeAlias = Literal["complement", "newer", "category", "also_bought"]
 
-#: Where a mail's context holds its wish for products.
-WISH = "recommend"
-#: How far versions are followed: a shop's mistake may make them go round for ever.
+#: The key of an email's template data at which its request for products is.
+REQUEST_KEY = "recommend"
+#: How many versions are followed at most: by mistake, a shop's products may replace each other in a circle.
 MOST_VERSIONS = 20
 
 
 class Bought(Struct, frozen=True, gc=False):
-    """What a customer bought and kept (`skus`, and the `categories` of that), and what went back (`returned`)."""
+    """A customer's purchases.
+
+    Attributes:
+        skus: the products that the customer bought and kept.
+        categories: the categories of those.
+        returned: the products that the customer returned.
+    """
 
     skus: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
     returned: frozenset[str] = frozenset()
 
 
-class Wish(Struct, frozen=True, gc=False):
-    """A mail's wish for `at_least` to `most` products, for someone who bought `bought`."""
+class RecommendationRequest(Struct, frozen=True, gc=False):
+    """An email's request for `at_least` to `most` products, for a customer who bought `bought`."""
 
     most: int
     at_least: int
@@ -42,37 +48,54 @@ class Wish(Struct, frozen=True, gc=False):
 
 
 class Recommendation(Struct, frozen=True, gc=False):
-    """A product and why it is recommended: the first of the reasons that speak for it."""
+    """A product, and the first reason to recommend it."""
 
     sku: str
     reason: Reason
 
 
-def wish_for(orders: Iterable[OrderState], most: int, at_least: int) -> dict[str, Any]:
-    """The wish as a mail's context carries it (`WISH`), in JSON types. It is granted when the mail is written (see `granted`)."""
+def request_for(orders: Iterable[OrderState], most: int, at_least: int) -> dict[str, Any]:
+    """Return a request for products in JSON types, as an email's template data contains it (`REQUEST_KEY`).
+
+    The mailer fulfils it when it renders the email (see `fulfil`).
+
+    Args:
+        orders: the customer's orders.
+        most: the number of products at most.
+        at_least: the number below which the email is not sent.
+    """
     bought = bought_of(orders)
-    # The names are those of the wire; `Wish` reads them.
-    told = {
+    # The keys are those of the wire; `RecommendationRequest` reads them.
+    purchases = {
         "skus": sorted(bought.skus),
         "categories": sorted(bought.categories),
         "returned": sorted(bought.returned),
     }
-    return {"most": most, "at_least": at_least, "bought": told}
+    return {"most": most, "at_least": at_least, "bought": purchases}
 
 
-def granted(wish: Any, assortment: Assortment, week: int) -> list[dict[str, Any]] | None:
-    """The products for a wish as it came in a context; None if there are fewer than it wants at least.
+def fulfil(request: Any, assortment: Assortment, week: int) -> list[dict[str, Any]] | None:
+    """Return the products for a request from an email's template data, or None if there are fewer than it needs.
+
+    Args:
+        request: the value of `REQUEST_KEY`, in JSON types.
+        assortment: all products and their sales.
+        week: the week of the request, see `popularity.week_of`.
 
     Raises:
-        msgspec.ValidationError: it is no wish.
+        msgspec.ValidationError: `request` is not a valid request.
     """
-    asked = msgspec.convert(wish, Wish)
-    found = shown(recommend(asked.bought, assortment, week, asked.most), assortment.catalogue)
-    return found if len(found) >= asked.at_least else None
+    parsed = msgspec.convert(request, RecommendationRequest)
+    recommendations = recommend(parsed.bought, assortment, week, parsed.most)
+    products = product_data(recommendations, assortment.catalogue)
+    return products if len(products) >= parsed.at_least else None
 
 
 def bought_of(orders: Iterable[OrderState]) -> Bought:
-    """What the orders say. A cancelled order was never bought; a refunded one, and what lies in a returned parcel, went back."""
+    """Return the purchases in a customer's orders.
+
+    A cancelled order was never bought. The products of a refunded order, and those in a returned parcel, were returned.
+    """
     skus: set[str] = set()
     categories: set[str] = set()
     returned: set[str] = set()
@@ -82,7 +105,7 @@ def bought_of(orders: Iterable[OrderState]) -> Bought:
         lines = order.facts.lines
         parcels = [parcel for parcel in order.parcels if parcel.has("returned")]
         back = {sku for parcel in parcels for sku, _ in parcel.lines}
-        # A carrier need not know what lies in a parcel: then all of the order may have.
+        # The contents of a parcel may be unknown: then the whole order may have been returned.
         if order.refunded_at is not None or not all(parcel.lines for parcel in parcels):
             back.update(line.sku for line in lines)
         returned |= back
@@ -92,43 +115,43 @@ def bought_of(orders: Iterable[OrderState]) -> Bought:
 
 
 def recommend(bought: Bought, assortment: Assortment, week: int, most: int) -> tuple[Recommendation, ...]:
-    """The products to recommend, the best first, each once.
+    """Return the products to recommend, each once, the best first.
 
-    First what goes well with what was bought, then the newer versions of it, then what of the same categories is bought most, then
-    what people bought who bought the same. Among equals the more popular comes first, then the smaller sku.
+    Complements of purchases come first, then newer versions of them, then the best-selling products of the same categories, then
+    products that customers with the same purchases bought too. Among equals the better-selling comes first, then the smaller sku.
 
     Args:
-        bought: what the customer bought and sent back.
-        assortment: all products, and how well they sell.
-        week: the week in which it is asked, see `popularity.week_of`.
-        most: how many products at most.
+        bought: the customer's purchases.
+        assortment: all products and their sales.
+        week: the week of the request, see `popularity.week_of`.
+        most: the number of products at most.
     """
-    choice = _Choice(bought, assortment, week)
+    candidates = _Candidates(bought, assortment, week)
     chosen: dict[str, Reason] = {}
-    ways: tuple[tuple[Reason, Callable[[], Iterable[str]]], ...] = (
-        ("complement", choice.complements),
-        ("newer", choice.newer),
-        ("category", choice.of_categories),
-        ("also_bought", choice.also_bought),
+    sources: tuple[tuple[Reason, Callable[[], Iterable[str]]], ...] = (
+        ("complement", candidates.complements),
+        ("newer", candidates.newer),
+        ("category", candidates.of_categories),
+        ("also_bought", candidates.also_bought),
     )
-    for reason, found in ways:
+    for reason, skus in sources:
         if len(chosen) >= most:
             break
-        for sku in found():
+        for sku in skus():
             if len(chosen) >= most:
                 break
-            if sku not in chosen and choice.may(sku):
+            if sku not in chosen and candidates.is_allowed(sku):
                 chosen[sku] = reason
     return tuple([Recommendation(sku, reason) for sku, reason in chosen.items()])
 
 
-def shown(recommendations: Iterable[Recommendation], catalogue: Catalogue) -> list[dict[str, Any]]:
-    """The recommended products as a message's context has them (`products`): JSON types, money in minor units."""
-    found = ((catalogue.get(one.sku), one.reason) for one in recommendations)
-    return [_context(product, reason) for product, reason in found if product is not None]
+def product_data(recommendations: Iterable[Recommendation], catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Return the recommended products for an email's templates (`products`): JSON types, money in minor units."""
+    pairs = ((catalogue.get(each.sku), each.reason) for each in recommendations)
+    return [_data(product, reason) for product, reason in pairs if product is not None]
 
 
-def _context(product: Product, reason: Reason) -> dict[str, Any]:
+def _data(product: Product, reason: Reason) -> dict[str, Any]:
     return {
         "sku": product.sku,
         "title": product.title,
@@ -139,17 +162,17 @@ def _context(product: Product, reason: Reason) -> dict[str, Any]:
     }
 
 
-class _Choice:
-    """One customer's candidates, by reason and in order, and which of them may be recommended at all."""
+class _Candidates:
+    """The candidates for one customer, by reason and in order, and which of them may be recommended."""
 
     def __init__(self, bought: Bought, assortment: Assortment, week: int) -> None:
         self._bought, self._assortment, self._week = bought, assortment, week
         self._catalogue, self._popularity = assortment.catalogue, assortment.popularity
         self._kept = sorted(bought.skus - bought.returned)
-        self._outdated = {older for sku in self._kept for older in self._older(sku)}
+        self._outdated = {older for sku in self._kept for older in self._older_versions(sku)}
 
-    def may(self, sku: str) -> bool:
-        """Whether the product may be recommended, for whatever reason."""
+    def is_allowed(self, sku: str) -> bool:
+        """Return whether the product may be recommended at all."""
         product = self._catalogue.get(sku)
         return (
             product is not None
@@ -160,47 +183,47 @@ class _Choice:
         )
 
     def complements(self) -> Iterable[str]:
-        """What the shop says goes well with what was bought; what goes with most of it first."""
-        named: Counter[str] = Counter()
+        """Return the complements of the purchases; complements of the most purchases come first."""
+        counts: Counter[str] = Counter()
         for sku in self._kept:
             product = self._catalogue.get(sku)
             if product is not None:
-                named.update(set(product.complements))
-        return self._sorted(named)
+                counts.update(set(product.complements))
+        return self._sorted(counts)
 
     def newer(self) -> Iterable[str]:
-        """The newest versions of what was bought that may be recommended."""
-        newest: Counter[str] = Counter()
+        """Return the newest allowed versions of the purchases."""
+        counts: Counter[str] = Counter()
         for sku in self._kept:
-            newest.update(self._newest(sku))
-        return self._sorted(newest)
+            counts.update(self._newest_versions(sku))
+        return self._sorted(counts)
 
     def of_categories(self) -> Iterable[str]:
-        """What of the same categories people bought lately."""
+        """Return recently sold products of the same categories."""
         return self._assortment.best_of(self._bought.categories, self._week)
 
     def also_bought(self) -> Iterable[str]:
-        """What was bought with the same things or after them; what most orders held first."""
-        found: Counter[str] = Counter()
+        """Return products that were bought with the purchases or after them; those of the most orders come first."""
+        counts: Counter[str] = Counter()
         for sku in self._kept:
-            found.update(self._popularity.also_bought(sku))
-        return self._sorted(found)
+            counts.update(self._popularity.also_bought(sku))
+        return self._sorted(counts)
 
-    def _sorted(self, counted: Counter[str]) -> list[str]:
+    def _sorted(self, counts: Counter[str]) -> list[str]:
         score, week = self._popularity.score, self._week
-        return [sku for _, _, sku in sorted((-number, -score(sku, week), sku) for sku, number in counted.items())]
+        return [sku for _, _, sku in sorted((-count, -score(sku, week), sku) for sku, count in counts.items())]
 
-    def _newest(self, sku: str) -> list[str]:
-        """The last generation of versions after `sku` of which something may be recommended."""
+    def _newest_versions(self, sku: str) -> list[str]:
+        """Return the allowed versions of the last generation after `sku` that has any."""
         newest: list[str] = []
         generation = {sku}
         for _ in range(MOST_VERSIONS):
             generation = {newer for older in generation for newer in self._catalogue.newer_than(older)}
-            newest = [one for one in generation if self.may(one)] or newest
+            newest = [version for version in generation if self.is_allowed(version)] or newest
         return newest
 
-    def _older(self, sku: str) -> Iterator[str]:
-        """The versions before `sku`."""
+    def _older_versions(self, sku: str) -> Iterator[str]:
+        """Yield the versions before `sku`, newest first."""
         for _ in range(MOST_VERSIONS):
             product = self._catalogue.get(sku)
             if product is None or product.replaces is None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from streams.core.model.effects import Content
-from streams.core.offers.recommendations import WISH, wish_for
+from streams.core.offers.recommendations import REQUEST_KEY, request_for
 from streams.core.sending.greeting import first_name, mood
 from streams.core.values.local_time import text_of
 
@@ -65,7 +65,7 @@ def template_data(content: Content) -> dict[str, Any]:
             "occurred_at": _iso(parcel.at),
         }
     if content.products:
-        data[WISH] = wish_for(content.orders, content.products, content.at_least)
+        data[REQUEST_KEY] = request_for(content.orders, content.products, content.at_least)
     if content.chosen is not None:
         data["products"] = list(content.chosen)
     if content.reward:

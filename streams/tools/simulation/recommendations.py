@@ -11,7 +11,7 @@ from streams.core.model.effects import CountSales, Effect, LogDecision, SendMail
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
-from streams.core.offers.recommendations import WISH, granted
+from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.core.sending.content import template_data
 
 #: The rule by which the mailer holds back a mail whose wish cannot be granted.
@@ -56,7 +56,7 @@ class SimulatedRecommendations:
         for sku in self._sold:
             self.assortment.popularity.put(self._tallies[sku].counts())
         self._sold.clear()
-        products = granted(template_data(mail.content)[WISH], self.assortment, week_of(now))
+        products = fulfil(template_data(mail.content)[REQUEST_KEY], self.assortment, week_of(now))
         if products is not None:
             return replace(mail, content=replace(mail.content, chosen=tuple(products)))
         return LogDecision(  # as the mailer's report becomes one

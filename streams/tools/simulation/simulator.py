@@ -12,8 +12,8 @@ from streams.core.model.effects import ClaimCode, Effect, ScheduleTimer, SendMai
 from streams.core.model.events import Event, MailReported, TimerFired
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
-from streams.core.offers.code_pool_records import Claim, Code, Told, Withdrawal
-from streams.core.offers.code_pools import Desk, Memory
+from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, Withdrawal
+from streams.core.offers.code_pools import CodePools, InMemoryTable
 from streams.tools.simulation.recommendations import SimulatedRecommendations, suppressed_send
 
 
@@ -52,7 +52,7 @@ class Simulator:
         self._queue: list[tuple[datetime, str, ScheduleTimer]] = []
         self._timers: set[str] = set()
         #: What lies in the pools.
-        self.pools = Memory()
+        self.pools = InMemoryTable()
 
     def handle(self, *events: Event) -> None:
         """The events happen (or become known) now, one after the other."""
@@ -91,11 +91,11 @@ class Simulator:
         """Codes come into their pools now; who waits for one gets it at once."""
         self._hand_out(*codes)
 
-    def _hand_out(self, *told: Told) -> None:
-        desk = Desk(self.pools, self.now)
+    def _hand_out(self, *told: PoolMessage) -> None:
+        pools = CodePools(self.pools, self.now)
         for one in told:
-            desk.take(one)
-        self.handle(*desk.grants)
+            pools.apply(one)
+        self.handle(*pools.grants)
 
     def _schedule(self, timer: ScheduleTimer) -> None:
         if timer.timer_id not in self._timers:

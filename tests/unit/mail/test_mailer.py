@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.core.offers.assortment import Assortment
-from streams.core.offers.recommendations import wish_for
+from streams.core.offers.recommendations import request_for
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.local_notes import BEGUN, DeliveryMarks
@@ -268,7 +268,7 @@ async def test_withdrawn_while_the_server_is_down(setup: MailerSetup) -> None:
 
 
 def _wish(at_least: int) -> Command:
-    context = example("goes-well-with") | {"recommend": wish_for([products.order("o1", "x")], 3, at_least)}
+    context = example("goes-well-with") | {"recommend": request_for([products.order("o1", "x")], 3, at_least)}
     del context["products"]
     return command(flow="goes-well-with", message="products", purpose="marketing", context=context)
 

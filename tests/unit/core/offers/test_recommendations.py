@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.core.offers.assortment import Assortment
-from streams.core.offers.recommendations import Bought, bought_of, recommend, shown
+from streams.core.offers.recommendations import Bought, bought_of, product_data, recommend
 from tests.harness.products import AT, WEEK, counted, order, product, returned_parcel, shelves
 
 
@@ -220,7 +220,7 @@ def test_what_a_message_gets() -> None:
     """`products` of a context: JSON types, money in minor units, the reason; one that has left the catalogue is left out."""
     assortment = shelves(LAMP, product("bulb", url="https://shop.example/bulb", image_url="https://shop.example/b.png"))
     found = recommend(bought("lamp"), assortment, WEEK, 1)
-    assert shown(found, assortment.catalogue) == [
+    assert product_data(found, assortment.catalogue) == [
         {
             "sku": "bulb",
             "title": "bulb",
@@ -230,6 +230,8 @@ def test_what_a_message_gets() -> None:
             "reason": "complement",
         }
     ]
-    assert json.loads(json.dumps(shown(found, assortment.catalogue))) == shown(found, assortment.catalogue)
+    assert json.loads(json.dumps(product_data(found, assortment.catalogue))) == product_data(
+        found, assortment.catalogue
+    )
     assortment.catalogue.remove("bulb")
-    assert shown(found, assortment.catalogue) == []
+    assert product_data(found, assortment.catalogue) == []

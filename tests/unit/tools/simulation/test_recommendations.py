@@ -12,7 +12,7 @@ from streams.core.model.events import OrderCancelled, OrderLine, OrderPlaced
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
-from streams.core.offers.recommendations import WISH, granted
+from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.core.sending.content import template_data
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
@@ -118,10 +118,10 @@ def test_what_is_chosen_is_what_the_counts_say(bought: list[tuple[str, list[str]
                 Change(effect.week, effect.week_before, effect.gone, effect.come, effect.is_new, effect.earlier)
             ):
                 tallies.setdefault(sale.sku, Tally(Counts(sale.sku, 7))).add(sale)
-        elif isinstance(effect, SendMail) and WISH in template_data(effect.content):
+        elif isinstance(effect, SendMail) and REQUEST_KEY in template_data(effect.content):
             assortment = Assortment(catalogue)
             for tally in tallies.values():
                 assortment.popularity.put(tally.counts())
-            assert told.get(effect.send_id) == granted(
-                template_data(effect.content)[WISH], assortment, week_of(at[effect.send_id])
+            assert told.get(effect.send_id) == fulfil(
+                template_data(effect.content)[REQUEST_KEY], assortment, week_of(at[effect.send_id])
             )
