@@ -1,5 +1,8 @@
-"""Job `core`: the rules alone, without Kafka. What one event costs a customer of 50 orders with 30 live flows, and with 300 more that it cannot
-start; and how many events a second `takk simulate` plays, on one core."""
+"""Job `core`: the rules alone, without Kafka, on one CPU core.
+
+Measures the time of one event for a customer with 50 orders and 30 live flows, the same with 300 more flows that it cannot start,
+and the events per second of `takk simulate`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from streams.core.engine import advance
 from streams.core.model.customer import Customer
-from streams.core.model.effects import ScheduleTimer, SendMail
+from streams.core.model.effects import Effect, ScheduleTimer, SendMail
 from streams.core.model.events import Event, MailClicked, MailReported, OrderPlaced
 from streams.core.model.ruleset import Ruleset
 from streams.definitions.loader import load_ruleset
@@ -27,14 +30,14 @@ from tests.harness.events import order, shipment
 from tests.harness.flow_texts import flow_text, ruleset_of
 
 ORDERS = 50
-#: What a shop of 30 flows starts them by.
-STARTED = {
+#: How many of the 30 flows each trigger starts.
+TRIGGERS = {
     "order.placed": 4, "order.refunded": 2, "shipment.shipped": 2, "shipment.out_for_delivery": 1, "shipment.delivered": 5, "shipment.delayed": 1,
     "mail.clicked": 2, "mail.opened": 1, "survey.answered": 3, "product.viewed": 4, "product.added_to_cart": 2, "profile.completed": 2,
     "customer.birthday": 1,
 }  # fmt: skip
-#: What none of the events below starts.
-OTHERS = ("product.viewed", "order.refunded", "survey.answered", "shipment.returned")
+#: Triggers of the additional flows, which no event of the measurement starts.
+OTHER_TRIGGERS = ("product.viewed", "order.refunded", "survey.answered", "shipment.returned")
 STEPS = """steps:
   - wait: {days: 2, at: "10:00", not_on: [sat, sun]}
   - split:
@@ -48,19 +51,19 @@ ROUNDS = 200
 
 
 def run(context: Context) -> list[Result]:
-    """The rows of the table."""
+    """Measure events with 30 flows, then with 300 more, then `takk simulate`."""
     rows = []
     for name, others in (("advance", 0), ("advance-300-more", 300)):
         context.log(f"core: {name}")
-        runs = [spent(ruleset(others)) for _ in range(context.runs)]
-        figures = {f"us_{kind}": median([one[kind] * 1e6 for one in runs]) for kind in KINDS}
-        whole = [1 / (sum(one.values()) / len(one)) for one in runs]
-        rows.append(Result(f"core-{name}", "takk", round(median(whole)), "", ROUNDS, runs=whole, figures=figures))
+        runs = [seconds_per_event(ruleset(others)) for _ in range(context.runs)]
+        figures = {f"us_{kind}": median([seconds[kind] * 1e6 for seconds in runs]) for kind in KINDS}
+        rates = [len(seconds) / sum(seconds.values()) for seconds in runs]
+        rows.append(Result(f"core-{name}", "takk", round(median(rates)), "", ROUNDS, runs=rates, figures=figures))
     context.log("core: simulate")
-    world_of_shop, facts = load_ruleset(load_settings().templates_dir), history()
-    outcomes = [simulate(world_of_shop, facts, 30) for _ in range(context.runs)]
-    rates = [one.events / one.seconds for one in outcomes]
-    figures = {"mails": float(outcomes[0].mails), "customers": float(outcomes[0].customers)}
+    shop_ruleset, events = load_ruleset(load_settings().templates_dir), history()
+    outcomes = [simulate(shop_ruleset, events, 30) for _ in range(context.runs)]
+    rates = [outcome.events / outcome.seconds for outcome in outcomes]
+    figures = {"emails": float(outcomes[0].mails), "customers": float(outcomes[0].customers)}
     rows.append(
         Result("core-simulate", "takk", round(median(rates)), "", outcomes[0].events, runs=rates, figures=figures)
     )
@@ -68,64 +71,74 @@ def run(context: Context) -> list[Result]:
 
 
 def ruleset(others: int) -> Ruleset:
-    """30 live flows, and `others` more."""
-    starts = [*Counter(STARTED).elements(), *(OTHERS[number % len(OTHERS)] for number in range(others))]
+    """Return 30 live flows, and `others` more."""
+    triggers = [
+        *Counter(TRIGGERS).elements(),
+        *(OTHER_TRIGGERS[number % len(OTHER_TRIGGERS)] for number in range(others)),
+    ]
     texts = [
-        flow_text(f"trigger: {{on: {on}}}\n{STEPS}", name=f"flow-{number}", purpose="service")
-        for number, on in enumerate(starts)
+        flow_text(f"trigger: {{on: {trigger}}}\n{STEPS}", name=f"flow-{number}", purpose="service")
+        for number, trigger in enumerate(triggers)
     ]
     assert len(texts) == 30 + others
     return ruleset_of(*texts)
 
 
-def spent(flows: Ruleset) -> dict[str, float]:
-    """Seconds of `advance` for an event of each kind, of a customer who has bought `ORDERS` times: the mean of `ROUNDS`."""
-    state, now = bought(flows), START + timedelta(weeks=ORDERS)
-    seconds = dict.fromkeys(KINDS, 0.0)
+class Stopwatch:
+    """Times `advance`: `seconds` are summed up by kind of event."""
+
+    def __init__(self, flows: Ruleset) -> None:
+        self._flows = flows
+        self.seconds = dict.fromkeys(KINDS, 0.0)
+
+    def advance(self, kind: str, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:
+        """Handle one event."""
+        started = time.perf_counter()
+        after, effects = advance(self._flows, state, event, now)
+        self.seconds[kind] += time.perf_counter() - started
+        return after, effects
+
+
+def seconds_per_event(flows: Ruleset) -> dict[str, float]:
+    """Return the mean seconds of `advance` by kind of event, over `ROUNDS` orders of a customer with `ORDERS` earlier orders."""
+    state, ordered_at = customer_with_orders(flows), START + timedelta(weeks=ORDERS)
+    delivered_at = ordered_at + timedelta(days=1)
+    stopwatch = Stopwatch(flows)
     for number in range(ROUNDS):
-        told = f"x{number}"
-        after, effects, seconds["order"] = _timed(
-            flows, state, OrderPlaced(order(told, now), now), now, seconds["order"]
+        order_id = f"x{number}"
+        after, effects = stopwatch.advance(
+            "order", state, OrderPlaced(order(order_id, ordered_at), ordered_at), ordered_at
         )
-        later = now + timedelta(days=1)
-        after, more, seconds["parcel"] = _timed(
-            flows, after, shipment(told, "delivered", later), later, seconds["parcel"]
-        )
-        timer = next(one for one in [*effects, *more] if isinstance(one, ScheduleTimer))
-        after, sent, seconds["timer"] = _timed(
-            flows, after, timer_fired(timer, timer.due_at), timer.due_at, seconds["timer"]
-        )
-        mail = next(one for one in sent if isinstance(one, SendMail))
-        at = timer.due_at
-        report = MailReported(customer_id="c1", send_id=mail.send_id, outcome="sent", occurred_at=at)
-        after, _, seconds["report"] = _timed(flows, after, report, at, seconds["report"])
-        click = MailClicked(customer_id="c1", send_id=mail.send_id, link="l", agent="human", occurred_at=at)
-        _, _, seconds["click"] = _timed(flows, after, click, at, seconds["click"])
-    return {kind: whole / ROUNDS for kind, whole in seconds.items()}
+        delivery = shipment(order_id, "delivered", delivered_at)
+        after, more_effects = stopwatch.advance("parcel", after, delivery, delivered_at)
+        timer = next(effect for effect in [*effects, *more_effects] if isinstance(effect, ScheduleTimer))
+        due_at = timer.due_at
+        after, effects = stopwatch.advance("timer", after, timer_fired(timer, due_at), due_at)
+        send_id = next(effect for effect in effects if isinstance(effect, SendMail)).send_id
+        report = MailReported(customer_id="c1", send_id=send_id, outcome="sent", occurred_at=due_at)
+        after, _ = stopwatch.advance("report", after, report, due_at)
+        click = MailClicked(customer_id="c1", send_id=send_id, link="l", agent="human", occurred_at=due_at)
+        stopwatch.advance("click", after, click, due_at)
+    return {kind: seconds / ROUNDS for kind, seconds in stopwatch.seconds.items()}
 
 
-def _timed(flows: Ruleset, state: Customer, event: Event, now: datetime, before: float) -> tuple[Customer, list, float]:  # type: ignore[type-arg]
-    started = time.perf_counter()
-    after, effects = advance(flows, state, event, now)
-    return after, effects, before + time.perf_counter() - started
-
-
-def bought(flows: Ruleset) -> Customer:
-    """The customer after the orders, one a week, their parcels and their mails."""
-    run = Simulator(flows, START)
+def customer_with_orders(flows: Ruleset) -> Customer:
+    """Return a customer after `ORDERS` orders, one per week, with their parcels and emails."""
+    simulator = Simulator(flows, START)
     for number in range(ORDERS):
-        run.handle(OrderPlaced(order(f"o{number}", run.now), run.now), shipment(f"o{number}", "delivered", run.now))
-        run.advance(timedelta(weeks=1))
-    return run.customers["c1"]
+        now = simulator.now
+        simulator.handle(OrderPlaced(order(f"o{number}", now), now), shipment(f"o{number}", "delivered", now))
+        simulator.advance(timedelta(weeks=1))
+    return simulator.customers["c1"]
 
 
 def history() -> History:
-    """What the simulated shop tells in `HISTORY_DAYS`, some 150,000 facts."""
+    """Return the events of the simulated shop in `HISTORY_DAYS` days, about 150,000."""
     codec = open_codec()
-    decoder, found = Decoder(codec), History([])
+    decoder, recorded = Decoder(codec), History([])
     for fact in Shop(11, 0.01, 86_400.0).facts(datetime(2026, 3, 2, tzinfo=UTC), HISTORY_DAYS * 86_400.0):
         raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
         event = decoder.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
-        found.events.append((event.occurred_at, event))
-    found.events.sort(key=lambda fact: fact[0])
-    return found
+        recorded.events.append((event.occurred_at, event))
+    recorded.events.sort(key=lambda event: event[0])
+    return recorded

@@ -37,7 +37,7 @@ def catalogue_of(rng: random.Random) -> Catalogue:
     )
 
 
-def counted(rng: random.Random, catalogue: Catalogue) -> list[Counts]:
+def counts_of(rng: random.Random, catalogue: Catalogue) -> list[Counts]:
     """Return each partition's counts of each product, with as many co-purchased products as a record can hold."""
     skus = [product.sku for product in catalogue]
     return [
@@ -58,7 +58,7 @@ def main() -> None:
     rng = random.Random(7)
     started = time.thread_time()
     catalogue = catalogue_of(rng)
-    counts = counted(rng, catalogue)
+    counts = counts_of(rng, catalogue)
     print(f"products and counts created in {time.thread_time() - started:.1f} s")
     started = time.thread_time()
     popularity = Popularity(counts)

@@ -337,7 +337,7 @@ def test_products_that_an_email_asks_for_are_read() -> None:
     (wish,) = json.loads(FIXTURE.read_text(encoding="utf-8"))["wish"]
     category = "cat-s1"
     sold = [products.product(sku, category) for sku in ("s1", "s3", "s4")]
-    assortment = products.shelves(*sold, counts=tuple([products.counted(one.sku, 5) for one in sold]))
+    assortment = products.assortment_of(*sold, counts=tuple([products.counts_of(one.sku, 5) for one in sold]))
     found = fulfil(json.loads(wish), assortment, products.WEEK)
     assert [one["sku"] for one in found or []] == ["s4"]
 

@@ -277,7 +277,9 @@ async def test_products_are_chosen_when_the_mail_is_written(setup: MailerSetup) 
     """The catalogue of that moment is waited for; with fewer products than wanted the mail is held back."""
     asking = asyncio.create_task(setup.deliver((_wish(1), "send"), (command(send_id="s2"), "send")))
     await asyncio.sleep(0)
-    setup.assortment.set_result(products.shelves(products.product("x", complements=("y",)), products.product("y")))
+    setup.assortment.set_result(
+        products.assortment_of(products.product("x", complements=("y",)), products.product("y"))
+    )
     assert {send_id: report.outcome for send_id, report in (await asking).items()} == {"s1": "sent", "s2": "sent"}
     report = (await setup.deliver((_wish(2), "send")))["s1"]
     assert (report.outcome, report.rule) == ("suppressed", "too_few_products")

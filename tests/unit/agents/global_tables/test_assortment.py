@@ -25,7 +25,7 @@ from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
-from tests.harness.products import WEEK, counted
+from tests.harness.products import WEEK, counts_of
 from tests.harness.records import AT
 
 CODEC = open_codec()
@@ -97,7 +97,9 @@ def refused(topic: str, reason: str) -> float:
 def test_records_make_the_assortment() -> None:
     """Products and counts come in, are replaced and taken out; recommendations follow, and the gauges."""
     one = view()
-    one.take([product("a", 0), product("b", 1), product("x", 2, complements=["b"]), counts(counted("a", 2, 1, z=1), 0)])
+    one.take(
+        [product("a", 0), product("b", 1), product("x", 2, complements=["b"]), counts(counts_of("a", 2, 1, z=1), 0)]
+    )
     found = recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9)
     assert [(pick.sku, pick.reason) for pick in found] == [("b", "complement"), ("a", "category")]
     assert one.assortment.popularity.also_bought("a") == {"z": 1}
@@ -135,7 +137,7 @@ def test_keys_that_say_nothing(key: bytes | None) -> None:
     """Counts under a key that names no product and partition are counted as refused and change nothing."""
     before = refused(topics.POPULARITY, "bad_id")
     one = view()
-    one.take([counts(counted("a", 1), 0), Message(POPULARITY, 1, key, counts(counted("a", 5), 1).body)])
+    one.take([counts(counts_of("a", 1), 0), Message(POPULARITY, 1, key, counts(counts_of("a", 5), 1).body)])
     assert one.assortment.popularity.score("a", WEEK) == 8
     assert refused(topics.POPULARITY, "bad_id") == before + 1
 
@@ -143,14 +145,14 @@ def test_keys_that_say_nothing(key: bytes | None) -> None:
 def test_counts_under_another_key() -> None:
     """Counts that are not those of their key take out what was there."""
     one = view()
-    one.take([counts(counted("a", 1), 0), Message(POPULARITY, 1, b"a/0", counts(counted("a", 5, 2), 1).body)])
+    one.take([counts(counts_of("a", 1), 0), Message(POPULARITY, 1, b"a/0", counts(counts_of("a", 5, 2), 1).body)])
     assert one.assortment.popularity.score("a", WEEK) == 0
 
 
 def test_a_sku_with_a_slash() -> None:
     """The partition is behind the last slash."""
     one = view()
-    one.take([counts(counted("a/1", 1, 2), 0)])
+    one.take([counts(counts_of("a/1", 1, 2), 0)])
     assert one.assortment.popularity.score("a/1", WEEK) == 8
     one.take([Message(POPULARITY, 1, b"a/1/2")])
     assert one.assortment.popularity.score("a/1", WEEK) == 0
@@ -225,7 +227,7 @@ class FakeConsumer:
 async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads both topics from the beginning, goes on where it was after an error, and takes in what comes later."""
     monkeypatch.setattr(global_table, "PAUSE_S", 0.0)
-    log = [product("a", 0), product("b", 1), counts(counted("a", 1), 0)]
+    log = [product("a", 0), product("b", 1), counts(counts_of("a", 1), 0)]
     # One that breaks at once, one that breaks after a record, one that lasts.
     waiting = [FakeConsumer(log, breaks_at=at) for at in (0, 1, None)]
     consumers = [*waiting]

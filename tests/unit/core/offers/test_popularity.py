@@ -20,7 +20,7 @@ from streams.core.offers.popularity import (
     sales_of,
     week_of,
 )
-from tests.harness.products import AT, WEEK, counted, order
+from tests.harness.products import AT, WEEK, counts_of, order
 
 
 def told(before: OrderState | None, after: OrderState, orders: Sequence[OrderState] = ()) -> tuple[Sale, ...]:
@@ -117,9 +117,9 @@ def test_other_products_are_bounded_and_the_frequent_ones_stay() -> None:
 
 def test_partitions_add_up() -> None:
     """Scores and other products are of all partitions; the newest counts of a partition stand in the place of its older ones."""
-    popularity = Popularity([counted("a", 1, 0, x=1), counted("a", 2, 1, x=2, y=1)])
+    popularity = Popularity([counts_of("a", 1, 0, x=1), counts_of("a", 2, 1, x=2, y=1)])
     assert (popularity.score("a", WEEK), popularity.also_bought("a")) == (24, {"x": 3, "y": 1})
-    popularity.put(counted("a", 5, 1))
+    popularity.put(counts_of("a", 5, 1))
     assert (popularity.score("a", WEEK), popularity.also_bought("a")) == (48, {"x": 1})
     popularity.remove("a", 0)
     popularity.remove("a", 1)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.recommendations import Bought, bought_of, product_data, recommend
-from tests.harness.products import AT, WEEK, counted, order, product, returned_parcel, shelves
+from tests.harness.products import AT, WEEK, assortment_of, counts_of, order, product, returned_parcel
 
 
 def bought(*skus: str, categories: str = "", returned: str = "") -> Bought:
@@ -31,74 +31,85 @@ GONE = {"is_available": False}
 @pytest.mark.parametrize(
     ("what", "assortment", "expected"),
     [
-        pytest.param(bought(), shelves(LAMP, counts=(counted("lamp", 3),)), [], id="nothing bought, nothing to go by"),
         pytest.param(
-            bought("lamp"), shelves(LAMP, SHADE, BULB), ["bulb:complement", "shade:complement"], id="complements by sku"
+            bought(), assortment_of(LAMP, counts=(counts_of("lamp", 3),)), [], id="nothing bought, nothing to go by"
         ),
         pytest.param(
             bought("lamp"),
-            shelves(LAMP, SHADE, BULB, counts=(counted("shade", 1),)),
+            assortment_of(LAMP, SHADE, BULB),
+            ["bulb:complement", "shade:complement"],
+            id="complements by sku",
+        ),
+        pytest.param(
+            bought("lamp"),
+            assortment_of(LAMP, SHADE, BULB, counts=(counts_of("shade", 1),)),
             ["shade:complement", "bulb:complement"],
             id="the more popular complement first",
         ),
         pytest.param(
             bought("lamp", "torch"),
-            shelves(LAMP, SHADE, BULB, product("torch", complements=("bulb",)), counts=(counted("shade", 9),)),
+            assortment_of(LAMP, SHADE, BULB, product("torch", complements=("bulb",)), counts=(counts_of("shade", 9),)),
             ["bulb:complement", "shade:complement"],
             id="what goes with more of it first",
         ),
-        pytest.param(bought("lamp"), shelves(LAMP, product("shade", **GONE)), [], id="out of stock, and unknown"),
+        pytest.param(bought("lamp"), assortment_of(LAMP, product("shade", **GONE)), [], id="out of stock, and unknown"),
         pytest.param(
-            bought("lamp", "bulb", "shade"), shelves(LAMP, SHADE, BULB), ["bulb:complement"], id="used up, so again"
+            bought("lamp", "bulb", "shade"),
+            assortment_of(LAMP, SHADE, BULB),
+            ["bulb:complement"],
+            id="used up, so again",
         ),
         pytest.param(
             bought("lamp", returned="bulb"),
-            shelves(LAMP, SHADE, BULB),
+            assortment_of(LAMP, SHADE, BULB),
             ["shade:complement"],
             id="returned, used up or not",
         ),
         pytest.param(
-            bought("lamp", returned="lamp"), shelves(LAMP, SHADE, BULB), [], id="what went back recommends nothing"
+            bought("lamp", returned="lamp"),
+            assortment_of(LAMP, SHADE, BULB),
+            [],
+            id="what went back recommends nothing",
         ),
         pytest.param(
             bought("v1"),
-            shelves(product("v2", replaces="v1"), product("v3", replaces="v2")),
+            assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2")),
             ["v3:newer"],
             id="the newest",
         ),
         pytest.param(
             bought("v1"),
-            shelves(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
+            assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
             ["v2:newer"],
             id="the newest that is there",
         ),
         pytest.param(
             bought("v1", "v3"),
-            shelves(product("v2", replaces="v1"), product("v3", replaces="v2")),
+            assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2")),
             [],
             id="has the newest",
         ),
         pytest.param(
             bought("v1", returned="v2"),
-            shelves(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
+            assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
             [],
             id="sent the newer one back",
         ),
         pytest.param(
             bought("v1"),
-            shelves(product("blue", replaces="v1"), product("red", replaces="v1"), counts=(counted("red", 1),)),
+            assortment_of(product("blue", replaces="v1"), product("red", replaces="v1"), counts=(counts_of("red", 1),)),
             ["red:newer", "blue:newer"],
             id="two newer ones",
         ),
         pytest.param(
             bought("a"),
-            shelves(product("a", replaces="b"), product("b", replaces="a")),
+            assortment_of(product("a", replaces="b"), product("b", replaces="a")),
             [],
             id="versions that go round: each is older than the other",
         ),
         pytest.param(
             bought("lamp", categories="light"),
-            shelves(
+            assortment_of(
                 product("lamp", "light"),
                 product("l1", "light"),
                 product("l2", "light"),
@@ -106,11 +117,11 @@ GONE = {"is_available": False}
                 product("l4", "light"),
                 product("pot", "kitchen"),
                 counts=(
-                    counted("l1", 2),
-                    counted("l2", 2, 0),
-                    counted("l2", 1, 1),
-                    counted("l3", 2),
-                    counted("pot", 9),
+                    counts_of("l1", 2),
+                    counts_of("l2", 2, 0),
+                    counts_of("l2", 1, 1),
+                    counts_of("l3", 2),
+                    counts_of("pot", 9),
                 ),
             ),
             ["l2:category", "l1:category", "l3:category"],
@@ -118,32 +129,34 @@ GONE = {"is_available": False}
         ),
         pytest.param(
             bought("lamp", categories="light"),
-            shelves(product("lamp", "light", replaces="old"), product("old", "light"), counts=(counted("old", 9),)),
+            assortment_of(
+                product("lamp", "light", replaces="old"), product("old", "light"), counts=(counts_of("old", 9),)
+            ),
             [],
             id="no older version of what one has",
         ),
         pytest.param(
             bought("a", "b"),
-            shelves(
+            assortment_of(
                 *map(product, "abxyz"),
-                counts=(counted("a", 1, 0, x=2, b=9), counted("a", 1, 1, y=1), counted("b", 1, 0, y=2, x=1, z=1)),
+                counts=(counts_of("a", 1, 0, x=2, b=9), counts_of("a", 1, 1, y=1), counts_of("b", 1, 0, y=2, x=1, z=1)),
             ),
             ["x:also_bought", "y:also_bought", "z:also_bought"],
             id="what was bought with the same, over all partitions",
         ),
         pytest.param(
             bought("lamp", categories="light"),
-            shelves(
+            assortment_of(
                 LAMP,
                 BULB,
                 product("lamp2", "light", replaces="lamp"),
                 product("spot", "light"),
                 product("rug"),
                 counts=(
-                    counted("bulb", 1),
-                    counted("spot", 1),
-                    counted("lamp2", 9),
-                    counted("lamp", 1, rug=3, bulb=5, spot=1),
+                    counts_of("bulb", 1),
+                    counts_of("spot", 1),
+                    counts_of("lamp2", 9),
+                    counts_of("lamp", 1, rug=3, bulb=5, spot=1),
                 ),
             ),
             ["bulb:complement", "lamp2:newer", "spot:category", "rug:also_bought"],
@@ -160,12 +173,12 @@ def test_what_is_recommended(what: Bought, assortment: Assortment, expected: lis
 
 def test_the_assortment_follows_its_parts() -> None:
     """A ranking that is remembered gives way when the catalogue, the counts or the week change."""
-    assortment = shelves(product("a", "c"), product("b", "c"), counts=(counted("a", 2), counted("b", 1)))
+    assortment = assortment_of(product("a", "c"), product("b", "c"), counts=(counts_of("a", 2), counts_of("b", 1)))
     what = bought("x", categories="c")
     assert chosen(what, assortment) == ["a:category", "b:category"]
-    assortment.popularity.put(counted("b", 3))
+    assortment.popularity.put(counts_of("b", 3))
     assert chosen(what, assortment) == ["b:category", "a:category"]
-    assortment.popularity.put(counted("new", 9))
+    assortment.popularity.put(counts_of("new", 9))
     assert chosen(what, assortment) == ["b:category", "a:category"]
     assortment.catalogue.put(product("new", "c"))
     assert chosen(what, assortment) == ["new:category", "b:category", "a:category"]
@@ -177,14 +190,14 @@ def test_the_assortment_follows_its_parts() -> None:
     assortment.catalogue.put(product("a", "c"))
     assortment.popularity.remove("a", 0)
     assert chosen(what, assortment) == []
-    assortment.popularity.put(counted("a", 1))
+    assortment.popularity.put(counts_of("a", 1))
     assert [one.sku for one in recommend(what, assortment, WEEK + 7, 9)] == ["a"]
     assert recommend(what, assortment, WEEK + 8, 9) == ()
 
 
 def test_a_product_of_two_lives_is_found_where_it_is_now() -> None:
     """A new record of a product takes it out of its old category and its old line of versions; the same record again changes nothing."""
-    catalogue = shelves(product("b", "old", replaces="a")).catalogue
+    catalogue = assortment_of(product("b", "old", replaces="a")).catalogue
     catalogue.put(product("b", "new", replaces="z"))
     assert [*catalogue.of_category("old"), *catalogue.newer_than("a")] == []
     assert [*catalogue.of_category("new"), *catalogue.newer_than("z")] == ["b", "b"]
@@ -198,7 +211,7 @@ def test_a_product_of_two_lives_is_found_where_it_is_now() -> None:
 
 def test_the_empty_category_is_none() -> None:
     """Products without a category have nothing in common."""
-    assert shelves(product("a")).catalogue.of_category("") == frozenset()
+    assert assortment_of(product("a")).catalogue.of_category("") == frozenset()
 
 
 def test_what_was_bought() -> None:
@@ -218,7 +231,9 @@ def test_what_was_bought() -> None:
 
 def test_what_a_message_gets() -> None:
     """`products` of a context: JSON types, money in minor units, the reason; one that has left the catalogue is left out."""
-    assortment = shelves(LAMP, product("bulb", url="https://shop.example/bulb", image_url="https://shop.example/b.png"))
+    assortment = assortment_of(
+        LAMP, product("bulb", url="https://shop.example/bulb", image_url="https://shop.example/b.png")
+    )
     found = recommend(bought("lamp"), assortment, WEEK, 1)
     assert product_data(found, assortment.catalogue) == [
         {
