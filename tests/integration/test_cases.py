@@ -185,9 +185,9 @@ def test_why_tells_each_case_s_story(stage: Stage) -> None:
     settings = stage.stack.settings
     for case in CASES[:3]:
         found = read_timeline(settings, case.name)
-        sent = Counter((line.flow, line.what) for line in found.happened if line.what == "send")
+        sent = Counter((line.flow, line.what) for line in found.entries if line.what == "send")
         assert sent == Counter((flow, "send") for flow, _ in case.mails)
-        accepted = [line for line in found.happened if line.what == "sent"]
+        accepted = [line for line in found.entries if line.what == "sent"]
         assert {line.send_id for line in accepted} == {
             mail["send_id"] for mail in stage.watch.of(topics.COMMANDS, case)
         }
