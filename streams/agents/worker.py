@@ -24,8 +24,9 @@ from streams.agents.instrumentation import Instrumentation
 from streams.core.offers.assortment import Assortment
 from streams.core.values.local_time import utc_from_ms
 from streams.definitions.checks.layout import old_layout
-from streams.definitions.checks.messages import proofread
-from streams.definitions.loader import FlowFileError, load_ruleset
+from streams.definitions.checks.messages import check_messages
+from streams.definitions.loader import load_ruleset
+from streams.definitions.problems import FlowFileError
 from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
@@ -72,8 +73,8 @@ def run_worker(settings: Settings) -> None:
             at=str(settings.templates_dir),
         )
     # No reason to stop: receipts go on, and the other mails do.
-    for mistake in proofread(settings.templates_dir, ruleset.flows):
-        log.error("a message cannot be written as it is", message=str(mistake))
+    for problem in check_messages(settings.templates_dir, ruleset.flows):
+        log.error("a message cannot be written as it is", message=str(problem))
     flows.register(app, instrumentation, ruleset)
     scheduler.register(app, instrumentation, settings.sweep_limit)
     popularity.register(app, instrumentation)
@@ -92,8 +93,8 @@ def run_mailer(settings: Settings) -> None:
     if settings.mail_secret is None:
         sys.exit("TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set: it signs the links in the mails")
     # With the flows in the wrong place every email would fail to render. The worker reads the flows and finds all other errors in them.
-    if settings.templates_dir.is_dir() and (found := list(old_layout(settings.templates_dir))):
-        sys.exit("\n".join([f"{one.path}: {one.problem}; {one.remedy}" for one in found] + ["nothing was started"]))
+    if settings.templates_dir.is_dir() and (problems := list(old_layout(settings.templates_dir))):
+        sys.exit("\n".join([*map(str, problems), "nothing was started"]))
     uvloop.install()  # the mailer waits for sockets four times a mail: a tenth more mails than with asyncio's own loop
     app = _app(settings, "mailer", MAILER_BATCH)
     instrumentation = Instrumentation(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))

@@ -1,9 +1,9 @@
-"""Reads the flows from the templates folder: the one place where the core's rules meet the disk."""
+"""Loads a templates folder: its flows, segments, sending rules and consent policy, with every problem in them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -16,15 +16,15 @@ from streams.core.model.consent_policy import STRICT, ConsentPolicy
 from streams.core.model.flow import Condition, Flow
 from streams.core.model.ruleset import RATES, Limits, Ruleset, Shop
 from streams.core.model.sending_rules import NO_RULES, SendingRules
-from streams.core.values.text import nearest, plain
-from streams.definitions.checks.flow import Finding, guard_flow, guard_messages, guard_together
-from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems
-from streams.definitions.checks.migrations import guard_migrations
+from streams.core.values.text import nearest
+from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages, problem_at
+from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file
+from streams.definitions.checks.migrations import check_migrations
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
-from streams.definitions.language.positions import places
+from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments
-from streams.definitions.language.yaml_reader import FlowError
+from streams.definitions.problems import FlowFileError, Problem, not_utf8, unreadable
 from streams.mail.rendering.template_folders import FLOWS, flow_folders
 
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
@@ -35,63 +35,32 @@ _SEGMENTS = "segments.yaml"
 T = TypeVar("T")
 
 
-class Mistake(Struct, frozen=True):
-    """One thing that is wrong: the file, line and column (from 1), what it is, and what would be right."""
-
-    file: str
-    line: int
-    column: int
-    problem: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return plain(f"{self.file}:{self.line}:{self.column}: {self.problem}; {self.remedy}")
-
-
 class Templates(Struct, frozen=True, kw_only=True):
-    """What lies in a templates folder. `flows` are by name, then version; with `errors` they are not all. `warnings` stop nothing."""
+    """The content of a templates folder. `flows` are sorted by name, then version; with `errors` some are missing."""
 
     flows: tuple[Flow, ...]
     segments: Mapping[str, Condition]
     rules: SendingRules
     consent: ConsentPolicy
-    errors: tuple[Mistake, ...]
-    warnings: tuple[Mistake, ...]
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
 
     @property
     def newest(self) -> tuple[Flow, ...]:
-        """The newest version of each flow: the one that begins."""
+        """The newest version of each flow: the one that starts for customers."""
         return tuple({flow.name: flow for flow in self.flows}.values())
 
 
-class FlowFileError(ValueError):
-    """Flow files that cannot be used: all that is wrong with them."""
-
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        super().__init__("\n".join(map(str, mistakes)))
-        self.mistakes = tuple(mistakes)
-
-    @property
-    def errors(self) -> list[str]:
-        """A line `file:line:column: what is wrong; what would be right` for each mistake."""
-        return [str(mistake) for mistake in self.mistakes]
-
-
 def read_templates(templates_dir: Path | str) -> Templates:
-    """All flows below `templates_dir`/flows with their kept versions, the segments and the rules, and everything that is wrong with them."""
-    return _Reading(Path(templates_dir)).all()
-
-
-def kept_name(version: int | str) -> str:
-    """The name of the file in which an older version of a flow is kept beside it."""
-    return f"flow.v{version}.yaml"
+    """Return the content of `templates_dir` with all problems in it. Older versions of flows are included."""
+    return _Loader(Path(templates_dir)).load()
 
 
 def load_flows(templates_dir: Path | str) -> tuple[Flow, ...]:
-    """All flows below `templates_dir`, by name and version.
+    """Return all flows below `templates_dir`, sorted by name and version.
 
     Raises:
-        FlowFileError: the folder is not there, holds no flow, or there are mistakes in what lies there; all of them are told.
+        FlowFileError: the folder is missing, has no flow, or its files contain errors. All of them are reported.
     """
     return _without_errors(read_templates(templates_dir)).flows
 
@@ -102,39 +71,39 @@ def _without_errors(templates: Templates) -> Templates:
     return templates
 
 
-class _Reading:
-    """Reads file by file and gathers what is wrong."""
+class _Loader:
+    """Reads file by file and collects problems."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.errors: list[Mistake] = []
-        self.warnings: list[Mistake] = []
+        self.errors: list[Problem] = []
+        self.warnings: list[Problem] = []
 
-    def all(self) -> Templates:
-        """The whole folder."""
+    def load(self) -> Templates:
+        """Return the whole folder."""
         segments: dict[str, Condition] = self.read(self.root / _SEGMENTS, parse_segments) or {}
         rules = self.read(self.root / _RULES, parse_rules) or NO_RULES
-        # Without a file the strictest: receipts go on, and nobody is mailed by mistake.
+        # Without a file the strictest policy: transactional emails continue, and no customer gets an email by mistake.
         policy = self.read(self.root / _CONSENT, parse_policy) or STRICT
         flows: list[Flow] = []
         folders = self.folders()
         for folder in folders.values():
             flows += self.folder(folder, segments, rules, policy)
         if not flows and not self.errors:
-            self.wrong(self.root, "there is no flow in it", f"add {FLOWS}/<group>/<flow>/{FLOW}")
+            self.error("files.E002", self.root, "the folder contains no flows", f"add {FLOWS}/<group>/<flow>/{FLOW}")
         newest = list({flow.name: flow for flow in flows}.values())
         if policy.is_built_in and not all(flow.is_transactional for flow in newest):
-            problem = "there is no such file: only what is owed goes, and what a customer agreed to"
-            self.warnings.append(
-                Mistake(str(self.root / _CONSENT), 1, 1, problem, "copy Takk's own there, and have it reviewed")
-            )
-        for flow, finding in guard_together(newest):
-            self.told(folders[flow.name] / FLOW, [finding])
+            message = "missing file: only transactional emails and emails with explicit consent are sent"
+            hint = f"copy templates/{_CONSENT} of Takk, and have it reviewed"
+            self.warnings.append(Problem("consent.W001", message, hint).in_file(self.root / _CONSENT))
+        for flow, problem in check_flows_together(newest):
+            self.note(folders[flow.name] / FLOW, [problem])
         names = [*(flow.name for flow in newest), *rules.external_series]
         for flow in newest:
             for other in [name for name in flow.not_with if name not in names]:
-                problem = f"not_with names {other!r}: there is no such flow, and no such series in {_RULES} (outside)"
-                self.told(folders[flow.name] / FLOW, [Finding("not_with", problem, nearest(other, names))])
+                message = f"unknown flow {other!r} in not_with, and {_RULES} (outside) has no such series"
+                problem = problem_at("not_with", "flow.E053", message, nearest(other, names))
+                self.note(folders[flow.name] / FLOW, [problem])
         return Templates(
             flows=tuple(flows),
             segments=segments,
@@ -145,89 +114,88 @@ class _Reading:
         )
 
     def folders(self) -> dict[str, Path]:
-        """The flows' folders by name; what is in the wrong place is noted."""
+        """Return the flows' folders by name. Misplaced files are noted."""
         if not self.root.is_dir():
-            self.wrong(self.root, "there is no such folder", "give the folder that holds the flows")
+            self.error("files.E001", self.root, "folder not found", "name the folder that contains the flows")
             return {}
         try:
-            for one in layout_problems(self.root):
-                self.wrong(*one)
+            self.errors += layout_problems(self.root)
             return flow_folders(self.root)
         except OSError as error:
-            self.wrong(
-                Path(error.filename), f"the folder cannot be read: {error.strerror}", "give Takk the right to read it"
-            )
+            self.errors.append(unreadable(Path(error.filename), error))
             return {}
 
     def folder(
         self, folder: Path, segments: Mapping[str, Condition], rules: SendingRules, policy: ConsentPolicy
     ) -> list[Flow]:
-        """The versions of one flow, the newest last."""
+        """Return the versions of one flow, the newest last."""
         messages = [file.name.removesuffix(_MESSAGE) for file in folder.glob(f"*{_MESSAGE}")]
         parse = partial(parse_flow, messages=messages, folder=folder.name, segments=segments)
         path = folder / FLOW
         flow = self.read(path, parse)
         if flow is None:
             if not path.exists() and any(folder.glob(ANY_KEPT)):
-                self.wrong(path, "older versions are kept here, but not the flow itself", "add it")
+                self.error("files.E008", path, f"missing file {FLOW}: the folder has only older versions", "add it")
             return []
-        versions = [*self.kept(folder, flow, parse), flow]
-        self.told(path, [*guard_flow(flow, rules, policy), *guard_messages(versions, messages)])
-        older = {one.version: one for one in versions}
-        for one in versions:
-            self.told(path if one is flow else folder / kept_name(one.version), guard_migrations(one, older))
+        versions = [*self.older(folder, flow, parse), flow]
+        self.note(path, [*check_flow(flow, rules, policy), *check_unused_messages(versions, messages)])
+        by_number = {version.version: version for version in versions}
+        for version in versions:
+            file = path if version is flow else folder / version_file(version.version)
+            self.note(file, check_migrations(version, by_number))
         return versions
 
-    def kept(self, folder: Path, newest: Flow, parse: Callable[[str], Flow | list[FlowError]]) -> list[Flow]:
-        """The older versions that are kept for who is still on them."""
-        found: dict[int, Flow] = {}
+    def older(self, folder: Path, newest: Flow, parse: Callable[[str], Flow | list[Problem]]) -> list[Flow]:
+        """Return the older versions, which are kept for the customers who are still on them."""
+        versions: dict[int, Flow] = {}
         for path in sorted(folder.glob(ANY_KEPT)):
-            named = _KEPT.match(path.name)
-            if named is None:
-                self.wrong(path, f"an older version is kept as {kept_name('<version>')}", "rename it")
+            match = _KEPT.match(path.name)
+            if match is None:
+                message = f"invalid file name {path.name!r} for an older version"
+                self.error("files.E010", path, message, f"rename it to {version_file('<version>')}")
                 continue
-            flow, version = self.read(path, parse), int(named[1])
+            flow, version = self.read(path, parse), int(match[1])
             if flow is None:
                 continue
             if flow.version != version:
-                problem = f"the file's name says version {version}, the file itself {flow.version}"
-                self.told(path, [Finding("version", problem, f"version: {version}")])
+                message = f"the file's name has version {version}, but the file has version {flow.version}"
+                self.note(path, [problem_at("version", "flow.E054", message, f"write version: {version}")])
             elif version >= newest.version:
-                problem = f"version {version} is kept as an older one, but {FLOW} has version {newest.version}"
-                self.told(path, [Finding("version", problem, f"give {FLOW} a higher version")])
+                message = f"version {version} is not older than {FLOW}, which has version {newest.version}"
+                self.note(path, [problem_at("version", "flow.E055", message, f"raise the version of {FLOW}")])
             else:
-                found[version] = flow
-        return [found[version] for version in sorted(found)]
+                versions[version] = flow
+        return [versions[version] for version in sorted(versions)]
 
-    def read(self, path: Path, parse: Callable[[str], T | list[FlowError]]) -> T | None:
-        """What a file holds; None if there is no such file, or mistakes in it, which are noted."""
+    def read(self, path: Path, parse: Callable[[str], T | list[Problem]]) -> T | None:
+        """Return the parsed content of a file; None if it is missing or contains errors, which are noted."""
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
         except UnicodeDecodeError as error:
-            self.wrong(path, f"the file is not UTF-8 at byte {error.start}", "save it as UTF-8")
+            self.errors.append(not_utf8(path, error))
             return None
         except OSError as error:
-            self.wrong(path, f"the file cannot be read: {error.strerror}", "give Takk the right to read it")
+            self.errors.append(unreadable(path, error))
             return None
         parsed = parse(text)
         if isinstance(parsed, list):
-            self.errors += [Mistake(str(path), one.line, one.column, one.problem, one.remedy) for one in parsed]
+            self.errors += [problem.in_file(path) for problem in parsed]
             return None
         return parsed
 
-    def told(self, path: Path, findings: Iterable[Finding]) -> None:
-        """Note what the guards found in the flow at `path`."""
-        findings = list(findings)
-        where = places(path.read_text(encoding="utf-8")) if findings else {}
-        for one in findings:
-            mistake = Mistake(str(path), *where.get(one.place, (1, 1)), one.problem, one.remedy)
-            (self.errors if one.is_error else self.warnings).append(mistake)
+    def note(self, path: Path, problems: Iterable[Problem]) -> None:
+        """Note problems of the flow at `path`, each at the position of its part of the flow."""
+        problems = list(problems)
+        positions = positions_in(path.read_text(encoding="utf-8")) if problems else {}
+        for problem in problems:
+            notes = self.errors if problem.level == "error" else self.warnings
+            notes.append(problem.in_file(path, positions))
 
-    def wrong(self, path: Path, problem: str, remedy: str) -> None:
-        """Note a mistake that is about a file as a whole."""
-        self.errors.append(Mistake(str(path), 1, 1, problem, remedy))
+    def error(self, id: str, path: Path, message: str, hint: str) -> None:
+        """Note an error of a file or folder as a whole."""
+        self.errors.append(Problem(id, message, hint).in_file(path))
 
 
 def load_ruleset(
@@ -241,7 +209,9 @@ def load_ruleset(
     day_scale: Fraction | float = 1.0,
     reward_key: bytes = b"",
 ) -> Ruleset:
-    """The world with the flows, rules and segments below `templates_dir`; the other arguments as for `Ruleset`.
+    """Return the ruleset of `templates_dir`: its flows, sending rules, segments and consent policy.
+
+    The other arguments are those of `Ruleset`.
 
     Raises:
         FlowFileError: see load_flows.

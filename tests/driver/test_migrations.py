@@ -232,24 +232,23 @@ def test_a_put_off_mail_keeps_its_age() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "place", "words"),
+    ("body", "column", "id"),
     [
-        (moving('{"2": "4"}', 2), "(6, 21)", "version 2 is not older than this one"),
-        (moving("{}"), "(6, 31)", "no step is mapped"),
-        (moving('{"2": "4", "2": "2"}'), "(6, 42)", "there twice"),
-        (moving('{"two": "4"}'), "(6, 32)", "'two' is no path"),
-        (moving('{"2": "1.0"}'), "(6, 37)", "'1.0' is no path of a step"),
-        ("migrations: [{from: 1}]\n", "(6, 14)", "'steps' is missing"),
-        ("migrations: [{from: 1, steps: {0: 0}}, {from: 1, steps: {0: 0}}]\n", "(6, 47)", "twice"),
+        (moving('{"2": "4"}', 2), 21, "flow.E007"),
+        (moving("{}"), 31, "flow.E009"),
+        (moving('{"2": "4", "2": "2"}'), 42, "yaml.E009"),
+        (moving('{"two": "4"}'), 32, "flow.E010"),
+        (moving('{"2": "1.0"}'), 37, "flow.E010"),
+        ("migrations: [{from: 1}]\n", 14, "yaml.E011"),
+        ("migrations: [{from: 1, steps: {0: 0}}, {from: 1, steps: {0: 0}}]\n", 47, "flow.E008"),
     ],
 )
-def test_migrations_that_are_not_understood(body: str, place: str, words: str) -> None:
-    """A version that is not older, no mapping, paths that are none: one mistake each, at its place."""
-    found = parse_flow(HEAD.format(version=2, status="live") + body + NEW, ["a", "c", "d"], "f")
-    assert isinstance(found, list)
-    ((where, problem),) = [((one.line, one.column), one.problem) for one in found]
-    assert words in problem
-    assert str(where) == place
+def test_invalid_migrations(body: str, column: int, id: str) -> None:
+    """A version that is not older, a missing mapping and invalid paths are one error each, with its position."""
+    parsed = parse_flow(HEAD.format(version=2, status="live") + body + NEW, ["a", "c", "d"], "f")
+    assert isinstance(parsed, list)
+    (problem,) = parsed
+    assert (problem.location.line, problem.location.column, problem.id) == (6, column, id)
 
 
 def test_migrations_are_read() -> None:

@@ -17,7 +17,7 @@ from streams.core.model.flow import Flow, Migration, Status
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pool_records import ClaimRecord, Code
 from streams.core.values import ids
-from streams.definitions.checks.migrations import guard_migration
+from streams.definitions.checks.migrations import check_migration
 from streams.definitions.checks.paths import resting_places
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import flow_from, order, shipment
@@ -68,7 +68,7 @@ def _right(draw: st.DrawFn, newest: Flow, older: list[Flow]) -> tuple[Migration,
         was, will = CompiledFlow(old), CompiledFlow(newest)
         pairs = [(path, draw(st.sampled_from(sorted(will.steps)))) for path in sorted(resting_places(was))]
         whole = [Migration(version=old.version, steps=(pair,)) for pair in pairs]
-        steps = tuple([one.steps[0] for one in whole if not [*guard_migration(was, will, one)]])
+        steps = tuple([one.steps[0] for one in whole if not [*check_migration(was, will, one)]])
         if steps:
             found.append(Migration(version=old.version, steps=steps))
     return tuple(found)

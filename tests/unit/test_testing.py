@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.core.model.events import OrderLine
-from streams.definitions.loader import FlowFileError
+from streams.definitions.problems import FlowFileError
 from streams.testing import START, Scenario
 from tests.harness.events import TEMPLATES
 from tests.harness.flow_texts import flow_text, ruleset_of

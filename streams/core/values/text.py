@@ -1,33 +1,54 @@
-"""Text: names, suggestions for mistyped ones, counts with their noun, and words that are safe to print."""
+"""Text: valid names, likely typos, counts with their noun, and output that is safe for a terminal."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from difflib import get_close_matches
 
-#: A name that writers of flows choose themselves: of a flow, a pool or a segment.
+#: Names that users choose: lowercase letters, digits and dashes, starting with a letter.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
-_SIMILARITY = 0.65
-
-
-def similar(word: str, known: Collection[str]) -> str | None:
-    """Return the name in `known` that `word` probably means, or None if none is similar enough."""
-    matches = get_close_matches(word, known, 1, _SIMILARITY)
-    return matches[0] if matches else None
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """Return a hint for the unknown name `word`: the name that it probably means, or all of `known`."""
-    match = similar(word, known)
-    return f"did you mean {match!r}?" if match is not None else f"known: {', '.join(known) or 'none'}"
+_SHORT = 4  # characters up to which only one edit counts as a typo
 
 
 def plain(text: str) -> str:
-    """Return `text` on one line, without characters that control a terminal or that XML does not allow."""
+    """Return `text` on one line, without characters that control a terminal or are invalid in XML."""
     return "".join(
-        [char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text]
+        [one if one.isprintable() else " " if one.isspace() else "\N{REPLACEMENT CHARACTER}" for one in text]
     )
+
+
+def edit_distance(left: str, right: str) -> int:
+    """Return how many characters must be inserted, removed, replaced or swapped with their neighbour to turn `left` into `right`.
+
+    Source: the optimal string alignment distance (Damerau 1964, restricted to one edit of each substring).
+    """
+    before: list[int] = []
+    row = list(range(len(right) + 1))
+    for number, letter in enumerate(left, 1):
+        before, above, row = row, before, [number]
+        for column, other in enumerate(right, 1):
+            least = min(before[column] + 1, row[column - 1] + 1, before[column - 1] + (letter != other))
+            if number > 1 and column > 1 and letter == right[column - 2] and left[number - 2] == other:
+                least = min(least, above[column - 2] + 1)
+            row.append(least)
+    return row[-1]
+
+
+def similar(word: str, known: Collection[str]) -> str | None:
+    """Return the name in `known` of which `word` is likely a typo; None if there is no such name.
+
+    A typo is an edit distance of 2 at most, or of 1 in words of up to four characters. A distance of 0 counts: upper case is ignored.
+    """
+    limit = 1 if len(word) <= _SHORT else 2
+    distances = [(edit_distance(word.casefold(), name.casefold()), name) for name in known]
+    likely = [pair for pair in distances if pair[0] <= limit]
+    return min(likely, key=lambda pair: pair[0])[1] if likely else None
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return a hint for an unknown word: the name that was likely meant, or all known names."""
+    meant = similar(word, known)
+    return f"did you mean {meant!r}?" if meant is not None else f"known: {', '.join(known) or 'none'}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

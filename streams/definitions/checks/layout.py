@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+from streams.definitions.problems import Problem
 from streams.mail.rendering.template_folders import FLOWS, SHARED, flow_folders, subfolders
 
 FLOW = "flow.yaml"
@@ -15,15 +15,7 @@ _HOME = f"{FLOWS}/<group>/<flow>"
 _GROUPS = "groups are for example transactional, care, asking, selling and loyalty"
 
 
-class Misplaced(NamedTuple):
-    """A file or folder in the wrong place: its path, what is wrong, and what to do."""
-
-    path: Path
-    problem: str
-    remedy: str
-
-
-def layout_problems(root: Path) -> Iterator[Misplaced]:
+def layout_problems(root: Path) -> Iterator[Problem]:
     """Yield everything that is in the wrong place below `root`, which must be a folder.
 
     A folder in the layout of earlier versions, with the flows at its top, is one problem. It names everything that has to move.
@@ -34,25 +26,29 @@ def layout_problems(root: Path) -> Iterator[Misplaced]:
     yield from old_layout(root)
     for path in (root / FLOW, root / FLOWS / FLOW):
         if path.is_file():
-            yield Misplaced(path, "the flow has no folder of its own", f"move its files to {_HOME}")
+            yield Problem("files.E006", "the flow has no folder of its own", f"move its files to {_HOME}").in_file(path)
     if not (root / FLOWS).is_dir():
         return
     used = flow_folders(root)
     for group in subfolders(root / FLOWS):
         if _holds_flow(group):
-            remedy = f"move the folder to {FLOWS}/<group>/{group.name}"
-            yield Misplaced(_file_of(group), f"the flow {group.name!r} is not in a group", remedy)
+            message = f"flow {group.name!r} is not in a group"
+            hint = f"move the folder to {FLOWS}/<group>/{group.name}"
+            yield Problem("files.E007", message, hint).in_file(_file_of(group))
             continue
         for folder in subfolders(group):
             if not _holds_flow(folder):
-                yield Misplaced(folder / FLOW, "the file is missing", "add it, or remove the folder")
+                yield Problem("files.E008", f"missing file {FLOW}", "add it, or remove the folder").in_file(
+                    folder / FLOW
+                )
             elif (first := used[folder.name]) != folder:
                 names = f"{FLOWS}/{first.parent.name}/{first.name} and {FLOWS}/{group.name}/{folder.name}"
-                problem = f"duplicate flow name {folder.name!r}: {names}"
-                yield Misplaced(_file_of(folder), problem, "rename one folder and the flow in it, or remove it")
+                message = f"duplicate flow name {folder.name!r}: {names}"
+                hint = "rename one folder and the flow in it, or remove it"
+                yield Problem("files.E009", message, hint).in_file(_file_of(folder))
 
 
-def old_layout(root: Path) -> Iterator[Misplaced]:
+def old_layout(root: Path) -> Iterator[Problem]:
     """Yield one problem if flows or shared templates are at the top of `root`, as in earlier versions.
 
     Raises:
@@ -65,9 +61,13 @@ def old_layout(root: Path) -> Iterator[Misplaced]:
         steps.append(f"move {', '.join(shared)} to {SHARED}/")
         steps += [f'name them in templates as "{SHARED}/{name}"' for name in shared if name.endswith(".j2")][:1]
     if steps:
-        yield Misplaced(
-            root, "flows or shared templates are at the top of the folder, as in earlier versions", ", and ".join(steps)
-        )
+        message = "flows or shared templates are at the top of the folder, as in earlier versions"
+        yield Problem("files.E005", message, ", and ".join(steps)).in_file(root)
+
+
+def version_file(version: int | str) -> str:
+    """Return the name of the file that keeps an older version of a flow."""
+    return f"flow.v{version}.yaml"
 
 
 def _holds_flow(folder: Path) -> bool:

@@ -1,149 +1,89 @@
-"""Reads the messages of flows as a customer would get them, and tells what is wrong with them before a mail has to be written.
+"""Checks of messages: renders every message as customers would get it, and reports what is wrong before an email has to be written.
 
-Each message is rendered in every language that there is copy in, with made-up facts that say everything and with such that say as little as
-facts may. What stands in branches that neither reaches is looked at too: for names that no message is ever given.
+Each message is rendered in every language of the copy, with sample data that has every optional part, and with data that has as few as
+possible. Branches that neither reaches are checked for names that no message ever gets.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, meta, nodes
 
 from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.customer import OrderFacts, OrderState, Parcel
-from streams.core.model.effects import Content
-from streams.core.model.events import OrderLine
-from streams.core.model.flow import Flow, Reward, Send, WaitFor, is_about_order
-from streams.core.sending.content import template_data
+from streams.core.model.flow import Flow, Send
 from streams.core.sending.greeting import MOODS
-from streams.core.values.text import nearest
-from streams.definitions.checks.flow import guard_rewards
-from streams.definitions.checks.paths import reachable
-from streams.definitions.language.positions import places
-from streams.definitions.loader import Mistake, kept_name
-from streams.mail.command import Command
-from streams.mail.links import Links
-from streams.mail.rendering.renderer import FALLBACK, Renderer, RenderError, greeting_key
-from streams.mail.rendering.template_folders import COPY, SHARED, flow_folders
+from streams.core.values.text import nearest, similar
+from streams.definitions.checks.copy_files import check_copy, text_position
+from streams.definitions.checks.flow import check_rewards
+from streams.definitions.checks.layout import FLOW, version_file
+from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command, template_sample
+from streams.definitions.language.positions import positions_in
+from streams.definitions.problems import Location, Problem, not_utf8, unreadable
+from streams.mail.rendering.renderer import COPY_TEXT, FALLBACK, Renderer, RenderError, greeting_key
+from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders
 
-_AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-_WHERE = ZoneInfo("Europe/Copenhagen")
-_LINKS = Links("https://links.example/u", "https://links.example/o", "https://links.example/r")
-_FEWEST_LINKS = Links(None, None, "https://links.example/r")
-_PRICE = {"minor": 9_900, "currency": "DKK"}
-_FULL_PRODUCT = {
-    "sku": "S-1", "title": "Tea", "url": "https://shop.example/s-1", "image_url": "https://shop.example/s-1.png", "price": _PRICE,
-    "reason": "complement",
-}  # fmt: skip
-_LEAST_PRODUCT = {**_FULL_PRODUCT, "url": None, "image_url": None, "reason": "category"}
-#: What every message is given beside the facts.
+#: Names that every message gets beside its data.
 _ALWAYS = ("language", "shop_name", "subject", "preview", "unsubscribe_url", "pixel_url", "review_url", "t")
-#: What some messages are given and others are not, and what would give it to them.
+#: Names that only some messages get, with what makes them available.
 _SOMETIMES = {
-    "order": "begin the flow with an order or a parcel",
-    "shipment": "begin the flow with a parcel, or wait_for one",
+    "order": "start the flow with an order or a parcel",
+    "shipment": "start the flow with a parcel, or wait_for one",
     "products": "add products: 4 to the send",
-    "reward": "give a reward before the send",
+    "reward": "add a reward step before the send",
 }
-#: Where the words of messages stand.
-_FILES = ("shared/*.j2", "shared/*.css", "copy/*.yaml", "flows/*/*/*.j2", "flows/*/*/copy/*.yaml")
-_NO_NAME = re.compile(r"'(\w+)' is undefined")
-_NO_FIELD = re.compile(r"has no attribute '(\w+)'")
-_NO_FILTER = re.compile(r"No (filter|test) named '(\w+)'")
-_IN_COPY = re.compile(r"(.+?\.yaml): (.*)", re.DOTALL)
+_COPY_FILES = (f"{COPY}/*.yaml", f"{FLOWS}/*/*/{COPY}/*.yaml")
+#: The files with the texts of messages.
+_FILES = (f"{SHARED}/*.j2", f"{SHARED}/*.css", *_COPY_FILES, f"{FLOWS}/*/*/*.j2")
+_UNKNOWN_NAME = re.compile(r"'(\w+)' is undefined")
+_UNKNOWN_FIELD = re.compile(r"has no attribute '(\w+)'")
+_UNKNOWN_FILTER = re.compile(r"No (filter|test) named '(\w+)'")
+_MISSING_TEXT = re.compile(r"has no text '")
+_GUIDE = 'see "Messages and copy" in templates/LANGUAGE.md'
 
 
-def proofread(root: Path, flows: Iterable[Flow]) -> list[Mistake]:
-    """Everything that is wrong with the messages that the flows send; a message that is not there is told by flow_files.
+def check_messages(root: Path, flows: Iterable[Flow]) -> list[Problem]:
+    """Return the problems of the messages that flows send. Missing messages are reported by the reader of flow.yaml.
 
     Args:
         root: the templates folder.
-        flows: with all their versions; they must be right.
+        flows: all versions of all flows; they must be valid.
     """
-    if unreadable := list(_unreadable(root)):
-        return unreadable
+    if broken := list(_check_files(root)):
+        return broken
     flows = list(flows)
     folders = flow_folders(root) if flows else {}
     newest = {flow.name: flow.version for flow in flows}
-    found: dict[Mistake, None] = {}
+    problems: dict[Problem, None] = {}  # in order, each once
     for flow in flows:
-        reader = _Reader(root, folders[flow.name], flow)
-        found |= dict.fromkeys(reader.mistakes())
-        path = folders[flow.name] / ("flow.yaml" if flow.version == newest[flow.name] else kept_name(flow.version))
-        findings = guard_rewards(flow, reader.showing_rewards())
-        where = places(path.read_text(encoding="utf-8")) if findings else {}
-        found |= {Mistake(str(path), *where[one.place], one.problem, one.remedy): None for one in findings}
-    return list(found)
+        checker = _MessageChecker(root, folders[flow.name], flow)
+        problems |= dict.fromkeys(checker.problems())
+        path = folders[flow.name] / (FLOW if flow.version == newest[flow.name] else version_file(flow.version))
+        missing_codes = check_rewards(flow, checker.messages_showing_rewards())
+        positions = positions_in(path.read_text(encoding="utf-8")) if missing_codes else {}
+        problems |= dict.fromkeys([problem.in_file(path, positions) for problem in missing_codes])
+    return list(problems)
 
 
-def _unreadable(root: Path) -> Iterator[Mistake]:
-    """The files of messages that are no text: nothing that they are part of can be rendered."""
+def _check_files(root: Path) -> Iterator[Problem]:
+    """Yield the problems of files that cannot be read. No message that uses them can be rendered."""
+    copies = {path for pattern in _COPY_FILES for path in root.glob(pattern)}
     for path in sorted(path for pattern in _FILES for path in root.glob(pattern)):
         try:
             path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            yield Mistake(str(path), 1, 1, f"the file is not UTF-8 at byte {error.start}", "save it as UTF-8")
+            yield not_utf8(path, error)
         except OSError as error:
-            yield Mistake(
-                str(path), 1, 1, f"the file cannot be read: {error.strerror}", "give Takk the right to read it"
-            )
+            yield unreadable(path, error)
+        else:
+            yield from check_copy(path) if path in copies else ()
 
 
-def sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) -> dict[str, Any]:
-    """What the message of a step may be given: as much as there can be, or as little."""
-    compiled = CompiledFlow(flow)
-    steps = compiled.steps.values()
-    order = _order(is_full) if is_about_order(flow.trigger.on) else None
-    content = Content(
-        customer_id="c1",
-        name="Åse Ørsted" if is_full else "",
-        locale="da",
-        country="DK",
-        purchases=2,
-        greeted_at=_AT,
-        zone=_WHERE,
-        order=order,
-        parcel=order.parcels[0] if order is not None and _has_parcel(compiled, step, is_full) else None,
-        reward="ABCD-1234" if has_reward and any(isinstance(one, Reward) for one in steps) else "",
-        chosen=((_FULL_PRODUCT if is_full else _LEAST_PRODUCT),) if step.products else None,
-    )
-    return template_data(content)
-
-
-def _has_parcel(compiled: CompiledFlow, step: Send, is_full: bool) -> bool:
-    """Whether who comes to a step has a parcel: the flow began with one, or its news were waited for and came; behind such a wait only some have."""
-    if compiled.flow.trigger.on.startswith("shipment."):
-        return True
-    for one in compiled.steps.values():
-        if isinstance(one, WaitFor) and one.event.startswith("shipment."):
-            then = compiled.branch(one, 0)
-            if step.path.startswith(f"{one.path}.0.") or (is_full and then and step.path in reachable(compiled, then)):
-                return True
-    return False
-
-
-def _order(is_full: bool) -> OrderState:
-    line = OrderLine("S-1", "Tea & <more>", "tea", 2, 12_345) if is_full else OrderLine("S-1", "", "", 1, 0)
-    facts = OrderFacts(
-        "a@post.example", "Åse Ørsted", "da", "DK", "DK", "DKK", 24_690 if is_full else 0, _AT, None, (line,)
-    )
-    until = _AT + timedelta(days=2)
-    parcel = (
-        Parcel("p1", "delivered", _AT, "PostNord", "T1", "https://track.example/1", _AT, until, (("S-1", 2),), ())
-        if is_full
-        else Parcel("p1", "delivered", _AT, "", "", "", None, None, (), ())
-    )
-    return OrderState("o1", facts, _AT, True, parcels=(parcel,), parcels_in_order=1)
-
-
-class _Reader:
-    """Reads the messages of one version of a flow."""
+class _MessageChecker:
+    """Checks the messages of one version of a flow."""
 
     def __init__(self, root: Path, folder: Path, flow: Flow) -> None:
         self.root = root
@@ -151,144 +91,153 @@ class _Reader:
         self.folder = folder
         self.sends = [step for step in CompiledFlow(flow).steps.values() if isinstance(step, Send)]
         self.languages = sorted({FALLBACK, *(path.stem for path in (self.folder / COPY).glob("*.yaml"))})
-        # Unstyled, a template's lines are the file's own; styled, what only the styling cannot take is found.
+        # Without styles, a template's lines are those of its file. With styles, errors of the styling are found.
         self._plain, self._styled = (Renderer(root, "Shop", is_styled=is_styled) for is_styled in (False, True))
 
-    def mistakes(self) -> Iterator[Mistake]:
-        """What is wrong with the messages."""
+    def problems(self) -> Iterator[Problem]:
+        """Yield the problems of all messages. Of each message the first kind of problem is reported."""
         for step in self.sends:
             files = [path for ending in ("html", "txt") if (path := self._file(step.message, ending)).is_file()]
             if not files:
                 continue
-            unread = [one for path in files for one in self._unread(path, step)]
-            yield from unread or list(self._ungreeted(step)) or self._unwritten(step)
+            static = [problem for path in files for problem in self._check_template(path, step)]
+            yield from static or list(self._check_greetings(step)) or self._check_rendering(step)
 
-    def showing_rewards(self) -> set[str]:
-        """The messages that cannot be written for who has no code."""
-        return {step.message for step in self.sends if self._is_lost_without_reward(step)}
+    def messages_showing_rewards(self) -> set[str]:
+        """Return the messages that cannot be rendered without a reward code."""
+        return {step.message for step in self.sends if self._needs_reward(step)}
 
-    def _is_lost_without_reward(self, step: Send) -> bool:
-        without = sample(self.flow, step, is_full=True, has_reward=False)
-        return without != sample(self.flow, step, is_full=True) and self._needs("reward", step, without)
+    def _needs_reward(self, step: Send) -> bool:
+        without = template_sample(self.flow, step, is_full=True, has_reward=False)
+        return without != template_sample(self.flow, step, is_full=True) and self._needs("reward", step, without)
 
     def _needs(self, name: str, step: Send, without: dict[str, Any]) -> bool:
-        """Whether the message cannot be written from a context that lacks `name`."""
+        """Whether a message cannot be rendered with data that lacks `name`."""
         try:
-            self._plain.render(self._command(step, FALLBACK, without), _LINKS)
+            self._plain.render(command(self.flow, step, FALLBACK, without), LINKS)
         except RenderError as error:
             return f"'{name}' is undefined" in str(error)
         return False
 
-    def _unread(self, path: Path, step: Send) -> Iterator[Mistake]:
-        """What is wrong whatever the facts are: the template is none, or asks for what no message is given."""
+    def _check_template(self, path: Path, step: Send) -> Iterator[Problem]:
+        """Yield problems that do not depend on the data: invalid syntax, and names that no message gets."""
         source, environment = path.read_text(encoding="utf-8"), self._plain.environment
         try:
             environment.compile(environment.parse(source))
         except TemplateSyntaxError as error:
-            yield self._mistake(path, error.lineno, str(error.message), {})
+            yield self._problem("message.E001", (path, error.lineno), str(error.message), {})
             return
-        tree, given = environment.parse(source), sample(self.flow, step, is_full=True)
+        tree, data = environment.parse(source), template_sample(self.flow, step, is_full=True)
         free = meta.find_undeclared_variables(tree)
-        known = {*given, *_ALWAYS, *_SOMETIMES, *environment.globals}
+        known = {*data, *_ALWAYS, *_SOMETIMES, *environment.globals}
         for name in tree.find_all(nodes.Name):
             if name.ctx == "load" and name.name in free and name.name not in known:
-                yield self._mistake(path, name.lineno, f"'{name.name}' is undefined", given)
+                yield self._problem("message.E002", (path, name.lineno), f"'{name.name}' is undefined", data)
         for part in tree.find_all(nodes.Getattr):
-            fields = given.get(part.node.name) if isinstance(part.node, nodes.Name) and part.node.name in free else None
+            fields = data.get(part.node.name) if isinstance(part.node, nodes.Name) and part.node.name in free else None
             if isinstance(fields, dict) and part.attr not in fields and not hasattr(dict, part.attr):
-                yield self._mistake(path, part.lineno, f"has no attribute '{part.attr}'", fields)
+                yield self._problem("message.E004", (path, part.lineno), f"has no attribute '{part.attr}'", fields)
 
-    def _ungreeted(self, step: Send) -> Iterator[Mistake]:
-        """Yield the greetings of the message that a language lacks. English ones would stand in, which customers would be the first to notice."""
-        without = sample(self.flow, step, is_full=True)
+    def _check_greetings(self, step: Send) -> Iterator[Problem]:
+        """Yield the greetings that a language of the message lacks. English ones would stand in, and customers would notice first."""
+        without = template_sample(self.flow, step, is_full=True)
         del without["mood"], without["greeting"]
         if not self._needs("greeting", step, without):
             return
         for language in self.languages:
-            try:
-                texts = self._plain.texts(self.flow.name, language)
-            except RenderError:
-                return  # reported when the message is written
+            texts = self._plain.texts(self.flow.name, language)
             for key in [key for mood in MOODS if (key := greeting_key(mood)) not in texts]:
                 path = self.root / COPY / f"{language}.yaml"
-                yield Mistake(str(path), 1, 1, f"the copy has no text {key!r}", "add it")
+                yield Problem("message.E006", f"missing text {key!r}", "add it to the file").in_file(path)
 
-    def _unwritten(self, step: Send) -> Iterator[Mistake]:
-        """What goes wrong when the message is written."""
-        for is_full, links in ((True, _LINKS), (False, _FEWEST_LINKS)):
-            context = sample(self.flow, step, is_full=is_full)
+    def _check_rendering(self, step: Send) -> Iterator[Problem]:
+        """Yield the first error while the message is rendered."""
+        for is_full, links in ((True, LINKS), (False, FEWEST_LINKS)):
+            data = template_sample(self.flow, step, is_full=is_full)
             for language in self.languages:
                 for renderer in (self._plain, self._styled):
                     try:
-                        renderer.render(self._command(step, language, context), links)
+                        renderer.render(command(self.flow, step, language, data), links)
                     except RenderError as error:
-                        yield self._told(step, context, error)
+                        yield self._rendering_problem(step, language, data, error)
                         return
 
-    def _told(self, step: Send, context: Mapping[str, Any], error: RenderError) -> Mistake:
+    def _rendering_problem(self, step: Send, language: str, data: Mapping[str, Any], error: RenderError) -> Problem:
         cause = error.__cause__
-        problem = str(error)
+        position = _template_of(cause or error) or (str(self._file(step.message, "html")), 1)
+        id, message = "message.E009", str(error)
         if isinstance(cause, TemplateNotFound):
-            problem = f"there is no template {cause.name}; {self._remedy_of_missing(str(cause.name))}"
+            id, message = "message.E008", f"template {cause.name} not found; {self._missing_template(str(cause.name))}"
         elif isinstance(cause, TemplateError) and cause.message:
-            problem = cause.message
-        copy = _IN_COPY.match(problem)
-        if copy is not None and (self.root / copy[1]).is_file():
-            return self._mistake(self.root / copy[1], 1, copy[2], context)
-        path, line = _place(cause or error) or (self._file(step.message, "html"), 1)
-        return self._mistake(Path(path), line, problem, context)
+            id = "message.E001" if isinstance(cause, TemplateSyntaxError) else id
+            message = cause.message
+        elif _MISSING_TEXT.search(message):
+            id = "message.E006"
+        file, line = position
+        if file.startswith(COPY_TEXT):
+            return self._problem_in_copy(id, file.removeprefix(COPY_TEXT), language, message, data)
+        return self._problem(id, (Path(file), line), message, data)
 
-    def _remedy_of_missing(self, name: str) -> str:
-        """What to do about a template that is not there. In earlier versions the shared ones were at the top of the folder."""
+    def _problem_in_copy(self, id: str, key: str, language: str, message: str, data: Mapping[str, Any]) -> Problem:
+        """Return the problem of a text, in the first copy file that has it: the flow's before the shared, the language before English."""
+        id, message, hint, word = self._described(id, message, data)
+        for path in [
+            folder / COPY / f"{name}.yaml" for name in (language, FALLBACK) for folder in (self.folder, self.root)
+        ]:
+            position = text_position(path, key, word)
+            if position is not None:
+                return Problem(id, message, hint, Location(*position)).in_file(path)
+        return Problem(id, message, hint).in_file(self.folder / COPY / f"{language}.yaml")
+
+    def _missing_template(self, name: str) -> str:
+        """Return what to do about a missing template. In earlier versions the shared ones were at the top of the folder."""
         return f'write "{SHARED}/{name}"' if (self.root / SHARED / name).is_file() else "add it"
 
-    def _mistake(self, path: Path, line: int, problem: str, given: Mapping[str, Any]) -> Mistake:
-        """What is wrong in a line of a template, at the word that it is about."""
-        problem, _, remedy = problem.partition("; ")
-        problem, remedy, word = problem.rstrip("."), remedy or "look at the template there", ""
-        if found := _NO_NAME.search(problem):
-            word = found[1]
-            problem, remedy = f"unknown name {word!r}", nearest(word, sorted({*given, *_ALWAYS}))
+    def _problem(self, id: str, position: tuple[Path, int], message: str, data: Mapping[str, Any]) -> Problem:
+        """Return a problem in a line of a template, at the word that it concerns."""
+        path, line = position
+        id, message, hint, word = self._described(id, message, data)
+        lines = path.read_text(encoding="utf-8").splitlines() if word and path.is_file() else []
+        # Jinja's line is not always exact. If the word is not in it, the first line with the word is meant.
+        for number in (line, *range(1, len(lines) + 1)):
+            match = re.search(rf"\b{re.escape(word)}\b", lines[number - 1]) if number <= len(lines) else None
+            if match:
+                return Problem(id, message, hint, Location(number, match.start() + 1)).in_file(path)
+        return Problem(id, message, hint, Location(line)).in_file(path)
+
+    def _described(self, id: str, message: str, data: Mapping[str, Any]) -> tuple[str, str, str, str]:
+        """Return id, message and hint for an error of Jinja or the renderer, and the word that it concerns, or an empty text."""
+        message, _, hint = message.partition("; ")
+        if match := _UNKNOWN_NAME.search(message):
+            word = match[1]
             if word in _SOMETIMES:
-                problem, remedy = f"this message has no {word}", _SOMETIMES[word]
-        elif found := _NO_FIELD.search(problem):
-            word = found[1]
-            problem, remedy = f"unknown field {word!r}", nearest(word, sorted({*_fields(given)}))
-        elif found := _NO_FILTER.search(problem):
-            kind, word = found.groups()
+                return "message.E003", f"this message has no {word}", _SOMETIMES[word], word
+            return "message.E002", f"unknown name {word!r}", nearest(word, sorted({*data, *_ALWAYS})), word
+        if match := _UNKNOWN_FIELD.search(message):
+            word = match[1]
+            return "message.E004", f"unknown field {word!r}", nearest(word, sorted({*_fields(data)})), word
+        if match := _UNKNOWN_FILTER.search(message):
+            kind, word = match.groups()
             environment = self._plain.environment
             known = environment.filters if kind == "filter" else environment.tests
-            problem, remedy = f"unknown {kind} {word!r}", nearest(word, sorted(known))
-        lines = path.read_text(encoding="utf-8").splitlines() if word and path.is_file() else []
-        # Jinja is not always sure of the line: where the word is not in it, the first that has it is meant.
-        for number in (line, *range(1, len(lines) + 1)):
-            at = re.search(rf"\b{re.escape(word)}\b", lines[number - 1]) if number <= len(lines) else None
-            if at:
-                return Mistake(str(path), number, at.start() + 1, problem, remedy)
-        return Mistake(str(path), line, 1, problem, remedy)
+            hint = nearest(word, sorted(known)) if similar(word, known) else _GUIDE
+            return "message.E005", f"unknown {kind} {word!r}", hint, word
+        return id, message.rstrip("."), hint or "check the template", ""
 
     def _file(self, message: str, ending: str) -> Path:
         return self.folder / f"{message}.{ending}.j2"
 
-    def _command(self, step: Send, language: str, context: dict[str, Any]) -> Command:
-        return Command(
-            send_id="s1", customer_id="c1", instance_id="i1", flow=self.flow.name, flow_version=self.flow.version, step=step.path,
-            message=step.message, purpose=step.purpose, priority=step.priority, not_after=_AT, to_address="a@post.example", to_name="",
-            locale=language, time_zone=_WHERE.key, country="DK", order_id="o1", context=context, tracking=True, attempt=1,
-            commanded_at=_AT, raw=b"",
-        )  # fmt: skip
 
-
-def _fields(given: Any) -> Iterator[str]:
-    """The names of all fields in what a message is given, however deep."""
-    if isinstance(given, Mapping):
-        yield from given
-    for inner in given.values() if isinstance(given, Mapping) else given if isinstance(given, (list, tuple)) else ():
+def _fields(data: Any) -> Iterator[str]:
+    """Yield the names of all fields in the data of a message, at any depth."""
+    if isinstance(data, Mapping):
+        yield from data
+    for inner in data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else ():
         yield from _fields(inner)
 
 
-def _place(error: BaseException) -> tuple[str, int] | None:
-    """The file and line of the innermost template that an error comes from; None if no file is to blame."""
+def _template_of(error: BaseException) -> tuple[str, int] | None:
+    """Return file and line of the innermost template that an error comes from; None if it comes from no file."""
     if isinstance(error, TemplateSyntaxError) and error.filename is not None:
         return error.filename, error.lineno
     found, trace = None, error.__traceback__

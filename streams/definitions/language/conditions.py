@@ -1,7 +1,7 @@
-"""Conditions of flows: a small part of Jinja's expressions, turned into closures when the flow is loaded.
+"""Conditions of flows: a small part of Jinja's expressions, compiled to closures when the flow is loaded.
 
-Jinja's parser gives the syntax tree; everything outside a white list is refused. Each name has a kind (number, text, yes or no,
-list; see condition_names.py), so that a typo and a comparison that can never hold are found at load and not when somebody waits for a mail.
+Jinja's parser gives the syntax tree; everything outside an allow-list is rejected. Each name has a kind (number, text, truth or list; see
+`core/conditions/names.py`), so typos and comparisons that can never be true are found at load time.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import operator
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
@@ -22,25 +21,30 @@ from msgspec import Struct
 from streams.core.conditions.names import NAMES, Closure, Kind
 from streams.core.conditions.time_changes import TIME_DEPENDENT
 from streams.core.model.flow import Condition, TimeDependencies
+from streams.core.values.text import nearest, similar
+from streams.definitions.problems import Location, Problem
 
 
-class BadCondition(ValueError):
-    """A condition that cannot be understood; `column` counts from 0 within it, `remedy` says what would be right."""
+class InvalidCondition(ValueError):
+    """A condition that cannot be compiled. The location of `problem` is a column of the condition's source."""
 
-    def __init__(self, problem: str, remedy: str, column: int = 0) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.remedy = remedy
-        self.column = column
+    def __init__(self, id: str, message: str, hint: str, column: int = 0) -> None:
+        super().__init__(message)
+        self.problem = Problem(id, message, hint, Location(column=column + 1))
+
+
+#: Why a name cannot be used at some place, and what to do instead.
+Absence: TypeAlias = tuple[str, str]
 
 
 class Scope(Struct, frozen=True):
-    """Where a condition stands: what it may not ask for there (`absent`: names or their first words, and why), and the segments that there are.
+    """What a condition can use at its place.
 
-    `segments` None: the condition is a segment's own, and may not ask for segments.
+    `absent` has names, or their first words, that are not available there. `segments` are the names of all segments; None in the condition
+    of a segment, which cannot refer to segments.
     """
 
-    absent: Mapping[str, str] = MappingProxyType({})
+    absent: Mapping[str, Absence] = MappingProxyType({})
     segments: Collection[str] | None = ()
 
 
@@ -62,10 +66,13 @@ _Node = TypeVar("_Node", bound=nodes.Node)
 _PARSES = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
 _WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
 _FIRST_WORDS = ", ".join(dict.fromkeys([name.partition(".")[0] + "." for name in (*NAMES, "field.")]))
-_SPOKEN: Mapping[str, str] = MappingProxyType(
-    {"condexpr": "if", "getitem": "[ ]"}
-)  # nodes whose names in Jinja nobody knows
-_ALLOWED = "allowed are names, numbers, texts, lists, == != < <= > >=, in, and, or, not"
+#: Users' words for nodes with other names in Jinja.
+_LABELS: Mapping[str, str] = MappingProxyType(
+    {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**", "concat": "~", "pos": "+",
+     "condexpr": "if", "getitem": "[ ]", "call": "a call", "filter": "a filter", "test": "is", "dict": "{ }"}
+)  # fmt: skip
+_ALLOWED = "use names, numbers, texts, lists, == != < <= > >=, in, and, or, not"
+_COMPARE = "compare it, for example customer.orders == 1"
 
 
 class _Site(NamedTuple):
@@ -74,52 +81,57 @@ class _Site(NamedTuple):
 
 
 def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
-    """The condition that `source` says, ready to be asked.
+    """Return the compiled condition.
+
+    Args:
+        source: the text of the condition.
+        scope: what it can use at its place.
 
     Raises:
-        BadCondition: the source is no expression, uses what is not allowed, an unknown name, one that `scope` has not, or compares
-            what cannot be compared.
+        InvalidCondition: the source is not a valid expression, uses an unknown name or one that `scope` lacks, or compares values of
+            different kinds.
     """
     if not source.strip():
-        raise BadCondition("the condition is empty", "for example customer.orders == 1")
+        raise InvalidCondition("condition.E001", "empty condition", "write for example customer.orders == 1")
     try:
         tree = _parsed(source)
         kind, closure = _build(tree, _Site(source, scope))
     except RecursionError as error:
-        raise BadCondition("the condition is nested too deep", "make segments of its parts") from error
+        hint = "move parts of it to segments.yaml"
+        raise InvalidCondition("condition.E002", "the condition is nested too deeply", hint) from error
     if kind != "truth":
-        raise BadCondition(
-            f"a {kind} is not a condition", "compare it with something, for example customer.orders == 1"
-        )
+        raise InvalidCondition("condition.E003", f"this is a {kind}, not a condition", _COMPARE)
     return Condition(source, closure, time_dependencies_of(tree))
 
 
 def _parsed(source: str) -> nodes.Node:
-    """The syntax tree of one whole expression."""
+    """Return the syntax tree of one whole expression."""
     try:
         parser = Parser(_PARSES, source, state="variable")
         tree = parser.parse_expression()
     except TemplateSyntaxError as error:
-        words, _, at = str(error.message).replace("end of template", "end").partition(" at ")
-        raise BadCondition(f"this is no expression: {words}", _ALLOWED, int(at) if at.isdecimal() else 0) from error
+        text, _, at = str(error.message).replace("end of template", "end").partition(" at ")
+        text = re.sub("^unexpected char ", "unexpected character ", text)
+        column = int(at) if at.isdecimal() else 0
+        raise InvalidCondition("condition.E004", f"invalid expression: {text}", _ALLOWED, column) from error
     if parser.stream.eos:
         return tree
     rest = parser.stream.current
-    remedy = "== asks whether two are the same" if rest.value == "=" else "join conditions with and / or"
-    places: list[int] = []
+    hint = "use == to compare" if rest.value == "=" else "join conditions with and, or"
+    columns: list[int] = []
     column = 0
     for _, sort, text in _PARSES.lexer.tokeniter(source, None, state="variable"):
         if sort != "whitespace":
-            places.append(column)
+            columns.append(column)
         column += len(text)
-    raise BadCondition(f"'{rest.value}' is one thing too many", remedy, places[-len(list(parser.stream))])
+    raise InvalidCondition("condition.E005", f"unexpected '{rest.value}'", hint, columns[-len(list(parser.stream))])
 
 
-def _place(source: str, word: str) -> int:
-    """Where a name or a text stands in the source, not as a part of another."""
-    for found in _WORD.finditer(source):
-        if found[0].strip("'\"") == word:
-            return found.start()
+def _column_of(source: str, word: str) -> int:
+    """Return the column of a name or a text in the source, where it is not a part of another one."""
+    for match in _WORD.finditer(source):
+        if match[0].strip("'\"") == word:
+            return match.start()
     return 0
 
 
@@ -131,7 +143,7 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
     if isinstance(node, nodes.Neg):
         kind, closure = _build(node.node, site)
         if kind != "number" or not isinstance(node.node, nodes.Const):
-            raise BadCondition("- stands only before a number", _ALLOWED)
+            raise InvalidCondition("condition.E007", "- is only allowed before a number", _ALLOWED)
         value = -closure(None)
         return "number", lambda context: value
     if isinstance(node, (nodes.And, nodes.Or)):
@@ -143,8 +155,9 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
         return _list(node)
     if isinstance(node, nodes.Compare):
         return _comparison(node, site)
-    called = type(node).__name__.lower()
-    raise BadCondition(f"{_SPOKEN.get(called, called)} is not allowed in a condition", _ALLOWED)
+    kind_of_node = type(node).__name__.lower()
+    label = _LABELS.get(kind_of_node, kind_of_node)
+    raise InvalidCondition("condition.E006", f"{label} is not allowed in a condition", _ALLOWED)
 
 
 def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]:
@@ -154,29 +167,28 @@ def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]
         parts.append(inner.attr)
         inner = inner.node
     if not isinstance(inner, nodes.Name):
-        raise BadCondition("a name is two words with a dot, like customer.orders", _ALLOWED)
+        raise InvalidCondition("condition.E008", "invalid name", "names have the form customer.orders")
     parts.append(inner.name)
     name = ".".join(reversed(parts))
     first, _, rest = name.partition(".")
+    column = _column_of(site.source, name)
     absent = site.scope.absent.get(first) or site.scope.absent.get(name)
     if absent is not None:
-        raise BadCondition(f"{name}: {absent}", "ask for something else", _place(site.source, name))
+        reason, hint = absent
+        raise InvalidCondition("condition.E010", f"{name} is not available here: {reason}", hint, column)
     if name == "customer.segments" and site.scope.segments is None:
-        raise BadCondition("a segment cannot ask for segments", "write its condition out", _place(site.source, name))
+        hint = "repeat the condition of the other segment"
+        raise InvalidCondition("condition.E011", "a segment cannot refer to other segments", hint, column)
     if first == "field" and _FIELD.match(rest):
         return "text", lambda context: dict(context.uow.fields).get(rest, "")
     if name in NAMES:
         return NAMES[name]
-    near = get_close_matches(name, NAMES, n=1, cutoff=0.7)
-    known = [other for other in NAMES if other.startswith(f"{first}.")]
-    remedy = (
-        f"known: {', '.join(known)}"
-        if known
-        else f"a name begins with {_FIRST_WORDS}; templates/LANGUAGE.md has them all"
-    )
-    raise BadCondition(
-        f"unknown name {name}", f"did you mean {near[0]}?" if near else remedy, _place(site.source, name)
-    )
+    same_first_word = [other for other in NAMES if other.startswith(f"{first}.")]
+    if similar(name, NAMES) is None and not same_first_word:
+        hint = f"names start with {_FIRST_WORDS}; see templates/LANGUAGE.md"
+    else:
+        hint = nearest(name, NAMES if similar(name, NAMES) else same_first_word)
+    raise InvalidCondition("condition.E009", f"unknown name {name!r}", hint, column)
 
 
 def _constant(value: object) -> tuple[Kind, Closure]:
@@ -189,15 +201,13 @@ def _constant(value: object) -> tuple[Kind, Closure]:
         return "number", lambda context: exact
     if isinstance(value, str):
         return "text", lambda context: value
-    raise BadCondition("none is not a value here", _ALLOWED)
+    raise InvalidCondition("condition.E006", "none is not allowed in a condition", _ALLOWED)
 
 
 def _truth(node: nodes.Node, site: _Site) -> Closure:
     kind, closure = _build(node, site)
     if kind != "truth":
-        raise BadCondition(
-            f"and, or, not join conditions, not a {kind}", "compare it with something, for example order.total > 100"
-        )
+        raise InvalidCondition("condition.E012", f"and, or, not need a condition, but this is a {kind}", _COMPARE)
     return closure
 
 
@@ -212,7 +222,8 @@ def _list(node: nodes.List | nodes.Tuple) -> tuple[Kind, Closure]:
     values = []
     for item in node.items:
         if not isinstance(item, nodes.Const):
-            raise BadCondition("a list holds only numbers and texts", "for example ['DK', 'SE']")
+            hint = "write for example ['DK', 'SE']"
+            raise InvalidCondition("condition.E013", "a list can contain only numbers and texts", hint)
         values.append(_constant(item.value)[1](None))
     fixed = tuple(values)
     return "list", lambda context: fixed
@@ -234,23 +245,26 @@ def _comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
 
 
 def _check_segment(left: nodes.Node, operand: nodes.Operand, site: _Site) -> None:
-    """A segment that there is not would be one that nobody is ever in."""
-    right, known = operand.expr, site.scope.segments
-    is_asked = isinstance(right, nodes.Getattr) and right.attr == "segments"
-    if is_asked and isinstance(left, nodes.Const) and known is not None and left.value not in known:
-        near = get_close_matches(str(left.value), known, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
-        raise BadCondition(f"there is no segment {left.value!r}", remedy, _place(site.source, str(left.value)))
+    """Reject an unknown segment: no customer would ever be a member."""
+    right, segments = operand.expr, site.scope.segments
+    is_membership = isinstance(right, nodes.Getattr) and right.attr == "segments"
+    if is_membership and isinstance(left, nodes.Const) and segments is not None and left.value not in segments:
+        name = str(left.value)
+        hint = nearest(name, sorted(segments))
+        raise InvalidCondition("condition.E014", f"unknown segment {name!r}", hint, _column_of(site.source, name))
 
 
 def _check_kinds(left: Kind, op: str, right: Kind) -> None:
     if op in ("in", "notin"):
         if right != "list" or left not in ("text", "number"):
-            raise BadCondition(f"a {left} cannot be in a {right}", "in asks whether a text or number is in a list")
+            hint = "write a text or a number to the left of in, and a list to its right"
+            raise InvalidCondition("condition.E015", f"a {left} cannot be in a {right}", hint)
     elif left != right:
-        raise BadCondition(f"a {left} is compared with a {right}", f"compare a {left} with a {left}")
+        hint = f"compare the {left} with another {left}"
+        raise InvalidCondition("condition.E016", f"a {left} cannot be compared with a {right}", hint)
     elif op in _ORDERED and left != "number":
-        raise BadCondition(f"a {left} is neither more nor less", "use == or !=")
+        message = f"a {left} cannot be compared with <, <=, > or >="
+        raise InvalidCondition("condition.E017", message, "use == or !=")
 
 
 def _test(left: Closure, op: str, right: Closure) -> Closure:

@@ -1,4 +1,4 @@
-"""From the text of consent.yaml to the consent policy, or to everything that is wrong with it, each at its line and column."""
+"""Reads consent.yaml into a consent policy, or reports every problem at its line and column."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from streams.core.model.consent_policy import (
     PolicyLine,
     Verdict,
 )
-from streams.definitions.language.yaml_reader import FlowError, Reader, empty, read_yaml
+from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
+from streams.definitions.problems import Problem
 
 _VERDICTS: tuple[str, ...] = get_args(Verdict)
 _KEYS = ("verdict", "law", "article", "within_days")
 _LONGEST_DAYS = 3650
-# ISO 3166-1 alpha-2: a line for a country that does not exist would never be used, and nobody would notice.
+# ISO 3166-1 alpha-2: without this check a line for an unknown country would silently never apply.
 _CODES = """
 AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK
 CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS
@@ -34,18 +35,18 @@ COUNTRIES = frozenset(_CODES.split())
 _OFTEN_MEANT = {"UK": "GB", "EN": "GB", "EL": "GR"}
 
 
-def parse_policy(text: str) -> ConsentPolicy | list[FlowError]:
-    """The policy that `text` describes, or all that is wrong with it."""
+def parse_policy(text: str) -> ConsentPolicy | list[Problem]:
+    """Return the policy in `text`, or all problems in it."""
     lines = read_yaml(text, _PolicyReader(), _PolicyReader.policy)
     return ConsentPolicy(lines) if isinstance(lines, tuple) else lines
 
 
 class _PolicyReader(Reader):
     def policy(self, root: yaml.Node | None) -> tuple[PolicyLine, ...]:
-        """All lines: purpose, then country, then what is needed there."""
+        """Return all lines: purpose, then country, then what that country requires."""
         lines: list[PolicyLine] = []
         if root is None:
-            self.wrong(empty("consent.yaml"), "the file is empty", f"add each of {', '.join(PURPOSES)}")
+            self.error("consent.E001", empty("consent.yaml"), "empty file", f"add the keys {', '.join(PURPOSES)}")
             return ()
         for purpose, node in self.mapping(root, PURPOSES, PURPOSES).items():
             has_default = False
@@ -55,36 +56,35 @@ class _PolicyReader(Reader):
                 self.country(key, country)
                 lines.append(self.line(purpose, country, value))
             if isinstance(node, yaml.MappingNode) and not has_default:
-                self.wrong(
-                    node, f"{purpose} has no line for all other countries", f'add "{ANY_COUNTRY}": {{verdict: …}}'
-                )
+                hint = f'add "{ANY_COUNTRY}": {{verdict: …, law: …, article: …}}'
+                self.error("consent.E002", node, f"{purpose} has no line for all other countries", hint)
         return tuple(lines)
 
     def country(self, key: yaml.Node, name: str) -> None:
         """Note a country that does not exist."""
         if name == ANY_COUNTRY or name in COUNTRIES:
             return
-        meant = _OFTEN_MEANT.get(name.upper()) or (name.upper() if name.upper() in COUNTRIES else None)
-        remedy = f"did you mean {meant!r}?" if meant else f'two letters of ISO 3166-1, or "{ANY_COUNTRY}"'
-        self.wrong(key, f"unknown country {name!r}", remedy)
+        code = _OFTEN_MEANT.get(name.upper()) or (name.upper() if name.upper() in COUNTRIES else None)
+        hint = f"the ISO 3166-1 code is {code}" if code else f'use two letters of ISO 3166-1, or "{ANY_COUNTRY}"'
+        self.error("consent.E003", key, f"unknown country {name!r}", hint)
 
     def line(self, purpose: str, country: str, node: yaml.Node) -> PolicyLine:
-        """What one country needs."""
+        """Return what one country requires."""
         values = self.mapping(node, _KEYS, ("verdict", "law", "article"))
-        asked = self.filled(values["verdict"]) if "verdict" in values else ""
-        verdict = self.choice(values["verdict"], _VERDICTS, "verdict", "") if asked else ""
+        text = self.filled(values["verdict"]) if "verdict" in values else ""
+        verdict = self.choice(values["verdict"], _VERDICTS, "verdict", "") if text else ""
         if verdict and purpose in TRANSACTIONAL and verdict != "allowed":
-            self.wrong(values["verdict"], f"{purpose} mail is owed: it cannot need {verdict}", "verdict: allowed")
+            message = f"{purpose} emails are transactional and cannot require {verdict}"
+            self.error("consent.E004", values["verdict"], message, "write verdict: allowed")
         elif verdict == "own_opt_in" and purpose not in OWN_SCOPES:
-            words = f"only {', '.join(sorted(OWN_SCOPES))} have an opt-in of their own"
-            self.wrong(values["verdict"], words, "verdict: needs_consent")
+            message = f"own_opt_in exists only for {', '.join(sorted(OWN_SCOPES))}"
+            self.error("consent.E005", values["verdict"], message, "write verdict: needs_consent")
         within = None
         if "within_days" in values:
             within = timedelta(days=self.number(values["within_days"], 1, _LONGEST_DAYS))
             if verdict and verdict != "soft_opt_in":
-                self.wrong(
-                    values["within_days"], "within_days counts from a purchase: soft_opt_in only", "leave it out"
-                )
+                message = "within_days counts from a purchase and needs soft_opt_in"
+                self.error("consent.E006", values["within_days"], message, "remove it")
         return PolicyLine(
             purpose=purpose,
             country=country,

@@ -1,4 +1,4 @@
-"""From the text of a flow.yaml to a Flow, or to everything that is wrong with it, each at its line and column."""
+"""Reads flow.yaml into a Flow, or reports every problem at its line and column."""
 
 from __future__ import annotations
 
@@ -23,46 +23,44 @@ from streams.core.model.flow import (
 )
 from streams.definitions.language import keys
 from streams.definitions.language.steps import StepReader
-from streams.definitions.language.yaml_reader import FlowError, empty, read_yaml
-
-__all__ = ["FlowError", "parse_flow"]
+from streams.definitions.language.yaml_reader import empty, read_yaml
+from streams.definitions.problems import Problem
 
 _DAYS_OF_YEAR = 365
 
 
 def parse_flow(
     text: str, messages: Collection[str], folder: str, segments: Collection[str] = ()
-) -> Flow | list[FlowError]:
-    """The flow that `text` describes, or all that is wrong with it.
+) -> Flow | list[Problem]:
+    """Return the flow in `text`, or all problems in it.
 
     Args:
-        text: what flow.yaml holds.
-        messages: the names of the messages that lie beside it.
-        folder: the name of its folder, which is the flow's name.
-        segments: the names of the segments that there are.
+        text: the content of flow.yaml.
+        messages: the names of the messages beside it.
+        folder: the name of its folder, which is the name of the flow.
+        segments: the names of all segments.
     """
     return read_yaml(text, _FlowReader(messages, folder, segments), _FlowReader.flow)
 
 
 class _FlowReader(StepReader):
-    """Reads a flow. The trigger is read first: it says what steps and conditions may ask for."""
+    """Reads a flow. The trigger is read first, because it decides what steps and conditions can use."""
 
     def __init__(self, messages: Collection[str], folder: str, segments: Collection[str]) -> None:
         super().__init__(messages, segments)
         self.folder = folder
 
     def flow(self, root: yaml.Node | None) -> Flow:
-        """The whole flow."""
+        """Return the whole flow."""
         root = root if root is not None else empty("flow.yaml")
         values = self.mapping(root, *keys.FLOW)
         name = self.folder
         if "flow" in values:
-            before = len(self.errors)
+            before = len(self.problems)
             name = self.name(values["flow"], "flow")
-            if len(self.errors) == before and name != self.folder:
-                self.wrong(
-                    values["flow"], f"the flow {name!r} lies in the folder {self.folder!r}", f"flow: {self.folder}"
-                )
+            if len(self.problems) == before and name != self.folder:
+                message = f"the flow's name {name!r} differs from its folder {self.folder!r}"
+                self.error("flow.E001", values["flow"], message, f"write flow: {self.folder}")
         status = self.choice(values["status"], get_args(Status), "status") if "status" in values else "draft"
         if "purpose" in values:
             self.purpose = self.choice(values["purpose"], get_args(Purpose), "purpose", "marketing")  # type: ignore[assignment]  # one of the literals
@@ -70,7 +68,7 @@ class _FlowReader(StepReader):
             self.starts = self.trigger(values["trigger"])
         holdout = self.percent(values["holdout"]) if "holdout" in values else 0
         if holdout and is_transactional(self.purpose):
-            self.wrong(values["holdout"], "nobody can be held out of mails that are owed", "leave holdout out")
+            self.no_holdout(values["holdout"])
         version = self.number(values["version"], *keys.VERSION) if "version" in values else 1
         return Flow(
             name=name,
@@ -87,97 +85,98 @@ class _FlowReader(StepReader):
         )
 
     def exits(self, node: yaml.Node) -> tuple[str, ...]:
-        """The events that end the flow."""
-        found = []
+        """Return the events that end the flow."""
+        names = []
         for item in self.items(node, "events"):
             name = self.choice(item, EXITS, "event")
             if name == self.starts.on and name != "order.placed":
-                self.misfit(item, f"the flow begins with {name} and would end at once", "take it out")
+                self.mismatch("flow.E003", item, f"{name} starts this flow, so it would end immediately", "remove it")
             elif is_about_order(name) and name != "order.placed" and not is_about_order(self.starts.on):
-                self.misfit(item, f"a flow on {self.starts.on} has no order, so {name} never ends it", "take it out")
-            found.append(name)
-        return tuple(found)
+                message = f"{name} can never end this flow: {self.lacks('order')}"
+                self.mismatch("flow.E004", item, message, "remove it")
+            names.append(name)
+        return tuple(names)
 
     def others(self, node: yaml.Node) -> tuple[str, ...]:
-        """The flows that this one's mails wait for."""
+        """Return the flows for which this flow's emails wait."""
         names = tuple([self.name(item, "flow") for item in self.items(node, "flows")])
         if self.folder in names:
-            self.wrong(node, "a flow cannot wait for itself", f"take {self.folder} out")
+            self.error("flow.E006", node, "a flow cannot wait for itself", f"remove {self.folder}")
         return names
 
     def migrations(self, node: yaml.Node, newer: int) -> tuple[Migration, ...]:
-        """Whom the version `newer` takes over from older ones."""
-        found: list[Migration] = []
+        """Return the migrations from older versions to version `newer`."""
+        migrations: list[Migration] = []
         for item in self.items(node, "migrations"):
             values = self.mapping(item, *keys.MIGRATION)
             if len(values) < 2:
                 continue
             version = self.number(values["from"], *keys.VERSION)
             if version >= newer:
-                self.wrong(values["from"], f"version {version} is not older than this one", "give this one a higher")
-            elif version in [one.version for one in found]:
-                self.wrong(values["from"], f"version {version} is there twice", "make it one")
-            found.append(Migration(version=version, steps=self.mapped(values["steps"])))
-        return tuple(found)
+                message = f"version {version} is not older than this version, {newer}"
+                self.error("flow.E007", values["from"], message, "raise the version of this file")
+            elif version in [migration.version for migration in migrations]:
+                self.error("flow.E008", values["from"], f"duplicate migration from version {version}", "merge the two")
+            migrations.append(Migration(version=version, steps=self.mapped(values["steps"])))
+        return tuple(migrations)
 
     def mapped(self, node: yaml.Node) -> tuple[tuple[str, str], ...]:
-        """Old paths and new ones."""
+        """Return pairs of an old path and the new one."""
         if not isinstance(node, yaml.MappingNode) or not node.value:
-            self.wrong(node, "no step is mapped", 'old path: new path, for example {"1.0.0": "2.0.0"}')
+            hint = 'write old path: new path, for example {"1.0.0": "2.0.0"}'
+            self.error("flow.E009", node, "the migration maps no steps", hint)
             return ()
-        found: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for key, value in node.value:
             old, new = self.path(key), self.path(value)
-            if old in found:
-                self.wrong(key, f"the step {old!r} is there twice", "keep one of them")
-            found[old] = new
-        return tuple(found.items())
+            if old in paths:
+                self.duplicate(key, old)
+            paths[old] = new
+        return tuple(paths.items())
 
     def path(self, node: yaml.Node) -> str:
-        """The path of a step."""
+        """Return the path of a step."""
         value = self.text(node)
         if not keys.PATH.match(value):
-            self.wrong(node, f"{value!r} is no path of a step", "`takk flows show` has them, for example 1.0.2")
+            hint = "`takk flows show` prints the paths, for example 1.0.2"
+            self.error("flow.E010", node, f"invalid step path {value!r}", hint)
         return value
 
     def trigger(self, node: yaml.Node) -> Trigger:
-        """What starts the flow."""
-        before = len(self.errors)
+        """Return what starts the flow."""
+        before = len(self.problems)
         values = self.mapping(node, *keys.TRIGGER)
         on = self.choice(values["on"], TRIGGERS, "trigger") if "on" in values else TRIGGERS[0]
         once_per = "order" if is_about_order(on) else "product" if on.startswith("product.") else "customer"
         asked = self.choice(values["once_per"], get_args(OncePer), "once_per") if "once_per" in values else once_per
-        self.is_sure = len(self.errors) == before
+        self.is_sure = len(self.problems) == before
         if asked == "parcel" and not on.startswith("shipment."):
-            self.misfit(values["once_per"], f"{on} knows no parcel", f"once_per: {once_per}")
+            self.mismatch("flow.E011", values["once_per"], f"{on} has no parcel", f"write once_per: {once_per}")
         elif asked == "customer" and on == LAUNCH:
-            self.misfit(values["once_per"], "each launch is that of a product", f"once_per: {once_per}")
+            message = f"{on} happens once per product"
+            self.mismatch("flow.E011", values["once_per"], message, f"write once_per: {once_per}")
         elif asked not in ("customer", once_per) and not is_about_order(on):
-            self.misfit(values["once_per"], f"{on} knows no {asked}", f"once_per: {once_per}")
+            self.mismatch("flow.E011", values["once_per"], f"{on} has no {asked}", f"write once_per: {once_per}")
         else:
             once_per = asked
         which = "each" if once_per == "parcel" else "last" if on == "shipment.delivered" else "first"
         if "which" in values:
             which = self.choice(values["which"], get_args(Which), "which")
             if not on.startswith("shipment."):
-                self.misfit(values["which"], f"{on} knows no parcels", "take it out")
+                self.mismatch("flow.E012", values["which"], f"which selects a parcel, and {on} has none", "remove it")
             elif (which == "each") != (once_per == "parcel"):
-                self.misfit(
-                    values["which"],
-                    f"which: {which} does not go with once_per: {once_per}",
-                    "each parcel is once_per: parcel",
-                )
+                message = f"which: {which} conflicts with once_per: {once_per}"
+                self.mismatch("flow.E013", values["which"], message, "for each parcel, write once_per: parcel")
         if "again_after" in values and on in DATES:
-            self.misfit(values["again_after"], f"{on} comes again every year by itself", "take it out")
+            message = f"{on} already repeats every year"
+            self.mismatch("flow.E014", values["again_after"], message, "remove it")
         if "again_after" in values and on == LAUNCH:
-            self.misfit(values["again_after"], "a product is launched once", "take it out")
+            self.mismatch("flow.E014", values["again_after"], "a product is launched only once", "remove it")
         has_before = on in DATES or on == LAUNCH
         if "before" in values and not has_before:
-            self.misfit(
-                values["before"],
-                f"only a day of the customer's or a launch is known before it comes, {on} is not",
-                "take it out",
-            )
+            message = f"before needs a date that is known in advance, and {on} has none"
+            hint = "remove it, or start with customer.birthday, customer.anniversary or product.launch"
+            self.mismatch("flow.E015", values["before"], message, hint)
         starts = Trigger(
             on=on,
             once_per=once_per,  # type: ignore[arg-type]  # choice gives one of the literals
@@ -188,7 +187,7 @@ class _FlowReader(StepReader):
         )
         if "where" not in values:
             return starts
-        self.starts = starts  # says what the condition may ask for
+        self.starts = starts  # decides what the condition can use
         where = self.condition(values["where"], self.scope)
         return Trigger(
             on=on, once_per=starts.once_per, which=starts.which, where=where, again_after=starts.again_after,
@@ -196,17 +195,18 @@ class _FlowReader(StepReader):
         )  # fmt: skip
 
     def whole_days(self, node: yaml.Node) -> int:
-        """A number of days, of a year at most."""
+        """Return a number of whole days, up to a year."""
         span = self.duration(node)
         if span.seconds or span.days > _DAYS_OF_YEAR:
-            self.wrong(node, f"{self.text(node)!r} is not a number of days up to {_DAYS_OF_YEAR}", "for example 3d")
+            hint = f"use whole days up to {_DAYS_OF_YEAR}d, for example 3d"
+            self.error("flow.E016", node, f"invalid number of days {self.text(node)!r}", hint)
         return span.days
 
     def segment(self, trigger: yaml.Node, node: yaml.Node | None, on: str) -> str:
-        """The segment that a trigger is about."""
+        """Return the segment of the trigger."""
         if not on.startswith("segment."):
             if node is not None:
-                self.misfit(node, f"{on} is about no segment", "take it out")
+                self.mismatch("flow.E017", node, f"{on} has no segment", "remove it")
             return ""
         if node is None:
             self.missing(trigger, ["segment"])

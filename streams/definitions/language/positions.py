@@ -1,59 +1,58 @@
-"""Where in the text of a flow.yaml its steps stand: for mistakes that are found only when the whole flow is known."""
+"""Positions of the parts of a flow in flow.yaml, for problems that are found after the whole flow is read."""
 
 from __future__ import annotations
 
 import yaml
 
-#: Line and column, both counted from 1.
-Place = tuple[int, int]
+from streams.definitions.problems import Position
 
 
-def places(text: str) -> dict[str, Place]:
-    """The places of the flow in `text`, which must be right.
+def positions_in(text: str) -> dict[str, Position]:
+    """Return the positions of the flow in `text`, which must be valid.
 
-    Steps are found by their path ("1.0.2"), arms by theirs ("1.0"), all else by its keys ("trigger.where", "migrations.3.1.0.2" for what
-    becomes of step 1.0.2 of version 3).
+    Steps are found by their path ("1.0.2"), branches by theirs ("1.0"), everything else by its keys: "trigger.where", or "migrations.3.1.0.2"
+    for the target of step 1.0.2 of version 3.
     """
     root = yaml.compose(text, yaml.SafeLoader)
-    found: dict[str, Place] = {}
+    positions: dict[str, Position] = {}
     for key, value in _pairs(root):
-        found[key] = _place(value)
+        positions[key] = _position_of(value)
         if key == "trigger":
-            found |= {f"trigger.{name}": _place(node) for name, node in _pairs(value)}
+            positions |= {f"trigger.{name}": _position_of(node) for name, node in _pairs(value)}
         elif key == "steps":
-            _note_steps(value, "", found)
+            _add_steps(value, "", positions)
         elif key == "migrations":
-            _note_migrations(value, found)
-    return found
+            _add_migrations(value, positions)
+    return positions
 
 
-def _note_steps(node: yaml.Node | None, prefix: str, found: dict[str, Place]) -> None:
+def _add_steps(node: yaml.Node | None, prefix: str, positions: dict[str, Position]) -> None:
     for index, step in enumerate(_items(node)):
         path = f"{prefix}{index}"
-        found[path] = _place(step)
+        positions[path] = _position_of(step)
         for kind, value in _pairs(step):
-            for number, (place, way) in enumerate(_ways(kind, value)):
-                if place is not None:
-                    found[f"{path}.{number}"] = _place(place)
-                _note_steps(way, f"{path}.{number}.", found)
+            for number, (branch, steps) in enumerate(_branches(kind, value)):
+                if branch is not None:
+                    positions[f"{path}.{number}"] = _position_of(branch)
+                _add_steps(steps, f"{path}.{number}.", positions)
 
 
-def _ways(kind: str, value: yaml.Node) -> list[tuple[yaml.Node | None, yaml.Node | None]]:
-    """The ways out of a step: where each stands, and its steps."""
-    told = dict(_pairs(value))
+def _branches(kind: str, value: yaml.Node) -> list[tuple[yaml.Node | None, yaml.Node | None]]:
+    """Return the node of each branch of a step, and the node of its steps."""
+    values = dict(_pairs(value))
     if kind == "wait_for":
-        return [(told.get(way), told.get(way)) for way in ("then", "otherwise")]
-    arms = _items(told.get("arms")) if kind == "experiment" else _items(value) if kind == "split" else []
-    inside = [dict(_pairs(arm)) for arm in arms]
-    return [(arm, known.get("steps") or known.get("otherwise")) for arm, known in zip(arms, inside, strict=True)]
+        return [(values.get(name), values.get(name)) for name in ("then", "otherwise")]
+    arms = _items(values.get("arms")) if kind == "experiment" else _items(value) if kind == "split" else []
+    keys = [dict(_pairs(arm)) for arm in arms]
+    return [(arm, pairs.get("steps") or pairs.get("otherwise")) for arm, pairs in zip(arms, keys, strict=True)]
 
 
-def _note_migrations(node: yaml.Node, found: dict[str, Place]) -> None:
+def _add_migrations(node: yaml.Node, positions: dict[str, Position]) -> None:
     for item in _items(node):
-        told = dict(_pairs(item))
-        version = told["from"].value
-        found[f"migrations.{version}"] = _place(item)
-        found |= {f"migrations.{version}.{old}": _place(new) for old, new in _pairs(told["steps"])}
+        values = dict(_pairs(item))
+        version = values["from"].value
+        positions[f"migrations.{version}"] = _position_of(item)
+        positions |= {f"migrations.{version}.{old}": _position_of(new) for old, new in _pairs(values["steps"])}
 
 
 def _pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
@@ -64,5 +63,5 @@ def _items(node: yaml.Node | None) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _place(node: yaml.Node) -> Place:
+def _position_of(node: yaml.Node) -> Position:
     return node.start_mark.line + 1, node.start_mark.column + 1

@@ -1,4 +1,4 @@
-"""From the text of rules.yaml and segments.yaml to the shop's rules and its segments, or to everything that is wrong with them."""
+"""Reads rules.yaml and segments.yaml into the shop's sending rules and segments, or reports every problem."""
 
 from __future__ import annotations
 
@@ -11,57 +11,59 @@ from streams.core.model.consent_policy import Purpose, is_transactional
 from streams.core.model.flow import Condition
 from streams.core.model.sending_rules import NO_RULES, Cap, QuietHours, SendingRules
 from streams.definitions.language.conditions import Scope
-from streams.definitions.language.yaml_reader import FlowError, Reader, empty, read_yaml
+from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
+from streams.definitions.problems import Problem
 
-#: A customer's mails are remembered up to a number (world.Limits.sends), and what the caps count must fit into it, beside a few that are owed.
+#: Emails that all caps together may count. They must fit into a customer's remembered sends (Limits.sends), beside transactional ones.
 MOST_TOGETHER = 30
 MOST = 20
 _MIDNIGHT = time()
 _SEGMENT_SCOPE = Scope(
-    dict.fromkeys(("order", "shipment", "product", "event", "reward"), "a segment is about the customer alone"), None
+    dict.fromkeys(
+        ("order", "shipment", "product", "event", "reward"),
+        ("a segment describes only the customer", "use customer.* or field.*"),
+    ),
+    None,
 )
 
 
-def parse_rules(text: str) -> SendingRules | list[FlowError]:
-    """The rules that rules.yaml describes, or all that is wrong with it; an empty file has none."""
+def parse_rules(text: str) -> SendingRules | list[Problem]:
+    """Return the rules in rules.yaml, or all problems in it. An empty file has no rules."""
     return read_yaml(text, _RulesReader(), _RulesReader.rules)
 
 
-def parse_segments(text: str) -> dict[str, Condition] | list[FlowError]:
-    """The segments that segments.yaml describes, by name, or all that is wrong with it."""
+def parse_segments(text: str) -> dict[str, Condition] | list[Problem]:
+    """Return the conditions in segments.yaml by name of the segment, or all problems in it."""
     return read_yaml(text, _RulesReader(), _RulesReader.segments)
 
 
 class _RulesReader(Reader):
     def segments(self, root: yaml.Node | None) -> dict[str, Condition]:
-        """A mapping of names to conditions."""
+        """Return a mapping of names to conditions."""
         if root is None:
             return {}
         if not isinstance(root, yaml.MappingNode):
-            self.wrong(root, "here a mapping is expected", "name: condition")
+            self.error("yaml.E005", root, "expected a mapping", "write name: condition")
             return {}
-        found: dict[str, Condition] = {}
+        segments: dict[str, Condition] = {}
         for key, value in root.value:
             name = self.name(key, "segment")
-            if name in found:
-                self.wrong(key, f"the segment {name!r} is there twice", "keep one of them")
+            if name in segments:
+                self.duplicate(key, name)
             condition = self.condition(value, _SEGMENT_SCOPE)
             if condition is not None:
-                found[name] = condition
-        return found
+                segments[name] = condition
+        return segments
 
     def rules(self, root: yaml.Node | None) -> SendingRules:
-        """All rules."""
+        """Return all rules."""
         values = self.mapping(root or empty("rules.yaml"), ("caps", "quiet_hours", "holdout", "calm", "outside"))
         calm = self.mapping(values["calm"], ("while_late", "after_refund", "while_running")) if "calm" in values else {}
         caps = tuple([self.cap(item) for item in self.items(values["caps"], "caps")]) if "caps" in values else ()
         counted = sum(cap.most for cap in caps)
         if counted > MOST_TOGETHER:
-            self.wrong(
-                values["caps"],
-                f"the caps count {counted} mails together",
-                f"{MOST_TOGETHER} at most, so that all are remembered",
-            )
+            message = f"the caps together count {counted} emails"
+            self.error("rules.E001", values["caps"], message, f"reduce them to {MOST_TOGETHER} at most")
         return SendingRules(
             caps=caps,
             quiet=self.quiet(values["quiet_hours"]) if "quiet_hours" in values else None,
@@ -73,16 +75,17 @@ class _RulesReader(Reader):
         )
 
     def series(self, values: dict[str, yaml.Node], key: str) -> tuple[str, ...]:
-        """The names of other systems' series."""
+        """Return the names of other systems' series."""
         return tuple([self.name(item, "series") for item in self.items(values[key], "series")]) if key in values else ()
 
     def cap(self, node: yaml.Node) -> Cap:
-        """One cap."""
+        """Return one cap."""
         values = self.mapping(node, ("most", "per", "of"), ("most", "per"))
         known = [purpose for purpose in get_args(Purpose) if not is_transactional(purpose)]
         named = self.items(values["of"], "purposes") if "of" in values else []
         if "of" in values and not named:
-            self.wrong(values["of"], "a cap of nothing", "name purposes, or leave of out: then it is of all")
+            hint = "list at least one purpose, or remove of to cap all emails"
+            self.error("rules.E002", values["of"], "of is empty", hint)
         purposes = [self.choice(item, known, "purpose") for item in named]
         return Cap(
             most=self.number(values["most"], 1, MOST) if "most" in values else 1,
@@ -91,17 +94,18 @@ class _RulesReader(Reader):
         )
 
     def quiet(self, node: yaml.Node) -> QuietHours:
-        """The quiet hours."""
+        """Return the quiet hours."""
         values = self.mapping(node, ("from", "to", "not_on", "holidays"), ("from", "to"))
-        before = len(self.errors)
+        before = len(self.problems)
         begins = self.clock(values["from"]) if "from" in values else _MIDNIGHT
         ends = self.clock(values["to"]) if "to" in values else _MIDNIGHT
-        if begins == ends and len(self.errors) == before:
-            self.wrong(node, "the quiet hours end when they begin", 'for example {from: "21:00", to: "08:00"}')
+        if begins == ends and len(self.problems) == before:
+            hint = 'write for example {from: "21:00", to: "08:00"}'
+            self.error("rules.E003", node, "the quiet hours start and end at the same time", hint)
         days = self.weekdays(values["not_on"]) if "not_on" in values else frozenset()
         holidays = self.truth(values["holidays"]) if "holidays" in values else False
         return QuietHours(begins=begins, ends=ends, days=days, holidays=holidays)
 
     def truth(self, node: yaml.Node) -> bool:
-        """Yes or no."""
-        return self.choice(node, ("true", "false"), "answer") == "true"
+        """Return a yes or no."""
+        return self.choice(node, ("true", "false"), "value") == "true"

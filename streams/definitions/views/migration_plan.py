@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
@@ -10,9 +11,9 @@ from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Customer
 from streams.core.model.flow import Flow, Migration
 from streams.core.values.text import counted
-from streams.definitions.checks.flow import Finding
-from streams.definitions.checks.migrations import Waiting, count_waiting, guard_migration
+from streams.definitions.checks.migrations import check_migration
 from streams.definitions.checks.paths import resting_places
+from streams.definitions.problems import Problem
 from streams.definitions.views.words import in_words
 
 
@@ -21,19 +22,19 @@ class NoMigration(ValueError):
 
 
 class MigrationPlan(Struct, frozen=True, kw_only=True):
-    """A migration from one version of a flow to the newest, and the findings of its check.
+    """A migration from one version of a flow to the newest, and the problems of its mapping.
 
     Attributes:
         old: the version to migrate from.
         new: the newest version.
         migration: the mapping of steps: the requested one, or the one that the newest version already contains.
-        findings: what is wrong with the mapping; empty if it is valid.
+        problems: the problems of the mapping; empty if it is valid.
     """
 
     old: Flow
     new: Flow
     migration: Migration
-    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
 
 
 def plan_migration(versions: Sequence[Flow], version: int | None, steps: Mapping[str, str]) -> MigrationPlan:
@@ -60,8 +61,45 @@ def plan_migration(versions: Sequence[Flow], version: int | None, steps: Mapping
     requested = Migration(version=old.version, steps=tuple(steps.items()))
     written = next((migration for migration in new.migrations if migration.version == old.version), None)
     migration = written if written is not None and not steps else requested
-    findings = guard_migration(CompiledFlow(old), CompiledFlow(new), migration)
-    return MigrationPlan(old=old, new=new, migration=migration, findings=tuple(findings))
+    problems = check_migration(CompiledFlow(old), CompiledFlow(new), migration)
+    return MigrationPlan(old=old, new=new, migration=migration, problems=tuple(problems))
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """How many customers and instances are in a flow, and how many a migration would move.
+
+    Attributes:
+        instances: the number of instances that wait at each version and step.
+        customers: the number of customers with such an instance.
+        moved_instances: the number of instances that the migration would move.
+        moved_customers: the number of customers with an instance that the migration would move.
+    """
+
+    instances: Mapping[tuple[int, str], int]
+    customers: int
+    moved_instances: int
+    moved_customers: int
+
+
+def count_waiting(customers: Iterable[Customer], flow: str, migration: Migration) -> Waiting:
+    """Count the instances of the flow named `flow` at each step, and those that `migration` would move."""
+    waiting: Counter[tuple[int, str]] = Counter()
+    in_flow = moved_instances = moved_customers = 0
+    mapped = {(migration.version, old) for old, _ in migration.steps}
+    for customer in customers:
+        steps = [
+            (instance.flow_version, instance.step)
+            for instance in customer.instances
+            if instance.flow == flow and instance.has_begun
+        ]
+        waiting.update(steps)
+        moving = sum(step in mapped for step in steps)
+        in_flow += bool(steps)
+        moved_instances += moving
+        moved_customers += bool(moving)
+    return Waiting(
+        instances=dict(waiting), customers=in_flow, moved_instances=moved_instances, moved_customers=moved_customers
+    )
 
 
 def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Customer] | None) -> list[str]:
@@ -77,8 +115,8 @@ def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Cust
         )
         lines.append(f"  {number}{path} {in_words(CompiledFlow(old).steps[path], old)}  {goes}")
     if counts is not None:
-        moved, runs = counted(counts.moved_people, "person", "people"), counted(counts.moved_runs, "run")
-        lines.append(f"It would move {moved} ({runs}) of the {counts.people} who are on the way through {new.name}.")
+        moved, runs = counted(counts.moved_customers, "person", "people"), counted(counts.moved_instances, "run")
+        lines.append(f"It would move {moved} ({runs}) of the {counts.customers} who are on the way through {new.name}.")
     if targets:
         is_written = migration in new.migrations
         todo = [f"To do it, write this into {new.name}/flow.yaml and restart the workers:", *as_yaml(migration)]
@@ -105,4 +143,4 @@ def _in_order(compiled: CompiledFlow) -> list[str]:
 
 
 def _number(counts: Waiting | None, version: int, path: str) -> str:
-    return "" if counts is None else f"{counts.runs.get((version, path), 0):>9}  "
+    return "" if counts is None else f"{counts.instances.get((version, path), 0):>9}  "

@@ -26,6 +26,8 @@ from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
 
 #: Language of a text that the customer's language lacks.
 FALLBACK = "en"
+#: What the file name of a compiled text starts with; the key of the text follows.
+COPY_TEXT = "copy:"
 #: Pairs of a flow and a locale whose texts are cached.
 MOST_COPIES = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -176,7 +178,8 @@ class Renderer:
                 raise RenderError(_missing(key, common["language"]))
             text = self._compiled_texts.get((is_html, source))
             if text is None:
-                text = environment.from_string(source) if "{" in source else (escape(source) if is_html else source)
+                plain = escape(source) if is_html else source
+                text = _text_template(environment, key, source) if "{" in source else plain
                 self._compiled_texts[(is_html, source)] = text
             if isinstance(text, str):
                 return text
@@ -240,6 +243,12 @@ def greeting_key(mood: str) -> str:
 
 def _missing(key: str, language: str) -> str:
     return f"the copy has no text {key!r}; add it to copy/{language}.yaml"
+
+
+def _text_template(environment: Sandbox, key: str, source: str) -> Template:
+    """Return the compiled text `key` of the copy. In errors the key is the file name, so that a check can report the text's own line."""
+    code = environment.compile(source, filename=f"{COPY_TEXT}{key}")
+    return environment.template_class.from_code(environment, code, environment.make_globals(None))
 
 
 def _fill(template: Template, variables: dict[str, Any]) -> str:

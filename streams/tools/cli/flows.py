@@ -39,28 +39,25 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     experiments that do not go together. Each message is rendered with made-up facts, in all its languages. A warning is something that is
     pointless and does no harm. Needs no Kafka. Exit code 1 if there is a mistake, 0 if there are only warnings.
     """
-    from msgspec import to_builtins
-
     from streams.core.values.text import counted
-    from streams.definitions.checks.messages import proofread
+    from streams.definitions.checks.messages import check_messages
     from streams.definitions.loader import read_templates
 
     root = read_settings(templates_dir=templates_dir).templates_dir
     found = read_templates(root)
-    rules, errors = found.rules, [*found.errors, *proofread(root, found.flows)]
+    rules, errors = found.rules, [*found.errors, *check_messages(root, found.flows)]
     in_force = len(rules.caps) + sum(
         map(bool, (rules.quiet, rules.holdout, rules.pause_if_late, rules.pause_after_refund, rules.pause_series))
     )
     older = len(found.flows) - len(found.newest)
     if as_json:
         counts = {"flows": len(found.newest), "older": older, "segments": len(found.segments), "rules": in_force}
-        mistakes = {"errors": to_builtins(errors), "warnings": to_builtins(found.warnings)}
-        click.echo(json.dumps(counts | mistakes))
+        levels = {"errors": errors, "warnings": found.warnings}
+        lists = {level: [problem.as_json() for problem in problems] for level, problems in levels.items()}
+        click.echo(json.dumps(counts | lists))
     else:
-        for mistake in errors:
-            click.echo(str(mistake), err=True)
-        for mistake in found.warnings:
-            click.echo(f"warning: {mistake}", err=True)
+        for problem in (*errors, *found.warnings):
+            click.echo(str(problem), err=True)
         what = [counted(len(found.newest), "flow"), counted(len(found.segments), "segment"), counted(in_force, "rule")]
         if older:
             what.insert(1, counted(older, "older version"))
@@ -211,10 +208,10 @@ def flows_migrate(
         plan = plan_migration(_versions(settings, name), version, dict(steps))
     except NoMigration as error:
         raise click.ClickException(str(error)) from error
-    for finding in plan.findings:
-        click.echo(f"{finding.problem}; {finding.remedy}", err=True)
-    if plan.findings:
-        raise click.ClickException(f"{counted(len(plan.findings), 'mistake')} in the mapping.")
+    for problem in plan.problems:
+        click.echo(problem.text, err=True)
+    if plan.problems:
+        raise click.ClickException(f"{counted(len(plan.problems), 'mistake')} in the mapping.")
     customers = None
     if is_counting:
         from streams.tools.operations.customer_states import read_customers

@@ -71,7 +71,7 @@ def simulate(
     """
     from msgspec import to_builtins
 
-    from streams.definitions.loader import FlowFileError
+    from streams.definitions.problems import FlowFileError
     from streams.tools.simulation.comparison import load_variants, read_files, read_topics, simulate_variants
     from streams.tools.simulation.history import HistoryError
     from streams.tools.simulation.outcome import UnknownFlow, table

@@ -14,7 +14,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from streams.definitions.loader import FlowFileError, load_flows
+from streams.definitions.loader import load_flows
+from streams.definitions.problems import FlowFileError
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import LOOPBACK, Settings
 from streams.wire import topics

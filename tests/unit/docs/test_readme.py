@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from streams.definitions.loader import FlowFileError, load_flows
+from streams.definitions.loader import load_flows
+from streams.definitions.problems import FlowFileError
 from streams.settings import PROJECT_ROOT
 from streams.tools.cli.main import main
 from streams.tools.simulation.outcome import with_changes

@@ -1,17 +1,22 @@
-"""The reference pages in deploy/ are what the code says now."""
+"""The generated pages and sections are what the code says now."""
 
 from __future__ import annotations
 
 import pytest
 
 from streams.settings import FROM_FILE, Settings
-from tests.unit.docs.reference import FOLDER, PAGES, settings_page
+from tests.unit.docs.reference import FOLDER, LANGUAGE, PAGES, language_page, settings_page
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_up_to_date(name: str) -> None:
     """Each page in the repository equals the generated one; `make docs` writes it."""
     assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), f"deploy/{name} is stale: run `make docs`"
+
+
+def test_problems_are_up_to_date() -> None:
+    """The section of errors and warnings in LANGUAGE.md equals the generated one; `make docs` writes it."""
+    assert LANGUAGE.read_text(encoding="utf-8") == language_page(), "templates/LANGUAGE.md is stale: run `make docs`"
 
 
 def test_every_setting_is_described() -> None:

@@ -1,4 +1,4 @@
-"""The guards: flows that are written as they should be and yet do not do what they say."""
+"""Checks of flows that are written correctly: unreachable branches, events that cannot occur, emails that are never sent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 from streams.core.model.consent_policy import STRICT
 from streams.core.model.flow import Flow
 from streams.core.model.sending_rules import NO_RULES
-from streams.definitions.checks.flow import Finding, guard_flow, guard_messages, guard_together
+from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.language.flow import parse_flow
-from streams.definitions.language.positions import places
+from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules
 
 HEAD = "flow: {name}\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {{on: order.placed}}\n"
@@ -17,47 +17,45 @@ SEND = "[{send: {message: a}}]"
 
 
 def flow(body: str, name: str = "f") -> Flow:
-    """A flow on orders; `body` is what stands behind its head."""
+    """A flow that starts with orders; `body` follows its head."""
     parsed = parse_flow(HEAD.format(name=name) + body, ["a", "b"], name)
     assert isinstance(parsed, Flow), parsed
     return parsed
 
 
-def told(body: str, rules: str = "") -> list[tuple[str, str]]:
-    """Place and problem of each finding."""
-    held = parse_rules(rules)
-    assert not isinstance(held, list)
-    return [(one.place, one.problem) for one in guard_flow(flow(body), held, STRICT)]
+def problems_of(body: str, rules: str = "") -> list[tuple[str, str]]:
+    """Part of the flow and id of each problem."""
+    parsed = parse_rules(rules)
+    assert not isinstance(parsed, list)
+    return [(problem.location.part, problem.id) for problem in check_flow(flow(body), parsed, STRICT)]
 
 
 def split(*conditions: str, more: str = "") -> str:
-    """A flow whose second step is a split with these arms."""
+    """A flow whose second step is a split with these branches."""
     arms = "".join(f"      - {{when: {condition!r}, steps: {SEND}}}\n" for condition in conditions)
     return f"{more}steps:\n  - send: {{message: a}}\n  - split:\n{arms}      - otherwise: {SEND}\n"
 
 
 @pytest.mark.parametrize(
-    ("conditions", "place", "words"),
+    ("conditions", "parts", "id"),
     [
-        (("true", "customer.is_vip"), ("1.1", "1.2"), "arm 0 before it takes all"),
-        (("1 == 1 or false",), ("1.1",), "arm 0 before it takes all"),
-        (("customer.is_vip", "customer.orders == 1", "(customer.is_vip)"), ("1.2",), "arm 0 before it"),
-        (("customer.is_vip", "customer.orders>1 and customer.is_vip"), ("1.1",), "arm 0 before it"),
+        (("true", "customer.is_vip"), ("1.1", "1.2"), "flow.E047"),
+        (("1 == 1 or false",), ("1.1",), "flow.E047"),
+        (("customer.is_vip", "customer.orders == 1", "(customer.is_vip)"), ("1.2",), "flow.E047"),
+        (("customer.is_vip", "customer.orders>1 and customer.is_vip"), ("1.1",), "flow.E047"),
         (
             ("customer.orders == 1", "customer.is_vip and customer.orders==1 and order.total > 5"),
             ("1.1",),
-            "arm 0 before",
+            "flow.E047",
         ),
-        (("false",), ("1.0",), "never true"),
-        (("customer.is_vip and not true",), ("1.0",), "never true"),
-        (("customer.is_vip and not customer.is_vip",), ("1.0",), "never true"),
+        (("false",), ("1.0",), "flow.E046"),
+        (("customer.is_vip and not true",), ("1.0",), "flow.E046"),
+        (("customer.is_vip and not customer.is_vip",), ("1.0",), "flow.E046"),
     ],
 )
-def test_arms_that_nobody_goes(conditions: tuple[str, ...], place: tuple[str, ...], words: str) -> None:
-    """Behind an arm that takes everybody, behind one that asks for less, or with a condition that is never true."""
-    found = told(split(*conditions))
-    assert tuple(where for where, _ in found) == place
-    assert all(words in problem for _, problem in found)
+def test_unreachable_branches(conditions: tuple[str, ...], parts: tuple[str, ...], id: str) -> None:
+    """A branch after one that matches every customer or more customers, or with a condition that is never true, is an error."""
+    assert problems_of(split(*conditions)) == [(part, id) for part in parts]
 
 
 @pytest.mark.parametrize(
@@ -71,9 +69,9 @@ def test_arms_that_nobody_goes(conditions: tuple[str, ...], place: tuple[str, ..
         ("not customer.is_vip", "customer.is_vip"),
     ],
 )
-def test_arms_that_somebody_may_go(conditions: tuple[str, ...]) -> None:
-    """What is not certain is not told."""
-    assert told(split(*conditions)) == []
+def test_reachable_branches(conditions: tuple[str, ...]) -> None:
+    """Only certain problems are reported."""
+    assert problems_of(split(*conditions)) == []
 
 
 @pytest.mark.parametrize(
@@ -84,48 +82,48 @@ def test_arms_that_somebody_may_go(conditions: tuple[str, ...]) -> None:
         ("customer.unsubscribed", "customer.is_unsubscribed"),
     ],
 )
-def test_what_the_flow_ends_with_is_never_true_in_it(exit_on: str, condition: str) -> None:
-    """An arm for those whom exit_on has sent away."""
-    assert [place for place, _ in told(split(condition, more=f"exit_on: [{exit_on}]\n"))] == ["1.0"]
+def test_branch_after_exit_on(exit_on: str, condition: str) -> None:
+    """A branch for customers who have left the flow by exit_on is unreachable."""
+    assert problems_of(split(condition, more=f"exit_on: [{exit_on}]\n")) == [("1.0", "flow.E046")]
 
 
-def test_a_flow_that_never_begins() -> None:
-    """A `where` that is never true."""
+def test_flow_never_starts() -> None:
+    """A `where` of the trigger that is never true is an error at its position."""
     never = HEAD.replace("order.placed", "order.placed, where: 'false'").format(name="f") + f"steps: {SEND}"
     parsed = parse_flow(never, ["a"], "f")
     assert isinstance(parsed, Flow)
-    (found,) = guard_flow(parsed, NO_RULES, STRICT)
-    assert (found.place, found.is_error) == ("trigger.where", True)
-    assert places(never)["trigger.where"] == (5, 36)
+    (problem,) = check_flow(parsed, NO_RULES, STRICT)
+    assert (problem.location.part, problem.id) == ("trigger.where", "flow.E043")
+    assert positions_in(never)["trigger.where"] == (5, 36)
 
 
 @pytest.mark.parametrize(
-    ("steps", "place"),
+    ("steps", "id"),
     [
-        ("- wait_for: {event: order.refunded, up_to: 1d, then: [{send: {message: a}}]}", "0"),
-        ("- wait_for: {event: order.placed, up_to: 1d, where: 'false', then: [{send: {message: a}}]}", "0"),
+        ("- wait_for: {event: order.refunded, up_to: 1d, then: [{send: {message: a}}]}", "flow.E048"),
+        ("- wait_for: {event: order.placed, up_to: 1d, where: 'false', then: [{send: {message: a}}]}", "flow.E049"),
     ],
 )
-def test_events_that_never_come(steps: str, place: str) -> None:
-    """One that ends the flow first, one with a condition that is never true, and one about a mail that is not sent on the way."""
-    assert [where for where, _ in told(f"exit_on: [order.refunded]\nsteps:\n  {steps}")] == [place]
+def test_events_never_occur(steps: str, id: str) -> None:
+    """An awaited event that ends the flow first, or whose condition is never true, is an error."""
+    assert problems_of(f"exit_on: [order.refunded]\nsteps:\n  {steps}") == [("0", id)]
 
 
-def test_a_mail_behind_a_split_may_have_been_sent() -> None:
-    """After the arms join, either may have been gone."""
+def test_send_in_a_branch_before() -> None:
+    """After branches join, a send of either may precede a wait_for."""
     steps = f"[{{split: [{{when: customer.is_vip, steps: {SEND}}}]}}, {{wait_for: {{event: mail.opened, up_to: 1d}}}}]"
-    assert told(f"steps: {steps}") == []
+    assert problems_of(f"steps: {steps}") == []
 
 
-def test_a_wait_at_the_end() -> None:
-    """It is a warning: the run ends when it comes there. A wait in the last arm is one too."""
-    found = guard_flow(
+def test_wait_at_the_end() -> None:
+    """A wait without a following step is a warning, in the last branch too."""
+    problems = check_flow(
         flow(f"steps: [{{split: [{{when: customer.is_vip, steps: {SEND}}}, {{otherwise: [wait: 1d]}}]}}]"),
         NO_RULES,
         STRICT,
     )
-    assert [(one.place, one.is_error) for one in found] == [("0.1.0", False)]
-    assert told("steps: [{wait: 1d}, {send: {message: a}}]") == []
+    assert [(problem.location.part, problem.id) for problem in problems] == [("0.1.0", "flow.W004")]
+    assert problems_of("steps: [{wait: 1d}, {send: {message: a}}]") == []
 
 
 @pytest.mark.parametrize(
@@ -138,22 +136,21 @@ def test_a_wait_at_the_end() -> None:
         ("08:00", "1h", False),
     ],
 )
-def test_a_mail_that_sleeps_too_long(at: str, expires: str, is_late: bool) -> None:
-    """Due in the quiet hours and expired before they end."""
+def test_email_expires_in_quiet_hours(at: str, expires: str, is_late: bool) -> None:
+    """An email that is due in the quiet hours and expires before they end is a warning, unless it is transactional."""
     rules = 'quiet_hours: {from: "21:00", to: "08:00"}'
     steps = f'[{{wait: {{days: 1, at: "{at}"}}}}, {{send: {{message: a, expires: {expires}}}}}]'
-    assert [place for place, _ in told(f"steps: {steps}", rules)] == (["1"] if is_late else [])
-    owed = steps.replace("message: a", "message: a, purpose: service")
-    assert told(f"steps: {owed}", rules) == []
+    assert problems_of(f"steps: {steps}", rules) == ([("1", "flow.W007")] if is_late else [])
+    transactional = steps.replace("message: a", "message: a, purpose: service")
+    assert problems_of(f"steps: {transactional}", rules) == []
 
 
-def test_messages_that_nobody_sends() -> None:
-    """A message beside the flow that no version of it sends is a warning."""
+def test_unused_messages() -> None:
+    """A message that no version of the flow sends is a warning."""
     older = flow("steps: [{send: {message: b}}]")
-    assert guard_messages([older, flow(f"steps: {SEND}")], ["a", "b"]) == []
-    (found,) = guard_messages([flow(f"steps: {SEND}")], ["a", "b"])
-    assert "'b'" in found.problem
-    assert not found.is_error
+    assert check_unused_messages([older, flow(f"steps: {SEND}")], ["a", "b"]) == []
+    (problem,) = check_unused_messages([flow(f"steps: {SEND}")], ["a", "b"])
+    assert (problem.id, "'b'" in problem.message) == ("flow.W002", True)
 
 
 EXPERIMENT = """\
@@ -166,37 +163,36 @@ steps:
 """
 
 
-def test_experiments_that_share_a_name() -> None:
-    """The same name with other arms is a mistake; with the same arms it is meant."""
+def test_experiments_with_one_name() -> None:
+    """Experiments of one name must have the same branches."""
     even, again, odd = (
         flow(EXPERIMENT.format(name=name, x=x, y=100 - x), label)
         for label, name, x in (("one", "subject", 50), ("two", "subject", 50), ("three", "subject", 40))
     )
-    assert list(guard_together([even, again])) == []
-    ((where, found),) = guard_together([even, again, odd])
-    assert (where.name, found.place, found.is_error) == ("three", "0", True)
-    assert "step 0 of one" in found.problem
-    assert list(guard_together([even, flow(EXPERIMENT.format(name="price", x=40, y=60), "three")])) == []
+    assert list(check_flows_together([even, again])) == []
+    ((where, problem),) = check_flows_together([even, again, odd])
+    assert (where.name, problem.location.part, problem.id) == ("three", "0", "flow.E052")
+    assert "step 0 of one" in problem.message
+    assert list(check_flows_together([even, flow(EXPERIMENT.format(name="price", x=40, y=60), "three")])) == []
 
 
-def test_flows_that_wait_for_each_other() -> None:
-    """Told once, as a warning."""
+def test_flows_wait_for_each_other() -> None:
+    """Two flows that wait for each other are one warning."""
     one, two = flow(f"not_with: [two]\nsteps: {SEND}", "one"), flow(f"not_with: [one]\nsteps: {SEND}", "two")
-    ((where, found),) = guard_together([one, two])
-    assert (where.name, found.place, found.is_error) == ("one", "not_with", False)
-    assert list(guard_together([one, flow(f"steps: {SEND}", "two")])) == []
+    ((where, problem),) = check_flows_together([one, two])
+    assert (where.name, problem.location.part, problem.id) == ("one", "not_with", "flow.W003")
+    assert list(check_flows_together([one, flow(f"steps: {SEND}", "two")])) == []
 
 
-def test_owed_mails_wait_for_nobody() -> None:
-    """not_with in a flow whose mails are all owed says nothing."""
-    body = "not_with: [other]\nsteps: [{send: {message: a, purpose: service}}]"
-    assert guard_flow(flow(body), NO_RULES, STRICT) == [
-        Finding("not_with", "mails that are owed wait for no other flow", "take not_with out", is_error=False)
+def test_transactional_emails_do_not_wait() -> None:
+    """not_with in a flow with only transactional emails is a warning."""
+    assert problems_of("not_with: [other]\nsteps: [{send: {message: a, purpose: service}}]") == [
+        ("not_with", "flow.W001")
     ]
 
 
-def test_places() -> None:
-    """Steps and arms are found where they stand, in every kind of step that has ways."""
+def test_positions() -> None:
+    """Steps and branches have positions, in every kind of step that has branches."""
     text = (
         HEAD.format(name="f")
         + """\
@@ -218,9 +214,9 @@ steps:
         - {name: one, percent: 100, steps: [{wait: 1d}, {send: {message: b}}]}
 """
     )
-    found = places(text)
-    assert {path: place for path, place in found.items() if path[0].isdigit()} == {
+    positions = positions_in(text)
+    assert {path: position for path, position in positions.items() if path[0].isdigit()} == {
         "0": (7, 5), "0.0": (8, 9), "0.0.0": (10, 13), "0.1": (11, 9), "0.1.0": (12, 13),
         "1": (13, 5), "1.1": (17, 9), "1.1.0": (17, 11), "2": (18, 5), "2.0": (21, 11), "2.0.0": (21, 45), "2.0.1": (21, 57),
     }  # fmt: skip
-    assert found["trigger.on"] == (5, 15)
+    assert positions["trigger.on"] == (5, 15)

@@ -1,4 +1,4 @@
-"""Reading the messages of flows before a mail has to be written: what is wrong is told at its place, in these words."""
+"""Checks of messages before an email has to be written: each error has its position, id and hint."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.definitions.checks.messages import proofread
-from streams.definitions.loader import Mistake, read_templates
+from streams.definitions.checks.messages import check_messages
+from streams.definitions.loader import read_templates
+from streams.definitions.problems import Problem
 from tests.harness.events import TEMPLATES
 
 REVIEW = "flows/asking/review"
@@ -20,7 +21,7 @@ NAMES = "known: customer, greeting, language, mood, order, pixel_url, preview, r
 
 
 def put(name: str, line: int, text: str) -> Callable[[Path], None]:
-    """Puts a line into a file."""
+    """Insert a line into a file."""
 
     def change(root: Path) -> None:
         lines = (root / name).read_text(encoding="utf-8").splitlines()
@@ -30,7 +31,7 @@ def put(name: str, line: int, text: str) -> Callable[[Path], None]:
 
 
 def instead(name: str, pattern: str, text: str) -> Callable[[Path], None]:
-    """Writes `text` in the place of what matches."""
+    """Replace the matches of a pattern in a file."""
 
     def change(root: Path) -> None:
         old = (root / name).read_text(encoding="utf-8")
@@ -42,7 +43,7 @@ def instead(name: str, pattern: str, text: str) -> Callable[[Path], None]:
 
 
 def as_latin_1(name: str) -> Callable[[Path], None]:
-    """Saves a file in another encoding, with a letter that is another one there."""
+    """Save a file in another encoding, with a letter that UTF-8 encodes differently."""
 
     def change(root: Path) -> None:
         (root / name).write_bytes("Køb\n".encode("latin-1"))
@@ -51,55 +52,104 @@ def as_latin_1(name: str) -> Callable[[Path], None]:
 
 
 BROKEN = [
-    (as_latin_1(ASK), f"{ASK}:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
-    (as_latin_1(ASK_TEXT), f"{ASK_TEXT}:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
-    (as_latin_1(COPY), f"{COPY}:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
-    (as_latin_1("shared/layout.html.j2"), "shared/layout.html.j2:1:1: the file is not UTF-8 at byte 1; save it as UTF-8"),
-    (put(ASK, 3, "{{ greting }}"), f"{ASK}:3:4: unknown name 'greting'; did you mean 'greeting'?"),
-    (put(ASK, 3, "{% if %}"), f"{ASK}:3:1: Expected an expression, got 'end of statement block'; look at the template there"),
-    (put(ASK, 3, "<b>{{ order.totl | money }}</b>"), f"{ASK}:3:13: unknown field 'totl'; did you mean 'total'?"),
-    (put(ASK, 3, "{{ order.total | mony }}"), f"{ASK}:3:18: unknown filter 'mony'; did you mean 'money'?"),
-    (put(ASK, 3, "{{ reward.code }}"), f"{ASK}:3:4: this message has no reward; give a reward before the send"),
-    (put(ASK, 3, "{% if order is odder %}{% endif %}"), f"{ASK}:3:16: unknown test 'odder'; did you mean 'odd'?"),
-    (put(CONFIRMATION, 3, "{{ shipment.carrier }}"), f"{CONFIRMATION}:3:4: this message has no shipment; begin the flow with a parcel, or "),
-    (put(CONFIRMATION, 3, "{{ products[0] }}"), f"{CONFIRMATION}:3:4: this message has no products; add products: 4 to the send"),
-    (put(CONFIRMATION, 3, "{{ order.lines[0].titel }}"), f"{CONFIRMATION}:3:19: unknown field 'titel'; did you mean 'title'?"),
-    (put("shared/products.html.j2", 2, "{{ products[0].sko }}"), "shared/products.html.j2:2:16: unknown field 'sko'; did you mean 'sku'?"),
-    (put(ASK_TEXT, 3, "{% if false %}{{ nothing_such }}{% endif %}"), f"{ASK_TEXT}:3:18: unknown name 'nothing_such'; {NAMES}"),
-    (instead(COPY, "^ask.question.*", 'ask.question: "{{ order.order_ide }}"'), f"{ASK}:3:1: unknown field 'order_ide'; did you mean 'order_id'?"),
-    (instead(COPY, "^ask.question.*", "ask.question: [1]"), f"{COPY}:1:1: expected lines of the form `key: text`; look at the template there"),
-    (instead(ASK, "ask.question", "ask.kvestion"), f"{ASK}:3:1: the copy has no text 'ask.kvestion'; add it to copy/da.yaml"),
-    (instead(ASK, "<p>", "<p {% if order %}x{% endif %}>"), f"{ASK}:1:1: a {{% %}} is inside a tag, "),
-    (instead(ASK, "layout.html.j2", "layuot.html.j2"), f"{ASK}:1:1: there is no template shared/layuot.html.j2; add it"),
-    (instead(ASK, "shared/layout", "layout"), f'{ASK}:1:1: there is no template layout.html.j2; write "shared/layout.html.j2"'),
-    (instead("copy/da.yaml", "^greeting.christmas.*\n", ""), "copy/da.yaml:1:1: the copy has no text 'greeting.christmas'; add it"),
-    # What only those facts do that say little: a parcel without a promise.
-    (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25: unknown field 'year'; known: "),
+    (as_latin_1(ASK), f"{ASK}:1:1 files.E004"),
+    (as_latin_1(ASK_TEXT), f"{ASK_TEXT}:1:1 files.E004"),
+    (as_latin_1(COPY), f"{COPY}:1:1 files.E004"),
+    (as_latin_1("shared/layout.html.j2"), "shared/layout.html.j2:1:1 files.E004"),
+    (put(ASK, 3, "{{ greting }}"), f"{ASK}:3:4 message.E002 did you mean 'greeting'?"),
+    (put(ASK, 3, "{% if %}"), f"{ASK}:3:1 message.E001"),
+    (put(ASK, 3, "<b>{{ order.totl | money }}</b>"), f"{ASK}:3:13 message.E004 did you mean 'total'?"),
+    (put(ASK, 3, "{{ order.total | mony }}"), f"{ASK}:3:18 message.E005 did you mean 'money'?"),
+    (put(ASK, 3, "{{ order.total | upside_down }}"), f"{ASK}:3:18 message.E005 see "),
+    (put(ASK, 3, "{{ reward.code }}"), f"{ASK}:3:4 message.E003 add a reward step before the send"),
+    (put(ASK, 3, "{% if order is odder %}{% endif %}"), f"{ASK}:3:16 message.E005 did you mean 'odd'?"),
+    (put(CONFIRMATION, 3, "{{ shipment.carrier }}"), f"{CONFIRMATION}:3:4 message.E003 start the flow with a parcel"),
+    (put(CONFIRMATION, 3, "{{ products[0] }}"), f"{CONFIRMATION}:3:4 message.E003 add products: 4 to the send"),
+    (put(CONFIRMATION, 3, "{{ order.lines[0].titel }}"), f"{CONFIRMATION}:3:19 message.E004 did you mean 'title'?"),
+    (put("shared/products.html.j2", 2, "{{ products[0].sko }}"), "shared/products.html.j2:2:16 message.E004 did you mean 'sku'?"),
+    (put(ASK_TEXT, 3, "{% if false %}{{ nothing_such }}{% endif %}"), f"{ASK_TEXT}:3:18 message.E002 {NAMES}"),
+    (instead(ASK, "ask.question", "ask.kvestion"), f"{ASK}:3:1 message.E006 add it to copy/da.yaml"),
+    (instead(ASK, "<p>", "<p {% if order %}x{% endif %}>"), f"{ASK}:1:1 message.E001"),
+    (instead(ASK, "layout.html.j2", "layuot.html.j2"), f"{ASK}:1:1 message.E008 add it"),
+    (instead(ASK, "shared/layout", "layout"), f'{ASK}:1:1 message.E008 write "shared/layout.html.j2"'),
+    (instead("copy/da.yaml", "^greeting.christmas.*\n", ""), "copy/da.yaml:1:1 message.E006 add it"),
+    # Only data with few parts has a parcel without a delivery window.
+    (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25 message.E004 known: "),
 ]  # fmt: skip
 
 
-def read(root: Path) -> list[Mistake]:
-    """The mistakes in the messages below `root`, whose flows are right."""
+def problems_in(root: Path) -> list[Problem]:
+    """The problems of the messages below `root`, whose flows are valid."""
     templates = read_templates(root)
     assert not templates.errors
-    return proofread(root, templates.flows)
+    return check_messages(root, templates.flows)
 
 
-@pytest.mark.parametrize(("change", "told"), BROKEN, ids=[told.partition(";")[0] for _, told in BROKEN])
-def test_each_mistake_is_told_at_its_place(change: Callable[[Path], None], told: str, tmp_path: Path) -> None:
-    """File, line, column, what is wrong and what would be right, and nothing else."""
-    root = tmp_path / "templates"
-    shutil.copytree(TEMPLATES, root)
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy of the shop's templates."""
+    return shutil.copytree(TEMPLATES, tmp_path / "templates")
+
+
+def described(problem: Problem, root: Path) -> str:
+    """File, position, id and hint of a problem."""
+    at = problem.location
+    return f"{at.file.removeprefix(f'{root}/')}:{at.line}:{at.column} {problem.id} {problem.hint}"
+
+
+@pytest.mark.parametrize(("change", "error"), BROKEN, ids=[error.partition(" ")[0] for _, error in BROKEN])
+def test_errors(change: Callable[[Path], None], error: str, root: Path) -> None:
+    """A change gives an error with its file, position, id and hint, and no error in another file."""
     change(root)
-    found = [str(one) for one in read(root)]
-    assert len({line.partition(":")[0] for line in found}) == 1, found
-    assert found[0].removeprefix(f"{root}/").startswith(told), found
+    errors = [described(problem, root) for problem in problems_in(root)]
+    assert len({line.partition(":")[0] for line in errors}) == 1, errors
+    assert errors[0].startswith(error), errors
 
 
-def test_what_is_shared_needs_no_words_of_a_flows_own(tmp_path: Path) -> None:
-    """The pieces that all flows share, recommended products among them, are written in every language with the words beside them alone."""
-    root = tmp_path / "templates"
-    shutil.copytree(TEMPLATES, root)
+def number_of(root: Path, file: str, text: str) -> int:
+    """The line of a file that contains `text`."""
+    lines = (root / file).read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+ENGLISH, SHARED_COPY = f"{REVIEW}/copy/en.yaml", "copy/da.yaml"
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "column", "id"),
+    [
+        (COPY, "ask.question", '"{{ order.order_ide }}"', 25, "message.E004"),
+        (ENGLISH, "ask.question", '"{{ order.order_ide }}"', 25, "message.E004"),
+        (COPY, "ask.question", "'Hi {{ ordr }}'", 22, "message.E002"),
+        (COPY, "ask.subject", '"{{ order.total | mony }}"', 32, "message.E005"),
+        (COPY, "ask.subject", '"{% if %}"', 14, "message.E001"),
+        (COPY, "ask.preview", "|\n  Hi\n  {{ order.totl }}", 12, "message.E004"),
+        (SHARED_COPY, "greeting.plain", '"{{ nobody }}"', 21, "message.E002"),
+        (COPY, "ask.question", "[1]", 15, "message.E007"),
+        (COPY, "ask.question", "17", 15, "message.E007"),
+        (COPY, "ask.question", "Hi: there: you", 17, "yaml.E001"),
+    ],
+)
+def test_errors_in_copy(file: str, key: str, value: str, column: int, id: str, root: Path) -> None:
+    """An error in a text is reported in its copy file, at its own line and column."""
+    instead(file, rf"^{re.escape(key)}:.*", f"{key}: {value}")(root)
+    errors = [problem for problem in problems_in(root) if problem.location.file == str(root / file)]
+    line = number_of(root, file, value.splitlines()[-1])
+    assert {(problem.location.line, problem.location.column, problem.id) for problem in errors} == {(line, column, id)}
+    assert errors == problems_in(root)
+
+
+def test_copy_without_texts(root: Path) -> None:
+    """An empty copy file, and one that is a list, are errors at their start."""
+    for text in ("", "- a\n"):
+        (root / COPY).write_text(text, encoding="utf-8")
+        assert [described(problem, root).partition(" write")[0] for problem in problems_in(root)] == [
+            f"{COPY}:1:1 message.E007"
+        ]
+
+
+def test_shared_templates_need_only_shared_copy(root: Path) -> None:
+    """The shared templates, recommended products included, are rendered in every language with the shared copy alone."""
     folder = root / "flows" / "selling" / "f"
     (folder / "copy").mkdir(parents=True)
     (folder / "flow.yaml").write_text(
@@ -110,25 +160,24 @@ def test_what_is_shared_needs_no_words_of_a_flows_own(tmp_path: Path) -> None:
         (folder / f"a.{ending}.j2").write_text(shared)
     for language in ("da", "en"):
         (folder / "copy" / f"{language}.yaml").write_text("a.subject: S\na.preview: P\n")
-    assert read(root) == []
+    assert problems_in(root) == []
 
 
-def test_a_language_without_greetings(tmp_path: Path) -> None:
-    """Each greeting that the copy of a language lacks is an error, once for all messages; a flow's own copy may have it instead."""
-    root = tmp_path / "templates"
-    shutil.copytree(TEMPLATES, root)
+def test_language_without_greetings(root: Path) -> None:
+    """Each greeting that a language lacks is one error for all messages. A flow's own copy can have it instead."""
     shutil.copy(root / COPY, root / REVIEW / "copy/sv.yaml")
     keys = [f"greeting.{mood}" for mood in ("plain", "morning", "weekend", "christmas")]
-    assert [str(one).removeprefix(f"{root}/") for one in read(root)] == [
-        f"copy/sv.yaml:1:1: the copy has no text '{key}'; add it" for key in keys
-    ]
+    assert [described(problem, root) for problem in problems_in(root)] == [
+        "copy/sv.yaml:1:1 message.E006 add it to the file"
+    ] * 4
+    assert [re.findall(r"'(.*)'", problem.message) for problem in problems_in(root)] == [[key] for key in keys]
     put(f"{REVIEW}/copy/sv.yaml", 1, "\n".join(f"{key}: Hej" for key in keys))(root)
-    assert read(root) == []
+    assert problems_in(root) == []
 
 
-def test_the_shops_own_messages_are_right() -> None:
-    """Every message of the repository can be written, whatever the facts say."""
-    assert read(TEMPLATES) == []
+def test_own_messages_are_valid() -> None:
+    """Every message of the repository can be rendered with any data."""
+    assert problems_in(TEMPLATES) == []
 
 
 FLOW = """flow: f
@@ -142,7 +191,7 @@ steps:
 
 
 @pytest.mark.parametrize(
-    ("steps", "places"),
+    ("steps", "lines"),
     [
         ("  - reward: {name: ten}\n  - send: {message: a}", []),
         ("  - reward: {name: ten, pool: tens}\n  - send: {message: a}", [8]),
@@ -156,20 +205,20 @@ steps:
         ("  - reward: {name: ten}\n  - wait_for: {event: order.paid, up_to: 1d}\n  - send: {message: a}", []),
     ],
 )  # fmt: skip
-def test_a_mail_that_shows_a_code_goes_to_who_has_one(steps: str, places: list[int], tmp_path: Path) -> None:
-    """A pool may be empty: where a customer without a code may come, the send is told, at its line."""
+def test_emails_with_a_code(steps: str, lines: list[int], tmp_path: Path) -> None:
+    """A pool can be empty, so a send of a code that customers without one can reach is an error at its line."""
     folder = tmp_path / "flows" / "care" / "f"
     (folder / "copy").mkdir(parents=True)
     (folder / "flow.yaml").write_text(FLOW.format(steps=steps), encoding="utf-8")
     (folder / "copy" / "en.yaml").write_text("a.subject: A present", encoding="utf-8")
     (folder / "a.html.j2").write_text("<p>{{ reward.code }}</p>", encoding="utf-8")
-    found = read(tmp_path)
-    assert [one.line for one in found] == places
-    assert {one.problem for one in found} <= {"the mail a shows reward.code, and who comes here may have none"}
+    problems = problems_in(tmp_path)
+    assert [problem.location.line for problem in problems] == lines
+    assert {problem.id for problem in problems} <= {"flow.E051"}
 
 
 @pytest.mark.parametrize(
-    ("steps", "text", "is_told"),
+    ("steps", "text", "is_error"),
     [
         (", then: [{send: {message: a}}]}", "{{ shipment.carrier }}", False),
         (", then: [{wait: 1d}, {send: {message: a}}]}", "{{ shipment.carrier }}", False),
@@ -178,13 +227,13 @@ def test_a_mail_that_shows_a_code_goes_to_who_has_one(steps: str, places: list[i
         ("}\n  - send: {message: a}", "{% if shipment is defined %}{{ shipment.carrier }}{% endif %}", False),
     ],
 )  # fmt: skip
-def test_a_mail_that_shows_a_parcel_goes_to_who_has_one(steps: str, text: str, is_told: bool, tmp_path: Path) -> None:
-    """Where the parcel's news did not come in time there is no parcel; behind the wait some have one."""
+def test_emails_with_a_parcel(steps: str, text: str, is_error: bool, tmp_path: Path) -> None:
+    """Without the parcel's event there is no parcel; after the wait only some customers have one."""
     folder = tmp_path / "flows" / "care" / "f"
     (folder / "copy").mkdir(parents=True)
     wait = "  - wait_for: {event: shipment.shipped, up_to: 2d" + steps
     (folder / "flow.yaml").write_text(FLOW.format(steps=wait), encoding="utf-8")
     (folder / "copy" / "en.yaml").write_text("a.subject: A parcel", encoding="utf-8")
     (folder / "a.html.j2").write_text(f"<p>{text}</p>", encoding="utf-8")
-    found = [one.problem for one in read(tmp_path)]
-    assert found == (["this message has no shipment"] if is_told else [])
+    ids = [problem.id for problem in problems_in(tmp_path)]
+    assert ids == (["message.E003"] if is_error else [])

@@ -1,4 +1,4 @@
-"""Migrations before anybody is moved: what cannot be done, and how many it would be."""
+"""Checks of migrations, and the paths of a flow."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Customer, Instance
 from streams.core.model.flow import DAY_STEP, LOOK_STEP, Flow, Migration
-from streams.definitions.checks.migrations import count_waiting, guard_migration, guard_migrations
+from streams.definitions.checks.migrations import check_migration, check_migrations
 from streams.definitions.checks.paths import before, onward, reachable, resting_places
 from streams.definitions.language.flow import parse_flow
+from streams.definitions.problems import Problem
+from streams.definitions.views.migration_plan import count_waiting
 
 HEAD = "flow: f\nversion: {version}\nstatus: live\npurpose: service\ntrigger: {{on: order.placed}}\n"
 OLD = """\
@@ -43,7 +45,7 @@ def flow(version: int, body: str) -> Flow:
 
 
 def test_paths() -> None:
-    """What can come after and before a step, along every way, and where a run can wait."""
+    """The steps after and before a step, along every branch, and the steps where instances wait."""
     compiled = CompiledFlow(flow(1, OLD))
     assert onward(compiled, "2") == ("2.0.0", "2.1.0", "3")
     assert onward(compiled, "2.1.0") == ("2.1.0.0.0", "3")
@@ -53,81 +55,78 @@ def test_paths() -> None:
     assert resting_places(compiled) == {"0", "2", "2.0.0", "2.0.2", "2.1.0", "2.1.0.0.0", "3"}
 
 
-def wrong(old_path: str, new_path: str) -> list[str]:
-    """What is wrong with moving from one step to another."""
+def problems_of(old_path: str, new_path: str) -> list[Problem]:
+    """The problems of moving from one step to another."""
     migration = Migration(version=1, steps=((old_path, new_path),))
-    found = list(guard_migration(CompiledFlow(flow(1, OLD)), CompiledFlow(flow(2, NEW)), migration))
-    assert all(one.place == f"migrations.1.{old_path}" for one in found)
-    return [f"{one.problem}; {one.remedy}" for one in found]
+    problems = list(check_migration(CompiledFlow(flow(1, OLD)), CompiledFlow(flow(2, NEW)), migration))
+    assert all(problem.location.part == f"migrations.1.{old_path}" for problem in problems)
+    return problems
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "id", "hint"),
     [
-        ("9", "4", "in version 1 there is no step 9; people wait for 0, 2, 2.0.0, 2.0.2, 2.1.0, 2.1.0.0.0, 3"),
-        ("1", "4", "nobody waits to take the step 1 of version 1; who is in that wait goes on with 2: map that"),
-        ("2", "7", "in version 2 there is no step 7; its steps are 0, 1, 2, 3, 4"),
-        ("2.1.0", "2", "step 2.1.0 of version 1 waits for mail.opened, step 2 of version 2 does not"),
-        ("2.1.0", "3", "step 2.1.0 of version 1 waits for mail.opened, step 3 of version 2 does not"),
-        ("2", "0", "who waits for step 2 of version 1 may have got the mail 'a' and would get it again"),
-        ("3", "3", "who waits for step 3 of version 1 may have got the mail 'b' and would get it again"),
+        ("9", "4", "flow.E057", "customers wait at 0, 2, 2.0.0, 2.0.2, 2.1.0, 2.1.0.0.0, 3"),
+        ("1", "4", "flow.E058", "customers in that wait continue at 2: map 2"),
+        ("2", "7", "flow.E059", "its steps are 0, 1, 2, 3, 4"),
+        ("2.1.0", "2", "flow.E060", "map it to a step that waits for the same event"),
+        ("2.1.0", "3", "flow.E060", "map it to a step that waits for the same event"),
+        ("2", "0", "flow.E061", "map it to a later step"),
+        ("3", "3", "flow.E061", "map it to a later step"),
     ],
 )
-def test_moves_that_cannot_be(old: str, new: str, words: str) -> None:
-    """A step that there is not, one that nobody waits for, another event, a mail that would come twice."""
-    (told,) = wrong(old, new)
-    assert told.startswith(words)
+def test_invalid_moves(old: str, new: str, id: str, hint: str) -> None:
+    """A missing step, a step without waiting customers, another event, and an email that would be received twice are errors."""
+    assert [(problem.id, problem.hint) for problem in problems_of(old, new)] == [(id, hint)]
 
 
 @pytest.mark.parametrize(
     ("old", "new"), [("2", "1"), ("2", "3"), ("2.0.0", "3"), ("2.1.0", "1"), ("3", "4"), ("0", "0")]
 )
-def test_moves_that_can(old: str, new: str) -> None:
-    """From a step to one from which on nothing comes again."""
-    assert wrong(old, new) == []
+def test_valid_moves(old: str, new: str) -> None:
+    """A move to a step after which nothing is received again is valid."""
+    assert problems_of(old, new) == []
 
 
-def test_a_mail_that_comes_twice_anyway_may() -> None:
-    """What the older version itself would send again is meant."""
+def test_email_that_the_old_version_repeats() -> None:
+    """An email that the older version itself would send again may be received again."""
     body = "steps: [{send: {message: %s}}, {wait: 1d}, {send: {message: a}}]"
     old, new = CompiledFlow(flow(1, body % "a")), CompiledFlow(flow(2, body % "b"))
-    assert list(guard_migration(old, new, Migration(version=1, steps=(("2", "2"),)))) == []
+    assert list(check_migration(old, new, Migration(version=1, steps=(("2", "2"),)))) == []
 
 
-def test_rewards_and_signals_come_once_too() -> None:
-    """They have an id of the run, and the run gets another: given again they would be others."""
+def test_rewards_and_signals_are_received_once() -> None:
+    """A reward or signal that could be received twice is an error too."""
     old = flow(1, "steps: [{reward: {name: ten}}, {emit: seen}, {wait: 1d}, {send: {message: a}}]")
     new = flow(2, "steps: [{wait: 1d}, {emit: seen}, {reward: {name: ten}}, {send: {message: a}}]")
-    found = [
-        one.problem
-        for one in guard_migration(CompiledFlow(old), CompiledFlow(new), Migration(version=1, steps=(("3", "0"),)))
-    ]
-    assert [("reward 'ten'" in found[0], "signal 'seen'" in found[1]), len(found)] == [(True, True), 2]
-    assert list(guard_migration(CompiledFlow(old), CompiledFlow(new), Migration(version=1, steps=(("3", "3"),)))) == []
+    reward, signal = check_migration(CompiledFlow(old), CompiledFlow(new), Migration(version=1, steps=(("3", "0"),)))
+    assert (reward.id, signal.id) == ("flow.E061", "flow.E061")
+    assert ("reward 'ten'" in reward.message, "signal 'seen'" in signal.message) == (True, True)
+    assert list(check_migration(CompiledFlow(old), CompiledFlow(new), Migration(version=1, steps=(("3", "3"),)))) == []
 
 
-def test_who_waits_for_a_code_goes_on_waiting_for_it() -> None:
-    """A run that claimed a code of a pool can be moved only to where a code of the same pool is waited for."""
+def test_instances_that_wait_for_a_code() -> None:
+    """An instance that waits for a code can be moved only to a step that waits for a code from the same pool."""
     old = CompiledFlow(flow(1, "steps: [{reward: {name: ten, pool: ten}}, {send: {message: a}}]"))
     new = flow(2, "steps: [{send: {message: b}}, {reward: {name: ten, pool: ten}}, {reward: {name: ten, pool: other}}]")
     assert resting_places(old) == {"0", "1"}
-    found = {
+    ids = {
         target: [
-            one.problem for one in guard_migration(old, CompiledFlow(new), Migration(version=1, steps=(("0", target),)))
+            problem.id
+            for problem in check_migration(old, CompiledFlow(new), Migration(version=1, steps=(("0", target),)))
         ]
         for target in ("0", "1", "2")
     }
-    words = "step 0 of version 1 waits for a code of the pool 'ten', step {} of version 2 does not"
-    assert found == {"0": [words.format(0)], "1": [], "2": [words.format(2)]}
+    assert ids == {"0": ["flow.E060"], "1": [], "2": ["flow.E060"]}
 
 
-def test_the_older_version_must_be_there() -> None:
-    """Without its file nobody knows what its paths meant."""
+def test_older_version_is_required() -> None:
+    """Without its file the paths of an older version are unknown."""
     migrating = flow(2, 'migrations: [{from: 1, steps: {"2": "3"}}]\n' + NEW)
-    assert list(guard_migrations(migrating, {1: flow(1, OLD)})) == []
-    (found,) = guard_migrations(migrating, {})
-    assert (found.place, found.is_error) == ("migrations.1", True)
-    assert "flow.v1.yaml" in found.remedy
+    assert list(check_migrations(migrating, {1: flow(1, OLD)})) == []
+    (problem,) = check_migrations(migrating, {})
+    assert (problem.location.part, problem.id) == ("migrations.1", "flow.E056")
+    assert "flow.v1.yaml" in problem.hint
 
 
 def customer(name: str, *runs: tuple[str, int, str]) -> Customer:
@@ -138,7 +137,7 @@ def customer(name: str, *runs: tuple[str, int, str]) -> Customer:
 
 
 def test_counting() -> None:
-    """Runs at each version and step of the flow, and the people whom a migration would move: each once; not who waits for a day to begin."""
+    """Instances are counted at each version and step, customers once. Instances that have not started are not counted."""
     customers = [
         customer("c1", ("f", 1, "2"), ("f", 1, "2"), ("other", 1, "2")),
         customer("c2", ("f", 1, "3"), ("f", 1, "2")),
@@ -150,5 +149,5 @@ def test_counting() -> None:
         customer("c8", ("f", 1, LOOK_STEP)),
     ]
     counted = count_waiting(iter(customers), "f", Migration(version=1, steps=(("2", "3"),)))
-    assert counted.runs == {(1, "2"): 3, (1, "3"): 2, (2, "2"): 1}
-    assert (counted.people, counted.moved_runs, counted.moved_people) == (4, 3, 2)
+    assert counted.instances == {(1, "2"): 3, (1, "3"): 2, (2, "2"): 1}
+    assert (counted.customers, counted.moved_instances, counted.moved_customers) == (4, 3, 2)

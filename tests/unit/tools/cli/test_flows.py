@@ -15,11 +15,11 @@ def test_no_consent_policy(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("purpose: order", "purpose: marketing"))
     code, output = run("flows", "check", "--templates", str(tmp_path))
     assert code == 0
-    assert "consent.yaml:1:1: there is no such file: only what is owed goes, and what a customer agreed to" in output
+    assert "consent.yaml:1:1: warning consent.W001: missing file: only transactional emails" in output
     (tmp_path / "consent.yaml").write_text("orders: {}\n")
     code, output = run("flows", "check", "--templates", str(tmp_path))
     assert code == 1
-    assert f"{tmp_path}/consent.yaml:1:1: unknown key 'orders'; did you mean 'order'?" in output
+    assert f"{tmp_path}/consent.yaml:1:1: error yaml.E010: unknown key 'orders' (did you mean 'order'?)\n" in output
 
 
 def test_flows(tmp_path: Path) -> None:
@@ -59,7 +59,10 @@ def test_messages_are_checked(tmp_path: Path) -> None:
     (tmp_path / HELLO / "hi.html.j2").write_text("<p>Hi</p>\n{{ ordr.total }}\n")
     code, output = run("flows", "check", "--templates", str(tmp_path))
     assert code == 1
-    assert f"{tmp_path}/{HELLO}/hi.html.j2:2:4: unknown name 'ordr'; did you mean 'order'?\n" in output
+    assert (
+        f"{tmp_path}/{HELLO}/hi.html.j2:2:4: error message.E002: unknown name 'ordr' (did you mean 'order'?)\n"
+        in output
+    )
     code, output = run("flows", "check", "--json", "--templates", str(tmp_path))
     assert (code, [one["line"] for one in json.loads(output)["errors"]]) == (1, [2])
 
@@ -71,8 +74,8 @@ def test_segments_and_rules_are_checked(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("caps: [{most: 2, per: 1d}]\nholdout: 100\n")
     code, output = run("flows", "check", "--templates", str(tmp_path))
     assert code == 1
-    assert f"{tmp_path}/segments.yaml:2:6: unknown name customer.ordrs; did you mean customer.orders?" in output
-    assert f"{tmp_path}/rules.yaml:2:10: '100' is not a whole number between 1 and 99" in output
+    assert f"{tmp_path}/segments.yaml:2:6: error condition.E009: " in output
+    assert f"{tmp_path}/rules.yaml:2:10: error yaml.E013: " in output
     (tmp_path / "segments.yaml").write_text("new: customer.orders == 1\n")
     (tmp_path / "rules.yaml").write_text("caps: [{most: 2, per: 1d}, {most: 4, per: 7d}]\ncalm: {while_late: true}\n")
     assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flow, 1 segment, 3 rules: no mistakes.\n")
@@ -85,13 +88,13 @@ def test_warnings(tmp_path: Path) -> None:
     code, output = run("flows", "check", "--templates", str(tmp_path))
     place = f"{tmp_path}/{HELLO}/flow.yaml:1:7: "
     assert code == 0
-    assert f"warning: {place}no step sends the message 'old'; " in output
+    assert f"{place}warning flow.W002: no step sends message 'old' (hint: " in output
     assert output.endswith("1 flow, 0 segments, 0 rules: no mistakes, 1 warning.\n")
     code, output = run("flows", "check", "--json", "--templates", str(tmp_path))
     told = json.loads(output)
     assert (code, told["flows"], told["errors"]) == (0, 1, [])
-    assert [(one["line"], one["column"], one["problem"]) for one in told["warnings"]] == [
-        (1, 7, "no step sends the message 'old'")
+    assert [(one["line"], one["column"], one["id"], one["level"]) for one in told["warnings"]] == [
+        (1, 7, "flow.W002", "warning")
     ]
 
 
@@ -143,7 +146,7 @@ def test_migrate(tmp_path: Path) -> None:
     assert "--map PATH=PATH" in output
     code, output = run("flows", "migrate", "hello", "--map", "0=0", *where)
     assert code == 1
-    assert "who is in that wait goes on with 1: map that" in output
+    assert "error flow.E058: " in output
     code, output = run("flows", "migrate", "hello", "--map", "1", *where)
     assert code == 2
     assert "is not OLD=NEW" in output

@@ -1,0 +1,98 @@
+"""Sample data for checks of messages: the data of a send with every optional part, and with as few as possible."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from streams.core.model.compiled_flow import CompiledFlow
+from streams.core.model.customer import OrderFacts, OrderState, Parcel
+from streams.core.model.effects import Content
+from streams.core.model.events import OrderLine
+from streams.core.model.flow import Flow, Reward, Send, WaitFor, is_about_order
+from streams.core.sending.content import template_data
+from streams.definitions.checks.paths import reachable
+from streams.mail.command import Command
+from streams.mail.links import Links
+
+LINKS = Links("https://links.example/u", "https://links.example/o", "https://links.example/r")
+FEWEST_LINKS = Links(None, None, "https://links.example/r")
+_AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+_ZONE = ZoneInfo("Europe/Copenhagen")
+_PRICE = {"minor": 9_900, "currency": "DKK"}
+_FULL_PRODUCT = {
+    "sku": "S-1", "title": "Tea", "url": "https://shop.example/s-1", "image_url": "https://shop.example/s-1.png", "price": _PRICE,
+    "reason": "complement",
+}  # fmt: skip
+_LEAST_PRODUCT = {**_FULL_PRODUCT, "url": None, "image_url": None, "reason": "category"}
+
+
+def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) -> dict[str, Any]:
+    """Return sample data for the message of a step.
+
+    Args:
+        flow: the flow of the step.
+        step: the send.
+        is_full: with every optional part, or with as few as possible.
+        has_reward: whether the customer has a code, if the flow gives one.
+    """
+    compiled = CompiledFlow(flow)
+    order = _order(is_full) if is_about_order(flow.trigger.on) else None
+    gives_reward = any(isinstance(other, Reward) for other in compiled.steps.values())
+    content = Content(
+        customer_id="c1",
+        name="Åse Ørsted" if is_full else "",
+        locale="da",
+        country="DK",
+        purchases=2,
+        greeted_at=_AT,
+        zone=_ZONE,
+        order=order,
+        parcel=order.parcels[0] if order is not None and _has_parcel(compiled, step, is_full) else None,
+        reward="ABCD-1234" if has_reward and gives_reward else "",
+        chosen=((_FULL_PRODUCT if is_full else _LEAST_PRODUCT),) if step.products else None,
+    )
+    return template_data(content)
+
+
+def command(flow: Flow, step: Send, language: str, context: dict[str, Any]) -> Command:
+    """Return a command to send the message of a step in a language, with `context` as its data."""
+    return Command(
+        send_id="s1", customer_id="c1", instance_id="i1", flow=flow.name, flow_version=flow.version, step=step.path,
+        message=step.message, purpose=step.purpose, priority=step.priority, not_after=_AT, to_address="a@post.example", to_name="",
+        locale=language, time_zone=_ZONE.key, country="DK", order_id="o1", context=context, tracking=True, attempt=1,
+        commanded_at=_AT, raw=b"",
+    )  # fmt: skip
+
+
+def _has_parcel(compiled: CompiledFlow, step: Send, is_full: bool) -> bool:
+    """Whether customers at a step have a parcel.
+
+    They do if the flow started with one, or on the branch of a wait_for whose parcel event occurred. After such a wait only some customers
+    have one.
+    """
+    if compiled.flow.trigger.on.startswith("shipment."):
+        return True
+    for other in compiled.steps.values():
+        if isinstance(other, WaitFor) and other.event.startswith("shipment."):
+            then = compiled.branch(other, 0)
+            if step.path.startswith(f"{other.path}.0.") or (
+                is_full and then and step.path in reachable(compiled, then)
+            ):
+                return True
+    return False
+
+
+def _order(is_full: bool) -> OrderState:
+    line = OrderLine("S-1", "Tea & <more>", "tea", 2, 12_345) if is_full else OrderLine("S-1", "", "", 1, 0)
+    facts = OrderFacts(
+        "a@post.example", "Åse Ørsted", "da", "DK", "DK", "DKK", 24_690 if is_full else 0, _AT, None, (line,)
+    )
+    until = _AT + timedelta(days=2)
+    parcel = (
+        Parcel("p1", "delivered", _AT, "PostNord", "T1", "https://track.example/1", _AT, until, (("S-1", 2),), ())
+        if is_full
+        else Parcel("p1", "delivered", _AT, "", "", "", None, None, (), ())
+    )
+    return OrderState("o1", facts, _AT, True, parcels=(parcel,), parcels_in_order=1)
