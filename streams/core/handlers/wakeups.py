@@ -48,17 +48,17 @@ def on_code_granted(uow: UnitOfWork, event: CodeGranted) -> None:
     place = (event.instance_id, event.step, CODE_OF + event.pool)
     instance = next((one for one in uow.instances if (one.instance_id, one.step, one.awaits) == place), None)
     if instance is None:
-        rewards.too_late(uow, event, "the run ended or went on without it")
+        rewards.log_late_grant(uow, event, "the run ended or went on without it")
         return
     resumed = ready(uow, instance)
     if resumed is None:
-        rewards.too_late(uow, event, "the run ended before it came")
+        rewards.log_late_grant(uow, event, "the run ended before it came")
         return
     compiled, instance, context = resumed
     step, path = compiled.steps[instance.step], instance.step
     if isinstance(step, Reward) and step.pool == event.pool and compiled.flow.status != "draft":
-        instance = rewards.take(uow, compiled.flow, instance, step, event)
+        instance = rewards.give_granted_code(uow, compiled.flow, instance, step, event)
         continue_from(uow, compiled, instance, context, uow.now, compiled.next_step[path])
     else:
-        rewards.too_late(uow, event, "the flow was changed and no longer gives it there")
+        rewards.log_late_grant(uow, event, "the flow was changed and no longer gives it there")
         continue_from(uow, compiled, instance, context, uow.now, path)

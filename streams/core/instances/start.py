@@ -134,7 +134,7 @@ def _start(
             suspend(uow, waiting, uow.instances)
             return True
         if waiting is not None:
-            rewards.unclaim(uow, instance_id)
+            rewards.cancel_claims(uow, instance_id)
             words = f"more than {uow.ruleset.limits.instances} flows at once"
             uow.decide(flow, instance_id, waiting.step, "limit", "instances", words, order_id=order_id)
     mark_finished(uow, instance_id)

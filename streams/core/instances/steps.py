@@ -93,7 +93,7 @@ def execute_steps(
             uow.decide(flow, instance.instance_id, path, "schedule", "experiment", words, order_id=order_id)
             following = compiled.branch(step, number)
         elif isinstance(step, Reward) and step.pool and flow.status != "draft":
-            instance, give_up_at = rewards.claim(uow, flow, instance, step)
+            instance, give_up_at = rewards.claim_code(uow, flow, instance, step)
             return _waiting(instance, path, give_up_at, awaits=CODE_OF + step.pool)
         else:
             instance = apply_effect_step(uow, flow, instance, step)
@@ -143,7 +143,7 @@ def apply_effect_step(uow: UnitOfWork, flow: Flow, instance: Instance, step: Ste
         lists = {*uow.lists, step.name} if step.is_member else {*uow.lists} - {step.name}
         uow.lists = tuple(sorted(lists)[: uow.ruleset.limits.lists])
     elif isinstance(step, Reward):
-        return rewards.sign(uow, flow, instance, step)
+        return rewards.give_signed_code(uow, flow, instance, step)
     elif isinstance(step, Emit):
         uow.effects.append(
             EmitSignal(

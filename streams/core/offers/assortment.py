@@ -1,4 +1,4 @@
-"""What the shop sells together with how well it sells: all that recommendations know of the products."""
+"""The catalogue with the sales counts: everything that recommendations know about products."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streams.core.offers.popularity import Popularity
 
 
 class Assortment:
-    """The catalogue and the counts. What it remembers of the categories is worked out again when either has changed."""
+    """The catalogue and the sales counts. Rankings of categories are cached until either changes."""
 
     __slots__ = ("_ranked", "_valid_for", "catalogue", "popularity")
 
@@ -21,7 +21,7 @@ class Assortment:
         self._ranked: dict[str, list[tuple[int, str]]] = {}
 
     def best_of(self, categories: Iterable[str], week: int) -> Iterator[str]:
-        """The skus of the categories that were bought lately, the most popular in `week` first, then the smaller sku."""
+        """Return the recently bought skus of the categories: the most popular in `week` first, then the smaller sku."""
         valid_for = (self.catalogue.changes, self.popularity.changes, week)
         if valid_for != self._valid_for:
             self._valid_for, self._ranked = valid_for, {}

@@ -1,4 +1,4 @@
-"""What the shop sells: the newest record of each product on the compacted topic `products`."""
+"""The catalogue: the newest record of each product on the compacted topic `products`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ _NONE: frozenset[str] = frozenset()
 
 
 class Product(Struct, frozen=True, gc=False, kw_only=True):
-    """A product as the shop last described it; `unit_price_minor` is in minor units of `currency` (ISO 4217).
+    """A product as the shop last described it.
 
-    `replaces` is the older product that this one is the newer version of, `complements` are products that go well with this one, and
-    `is_consumable` says that it is used up and bought again. `url` and `image_url` are http(s), or empty.
+    Attributes:
+        sku, title, category: its id, name and category ("" if it has none).
+        unit_price_minor: its price in minor units of `currency` (ISO 4217).
+        url, image_url: http or https addresses, or "".
+        is_available: whether it can be bought now.
+        is_consumable: whether it is used up and bought again.
+        replaces: the sku of the older version, if there is one.
+        complements: the skus of products that go well with it.
     """
 
     sku: str
@@ -30,10 +36,13 @@ class Product(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Catalogue:
-    """All products, found by sku, by category, and by what they replace.
+    """All products, by sku, by category and by the product that they replace.
 
-    The last record of a product counts, whatever its own time says: that is the one which compaction leaves, so that a catalogue
-    read anew is the same as one that was kept up to date.
+    The last record of a product counts, whatever its time is: compaction leaves the same one. So a catalogue that is read from the
+    start equals one that was kept up to date.
+
+    Attributes:
+        changes: how often the catalogue has changed. Results computed from it are valid while it stays the same.
     """
 
     __slots__ = ("_by_category", "_newer", "_products", "changes")
@@ -42,13 +51,12 @@ class Catalogue:
         self._products: dict[str, Product] = {}
         self._by_category: dict[str, set[str]] = {}
         self._newer: dict[str, set[str]] = {}
-        #: How often it has changed: what was worked out from it holds while this stays.
         self.changes = 0
         for product in products:
             self.put(product)
 
     def put(self, product: Product) -> None:
-        """Take a product in, in the place of what was known of it."""
+        """Add a product, or replace it."""
         if self._products.get(product.sku) == product:
             return
         self.remove(product.sku)
@@ -60,7 +68,7 @@ class Catalogue:
             self._newer.setdefault(product.replaces, set()).add(product.sku)
 
     def remove(self, sku: str) -> None:
-        """Take a product out, if it is there."""
+        """Remove a product, if there is one."""
         product = self._products.pop(sku, None)
         if product is None:
             return
@@ -71,15 +79,15 @@ class Catalogue:
             _discard(self._newer, product.replaces, sku)
 
     def get(self, sku: str) -> Product | None:
-        """The product, if the shop still has it in its catalogue."""
+        """Return the product, or None if the catalogue does not contain it."""
         return self._products.get(sku)
 
     def of_category(self, category: str) -> Set[str]:
-        """The skus of a category; none of the empty one, which is how a shop says that it knows no category."""
+        """Return the skus of a category. The empty category, that of products without one, has none."""
         return self._by_category.get(category, _NONE)
 
     def newer_than(self, sku: str) -> Set[str]:
-        """The skus of the products that replace `sku`, which need not be in the catalogue any more."""
+        """Return the skus of the products that replace `sku`, which the catalogue need not contain."""
         return self._newer.get(sku, _NONE)
 
     def __len__(self) -> int:

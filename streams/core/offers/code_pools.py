@@ -202,7 +202,7 @@ class CodePools:
             self._add_code(Code(withdrawal.pool, record.code, record.expires_at))
 
     def _drop_ended_claims(self, pool: str) -> None:
-        """Remove the oldest claims as long as they no longer wait. Each claim is so removed once, at a constant cost."""
+        """Remove the oldest claims until one still waits. Each claim is removed once, so the cost per claim is constant."""
         while (claim := self._claims.oldest(pool)) is not None:
             key = claim_record_key(claim)
             if claim.give_up_at <= self._now:

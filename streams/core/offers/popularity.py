@@ -1,7 +1,7 @@
-"""How often products are bought, counted from the orders: whole numbers only, so that counting again gives the same.
+"""How often products are bought, counted from the orders. All counts are integers, so that counting again gives the same result.
 
-Each partition of the customers keeps its own counts and publishes them on the compacted topic `product-popularity`, one record per
-product and partition. A reader keeps the last record of each and adds the partitions up, in whatever order they come.
+Each partition of the customers has its own counts and publishes them on the compacted topic `product-popularity`, one record per
+product and partition. A reader keeps the last record of each and adds the partitions up, in any order.
 """
 
 from __future__ import annotations
@@ -15,22 +15,27 @@ from msgspec import Struct
 from streams.core.model.customer import OrderState
 from streams.core.model.versioned_codec import VersionedCodec
 
-#: Weeks that count. An order of this week weighs 8, one of the week before 7, one of eight weeks ago nothing.
+#: The number of weeks that count. An order of this week has weight 8, one of the week before 7, one of eight weeks ago 0.
 WEEKS = 8
-#: Other products that are remembered for one.
+#: How many other products are remembered for each product.
 MOST_PARTNERS = 32
-#: Products of earlier orders to which a new order tells what was bought after them.
+#: The number of earlier products for which a new order counts as bought after them.
 MOST_EARLIER = 10
 _NO_WEEKS = (0,) * WEEKS
-# Monday: the first day of 1970 was a Thursday.
+# A Monday. 1 January 1970 was a Thursday.
 _EPOCH = datetime(1969, 12, 29, tzinfo=UTC)
 
 
 class Change(Struct, frozen=True, gc=False):
-    """What became different for the counts by a change of one order.
+    """How a change of one order changes the counts.
 
-    It counts no longer for the products `gone`, of `week_before`, and counts now for `come`, of `week`; both sorted. `is_new`: it did not
-    count at all before; then `earlier` are products that the customer bought before, sorted.
+    Attributes:
+        week: the week of the order.
+        week_before: the week of the order before the change.
+        gone: the products for which the order no longer counts, in `week_before`; sorted.
+        come: the products for which the order counts now, in `week`; sorted.
+        is_new: whether the order did not count before.
+        earlier: for a new order, products that the customer bought before it; sorted.
     """
 
     week: int
@@ -42,10 +47,13 @@ class Change(Struct, frozen=True, gc=False):
 
 
 class Sale(Struct, frozen=True, gc=False):
-    """What a change does to the counts of one product.
+    """How a change affects the counts of one product.
 
-    `orders` is 1 for an order more in `week`, -1 for one less, 0 for an order of other products only. `also` are the other products that
-    were bought with it or after it, sorted.
+    Attributes:
+        sku: the product.
+        week: the week that changes.
+        orders: 1 for one order more, -1 for one order less, 0 for an order of other products only.
+        also: the other products that were bought with it or after it; sorted.
     """
 
     sku: str
@@ -57,8 +65,12 @@ class Sale(Struct, frozen=True, gc=False):
 class Counts(Struct, frozen=True, gc=False, array_like=True):
     """How often one partition's customers bought one product.
 
-    `weeks` has `WEEKS` numbers: orders of `newest_week`, the newest that was counted, of the week before it, and so on. `also` says how many
-    orders held another product with it or after it: (sku, orders), sorted by sku.
+    Attributes:
+        sku: the product.
+        partition: the partition of the customers.
+        newest_week: the newest week with an order.
+        weeks: `WEEKS` numbers of orders: those of `newest_week`, of the week before it, and so on.
+        also: how many orders contained another product with it or after it, as (sku, orders); sorted by sku.
     """
 
     sku: str
@@ -75,57 +87,62 @@ decode_counts = _CODEC.decode
 
 
 def week_of(at: datetime) -> int:
-    """The number of the week (Monday to Sunday, UTC) in which `at` lies."""
+    """Return the number of the week (Monday to Sunday, UTC) that contains `at`."""
     return (at - _EPOCH).days // 7
 
 
 def change_of(before: OrderState | None, after: OrderState, orders: Sequence[OrderState] = ()) -> Change | None:
-    """What has become different for the counts, or None: an order counts once from when it is placed until it is cancelled or refunded.
+    """Return how a change of an order changes the counts, or None if it does not.
+
+    An order counts from its placement until it is cancelled or refunded.
 
     Args:
-        before: the order as it was known; None if it was not.
-        after: the order as it is known now.
-        orders: all orders of the customer, the newest last. What is bought together is told once, when the order begins to count.
+        before: the order before the change; None if it was unknown.
+        after: the order after the change.
+        orders: all orders of the customer, the newest last. They matter only when the order starts to count.
     """
-    had, has = _counted(before), _counted(after)
-    if had == has:
+    (week_before, old), (week, new) = _week_and_skus(before), _week_and_skus(after)
+    if (week_before, old) == (week, new):
         return None
-    (week_before, old), (week, new) = had, has
     is_same_week = week == week_before
     gone, come = (old - new, new - old) if is_same_week else (old, new)
     is_new = bool(new) and not old
-    earlier = _earlier(orders, new) if is_new else ()
+    earlier = _earlier_skus(orders, new) if is_new else ()
     return Change(week, week_before, tuple(sorted(gone)), tuple(sorted(come)), is_new, earlier)
 
 
 def sales_of(change: Change) -> Iterator[Sale]:
-    """A change product by product."""
+    """Yield the change of each product."""
     for sku in change.gone:
         yield Sale(sku, change.week_before, -1)
     together = change.come if change.is_new else ()
     for sku in change.come:
-        yield Sale(sku, change.week, 1, tuple([one for one in together if one != sku]))
+        yield Sale(sku, change.week, 1, tuple([other for other in together if other != sku]))
     for sku in change.earlier:
         yield Sale(sku, change.week, 0, together)
 
 
 class Tally:
-    """The counts of one product while they change: as many sales as there are, and the counts once.
+    """Adds sales to the counts of one product.
 
-    The weeks do not depend on the order of the sales. The other products do once there are more than `MOST_PARTNERS`: then each that is
-    not among them takes one off all of them (Misra-Gries), so that those bought often stay. In a log the order is always the same.
+    The weeks do not depend on the order of the sales. The other products do, once there are more than `MOST_PARTNERS`: a new product
+    then takes one off each of them, so that frequent ones stay (Misra and Gries, Finding repeated elements, 1982). The log fixes the
+    order.
+
+    Args:
+        before: the counts so far.
     """
 
-    __slots__ = ("_also", "_known", "_newest", "_weeks")
+    __slots__ = ("_also", "_before", "_newest", "_weeks")
 
-    def __init__(self, known: Counts) -> None:
-        self._known = known
-        self._newest = known.newest_week
-        self._weeks = [*known.weeks]
-        self._also = dict(known.also)
+    def __init__(self, before: Counts) -> None:
+        self._before = before
+        self._newest = before.newest_week
+        self._weeks = [*before.weeks]
+        self._also = dict(before.also)
 
     def add(self, sale: Sale) -> None:
-        """Count a sale of the same product."""
+        """Add a sale of the product."""
         ahead = min(max(sale.week - self._newest, 0), WEEKS)
         if ahead:
             self._newest, self._weeks = sale.week, [*_NO_WEEKS[:ahead], *self._weeks[: WEEKS - ahead]]
@@ -139,16 +156,20 @@ class Tally:
             elif len(also) < MOST_PARTNERS:
                 also[sku] = 1
             else:
-                also = self._also = {one: orders - 1 for one, orders in also.items() if orders > 1}
+                also = self._also = {other: orders - 1 for other, orders in also.items() if orders > 1}
 
     def counts(self) -> Counts:
-        """The counts after all of them."""
-        known = self._known
-        return Counts(known.sku, known.partition, self._newest, tuple(self._weeks), tuple(sorted(self._also.items())))
+        """Return the counts with all sales added."""
+        before = self._before
+        return Counts(before.sku, before.partition, self._newest, tuple(self._weeks), tuple(sorted(self._also.items())))
 
 
 class Popularity:
-    """The counts of all partitions together."""
+    """The counts of all partitions.
+
+    Attributes:
+        changes: how often the counts have changed. Results computed from them are valid while it stays the same.
+    """
 
     __slots__ = ("_parts", "_scores", "_week", "changes")
 
@@ -156,13 +177,12 @@ class Popularity:
         self._parts: dict[str, dict[int, Counts]] = {}
         self._week = 0
         self._scores: dict[str, int] = {}
-        #: How often it has changed: what was worked out from it holds while this stays.
         self.changes = 0
-        for one in counts:
-            self.put(one)
+        for part in counts:
+            self.put(part)
 
     def put(self, counts: Counts) -> None:
-        """Take in what a partition counts now, in the place of what it counted before."""
+        """Replace the counts of one product and partition."""
         parts = self._parts.setdefault(counts.sku, {})
         if parts.get(counts.partition) == counts:
             return
@@ -171,7 +191,7 @@ class Popularity:
         self.changes += 1
 
     def remove(self, sku: str, partition: int) -> None:
-        """Forget what a partition counted, if it did."""
+        """Remove the counts of one product and partition, if there are any."""
         parts = self._parts.get(sku, {})
         if parts.pop(partition, None) is None:
             return
@@ -181,16 +201,16 @@ class Popularity:
         self.changes += 1
 
     def score(self, sku: str, week: int) -> int:
-        """How popular a product is in `week`: its orders, each weighing the less the older; 0 if nobody bought it lately."""
+        """Return how popular a product is in `week`: its recent orders, older ones with less weight; 0 if there are none."""
         if week != self._week:
             self._week, self._scores = week, {}
-        known = self._scores.get(sku)
-        if known is None:
-            known = self._scores[sku] = sum(_score(part, week) for part in self._parts.get(sku, {}).values())
-        return known
+        score = self._scores.get(sku)
+        if score is None:
+            score = self._scores[sku] = sum(_score(part, week) for part in self._parts.get(sku, {}).values())
+        return score
 
     def also_bought(self, sku: str) -> Mapping[str, int]:
-        """The other products bought with this one or after it, and in how many orders (at least)."""
+        """Return the products bought with this one or after it, each with a lower bound of its orders."""
         parts = self._parts.get(sku)
         if not parts:
             return {}
@@ -203,25 +223,25 @@ class Popularity:
         return iter(self._parts)
 
 
-_NOTHING: tuple[int, frozenset[str]] = (0, frozenset())
+_NO_SALES: tuple[int, frozenset[str]] = (0, frozenset())
 
 
-def _counted(order: OrderState | None) -> tuple[int, frozenset[str]]:
-    """The week in which an order counts, and for which products."""
+def _week_and_skus(order: OrderState | None) -> tuple[int, frozenset[str]]:
+    """Return the week in which an order counts, and its products; none if it does not count."""
     if order is None or order.facts is None or not order.placed or order.cancelled_at or order.refunded_at:
-        return _NOTHING
+        return _NO_SALES
     facts = order.facts
     return week_of(facts.placed_at), frozenset([line.sku for line in facts.lines])
 
 
-def _earlier(orders: Sequence[OrderState], bought: frozenset[str]) -> tuple[str, ...]:
-    """Products of the customer's orders but those of this one, those of the newest first, `MOST_EARLIER` at most; sorted."""
-    found: dict[str, None] = {}
+def _earlier_skus(orders: Sequence[OrderState], new: frozenset[str]) -> tuple[str, ...]:
+    """Return products of the newest orders, without the products `new`: `MOST_EARLIER` at most, sorted."""
+    skus: dict[str, None] = {}
     for order in reversed(orders):
-        found.update(dict.fromkeys(sorted(_counted(order)[1] - bought)))
-        if len(found) >= MOST_EARLIER:
+        skus.update(dict.fromkeys(sorted(_week_and_skus(order)[1] - new)))
+        if len(skus) >= MOST_EARLIER:
             break
-    return tuple(sorted([*found][:MOST_EARLIER]))
+    return tuple(sorted([*skus][:MOST_EARLIER]))
 
 
 def _score(counts: Counts, week: int) -> int:

@@ -1,4 +1,4 @@
-"""Codes that runs of flows give: signed ones at once, a pool's when the pool grants one."""
+"""Reward codes that instances give: Takk signs some at once, a code pool grants others later."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
 
-def sign(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> Instance:
-    """Give the code that Takk itself signs; the instance with it."""
+def give_signed_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> Instance:
+    """Give a code that Takk signs. Return the instance with the code."""
     code = ids.reward_code(uow.ruleset.reward_key, instance.instance_id, step.path)
-    return _give(uow, flow, instance, step, ids.digest("reward", instance.instance_id, step.path), code, None)
+    return _give(uow, flow, instance, step, _reward_id(instance, step.path), code, None)
 
 
-def claim(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> tuple[Instance, datetime]:
-    """Ask the pool for a code; the instance, which has none meanwhile, and until when it waits."""
+def claim_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> tuple[Instance, datetime]:
+    """Claim a code from the pool of `step`.
+
+    Returns:
+        The instance, without a code so far, and the time (UTC) until which it waits.
+    """
     give_up_at = local_time.scale_deadline(uow.now, uow.now + step.within, uow.ruleset.day_scale)
     uow.effects.append(
         ClaimCode(
-            reward_id=ids.digest("reward", instance.instance_id, step.path),
+            reward_id=_reward_id(instance, step.path),
             customer_id=uow.customer_id,
             pool=step.pool,
             flow=flow.name,
@@ -40,63 +44,72 @@ def claim(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> tupl
     return replace(instance, reward=""), give_up_at
 
 
-def unclaim(uow: UnitOfWork, instance_id: str) -> None:
-    """Take back what a run asked of a pool in this turn: it cannot wait, and the code would be given to nobody."""
-    uow.effects = [one for one in uow.effects if not (isinstance(one, ClaimCode) and one.instance_id == instance_id)]
+def cancel_claims(uow: UnitOfWork, instance_id: str) -> None:
+    """Remove the claims that an instance made in this unit of work, because it cannot wait for their codes."""
+    uow.effects = [
+        effect for effect in uow.effects if not (isinstance(effect, ClaimCode) and effect.instance_id == instance_id)
+    ]
 
 
 def withdraw_claims(uow: UnitOfWork) -> None:
-    """Take back what runs asked of pools that wait no longer and got no code: they came to their end, or went on without it.
+    """Withdraw the claims of instances that stopped waiting in this unit of work without a code.
 
-    It is said in the turn in which that happens, from what the runs were before it: a grant that comes again says nothing about it.
+    They ended, or continued without the code. A grant that is delivered again withdraws nothing: its instance no longer waited when
+    the unit of work began.
     """
-    issued = {one.reward_id for one in uow.effects if isinstance(one, IssueReward)}
-    waiting = {(one.instance_id, one.step, one.awaits) for one in uow.instances}
-    for was in uow.state.instances:
-        if not was.awaits.startswith(CODE_OF) or (was.instance_id, was.step, was.awaits) in waiting:
+    issued = {effect.reward_id for effect in uow.effects if isinstance(effect, IssueReward)}
+    waiting = {(instance.instance_id, instance.step, instance.awaits) for instance in uow.instances}
+    for before in uow.state.instances:
+        if not before.awaits.startswith(CODE_OF) or (before.instance_id, before.step, before.awaits) in waiting:
             continue
-        reward_id = ids.digest("reward", was.instance_id, was.step)
+        reward_id = _reward_id(before, before.step)
         if reward_id not in issued:
-            pool = was.awaits.removeprefix(CODE_OF)
             uow.effects.append(
                 WithdrawClaim(
                     reward_id=reward_id,
                     customer_id=uow.customer_id,
-                    pool=pool,
-                    give_up_at=was.due_at,
+                    pool=before.awaits.removeprefix(CODE_OF),
+                    give_up_at=before.due_at,
                     withdrawn_at=uow.now,
                 )
             )
 
 
-def take(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward, event: CodeGranted) -> Instance:
-    """Give the code that the pool granted; the instance with it, or without one if the code is no longer good."""
-    if event.expires_at is not None and event.expires_at <= uow.now:
-        words = f"the code of the pool {event.pool} was good until {local_time.text_of(event.expires_at)}"
+def give_granted_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward, grant: CodeGranted) -> Instance:
+    """Give the code that a pool granted. Return the instance with the code, or without it if the code has expired."""
+    if grant.expires_at is not None and grant.expires_at <= uow.now:
+        text = f"the code of the pool {grant.pool} was valid until {local_time.text_of(grant.expires_at)}"
         order_id = instance.order_id or None
-        uow.decide(flow, instance.instance_id, step.path, "skip", "code_expired", words, order_id=order_id)
+        uow.decide(flow, instance.instance_id, step.path, "skip", "code_expired", text, order_id=order_id)
         return instance
-    return _give(uow, flow, instance, step, event.reward_id, event.code, event.expires_at)
+    return _give(uow, flow, instance, step, grant.reward_id, grant.code, grant.expires_at)
 
 
-def too_late(uow: UnitOfWork, event: CodeGranted, why: str) -> None:
-    """Log that nobody waits for a code any more, which goes back to its pool: the claim was withdrawn. Which code lies on `code-grants`."""
+def log_late_grant(uow: UnitOfWork, grant: CodeGranted, reason: str) -> None:
+    """Log that no instance waits for a granted code any more.
+
+    The claim was withdrawn, so the code returns to its pool. The record on `code-grants` shows which code it is.
+    """
     uow.effects.append(
         LogDecision(
-            decision_id=ids.decision_id(event.instance_id, event.step, "code_too_late", event.reward_id),
+            decision_id=ids.decision_id(grant.instance_id, grant.step, "code_too_late", grant.reward_id),
             customer_id=uow.customer_id,
-            flow=event.flow,
-            flow_version=event.flow_version,
-            instance_id=event.instance_id,
-            step=event.step,
+            flow=grant.flow,
+            flow_version=grant.flow_version,
+            instance_id=grant.instance_id,
+            step=grant.step,
             outcome="skip",
             rule="code_too_late",
-            detail=f"the code of the pool {event.pool} for the reward {event.reward_id} goes back: {why}",
+            detail=f"the code of the pool {grant.pool} for the reward {grant.reward_id} returns to the pool: {reason}",
             send_id=None,
-            order_id=event.order_id,
+            order_id=grant.order_id,
             decided_at=uow.now,
         )
     )
+
+
+def _reward_id(instance: Instance, step: str) -> str:
+    return ids.digest("reward", instance.instance_id, step)
 
 
 def _give(
@@ -108,7 +121,7 @@ def _give(
     code: str,
     expires_at: datetime | None,
 ) -> Instance:
-    good_until = uow.now + local_time.scale(step.expires, uow.ruleset.day_scale)
+    valid_until = uow.now + local_time.scale(step.expires, uow.ruleset.day_scale)
     uow.effects.append(
         IssueReward(
             reward_id=reward_id,
@@ -121,8 +134,8 @@ def _give(
             step=step.path,
             order_id=instance.order_id or None,
             issued_at=uow.now,
-            # A code of the shop's own is good for no longer than the shop says.
-            expires_at=good_until if expires_at is None else min(good_until, expires_at),
+            # The shop's codes are valid no longer than the shop's record says.
+            expires_at=valid_until if expires_at is None else min(valid_until, expires_at),
         )
     )
     return replace(instance, reward=code)
