@@ -16,6 +16,8 @@ FOR ?=
 RATE ?= 5
 DAY ?= 1s
 ARGS ?=
+# Two workers, each with groups of tests; tests/conftest.py says which.
+SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check bench crash docs lock clean
@@ -51,7 +53,7 @@ demo: $(RUNTIME) ## Run everything locally. FOR=60 stops it after 60 seconds, RA
 	@DAY=$(DAY) $(BIN)/takk demo --rate $(RATE) $(if $(FOR),--for $(FOR))
 
 test: $(STAMP) ## Run all tests; ARGS="-k word" runs some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),$(SIDE_BY_SIDE))
 
 check: $(STAMP) ## Check formatting, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -21,6 +21,7 @@ from tests.harness.stack import Stack, wait_until
 
 #: Where a life of the worker ends (at the third commit that comes there; "": when it has given some codes), and whether its disk goes too.
 DEATHS = (("pools.produced", False), ("", True), ("pools.committed", False))
+MOST_LIVES = 8
 CUSTOMERS = 200  # of each life
 ENOUGH = 60  # codes given in a life
 FLOW = """\
@@ -79,30 +80,34 @@ def come(stack: Stack, life: int) -> None:
 
 def test_however_often_it_is_killed_each_gets_one_code(stack: Stack) -> None:
     """Claims, grants and rewards: one for each customer, no code twice; what came before the stage ever started is given too."""
-    worker = stack.worker
-    for life, (place, is_wiped) in enumerate(DEATHS):
-        come(stack, life)
-        worker.start(**({VARIABLE: f"{place}@3"} if place else {}))
-        if not place:
-            wait_until(lambda: worker.metrics().get("takk_codes_granted_total", 0) >= ENOUGH, "codes are given")
-            worker.kill()
-        wait_until(lambda: worker.exit_code is not None, f"{place} is reached")
-        assert worker.exit_code == -signal.SIGKILL, f"see {worker.log_file}"
-        if is_wiped:
-            shutil.rmtree(stack.state_dir(0))
-        if not place:
+    worker, lives = stack.worker, 0
+    for place, is_wiped in DEATHS:
+        is_in_the_middle = False
+        while not is_in_the_middle:
+            assert lives < MOST_LIVES, "it never died in the middle"
+            come(stack, lives)
+            lives += 1
+            worker.start(**({VARIABLE: f"{place}@3"} if place else {}))
+            if not place:
+                wait_until(lambda: worker.metrics().get("takk_codes_granted_total", 0) >= ENOUGH, "codes are given")
+                worker.kill()
+            wait_until(lambda: worker.exit_code is not None, f"{place} is reached")
+            assert worker.exit_code == -signal.SIGKILL, f"see {worker.log_file}"
+            if is_wiped:
+                shutil.rmtree(stack.state_dir(0))
             given = len(stack.records(topics.GRANTS))
-            assert 0 < given < (life + 1) * (CUSTOMERS - 20), "it did not die in the middle"
+            # On a busy machine it may have given the last code before the kill came: then it gets another life.
+            is_in_the_middle = bool(place) or 0 < given < lives * (CUSTOMERS - 20)
     worker.start()
     worker.await_ready()
-    customers = CUSTOMERS * len(DEATHS)
-    stocked = len(DEATHS) * (CUSTOMERS - 20 + 1)
+    customers = CUSTOMERS * lives
+    stocked = lives * (CUSTOMERS - 20 + 1)
 
     def gauge(name: str) -> float | None:
         return worker.series().get(f'{name}{{pool="spring-10"}}')
 
     wait_until(lambda: gauge("takk_pool_claims") == customers - stocked, "all codes are given and the others wait")
-    bought = {f"c{life}-{number}" for life in range(len(DEATHS)) for number in range(CUSTOMERS)}
+    bought = {f"c{life}-{number}" for life in range(lives) for number in range(CUSTOMERS)}
     left = min(bought - {one["customer_id"] for one in stack.records(topics.REWARDS)})
     now = datetime.now(UTC)
     refund = records.order(kind="refunded", order_id=f"o-{left}", customer_id=left, placed_at=now, occurred_at=now)

@@ -28,6 +28,8 @@ from streams.wire.topics import changelog_spec
 from tests.harness.stack import wait_until
 from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
 
+pytestmark = pytest.mark.xdist_group("brokers")
+
 #: What a supervisor gives a process that it asked to stop.
 STOP_PATIENCE_S = 15.0
 #: How long a worker may take to say that it cannot start.
@@ -35,12 +37,6 @@ REFUSAL_PATIENCE_S = 60.0
 #: A worker with this name is back in its group at once, however its last life ended.
 STATIC = ("--instance", "one")
 KEYS = [b"customer-%d" % n for n in range(40)]
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[EmbeddedKafka]:
-    with EmbeddedKafka() as kafka:
-        yield kafka
 
 
 class Worker:

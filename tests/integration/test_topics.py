@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,8 @@ from streams.tools.cli.main import main
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
 from streams.wire.topics import TOPICS, changelog_spec, create_topics
+
+pytestmark = pytest.mark.xdist_group("brokers")
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,10 @@ class Cluster:
         return {"bootstrap.servers": self.bootstrap}
 
 
-@pytest.fixture(scope="module")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker for this module."""
-    kafka = EmbeddedKafka(data_dir=tmp_path_factory.mktemp("kafka"))
-    yield kafka.start()
-    kafka.stop()
+@pytest.fixture
+def bootstrap(kafka: EmbeddedKafka) -> str:
+    """Where the broker listens."""
+    return kafka.bootstrap
 
 
 @pytest.fixture

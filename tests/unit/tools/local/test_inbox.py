@@ -45,12 +45,12 @@ def _message(send_id: str = "s1", subject: str = "Godmorgen Åse", html: str = "
 
 
 def _send(inbox: Inbox, message: EmailMessage, to: str = "aase@post.example") -> None:
-    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=60) as client:
         client.send_message(message, "bounce@shop.example", [to])
 
 
 def _get(inbox: Inbox, path: str) -> tuple[str, dict[str, str]]:
-    with urllib.request.urlopen(inbox.web_url.rstrip("/") + path, timeout=10) as answer:
+    with urllib.request.urlopen(inbox.web_url.rstrip("/") + path, timeout=60) as answer:
         return answer.read().decode(), dict(answer.headers)
 
 
@@ -61,7 +61,7 @@ def _journal(tmp_path: Path) -> list[str]:
 def test_a_mail_that_was_accepted_is_kept_whole(inbox: Inbox, tmp_path: Path) -> None:
     """Message-ID, recipients, subject, headers and both parts can be read back, and the journal has its line."""
     _send(inbox, _message())
-    (mail,) = inbox.wait_for(1, 5)
+    (mail,) = inbox.wait_for(1, 60)
     assert (mail.message_id, mail.send_id, mail.to) == ("<s1@shop.example>", "s1", ("aase@post.example",))
     assert mail.subject == "Godmorgen Åse"
     assert mail.headers["list-id"] == "review <review.shop.example>"
@@ -72,7 +72,7 @@ def test_a_mail_that_was_accepted_is_kept_whole(inbox: Inbox, tmp_path: Path) ->
 
 def test_the_journal_has_the_line_before_the_client_has_its_250(inbox: Inbox, tmp_path: Path) -> None:
     """At every 250 the journal is already complete, so that a crash of the inbox forgets nothing it acknowledged."""
-    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=60) as client:
         for number in range(20):
             client.send_message(_message(f"s{number}"), "bounce@shop.example", ["a@post.example"])
             assert len(_journal(tmp_path)) == number + 1
@@ -122,16 +122,16 @@ def test_a_journal_that_cannot_be_written_refuses_for_now(inbox: Inbox) -> None:
 )
 def test_dots_arrive_as_they_were_sent(inbox: Inbox, body: bytes) -> None:
     """SMTP's dot stuffing and its end mark are undone, also for empty mails and lines that are a dot."""
-    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=60) as client:
         client.sendmail("a@shop.example", ["b@post.example"], body)
         client.noop()
-    (mail,) = inbox.wait_for(1, 5)
+    (mail,) = inbox.wait_for(1, 60)
     assert mail.raw == (body or b"\r\n")
 
 
 def test_a_line_that_is_too_long_is_refused(inbox: Inbox) -> None:
     """RFC 5321 allows 1000 octets with the line's end; the connection goes on after the refusal."""
-    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+    with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=60) as client:
         with pytest.raises(smtplib.SMTPDataError, match="too long"):
             client.sendmail("a@shop.example", ["b@post.example"], b"x" * 999 + b"\r\n")
         client.sendmail("a@shop.example", ["b@post.example"], b"x" * 998 + b"\r\n")
@@ -141,7 +141,7 @@ def test_a_line_that_is_too_long_is_refused(inbox: Inbox) -> None:
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")  # aiosmtpd's worry about a login without TLS
 def test_a_login_is_asked_for(tmp_path: Path) -> None:
     """With a login set, a client without it is refused and one with it is served."""
-    with Inbox(login=("takk", "secret")) as inbox, smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=10) as client:
+    with Inbox(login=("takk", "secret")) as inbox, smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=60) as client:
         with pytest.raises(smtplib.SMTPSenderRefused):
             client.send_message(_message(), "a@shop.example", ["b@post.example"])
         with pytest.raises(smtplib.SMTPAuthenticationError):
@@ -269,7 +269,7 @@ def test_as_a_process_it_keeps_its_journal_however_it_ends(tmp_path: Path, how: 
         assert process.stdin is not None
         assert process.stdout is not None
         ports = json.loads(process.stdout.readline())
-        with smtplib.SMTP("127.0.0.1", ports["smtp_port"], timeout=10) as client:
+        with smtplib.SMTP("127.0.0.1", ports["smtp_port"], timeout=60) as client:
             client.send_message(_message(), "bounce@shop.example", ["a@post.example"])
         if how == "kill":
             process.kill()

@@ -171,7 +171,7 @@ async def test_run_produces_the_facts_when_their_time_has_come() -> None:
 
     start = datetime.now(UTC)
     shop = Shop(5, 100, 0.05)
-    count = await asyncio.wait_for(shop.run(produce, 0.3, start), 5)
+    count = await asyncio.wait_for(shop.run(produce, 0.3, start), 60)
     assert produced == [(f.topic, f.key, f.record, f.schema) for f in Shop(5, 100, 0.05).facts(start, 0.3)]
     assert count == len(produced) == sum(shop.produced.values()) > 20
     assert not early
