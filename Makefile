@@ -17,7 +17,7 @@ RATE ?= 5
 DAY ?= 1s
 ARGS ?=
 # Two workers, each with groups of tests; tests/conftest.py says which.
-SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n 2
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check bench crash docs lock clean

@@ -7,10 +7,11 @@ other's processor, and then what they send comes late. They begin first because 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from streams.tools.local.kafka.broker import EmbeddedKafka
 
@@ -18,29 +19,44 @@ from streams.tools.local.kafka.broker import EmbeddedKafka
 settings.register_profile("takk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("takk")
 
-HERE = Path(__file__).parent
 STACKS, COMPUTE, BROKERS = "stacks", "compute", "brokers"
 #: In the order in which the workers take them.
 GROUPS = (STACKS, COMPUTE, BROKERS)
-#: Tiers of which every module starts a stack, unless it carries a mark that says otherwise.
+#: Tiers of which every module starts a stack, unless it is one of those below.
 WITH_STACKS = ("integration", "crash")
+#: Modules that need a broker and nothing else that computes.
+WITH_BROKERS = ("test_embedded_kafka.py", "test_runtime.py", "test_topics.py")
 
 
-def group_of(item: pytest.Item) -> str:
-    """Return the group of a test: its module's mark, else by its tier."""
-    mark = item.get_closest_marker("xdist_group")
-    if mark is not None:
-        return str(mark.args[0])
-    return STACKS if item.path.relative_to(HERE).parts[0] in WITH_STACKS else COMPUTE
+def group_of(nodeid: str) -> str:
+    """Return the group of the test with this node id: `tests/<tier>/.../<module>.py::<test>`."""
+    _, tier, *_, module = nodeid.partition("::")[0].split("/")
+    if tier not in WITH_STACKS:
+        return COMPUTE
+    return BROKERS if module in WITH_BROKERS else STACKS
+
+
+class GroupScheduling(LoadScopeScheduling):
+    """A scheduler of pytest-xdist that hands out whole groups, in their order.
+
+    `--dist loadgroup` does not do it: pytest-xdist 3.8 writes the group into a field that pytest 9.2 no longer reads.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Hand out the groups; not the one with the most tests first, but the one that takes longest."""
+    config.option.loadscopereorder = False
+    return GroupScheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its group, and sort the tests by it."""
-    groups = {item: group_of(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: GROUPS.index(groups[item]))
+    """Sort the tests by their group."""
+    items.sort(key=lambda item: GROUPS.index(group_of(item.nodeid)))
 
 
 @pytest.fixture(scope="session")

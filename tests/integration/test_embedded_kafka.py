@@ -21,8 +21,6 @@ from streams.tools.local.kafka.detached import start_detached, stop_detached
 from streams.tools.local.kafka.jars import KafkaStartError, classpath
 from streams.tools.local.kafka.ports import PORTS, free_port
 
-pytestmark = pytest.mark.xdist_group("brokers")
-
 QUIET = {"log_level": "0"}
 #: A parent that starts a broker, says its port and its folder, and then does nothing until it is killed.
 PARENT = """

@@ -28,8 +28,6 @@ from streams.wire.topics import changelog_spec
 from tests.harness.stack import wait_until
 from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
 
-pytestmark = pytest.mark.xdist_group("brokers")
-
 #: What a supervisor gives a process that it asked to stop.
 STOP_PATIENCE_S = 15.0
 #: How long a worker may take to say that it cannot start.

@@ -15,8 +15,6 @@ from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
 from streams.wire.topics import TOPICS, changelog_spec, create_topics
 
-pytestmark = pytest.mark.xdist_group("brokers")
-
 
 @dataclass(frozen=True)
 class Cluster:
@@ -82,6 +80,7 @@ def test_mismatched_topics_are_all_named_and_nothing_is_made(bootstrap: str, adm
 
 def test_commands_name_what_is_not_there(bootstrap: str, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     """The changelog of a worker that never ran, and a registry that does not answer: named, with what to do."""
+    create_topics(Cluster(bootstrap))
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
     monkeypatch.setenv("TAKK_APP_ID", "never-ran")
     done = CliRunner().invoke(main, ["why", "c1"])
