@@ -261,6 +261,6 @@ def test_a_demo_that_is_asked_to_go_leaves_nothing_behind(tmp_path: Path) -> Non
         said = next(line for line in demo.stdout if line.startswith("metrics"))
         next(line for line in demo.stdout if line.startswith("seconds=5"))
         demo.send_signal(signal.SIGTERM)
-        assert "lost=0 duplicates=0" in demo.stdout.read().replace("\n", "")
+        assert "lost=0 duplicates=0" in demo.stdout.read()
         assert demo.wait(60) == 0
     assert not [port for port in re.findall(r":(\d+)/", said) if _listens(int(port))]

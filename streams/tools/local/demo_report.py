@@ -1,0 +1,159 @@
+"""The end of a demo: compares the inbox with a recomputation, accounts for every order, and prints the summary."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from streams.core.values.text import counted
+from streams.definitions.loader import load_ruleset
+from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.settings import Settings
+from streams.tools.local.inbox.server import Inbox
+from streams.tools.local.oracle import judge, read_all
+from streams.tools.local.recipients import SentEmails
+from streams.tools.operations.rule_texts import RULES
+from streams.tools.simulation.history import TOPICS, write_file
+from streams.wire import topics
+
+#: The flow that confirms orders.
+CONFIRMATION = "order-confirmation"
+#: Timers that were due less than this before the end may not have fired yet.
+TIMER_GRACE_MS = 5_000
+#: Decisions that end a send.
+_FINAL = frozenset(("skip", "exit", "limit", "draft", "unknown"))
+
+
+def summarize(
+    settings: Settings, codec: Codec, inbox: Inbox, sent: SentEmails, placed: int, stopped_ms: int, directory: Path
+) -> dict[str, Any]:
+    """Return the summary of a demo, and write the shop's history as Avro files to `directory`.
+
+    Args:
+        settings: the connection to the cluster, and the flows.
+        codec: decodes the records.
+        inbox: the emails that arrived.
+        sent: the emails that were sent.
+        placed: number of orders that the shop placed.
+        stopped_ms: when the demo stopped, in ms since 1970.
+        directory: receives one file per topic.
+    """
+    records = read_all(settings.kafka(), topics.SCHEMA_OF)
+    ruleset = load_ruleset(settings.templates_dir, day_scale=settings.day_scale)
+    arrived = Counter(email.send_id for email in inbox.mails())
+    verdict = judge(records, ruleset, codec, arrived, settings.partitions, stopped_ms - TIMER_GRACE_MS)
+    decoded = {
+        topic: _decodable(codec, topic, records[topic]) for topic in (*TOPICS, topics.DECISIONS, topics.DEAD_LETTERS)
+    }
+    for topic in TOPICS:
+        write_file(directory / f"{topic}.avro", topic, decoded[topic])
+    orders = (order["order_id"] for order in decoded[topics.ORDERS] if order["kind"] == "placed")
+    confirmed = _confirmed(_decodable(codec, topics.EVENTS, records[topics.EVENTS]))
+    p50, p99 = quantiles(sent.delays_s)
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "orders": placed,
+        "orders_by_result": account_for_orders(orders, confirmed, decoded[topics.DECISIONS], placed),
+        "mails": sum(arrived.values()),
+        "mails_by_flow": dict(sorted(sent.by_flow.items())),
+        "expected": len(verdict.sends),
+        "lost": len(verdict.lost),
+        "duplicates": len(verdict.duplicates),
+        "unknown": len(verdict.unknown),
+        "dead_letters": len(records[topics.DEAD_LETTERS]),
+        "dead_letters_by_reason": dict(Counter(letter["reason"] for letter in decoded[topics.DEAD_LETTERS])),
+        "decisions": len(records[topics.DECISIONS]),
+        "order_to_mail_p50_s": round(p50, 4),
+        "order_to_mail_p99_s": round(p99, 4),
+        "problems": verdict.problems,
+        "day": f"{settings.day_scale_seconds:g}s",
+    }
+
+
+def account_for_orders(
+    orders: Iterable[str], confirmed: Iterable[str], decisions: Iterable[Mapping[str, Any]], placed: int
+) -> dict[str, int]:
+    """Return what became of the orders: the result in words, and the number of orders. The numbers add up to `placed`.
+
+    Args:
+        orders: ids of the orders on the topic.
+        confirmed: ids of the orders whose confirmation was sent.
+        decisions: decisions of the flows agent and the mailer, in any order.
+        placed: number of orders that the shop placed.
+    """
+    newest: dict[str, Mapping[str, Any]] = {}
+    for decision in sorted(decisions, key=lambda decision: decision["decided_at"]):
+        if decision["flow"] == CONFIRMATION and decision["order_id"]:
+            newest[decision["order_id"]] = decision
+    ids, confirmed_ids = set(orders), set(confirmed)
+    results = Counter({"confirmed by email": 0})
+    for order_id in ids:
+        results["confirmed by email" if order_id in confirmed_ids else _reason(newest.get(order_id))] += 1
+    if placed > len(ids):
+        results["not written to Kafka"] = placed - len(ids)
+    return dict(results)
+
+
+def _reason(decision: Mapping[str, Any] | None) -> str:
+    """Return why an order is not confirmed, from the newest decision of its confirmation."""
+    if decision is None:
+        return "not confirmed: no flow has handled the order yet"
+    if decision["outcome"] in _FINAL or decision["outcome"] == "defer":
+        return f"not confirmed: {RULES.get(decision['rule'], decision['rule'])}"
+    return "not confirmed: the email was still on its way when the demo ended"
+
+
+def _confirmed(events: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {event["order_id"] for event in events if event["flow"] == CONFIRMATION and event["outcome"] == "sent"}
+
+
+def _decodable(codec: Codec, topic: str, records: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return the valid records; invalid ones are in the dead letters."""
+    decoded = []
+    for record in records:
+        with suppress(DecodeFailed):
+            decoded.append(codec.decode(topics.SCHEMA_OF[topic], record.value() or b""))
+    return decoded
+
+
+def quantiles(values: Sequence[float]) -> tuple[float, float]:
+    """Return the median and the 99th percentile; 0 without values."""
+    if len(values) < 2:
+        return (values[0], values[0]) if values else (0.0, 0.0)
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return cuts[49], cuts[98]
+
+
+def report(summary: Mapping[str, Any], directory: Path, takk: str = "takk") -> list[str]:
+    """Return the lines that end the demo: problems, emails, errors, files, and at last what became of every order.
+
+    Args:
+        summary: as `summarize` returns it.
+        directory: the directory of the demo.
+        takk: how to call the command.
+    """
+    results = summary["orders_by_result"]
+    is_late = any(result.endswith((RULES["not_after"], RULES["expired"])) for result in results)
+    flows = ", ".join(f"{count} {flow}" for flow, count in summary["mails_by_flow"].items())
+    p50, p99 = summary["order_to_mail_p50_s"] * 1000, summary["order_to_mail_p99_s"] * 1000
+    return [
+        *(f"problem: {problem}" for problem in summary["problems"]),
+        f"emails   {summary['mails']}: {flows}",
+        f"delay    order to confirmation: median {p50:.0f} ms, 99th percentile {p99:.0f} ms",
+        f"errors   lost={summary['lost']} duplicates={summary['duplicates']} dead_letters={summary['dead_letters']}"
+        " (compared with a recomputation of every decision)",
+        f"files    {directory}: summary.json, worker.log, mailer.log, inbox.jsonl and history/",
+        "next     simulate these orders without the review flow:",
+        f"         DAY={summary['day']} {takk} simulate --flow review@off $(printf ' --from %s' {directory}/history/*.avro)",
+        f"orders   {counted(summary['orders'], 'order')} placed:",
+        *(f"         {count:>5} {result}" for result, count in results.items()),
+        *(
+            [f"         (one day takes {summary['day']} here, so an email that expires after 2 days soon expires)"]
+            * is_late
+        ),
+    ]
