@@ -1,4 +1,4 @@
-"""What the benchmark jobs share: the broker, a folder, topics, runners with their RESULT lines, and the table of results."""
+"""Shared by the benchmark jobs: the broker, a folder, topics, runners with their RESULT lines, and the table of results."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Result:
 
 
 class Context:
-    """What a job needs.
+    """The environment of the jobs: a broker, the sizes from the command line, and a folder for state.
 
     Args:
         kafka: running.

@@ -90,12 +90,12 @@ def breakdown(context: Context) -> dict[str, float]:
     raw = [(key, codec.encode("order", record)) for key, record in placed_orders(SAMPLE)]
     now = datetime.now(UTC)
     now_ms = int(now.timestamp() * 1000)
-    spent: dict[str, float] = {}
+    figures: dict[str, float] = {}
 
     def timed(name: str, work: Callable[[], Any]) -> Any:
         started = time.perf_counter()
         result = work()
-        spent[name] = round((time.perf_counter() - started) / len(raw) * 1e6, 1)
+        figures[name] = round((time.perf_counter() - started) / len(raw) * 1e6, 1)
         return result
 
     events = timed("decode_us", lambda: [decoder.event(topics.ORDERS, key, value, now_ms) for key, value in raw])
@@ -117,5 +117,5 @@ def breakdown(context: Context) -> dict[str, float]:
     producer = Producer({"bootstrap.servers": context.kafka.bootstrap, "queue.buffering.max.messages": 1_000_000})
     timed("produce_us", lambda: [producer.produce("bench-produce", v, k, headers=h) for _, k, v, h in outputs])
     timed("flush_us", producer.flush)
-    spent["outputs_per_order"] = round(len(outputs) / len(raw), 2)
-    return spent
+    figures["outputs_per_order"] = round(len(outputs) / len(raw), 2)
+    return figures

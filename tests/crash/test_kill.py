@@ -16,6 +16,7 @@ SECONDS = 20.0
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
+    """Return a stack with one worker and one mailer."""
     with open_stack(tmp_path) as stack:
         yield stack
 

@@ -1,4 +1,4 @@
-"""What all runners share: timing the work and printing the RESULT line, `RESULT <name> <records> <seconds> <records per second>`.
+"""Shared by the runners: the time of the work and the RESULT line, `RESULT <name> <records> <seconds> <records per second>`.
 
 Imports nothing but the standard library, because the peers run it in their own environments.
 """
