@@ -1,4 +1,4 @@
-"""The flows agent: one writer per customer. An event and the customer's state in, the new state and its effects out."""
+"""The flows agent: applies each event to the state of its customer, and publishes the effects. Each customer has one writer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INPUTS = (
     topics.GRANTS,
 )
 
-
+#: What the handler returns: the key of the changed state or None, the new state, and the outputs.
 Decision = tuple[bytes | None, Any, list[ProducerRecord]]
 
 
@@ -45,26 +45,31 @@ class ReadOnlyBatch(Protocol):
     now_ms: int
 
     def get(self, key: bytes) -> Any:
-        """The customer's state, or None."""
+        """Return the customer's state, or None."""
 
 
 def make_handler(
     decoder: Decoder, encoder: Encoder, ruleset: Ruleset, partitions: int
 ) -> Callable[[Any, ReadOnlyBatch], Decision]:
-    """The function from a record and the state before it to (key, state after it, outputs); it depends on nothing else."""
+    """Return the handler of the flows agent. Its result depends only on the record, the customer's state, the partition and the time.
 
+    Args:
+        decoder, encoder: convert records to events, and effects to records.
+        ruleset: the flows and policies.
+        partitions: the number of partitions of every topic.
+    """
     encode = encoder.effects.encode
 
     def handle(record: Any, batch: ReadOnlyBatch) -> Decision:
-        told = record.key()
-        event = decoder.event(record.topic(), told, record.value(), record.timestamp()[1])
+        record_key = record.key()
+        event = decoder.event(record.topic(), record_key, record.value(), record.timestamp()[1])
         customer_id = event.customer_id
         key = customer_id.encode()
-        if key != told:
+        if key != record_key:
             raise Misrouted(key)
         state = batch.get(key)
         if state is None:
-            # Only a customer who is new to this partition can have come to the wrong one.
+            # A customer with state here is in the right partition.
             if partition_of(key, partitions) != batch.partition:
                 raise Misrouted(key)
             state = new_customer(customer_id)
@@ -77,7 +82,7 @@ def make_handler(
 
 
 def register(app: App, instrumentation: Instrumentation, ruleset: Ruleset) -> Any:
-    """Add the flows agent to `app`, deciding by the flows and policies of `world`."""
+    """Add the flows agent to `app`; it decides by the flows and policies of `ruleset`."""
     handle = make_handler(instrumentation.decoder, instrumentation.encoder, ruleset, app.partitions)
     stage: Stage[None] = instrumentation.stage(
         "flows",

@@ -1,4 +1,4 @@
-"""The worker's own web page: `/metrics`, `/livez` (the event loop moves), `/readyz` (restored and assigned)."""
+"""The health server: `/metrics`, `/livez` (the event loop runs) and `/readyz` (partitions are assigned and restored)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from aiohttp import web
 
 from streams.observability import metrics
 
-#: Whether it is so, and words for people.
+#: Whether a probe succeeds, and a text for people.
 Status: TypeAlias = tuple[bool, str]
 
-BEAT_S = 1.0
+#: Seconds between two heartbeats.
+HEARTBEAT_S = 1.0
 
 
-def _well() -> Status:
+def _alive() -> Status:
     return True, "ok"
 
 
 class HealthServer:
-    """Answers Prometheus and the probes of an orchestrator, from the event loop that does the work: a loop that hangs answers nothing.
+    """Answers Prometheus and the probes of an orchestrator, in the event loop that processes the batches: a blocked loop does not answer.
 
     Args:
         host: the address to listen on.
-        port: 0 for a free one; after `start`, `port` is the real one.
-        is_ready: asked for every `/readyz`; must be quick.
-        is_alive: asked for every `/livez`, after the heartbeat; must be quick.
-        refresh: called before every `/metrics`, to set gauges that cost too much to keep up to date.
-        patience_s: seconds without a heartbeat after which `/livez` says no.
+        port: the port, or 0 for a free one. After `start`, the attribute `port` is the actual port.
+        is_ready: called for every `/readyz`; must be fast.
+        is_alive: called for every `/livez`, after the check of the heartbeat; must be fast.
+        refresh: called before every `/metrics`, to set gauges that are too costly to keep up to date.
+        timeout_s: seconds without a heartbeat after which `/livez` fails.
     """
 
     def __init__(
@@ -40,30 +41,30 @@ class HealthServer:
         port: int,
         is_ready: Callable[[], Status],
         *,
-        is_alive: Callable[[], Status] = _well,
+        is_alive: Callable[[], Status] = _alive,
         refresh: Callable[[], None] = lambda: None,
-        patience_s: float = 30.0,
+        timeout_s: float = 30.0,
     ) -> None:
         self.host = host
         self.port = port
         self._is_ready = is_ready
         self._is_alive = is_alive
         self._refresh = refresh
-        self._patience_s = patience_s
-        self._beaten = 0.0
-        self._heart: asyncio.Task[None] | None = None
+        self._timeout_s = timeout_s
+        self._last_beat = 0.0
+        self._heartbeat: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The address of the server."""
         return f"http://{self.host}:{self.port}"
 
     async def start(self) -> None:
         """Listen, and start the heartbeat.
 
         Raises:
-            OSError: the port is taken; the message names the setting.
+            OSError: the port is in use; the message names the setting.
         """
         app = web.Application()
         app.add_routes(
@@ -84,35 +85,35 @@ class HealthServer:
             ) from error
         self.port = int(runner.addresses[0][1])
         self._runner = runner
-        self._beaten = time.monotonic()
-        self._heart = asyncio.create_task(self._beat(), name="takk-heartbeat")
+        self._last_beat = time.monotonic()
+        self._heartbeat = asyncio.create_task(self._beat(), name="takk-heartbeat")
 
     async def stop(self) -> None:
-        """Stop listening. Doing it again, or before `start`, is harmless."""
-        heart, self._heart = self._heart, None
-        if heart is not None:
-            heart.cancel()
+        """Stop listening. A second call, or a call before `start`, does nothing."""
+        heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is not None:
+            heartbeat.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await heart
+                await heartbeat
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(HEARTBEAT_S)
             now = time.monotonic()
-            metrics.LOOP_LAG.set(max(0.0, now - self._beaten - BEAT_S))
-            self._beaten = now
+            metrics.LOOP_LAG.set(max(0.0, now - self._last_beat - HEARTBEAT_S))
+            self._last_beat = now
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self._refresh()
         return web.Response(body=metrics.page(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _livez(self, request: web.Request) -> web.Response:
-        silent = time.monotonic() - self._beaten
-        if silent > self._patience_s:
-            return _answer((False, f"the event loop has not moved for {silent:.0f} s"))
+        silence_s = time.monotonic() - self._last_beat
+        if silence_s > self._timeout_s:
+            return _answer((False, f"the event loop has been blocked for {silence_s:.0f} s"))
         return _answer(self._is_alive())
 
     async def _readyz(self, request: web.Request) -> web.Response:
@@ -120,5 +121,5 @@ class HealthServer:
 
 
 def _answer(status: Status) -> web.Response:
-    is_well, words = status
-    return web.Response(text=words + "\n", status=200 if is_well else 503)
+    is_ok, text = status
+    return web.Response(text=text + "\n", status=200 if is_ok else 503)

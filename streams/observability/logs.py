@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error, from Takk's own code and from the libraries alike, without personal data."""
+"""Logs: one JSON object per line on standard error, for Takk and its libraries, without personal data."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 _ADDRESS = re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+\.[A-Za-z0-9-]+")
-#: Libraries that tell at INFO what only their authors want to know.
-_TALKATIVE = ("aiokafka", "aiohttp.access", "asyncio", "faust", "mode", "mail.log")
+#: Libraries whose INFO lines matter only to their authors.
+_VERBOSE = ("aiokafka", "aiohttp.access", "asyncio", "faust", "mode", "mail.log")
 
 
 def setup_logs(level: str = "info", style: str = "json", stream: TextIO | None = None) -> None:
-    """Send all logs to `stream`; calling it again replaces the earlier setup.
+    """Write all logs to `stream`. A second call replaces the earlier setup.
 
     Args:
         level: debug, info, warning or error.
-        style: `json`, or `console` for people.
-        stream: standard error when None.
+        style: `json`, or `console` for reading in a terminal.
+        stream: the stream, or None for standard error.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -34,7 +34,7 @@ def setup_logs(level: str = "info", style: str = "json", stream: TextIO | None =
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        # Loggers are made when modules are imported, which may be before this call.
+        # Modules create their loggers when they are imported, possibly before this call.
         cache_logger_on_first_use=False,
     )
     last: list[Processor] = (
@@ -50,14 +50,14 @@ def setup_logs(level: str = "info", style: str = "json", stream: TextIO | None =
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _TALKATIVE:
+    for name in _VERBOSE:
         logging.getLogger(name).setLevel(
             max(logging.WARNING, root.level) if root.level > logging.DEBUG else logging.DEBUG
         )
 
 
 def without_addresses(logger: Any, method: str, event: EventDict) -> EventDict:
-    """Blot out mail addresses: a library's exception may quote one, and logs carry ids only."""
+    """Replace email addresses: a library's exception may quote one, and logs contain ids only."""
     for key, value in event.items():
         if isinstance(value, str) and "@" in value:
             event[key] = _ADDRESS.sub("<address>", value)

@@ -1,7 +1,8 @@
-"""All metrics of Takk: a closed list, with help and units. Elsewhere they are moved, never made.
+"""All metrics of Takk: a closed list, with help texts and units. Other modules only set and increment them.
 
-Names are `takk_<noun>_<unit>`; counters end in `_total`. Labels are bounded: a stage, a partition, a flow, a pool that a flow names, an outcome,
-a reason of a closed list. Never a customer, an order, an address, a code or free text. `stage` is flows, scheduler, popularity, pools or mailer.
+Names are `takk_<noun>_<unit>`; counters end in `_total`. Label values are bounded: a stage, a partition, a flow, a pool that a flow uses, an
+outcome, or a reason from a closed list. They never contain a customer, an order, an address, a code or free text. `stage` is flows,
+scheduler, popularity, pools or mailer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
-#: Takk's own registry, so that no library adds names to the list unasked.
+#: Takk's own registry, so that no library can add metrics to it.
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
@@ -30,7 +31,7 @@ GCCollector(registry=REGISTRY)
 WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LATENESS_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 86_400)
 
-# The road
+# Processing
 RECORDS_IN = Counter(
     "takk_records_in_total", "Records read, by stage and topic.", ["stage", "topic"], registry=REGISTRY
 )
@@ -38,15 +39,15 @@ RECORDS_OUT = Counter(
     "takk_records_out_total", "Records written in committed transactions, by stage and topic.", ["stage", "topic"], registry=REGISTRY
 )  # fmt: skip
 BATCH_RECORDS = Histogram(
-    "takk_batch_records", "Records in a batch, by stage.", ["stage"],
+    "takk_batch_records", "Records per batch, by stage.", ["stage"],
     buckets=(1, 5, 10, 50, 100, 500, 1000, 2000, 4000, 8000), registry=REGISTRY,
 )  # fmt: skip
 BATCH_SECONDS = Histogram(
-    "takk_batch_seconds", "Time an agent computes on a batch, without its commit.", ["stage"],
+    "takk_batch_seconds", "Time to process a batch, without its commit, by stage.", ["stage"],
     buckets=WORK_SECONDS, registry=REGISTRY,
 )  # fmt: skip
 COMMIT_SECONDS = Histogram(
-    "takk_commit_seconds", "Time from the end of a batch to its transaction being committed.", ["stage"],
+    "takk_commit_seconds", "Time from the end of processing to the committed transaction, by stage.", ["stage"],
     buckets=WORK_SECONDS, registry=REGISTRY,
 )  # fmt: skip
 LAG_RECORDS = Gauge(
@@ -54,134 +55,143 @@ LAG_RECORDS = Gauge(
 )  # fmt: skip
 LAG_SECONDS = Gauge(
     "takk_lag_seconds",
-    "Age of the oldest record read and not committed, or how long a partition with waiting records stands still; 0 when none waits.",
+    "Age of the oldest record read and not committed, or time since a partition with unread records last advanced; 0 without such records.",
     ["stage", "partition"],
     registry=REGISTRY,
 )
 LAST_PROGRESS = Gauge(
     "takk_last_progress_timestamp_seconds",
-    "Unix time at which a partition last committed or was found to be at the end of its topics.",
+    "Unix time at which a partition last committed or had no unread records.",
     ["stage", "partition"],
     registry=REGISTRY,
 )
-PARTITIONS = Gauge("takk_assigned_partitions", "Partitions this process owns, by stage.", ["stage"], registry=REGISTRY)
+PARTITIONS = Gauge(
+    "takk_assigned_partitions", "Partitions that this process owns, by stage.", ["stage"], registry=REGISTRY
+)
 DEAD_LETTERS = Counter(
-    "takk_dead_letters_total", "Records given up, by stage and reason.", ["stage", "reason"], registry=REGISTRY
+    "takk_dead_letters_total",
+    "Records written to dead-letters, by stage and reason.",
+    ["stage", "reason"],
+    registry=REGISTRY,
 )
 REPUBLISHED = Counter(
-    "takk_republished_records_total", "Records found under another key or partition than their customer's, and sent on to where they belong.",
+    "takk_republished_records_total", "Records with a wrong key or partition, published again under the customer's key.",
     ["stage"], registry=REGISTRY,
 )  # fmt: skip
 
-# Restoring
+# Restore
 RESTORED = Counter(
-    "takk_restored_records_total", "Changelog records read back into tables, by stage.", ["stage"], registry=REGISTRY
+    "takk_restored_records_total", "Changelog records restored to tables, by stage.", ["stage"], registry=REGISTRY
 )
 RESTORE_PROGRESS = Gauge(
-    "takk_restore_progress_ratio", "How much of the changelog of newly assigned partitions is restored, 0 to 1.", ["stage"], registry=REGISTRY
+    "takk_restore_progress_ratio", "Restored share of the changelog of newly assigned partitions, 0 to 1.", ["stage"], registry=REGISTRY
 )  # fmt: skip
 RESTORE_RATE = Gauge(
-    "takk_restore_offsets_per_second", "Changelog offsets that a restore does a second; 0 when none goes on.", ["stage"], registry=REGISTRY
+    "takk_restore_offsets_per_second", "Changelog offsets restored per second; 0 if no restore is running.", ["stage"], registry=REGISTRY
 )  # fmt: skip
 RESTORE_LEFT = Gauge(
-    "takk_restore_left_seconds", "Time that a restore still takes at its rate so far; 0 when none goes on.", ["stage"], registry=REGISTRY
+    "takk_restore_left_seconds", "Estimated time until a restore is done; 0 if no restore is running.", ["stage"], registry=REGISTRY
 )  # fmt: skip
 RESTORE_SECONDS = Histogram(
-    "takk_restore_seconds", "Time to restore the partitions of one assignment.", ["stage"],
+    "takk_restore_seconds", "Time to restore the partitions of one assignment, by stage.", ["stage"],
     buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600), registry=REGISTRY,
 )  # fmt: skip
 STANDBY_LAG = Gauge(
-    "takk_standby_lag_offsets", "Changelog offsets that this worker's standby copies are behind, all together.", registry=REGISTRY
+    "takk_standby_lag_offsets", "Changelog offsets that all standbys of this worker together are behind.", registry=REGISTRY
 )  # fmt: skip
-STATE_BYTES = Gauge("takk_state_bytes", "Size of a stage's tables on this disk.", ["stage"], registry=REGISTRY)
+STATE_BYTES = Gauge("takk_state_bytes", "Size of the tables on disk, by stage.", ["stage"], registry=REGISTRY)
 
-# Time
+# Timers
 TIMERS_PENDING = Gauge(
     "takk_timers_pending", "Timers stored and not yet fired, by partition.", ["partition"], registry=REGISTRY
 )
-TIMERS_STORED = Counter("takk_timers_stored_total", "Timers taken into the table.", registry=REGISTRY)
+TIMERS_STORED = Counter("takk_timers_stored_total", "Timers stored in the table.", registry=REGISTRY)
 TIMERS_FIRED = Counter("takk_timers_fired_total", "Timers fired.", registry=REGISTRY)
 TIMER_LATENESS = Histogram(
-    "takk_timer_lateness_seconds", "How long after its due time a timer fired.", buckets=LATENESS_SECONDS, registry=REGISTRY
+    "takk_timer_lateness_seconds", "Time between the due time of a timer and its firing.", buckets=LATENESS_SECONDS, registry=REGISTRY
 )  # fmt: skip
 
-# Mails
+# Emails
 DECISIONS = Counter(
-    "takk_decisions_total", "Decisions for or against a mail, by flow, outcome and the rule that decided.",
+    "takk_decisions_total", "Decisions for or against an email, by flow, outcome and deciding rule.",
     ["flow", "outcome", "rule"], registry=REGISTRY,
 )  # fmt: skip
 MAILS = Counter(
     "takk_mails_total",
-    "What became of commands: sent, refused, deferred, expired, unknown.",
+    "Send commands, by flow and outcome: sent, refused, deferred, expired, suppressed, unknown.",
     ["flow", "outcome"],
     registry=REGISTRY,
 )
 SENDS_UNKNOWN = Counter(
-    "takk_sends_unknown_total", "Sends found in flight after a crash: the server may or may not have taken them. action: sent_again, given_up.",
+    "takk_sends_unknown_total", "Sends in flight during a crash, which the mail server may have accepted. action: sent_again, given_up.",
     ["flow", "action"], registry=REGISTRY,
 )  # fmt: skip
 RENDER_SECONDS = Histogram(
-    "takk_render_seconds", "Time to render and compose one mail.", ["flow"], buckets=WORK_SECONDS, registry=REGISTRY
+    "takk_render_seconds", "Time to render and compose an email, by flow.", ["flow"], buckets=WORK_SECONDS, registry=REGISTRY
 )  # fmt: skip
 SMTP_SECONDS = Histogram(
-    "takk_smtp_seconds", "Time the mail server takes for one mail, by its answer: accepted, refused, deferred, unknown, down.",
+    "takk_smtp_seconds", "Time until the mail server answers for an email, by its answer: accepted, refused, deferred, unknown, down.",
     ["outcome"], buckets=WORK_SECONDS, registry=REGISTRY,
 )  # fmt: skip
-SMTP_PAUSED = Gauge("takk_smtp_paused", "1 while the mailer waits for a mail server that is down.", registry=REGISTRY)
+SMTP_PAUSED = Gauge(
+    "takk_smtp_paused", "1 while the mail server is unavailable and the mailer pauses.", registry=REGISTRY
+)
 OPENS = Counter(
     "takk_opens_total",
-    "Mails opened, by flow and who did: human, privacy_proxy, scanner, unknown.",
+    "Emails opened, by flow and agent: human, privacy_proxy, scanner, unknown.",
     ["flow", "agent"],
     registry=REGISTRY,
 )
-CLICKS = Counter("takk_clicks_total", "Links followed, by flow and who did.", ["flow", "agent"], registry=REGISTRY)
+CLICKS = Counter("takk_clicks_total", "Links clicked, by flow and agent.", ["flow", "agent"], registry=REGISTRY)
 UNSUBSCRIBES = Counter(
-    "takk_unsubscribes_total", "Unsubscriptions, by flow of the mail that led to them.", ["flow"], registry=REGISTRY
+    "takk_unsubscribes_total", "Unsubscriptions, by flow of the email that led to them.", ["flow"], registry=REGISTRY
 )
-BOUNCES = Counter("takk_bounces_total", "Mails that came back. kind: hard, soft.", ["flow", "kind"], registry=REGISTRY)
-COMPLAINTS = Counter("takk_complaints_total", "Mails called spam.", ["flow"], registry=REGISTRY)
+BOUNCES = Counter(
+    "takk_bounces_total", "Bounced emails, by flow. kind: hard, soft.", ["flow", "kind"], registry=REGISTRY
+)
+COMPLAINTS = Counter("takk_complaints_total", "Emails reported as spam, by flow.", ["flow"], registry=REGISTRY)
 ATTRIBUTED_ORDERS = Counter(
     "takk_attributed_orders_total",
-    "Orders placed after a click, within the attribution window.",
+    "Orders placed after a click, within the attribution window, by flow.",
     ["flow"],
     registry=REGISTRY,
 )
 ATTRIBUTED_REVENUE = Counter(
-    "takk_attributed_revenue_minor_total", "Revenue of those orders, in minor units of the currency.", ["flow", "currency"], registry=REGISTRY
+    "takk_attributed_revenue_minor_total", "Revenue of attributed orders in minor units, by flow and currency.",
+    ["flow", "currency"], registry=REGISTRY,
 )  # fmt: skip
 
 # Recommendations
 CATALOGUE_PRODUCTS = Gauge("takk_catalogue_products", "Products in the catalogue.", registry=REGISTRY)
-POPULARITY_PRODUCTS = Gauge(
-    "takk_popularity_products", "Products of which it is known how often they are bought.", registry=REGISTRY
-)
+POPULARITY_PRODUCTS = Gauge("takk_popularity_products", "Products with sales counts.", registry=REGISTRY)
 CATALOGUE_READ = Gauge(
     "takk_catalogue_read_timestamp_seconds",
-    "Unix time at which the catalogue and the counts of popularity were last found to be read to the end of their topics.",
+    "Unix time at which the catalogue and the sales counts were last read to the end of their topics.",
     registry=REGISTRY,
 )
 CATALOGUE_REFUSED = Counter(
-    "takk_catalogue_refused_total", "Records of the catalogue and of popularity that were not believed, by topic and reason.",
+    "takk_catalogue_refused_total", "Invalid records of the catalogue and the sales counts, by topic and reason.",
     ["topic", "reason"], registry=REGISTRY,
 )  # fmt: skip
 
-# Pools of codes. `pool` is one that a flow names, or `other` for all that none does
-POOL_CODES = Gauge(
-    "takk_pool_codes", "Codes in stock, those that have expired since among them.", ["pool"], registry=REGISTRY
-)
+# Code pools. `pool` is a pool that a flow uses, or `other` for all others
+POOL_CODES = Gauge("takk_pool_codes", "Codes in stock, including expired codes, by pool.", ["pool"], registry=REGISTRY)
 POOL_CLAIMS = Gauge(
     "takk_pool_claims",
-    "Claims of an empty pool; who gave up is counted as long as somebody who came before waits.",
+    "Claims waiting for a code, by pool. Abandoned claims are counted until every older claim is resolved.",
     ["pool"],
     registry=REGISTRY,
 )
-CODES_GRANTED = Counter("takk_codes_granted_total", "Codes given out.", ["pool"], registry=REGISTRY)
+CODES_GRANTED = Counter("takk_codes_granted_total", "Codes granted, by pool.", ["pool"], registry=REGISTRY)
 CODES_EXPIRED = Counter(
-    "takk_codes_expired_total", "Codes that were no longer good when their turn came.", ["pool"], registry=REGISTRY
+    "takk_codes_expired_total",
+    "Codes that had expired before they could be granted, by pool.",
+    ["pool"],
+    registry=REGISTRY,
 )
 
 # The process
-LOOP_LAG = Gauge("takk_loop_lag_seconds", "How late the event loop's last heartbeat was.", registry=REGISTRY)
+LOOP_LAG = Gauge("takk_loop_lag_seconds", "Delay of the event loop's last heartbeat.", registry=REGISTRY)
 
 #: The closed list.
 ALL: Final[tuple[MetricWrapperBase, ...]] = (
@@ -198,5 +208,5 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 
 def page() -> bytes:
-    """All metrics in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)

@@ -1,4 +1,4 @@
-"""The catalogue and the counts of popularity in memory, as the two compacted topics have them."""
+"""The assortment as a global table: the catalogue and the sales counts of two compacted topics."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TOPICS = (topics.PRODUCTS, topics.POPULARITY)
 
 
 class AssortmentTable(TableView):
-    """An assortment that is what the records say which were taken in.
+    """An assortment that is built from records.
 
     Args:
         decoder: decodes the records.
-        bounds: as for `View`.
+        bounds: as in `TableView`.
     """
 
     def __init__(self, decoder: Decoder, bounds: Mapping[Place, tuple[int, int]]) -> None:
@@ -33,28 +33,28 @@ class AssortmentTable(TableView):
         self.assortment = Assortment()
         self._decoder = decoder
 
-    def caught_up(self) -> None:
-        """Tell the gauges."""
+    def on_caught_up(self) -> None:
+        """Set the gauges."""
         metrics.CATALOGUE_PRODUCTS.set(len(self.assortment.catalogue))
         metrics.POPULARITY_PRODUCTS.set(len(self.assortment.popularity))
         metrics.CATALOGUE_READ.set_to_current_time()
 
     def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Take in a product or counts; what is not believed is counted and takes out what it replaces."""
+        """Apply a product or counts. An invalid record is counted and logged."""
         try:
             if key is None:
-                raise InvalidRecord("bad_id", "a record without a key")
+                raise InvalidRecord("bad_id", "the record has no key")
             text = key.decode()
             if topic == topics.PRODUCTS:
                 self._put_product(text, value)
             else:
                 self._put_counts(text, value)
         except UnicodeDecodeError:
-            self._refuse(topic, "bad_id", "the key is not UTF-8")
-        except InvalidRecord as broken:
-            self._refuse(topic, broken.reason, broken.detail)
+            self._report_invalid(topic, "bad_id", "the key is not UTF-8")
+        except InvalidRecord as error:
+            self._report_invalid(topic, error.reason, error.detail)
 
-    # What cannot be believed takes out what it replaces: after the next compaction a restart would find nothing else.
+    # An invalid record removes the product or counts of its key: after the next compaction a restart would find only that record.
 
     def _put_product(self, sku: str, value: bytes | None) -> None:
         catalogue = self.assortment.catalogue
@@ -84,6 +84,6 @@ class AssortmentTable(TableView):
         else:
             popularity.put(counts)
 
-    def _refuse(self, topic: str, reason: str, detail: str) -> None:
+    def _report_invalid(self, topic: str, reason: str, detail: str) -> None:
         metrics.CATALOGUE_REFUSED.labels(topic, reason).inc()
-        log.warning("a record of the catalogue is not believed", topic=topic, reason=reason, detail=detail)
+        log.warning("invalid catalogue record ignored", topic=topic, reason=reason, detail=detail)

@@ -1,7 +1,7 @@
-"""Topics that every worker reads whole, in memory: a thread follows them, the event loop takes in what it read.
+"""Global tables: compacted topics that a process reads completely into memory. A thread reads them; the event loop applies the records.
 
-They are read from the beginning at every start, and nobody is answered before the ends of that moment are reached: so a restart gives
-the same answers. What they were read up to (`places`) can be noted beside an answer.
+Each start reads them from the beginning, and no view is available before it has reached the ends of that moment. A restart therefore gives
+the same answers.
 """
 
 from __future__ import annotations
@@ -19,60 +19,64 @@ from streams.runtime.state.restore import changelog_reader, watermarks
 
 log = structlog.get_logger(__name__)
 
-#: Records taken in at once: the event loop stands still for no more than a few hundredths of a second.
+#: The number of messages that are applied at once. They block the event loop for no more than a few hundredths of a second.
 BATCH = 1_000
-#: Seconds that one read waits for a full batch: so late, at most, is what lies alone.
-WAIT_S = 0.1
-#: Seconds after an error of the broker until it is tried again.
-PAUSE_S = 1.0
-#: Seconds between two looks at where the topics end.
-LOOK_EVERY_S = 10.0
+#: Seconds that one read waits for a full batch. A single record is delayed by at most as much.
+READ_WAIT_S = 0.1
+#: Seconds until the next attempt after an error of the broker.
+RETRY_PAUSE_S = 1.0
+#: Seconds between two requests for the ends of the topics.
+ENDS_INTERVAL_S = 10.0
+#: Seconds that the request for the topics' partitions may take.
+METADATA_TIMEOUT_S = 30.0
 
 #: Topic and partition.
 Place = tuple[str, int]
 
 
 class TableView:
-    """What the records say that were taken in. Knows no thread and asks no broker; to be subclassed.
+    """The content of the records applied so far. Base class; it knows neither threads nor Kafka clients.
 
     Args:
-        bounds: the offsets at which each partition begins and ends; there are answers when the ends are reached.
+        bounds: (topic, partition) -> the first offset and the offset after the last, at the start.
+
+    Attributes:
+        positions: the next offset of each partition.
     """
 
     def __init__(self, bounds: Mapping[Place, tuple[int, int]]) -> None:
-        #: The next offset of each partition.
-        self.places: dict[Place, int] = {place: low for place, (low, _) in bounds.items()}
+        self.positions: dict[Place, int] = {place: low for place, (low, _) in bounds.items()}
         self._ends = {place: high for place, (_, high) in bounds.items()}
 
     def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Take in one record; what cannot be believed is for the subclass to refuse."""
+        """Apply one record. Subclasses decide what an invalid record does."""
         raise NotImplementedError
 
-    def caught_up(self) -> None:
-        """The ends were reached, as of the last look."""
+    def on_caught_up(self) -> None:
+        """Called when the current ends of all partitions are reached."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether everything has been read that was there at the start."""
-        return self.is_at(self._ends)
+        """Whether all records that existed at the start are applied."""
+        return self.has_reached(self._ends)
 
-    def is_at(self, ends: Mapping[Place, int]) -> bool:
-        """Whether the partitions have been read up to `ends`."""
-        return all(self.places[place] >= end for place, end in ends.items())
+    def has_reached(self, ends: Mapping[Place, int]) -> bool:
+        """Return whether every partition is applied up to its offset in `ends`."""
+        return all(self.positions[place] >= end for place, end in ends.items())
 
-    def take(self, messages: Iterable[Any]) -> None:
-        """Take in records and end-of-partition notices, in the order of their offsets within each partition.
+    def apply(self, messages: Iterable[Any]) -> None:
+        """Apply records and end-of-partition events, each partition's in the order of its offsets.
 
         Raises:
-            KafkaException: a message is an error that will not pass by itself.
+            KafkaException: a message is an error that is not retriable.
         """
         for message in messages:
             place, error = (message.topic(), message.partition()), message.error()
             if error is None:
                 self.put(message.topic(), message.key(), message.value())
-                self.places[place] = message.offset() + 1
+                self.positions[place] = message.offset() + 1
             elif error.code() == KafkaError._PARTITION_EOF:
-                self.places[place] = message.offset()
+                self.positions[place] = message.offset()
             elif not error.retriable():
                 raise KafkaException(error)
 
@@ -81,35 +85,35 @@ V = TypeVar("V", bound=TableView)
 
 
 class GlobalTable(Generic[V]):
-    """Keeps a view up to its topics, from when it is first asked for.
+    """Keeps a view up to date with its topics, from the first call of `view` on.
 
     Args:
         kafka: librdkafka settings of the cluster.
-        topics: their names.
-        make: what makes the view from the bounds of its partitions.
-        open_reader: what makes a consumer of settings and a name; for tests.
+        topics: the names of the topics.
+        make_view: return the view, from the bounds of its partitions.
+        open_reader: return a consumer, from settings and a group id; tests replace it.
     """
 
     def __init__(
         self,
         kafka: Mapping[str, Any],
         topics: Sequence[str],
-        make: Callable[[Mapping[Place, tuple[int, int]]], V],
+        make_view: Callable[[Mapping[Place, tuple[int, int]]], V],
         open_reader: Callable[[Mapping[str, Any], str], Any] = changelog_reader,
     ) -> None:
         self._kafka = kafka
         self._topics = topics
-        self._make = make
-        self._open = open_reader
+        self._make_view = make_view
+        self._open_reader = open_reader
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._ready: asyncio.Future[V] | None = None
 
     async def view(self) -> V:
-        """The view, once everything has been read that was there at the start; it changes only between two steps of the loop.
+        """Return the view once it is ready. It changes only while the caller awaits something.
 
         Raises:
-            Exception: what a record did to the view; it stands still since.
+            Exception: the error of the record that could not be applied; the view no longer changes since then.
         """
         if self._ready is None:
             loop = asyncio.get_running_loop()
@@ -120,7 +124,7 @@ class GlobalTable(Generic[V]):
         return await asyncio.shield(self._ready)
 
     async def stop(self) -> None:
-        """Stop reading; the view stays as it is."""
+        """Stop reading. The view stays as it is."""
         self._stop.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -129,22 +133,20 @@ class GlobalTable(Generic[V]):
         view: V | None = None
         while not self._stop.is_set():
             try:
-                consumer = self._open(self._kafka, self._topics[0])
+                consumer = self._open_reader(self._kafka, self._topics[0])
                 try:
                     if view is None:
-                        view = self._make(_bounds(consumer, self._places(consumer)))
+                        view = self._make_view(_bounds(consumer, self._partitions(consumer)))
                     self._follow(consumer, view, loop, ready)
                 finally:
                     consumer.close()
             except KafkaException as error:
-                # What was read stays in use meanwhile.
-                log.error(
-                    "topics cannot be read, trying again", topics=self._topics, error=repr(error), pause_s=PAUSE_S
-                )
-                self._stop.wait(PAUSE_S)
+                # The view stays in use meanwhile.
+                log.error("cannot read topics, retrying", topics=self._topics, error=repr(error), pause_s=RETRY_PAUSE_S)
+                self._stop.wait(RETRY_PAUSE_S)
             except Exception as error:
-                # Whoever asks from now on must not be answered from a view that stands still for ever.
-                log.error("topics cannot be taken in", topics=self._topics, exc_info=error)
+                # Later callers must not get a view that no longer changes.
+                log.error("failed to apply records", topics=self._topics, exc_info=error)
                 loop.call_soon_threadsafe(self._fail, ready, error)
                 return
 
@@ -154,31 +156,33 @@ class GlobalTable(Generic[V]):
         ready.set_exception(error)
 
     def _follow(self, consumer: Any, view: V, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[V]) -> None:
-        async def take(messages: list[Any], ends: Mapping[Place, int]) -> None:
-            view.take(messages)
-            if view.is_at(ends):
-                view.caught_up()
+        async def apply(messages: list[Any], ends: Mapping[Place, int]) -> None:
+            view.apply(messages)
+            if view.has_reached(ends):
+                view.on_caught_up()
             if view.is_ready and not ready.done():
                 ready.set_result(view)
 
-        consumer.assign([TopicPartition(topic, number, at) for (topic, number), at in view.places.items()])
-        ends, looked = _ends(consumer, view.places), time.monotonic()
+        consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in view.positions.items()])
+        ends, ends_at = _ends(consumer, view.positions), time.monotonic()
         while not self._stop.is_set():
-            messages, is_time = consumer.consume(BATCH, WAIT_S), time.monotonic() - looked >= LOOK_EVERY_S
+            messages, is_time = consumer.consume(BATCH, READ_WAIT_S), time.monotonic() - ends_at >= ENDS_INTERVAL_S
             if is_time:
-                ends, looked = _ends(consumer, view.places), time.monotonic()
+                ends, ends_at = _ends(consumer, view.positions), time.monotonic()
             if messages or is_time:
-                # The loop is the only one that touches the view: an answer is never of two states.
-                asyncio.run_coroutine_threadsafe(take(messages, ends), loop).result()
+                # Only the event loop changes the view, so that no caller sees a view that is half updated.
+                asyncio.run_coroutine_threadsafe(apply(messages, ends), loop).result()
 
-    def _places(self, consumer: Any) -> list[Place]:
-        known = consumer.list_topics(timeout=30.0).topics
-        missing = [topic for topic in self._topics if topic not in known]
+    def _partitions(self, consumer: Any) -> list[Place]:
+        existing = consumer.list_topics(timeout=METADATA_TIMEOUT_S).topics
+        missing = [topic for topic in self._topics if topic not in existing]
         if missing:
             raise KafkaException(
-                KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"no topic {', '.join(missing)}: `takk topics create`")
+                KafkaError(
+                    KafkaError.UNKNOWN_TOPIC_OR_PART, f"missing topics: {', '.join(missing)} (run `takk topics create`)"
+                )
             )
-        return [(topic, number) for topic in self._topics for number in known[topic].partitions]
+        return [(topic, number) for topic in self._topics for number in existing[topic].partitions]
 
 
 def _bounds(consumer: Any, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The withdrawn mails in memory: what the mailer looks at right before a mail leaves."""
+"""Withdrawn emails as a global table. The mailer checks it right before it sends an email."""
 
 from __future__ import annotations
 
@@ -18,29 +18,33 @@ TOPICS = (topics.WITHDRAWALS,)
 
 
 class WithdrawalsTable(TableView):
-    """Which sends were withdrawn, and by which rule. Forgotten when their commands have left the topic of commands.
+    """The withdrawn sends and the rule of each. A withdrawal is removed once its send command has been deleted from the topic.
 
     Args:
         decoder: decodes the records.
-        bounds: as for `View`.
+        bounds: as in `TableView`.
+
+    Attributes:
+        rules: send id -> the rule that now forbids it.
     """
 
     def __init__(self, decoder: Decoder, bounds: Mapping[Place, tuple[int, int]]) -> None:
         super().__init__(bounds)
-        #: Send id to the rule that forbids it now.
         self.rules: dict[str, str] = {}
         self._decoder = decoder
-        self._known: dict[str, datetime] = {}
+        self._withdrawn_at: dict[str, datetime] = {}
 
     def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Take in a withdrawal; a record that cannot be read withdraws nothing, and is logged."""
+        """Apply a withdrawal. An invalid record is logged and has no effect."""
         try:
             withdrawal = self._decoder.withdrawal(value)
-        except InvalidRecord as broken:
-            log.error("a withdrawal cannot be read", reason=broken.reason, detail=broken.detail)
+        except InvalidRecord as error:
+            log.error("invalid withdrawal ignored", reason=error.reason, detail=error.detail)
             return
         self.rules[withdrawal.send_id] = withdrawal.rule
-        self._known[withdrawal.send_id] = withdrawal.withdrawn_at
-        for send_id, at in list(self._known.items())[:2]:  # two out for each one in: they never pile up
+        self._withdrawn_at[withdrawal.send_id] = withdrawal.withdrawn_at
+        for send_id, at in list(self._withdrawn_at.items())[
+            :2
+        ]:  # up to two leave for each one that comes, so the table stays small
             if withdrawal.withdrawn_at - at > topics.COMMANDS_RETENTION:
-                del self._known[send_id], self.rules[send_id]
+                del self._withdrawn_at[send_id], self.rules[send_id]

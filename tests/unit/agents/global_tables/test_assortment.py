@@ -103,9 +103,9 @@ def test_records_make_the_assortment() -> None:
     found = recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9)
     assert [(pick.sku, pick.reason) for pick in found] == [("b", "complement"), ("a", "category")]
     assert one.assortment.popularity.also_bought("a") == {"z": 1}
-    one.caught_up()
+    one.on_caught_up()
     assert (metrics.CATALOGUE_PRODUCTS._value.get(), metrics.POPULARITY_PRODUCTS._value.get()) == (3, 1)
-    one.take([product("a", 3, is_available=False), Message(PRODUCTS, 4, b"b"), Message(POPULARITY, 1, b"a/1")])
+    one.apply([product("a", 3, is_available=False), Message(PRODUCTS, 4, b"b"), Message(POPULARITY, 1, b"a/1")])
     assert recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9) == ()
     assert (skus(one), len(one.assortment.popularity)) == (["a", "x"], 0)
 
@@ -126,8 +126,8 @@ def test_what_is_not_believed_takes_the_product_out(reason: str, broken: Message
     """A broken record leaves what a restart after compaction would find: nothing of the product. It is counted, and the next goes on."""
     before = refused(topics.PRODUCTS, reason)
     kept, anew = view(), view()
-    kept.take([product("a", 0), broken, product("z", 2)])
-    anew.take([broken, product("z", 2)])
+    kept.apply([product("a", 0), broken, product("z", 2)])
+    anew.apply([broken, product("z", 2)])
     assert skus(kept) == skus(anew) == ["z"]
     assert refused(topics.PRODUCTS, reason) == before + 2
 
@@ -137,7 +137,7 @@ def test_keys_that_say_nothing(key: bytes | None) -> None:
     """Counts under a key that names no product and partition are counted as refused and change nothing."""
     before = refused(topics.POPULARITY, "bad_id")
     one = view()
-    one.take([counts(counts_of("a", 1), 0), Message(POPULARITY, 1, key, counts(counts_of("a", 5), 1).body)])
+    one.apply([counts(counts_of("a", 1), 0), Message(POPULARITY, 1, key, counts(counts_of("a", 5), 1).body)])
     assert one.assortment.popularity.score("a", WEEK) == 8
     assert refused(topics.POPULARITY, "bad_id") == before + 1
 
@@ -145,16 +145,16 @@ def test_keys_that_say_nothing(key: bytes | None) -> None:
 def test_counts_under_another_key() -> None:
     """Counts that are not those of their key take out what was there."""
     one = view()
-    one.take([counts(counts_of("a", 1), 0), Message(POPULARITY, 1, b"a/0", counts(counts_of("a", 5, 2), 1).body)])
+    one.apply([counts(counts_of("a", 1), 0), Message(POPULARITY, 1, b"a/0", counts(counts_of("a", 5, 2), 1).body)])
     assert one.assortment.popularity.score("a", WEEK) == 0
 
 
 def test_a_sku_with_a_slash() -> None:
     """The partition is behind the last slash."""
     one = view()
-    one.take([counts(counts_of("a/1", 1, 2), 0)])
+    one.apply([counts(counts_of("a/1", 1, 2), 0)])
     assert one.assortment.popularity.score("a/1", WEEK) == 8
-    one.take([Message(POPULARITY, 1, b"a/1/2")])
+    one.apply([Message(POPULARITY, 1, b"a/1/2")])
     assert one.assortment.popularity.score("a/1", WEEK) == 0
 
 
@@ -180,11 +180,11 @@ def test_a_product_of_before_is_still_read() -> None:
 def test_nobody_is_answered_before_the_ends() -> None:
     """Ready is who has read both topics to the ends they had at the start; markers of transactions take offsets too."""
     one = view(products=2, popularity=0)
-    one.take([product("a", 0)])
+    one.apply([product("a", 0)])
     assert not one.is_ready
-    one.take([end(PRODUCTS, 2)])
+    one.apply([end(PRODUCTS, 2)])
     assert one.is_ready
-    assert one.places == {PRODUCTS: 2, POPULARITY: 0}
+    assert one.positions == {PRODUCTS: 2, POPULARITY: 0}
 
 
 @dataclass
@@ -226,7 +226,7 @@ class FakeConsumer:
 
 async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads both topics from the beginning, goes on where it was after an error, and takes in what comes later."""
-    monkeypatch.setattr(global_table, "PAUSE_S", 0.0)
+    monkeypatch.setattr(global_table, "RETRY_PAUSE_S", 0.0)
     log = [product("a", 0), product("b", 1), counts(counts_of("a", 1), 0)]
     # One that breaks at once, one that breaks after a record, one that lasts.
     waiting = [FakeConsumer(log, breaks_at=at) for at in (0, 1, None)]
