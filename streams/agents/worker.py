@@ -1,4 +1,4 @@
-"""The two kinds of worker, put together from settings: flows with scheduler, and mailer."""
+"""The two kinds of process, built from the settings: the worker (flows, scheduler, popularity and code pools) and the mailer."""
 
 from __future__ import annotations
 
@@ -45,57 +45,58 @@ from streams.wire.codec import open_codec
 
 log = structlog.get_logger(__name__)
 
-#: Commands that the mailer takes at once: a second's work, so that a stop waits for no more than that.
+#: The number of send commands in a batch of the mailer: about one second's work, so that a shutdown does not wait longer.
 MAILER_BATCH = 400
 #: Seconds between two samples of lag and ownership.
 SAMPLE_INTERVAL_S = 1.0
 
 
 def run_worker(settings: Settings) -> None:
-    """Run flows and scheduler until SIGTERM; does not return.
+    """Run flows, scheduler, popularity and code pools until SIGTERM. It does not return.
 
     Raises:
-        SystemExit: a flow file, a topic or the settings are wrong; what and where is on stderr.
+        SystemExit: a flow file, a topic or a setting is invalid; the message says which.
     """
     try:
         ruleset = load_ruleset(settings.templates_dir, **settings.ruleset_options())
     except FlowFileError as error:
-        sys.exit("\n".join(["the flows have mistakes, nothing was started:", *error.errors]))
+        sys.exit("\n".join(["cannot start: the flow definitions contain errors:", *error.errors]))
     if ruleset.gives_rewards and not settings.reward_key:
         sys.exit(
-            "a flow gives rewards that Takk signs: TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set here too: it signs their codes"
+            "cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) for the worker too; it signs the reward codes of a flow"
         )
     app = _app(settings, "flows", settings.batch_max_records)
     instrumentation = Instrumentation(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     if ruleset.consent_policy.is_built_in:
         log.warning(
-            "no consent.yaml: only receipts, and mail that a customer agreed to, will go",
+            "consent.yaml is missing: only transactional emails, and emails with the customer's consent, are sent",
             at=str(settings.templates_dir),
         )
-    # No reason to stop: receipts go on, and the other mails do.
+    # The worker starts nevertheless: all other emails can be sent.
     for problem in check_messages(settings.templates_dir, ruleset.flows):
-        log.error("a message cannot be written as it is", message=str(problem))
+        log.error("a message cannot be rendered", message=str(problem))
     flows.register(app, instrumentation, ruleset)
     scheduler.register(app, instrumentation, settings.sweep_limit)
     popularity.register(app, instrumentation)
-    # A stage costs a producer a partition at each takeover. Codes that come meanwhile lie on their topic, and are read from its beginning.
+    # Each takeover creates one producer per stage and partition, so the stage runs only if it is needed. Earlier codes stay on their topic,
+    # which the stage reads from the beginning.
     if ruleset.pools:
         code_pools.register(app, instrumentation, ruleset.pools)
     _run(app, settings, gauges=[scheduler.TimerGauges(), code_pools.PoolGauges()])
 
 
 def run_mailer(settings: Settings) -> None:
-    """Run the mailer until SIGTERM; does not return.
+    """Run the mailer until SIGTERM. It does not return.
 
     Raises:
-        SystemExit: a topic, the settings or the layout of the templates folder are wrong; what and where is on stderr.
+        SystemExit: a topic, a setting or the layout of the templates directory is invalid; the message says which.
     """
     if settings.mail_secret is None:
-        sys.exit("TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) must be set: it signs the links in the mails")
+        sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it signs the links in emails")
     # With the flows in the wrong place every email would fail to render. The worker reads the flows and finds all other errors in them.
     if settings.templates_dir.is_dir() and (problems := list(old_layout(settings.templates_dir))):
-        sys.exit("\n".join([*map(str, problems), "nothing was started"]))
-    uvloop.install()  # the mailer waits for sockets four times a mail: a tenth more mails than with asyncio's own loop
+        sys.exit("\n".join(["cannot start: the templates directory has an old layout:", *map(str, problems)]))
+    uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
     app = _app(settings, "mailer", MAILER_BATCH)
     instrumentation = Instrumentation(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     secret = settings.mail_secret.get_secret_value().encode()
@@ -130,7 +131,7 @@ def run_mailer(settings: Settings) -> None:
         fetch_withdrawn=withdrawn,
         fetch_assortment=assortment,
         backoff_scale=settings.day_scale,
-        clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock in a process: what is late is late for all
+        clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock per process
         on_pause=metrics.SMTP_PAUSED.set,
     )
     mailer.register(app, instrumentation, work)
@@ -168,7 +169,7 @@ def _run(
             settings, [stage.changelog for stage in app.task_manager.stages.values() if stage.changelog]
         )
     except TopicMismatch as error:
-        sys.exit(f"{error}\nnothing was started")
+        sys.exit(f"cannot start: {error}")
     restores, monitor = RestoreProgress(), LagMonitor(app.task_manager, gauges)
     app.task_manager.on_restore = restores.step
     app.task_manager.on_restored = restores.end
@@ -182,7 +183,7 @@ def _run(
 
     health = HealthServer(settings.web_host, settings.web_port, is_ready)
 
-    @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
+    @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators have no types
     async def monitor_lag() -> None:
         log.info(
             "worker started", app=app.task_manager.app_id, health=health.url, host=socket.gethostname(), pid=os.getpid()
@@ -191,42 +192,40 @@ def _run(
             await monitor.sample()
             await asyncio.sleep(SAMPLE_INTERVAL_S)
 
-    # What is loaded now stays; a batch makes thousands of objects that die with it, which the collector need not look through each time.
+    # All objects loaded so far are permanent. A batch creates thousands of short-lived objects, so the collector runs less often.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     Worker(app.faust, health, global_tables).execute_from_commandline()
 
 
-class Worker(faust.Worker):  # type: ignore[misc]  # Faust carries no types that are followed
-    """Faust's worker, which answers probes from its first moment.
+class Worker(faust.Worker):  # type: ignore[misc]  # Faust has no usable types
+    """Faust's worker with a health server that answers from the start.
 
-    Faust starts an app's tasks only after the restore: a health page started there would refuse the probes for as long as the restore
-    takes, and an orchestrator would kill the worker for it.
+    Faust starts an app's tasks only after the restore. A health server among them would not answer during the restore, and an orchestrator
+    would kill the worker.
     """
 
     def __init__(self, app: Any, health: HealthServer, global_tables: Sequence[GlobalTable[Any]] = ()) -> None:
-        # Faust would put its own handler in the place of Takk's: no JSON, nothing below a warning, and addresses as libraries quote them.
+        # Faust's own log handler would write no JSON, drop lines below WARNING, and show the email addresses that libraries quote.
         super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
-        self.spinner = (
-            None  # which writes to a terminal even where there is none, into the line of the log that tells the start
-        )
+        self.spinner = None  # it would write terminal codes into the log
         self._health = health
         self._global_tables = global_tables
 
     async def on_first_start(self) -> None:
-        """Listen before anything else starts.
+        """Start the health server before anything else.
 
         Raises:
-            SystemExit: the port is taken; the setting that changes it is on stderr.
+            SystemExit: the port is in use; the message names the setting that changes it.
         """
         await super().on_first_start()
         try:
             await self._health.start()
         except OSError as error:
-            sys.exit(f"{error.strerror}\nnothing was started")
+            sys.exit(f"cannot start: {error.strerror}")
 
     async def on_shutdown(self) -> None:
-        """Answer until the last."""
+        """Stop the global tables, and the health server last."""
         for table in self._global_tables:
             await table.stop()
         await self._health.stop()

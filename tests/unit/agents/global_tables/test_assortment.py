@@ -97,7 +97,7 @@ def refused(topic: str, reason: str) -> float:
 def test_records_make_the_assortment() -> None:
     """Products and counts come in, are replaced and taken out; recommendations follow, and the gauges."""
     one = view()
-    one.take(
+    one.apply(
         [product("a", 0), product("b", 1), product("x", 2, complements=["b"]), counts(counts_of("a", 2, 1, z=1), 0)]
     )
     found = recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9)
