@@ -73,7 +73,7 @@ class Fetcher:
         self._reader.assign(self.starts)
 
     def read(self, wait_s: float) -> list[Any]:
-        """Return the next records. If there are none, wait for at most `wait_s` seconds. Return nothing once the fetcher is closed.
+        """Return the next records, after at most `wait_s` seconds. Return nothing once the fetcher is closed.
 
         Raises:
             KafkaException: the broker reported an error that is not retriable.

@@ -19,7 +19,7 @@ Output = tuple[str, bytes, bytes | None, Headers]
 
 
 class FinishedBatch(Protocol):
-    """What `Stage.on_done` may read of a batch.
+    """The part of a batch that `Stage.on_done` may read.
 
     Attributes:
         partition: the partition number.
