@@ -139,14 +139,14 @@ def doctor(context: click.Context) -> None:
     Looks at broker, topics, schema registry if there is one, mail server, sender, templates and disk. Changes nothing and sends nothing.
     Exit code 1 if anything is wrong.
     """
-    from streams.tools.operations.doctor import examine
+    from streams.tools.operations.doctor import run_checks
 
     settings = read_settings()
-    is_well = True
-    for finding in examine(settings):
-        click.echo(str(finding))
-        is_well = is_well and finding.is_well
-    context.exit(0 if is_well else 1)
+    ok = True
+    for result in run_checks(settings):
+        click.echo(str(result))
+        ok = ok and result.ok
+    context.exit(0 if ok else 1)
 
 
 @click.command("settings")

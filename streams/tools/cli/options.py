@@ -40,15 +40,15 @@ def on_kafka(settings: Settings, action: Callable[[], Result]) -> Result:
     """
     from confluent_kafka import KafkaException
 
-    from streams.tools.operations.doctor import Trouble, broker, registry
+    from streams.tools.operations.doctor import CheckFailed, broker, registry
 
     try:
         broker(settings)
         if settings.schema_registry_url:
             registry(settings)
         return action()
-    except Trouble as trouble:
-        raise click.ClickException(str(trouble)) from trouble
+    except CheckFailed as error:
+        raise click.ClickException(str(error)) from error
     except KafkaException as error:
         raise click.ClickException(
             f"Kafka at {settings.kafka_bootstrap_servers}: {error.args[0].str()}. `takk doctor` looks closer."

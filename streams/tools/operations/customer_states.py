@@ -1,4 +1,4 @@
-"""Reads customers' states from the changelog of the flows agent: the newest record of a key is what is known of the customer."""
+"""The states of customers, read from the changelog of the flows agent. The newest record of a key is the state of the customer."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ Progress = Callable[[int, int], None]
 
 
 def changelog_of(settings: Settings) -> str:
-    """The topic behind the flows agent's table of customers."""
+    """Return the changelog topic of the flows agent's table of customers."""
     return f"{settings.app_id}-flows-customers-changelog"
 
 
 def read_customer(settings: Settings, customer_id: str, partition: int, on_progress: Progress) -> Customer | None:
-    """One customer, who lies on `partition`; None if nothing is known.
+    """Return the state of a customer, stored on `partition`; None if there is none.
 
     Raises:
-        KafkaException, TimeoutError: as `read_to_the_end`.
-        UnknownVersion: the state was written by a newer Takk.
+        KafkaException: the cluster is not reachable, or the topic is missing.
+        TimeoutError: the broker does not answer.
+        UnknownVersion: a newer version of Takk wrote the state.
     """
     key, value = customer_id.encode(), None
     for message in read_to_the_end(
@@ -38,7 +39,7 @@ def read_customer(settings: Settings, customer_id: str, partition: int, on_progr
 
 
 def read_customers(settings: Settings, on_progress: Progress) -> Iterator[Customer]:
-    """Everybody who is known; their encoded states are held in memory meanwhile. Raises as `read_customer`."""
+    """Return the states of all customers. Their encoded states are in memory meanwhile. Raises the same errors as `read_customer`."""
     newest: dict[bytes, bytes] = {}
     for message in read_to_the_end(
         settings.kafka(), [changelog_of(settings)], group_id=settings.reader_group_id, on_progress=on_progress

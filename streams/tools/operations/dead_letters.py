@@ -1,4 +1,4 @@
-"""Reading the dead letters and sending them back to where they came from."""
+"""Dead letters: reads, selects and replays them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEGABYTE = 1 << 20
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A record that a stage gave up, whole. `failed_at` is UTC. `key` and `value` are as they were read, so they may hold personal data."""
+    """A record that a stage could not process. `key` and `value` are unchanged, so they may contain personal data; `failed_at` is in UTC."""
 
     topic: str
     partition: int
@@ -34,15 +34,15 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """`topic/partition/offset` of the record."""
+        """The position of the record: `topic/partition/offset`."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 def read(settings: Settings) -> Iterator[DeadLetter]:
-    """All dead letters that are there now, oldest first within each partition.
+    """Yield all present dead letters, the oldest first within each partition.
 
     Raises:
-        KafkaException: the cluster cannot be reached or refuses; or the topic is not there.
+        KafkaException: the cluster is not reachable, or the topic is missing.
     """
     codec = open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)
     for message in read_to_the_end(settings.kafka(), [topics.DEAD_LETTERS], group_id=settings.reader_group_id):
@@ -50,10 +50,10 @@ def read(settings: Settings) -> Iterator[DeadLetter]:
 
 
 def decode(codec: Codec, value: bytes) -> DeadLetter:
-    """A record of the dead-letters topic.
+    """Return the dead letter that a record of the topic contains.
 
     Raises:
-        DecodeFailed: it is none.
+        DecodeFailed: the record is not a dead letter.
     """
     record = codec.decode("dead_letter", value)
     headers = tuple((header["name"], header["value"]) for header in record.pop("headers"))
@@ -63,7 +63,7 @@ def decode(codec: Codec, value: bytes) -> DeadLetter:
 def select(
     letters: Iterable[DeadLetter], *, ids: Iterable[str] = (), reason: str | None = None, topic: str | None = None
 ) -> Iterator[DeadLetter]:
-    """Those of `letters` that have one of `ids` (none given: any), the reason and the source topic."""
+    """Yield the letters that have one of `ids` (any if there are none), the reason and the source topic."""
     wanted = frozenset(ids)
     for letter in letters:
         if wanted and letter.id not in wanted:
@@ -73,18 +73,19 @@ def select(
 
 
 def replay(settings: Settings, letters: Iterable[DeadLetter], *, producer: Any = None) -> int:
-    """Publish each letter's record again on its source topic, byte for byte; return how many were acknowledged.
+    """Publish the record of each letter unchanged on its source topic, and return the number of acknowledged records.
 
-    The partition follows from the key (murmur2), so a record that lay on the wrong one comes to the right one. The letters stay on their
-    topic; a record that is published twice changes nothing twice.
+    The key selects the partition (murmur2), so a record that was on a wrong partition is written to the right one. The letters stay on
+    their topic. A record that is published twice is processed once.
 
     Args:
-        settings: the cluster.
-        letters: what to publish.
-        producer: a producer to use instead of making one.
+        settings: the connection to the cluster.
+        letters: the letters to replay.
+        producer: the producer to use; None creates one.
 
     Raises:
-        KafkaException: a record was not accepted; those before it may have been.
+        KafkaException: a record was not accepted; earlier ones may have been.
+        TimeoutError: the cluster did not acknowledge all records in time.
     """
     producer = producer or Producer(
         {
@@ -111,7 +112,7 @@ def replay(settings: Settings, letters: Iterable[DeadLetter], *, producer: Any =
         raise KafkaException(failed[0])
     if left:
         raise TimeoutError(
-            f"{left} records were not acknowledged within {READ_TIMEOUT_S:.0f} s; replay again, doubles are harmless"
+            f"{left} records were not acknowledged within {READ_TIMEOUT_S:.0f} s. Replay them again: a record is processed once"
         )
     return done
 
@@ -122,7 +123,7 @@ def _publish(producer: Any, letter: DeadLetter, acknowledged: Callable[[Any, Any
             producer.produce(
                 letter.topic, letter.value, letter.key, headers=list(letter.headers), on_delivery=acknowledged
             )
-        except BufferError:  # the producer's queue is full: let it send
+        except BufferError:  # the producer's queue is full
             producer.poll(1.0)
         else:
             producer.poll(0)

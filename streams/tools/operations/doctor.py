@@ -1,4 +1,4 @@
-"""Looks at everything a worker needs before it starts, and says in words what is wrong and what to do."""
+"""`takk doctor`: checks everything that a worker and a mailer need to start, and suggests fixes."""
 
 from __future__ import annotations
 
@@ -14,34 +14,42 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
+from streams.core.values.text import counted
 from streams.definitions.loader import load_flows
 from streams.definitions.problems import FlowFileError
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import LOOPBACK, Settings
 from streams.wire import topics
 
-PATIENCE_S = 5.0
-#: Below this a worker that restores, or whose tables compact, may fill the disk.
-ROOM_MB = 1024
+#: Seconds to wait for an answer of the broker, the registry or the mail server.
+TIMEOUT_S = 5.0
+#: Free space in MB below which a worker may fill the disk while it restores or compacts its tables.
+MIN_FREE_MB = 1024
 
 
-class Finding(Struct, frozen=True, kw_only=True):
-    """The outcome of one check: `words` say what was found and, unless `is_well`, what to do."""
+class CheckResult(Struct, frozen=True, kw_only=True):
+    """The result of one check.
+
+    Attributes:
+        name: the name of the check.
+        ok: whether it passed.
+        message: what was found; if the check failed, also what to do.
+    """
 
     name: str
-    is_well: bool
-    words: str
+    ok: bool
+    message: str
 
     def __str__(self) -> str:
-        return f"{'ok   ' if self.is_well else 'wrong'}  {self.name:<9}  {self.words}"
+        return f"{'ok' if self.ok else 'failed':<6}  {self.name:<9}  {self.message}"
 
 
-class Trouble(Exception):
-    """A check failed; the message says what is wrong and what to do."""
+class CheckFailed(Exception):
+    """A check failed. The message says what is wrong and what to do."""
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Make every check, one after the other; none of them changes anything."""
+def run_checks(settings: Settings) -> Iterator[CheckResult]:
+    """Run every check and yield its result. No check changes anything."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("broker", broker),
         ("replicas", replicas),
@@ -56,26 +64,28 @@ def examine(settings: Settings) -> Iterator[Finding]:
     is_reachable = True
     for name, check in checks:
         if name in ("replicas", "topics") and not is_reachable:
-            yield Finding(name=name, is_well=False, words="not looked at: the broker comes first")
+            yield CheckResult(name=name, ok=False, message="skipped: the broker is not reachable")
             continue
         try:
-            yield Finding(name=name, is_well=True, words=check(settings))
-        except Trouble as trouble:
+            yield CheckResult(name=name, ok=True, message=check(settings))
+        except CheckFailed as error:
             is_reachable = is_reachable and name != "broker"
-            yield Finding(name=name, is_well=False, words=str(trouble))
+            yield CheckResult(name=name, ok=False, message=str(error))
 
 
 def broker(settings: Settings) -> str:
-    """Whether the cluster answers with these credentials."""
-    return f"{_brokers(settings)} broker(s) at {settings.kafka_bootstrap_servers}"
+    """Check that the cluster answers with these credentials."""
+    return f"{counted(_brokers(settings), 'broker')} at {settings.kafka_bootstrap_servers}"
 
 
 def replicas(settings: Settings) -> str:
-    """Whether there are as many brokers as a topic is to have replicas: with fewer no topic can be made, though those that exist work on."""
-    found = _brokers(settings)
-    if found < settings.replication:
-        raise Trouble(f"{found} broker(s), but TAKK_REPLICATION={settings.replication}: lower it or add brokers")
-    return f"{settings.replication} of each partition"
+    """Check that there are enough brokers for the replicas of a topic. With fewer, no topic can be created; existing topics keep working."""
+    count = _brokers(settings)
+    if count < settings.replication:
+        raise CheckFailed(
+            f"{counted(count, 'broker')}, but TAKK_REPLICATION={settings.replication}: lower it, or add brokers"
+        )
+    return f"{counted(settings.replication, 'replica')} of each partition"
 
 
 def _brokers(settings: Settings) -> int:
@@ -85,54 +95,57 @@ def _brokers(settings: Settings) -> int:
         admin = AdminClient(
             {**settings.kafka(), "error_cb": lambda error: reasons.append(error.str()), "log_level": 0},
         )
-        return len(admin.list_topics(timeout=PATIENCE_S).brokers)
+        return len(admin.list_topics(timeout=TIMEOUT_S).brokers)
     except KafkaException as error:
-        reason = next((words for words in reasons if "brokers are down" not in words), error.args[0].str())
-        raise Trouble(
-            f"no answer from {servers} with {settings.kafka_security_protocol}: {reason}. Is KAFKA_BOOTSTRAP_SERVERS right, does the "
-            "network let this machine in, do KAFKA_SECURITY_PROTOCOL and the password fit? (`takk kafka start` starts one here)"
+        reason = next((message for message in reasons if "brokers are down" not in message), error.args[0].str())
+        raise CheckFailed(
+            f"no answer from {servers} with {settings.kafka_security_protocol}: {reason}. Check KAFKA_BOOTSTRAP_SERVERS, "
+            "KAFKA_SECURITY_PROTOCOL, the credentials and the firewall. `takk kafka start` starts a broker on this machine"
         ) from error
 
 
 def existing_topics(settings: Settings) -> str:
-    """Whether all topics are there and are what they have to be."""
+    """Check that all topics exist with the expected configuration."""
     try:
-        present = AdminClient(settings.kafka()).list_topics(timeout=PATIENCE_S).topics
+        present = AdminClient(settings.kafka()).list_topics(timeout=TIMEOUT_S).topics
         missing = [spec.name for spec in topics.TOPICS if spec.name not in present]
         if missing:
-            raise Trouble(f"missing: {', '.join(missing)}. Make them with `takk topics create`")
-        topics.create_topics(settings)  # none is missing, so this compares and makes nothing
+            raise CheckFailed(f"missing topics: {', '.join(missing)}. Create them with `takk topics create`")
+        topics.create_topics(settings)  # no topic is missing, so this only compares
     except TopicMismatch as mismatch:
-        raise Trouble("; ".join(mismatch.problems)) from mismatch
+        raise CheckFailed("; ".join(mismatch.problems)) from mismatch
     except KafkaException as error:
-        raise Trouble(
-            f"the cluster does not say: {error.args[0].str()}. Takk needs the rights Describe and DescribeConfigs on its topics"
+        raise CheckFailed(
+            f"cannot read the topic configuration: {error.args[0].str()}. Takk needs the permissions Describe and "
+            "DescribeConfigs on its topics"
         ) from error
-    return f"{len(topics.TOPICS)} topics, {settings.partitions} partitions each"
+    return f"{len(topics.TOPICS)} topics with {counted(settings.partitions, 'partition')} each"
 
 
 def registry(settings: Settings) -> str:
-    """Whether the schema registry answers."""
+    """Check that the schema registry answers."""
     url = str(settings.schema_registry_url)
     where = urlsplit(url).hostname or "?"
     if not url.startswith(("http://", "https://")):
-        raise Trouble("SCHEMA_REGISTRY_URL must start with http:// or https://")
-    from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError  # late: slow to load
+        raise CheckFailed("SCHEMA_REGISTRY_URL must start with http:// or https://")
+    from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError  # late: the import is slow
 
     try:
-        client = SchemaRegistryClient({"url": url, "timeout": PATIENCE_S, "max.retries": 0})
+        client = SchemaRegistryClient({"url": url, "timeout": TIMEOUT_S, "max.retries": 0})
         subjects = client.get_subjects()
     except SchemaRegistryError as error:
-        raise Trouble(
-            f"{where} answers {error.http_status_code}: are the name and password in SCHEMA_REGISTRY_URL right?"
+        raise CheckFailed(
+            f"{where} answers {error.http_status_code}: check the user and the password in SCHEMA_REGISTRY_URL"
         ) from error
-    except Exception as error:  # the client lets its HTTP library's own errors through; all mean the same here
-        raise Trouble(f"no answer from {where} ({type(error).__name__}): is SCHEMA_REGISTRY_URL right?") from error
+    except (
+        Exception
+    ) as error:  # the client does not wrap the errors of its HTTP library; all of them mean the same here
+        raise CheckFailed(f"no answer from {where} ({type(error).__name__}): check SCHEMA_REGISTRY_URL") from error
     return f"{len(subjects)} subjects at {where}"
 
 
 def smtp(settings: Settings) -> str:
-    """Whether the mail server lets us in; sends nothing."""
+    """Check that the mail server accepts a connection and the login. Nothing is sent."""
     where = f"{settings.smtp_host}:{settings.smtp_port}"
     context = ssl.create_default_context()
     try:
@@ -144,82 +157,82 @@ def smtp(settings: Settings) -> str:
                 server.login(settings.smtp_username, settings.smtp_password.get_secret_value())
             code, _ = server.noop()
     except ssl.SSLError as error:
-        raise Trouble(
-            f"{where} and TLS: {error.reason or error}. SMTP_TLS=starttls goes with port 587, tls with 465; the certificate must be valid "
-            "for SMTP_HOST"
+        raise CheckFailed(
+            f"TLS with {where} failed: {error.reason or error}. Use SMTP_TLS=starttls with port 587, or tls with port 465; the certificate "
+            "must be valid for SMTP_HOST"
         ) from error
     except smtplib.SMTPNotSupportedError as error:
-        raise Trouble(
-            f"{where} does not offer what SMTP_TLS={settings.smtp_tls} and the login ask for: {error}"
-        ) from error
+        raise CheckFailed(f"{where} does not support SMTP_TLS={settings.smtp_tls} or the login: {error}") from error
     except smtplib.SMTPAuthenticationError as error:
-        raise Trouble(
-            f"{where} refuses the login ({error.smtp_code}): check SMTP_USERNAME and SMTP_PASSWORD(_FILE)"
+        raise CheckFailed(
+            f"{where} rejects the login ({error.smtp_code}): check SMTP_USERNAME and SMTP_PASSWORD(_FILE)"
         ) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise Trouble(
-            f"{where} does not answer as a mail server: {error}. Check SMTP_HOST, SMTP_PORT, SMTP_TLS and the firewall"
+        raise CheckFailed(
+            f"no mail server answers at {where}: {error}. Check SMTP_HOST, SMTP_PORT, SMTP_TLS and the firewall"
         ) from error
     if code != 250:
-        raise Trouble(f"{where} answers {code}: it takes no mail from here now")
-    return f"{where} lets us in" + ("" if settings.smtp_tls == "none" else f" over {settings.smtp_tls}")
+        raise CheckFailed(f"{where} answers {code}: it does not accept emails from this machine now")
+    return f"{where} accepts connections" + ("" if settings.smtp_tls == "none" else f" over {settings.smtp_tls}")
 
 
 def _connect(settings: Settings, context: ssl.SSLContext) -> smtplib.SMTP:
     if settings.smtp_tls == "tls":
-        return smtplib.SMTP_SSL(settings.smtp_host, settings.smtp_port, timeout=PATIENCE_S, context=context)
-    return smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=PATIENCE_S)
+        return smtplib.SMTP_SSL(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_S, context=context)
+    return smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_S)
 
 
 def sender(settings: Settings) -> str:
-    """Whether recipients can answer, and trust the links."""
+    """Check the sender and the links of the emails."""
     if settings.mail_secret is None:
-        raise Trouble(
-            "TAKK_MAIL_SECRET(_FILE) is not set: the links of the mails cannot be signed. Make one with `openssl rand -hex 32`"
+        raise CheckFailed(
+            "TAKK_MAIL_SECRET(_FILE) is not set, so the links of the emails cannot be signed. Create one with `openssl rand -hex 32`"
         )
     is_local = settings.smtp_host in LOOPBACK
     if settings.mail_domain in LOOPBACK and not is_local:
-        raise Trouble(
-            "TAKK_MAIL_FROM is not set: mails would come from localhost. Give it as `My Shop <hello@shop.example>`"
+        raise CheckFailed(
+            "TAKK_MAIL_FROM is not set, so emails would come from localhost. Set it, e.g. to `My Shop <hello@shop.example>`"
         )
     if not is_local and (
         urlsplit(settings.mail_base_url).hostname in LOOPBACK or not settings.mail_base_url.startswith("https://")
     ):
-        raise Trouble(
-            "TAKK_MAIL_BASE_URL must be an https:// address that recipients can reach: unsubscribe links lead there"
+        raise CheckFailed(
+            "TAKK_MAIL_BASE_URL must be an https:// address that recipients can reach, because unsubscribe links start with it"
         )
-    return f"mails come from {settings.mail_domain}, links lead to {settings.mail_base_url}"
+    return f"emails come from {settings.mail_domain}, links lead to {settings.mail_base_url}"
 
 
 def templates(settings: Settings) -> str:
-    """Whether the flows can be read."""
+    """Check that the flows contain no errors."""
     try:
         flows = load_flows(settings.templates_dir)
     except FlowFileError as error:
-        raise Trouble(
-            f"{len(error.errors)} mistake(s), see `takk flows check`; the first: {error.errors[0]}"
+        raise CheckFailed(
+            f"{counted(len(error.errors), 'error')}, see `takk flows check`; the first: {error.errors[0]}"
         ) from error
-    return f"{len(flows)} flows in {settings.templates_dir}"
+    return f"{counted(len(flows), 'flow')} in {settings.templates_dir}"
 
 
 def disk(settings: Settings) -> str:
-    """Whether the state has room, and may be written."""
-    home = _nearest(settings.state_dir)
+    """Check that the state directory is writable and has enough space."""
+    directory = _existing(settings.state_dir)
     try:
-        with tempfile.TemporaryFile(dir=home):
+        with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:
-        raise Trouble(
-            f"{home} cannot be written ({error.strerror}): set TAKK_STATE_DIR or give this user the right"
+        raise CheckFailed(
+            f"{directory} is not writable ({error.strerror}): set TAKK_STATE_DIR, or change its permissions"
         ) from error
-    free_mb = shutil.disk_usage(home).free >> 20
-    if free_mb < ROOM_MB:
-        raise Trouble(f"{free_mb} MB free at {home}, {ROOM_MB} MB wanted: make room or set TAKK_STATE_DIR")
-    return f"{free_mb} MB free at {home}"
+    free_mb = shutil.disk_usage(directory).free >> 20
+    if free_mb < MIN_FREE_MB:
+        raise CheckFailed(
+            f"{free_mb} MB free in {directory}, at least {MIN_FREE_MB} MB needed: free space, or set TAKK_STATE_DIR"
+        )
+    return f"{free_mb} MB free in {directory}"
 
 
-def _nearest(path: Path) -> Path:
-    """`path`, or the folder above it that exists."""
+def _existing(path: Path) -> Path:
+    """Return `path`, or its nearest parent that exists."""
     path = path.absolute()
     while not path.exists():
         path = path.parent
