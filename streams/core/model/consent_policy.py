@@ -1,4 +1,7 @@
-"""Which consent a mail needs: a table of purpose and country. A shop's own lies in templates/consent.yaml (see consent_language.py)."""
+"""The consent policy: which consent an email needs, by purpose and country.
+
+A shop writes its policy in `consent.yaml`; `definitions/language/consent.py` reads it.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,28 @@ from msgspec import Struct
 Purpose: TypeAlias = Literal["order", "service", "review", "survey", "marketing", "profile"]
 Verdict: TypeAlias = Literal["allowed", "needs_consent", "soft_opt_in", "own_opt_in"]
 PURPOSES: tuple[str, ...] = get_args(Purpose)
-#: What the shop owes, whatever the customer thinks of marketing.
+#: The purposes of transactional emails, which the shop sends regardless of consent to marketing.
 TRANSACTIONAL = frozenset(("order", "service"))
-#: Purposes to which a customer can say yes or no by themselves (`customers`: review_consent, ...).
+#: The purposes with a consent of their own (`review_consent` and others of the topic `customers`).
 OWN_SCOPES = frozenset(("review", "survey", "profile"))
-#: In the place of a country: every country that has no line.
+#: Stands for every country without a line of its own.
 ANY_COUNTRY = "*"
 
 
 def is_transactional(purpose: str) -> bool:
-    """Whether the shop owes this mail whatever the customer thinks of marketing."""
+    """Return whether emails of this purpose are transactional: sent regardless of consent to marketing."""
     return purpose in TRANSACTIONAL
 
 
 class PolicyLine(Struct, frozen=True, kw_only=True):
-    """What a mail of `purpose` needs in `country`, and the law or guidance (`law`, `article`) that says so.
+    """The consent that an email of `purpose` needs in `country`.
 
-    `within`: soft opt-in only, how long after a purchase it lasts; None: as long as the customer does not object.
+    Attributes:
+        purpose: the purpose.
+        country: the country (ISO 3166-1 alpha-2), or `ANY_COUNTRY`.
+        verdict: the consent that is needed.
+        law, article: the law or guidance that requires it.
+        within: for soft opt-in, how long it is valid after a purchase. None: until the customer objects.
     """
 
     purpose: str
@@ -39,10 +47,14 @@ class PolicyLine(Struct, frozen=True, kw_only=True):
 
 
 class ConsentPolicy:
-    """The table, read-only. `is_built_in`: it is not the shop's own.
+    """An immutable table of policy lines.
+
+    Args:
+        lines: the lines. Each purpose needs one for `ANY_COUNTRY`.
+        is_built_in: whether it stands in for a missing policy of the shop.
 
     Raises:
-        ValueError: a purpose has no line for `ANY_COUNTRY`, or a line forbids a receipt.
+        ValueError: a purpose has no line for `ANY_COUNTRY`, or a line restricts transactional emails.
     """
 
     __slots__ = ("_lines", "is_built_in")
@@ -55,15 +67,15 @@ class ConsentPolicy:
                 raise ValueError(f"the purpose {purpose} has no line for {ANY_COUNTRY}")
         for line in self._lines.values():
             if line.purpose in TRANSACTIONAL and line.verdict != "allowed":
-                raise ValueError(f"{line.purpose} mail is owed and must be allowed ({line.country})")
+                raise ValueError(f"{line.purpose} emails are transactional and must be allowed ({line.country})")
 
     def line(self, purpose: str, country: str) -> PolicyLine:
-        """The line for `purpose` in `country` (ISO 3166-1 alpha-2), else the purpose's line for all other countries."""
+        """Return the line of `purpose` for `country` (ISO 3166-1 alpha-2), else the one for all other countries."""
         lines = self._lines
         return lines.get((purpose, country)) or lines[purpose, ANY_COUNTRY]
 
     def lines(self) -> tuple[PolicyLine, ...]:
-        """Every line, in the order of the file."""
+        """Return all lines, in the order of the file."""
         return tuple(self._lines.values())
 
 
@@ -76,5 +88,5 @@ def _strict(purpose: str) -> PolicyLine:
     return PolicyLine(purpose=purpose, country=ANY_COUNTRY, verdict=verdict, law="built in", article="the strictest")
 
 
-#: Where a shop has no table: only what is owed, and what was asked for in so many words. Never wrong anywhere, and receipts go on.
+#: The policy of a shop without one: transactional emails, and those with explicit consent. It is lawful in every country.
 STRICT = ConsentPolicy([_strict(purpose) for purpose in PURPOSES], is_built_in=True)

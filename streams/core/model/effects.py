@@ -1,6 +1,6 @@
-"""Orders that the core gives to the outside: frozen, in the imperative.
+"""Effects: what the core asks the outside world to do. Immutable, named in the imperative.
 
-Each has an id made from what caused it, so that obeying it twice is harmless. `gc=False`: see customer.py.
+The id of an effect is derived from its cause, so that executing the effect twice is harmless. For `gc=False` see customer.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "
 
 
 class ScheduleTimer(Struct, frozen=True, gc=False, kw_only=True):
-    """Wake instance `instance_id` at `due_at` to take the step at path `step`."""
+    """Fire a timer at `due_at` (UTC) for the step at path `step` of an instance."""
 
     timer_id: str
     customer_id: str
@@ -59,7 +59,20 @@ class Content(Struct, frozen=True, gc=False):
 
 
 class MailFields(Struct, frozen=True, gc=False, kw_only=True):
-    """The fields that an email has in common from the decision to the mailer's command."""
+    """The fields that `SendMail` and the mailer's `Command` share.
+
+    Attributes:
+        send_id: the id of the email.
+        customer_id, instance_id: the customer, and the instance that sends.
+        flow, flow_version, step: the flow, and the path of the step that sends.
+        message: the name of the message, without its language.
+        purpose: the purpose, which decides about consent. Transactional emails are sent regardless of it.
+        priority: 0 to 100; the mailer sends higher ones first.
+        not_after: when the email expires (UTC).
+        to_address, to_name: the recipient.
+        locale, time_zone, country: the customer's language, IANA time zone and country (ISO 3166-1 alpha-2).
+        order_id: the order that the email is about, if any.
+    """
 
     send_id: str
     customer_id: str
@@ -80,9 +93,11 @@ class MailFields(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class SendMail(MailFields, frozen=True, gc=False, kw_only=True):
-    """Render message `message` of `flow` in `locale` with `context` and send it, unless it is later than `not_after`.
+    """Render a message and send it, unless it has expired.
 
-    `purpose` "order" is transactional; everything else carries an unsubscribe link and obeys suppression.
+    Attributes:
+        content: what the email is about.
+        tracking: whether opens and clicks may be measured.
     """
 
     content: Content
@@ -90,7 +105,12 @@ class SendMail(MailFields, frozen=True, gc=False, kw_only=True):
 
 
 class ResendMail(Struct, frozen=True, gc=False, kw_only=True):
-    """Hand an encoded email command to the mailer again, as attempt number `attempt` (the first was 1)."""
+    """Try to send an email again that the mail server deferred.
+
+    Attributes:
+        attempt: the number of this attempt; the first was 1.
+        command: the record on `email-commands` that is repeated.
+    """
 
     send_id: str
     customer_id: str
@@ -99,7 +119,13 @@ class ResendMail(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class LogDecision(Struct, frozen=True, gc=False, kw_only=True):
-    """Why a mail is sent or not: `rule` is the name of the rule that decided, `detail` its words for people, without personal data."""
+    """Log why an email is sent or not, or why a flow does something else.
+
+    Attributes:
+        outcome: what was decided.
+        rule: the name of the rule that decided.
+        detail: a text for people, without personal data.
+    """
 
     decision_id: str
     customer_id: str
@@ -116,10 +142,13 @@ class LogDecision(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Attribute(Struct, frozen=True, gc=False, kw_only=True):
-    """Tell neighbours what a customer did with a send, enriched with where the send came from.
+    """Publish how a customer engaged with an email, together with the flow that sent it.
 
-    `kind` is an engagement kind, or `ordered` for an order within the attribution window after a click
-    (then `revenue_minor` and `currency` are set).
+    Attributes:
+        kind: the kind of engagement, or `ordered` for an order within the attribution window after a click.
+        link: the link that was clicked, if any.
+        agent: whether a person, a proxy or a scanner acted.
+        revenue_minor, currency: the total of the order for `ordered` (ISO 4217, minor units).
     """
 
     attribution_id: str
@@ -139,7 +168,10 @@ class Attribute(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class IssueReward(Struct, frozen=True, gc=False, kw_only=True):
-    """Honour `code` once for the reward `name`, until `expires_at`. The same step of the same run gives the same code."""
+    """Accept `code` once for the reward `name`, until `expires_at` (UTC).
+
+    The same step of the same instance always gives the same code.
+    """
 
     reward_id: str
     customer_id: str
@@ -155,7 +187,7 @@ class IssueReward(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ClaimCode(Struct, frozen=True, gc=False, kw_only=True):
-    """Give a code of `pool` for the reward `reward_id`, if there is one before `give_up_at`: afterwards nobody waits for it."""
+    """Grant a code of `pool` for the reward `reward_id`, unless none is free before `give_up_at` (UTC)."""
 
     reward_id: str
     customer_id: str
@@ -170,9 +202,9 @@ class ClaimCode(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class WithdrawClaim(Struct, frozen=True, gc=False, kw_only=True):
-    """Nobody waits any longer for the code that was claimed for `reward_id`; if it was granted meanwhile, it goes back to the pool.
+    """Withdraw the claim of `reward_id`. If its code was already granted, the code returns to the pool.
 
-    `give_up_at` is that of the claim.
+    `give_up_at` is that of the claim (UTC).
     """
 
     reward_id: str
@@ -183,7 +215,7 @@ class WithdrawClaim(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
-    """Tell other systems that a customer came to a step; what is to be done is theirs."""
+    """Publish a signal for other systems: the customer has reached a step. They decide what to do."""
 
     signal_id: str
     customer_id: str
@@ -197,7 +229,7 @@ class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class WithdrawMail(Struct, frozen=True, gc=False, kw_only=True):
-    """Do not send `send_id`, if it has not left yet: `rule` forbids it since it was ordered."""
+    """Do not send `send_id`, unless it has been sent: `rule` forbids it now."""
 
     withdrawal_id: str
     customer_id: str
@@ -207,7 +239,7 @@ class WithdrawMail(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class CountSales(Struct, frozen=True, gc=False, kw_only=True):
-    """Count what was bought, or no longer count it: the fields of `popularity.Change`."""
+    """Change the sales counts. The fields are those of `popularity.Change`."""
 
     sales_id: str
     customer_id: str

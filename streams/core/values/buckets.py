@@ -1,18 +1,18 @@
-"""Chance without chance: a hash of names and customer says who falls into a share. The same customer always falls the same way."""
+"""Deterministic bucketing: a hash of names and the customer id assigns each customer to a share, always the same one."""
 
 from __future__ import annotations
 
 from streams.core.values import ids
 
-#: A hundredth of a percent is the finest share.
+#: The number of buckets: a share may be as small as a hundredth of a percent.
 BUCKETS = 10_000
 
 
 def bucket(*names: str) -> int:
-    """A number from 0 to 9,999 that stands for `names`; over many customers each is as frequent as the others."""
+    """Return the bucket of `names`, from 0 to 9,999. Over many customers the buckets are equally frequent."""
     return int.from_bytes(ids.mark(*names), "big") % BUCKETS
 
 
 def in_share(percent: int, *names: str) -> bool:
-    """Whether `names` fall into a share of `percent`."""
+    """Return whether the bucket of `names` belongs to the share of the first `percent` percent."""
     return bucket(*names) < percent * 100

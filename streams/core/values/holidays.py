@@ -1,4 +1,4 @@
-"""The public holidays of countries, as the library `holidays` knows them."""
+"""Public holidays, from the library `holidays`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NONE: frozenset[date] = frozenset()
 
 
 def is_holiday(country: str, day: date) -> bool:
-    """Whether `day` is a public holiday in all of `country` (ISO 3166-1 alpha-2); never in one that the library does not know."""
+    """Return whether `day` is a public holiday in all of `country` (ISO 3166-1 alpha-2); False for an unknown country."""
     return day in _holidays(country, day.year)
 
 

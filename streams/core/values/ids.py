@@ -1,4 +1,4 @@
-"""Ids made from what caused a thing, so that doing it again gives the same id."""
+"""Deterministic ids: derived from the cause of a record, so that processing it again gives the same id."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from msgspec.structs import astuple
 
 from streams.core.values.local_time import text_of
 
-# Crockford's base 32: no letter that is taken for another or for a number.
+# Crockford's base 32, without letters that resemble another letter or a digit.
 _CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SEPARATOR = "\x1f"
-# Copying a hash that was set up once is cheaper than setting one up.
+# Copying a hash object is cheaper than creating one.
 _DIGEST, _MARK = blake2b(digest_size=16), blake2b(digest_size=8)
-# Types whose `repr` contains no name that this project may change.
+# Types whose `repr` contains no name of this project.
 _PLAIN_TYPES = frozenset((NoneType, bool, int, float, str, bytes, date, datetime))
 
 
@@ -26,9 +26,9 @@ class TextLayout(NamedTuple):
     """The frozen names in the text of a struct, see `frozen_text`.
 
     Attributes:
-        name: what stands for the class.
-        fields: what stands for each of its first fields, by place. A field that was added later has no name here.
-        items: the layout of the structs in a field, by the field's name here.
+        name: the name of the class.
+        fields: the names of its first fields, in their order. Fields that were added later have no name here.
+        items: the layouts of the structs within fields, by the names of `fields`.
     """
 
     name: str = ""
@@ -37,38 +37,44 @@ class TextLayout(NamedTuple):
 
 
 def digest(*parts: str) -> str:
-    """32 hexadecimal characters that stand for `parts`, in their order."""
+    """Return an id of 32 hexadecimal characters (BLAKE2b, 128 bits) for `parts` in this order."""
     hashed = _DIGEST.copy()
     hashed.update(_SEPARATOR.join(parts).encode("utf-8", "surrogatepass"))
     return hashed.hexdigest()
 
 
 def mark(*parts: str) -> bytes:
-    """8 bytes that stand for `parts`: enough to know them again among the few hundred that one customer has."""
+    """Return a fingerprint of 8 bytes for `parts`. It is long enough to tell apart the few hundred of one customer."""
     hashed = _MARK.copy()
     hashed.update(_SEPARATOR.join(parts).encode("utf-8", "surrogatepass"))
     return hashed.digest()
 
 
 def instance_id(customer_id: str, flow: str, trigger_key: str) -> str:
-    """The run of `flow` that `trigger_key` (an order, a parcel) started for the customer."""
+    """Return the id of the instance of `flow` that `trigger_key` (an order, a parcel) starts for the customer."""
     return digest("instance", customer_id, flow, trigger_key)
 
 
 def migrated_id(instance: str, version: int) -> str:
-    """The run that goes on, on `version` of the flow, for the run `instance`: with an id of its own its steps are not taken for the old ones."""
+    """Return the id of an instance after its migration to `version`.
+
+    The new id keeps the ids of its steps apart from those of the older version.
+    """
     return digest("migrated", instance, str(version))
 
 
 def send_id(instance: str, step: str) -> str:
-    """The one mail that step `step` of an instance may send."""
+    """Return the id of the only email that step `step` of an instance can send."""
     return digest("send", instance, step)
 
 
 def reward_code(key: bytes, instance: str, step: str) -> str:
-    """The code of the one reward that step `step` of an instance may give: 12 characters that are easily read aloud, of 60 bits.
+    """Return the code of the only reward that step `step` of an instance can give: 12 characters, 60 bits, easy to read aloud.
 
-    Without the shop's `key` (64 bytes at most) nobody can tell it from the ids, which are no secrets.
+    Args:
+        key: the shop's secret, 64 bytes at most. Without it the code cannot be derived from the ids, which are not secret.
+        instance: the id of the instance.
+        step: the path of the step.
     """
     signed = blake2b(_SEPARATOR.join((instance, step)).encode(), digest_size=8, key=key, person=b"takk-reward")
     number = int.from_bytes(signed.digest(), "big")
@@ -76,21 +82,21 @@ def reward_code(key: bytes, instance: str, step: str) -> str:
 
 
 def timer_id(instance: str, step: str, due_at: datetime) -> str:
-    """The timer that wakes an instance for `step` at `due_at`."""
+    """Return the id of the timer that fires at `due_at` for `step` of an instance."""
     return digest("timer", instance, step, text_of(due_at))
 
 
 def decision_id(instance: str, step: str, rule: str, moment: str = "") -> str:
-    """A decision about a step; `moment` tells decisions apart that the same rule takes again and again."""
+    """Return the id of a decision about a step. `moment` tells repeated decisions of the same rule apart."""
     return digest("decision", instance, step, rule, moment)
 
 
 def frozen_text(struct: Struct, layout: TextLayout) -> str:
     """Return a text of all values in `struct`, to be part of an id.
 
-    The text has the form of a struct's `repr`, since the first versions hashed that: `Name(first='a', second=(1, 2))`. All names come from
-    `layout`, so classes and fields can be renamed. Fields may be added at the end, with a default that never changes: a later field
-    is written, under its place, only if it differs from its default. Data without it therefore has the same text in every version.
+    The text has the form of a struct's `repr`, because the first versions hashed that: `Name(first='a', second=(1, 2))`. All names come
+    from `layout`, so classes and fields can be renamed. Fields may be added at the end, with a default that never changes: a later
+    field is written, under its position, only if it differs from its default. Data without it has the same text in every version.
 
     Raises:
         ValueError: `struct` has fewer fields than `layout`.
@@ -115,8 +121,8 @@ def _text(value: object, layout: TextLayout | None) -> str:
     if isinstance(value, Struct):
         return frozen_text(value, layout or TextLayout())
     if type(value) is tuple:
-        texts = [_text(one, layout) for one in value]
+        texts = [_text(item, layout) for item in value]
         return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
     if type(value) not in _PLAIN_TYPES:
-        raise TypeError(f"the text of a {type(value).__name__} is not frozen")
+        raise TypeError(f"the text of a {type(value).__name__} may change between versions")
     return repr(value)

@@ -1,4 +1,4 @@
-"""When a wait ends, on the customer's or the shop's own clock."""
+"""Time zones, days of the calendar, and scaled time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-# The zone in which most people of a country live.
+# For each country the time zone with the largest population.
 COUNTRY_ZONES: Mapping[str, str] = MappingProxyType(
     {
         "AT": "Europe/Vienna", "AU": "Australia/Sydney", "BE": "Europe/Brussels", "BG": "Europe/Sofia", "BR": "America/Sao_Paulo",
@@ -30,96 +30,124 @@ COUNTRY_ZONES: Mapping[str, str] = MappingProxyType(
 
 @lru_cache(maxsize=1024)
 def zone(name: str | None) -> ZoneInfo | None:
-    """The IANA zone `name`, or None if there is no such zone (names come from outside)."""
+    """Return the IANA time zone `name`, or None if it is not a valid name."""
     if not name:
         return None
     try:
         return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):  # what zoneinfo raises for unknown, malformed and directory names
+    except (LookupError, ValueError, OSError):  # zoneinfo raises these for unknown, malformed and directory names
         return None
 
 
 @lru_cache(maxsize=4096)
 def local_zone(time_zone: str | None, country: str, shop_zone: str) -> ZoneInfo:
-    """The customer's zone: what is known of the customer, else by the country (ISO 3166-1 alpha-2), else the shop's."""
+    """Return the customer's time zone: their own, else that of their country (ISO 3166-1 alpha-2), else the shop's."""
     return zone(time_zone) or zone(COUNTRY_ZONES.get(country)) or ZoneInfo(shop_zone)
 
 
 def zone_of_shop(name: str) -> ZoneInfo:
-    """The shop's own zone."""
+    """Return the shop's time zone."""
     return local_zone(None, "", name)
 
 
-def subtract_calendar_days(moment: datetime, length: timedelta, where: ZoneInfo, day_scale: float) -> datetime:
-    """`moment` (UTC) less `length`, of which the whole days are days of the calendar at the zone `where`; as UTC."""
-    if day_scale != 1.0:  # where a day lasts a second there is no calendar
-        return moment - scale(length, day_scale)
+def subtract_calendar_days(at: datetime, length: timedelta, tz: ZoneInfo, day_scale: float) -> datetime:
+    """Return the time `length` before `at`. Its whole days are days of the calendar in `tz`.
+
+    Args:
+        at: the time (UTC).
+        length: the time span.
+        tz: the time zone of the calendar.
+        day_scale: how many real days a day takes, see `scale`. Unless it is 1, there is no calendar.
+    """
+    if day_scale != 1.0:
+        return at - scale(length, day_scale)
     days = timedelta(days=length.days)
-    return (moment.astimezone(where) - days).astimezone(UTC) - (length - days)
+    return (at.astimezone(tz) - days).astimezone(UTC) - (length - days)
 
 
-def months_after(moment: datetime, months: int) -> datetime:
-    """The same day so many months later, or the month's last day where it has no such day (31 January and a month: 28 February)."""
+def months_after(at: datetime, months: int) -> datetime:
+    """Return the same day that many months later, or the last day of a shorter month (31 January and a month: 28 February)."""
     if not months:
-        return moment
-    years, month = divmod(moment.month - 1 + months, 12)
-    year = moment.year + years
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, monthrange(year, month + 1)[1]), fold=0)
+        return at
+    years, month = divmod(at.month - 1 + months, 12)
+    year = at.year + years
+    return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]), fold=0)
 
 
-def next_day(day: date, after: datetime, where: ZoneInfo, days_before: int = 0) -> datetime:
-    """When, after `after` (UTC), the day of the year that `day` is begins next in the zone `where`, so many days earlier; as UTC."""
-    local = after.astimezone(where)
-    for year in range(
-        local.year, local.year + 3
-    ):  # a day that lies some days before the new year belongs to the next year
-        midnight = datetime.combine(day_in(year, day), time(), where)
-        moment = (midnight - timedelta(days=days_before)).astimezone(UTC)
-        if moment > after:
-            return moment
+def next_day(day: date, after: datetime, tz: ZoneInfo, days_before: int = 0) -> datetime:
+    """Return when an anniversary begins next.
+
+    Args:
+        day: the date whose month and day recur every year.
+        after: the anniversary begins after this time (UTC).
+        tz: the time zone in which it begins.
+        days_before: return the time that many days earlier. It still has to be after `after`.
+
+    Returns:
+        The time in UTC.
+    """
+    local = after.astimezone(tz)
+    # With `days_before` an anniversary in January may begin in December.
+    for year in range(local.year, local.year + 3):
+        midnight = datetime.combine(day_in(year, day), time(), tz)
+        at = (midnight - timedelta(days=days_before)).astimezone(UTC)
+        if at > after:
+            return at
     raise ValueError(f"no such day within three years: {day}")
 
 
 def day_in(year: int, day: date) -> date:
-    """The day of the year that `day` is, in `year`: 29 February is 28 February in years that have none."""
+    """Return the anniversary of `day` in `year`. That of 29 February is 28 February, except in leap years."""
     return date(year, day.month, min(day.day, monthrange(year, day.month)[1]))
 
 
-def end_of_quiet_hours(moment: datetime, begins: time, ends: time, where: ZoneInfo) -> datetime:
-    """`moment` (UTC), or when the quiet hours from `begins` to `ends` in which it lies end at the zone `where`; as UTC."""
-    local = moment.astimezone(where)
+def end_of_quiet_hours(at: datetime, begins: time, ends: time, tz: ZoneInfo) -> datetime:
+    """Return when the quiet hours that contain `at` end, or `at` itself if it is outside of them.
+
+    Args:
+        at: the time (UTC).
+        begins, ends: the quiet hours, which may span midnight.
+        tz: the time zone of the quiet hours.
+
+    Returns:
+        The time in UTC.
+    """
+    local = at.astimezone(tz)
     clock = local.time()
     is_quiet = begins <= clock < ends if begins <= ends else clock >= begins or clock < ends
     if not is_quiet:
-        return moment
+        return at
     day = local.date() if clock < ends else local.date() + timedelta(days=1)
     for fold in (0, 1):
-        end = datetime.combine(day, ends, where).replace(fold=fold).astimezone(UTC)
-        if end > moment:
+        end = datetime.combine(day, ends, tz).replace(fold=fold).astimezone(UTC)
+        if end > at:
             return end
     return end
 
 
-def text_of(moment: datetime) -> str:
-    """A moment as ISO 8601, letter for letter what `isoformat` says: orjson needs a quarter of its time."""
-    return orjson.dumps(moment)[1:-1].decode()
+def text_of(at: datetime) -> str:
+    """Return a time in ISO 8601, exactly as `isoformat` does. orjson takes a quarter of its time."""
+    return orjson.dumps(at)[1:-1].decode()
 
 
 def scale(length: timedelta, day_scale: float) -> timedelta:
-    """`length` where a day lasts `day_scale` days. Multiplying is slow, and a day nearly always lasts a day."""
+    """Return `length` if a day takes `day_scale` real days, as in a demo. Usually it is 1, and multiplying a timedelta is slow."""
     return length if day_scale == 1.0 else length * day_scale
 
 
 def unscale(length: timedelta, day_scale: float) -> timedelta:
-    """What passed as `length` where a day lasts `day_scale` days: the other way round."""
+    """Return the time span whose scaled length is `length`: the inverse of `scale`."""
     return length if day_scale == 1.0 else length / day_scale
 
 
 def scale_deadline(start: datetime, end: datetime, day_scale: float) -> datetime:
-    """`end`, moved so that the time from `start` takes `day_scale` times as long, on a whole millisecond (what the wire keeps)."""
-    moment = end if day_scale == 1.0 else start + (end - start) * day_scale
-    rest = moment.microsecond % 1000
-    return moment + timedelta(microseconds=1000 - rest) if rest else moment
+    """Return the deadline `end` of a wait from `start`, scaled by `day_scale`.
+
+    It is rounded up to a millisecond, the precision of the wire.
+    """
+    deadline = end if day_scale == 1.0 else start + (end - start) * day_scale
+    rest = deadline.microsecond % 1000
+    return deadline + timedelta(microseconds=1000 - rest) if rest else deadline
 
 
 # Cached so that all records of a batch share one object, which the encoders recognize by identity.

@@ -1,4 +1,4 @@
-"""Money: integer minor units on the wire, Decimal in rules, never a float."""
+"""Money: integers of minor units on the wire, Decimal in rules, never a float."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from types import MappingProxyType
 
 _TWO = 2
-# ISO 4217: only the currencies whose minor unit is not a hundredth.
+# The currencies whose minor unit is not a hundredth (ISO 4217).
 _EXPONENTS: Mapping[str, int] = MappingProxyType(
     dict.fromkeys(
         (
@@ -38,24 +38,28 @@ _UNITS = {0: Decimal(1), 2: Decimal("0.01"), 3: Decimal("0.001"), 4: Decimal("0.
 
 
 def exponent(currency: str) -> int:
-    """How many decimals the currency (ISO 4217) has."""
+    """Return the number of decimals of the currency (ISO 4217)."""
     return _EXPONENTS.get(currency, _TWO)
 
 
 def major(minor: int, currency: str) -> Decimal:
-    """`minor` minor units of `currency` as an amount in its major unit (øre to kroner)."""
+    """Return `minor` minor units of `currency` in its major unit (øre to kroner)."""
     return minor * _UNITS[_EXPONENTS.get(currency, _TWO)]
 
 
 def minor(amount: Decimal, currency: str) -> int:
-    """An amount in major units as whole minor units, half to even."""
+    """Return an amount in major units as an integer of minor units, rounded half to even."""
     return int((amount / _UNITS[exponent(currency)]).quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
 def convert(amount_minor: int, currency: str, into: str, rates: Mapping[str, Decimal]) -> int | None:
-    """`amount_minor` of `currency` in minor units of `into`.
+    """Return an amount in another currency, in minor units, or None if a rate is missing.
 
-    `rates` says how much one major unit of a currency is worth in some common unit. None if a rate is not known.
+    Args:
+        amount_minor: the amount in minor units of `currency`.
+        currency: the currency of the amount (ISO 4217).
+        into: the currency to convert to (ISO 4217).
+        rates: the value of one major unit of each currency, in any common unit.
     """
     if currency == into:
         return amount_minor

@@ -1,4 +1,4 @@
-"""Signed tokens in links: whoever holds one can do what it says, and nobody can make one without the secret."""
+"""Signed tokens for links. A token authorizes one action, and cannot be made without the secret."""
 
 from __future__ import annotations
 
@@ -8,33 +8,39 @@ import hmac
 
 import msgspec
 
-#: Bytes of the HMAC-SHA-256 kept: 128 bits are out of reach for guessing, and keep links short.
+#: The bytes of the HMAC-SHA-256 that a token contains: 128 bits cannot be guessed, and keep links short.
 SIGNATURE_BYTES = 16
 
 
 class BadToken(ValueError):
-    """A token that was not made with this secret, for this use."""
+    """A token that is damaged, or was made with another secret or for another use."""
 
 
 def sign(secret: bytes, use: str, *parts: str) -> str:
-    """A URL-safe token of `parts`, good only for `use` (a link of one kind cannot be used as another)."""
+    """Return a URL-safe token of `parts`.
+
+    Args:
+        secret: the key of the signature.
+        use: the kind of link. A token is valid for this use only.
+        parts: the texts in the token; they are signed but readable.
+    """
     body = msgspec.json.encode(parts)
     return base64.urlsafe_b64encode(_signature(secret, use, body) + body).rstrip(b"=").decode()
 
 
 def verify(secret: bytes, use: str, token: str) -> tuple[str, ...]:
-    """The parts that `sign` was given.
+    """Return the parts of a token.
 
     Raises:
-        BadToken: the token is damaged, or of another use or secret.
+        BadToken: the token is damaged, or was made with another secret or for another use.
     """
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except ValueError as error:
-        raise BadToken("not a token") from error
+        raise BadToken("not a valid token") from error
     body = raw[SIGNATURE_BYTES:]
     if not hmac.compare_digest(raw[:SIGNATURE_BYTES], _signature(secret, use, body)):
-        raise BadToken("the signature does not fit")
+        raise BadToken("the signature does not match")
     return msgspec.json.decode(body, type=tuple[str, ...])
 
 
