@@ -1,8 +1,8 @@
-"""Avro records as bytes, in both framings that lie on the topics.
+"""Encoding and decoding of Avro records, in two framings.
 
-Without a schema registry a record is written in Avro's single-object encoding: `C3 01`, the fingerprint of the writer's schema
-(CRC-64-AVRO of its parsing canonical form, 8 bytes, little-endian), the data. With one it has the Confluent framing: a zero byte,
-the schema's id (4 bytes, big-endian), the data. Both are read always. A schema that is not today's is resolved to today's.
+Without a schema registry a record has Avro's single-object encoding: `C3 01`, the fingerprint of the writer's schema (CRC-64-AVRO of its
+parsing canonical form, 8 bytes, little-endian), then the data. With a registry it has the Confluent framing: a zero byte, the schema id (4
+bytes, big-endian), then the data. Both framings are always read. Data of an older or newer schema is resolved to the current schema.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ Decoder: TypeAlias = Callable[[BytesIO], dict[str, Any]]
 
 SINGLE_OBJECT = b"\xc3\x01"
 CONFLUENT = b"\x00"
-#: Bytes before the data in each framing.
+#: The number of bytes before the data in each framing.
 SINGLE_OBJECT_HEADER = 10
 CONFLUENT_HEADER = 5
-#: Seconds for which a registry is not asked again about an id that it does not know, and how many such ids are remembered:
-#: a flood of bad records must not become a flood of requests.
-UNKNOWN_FOR_S = 60.0
-UNKNOWN_IDS = 10_000
-#: What the registry answers for an id it does not have.
+#: Seconds for which an unknown schema id is not requested again, and the number of such ids that are remembered. Many invalid records must
+#: not cause as many requests.
+UNKNOWN_ID_TTL_S = 60.0
+MAX_UNKNOWN_IDS = 10_000
+#: The registry's HTTP status for an unknown schema id.
 NOT_FOUND = 404
 
 
 class DecodeFailed(InvalidRecord):
-    """Bytes that are no record of the schema asked for.
+    """The bytes are not a valid record of the expected schema.
 
-    `reason` is `not_avro` (no known framing, or data that the schema cannot have written), `unknown_schema` (well framed, but by
-    a schema that is not known here or does not fit) or `truncated` (the data ends too early). `detail` holds no data.
+    `reason` is `not_avro` (no known framing, or data that the schema cannot produce), `unknown_schema` (the writer's schema is unknown or
+    incompatible) or `truncated` (the data ends too early). `detail` contains no data of the record.
     """
 
 
 def load_schemas(folder: Path) -> dict[str, Schema]:
-    """The schemas of a folder: file name without `.avsc` -> schema.
+    """Return the schemas in a directory: file name without `.avsc` -> schema.
 
     Raises:
-        ValueError: a file is no Avro schema; names the file.
-        OSError: the folder cannot be read, or holds no schema (FileNotFoundError).
+        ValueError: a file is not a valid Avro schema; the message names the file.
+        OSError: the directory cannot be read, or contains no schema (FileNotFoundError).
     """
     schemas = {}
     for path in sorted(folder.glob("*.avsc")):
@@ -59,7 +59,7 @@ def load_schemas(folder: Path) -> dict[str, Schema]:
             schema = json.loads(path.read_text(encoding="utf-8"))
             parse_schema(schema)
         except (ValueError, SchemaParseException) as error:
-            raise ValueError(f"{path} is not an Avro schema: {error}") from error
+            raise ValueError(f"{path} is not a valid Avro schema: {error}") from error
         schemas[path.stem] = schema
     if not schemas:
         raise FileNotFoundError(f"no .avsc files in {folder}")
@@ -67,29 +67,29 @@ def load_schemas(folder: Path) -> dict[str, Schema]:
 
 
 def load_history(folder: Path) -> list[Schema]:
-    """Former versions of schemas (`<name>-<fingerprint>.avsc`, any name will do), by which old records were written; may be none."""
+    """Return the former versions of schemas in a directory (`*.avsc`), in which old records are written. It may be empty."""
     return list(load_schemas(folder).values()) if any(folder.glob("*.avsc")) else []
 
 
 def fingerprint_of(schema: Schema) -> bytes:
-    """The CRC-64-AVRO fingerprint of a schema's parsing canonical form: 8 bytes, in the order in which a header has them."""
-    # fastavro gives the bytes in little-endian order, as hexadecimal digits.
+    """Return the CRC-64-AVRO fingerprint of a schema's parsing canonical form: 8 bytes, in the byte order of the header."""
+    # fastavro returns the bytes in little-endian order, as hexadecimal digits.
     return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
 class Codec:
-    """Encodes and decodes records by the name of their schema.
+    """Encodes and decodes records, given the name of their schema.
 
     Args:
-        schemas: name -> Avro schema, today's versions.
-        registry_url: a Confluent schema registry; the schemas are registered there at once and records get its framing.
-        registry: a client to use instead of making one from `registry_url` (a `SchemaRegistryClient`, for its own settings).
-        history: schemas by which records were written earlier, in any order.
-        subjects: name -> the registry's subjects to register it under; by default one, the record's full name.
+        schemas: name -> current version of the Avro schema.
+        registry_url: the URL of a Confluent schema registry. The schemas are registered there at once, and records get its framing.
+        registry: a `SchemaRegistryClient` to use instead of creating one from `registry_url`.
+        history: former versions of the schemas, in any order.
+        subjects: name -> the subjects to register the schema under; by default the full name of the record.
 
     Raises:
-        fastavro.schema.SchemaParseException: a schema is not one.
-        SchemaRegistryError: the registry refuses a schema, for example because it breaks the subject's compatibility.
+        fastavro.schema.SchemaParseException: a schema is invalid.
+        SchemaRegistryError: the registry rejects a schema, for example because it breaks the compatibility of the subject.
     """
 
     def __init__(
@@ -107,21 +107,21 @@ class Codec:
         self._writers: dict[bytes, Schema] = {fingerprint_of(schema): schema for schema in history}
         self._writers.update((self._fingerprints[name], schema) for name, schema in schemas.items())
         self._registry: Any = registry or (_connect(registry_url) if registry_url else None)
-        # Found decoders, by name and by what stands before the data: the whole header in both framings.
+        # Decoders by schema name and record header.
         self._decoders: dict[str, dict[bytes, Decoder]] = {name: {} for name in schemas}
-        # Compiled readers of data that today's schema wrote, by name and header.
+        # Compiled readers of data in the current schema, by schema name and record header.
         self._compiled: dict[str, dict[bytes, Reader]] = {name: {} for name in schemas}
         self._unknown_until: dict[bytes, float] = {}
-        self._headers = {name: SINGLE_OBJECT + print_ for name, print_ in self._fingerprints.items()}
+        self._headers = {name: SINGLE_OBJECT + digest for name, digest in self._fingerprints.items()}
         if self._registry is not None:
             self._headers = {name: self._register(name, (subjects or {}).get(name)) for name in schemas}
 
     def encode(self, name: str, record: Mapping[str, Any]) -> bytes:
-        """The bytes of a record of schema `name`, framed.
+        """Return a record of schema `name`, encoded and framed.
 
         Raises:
-            KeyError: there is no schema of this name.
-            ValueError, TypeError: the record does not fit its schema.
+            KeyError: the schema name is unknown.
+            ValueError, TypeError: the record does not match its schema.
         """
         out = BytesIO()
         out.write(self._headers[name])
@@ -136,40 +136,40 @@ class Codec:
         given: Sequence[str] = (),
         encoded: Sequence[str] = (),
     ) -> Callable[..., bytes]:
-        """A function `write(source, *given) -> bytes` that does what `encode` does, several times as fast.
+        """Return a function `write(source, *given) -> bytes` that encodes like `encode`, but several times as fast. It raises what `encode` raises.
 
         Args:
             name: the schema's name.
             fields: the fields that are attributes of `source`.
-            fixed: fields that have the same value in every record.
-            given: the fields that are arguments, in their order. All other fields have their default.
-            encoded: those of the arguments that are texts and come as bytes, in UTF-8.
-
-        The function raises what `encode` raises.
+            fixed: fields with the same value in every record.
+            given: the fields that are arguments, in order. All other fields get their default.
+            encoded: the arguments that are text, but passed as UTF-8 bytes.
 
         Raises:
-            KeyError: there is no schema of this name.
+            KeyError: the schema name is unknown.
         """
         fixed = fixed or {}
 
-        def plainly(source: Any, *values: Any) -> bytes:
+        def write_with_fastavro(source: Any, *values: Any) -> bytes:
             record = {**fixed, **dict(zip(given, values, strict=True))}
             record |= {field: record[field].decode() for field in encoded}
             record |= {field: getattr(source, field) for field in fields}
             return self.encode(name, record)
 
         try:
-            return compile_writer(self._readers[name], self._headers[name], fields, fixed, given, encoded, plainly)
+            return compile_writer(
+                self._readers[name], self._headers[name], fields, fixed, given, encoded, write_with_fastavro
+            )
         except Unsupported:
-            return plainly
+            return write_with_fastavro
 
     def decode(self, name: str, data: bytes) -> dict[str, Any]:
-        """The record of schema `name` that was encoded as `data`; times are UTC-aware datetimes.
+        """Return the record of schema `name` in `data`; times are UTC-aware datetimes.
 
         Raises:
-            KeyError: there is no schema of this name.
-            DecodeFailed: the bytes are no such record.
-            SchemaRegistryError, OSError: the registry was needed and gave no answer; the data may be good.
+            KeyError: the schema name is unknown.
+            DecodeFailed: the bytes are not a valid record of the schema.
+            SchemaRegistryError, OSError: the registry is needed and does not answer; the data may be valid.
         """
         compiled = self._compiled[name]
         if (read := compiled.get(data[:SINGLE_OBJECT_HEADER])) is not None:
@@ -184,7 +184,7 @@ class Codec:
             return self._decode(name, data)
 
     def _decode(self, name: str, data: bytes) -> dict[str, Any]:
-        """`decode` by fastavro: the first record of each writer, old schemas, and all that is damaged."""
+        """Decode with fastavro: the first record of each writer, other schemas, and damaged records."""
         if data[:2] == SINGLE_OBJECT:
             start = SINGLE_OBJECT_HEADER
         elif data[:1] == CONFLUENT:
@@ -192,7 +192,7 @@ class Codec:
         else:
             raise DecodeFailed("not_avro", "neither Avro's single-object encoding nor the Confluent framing")
         if len(data) < start:
-            raise DecodeFailed("truncated", f"{len(data)} bytes, the header alone has {start}")
+            raise DecodeFailed("truncated", f"the record has {len(data)} bytes, its header needs {start}")
         header = data[:start]
         decoder = self._decoders[name].get(header) or self._decoder(name, header)
         source = BytesIO(data)
@@ -200,21 +200,21 @@ class Codec:
         try:
             record = decoder(source)
         except EOFError:
-            raise DecodeFailed("truncated", f"the data ends inside a field, after {len(data)} bytes") from None
+            raise DecodeFailed("truncated", f"the data ends within a field, after {len(data)} bytes") from None
         except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, AttributeError) as error:
-            # A closed list, found by fuzzing: what fastavro raises for lengths, indexes, texts and times that cannot be.
-            raise DecodeFailed("not_avro", f"no {name} can be written so ({type(error).__name__})") from None
+            # A closed list, found by fuzzing: the errors of fastavro for invalid lengths, indexes, texts and times.
+            raise DecodeFailed("not_avro", f"invalid data for schema {name} ({type(error).__name__})") from None
         if source.tell() != len(data):
-            raise DecodeFailed("not_avro", f"{len(data) - source.tell()} bytes too many behind the {name}")
+            raise DecodeFailed("not_avro", f"{len(data) - source.tell()} unexpected bytes after the {name}")
         return record
 
-    # -- which schema wrote it -----------------------------------------------------------------------------------------
+    # -- the writer's schema --------------------------------------------------------------------------------------------
 
     def _decoder(self, name: str, header: bytes) -> Decoder:
         if header[:2] == SINGLE_OBJECT:
             writer = self._writers.get(header[2:])
             if writer is None:
-                raise DecodeFailed("unknown_schema", f"no schema here has the fingerprint {header[2:].hex()}")
+                raise DecodeFailed("unknown_schema", f"unknown schema fingerprint {header[2:].hex()}")
         else:
             writer = self._registered(header)
         decoder = self._resolve(name, header, writer)
@@ -226,31 +226,31 @@ class Codec:
         try:
             written = fingerprint_of(writer)
             if written == self._fingerprints[name]:
-                # The canonical forms are the same, so the data is; today's logical types hold whatever the writer said of them.
+                # The canonical forms are equal, so the data is in the current schema. Its logical types apply, whatever the writer's schema has.
                 with contextlib.suppress(Unsupported):
                     self._compiled[name][header] = compile_reader(reader)
                 return lambda source: schemaless_reader(source, reader)
             parsed = parse_schema(dict(writer))
         except (SchemaParseException, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DecodeFailed("unknown_schema", f"the writer's schema is none ({type(error).__name__})") from None
+            raise DecodeFailed("unknown_schema", f"the writer's schema is invalid ({type(error).__name__})") from None
         full_name = parsed.get("name") if isinstance(parsed, dict) else None
         if full_name != reader["name"] and full_name not in reader.get("aliases", ()):
-            raise DecodeFailed("unknown_schema", f"written as {full_name}, which is no {reader['name']}")
+            raise DecodeFailed("unknown_schema", f"the writer's schema is {full_name}, expected {reader['name']}")
 
         def resolving(source: BytesIO) -> dict[str, Any]:
             try:
                 return schemaless_reader(source, parsed, reader)  # type: ignore[no-any-return]
             except SchemaResolutionError as error:
-                raise DecodeFailed("unknown_schema", f"the writer's schema does not fit: {error}"[:500]) from None
+                raise DecodeFailed("unknown_schema", f"the writer's schema is incompatible: {error}"[:500]) from None
 
         return resolving
 
     # -- the registry --------------------------------------------------------------------------------------------------
 
     def _register(self, name: str, subjects: Sequence[str] | None) -> bytes:
-        from confluent_kafka.schema_registry import Schema as Registered
+        from confluent_kafka.schema_registry import Schema as RegistrySchema
 
-        schema = Registered(json.dumps(self._raw[name]), "AVRO")
+        schema = RegistrySchema(json.dumps(self._raw[name]), "AVRO")
         ids = [
             self._registry.register_schema(subject, schema) for subject in subjects or (self._readers[name]["name"],)
         ]
@@ -259,31 +259,33 @@ class Codec:
     def _registered(self, header: bytes) -> Schema:
         number = int.from_bytes(header[1:], "big")
         if self._registry is None:
-            raise DecodeFailed("unknown_schema", f"schema id {number}, and no registry is set (SCHEMA_REGISTRY_URL)")
+            raise DecodeFailed(
+                "unknown_schema", f"schema id {number} needs a schema registry, and SCHEMA_REGISTRY_URL is not set"
+            )
         if self._unknown_until.get(header, 0.0) > time.monotonic():
-            raise DecodeFailed("unknown_schema", f"the registry has no schema {number}")
+            raise DecodeFailed("unknown_schema", f"unknown schema id {number} in the registry")
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         try:
-            found = self._registry.get_schema(number)
+            registered = self._registry.get_schema(number)
         except SchemaRegistryError as error:
             if error.http_status_code != NOT_FOUND:
                 raise
-            if len(self._unknown_until) >= UNKNOWN_IDS:
+            if len(self._unknown_until) >= MAX_UNKNOWN_IDS:
                 self._unknown_until.clear()
-            self._unknown_until[header] = time.monotonic() + UNKNOWN_FOR_S
-            raise DecodeFailed("unknown_schema", f"the registry has no schema {number}") from None
-        if (found.schema_type or "AVRO") != "AVRO":
-            raise DecodeFailed("unknown_schema", f"schema {number} is {found.schema_type}, not Avro")
+            self._unknown_until[header] = time.monotonic() + UNKNOWN_ID_TTL_S
+            raise DecodeFailed("unknown_schema", f"unknown schema id {number} in the registry") from None
+        if (registered.schema_type or "AVRO") != "AVRO":
+            raise DecodeFailed("unknown_schema", f"schema {number} is {registered.schema_type}, not Avro")
         try:
-            schema: Schema = json.loads(found.schema_str)
+            schema: Schema = json.loads(registered.schema_str)
         except ValueError:
-            raise DecodeFailed("unknown_schema", f"schema {number} is not JSON") from None
+            raise DecodeFailed("unknown_schema", f"schema {number} is not valid JSON") from None
         return schema
 
 
 def _connect(url: str) -> Any:
-    # Imported where it is needed: most worlds have no registry, and its client brings an HTTP library along.
+    # Imported late: most installations have no registry, and its client imports an HTTP library.
     from confluent_kafka.schema_registry import SchemaRegistryClient
 
     return SchemaRegistryClient.new_client({"url": url})

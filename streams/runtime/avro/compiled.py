@@ -1,15 +1,14 @@
-"""Avro schemas turned into Python functions, for the records that every order makes.
+"""Avro schemas compiled to Python functions, for the most frequent records.
 
-fastavro walks the schema for every record, from a dict and into a dict. What is known when the schema is loaded need not be looked at
-again for each record: here a schema becomes the source of one function, which is compiled once.
+fastavro walks the schema for every record. Here each schema becomes the source of one function, which is compiled once.
 
-Two things make these functions fast. A record is put together (and taken apart) as *one text of bytes*: a `str` whose characters are the
-bytes 0 to 255, which is what Python calls latin-1. Slicing and joining such texts is the cheapest thing Python does with data, and an
-ASCII field is its own encoding. And numbers come from tables instead of loops.
+Two techniques make these functions fast. They build and parse a record as a `str` whose characters are the bytes 0 to 255 (latin-1): slicing
+and joining such strings is fast in Python, and an ASCII field is its own encoding. They also look numbers up in tables instead of computing
+them in loops.
 
-They handle what is ordinary and nothing else. Whatever is odd (a damaged record, a length that fills more bytes than it needs, a value
-of another type than the schema says) makes them raise one of `ODD`, and the caller does it again with fastavro, which decides and words
-what is wrong. So the bytes, the records and the errors are fastavro's; tests/property/test_avro.py holds them to it.
+The functions handle ordinary records only. Otherwise (a damaged record, a length with more bytes than needed, a value of a wrong type) they
+raise one of `ODD`, and the caller repeats the work with fastavro, which decides what is wrong. Bytes, records and errors therefore equal
+fastavro's; tests/property/test_avro.py checks it.
 """
 
 from __future__ import annotations
@@ -22,28 +21,32 @@ Schema: TypeAlias = Any
 Writer: TypeAlias = Callable[..., bytes]
 Reader: TypeAlias = Callable[[bytes, int], dict[str, Any]]
 
-#: What the compiled functions raise for whatever they leave to fastavro.
+#: The errors of the compiled functions for records that they leave to fastavro.
 ODD = (ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _INDENT = "    "
 _MAX_LONG = 1 << 63
-#: Numbers from 0 to here are taken from a table; also the longest text that is (in bytes).
+#: The number of table entries: smaller numbers, also the lengths of texts, are looked up.
 _TABLE = 8192
-#: Milliseconds up to which a double holds a time in seconds exactly enough for its millisecond (the year 2100).
+#: Milliseconds up to which a double represents a time in seconds with millisecond precision (the year 2100).
 _LATEST_MS = 4_102_444_800_000
 
 
 class Unsupported(ValueError):
-    """The schema has something that is not compiled; fastavro handles it."""
+    """The schema contains a type that is not compiled; fastavro handles it."""
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------------
 
 
 def varint(number: int) -> str:
-    """A long as Avro writes it: zigzag, seven bits a byte, the lowest first. Raises OverflowError beyond 64 bits."""
+    """Return a long in Avro's encoding: zigzag, seven bits per byte, the lowest first.
+
+    Raises:
+        OverflowError: the number needs more than 64 bits.
+    """
     if not -_MAX_LONG <= number < _MAX_LONG:
         raise OverflowError(f"{number.bit_length()} bits")
     rest = number << 1 if number >= 0 else ~(number << 1)
@@ -55,30 +58,30 @@ def varint(number: int) -> str:
 
 
 _NUMBERS = [varint(number) for number in range(_TABLE)]
-# Fourteen bits that are followed by more, and the last fourteen: a time between 1974 and 2039 is three of these.
+# Fourteen bits that are followed by more, and the last fourteen bits. A time between 1974 and 2039 consists of three of these.
 _MORE = [chr(bits & 0x7F | 0x80) + chr(bits >> 7 | 0x80) for bits in range(1 << 14)]
 _LAST = [chr(bits) if bits < 0x80 else chr(bits & 0x7F | 0x80) + chr(bits >> 7) for bits in range(1 << 14)]
-# The same the other way round; the lowest bit is the sign, so only what is even can begin a time after 1970.
+# The inverse tables. The lowest bit is the sign, so a time after 1970 starts with an even number.
 _FROM_FIRST = {text: bits >> 1 for bits, text in enumerate(_MORE) if not bits & 1}
 _FROM_MORE = {text: bits << 13 for bits, text in enumerate(_MORE)}
 _FROM_LAST = {text: bits << 27 for bits, text in enumerate(_LAST) if len(text) == 2}
 
 
-# The last time written and its text: a batch has one clock, which is in most of its records.
-_last_moment: tuple[datetime, str] = (_EPOCH, "\0")
+# The last encoded time and its text: most records of a batch contain the same time.
+_last_time: tuple[datetime, str] = (_EPOCH, "\0")
 
 
-def _moment(at: datetime) -> str:
-    """A timestamp-millis. Raises TypeError for a time without a zone."""
-    global _last_moment
-    known, text = _last_moment
-    if known is not at:
-        text = _text_of_moment(at)
-        _last_moment = (at, text)
+def _timestamp(at: datetime) -> str:
+    """Return an encoded timestamp-millis. Raise TypeError for a time without a zone."""
+    global _last_time
+    last, text = _last_time
+    if last is not at:
+        text = _encode_timestamp(at)
+        _last_time = (at, text)
     return text
 
 
-def _text_of_moment(at: datetime) -> str:
+def _encode_timestamp(at: datetime) -> str:
     bits = (at - _EPOCH) // _MILLISECOND << 1
     if 0 < bits >> 28 < 1 << 14:
         return _MORE[bits & 0x3FFF] + _MORE[bits >> 14 & 0x3FFF] + _LAST[bits >> 28]
@@ -91,7 +94,7 @@ def _utf8(text: str) -> str:
 
 def _strings(values: Sequence[str]) -> str:
     if type(values) is not tuple and type(values) is not list:
-        raise TypeError("no array")
+        raise TypeError("not an array")
     if not values:
         return "\0"
     pieces = [_NUMBERS[len(values)]]
@@ -107,7 +110,7 @@ def _text(data: str) -> str:
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
-    """The long at `at` and where it ends. Raises ValueError if it fills more than nine bytes, IndexError if it does not end."""
+    """Return the long at offset `at`, and the offset after it. Raise ValueError if it has more than nine bytes, IndexError if it has no end."""
     byte = data[at]
     bits, shift = byte & 0x7F, 7
     while byte > 0x7F:
@@ -116,14 +119,14 @@ def _long(data: bytes, at: int) -> tuple[int, int]:
         bits |= (byte & 0x7F) << shift
         shift += 7
     if shift > 63:
-        raise ValueError("a number of more than nine bytes")
+        raise ValueError("the number has more than nine bytes")
     return (-1 - (bits >> 1) if bits & 1 else bits >> 1), at + 1
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:
     length, at = _long(data, at)
     if length < 0:
-        raise ValueError("a negative length")
+        raise ValueError("negative length")
     return length, at
 
 
@@ -145,19 +148,19 @@ def compile_writer(
     encoded: Sequence[str] = (),
     otherwise: Callable[..., bytes] | None = None,
 ) -> Writer:
-    """A function `write(source, *given) -> bytes` for records of `schema`.
+    """Return a function `write(source, *given) -> bytes` for records of `schema`.
 
     Args:
-        schema: a record, parsed.
-        header: what stands before the data.
+        schema: the parsed schema of a record.
+        header: the bytes before the data.
         fields: the fields that are attributes of `source`.
-        fixed: fields with a value that is the same in every record.
-        given: the fields that are arguments, in their order. Fields that are in none of the three have their default.
-        encoded: those of the arguments that are texts and come as bytes, in UTF-8.
-        otherwise: what the function calls, with its own arguments, when it meets something odd; None: it raises one of `ODD`.
+        fixed: fields with the same value in every record.
+        given: the fields that are arguments, in order. All other fields get their default.
+        encoded: the arguments that are text, but passed as UTF-8 bytes.
+        otherwise: the function to call, with the same arguments, for a record that is not ordinary; if None, one of `ODD` is raised.
 
     Raises:
-        Unsupported: the schema has a type that is not compiled, or a field without value and default.
+        Unsupported: the schema contains a type that is not compiled, or a field has neither a value nor a default.
     """
     lines: list[str] = []
     pieces: list[str] = []
@@ -174,7 +177,7 @@ def compile_writer(
         elif name in fixed or "default" in field:
             constant += _constant(field["type"], fixed[name] if name in fixed else field["default"])
         else:
-            raise Unsupported(f"{name} has no value")
+            raise Unsupported(f"field {name} has neither a value nor a default")
     if constant:
         pieces.append(repr(constant))
     arguments = ", ".join(["source", *(f"given_{name}" for name in given)])
@@ -185,7 +188,7 @@ def compile_writer(
 
 
 def _constant(kind: Schema, value: Any) -> str:
-    """A value's text of bytes, by a function that writes just this one."""
+    """Return the encoded text of a constant value."""
     lines: list[str] = []
     pieces = _write(kind, "source", lines)
     source = [
@@ -196,16 +199,16 @@ def _constant(kind: Schema, value: Any) -> str:
     try:
         text: str = _compiled(source)(value)
     except ODD as error:
-        raise Unsupported(f"a value that is written by fastavro alone: {error}") from error
+        raise Unsupported(f"only fastavro can encode this value: {error}") from error
     return text
 
 
 def _write(kind: Schema, value: str, lines: list[str]) -> list[str]:
-    """The expressions that give the text of `value`; what has to be done before is added to `lines`."""
+    """Return the expressions for the encoded text of `value`. Statements that must run first are added to `lines`."""
     name, logical = (kind["type"], kind.get("logicalType")) if isinstance(kind, dict) else (kind, None)
     if isinstance(kind, list):
         if len(kind) != 2 or kind[0] != "null":
-            raise Unsupported("a union that is not null or something")
+            raise Unsupported("a union other than null and one type")
         inner: list[str] = []
         pieces = _write(kind[1], value, inner)
         lines.append(f"if {value} is None: {value} = '\\0'")
@@ -219,7 +222,7 @@ def _write(kind: Schema, value: str, lines: list[str]) -> list[str]:
     if name == "bytes":
         return [f"numbers[len({value})]", f'{value}.decode("latin-1")']
     if name == "long" and logical == "timestamp-millis":
-        return [f"moment({value})"]
+        return [f"timestamp({value})"]
     if name in ("int", "long") and logical is None:
         return [f"numbers[{value}] if 0 <= {value} < {_TABLE} else varint({value})"]
     if name == "boolean":
@@ -235,25 +238,25 @@ def _write(kind: Schema, value: str, lines: list[str]) -> list[str]:
 
 
 def compile_reader(schema: Schema) -> Reader:
-    """A function `read(data, at) -> record` for data of `schema` that begins at `at` and fills the rest of `data`.
+    """Return a function `read(data, at) -> record` for data of `schema` from offset `at` to the end of `data`.
 
     Args:
-        schema: a record, parsed; the writer's and the reader's at once.
+        schema: the parsed schema of a record, both the writer's and the reader's.
 
     Raises:
-        Unsupported: the schema has a type that is not compiled.
+        Unsupported: the schema contains a type that is not compiled.
     """
     lines = ["def compiled(data, at):", f'{_INDENT}text = data.decode("latin-1")']
     names = _Names()
     lines += [_INDENT + line for line in _read(schema, "record", names)]
-    # Every read moves `at` whether the bytes are there or not: data that ends too early is seen here at the latest.
-    lines.append(f"{_INDENT}if at != len(data): raise ValueError('the data does not end here')")
+    # Every read advances `at` even if the bytes are missing, so data that ends too early is found here at the latest.
+    lines.append(f"{_INDENT}if at != len(data): raise ValueError('the record does not end at the end of the data')")
     lines.append(f"{_INDENT}return record")
     return _compiled(lines)
 
 
 class _Names:
-    """Names of local variables that were not used before."""
+    """Generates unused names of local variables."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -264,25 +267,25 @@ class _Names:
 
 
 def _read(kind: Schema, target: str, names: _Names) -> list[str]:
-    """The lines that read a value of `kind` at `at` into the variable `target` and move `at` behind it."""
+    """Return the lines that read a value of `kind` at offset `at` into the variable `target`, and advance `at`."""
     name, logical = (kind["type"], kind.get("logicalType")) if isinstance(kind, dict) else (kind, None)
     if isinstance(kind, list):
         if len(kind) != 2 or kind[0] != "null":
-            raise Unsupported("a union that is not null or something")
+            raise Unsupported("a union other than null and one type")
         return [
             "branch = data[at]",
             "at += 1",
             f"if not branch: {target} = None",
             "elif branch == 2:",
             *(_INDENT + line for line in _read(kind[1], target, names)),
-            "else: raise ValueError('no branch of the union')",
+            "else: raise ValueError('unknown branch of a union')",
         ]
     if name in ("string", "bytes"):
-        found = "text" if name == "string" else "data"
+        source = "text" if name == "string" else "data"
         return [
             *_read_number("size", "length"),
             "end = at + size",
-            f"{target} = {found}[at:end]",
+            f"{target} = {source}[at:end]",
             "at = end",
             *([f"if not {target}.isascii(): {target} = decoded({target})"] if name == "string" else []),
         ]
@@ -324,7 +327,7 @@ def _read(kind: Schema, target: str, names: _Names) -> list[str]:
 
 
 def _read_number(target: str, reader: str) -> list[str]:
-    """A number in one byte, not negative, is read on the spot: its last bit (the sign) and its first (there is more) are 0."""
+    """Return the lines that read a number. A one-byte number of 0 or more is read inline: its sign bit and its continuation bit are 0."""
     return [
         f"{target} = data[at]",
         f"if {target} & 0x81: {target}, at = {reader}(data, at)",
@@ -335,11 +338,11 @@ def _read_number(target: str, reader: str) -> list[str]:
 
 
 def _compiled(source: list[str], **names: Any) -> Callable[..., Any]:
-    # The source is made of the schemas that this program brings along, whose names Avro limits to letters, digits and underscores.
+    # The source is generated from schemas that are part of this program. Avro limits their names to letters, digits and underscores.
     space: dict[str, Any] = {
         "numbers": _NUMBERS,
         "varint": varint,
-        "moment": _moment,
+        "timestamp": _timestamp,
         "utf8": _utf8,
         "strings": _strings,
         "decoded": _text,
