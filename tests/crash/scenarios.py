@@ -48,22 +48,22 @@ class Scenario:
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
-        name="worker failpoints, disk kept",
+        name="worker edges, disk kept",
         acceptance="kill -9 at each of 14 failpoints; nothing lost or duplicated",
         play=partial(kill_worker, is_wiped=False),
     ),
     Scenario(
-        name="worker failpoints, disk wiped",
+        name="worker edges, disk wiped",
         acceptance="the same at 15 failpoints, with the state restored from Kafka",
         play=partial(kill_worker, is_wiped=True),
     ),
     Scenario(
-        name="mailer failpoints, disk kept",
+        name="mailer edges, disk kept",
         acceptance="kill -9 at 14 places; only sends that are reported as unknown may arrive twice",
         play=partial(kill_mailer, is_wiped=False),
     ),
     Scenario(
-        name="mailer failpoints, disk wiped",
+        name="mailer edges, disk wiped",
         acceptance="the same without the local delivery marks: more unknown sends, all of them reported",
         play=partial(kill_mailer, is_wiped=True),
     ),
