@@ -1,4 +1,4 @@
-"""The contracts' own promises: documented, readable later, and the page about them is true."""
+"""The schemas: documented, evolvable, and described correctly by their page."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def _parts(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _parts(schema.get(inner))
 
 
-def test_every_topic_has_a_contract_and_every_contract_a_topic() -> None:
-    """Nothing lies on a topic that is not described, and nothing is described that lies nowhere."""
+def test_every_topic_has_a_schema_and_every_schema_a_topic() -> None:
+    """The schemas of the topics are those in `schemas/`."""
     assert {spec.schema for spec in TOPICS} == set(RAW)
 
 
 def test_every_field_is_documented() -> None:
-    """Each record and each field says what it is."""
+    """Each record and each field has a description."""
     for name, schema in RAW.items():
         for part in _parts(schema):
             assert part.get("type") == "enum" or part.get("doc"), f"{name}: {part['name']}"
 
 
-def test_readers_survive_new_symbols() -> None:
-    """Each enum that can grow has a default; the scope of an unsubscribe cannot, since a wrong guess would send unwanted mail."""
+def test_readers_accept_new_symbols() -> None:
+    """Each enum that may grow has a default. The scope of an unsubscription has none: a wrong default would send unwanted emails."""
     for schema in RAW.values():
         for part in _parts(schema):
             if part.get("type") == "enum" and part["name"] != "UnsubscribeScope":
@@ -46,7 +46,7 @@ def test_readers_survive_new_symbols() -> None:
 
 
 def test_no_amount_is_a_float_and_times_are_milliseconds() -> None:
-    """Money is a long named `_minor`; what is named like a time is timestamp-millis."""
+    """Money is a long named `_minor`; fields with the name of a time are timestamp-millis."""
     for schema in RAW.values():
         for part in _parts(schema):
             kinds = part["type"] if isinstance(part["type"], list) else [part["type"]]
@@ -61,8 +61,8 @@ def test_no_amount_is_a_float_and_times_are_milliseconds() -> None:
                 assert {"type": "long", "logicalType": "timestamp-millis"} in kinds
 
 
-def test_a_timer_begins_with_what_the_scheduler_reads() -> None:
-    """timer_id, then due_at: the prefix is read by hand."""
+def test_a_timer_starts_with_the_fields_of_the_scheduler() -> None:
+    """The first fields are timer_id and due_at, since the scheduler reads this prefix by hand."""
     assert [field["name"] for field in RAW["timer"]["fields"][:2]] == ["timer_id", "due_at"]
 
 

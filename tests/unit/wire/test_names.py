@@ -1,4 +1,4 @@
-"""The names of effects on the wire are those of their schema, so that no renamed field is lost behind a default."""
+"""The fields of effects have the names of their schema, so that a renamed field does not fall back to a default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.wire.encode.encoder import Encoder
 
 
 class Recorder(Codec):
-    """A codec that keeps the names of the fields that each of its writers writes."""
+    """A codec that records the field names of each of its writers."""
 
     def __init__(self) -> None:
         super().__init__(load_schemas(SCHEMAS), subjects=topics.subjects())
@@ -30,12 +30,12 @@ class Recorder(Codec):
         return super().writer(name, fields, fixed, given, encoded)
 
 
-#: What a writer leaves at its default: a timer of a step has none of the fields of a retry.
+#: Fields that a writer leaves at their default: a timer of a step has no fields of a retry.
 NOT_WRITTEN = {"timer": {"send_id", "attempt", "purpose", "not_after", "command"}}
 
 
-def test_every_field_of_an_effect_has_its_place_in_the_schema() -> None:
-    """A writer writes exactly the fields of its schema; a renamed or a new field of an effect fails here."""
+def test_every_field_of_an_effect_is_in_the_schema() -> None:
+    """A writer writes exactly the fields of its schema, so a renamed or a new field of an effect fails here."""
     recorder, schemas = Recorder(), load_schemas(SCHEMAS)
     Encoder(recorder)
     assert len(recorder.written) > 10
