@@ -88,7 +88,7 @@ def test_commands_name_what_is_not_there(bootstrap: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("SCHEMA_REGISTRY_URL", f"http://me:hunter2@127.0.0.1:{unused_tcp_port}")
     for words in (["why", "c1"], ["simulate", "--from", "topic"], ["worker"]):
         done = CliRunner().invoke(main, words)
-        assert (done.exit_code, "is SCHEMA_REGISTRY_URL right?" in done.output, "hunter2" in done.output) == (
+        assert (done.exit_code, "check SCHEMA_REGISTRY_URL" in done.output, "hunter2" in done.output) == (
             1,
             True,
             False,

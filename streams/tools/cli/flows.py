@@ -24,57 +24,78 @@ if TYPE_CHECKING:
 
 @click.group()
 def flows() -> None:
-    """The flows: who gets which mail when."""
+    """Check, list, draw and migrate flows."""
 
 
 @flows.command("check")
 @templates_dir_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with all of it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def flows_check(context: click.Context, templates_dir: Path | None, as_json: bool) -> None:
-    """Find every mistake in flows, their messages, segments and rules.
+    """Check flows, messages, segments and rules.
 
-    Do it before a worker does: it does not start with one. Each is printed as file:line:column, what is wrong, and what would be right.
-    Found are words that are not understood, but also arms and steps that nobody ever comes to, events that can never come, and
-    experiments that do not go together. Each message is rendered with made-up facts, in all its languages. A warning is something that is
-    pointless and does no harm. Needs no Kafka. Exit code 1 if there is a mistake, 0 if there are only warnings.
+    Run this before deploying: a worker does not start if there are errors. Each problem is printed as
+    file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
+
+    Errors are invalid keys and values, unreachable steps and branches, events that can never arrive, and messages that
+    cannot be rendered: each message is rendered with sample data in every language. Warnings are redundant configuration.
+    Needs no Kafka.
+
+    \b
+    takk flows check
+    takk flows check --templates my-templates --json
+
+    Exit codes: 0 no errors (there may be warnings), 1 errors.
     """
     from streams.core.values.text import counted
     from streams.definitions.checks.messages import check_messages
     from streams.definitions.loader import read_templates
 
     root = read_settings(templates_dir=templates_dir).templates_dir
-    found = read_templates(root)
-    rules, errors = found.rules, [*found.errors, *check_messages(root, found.flows)]
-    in_force = len(rules.caps) + sum(
+    templates = read_templates(root)
+    rules, errors = templates.rules, [*templates.errors, *check_messages(root, templates.flows)]
+    rule_count = len(rules.caps) + sum(
         map(bool, (rules.quiet, rules.holdout, rules.pause_if_late, rules.pause_after_refund, rules.pause_series))
     )
-    older = len(found.flows) - len(found.newest)
+    older = len(templates.flows) - len(templates.newest)
     if as_json:
-        counts = {"flows": len(found.newest), "older": older, "segments": len(found.segments), "rules": in_force}
-        levels = {"errors": errors, "warnings": found.warnings}
+        counts = {
+            "flows": len(templates.newest),
+            "older": older,
+            "segments": len(templates.segments),
+            "rules": rule_count,
+        }
+        levels = {"errors": errors, "warnings": templates.warnings}
         lists = {level: [problem.as_json() for problem in problems] for level, problems in levels.items()}
         click.echo(json.dumps(counts | lists))
     else:
-        for problem in (*errors, *found.warnings):
+        for problem in (*errors, *templates.warnings):
             click.echo(str(problem), err=True)
-        what = [counted(len(found.newest), "flow"), counted(len(found.segments), "segment"), counted(in_force, "rule")]
+        parts = [
+            counted(len(templates.newest), "flow"),
+            counted(len(templates.segments), "segment"),
+            counted(rule_count, "rule"),
+        ]
         if older:
-            what.insert(1, counted(older, "older version"))
-        said = counted(len(errors), "mistake") if errors else "no mistakes"
-        warned = f", {counted(len(found.warnings), 'warning')}" if found.warnings else ""
-        click.echo(f"{', '.join(what)}: {said}{warned}.")
+            parts.insert(1, counted(older, "older version"))
+        result = counted(len(errors), "error") if errors else "no errors"
+        warnings = f", {counted(len(templates.warnings), 'warning')}" if templates.warnings else ""
+        click.echo(f"{', '.join(parts)}: {result}{warnings}.")
     context.exit(1 if errors else 0)
 
 
 @flows.command("list")
 @templates_dir_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def flows_list(templates_dir: Path | None, as_json: bool) -> None:
     """List the flows.
 
-    Name, version, status, purpose, what triggers it, and the messages it sends. An older version that is kept for the customers who are
-    still on it (flow.v<version>.yaml) is triggered by nothing.
+    Prints the name, version, status, purpose, trigger and messages of each flow. Older versions (flow.v<version>.yaml) have no
+    trigger: they only finish the customers who started with them. Exit code 1 if the flows contain errors.
+
+    \b
+    takk flows list
+    takk flows list --json
     """
     from streams.core.model.flow import Send, all_steps
 
@@ -112,20 +133,20 @@ def _versions(settings: Settings, name: str) -> list[Flow]:
     flows = read_valid_templates(settings).flows
     versions = [flow for flow in flows if flow.name == name]
     if not versions:
-        raise click.ClickException(f"there is no flow {name!r}; {nearest(name, sorted({flow.name for flow in flows}))}")
+        raise click.ClickException(f"unknown flow {name!r}; {nearest(name, sorted({flow.name for flow in flows}))}")
     return sorted(versions, key=lambda flow: flow.version)
 
 
 @flows.command("show")
 @click.argument("name", metavar="FLOW")
 @templates_dir_option
-@click.option("--version", type=click.IntRange(1), help="An older version that is kept; the newest if left out.")
-@click.option("--mermaid", "is_mermaid", is_flag=True, help="As a Mermaid flowchart, for Markdown pages.")
-@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="As a picture, into this file.")
+@click.option("--version", type=click.IntRange(1), help="Version to draw. Default: the newest.")
+@click.option("--mermaid", "is_mermaid", is_flag=True, help="Print a Mermaid flowchart, for Markdown pages.")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the flow as SVG to this file.")
 def flows_show(name: str, templates_dir: Path | None, version: int | None, is_mermaid: bool, svg: Path | None) -> None:
-    """Show a flow: when it begins, its waits, splits and sends.
+    """Draw a flow: its trigger, waits, splits and emails.
 
-    The number before each step is its path, by which decisions and `takk flows migrate` name it.
+    The number of a step is its path. Decisions and `takk flows migrate` use it. Exit code 1 if the flow is unknown.
 
     \b
     takk flows show review
@@ -136,12 +157,12 @@ def flows_show(name: str, templates_dir: Path | None, version: int | None, is_me
 
     versions = {flow.version: flow for flow in _versions(read_settings(templates_dir=templates_dir), name)}
     if version is not None and version not in versions:
-        raise click.ClickException(f"there is no version {version} of {name}; known: {', '.join(map(str, versions))}")
+        raise click.ClickException(f"unknown version {version} of {name}; known: {', '.join(map(str, versions))}")
     flow = versions[version or max(versions)]
     if svg is not None:
         with writing(svg):
             svg.write_text(as_svg(flow), encoding="utf-8")
-        click.echo(f"Written: {svg}.")
+        click.echo(f"Wrote {svg}.")
     else:
         click.echo(as_mermaid(flow) if is_mermaid else as_text(flow), nl=False)
 
@@ -150,13 +171,13 @@ def flows_show(name: str, templates_dir: Path | None, version: int | None, is_me
 def flows_schema() -> None:
     """Print the JSON Schema of a flow.yaml, for editors.
 
-    With it an editor completes the words of the language and underlines what is none. `takk flows check` finds more.
+    Editors use it for completion, and to mark invalid keys. `takk flows check` finds more errors.
 
     \b
       takk flows schema > .takk/flow.schema.json
-    in VS Code (extension YAML), settings.json:
+    In VS Code with the YAML extension, in settings.json:
       "yaml.schemas": {".takk/flow.schema.json": "templates/flows/*/*/flow*.yaml"}
-    elsewhere, as the first line of a flow.yaml:
+    In other editors, as the first line of a flow.yaml:
       # yaml-language-server: $schema=../../../../.takk/flow.schema.json
     """
     from streams.definitions.views.json_schema import flow_schema
@@ -165,14 +186,14 @@ def flows_schema() -> None:
 
 
 class _Mapped(click.ParamType):
-    """OLD=NEW, two paths of steps."""
+    """OLD=NEW, the paths of two steps."""
 
     name = "path=path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         old, equals, new = str(value).partition("=")
         if not (old and equals and new):
-            self.fail(f"{value!r} is not OLD=NEW, for example 1.0=2.0.0", param, ctx)
+            self.fail(f"{value!r} is not OLD=NEW, e.g. 1.0=2.0.0", param, ctx)
         return old.strip(), new.strip()
 
 
@@ -180,25 +201,31 @@ class _Mapped(click.ParamType):
 @click.argument("name", metavar="FLOW")
 @templates_dir_option
 @click.option(
-    "--from", "version", type=click.IntRange(1), help="The older version; the newest that is kept if left out."
+    "--from", "version", type=click.IntRange(1), help="Version to migrate from. Default: the newest older version."
 )
 @click.option(
-    "--map", "steps", type=_Mapped(), multiple=True, help="Who waits for step OLD goes on at step NEW; repeat it."
+    "--map", "steps", type=_Mapped(), multiple=True, help="Move customers waiting at step OLD to step NEW. Repeatable."
 )
-@click.option("--count", "is_counting", is_flag=True, help="Count the people at each step, from the cluster's state.")
+@click.option(
+    "--count", "is_counting", is_flag=True, help="Count the customers waiting at each step; reads the state from Kafka."
+)
 def flows_migrate(
     name: str, templates_dir: Path | None, version: int | None, steps: tuple[tuple[str, str], ...], is_counting: bool
 ) -> None:
-    """Plan how people move to a flow's newest version.
+    """Plan the migration of customers to a flow's newest version.
 
-    People on the way through a flow finish on the version that they began with, which is kept as flow.v<version>.yaml. To move people
-    to the newest one, say which step they go on at instead of the one they wait for. Without --map this lists the steps for which people
-    can wait, and where they go by what flow.yaml says already. It changes nothing: it checks the mapping (nobody may get a mail again),
-    and prints what to write into flow.yaml. From there on the workers move each run when its wait is over.
+    Customers finish a flow on the version they started with, which is kept as flow.v<version>.yaml. To move them to the newest
+    version, map each step where customers wait to the step where they continue. Without --map this command lists the steps
+    where customers can wait, and the mapping that flow.yaml contains.
+
+    The command changes nothing: it checks that no customer would receive an email twice, and prints the lines for flow.yaml.
+    With these lines, the workers move each customer when the current wait ends.
 
     \b
-    takk flows migrate review                             where people can wait
-    takk flows migrate review --map 1.0.0=2.0.0 --count   what to write, and how many people it would move
+    takk flows migrate review                             list the steps where customers can wait
+    takk flows migrate review --map 1.0.0=2.0.0 --count   print the mapping, and how many customers it moves
+
+    Exit codes: 0 the mapping is valid, 1 it is not, or there is no older version.
     """
     from streams.core.values.text import counted
     from streams.definitions.views.migration_plan import NoMigration, plan_migration, preview
@@ -211,7 +238,7 @@ def flows_migrate(
     for problem in plan.problems:
         click.echo(problem.text, err=True)
     if plan.problems:
-        raise click.ClickException(f"{counted(len(plan.problems), 'mistake')} in the mapping.")
+        raise click.ClickException(f"{counted(len(plan.problems), 'error')} in the mapping.")
     customers = None
     if is_counting:
         from streams.tools.operations.customer_states import read_customers

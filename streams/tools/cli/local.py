@@ -17,27 +17,33 @@ KAFKA_DIR = Path(".takk/kafka")
 
 
 @click.command()
-@click.option("--for", "seconds", type=Number(1, 31_536_000), help="Stop by itself after so many seconds.")
-@click.option("--rate", type=Number(0.1, 10_000), default=5, show_default=True, help="Orders a second.")
+@click.option("--for", "seconds", type=Number(1, 31_536_000), help="Stop after so many seconds. Default: on Ctrl-C.")
+@click.option("--rate", type=Number(0.1, 10_000), default=5, show_default=True, help="Orders per second.")
 @click.option(
-    "--day", envvar="DAY", default="1s", show_default=True, help="How long a day of waiting lasts: 1s, 1m, 1d."
+    "--day", envvar="DAY", default="1s", show_default=True, help="How long one day of waiting takes, e.g. 1s, 1m or 1d."
 )
 @click.pass_context
 def demo(context: click.Context, seconds: float | None, rate: float, day: str) -> None:
-    """Try it all here: Kafka, a shop, worker, mailer and an inbox.
+    """Run a demo: Kafka, a shop, a worker, a mailer and an inbox.
 
-    Nothing leaves this machine. A day of waiting lasts a second, so that a mail due in two days comes at once; the addresses of the
-    inbox and the metrics are printed at the start. Ctrl-C ends it, or SIGTERM.
+    Nothing leaves this machine. One day of waiting takes one second, so an email due in two days arrives at once. The
+    addresses of the inbox and of the metrics are printed at the start. Ctrl-C or SIGTERM stops the demo.
 
-    It ends with what was lost or doubled, found by comparing the inbox with what the rules say should be there; the exit code is 1 if
-    there was any. The numbers are in .takk/demo/summary.json.
+    At the end the demo recomputes which emails the flows require, compares them with the inbox, and accounts for every
+    order. The results, the logs and the history of the shop are in .takk/demo.
+
+    \b
+    takk demo --for 60
+    takk demo --rate 50 --day 1m
+
+    Exit codes: 0 every email arrived once, 1 an email is missing or arrived twice.
     """
     settings = read_settings(day_scale_seconds=day)
     from streams.tools.local.demo import DEMO_DIR, run
 
     with writing(DEMO_DIR):
         DEMO_DIR.mkdir(parents=True, exist_ok=True)
-    # Whoever ends it, worker and mailer have to go with it.
+    # These signals too must stop the worker and the mailer.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     context.exit(run(settings, seconds=seconds, rate=rate))
@@ -45,7 +51,7 @@ def demo(context: click.Context, seconds: float | None, rate: float, day: str) -
 
 @click.group()
 def kafka() -> None:
-    """A Kafka of your own on this machine, to try things out."""
+    """Start and stop a Kafka broker for trials."""
 
 
 _data_dir = click.option(
@@ -54,7 +60,7 @@ _data_dir = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=KAFKA_DIR,
     show_default=True,
-    help="Where its topics live.",
+    help="Directory of the broker's data.",
 )
 
 
@@ -62,7 +68,15 @@ _data_dir = click.option(
 @_data_dir
 @click.option("--port", type=click.IntRange(1, 65535), default=9092, show_default=True, help="Port to listen on.")
 def kafka_start(data_dir: Path, port: int) -> None:
-    """Start it and leave it running; its topics are kept."""
+    """Start a broker, and leave it running.
+
+    The first start downloads Kafka (44 MB). The topics are kept in --dir. Exit code 1 if it does not start.
+
+    \b
+    takk kafka start
+    export KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092
+    takk topics create
+    """
     from streams.tools.local.kafka.detached import start_detached
     from streams.tools.local.kafka.jars import KafkaStartError
 
@@ -71,13 +85,13 @@ def kafka_start(data_dir: Path, port: int) -> None:
             bootstrap = start_detached(data_dir, port)
     except KafkaStartError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"Kafka listens. Use it with: export KAFKA_BOOTSTRAP_SERVERS={bootstrap}")
+    click.echo(f"Kafka is running. Use it with: export KAFKA_BOOTSTRAP_SERVERS={bootstrap}")
 
 
 @kafka.command("stop")
 @_data_dir
 def kafka_stop(data_dir: Path) -> None:
-    """Stop the one that `takk kafka start` started."""
+    """Stop the broker that `takk kafka start` started. The topics are kept."""
     from streams.tools.local.kafka.detached import stop_detached
 
-    click.echo("Kafka is stopped." if stop_detached(data_dir) else f"No Kafka runs in {data_dir}.")
+    click.echo("Kafka has stopped." if stop_detached(data_dir) else f"No broker is running in {data_dir}.")

@@ -10,23 +10,25 @@ from streams.tools.cli import flows, local, operations, processes, simulate, top
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="takk", prog_name="takk")
 def main() -> None:
-    """Takk runs the mail a shop owes its customers after a purchase.
+    """Takk sends a shop's emails after a purchase.
 
-    Orders, shipments and what customers do with their mail come in on Kafka; flows (templates/flows/) decide who
-    gets which mail when; a mailer sends them over SMTP, each once.
+    It reads orders, shipments and engagement from Kafka. Flows (templates/flows/) decide which customer receives which
+    email, and when. A worker runs the flows, and a mailer sends each email over SMTP.
 
     \b
     Try it:          takk demo --for 60
     On your Kafka:   export KAFKA_BOOTSTRAP_SERVERS=broker:9092 SMTP_HOST=mail SMTP_PORT=587 SMTP_TLS=starttls
-                     takk doctor                  what is missing, and what to do
-                     takk topics create           make the topics
-                     takk worker                  run it: flows and timers
-                     takk mailer --web-port 8081  and the mails; any number of each
-    Write flows:     takk flows check             mistakes, with file, line and what would be right
-                     takk simulate --from topic   what they would have sent, from what happened
-    Look back:       takk why CUSTOMER            what a customer got, what not, and by which rule
+                     takk doctor                  check the configuration
+                     takk topics create           create the topics
+                     takk worker                  run the flows
+                     takk mailer --web-port 8081  send the emails
+    Write flows:     takk flows check             list errors, with file, line and a hint
+                     takk simulate --from topic   simulate the flows on past orders
+    Look back:       takk why CUSTOMER            which emails a customer received or missed, and why
 
-    All settings come from the environment: `takk settings` lists them, README.md explains them.
+    Settings come from environment variables. `takk settings` lists them; deploy/SETTINGS.md explains them.
+
+    Exit codes: 0 success, 1 failure, 2 invalid options.
     """
 
 

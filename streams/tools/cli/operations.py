@@ -16,19 +16,22 @@ from streams.tools.cli.options import (
 
 @click.command()
 @click.argument("customer")
-@click.option("--send", "send_id", help="Only what is about this send, and the flow that it came from.")
-@click.option("--days", type=DAYS, default=30, show_default=True, help="How far to look back.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with all of it.")
+@click.option("--send", "send_id", help="Show only this send and its flow instance.")
+@click.option("--days", type=DAYS, default=30, show_default=True, help="Days to look back.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
-    """Tell why a customer got a mail, or got none.
+    """Explain why a customer did or did not receive an email.
 
-    CUSTOMER is the customer's id, as the shop names them. What happened is told in its order: what was sent and what became of it, what
-    was not sent and by which rule, and what is waiting and until when. No addresses and no names are shown. It reads the partition that
-    the customer lies on, up to its present end, and changes nothing. Exit code 1 if nothing is known.
+    CUSTOMER is the customer id of the orders. The output is a timeline: emails that were sent and their engagement, emails
+    that were not sent and the rule that decided, and flows that wait. It contains no addresses and no names.
+
+    The command reads the customer's partition of the decision, email and engagement topics, and changes nothing.
 
     \b
     takk why c1042
     takk why c1042 --days 90 --send 4ec0f03728c1ba9925dd1a89c9aecabf
+
+    Exit codes: 0 success, 1 no records of the customer or the send, or Kafka does not answer.
     """
     from msgspec import to_builtins
 
@@ -42,37 +45,44 @@ def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
     )
     if not timeline.is_known:
         if send_id:
-            whose = f"send {send_id!r} of customer {customer!r}: looked at the last {days:g} days"
-            raise click.ClickException(f"nothing is known of {whose}. `takk why` without --send tells all of them.")
+            raise click.ClickException(
+                f"no records of send {send_id!r} of customer {customer!r} in the last {days:g} days. Run `takk why` without --send "
+                "to list all sends."
+            )
         raise click.ClickException(
-            f"nothing is known of customer {customer!r}: looked at the decisions, mails and engagement of the last {days:g} days, and at the "
-            f"state of {settings.app_id}. Is it the id that orders carry?"
+            f"no records of customer {customer!r} in the last {days:g} days, and no state in {settings.app_id}. Use the customer id of the "
+            "orders, or a larger --days."
         )
     click.echo(json.dumps(to_builtins(timeline)) if as_json else "\n".join(format_timeline(timeline)))
 
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Records that could not be taken: see them, replay them.
+    """List and replay dead letters.
 
-    A record that cannot be read or breaks a rule is kept whole on the topic dead-letters, with the reason (schemas/README.md lists them),
-    and the records behind it go on. When the reason is gone, `replay` sends it back.
+    An invalid record is kept unchanged on the topic dead-letters, with the reason (schemas/README.md lists the reasons).
+    Processing continues with the next record. Once the cause is fixed, `replay` publishes the record again.
     """
 
 
-_reason = click.option("--reason", help="Only those with this reason, e.g. not_avro.")
-_topic = click.option("--topic", help="Only those that were read from this topic.")
+_reason = click.option("--reason", help="Only letters with this reason, e.g. not_avro.")
+_topic = click.option("--topic", help="Only letters whose record was read from this topic.")
 
 
 @dead_letters.command("list")
 @_reason
 @_topic
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def dead_letters_list(reason: str | None, topic: str | None, as_json: bool) -> None:
-    """Show which there are, and why.
+    """List dead letters.
 
-    One line each: id (topic/partition/offset), time, stage, reason, detail and size. Keys and values may be personal and are not shown.
+    Prints one line per letter: id (topic/partition/offset), time, stage, reason, detail and size. Keys and values may contain
+    personal data and are not printed. Exit code 1 if Kafka does not answer.
+
+    \b
+    takk dead-letters list --reason bad_currency
     """
+    from streams.core.values.text import counted
     from streams.tools.operations.dead_letters import read, select
 
     settings = read_settings()
@@ -94,50 +104,58 @@ def dead_letters_list(reason: str | None, topic: str | None, as_json: bool) -> N
 
     count = on_kafka(settings, show)
     if not as_json:
-        click.echo(f"{count} dead letters.")
+        click.echo(f"{counted(count, 'dead letter')}.")
 
 
 @dead_letters.command("replay")
 @click.argument("ids", nargs=-1, metavar="[TOPIC/PARTITION/OFFSET]...")
 @_reason
 @_topic
-@click.option("--all", "is_all", is_flag=True, help="Every one of them.")
-@click.option("--dry-run", is_flag=True, help="Only say how many.")
+@click.option("--all", "is_all", is_flag=True, help="Replay all dead letters.")
+@click.option("--dry-run", is_flag=True, help="Only count them.")
 def dead_letters_replay(
     ids: tuple[str, ...], reason: str | None, topic: str | None, is_all: bool, dry_run: bool
 ) -> None:
-    """Publish them again where they came from, byte for byte.
+    """Republish dead letters unchanged to their original topics.
 
-    Choose by id, --reason, --topic or --all. The letters stay where they are; a record published twice changes nothing twice.
+    Select them by id, --reason, --topic or --all. The letters stay on dead-letters. A record that is published twice is
+    processed once.
 
     \b
     takk dead-letters replay --reason bad_currency --dry-run
     takk dead-letters replay orders/2/1042 orders/2/1043
+
+    Exit codes: 0 success, 1 an id is unknown, or Kafka does not accept a record, 2 nothing is selected.
     """
     if not (ids or reason or topic or is_all):
-        raise click.UsageError("Say which: ids, --reason, --topic or --all. `takk dead-letters list` shows them.")
+        raise click.UsageError(
+            "Select the letters with ids, --reason, --topic or --all. `takk dead-letters list` lists them."
+        )
+    from streams.core.values.text import counted
     from streams.tools.operations.dead_letters import read, replay, select
 
     settings = read_settings()
 
-    def again() -> int:
-        chosen = list(select(read(settings), ids=ids, reason=reason, topic=topic))
-        missing = sorted(set(ids) - {letter.id for letter in chosen})
+    def replay_selected() -> int:
+        selected = list(select(read(settings), ids=ids, reason=reason, topic=topic))
+        missing = sorted(set(ids) - {letter.id for letter in selected})
         if missing:
-            raise click.ClickException(f"no such dead letter: {', '.join(missing)}. Nothing was published.")
-        return len(chosen) if dry_run else replay(settings, chosen)
+            raise click.ClickException(f"unknown dead letter: {', '.join(missing)}. Nothing was published.")
+        return len(selected) if dry_run else replay(settings, selected)
 
-    count = on_kafka(settings, again)
-    click.echo(f"{count} records {'would be ' if dry_run else ''}published again.")
+    count = on_kafka(settings, replay_selected)
+    click.echo(f"{counted(count, 'record')} {'would be ' if dry_run else ''}replayed.")
 
 
 @click.command()
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Say what is missing before a start, and what to do about it.
+    """Check the configuration and suggest fixes.
 
-    Looks at broker, topics, schema registry if there is one, mail server, sender, templates and disk. Changes nothing and sends nothing.
-    Exit code 1 if anything is wrong.
+    Checks the broker, the topics, the schema registry if there is one, the mail server, the sender, the flows and the disk.
+    Changes nothing and sends nothing.
+
+    Exit codes: 0 every check passed, 1 a check failed.
     """
     from streams.tools.operations.doctor import run_checks
 
@@ -151,15 +169,15 @@ def doctor(context: click.Context) -> None:
 
 @click.command("settings")
 def settings() -> None:
-    """List all settings with the values in force.
+    """List all settings with their current values.
 
-    One NAME=value a line, NAME being the variable that sets it; README.md explains them. Secrets are not shown, and may be given as
-    NAME_FILE, the path of a file, instead.
+    Prints one NAME=value per line, where NAME is the environment variable. deploy/SETTINGS.md explains them. Secrets are not
+    printed. A secret can also be set with NAME_FILE, the path of a file that contains it. Exit code 1 if a value is invalid.
     """
     from streams.settings import Settings, env_name
 
     values = read_settings()
     for name, field in Settings.model_fields.items():
         value = getattr(values, name)
-        shown = "" if value is None else str(value) if field.repr else "**********"
-        click.echo(f"{env_name(name)}={shown}")
+        text = "" if value is None else str(value) if field.repr else "**********"
+        click.echo(f"{env_name(name)}={text}")

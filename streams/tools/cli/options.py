@@ -51,7 +51,7 @@ def on_kafka(settings: Settings, action: Callable[[], Result]) -> Result:
         raise click.ClickException(str(error)) from error
     except KafkaException as error:
         raise click.ClickException(
-            f"Kafka at {settings.kafka_bootstrap_servers}: {error.args[0].str()}. `takk doctor` looks closer."
+            f"Kafka at {settings.kafka_bootstrap_servers}: {error.args[0].str()}. Run `takk doctor` to check the configuration."
         ) from error
     except TimeoutError as error:
         raise click.ClickException(str(error)) from error
@@ -63,7 +63,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
+        raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
 
 
 def show_progress(what: str = "read", unit: str = "offsets") -> Callable[[int, int], None]:
@@ -92,7 +92,10 @@ class Number(click.FloatRange):
 DAYS = Number(0, 10_000)
 
 templates_dir_option = click.option(
-    "--templates", "templates_dir", type=click.Path(path_type=Path, file_okay=False), help="The folder of the flows."
+    "--templates",
+    "templates_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory that contains the flows. Default: TAKK_TEMPLATES_DIR.",
 )
 
 
@@ -107,7 +110,9 @@ def read_valid_templates(settings: Settings) -> Templates:
 
     templates = read_templates(settings.templates_dir)
     if templates.errors:
-        for mistake in templates.errors:
-            click.echo(str(mistake), err=True)
-        raise click.ClickException(f"{counted(len(templates.errors), 'mistake')}. `takk flows check` tells all.")
+        for problem in templates.errors:
+            click.echo(str(problem), err=True)
+        raise click.ClickException(
+            f"{counted(len(templates.errors), 'error')}. Run `takk flows check` for the complete list."
+        )
     return templates

@@ -11,16 +11,23 @@ from streams.tools.cli.options import (
 
 
 @click.command()
-@click.option("--web-port", type=int, help="Port of /metrics, /livez and /readyz (0: a free one).")
+@click.option(
+    "--web-port", type=int, help="Port of /metrics, /livez and /readyz; 0 selects a free one. Default: TAKK_WEB_PORT."
+)
 def worker(web_port: int | None) -> None:
-    """Run flows, timers, pools of codes, and count what sells.
+    """Run a worker: flows, timers, code pools and sales counts.
 
-    Start one, or as many as there are partitions (TAKK_PARTITIONS); they share the customers between them. Give each a name that it
-    comes back with (TAKK_GROUP_INSTANCE_ID) and a disk that it keeps (TAKK_STATE_DIR), and a restart takes seconds. SIGTERM stops it
-    cleanly.
+    Run one, or up to as many as there are partitions (TAKK_PARTITIONS); they share the customers. Give each its own
+    TAKK_GROUP_INSTANCE_ID and a disk for TAKK_STATE_DIR that it keeps: then a restart takes seconds.
 
-    It answers on TAKK_WEB_HOST:TAKK_WEB_PORT: /livez (it runs), /readyz (it has its partitions), /metrics. On one machine each process
-    needs a port of its own.
+    The worker does not start while the flows contain errors. SIGTERM stops it cleanly. It serves /livez (it runs),
+    /readyz (it has its partitions) and /metrics on TAKK_WEB_HOST:TAKK_WEB_PORT. On one machine, give each process its own port.
+
+    \b
+    takk worker
+    TAKK_GROUP_INSTANCE_ID=worker-2 TAKK_STATE_DIR=/var/lib/takk-2 takk worker --web-port 8082
+
+    Exit codes: 0 stopped by SIGTERM, 1 the process could not start, or failed.
     """
     from streams.agents.worker import run_worker
 
@@ -29,14 +36,22 @@ def worker(web_port: int | None) -> None:
 
 
 @click.command()
-@click.option("--web-port", type=int, help="Port of /metrics, /livez and /readyz (0: a free one).")
+@click.option(
+    "--web-port", type=int, help="Port of /metrics, /livez and /readyz; 0 selects a free one. Default: TAKK_WEB_PORT."
+)
 def mailer(web_port: int | None) -> None:
-    """Run the mailer: it hands each mail to the mail server, once.
+    """Run a mailer: render emails and send them over SMTP.
 
-    It reads the commands that the worker writes, renders and sends them. A mail server that is down pauses it; nothing is lost, and it
-    goes on by itself. Needs SMTP_HOST, TAKK_MAIL_FROM, TAKK_MAIL_BASE_URL and TAKK_MAIL_SECRET. SIGTERM stops it cleanly.
+    It reads the commands that the workers write, and sends each email at most once; README.md names the one exception.
+    While the mail server is unavailable it pauses, and resumes automatically. Run any number of mailers.
 
-    It answers as the worker does; on one machine each process needs a port of its own (--web-port).
+    Needs SMTP_HOST, TAKK_MAIL_FROM, TAKK_MAIL_BASE_URL and TAKK_MAIL_SECRET; `takk doctor` checks them. SIGTERM stops it
+    cleanly. It serves /livez, /readyz and /metrics like a worker.
+
+    \b
+    takk mailer --web-port 8081
+
+    Exit codes: 0 stopped by SIGTERM, 1 the process could not start, or failed.
     """
     from streams.agents.worker import run_mailer
 

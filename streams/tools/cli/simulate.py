@@ -24,29 +24,29 @@ from streams.tools.cli.options import (
     multiple=True,
     required=True,
     metavar="FILE|topic",
-    help="An Avro file, once for each; or the word topic.",
+    help="An Avro file (repeatable), or the word topic to read the cluster's topics.",
 )
 @click.option(
     "--flow",
     "changes",
     multiple=True,
     metavar="NAME@draft|NAME@off",
-    help="Try the flow's draft as if live, or do without it.",
+    help="Add a variant with this draft live, or with this flow off. Repeatable.",
 )
 @click.option(
     "--products",
     "products_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="An Avro file of what the shop sells; with --from topic, else the topic products.",
+    help="An Avro file of products. Default with --from topic: the topic products.",
 )
 @click.option(
-    "--compare", type=click.Path(path_type=Path, file_okay=False), help="Another folder of flows, to try beside it."
+    "--compare",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Add a variant with the flows of this directory.",
 )
-@click.option("--days", type=DAYS, default=30, show_default=True, help="Days that go on after the last fact.")
-@click.option(
-    "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write plots into this file."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with all of it.")
+@click.option("--days", type=DAYS, default=30, show_default=True, help="Days to simulate after the last event.")
+@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write plots to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @templates_dir_option
 def simulate(
     sources: tuple[str, ...],
@@ -58,19 +58,24 @@ def simulate(
     as_json: bool,
     templates_dir: Path | None,
 ) -> None:
-    """Play history through the flows, and count the mails.
+    """Simulate the flows on past events, and count the emails.
 
-    Nothing is sent, and nothing is written to Kafka. The history is Avro files of orders, shipments, engagement, customers,
-    browsing and contact pressure, or `--from topic`: what lies on the cluster's topics now. It tells mails a day, by flow and per customer,
-    and what was not sent, by rule; with --flow or --compare twice, and the difference. Mails that recommend need --products: without it
-    they count as sent. Pools of codes are never empty here.
+    Nothing is sent, and nothing is written to Kafka. The events are Avro files of orders, shipments, engagement, customers,
+    browsing and contact pressure, or, with `--from topic`, the records of the cluster's topics. The result has emails per
+    day, per flow and per customer, and emails that were not sent, by rule.
+
+    With --flow or --compare, a second variant of the flows is simulated, and the difference is printed. Emails that
+    recommend products need --products; without it they count as sent. Code pools are never empty.
 
     \b
     takk simulate --from orders.avro --from shipments.avro --flow review@off --html review.html
     takk simulate --from topic --compare my-templates --days 90
+
+    Exit codes: 0 success, 1 a file is not readable, a flow is unknown, or the flows contain errors.
     """
     from msgspec import to_builtins
 
+    from streams.core.values.text import counted
     from streams.definitions.problems import FlowFileError
     from streams.tools.simulation.comparison import load_variants, read_files, read_topics, simulate_variants
     from streams.tools.simulation.history import HistoryError
@@ -81,7 +86,7 @@ def simulate(
     is_from_topics = "topic" in sources
     if is_from_topics and len(sources) > 1:
         raise click.UsageError(
-            "--from: the word topic stands alone, for all topics; name files, or it. (A file of that name: ./topic)"
+            "--from: `topic` cannot be combined with files. To read a file of that name, use ./topic."
         )
     if html_file is not None:
         with writing(html_file):
@@ -94,7 +99,7 @@ def simulate(
         else:
             inputs = read_files(settings, [Path(source) for source in sources], products_file, show_progress)
     except FlowFileError as error:
-        raise click.ClickException(f"the flows have mistakes:\n{error}") from error
+        raise click.ClickException(f"the flows contain errors:\n{error}") from error
     except (HistoryError, UnknownFlow) as error:
         raise click.ClickException(str(error)) from error
     results = simulate_variants(variants, inputs, days, show_progress)
@@ -106,7 +111,9 @@ def simulate(
         return
     click.echo("\n".join(table(results)))
     for rule, count in sorted(inputs.history.invalid.items()):
-        click.echo(f"{count} records were not believed: {rule}")
+        click.echo(f"skipped {counted(count, 'invalid record')}: {rule}")
     for result in results:
         rate = result.events / max(result.seconds, 0.001)
-        click.echo(f"{result.name}: {result.events:,} events in {result.seconds:.1f} s, {rate:,.0f} a second", err=True)
+        click.echo(
+            f"{result.name}: {result.events:,} events in {result.seconds:.1f} s, {rate:,.0f} per second", err=True
+        )

@@ -12,22 +12,27 @@ from streams.tools.cli.options import (
 
 @click.group("topics")
 def topics() -> None:
-    """The topics Takk reads and writes."""
+    """Create the topics that Takk reads and writes."""
 
 
 @topics.command("create")
 def topics_create() -> None:
-    """Make the missing topics; change none that is there.
+    """Create missing topics. Existing topics are never changed.
 
-    TAKK_PARTITIONS and TAKK_REPLICATION say how; the number of partitions cannot be changed later. If a topic is there that is not what
-    it has to be, nothing is made and the difference is told.
+    TAKK_PARTITIONS and TAKK_REPLICATION configure new topics; the number of partitions cannot be changed later. If an
+    existing topic has another configuration than Takk needs, the difference is printed and nothing is created.
+
+    \b
+    TAKK_PARTITIONS=12 TAKK_REPLICATION=3 takk topics create
+
+    Exit codes: 0 all topics exist, 1 a topic has another configuration, or Kafka does not answer.
     """
     from streams.runtime.kafka.topic_admin import TopicMismatch
     from streams.wire.topics import create_topics
 
     settings = read_settings()
     try:
-        made = on_kafka(settings, lambda: create_topics(settings))
+        created = on_kafka(settings, lambda: create_topics(settings))
     except TopicMismatch as mismatch:
         raise click.ClickException(str(mismatch)) from mismatch
-    click.echo(f"Made: {', '.join(made)}." if made else "All topics are there, and as they have to be.")
+    click.echo(f"Created: {', '.join(created)}." if created else "All topics exist with the expected configuration.")

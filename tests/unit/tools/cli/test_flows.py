@@ -9,7 +9,7 @@ from tests.unit.tools.cli.runner import HELLO, run, write_flow
 
 
 def test_no_consent_policy(tmp_path: Path) -> None:
-    """Without consent.yaml `flows check` warns a shop that sends more than receipts; with a broken one it says where it is broken."""
+    """Without consent.yaml `flows check` warns a shop that sends more than receipts; an invalid one is an error with its position."""
     write_flow(tmp_path, "live")
     path = tmp_path / HELLO / "flow.yaml"
     path.write_text(path.read_text().replace("purpose: order", "purpose: marketing"))
@@ -23,9 +23,9 @@ def test_no_consent_policy(tmp_path: Path) -> None:
 
 
 def test_flows(tmp_path: Path) -> None:
-    """`flows check` and `flows list` read the folder given, and say what they found."""
+    """`flows check` and `flows list` read the given directory, and count the flows."""
     write_flow(tmp_path, "live")
-    assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flow, 0 segments, 0 rules: no mistakes.\n")
+    assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flow, 0 segments, 0 rules: no errors.\n")
     code, output = run("flows", "list", "--templates", str(tmp_path))
     assert code == 0
     head, row = output.splitlines()
@@ -42,19 +42,19 @@ def test_flows(tmp_path: Path) -> None:
     }
 
 
-def test_flows_with_a_mistake(tmp_path: Path) -> None:
-    """A mistake is told with file, line and column, and the exit code is 1; `list` tells it too."""
+def test_flows_with_an_error(tmp_path: Path) -> None:
+    """An error is printed with file, line and column, and the exit code is 1; `list` prints it too."""
     write_flow(tmp_path, "alive")
     for command in ("check", "list"):
         code, output = run("flows", command, "--templates", str(tmp_path))
         assert code == 1
         assert "flow.yaml:3:9: " in output
         assert "did you mean 'live'" in output
-        assert "1 mistake." in output
+        assert "1 error." in output
 
 
 def test_messages_are_checked(tmp_path: Path) -> None:
-    """A message that could not be written fails the check, at its place; in JSON too."""
+    """A message that cannot be rendered fails the check, with its position; in JSON too."""
     write_flow(tmp_path, "live")
     (tmp_path / HELLO / "hi.html.j2").write_text("<p>Hi</p>\n{{ ordr.total }}\n")
     code, output = run("flows", "check", "--templates", str(tmp_path))
@@ -68,7 +68,7 @@ def test_messages_are_checked(tmp_path: Path) -> None:
 
 
 def test_segments_and_rules_are_checked(tmp_path: Path) -> None:
-    """Mistakes in segments.yaml and rules.yaml are told beside those of flows; what is right is counted."""
+    """Errors in segments.yaml and rules.yaml are printed with those of flows; valid entries are counted."""
     write_flow(tmp_path, "live")
     (tmp_path / "segments.yaml").write_text("new: customer.orders == 1\nold: customer.ordrs > 1\n")
     (tmp_path / "rules.yaml").write_text("caps: [{most: 2, per: 1d}]\nholdout: 100\n")
@@ -78,28 +78,28 @@ def test_segments_and_rules_are_checked(tmp_path: Path) -> None:
     assert f"{tmp_path}/rules.yaml:2:10: error yaml.E013: " in output
     (tmp_path / "segments.yaml").write_text("new: customer.orders == 1\n")
     (tmp_path / "rules.yaml").write_text("caps: [{most: 2, per: 1d}, {most: 4, per: 7d}]\ncalm: {while_late: true}\n")
-    assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flow, 1 segment, 3 rules: no mistakes.\n")
+    assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flow, 1 segment, 3 rules: no errors.\n")
 
 
 def test_warnings(tmp_path: Path) -> None:
-    """A warning is told as one and does not fail the check; `--json` has both kinds, with their places."""
+    """A warning does not fail the check; `--json` has errors and warnings, with their positions."""
     write_flow(tmp_path, "live")
     (tmp_path / HELLO / "old.html.j2").touch()
     code, output = run("flows", "check", "--templates", str(tmp_path))
     place = f"{tmp_path}/{HELLO}/flow.yaml:1:7: "
     assert code == 0
     assert f"{place}warning flow.W002: no step sends message 'old' (hint: " in output
-    assert output.endswith("1 flow, 0 segments, 0 rules: no mistakes, 1 warning.\n")
+    assert output.endswith("1 flow, 0 segments, 0 rules: no errors, 1 warning.\n")
     code, output = run("flows", "check", "--json", "--templates", str(tmp_path))
-    told = json.loads(output)
-    assert (code, told["flows"], told["errors"]) == (0, 1, [])
-    assert [(one["line"], one["column"], one["id"], one["level"]) for one in told["warnings"]] == [
+    report = json.loads(output)
+    assert (code, report["flows"], report["errors"]) == (0, 1, [])
+    assert [(one["line"], one["column"], one["id"], one["level"]) for one in report["warnings"]] == [
         (1, 7, "flow.W002", "warning")
     ]
 
 
 def test_show(tmp_path: Path) -> None:
-    """A flow as text, as a Mermaid chart, and as a picture in a file; one that there is not is a message with the nearest name."""
+    """A flow as text, as a Mermaid chart and as SVG; an unknown flow is an error that suggests the nearest name."""
     write_flow(tmp_path, "live")
     where = ("--templates", str(tmp_path))
     code, output = run("flows", "show", "hello", *where)
@@ -109,28 +109,28 @@ def test_show(tmp_path: Path) -> None:
     assert run("flows", "show", "hello", "--mermaid", *where)[1].startswith("flowchart TD\n")
     picture = tmp_path / "hello.svg"
     code, output = run("flows", "show", "hello", "--svg", str(picture), *where)
-    assert (code, output) == (0, f"Written: {picture}.\n")
+    assert (code, output) == (0, f"Wrote {picture}.\n")
     assert picture.read_text().startswith("<svg ")
     code, output = run("flows", "show", "helo", *where)
     assert code == 1
-    assert "there is no flow 'helo'; did you mean 'hello'?" in output
+    assert "unknown flow 'helo'; did you mean 'hello'?" in output
     code, output = run("flows", "show", "hello", "--version", "1", *where)
     assert code == 1
-    assert "there is no version 1 of hello; known: 2" in output
+    assert "unknown version 1 of hello; known: 2" in output
     code, output = run("flows", "show", "hello", "--svg", str(tmp_path / "no" / "where.svg"), *where)
     assert code == 1
-    assert "cannot be written" in output
+    assert "cannot write" in output
 
 
 def test_schema() -> None:
-    """The schema is JSON on standard output, and needs no folder."""
+    """The schema is JSON on standard output, and needs no directory."""
     code, output = run("flows", "schema")
     assert code == 0
     assert json.loads(output)["title"] == "A flow of Takk"
 
 
 def test_migrate(tmp_path: Path) -> None:
-    """Where people wait, what a mapping would do, and what to write: taken as it is printed, it loads. Nothing is changed."""
+    """The steps where customers wait, the effect of a mapping, and the lines for flow.yaml, which load as printed. Nothing is changed."""
     write_flow(tmp_path, "live")
     where = ("--templates", str(tmp_path))
     home = tmp_path / HELLO
@@ -156,7 +156,7 @@ def test_migrate(tmp_path: Path) -> None:
     assert (home / "flow.yaml").read_text() == text
     (home / "flow.yaml").write_text(text + "\n".join(output.partition("workers:\n")[2].splitlines()[:3]))
     code, output = run("flows", "check", *where)
-    assert (code, output) == (0, "1 flow, 1 older version, 0 segments, 0 rules: no mistakes.\n")
+    assert (code, output) == (0, "1 flow, 1 older version, 0 segments, 0 rules: no errors.\n")
     code, output = run("flows", "migrate", "hello", *where)
     assert code == 0
     assert "1 send hi, priority 50, expires after 5 days  -> 0 send hi" in output

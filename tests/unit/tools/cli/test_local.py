@@ -11,7 +11,7 @@ from tests.unit.tools.cli.runner import run
 
 
 def test_a_kafka_that_cannot_start(tmp_path: Path, unused_tcp_port: int) -> None:
-    """A port that something else listens on is not taken for a start; a folder that cannot be made is a message too."""
+    """A port that is in use and a directory that cannot be created are reported."""
     with socket.create_server(("127.0.0.1", unused_tcp_port)):
         code, output = run("kafka", "start", "--dir", str(tmp_path / "k"), "--port", str(unused_tcp_port))
     assert code == 1
@@ -20,13 +20,13 @@ def test_a_kafka_that_cannot_start(tmp_path: Path, unused_tcp_port: int) -> None
     (tmp_path / "file").touch()
     code, output = run("kafka", "start", "--dir", str(tmp_path / "file" / "k"), "--port", str(unused_tcp_port))
     assert code == 1
-    assert f"{tmp_path / 'file' / 'k'} cannot be written" in output
+    assert f"cannot write {tmp_path / 'file' / 'k'}" in output
 
 
-def test_a_demo_that_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder in which nothing can be made is a message."""
+def test_a_demo_that_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that cannot be created is reported."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".takk").touch()
     code, output = run("demo", "--for", "1")
     assert code == 1
-    assert ".takk/demo cannot be written: Not a directory" in output
+    assert "cannot write .takk/demo: Not a directory" in output

@@ -40,13 +40,13 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     ],
     ids=" ".join,
 )
-def test_every_command_that_wants_words_shows_an_example(path: tuple[str, ...]) -> None:
-    """The help of a command that does nothing without them has a line to copy."""
+def test_every_command_with_arguments_shows_an_example(path: tuple[str, ...]) -> None:
+    """The help of a command that needs arguments or options has a line to copy."""
     assert f"  takk {' '.join(path)} " in run(*path, "--help")[1].partition("Usage:")[2].partition("\n")[2]
 
 
 def test_help_teaches() -> None:
-    """The first help shows the way from a trial to production."""
+    """The help of `takk` shows the commands from a trial to production."""
     _, output = run("--help")
     for words in (
         "takk demo --for 60",
@@ -61,8 +61,8 @@ def test_help_teaches() -> None:
 
 
 @pytest.mark.parametrize("path", [(), *(p for p, c in commands(main) if isinstance(c, click.Group))], ids=" ".join)
-def test_lists_of_commands_are_whole(path: tuple[str, ...]) -> None:
-    """What a list says of a command fits into its line."""
+def test_lists_of_commands_are_complete(path: tuple[str, ...]) -> None:
+    """The summary of each command fits into its line of the list."""
     assert "..." not in run(*path, "--help")[1].partition("Commands:")[2]
 
 
@@ -80,8 +80,8 @@ def test_help_loads_nothing_heavy() -> None:
     [("why", "c1", "--days"), ("simulate", "--from", "x.avro", "--days"), ("demo", "--for"), ("demo", "--rate")],
     ids=" ".join,
 )
-def test_numbers_that_are_none(words: tuple[str, ...], number: str) -> None:
-    """What is no number of days, seconds or orders is refused before anything starts, and the option is named."""
+def test_invalid_numbers(words: tuple[str, ...], number: str) -> None:
+    """An invalid number of days, seconds or orders is rejected before anything starts, and the option is named."""
     code, output = run(*words, number)
     assert code == 2
     assert f"Invalid value for '{words[-1]}'" in output

@@ -10,8 +10,8 @@ from tests.unit.tools.cli.runner import run
 SECRET = "a-secret-that-is-long-enough"
 
 
-def test_wrong_settings_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong variable ends the command with its name, not with a stack of calls."""
+def test_invalid_settings_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invalid variable is reported by name, without a traceback."""
     monkeypatch.setenv("TAKK_PARTITIONS", "many")
     code, output = run("settings")
     assert code == 1
@@ -19,7 +19,7 @@ def test_wrong_settings_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_hide_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`takk settings` shows every variable, and no secret."""
+    """`takk settings` prints every variable, and no secret."""
     monkeypatch.setenv("TAKK_MAIL_SECRET", SECRET)
     monkeypatch.setenv("SCHEMA_REGISTRY_URL", f"http://user:{SECRET}@registry")
     code, output = run("settings")
@@ -28,8 +28,8 @@ def test_settings_hide_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(f"{env_name(field)}=" in output for field in Settings.model_fields)
 
 
-def test_replay_wants_to_know_which() -> None:
-    """Nothing is published again by accident."""
+def test_replay_needs_a_selection() -> None:
+    """Without a selection, nothing is replayed."""
     code, output = run("dead-letters", "replay")
     assert code == 2
     assert "--all" in output

@@ -7,8 +7,8 @@ import pytest
 from tests.unit.tools.cli.runner import run
 
 
-def test_no_broker_is_a_message(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
-    """A cluster that is not there ends the command within seconds, with what to do."""
+def test_a_missing_broker_is_reported(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+    """Without a broker the command ends within seconds, and names the setting to check."""
     monkeypatch.setattr("streams.tools.operations.doctor.TIMEOUT_S", 0.5)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{unused_tcp_port}")
     code, output = run("topics", "create")
