@@ -1,4 +1,4 @@
-"""What a worker says of itself: lag that grows while a partition stands still, and series that go with their partition."""
+"""Lag and ownership gauges: lag grows while a partition is stuck, and series are removed with their partition."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pytest
 from streams.observability import metrics
 from streams.observability.lag import LagMonitor
 
-STAGE = "watched"
+STAGE = "monitored"
 
 
 @dataclass
-class Named:
-    """A stage, as far as a lane tells of it."""
+class Stage:
+    """A stage, as far as the monitor reads it."""
 
     name: str = STAGE
 
 
-class Disk:
-    """A store of a known size."""
+class Store:
+    """A store with a fixed size."""
 
     def size(self) -> int:
         return 7
@@ -30,16 +30,16 @@ class Disk:
 
 @dataclass
 class Task:
-    """A lane, as far as a watch looks at it."""
+    """A task, as far as the monitor reads it."""
 
     partition: int
     committed_records: int = 0
-    stage: Named = field(default_factory=Named)
-    store: Disk = field(default_factory=Disk)
+    stage: Stage = field(default_factory=Stage)
+    store: Store = field(default_factory=Store)
 
 
 class TaskManager:
-    """The lanes of a worker whose partitions a test moves by hand."""
+    """A fake task manager and fetcher; tests set its tasks and records."""
 
     def __init__(self, *partitions: int) -> None:
         self.is_ready = True
@@ -47,7 +47,7 @@ class TaskManager:
         self.tasks = {number: Task(number) for number in partitions}
         self.fetcher = self
         self.unread: dict[int, int] = dict.fromkeys(partitions, 0)
-        self.held: dict[int, tuple[int, int]] = {}
+        self.records_in_flight: dict[int, tuple[int, int]] = {}
 
     def __iter__(self) -> Iterator[Task]:
         return iter(self.tasks.values())
@@ -59,7 +59,7 @@ class TaskManager:
         return STAGE
 
     def in_flight(self) -> Iterator[tuple[str, int, int, int]]:
-        return ((STAGE, number, count, oldest_ms) for number, (count, oldest_ms) in self.held.items())
+        return ((STAGE, number, count, oldest_ms) for number, (count, oldest_ms) in self.records_in_flight.items())
 
 
 class Clock:
@@ -96,8 +96,8 @@ def lag() -> tuple[float | None, float | None]:
     return value("takk_lag_records"), value("takk_lag_seconds")
 
 
-async def test_at_rest(monitor: LagMonitor, clock: Clock) -> None:
-    """A partition with nothing to do has no lag, and goes on being well as time passes."""
+async def test_an_idle_partition_has_no_lag(monitor: LagMonitor, clock: Clock) -> None:
+    """A partition without records has no lag, however much time passes."""
     await monitor.sample()
     clock.now += 3600
     await monitor.sample()
@@ -105,24 +105,24 @@ async def test_at_rest(monitor: LagMonitor, clock: Clock) -> None:
     assert value("takk_last_progress_timestamp_seconds") == clock.now
 
 
-async def test_stuck_batch_grows_older(monitor: LagMonitor, task_manager: TaskManager, clock: Clock) -> None:
-    """A batch that does not commit makes the lag grow, though no batch ends; when it has, the lag is 0."""
-    task_manager.held[0] = (3, int((clock.now - 5) * 1000))
+async def test_the_lag_of_a_stuck_batch_grows(monitor: LagMonitor, task_manager: TaskManager, clock: Clock) -> None:
+    """The lag grows while a batch does not commit, and is 0 after its commit."""
+    task_manager.records_in_flight[0] = (3, int((clock.now - 5) * 1000))
     await monitor.sample()
-    began = clock.now
+    started = clock.now
     assert lag() == (3, 5)
     clock.now += 60
     await monitor.sample()
     assert lag() == (3, 65)
-    assert value("takk_last_progress_timestamp_seconds") == began
-    del task_manager.held[0]
+    assert value("takk_last_progress_timestamp_seconds") == started
+    del task_manager.records_in_flight[0]
     task_manager.tasks[0].committed_records = 3
     await monitor.sample()
     assert lag() == (0, 0)
 
 
-async def test_stuck_reader_grows_older(monitor: LagMonitor, task_manager: TaskManager, clock: Clock) -> None:
-    """Records that cannot even be read make the lag grow too, also while more of them arrive."""
+async def test_the_lag_of_a_stuck_reader_grows(monitor: LagMonitor, task_manager: TaskManager, clock: Clock) -> None:
+    """The lag also grows while records cannot be read, even if more arrive."""
     await monitor.sample()
     for waiting in (10, 20, 30):
         task_manager.unread[0] = waiting
@@ -134,9 +134,9 @@ async def test_stuck_reader_grows_older(monitor: LagMonitor, task_manager: TaskM
     assert lag() == (30, 0)
 
 
-async def test_record_from_the_future(monitor: LagMonitor, task_manager: TaskManager, clock: Clock) -> None:
-    """A record that claims a time to come hides no standstill."""
-    task_manager.held[0] = (1, int((clock.now + 86_400) * 1000))
+async def test_a_timestamp_in_the_future(monitor: LagMonitor, task_manager: TaskManager, clock: Clock) -> None:
+    """A record with a timestamp in the future does not hide that its partition is stuck."""
+    task_manager.records_in_flight[0] = (1, int((clock.now + 86_400) * 1000))
     await monitor.sample()
     assert lag() == (1, 0)
     clock.now += 40
@@ -144,8 +144,8 @@ async def test_record_from_the_future(monitor: LagMonitor, task_manager: TaskMan
     assert lag() == (1, 40)
 
 
-async def test_given_back_partition_leaves_no_series(task_manager: TaskManager, monitor: LagMonitor) -> None:
-    """What another worker owns is not told here: a number that stands still would raise an alarm."""
+async def test_a_revoked_partition_has_no_series(task_manager: TaskManager, monitor: LagMonitor) -> None:
+    """The series of a partition are removed once another worker owns it: a stale number would raise an alert."""
     task_manager.tasks[1], task_manager.unread[1] = Task(1), 4
     await monitor.sample()
     assert value("takk_lag_records", 1) == 4
@@ -158,8 +158,8 @@ async def test_given_back_partition_leaves_no_series(task_manager: TaskManager, 
     assert metrics.REGISTRY.get_sample_value("takk_assigned_partitions", {"stage": STAGE}) == 1
 
 
-async def test_nothing_is_touched_while_partitions_change_hands(task_manager: TaskManager, monitor: LagMonitor) -> None:
-    """In a rebalance the reader is not asked and the gauges stay."""
+async def test_a_rebalance_changes_no_gauge(task_manager: TaskManager, monitor: LagMonitor) -> None:
+    """During a rebalance the fetcher is not read, and the gauges keep their values."""
     await monitor.sample()
     task_manager.is_ready = False
     task_manager.unread[0] = 9

@@ -26,7 +26,7 @@ def logged() -> Iterator[io.StringIO]:
 
 
 def test_logs_are_json_without_addresses(logged: io.StringIO) -> None:
-    """Each line is JSON with level and time, from structlog and from logging alike; mail addresses are blotted out, in errors too."""
+    """Each line of structlog and logging is JSON with level and time. Email addresses are replaced, also in errors."""
     structlog.get_logger("takk").info("sent", send_id="s1", detail="to anna@shop.example")
     try:
         raise ValueError("550 <anna@shop.example> unknown")

@@ -22,42 +22,42 @@ class Clock:
         return self.now
 
 
-def test_restore_tells_the_time_left() -> None:
-    """A restore's lines come every few seconds with the share done and the seconds left; its end is told too."""
+def test_a_restore_reports_the_time_left() -> None:
+    """A running restore logs its percentage and the seconds left every few seconds, and its end."""
     clock = Clock()
-    report = RestoreProgress(clock)
+    progress = RestoreProgress(clock)
     restored = {"stage": STAGE}
     with capture_logs() as lines:
         for done in range(0, 1001, 10):
-            report.step(STAGE, done, 1000)
+            progress.step(STAGE, done, 1000)
             if done == 250:
-                assert report.text == f"restoring {STAGE}: 25 %, about 19 s left"
+                assert progress.text == f"restoring {STAGE}: 25 %, about 19 s left"
                 assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 0.25
                 assert metrics.REGISTRY.get_sample_value("takk_restore_offsets_per_second", restored) == 40
                 assert metrics.REGISTRY.get_sample_value("takk_restore_left_seconds", restored) == 18.75
             clock.now += 0.25
-        report.end(STAGE, 900, 25.0)
+        progress.end(STAGE, 900, 25.0)
     assert [line["seconds_left"] for line in lines[:-1]] == [None, *range(23, 0, -2)]
     assert [line["percent"] for line in lines[:-1]] == [*range(0, 100, 8)]
     assert (lines[-1]["event"], lines[-1]["records"]) == ("restored", 900)
     assert json.dumps(lines)
-    assert report.text == ""
+    assert progress.text == ""
     assert [line["offsets_per_s"] for line in lines[:-1]] == [0, *[40] * 12]
     assert metrics.REGISTRY.get_sample_value("takk_restore_progress_ratio", restored) == 1
     assert metrics.REGISTRY.get_sample_value("takk_restore_left_seconds", restored) == 0
     assert metrics.REGISTRY.get_sample_value("takk_restored_records_total", restored) == 900
 
 
-def test_second_restore_begins_anew() -> None:
-    """A later restore of the same stage, and one of nothing, are told by themselves."""
+def test_a_second_restore_is_reported_separately() -> None:
+    """A later restore of the same stage has its own rate; one without records logs no end."""
     clock = Clock()
-    report = RestoreProgress(clock)
-    report.step(STAGE, 10, 10)
-    report.end(STAGE, 10, 0.1)
+    progress = RestoreProgress(clock)
+    progress.step(STAGE, 10, 10)
+    progress.end(STAGE, 10, 0.1)
     clock.now += 3600
     with capture_logs() as lines:
-        report.step(STAGE, 0, 100)
+        progress.step(STAGE, 0, 100)
         clock.now += 3
-        report.step(STAGE, 50, 100)
-        report.end(STAGE, 0, 0.0)
+        progress.step(STAGE, 50, 100)
+        progress.end(STAGE, 0, 0.0)
     assert [line.get("seconds_left") for line in lines] == [None, 3]

@@ -1,4 +1,4 @@
-"""The withdrawn mails in memory, and that they are forgotten in time."""
+"""The global table of withdrawn emails, and when it removes them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 
 
-def told(view: WithdrawalsTable, send_id: str, at: datetime) -> None:
-    """The view hears of a withdrawal, as the flows agent writes it."""
+def withdraw(view: WithdrawalsTable, send_id: str, at: datetime) -> None:
+    """Apply a withdrawal as the flows agent publishes it."""
     effect = WithdrawMail(withdrawal_id="w", customer_id="c1", send_id=send_id, rule="unsubscribed", withdrawn_at=at)
     topic, key, value, _ = ENCODER.effects.encode(effect, at)
     view.put(topic, key, value)
 
 
-def test_a_withdrawal_holds_as_long_as_a_command_can_lie() -> None:
-    """Then it is forgotten, so that a mailer that runs for years does not grow."""
+def test_a_withdrawal_is_kept_as_long_as_its_command() -> None:
+    """It is removed afterwards, so that the memory of a long-running mailer does not grow."""
     view = WithdrawalsTable(DECODER, {})
-    told(view, "s1", AT)
-    told(view, "s2", AT + topics.COMMANDS_RETENTION)
+    withdraw(view, "s1", AT)
+    withdraw(view, "s2", AT + topics.COMMANDS_RETENTION)
     assert view.rules == {"s1": "unsubscribed", "s2": "unsubscribed"}
-    told(view, "s3", AT + topics.COMMANDS_RETENTION + timedelta(seconds=1))
+    withdraw(view, "s3", AT + topics.COMMANDS_RETENTION + timedelta(seconds=1))
     assert view.rules.keys() == {"s2", "s3"}
 
 
-def test_what_cannot_be_read_withdraws_nothing() -> None:
-    """Rubbish and a record without a value change nothing, and the next is read."""
+def test_an_invalid_record_has_no_effect() -> None:
+    """Damaged bytes and a record without a value change nothing, and the next record is applied."""
     view = WithdrawalsTable(DECODER, {})
     for value in (b"?", None):
         view.put(topics.WITHDRAWALS, b"c1", value)
-    told(view, "s1", AT)
+    withdraw(view, "s1", AT)
     assert view.rules.keys() == {"s1"}

@@ -1,4 +1,4 @@
-"""Asking again: an error that passes is waited for, one that does not is told at once."""
+"""Retries: a transient error is retried, any other is raised at once."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from streams.runtime.kafka.retry import retry
 
 
 class Cluster:
-    """Answers 7 after the given errors."""
+    """A cluster that answers 7 after the given errors."""
 
     def __init__(self, *errors: int) -> None:
         self.errors = list(errors)
-        self.asked = 0
+        self.requests = 0
 
-    def question(self) -> int:
-        self.asked += 1
+    def answer(self) -> int:
+        self.requests += 1
         if self.errors:
             raise KafkaException(KafkaError(self.errors.pop(0)))
         return 7
 
 
-def test_what_passes_is_asked_again() -> None:
-    """An election and a lost connection end in the answer."""
+def test_a_transient_error_is_retried() -> None:
+    """The answer comes after an election and a lost connection."""
     cluster = Cluster(KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError._TRANSPORT)
-    assert retry(cluster.question) == 7
-    assert cluster.asked == 3
+    assert retry(cluster.answer) == 7
+    assert cluster.requests == 3
 
 
-def test_what_does_not_pass_is_told_at_once() -> None:
-    """Missing rights are not asked about twice."""
+def test_another_error_is_raised_at_once() -> None:
+    """A request without the needed permission is not repeated."""
     cluster = Cluster(KafkaError.TOPIC_AUTHORIZATION_FAILED)
     with pytest.raises(KafkaException):
-        retry(cluster.question)
-    assert cluster.asked == 1
+        retry(cluster.answer)
+    assert cluster.requests == 1
 
 
-def test_patience_ends() -> None:
-    """An error that does not pass in time is told."""
+def test_the_timeout_ends_the_retries() -> None:
+    """An error that lasts longer than the timeout is raised."""
     cluster = Cluster(*[KafkaError._TRANSPORT] * 5)
     with pytest.raises(KafkaException):
-        retry(cluster.question, timeout_s=0.0)
-    assert cluster.asked < 5
+        retry(cluster.answer, timeout_s=0.0)
+    assert cluster.requests < 5

@@ -1,4 +1,4 @@
-"""The checkpoint: what a unit says, changes and has read becomes true together, in the right order, or not at all."""
+"""Batches: outputs, state changes and source offsets take effect together, in the right order, or not at all."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def store(tmp_path: Path) -> PartitionStore:
     return PartitionStore(tmp_path / "table" / "0", Memory(16))
 
 
-def committed(one: Batch) -> FakeProducer:
-    """Commit and wait; the producer it went through."""
+def committed(one: Batch[Any]) -> FakeProducer:
+    """Commit a batch, wait, and return its producer."""
 
     async def run() -> None:
         await one.commit()
@@ -33,14 +33,14 @@ def committed(one: Batch) -> FakeProducer:
     return producer
 
 
-def count_up(record: Any, of: Batch) -> Any:
-    """A handler: counts the records of a key."""
+def count_up(record: Any, of: Batch[Any]) -> Any:
+    """A handler that counts the records of a key."""
     count = int(of.get(record.key()) or b"0") + 1
     return record.key(), b"%d" % count, [("out", record.key(), record.value(), [])]
 
 
 def test_one_transaction_in_order(store: PartitionStore) -> None:
-    """Outputs and changelog, then offsets, then the commit, then the disk with the position of the last changelog record."""
+    """First outputs and changelog, then offsets, then the commit, then the disk with the position of the last changelog record."""
     one = batch(task(store), [Record(5, b"a"), Record(6, b"b"), Record(7, b"a")])
     one.apply(count_up)
     producer = committed(one)
@@ -52,7 +52,7 @@ def test_one_transaction_in_order(store: PartitionStore) -> None:
 
 
 def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
-    """A commit that fails leaves the disk as it was, tells the stage, and frees the partition."""
+    """A failed commit leaves the disk unchanged, and calls `on_fatal`."""
     errors: list[Exception] = []
     of = task(store, stage(on_fatal=lambda stage, partition, error: errors.append(error)))
     one = batch(of, [Record(0)])
@@ -65,37 +65,35 @@ def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
 
 
 def test_a_commit_that_hangs_is_given_up(store: PartitionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A commit that does not end although the cluster answers tells the stage, which ends the process; while no broker answers it waits."""
+    """A commit that hangs although the cluster answers calls `on_fatal`, which ends the process. While no broker answers, it waits."""
     errors: list[Exception] = []
     of = task(store, stage(on_fatal=lambda stage, partition, error: errors.append(error)))
     monkeypatch.setattr("streams.runtime.processing.batch.COMMIT_TIMEOUT_S", 0.05)
     one = batch(of, [Record(0)])
     one.apply(count_up)
-    over = threading.Event()
-    of.producer.hang["commit"] = over
+    released = threading.Event()
+    of.producer.hang["commit"] = released
     of.producer.answers = [False, False, True]
     with pytest.raises(CommitTimeout):
         committed(one)
-    over.set()
+    released.set()
     assert [type(error) for error in errors] == [CommitTimeout]
     assert of.producer.answers == []
 
 
-def test_a_retriable_error_is_tried_again(store: PartitionStore) -> None:
-    """A broker that asks for patience is asked again; the transaction is committed once."""
+def test_a_retriable_error_is_retried(store: PartitionStore) -> None:
+    """A commit with a retriable error is retried, and the transaction is committed once."""
     of = task(store)
     producer = of.producer
-    plain, busy = (
-        producer.commit_transaction,
-        [KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT, "x", retriable=True))],
-    )
+    commit = producer.commit_transaction
+    errors = [KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT, "x", retriable=True))]
 
-    def sometimes() -> None:
-        if busy:
-            raise busy.pop()
-        plain()
+    def fail_once() -> None:
+        if errors:
+            raise errors.pop()
+        commit()
 
-    producer.commit_transaction = sometimes
+    producer.commit_transaction = fail_once
     one = batch(of, [Record(0)])
     one.apply(count_up)
     assert len(committed(one).committed) == 2
@@ -103,7 +101,7 @@ def test_a_retriable_error_is_tried_again(store: PartitionStore) -> None:
 
 
 def test_the_last_value_wins_and_none_deletes(store: PartitionStore) -> None:
-    """A key that changes many times has one changelog record; None is a deletion in changelog and store."""
+    """A key that changes many times has one changelog record. None deletes it in changelog and store."""
     store.write({b"old": b"1"}, 1)
     one = batch(task(store), [Record(0)])
     one.put(b"a", b"1")
@@ -115,45 +113,45 @@ def test_the_last_value_wins_and_none_deletes(store: PartitionStore) -> None:
     assert (store.get(b"a"), store.get(b"old")) == (b"2", None)
 
 
-def test_a_bad_record_is_a_dead_letter_and_changes_nothing(store: PartitionStore) -> None:
-    """`InvalidRecord` carries its reason, a failing handler is `failed` by its class alone; the records around go on."""
+def test_an_invalid_record_is_a_dead_letter_and_changes_nothing(store: PartitionStore) -> None:
+    """A dead letter has the reason of `InvalidRecord`, or `failed` with the class of another error. The other records are processed."""
     failures: list[Exception] = []
 
-    def handle(record: Any, of: Batch) -> Any:
-        if record.value() == b"broken":
+    def handle(record: Any, of: Batch[Any]) -> Any:
+        if record.value() == b"invalid":
             raise InvalidRecord("not_avro", "no data")
         if record.value() == b"bug":
-            raise ZeroDivisionError("secret words")
+            raise ZeroDivisionError("personal data")
         return count_up(record, of)
 
     of = task(store, stage(on_failure=lambda _, error: failures.append(error)))
-    one = batch(of, [Record(0), Record(1, body=b"broken"), Record(2, body=b"bug"), Record(3)])
+    one = batch(of, [Record(0), Record(1, body=b"invalid"), Record(2, body=b"bug"), Record(3)])
     one.apply(handle)
     producer = committed(one)
-    dead = [value for topic, _, value in producer.committed if topic == "dead-letters"]
-    assert dead == [b"not_avro: no data", b"failed: ZeroDivisionError"]
+    dead_letters = [value for topic, _, value in producer.committed if topic == "dead-letters"]
+    assert dead_letters == [b"not_avro: no data", b"failed: ZeroDivisionError"]
     assert store.get(b"k") == b"2"
     assert producer.offsets == {TOPIC: 4}
     assert [type(error) for error in failures] == [ZeroDivisionError]
 
 
-def test_a_misplaced_record_is_published_again(store: PartitionStore) -> None:
-    """`Moved` puts the same bytes on the same topic under the right key, and counts it."""
-    moved: list[Any] = []
+def test_a_misrouted_record_is_published_again(store: PartitionStore) -> None:
+    """`Misrouted` publishes the same bytes on the same topic under the right key, and calls `on_misrouted`."""
+    misrouted: list[Any] = []
 
-    def handle(record: Any, of: Batch) -> Any:
+    def handle(record: Any, of: Batch[Any]) -> Any:
         raise Misrouted(b"right")
 
-    one = batch(task(store, stage(on_misrouted=moved.append)), [Record(0, b"wrong", b"body")])
+    one = batch(task(store, stage(on_misrouted=misrouted.append)), [Record(0, b"wrong", b"body")])
     one.apply(handle)
     assert committed(one).committed == [(TOPIC, b"right", b"body")]
-    assert len(moved) == 1
+    assert len(misrouted) == 1
 
 
 def test_too_many_failures_in_a_row_stop(store: PartitionStore) -> None:
-    """A handler that fails for everything ends the worker before it has emptied the topic into the dead letters."""
+    """A handler that fails for every record stops the worker before the whole topic is moved to the dead letters."""
 
-    def handle(record: Any, of: Batch) -> Any:
+    def handle(record: Any, of: Batch[Any]) -> Any:
         raise ZeroDivisionError
 
     one = batch(task(store), [Record(n) for n in range(MAX_FAILURES_IN_A_ROW)])
@@ -166,10 +164,10 @@ def test_too_many_failures_in_a_row_stop(store: PartitionStore) -> None:
 
 
 def test_a_state_of_a_newer_version_stops_at_once(store: PartitionStore) -> None:
-    """A worker that is older than what it finds, as in an upgrade from one to the next, ends; it moves no record to the dead letters."""
+    """A worker that reads state of a newer version, as in an upgrade, stops. It moves no record to the dead letters."""
 
     def decode(raw: bytes) -> bytes:
-        raise LookupError("written by a newer one")
+        raise LookupError("written by a newer version")
 
     store.write({b"k": b"new"}, 1)
     one = batch(task(store, stage(decode=decode, is_too_new=LookupError)), [Record(0)])
@@ -180,10 +178,10 @@ def test_a_state_of_a_newer_version_stops_at_once(store: PartitionStore) -> None
     assert producer.committed == []
 
 
-def test_failures_with_good_records_between_go_on(store: PartitionStore) -> None:
-    """Only failures in a row count."""
+def test_failures_between_valid_records_do_not_stop(store: PartitionStore) -> None:
+    """Only failures in a row are counted."""
 
-    def handle(record: Any, of: Batch) -> Any:
+    def handle(record: Any, of: Batch[Any]) -> Any:
         if record.offset() % 2:
             raise ZeroDivisionError
         return count_up(record, of)
@@ -194,8 +192,8 @@ def test_failures_with_good_records_between_go_on(store: PartitionStore) -> None
     assert store.get(b"k") == b"%d" % (2 * MAX_FAILURES_IN_A_ROW)
 
 
-def test_taken_gives_what_can_be_taken(store: PartitionStore) -> None:
-    """`taken` yields in order, and what cannot be taken is a dead letter."""
+def test_decode_yields_valid_records(store: PartitionStore) -> None:
+    """`decode` yields the valid records in order. An invalid record is a dead letter."""
 
     def handle(record: Any) -> int:
         if record.offset() == 1:
@@ -208,7 +206,7 @@ def test_taken_gives_what_can_be_taken(store: PartitionStore) -> None:
 
 
 def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
-    """While librdkafka's queue is full the unit waits; every output and change is produced once, in order."""
+    """While librdkafka's queue is full, the batch waits. Every output and change is produced once, in order."""
     of = task(store)
     of.producer.full_for = 3
     one = batch(of, [Record(n, b"%d" % n) for n in range(4)])
@@ -220,7 +218,7 @@ def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
 
 
 def test_a_revoked_partition_commits_nothing(store: PartitionStore) -> None:
-    """A lane that was closed meanwhile refuses the commit."""
+    """The commit of a closed task raises `PartitionRevoked`."""
     one = batch(task(store), [Record(0)])
     one.apply(count_up)
     one.task.is_closed = True
@@ -231,8 +229,8 @@ def test_a_revoked_partition_commits_nothing(store: PartitionStore) -> None:
     assert store.get(b"k") is None
 
 
-def test_a_checkpoint_leaves_the_offsets(store: PartitionStore) -> None:
-    """The first of a batch's two transactions is in Kafka and on disk, but the batch counts as unread."""
+def test_a_checkpoint_does_not_commit_the_offsets(store: PartitionStore) -> None:
+    """After a checkpoint the changes are in Kafka and on disk, but the batch still counts as unread."""
     one = batch(task(store), [Record(0)])
     one.put(b"k", b"in flight")
     asyncio.run(one.checkpoint())
@@ -244,8 +242,8 @@ def test_a_checkpoint_leaves_the_offsets(store: PartitionStore) -> None:
     assert (store.get(b"k"), store.position) == (b"sent", 2)
 
 
-def test_records_are_taken_topic_by_topic(store: PartitionStore) -> None:
-    """Of several topics each one's records are in the order of their offsets, in the stage's order of topics, as the journal says."""
+def test_records_are_ordered_by_topic(store: PartitionStore) -> None:
+    """The records of several topics are ordered by the stage's topics, then by offset; the journal has the same order."""
     journal: list[Any] = []
 
     def note(partition: int, now_ms: int, offsets: Any, records: int) -> Any:
@@ -260,8 +258,8 @@ def test_records_are_taken_topic_by_topic(store: PartitionStore) -> None:
     assert journal == [(0, 77, {"first": (8, 9), "second": (3, 4)}, 4)]
 
 
-def test_the_first_commit_leaves_a_trace_in_the_changelog(store: PartitionStore) -> None:
-    """A new partition's changelog is not empty after its first commit, whatever that changed: empty later means lost."""
+def test_the_first_commit_marks_the_changelog(store: PartitionStore) -> None:
+    """The first commit writes a marker, so that a changelog that is empty later has been lost."""
     of = task(store)
     of.needs_marker = True
     committed(batch(of, [Record(0)]))

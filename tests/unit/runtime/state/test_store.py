@@ -1,4 +1,4 @@
-"""The store: what is written together is read together, in order, also after it was closed."""
+"""The partition store: values, position and order, also after it was reopened."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def keys(store: PartitionStore, lower: bytes | None = None, upper: bytes | None 
 
 @pytest.mark.parametrize("is_flushed", [False, True])
 def test_items_between_bounds(store: PartitionStore, is_flushed: bool) -> None:
-    """Every combination of bounds gives lower <= key < upper, from memory as from files."""
+    """Every combination of bounds yields lower <= key < upper, from memtables and from files."""
     store.write({bytes([n]): b"v" for n in range(10)}, 10)
     if is_flushed:
         path = store.path
@@ -34,20 +34,25 @@ def test_items_between_bounds(store: PartitionStore, is_flushed: bool) -> None:
 
 
 def test_position_and_values_survive(store: PartitionStore) -> None:
-    """A reopened store holds the values, the position and the meta of its last write, and not what was deleted."""
+    """A reopened store contains the values, position and meta values of its last write, without deleted keys."""
     store.write({b"a": b"1", b"b": b"2"}, 7, {b"cursor": b"5"})
     store.write({b"a": None}, 9)
     store.put_local(b"here", b"x")
     path = store.path
     store.close()
-    again = PartitionStore(path, Memory(16))
-    assert (again.get(b"a"), again.get(b"b"), again.position, again.meta(b"cursor")) == (None, b"2", 9, b"5")
-    assert again.get_local(b"here") == b"x"
-    assert again.written_at_ms > 0
+    reopened = PartitionStore(path, Memory(16))
+    assert (reopened.get(b"a"), reopened.get(b"b"), reopened.position, reopened.meta(b"cursor")) == (
+        None,
+        b"2",
+        9,
+        b"5",
+    )
+    assert reopened.get_local(b"here") == b"x"
+    assert reopened.written_at_ms > 0
 
 
-def test_wipe_forgets_everything(store: PartitionStore) -> None:
-    """A wiped store is as new: no values, no position, no notes."""
+def test_wipe_deletes_everything(store: PartitionStore) -> None:
+    """A wiped store has no values, no position and no local values."""
     store.write({b"a": b"1"}, 7)
     store.put_local(b"here", b"x")
     store.wipe()
@@ -55,6 +60,6 @@ def test_wipe_forgets_everything(store: PartitionStore) -> None:
 
 
 def test_a_store_is_opened_once(store: PartitionStore) -> None:
-    """Two workers cannot open the same folder."""
+    """Two workers cannot open the same directory."""
     with pytest.raises(Exception, match=r"[Ll]ock"):
         PartitionStore(store.path, Memory(16))

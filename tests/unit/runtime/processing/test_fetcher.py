@@ -1,0 +1,97 @@
+"""The fetcher: batches of idle tasks, and a reader that is never closed during a read."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from streams.runtime.processing.fetcher import Fetcher
+from streams.runtime.processing.task import Task
+from streams.runtime.processing.task_manager import TaskManager
+from tests.harness.kafka_fakes import TOPIC, Record, stage, task
+
+
+class Reader:
+    """A consumer whose read lasts until the test releases it; it records the order of calls."""
+
+    def __init__(self) -> None:
+        self.is_reading = threading.Event()
+        self.released = threading.Event()
+        self.calls: list[str] = []
+
+    def consume(self, count: int, wait_s: float) -> list[Any]:
+        self.is_reading.set()
+        assert self.released.wait(10)
+        self.calls.append("read")
+        return []
+
+    def close(self) -> None:
+        self.calls.append("closed")
+
+
+def test_the_reader_is_closed_after_its_last_read() -> None:
+    """librdkafka never returns from a read of a consumer that is closed meanwhile, and the process could not end."""
+    task_manager, reader = TaskManager("app", {}), Reader()
+    fetcher = task_manager.fetcher
+    fetcher._reader = reader
+    reading = threading.Thread(target=fetcher.read, args=(0.02,))
+    reading.start()
+    assert reader.is_reading.wait(10)
+    closing = threading.Thread(target=task_manager.close)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
+    reader.released.set()
+    reading.join(10)
+    closing.join(10)
+    assert reader.calls == ["read", "closed"]
+    assert fetcher.read(0.02) == []
+
+
+def fetcher_of(one: Task[Any], **limits: int) -> Fetcher:
+    """Return a fetcher with one task."""
+    limits = {"batch_records": 100, "batch_bytes": 1 << 20} | limits
+    return Fetcher({}, "group", {TOPIC: one.stage}, {(one.stage.name, 0): one}, **limits)
+
+
+def sizes(batches: Any) -> list[int]:
+    """Return the number of records of each batch."""
+    return [len(records) for _, records in batches]
+
+
+def test_records_wait_while_their_task_commits() -> None:
+    """A task that commits gets no batch. Everything that arrives meanwhile is its next batch."""
+    one = task(None)
+    fetcher = fetcher_of(one)
+    assert sizes(fetcher.next_batches([Record(0)], 0)) == [1]
+    asyncio.run(one.lock.acquire())
+    one.is_queued = False
+    assert sizes(fetcher.next_batches([Record(1), Record(2)], 0)) == []
+    assert (fetcher.has_waiting, fetcher.is_full) == (True, False)
+    one.lock.release()
+    assert sizes(fetcher.next_batches([Record(3)], 0)) == [3]
+    assert not fetcher.has_waiting
+
+
+def test_a_batch_has_limits() -> None:
+    """A batch ends at its limits in records and in bytes. The rest waits for the next batch."""
+    one = task(None)
+    fetcher = fetcher_of(one, batch_records=2)
+    assert sizes(fetcher.next_batches([Record(n) for n in range(5)], 0)) == [2]
+    assert not fetcher.is_full
+    one.is_queued = False
+    assert sizes(fetcher.next_batches([Record(n) for n in range(5, 8)], 0)) == [2]
+    assert fetcher.is_full
+    many = task(None)
+    fetcher = fetcher_of(many, batch_records=5000, batch_bytes=9_999)
+    assert sizes(fetcher.next_batches([Record(n, body=b"0123456789") for n in range(2000)], 0)) == [1000]
+
+
+def test_a_due_timer_makes_an_empty_batch() -> None:
+    """An idle task without records gets an empty batch when one of its timers is due, and only then."""
+    one: Task[int] = task(None, stage(is_due=lambda due_ms, now_ms: due_ms <= now_ms))
+    one.context = 500
+    fetcher = fetcher_of(one)
+    assert sizes(fetcher.next_batches([], 499)) == []
+    assert sizes(fetcher.next_batches([], 500)) == [0]
