@@ -18,13 +18,13 @@ SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://li
 
 
 def example(flow: str) -> dict[str, Any]:
-    """What the flow's messages are given, from its example.json."""
+    """Return the example data of a flow's messages, from its example.json."""
     context: dict[str, Any] = json.loads((flow_folders(TEMPLATES)[flow] / "example.json").read_text(encoding="utf-8"))
     return context
 
 
 def command(**changes: Any) -> Command:
-    """An order confirmation in Danish, with `changes`."""
+    """Return the command of an order confirmation in Danish, with `changes`."""
     flow = changes.get("flow", "order-confirmation")
     fields: dict[str, Any] = {
         "send_id": "s1",

@@ -1,4 +1,4 @@
-"""Records as neighbours write them, one good one of each kind."""
+"""Valid records of each kind that Takk reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KEY = b"c1"
 
 
 def order(**changes: Any) -> dict[str, Any]:
-    """An order that was placed at `AT`."""
+    """Return an order placed at `AT`."""
     record = {
         "order_id": "o1",
         "customer_id": "c1",
@@ -33,7 +33,7 @@ def order(**changes: Any) -> dict[str, Any]:
 
 
 def line(**changes: Any) -> dict[str, Any]:
-    """A line of an order."""
+    """Return a line of an order."""
     record = {
         "sku": "s1",
         "title": "Kande",
@@ -46,7 +46,7 @@ def line(**changes: Any) -> dict[str, Any]:
 
 
 def shipment(**changes: Any) -> dict[str, Any]:
-    """A parcel that was shipped at `AT`."""
+    """Return a parcel shipped at `AT`."""
     record = {
         "customer_id": "c1",
         "order_id": "o1",
@@ -65,22 +65,22 @@ def shipment(**changes: Any) -> dict[str, Any]:
 
 
 def engagement(kind: str, **changes: Any) -> dict[str, Any]:
-    """An engagement of `kind` at `AT`."""
+    """Return an engagement of `kind` at `AT`."""
     return {"customer_id": "c1", "send_id": "s-1", "kind": kind, "occurred_at": AT, **changes}
 
 
 def profile(**changes: Any) -> dict[str, Any]:
-    """A profile of which only the customer is known."""
+    """Return a profile without data."""
     return {"customer_id": "c1", "occurred_at": AT, **changes}
 
 
 def discount_code(**changes: Any) -> dict[str, Any]:
-    """A code of the pool `spring-10`."""
+    """Return a code of the pool `spring-10`."""
     return {"pool": "spring-10", "code": "SPRING-ABC", "expires_at": AT + timedelta(days=60), **changes}
 
 
 def code_grant(**changes: Any) -> dict[str, Any]:
-    """A code that was granted at `AT`."""
+    """Return a code granted at `AT`."""
     record = {
         "reward_id": "r1",
         "customer_id": "c1",
@@ -98,7 +98,7 @@ def code_grant(**changes: Any) -> dict[str, Any]:
 
 
 def email_event(**changes: Any) -> dict[str, Any]:
-    """A mail that the server took at `AT`."""
+    """Return the report of an email accepted at `AT`."""
     record = {
         "event_id": "s-1.1.sent",
         "send_id": "s-1",
@@ -118,7 +118,7 @@ def email_event(**changes: Any) -> dict[str, Any]:
 
 
 def timer(**changes: Any) -> dict[str, Any]:
-    """A timer of a step, due at `AT`."""
+    """Return a timer of a step, due at `AT`."""
     record = {
         "timer_id": "t1",
         "due_at": AT,
@@ -132,7 +132,7 @@ def timer(**changes: Any) -> dict[str, Any]:
 
 
 def retry(**changes: Any) -> dict[str, Any]:
-    """A timer of a second attempt."""
+    """Return the timer of a second attempt."""
     record = timer(
         timer_id="s-1.2",
         kind="retry",

@@ -1,4 +1,4 @@
-"""A real SMTP server in this process that answers what a test tells it to."""
+"""A fake SMTP server in this process, with the replies that a test sets."""
 
 from __future__ import annotations
 
@@ -12,30 +12,44 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from streams.mail.delivery.smtp import Server
 
-#: What an answer may be besides the words of one: the connection is cut instead.
+#: In the place of a reply: the server drops the connection.
 DROP = "drop"
 
 
 class FakeMailServer:
-    """What the server answers to MAIL, RCPT and DATA, by turns (then "250 OK"), and what it took."""
+    """An SMTP server that replies with `answers`, then with 250, and records every email that it accepts.
+
+    Args:
+        tls: the server's TLS context; None for a server without TLS.
+        is_tls_from_start: whether the server uses TLS from the first byte, instead of STARTTLS.
+        login: the user name and the password that it requires, over TLS.
+
+    Attributes:
+        answers: the replies to MAIL, RCPT and DATA, in order.
+        accepted: the send ids of the accepted emails.
+        bodies: the accepted emails.
+        logins: the user name of each login, and whether its password was right.
+        was_over_tls: for each MAIL, whether it came over TLS.
+        connections: the number of connections.
+        most_at_once: the largest number of simultaneous connections.
+    """
 
     def __init__(
         self, tls: ssl.SSLContext | None = None, is_tls_from_start: bool = False, login: tuple[str, str] | None = None
     ) -> None:
-        """With `tls` it offers STARTTLS, or speaks TLS from the first byte; with `login` (name, password) it wants that one, over TLS."""
         self._tls = tls
         self._is_tls_from_start = is_tls_from_start
         self._login = login
         self.was_over_tls: list[bool] = []
         self.logins: list[tuple[str, bool]] = []
         self.answers: dict[str, list[str]] = {"mail": [], "rcpt": [], "data": []}
-        self.taken: list[str] = []
+        self.accepted: list[str] = []
         self.bodies: list[bytes] = []
         self.connections = 0
         self.at_once = 0
         self.most_at_once = 0
         self.port = 0
-        self.links: set[asyncio.Transport] = set()
+        self.transports: set[asyncio.Transport] = set()
         self._listener: asyncio.Server | None = None
 
     def _next(self, phase: str, server: SMTP, good: str) -> str:
@@ -63,7 +77,7 @@ class FakeMailServer:
         assert isinstance(content, bytes)
         if answer.startswith("2") or answer == DROP:
             (line,) = [line for line in content.split(b"\r\n") if line.startswith(b"Message-ID: ")]
-            self.taken.append(line.decode().removeprefix("Message-ID: <").partition("@")[0])
+            self.accepted.append(line.decode().removeprefix("Message-ID: <").partition("@")[0])
             self.bodies.append(content)
         return answer
 
@@ -75,27 +89,27 @@ class FakeMailServer:
         return AuthResult(success=given == self._login, handled=False)
 
     async def open(self) -> None:
-        """Listen, on the same port as before if there was one."""
+        """Listen, on the same port as before."""
         loop = asyncio.get_running_loop()
-        server = self
-        options: dict[str, Any] = {"hostname": "post.example", "ident": "post", "loop": loop}
+        fake = self
+        options: dict[str, Any] = {"hostname": "post.example", "ident": "fake", "loop": loop}
         if self._tls is not None and not self._is_tls_from_start:
             options["tls_context"] = self._tls
         if self._login is not None:
-            # aiosmtpd does not see TLS that the listener has ended.
+            # aiosmtpd does not see TLS that the listener has terminated.
             options |= {"authenticator": self._authenticate, "auth_require_tls": not self._is_tls_from_start}
 
         class Counted(SMTP):  # type: ignore[misc]  # aiosmtpd carries no types
             def connection_made(self, transport: Any) -> None:
-                server.connections += 1
-                server.links.add(transport)
-                server.at_once += 1
-                server.most_at_once = max(server.most_at_once, server.at_once)
+                fake.connections += 1
+                fake.transports.add(transport)
+                fake.at_once += 1
+                fake.most_at_once = max(fake.most_at_once, fake.at_once)
                 super().connection_made(transport)
 
             def connection_lost(self, error: Exception | None) -> None:
-                server.at_once -= 1
-                server.links.discard(self.transport)
+                fake.at_once -= 1
+                fake.transports.discard(self.transport)
                 super().connection_lost(error)
 
         self._listener = await loop.create_server(
@@ -107,18 +121,18 @@ class FakeMailServer:
         """Stop listening and cut all connections."""
         if self._listener is not None:
             self._listener.close()
-        for transport in list(self.links):
-            if not transport.is_closing():  # Python 3.11.2 cannot abort a TLS connection that is closed already
+        for transport in list(self.transports):
+            if not transport.is_closing():  # Python 3.11.2 cannot abort a TLS connection that is already closed
                 transport.abort()
 
     def server(self, **changes: Any) -> Server:
-        """How to reach it."""
+        """Return the client's settings for this server, with `changes`."""
         return Server(**{"host": "127.0.0.1", "port": self.port, "connections": 2, "timeout_s": 5.0} | changes)
 
 
 @asynccontextmanager
 async def running(**options: Any) -> AsyncIterator[FakeMailServer]:
-    """A server that listens; `options` are those of `Post`."""
+    """A server that listens; `options` are those of `FakeMailServer`."""
     server = FakeMailServer(**options)
     await server.open()
     try:

@@ -107,7 +107,7 @@ async def test_sent(setup: MailerSetup) -> None:
     """A mail that was taken is reported with the server's name for it, and was marked before its data."""
     report = await setup.one()
     assert (report.outcome, report.queue_id, report.code, report.is_resend) == ("sent", "Q1", 250, False)
-    assert (setup.marked, setup.server.taken, setup.pauses) == (["s1"], ["s1"], [])
+    assert (setup.marked, setup.server.accepted, setup.pauses) == (["s1"], ["s1"], [])
 
 
 async def test_put_off_and_refused(setup: MailerSetup) -> None:
@@ -128,7 +128,7 @@ async def test_what_the_server_took_is_not_sent_again(setup: MailerSetup) -> Non
     setup.marks.mark_accepted("s1", "Q9")
     report = await setup.one("confirm", send_id="s1")
     assert (report.outcome, report.rule, report.queue_id, report.is_resend) == ("sent", "accepted", "Q9", False)
-    assert setup.server.taken == setup.marked == []
+    assert setup.server.accepted == setup.marked == []
 
 
 async def test_the_notes_hear_of_every_answer(setup: MailerSetup) -> None:
@@ -149,24 +149,24 @@ async def test_late(setup: MailerSetup, plan: Plan, outcome: str) -> None:
     """A late mail does not leave; one that may have left is not called expired."""
     setup.now = LATER
     assert (await setup.one(plan)).outcome == outcome
-    assert setup.server.taken == setup.marked == []
+    assert setup.server.accepted == setup.marked == []
 
 
 async def test_receipt_is_sent_again_and_promotion_is_not(setup: MailerSetup) -> None:
     """The connection breaks after the data: a receipt goes again with the same Message-ID, a promotion does not; both are told."""
     setup.server.answers["data"] = [DROP]
     receipt = await setup.one()
-    assert (receipt.outcome, receipt.is_resend, setup.server.taken) == ("sent", True, ["s1", "s1"])
+    assert (receipt.outcome, receipt.is_resend, setup.server.accepted) == ("sent", True, ["s1", "s1"])
     setup.server.answers["data"] = [DROP]
     promotion = await setup.one(send_id="s2", purpose="marketing")
-    assert (promotion.outcome, promotion.rule, setup.server.taken[2:]) == ("unknown", "connection_lost", ["s2"])
+    assert (promotion.outcome, promotion.rule, setup.server.accepted[2:]) == ("unknown", "connection_lost", ["s2"])
 
 
 async def test_receipt_that_may_have_left_stays_so_while_the_server_is_down(setup: MailerSetup) -> None:
     """It broke after the data and then the server went away: when it is back the mail is sent once more, and reported so."""
 
     async def close_after_data(*_: Any) -> str:
-        setup.server.taken.append("s1")
+        setup.server.accepted.append("s1")
         setup.server.close()
         return DROP
 
@@ -181,13 +181,13 @@ async def test_receipt_that_may_have_left_stays_so_while_the_server_is_down(setu
 
     setup.on_pause = back
     report = await setup.one()
-    assert (report.outcome, report.is_resend, setup.server.taken) == ("sent", True, ["s1", "s1"])
+    assert (report.outcome, report.is_resend, setup.server.accepted) == ("sent", True, ["s1", "s1"])
 
 
 async def test_given_up(setup: MailerSetup) -> None:
     """What the ledger gave up is reported and not sent."""
     report = await setup.one("abandon", purpose="marketing")
-    assert (report.outcome, report.rule, setup.server.taken) == ("unknown", "in_flight_after_crash", [])
+    assert (report.outcome, report.rule, setup.server.accepted) == ("unknown", "in_flight_after_crash", [])
 
 
 async def test_bad_commands_harm_nobody(setup: MailerSetup) -> None:
@@ -218,7 +218,7 @@ async def test_server_down_is_waited_for(setup: MailerSetup) -> None:
     setup.on_pause = back
     reports = await setup.deliver(*((command(send_id=f"s{n}"), "send") for n in range(30)))
     assert {report.outcome for report in reports.values()} == {"sent"}
-    assert sorted(setup.server.taken) == sorted(reports)
+    assert sorted(setup.server.accepted) == sorted(reports)
     assert len(reports) == 30
     assert setup.pauses[0] is True
     assert setup.pauses[-1] is False
@@ -235,7 +235,7 @@ async def test_stop_while_the_server_is_down(setup: MailerSetup) -> None:
 
     setup.on_pause = stop
     assert await setup.deliver((command(send_id="a"), "send"), (command(send_id="b"), "send")) == {}
-    assert setup.server.taken == ["first"]
+    assert setup.server.accepted == ["first"]
     assert setup.pauses[-1] is False
 
 
@@ -249,7 +249,7 @@ async def test_what_was_withdrawn_is_held_back(setup: MailerSetup) -> None:
         "withdrawn",
         "unsubscribed",
     )
-    assert (reports["s2"].outcome, setup.marked, setup.server.taken) == ("sent", ["s2"], ["s2"])
+    assert (reports["s2"].outcome, setup.marked, setup.server.accepted) == ("sent", ["s2"], ["s2"])
 
 
 async def test_withdrawn_while_the_server_is_down(setup: MailerSetup) -> None:
@@ -264,7 +264,7 @@ async def test_withdrawn_while_the_server_is_down(setup: MailerSetup) -> None:
 
     setup.on_pause = back
     report = await setup.one(flow="review", message="ask", purpose="review")
-    assert (report.outcome, report.text, setup.server.taken) == ("suppressed", "complained", [])
+    assert (report.outcome, report.text, setup.server.accepted) == ("suppressed", "complained", [])
 
 
 def _wish(at_least: int) -> Command:

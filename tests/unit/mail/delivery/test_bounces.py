@@ -1,4 +1,4 @@
-"""What refusals mean: an address is suppressed only when it is dead, never for what the sender did."""
+"""Classification of refusals: only a dead address is a hard bounce, and a fault of the sender is never one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from streams.mail.delivery.bounces import Phase, classify
     ],
 )
 def test_classify(code: int, text: str, phase: Phase, reason: str, is_hard: bool, is_sender_fault: bool) -> None:
-    """Codes, enhanced status and words of real servers, each with what it says of the address."""
+    """Replies of real servers have the right reason and class."""
     bounce_class = classify(code, text, phase)
     assert (bounce_class.reason, bounce_class.is_hard, bounce_class.is_sender_fault) == (
         reason,

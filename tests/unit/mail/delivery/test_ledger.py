@@ -1,4 +1,4 @@
-"""The ledger's rules: what may be sent, again, never, later."""
+"""The plans of the ledger, and the backoff of retries."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.harness.commands import NOW, command
 LATE = NOW + timedelta(days=3)
 
 
-def test_entries_come_back() -> None:
-    """An entry is read as it was written; bytes of a later version are refused, not misread."""
+def test_entries_round_trip() -> None:
+    """An entry is decoded as it was encoded. Bytes of a newer version are rejected."""
     entry = Entry("sent", 2, NOW, "4Q1")
     assert decode_entry(encode_entry(entry)) == entry
     with pytest.raises(ValueError, match="newer"):
@@ -22,7 +22,7 @@ def test_entries_come_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "of", "attempt", "crash_state", "purpose", "plan"),
+    ("state", "recorded", "attempt", "crash_state", "purpose", "plan"),
     [
         (None, 0, 1, "none", "order", "send"),
         ("sent", 1, 1, "begun", "order", "skip"),
@@ -42,33 +42,35 @@ def test_entries_come_back() -> None:
         ("in_flight", 1, 1, "accepted", "marketing", "confirm"),
     ],
 )
-def test_decide(state: State | None, of: int, attempt: int, crash_state: CrashState, purpose: str, plan: Plan) -> None:
-    """Each state of the ledger allows exactly one thing."""
-    entry = None if state is None else Entry(state, of, NOW)
+def test_plan_delivery(
+    state: State | None, recorded: int, attempt: int, crash_state: CrashState, purpose: str, plan: Plan
+) -> None:
+    """Each state of the ledger leads to one plan."""
+    entry = None if state is None else Entry(state, recorded, NOW)
     assert plan_delivery(entry, command(attempt=attempt, purpose=purpose), NOW, crash_state) == plan
 
 
-def test_late_mail_is_not_sent() -> None:
-    """After `not_after` a mail expires; one that may have left is given up as unknown, since nobody knows that it did not."""
+def test_a_late_email_is_not_sent() -> None:
+    """After `not_after` an email expires. An email that may have left is abandoned instead: its outcome is unknown."""
     assert plan_delivery(None, command(), LATE, "none") == "expire"
     assert plan_delivery(Entry("retry", 1, NOW), command(attempt=2), LATE, "none") == "expire"
     assert plan_delivery(Entry("in_flight", 1, NOW), command(), LATE, "begun") == "abandon"
 
 
 def test_backoff_doubles_and_is_spread() -> None:
-    """The waits double from about a minute to some hours, differ between sends, and are the same for the same send."""
-    waits = []
+    """The backoff doubles from about a minute to some hours. It differs between sends and is constant for each send."""
+    backoffs = []
     for attempt in range(1, 12):
         due = retry_at(command(attempt=attempt, not_after=NOW + timedelta(days=9)), NOW)
         assert due is not None
-        waits.append((due - NOW).total_seconds())
-    assert 45 <= waits[0] <= 75
-    assert waits[1] == pytest.approx(2 * waits[0])
-    assert waits[-1] == waits[-2] <= 6 * 3600 * 1.25
+        backoffs.append((due - NOW).total_seconds())
+    assert 45 <= backoffs[0] <= 75
+    assert backoffs[1] == pytest.approx(2 * backoffs[0])
+    assert backoffs[-1] == backoffs[-2] <= 6 * 3600 * 1.25
     first = {retry_at(command(send_id=f"s{number}"), NOW) for number in range(50)}
     assert len(first) > 40
 
 
-def test_no_attempt_after_the_end() -> None:
-    """A wait that would end after `not_after` is none."""
+def test_no_attempt_after_the_deadline() -> None:
+    """A retry that would be after `not_after` has no time."""
     assert retry_at(command(not_after=NOW + timedelta(seconds=30)), NOW) is None

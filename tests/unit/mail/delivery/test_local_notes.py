@@ -1,4 +1,4 @@
-"""The notes of a disk: how far a send came, believed only by the disk that wrote them."""
+"""The delivery marks of a disk, which count only on the disk that wrote them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def store() -> InMemoryStore:
     return InMemoryStore([])
 
 
-def test_how_far_a_send_came(store: InMemoryStore) -> None:
-    """Not begun, begun, accepted with the server's name, and forgotten again."""
+def test_crash_states(store: InMemoryStore) -> None:
+    """A send is unmarked, begun, accepted with the server's id, and cleared."""
     marks = DeliveryMarks(store, "a")
     assert marks.crash_state("s1", "a") == "none"
     marks.mark_begun("s1")
@@ -27,16 +27,16 @@ def test_how_far_a_send_came(store: InMemoryStore) -> None:
     assert (marks.crash_state("s1", "a"), marks.queue_id("s1")) == ("none", None)
 
 
-def test_a_restart_keeps_the_name_and_the_notes(store: InMemoryStore) -> None:
-    """The disk has its name for life, whatever a later process would call it."""
+def test_a_restart_keeps_the_name_and_the_marks(store: InMemoryStore) -> None:
+    """A disk keeps its first name and its marks in later processes."""
     DeliveryMarks(store, "a").mark_begun("s1")
     is_resend = DeliveryMarks(store, "b")
     assert is_resend.disk == "a"
     assert is_resend.crash_state("s1", "a") == "begun"
 
 
-def test_what_another_disk_noted_is_in_doubt(store: InMemoryStore) -> None:
-    """A send that another worker had in flight may have left, however clean this disk is; so may one of an unknown disk."""
+def test_sends_of_another_disk_are_in_doubt(store: InMemoryStore) -> None:
+    """A send that another or an unknown disk had in flight may have left, whatever this disk has."""
     marks = DeliveryMarks(store, "a")
     assert marks.crash_state("s1", "b") == "begun"
     assert marks.crash_state("s1", None) == "begun"

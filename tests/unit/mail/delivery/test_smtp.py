@@ -1,4 +1,4 @@
-"""The pool against a real server: what each answer means, and that connections are kept, renewed and never hung on."""
+"""The connection pool with a fake server: the meaning of each reply, and the reuse and renewal of connections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FROM, TO = "shop@shop.example", "anna@post.example"
 
 @pytest.fixture
 async def mail_server() -> AsyncIterator[FakeMailServer]:
-    """A server."""
+    """A server without TLS and login."""
     async with running() as server:
         yield server
 
@@ -26,21 +26,21 @@ async def _send(pool: SmtpPool, send_id: str = "s1", begun: list[str] | None = N
     return await pool.send(FROM, TO, data, lambda: (begun if begun is not None else []).append(send_id))
 
 
-async def test_one_connection_for_many_mails(mail_server: FakeMailServer) -> None:
-    """Mails go over a warm connection; the server's own name for each comes back; leading dots survive."""
+async def test_emails_share_a_connection(mail_server: FakeMailServer) -> None:
+    """Emails use an open connection. The server's id of each is returned, and leading dots arrive."""
     pool = SmtpPool(mail_server.server())
     assert [await _send(pool, f"s{n}") for n in range(5)] == [Accepted("Q1")] * 5
     assert mail_server.connections == 1
-    assert mail_server.taken == ["s0", "s1", "s2", "s3", "s4"]
+    assert mail_server.accepted == ["s0", "s1", "s2", "s3", "s4"]
     assert mail_server.bodies[0].endswith(b"\r\n\r\n.hi\r\n")
     await pool.close()
 
 
-async def test_no_more_connections_than_allowed(mail_server: FakeMailServer) -> None:
-    """Twenty mails at once take two connections."""
+async def test_connections_are_limited(mail_server: FakeMailServer) -> None:
+    """Twenty simultaneous emails use two connections."""
     pool = SmtpPool(mail_server.server(connections=2))
     await asyncio.gather(*(_send(pool, f"s{n}") for n in range(20)))
-    assert sorted(mail_server.taken) == sorted(f"s{n}" for n in range(20))
+    assert sorted(mail_server.accepted) == sorted(f"s{n}" for n in range(20))
     assert mail_server.most_at_once == 2
     await pool.close()
 
@@ -51,7 +51,7 @@ async def test_no_more_connections_than_allowed(mail_server: FakeMailServer) -> 
     [("451 4.3.0 later", False, False), ("550 5.1.1 no such user", True, True), ("550 5.7.1 policy", True, False)],
 )
 async def test_refusals(mail_server: FakeMailServer, phase: str, answer: str, is_final: bool, is_hard: bool) -> None:
-    """4xx and 5xx are this mail's refusal; the connection serves the next one."""
+    """4xx and 5xx refuse this email only; the connection is used for the next one."""
     mail_server.answers[phase] = [answer]
     pool = SmtpPool(mail_server.server())
     refusal = await _send(pool)
@@ -59,50 +59,48 @@ async def test_refusals(mail_server: FakeMailServer, phase: str, answer: str, is
     assert (refusal.code, refusal.is_final, refusal.is_hard) == (int(answer[:3]), is_final, is_hard)
     assert refusal.phase == phase
     assert await _send(pool, "s2") == Accepted("Q1")
-    assert (mail_server.connections, mail_server.taken) == (1, ["s2"])
+    assert (mail_server.connections, mail_server.accepted) == (1, ["s2"])
     await pool.close()
 
 
-async def test_address_is_not_told(mail_server: FakeMailServer) -> None:
-    """A server that repeats the address in its refusal does not get it into our records."""
+async def test_a_refusal_has_no_address(mail_server: FakeMailServer) -> None:
+    """An address that the server repeats in its reply is removed."""
     mail_server.answers["rcpt"] = [f"550 5.1.1 <{TO}> is unknown"]
     refusal = await _send(SmtpPool(mail_server.server()))
     assert isinstance(refusal, Refused)
     assert "anna" not in refusal.text
 
 
-async def test_sender_refused_is_nobodys_bounce(mail_server: FakeMailServer) -> None:
-    """A sender that is refused for good would be so for every mail: the work waits, no address is blamed."""
+async def test_a_refused_sender_is_not_a_bounce(mail_server: FakeMailServer) -> None:
+    """A permanently refused sender would fail every email, so the server counts as down and no address bounces."""
     mail_server.answers["mail"] = ["553 5.1.8 sender unknown"]
     assert isinstance(await _send(SmtpPool(mail_server.server())), ServerDown)
 
 
-async def test_broken_after_data_is_unknown(mail_server: FakeMailServer) -> None:
-    """A connection that breaks between the data and its answer says nothing: the mail is not sent again here."""
+async def test_a_break_after_the_data_is_unknown(mail_server: FakeMailServer) -> None:
+    """If the connection breaks between the data and its reply, the outcome is unknown. The pool does not send the email again."""
     mail_server.answers["data"] = [DROP]
     begun: list[str] = []
     assert isinstance(await _send(SmtpPool(mail_server.server()), begun=begun), Unknown)
-    assert (begun, mail_server.taken) == (["s1"], ["s1"])
+    assert (begun, mail_server.accepted) == (["s1"], ["s1"])
 
 
-async def test_broken_before_data_is_tried_once_more(mail_server: FakeMailServer) -> None:
-    """A warm connection that turns out dead is replaced before the data begins, which is marked once."""
+async def test_a_break_before_the_data_is_retried(mail_server: FakeMailServer) -> None:
+    """A dead idle connection is replaced before the data begins. The beginning is marked once."""
     pool = SmtpPool(mail_server.server())
     await _send(pool)
     mail_server.answers["rcpt"] = [DROP]
     begun: list[str] = []
     assert await _send(pool, "s2", begun) == Accepted("Q1")
-    assert (begun, mail_server.taken, mail_server.connections) == (["s2"], ["s1", "s2"], 2)
+    assert (begun, mail_server.accepted, mail_server.connections) == (["s2"], ["s1", "s2"], 2)
     mail_server.answers["mail"] = ["421 4.4.2 enough mails on this connection"]
     assert await _send(pool, "s3") == Accepted("Q1")
     assert mail_server.connections == 3
     await pool.close()
 
 
-async def test_idle_connection_is_not_trusted_for_long(
-    mail_server: FakeMailServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A connection that was idle too long is replaced without a mail being sent into it."""
+async def test_an_old_idle_connection_is_replaced(mail_server: FakeMailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that was idle too long is replaced before an email is sent through it."""
     pool = SmtpPool(mail_server.server())
     await _send(pool)
     monkeypatch.setattr(smtp, "FRESH_S", -1.0)
@@ -112,7 +110,7 @@ async def test_idle_connection_is_not_trusted_for_long(
 
 
 async def test_server_down(mail_server: FakeMailServer) -> None:
-    """No server is ServerDown, told with host and port, before any data; when it is back, mails go again."""
+    """An unreachable server is ServerDown with host and port, before any data. When it is back, emails are sent."""
     pool = SmtpPool(mail_server.server())
     mail_server.close()
     begun: list[str] = []
@@ -125,8 +123,8 @@ async def test_server_down(mail_server: FakeMailServer) -> None:
     await pool.close()
 
 
-async def test_silent_server_holds_nobody_for_long() -> None:
-    """A server that takes connections and says nothing costs the mails that wait one timeout together, not one each."""
+async def test_a_silent_server_costs_one_timeout() -> None:
+    """All emails that wait for a silent server wait for one timeout together."""
     silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     pool = SmtpPool(Server(host="127.0.0.1", port=port, connections=2, timeout_s=0.3))
@@ -136,11 +134,11 @@ async def test_silent_server_holds_nobody_for_long() -> None:
     silent.close()
 
 
-async def test_login_refused_and_no_tls(mail_server: FakeMailServer) -> None:
-    """A login that fails and a server without STARTTLS are ServerDown: no mail goes out unprotected, none is lost."""
+async def test_a_failed_login_and_missing_tls(mail_server: FakeMailServer) -> None:
+    """A rejected login and a missing STARTTLS are ServerDown: no email is sent unprotected or lost."""
     login = SmtpPool(mail_server.server(username="shop", password="not the one"))
     assert isinstance(await _send(login), ServerDown)
     tls = SmtpPool(mail_server.server(tls="starttls"))
     assert isinstance(await _send(tls), ServerDown)
-    assert mail_server.taken == []
+    assert mail_server.accepted == []
     assert "not the one" not in repr(mail_server.server(password="not the one"))
