@@ -1,4 +1,4 @@
-"""The catalogue in memory: what lies on the two topics, and nothing else, decides what is in it, however often it is read."""
+"""The assortment as a global table: its content depends only on the two topics, however often they are read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PRODUCTS, POPULARITY = (topics.PRODUCTS, 0), (topics.POPULARITY, 0)
 
 @dataclass
 class Message:
-    """A record, or the notice of a partition's end, as librdkafka gives it."""
+    """A record or an end-of-partition event, like librdkafka's."""
 
     place: tuple[str, int]
     at: int
@@ -63,39 +63,39 @@ class Message:
 
 
 def end(place: tuple[str, int], at: int) -> Message:
-    """The notice that a partition ends at `at`."""
+    """Return the event that a partition ends at offset `at`."""
     return Message(place, at, failure=KafkaError._PARTITION_EOF)
 
 
 def product(sku: str, at: int, key: bytes | None = None, **changes: Any) -> Message:
-    """A record of `products`."""
+    """Return a record of `products`."""
     record = {"sku": sku, "title": sku, "category": "c", "unit_price_minor": 100, "currency": "DKK", "updated_at": AT}
     return Message(PRODUCTS, at, sku.encode() if key is None else key, CODEC.encode("product", {**record, **changes}))
 
 
 def counts(one: Counts, at: int) -> Message:
-    """A record of `product-popularity`, as it is written."""
+    """Return a record of `product-popularity`, as the popularity agent publishes it."""
     _, key, value, _ = ENCODER.products.counts(one, AT)
     return Message(POPULARITY, at, key, value)
 
 
 def view(products: int = 9, popularity: int = 9) -> AssortmentTable:
-    """A view that has to read so far."""
+    """Return a view that is ready at these offsets."""
     return AssortmentTable(DECODER, {PRODUCTS: (0, products), POPULARITY: (0, popularity)})
 
 
 def skus(one: AssortmentTable) -> list[str]:
-    """What is in the catalogue."""
+    """Return the SKUs in the catalogue."""
     return sorted(product.sku for product in one.assortment.catalogue)
 
 
-def refused(topic: str, reason: str) -> float:
-    """How many records were not believed."""
+def invalid(topic: str, reason: str) -> float:
+    """Return the number of invalid records counted."""
     return float(metrics.CATALOGUE_REFUSED.labels(topic, reason)._value.get())
 
 
 def test_records_make_the_assortment() -> None:
-    """Products and counts come in, are replaced and taken out; recommendations follow, and the gauges."""
+    """Products and counts are added, replaced and removed. Recommendations and gauges follow."""
     one = view()
     one.apply(
         [product("a", 0), product("b", 1), product("x", 2, complements=["b"]), counts(counts_of("a", 2, 1, z=1), 0)]
@@ -111,7 +111,7 @@ def test_records_make_the_assortment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "broken"),
+    ("reason", "message"),
     [
         ("not_avro", Message(PRODUCTS, 1, b"a", b"?")),
         ("bad_link", product("a", 1, url="javascript:alert(1)")),
@@ -122,35 +122,35 @@ def test_records_make_the_assortment() -> None:
         ("bad_id", product("b", 1, key=b"a")),
     ],
 )
-def test_what_is_not_believed_takes_the_product_out(reason: str, broken: Message) -> None:
-    """A broken record leaves what a restart after compaction would find: nothing of the product. It is counted, and the next goes on."""
-    before = refused(topics.PRODUCTS, reason)
-    kept, anew = view(), view()
-    kept.apply([product("a", 0), broken, product("z", 2)])
-    anew.apply([broken, product("z", 2)])
-    assert skus(kept) == skus(anew) == ["z"]
-    assert refused(topics.PRODUCTS, reason) == before + 2
+def test_an_invalid_record_removes_its_product(reason: str, message: Message) -> None:
+    """After an invalid record the view is as after a restart with a compacted topic: without the product. The record is counted."""
+    before = invalid(topics.PRODUCTS, reason)
+    kept, restarted = view(), view()
+    kept.apply([product("a", 0), message, product("z", 2)])
+    restarted.apply([message, product("z", 2)])
+    assert skus(kept) == skus(restarted) == ["z"]
+    assert invalid(topics.PRODUCTS, reason) == before + 2
 
 
 @pytest.mark.parametrize("key", [None, b"\xff", b"a", b"/1", b"a/x", b"a/\xc2\xb2"])
-def test_keys_that_say_nothing(key: bytes | None) -> None:
-    """Counts under a key that names no product and partition are counted as refused and change nothing."""
-    before = refused(topics.POPULARITY, "bad_id")
+def test_invalid_keys_of_counts(key: bytes | None) -> None:
+    """Counts with a key that is not a SKU and a partition are invalid and change nothing."""
+    before = invalid(topics.POPULARITY, "bad_id")
     one = view()
     one.apply([counts(counts_of("a", 1), 0), Message(POPULARITY, 1, key, counts(counts_of("a", 5), 1).body)])
     assert one.assortment.popularity.score("a", WEEK) == 8
-    assert refused(topics.POPULARITY, "bad_id") == before + 1
+    assert invalid(topics.POPULARITY, "bad_id") == before + 1
 
 
-def test_counts_under_another_key() -> None:
-    """Counts that are not those of their key take out what was there."""
+def test_counts_with_the_key_of_others() -> None:
+    """Counts that do not match their key remove the counts of that key."""
     one = view()
     one.apply([counts(counts_of("a", 1), 0), Message(POPULARITY, 1, b"a/0", counts(counts_of("a", 5, 2), 1).body)])
     assert one.assortment.popularity.score("a", WEEK) == 0
 
 
 def test_a_sku_with_a_slash() -> None:
-    """The partition is behind the last slash."""
+    """The partition follows the last slash of a key."""
     one = view()
     one.apply([counts(counts_of("a/1", 1, 2), 0)])
     assert one.assortment.popularity.score("a/1", WEEK) == 8
@@ -158,8 +158,8 @@ def test_a_sku_with_a_slash() -> None:
     assert one.assortment.popularity.score("a/1", WEEK) == 0
 
 
-def test_counts_survive_their_bytes() -> None:
-    """What is written is what is read; other lengths of the window are cut or filled."""
+def test_counts_are_decoded_as_encoded() -> None:
+    """Decoded counts equal the encoded ones. A window of another length is cut or filled."""
     one = Counts("a", 3, WEEK, (5, 0, 1, 0, 0, 0, 0, 2), (("b", 2), ("c", 1)))
     output = ENCODER.products.counts(one, AT)
     assert (output[0], output[1], DECODER.counts(output[2])) == (topics.POPULARITY, b"a/3", one)
@@ -168,8 +168,8 @@ def test_counts_survive_their_bytes() -> None:
         assert DECODER.counts(CODEC.encode("popularity", {**record, "weeks": weeks})).weeks == read
 
 
-def test_a_product_of_before_is_still_read() -> None:
-    """A record by the schema before complements: nothing goes with it, it replaces nothing, and it is not used up."""
+def test_a_product_of_an_older_schema() -> None:
+    """A product without complements, replacement and consumption has their defaults."""
     (former,) = (SCHEMAS / "history").glob("product-*.avsc")
     codec = Codec({"product": json.loads(former.read_text())})
     record = {"sku": "a", "title": "A", "category": "", "unit_price_minor": 1, "currency": "DKK", "updated_at": AT}
@@ -177,8 +177,8 @@ def test_a_product_of_before_is_still_read() -> None:
     assert (found.sku, found.complements, found.replaces, found.is_consumable) == ("a", (), None, False)
 
 
-def test_nobody_is_answered_before_the_ends() -> None:
-    """Ready is who has read both topics to the ends they had at the start; markers of transactions take offsets too."""
+def test_a_view_is_ready_at_the_ends() -> None:
+    """A view is ready once both topics are read to the ends that they had at the start. Transaction markers take offsets too."""
     one = view(products=2, popularity=0)
     one.apply([product("a", 0)])
     assert not one.is_ready
@@ -189,14 +189,14 @@ def test_nobody_is_answered_before_the_ends() -> None:
 
 @dataclass
 class FakeConsumer:
-    """Reads `log` from where it is told to, record by record, and breaks at the read number `breaks_at`. Its ends are those of the log."""
+    """A consumer that reads `log` from its assigned offsets, one record per read, and fails at read number `fails_at`."""
 
     log: list[Message]
-    breaks_at: int | None = None
+    fails_at: int | None = None
     is_closed: bool = False
     reads: int = 0
     served: defaultdict[int, threading.Event] = field(default_factory=lambda: defaultdict(threading.Event))
-    began: dict[tuple[str, int], int] = field(default_factory=dict)
+    assigned_at: dict[tuple[str, int], int] = field(default_factory=dict)
     assigned: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def list_topics(self, timeout: float) -> Any:
@@ -208,10 +208,10 @@ class FakeConsumer:
 
     def assign(self, parts: list[Any]) -> None:
         self.assigned = {(part.topic, part.partition): part.offset for part in parts}
-        self.began = dict(self.assigned)
+        self.assigned_at = dict(self.assigned)
 
     def consume(self, most: int, wait: float) -> list[Message]:
-        if self.reads == self.breaks_at:
+        if self.reads == self.fails_at:
             raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
         self.reads += 1
         found = [message for message in self.log if message.at >= self.assigned[message.place]][:1]
@@ -224,35 +224,35 @@ class FakeConsumer:
         self.is_closed = True
 
 
-async def test_the_reader_answers_when_it_has_read_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reads both topics from the beginning, goes on where it was after an error, and takes in what comes later."""
+async def test_the_table_reads_on_after_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads both topics from the beginning, resumes where it was after an error, and applies later records."""
     monkeypatch.setattr(global_table, "RETRY_PAUSE_S", 0.0)
     log = [product("a", 0), product("b", 1), counts(counts_of("a", 1), 0)]
-    # One that breaks at once, one that breaks after a record, one that lasts.
-    waiting = [FakeConsumer(log, breaks_at=at) for at in (0, 1, None)]
+    # The first fails at once, the second after a record, the third does not fail.
+    waiting = [FakeConsumer(log, fails_at=at) for at in (0, 1, None)]
     consumers = [*waiting]
 
     def opened(kafka: Any, group: str) -> FakeConsumer:
         return waiting.pop(0)
 
-    reader = GlobalTable({}, TOPICS, partial(AssortmentTable, DECODER), opened)
+    table = GlobalTable({}, TOPICS, partial(AssortmentTable, DECODER), opened)
     metrics.CATALOGUE_READ.set(0)
-    assortment = (await reader.view()).assortment
+    assortment = (await table.view()).assortment
     assert sorted(one.sku for one in assortment.catalogue) == ["a", "b"]
     assert assortment.popularity.score("a", WEEK) == 8
     assert metrics.CATALOGUE_READ._value.get() > 0
     assert [one.is_closed for one in consumers] == [True, True, False]
-    assert consumers[2].began == {PRODUCTS: 1, POPULARITY: 0}
+    assert consumers[2].assigned_at == {PRODUCTS: 1, POPULARITY: 0}
     log.append(product("c", 2))
     await asyncio.to_thread(consumers[2].served[2].wait)
-    await reader.stop()  # which lets what was read be taken in
+    await table.stop()  # which waits until the records read are applied
     assert assortment.catalogue.get("c") is not None
-    assert (await reader.view()).assortment is assortment
+    assert (await table.view()).assortment is assortment
     assert consumers[-1].is_closed
 
 
-async def test_a_view_that_broke_answers_nobody() -> None:
-    """What a record does to a view reaches everybody who asks, also those who were answered before."""
+async def test_a_view_that_failed_is_not_returned() -> None:
+    """The error of a record that cannot be applied is raised by every later call of `view`."""
     log = [product("a", 0)]
 
     class Brittle(AssortmentTable):
@@ -262,10 +262,10 @@ async def test_a_view_that_broke_answers_nobody() -> None:
             super().put(topic, key, value)
 
     consumer = FakeConsumer(log)
-    reader = GlobalTable({}, TOPICS, partial(Brittle, DECODER), lambda kafka, name: consumer)
-    assert skus(await reader.view()) == ["a"]
+    table = GlobalTable({}, TOPICS, partial(Brittle, DECODER), lambda kafka, name: consumer)
+    assert skus(await table.view()) == ["a"]
     log.append(product("b", 1))
     await asyncio.to_thread(consumer.served[1].wait)
-    await reader.stop()
+    await table.stop()
     with pytest.raises(ArithmeticError):
-        await reader.view()
+        await table.view()

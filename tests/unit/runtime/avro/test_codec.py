@@ -1,4 +1,4 @@
-"""Both framings, old schemas, and bytes that are no record."""
+"""Both framings, older and newer schemas, and invalid records."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ PLAIN = open_codec()
 
 @pytest.fixture
 def registry(request: pytest.FixtureRequest) -> Any:
-    """A registry of its own for each test, kept in memory by Confluent's own client."""
+    """Return an in-memory registry of Confluent's own client, a separate one for each test."""
     return SchemaRegistryClient.new_client({"url": f"mock://{request.node.name}"})
 
 
 def test_the_fingerprint_is_that_of_the_specification() -> None:
-    """The Avro project's own vector for "int" is 0x7275d51a3f395c8f; in the header its bytes come last first."""
+    """The Avro specification gives 0x7275d51a3f395c8f for "int". The header has its bytes in little-endian order."""
     assert fingerprint_of("int") == bytes.fromhex("7275d51a3f395c8f")[::-1]  # type: ignore[arg-type] # a schema may be a name
 
 
 def test_without_a_registry_the_framing_is_avros_own() -> None:
-    """C3 01, then the fingerprint."""
+    """A record starts with C3 01 and the fingerprint."""
     assert PLAIN.encode("order", records.order())[:10] == b"\xc3\x01" + fingerprint_of(RAW["order"])
 
 
 def test_bytes_of_confluents_serializer_decode_here(registry: Any) -> None:
-    """What a neighbour writes with AvroSerializer is read, though its schema was registered by them."""
+    """A record of another system's AvroSerializer is decoded, although that system registered its schema."""
     write = AvroSerializer(registry, json.dumps(RAW["order"]))
     data = write(records.order(), SerializationContext(topics.ORDERS, MessageField.VALUE))
     assert data[:1] == b"\x00"
@@ -47,7 +47,7 @@ def test_bytes_of_confluents_serializer_decode_here(registry: Any) -> None:
 
 
 def test_bytes_from_here_decode_with_confluents_deserializer(registry: Any) -> None:
-    """What is written with a registry is read by a neighbour's AvroDeserializer; its subject is the topic's."""
+    """Another system's AvroDeserializer decodes a record written with a registry. Its subject is the topic's."""
     data = open_codec(registry=registry).encode("order", records.order())
     context = SerializationContext(topics.ORDERS, MessageField.VALUE)
     assert AvroDeserializer(registry)(data, context) == records.order()
@@ -55,12 +55,12 @@ def test_bytes_from_here_decode_with_confluents_deserializer(registry: Any) -> N
 
 
 def test_both_framings_are_read_whichever_is_written(registry: Any) -> None:
-    """A world that gets a registry later still reads what it wrote before."""
+    """An installation that adds a registry later still reads its earlier records."""
     assert open_codec(registry=registry).decode("order", PLAIN.encode("order", records.order())) == records.order()
 
 
-def test_a_registry_by_its_address(request: pytest.FixtureRequest) -> None:
-    """The address alone is enough; `mock://` is kept in memory."""
+def test_a_registry_by_its_url(request: pytest.FixtureRequest) -> None:
+    """The URL alone is enough. `mock://` is an in-memory registry."""
     codec = open_codec(f"mock://{request.node.name}")
     assert codec.decode("timer", codec.encode("timer", records.timer()))["timer_id"] == "t1"
 
@@ -71,8 +71,8 @@ def _older(change: Any) -> dict[str, Any]:
     return schema
 
 
-def test_records_of_an_older_schema_decode_for_ever() -> None:
-    """A field that is new since has its default; the old schema is found by its fingerprint."""
+def test_records_of_an_older_schema() -> None:
+    """A newer field has its default. The older schema is found by its fingerprint."""
     older = _older(lambda fields: [field for field in fields if field["name"] != "time_zone"])
     data = Codec({"order": older}).encode("order", records.order())
     with pytest.raises(DecodeFailed) as unknown:
@@ -82,23 +82,23 @@ def test_records_of_an_older_schema_decode_for_ever() -> None:
 
 
 def test_a_newer_writer_is_read_by_an_older_reader(registry: Any) -> None:
-    """A field and an enum symbol that this version does not know: the field is left out, the symbol reads as `unknown`."""
+    """A field that this version does not know is dropped, and an unknown enum symbol reads as `unknown`."""
     newer = _older(lambda fields: [*fields, {"name": "gift", "type": "boolean", "default": False}])
     next(field for field in newer["fields"] if field["name"] == "kind")["type"]["symbols"].append("disputed")
     write = AvroSerializer(registry, json.dumps(newer))
-    context = SerializationContext("elsewhere", MessageField.VALUE)
+    context = SerializationContext("another-topic", MessageField.VALUE)
     data = write(records.order(kind="disputed", gift=True), context)
     assert open_codec(registry=registry).decode("order", data) == records.order(kind="unknown")
 
 
-def test_times_hold_though_the_writer_does_not_call_them_times() -> None:
-    """A writer whose schema has the same data but no logical types has the same canonical form: the times are times."""
+def test_times_of_a_writer_without_logical_types() -> None:
+    """A schema without logical types has the same canonical form, so its times are decoded as times."""
     plain = json.loads(json.dumps(RAW["timer"]).replace(', "logicalType": "timestamp-millis"', ""))
     data = Codec({"timer": plain}).encode("timer", records.timer(due_at=records.AT_MS))
     assert PLAIN.decode("timer", data)["due_at"] == records.AT
 
 
-GOOD = PLAIN.encode("order", records.order())
+VALID = PLAIN.encode("order", records.order())
 
 
 @pytest.mark.parametrize(
@@ -106,63 +106,63 @@ GOOD = PLAIN.encode("order", records.order())
     [
         (b"", "not_avro"),
         (b'{"order_id": "o1"}', "not_avro"),
-        (b"\xc3\x02" + GOOD[2:], "not_avro"),
-        (GOOD + b"\x00", "not_avro"),
-        (GOOD[:5], "truncated"),
-        (GOOD[:10], "truncated"),
-        (GOOD[:-1], "truncated"),
-        (b"\xc3\x01" + bytes(8) + GOOD[10:], "unknown_schema"),
+        (b"\xc3\x02" + VALID[2:], "not_avro"),
+        (VALID + b"\x00", "not_avro"),
+        (VALID[:5], "truncated"),
+        (VALID[:10], "truncated"),
+        (VALID[:-1], "truncated"),
+        (b"\xc3\x01" + bytes(8) + VALID[10:], "unknown_schema"),
         (PLAIN.encode("shipment", records.shipment()), "unknown_schema"),
-        (b"\x00\x00\x00\x00\x07" + GOOD[10:], "unknown_schema"),
+        (b"\x00\x00\x00\x00\x07" + VALID[10:], "unknown_schema"),
         (b"\x00\x00", "truncated"),
     ],
 )
-def test_bytes_that_are_no_order_say_why(data: bytes, reason: str) -> None:
-    """Each way to be no order has its reason, and the detail repeats nothing of the data."""
+def test_invalid_records_have_a_reason(data: bytes, reason: str) -> None:
+    """Each kind of invalid record has its reason, and the detail contains no data."""
     with pytest.raises(DecodeFailed) as error:
         PLAIN.decode("order", data)
     assert error.value.reason == reason
     assert "anna" not in error.value.detail
 
 
-def test_an_id_that_the_registry_does_not_know(registry: Any) -> None:
-    """Unknown, and the registry is asked once only however many such records come."""
-    asked = []
+def test_an_unknown_schema_id(registry: Any) -> None:
+    """The registry is requested once, however many records have the unknown id."""
+    requested = []
 
     class Counting:
         def register_schema(self, *args: Any) -> Any:
             return registry.register_schema(*args)
 
         def get_schema(self, number: int) -> Any:
-            asked.append(number)
+            requested.append(number)
             return registry.get_schema(number)
 
     codec = open_codec(registry=Counting())
     for _ in range(3):
         with pytest.raises(DecodeFailed) as error:
-            codec.decode("order", b"\x00\x00\x00\xff\xff" + GOOD[10:])
+            codec.decode("order", b"\x00\x00\x00\xff\xff" + VALID[10:])
         assert error.value.reason == "unknown_schema"
-    assert asked == [0xFFFF]
+    assert requested == [0xFFFF]
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=80), st.integers(0, len(GOOD) - 11), st.sampled_from(sorted(RAW)))
-def test_garbage_is_undecodable_and_nothing_else(garbage: bytes, at: int, name: str) -> None:
-    """Whatever lies behind a good header either is a record or raises DecodeFailed; nothing else ever comes out."""
+@given(st.binary(max_size=80), st.integers(0, len(VALID) - 11), st.sampled_from(sorted(RAW)))
+def test_random_bytes_raise_only_decode_errors(garbage: bytes, at: int, name: str) -> None:
+    """Any bytes after a valid header are either decoded or raise DecodeFailed, and no other error."""
     header = b"\xc3\x01" + fingerprint_of(RAW[name])
     for schema, data in (
         (name, header + garbage),
-        ("order", GOOD[: 10 + at] + garbage + GOOD[10 + at + len(garbage) :]),
+        ("order", VALID[: 10 + at] + garbage + VALID[10 + at + len(garbage) :]),
     ):
         try:
             assert isinstance(PLAIN.decode(schema, data), dict)
         except DecodeFailed as error:
-            assert error.reason in {"not_avro", "unknown_schema", "truncated"}  # noqa: PT017 - a record is as good
+            assert error.reason in {"not_avro", "unknown_schema", "truncated"}  # noqa: PT017 - a record is fine too
 
 
-def test_a_length_that_no_memory_holds_is_refused() -> None:
-    """A string said to have 2^60 bytes, or fewer than none, costs nothing."""
-    header = GOOD[:10]
+def test_an_impossible_length_is_invalid() -> None:
+    """A string with a length of 2^60 bytes, or a negative length, needs no memory."""
+    header = VALID[:10]
     for length in (b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x01", b"\xff" * 200):
         with pytest.raises(DecodeFailed):
             PLAIN.decode("order", header + length + b"o1")
