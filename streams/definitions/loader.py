@@ -101,7 +101,7 @@ class _Loader:
         names = [*(flow.name for flow in newest), *rules.external_series]
         for flow in newest:
             for other in [name for name in flow.not_with if name not in names]:
-                message = f"unknown flow {other!r} in not_with, and {_RULES} (outside) has no such series"
+                message = f"unknown flow {other!r} in `not_with`, and {_RULES} (`outside`) has no such series"
                 problem = problem_at("not_with", "flow.E053", message, nearest(other, names))
                 self.note(folders[flow.name] / FLOW, [problem])
         return Templates(
@@ -159,10 +159,10 @@ class _Loader:
                 continue
             if flow.version != version:
                 message = f"the file's name has version {version}, but the file has version {flow.version}"
-                self.note(path, [problem_at("version", "flow.E054", message, f"write version: {version}")])
+                self.note(path, [problem_at("version", "flow.E054", message, f"write `version: {version}`")])
             elif version >= newest.version:
                 message = f"version {version} is not older than {FLOW}, which has version {newest.version}"
-                self.note(path, [problem_at("version", "flow.E055", message, f"raise the version of {FLOW}")])
+                self.note(path, [problem_at("version", "flow.E055", message, f"raise the version in {FLOW}")])
             else:
                 versions[version] = flow
         return [versions[version] for version in sorted(versions)]

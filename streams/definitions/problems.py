@@ -57,7 +57,7 @@ class Problem(Struct, frozen=True):
     @property
     def text(self) -> str:
         """Level, id, message and hint, without the location."""
-        hint = self.hint if self.hint.startswith("did you mean") else f"hint: {self.hint}"
+        hint = self.hint if self.hint.startswith(("did you mean", "known:")) else f"hint: {self.hint}"
         return f"{self.level} {self.id}: {self.message} ({hint})"
 
     def __str__(self) -> str:

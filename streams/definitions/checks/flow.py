@@ -73,8 +73,8 @@ def check_flow(flow: Flow, rules: SendingRules, consent: ConsentPolicy) -> list[
     problems += _check_consent(flow, consent)
     sends = [step for step in compiled.steps.values() if isinstance(step, Send)]
     if flow.not_with and all(is_transactional(send.purpose) for send in sends):
-        message = "not_with has no effect: transactional emails do not wait for other flows"
-        problems.append(problem_at("not_with", "flow.W001", message, "remove not_with"))
+        message = "`not_with` has no effect: transactional emails do not wait for other flows"
+        problems.append(problem_at("not_with", "flow.W001", message, "remove `not_with`"))
     return problems
 
 
@@ -93,7 +93,7 @@ def check_rewards(flow: Flow, showing: Collection[str]) -> list[Problem]:
                 message = (
                     f"message {step.message!r} uses reward.code, but some customers reach this step without a code"
                 )
-                hint = "add a reward step before it, and check reward.is_given if the reward has a pool"
+                hint = "add a `reward` before it, and check reward.is_given if the reward has a pool"
                 problems.append(problem_at(step.path, "flow.E051", message, hint))
             elif branches(step):
                 has = all([*ends(step, has)])
@@ -141,7 +141,7 @@ def check_flows_together(flows: Sequence[Flow]) -> Iterator[tuple[Flow, Problem]
             other_flow = by_name.get(name)
             if other_flow is not None and flow.name in other_flow.not_with and flow.name < name:
                 message = f"{flow.name} and {name} wait for each other: while both run, neither sends until one ends"
-                yield flow, problem_at("not_with", "flow.W003", message, "remove not_with from one of them")
+                yield flow, problem_at("not_with", "flow.W003", message, "remove `not_with` from one of them")
 
 
 def _shares(experiment: Experiment) -> tuple[int, tuple[tuple[str, int], ...]]:
@@ -167,10 +167,10 @@ def _check_branches(split: Split, flow: Flow) -> Iterator[Problem]:
 def _check_awaited(step: WaitFor, flow: Flow) -> Iterator[Problem]:
     """Yield a problem if the event of a wait_for can never occur."""
     if step.event in flow.exit_on and step.event in _ENDS_FIRST:
-        message = f"{step.event} ends the flow (exit_on) before this step can continue"
-        yield problem_at(step.path, "flow.E048", message, "remove it from exit_on, or wait for another event")
+        message = f"{step.event} ends the flow (`exit_on`) before this step can continue"
+        yield problem_at(step.path, "flow.E048", message, "remove it from `exit_on`, or wait for another event")
     elif _is_never(step.where, flow):
-        message = "where is never true, so the event never occurs"
+        message = "`where` is never true, so the event never occurs"
         yield problem_at(step.path, "flow.E049", message, "change the condition")
 
 
@@ -182,10 +182,10 @@ def _check_wait(step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iter
         return
     if _is_over(step, compiled.flow):
         message = "this wait ends immediately: the flow does not start earlier than the wait ends"
-        yield problem_at(step.path, "flow.W005", message, "remove the wait, or start the flow earlier with before")
+        yield problem_at(step.path, "flow.W005", message, "remove the wait, or start the flow earlier with `before`")
     elif step.until is not None and step.until.time == "order.placed_at":
         message = "this wait ends immediately: the order was placed before the flow started"
-        yield problem_at(step.path, "flow.W006", message, "wait for a duration, for example {days: 2}")
+        yield problem_at(step.path, "flow.W006", message, "wait for a duration, for example `{days: 2}`")
     send, quiet = compiled.steps[following], rules.quiet
     if not isinstance(send, Send) or is_transactional(send.purpose) or quiet is None:
         return
@@ -199,7 +199,7 @@ def _check_wait(step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iter
             message = (
                 f"the email is due at {step.at:%H:%M} and expires before the quiet hours end at {quiet.ends:%H:%M}"
             )
-            yield problem_at(following, "flow.W007", message, "wait until another time of day, or raise expires")
+            yield problem_at(following, "flow.W007", message, "wait until another time of day, or raise `expires`")
 
 
 def _is_over(step: Wait, flow: Flow) -> bool:
@@ -224,7 +224,7 @@ def _check_consent(flow: Flow, consent: ConsentPolicy) -> Iterator[Problem]:
                 message = (
                     f"only customers without marketing consent reach this step, but {step.purpose} emails require it"
                 )
-                yield problem_at(step.path, "flow.E050", message, "change the condition, or remove the send")
+                yield problem_at(step.path, "flow.E050", message, "change the condition, or remove the `send`")
             excluded: list[nodes.Expr] = []  # what holds for customers whom the earlier branches did not take
             for number, branch in enumerate(branches(step)):
                 parts = _parts(step.branches[number].when) if isinstance(step, Split) else []

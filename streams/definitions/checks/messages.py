@@ -31,9 +31,9 @@ _ALWAYS = ("language", "shop_name", "subject", "preview", "unsubscribe_url", "pi
 #: Names that only some messages get, with what makes them available.
 _SOMETIMES = {
     "order": "start the flow with an order or a parcel",
-    "shipment": "start the flow with a parcel, or wait_for one",
-    "products": "add products: 4 to the send",
-    "reward": "add a reward step before the send",
+    "shipment": "start the flow with a parcel, or `wait_for` one",
+    "products": "add `products: 4` to the `send`",
+    "reward": "add a `reward` before the `send`",
 }
 _COPY_FILES = (f"{COPY}/*.yaml", f"{FLOWS}/*/*/{COPY}/*.yaml")
 #: The files with the texts of messages.

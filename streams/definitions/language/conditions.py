@@ -68,8 +68,8 @@ _WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
 _FIRST_WORDS = ", ".join(dict.fromkeys([name.partition(".")[0] + "." for name in (*NAMES, "field.")]))
 #: Users' words for nodes with other names in Jinja.
 _LABELS: Mapping[str, str] = MappingProxyType(
-    {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**", "concat": "~", "pos": "+",
-     "condexpr": "if", "getitem": "[ ]", "call": "a call", "filter": "a filter", "test": "is", "dict": "{ }"}
+    {"add": "`+`", "sub": "`-`", "mul": "`*`", "div": "`/`", "floordiv": "`//`", "mod": "`%`", "pow": "`**`", "concat": "`~`",
+     "pos": "`+`", "condexpr": "`if`", "getitem": "`[ ]`", "call": "a call", "filter": "a filter", "test": "`is`", "dict": "`{ }`"}
 )  # fmt: skip
 _ALLOWED = "use names, numbers, texts, lists, == != < <= > >=, in, and, or, not"
 _COMPARE = "compare it, for example customer.orders == 1"
@@ -117,7 +117,7 @@ def _parsed(source: str) -> nodes.Node:
     if parser.stream.eos:
         return tree
     rest = parser.stream.current
-    hint = "use == to compare" if rest.value == "=" else "join conditions with and, or"
+    hint = "use == to compare" if rest.value == "=" else "join conditions with `and` or `or`"
     columns: list[int] = []
     column = 0
     for _, sort, text in _PARSES.lexer.tokeniter(source, None, state="variable"):
@@ -143,7 +143,7 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
     if isinstance(node, nodes.Neg):
         kind, closure = _build(node.node, site)
         if kind != "number" or not isinstance(node.node, nodes.Const):
-            raise InvalidCondition("condition.E007", "- is only allowed before a number", _ALLOWED)
+            raise InvalidCondition("condition.E007", "`-` is only allowed before a number", _ALLOWED)
         value = -closure(None)
         return "number", lambda context: value
     if isinstance(node, (nodes.And, nodes.Or)):
@@ -201,13 +201,15 @@ def _constant(value: object) -> tuple[Kind, Closure]:
         return "number", lambda context: exact
     if isinstance(value, str):
         return "text", lambda context: value
-    raise InvalidCondition("condition.E006", "none is not allowed in a condition", _ALLOWED)
+    raise InvalidCondition("condition.E006", "`none` is not allowed in a condition", _ALLOWED)
 
 
 def _truth(node: nodes.Node, site: _Site) -> Closure:
     kind, closure = _build(node, site)
     if kind != "truth":
-        raise InvalidCondition("condition.E012", f"and, or, not need a condition, but this is a {kind}", _COMPARE)
+        raise InvalidCondition(
+            "condition.E012", f"`and`, `or` and `not` need a condition, but this is a {kind}", _COMPARE
+        )
     return closure
 
 
@@ -257,7 +259,7 @@ def _check_segment(left: nodes.Node, operand: nodes.Operand, site: _Site) -> Non
 def _check_kinds(left: Kind, op: str, right: Kind) -> None:
     if op in ("in", "notin"):
         if right != "list" or left not in ("text", "number"):
-            hint = "write a text or a number to the left of in, and a list to its right"
+            hint = "write a text or a number to the left of `in`, and a list to its right"
             raise InvalidCondition("condition.E015", f"a {left} cannot be in a {right}", hint)
     elif left != right:
         hint = f"compare the {left} with another {left}"

@@ -75,15 +75,15 @@ class _PolicyReader(Reader):
         verdict = self.choice(values["verdict"], _VERDICTS, "verdict", "") if text else ""
         if verdict and purpose in TRANSACTIONAL and verdict != "allowed":
             message = f"{purpose} emails are transactional and cannot require {verdict}"
-            self.error("consent.E004", values["verdict"], message, "write verdict: allowed")
+            self.error("consent.E004", values["verdict"], message, "write `verdict: allowed`")
         elif verdict == "own_opt_in" and purpose not in OWN_SCOPES:
-            message = f"own_opt_in exists only for {', '.join(sorted(OWN_SCOPES))}"
-            self.error("consent.E005", values["verdict"], message, "write verdict: needs_consent")
+            message = f"`own_opt_in` exists only for {', '.join(sorted(OWN_SCOPES))}"
+            self.error("consent.E005", values["verdict"], message, "write `verdict: needs_consent`")
         within = None
         if "within_days" in values:
             within = timedelta(days=self.number(values["within_days"], 1, _LONGEST_DAYS))
             if verdict and verdict != "soft_opt_in":
-                message = "within_days counts from a purchase and needs soft_opt_in"
+                message = "`within_days` counts from a purchase and needs `soft_opt_in`"
                 self.error("consent.E006", values["within_days"], message, "remove it")
         return PolicyLine(
             purpose=purpose,

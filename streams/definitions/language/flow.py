@@ -60,7 +60,7 @@ class _FlowReader(StepReader):
             name = self.name(values["flow"], "flow")
             if len(self.problems) == before and name != self.folder:
                 message = f"the flow's name {name!r} differs from its folder {self.folder!r}"
-                self.error("flow.E001", values["flow"], message, f"write flow: {self.folder}")
+                self.error("flow.E001", values["flow"], message, f"write `flow: {self.folder}`")
         status = self.choice(values["status"], get_args(Status), "status") if "status" in values else "draft"
         if "purpose" in values:
             self.purpose = self.choice(values["purpose"], get_args(Purpose), "purpose", "marketing")  # type: ignore[assignment]  # one of the literals
@@ -148,25 +148,29 @@ class _FlowReader(StepReader):
         values = self.mapping(node, *keys.TRIGGER)
         on = self.choice(values["on"], TRIGGERS, "trigger") if "on" in values else TRIGGERS[0]
         once_per = "order" if is_about_order(on) else "product" if on.startswith("product.") else "customer"
-        asked = self.choice(values["once_per"], get_args(OncePer), "once_per") if "once_per" in values else once_per
+        asked = (
+            self.choice(values["once_per"], get_args(OncePer), "`once_per` value") if "once_per" in values else once_per
+        )
         self.is_sure = len(self.problems) == before
         if asked == "parcel" and not on.startswith("shipment."):
-            self.mismatch("flow.E011", values["once_per"], f"{on} has no parcel", f"write once_per: {once_per}")
+            self.mismatch("flow.E011", values["once_per"], f"{on} has no parcel", f"write `once_per: {once_per}`")
         elif asked == "customer" and on == LAUNCH:
             message = f"{on} happens once per product"
-            self.mismatch("flow.E011", values["once_per"], message, f"write once_per: {once_per}")
+            self.mismatch("flow.E011", values["once_per"], message, f"write `once_per: {once_per}`")
         elif asked not in ("customer", once_per) and not is_about_order(on):
-            self.mismatch("flow.E011", values["once_per"], f"{on} has no {asked}", f"write once_per: {once_per}")
+            self.mismatch("flow.E011", values["once_per"], f"{on} has no {asked}", f"write `once_per: {once_per}`")
         else:
             once_per = asked
         which = "each" if once_per == "parcel" else "last" if on == "shipment.delivered" else "first"
         if "which" in values:
-            which = self.choice(values["which"], get_args(Which), "which")
+            which = self.choice(values["which"], get_args(Which), "`which` value")
             if not on.startswith("shipment."):
-                self.mismatch("flow.E012", values["which"], f"which selects a parcel, and {on} has none", "remove it")
+                self.mismatch("flow.E012", values["which"], f"`which` selects a parcel, and {on} has none", "remove it")
             elif (which == "each") != (once_per == "parcel"):
-                message = f"which: {which} conflicts with once_per: {once_per}"
-                self.mismatch("flow.E013", values["which"], message, "for each parcel, write once_per: parcel")
+                message = f"`which: {which}` conflicts with `once_per: {once_per}`"
+                self.mismatch(
+                    "flow.E013", values["which"], message, "for each parcel, write `once_per: parcel` and `which: each`"
+                )
         if "again_after" in values and on in DATES:
             message = f"{on} already repeats every year"
             self.mismatch("flow.E014", values["again_after"], message, "remove it")
@@ -174,7 +178,7 @@ class _FlowReader(StepReader):
             self.mismatch("flow.E014", values["again_after"], "a product is launched only once", "remove it")
         has_before = on in DATES or on == LAUNCH
         if "before" in values and not has_before:
-            message = f"before needs a date that is known in advance, and {on} has none"
+            message = f"`before` needs a date that is known in advance, and {on} has none"
             hint = "remove it, or start with customer.birthday, customer.anniversary or product.launch"
             self.mismatch("flow.E015", values["before"], message, hint)
         starts = Trigger(

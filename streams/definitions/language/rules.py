@@ -84,8 +84,8 @@ class _RulesReader(Reader):
         known = [purpose for purpose in get_args(Purpose) if not is_transactional(purpose)]
         named = self.items(values["of"], "purposes") if "of" in values else []
         if "of" in values and not named:
-            hint = "list at least one purpose, or remove of to cap all emails"
-            self.error("rules.E002", values["of"], "of is empty", hint)
+            hint = "list at least one purpose, or remove `of` to cap all emails"
+            self.error("rules.E002", values["of"], "`of` is empty", hint)
         purposes = [self.choice(item, known, "purpose") for item in named]
         return Cap(
             most=self.number(values["most"], 1, MOST) if "most" in values else 1,

@@ -32,7 +32,7 @@ from streams.core.model.flow import (
     all_steps,
     is_about_order,
 )
-from streams.core.values.text import nearest
+from streams.core.values.text import nearest, similar
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Absence, Scope
 from streams.definitions.language.yaml_reader import WEEKDAYS, Reader
@@ -80,26 +80,30 @@ class StepReader(Reader):
         """What conditions can use here."""
         on = self.starts.on
         absent: dict[str, Absence] = {}
-        other = "use another name"
         if not self.is_sure:
             return Scope(absent, self.segments)
         if not is_about_order(on):
-            absent |= dict.fromkeys(("order", "shipment"), (self.lacks("order"), other))
+            hint = "use customer.*, or start with an order or a parcel"
+            absent |= dict.fromkeys(("order", "shipment"), (self.lacks("order"), hint))
         elif not any(event.startswith("shipment.") for event in (on, *self.heard)):
-            absent["shipment"] = (self.lacks("parcel"), "start with a parcel, or wait_for one")
+            absent["shipment"] = (self.lacks("parcel"), "start with a parcel, or `wait_for` one")
         if self.starts.once_per != "product":
-            absent["product"] = ("the flow does not run per product", "write once_per: product in the trigger")
+            absent["product"] = ("the flow does not run per product", "write `once_per: product` in the trigger")
         elif is_about_order(on):
-            absent["product.is_coming"] = ("a product that was ordered is launched already", other)
+            absent["product.is_coming"] = ("a product that was ordered is launched already", "remove it")
         else:
-            absent |= dict.fromkeys(_OF_A_LINE, (f"{on} contains only the SKU of the product", other))
+            absent |= dict.fromkeys(_OF_A_LINE, (f"{on} contains only the SKU of the product", "use product.sku"))
         available = {name for event in (on, *self.heard) for name in keys.TOLD.get(event, ())}
         if not available:
             absent["event"] = (f"{on} has no data of its own", "use customer.* or order.*")
         events = f"{on} does" if not self.heard else f"{' and '.join((on, *self.heard))} do"
-        absent |= {name: (f"{events} not contain it", other) for name in _OF_EVENTS if name not in available}
+        absent |= {
+            name: (f"{events} not contain it", f"known: {', '.join(sorted(available))}")
+            for name in _OF_EVENTS
+            if name not in available
+        }
         if not self.has_rewarded:
-            absent["reward"] = ("no reward step precedes it", "add a reward step before it")
+            absent["reward"] = ("no `reward` precedes it", "add a `reward` step before it")
         return Scope(absent, self.segments)
 
     def steps(self, node: yaml.Node, prefix: str, depth: int) -> tuple[Step, ...]:
@@ -110,7 +114,7 @@ class StepReader(Reader):
             return ()
         items = self.items(node, "steps")
         if not items and isinstance(node, yaml.SequenceNode):
-            self.error("flow.E019", node, "no steps", "add at least one, for example - send: {message: …}")
+            self.error("flow.E019", node, "no steps", "add at least one, for example `- send: {message: …}`")
         steps: list[Step] = []
         for index, item in enumerate(items):
             steps.append(self.step(item, f"{prefix}{index}", depth))
@@ -164,8 +168,8 @@ class StepReader(Reader):
         """Return a reward: a signed code, or a code from a pool."""
         values = self.mapping(node, *keys.REWARD)
         if "within" in values and "pool" not in values:
-            message = "within needs a pool: a signed code is never waited for"
-            self.error("flow.E023", values["within"], message, "add pool, or remove within")
+            message = "`within` needs a pool: a signed code is never waited for"
+            self.error("flow.E023", values["within"], message, "add `pool`, or remove `within`")
         return Reward(
             path=path,
             name=self.name(values["name"], "reward") if "name" in values else "",
@@ -196,7 +200,7 @@ class StepReader(Reader):
         values = self.mapping(node, *keys.WAIT)
         if len(self.problems) == before and values.keys().isdisjoint(keys.WAIT_LENGTHS):
             message = "a wait needs a length, a weekday or a time of day"
-            self.error("flow.E025", node, message, 'write for example {days: 2, at: "10:00"}')
+            self.error("flow.E025", node, message, 'write for example `{days: 2, at: "10:00"}`')
         hours = self.number(values["hours"], *keys.HOURS) if "hours" in values else 0
         minutes = self.number(values["minutes"], *keys.MINUTES) if "minutes" in values else 0
         clock = self.choice(values["clock"], get_args(Clock), "clock") if "clock" in values else "customer"
@@ -216,11 +220,11 @@ class StepReader(Reader):
         if "on" not in values:
             return self.weekdays(values["not_on"]) if "not_on" in values else frozenset()
         if "not_on" in values:
-            self.error("flow.E026", values["not_on"], "on and not_on exclude each other", "remove one of them")
+            self.error("flow.E026", values["not_on"], "`on` and `not_on` exclude each other", "remove one of them")
         days = self.days(values["on"])
         if not days:
             self.error(
-                "flow.E027", values["on"], "on is empty, so the wait never ends", "write for example on: [tue, thu]"
+                "flow.E027", values["on"], "`on` is empty, so the wait never ends", "write for example `on: [tue, thu]`"
             )
         return frozenset(range(len(WEEKDAYS))) - days if days else frozenset()
 
@@ -229,14 +233,14 @@ class StepReader(Reader):
         if "until" not in values:
             for name in ("before", "lasts"):
                 if name in values:
-                    self.error("flow.E028", values[name], f"{name} needs until", "add until: …")
+                    self.error("flow.E028", values[name], f"`{name}` needs `until`", "add `until: …`")
             return None
-        moment = self.choice(values["until"], get_args(TargetTime), "moment")
+        moment = self.choice(values["until"], get_args(TargetTime), "time")
         on = self.starts.on
         if moment == "product.launch":
             if not on.startswith("product.") or self.starts.once_per != "product":
                 message = f"{moment} needs a product that the customer viewed"
-                hint = "write trigger: {on: product.viewed, once_per: product}"
+                hint = "write `trigger: {on: product.viewed, once_per: product}`"
                 self.mismatch("flow.E029", values["until"], message, hint)
         elif not is_about_order(on):
             self.mismatch("flow.E004", values["until"], self.lacks("order"), "wait for a duration")
@@ -244,7 +248,7 @@ class StepReader(Reader):
             self.mismatch("flow.E005", values["until"], self.lacks("parcel"), "start with shipment.shipped")
         elif moment == "product.runs_out" and self.starts.once_per != "product":
             message = f"{moment} needs a flow that runs per product"
-            self.mismatch("flow.E030", values["until"], message, "write once_per: product in the trigger")
+            self.mismatch("flow.E030", values["until"], message, "write `once_per: product` in the trigger")
         return WaitTarget(
             time=moment,  # type: ignore[arg-type]  # choice gives one of the literals
             before=self.duration(values["before"]) if "before" in values else timedelta(),
@@ -256,8 +260,8 @@ class StepReader(Reader):
         values = self.mapping(node, *keys.WAIT_FOR)
         event = self.choice(values["event"], AWAITED, "event") if "event" in values else AWAITED[0]
         if event.startswith("mail.") and not self.has_sent:
-            message = f"no send precedes this step, so {event} cannot occur"
-            self.error("flow.E031", values["event"], message, "add a send before it")
+            message = f"no `send` precedes this step, so {event} cannot occur"
+            self.error("flow.E031", values["event"], message, "add a `send` before it")
         if event != "order.placed" and is_about_order(event) and not is_about_order(self.starts.on):
             self.mismatch("flow.E004", values["event"], self.lacks("order"), "wait for another event")
         up_to = self.limit(values["up_to"]) if "up_to" in values else timedelta(days=1)
@@ -299,7 +303,7 @@ class StepReader(Reader):
         """Note branches that are valid one by one but not together."""
         total = sum(arm.percent for arm in arms)
         if len(arms) < 2:
-            hint = "add a branch, or write a holdout in the send instead"
+            hint = "add a branch, or write a `holdout` in the `send` instead"
             self.error("flow.E032", node, "an experiment needs two branches or more", hint)
         elif total != 100:
             self.error("flow.E033", node, f"the percentages add up to {total}", "make them add up to 100")
@@ -308,7 +312,7 @@ class StepReader(Reader):
 
     def no_holdout(self, node: yaml.Node) -> None:
         """Note a holdout where emails are transactional."""
-        self.error("flow.E002", node, "transactional emails cannot have a holdout", "remove holdout")
+        self.error("flow.E002", node, "transactional emails cannot have a holdout", "remove `holdout`")
 
     def branch(self, node: yaml.Node | None, prefix: str, depth: int) -> tuple[Step, ...]:
         """Return the steps of a branch. Its emails and rewards precede the steps after the branches join, but not those of other branches."""
@@ -326,11 +330,11 @@ class StepReader(Reader):
             values = self.mapping(item, *keys.ARM)
             if "otherwise" in values:
                 if "when" in values or "steps" in values:
-                    message = "a branch has either when and steps, or otherwise"
+                    message = "a branch has either `when` and `steps`, or `otherwise`"
                     self.error("flow.E035", item, message, "make it two branches")
                 if index + 1 < len(items):
-                    message = "the branches after otherwise are unreachable"
-                    self.error("flow.E036", item, message, "move otherwise to the end")
+                    message = "the branches after `otherwise` are unreachable"
+                    self.error("flow.E036", item, message, "move `otherwise` to the end")
                 arms.append(Branch(when=None, steps=self.branch(values["otherwise"], f"{path}.{index}.", depth + 1)))
             elif isinstance(item, yaml.MappingNode):
                 if len(self.problems) == before:
@@ -341,7 +345,7 @@ class StepReader(Reader):
                     self.error("flow.E037", values["when"], message, "change one of them")
                 arms.append(Branch(when=when, steps=self.branch(values.get("steps"), f"{path}.{index}.", depth + 1)))
         if not items and isinstance(node, yaml.SequenceNode):
-            self.error("flow.E038", node, "no branches", "add - when: … with steps, and - otherwise: …")
+            self.error("flow.E038", node, "no branches", "add `- when: …` with `steps`, and `- otherwise: …`")
         return Split(path=path, branches=tuple(arms))
 
     def send(self, node: yaml.Node, path: str) -> Send:
@@ -349,7 +353,8 @@ class StepReader(Reader):
         values = self.mapping(node, *keys.SEND)
         message = self.text(values["message"]) if "message" in values else ""
         if "message" in values and message not in self.messages:
-            hint = f"{nearest(message, self.messages)}; or add {message}.html.j2"
+            meant = similar(message, self.messages)
+            hint = f"{nearest(message, self.messages)}{'' if meant else ';'} or add {message}.html.j2"
             self.error("flow.E039", values["message"], f"unknown message {message!r}", hint)
         purpose: str = self.purpose
         if "purpose" in values:
@@ -365,8 +370,10 @@ class StepReader(Reader):
         products = self.number(values["products"], *keys.PRODUCTS) if "products" in values else 0
         at_least = self.number(values["at_least"], *keys.PRODUCTS) if "at_least" in values else min(products, 1)
         if "at_least" in values and at_least > products:
-            message = f"at_least is {at_least}, but products is {products}" if products else "at_least needs products"
-            self.error("flow.E042", values["at_least"], message, f"write products: {at_least} or more")
+            message = (
+                f"`at_least` is {at_least}, but `products` is {products}" if products else "`at_least` needs `products`"
+            )
+            self.error("flow.E042", values["at_least"], message, f"write `products: {at_least}` or more")
         return Send(
             path=path,
             message=message,

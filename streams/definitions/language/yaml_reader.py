@@ -55,12 +55,13 @@ def read_yaml(text: str, reader: R, read: Callable[[R, yaml.Node | None], T]) ->
 
 def invalid_yaml(error: yaml.MarkedYAMLError) -> Problem:
     """Return the problem for text that is not valid YAML."""
-    problem = str(error.problem)
+    problem = str(error.problem).removeprefix("but ")
     hint = "check the indentation, the colons and the brackets"
     if "\\t" in problem:
         hint = "indent with spaces instead of tabs"
     elif "found '<scalar>'" in problem:
-        hint = "a value that starts with a quote must end with it: put quotes around all of it, \"'vip' in customer.segments\""
+        problem = "text after a closing quote"
+        hint = "put quotes around the whole value, for example \"'vip' in customer.segments\""
     elif "another document" in problem:
         hint = "remove the line ---"
     return Problem("yaml.E001", f"invalid YAML: {problem}", hint, _location(error.problem_mark))
@@ -165,7 +166,7 @@ class Reader:
         """Return the items of a list. `what` names them, in the plural."""
         if isinstance(node, yaml.SequenceNode):
             return list(node.value)
-        self.error("yaml.E006", node, f"expected a list of {what}", "start each item with a dash, or write [a, b]")
+        self.error("yaml.E006", node, f"expected a list of {what}", "start each item with a dash")
         return []
 
     def text(self, node: yaml.Node) -> str:

@@ -67,7 +67,7 @@ def test_every_name_can_be_read() -> None:
         ("order.total * 2 > 5", "condition.E006", 1, "use names"),
         ("order.total | string == 'x'", "condition.E006", 1, "use names"),
         ("customer.orders ==", "condition.E004", 1, "use names"),
-        ("customer.orders == 1 order", "condition.E005", 22, "and, or"),
+        ("customer.orders == 1 order", "condition.E005", 22, "join conditions"),
         ("customer.orders = 1", "condition.E005", 17, "use == to compare"),
         ("none == none", "condition.E006", 1, "use names"),
         ("", "condition.E001", 1, "customer.orders == 1"),
