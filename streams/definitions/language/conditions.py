@@ -6,22 +6,21 @@ Jinja's parser gives the syntax tree; everything outside an allow-list is reject
 
 from __future__ import annotations
 
-import math
 import operator
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 from msgspec import Struct
 
 from streams.core.conditions.names import NAMES, Closure, Kind
-from streams.core.conditions.time_changes import TIME_DEPENDENT
-from streams.core.model.flow import Condition, TimeDependencies
+from streams.core.model.flow import Condition
 from streams.core.values.text import nearest, similar
+from streams.definitions.language.time_dependencies import time_dependencies_of
 from streams.definitions.problems import Location, Problem
 
 
@@ -62,7 +61,6 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
 )
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
-_Node = TypeVar("_Node", bound=nodes.Node)
 _PARSES = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
 _WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
 _FIRST_WORDS = ", ".join(dict.fromkeys([name.partition(".")[0] + "." for name in (*NAMES, "field.")]))
@@ -276,34 +274,3 @@ def _test(left: Closure, op: str, right: Closure) -> Closure:
         return lambda context: left(context) not in right(context)
     compare = _COMPARISONS[op]
     return lambda context: compare(left(context), right(context))
-
-
-def time_dependencies_of(tree: nodes.Node) -> TimeDependencies:
-    """Return the names in a condition whose value changes with time, each with the numbers at which the condition may change.
-
-    `days > 30` changes when the value reaches 31, `days >= 30` at 30 and `days == 30` at both. So each number that is compared
-    counts, and so does the next integer.
-    """
-    numbers_of: dict[str, set[int]] = {}
-    for comparison in _all(tree, nodes.Compare):
-        values = [constant.value for constant in _all(comparison, nodes.Const)]
-        numbers = [math.floor(value) for value in values if isinstance(value, (int, float))]
-        for name in _names(comparison):
-            numbers_of.setdefault(name, set()).update([number + step for number in numbers for step in (0, 1)])
-    for name in _names(tree):  # a name with a truth value needs no comparison
-        numbers_of.setdefault(name, set())
-    return tuple(
-        sorted([(name, tuple(sorted(numbers))) for name, numbers in numbers_of.items() if name in TIME_DEPENDENT])
-    )
-
-
-def _all(tree: nodes.Node, kind: type[_Node]) -> Iterator[_Node]:
-    if isinstance(tree, kind):
-        yield tree
-    yield from tree.find_all(kind)
-
-
-def _names(tree: nodes.Node) -> Iterator[str]:
-    for node in _all(tree, nodes.Getattr):
-        if isinstance(node.node, nodes.Name):
-            yield f"{node.node.name}.{node.attr}"

@@ -22,7 +22,8 @@ from streams.core.model.flow import (
     is_about_order,
 )
 from streams.definitions.language import keys
-from streams.definitions.language.steps import StepReader
+from streams.definitions.language.steps.kinds import KINDS
+from streams.definitions.language.steps.reader import StepReader
 from streams.definitions.language.yaml_reader import empty, read_yaml
 from streams.definitions.problems import Problem
 
@@ -47,7 +48,7 @@ class _FlowReader(StepReader):
     """Reads a flow. The trigger is read first, because it decides what steps and conditions can use."""
 
     def __init__(self, messages: Collection[str], folder: str, segments: Collection[str]) -> None:
-        super().__init__(messages, segments)
+        super().__init__(KINDS, messages, segments)
         self.folder = folder
 
     def flow(self, root: yaml.Node | None) -> Flow:
@@ -65,7 +66,7 @@ class _FlowReader(StepReader):
         if "purpose" in values:
             self.purpose = self.choice(values["purpose"], get_args(Purpose), "purpose", "marketing")  # type: ignore[assignment]  # one of the literals
         if "trigger" in values:
-            self.starts = self.trigger(values["trigger"])
+            self.trigger = self.read_trigger(values["trigger"])
         holdout = self.percent(values["holdout"]) if "holdout" in values else 0
         if holdout and is_transactional(self.purpose):
             self.no_holdout(values["holdout"])
@@ -75,13 +76,13 @@ class _FlowReader(StepReader):
             version=version,
             status=status,  # type: ignore[arg-type]  # choice gives one of the literals
             purpose=self.purpose,
-            trigger=self.starts,
+            trigger=self.trigger,
             exit_on=self.exits(values["exit_on"]) if "exit_on" in values else (),
             goal=self.condition(values["goal"], self.scope) if "goal" in values else None,
             holdout=holdout,
             not_with=self.others(values["not_with"]) if "not_with" in values else (),
             migrations=self.migrations(values["migrations"], version) if "migrations" in values else (),
-            steps=self.steps(values["steps"], "", 0) if "steps" in values else (),
+            steps=self.steps(values["steps"]) if "steps" in values else (),
         )
 
     def exits(self, node: yaml.Node) -> tuple[str, ...]:
@@ -89,9 +90,9 @@ class _FlowReader(StepReader):
         names = []
         for item in self.items(node, "events"):
             name = self.choice(item, EXITS, "event")
-            if name == self.starts.on and name != "order.placed":
+            if name == self.trigger.on and name != "order.placed":
                 self.mismatch("flow.E003", item, f"{name} starts this flow, so it would end immediately", "remove it")
-            elif is_about_order(name) and name != "order.placed" and not is_about_order(self.starts.on):
+            elif is_about_order(name) and name != "order.placed" and not is_about_order(self.trigger.on):
                 message = f"{name} can never end this flow: {self.lacks('order')}"
                 self.mismatch("flow.E004", item, message, "remove it")
             names.append(name)
@@ -142,7 +143,7 @@ class _FlowReader(StepReader):
             self.error("flow.E010", node, f"invalid step path {value!r}", hint)
         return value
 
-    def trigger(self, node: yaml.Node) -> Trigger:
+    def read_trigger(self, node: yaml.Node) -> Trigger:
         """Return what starts the flow."""
         before = len(self.problems)
         values = self.mapping(node, *keys.TRIGGER)
@@ -151,7 +152,7 @@ class _FlowReader(StepReader):
         asked = (
             self.choice(values["once_per"], get_args(OncePer), "`once_per` value") if "once_per" in values else once_per
         )
-        self.is_sure = len(self.problems) == before
+        self.is_trigger_valid = len(self.problems) == before
         if asked == "parcel" and not on.startswith("shipment."):
             self.mismatch("flow.E011", values["once_per"], f"{on} has no parcel", f"write `once_per: {once_per}`")
         elif asked == "customer" and on == LAUNCH:
@@ -191,7 +192,7 @@ class _FlowReader(StepReader):
         )
         if "where" not in values:
             return starts
-        self.starts = starts  # decides what the condition can use
+        self.trigger = starts  # decides what the condition can use
         where = self.condition(values["where"], self.scope)
         return Trigger(
             on=on, once_per=starts.once_per, which=starts.which, where=where, again_after=starts.again_after,

@@ -1,4 +1,4 @@
-"""The keys of a flow.yaml and what their values may look like, for flow_language.py and step_language.py; flow_schema.py tells them to editors."""
+"""The keys of flow.yaml and the limits of their values, for the readers and for the JSON Schema."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Keys(NamedTuple):
-    """The keys that a mapping may have, and those of them that it must have."""
+    """The valid keys of a mapping, and the required ones among them."""
 
     known: tuple[str, ...]
     needed: tuple[str, ...] = ()
@@ -33,16 +33,16 @@ FLOW = Keys(
 )
 MIGRATION = Keys(("from", "steps"), ("from", "steps"))
 TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "before"), ("on",))
-#: A step has one of them.
+#: A step has exactly one.
 STEP = Keys(
     ("wait", "wait_for", "split", "experiment", "send", "set", "add_to_list", "remove_from_list", "reward", "emit")
 )
 WAIT = Keys(("months", "days", "hours", "minutes", "at", "clock", "on", "not_on", "until", "before", "lasts"))
-#: A wait has at least one of them.
+#: A wait has at least one.
 WAIT_LENGTHS = ("months", "days", "hours", "minutes", "at", "on", "until")
 WAIT_FOR = Keys(("event", "up_to", "where", "then", "otherwise"), ("event", "up_to"))
-#: An arm of a split has either the first two or the last.
-ARM = Keys(("when", "steps", "otherwise"))
+#: A branch of a split has either the first two or the last.
+BRANCH = Keys(("when", "steps", "otherwise"))
 EXPERIMENT = Keys(("name", "holdout", "arms"), ("name", "arms"))
 VARIANT = Keys(("name", "percent", "steps"), ("name", "percent", "steps"))
 SEND = Keys(
@@ -51,8 +51,8 @@ SEND = Keys(
 SET = Keys(("name", "value"), ("name", "value"))
 REWARD = Keys(("name", "pool", "expires", "within"), ("name",))
 
-#: What conditions may ask of an event, where it tells something beside the order or the customer.
-TOLD: Mapping[str, tuple[str, ...]] = MappingProxyType(
+#: The names that conditions can use for the data of an event, beside those of the order and the customer.
+EVENT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "mail.delivered": ("event.flow", "event.message"),
         "mail.opened": ("event.flow", "event.message"),
@@ -63,7 +63,7 @@ TOLD: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-#: The least and the most of each number.
+#: The least and the greatest value of each number.
 VERSION = (1, 999_999)
 PRIORITY = (0, 100)
 PRODUCTS = (1, 12)

@@ -22,12 +22,13 @@ from streams.core.model.flow import Flow
 from streams.core.model.sending_rules import QuietHours, SendingRules
 from streams.definitions.checks.flow import check_flow
 from streams.definitions.checks.migrations import check_migrations
-from streams.definitions.language import conditions, consent, rules, steps, yaml_reader
+from streams.definitions.language import conditions, consent, rules, yaml_reader
 from streams.definitions.language import flow as flow_language
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments
+from streams.definitions.language.steps import branching, effects, reader, scope, sends, waits
 from streams.definitions.problems import Problem
 
 BROKEN = Path(__file__).parent / "broken"
@@ -72,8 +73,13 @@ READERS: tuple[ModuleType, ...] = (
     consent,
     flow_language,
     rules,
-    steps,
     yaml_reader,
+    branching,
+    effects,
+    reader,
+    scope,
+    sends,
+    waits,
 )
 #: The calls that report a problem.
 REPORTING = ("error", "mismatch", "missing", "duplicate", "no_holdout", "InvalidCondition", "Problem")

@@ -28,7 +28,7 @@ MESSAGES = ["a", "b", "c"]
 SEGMENTS = ["lapsed", "vip"]
 KEYS = [
     *keys.FLOW.known, *keys.MIGRATION.known, *keys.TRIGGER.known, *keys.STEP.known, *keys.WAIT.known,
-    *keys.WAIT_FOR.known, *keys.ARM.known, *keys.EXPERIMENT.known, *keys.VARIANT.known, *keys.SEND.known,
+    *keys.WAIT_FOR.known, *keys.BRANCH.known, *keys.EXPERIMENT.known, *keys.VARIANT.known, *keys.SEND.known,
     *keys.SET.known, *keys.REWARD.known,
     "caps", "most", "per", "of", "quiet_hours", "from", "to", "holidays", "calm", "while_late", "after_refund", "while_running", "outside",
     "verdict", "law", "article", "within_days",

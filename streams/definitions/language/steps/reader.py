@@ -1,0 +1,72 @@
+"""The reader of lists of steps. Steps are numbered along their branches: step 1.0.2 is the third step in the first branch of step 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeAlias
+
+import yaml
+
+from streams.core.model.flow import Reward, Send, Step, Wait, all_steps
+from streams.definitions.language import keys
+from streams.definitions.language.steps.scope import ScopedReader
+
+#: Branches around a step, at most.
+_DEEPEST = 8
+
+
+class StepReader(ScopedReader):
+    """Reads lists of steps.
+
+    Args:
+        kinds: the reader of each kind of step.
+        messages: the names of the messages beside the flow.
+        segments: the names of all segments.
+    """
+
+    def __init__(self, kinds: Mapping[str, KindReader], messages: Collection[str], segments: Collection[str]) -> None:
+        super().__init__(messages, segments)
+        self.kinds = kinds
+
+    def steps(self, node: yaml.Node, prefix: str = "") -> tuple[Step, ...]:
+        """Return a list of steps. `prefix` is the first part of their paths, with a dot at its end."""
+        if prefix.count(".") > 2 * _DEEPEST:
+            message = f"branches are nested more than {_DEEPEST} levels deep"
+            self.error("flow.E018", node, message, "divide the flow in two")
+            return ()
+        items = self.items(node, "steps")
+        if not items and isinstance(node, yaml.SequenceNode):
+            self.error("flow.E019", node, "no steps", "add at least one, for example `- send: {message: …}`")
+        steps: list[Step] = []
+        for index, item in enumerate(items):
+            steps.append(self.step(item, f"{prefix}{index}"))
+            inner = [*all_steps(tuple(steps[-1:]))]
+            self.has_sent = self.has_sent or any(isinstance(step, Send) for step in inner)
+            self.has_rewarded = self.has_rewarded or any(isinstance(step, Reward) for step in inner)
+        return tuple(steps)
+
+    def step(self, node: yaml.Node, path: str) -> Step:
+        """Return one step: a mapping of one key, its kind."""
+        values = self.mapping(node, *keys.STEP)
+        if isinstance(node, yaml.MappingNode) and not node.value:
+            self.error("flow.E020", node, "empty step", f"write one of {', '.join(keys.STEP.known)}")
+        if len(values) > 1:
+            hint = "start each step with a dash of its own"
+            self.error("flow.E021", node, f"a step has one kind, but this one has {' and '.join(values)}", hint)
+        for kind, value in values.items():
+            return self.kinds[kind](self, value, path)
+        return Wait(path=path)
+
+    def branch(self, node: yaml.Node | None, path: str, number: int) -> tuple[Step, ...]:
+        """Return the steps of a branch of the step at `path`.
+
+        Its emails and rewards precede the steps after the branches join, but not the steps of other branches.
+        """
+        before = self.has_sent, self.has_rewarded
+        steps = self.steps(node, f"{path}.{number}.") if node is not None else ()
+        self.has_sent, self.has_rewarded = before
+        return steps
+
+
+#: Reads the value of a step's key. The text is the path of the step.
+KindReader: TypeAlias = Callable[[StepReader, yaml.Node, str], Step]

@@ -1,0 +1,94 @@
+"""What conditions and steps can use at their place in a flow: it depends on the trigger, and on the steps before and around them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+import yaml
+
+from streams.core.conditions.names import NAMES
+from streams.core.model.consent_policy import Purpose
+from streams.core.model.flow import TRIGGERS, Trigger, is_about_order
+from streams.definitions.language import keys
+from streams.definitions.language.conditions import Absence, Scope
+from streams.definitions.language.yaml_reader import Reader
+
+#: Names that need the line of an order.
+_OF_A_LINE = ("product.category", "product.quantity")
+_OF_EVENTS = tuple(name for name in NAMES if name.startswith("event."))
+
+
+class ScopedReader(Reader):
+    """Reads parts of a flow. The reader of the trigger sets `purpose`, `trigger` and `is_trigger_valid` before steps are read.
+
+    Args:
+        messages: the names of the messages beside the flow.
+        segments: the names of all segments.
+    """
+
+    def __init__(self, messages: Collection[str], segments: Collection[str]) -> None:
+        super().__init__()
+        self.messages = sorted(messages)
+        self.segments = sorted(segments)
+        self.purpose: Purpose = "marketing"
+        self.trigger = Trigger(on=TRIGGERS[0])
+        #: Whether the trigger is valid so far. An invalid trigger hides mismatches with it, because they may merely follow from it.
+        self.is_trigger_valid = False
+        #: The events of the enclosing wait_for steps. Conditions inside can use their data.
+        self.awaited: tuple[str, ...] = ()
+        #: Whether a send precedes the current step.
+        self.has_sent = False
+        #: Whether a reward precedes the current step.
+        self.has_rewarded = False
+
+    def mismatch(self, id: str, node: yaml.Node, message: str, hint: str) -> None:
+        """Note something that is impossible with this trigger."""
+        if self.is_trigger_valid:
+            self.error(id, node, message, hint)
+
+    def lacks(self, what: str) -> str:
+        """Return the reason why something is impossible with this trigger."""
+        return f"a flow that starts with {self.trigger.on} has no {what}"
+
+    def no_holdout(self, node: yaml.Node) -> None:
+        """Note a holdout where emails are transactional."""
+        self.error("flow.E002", node, "transactional emails cannot have a holdout", "remove `holdout`")
+
+    def limit(self, node: yaml.Node) -> timedelta:
+        """Return the longest time to wait for something."""
+        span = self.duration(node)
+        if span.days > keys.DAYS[1]:
+            self.error("flow.E024", node, f"{self.text(node)} is too long", f"wait {keys.DAYS[1]}d at most")
+        return span
+
+    @property
+    def scope(self) -> Scope:
+        """What conditions can use here."""
+        on = self.trigger.on
+        absent: dict[str, Absence] = {}
+        if not self.is_trigger_valid:
+            return Scope(absent, self.segments)
+        if not is_about_order(on):
+            hint = "use customer.*, or start with an order or a parcel"
+            absent |= dict.fromkeys(("order", "shipment"), (self.lacks("order"), hint))
+        elif not any(event.startswith("shipment.") for event in (on, *self.awaited)):
+            absent["shipment"] = (self.lacks("parcel"), "start with a parcel, or `wait_for` one")
+        if self.trigger.once_per != "product":
+            absent["product"] = ("the flow does not run per product", "write `once_per: product` in the trigger")
+        elif is_about_order(on):
+            absent["product.is_coming"] = ("a product that was ordered is launched already", "remove it")
+        else:
+            absent |= dict.fromkeys(_OF_A_LINE, (f"{on} contains only the SKU of the product", "use product.sku"))
+        available = {name for event in (on, *self.awaited) for name in keys.EVENT_NAMES.get(event, ())}
+        if not available:
+            absent["event"] = (f"{on} has no data of its own", "use customer.* or order.*")
+        events = f"{on} does" if not self.awaited else f"{' and '.join((on, *self.awaited))} do"
+        absent |= {
+            name: (f"{events} not contain it", f"known: {', '.join(sorted(available))}")
+            for name in _OF_EVENTS
+            if name not in available
+        }
+        if not self.has_rewarded:
+            absent["reward"] = ("no `reward` precedes it", "add a `reward` step before it")
+        return Scope(absent, self.segments)
