@@ -1,4 +1,4 @@
-"""The rules, as one function: what is known and what happened in, what is known now and what is to be done out."""
+"""The rules as one function: ruleset, state, event and time in; new state and effects out."""
 
 from __future__ import annotations
 
@@ -43,16 +43,18 @@ from streams.core.triggers.segments import check_segments
 
 
 def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:
-    """The customer after `event`, and what is to be done about it.
+    """Apply an event to a customer.
 
-    The same arguments give the same result. An event that was seen before changes nothing and asks for nothing; then the state
-    returned is `state` itself.
+    The function is pure: the same arguments give the same result.
 
     Args:
-        world: the flows and the shop's rules.
-        state: the customer that the event happened to.
-        event: a fact; it may be late, doubled or out of order.
-        now: the moment of deciding, timezone-aware UTC.
+        ruleset: the flows and the shop's rules.
+        state: the customer of the event.
+        event: the event; it may be late, duplicated or out of order.
+        now: the time of the decision, timezone-aware UTC.
+
+    Returns:
+        The new state and the effects. A duplicate event has no effects, and the state returned is `state` itself.
     """
     uow = UnitOfWork(ruleset, state, now)
     _HANDLERS[type(event)](uow, event)

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from streams.core.model.customer import Instance
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import LogDecision, ScheduleTimer
 from streams.core.model.events import OrderPlaced, OrderRefunded
 from streams.core.model.flow import Flow, Migration
+from streams.core.model.instance import Instance
 from streams.core.model.ruleset import Ruleset
 from streams.definitions.language.flow import parse_flow
 from tests.harness.driver import START, Driver, timer_fired
@@ -93,7 +93,7 @@ def test_a_migration_moves_who_waits() -> None:
     run.advance(10 * DAY)
     assert sent(run) == [("a", 0), ("c", 2)]
     (words,) = migrations(run)
-    assert words.startswith("goes on at step 4 of version 2 as run ")
+    assert words.startswith("continues at step 4 of version 2 as instance ")
     assert running(run) == []
 
 

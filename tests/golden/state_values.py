@@ -11,8 +11,6 @@ from streams.core.model.customer import (
     Consent,
     Customer,
     ExternalContact,
-    Instance,
-    LastStart,
     OrderFacts,
     OrderState,
     Parcel,
@@ -21,6 +19,7 @@ from streams.core.model.customer import (
 )
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.events import OrderLine
+from streams.core.model.instance import Instance, LastStart
 from streams.core.offers.code_pool_records import Claim, ClaimRecord, Code, KnownCode, Pool
 from streams.core.offers.code_pool_records import Entry as PoolEntry
 from streams.core.offers.popularity import Counts
@@ -83,7 +82,7 @@ FULL_2 = replace(
     profile=replace(FULL_1.profile, birthday=date(1984, 5, 1), gender="kvinna"),
     instances=(
         replace(
-            FULL_1.instances[0], awaits="mail.opened", wanted_at=_hours(23), about=(("answer", "ja"),), reward="0123456789AB"
+            FULL_1.instances[0], awaits="mail.opened", wanted_at=_hours(23), trigger_data=(("answer", "ja"),), reward="0123456789AB"
         ),
     ),
     fields=(("loyalty", "gold"),),

@@ -38,7 +38,7 @@ from streams.core.model.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.model.flow import CODE_OF, DATES, Flow
+from streams.core.model.flow import DATES, Flow
 from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pool_records import ClaimRecord, Code
 from streams.definitions.language.flow import parse_flow
@@ -243,7 +243,7 @@ def test_whatever_the_flow(made: list[dict[str, Any]], rules: int, story: Story)
     for state in life.customers.values():
         assert all((one.instance_id, one.step, one.due_at) in due for one in state.instances)
         yearly = {flow.name for flow in life.ruleset.flows if flow.trigger.on in DATES}
-        assert {one.flow for one in state.instances if one.has_begun} <= yearly
+        assert {one.flow for one in state.instances if one.has_started} <= yearly
     before = len(mails)
     life.handle(*life.facts, *[timer_fired(one, life.now) for one in timers.values()])
     life.advance(60 * DAY)
@@ -259,7 +259,7 @@ def _claims(life: Life) -> None:
     }
     withdrawn = {one.reward_id for one in life.effects if isinstance(one, WithdrawClaim)}
     assert given.keys().isdisjoint(withdrawn)
-    waiting = [one for state in life.customers.values() for one in state.instances if one.awaits.startswith(CODE_OF)]
+    waiting = [one for state in life.customers.values() for one in state.instances if one.awaited_pool]
     assert len(claims - given.keys() - withdrawn) == len(waiting)
     stock = [one.code for one in life.pools.entries.values() if isinstance(one, Code)]
     told = sum(key.startswith(b"seen/") for key in life.pools.entries)

@@ -1,4 +1,4 @@
-"""What other systems do with the customer: mails that count, and series that flows keep clear of."""
+"""Handler of external contacts: emails that other systems send, and series that they run."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ from streams.core.model.unit_of_work import UnitOfWork
 
 
 def on_contact(uow: UnitOfWork, event: ContactPressed) -> None:
-    """Remember a mail that another system sent, or until when a series of its runs; of a series the newest news counts.
+    """Store an email that another system sent, or the end of a series that it runs. Of a series the newest event counts.
 
-    What is remembered is bounded (`Limits.pressure`): the oldest goes first, and a series that is running last: a complaint may be open for
-    longer than it takes other systems to send a dozen mails.
+    At most `Limits.contacts` are stored. The oldest are dropped first, and running series last: a complaint may stay open for
+    longer than other systems need to send that many emails.
     """
     at = event.occurred_at
     if event.kind == "sent":
-        fresh = ExternalContact(event.source, at, event.purpose)
-        if fresh in uow.contacts:
+        contact = ExternalContact(event.source, at, event.purpose)
+        if contact in uow.contacts:
             return
         others = uow.contacts
     else:
-        ends_at = event.until if event.kind == "running" else at
-        fresh = ExternalContact(event.source, at, "", ends_at)
-        known = next((one for one in uow.contacts if one.is_series and one.source == event.source), None)
-        # Of two of the same moment the one that ends later: then the order of arrival does not count.
-        if known is not None and (at, fresh.ends()) <= (known.at, known.ends()):
+        contact = ExternalContact(event.source, at, "", event.until if event.kind == "running" else at)
+        stored = next((other for other in uow.contacts if other.is_series and other.source == event.source), None)
+        # Of two events at the same time, the one with the later end counts, in whatever order they arrive.
+        if stored is not None and (at, contact.ends()) <= (stored.at, stored.ends()):
             return
-        others = tuple([one for one in uow.contacts if one is not known])
-    kept = sorted([*others, fresh], key=lambda one: (one.is_series and one.ends() > uow.now, *_by_time(one)))
-    contacts = tuple(sorted(kept[-uow.ruleset.limits.contacts :], key=_by_time))
-    if contacts != uow.contacts:  # what is older than all that is remembered changes nothing
+        others = tuple([other for other in uow.contacts if other is not stored])
+    by_rank = sorted([*others, contact], key=lambda item: (item.is_series and item.ends() > uow.now, *_by_time(item)))
+    contacts = tuple(sorted(by_rank[-uow.ruleset.limits.contacts :], key=_by_time))
+    if contacts != uow.contacts:  # a contact older than all that are stored changes nothing
         uow.contacts, uow.changed = contacts, True
 
 
-def _by_time(contacts: ExternalContact) -> tuple[object, ...]:
-    return contacts.at, contacts.source, contacts.purpose
+def _by_time(contact: ExternalContact) -> tuple[object, ...]:
+    return contact.at, contact.source, contact.purpose

@@ -1,4 +1,4 @@
-"""Going on with runs that wait: at their time, with their code, at the event that they wait for."""
+"""Resume waiting instances: at an event that they wait for, or when a timer or a code wakes them."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.conditions.context import EvalContext, TriggerData
-from streams.core.instances.exits import exit_instance, exit_reason, has_reached_goal, log_missing_flow, remove_instance
-from streams.core.instances.migrate import WAS, migrated, settle
+from streams.core.conditions.context import EvalContext
+from streams.core.instances.exits import (
+    exit_instance,
+    exit_reason,
+    has_reached_goal,
+    log_missing_flow,
+    remove_instance,
+)
+from streams.core.instances.migrate import EARLIER_ID, apply_migration, migrated
+from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.steps import execute_steps
 from streams.core.instances.waiting import other_instances, suspend
 from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.customer import Instance, OrderState, Parcel
 from streams.core.model.flow import WaitFor
+from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids
 
 
-def resume(
-    uow: UnitOfWork,
-    name: str,
-    order: OrderState | None,
-    parcel: Parcel | None,
-    at: datetime,
-    about: TriggerData,
-    send_id: str | None,
-) -> None:
-    """Go on with the instances that wait for this event."""
+def resume_instances(uow: UnitOfWork, occurrence: Occurrence) -> None:
+    """Resume the instances that wait for `occurrence` and whose `where` holds for it."""
+    parcel = occurrence.parcel
     for instance in uow.instances:
-        if instance.awaits != name or not _is_meant(uow, instance, name, order, send_id):
+        if instance.awaits != occurrence.name or not _matches(uow, instance, occurrence):
             continue
         moved = migrated(uow, instance)
         compiled = uow.ruleset.find_flow(moved.flow, moved.flow_version, moved.step)
@@ -38,31 +38,33 @@ def resume(
             continue
         if parcel is not None and compiled.flow.trigger.once_per == "parcel" and parcel.parcel_id != moved.parcel_id:
             continue
-        own = uow.order(instance.order_id) if instance.order_id else order
-        if own is None and instance.order_id:
-            continue  # no longer remembered: that is told when its time is up
-        told = (*about, *(known for known in moved.about if known[0] not in dict(about)))
+        order = uow.order(instance.order_id) if instance.order_id else occurrence.order
+        if order is None and instance.order_id:
+            continue  # the order is no longer stored; the instance's timer logs that
+        names = dict(occurrence.data)
+        data = (*occurrence.data, *(item for item in moved.trigger_data if item[0] not in names))
         parcel_id = parcel.parcel_id if parcel is not None else moved.parcel_id
-        context = EvalContext(uow, own, own.parcel(parcel_id) if own is not None else None, told)
+        context = EvalContext(uow, order, order.parcel(parcel_id) if order is not None else None, data)
         context.reward = moved.reward
         if step.where is None or step.where.holds(context):
             path = compiled.branch(step, 0)
-            settle(uow, instance, moved)
+            apply_migration(uow, instance, moved)
             if has_reached_goal(compiled.flow, context):
                 exit_instance(uow, compiled.flow, moved, "goal")
                 continue
-            continue_from(
-                uow, compiled, replace(moved, about=told, parcel_id=parcel_id), context, min(at, uow.now), path
-            )
+            moved = replace(moved, trigger_data=data, parcel_id=parcel_id)
+            continue_from(uow, compiled, moved, context, min(occurrence.at, uow.now), path)
 
 
-def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState | None, send_id: str | None) -> bool:
-    """Whether an event is one of those that the instance waits for: of its own order, or its own mails."""
+def _matches(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> bool:
+    """Return whether an occurrence of the awaited name is about the instance: its own email, its own order, or a newer order."""
+    name, order = occurrence.name, occurrence.order
     if name.startswith("mail."):
+        send_id = occurrence.send_id
         steps = [sent.step for sent in uow.sends if sent.send_id == send_id]
-        own = [instance.instance_id, *(value for name, value in instance.about if name == WAS)]
-        return any(ids.send_id(run, step) == send_id for run in own for step in steps)
-    if name == "order.placed":  # any of the customer's, since the flow began
+        instance_ids = [instance.instance_id, *(value for key, value in instance.trigger_data if key == EARLIER_ID)]
+        return any(ids.send_id(instance_id, step) == send_id for instance_id in instance_ids for step in steps)
+    if name == "order.placed":
         facts = order.facts if order is not None else None
         return facts is not None and facts.placed_at >= instance.started_at
     if name == "survey.answered":
@@ -70,9 +72,13 @@ def _is_meant(uow: UnitOfWork, instance: Instance, name: str, order: OrderState 
     return order is not None and order.order_id == instance.order_id
 
 
-def ready(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance, EvalContext] | None:
-    """The waiting instance as it goes on now, its flow, and what conditions may look at; None if it ends here, for a reason that is logged."""
-    instance = settle(uow, instance, migrated(uow, instance))
+def prepare(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance, EvalContext] | None:
+    """Prepare a waiting instance to continue: migrate it, and end it if its flow, its order or an exit event ends it.
+
+    Returns:
+        The flow, the instance as it continues, and the context for conditions; or None if the instance has ended, which is logged.
+    """
+    instance = apply_migration(uow, instance, migrated(uow, instance))
     compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
     order = uow.order(instance.order_id)
     if compiled is None:
@@ -81,11 +87,12 @@ def ready(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance, 
         return None
     flow = compiled.flow
     if order is None and instance.order_id:
-        words = f"more than {uow.ruleset.limits.orders} orders; this one is no longer remembered"
-        uow.decide(flow, instance.instance_id, instance.step, "limit", "orders", words, order_id=instance.order_id)
+        detail = f"more than {uow.ruleset.limits.orders} orders; this one is no longer stored"
+        uow.decisions(flow, instance).limit("orders", detail)
         remove_instance(uow, instance.instance_id)
         return None
-    context = EvalContext(uow, order, order.parcel(instance.parcel_id) if order is not None else None, instance.about)
+    parcel = order.parcel(instance.parcel_id) if order is not None else None
+    context = EvalContext(uow, order, parcel, instance.trigger_data)
     reason = exit_reason(context, flow, instance.started_at)
     if reason is not None:
         exit_instance(uow, flow, instance, reason)
@@ -96,7 +103,16 @@ def ready(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance, 
 def continue_from(
     uow: UnitOfWork, compiled: CompiledFlow, instance: Instance, context: EvalContext, start: datetime, path: str | None
 ) -> None:
-    """Take an instance that waited on from `path`."""
+    """Execute the steps of a waiting instance from `path`, then suspend it or remove it.
+
+    Args:
+        uow: the unit of work.
+        compiled: the flow of the instance.
+        instance: the instance.
+        context: the data for conditions.
+        start: the time (UTC) from which waits count.
+        path: the path of the next step, or None at the end of the flow.
+    """
     waiting = execute_steps(uow, compiled, instance, context, start, path)
     if waiting is not None:
         suspend(uow, waiting, other_instances(uow, waiting.instance_id))

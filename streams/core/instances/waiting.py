@@ -1,16 +1,16 @@
-"""Runs of flows that wait: one more with its timer, or all but one."""
+"""Waiting instances: suspend one, find one, and list the others."""
 
 from __future__ import annotations
 
-from streams.core.model.customer import Instance
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.flow import Flow
+from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
 
 def suspend(uow: UnitOfWork, instance: Instance, others: tuple[Instance, ...]) -> None:
-    """Let an instance wait beside the `others`, and set the timer that wakes it."""
+    """Store `instance` beside the `others`, and schedule the timer that wakes it at `instance.due_at`."""
     uow.instances = (*others, instance)
     uow.changed = True
     uow.effects.append(
@@ -25,21 +25,22 @@ def suspend(uow: UnitOfWork, instance: Instance, others: tuple[Instance, ...]) -
     )
 
 
-def find_instance(uow: UnitOfWork, instance_id: str) -> Instance | None:
-    """The instance of the customer with this id, if it waits."""
-    return next((one for one in uow.instances if one.instance_id == instance_id), None)
-
-
-def schedule_start(uow: UnitOfWork, flow: Flow, planned: Instance) -> None:
-    """Let a run wait to begin, in the place of its earlier plan, if there is room; that there is none is logged."""
-    others = other_instances(uow, planned.instance_id)
-    if len(others) >= uow.ruleset.limits.instances:
-        words, moment = f"more than {uow.ruleset.limits.instances} flows at once", local_time.text_of(planned.due_at)
-        uow.decide(flow, planned.instance_id, planned.step, "limit", "instances", words, moment=moment)
+def schedule_start(uow: UnitOfWork, flow: Flow, instance: Instance) -> None:
+    """Suspend an instance that waits to start, in place of its earlier schedule. Log it if the limit of instances is reached."""
+    others = other_instances(uow, instance.instance_id)
+    limit = uow.ruleset.limits.instances
+    if len(others) >= limit:
+        repeat = local_time.text_of(instance.due_at)
+        uow.decisions(flow, instance).limit("instances", f"more than {limit} flows at once", repeat=repeat)
         return
-    suspend(uow, planned, others)
+    suspend(uow, instance, others)
+
+
+def find_instance(uow: UnitOfWork, instance_id: str) -> Instance | None:
+    """Return the waiting instance with this id, or None."""
+    return next((instance for instance in uow.instances if instance.instance_id == instance_id), None)
 
 
 def other_instances(uow: UnitOfWork, instance_id: str) -> tuple[Instance, ...]:
-    """The instances of the customer without one of them."""
+    """Return the customer's waiting instances without the one with this id."""
     return tuple([other for other in uow.instances if other.instance_id != instance_id])

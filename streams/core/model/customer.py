@@ -1,6 +1,7 @@
-"""Everything that Takk knows of one customer: frozen, bounded, and small enough to be written at every event.
+"""The state of one customer: immutable, bounded, and small enough to be written at every event.
 
-`gc=False`: what is frozen and made of values cannot hold itself, so the collector of cycles need not follow it.
+Immutable values cannot form reference cycles, so `gc=False` keeps them out of the garbage collector. `array_like` stores fields
+by position: add new fields at the end of a struct, with a default.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec import Struct
 
 from streams.core.model.events import OrderLine
-from streams.core.model.flow import DAY_STEP, LOOK_STEP
+from streams.core.model.instance import Instance, LastStart
 
-#: The outcome of a mail that a customer did not get, to measure what mails do.
+#: The outcome of an email that a customer did not get, so that the effect of emails can be measured.
 HELD_OUT = "held_out"
-#: When a series ends of which no end is known.
+#: The end of a series whose end is unknown.
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 #: The year of a birthday whose year is unknown: a leap year, so that it may be 29 February.
 NO_YEAR = 1604
 
 
 class Profile(Struct, frozen=True, gc=False, array_like=True):
-    """Who the customer is, as the newest fact said; `at` is the time of that fact. `gender` is the customer's own word."""
+    """The customer's profile. `at` is the time of the newest event that changed it; `gender` is in the customer's own words."""
 
     email: str = ""
     name: str = ""
@@ -34,7 +35,7 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Answer(Struct, frozen=True, gc=False, array_like=True):
-    """What the customer said to the question for one purpose, and the evidence: when, where they lived, and by which notice."""
+    """The answer to the consent question for one purpose, with the evidence: time, country of residence and notice."""
 
     purpose: str
     is_yes: bool
@@ -44,10 +45,13 @@ class Answer(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Consent(Struct, frozen=True, gc=False, array_like=True):
-    """What the customer allows. `unsubscribed` holds scopes, sorted; an unsubscription is never undone by a profile.
+    """The customer's consent, and the state of the address.
 
-    `answers` are those to a purpose of their own, sorted; `notice` is the newest notice that the customer was shown at all. New
-    fields go to the end, with a default (see `Customer`).
+    Attributes:
+        unsubscribed: scopes, sorted. A profile never undoes an unsubscription.
+        soft_bounces: soft bounces since the last delivery.
+        answers: the answers to questions for one purpose, sorted by purpose.
+        notice: the newest notice that the customer was shown.
     """
 
     marketing: bool | None = None
@@ -65,11 +69,11 @@ class Consent(Struct, frozen=True, gc=False, array_like=True):
     notice_at: datetime | None = None
 
     def is_unsubscribed(self, purpose: str = "marketing") -> bool:
-        """Whether the customer wants no mail of `purpose`: none of it, or none that is not owed."""
+        """Return whether the customer unsubscribed from `purpose`, or from everything that is not transactional."""
         return "marketing" in self.unsubscribed or purpose in self.unsubscribed
 
     def answer(self, purpose: str) -> Answer | None:
-        """What the customer said to the question for `purpose`, if they were asked."""
+        """Return the answer to the question for `purpose`, or None if there is no answer."""
         for answer in self.answers:
             if answer.purpose == purpose:
                 return answer
@@ -77,7 +81,7 @@ class Consent(Struct, frozen=True, gc=False, array_like=True):
 
 
 class OrderFacts(Struct, frozen=True, gc=False, array_like=True):
-    """An order as the shop last described it; `total_minor` in minor units of `currency`."""
+    """An order as the shop last described it; `total_minor` is in minor units of `currency`."""
 
     email: str
     name: str
@@ -93,7 +97,7 @@ class OrderFacts(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Parcel(Struct, frozen=True, gc=False, array_like=True):
-    """A parcel: its newest description, and when it first reached each status."""
+    """A parcel: its newest description, and in `reached` the time at which it first reached each status."""
 
     parcel_id: str
     status: str
@@ -107,14 +111,18 @@ class Parcel(Struct, frozen=True, gc=False, array_like=True):
     reached: tuple[tuple[str, datetime], ...]
 
     def has(self, status: str) -> bool:
-        """Whether the parcel ever reached `status`."""
+        """Return whether the parcel ever reached `status`."""
         return status in [name for name, _ in self.reached]
 
 
 class OrderState(Struct, frozen=True, gc=False, array_like=True):
-    """An order and what became of it. `facts` is None while only its parcels have been heard of.
+    """An order, its status and its parcels.
 
-    `converted_minor` is the total in the shop's currency (0 if the rate is not known).
+    Attributes:
+        facts: the newest description, or None while only events of its parcels have arrived.
+        converted_minor: the total in minor units of the shop's currency, 0 if the exchange rate is unknown.
+        parcels_in_order: the number of parcels that the order is shipped in.
+        attributed_to: the send id of the email that the order is credited to.
     """
 
     order_id: str
@@ -131,20 +139,21 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
     paid_at: datetime | None = None
 
     def is_delivered(self) -> bool:
-        """Whether the last parcel of the order has been delivered."""
+        """Return whether every parcel of the order has been delivered."""
         if not self.parcels or len(self.parcels) < self.parcels_in_order:
             return False
         return sum(parcel.has("delivered") for parcel in self.parcels) >= self.parcels_in_order
 
     def all_parcels(self, status: str) -> bool:
-        """Whether every parcel of the order has reached `status`."""
+        """Return whether every parcel of the order has reached `status`."""
         reached = sum(parcel.has(status) for parcel in self.parcels)
         return bool(self.parcels) and reached >= max(self.parcels_in_order, len(self.parcels))
 
     def is_late(self, now: datetime, at_most: timedelta) -> bool:
-        """Whether a parcel of the order, not delivered and not returned, is delayed or past its promised window.
+        """Return whether a parcel, neither delivered nor returned, is delayed or past its promised window.
 
-        Of one that nothing was heard of for `at_most` nobody knows: a carrier that never tells of a delivery silences no shop.
+        A parcel counts as late for `at_most` after its last event or the end of its window. So a carrier that never reports
+        deliveries cannot block emails permanently.
         """
         for parcel in self.parcels:
             window_to = parcel.window_to
@@ -157,7 +166,7 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
         return False
 
     def parcel(self, parcel_id: str | None) -> Parcel | None:
-        """The parcel with this id, if it has been heard of."""
+        """Return the parcel with this id, or None if it is unknown."""
         for parcel in self.parcels:
             if parcel.parcel_id == parcel_id:
                 return parcel
@@ -165,9 +174,12 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Sent(Struct, frozen=True, gc=False, array_like=True):
-    """A mail that was ordered at `at`, and what came back. `clicked_at` is the newest click of a human.
+    """An email that was decided at `at`, with its outcome and engagement.
 
-    The outcome "held_out" stands for a mail that the customer, held out of it, did not get.
+    Attributes:
+        outcome: the mailer's newest report, or "held_out" for an email that the customer did not get so that its effect can be
+            measured. None before the first report.
+        clicked_at: the newest click of a human.
     """
 
     send_id: str
@@ -184,41 +196,15 @@ class Sent(Struct, frozen=True, gc=False, array_like=True):
     clicked_at: datetime | None = None
 
 
-class Instance(Struct, frozen=True, gc=False, array_like=True):
-    """A run of a flow that waits until `due_at` to take the step at path `step`.
-
-    `awaits` is the event or the code that it waits for at that step, "" for none; `wanted_at` when the mail of that step was first due, if it was put
-    off since. `about` is what its trigger told, as names and values, and which run it was before a
-    migration moved it; `order_id` is "" where no order started it. `reward` is the code of its newest reward, "" if that gave none.
-    """
-
-    instance_id: str
-    flow: str
-    flow_version: int
-    order_id: str
-    parcel_id: str | None
-    step: str
-    due_at: datetime
-    started_at: datetime
-    awaits: str = ""
-    wanted_at: datetime | None = None
-    about: tuple[tuple[str, str], ...] = ()
-    reward: str = ""
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether it is under way: others wait for the day on which they begin."""
-        return self.step not in (DAY_STEP, LOOK_STEP)
-
-    @property
-    def is_launch(self) -> bool:
-        """Whether it waits for the launch of a product: of the runs that have not begun only those know what they are about."""
-        return self.step == DAY_STEP and bool(self.about)
-
-
 class ExternalContact(Struct, frozen=True, gc=False, array_like=True):
-    """What another system, `source`, did at `at`: sent a mail for `purpose`; or, with no purpose, began a series that lasts until `until`
-    (None: until it is told that it has ended)."""
+    """An email of another system, or a series of them.
+
+    Attributes:
+        source: the other system.
+        at: when it sent the email or started the series.
+        purpose: the purpose of the email, "" for a series.
+        until: the end of a series, or None until the system reports the end.
+    """
 
     source: str
     at: datetime
@@ -227,29 +213,30 @@ class ExternalContact(Struct, frozen=True, gc=False, array_like=True):
 
     @property
     def is_series(self) -> bool:
-        """Whether it is no single mail."""
+        """Whether this is a series rather than a single email."""
         return not self.purpose
 
     def ends(self) -> datetime:
-        """When the series is over."""
+        """Return when the series ends."""
         return self.until or NEVER
 
 
-class LastStart(Struct, frozen=True, gc=False, array_like=True):
-    """When a flow that may begin again last began: by the mark of what it begins once for."""
-
-    fingerprint: bytes
-    at: datetime
-
-
 class Customer(Struct, frozen=True, gc=False, array_like=True):
-    """The state of one customer. New fields go to the end, with a default: the place is the name in the encoded form.
+    """The state of one customer.
 
-    `spend` is net of cancelled and refunded orders: (currency, minor units), sorted by currency; `spend_converted_minor` is all of it in
-    the shop's currency. `discounted` is how many of the purchases had a discount. The `*_marks` are rows of 8-byte marks (see ids.mark),
-    the oldest first. `fields` and `lists` are what flows noted, sorted; `segments` those of the segments that flows watch of which the
-    customer was a member after the last event, sorted. `pressure` is what other systems do, the newest last.
-    `visited_at` is the hour in which the customer last looked at something in the shop.
+    Attributes:
+        spend: net of cancelled and refunded orders, as (currency, minor units), sorted by currency.
+        spend_converted_minor: all spend in minor units of the shop's currency.
+        discounted: the number of purchases with a discount.
+        forgotten_order_fingerprints: orders that are no longer stored. Like the other two `*_fingerprints` this is a row of
+            8-byte hashes, the oldest first (see `values.fingerprints`).
+        finished_fingerprints: instances that have ended.
+        seen_fingerprints: events that have been processed.
+        fields: the values that flows set, sorted by name.
+        lists: the lists that the customer is on, sorted.
+        segments: the segments that start flows and that the customer belonged to after the last event, sorted.
+        contacts: emails and series of other systems, the newest last.
+        visited_at: the hour in which the customer last visited the shop.
     """
 
     customer_id: str
@@ -277,7 +264,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     visited_at: datetime | None = None
 
     def order(self, order_id: str) -> OrderState | None:
-        """The order with this id, if it is remembered."""
+        """Return the order with this id, or None if it is not stored."""
         for order in self.orders:
             if order.order_id == order_id:
                 return order
@@ -285,5 +272,5 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
 
 
 def new_customer(customer_id: str) -> Customer:
-    """A customer of whom nothing is known but the id."""
+    """Return the state of a customer before the first event."""
     return Customer(customer_id=customer_id)

@@ -1,8 +1,7 @@
-"""Facts that have happened to one customer: frozen, in the past tense.
+"""Events of one customer: immutable, named in the past tense.
 
-Every event names its customer and carries `occurred_at`, the time at which it happened at its source
-(timezone-aware UTC). That is not the time at which Takk learned of it: events may be late, doubled and out of order.
-`gc=False`: see customer.py.
+Every event names its customer and carries `occurred_at`, the time at which it happened at its source (timezone-aware UTC). That
+is not the time at which Takk receives it: events may be late, duplicated and out of order. For `gc=False` see customer.py.
 """
 
 from __future__ import annotations
@@ -18,9 +17,10 @@ MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "un
 
 
 class OrderLine(Struct, frozen=True, gc=False, array_like=True):
-    """One line of an order; `unit_price_minor` is in minor units (cents, øre) of the order's currency, one piece lasts `lasts_days`.
+    """One line of an order; `unit_price_minor` is in minor units (cents, øre) of the order's currency.
 
-    The state keeps it as it is: its fields are encoded by their places (see customer.Customer).
+    `lasts_days` is the number of days that one piece lasts. The state stores this struct, so its fields are encoded by position
+    (see customer.py).
     """
 
     sku: str
@@ -32,9 +32,10 @@ class OrderLine(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Order(Struct, frozen=True, gc=False, kw_only=True):
-    """An order as the shop knew it at one moment; `total_minor` is in minor units of `currency` (ISO 4217), after `discount_minor` was taken off.
+    """An order as the shop described it at one time.
 
-    `country` and `ship_country` are ISO 3166-1 alpha-2, `locale` is BCP 47 (`da`, `en-GB`), `time_zone` an IANA name or None.
+    `total_minor` is in minor units of `currency` (ISO 4217), after deduction of `discount_minor`. `country` and `ship_country` are ISO
+    3166-1 alpha-2 codes, `locale` is a BCP 47 tag (`da`, `en-GB`), and `time_zone` is an IANA name or None.
     """
 
     order_id: str
@@ -52,58 +53,65 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     discount_minor: int = 0
 
 
-class _OrderTold(Struct, frozen=True, gc=False):
+class _OrderEvent(Struct, frozen=True, gc=False):
     order: Order
     occurred_at: datetime
-    #: Stands for the kind of event in ids. It never changes, whatever the class is called.
+    #: The type of the event in ids. It never changes, even if the class is renamed.
     ID_TAG: ClassVar[str]
+    #: The event in flow definitions.
+    NAME: ClassVar[str]
 
     @property
     def customer_id(self) -> str:
         return self.order.customer_id
 
 
-class OrderPlaced(_OrderTold, frozen=True, gc=False):
-    """The customer bought."""
+class OrderPlaced(_OrderEvent, frozen=True, gc=False):
+    """The customer placed the order."""
 
     ID_TAG: ClassVar[str] = "OrderPlaced"
+    NAME: ClassVar[str] = "order.placed"
 
 
-class OrderPaid(_OrderTold, frozen=True, gc=False):
-    """The money is there."""
+class OrderPaid(_OrderEvent, frozen=True, gc=False):
+    """The order was paid."""
 
     ID_TAG: ClassVar[str] = "OrderPaid"
+    NAME: ClassVar[str] = "order.paid"
 
 
-class OrderChanged(_OrderTold, frozen=True, gc=False):
-    """The order is now as given here; what it was before no longer counts."""
+class OrderChanged(_OrderEvent, frozen=True, gc=False):
+    """The order was changed; `order` replaces the earlier description."""
 
     ID_TAG: ClassVar[str] = "OrderChanged"
+    NAME: ClassVar[str] = "order.changed"
 
 
-class OrderCancelled(_OrderTold, frozen=True, gc=False):
-    """The order will not be delivered."""
+class OrderCancelled(_OrderEvent, frozen=True, gc=False):
+    """The order was cancelled and will not be delivered."""
 
     ID_TAG: ClassVar[str] = "OrderCancelled"
+    NAME: ClassVar[str] = "order.cancelled"
 
 
-class OrderRefunded(_OrderTold, frozen=True, gc=False):
-    """The shop paid the order back."""
+class OrderRefunded(_OrderEvent, frozen=True, gc=False):
+    """The shop refunded the order."""
 
     ID_TAG: ClassVar[str] = "OrderRefunded"
+    NAME: ClassVar[str] = "order.refunded"
 
 
 class ShippedLine(Struct, frozen=True, gc=False):
-    """What part of an order lies in a parcel."""
+    """The part of an order line that a parcel contains."""
 
     sku: str
     quantity: int
 
 
 class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True):
-    """A parcel of an order reached `status`. `parcels_in_order` is how many parcels the order has in all.
+    """A parcel reached `status`. `parcels_in_order` is the number of parcels that the order is shipped in.
 
-    `window_from` and `window_to` are the carrier's promised delivery window, if it promised one.
+    `window_from` and `window_to` are the delivery window that the carrier promised, if any.
     """
 
     customer_id: str
@@ -121,7 +129,7 @@ class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class MailDelivered(Struct, frozen=True, gc=False, kw_only=True):
-    """The recipient's server says that the mail lies in the mailbox."""
+    """The recipient's mail server accepted the email into the mailbox."""
 
     customer_id: str
     send_id: str
@@ -129,7 +137,7 @@ class MailDelivered(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class MailOpened(Struct, frozen=True, gc=False, kw_only=True):
-    """The mail's pixel was fetched."""
+    """The tracking pixel of the email was fetched."""
 
     customer_id: str
     send_id: str
@@ -138,7 +146,7 @@ class MailOpened(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class MailClicked(Struct, frozen=True, gc=False, kw_only=True):
-    """A link of the mail was followed."""
+    """A link of the email was followed."""
 
     customer_id: str
     send_id: str
@@ -148,7 +156,7 @@ class MailClicked(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class MailBounced(Struct, frozen=True, gc=False, kw_only=True):
-    """The mail came back: `hard` = the address does not exist; otherwise for the time being. `reason` = status code and words."""
+    """The email bounced: permanently if `hard`, else temporarily. `reason` is the status code and text."""
 
     customer_id: str
     send_id: str
@@ -158,7 +166,7 @@ class MailBounced(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class MailComplained(Struct, frozen=True, gc=False, kw_only=True):
-    """The recipient called the mail spam."""
+    """The recipient marked the email as spam."""
 
     customer_id: str
     send_id: str
@@ -166,7 +174,7 @@ class MailComplained(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True):
-    """The recipient wants no more mail of `scope`: `marketing` (everything but transactional), `review` or `survey`."""
+    """The recipient unsubscribed from `scope`: `marketing` (everything that is not transactional), `review` or `survey`."""
 
     customer_id: str
     send_id: str | None
@@ -175,7 +183,7 @@ class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
-    """The customer answered a question."""
+    """The customer answered a survey question."""
 
     customer_id: str
     send_id: str | None
@@ -185,7 +193,7 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
-    """The shop's newest profile of the customer; None = not known, leaves the older value."""
+    """The shop's newest profile of the customer. None means unknown and keeps the older value."""
 
     customer_id: str
     email: str | None = None
@@ -205,9 +213,9 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True):
-    """A known customer looked at a product, put it into the cart, or took it out.
+    """A known customer viewed a product, added it to the cart or removed it.
 
-    `launches_at` is when it comes to the shop, if it was not there yet.
+    `launches_at` is the time of the product's launch, if it had not been launched yet.
     """
 
     customer_id: str
@@ -218,7 +226,7 @@ class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ContactPressed(Struct, frozen=True, gc=False, kw_only=True):
-    """Another system, `source`, sent the customer a mail for `purpose`, or runs a series until `until` (None: until it has ended)."""
+    """Another system, `source`, sent an email for `purpose`, or runs a series until `until` (None: until it reports the end)."""
 
     customer_id: str
     source: str
@@ -229,7 +237,7 @@ class ContactPressed(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class MailReported(Struct, frozen=True, gc=False, kw_only=True):
-    """What the mailer did with a send (from `email-events`)."""
+    """The mailer reported the outcome of an email (from the topic `email-events`)."""
 
     customer_id: str
     send_id: str
@@ -238,7 +246,7 @@ class MailReported(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class CodeGranted(Struct, frozen=True, gc=False, kw_only=True):
-    """A pool gave `code`, good until `expires_at` (None: without end), for the reward `reward_id` of a run that waits at `step`."""
+    """A pool granted `code` for the reward `reward_id` of an instance at `step`. It is valid until `expires_at` (None: no expiry)."""
 
     customer_id: str
     reward_id: str
@@ -254,7 +262,7 @@ class CodeGranted(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class TimerFired(Struct, frozen=True, gc=False, kw_only=True):
-    """A timer of a flow instance ran out; `step` is the path of the step that is to be taken now."""
+    """The timer of an instance fired; `step` is the path of the step to execute now."""
 
     customer_id: str
     timer_id: str
@@ -266,7 +274,7 @@ class TimerFired(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class RetryDue(Struct, frozen=True, gc=False, kw_only=True):
-    """A send that the mail server put off may be tried again. `command` is the encoded email command, opaque to the core."""
+    """An email that the mail server delayed may be retried. `command` is the encoded email command, opaque to the core."""
 
     customer_id: str
     timer_id: str

@@ -47,14 +47,10 @@ EXITS = (
 DATES = frozenset(("customer.birthday", "customer.anniversary"))
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
-#: The step of an instance that waits for its date or launch to start. If it waits for a launch, its `about` names the product.
+#: The step of an instance that waits for its date or launch to start. If it waits for a launch, its trigger data names the product.
 DAY_STEP = "@day"
 #: The step of an instance that waits until time may move the customer into or out of the flow's segment.
 LOOK_STEP = "@look"
-#: The prefix of `Instance.awaits` if it waits for a code; the name of the pool follows.
-CODE_OF = "code of "
-#: The prefix of `Instance.awaits` if it waits for a target time; the path of the wait and the target time follow.
-MOMENT_OF = "@"
 
 
 def is_about_order(on: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the rules know besides the customer: the flows, the shop, the rates, the limits. Read-only."""
+"""The ruleset: the flows, the shop, its sending rules, exchange rates and limits. Read-only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streams.core.model.flow import DATES, Condition, Flow, Reward, Send
 from streams.core.model.sending_rules import NO_RULES, SendingRules
 from streams.core.values import money
 
-# What one unit of a currency is worth in Danish kroner: good enough to tell who buys much. A shop gives its own.
+# The value of one unit of each currency in Danish kroner. The defaults only need to separate high spenders; a shop sets its own.
 RATES: Mapping[str, Decimal] = MappingProxyType(
     {
         "DKK": Decimal(1),
@@ -35,7 +35,7 @@ RATES: Mapping[str, Decimal] = MappingProxyType(
 
 
 class Shop(Struct, frozen=True, kw_only=True):
-    """The shop's own place; the defaults for customers of whom it is not known."""
+    """The shop's country, time zone, locale and currency: the defaults for customers whose own are unknown."""
 
     country: str = "DK"
     time_zone: str = "Europe/Copenhagen"
@@ -43,15 +43,23 @@ class Shop(Struct, frozen=True, kw_only=True):
     currency: str = "DKK"
 
 
-#: How long a parcel counts as late after its last news, or after its promised window.
+#: How long a parcel counts as late after its last event, or after the end of its promised window.
 LATE_AT_MOST = timedelta(days=14)
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How much is kept and done for one customer. Hitting a limit is a logged decision.
+    """The bounds of the state and the work for one customer, so that a stored customer takes less than 16 kB.
 
-    `launches` are those of the `instances` that wait for one, lest what somebody looks at keeps out what they bought. `pieces` are those of
-    turn.UnitOfWork.put_order, over all orders; `title` is in characters. With them a customer takes less than 16 kB.
+    Attributes:
+        steps_per_wake_up: steps that an instance executes at one event.
+        instances: waiting instances.
+        launches: those of the `instances` that wait for a launch, so that browsing cannot crowd out purchases.
+        pieces: the size of all orders, see `UnitOfWork.put_order`.
+        title: characters of a product's title and of its category.
+        sends: emails.
+        last_starts: flows that may start again.
+        fingerprints: entries of each row of fingerprints.
+        contacts: emails and series of other systems.
     """
 
     steps_per_wake_up: int = 50
@@ -76,17 +84,26 @@ def _urgency(compiled: CompiledFlow) -> tuple[bool, int, str]:
 
 
 class Ruleset:
-    """The live flows and the shop's rules.
+    """The flows and the shop's rules.
 
-    `rates` is the worth of one major unit of each currency in some common unit. `vip_spend` is in major units of the shop's
-    currency. Waits, expiries and the attribution window are multiplied by `day_scale` after they were computed on the calendar.
-    `reward_key` signs the codes of rewards.
+    Args:
+        flows: every version of every flow.
+        shop: the shop's own values.
+        rates: the value of one major unit of each currency, in any common unit.
+        vip_spend: the spend of a VIP, in major units of the shop's currency.
+        limits: the bounds of the state and the work for one customer.
+        consent_policy: the consent that emails need, by purpose and country.
+        rules: the sending rules.
+        segments: the condition of each segment.
+        attribution_days: days after a click within which an order is credited to the email.
+        day_scale: the length of a day, in days. Waits, expiries and windows are computed in calendar time and then multiplied by it.
+        reward_key: the key that signs the codes of rewards, at most 64 bytes.
     """
 
     __slots__ = (
         "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
-        "flows", "gives_rewards", "has_days", "late_at_most", "limits", "looking", "migrations", "paused_for", "pools", "rates", "reward_key",
-        "rules", "segments", "shop", "vip_spend_minor", "watched",
+        "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "paused_for", "pools", "rates", "reward_key",
+        "rules", "segments", "shop", "time_dependent", "vip_spend_minor", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -118,10 +135,10 @@ class Ruleset:
         self.paused_for = timedelta(hours=1)
         self.late_at_most = LATE_AT_MOST * self.day_scale
         ordered = sorted(flows, key=lambda flow: (flow.name, flow.version))
-        # Pausing a flow stops all of it: who is still on an older version waits too.
+        # Pausing a flow pauses its older versions too.
         paused = {name for name, status in {flow.name: flow.status for flow in ordered}.items() if status == "paused"}
         self.flows = tuple([replace(flow, status="paused") if flow.name in paused else flow for flow in ordered])
-        #: Where a migration leads from a flow's version and step: to the newest version that takes over from there.
+        #: The version and step to which a migration moves an instance, by flow, version and step.
         self.migrations = {
             (flow.name, migration.version, old): (flow.version, new)
             for flow in self.flows
@@ -134,37 +151,37 @@ class Ruleset:
         for compiled in compiled_flows:
             self.by_name.setdefault(compiled.flow.name, {})[compiled.flow.version] = compiled
         self.by_trigger: dict[str, tuple[CompiledFlow, ...]] = {}
-        # A new instance starts on the newest version. Of several flows that one event starts, the most urgent comes first to a place under
-        # a cap, and one that keeps clear of others comes last.
+        # A new instance starts on the newest version. If one event starts several flows, the most urgent one comes first, since it
+        # may take the last place under a cap. Flows with `not_with` come last, so that they see the others.
         for compiled in sorted((versions[max(versions)] for versions in self.by_name.values()), key=_urgency):
             on = compiled.flow.trigger.on
             self.by_trigger[on] = (*self.by_trigger.get(on, ()), compiled)
-        #: What an event is looked up in, so that one which no flow waits for costs next to nothing.
+        #: The events that a flow waits for: other events skip the search for waiting instances.
         self.awaited = frozenset(name for compiled in compiled_flows for name in compiled.awaits)
-        #: Whether a flow recommends products: only then is it counted what is bought.
+        #: Whether a flow recommends products. Sales are counted only then.
         self.counts_sales = any(
             isinstance(step, Send) and step.products for compiled in compiled_flows for step in compiled.steps.values()
         )
         rewards = [step for compiled in compiled_flows for step in compiled.steps.values() if isinstance(step, Reward)]
-        #: Whether a flow gives codes that Takk signs.
+        #: Whether a flow gives reward codes that Takk signs.
         self.gives_rewards = any(not step.pool for step in rewards)
-        #: The pools that flows take codes from.
+        #: The pools that flows claim codes from.
         self.pools = frozenset(step.pool for step in rewards if step.pool)
-        self.has_days = not DATES.isdisjoint(self.by_trigger)
+        self.has_dates = not DATES.isdisjoint(self.by_trigger)
         on_segments = [
             compiled
             for name in ("segment.entered", "segment.left")
             for compiled in self.by_trigger.get(name, ())
             if compiled.flow.trigger.segment in self.segments
         ]
-        #: The segments that flows begin by, and the flows that begin though nothing happens: time alone leads into their segment, or out of it.
+        #: The segments that flows start by, and the flows whose segment may change by time alone.
         self.watched = tuple(sorted({compiled.flow.trigger.segment for compiled in on_segments}))
-        self.looking = tuple(
+        self.time_dependent = tuple(
             [compiled for compiled in on_segments if self.segments[compiled.flow.trigger.segment].time_dependencies]
         )
 
     def with_flows(self, flows: Iterable[Flow]) -> Ruleset:
-        """The same shop with other flows."""
+        """Return the same ruleset with other flows."""
         return Ruleset(
             flows,
             shop=self.shop,
@@ -180,19 +197,22 @@ class Ruleset:
         )
 
     def newest_flow(self, name: str) -> CompiledFlow | None:
-        """The newest version of a flow."""
+        """Return the newest version of a flow, or None if the flow is unknown."""
         versions = self.by_name.get(name)
         return versions[max(versions)] if versions else None
 
     def migrate_position(self, name: str, version: int, step: str) -> tuple[int, str]:
-        """The version and step at which an instance goes on that waits at `step` of `version`: its own, unless migrations lead on."""
-        here = version, step
-        while (name, *here) in self.migrations:  # each leads to a higher version
-            here = self.migrations[name, *here]
-        return here
+        """Return the version and step at which an instance continues that waits at `step` of `version`, after all migrations."""
+        position = version, step
+        while (name, *position) in self.migrations:  # each migration leads to a higher version
+            position = self.migrations[name, *position]
+        return position
 
     def find_flow(self, name: str, version: int, step: str) -> CompiledFlow | None:
-        """The flow that an instance of `version` waiting at `step` goes on with: its own version, else the newest that has the step."""
+        """Return the flow on which an instance of `version` continues at `step`: its own version, else the newest one.
+
+        Return None if the flow or the step is missing.
+        """
         versions = self.by_name.get(name)
         if not versions:
             return None

@@ -1,6 +1,6 @@
-"""One event's turn at one customer: a working copy of the state, and the effects so far.
+"""Unit of work: a working copy of one customer's state during one event, with the effects so far.
 
-The handlers change this copy as they go, and `finish` builds the frozen state once. It never leaves `advance`.
+Handlers change the copy, and `finish` builds the immutable state once. It never leaves `advance`.
 """
 
 from __future__ import annotations
@@ -8,19 +8,20 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from streams.core.model.customer import Customer, Instance, OrderState, Profile, Sent
-from streams.core.model.effects import DecisionOutcome, Effect, LogDecision
+from streams.core.model.customer import Customer, OrderState, Profile, Sent
+from streams.core.model.decision_log import DecisionLog
+from streams.core.model.effects import DecisionOutcome, Effect
 from streams.core.model.flow import Flow
+from streams.core.model.instance import Instance
 from streams.core.model.ruleset import Ruleset
-from streams.core.values import ids, local_time
+from streams.core.values import fingerprints, ids, local_time
 
-_MARK = 8
-#: Letters of what a run keeps, and lines of a parcel, that take as much room as a line of an order.
-_LETTERS, _PARCEL_LINES = 20, 8
+# Characters of an instance, and lines of a parcel, that take as much room as one line of an order.
+_CHARACTERS, _PARCEL_LINES = 20, 8
 
 
 class UnitOfWork:
-    """The working copy. Set `changed` when the state is no longer what it was."""
+    """The working copy of a customer. Set `changed` after every change of the state."""
 
     __slots__ = (
         "changed",
@@ -84,10 +85,10 @@ class UnitOfWork:
         self.visited_at = state.visited_at
 
     def finish(self) -> tuple[Customer, list[Effect]]:
-        """The new state (the old one itself, if nothing changed) and the effects in the order in which they came about."""
+        """Return the new state, or the old one itself if nothing changed, and the effects in the order in which they were added."""
         if not self.changed:
             return self.state, self.effects
-        # By place and not by name: that takes a quarter of the time, at every event.
+        # Arguments by position take a quarter of the time of keywords, and this runs at every event.
         customer = Customer(
             self.customer_id,
             self.profile,
@@ -116,20 +117,23 @@ class UnitOfWork:
         return customer, self.effects
 
     def order(self, order_id: str) -> OrderState | None:
-        """The order with this id, if it is remembered."""
+        """Return the order with this id, or None if it is not stored."""
         for order in self.orders:
             if order.order_id == order_id:
                 return order
         return None
 
     def put_order(self, order: OrderState) -> None:
-        """Remember `order` in place of what was known of it. For a new one, and for one that grew, others make room that no instance waits for,
-        the oldest first; for a new one also those that are waited for, if need be."""
+        """Store an order in place of its earlier state.
+
+        A new or larger order may exceed the limits. Then the oldest orders without a waiting instance are dropped; for a new order,
+        orders with one are dropped too if that is not enough.
+        """
         self.changed = True
-        for index, known in enumerate(self.orders):
-            if known.order_id == order.order_id:
+        for index, stored in enumerate(self.orders):
+            if stored.order_id == order.order_id:
                 self.orders = (*self.orders[:index], order, *self.orders[index + 1 :])
-                if _size(order) > _size(known):
+                if _size(order) > _size(stored):
                     self._make_room(order, is_new=False)
                 return
         self.orders = (*self.orders, order)
@@ -139,59 +143,59 @@ class UnitOfWork:
         limits = self.ruleset.limits
         while len(self.orders) > limits.orders or (len(self.orders) > 1 and self._pieces() > limits.pieces):
             awaited = {instance.order_id for instance in self.instances}
-            others = [old for old in self.orders if old is not order]
-            leaving = next((old for old in others if old.order_id not in awaited), others[0] if is_new else None)
-            if leaving is None:
+            others = [other for other in self.orders if other is not order]
+            dropped = next((other for other in others if other.order_id not in awaited), others[0] if is_new else None)
+            if dropped is None:
                 return
-            self.orders = tuple(kept for kept in self.orders if kept is not leaving)
+            self.orders = tuple(kept for kept in self.orders if kept is not dropped)
             self.forgotten_order_fingerprints = self.with_fingerprint(
-                self.forgotten_order_fingerprints, ids.mark("order", leaving.order_id)
+                self.forgotten_order_fingerprints, ids.mark("order", dropped.order_id)
             )
 
     def _pieces(self) -> int:
-        """How much is remembered of all orders: a line is one piece, a parcel and an order itself two, and so is a launch that is waited for.
+        """Return the size of all orders and of the data of the instances, in pieces.
 
-        What lies in a parcel takes one more for each `_PARCEL_LINES` lines. What other runs keep, a code, a product, a moment, is one for each
-        `_LETTERS`: it lies in the state for as long as they go on.
+        An order takes two pieces and one for each line. A parcel takes two and one for every `_PARCEL_LINES` lines. An instance that
+        waits for a launch takes two. The data of all other instances takes one for every `_CHARACTERS` characters.
         """
-        letters = sum(
+        characters = sum(
             [
-                len(one.reward) + len(one.awaits) + sum([len(name) + len(value) for name, value in one.about])
-                for one in self.instances
-                if not one.is_launch
+                len(instance.reward)
+                + len(instance.awaits)
+                + sum([len(name) + len(value) for name, value in instance.trigger_data])
+                for instance in self.instances
+                if not instance.waits_for_launch
             ]
         )
-        pieces = letters // _LETTERS + sum([2 * one.is_launch for one in self.instances])
-        return pieces + sum([_size(old) for old in self.orders])
+        launches = sum([2 * instance.waits_for_launch for instance in self.instances])
+        return characters // _CHARACTERS + launches + sum([_size(order) for order in self.orders])
 
     def has_forgotten(self, order_id: str) -> bool:
-        """Whether the order was known and had to make room."""
+        """Return whether the order was stored once and has been dropped."""
         forgotten = self.forgotten_order_fingerprints
-        return bool(forgotten) and has_fingerprint(forgotten, ids.mark("order", order_id))
+        return bool(forgotten) and fingerprints.contains(forgotten, ids.mark("order", order_id))
 
-    def with_fingerprint(self, fingerprints: bytes, mark: bytes) -> bytes:
-        """`marks` with this one as the newest, and without the oldest if there are too many."""
-        place = _place(fingerprints, mark)
-        others = fingerprints if place == -1 else fingerprints[:place] + fingerprints[place + _MARK :]
-        return (others + mark)[-_MARK * self.ruleset.limits.fingerprints :]
+    def with_fingerprint(self, row: bytes, fingerprint: bytes) -> bytes:
+        """Return `row` with `fingerprint` as the newest entry; the oldest entries beyond the limit are dropped."""
+        return fingerprints.add(row, fingerprint, self.ruleset.limits.fingerprints)
 
     def is_new(self, *parts: str) -> bool:
-        """Whether the fact named by `parts` is new; it is remembered as seen."""
-        mark = ids.mark(*parts)
-        if has_fingerprint(self.seen_fingerprints, mark):
+        """Return whether the event identified by `parts` is new, and store its fingerprint."""
+        fingerprint = ids.mark(*parts)
+        if fingerprints.contains(self.seen_fingerprints, fingerprint):
             return False
-        self.seen_fingerprints = self.with_fingerprint(self.seen_fingerprints, mark)
+        self.seen_fingerprints = self.with_fingerprint(self.seen_fingerprints, fingerprint)
         self.changed = True
         return True
 
-    def hit_limit(self, limit: str, detail: str, order_id: str, *about: str) -> None:
-        """Log, once for what the parts of `about` say, that a limit kept an order or a part of it from being remembered."""
-        moment = " ".join(about)
-        if self.is_new("limit", limit, order_id, moment):
-            self.decide(None, "", order_id, "limit", limit, detail, order_id=order_id, moment=moment)
+    def hit_limit(self, limit: str, detail: str, order_id: str, *parts: str) -> None:
+        """Log that a limit prevents an order, or a part of it identified by `parts`, from being stored. Log it once for each part."""
+        repeat = " ".join(parts)
+        if self.is_new("limit", limit, order_id, repeat):
+            self.decisions_of("", 0, "", order_id, order_id=order_id).limit(limit, detail, repeat=repeat)
 
     def zone_of(self, order: OrderState | None) -> ZoneInfo:
-        """The customer's time zone, as the order or else the profile tells it."""
+        """Return the time zone of the order, or else of the profile, or else of the shop."""
         profile, shop = self.profile, self.ruleset.shop
         facts = order.facts if order else None
         if facts is not None:
@@ -202,7 +206,7 @@ class UnitOfWork:
 
     def decide(
         self,
-        flow: Flow | None,
+        flow: Flow,
         instance: str,
         step: str,
         outcome: DecisionOutcome,
@@ -213,39 +217,51 @@ class UnitOfWork:
         send_id: str | None = None,
         moment: str = "",
     ) -> None:
-        """Log a decision. `flow` None: it is about the customer and no flow; `moment` tells repeated decisions apart."""
-        self.effects.append(
-            LogDecision(
-                decision_id=ids.decision_id(instance or self.customer_id, step, rule, moment),
-                customer_id=self.customer_id,
-                flow=flow.name if flow else "",
-                flow_version=flow.version if flow else 0,
-                instance_id=instance,
-                step=step,
-                outcome=outcome,
-                rule=rule,
-                detail=detail,
-                send_id=send_id,
-                order_id=order_id,
-                decided_at=self.now,
-            )
+        """Log a decision."""
+        self.decisions_of(flow.name, flow.version, instance, step, order_id=order_id, send_id=send_id).log(
+            outcome, rule, detail, moment
+        )
+
+    def decisions(
+        self,
+        flow: Flow,
+        instance: Instance,
+        step: str = "",
+        *,
+        order_id: str | None = None,
+        send_id: str | None = None,
+    ) -> DecisionLog:
+        """Return the log for decisions about one step of an instance.
+
+        Args:
+            flow: the flow and its version.
+            instance: the instance, waiting or not.
+            step: the path of the step, by default the step at which the instance waits.
+            order_id: the order, by default the instance's own.
+            send_id: the email, for decisions about an email.
+        """
+        order_id = order_id or instance.order_id or None
+        return self.decisions_of(
+            flow.name, flow.version, instance.instance_id, step or instance.step, order_id=order_id, send_id=send_id
+        )
+
+    def decisions_of(
+        self,
+        flow: str,
+        flow_version: int,
+        instance_id: str,
+        step: str,
+        *,
+        order_id: str | None = None,
+        send_id: str | None = None,
+    ) -> DecisionLog:
+        """Return the same log by names, for a flow or an instance that does not exist."""
+        return DecisionLog(
+            self.effects, self.customer_id, self.now, flow, flow_version, instance_id, step, order_id, send_id
         )
 
 
 def _size(order: OrderState) -> int:
-    """The pieces of an order, see `UnitOfWork._pieces`."""
+    """Return the size of an order, see `UnitOfWork._pieces`."""
     parcels = sum([2 + len(parcel.lines) // _PARCEL_LINES for parcel in order.parcels])
     return 2 + (len(order.facts.lines) if order.facts else 0) + parcels
-
-
-def has_fingerprint(fingerprints: bytes, mark: bytes) -> bool:
-    """Whether `mark` is one of the row `marks`."""
-    return _place(fingerprints, mark) != -1
-
-
-def _place(fingerprints: bytes, mark: bytes) -> int:
-    """Where `mark` stands in the row `marks`; -1 if it is none of them."""
-    place = fingerprints.find(mark)
-    while place % _MARK and place != -1:
-        place = fingerprints.find(mark, place + 1)
-    return place

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.model.customer import Instance
 from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
 from streams.core.model.events import CodeGranted
-from streams.core.model.flow import CODE_OF, Flow, Reward
+from streams.core.model.flow import Flow, Reward
+from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
@@ -46,7 +46,7 @@ def claim_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) ->
 
 def cancel_claims(uow: UnitOfWork, instance_id: str) -> None:
     """Remove the claims that an instance made in this unit of work, because it cannot wait for their codes."""
-    uow.effects = [
+    uow.effects[:] = [
         effect for effect in uow.effects if not (isinstance(effect, ClaimCode) and effect.instance_id == instance_id)
     ]
 
@@ -60,7 +60,7 @@ def withdraw_claims(uow: UnitOfWork) -> None:
     issued = {effect.reward_id for effect in uow.effects if isinstance(effect, IssueReward)}
     waiting = {(instance.instance_id, instance.step, instance.awaits) for instance in uow.instances}
     for before in uow.state.instances:
-        if not before.awaits.startswith(CODE_OF) or (before.instance_id, before.step, before.awaits) in waiting:
+        if not before.awaited_pool or (before.instance_id, before.step, before.awaits) in waiting:
             continue
         reward_id = _reward_id(before, before.step)
         if reward_id not in issued:
@@ -68,7 +68,7 @@ def withdraw_claims(uow: UnitOfWork) -> None:
                 WithdrawClaim(
                     reward_id=reward_id,
                     customer_id=uow.customer_id,
-                    pool=before.awaits.removeprefix(CODE_OF),
+                    pool=before.awaited_pool,
                     give_up_at=before.due_at,
                     withdrawn_at=uow.now,
                 )

@@ -13,29 +13,29 @@ from streams.core.values import ids
 
 
 def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
-    """Credit a placed order, once, to the mail that a human clicked last within the attribution window before it.
+    """Credit a placed order, once, to an email; return the order as it is credited.
 
-    Without one, to the newest that the customer was held out of in that time: `ordered_held_out`, what to compare `ordered` with.
+    The credited email is the one that a human clicked last within the attribution window before the order. Without a click it is the
+    newest email that the customer was held out of in that window; these orders are what the others are compared with.
     """
     facts = order.facts
     if facts is None or not order.placed or order.attributed_to is not None:
         return order
-    best = _clicked_before(uow, facts.placed_at)
-    kind = "ordered"
-    if best is None:
-        best, kind = _held_out_before(uow, facts.placed_at), "ordered_held_out"
-    if best is None:
+    sent, kind = _clicked_before(uow, facts.placed_at), "ordered"
+    if sent is None:
+        sent, kind = _held_out_before(uow, facts.placed_at), "ordered_held_out"
+    if sent is None:
         return order
     uow.effects.append(
         Attribute(
-            attribution_id=ids.digest("attribution", best.send_id, kind, order.order_id),
+            attribution_id=ids.digest("attribution", sent.send_id, kind, order.order_id),
             customer_id=uow.customer_id,
             kind=kind,
-            send_id=best.send_id,
-            flow=best.flow,
-            flow_version=best.flow_version,
-            step=best.step,
-            message=best.message,
+            send_id=sent.send_id,
+            flow=sent.flow,
+            flow_version=sent.flow_version,
+            step=sent.step,
+            message=sent.message,
             order_id=order.order_id,
             link=None,
             agent="human",
@@ -44,18 +44,18 @@ def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
             occurred_at=facts.placed_at,
         )
     )
-    return replace(order, attributed_to=best.send_id)
+    return replace(order, attributed_to=sent.send_id)
 
 
 def _clicked_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
-    best: Sent | None = None
+    newest: Sent | None = None
     for sent in uow.sends:
         clicked = sent.clicked_at
         if clicked is None or not clicked <= placed_at <= clicked + uow.ruleset.attribution_window:
             continue
-        if best is None or best.clicked_at is None or clicked >= best.clicked_at:
-            best = sent
-    return best
+        if newest is None or newest.clicked_at is None or clicked >= newest.clicked_at:
+            newest = sent
+    return newest
 
 
 def _held_out_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:

@@ -11,9 +11,10 @@ from msgspec import Struct
 from streams.core.conditions.context import EvalContext
 from streams.core.model import customer
 from streams.core.model.consent_policy import is_transactional
-from streams.core.model.customer import HELD_OUT, Instance, OrderFacts
+from streams.core.model.customer import HELD_OUT, OrderFacts
 from streams.core.model.effects import Content, DecisionOutcome, SendMail
 from streams.core.model.flow import Flow, Send
+from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending import consent, smart_sending
 from streams.core.values import ids, local_time

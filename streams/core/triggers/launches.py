@@ -1,4 +1,4 @@
-"""Flows on launches of products that were looked at: waiting for one, and starting when it has come."""
+"""Flows that start at the launch of a product that the customer viewed before it."""
 
 from __future__ import annotations
 
@@ -8,110 +8,127 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import log_missing_flow
-from streams.core.instances.start import is_known, start_once
+from streams.core.instances.start import has_instance, start_once
 from streams.core.instances.waiting import find_instance, other_instances, suspend
 from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.customer import Instance
 from streams.core.model.flow import DAY_STEP, LAUNCH, Flow
+from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
+# The names of the trigger data of an instance that waits for a launch. They are stored: `told_at` is the time of the event that
+# stated the launch.
+_SKU, _LAUNCHES_AT, _STATED_AT = "sku", "launches_at", "told_at"
 
-def schedule_launch(uow: UnitOfWork, sku: str, launches_at: datetime, seen_at: datetime) -> None:
-    """See that the flows on launches wait for that of a product which the customer looked at before it.
+
+def schedule_launch(uow: UnitOfWork, sku: str, launches_at: datetime, viewed_at: datetime) -> None:
+    """Schedule the flows that start at a launch for that of one product.
 
     Args:
-        turn: the customer's turn.
+        uow: the unit of work.
         sku: the product.
-        launches_at: when it is launched, as it was told at `seen_at`: of several the newest look knows best, in whatever order they come.
-        seen_at: when the customer looked at it.
+        launches_at: when it is launched, UTC, as stated at `viewed_at`. The newest statement counts, in whatever order they arrive.
+        viewed_at: when the customer viewed the product, UTC.
     """
     for compiled in uow.ruleset.by_trigger.get(LAUNCH, ()):
-        _plan_launch(uow, compiled, sku, launches_at, seen_at)
+        _schedule_launch(uow, compiled, sku, launches_at, viewed_at)
 
 
-def _plan_launch(uow: UnitOfWork, compiled: CompiledFlow, sku: str, launches_at: datetime, seen_at: datetime) -> None:
+def _schedule_launch(
+    uow: UnitOfWork, compiled: CompiledFlow, sku: str, launches_at: datetime, viewed_at: datetime
+) -> None:
     flow = compiled.flow
-    if is_known(uow, _launched_id(uow, flow, sku)):
+    if has_instance(uow, _launch_id(uow, flow, sku)):
         return
     instance_id = ids.instance_id(uow.customer_id, flow.name, f"launch/{sku}")
-    known = find_instance(uow, instance_id)
-    first_seen, told_at = seen_at, seen_at
-    if known is not None:
-        first_seen = min(seen_at, known.started_at)
-        told = {name: datetime.fromisoformat(value) for name, value in known.about if name != "sku"}
-        if seen_at <= told["told_at"]:
-            launches_at, told_at = told["launches_at"], told["told_at"]
-    elif seen_at >= launches_at:
+    scheduled = find_instance(uow, instance_id)
+    first_viewed_at, stated_at = viewed_at, viewed_at
+    if scheduled is not None:
+        first_viewed_at = min(viewed_at, scheduled.started_at)
+        times = {name: datetime.fromisoformat(value) for name, value in scheduled.trigger_data if name != _SKU}
+        if viewed_at <= times[_STATED_AT]:
+            launches_at, stated_at = times[_LAUNCHES_AT], times[_STATED_AT]
+    elif viewed_at >= launches_at:
         return
-    about = (
-        ("sku", sku),
-        ("launches_at", local_time.text_of(launches_at)),
-        ("told_at", local_time.text_of(told_at)),
+    trigger_data = (
+        (_SKU, sku),
+        (_LAUNCHES_AT, local_time.text_of(launches_at)),
+        (_STATED_AT, local_time.text_of(stated_at)),
     )
-    due_at = _before_launch(uow, flow, launches_at)
+    due_at = _starts_at(uow, flow, launches_at)
     others = other_instances(uow, instance_id)
-    waiting = Instance(instance_id, flow.name, flow.version, "", None, DAY_STEP, due_at, first_seen, about=about)
+    waiting = Instance(
+        instance_id,
+        flow.name,
+        flow.version,
+        "",
+        None,
+        DAY_STEP,
+        due_at,
+        first_viewed_at,
+        trigger_data=trigger_data,
+    )
     if due_at <= uow.now:
         uow.instances = others
-        _start_launch(uow, compiled, waiting)
-    elif known is None and not _has_room(uow, flow, waiting):
+        _start(uow, compiled, waiting)
+    elif scheduled is None and not _has_room(uow, flow, waiting):
         return
-    elif known is None or known.due_at != due_at:
+    elif scheduled is None or scheduled.due_at != due_at:
         suspend(uow, waiting, others)
-    elif known != waiting:  # its timer is on the way
+    elif scheduled != waiting:  # the timer of this time exists already
         uow.instances = (*others, waiting)
         uow.changed = True
 
 
-def _launched_id(uow: UnitOfWork, flow: Flow, sku: str) -> str:
-    """The one run that the launch of a product starts."""
+def _launch_id(uow: UnitOfWork, flow: Flow, sku: str) -> str:
+    """Return the id of the one instance that the launch of a product starts."""
     return ids.instance_id(uow.customer_id, flow.name, f"product/{sku}")
 
 
-def _before_launch(uow: UnitOfWork, flow: Flow, launches_at: datetime) -> datetime:
-    moment = launches_at - local_time.scale(timedelta(days=flow.trigger.before), uow.ruleset.day_scale)
-    return local_time.scale_deadline(moment, moment, 1.0)
+def _starts_at(uow: UnitOfWork, flow: Flow, launches_at: datetime) -> datetime:
+    at = launches_at - local_time.scale(timedelta(days=flow.trigger.before), uow.ruleset.day_scale)
+    return local_time.scale_deadline(at, at, 1.0)
 
 
 def _has_room(uow: UnitOfWork, flow: Flow, waiting: Instance) -> bool:
-    """Whether one more may wait for a launch; that it may not is logged."""
-    limits, moment = uow.ruleset.limits, local_time.text_of(waiting.due_at)
-    if len([one for one in uow.instances if one.is_launch]) >= limits.launches:
-        words = f"more than {limits.launches} launches waited for at once"
-        uow.decide(flow, waiting.instance_id, DAY_STEP, "limit", "launches", words, moment=moment)
+    """Return whether one more instance may wait for a launch. Log it if not."""
+    limits, repeat = uow.ruleset.limits, local_time.text_of(waiting.due_at)
+    if len([instance for instance in uow.instances if instance.waits_for_launch]) >= limits.launches:
+        detail = f"more than {limits.launches} launches waited for at once"
+        uow.decisions(flow, waiting).limit("launches", detail, repeat=repeat)
         return False
     if len(uow.instances) >= limits.instances:
-        words = f"more than {limits.instances} flows at once"
-        uow.decide(flow, waiting.instance_id, DAY_STEP, "limit", "instances", words, moment=moment)
+        detail = f"more than {limits.instances} flows at once"
+        uow.decisions(flow, waiting).limit("instances", detail, repeat=repeat)
         return False
     return True
 
 
-def _start_launch(uow: UnitOfWork, compiled: CompiledFlow, waiting: Instance) -> None:
-    """Start the flow for a product whose launch has come. Who looked only when it should have begun already begins with the look."""
-    told = dict(waiting.about)
-    seen_at = local_time.text_of(waiting.started_at)
-    context = EvalContext(
-        uow, None, None, (("sku", told["sku"]), ("seen_at", seen_at), ("launches_at", told["launches_at"]))
-    )
-    started_at = min(max(waiting.due_at, waiting.started_at), uow.now)
-    instance_id = _launched_id(uow, compiled.flow, context.data("sku"))
-    start_once(uow, compiled, instance_id, LAUNCH, context, started_at)
+def _start(uow: UnitOfWork, compiled: CompiledFlow, scheduled: Instance) -> None:
+    """Start the flow for a product whose launch has come.
+
+    It starts at its scheduled time, or when the customer first viewed the product if that was later.
+    """
+    data = dict(scheduled.trigger_data)
+    viewed_at = local_time.text_of(scheduled.started_at)
+    trigger_data = ((_SKU, data[_SKU]), ("seen_at", viewed_at), (_LAUNCHES_AT, data[_LAUNCHES_AT]))
+    started_at = min(max(scheduled.due_at, scheduled.started_at), uow.now)
+    instance_id = _launch_id(uow, compiled.flow, data[_SKU])
+    start_once(uow, compiled, instance_id, LAUNCH, EvalContext(uow, None, None, trigger_data), started_at)
 
 
-def start_on_launch(uow: UnitOfWork, waiting: Instance) -> None:
-    """Start the flow that waits for a launch, or wait on if it begins later by now."""
-    others = other_instances(uow, waiting.instance_id)
+def start_on_launch(uow: UnitOfWork, scheduled: Instance) -> None:
+    """Start the flow that waits for a launch, or keep it waiting if the flow now starts later."""
+    others = other_instances(uow, scheduled.instance_id)
     uow.instances = others
     uow.changed = True
-    compiled = uow.ruleset.newest_flow(waiting.flow)
+    compiled = uow.ruleset.newest_flow(scheduled.flow)
     if compiled is None or compiled.flow.trigger.on != LAUNCH:
-        log_missing_flow(uow, waiting)
+        log_missing_flow(uow, scheduled)
         return
-    launches_at = datetime.fromisoformat(dict(waiting.about)["launches_at"])
-    due_at = _before_launch(uow, compiled.flow, launches_at)
+    launches_at = datetime.fromisoformat(dict(scheduled.trigger_data)[_LAUNCHES_AT])
+    due_at = _starts_at(uow, compiled.flow, launches_at)
     if due_at > uow.now:
-        suspend(uow, replace(waiting, flow_version=compiled.flow.version, due_at=due_at), others)
+        suspend(uow, replace(scheduled, flow_version=compiled.flow.version, due_at=due_at), others)
         return
-    _start_launch(uow, compiled, waiting)
+    _start(uow, compiled, scheduled)

@@ -90,7 +90,7 @@ def count_waiting(customers: Iterable[Customer], flow: str, migration: Migration
         steps = [
             (instance.flow_version, instance.step)
             for instance in customer.instances
-            if instance.flow == flow and instance.has_begun
+            if instance.flow == flow and instance.has_started
         ]
         waiting.update(steps)
         moving = sum(step in mapped for step in steps)

@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from streams.core.model.customer import Customer, Instance
-from streams.core.model.flow import CODE_OF, LOOK_STEP, MOMENT_OF
+from streams.core.model.customer import Customer
+from streams.core.model.instance import Instance
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.topic_reader import partitions_of, read_to_the_end
@@ -159,7 +159,7 @@ def _waiting(state: Customer, instance_id: str | None) -> list[TimelineEntry]:
             at=instance.due_at,
             what="waiting",
             flow=instance.flow,
-            about=f"step {instance.step}" if instance.has_begun else "",
+            about=f"step {instance.step}" if instance.has_started else "",
             text=_waits_for(instance),
             send_id=None,
             order_id=instance.order_id or None,
@@ -170,18 +170,18 @@ def _waiting(state: Customer, instance_id: str | None) -> list[TimelineEntry]:
 
 
 def _waits_for(instance: Instance) -> str:
-    if instance.is_launch:
-        return f"starts then, before the launch of product {dict(instance.about)['sku']}"
-    if instance.step == LOOK_STEP:
+    if instance.waits_for_launch:
+        return f"starts then, before the launch of product {dict(instance.trigger_data)['sku']}"
+    if instance.waits_for_segment:
         return "checks then whether to start: the customer may enter or leave the flow's segment"
-    if not instance.has_begun:
+    if not instance.has_started:
         return "starts then, every year"
-    if instance.awaits.startswith(CODE_OF):
-        return f"waits for a code of pool {instance.awaits.removeprefix(CODE_OF)}, at most until then"
-    if instance.awaits.startswith(MOMENT_OF):
+    if instance.awaited_pool:
+        return f"waits for a code of pool {instance.awaited_pool}, at most until then"
+    if instance.awaited_target:
         return "continues then, or earlier or later if the time it waits for changes"
-    if instance.awaits:
-        return f"waits for {instance.awaits}, at most until then"
+    if instance.awaited_event:
+        return f"waits for {instance.awaited_event}, at most until then"
     if instance.wanted_at is not None:
         return f"an email due at {format_time(instance.wanted_at)} is deferred; it is evaluated again then"
     return "continues then"

@@ -243,7 +243,7 @@ def test_a_retry_is_ruled_on_by_its_order_s_country() -> None:
         )  # fmt: skip
     told = [(one.outcome, one.rule, one.detail) for one in run.effects if isinstance(one, LogDecision)]
     assert told == [
-        ("skip", "no_own_opt_in", "not tried again: no_own_opt_in; review/DE is own_opt_in: never said yes to review"),
+        ("skip", "no_own_opt_in", "not retried: no_own_opt_in; review/DE is own_opt_in: never said yes to review"),
         ("retry", "put_off", "attempt 2; marketing/DE is soft_opt_in: order o1 of 2026-03-02 in DK"),
         ("retry", "put_off", "attempt 2; order/* is allowed"),
     ]

@@ -159,7 +159,7 @@ def test_why_a_moment_is_waited_for_elsewhere() -> None:
     assert waiting.at == run.now + 10 * DAY
     text = " ".join(format_timeline(story_of(run)))
     assert "the time that the flow waits for has changed" in text
-    assert f"goes on at {waiting.at.isoformat()}" in text
+    assert f"continues at {waiting.at.isoformat()}" in text
 
 
 def test_nobody() -> None:

@@ -14,7 +14,8 @@ FILES = [*(STREAMS / "core").rglob("*.py"), STREAMS / "mail" / "mailer.py", STRE
 #: What names a rule: the call, the place of the rule among its arguments, and its keyword.
 NAMING = {
     "decide": (4, "rule"),
-    "skip": (0, "rule"),
+    **dict.fromkeys(("send", "skip", "defer", "schedule", "exit", "limit"), (0, "rule")),
+    "log": (1, "rule"),
     "hit_limit": (0, "limit"),
     "Deferral": (0, "rule"),
     "ConsentDecision": (1, "rule"),
@@ -43,7 +44,7 @@ def named(tree: ast.AST) -> Iterator[str]:
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Return) and inner.value is not None:
                     yield from texts(inner.value)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("rule", "(rule, words)"):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("rule", "(rule, words)", "(rule, detail)"):
             yield from texts(node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value)
         if not isinstance(node, ast.Call):
             continue
