@@ -1,6 +1,6 @@
-"""Every mail of the flows in both languages, as a customer reads it: no word or markup changes unseen.
+"""Every email of the flows in both languages is the same as its golden file, in text and markup.
 
-After a change that is meant: `TAKK_GOLDEN=write make test ARGS=tests/golden`, then read the difference.
+After an intended change, run `TAKK_GOLDEN=write make test ARGS=tests/golden` and read the difference.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ MESSAGES = sorted(path.relative_to(TEMPLATES) for path in TEMPLATES.glob("flows/
 GMAIL_CUTS_AT = 102_000
 
 
-def _same(name: str, found: bytes) -> None:
+def _assert_same(name: str, content: bytes) -> None:
     path = MAILS / name
     if os.environ.get("TAKK_GOLDEN") == "write":
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(found)
-    assert path.read_bytes().decode() == found.decode(), f"{name} changed: see the top of this file"
+        path.write_bytes(content)
+    assert path.read_bytes().decode() == content.decode(), f"{name} changed: see the top of this file"
 
 
-def _greeted(flow: str) -> dict[str, Any]:
+def _with_greeting(flow: str) -> dict[str, Any]:
     """Return the flow's example as a worker of an earlier version wrote it: with a greeting in words, not a mood.
 
-    Such commands are on the topic during an upgrade. The files hold that their emails stay the same; `test_render.py` has the moods.
+    Such commands are on the topic during an upgrade, and their emails must stay the same. `test_renderer.py` tests the moods.
     """
     context = example(flow)
     del context["mood"]
@@ -41,7 +41,7 @@ def _greeted(flow: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("locale", ["da", "en"])
 @pytest.mark.parametrize("path", MESSAGES, ids=str)
-def test_mail(path: Path, locale: str) -> None:
+def test_email(path: Path, locale: str) -> None:
     """Subject, text and HTML are those of the golden file."""
     flow, message = path.parent.name, path.name.removesuffix(".html.j2")
     order = command(
@@ -50,17 +50,19 @@ def test_mail(path: Path, locale: str) -> None:
         locale=locale,
         purpose=PURPOSES.get(flow, "order"),
         tracking=flow == "review",
-        context=_greeted(flow),
+        context=_with_greeting(flow),
     )
-    words = Renderer(TEMPLATES, "Butik Ø").render(order, SENDER.links(order))
-    _same(f"{flow}.{message}.{locale}.txt", f"Subject: {words.subject}\n\n{words.text}".encode())
-    _same(f"{flow}.{message}.{locale}.html", words.html.encode())
-    assert len(words.html.encode()) < GMAIL_CUTS_AT
+    email = Renderer(TEMPLATES, "Butik Ø").render(order, SENDER.links(order))
+    _assert_same(f"{flow}.{message}.{locale}.txt", f"Subject: {email.subject}\n\n{email.text}".encode())
+    _assert_same(f"{flow}.{message}.{locale}.html", email.html.encode())
+    assert len(email.html.encode()) < GMAIL_CUTS_AT
 
 
-def test_bytes_on_the_wire() -> None:
-    """One whole mail, headers and encoding."""
-    order = command(flow="review", message="ask", purpose="review", to_name="Åse Ørsted", context=_greeted("review"))
+def test_bytes_of_an_email() -> None:
+    """The headers and the encoding of one email are those of the golden file."""
+    order = command(
+        flow="review", message="ask", purpose="review", to_name="Åse Ørsted", context=_with_greeting("review")
+    )
     links = SENDER.links(order)
-    words = Renderer(TEMPLATES, "Butik Ø").render(order, links)
-    _same("review.ask.da.eml", compose(SENDER, order, words, links, NOW))
+    email = Renderer(TEMPLATES, "Butik Ø").render(order, links)
+    _assert_same("review.ask.da.eml", compose(SENDER, order, email, links, NOW))

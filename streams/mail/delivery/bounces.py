@@ -70,7 +70,7 @@ _DOMAIN_WITHOUT_MAIL = frozenset({521, 556})  # RFC 7504
 
 @dataclass(frozen=True)
 class BounceClass:
-    """What a refusal says about the address.
+    """The meaning of a refusal for the address.
 
     Attributes:
         reason: why the server refused the email.

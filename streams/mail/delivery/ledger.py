@@ -18,7 +18,7 @@ from streams.mail.command import Command
 from streams.mail.delivery.local_notes import CrashState
 
 State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "suppressed", "unknown"]
-#: What to do with a command:
+#: The plan for a command:
 #: send: send it; resend: send it again, although it may have left; abandon: report its outcome as unknown; expire: report that it is too
 #: late; confirm: record that it was sent before the crash; skip: do nothing, the outcome is already recorded.
 Plan: TypeAlias = Literal["send", "resend", "abandon", "expire", "confirm", "skip"]

@@ -1,4 +1,4 @@
-"""What only this disk knows of a send: whether its data began to leave, and whether the mail server accepted it.
+"""Marks that only this disk has of a send: whether its data began to leave, and whether the mail server accepted it.
 
 The ledger in Kafka records `in_flight` before any data leaves, and `sent` with the batch. A crash between the two leaves a doubt. The
 marks, written at once to the local store, narrow that doubt to the moment between the final dot and the server's answer. Marks are lost

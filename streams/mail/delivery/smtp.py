@@ -54,7 +54,7 @@ class Refused:
 
     @property
     def bounce_class(self) -> BounceClass:
-        """What the refusal says about the address."""
+        """The meaning of the refusal for the address."""
         return classify(self.code, self.text, self.phase)
 
     @property

@@ -1,4 +1,4 @@
-"""The mailer's work against a real server: each command has one report, and no failure of one is the others'."""
+"""The mailer with a fake server: each command has one report, and its failure does not affect others."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ LATER = NOW + timedelta(days=3)
 
 
 class InMemoryStore:
-    """A pad in memory; `begun` hears of every send whose data begins."""
+    """Marks in memory. The id of every send whose data begins is appended to `begun`."""
 
     def __init__(self, begun: list[str]) -> None:
         self.marks: dict[bytes, bytes] = {}
         self._begun = begun
 
     def put_local(self, key: bytes, value: bytes | None) -> None:
-        """Write a note, or delete it."""
+        """Write a mark, or delete it."""
         if value is None:
             self.marks.pop(key, None)
             return
@@ -43,12 +43,12 @@ class InMemoryStore:
         self.marks[key] = value
 
     def get_local(self, key: bytes) -> bytes | None:
-        """The note under `key`."""
+        """Return the mark of `key`."""
         return self.marks.get(key)
 
 
 class MailerSetup:
-    """A mailer with a server, a clock moved by hand, and a book of what was marked and paused."""
+    """A mailer with a fake server and a clock, and a record of its marks and pauses."""
 
     def __init__(self, server: FakeMailServer) -> None:
         self.server = server
@@ -58,7 +58,7 @@ class MailerSetup:
         self.marks = DeliveryMarks(self.store, "disk-1")
         self.pauses: list[bool] = []
         self.is_stopping = False
-        self.back: asyncio.Task[None] | None = None
+        self.restart: asyncio.Task[None] | None = None
         self.on_pause: Callable[[], object] = lambda: None
         self.withdrawn: dict[str, str] = {}
         self.assortment: asyncio.Future[Assortment] = asyncio.get_running_loop().create_future()
@@ -81,22 +81,22 @@ class MailerSetup:
             self.on_pause()
 
     async def deliver(self, *planned: tuple[Command, Plan]) -> dict[str, Report]:
-        """The reports by send id; each command has one at most."""
+        """Return the reports by send id; each command has at most one."""
         async with asyncio.timeout(20):
             reports = await self.mailer.deliver(planned, self.marks, lambda: self.is_stopping)
-        found = {report.command.send_id: report for report in reports}
-        assert len(found) == len(reports)
-        return found
+        by_send_id = {report.command.send_id: report for report in reports}
+        assert len(by_send_id) == len(reports)
+        return by_send_id
 
     async def one(self, plan: Plan = "send", **changes: Any) -> Report:
-        """The report of one command."""
+        """Return the report of one command."""
         (report,) = (await self.deliver((command(**changes), plan))).values()
         return report
 
 
 @pytest.fixture
 async def setup() -> AsyncIterator[MailerSetup]:
-    """A desk whose server listens."""
+    """A mailer whose server listens."""
     async with running() as server:
         setup = MailerSetup(server)
         yield setup
@@ -104,41 +104,41 @@ async def setup() -> AsyncIterator[MailerSetup]:
 
 
 async def test_sent(setup: MailerSetup) -> None:
-    """A mail that was taken is reported with the server's name for it, and was marked before its data."""
+    """An accepted email is reported with the server's id, and was marked before its data left."""
     report = await setup.one()
     assert (report.outcome, report.queue_id, report.code, report.is_resend) == ("sent", "Q1", 250, False)
     assert (setup.marked, setup.server.accepted, setup.pauses) == (["s1"], ["s1"], [])
 
 
-async def test_put_off_and_refused(setup: MailerSetup) -> None:
-    """4xx is deferred with a time; 5xx is refused and says whether the address is to blame."""
+async def test_deferred_and_refused(setup: MailerSetup) -> None:
+    """4xx is deferred with a time. 5xx is refused, and is a bounce only if the address was refused."""
     setup.server.answers["rcpt"] = ["450 4.2.0 greylisted", "550 5.1.1 no such user", "550 5.7.26 no SPF"]
     deferred = await setup.one()
     assert (deferred.outcome, deferred.code) == ("deferred", 450)
     assert deferred.retry_at is not None
     assert NOW < deferred.retry_at < NOW + timedelta(minutes=2)
-    hard, ours = await setup.one(), await setup.one()
+    hard, sender_fault = await setup.one(), await setup.one()
     assert (hard.outcome, hard.is_hard, hard.is_bounce) == ("refused", True, True)
-    assert (ours.outcome, ours.is_hard, ours.is_bounce) == ("refused", False, False)
-    assert ours.text.startswith("sender_authentication: 550 5.7.26")
+    assert (sender_fault.outcome, sender_fault.is_hard, sender_fault.is_bounce) == ("refused", False, False)
+    assert sender_fault.text.startswith("sender_authentication: 550 5.7.26")
 
 
-async def test_what_the_server_took_is_not_sent_again(setup: MailerSetup) -> None:
-    """After a crash between the server's answer and the ledger the mail is reported as sent, by the name that was noted."""
+async def test_an_accepted_email_is_not_sent_again(setup: MailerSetup) -> None:
+    """After a crash between the server's reply and the ledger, the email is reported as sent with the marked id."""
     setup.marks.mark_accepted("s1", "Q9")
     report = await setup.one("confirm", send_id="s1")
     assert (report.outcome, report.rule, report.queue_id, report.is_resend) == ("sent", "accepted", "Q9", False)
     assert setup.server.accepted == setup.marked == []
 
 
-async def test_the_notes_hear_of_every_answer(setup: MailerSetup) -> None:
-    """A mail that was taken is noted with the server's name for it."""
+async def test_an_accepted_email_is_marked(setup: MailerSetup) -> None:
+    """An accepted email is marked with the server's id."""
     await setup.one(send_id="s1")
     assert (setup.marks.crash_state("s1", "disk-1"), setup.marks.queue_id("s1")) == ("accepted", "Q1")
 
 
-async def test_no_time_left_to_try_again(setup: MailerSetup) -> None:
-    """A mail that would be late at its next attempt is refused now, and no hard bounce."""
+async def test_no_time_for_a_retry(setup: MailerSetup) -> None:
+    """An email whose next attempt would be too late is refused now; it is not a hard bounce."""
     setup.server.answers["rcpt"] = ["450 4.2.0 later"]
     report = await setup.one(not_after=NOW + timedelta(seconds=5))
     assert (report.outcome, report.rule, report.is_hard) == ("refused", "gave_up", False)
@@ -146,14 +146,14 @@ async def test_no_time_left_to_try_again(setup: MailerSetup) -> None:
 
 @pytest.mark.parametrize(("plan", "outcome"), [("send", "expired"), ("expire", "expired"), ("resend", "unknown")])
 async def test_late(setup: MailerSetup, plan: Plan, outcome: str) -> None:
-    """A late mail does not leave; one that may have left is not called expired."""
+    """A late email is not sent. Its outcome is expired, or unknown if it may have left."""
     setup.now = LATER
     assert (await setup.one(plan)).outcome == outcome
     assert setup.server.accepted == setup.marked == []
 
 
-async def test_receipt_is_sent_again_and_promotion_is_not(setup: MailerSetup) -> None:
-    """The connection breaks after the data: a receipt goes again with the same Message-ID, a promotion does not; both are told."""
+async def test_a_receipt_is_sent_again_and_a_promotion_is_not(setup: MailerSetup) -> None:
+    """After a broken connection, a receipt is sent again with the same Message-ID. A promotion is not; both are reported."""
     setup.server.answers["data"] = [DROP]
     receipt = await setup.one()
     assert (receipt.outcome, receipt.is_resend, setup.server.accepted) == ("sent", True, ["s1", "s1"])
@@ -162,8 +162,8 @@ async def test_receipt_is_sent_again_and_promotion_is_not(setup: MailerSetup) ->
     assert (promotion.outcome, promotion.rule, setup.server.accepted[2:]) == ("unknown", "connection_lost", ["s2"])
 
 
-async def test_receipt_that_may_have_left_stays_so_while_the_server_is_down(setup: MailerSetup) -> None:
-    """It broke after the data and then the server went away: when it is back the mail is sent once more, and reported so."""
+async def test_a_resend_waits_for_the_server(setup: MailerSetup) -> None:
+    """A receipt whose connection broke waits for the server, is sent again, and is reported as a resend."""
 
     async def close_after_data(*_: Any) -> str:
         setup.server.accepted.append("s1")
@@ -172,11 +172,11 @@ async def test_receipt_that_may_have_left_stays_so_while_the_server_is_down(setu
 
     loop = asyncio.get_running_loop()
     original = setup.server.handle_DATA
-    setup.server.handle_DATA = close_after_data  # type: ignore[method-assign]  # a server that dies at the worst moment
+    setup.server.handle_DATA = close_after_data  # type: ignore[method-assign]  # a server that fails after it accepted the data
 
     def back() -> None:
         setup.server.handle_DATA = original  # type: ignore[method-assign]
-        setup.back = loop.create_task(setup.server.open())
+        setup.restart = loop.create_task(setup.server.open())
         setup.on_pause = lambda: None
 
     setup.on_pause = back
@@ -184,18 +184,18 @@ async def test_receipt_that_may_have_left_stays_so_while_the_server_is_down(setu
     assert (report.outcome, report.is_resend, setup.server.accepted) == ("sent", True, ["s1", "s1"])
 
 
-async def test_given_up(setup: MailerSetup) -> None:
-    """What the ledger gave up is reported and not sent."""
+async def test_abandoned(setup: MailerSetup) -> None:
+    """An abandoned send is reported as unknown, and is not sent."""
     report = await setup.one("abandon", purpose="marketing")
     assert (report.outcome, report.rule, setup.server.accepted) == ("unknown", "in_flight_after_crash", [])
 
 
-async def test_bad_commands_harm_nobody(setup: MailerSetup) -> None:
-    """Commands that cannot be rendered or composed are refused with the reason, without a code; those beside them go out."""
-    broken = example("order-confirmation") | {"order": {"total": "?"}}
+async def test_invalid_commands_do_not_affect_others(setup: MailerSetup) -> None:
+    """Commands that cannot be rendered or composed are refused with the rule and without a code. Other commands are sent."""
+    invalid = example("order-confirmation") | {"order": {"total": "?"}}
     reports = await setup.deliver(
         (command(send_id="a", to_address="x@y.example\r\nBcc: z"), "send"),
-        (command(send_id="b", context=broken), "send"),
+        (command(send_id="b", context=invalid), "send"),
         (command(send_id="c", message="gone"), "send"),
         (command(send_id="d", time_zone="Mars/Olympus"), "send"),
         (command(send_id="e"), "send"),
@@ -206,14 +206,14 @@ async def test_bad_commands_harm_nobody(setup: MailerSetup) -> None:
     assert all(reports[key].code is None and not reports[key].is_bounce for key in "abc")
 
 
-async def test_server_down_is_waited_for(setup: MailerSetup) -> None:
-    """The server is away, then back: every mail arrives once, and the pause began and ended."""
+async def test_the_mailer_waits_for_the_server(setup: MailerSetup) -> None:
+    """The server is down, then available again: every email arrives once, and the pause starts and ends."""
     setup.server.close()
     loop = asyncio.get_running_loop()
 
     def back() -> None:
         setup.on_pause = lambda: None
-        setup.back = loop.create_task(setup.server.open())
+        setup.restart = loop.create_task(setup.server.open())
 
     setup.on_pause = back
     reports = await setup.deliver(*((command(send_id=f"s{n}"), "send") for n in range(30)))
@@ -225,7 +225,7 @@ async def test_server_down_is_waited_for(setup: MailerSetup) -> None:
 
 
 async def test_stop_while_the_server_is_down(setup: MailerSetup) -> None:
-    """A stop ends the waiting: no report for what was not tried, and what was done before is reported."""
+    """A stop ends the pause. Commands that were not attempted have no report; finished commands have one."""
     reports = await setup.deliver((command(send_id="first"), "send"))
     assert list(reports) == ["first"]
     setup.server.close()
@@ -239,8 +239,8 @@ async def test_stop_while_the_server_is_down(setup: MailerSetup) -> None:
     assert setup.pauses[-1] is False
 
 
-async def test_what_was_withdrawn_is_held_back(setup: MailerSetup) -> None:
-    """By the rule that forbids it now, and before any data leaves; what is owed goes all the same."""
+async def test_a_withdrawn_email_is_suppressed(setup: MailerSetup) -> None:
+    """A withdrawn email is suppressed with its rule before any data leaves. A transactional email is sent."""
     setup.withdrawn.update({"s1": "unsubscribed", "s2": "unsubscribed"})
     review = command(flow="review", message="ask", purpose="review")
     reports = await setup.deliver((review, "send"), (command(send_id="s2"), "send"))
@@ -253,48 +253,48 @@ async def test_what_was_withdrawn_is_held_back(setup: MailerSetup) -> None:
 
 
 async def test_withdrawn_while_the_server_is_down(setup: MailerSetup) -> None:
-    """A mail that waits for the server is looked at again when the server is back."""
+    """An email that waits for the server is checked again when the server is available."""
     setup.server.close()
     loop = asyncio.get_running_loop()
 
     def back() -> None:
         setup.on_pause = lambda: None
         setup.withdrawn["s1"] = "complained"
-        setup.back = loop.create_task(setup.server.open())
+        setup.restart = loop.create_task(setup.server.open())
 
     setup.on_pause = back
     report = await setup.one(flow="review", message="ask", purpose="review")
     assert (report.outcome, report.text, setup.server.accepted) == ("suppressed", "complained", [])
 
 
-def _wish(at_least: int) -> Command:
+def _command_with_request(at_least: int) -> Command:
     context = example("goes-well-with") | {"recommend": request_for([products.order("o1", "x")], 3, at_least)}
     del context["products"]
     return command(flow="goes-well-with", message="products", purpose="marketing", context=context)
 
 
-async def test_products_are_chosen_when_the_mail_is_written(setup: MailerSetup) -> None:
-    """The catalogue of that moment is waited for; with fewer products than wanted the mail is held back."""
-    asking = asyncio.create_task(setup.deliver((_wish(1), "send"), (command(send_id="s2"), "send")))
+async def test_products_are_chosen_when_the_email_is_rendered(setup: MailerSetup) -> None:
+    """The mailer waits for the current assortment. With too few products the email is suppressed."""
+    delivery = asyncio.create_task(setup.deliver((_command_with_request(1), "send"), (command(send_id="s2"), "send")))
     await asyncio.sleep(0)
     setup.assortment.set_result(
         products.assortment_of(products.product("x", complements=("y",)), products.product("y"))
     )
-    assert {send_id: report.outcome for send_id, report in (await asking).items()} == {"s1": "sent", "s2": "sent"}
-    report = (await setup.deliver((_wish(2), "send")))["s1"]
+    assert {send_id: report.outcome for send_id, report in (await delivery).items()} == {"s1": "sent", "s2": "sent"}
+    report = (await setup.deliver((_command_with_request(2), "send")))["s1"]
     assert (report.outcome, report.rule) == ("suppressed", "too_few_products")
 
 
-async def test_a_wish_that_is_none(setup: MailerSetup) -> None:
-    """It harms its own mail only."""
+async def test_an_invalid_request(setup: MailerSetup) -> None:
+    """An invalid request for products fails its own email."""
     setup.assortment.set_result(Assortment())
     report = await setup.one(context=example("order-confirmation") | {"recommend": {"most": "many"}})
     assert (report.outcome, report.rule) == ("refused", "unrenderable")
 
 
 async def test_stop_while_the_catalogue_is_read(setup: MailerSetup) -> None:
-    """A stop does not wait for it; nothing is reported, and nothing has left."""
-    asking = asyncio.create_task(setup.deliver((_wish(1), "send")))
+    """A stop does not wait for the assortment. No command is reported or sent."""
+    delivery = asyncio.create_task(setup.deliver((_command_with_request(1), "send")))
     await asyncio.sleep(0)
     setup.is_stopping = True
-    assert (await asking, setup.marked) == ({}, [])
+    assert (await delivery, setup.marked) == ({}, [])

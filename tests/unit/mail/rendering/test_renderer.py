@@ -1,4 +1,4 @@
-"""Rendering: language, money and time the customer's way, nothing injected, and no mail's data stops the others."""
+"""Rendering: language, money and time in the customer's format, no injection, and errors that affect one email only."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ EVIL = '<script>alert(1)</script>"{{ 7 * 7 }}'
 
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
-    """The real templates."""
+    """The project's templates."""
     return Renderer(TEMPLATES, "Butik Ø")
 
 
-def _house(tmp_path: Path, **files: str) -> Renderer:
-    """Templates of a test: one flow `f` with a message `m`."""
+def _templates(tmp_path: Path, **files: str) -> Renderer:
+    """Return a renderer of one flow `f` with a message `m`."""
     texts = {
         "flows/g/f/m.html.j2": "<p>x</p>",
         "flows/g/f/m.txt.j2": "x",
@@ -37,30 +37,30 @@ def _house(tmp_path: Path, **files: str) -> Renderer:
     return Renderer(tmp_path, "Shop")
 
 
-def _m(renderer: Renderer, **changes: Any) -> RenderedEmail:
+def _render(renderer: Renderer, **changes: Any) -> RenderedEmail:
     return renderer.render(command(**{"flow": "f", "message": "m", "context": {}, "locale": "en"} | changes), NO_LINKS)
 
 
-def test_html_in_data_is_words(renderer: Renderer) -> None:
-    """A name or a title with markup or Jinja in it is shown as it is written, and does nothing."""
+def test_html_in_data_is_text(renderer: Renderer) -> None:
+    """Markup and Jinja in a name or a title are displayed as text."""
     context = example("order-confirmation")
     context["customer"]["first_name"] = EVIL
     context["order"]["lines"][0]["title"] = EVIL
-    words = renderer.render(command(context=context), NO_LINKS)
-    assert "<script>alert" not in words.html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;{{ 7 * 7 }}" in words.html
-    assert f"Godmorgen {EVIL}," in words.text
-    (facts,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', words.html, re.DOTALL)
-    assert json.loads(facts)["acceptedOffer"][0]["itemOffered"]["name"] == EVIL
+    email = renderer.render(command(context=context), NO_LINKS)
+    assert "<script>alert" not in email.html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;{{ 7 * 7 }}" in email.html
+    assert f"Godmorgen {EVIL}," in email.text
+    (json_ld,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', email.html, re.DOTALL)
+    assert json.loads(json_ld)["acceptedOffer"][0]["itemOffered"]["name"] == EVIL
 
 
 def test_data_in_copy_is_escaped(renderer: Renderer) -> None:
-    """What the copy takes from the data is escaped once: not never, not twice."""
+    """Data in a text of the copy is escaped exactly once."""
     context = example("order-confirmation")
     context["order"]["order_id"] = "<b>&"
-    words = renderer.render(command(context=context), NO_LINKS)
-    assert "ordre &lt;b&gt;&amp;. Vi har" in words.html
-    assert words.subject == "Tak for din ordre <b>&"
+    email = renderer.render(command(context=context), NO_LINKS)
+    assert "ordre &lt;b&gt;&amp;. Vi har" in email.html
+    assert email.subject == "Tak for din ordre <b>&"
 
 
 def test_subject_is_one_line(renderer: Renderer) -> None:
@@ -80,7 +80,7 @@ def test_subject_is_one_line(renderer: Renderer) -> None:
         ("not a locale/../..", "??", "649.00", "Wednesday, November 25, 2026"),
     ],
 )
-def test_money_and_time_the_customers_way(
+def test_money_and_time_in_the_customers_format(
     renderer: Renderer, locale: str, country: str, total: str, window: str
 ) -> None:
     """Money and dates follow the copy's language, the customer's country and time zone (the window is 9 to 12 in UTC)."""
@@ -90,8 +90,8 @@ def test_money_and_time_the_customers_way(
     assert window in renderer.render(parcel, NO_LINKS).text
 
 
-def test_clock_is_of_the_customers_zone(renderer: Renderer) -> None:
-    """The same moment is another time in another zone, also when both were asked for before."""
+def test_clock_uses_the_customers_zone(renderer: Renderer) -> None:
+    """The same instant has another local time in another zone, also with a filled cache."""
     texts = [
         renderer.render(
             command(flow="shipment-confirmation", message="shipped", locale="en-GB", country="GB", time_zone=zone),
@@ -103,11 +103,11 @@ def test_clock_is_of_the_customers_zone(renderer: Renderer) -> None:
     assert "18:00–21:00" in texts[1]
 
 
-def test_unknown_language_reads_english(renderer: Renderer) -> None:
-    """A language without copy reads English, and says so to screen readers."""
-    words = renderer.render(command(locale="fi"), NO_LINKS)
-    assert words.subject == "Thank you for your order 1001"
-    assert '<html lang="en" dir="ltr">' in words.html
+def test_an_unknown_language_falls_back_to_english(renderer: Renderer) -> None:
+    """A language without copy gets English texts, and the HTML declares English for screen readers."""
+    email = renderer.render(command(locale="fi"), NO_LINKS)
+    assert email.subject == "Thank you for your order 1001"
+    assert '<html lang="en" dir="ltr">' in email.html
 
 
 @pytest.mark.parametrize(
@@ -121,58 +121,60 @@ def test_unknown_language_reads_english(renderer: Renderer) -> None:
     ],
 )
 def test_greetings(renderer: Renderer, mood: str, danish: str, english: str) -> None:
-    """The mood's words in the language of the copy; a mood that is not known is greeted plainly."""
+    """The greeting of the mood is in the language of the copy. An unknown mood gets the plain greeting."""
     context = example("review") | {"mood": mood}
     for locale, greeting in (("da-DK", danish), ("en-GB", english), ("fi", english)):
-        words = renderer.render(command(flow="review", message="ask", locale=locale, context=context), NO_LINKS)
-        assert words.text.startswith(f"{greeting},\n")
-        assert f">{greeting}</h1>" in words.html
+        email = renderer.render(command(flow="review", message="ask", locale=locale, context=context), NO_LINKS)
+        assert email.text.startswith(f"{greeting},\n")
+        assert f">{greeting}</h1>" in email.html
 
 
 def test_greeting_without_a_name(renderer: Renderer) -> None:
-    """The words stand alone if the name is unknown."""
+    """The greeting has no name if the name is unknown."""
     context = example("review") | {"greeting": ""}
     context["customer"]["first_name"] = ""
-    words = renderer.render(command(flow="review", message="ask", context=context), NO_LINKS)
-    assert words.text.startswith("Godmorgen,\n")
+    email = renderer.render(command(flow="review", message="ask", context=context), NO_LINKS)
+    assert email.text.startswith("Godmorgen,\n")
 
 
 def test_greeting_that_the_copy_lacks(tmp_path: Path) -> None:
-    """A template that greets fails with the key that is missing; one that does not is not affected."""
-    renderer = _house(tmp_path, **{"flows/g/f/m.txt.j2": "{{ greeting }}"})
+    """A template with a greeting fails with the missing key; a template without one is not affected."""
+    renderer = _templates(tmp_path, **{"flows/g/f/m.txt.j2": "{{ greeting }}"})
     with pytest.raises(RenderError, match=r"the copy has no text 'greeting\.weekend'; add it to copy/en\.yaml"):
-        _m(renderer, context={"mood": "weekend"})
-    assert _m(_house(tmp_path / "other"), context={"mood": "weekend"}).text == "x\n"
+        _render(renderer, context={"mood": "weekend"})
+    assert _render(_templates(tmp_path / "other"), context={"mood": "weekend"}).text == "x\n"
 
 
-def test_missing_text_reads_english(tmp_path: Path) -> None:
-    """A text that the language's copy lacks is read from the English one."""
-    renderer = _house(tmp_path, **{"flows/g/f/copy/da.yaml": "other: andet", "flows/g/f/m.txt.j2": '{{ t("other") }}'})
-    words = _m(renderer, locale="da")
-    assert (words.subject, words.text) == ("Hello", "andet\n")
+def test_a_missing_text_falls_back_to_english(tmp_path: Path) -> None:
+    """A text that the language's copy lacks is taken from the English copy."""
+    renderer = _templates(
+        tmp_path, **{"flows/g/f/copy/da.yaml": "other: andet", "flows/g/f/m.txt.j2": '{{ t("other") }}'}
+    )
+    email = _render(renderer, locale="da")
+    assert (email.subject, email.text) == ("Hello", "andet\n")
 
 
 def test_no_pixel_without_consent(renderer: Renderer) -> None:
-    """The pixel is in the mail only where it is given a link, and so with the unsubscribe line."""
+    """The pixel and the unsubscribe line are in the email only if it has their links."""
     assert "<img" not in renderer.render(command(), NO_LINKS).html
     assert "https://u" not in renderer.render(command(), NO_LINKS).text
     links = Links(unsubscribe="https://u", pixel="https://p", review="https://r")
-    words = renderer.render(command(), links)
-    assert '<img src="https://p" width="1" height="1" alt="">' in words.html
-    assert 'href="https://u"' in words.html
-    assert "Afmeld: https://u" in words.text
+    email = renderer.render(command(), links)
+    assert '<img src="https://p" width="1" height="1" alt="">' in email.html
+    assert 'href="https://u"' in email.html
+    assert "Afmeld: https://u" in email.text
 
 
-def test_link_that_is_none_is_left_out(renderer: Renderer) -> None:
-    """A tracking address that would run a script becomes no link."""
+def test_an_invalid_link_is_left_out(renderer: Renderer) -> None:
+    """A tracking URL that would run a script is left out."""
     context = example("shipment-confirmation")
     context["shipment"]["tracking_url"] = "javascript:alert(1)"
-    words = renderer.render(command(flow="shipment-confirmation", message="shipped", context=context), NO_LINKS)
-    assert "javascript" not in words.html + words.text
+    email = renderer.render(command(flow="shipment-confirmation", message="shipped", context=context), NO_LINKS)
+    assert "javascript" not in email.html + email.text
 
 
 def test_styles_are_on_the_elements(renderer: Renderer) -> None:
-    """style.css sits on the elements, the layout keeps its dark mode, and loops stay inside their table."""
+    """style.css is inlined, the layout keeps its dark mode, and loops stay inside their table."""
     html = renderer.render(command(), NO_LINKS).html
     assert '<td class="amount" align="right" style="' in html
     assert "prefers-color-scheme: dark" in html
@@ -180,24 +182,24 @@ def test_styles_are_on_the_elements(renderer: Renderer) -> None:
     assert "takk0" not in html
 
 
-def test_statement_inside_a_tag_is_named(tmp_path: Path) -> None:
-    """A statement that styling would tear out of a tag is a mistake with a name, not a broken mail."""
-    renderer = _house(
+def test_a_statement_inside_a_tag_is_an_error(tmp_path: Path) -> None:
+    """A statement inside a tag is reported as an error, because inlining styles would move it."""
+    renderer = _templates(
         tmp_path, **{"shared/style.css": "p{margin:0}", "flows/g/f/m.html.j2": "<p {% if 1 %}id='a'{% endif %}>x</p>"}
     )
     with pytest.raises(RenderError, match=r"f/m: .*move it between elements"):
-        _m(renderer)
+        _render(renderer)
 
 
-def test_text_is_made_from_html(tmp_path: Path) -> None:
-    """A message without a text template has its words from the HTML."""
-    renderer = _house(tmp_path, **{"flows/g/f/m.html.j2": "<h1>Hi</h1><p>you &amp; me</p>"})
+def test_text_is_generated_from_html(tmp_path: Path) -> None:
+    """A message without a text template gets its text from the HTML."""
+    renderer = _templates(tmp_path, **{"flows/g/f/m.html.j2": "<h1>Hi</h1><p>you &amp; me</p>"})
     (tmp_path / "flows/g/f/m.txt.j2").unlink()
-    assert _m(renderer).text.split() == ["Hi", "you", "&", "me"]
+    assert _render(renderer).text.split() == ["Hi", "you", "&", "me"]
 
 
 @pytest.mark.parametrize(
-    ("template", "words"),
+    ("template", "error"),
     [
         ("{{ nobody }}", "'nobody' is undefined"),
         ("{{ order.total | money }}", "'order' is undefined"),
@@ -211,22 +213,22 @@ def test_text_is_made_from_html(tmp_path: Path) -> None:
         ("{% if %}", "Expected an expression"),
     ],
 )
-def test_what_fails_is_a_render_error(tmp_path: Path, template: str, words: str) -> None:
-    """Whatever goes wrong in a template is told with its name; nothing else gets out, and the sandbox holds."""
-    with pytest.raises(RenderError, match=re.escape(words)):
-        _m(_house(tmp_path, **{"flows/g/f/m.txt.j2": template}))
+def test_every_failure_is_a_render_error(tmp_path: Path, template: str, error: str) -> None:
+    """Every error in a template becomes a RenderError with the template's name, and the sandbox blocks unsafe access."""
+    with pytest.raises(RenderError, match=re.escape(error)):
+        _render(_templates(tmp_path, **{"flows/g/f/m.txt.j2": template}))
 
 
 @pytest.mark.parametrize("changes", [{"flow": "../f"}, {"message": "../f/m"}, {"flow": ""}, {"message": "gone"}])
 def test_only_templates_are_read(tmp_path: Path, changes: dict[str, str]) -> None:
-    """A command cannot make the renderer read elsewhere."""
+    """A command cannot make the renderer read other files."""
     with pytest.raises(RenderError):
-        _m(_house(tmp_path), **changes)
+        _render(_templates(tmp_path), **changes)
 
 
-def test_data_is_not_told(tmp_path: Path) -> None:
-    """An error names the template and the kind of failure, never what the customer's data held."""
-    renderer = _house(tmp_path, **{"flows/g/f/m.txt.j2": "{{ name | day }}"})
-    with pytest.raises(RenderError) as caught:
-        _m(renderer, context={"name": "Anna Jensen"})
-    assert "Anna" not in str(caught.value)
+def test_errors_have_no_customer_data(tmp_path: Path) -> None:
+    """An error names the template and the kind of failure, but has no customer data."""
+    renderer = _templates(tmp_path, **{"flows/g/f/m.txt.j2": "{{ name | day }}"})
+    with pytest.raises(RenderError) as raised:
+        _render(renderer, context={"name": "Anna Jensen"})
+    assert "Anna" not in str(raised.value)
