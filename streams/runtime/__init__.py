@@ -1,0 +1,1 @@
+"""Kafka, RocksDB and transactions under Faust. Nothing here depends on email."""

@@ -1,1 +1,1 @@
-"""Compacted topics that every process holds in full."""
+"""Compacted topics that a process reads completely into memory."""
