@@ -134,7 +134,7 @@ def _start(
     elif name in _BEFORE_DELIVERY and parcel is not None and parcel.has("delivered"):
         uow.decisions(flow, instance).skip("already_delivered", f"the parcel was delivered before {name} arrived")
     elif _is_held_out(uow, flow):
-        hold_out(uow, flow, instance_id, instance.step, "", flow.purpose, instance.order_id or None)
+        hold_out(uow, flow, instance, instance.step)
     else:
         waiting = execute_steps(uow, compiled, instance, context, started_at, compiled.first, is_start=True)
         limit = uow.ruleset.limits.instances

@@ -55,7 +55,7 @@ def execute_steps(
     Returns:
         The instance as it waits at a later step, or None if it has ended.
     """
-    flow, ruleset, order_id = compiled.flow, uow.ruleset, instance.order_id or None
+    flow, ruleset = compiled.flow, uow.ruleset
     executed = 0
     while path:
         step = compiled.steps[path]
@@ -96,7 +96,7 @@ def execute_steps(
         elif isinstance(step, Experiment):
             number = _variant(step, uow.customer_id)
             if number is None:
-                hold_out(uow, flow, instance.instance_id, path, "", flow.purpose, order_id)
+                hold_out(uow, flow, instance, path)
                 return None
             detail = f"experiment {step.name}: arm {step.variants[number].name}"
             uow.decisions(flow, instance, path).schedule("experiment", detail)

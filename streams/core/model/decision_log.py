@@ -40,33 +40,33 @@ class DecisionLog(Struct, frozen=True, gc=False):
 
     def send(self, rule: str, detail: str) -> None:
         """Log that an email is sent; `rule` is the consent rule that allows it."""
-        self.log("send", rule, detail)
+        self._log("send", rule, detail)
 
     def skip(self, rule: str, detail: str, *, repeat: str = "") -> None:
         """Log that `rule` skips the step."""
-        self.log("skip", rule, detail, repeat)
+        self._log("skip", rule, detail, repeat)
 
     def defer(self, rule: str, detail: str, until: datetime) -> None:
         """Log that `rule` defers the step until `until` (UTC)."""
-        self.log("defer", rule, detail, local_time.text_of(until))
+        self._log("defer", rule, detail, local_time.text_of(until))
 
     def schedule(self, rule: str, detail: str, *, repeat: str = "") -> None:
         """Log where and when the instance continues."""
-        self.log("schedule", rule, detail, repeat)
+        self._log("schedule", rule, detail, repeat)
 
     def exit(self, rule: str, detail: str) -> None:
         """Log that `rule` ends the instance."""
-        self.log("exit", rule, detail)
+        self._log("exit", rule, detail)
 
     def draft(self, detail: str) -> None:
         """Log the action that a draft does not take."""
-        self.log("draft", "draft", detail)
+        self._log("draft", "draft", detail)
 
     def limit(self, limit: str, detail: str, *, repeat: str = "") -> None:
         """Log that a limit (see `ruleset.Limits`) was reached."""
-        self.log("limit", limit, detail, repeat)
+        self._log("limit", limit, detail, repeat)
 
-    def log(self, outcome: DecisionOutcome, rule: str, detail: str, repeat: str = "") -> None:
+    def _log(self, outcome: DecisionOutcome, rule: str, detail: str, repeat: str = "") -> None:
         self.effects.append(
             LogDecision(
                 decision_id=ids.decision_id(self.instance_id or self.customer_id, self.step, rule, repeat),

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from streams.core.model.customer import Customer, OrderState, Profile, Sent
 from streams.core.model.decision_log import DecisionLog
-from streams.core.model.effects import DecisionOutcome, Effect
+from streams.core.model.effects import Effect
 from streams.core.model.flow import Flow
 from streams.core.model.instance import Instance
 from streams.core.model.ruleset import Ruleset
@@ -203,24 +203,6 @@ class UnitOfWork:
                 facts.time_zone or profile.time_zone, facts.country or profile.country, shop.time_zone
             )
         return local_time.local_zone(profile.time_zone, profile.country, shop.time_zone)
-
-    def decide(
-        self,
-        flow: Flow,
-        instance: str,
-        step: str,
-        outcome: DecisionOutcome,
-        rule: str,
-        detail: str,
-        *,
-        order_id: str | None = None,
-        send_id: str | None = None,
-        moment: str = "",
-    ) -> None:
-        """Log a decision."""
-        self.decisions_of(flow.name, flow.version, instance, step, order_id=order_id, send_id=send_id).log(
-            outcome, rule, detail, moment
-        )
 
     def decisions(
         self,

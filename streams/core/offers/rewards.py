@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
+from streams.core.model.effects import ClaimCode, IssueReward, WithdrawClaim
 from streams.core.model.events import CodeGranted
 from streams.core.model.flow import Flow, Reward
 from streams.core.model.instance import Instance
@@ -79,8 +79,7 @@ def give_granted_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Rew
     """Give the code that a pool granted. Return the instance with the code, or without it if the code has expired."""
     if grant.expires_at is not None and grant.expires_at <= uow.now:
         text = f"the code of the pool {grant.pool} was valid until {local_time.text_of(grant.expires_at)}"
-        order_id = instance.order_id or None
-        uow.decide(flow, instance.instance_id, step.path, "skip", "code_expired", text, order_id=order_id)
+        uow.decisions(flow, instance, step.path).skip("code_expired", text)
         return instance
     return _give(uow, flow, instance, step, grant.reward_id, grant.code, grant.expires_at)
 
@@ -90,22 +89,9 @@ def log_late_grant(uow: UnitOfWork, grant: CodeGranted, reason: str) -> None:
 
     The claim was withdrawn, so the code returns to its pool. The record on `code-grants` shows which code it is.
     """
-    uow.effects.append(
-        LogDecision(
-            decision_id=ids.decision_id(grant.instance_id, grant.step, "code_too_late", grant.reward_id),
-            customer_id=uow.customer_id,
-            flow=grant.flow,
-            flow_version=grant.flow_version,
-            instance_id=grant.instance_id,
-            step=grant.step,
-            outcome="skip",
-            rule="code_too_late",
-            detail=f"the code of the pool {grant.pool} for the reward {grant.reward_id} returns to the pool: {reason}",
-            send_id=None,
-            order_id=grant.order_id,
-            decided_at=uow.now,
-        )
-    )
+    log = uow.decisions_of(grant.flow, grant.flow_version, grant.instance_id, grant.step, order_id=grant.order_id)
+    text = f"the code of the pool {grant.pool} for the reward {grant.reward_id} returns to the pool: {reason}"
+    log.skip("code_too_late", text, repeat=grant.reward_id)
 
 
 def _reward_id(instance: Instance, step: str) -> str:

@@ -12,7 +12,7 @@ from streams.core.conditions.context import EvalContext
 from streams.core.model import customer
 from streams.core.model.consent_policy import is_transactional
 from streams.core.model.customer import HELD_OUT, OrderFacts
-from streams.core.model.effects import Content, DecisionOutcome, SendMail
+from streams.core.model.effects import Content, SendMail
 from streams.core.model.flow import Flow, Send
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -63,13 +63,10 @@ def decide_send(
     send_id = ids.send_id(instance.instance_id, step.path)
     order_id = order.order_id if order is not None else None
 
-    def log(outcome: DecisionOutcome, rule: str, text: str, moment: str = "") -> None:
-        uow.decide(
-            flow, instance.instance_id, step.path, outcome, rule, text, order_id=order_id, send_id=send_id, moment=moment
-        )  # fmt: skip
+    log = uow.decisions(flow, instance, step.path, order_id=order_id, send_id=send_id)
 
     def skip(rule: str, text: str) -> Skipped:
-        log("skip", rule, text)
+        log.skip(rule, text)
         return Skipped(rule)
 
     decision = consent.decide(uow, step.purpose, order)
@@ -79,7 +76,7 @@ def decide_send(
     if not address:
         return skip("no_address", "the email address is unknown")
     if step.holdout and in_share(step.holdout, "holdout", "send", flow.name, step.path, uow.customer_id):
-        hold_out(uow, flow, instance.instance_id, step.path, step.message, step.purpose, order_id)
+        hold_out(uow, flow, instance, step.path, step, order_id)
         return Skipped("holdout")
     zone, country = uow.zone_of(order), consent.country_of(uow, order)
     not_after = smart_sending.expires_at(uow, step, instance.wanted_at or uow.now, zone)
@@ -90,14 +87,14 @@ def decide_send(
         until = local_time.scale_deadline(uow.now, deferral.until, 1.0)
         if until > not_after:
             return skip(deferral.rule, f"{deferral.text}; it expires before that ends")
-        log("defer", deferral.rule, deferral.text, moment=local_time.text_of(until))
+        log.defer(deferral.rule, deferral.text, until)
         return Deferred(deferral.rule, until)
     if flow.status == "draft":
-        log("draft", "draft", f"would have sent {step.message}")
+        log.draft(f"would have sent {step.message}")
         return Skipped("draft")
     content = _content(uow, step, instance, context, greeted_at, name, zone, country)
     uow.effects.append(_command(uow, flow, step, instance, send_id, not_after, address, content))
-    log("send", decision.rule, f"sends {step.message}; {decision.basis}")
+    log.send(decision.rule, f"sends {step.message}; {decision.basis}")
     _remember(
         uow,
         customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now),
@@ -106,20 +103,30 @@ def decide_send(
 
 
 def hold_out(
-    uow: UnitOfWork, flow: Flow, instance_id: str, step: str, message: str, purpose: str, order_id: str | None
+    uow: UnitOfWork, flow: Flow, instance: Instance, path: str, send: Send | None = None, order_id: str | None = None
 ) -> None:
     """Log that the customer is held out of an email, a branch or a flow, and remember it.
 
     Later orders are then attributed to the holdout, so that they can be compared with those after an email.
+
+    Args:
+        uow: the customer.
+        flow: the flow.
+        instance: the instance.
+        path: the path of the step that sends or branches, or of the first step.
+        send: the step, if the customer is held out of one email only.
+        order_id: the order, by default the instance's own.
     """
-    send_id = ids.send_id(instance_id, step)
-    text = "held out to measure the effect of the emails"
-    uow.decide(flow, instance_id, step, "skip", "holdout", text, order_id=order_id, send_id=send_id)
+    send_id = ids.send_id(instance.instance_id, path)
+    order_id = order_id or instance.order_id or None
+    log = uow.decisions(flow, instance, path, order_id=order_id, send_id=send_id)
+    log.skip("holdout", "held out to measure the effect of the emails")
     if flow.status == "live":
+        message, purpose = (send.message, send.purpose) if send is not None else ("", flow.purpose)
         _remember(
             uow,
             customer.Sent(
-                send_id, flow.name, flow.version, step, message, purpose, order_id, uow.now, outcome=HELD_OUT
+                send_id, flow.name, flow.version, path, message, purpose, order_id, uow.now, outcome=HELD_OUT
             ),
         )
 

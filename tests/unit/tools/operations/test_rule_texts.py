@@ -13,9 +13,8 @@ STREAMS = PROJECT_ROOT / "streams"
 FILES = [*(STREAMS / "core").rglob("*.py"), STREAMS / "mail" / "mailer.py", STREAMS / "agents" / "mailer.py"]
 #: What names a rule: the call, the place of the rule among its arguments, and its keyword.
 NAMING = {
-    "decide": (4, "rule"),
     **dict.fromkeys(("send", "skip", "defer", "schedule", "exit", "limit"), (0, "rule")),
-    "log": (1, "rule"),
+    "_log": (1, "rule"),
     "hit_limit": (0, "limit"),
     "Deferral": (0, "rule"),
     "ConsentDecision": (1, "rule"),
