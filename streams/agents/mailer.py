@@ -54,9 +54,8 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
         plans = plan_batch(batch, marks)
         for command, plan in plans:
             if plan in ("resend", "abandon"):
-                marks.mark_begun(
-                    command.send_id
-                )  # keeps the doubt over another crash: the old mark may be on another disk
+                # Keeps the doubt over another crash: the old mark may be on another disk.
+                marks.mark_begun(command.send_id)
             if plan != "confirm":
                 in_flight = Entry("in_flight", command.attempt, utc_from_ms(batch.now_ms), disk=marks.disk)
                 batch.put(command.send_id.encode(), in_flight)

@@ -26,7 +26,7 @@ from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
 
 #: Language of a text that the customer's language lacks.
 FALLBACK = "en"
-#: What the file name of a compiled text starts with; the key of the text follows.
+#: Prefix of the file name of a compiled text, before its key.
 COPY_TEXT = "copy:"
 #: Pairs of a flow and a locale whose texts are cached.
 MOST_COPIES = 1000

@@ -54,8 +54,8 @@ def order_event(record: Record, written_at: datetime | None) -> Event:
     Raises:
         ValidationFailed: the record breaks a rule.
     """
-    make = _ORDER_EVENTS.get(record["kind"])
-    if make is None:
+    event_type = _ORDER_EVENTS.get(record["kind"])
+    if event_type is None:
         raise ValidationFailed("unknown_kind", "unknown kind of order event")
     lines = record["lines"]
     if len(lines) > MAX_LINES:
@@ -87,7 +87,7 @@ def order_event(record: Record, written_at: datetime | None) -> Event:
         time_zone=parse_time_zone(record["time_zone"]),
         discount_minor=record["discount_minor"],
     )
-    return make(order, parse_time(record["occurred_at"], "occurred_at", written_at))
+    return event_type(order, parse_time(record["occurred_at"], "occurred_at", written_at))
 
 
 def _order_line(line: Record) -> events.OrderLine:
