@@ -68,12 +68,12 @@ def register(app: App, instrumentation: Instrumentation, used: Collection[str]) 
     return pools
 
 
-def _count(code_pools: CodePools, known: dict[str, Pool]) -> None:
-    known.update({name: pool for name, pool in code_pools.pools.items() if name in known})
+def _count(code_pools: CodePools, used: dict[str, Pool]) -> None:
+    used.update({name: pool for name, pool in code_pools.pools.items() if name in used})
     for name, count in code_pools.granted.items():
-        metrics.CODES_GRANTED.labels(name if name in known else OTHER).inc(count)
+        metrics.CODES_GRANTED.labels(name if name in used else OTHER).inc(count)
     for name, count in code_pools.expired.items():
-        metrics.CODES_EXPIRED.labels(name if name in known else OTHER).inc(count)
+        metrics.CODES_EXPIRED.labels(name if name in used else OTHER).inc(count)
 
 
 class PoolGauges:

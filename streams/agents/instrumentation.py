@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class Instrumentation:
-    """What the agents of one process share.
+    """Decoder, encoder and stages for the agents of one process.
 
     Args:
         codec: encodes and decodes records.
@@ -130,17 +130,17 @@ def count_effects(event: Event, effects: Iterable[Effect]) -> None:
     """Count the decisions and attributions that `event` led to."""
     for effect in effects:
         if isinstance(effect, LogDecision):
-            _decisions(effect.flow, effect.outcome, effect.rule).inc()
+            _decision_counter(effect.flow, effect.outcome, effect.rule).inc()
         elif isinstance(effect, Attribute):
-            _attributed(effect, is_hard=isinstance(event, MailBounced) and event.hard)
+            _count_attribution(effect, is_hard=isinstance(event, MailBounced) and event.hard)
 
 
 @cache  # bounded like the labels; `labels` alone costs as much as encoding a decision
-def _decisions(flow: str, outcome: str, rule: str) -> Any:
+def _decision_counter(flow: str, outcome: str, rule: str) -> Any:
     return metrics.DECISIONS.labels(flow, outcome, rule)
 
 
-def _attributed(effect: Attribute, *, is_hard: bool) -> None:
+def _count_attribution(effect: Attribute, *, is_hard: bool) -> None:
     flow = effect.flow
     if effect.kind == "opened":
         metrics.OPENS.labels(flow, effect.agent).inc()

@@ -14,14 +14,14 @@ WORKER_FAILPOINTS = (
     "flows.produced", "flows.offsets", "flows.committed", "flows.stored",
     "scheduler.produced", "scheduler.offsets", "scheduler.committed", "scheduler.stored",
     "timers.fired", "scheduler.marker_produced", "scheduler.marker_committed", "scheduler.marker_stored",
-    "lanes.fenced", "restore.applied", "lanes.restored",
+    "tasks.fenced", "restore.applied", "tasks.restored",
 )  # fmt: skip
 MAILER_FAILPOINTS = (
     "mailer.planned", "mailer.marker_produced", "mailer.marker_committed", "mailer.marker_stored", "mailer.marked",
     "mailer.reported", "mailer.produced", "mailer.offsets", "mailer.committed", "mailer.stored",
 )  # fmt: skip
 #: Failpoints that a process may reach only once.
-REACHED_ONCE = frozenset({"lanes.fenced", "lanes.restored", "mailer.reported"})
+REACHED_ONCE = frozenset({"tasks.fenced", "tasks.restored", "mailer.reported"})
 #: Other failpoints kill at a random one of their first hits, so that they strike early or late in a series of batches.
 MAX_HITS = 6
 #: Phases of an email in the mail server, in which the mailer is killed.

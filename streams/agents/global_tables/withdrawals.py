@@ -43,8 +43,7 @@ class WithdrawalsTable(TableView):
             return
         self.rules[withdrawal.send_id] = withdrawal.rule
         self._withdrawn_at[withdrawal.send_id] = withdrawal.withdrawn_at
-        for send_id, at in list(self._withdrawn_at.items())[
-            :2
-        ]:  # up to two leave for each one that comes, so the table stays small
+        # Each new withdrawal removes up to two that have expired, so the table stays small.
+        for send_id, at in list(self._withdrawn_at.items())[:2]:
             if withdrawal.withdrawn_at - at > topics.COMMANDS_RETENTION:
                 del self._withdrawn_at[send_id], self.rules[send_id]

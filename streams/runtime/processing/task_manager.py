@@ -122,7 +122,7 @@ class TaskManager:
             self._release(self._tasks.pop((name, partition)))
         await asyncio.to_thread(self._take_over, sorted(wanted - set(self._tasks)))
         await asyncio.to_thread(self._follow, followed)
-        failpoints.reach("lanes.restored")
+        failpoints.reach("tasks.restored")
         sources = [
             TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic and (self.stage_of(t), p) in wanted
         ]
@@ -166,7 +166,7 @@ class TaskManager:
     def _take_over(self, wanted: list[tuple[str, int]]) -> None:
         with ThreadPoolExecutor(8) as pool:
             producers = list(pool.map(lambda w: self._fence(*w), wanted))
-        failpoints.reach("lanes.fenced")
+        failpoints.reach("tasks.fenced")
         new: dict[str, list[Task[Any]]] = {}
         for (name, partition), producer in zip(wanted, producers, strict=True):
             stage = self.stages[name]

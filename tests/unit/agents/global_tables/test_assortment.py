@@ -100,8 +100,8 @@ def test_records_make_the_assortment() -> None:
     one.apply(
         [product("a", 0), product("b", 1), product("x", 2, complements=["b"]), counts(counts_of("a", 2, 1, z=1), 0)]
     )
-    found = recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9)
-    assert [(pick.sku, pick.reason) for pick in found] == [("b", "complement"), ("a", "category")]
+    picks = recommend(Bought(frozenset({"x"}), frozenset({"c"})), one.assortment, WEEK, 9)
+    assert [(pick.sku, pick.reason) for pick in picks] == [("b", "complement"), ("a", "category")]
     assert one.assortment.popularity.also_bought("a") == {"z": 1}
     one.on_caught_up()
     assert (metrics.CATALOGUE_PRODUCTS._value.get(), metrics.POPULARITY_PRODUCTS._value.get()) == (3, 1)
@@ -173,8 +173,8 @@ def test_a_product_of_an_older_schema() -> None:
     (former,) = (SCHEMAS / "history").glob("product-*.avsc")
     codec = Codec({"product": json.loads(former.read_text())})
     record = {"sku": "a", "title": "A", "category": "", "unit_price_minor": 1, "currency": "DKK", "updated_at": AT}
-    found = DECODER.product(codec.encode("product", record))
-    assert (found.sku, found.complements, found.replaces, found.is_consumable) == ("a", (), None, False)
+    decoded = DECODER.product(codec.encode("product", record))
+    assert (decoded.sku, decoded.complements, decoded.replaces, decoded.is_consumable) == ("a", (), None, False)
 
 
 def test_a_view_is_ready_at_the_ends() -> None:
@@ -214,11 +214,11 @@ class FakeConsumer:
         if self.reads == self.fails_at:
             raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
         self.reads += 1
-        found = [message for message in self.log if message.at >= self.assigned[message.place]][:1]
-        for message in found:
+        messages = [message for message in self.log if message.at >= self.assigned[message.place]][:1]
+        for message in messages:
             self.assigned[message.place] = message.at + 1
             self.served[message.at].set()
-        return found
+        return messages
 
     def close(self) -> None:
         self.is_closed = True

@@ -1,4 +1,4 @@
-"""The partitioner is Java's."""
+"""The partitioner equals that of Kafka's Java client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from streams.runtime.kafka.partitioner import murmur2, partition_of
 
-# From the tests of Kafka's own Java client (UtilsTest.testMurmur2), signed as Java has them.
+# From the tests of Kafka's Java client (UtilsTest.testMurmur2), signed as in Java.
 JAVA = {
     b"21": -973932308,
     b"foobar": -790332482,
@@ -18,13 +18,13 @@ JAVA = {
 
 
 @pytest.mark.parametrize("key", JAVA)
-def test_the_hash_is_that_of_javas_client(key: bytes) -> None:
-    """Kafka's own vectors hold, bit by bit, and so does the partition that Java takes from them."""
+def test_hash_and_partition_equal_the_java_client(key: bytes) -> None:
+    """Hash and partition of Kafka's own test vectors equal those of the Java client."""
     assert murmur2(key) == JAVA[key] % (1 << 32)
     assert partition_of(key, 12) == (JAVA[key] & 0x7FFFFFFF) % 12
 
 
 def test_a_topic_has_a_partition() -> None:
-    """No partitions is a mistake of the caller, said so."""
+    """A number of partitions below 1 raises ValueError."""
     with pytest.raises(ValueError, match="1 or more"):
         partition_of(b"c1", 0)
