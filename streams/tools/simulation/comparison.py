@@ -1,4 +1,4 @@
-"""Simulations of several variants of the flows over one history: reads the variants and the history, and plays each."""
+"""Simulates several variants of the flows on the same history: loads the variants, reads the history, runs each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streams.tools.simulation.history import (
 )
 from streams.tools.simulation.outcome import SimulationResult, simulate, with_changes
 
-#: The name of the variant that is not changed.
+#: The name of the variant without changes.
 UNCHANGED = "as it is"
 
 #: Returns a progress callback (done, total), given what is done and the unit that is counted.
@@ -78,16 +78,16 @@ def read_topics(settings: Settings, products_file: Path | None, is_recommending:
     history = from_topics(settings, on_progress=progress("read", "offsets"))
     catalogue = _catalogue_from(settings, products_file, history)
     if catalogue is None and is_recommending:
-        catalogue, broken = products_from_topic(settings, on_progress=progress("read", "offsets"))
-        history.invalid += broken
+        catalogue, invalid = products_from_topic(settings, on_progress=progress("read", "offsets"))
+        history.invalid += invalid
     return Inputs(history=history, catalogue=catalogue)
 
 
 def _catalogue_from(settings: Settings, products_file: Path | None, history: History) -> Catalogue | None:
     if products_file is None:
         return None
-    catalogue, broken = products_from_file(products_file, settings.schemas_dir)
-    history.invalid += broken
+    catalogue, invalid = products_from_file(products_file, settings.schemas_dir)
+    history.invalid += invalid
     return catalogue
 
 
@@ -103,7 +103,7 @@ def simulate_variants(
             days,
             name=name,
             catalogue=inputs.catalogue,
-            on_progress=progress(f"{name}: played", "facts"),
+            on_progress=progress(f"{name}: simulated", "events"),
         )
         for name, ruleset in variants.items()
     ]

@@ -1,4 +1,4 @@
-"""What happened in a shop, to be played again: facts in the order of time, from Avro files or from Kafka's topics."""
+"""The past of a shop, to simulate flows on: its events in the order of time, from Avro files or from Kafka topics."""
 
 from __future__ import annotations
 
@@ -27,23 +27,28 @@ from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.products import to_product
 from streams.wire.validation import ValidationFailed, parse_id
 
-#: The topics that hold what came from outside; the others are what Takk made of it.
+#: The topics that shops and other systems write; Takk writes the others.
 TOPICS = (topics.ORDERS, topics.SHIPMENTS, topics.ENGAGEMENT, topics.CUSTOMERS, topics.BROWSING, topics.PRESSURE)
 
 
-#: Records between two calls for progress.
+#: Records between two progress calls.
 _STEP = 5_000
 
 
 class History(Struct):
-    """Facts with the time at which they occurred, in that order; and what was no fact, counted by the rule that it breaks."""
+    """Events in the order of time.
+
+    Attributes:
+        events: (time, event) pairs.
+        invalid: number of invalid records by reason.
+    """
 
     events: list[tuple[datetime, Event]]
     invalid: Counter[str] = field(default_factory=Counter)
 
 
 class HistoryError(ValueError):
-    """A file that is no history: which, why, and what would be right."""
+    """A file that cannot be used. The message names the file, the reason and what is expected."""
 
 
 def from_files(
@@ -52,45 +57,46 @@ def from_files(
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> History:
-    """The history in Avro container files, each of one kind of record: orders, shipments, engagement, customers, browsing or contact pressure.
+    """Return the history that Avro container files contain.
 
     Args:
-        paths: the files.
-        schemas: the folder of today's schemas.
-        on_progress: hears of bytes done and in all, of each file.
+        paths: the files. Each has one kind of record: orders, shipments, engagement, customers, browsing or contact pressure.
+        schemas: the directory of the current schemas.
+        on_progress: called with the bytes read so far and the size of the file.
 
     Raises:
-        HistoryError: a file that cannot be read, or whose records are of no kind that flows know.
+        HistoryError: a file is not readable, or has another kind of record.
     """
     parsed = {
         topic: json.loads((schemas / f"{topics.SCHEMA_OF[topic]}.avsc").read_text(encoding="utf-8")) for topic in TOPICS
     }
     by_name = {schema["name"]: topic for topic, schema in parsed.items()}
-    known = {schema["name"]: schema for schema in parsed.values()}
+    schema_of = {schema["name"]: schema for schema in parsed.values()}
     history = History([])
     for path in paths:
-        for name, record in _records(path, known, "a history is", on_progress):
-            _take(history, by_name[name], record)
+        for name, record in _records(path, schema_of, on_progress):
+            _add(history, by_name[name], record)
     return _sorted(history)
 
 
-def _take(history: History, topic: str, record: Any) -> None:
+def _add(history: History, topic: str, record: Any) -> None:
     try:
         if not record["customer_id"]:
             raise ValidationFailed("no_customer", "customer_id is empty")
         parse_id(record, "customer_id")
         event = EVENT_DECODERS[topic][1](record, None)
-    except ValidationFailed as broken:
-        history.invalid[broken.rule] += 1
+    except ValidationFailed as error:
+        history.invalid[error.rule] += 1
     else:
         history.events.append((event.occurred_at, event))
 
 
 def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] = lambda done, total: None) -> History:
-    """The history that lies on the cluster's topics now.
+    """Return the history that the cluster's topics contain now.
 
     Raises:
-        KafkaException, TimeoutError: as `read_to_the_end`.
+        KafkaException: the cluster is not reachable, or a topic is missing.
+        TimeoutError: the broker does not answer.
     """
     decoder = Decoder(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     history = History([])
@@ -99,33 +105,34 @@ def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] =
     ):
         try:
             event = decoder.event(message.topic(), message.key(), message.value(), message.timestamp()[1])
-        except (ValidationFailed, DecodeFailed) as broken:
-            history.invalid[broken.reason] += 1
+        except (ValidationFailed, DecodeFailed) as error:
+            history.invalid[error.reason] += 1
         else:
             history.events.append((event.occurred_at, event))
     return _sorted(history)
 
 
 def products_from_file(path: Path, schemas: Path = SCHEMAS) -> tuple[Catalogue, Counter[str]]:
-    """The products in an Avro container file, the last record of each, and what was no product, counted by the rule that it breaks.
+    """Return the products of an Avro container file (the last record of each), and the number of invalid records by reason.
 
     Raises:
-        HistoryError: a file that cannot be read, or that is not of products.
+        HistoryError: the file is not readable, or has another kind of record.
     """
     schema = json.loads((schemas / "product.avsc").read_text(encoding="utf-8"))
-    catalogue, broken = Catalogue(), Counter[str]()
-    for _, record in _records(path, {schema["name"]: schema}, "products are"):
-        _stock(catalogue, broken, record["sku"], partial(to_product, record))
-    return catalogue, broken
+    catalogue, invalid = Catalogue(), Counter[str]()
+    for _, record in _records(path, {schema["name"]: schema}):
+        _put(catalogue, invalid, record["sku"], partial(to_product, record))
+    return catalogue, invalid
 
 
 def products_from_topic(
     settings: Settings, *, on_progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[Catalogue, Counter[str]]:
-    """The products that lie on the cluster's topic `products` now, and what was no product there, counted by the rule that it breaks.
+    """Return the products of the cluster's topic `products`, and the number of invalid records by reason.
 
     Raises:
-        KafkaException, TimeoutError: as `read_to_the_end`.
+        KafkaException: the cluster is not reachable, or the topic is missing.
+        TimeoutError: the broker does not answer.
     """
     decoder = Decoder(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
     return products_of(
@@ -137,26 +144,26 @@ def products_from_topic(
 
 
 def products_of(decoder: Decoder, messages: Iterable[Any]) -> tuple[Catalogue, Counter[str]]:
-    """The products that records of the topic `products` leave, and those that were not believed, as the mailer takes them in."""
-    catalogue, broken = Catalogue(), Counter[str]()
+    """Return the products that records of the topic `products` define, as the mailer applies them, and the invalid records by reason."""
+    catalogue, invalid = Catalogue(), Counter[str]()
     for message in messages:
         sku, value = (message.key() or b"").decode("utf-8", "replace"), message.value()
         if value is None:
             catalogue.remove(sku)
         else:
-            _stock(catalogue, broken, sku, partial(decoder.product, value))
-    return catalogue, broken
+            _put(catalogue, invalid, sku, partial(decoder.product, value))
+    return catalogue, invalid
 
 
-def _stock(catalogue: Catalogue, broken: Counter[str], sku: str, made: Callable[[], Product]) -> None:
-    """Take a product in; a record that breaks a rule takes out what it replaces, as it does for the mailer."""
+def _put(catalogue: Catalogue, invalid: Counter[str], sku: str, decode: Callable[[], Product]) -> None:
+    """Add a product, or replace it. An invalid record removes the product that it replaces, as in the mailer."""
     try:
-        product = made()
+        product = decode()
         if product.sku != sku:
             raise ValidationFailed("bad_id", "the key is not the record's sku")
     except (ValidationFailed, DecodeFailed) as error:
         catalogue.remove(sku)
-        broken[error.reason] += 1
+        invalid[error.reason] += 1
     else:
         catalogue.put(product)
 
@@ -164,10 +171,18 @@ def _stock(catalogue: Catalogue, broken: Counter[str], sku: str, made: Callable[
 def _records(
     path: Path,
     schemas: Mapping[str, Any],
-    wanted: str,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[tuple[str, Any]]:
-    """The records of an Avro container file, each with the name of its schema, which has to be one of `schemas`. Raises HistoryError."""
+    """Yield the records of an Avro container file, each with the name of its schema.
+
+    Args:
+        path: the file.
+        schemas: the expected schemas, by name.
+        on_progress: called with the bytes read so far and the size of the file.
+
+    Raises:
+        HistoryError: the file is not readable, or has another schema.
+    """
     try:
         with path.open("rb") as file:
             name = _kind_of(fastavro.reader(file))
@@ -179,23 +194,20 @@ def _records(
                     yield name, record
                 return
     except OSError as error:
-        raise HistoryError(f"{path}: cannot be read: {error.strerror}") from error
+        raise HistoryError(f"cannot read {path}: {error.strerror}") from error
     except SchemaResolutionError as error:
         raise HistoryError(
-            f"{path}: its schema does not fit the one in schemas/ ({error}); write it with that one"
+            f"{path}: the file's schema does not match the one in schemas/ ({error}). Write the file with that schema."
         ) from error
-    except (
-        Exception
-    ) as error:  # whatever fastavro, zlib and json say of bytes that are none of theirs; nothing else runs in here
+    except Exception as error:  # fastavro, zlib and json raise many kinds of errors for invalid bytes
         raise HistoryError(
-            f"{path}: no Avro container file that can be read ({type(error).__name__}: {error}); is it whole? `avro-tools` and fastavro "
-            "write them"
+            f"{path}: not a readable Avro container file ({type(error).__name__}: {error}). Is the file complete?"
         ) from error
-    raise HistoryError(f"{path}: records of {name}; {wanted} of {', '.join(sorted(schemas))}")
+    raise HistoryError(f"{path}: the records are of type {name}; expected {', '.join(sorted(schemas))}")
 
 
 def _kind_of(reader: Any) -> str:
-    """The name of what the file's records are, without its namespace."""
+    """Return the name of the type of a file's records, without its namespace."""
     schema = reader.writer_schema
     return plain(
         str(schema["name"]).rpartition(".")[2] if isinstance(schema, dict) and "name" in schema else str(schema)
@@ -203,13 +215,13 @@ def _kind_of(reader: Any) -> str:
 
 
 def _sorted(history: History) -> History:
-    # Of facts of the same moment those that were read first come first.
-    history.events.sort(key=lambda fact: fact[0])
+    # The sort is stable: events of the same time keep the order in which they were read.
+    history.events.sort(key=lambda event: event[0])
     return history
 
 
 def write_file(path: Path, topic: str, records: Iterable[Mapping[str, Any]], schemas: Path = SCHEMAS) -> None:
-    """Write decoded records of one topic into an Avro container file that `from_files` reads."""
+    """Write decoded records of one topic to an Avro container file, which `from_files` can read."""
     schema = json.loads((schemas / f"{topics.SCHEMA_OF[topic]}.avsc").read_text(encoding="utf-8"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:

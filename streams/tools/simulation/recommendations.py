@@ -1,4 +1,4 @@
-"""Recommendations on the virtual clock: what the popularity agent counts and what the mailer chooses, by the same pure functions."""
+"""Recommendations in a simulation: counts sales and selects products with the functions that the popularity agent and the mailer use."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week
 from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.core.sending.content import template_data
 
-#: The rule by which the mailer holds back a mail whose wish cannot be granted.
+#: The rule of the mailer if there are too few products for an email's recommendations.
 TOO_FEW = "too_few_products"
 
 
 class SimulatedRecommendations:
-    """What a shop sells, and how well it sold so far, all customers counted as on one partition.
+    """The products of a shop and their sales so far; all customers count as one partition.
 
     Args:
-        catalogue: the products. A compacted topic keeps no history: they are the same from the first day to the last.
+        catalogue: the products. They do not change during the simulation, because their compacted topic keeps no history.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.assortment = Assortment(catalogue)
         self._tallies: dict[str, Tally] = {}
-        #: Products whose counts have changed since a mail was last written: nobody asks for them before.
+        #: Products whose counts changed since products were last selected; until then nothing reads their counts.
         self._sold: set[str] = set()
 
     def apply(self, effects: Iterable[Effect], now: datetime) -> list[Effect]:
-        """The effects as they turn out: sales counted, mails with the products that they wish for, or the decision not to send them."""
-        served: list[Effect] = []
+        """Count the sales, and return the effects with products in each email; or with a decision instead of an email that has too few."""
+        applied: list[Effect] = []
         for effect in effects:
             if isinstance(effect, CountSales):
                 self.count(effect)
             elif isinstance(effect, SendMail) and effect.content.products:
-                effect = self._written(effect, now)
-            served.append(effect)
-        return served
+                effect = self._with_products(effect, now)
+            applied.append(effect)
+        return applied
 
     def count(self, sales: CountSales) -> None:
-        """Count what was bought, or no longer count it."""
+        """Count the products of a purchase, or stop counting them."""
         change = Change(sales.week, sales.week_before, sales.gone, sales.come, sales.is_new, sales.earlier)
         for sale in sales_of(change):
             tally = self._tallies.get(sale.sku)
@@ -52,14 +52,14 @@ class SimulatedRecommendations:
             tally.add(sale)
             self._sold.add(sale.sku)
 
-    def _written(self, mail: SendMail, now: datetime) -> SendMail | LogDecision:
+    def _with_products(self, mail: SendMail, now: datetime) -> SendMail | LogDecision:
         for sku in self._sold:
             self.assortment.popularity.put(self._tallies[sku].counts())
         self._sold.clear()
         products = fulfil(template_data(mail.content)[REQUEST_KEY], self.assortment, week_of(now))
         if products is not None:
             return replace(mail, content=replace(mail.content, chosen=tuple(products)))
-        return LogDecision(  # as the mailer's report becomes one
+        return LogDecision(  # the one that the mailer's report becomes
             decision_id=f"{mail.send_id}.1.{TOO_FEW}",
             customer_id=mail.customer_id,
             flow=mail.flow,
@@ -76,5 +76,5 @@ class SimulatedRecommendations:
 
 
 def suppressed_send(effect: Effect) -> str | None:
-    """The send that there were too few products for, if the effect says so."""
+    """Return the send id of an email that was not sent because of too few products; None for other effects."""
     return effect.send_id if isinstance(effect, LogDecision) and effect.rule == TOO_FEW else None

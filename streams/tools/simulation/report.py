@@ -1,4 +1,4 @@
-"""What a simulation found, as one HTML page without scripts: a plot and its table for each question."""
+"""The results of a simulation as one HTML page without scripts: a plot and a table for each question."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from streams.tools.simulation.outcome import SimulationResult
 
-#: Draws what a title says of the counts of each outcome.
+#: Draws the counts of each result, under a title.
 Plot: TypeAlias = Callable[[str, Sequence[Mapping[str, int]]], str]
 
 _STYLE = """
@@ -22,23 +22,23 @@ th[scope=row] { text-align: left; font-weight: normal; } details { margin: .5rem
 .key { display: inline-block; width: .8rem; height: .8rem; margin: 0 .4rem 0 1rem; }
 .k0 { background: var(--one); } .k1 { background: var(--two); } .k2 { background: var(--three); }
 """
-# Heights are pixels and widths percents, so that a narrow screen gets narrow bars and not small letters.
+# Heights are pixels and widths are percentages, so that a narrow screen gets narrow bars instead of small letters.
 _ROW, _PLOT = 20, 220
-#: Percent of the width for the longest bar; behind it stands its number.
+#: Width of the longest bar in percent; its number needs the rest.
 _LONGEST = 78
-#: Bars of a plot; a shop with more flows and rules reads the rest in the table.
+#: Largest number of bars in a plot; the table has all.
 MOST_BARS = 30
 
 
-def page(results: Sequence[SimulationResult], title: str = "Takk: what these flows would have sent") -> str:
-    """The whole page; every text in it that comes from outside is escaped."""
-    keys = "".join(f'<span class="key k{number}"></span>{escape(one.name)}' for number, one in enumerate(results))
+def page(results: Sequence[SimulationResult], title: str = "Takk: simulated emails") -> str:
+    """Return the page. All text from outside is escaped."""
+    keys = "".join(f'<span class="key k{number}"></span>{escape(result.name)}' for number, result in enumerate(results))
     sections: tuple[tuple[str, Plot, list[Mapping[str, int]]], ...] = (
-        ("Mails a day", _columns, [one.by_day for one in results]),
-        ("Mails by flow", _sorted_bars, [one.by_flow for one in results]),
-        ("Mails per customer", _bars, [one.percentiles for one in results]),
-        ("Put off, by rule", _sorted_bars, [one.deferred for one in results]),
-        ("Not sent, by rule", _sorted_bars, [one.not_sent for one in results]),
+        ("Emails per day", _columns, [result.by_day for result in results]),
+        ("Emails by flow", _sorted_bars, [result.by_flow for result in results]),
+        ("Emails per customer", _bars, [result.percentiles for result in results]),
+        ("Deferred, by rule", _sorted_bars, [result.deferred for result in results]),
+        ("Not sent, by rule", _sorted_bars, [result.not_sent for result in results]),
     )
     parts = [
         f"<h1>{escape(title)}</h1><p>{keys}</p>",
@@ -51,7 +51,7 @@ def page(results: Sequence[SimulationResult], title: str = "Takk: what these flo
 
 
 def _section(title: str, plot: str, parts: Sequence[Mapping[str, int]], results: Sequence[SimulationResult]) -> str:
-    heads = "".join(f'<th scope="col">{escape(one.name)}</th>' for one in results)
+    heads = "".join(f'<th scope="col">{escape(result.name)}</th>' for result in results)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{part.get(name, 0):,}</td>" for part in parts)}</tr>'
         for name in dict.fromkeys(name for part in parts for name in part)
@@ -64,10 +64,10 @@ def _picture(title: str, height: int, drawn: str) -> str:
 
 
 def _columns(title: str, parts: Sequence[Mapping[str, int]]) -> str:
-    """Columns over the days."""
+    """Return a plot with a column per day."""
     days = sorted({day for part in parts for day in part})
     if not days:
-        return "<p>No mails.</p>"
+        return "<p>No emails.</p>"
     top = max((count for part in parts for count in part.values()), default=1) or 1
     step, head = 100 / len(days), 20
     wide = step / len(parts) * 0.9
@@ -81,18 +81,18 @@ def _columns(title: str, parts: Sequence[Mapping[str, int]]) -> str:
     ends = f'<text x="0" y="{below}">{escape(days[0])}</text>'
     if len(days) > 1:
         ends += f'<text x="100%" y="{below}" text-anchor="end">{escape(days[-1])}</text>'
-    return _picture(title, below + 4, f'<text x="0" y="{head - 4}">{top:,} mails</text>{"".join(drawn)}{ends}')
+    return _picture(title, below + 4, f'<text x="0" y="{head - 4}">{top:,} emails</text>{"".join(drawn)}{ends}')
 
 
 def _sorted_bars(title: str, parts: Sequence[Mapping[str, int]]) -> str:
-    """The longest bars, the longest first."""
+    """Return a plot of the longest bars, the longest first."""
     names = {name for part in parts for name in part}
     first = sorted(names, key=lambda name: (-max(part.get(name, 0) for part in parts), name))[:MOST_BARS]
     return _bars(title, [{name: part.get(name, 0) for name in first} for part in parts])
 
 
 def _bars(title: str, parts: Sequence[Mapping[str, int]]) -> str:
-    """A bar a name."""
+    """Return a plot with a bar per name."""
     names = list(parts[0])
     if not names:
         return "<p>None.</p>"

@@ -1,4 +1,7 @@
-"""The rules on a virtual clock, with a timer queue and a mailer that never fails: a year of a shop in the time that deciding takes."""
+"""The core on a virtual clock, with a timer queue and a mailer that never fails.
+
+Time is skipped from one timer to the next, so simulating a year takes only as long as its decisions.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,16 @@ from streams.tools.simulation.recommendations import SimulatedRecommendations, s
 
 
 class Simulator:
-    """Feeds events to the core and fires the timers that come due.
+    """Applies events to the core, and fires the timers that are due.
 
     Args:
-        world: the flows and the shop's rules.
-        start: what the clock shows at first, UTC.
-        is_reporting: each mail is reported as sent at once.
-        on_effect: hears of each effect, with the clock.
-        has_codes: pools are never empty: each claim gets a code that is made up; otherwise they hold what `stock` put there.
-        catalogue: what the shop sells. Mails that recommend are written from it and from what sold so far, as the mailer would, or not sent
-            (then `on_effect` hears that decision in the place of the mail). None: nobody knows, and they count as sent.
+        ruleset: the flows and the shop's rules.
+        start: the first time of the clock, UTC.
+        is_reporting: whether each email is reported as sent immediately.
+        on_effect: called with each effect and the time of the clock.
+        has_codes: whether code pools are never empty: each claim gets an invented code. Otherwise they contain the codes of `stock`.
+        catalogue: the products of the shop. Products to recommend are selected from it and from the sales so far, as the mailer
+            does. If there are too few, `on_effect` receives that decision instead of the email. None: such emails count as sent.
     """
 
     def __init__(
@@ -47,15 +50,15 @@ class Simulator:
         self.has_codes = has_codes
         self.recommendations = SimulatedRecommendations(catalogue) if catalogue is not None else None
         self.customers: dict[str, Customer] = {}
-        #: Events that were decided: what was fed, timers that fired, and mails that were reported.
+        #: Number of handled events: those passed to `handle`, fired timers and reports of emails.
         self.decided = 0
         self._queue: list[tuple[datetime, str, ScheduleTimer]] = []
         self._timers: set[str] = set()
-        #: What lies in the pools.
+        #: The content of the code pools.
         self.pools = InMemoryTable()
 
     def handle(self, *events: Event) -> None:
-        """The events happen (or become known) now, one after the other."""
+        """Handle events that occur, or become known, now; one after the other."""
         for event in events:
             self.decided += 1
             customer_id = event.customer_id
@@ -70,10 +73,10 @@ class Simulator:
                 if isinstance(effect, ScheduleTimer):
                     self._schedule(effect)
                 elif isinstance(effect, ClaimCode):
-                    made_up = [Code(effect.pool, effect.reward_id)] if self.has_codes else []
-                    self._hand_out(*made_up, claim_of(effect))
+                    invented = [Code(effect.pool, effect.reward_id)] if self.has_codes else []
+                    self._apply_to_pools(*invented, claim_of(effect))
                 elif isinstance(effect, WithdrawClaim):
-                    self._hand_out(Withdrawal(effect.pool, effect.reward_id, effect.give_up_at))
+                    self._apply_to_pools(Withdrawal(effect.pool, effect.reward_id, effect.give_up_at))
                 elif isinstance(effect, SendMail) and self.is_reporting:
                     self.handle(
                         MailReported(
@@ -88,13 +91,13 @@ class Simulator:
                     )
 
     def stock(self, *codes: Code) -> None:
-        """Codes come into their pools now; who waits for one gets it at once."""
-        self._hand_out(*codes)
+        """Add codes to their pools. Waiting claims get theirs at once."""
+        self._apply_to_pools(*codes)
 
-    def _hand_out(self, *told: PoolMessage) -> None:
+    def _apply_to_pools(self, *messages: PoolMessage) -> None:
         pools = CodePools(self.pools, self.now)
-        for one in told:
-            pools.apply(one)
+        for message in messages:
+            pools.apply(message)
         self.handle(*pools.grants)
 
     def _schedule(self, timer: ScheduleTimer) -> None:
@@ -103,26 +106,26 @@ class Simulator:
             heapq.heappush(self._queue, (timer.due_at, timer.timer_id, timer))
 
     def advance(self, length: timedelta) -> None:
-        """Move the clock, firing every timer at its moment."""
+        """Move the clock by `length`, and fire each timer at its due time."""
         self.advance_to(self.now + length)
 
-    def advance_to(self, moment: datetime) -> None:
-        """Move the clock to `moment` (UTC), firing every timer on the way; one that lies behind changes nothing."""
+    def advance_to(self, time: datetime) -> None:
+        """Move the clock to `time` (UTC), and fire each timer at its due time. A time in the past changes nothing."""
         queue = self._queue
-        while queue and queue[0][0] <= moment:
+        while queue and queue[0][0] <= time:
             due_at, _, timer = heapq.heappop(queue)
             self.now = max(self.now, due_at)
             self.handle(timer_fired(timer, self.now))
-        self.now = max(self.now, moment)
+        self.now = max(self.now, time)
 
 
 def claim_of(effect: ClaimCode) -> Claim:
-    """The claim as it comes to its pool."""
+    """Return the claim that the pool receives for an effect."""
     return Claim(**{name: getattr(effect, name) for name in Claim.__struct_fields__})
 
 
 def timer_fired(timer: ScheduleTimer, now: datetime) -> TimerFired:
-    """The timer as it comes back from the scheduler."""
+    """Return the event of a timer that fires at `now`."""
     return TimerFired(
         customer_id=timer.customer_id,
         timer_id=timer.timer_id,

@@ -1,4 +1,4 @@
-"""Recommendations on the virtual clock: counted and chosen as the popularity agent and the mailer do, and reported as the mailer does."""
+"""Recommendations in a simulation: counted like in the popularity agent, selected and reported like in the mailer."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ LAMP = product("lamp", "light", complements=("bulb",))
 
 
 def buy(run: Driver, order_id: str, *skus: str, customer: str = "c1") -> None:
-    """The customer buys one piece of each now; its category is `light`."""
+    """The customer buys one of each product, of category `light`, now."""
     lines = tuple([OrderLine(sku, sku, "light", 1, 100) for sku in skus])
     run.handle(OrderPlaced(order(order_id, run.now, customer_id=customer, lines=lines), run.now))
 
 
-def test_a_wish_is_granted() -> None:
-    """The mail has the products that the mailer would choose: what goes well, then what sells of the category; and it counts as sent."""
+def test_products_are_recommended() -> None:
+    """The email has the products that the mailer would select: complements, then products of the category that sell; it counts as sent."""
     run = Driver(
         WORLD, catalogue=Catalogue((LAMP, product("bulb"), product("torch", "light"), product("candle", "light")))
     )
@@ -53,14 +53,14 @@ def test_a_wish_is_granted() -> None:
     assert run.messages("c1") == ["a", "b"]
 
 
-async def test_a_mail_without_products_is_reported_as_the_mailer_does(setup: MailerSetup) -> None:  # noqa: F811 - the fixture
-    """Outcome, rule and decision are the mailer's own, letter for letter; the flow goes on, and the customer has heard nothing."""
+async def test_an_email_without_products_is_reported_like_the_mailer_does(setup: MailerSetup) -> None:  # noqa: F811 - the fixture
+    """Outcome, rule and decision are byte for byte those of the mailer; the flow continues without a send."""
     run, blind = Driver(WORLD, catalogue=Catalogue((LAMP, product("bulb")))), Driver(WORLD)
     for one in (run, blind):
         buy(one, "o1", "lamp")
         one.advance(timedelta(days=1.5))
     assert (run.mails(), sent(run), blind.messages()) == ([], [("a", 1)], ["a"])
-    (said,) = [one for one in run.effects if isinstance(one, LogDecision) and one.outcome == "skip"]
+    (decision,) = [one for one in run.effects if isinstance(one, LogDecision) and one.outcome == "skip"]
     (mail,) = blind.mails()
     _, _, value, _ = ENCODER.effects.encode(mail, START + DAY)
     assert value is not None
@@ -68,18 +68,18 @@ async def test_a_mail_without_products_is_reported_as_the_mailer_does(setup: Mai
     setup.now = START + DAY
     setup.assortment.set_result(run.recommendations.assortment)
     (report,) = (await setup.deliver((DECODER.command(value), "send"))).values()
-    assert (report.outcome, report.rule) == ("suppressed", said.rule)
+    assert (report.outcome, report.rule) == ("suppressed", decision.rule)
     assert ENCODER.reports.mail_decision(
-        report.command, "skip", report.rule, report.text or report.rule, said.decided_at
-    ) == ENCODER.effects.encode(said, said.decided_at)
+        report.command, "skip", report.rule, report.text or report.rule, decision.decided_at
+    ) == ENCODER.effects.encode(decision, decision.decided_at)
     assert [one.outcome for one in run.customers["c1"].sends] == [report.outcome]
     assert (run.customers["c1"].last_send_at, blind.customers["c1"].last_send_at) == (None, START + DAY)
     run.advance(2 * DAY)
     assert run.messages() == ["b"]
 
 
-def test_without_a_catalogue_every_mail_arrives() -> None:
-    """Nobody counts, and the wish stays a wish; a mailer that does not report writes no mail."""
+def test_without_a_catalogue_every_email_is_sent() -> None:
+    """Without a catalogue no products are selected; without reports neither, because the mailer selects them."""
     run = Driver(WORLD)
     buy(run, "o1", "lamp")
     run.advance(DAY)
@@ -97,8 +97,8 @@ orders = st.tuples(st.sampled_from(["c1", "c2", "c3"]), skus, st.integers(0, 9),
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(orders, min_size=1, max_size=10))
-def test_what_is_chosen_is_what_the_counts_say(bought: list[tuple[str, list[str], int, bool]]) -> None:
-    """Every mail has what `granted` gives by counts of all sales before it, in one go; a mail without is one that `granted` refuses."""
+def test_products_follow_from_the_counts(bought: list[tuple[str, list[str], int, bool]]) -> None:
+    """Every email has the products that `fulfil` selects by the counts of all sales before it; without enough, it is not sent."""
     catalogue = Catalogue((LAMP, product("bulb"), product("torch", "light"), product("candle", "light")))
     run, blind = Driver(WORLD, catalogue=catalogue), Driver(WORLD)
     for number, (customer, names, days, is_cancelled) in enumerate(bought):
@@ -107,7 +107,7 @@ def test_what_is_chosen_is_what_the_counts_say(bought: list[tuple[str, list[str]
             if is_cancelled:
                 one.handle(OrderCancelled(order(f"o{number}", one.now, customer_id=customer, lines=()), one.now + DAY))
             one.advance(days * DAY)
-    told = {mail.send_id: template_data(mail.content)["products"] for mail in run.mails() if mail.message == "a"}
+    products = {mail.send_id: template_data(mail.content)["products"] for mail in run.mails() if mail.message == "a"}
     tallies: dict[str, Tally] = {}
     at = {
         one.send_id: one.decided_at for one in blind.effects if isinstance(one, LogDecision) and one.outcome == "send"
@@ -122,6 +122,6 @@ def test_what_is_chosen_is_what_the_counts_say(bought: list[tuple[str, list[str]
             assortment = Assortment(catalogue)
             for tally in tallies.values():
                 assortment.popularity.put(tally.counts())
-            assert told.get(effect.send_id) == fulfil(
+            assert products.get(effect.send_id) == fulfil(
                 template_data(effect.content)[REQUEST_KEY], assortment, week_of(at[effect.send_id])
             )
