@@ -25,7 +25,7 @@ from confluent_kafka import TopicPartition
 from streams.runtime import failpoints
 from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
 from streams.runtime.kafka.producer_record import Headers
-from streams.runtime.processing.commit import cluster_answers, retry_commit
+from streams.runtime.processing.commit import cluster_answers, offset_ranges, retry_commit
 from streams.runtime.processing.stage import Output, S
 from streams.runtime.processing.task import Task
 
@@ -192,16 +192,7 @@ class Batch(Generic[S]):
         self.computed = time.perf_counter()
         if self.task.is_closed:
             raise PartitionRevoked(f"partition {self.partition} of {self._stage.name}")
-        offsets: dict[str, tuple[int, int]] = {}
-        start, count = 0, len(self.records)
-        while start < count:  # records are ordered by topic, then by offset
-            topic = self.records[start].topic()
-            end = count if self.records[-1].topic() == topic else start + 1
-            while end < count and self.records[end].topic() == topic:
-                end += 1
-            offsets[topic] = (self.records[start].offset(), self.records[end - 1].offset())
-            self.read[topic] = end - start
-            start = end
+        offsets, self.read = offset_ranges(self.records)
         if self.records and self._stage.journal is not None:
             self.send(*self._stage.journal(self.partition, self.now_ms, offsets, len(self.records)))
         sources = [TopicPartition(topic, self.partition, last + 1) for topic, (_, last) in offsets.items()]

@@ -1,8 +1,9 @@
-"""Retrying the calls of a commit, and checking whether the cluster is alive."""
+"""Parts of a commit: the offsets of its records, retries, and a check whether the cluster is alive."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -12,6 +13,26 @@ from streams.runtime.kafka.retry import retry
 COMMIT_RETRY_TIMEOUT_S = 60.0
 #: Seconds in which a live cluster answers a metadata request.
 METADATA_TIMEOUT_S = 5.0
+
+
+def offset_ranges(records: Sequence[Any]) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
+    """Return the (first, last) offset per topic, and the number of records per topic.
+
+    Args:
+        records: the records of one partition number, ordered by topic, then by offset.
+    """
+    offsets: dict[str, tuple[int, int]] = {}
+    counts: dict[str, int] = {}
+    start, count = 0, len(records)
+    while start < count:
+        topic = records[start].topic()
+        end = count if records[-1].topic() == topic else start + 1
+        while end < count and records[end].topic() == topic:
+            end += 1
+        offsets[topic] = (records[start].offset(), records[end - 1].offset())
+        counts[topic] = end - start
+        start = end
+    return offsets, counts
 
 
 def cluster_answers(producer: Producer) -> bool:
