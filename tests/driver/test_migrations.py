@@ -16,7 +16,7 @@ from streams.core.model.ruleset import Ruleset
 from streams.definitions.language.flow import parse_flow
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order
-from tests.harness.flow_texts import DAY, HOUR, buy, opened, sent
+from tests.harness.flow_texts import DAY, HOUR, buy, open_email, sent
 
 HEAD = "flow: f\nversion: {version}\nstatus: {status}\npurpose: service\ntrigger: {{on: order.placed}}\n"
 OLD = "steps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}, {wait: 2d}, {send: {message: c}}]"
@@ -170,10 +170,10 @@ def test_a_run_that_waits_for_an_event_moves_with_it() -> None:
     first = run.mails()[0].send_id
     deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + AWAITING_NEW))
     run.advance(DAY)
-    opened(run, first)
+    open_email(run, first)
     assert sent(run) == [("a", 0), ("c", 1)]
     run.advance(DAY)
-    opened(run, first)
+    open_email(run, first)
     run.advance(20 * DAY)
     assert sent(run) == [("a", 0), ("c", 1), ("e", 2)]
 
@@ -191,7 +191,7 @@ def test_an_event_that_is_not_meant_leaves_it_waiting() -> None:
     strict = AWAITING_NEW.replace("up_to: 9d", "up_to: 9d, where: event.message == 'x'")
     run = started(flow(1, AWAITING))
     deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + strict))
-    opened(run, run.mails()[0].send_id)
+    open_email(run, run.mails()[0].send_id)
     assert running(run) == [(1, "1")]
     run.advance(20 * DAY)
     assert sent(run) == [("a", 0), ("d", 5)]
@@ -272,7 +272,7 @@ def test_once_stays_once(is_woken: bool) -> None:
     if is_woken:
         run.advance(6 * DAY)
     else:
-        opened(run, run.mails()[0].send_id)
+        open_email(run, run.mails()[0].send_id)
     assert len(migrations(run)) == 1
     buy(run, "o2")
     run.advance(20 * DAY)

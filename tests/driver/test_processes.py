@@ -9,7 +9,7 @@ import sys
 from streams.core.model.events import ProfileUpdated
 from tests.harness.driver import START, Driver
 from tests.harness.events import shop_world
-from tests.harness.flow_texts import DAY, answered, buy, flow_text, goodbye, opened, ruleset_of
+from tests.harness.flow_texts import DAY, answer_survey, buy, flow_text, open_email, ruleset_of, unsubscribe
 
 BODIES = {
     "birthday": "trigger: {on: customer.birthday}\nsteps: [{send: {message: a}}]",
@@ -32,10 +32,10 @@ def played() -> str:
     for number in range(3):
         buy(run, f"p{number}")
         run.advance(30 * DAY)
-    opened(run, run.mails()[0].send_id)
-    answered(run, "yes")
+    open_email(run, run.mails()[0].send_id)
+    answer_survey(run, "yes")
     run.advance(400 * DAY)
-    goodbye(run)
+    unsubscribe(run)
     run.advance(400 * DAY)
     return "\n".join(map(repr, run.effects))
 

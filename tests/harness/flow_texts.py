@@ -42,22 +42,22 @@ def buy(run: Driver, order_id: str = "o1", **changes: Any) -> None:
     run.handle(OrderPlaced(order(order_id, run.now, **changes), run.now))
 
 
-def told(run: Driver, **changes: Any) -> None:
+def update_profile(run: Driver, **changes: Any) -> None:
     """The shop tells the profile of c1."""
     run.handle(ProfileUpdated(customer_id="c1", occurred_at=run.now, **changes))
 
 
-def opened(run: Driver, send_id: str) -> None:
+def open_email(run: Driver, send_id: str) -> None:
     """The customer c1 opens a mail."""
     run.handle(MailOpened(customer_id="c1", send_id=send_id, agent="human", occurred_at=run.now))
 
 
-def answered(run: Driver, answer: str, question: str = "happy") -> None:
+def answer_survey(run: Driver, answer: str, question: str = "happy") -> None:
     """The customer c1 answers."""
     run.handle(SurveyAnswered(customer_id="c1", send_id=None, question=question, answer=answer, occurred_at=run.now))
 
 
-def goodbye(run: Driver) -> None:
+def unsubscribe(run: Driver) -> None:
     """The customer c1 wants no more advertising."""
     run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=run.now))
 

@@ -97,7 +97,7 @@ stories: st.SearchStrategy[Story] = st.lists(
 )
 
 
-def told(story: Story) -> Driver:
+def update_profile(story: Story) -> Driver:
     """A run of the story, in which a tuple of flows is a restart with those."""
     run = Driver(Ruleset(()))
     for what, gap in story:
@@ -162,7 +162,7 @@ def accounted(run: Driver) -> None:
 def test_whatever_becomes_of_a_flow(story: Story, last: tuple[Flow, ...]) -> None:
     """Nothing is sent or given twice, every mail has its decision, and when the flow is left alone everybody comes to an end."""
     last = tuple([replace(flow, status="live") for flow in last])
-    run = told(story)
+    run = update_profile(story)
     restart(run, last)
     run.advance(120 * DAY)
     once(run.effects)
@@ -179,7 +179,7 @@ def test_whatever_becomes_of_a_flow(story: Story, last: tuple[Flow, ...]) -> Non
 @given(stories)
 def test_a_flow_that_is_gone(story: Story) -> None:
     """Who is on the way through a flow when it is taken away gets no more of it, and a decision says why."""
-    run = told(story)
+    run = update_profile(story)
     waiting = {one.instance_id for state in run.customers.values() for one in state.instances}
     mails = len(run.mails())
     restart(run, ())

@@ -68,7 +68,7 @@ def test_the_layout_of_earlier_versions_is_one_error(root: Path) -> None:
     assert [str(problem) for problem in read_templates(root).errors] == [OLD.format(root=root)]
     done = CliRunner().invoke(main, ["flows", "check", "--templates", str(root)])
     assert (done.exit_code, done.output.splitlines()[:-1]) == (1, [OLD.format(root=root)])
-    assert done.output.endswith(": 1 mistake.\n")
+    assert done.output.endswith(": 1 error.\n")
 
 
 def test_a_mailer_does_not_start_with_the_layout_of_earlier_versions(root: Path) -> None:

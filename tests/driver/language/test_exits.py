@@ -1,0 +1,89 @@
+"""Exits: events and goals that end a flow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streams.core.model.events import (
+    OrderLine,
+    ProductBrowsed,
+    Unsubscribed,
+)
+from streams.core.model.ruleset import Ruleset
+from streams.core.sending.content import template_data
+from tests.harness.driver import Driver
+from tests.harness.events import shipment
+from tests.harness.flow_texts import (
+    DAY,
+    buy,
+    flow_text,
+    ruleset_of,
+    run_of,
+)
+
+
+def test_returned_parcel() -> None:
+    """A returned parcel ends the instance of that parcel, or that of the order."""
+    for trigger, parcels in (("shipment.shipped, once_per: parcel", ["p1"]), ("shipment.shipped", [])):
+        run = run_of(
+            f"trigger: {{on: {trigger}}}\nexit_on: [shipment.returned]\nsteps: [{{wait: 2d}}, {{send: {{message: a}}}}]"
+        )
+        buy(run)
+        for parcel in ("p1", "p2"):
+            run.handle(shipment("o1", "shipped", run.now, parcel, 2))
+        run.advance(DAY)
+        run.handle(shipment("o1", "returned", run.now, "p2", 2))
+        run.advance(2 * DAY)
+        assert [template_data(mail.content)["shipment"]["parcel_id"] for mail in run.mails()] == parcels
+
+
+@pytest.mark.parametrize(("scope", "messages"), [("review", ["a", "c"]), ("survey", ["a", "b"]), ("marketing", [])])
+def test_unsubscribe(scope: Any, messages: list[str]) -> None:
+    """Unsubscribing from marketing ends every flow with `customer.unsubscribed`, from one purpose only its flows."""
+    body = (
+        "trigger: {on: order.placed, where: not customer.is_unsubscribed}\nexit_on: [customer.unsubscribed]\n"
+        "steps: [{wait: 1d}, {send: {message: %s}}]"
+    )
+    told_before = Driver(ruleset_of_purposes(body))
+    told_before.handle(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_before.now))
+    buy(told_before)
+    told_meanwhile = Driver(ruleset_of_purposes(body))
+    buy(told_meanwhile)
+    told_meanwhile.handle(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_meanwhile.now))
+    for run in (told_before, told_meanwhile):
+        run.advance(2 * DAY)
+        assert sorted(run.messages()) == messages
+
+
+def ruleset_of_purposes(body: str) -> Ruleset:
+    """The flow for three purposes. Its message is a for marketing, b for reviews and c for surveys."""
+    purposes = {"a": "marketing", "b": "review", "c": "survey"}
+    return ruleset_of(
+        *[flow_text(body % message, name=purpose, purpose=purpose) for message, purpose in purposes.items()]
+    )
+
+
+def test_goal() -> None:
+    """A goal ends the flow at the next timer or event, or before its start."""
+    body = """trigger: {on: product.viewed, once_per: product}
+goal: product.is_bought
+steps: [{wait: 2d}, {send: {message: a}}, {wait_for: {event: order.placed, up_to: 9d, then: [{send: {message: b}}]}}, {send: {message: c}}]"""
+    run = run_of(body)
+    for sku in ("s1", "s9"):
+        run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku=sku, occurred_at=run.now))
+    run.advance(DAY)
+    buy(run)  # s1 and s2
+    run.advance(2 * DAY)
+    assert run.messages() == ["a"]
+    buy(run, "o2", lines=(OrderLine("s9", "Pot", "pots", 1, 9_900),))
+    run.advance(20 * DAY)
+    assert run.messages() == ["a"]
+    assert [decision for decision in run.decisions() if decision[1] == "exit"] == [("f", "exit", "goal")] * 2
+    run = run_of("trigger: {on: order.placed}\ngoal: customer.orders > 1\nsteps: [{wait: 2d}, {send: {message: a}}]")
+    buy(run)
+    run.advance(3 * DAY)
+    buy(run, "o2")
+    run.advance(9 * DAY)
+    assert (run.messages(), run.decisions()[-1]) == (["a"], ("f", "exit", "goal"))
