@@ -1,4 +1,4 @@
-"""What holds for every flow that can be written, under every rule, whatever happens to its customer."""
+"""Properties of every valid flow, under several sending rules, whatever happens to its customer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from tests.harness.events import order, shipment, shop_policy
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES
 from tests.harness.generated_flows import NAMES, SEGMENTS, flows, text_of
 
-OWED = ("order", "service")
+TRANSACTIONAL = ("order", "service")
 RULES = (
     "",
     "caps: [{most: 1, per: 1d}, {most: 2, per: 4d, of: [marketing]}]\n",
@@ -56,7 +56,7 @@ RULES = (
     "caps: [{most: 1, per: 2d}]\nquiet_hours: {from: '12:00', to: '10:00'}\nholdout: 10\n"
     "outside: [complaint]\ncalm: {while_running: [complaint]}\n",
 )
-#: What is ordered once, and by which name.
+#: The effects that occur once per id, each with the field of its id.
 ONCE = (
     (SendMail, "send_id"),
     (IssueReward, "reward_id"),
@@ -66,25 +66,25 @@ ONCE = (
 CAPS = ((), ((1, DAY, None), (2, 4 * DAY, "marketing")), (), ((1, 2 * DAY, None),))
 
 
-def ruleset_of(made: list[dict[str, Any]], number: int) -> Ruleset:
-    """The shop with these flows and one of the rules."""
-    known, rules = parse_segments(SEGMENTS), parse_rules(RULES[number])
-    assert isinstance(known, dict)
+def ruleset_of(generated: list[dict[str, Any]], number: int) -> Ruleset:
+    """Return a ruleset of these flows and the sending rules with this number."""
+    segments, rules = parse_segments(SEGMENTS), parse_rules(RULES[number])
+    assert isinstance(segments, dict)
     assert not isinstance(rules, list), rules
-    parsed = [parse_flow(text_of(flow), MESSAGES, flow["flow"], known) for flow in made]
+    parsed = [parse_flow(text_of(flow), MESSAGES, flow["flow"], segments) for flow in generated]
     assume(all(isinstance(flow, Flow) for flow in parsed))
-    right = [flow for flow in parsed if isinstance(flow, Flow)]
-    return Ruleset(right, segments=known, rules=rules, consent_policy=shop_policy(), reward_key=b"k")
+    valid = [flow for flow in parsed if isinstance(flow, Flow)]
+    return Ruleset(valid, segments=segments, rules=rules, consent_policy=shop_policy(), reward_key=b"k")
 
 
 order_ids, skus = st.sampled_from(["o1", "o2", "o3"]), st.sampled_from(["s1", "s2", "s9"])
-#: When something occurred, in hours from now: it may become known late.
+#: When an event occurred, in hours from now: it may arrive late.
 ago = st.integers(-48, 0) | st.just(0)
 kinds = st.sampled_from([OrderPlaced, OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded])
 statuses = st.sampled_from(["created", "shipped", "out_for_delivery", "delayed", "delivered", "returned"])
 zones = st.sampled_from(["Europe/Copenhagen", "America/New_York", "Australia/Lord_Howe", None])
-#: What happens: a name, and what it takes.
-happenings = st.one_of(
+#: The actions of a story: a name and its arguments.
+actions = st.one_of(
     st.tuples(st.just("order"), kinds, order_ids, ago, st.sampled_from([100_00, 900_00])),
     st.tuples(st.just("order"), st.just(OrderPlaced), order_ids, ago, st.just(500_00)),
     st.tuples(st.just("parcel"), statuses, order_ids, ago, st.sampled_from(["p1", "p2"])),
@@ -100,18 +100,18 @@ happenings = st.one_of(
     st.tuples(st.just("resume")),
 )  # fmt: skip
 gaps = st.integers(0, 24 * 9).map(lambda hours: hours * HOUR)
-#: Things that happen, how long nothing does afterwards, and whether all timers of that time are late.
-stories = st.lists(st.tuples(happenings, gaps, st.integers(0, 5).map(lambda lot: lot == 0)), min_size=5, max_size=14)
+#: Actions, each with the time until the next one, and whether all timers of that time fire late.
+stories = st.lists(st.tuples(actions, gaps, st.integers(0, 5).map(lambda lot: lot == 0)), min_size=5, max_size=14)
 Story = list[tuple[tuple[Any, ...], timedelta, bool]]
 shops = st.tuples(*[flows(name) for name in NAMES]).map(list) | st.tuples(flows("f")).map(list)
 
 
 class Life(Driver):
-    """One customer's life, in which the state is written and read again, and every event is decided twice."""
+    """One customer's history. The state is encoded and decoded, and every event is decided twice."""
 
     def __init__(self, ruleset: Ruleset) -> None:
         super().__init__(ruleset)
-        self.facts: list[Event] = []
+        self.events: list[Event] = []
         self.at: list[datetime] = []
         self.on_effect = self._note
 
@@ -120,7 +120,7 @@ class Life(Driver):
         self.at.append(now)
 
     def handle(self, *events: Event) -> None:
-        """As a worker does: with what lies in its table."""
+        """Handle events as a worker does: with the state from its table."""
         for event in events:
             before = self.customers.get(event.customer_id)
             super().handle(event)
@@ -132,7 +132,7 @@ class Life(Driver):
             assert len(encode_customer(after)) < 16_000
 
     def happen(self, what: str, *how: Any) -> None:
-        """One thing of a story."""
+        """Apply one action of a story."""
         mails = self.mails()
         if what == "codes":
             self.stock(*[Code("ten", f"C{len(self.at)}-{number}") for number in range(how[0])])
@@ -141,18 +141,18 @@ class Life(Driver):
             self.ruleset = self.ruleset.with_flows([replace(flow, status="live") for flow in self.ruleset.flows])
             return
         if what == "again":
-            self.handle(*self.facts)
+            self.handle(*self.events)
             return
-        fact = self._fact(what, how, mails[-1].send_id if mails else None)
-        if fact is not None:
-            self.facts.append(fact)
-            self.handle(fact)
+        event = self._event(what, how, mails[-1].send_id if mails else None)
+        if event is not None:
+            self.events.append(event)
+            self.handle(event)
 
-    def _fact(self, what: str, how: tuple[Any, ...], send_id: str | None) -> Event | None:
+    def _event(self, what: str, how: tuple[Any, ...], send_id: str | None) -> Event | None:
         if what == "order":
             kind, order_id, hours, total = how
-            made: Event = kind(order(order_id, self.now + hours * HOUR, total_minor=total), self.now + hours * HOUR)
-            return made
+            event: Event = kind(order(order_id, self.now + hours * HOUR, total_minor=total), self.now + hours * HOUR)
+            return event
         if what == "parcel":
             status, order_id, hours, parcel = how
             return replace(
@@ -193,12 +193,15 @@ class Life(Driver):
 
 
 def live(ruleset: Ruleset, story: Story) -> Life:
-    """A life of a customer who once agreed and bought, then of this story, and then two years of silence, in which every flow is live."""
+    """Return the history of a customer who consented, ordered and then went through the story.
+
+    Two years without events follow, in which every flow is live.
+    """
     life = Life(ruleset)
     life.happen("profile", "Europe/Copenhagen", date(1990, 3, 12), 0, True)
     life.happen("order", OrderPlaced, "o0", 0, 500_00)
-    for happening, gap, is_late in story:
-        life.happen(*happening)
+    for action, gap, is_late in story:
+        life.happen(*action)
         if is_late:
             life.now += gap
         life.advance(timedelta(0) if is_late else gap)
@@ -207,52 +210,54 @@ def live(ruleset: Ruleset, story: Story) -> Life:
     return life
 
 
-def twice(found: Counter[Any]) -> list[Any]:
-    """What is there more than once."""
-    return [one for one, count in found.items() if count > 1]
+def twice(counts: Counter[Any]) -> list[Any]:
+    """Return the items that occur more than once."""
+    return [item for item, count in counts.items() if count > 1]
 
 
 @settings(max_examples=100, deadline=None)
 @given(shops, st.integers(0, len(RULES) - 1), stories)
-def test_whatever_the_flow(made: list[dict[str, Any]], rules: int, story: Story) -> None:
-    """Nothing twice, nothing without its decision, nothing at a wrong time, nobody waiting for ever."""
-    life = live(ruleset_of(made, rules), story)
-    every = life.effects
-    decided = [one for one in every if isinstance(one, LogDecision)]
+def test_whatever_the_flow(generated: list[dict[str, Any]], rules: int, story: Story) -> None:
+    """Nothing happens twice, without a decision or at a wrong time, and no instance waits permanently."""
+    life = live(ruleset_of(generated, rules), story)
+    effects = life.effects
+    decisions = [effect for effect in effects if isinstance(effect, LogDecision)]
     mails = life.mails()
     for kind, name in ONCE:
-        assert twice(Counter(getattr(one, name) for one in every if isinstance(one, kind))) == [], kind
-    assert twice(Counter((one.decision_id, one.decided_at) for one in decided)) == []
-    sent = {one.send_id: one.decided_at for one in decided if one.outcome == "send"}
+        assert twice(Counter(getattr(effect, name) for effect in effects if isinstance(effect, kind))) == [], kind
+    assert twice(Counter((decision.decision_id, decision.decided_at) for decision in decisions)) == []
+    sent = {decision.send_id: decision.decided_at for decision in decisions if decision.outcome == "send"}
     assert sent.keys() == {mail.send_id for mail in mails}
-    assert twice(Counter(one.send_id for one in decided if one.outcome == "send")) == []
+    assert twice(Counter(decision.send_id for decision in decisions if decision.outcome == "send")) == []
     for mail in mails:
         at = sent[mail.send_id]
         assert at <= mail.not_after
-        if mail.purpose not in OWED and rules == 2:
+        if mail.purpose not in TRANSACTIONAL and rules == 2:
             clock = at.astimezone(ZoneInfo(mail.time_zone))
             assert time(7, 30) <= clock.time() < time(20)
             assert clock.weekday() != 6
     for most, per, purpose in CAPS[rules]:
-        times = sorted(sent[one.send_id] for one in mails if one.purpose not in OWED and purpose in (None, one.purpose))
+        counted = [mail for mail in mails if mail.purpose not in TRANSACTIONAL and purpose in (None, mail.purpose)]
+        times = sorted(sent[mail.send_id] for mail in counted)
         assert all(later - earlier >= per for earlier, later in zip(times, times[most:], strict=False))
     _claims(life)
-    timers = {one.timer_id: one for one in every if isinstance(one, ScheduleTimer)}
-    due = {(one.instance_id, one.step, one.due_at) for one in timers.values()}
-    assert all(timers[one.timer_id] == one for one in every if isinstance(one, ScheduleTimer))
+    scheduled = [effect for effect in effects if isinstance(effect, ScheduleTimer)]
+    timers = {timer.timer_id: timer for timer in scheduled}
+    due = {(timer.instance_id, timer.step, timer.due_at) for timer in scheduled}
+    assert all(timers[timer.timer_id] == timer for timer in scheduled)
     for state in life.customers.values():
-        assert all((one.instance_id, one.step, one.due_at) in due for one in state.instances)
+        assert all((each.instance_id, each.step, each.due_at) in due for each in state.instances)
         yearly = {flow.name for flow in life.ruleset.flows if flow.trigger.on in DATES}
-        assert {one.flow for one in state.instances if one.has_started} <= yearly
+        assert {each.flow for each in state.instances if each.has_started} <= yearly
     before = len(mails)
-    life.handle(*life.facts, *[timer_fired(one, life.now) for one in timers.values()])
+    life.handle(*life.events, *[timer_fired(timer, life.now) for timer in timers.values()])
     life.advance(60 * DAY)
     assert len(twice(Counter(mail.send_id for mail in life.mails()))) == 0
     assert len(life.mails()) >= before
 
 
 def _claims(life: Life) -> None:
-    """Every claim was granted, or taken back, or its run still waits; and every code lies in the pool, or with one customer."""
+    """Check that each claim is granted, withdrawn or waiting, and each code in its pool or with one customer."""
     claims = {one.reward_id for one in life.effects if isinstance(one, ClaimCode)}
     given = {
         one.reward_id: one.code for one in life.effects if isinstance(one, IssueReward) and one.reward_id in claims
@@ -262,6 +267,6 @@ def _claims(life: Life) -> None:
     waiting = [one for state in life.customers.values() for one in state.instances if one.awaited_pool]
     assert len(claims - given.keys() - withdrawn) == len(waiting)
     stock = [one.code for one in life.pools.entries.values() if isinstance(one, Code)]
-    told = sum(key.startswith(b"seen/") for key in life.pools.entries)
-    assert len({*stock, *given.values()}) == len(stock) + len(given) == told
+    known = sum(key.startswith(b"seen/") for key in life.pools.entries)
+    assert len({*stock, *given.values()}) == len(stock) + len(given) == known
     assert list(life.pools.entries.values()).count(ClaimRecord()) == len(waiting)

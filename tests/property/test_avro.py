@@ -33,7 +33,7 @@ times = st.one_of(
 
 
 def of(kind: Any) -> st.SearchStrategy[Any]:
-    """Values of an Avro type, odd ones among them."""
+    """Return a strategy for the values of an Avro type, unusual ones included."""
     if isinstance(kind, list):
         return st.one_of(*(of(branch) for branch in kind))
     name = kind["type"] if isinstance(kind, dict) else kind
@@ -57,7 +57,7 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
 
 
 def decoded(decode: Any, name: str, data: bytes) -> tuple[str, Any]:
-    """What decoding says: the record, or why there is none."""
+    """Return the result of decoding: the record, or the kind of error."""
     try:
         return "record", decode(name, data)
     except DecodeFailed as error:

@@ -1,4 +1,4 @@
-"""Pools of codes: whatever comes twice and however it comes mixed, a code is given once, a claim gets one, and the first come is served first."""
+"""Code pools: in any order and with repetitions, each code is granted once, and each claim gets one code."""
 
 from __future__ import annotations
 
@@ -29,79 +29,79 @@ POOLS = ("spring", "summer")
 
 
 def code(number: int, pool: str = "spring", hours: int | None = None) -> Code:
-    """A code that is good for so many hours from the start on."""
+    """Return a code that is valid for some hours after the start, or always."""
     return Code(pool, f"C{number}", None if hours is None else START + hours * HOUR)
 
 
 def claim(number: int, pool: str = "spring", hours: int = 1000) -> Claim:
-    """A claim that waits for so many hours from the start on. A reward is of one pool."""
+    """Return a claim that waits for some hours after the start. A reward has one pool."""
     return Claim(pool, f"{pool}-r{number}", f"c{number}", "f", 1, f"i{number}", "0", None, START + hours * HOUR)
 
 
 def withdrawal(number: int, pool: str = "spring", hours: int = 1000) -> Withdrawal:
-    """The same claim, taken back."""
+    """Return the withdrawal of the claim with this number."""
     return Withdrawal(pool, f"{pool}-r{number}", START + hours * HOUR)
 
 
 numbers, pools = st.integers(0, 9), st.sampled_from(POOLS)
-lasting = st.lists(st.builds(code, numbers, pools) | st.builds(claim, numbers, pools), max_size=40)
+unending = st.lists(st.builds(code, numbers, pools) | st.builds(claim, numbers, pools), max_size=40)
 mixed = st.lists(
     st.builds(code, numbers, pools) | st.builds(claim, numbers, pools) | st.builds(withdrawal, numbers, pools),
     max_size=40,
 )
-ending = st.builds(code, numbers, pools, st.integers(0, 12)) | st.builds(claim, numbers, pools, st.integers(0, 12))
-#: A claim, and the same one taken back: it says the same of how long it would have waited.
+expiring = st.builds(code, numbers, pools, st.integers(0, 12)) | st.builds(claim, numbers, pools, st.integers(0, 12))
+#: The hours that each claim waits, by its number: a claim and its withdrawal have the same `give_up_at`.
 ends = (1, 5, 9, 0, 4, 8, 12, 3, 7, 11)
-taken_back = st.builds(lambda number, pool: claim(number, pool, ends[number]), numbers, pools) | st.builds(
+withdrawn = st.builds(lambda number, pool: claim(number, pool, ends[number]), numbers, pools) | st.builds(
     lambda number, pool: withdrawal(number, pool, ends[number]), numbers, pools
 )
 
 
-def by_hour(one: st.SearchStrategy[PoolMessage]) -> st.SearchStrategy[list[tuple[int, PoolMessage]]]:
-    """What was told, each at an hour; the hours never run backwards."""
-    return st.lists(st.tuples(st.integers(0, 12), one), max_size=40).map(
-        lambda told: sorted(told, key=lambda one: one[0])
+def by_hour(messages: st.SearchStrategy[PoolMessage]) -> st.SearchStrategy[list[tuple[int, PoolMessage]]]:
+    """Return messages, each with the hour at which it arrives; the hours never decrease."""
+    return st.lists(st.tuples(st.integers(0, 12), messages), max_size=40).map(
+        lambda arrivals: sorted(arrivals, key=lambda arrival: arrival[0])
     )
 
 
-timed = by_hour(ending)
-timed_mixed = by_hour(taken_back | st.builds(code, numbers, pools, st.integers(0, 12)))
+timed = by_hour(expiring)
+timed_mixed = by_hour(withdrawn | st.builds(code, numbers, pools, st.integers(0, 12)))
 
 
 class Encoded(InMemoryTable):
-    """A table that keeps bytes, as a store does."""
+    """A table that stores bytes, as a real one does."""
 
     def put(self, key: bytes, value: object) -> None:
-        """Set what lies under `key`, as it comes back from bytes."""
+        """Store an entry as it is decoded from its bytes."""
         super().put(key, None if value is None else decode_entry(encode_entry(value)))  # type: ignore[arg-type]  # an entry
 
 
-def granted(told: list[tuple[int, PoolMessage]], table: InMemoryTable, batch: int = 1) -> list[CodeGranted]:
-    """The grants, with a desk of its own for every `batch` of what was told in one hour."""
+def granted(arrivals: list[tuple[int, PoolMessage]], table: InMemoryTable, batch: int = 1) -> list[CodeGranted]:
+    """Return the grants for messages, with new `CodePools` after every `batch` messages of one hour."""
     grants = []
-    for hour, group in groupby(told, key=lambda one: one[0]):
-        facts = [fact for _, fact in group]
-        for start in range(0, len(facts), batch):
-            desk = CodePools(table, START + hour * HOUR)
-            for fact in facts[start : start + batch]:
-                desk.apply(fact)
-            grants += desk.grants
+    for hour, group in groupby(arrivals, key=lambda arrival: arrival[0]):
+        messages = [message for _, message in group]
+        for start in range(0, len(messages), batch):
+            code_pools = CodePools(table, START + hour * HOUR)
+            for message in messages[start : start + batch]:
+                code_pools.apply(message)
+            grants += code_pools.grants
     return grants
 
 
 def pairs(grants: list[CodeGranted]) -> list[tuple[str, str, str]]:
-    """Pool, reward and code of the grants, each once, in their order."""
-    return [*dict.fromkeys([(one.pool, one.reward_id, one.code) for one in grants])]
+    """Return pool, reward and code of the grants, each once, in their order."""
+    return [*dict.fromkeys([(grant.pool, grant.reward_id, grant.code) for grant in grants])]
 
 
 @settings(max_examples=300, deadline=None)
-@given(lasting)
-def test_the_first_claim_gets_the_first_code(told: list[PoolMessage]) -> None:
-    """Where nothing expires: claim n of a pool gets its code n, however they come mixed and whatever comes again."""
-    found = pairs(granted([(0, one) for one in told], InMemoryTable()))
+@given(unending)
+def test_the_first_claim_gets_the_first_code(messages: list[PoolMessage]) -> None:
+    """If nothing expires, claim n of a pool gets its code n, in any mix of messages and with repetitions."""
+    found = pairs(granted([(0, one) for one in messages], InMemoryTable()))
     for pool in POOLS:
-        codes = [*dict.fromkeys([one.code for one in told if isinstance(one, Code) and one.pool == pool])]
-        claims = [*dict.fromkeys([one.reward_id for one in told if isinstance(one, Claim) and one.pool == pool])]
+        codes = [*dict.fromkeys([one.code for one in messages if isinstance(one, Code) and one.pool == pool])]
+        claims = [*dict.fromkeys([one.reward_id for one in messages if isinstance(one, Claim) and one.pool == pool])]
         expected = list(zip(claims, codes, strict=False))
         assert [(reward, given) for of, reward, given in found if of == pool] == expected
 
@@ -110,15 +110,17 @@ def test_the_first_claim_gets_the_first_code(told: list[PoolMessage]) -> None:
 @given(timed)
 @example([(0, code(1, hours=1)), (0, claim(1)), (0, claim(1)), (2, claim(1))])
 @example([(0, claim(1, hours=1)), (2, code(1)), (3, claim(1, hours=1)), (3, claim(2))])
-def test_no_code_twice_and_no_claim_two(told: list[tuple[int, PoolMessage]]) -> None:
-    """Also while codes expire and claims give up; none is given that has expired, and none to who has given up."""
-    grants = granted(told, InMemoryTable())
+def test_no_code_twice_and_no_claim_two(messages: list[tuple[int, PoolMessage]]) -> None:
+    """No code is granted twice or expired, and no claim gets two codes, or one after it gave up."""
+    grants = granted(messages, InMemoryTable())
     found = pairs(grants)
     assert max(Counter((pool, given) for pool, _, given in found).values(), default=0) <= 1
     assert max(Counter((pool, reward) for pool, reward, _ in found).values(), default=0) <= 1
     for one in grants:
         assert one.expires_at is None or one.expires_at > one.occurred_at
-        claims = [told_ for _, told_ in told if isinstance(told_, Claim) and told_.reward_id == one.reward_id]
+        claims = [
+            message for _, message in messages if isinstance(message, Claim) and message.reward_id == one.reward_id
+        ]
         assert max(asked.give_up_at for asked in claims) > one.occurred_at
 
 
@@ -128,12 +130,12 @@ def test_no_code_twice_and_no_claim_two(told: list[tuple[int, PoolMessage]]) -> 
 @example([claim(1), claim(2), withdrawal(1), code(1)])
 @example([withdrawal(1), claim(1), code(1), claim(1)])
 @example([code(1), claim(1), withdrawal(1), claim(1), withdrawal(1), claim(2), withdrawal(1)])
-def test_what_a_withdrawn_claim_got_goes_back(told: list[PoolMessage]) -> None:
-    """However all comes mixed: a code is in stock, or one claim that was not withdrawn has it; and none waits beside a code in stock."""
+def test_the_code_of_a_withdrawn_claim_returns(messages: list[PoolMessage]) -> None:
+    """A code is in stock, or one claim that was not withdrawn has it, and no claim waits beside a code in stock."""
     table = InMemoryTable()
-    found = pairs(granted([(0, one) for one in told], table))
+    found = pairs(granted([(0, one) for one in messages], table))
     for pool in POOLS:
-        here = [one for one in told if one.pool == pool]
+        here = [one for one in messages if one.pool == pool]
         gone = {one.reward_id for one in here if isinstance(one, Withdrawal)}
         asked = {one.reward_id for one in here if isinstance(one, Claim)} - gone
         got = {reward: given for of, reward, given in found if of == pool and reward not in gone}
@@ -145,20 +147,20 @@ def test_what_a_withdrawn_claim_got_goes_back(told: list[PoolMessage]) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(timed_mixed, st.integers(1, 50))
-def test_batches_make_no_difference(told: list[tuple[int, PoolMessage]], batch: int) -> None:
-    """One desk for each record, or one for many, over a table that keeps bytes: the same grants, the same entries."""
+def test_batches_make_no_difference(messages: list[tuple[int, PoolMessage]], batch: int) -> None:
+    """New pools for each message, or for many messages over a table of bytes, give the same grants and entries."""
     alone, together = InMemoryTable(), Encoded()
-    assert granted(told, alone) == granted(told, together, batch)
+    assert granted(messages, alone) == granted(messages, together, batch)
     assert alone.entries == together.entries
 
 
 @settings(max_examples=300, deadline=None)
 @given(timed_mixed)
-def test_told_again_changes_nothing(told: list[tuple[int, PoolMessage]]) -> None:
-    """Everything told twice in a row gives the same codes to the same, each answer the same as the first."""
+def test_repetitions_change_nothing(messages: list[tuple[int, PoolMessage]]) -> None:
+    """Messages that arrive twice in a row give the same codes to the same claims, with equal answers."""
     once, twice = InMemoryTable(), InMemoryTable()
-    first = granted(told, once)
-    second = granted([one for one in told for _ in range(2)], twice)
+    first = granted(messages, once)
+    second = granted([one for one in messages for _ in range(2)], twice)
     assert pairs(first) == pairs(second)
     assert {repr(one) for one in first} == {repr(one) for one in second}
     assert once.entries == twice.entries
@@ -166,10 +168,10 @@ def test_told_again_changes_nothing(told: list[tuple[int, PoolMessage]]) -> None
 
 @settings(max_examples=300, deadline=None)
 @given(timed_mixed)
-def test_the_numbers_are_those_of_the_rows(told: list[tuple[int, PoolMessage]]) -> None:
-    """A pool counts what lies in its rows, one of which is empty, and nothing else of them is left behind."""
+def test_the_counters_match_the_rows(messages: list[tuple[int, PoolMessage]]) -> None:
+    """The counters of a pool match its rows, one of its queues is empty, and no other entries remain."""
     table = InMemoryTable()
-    granted(told, table)
+    granted(messages, table)
     for name in POOLS:
         pool = table.get(pool_key(name)) or Pool()
         assert isinstance(pool, Pool)
@@ -177,11 +179,11 @@ def test_the_numbers_are_those_of_the_rows(told: list[tuple[int, PoolMessage]]) 
         assert rows == [pool.stock, pool.waiting]
         assert 0 in rows
         asked = [one for key, one in table.entries.items() if key.startswith(f"asked/{name}/".encode())]
-        assert asked.count(ClaimRecord()) <= pool.waiting  # who gave up behind one that still waits is counted
+        assert asked.count(ClaimRecord()) <= pool.waiting  # a claim that gave up behind a waiting one is counted
 
 
-def test_who_gave_up_is_counted_until_the_next_comes() -> None:
-    """The claims at the head of the row that have given up are taken out with the next claim: each once, so that a claim costs the same always."""
+def test_claims_that_gave_up_are_counted_until_the_next_arrives() -> None:
+    """Claims that gave up are removed with the next claim, each once, so that a claim always costs the same."""
     table = InMemoryTable()
     granted([(0, claim(number, hours=1)) for number in range(5)], table)
     assert table.get(pool_key("spring")) == Pool(0, 0, 0, 5)
@@ -189,8 +191,8 @@ def test_who_gave_up_is_counted_until_the_next_comes() -> None:
     assert table.get(pool_key("spring")) == Pool(0, 0, 5, 7)
 
 
-def test_who_withdraws_is_counted_no_more() -> None:
-    """Where all withdraw in the order in which they came, as runs do whose time is over, the pool counts none of them."""
+def test_withdrawn_claims_are_no_longer_counted() -> None:
+    """If claims are withdrawn in their order, as instances whose time is up do, the pool counts none of them."""
     table = InMemoryTable()
     granted([(0, claim(number, hours=9)) for number in range(3)], table)
     granted([(1, withdrawal(1, hours=9))], table)

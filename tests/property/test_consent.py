@@ -34,7 +34,7 @@ moments = st.integers(0, 1000).map(lambda hours: START + timedelta(hours=hours))
 
 @st.composite
 def policies(draw: st.DrawFn) -> ConsentPolicy:
-    """Any policy that can be made."""
+    """Any valid policy."""
     lines = []
     for purpose in PURPOSES:
         for country in (ANY_COUNTRY, *draw(st.sets(st.sampled_from(["DK", "DE", "US", "CA"])))):
@@ -54,7 +54,7 @@ consents = st.builds(
     Consent,
     marketing=answers,
     marketing_at=moments,
-    unsubscribed=st.sets(st.sampled_from(["marketing", "review", "survey"])).map(lambda found: tuple(sorted(found))),
+    unsubscribed=st.sets(st.sampled_from(["marketing", "review", "survey"])).map(lambda scopes: tuple(sorted(scopes))),
     hard_bounced=st.booleans(),
     complained=st.booleans(),
     soft_bounces=st.integers(0, 9),
@@ -65,13 +65,13 @@ orders = st.lists(moments, max_size=3)
 purposes = st.sampled_from(PURPOSES)
 
 
-def customer(consent: Consent, placed: list, country: str) -> Customer:  # type: ignore[type-arg]  # of moments
-    """A customer who bought at these moments."""
+def customer(consent: Consent, placed: list, country: str) -> Customer:  # type: ignore[type-arg]  # of times
+    """Return a customer who ordered at these times."""
     run = Driver(Ruleset([]))
     for number, at in enumerate(placed):
         run.handle(OrderPlaced(order(f"o{number}", at, country=country), at))
-    known = run.customers.get("c1") or Customer(customer_id="c1")
-    return replace(known, consent=consent, profile=Profile(country=country))
+    state = run.customers.get("c1") or Customer(customer_id="c1")
+    return replace(state, consent=consent, profile=Profile(country=country))
 
 
 @settings(max_examples=300, deadline=None)
@@ -84,29 +84,29 @@ def test_what_nothing_overrides(
     purpose: str,
     now: object,  # type: ignore[type-arg]
 ) -> None:
-    """What is owed always goes; who unsubscribed, complained or bounces gets nothing else; a no to the very question is a no."""
+    """Transactional emails are always allowed. An unsubscription, a complaint, bounces or a "no" blocks all others."""
     uow = UnitOfWork(Ruleset([], consent_policy=policy), customer(consent, placed, country), now)  # type: ignore[arg-type]
-    found = decide(uow, purpose, None)
+    decision = decide(uow, purpose, None)
     if purpose in TRANSACTIONAL:
-        assert found.is_allowed
+        assert decision.is_allowed
         return
     if {"marketing", purpose} & set(consent.unsubscribed):
-        assert (found.is_allowed, found.rule) == (False, "unsubscribed")
+        assert (decision.is_allowed, decision.rule) == (False, "unsubscribed")
     if consent.hard_bounced or consent.complained or consent.soft_bounces >= 7:
-        assert not found.is_allowed
-    own = consent.answer(purpose)
-    if own is not None and not own.is_yes:
-        assert not found.is_allowed
-    if found.is_allowed and (own is None or not own.is_yes):
+        assert not decision.is_allowed
+    answer = consent.answer(purpose)
+    if answer is not None and not answer.is_yes:
+        assert not decision.is_allowed
+    if decision.is_allowed and (answer is None or not answer.is_yes):
         assert consent.marketing is not False
         assert consent.marketing or placed or policy.line(purpose, country or "DK").verdict == "allowed"
-    assert policy.line(purpose, country or "DK").verdict in found.basis
+    assert policy.line(purpose, country or "DK").verdict in decision.basis
 
 
 @settings(max_examples=150, deadline=None)
 @given(consents, orders, st.sampled_from(sorted(COUNTRIES)), purposes)
 def test_a_country_without_a_line_is_any_country(consent: Consent, placed: list, country: str, purpose: str) -> None:  # type: ignore[type-arg]
-    """By the shop's own table, a country that it does not name gets the same answer as one that does not exist."""
+    """In the shop's policy, a country without a line is treated like an unknown country."""
     policy = shop_policy()
     if policy.line(purpose, country).country != ANY_COUNTRY:
         return
@@ -134,7 +134,7 @@ profiles = st.builds(
 def test_no_profile_undoes_an_unsubscription(
     before: list[ProfileUpdated], after: list[ProfileUpdated], policy: ConsentPolicy
 ) -> None:
-    """Whatever a shop says before and after, who unsubscribed from marketing gets only what is owed."""
+    """After an unsubscription from marketing only transactional emails are allowed, whatever profiles arrive."""
     ruleset = Ruleset([], consent_policy=policy)
     run = Driver(ruleset)
     goodbye = Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START)
@@ -145,14 +145,16 @@ def test_no_profile_undoes_an_unsubscription(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(profiles, max_size=6), st.randoms(use_true_random=False))
-def test_answers_do_not_hang_on_the_order_of_arrival(told: list[ProfileUpdated], lot: object) -> None:
-    """Answers of different moments add up to the same, whichever is told first and however often."""
-    apart = [replace(one, country="DK", occurred_at=START + timedelta(hours=at)) for at, one in enumerate(told)]
+def test_answers_do_not_depend_on_their_order(updates: list[ProfileUpdated], random: object) -> None:
+    """Answers of different times give the same consent, in any order and with repetitions."""
+    apart = [
+        replace(update, country="DK", occurred_at=START + timedelta(hours=at)) for at, update in enumerate(updates)
+    ]
     mixed = [*apart, *apart]
-    lot.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
-    straight, crooked = Driver(Ruleset([])), Driver(Ruleset([]))
+    random.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
+    straight, shuffled = Driver(Ruleset([])), Driver(Ruleset([]))
     straight.handle(*apart)
-    crooked.handle(*mixed)
-    assert {name: one.consent for name, one in crooked.customers.items()} == {
-        name: one.consent for name, one in straight.customers.items()
+    shuffled.handle(*mixed)
+    assert {name: state.consent for name, state in shuffled.customers.items()} == {
+        name: state.consent for name, state in straight.customers.items()
     }

@@ -1,4 +1,4 @@
-"""What holds for every story: doubled, reordered and late facts."""
+"""Properties of every story: repeated, reordered and late events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ moments = st.integers(0, 24 * 12).map(lambda hours: START + hours * HOUR)
 order_ids = st.sampled_from(["o1", "o2", "o3"])
 totals = st.sampled_from([10_000, 50_000, 1_200_000])
 orders = st.builds(lambda name, total: order(name, START, total_minor=total), order_ids, totals)
-order_facts = st.one_of(
+order_events = st.one_of(
     st.builds(OrderPlaced, orders, moments),
     st.builds(OrderPlaced, orders, moments),
     st.builds(OrderChanged, orders, moments),
@@ -43,9 +43,9 @@ order_facts = st.one_of(
 )
 statuses = st.sampled_from(["created", "shipped", "delivered", "delayed", "returned"])
 parcels = st.sampled_from(["p1", "p2"])
-shipment_facts = st.builds(shipment, order_ids, statuses, moments, parcels, st.integers(1, 2))
+shipment_events = st.builds(shipment, order_ids, statuses, moments, parcels, st.integers(1, 2))
 sends = st.sampled_from(["a" * 32, "b" * 32])
-engagement_facts = st.one_of(
+engagement_events = st.one_of(
     st.builds(MailDelivered, customer_id=st.just("c1"), send_id=sends, occurred_at=moments),
     st.builds(MailOpened, customer_id=st.just("c1"), send_id=sends, agent=st.just("human"), occurred_at=moments),
     st.builds(
@@ -75,17 +75,17 @@ engagement_facts = st.one_of(
 unsubscribed = st.builds(
     Unsubscribed, customer_id=st.just("c1"), send_id=st.none(), scope=st.just("marketing"), occurred_at=moments
 )
-facts = st.one_of(order_facts, order_facts, shipment_facts, engagement_facts, unsubscribed)
+events = st.one_of(order_events, order_events, shipment_events, engagement_events, unsubscribed)
 gaps = st.integers(0, 60).map(lambda hours: hours * HOUR)
-stories = st.lists(st.tuples(facts, gaps), max_size=14)
+stories = st.lists(st.tuples(events, gaps), max_size=14)
 
 
 def tell(story: list[tuple[Event, timedelta]], *, times: int = 1) -> Driver:
-    """A run of the story, each fact told `times` times, and then a month of silence."""
+    """Return a run of the story, with each event `times` times, and then a month without events."""
     run = Driver(WORLD)
-    for fact, gap in story:
+    for event, gap in story:
         for _ in range(times):
-            run.handle(fact)
+            run.handle(event)
         run.advance(gap)
     run.advance(timedelta(days=30))
     return run
@@ -93,8 +93,8 @@ def tell(story: list[tuple[Event, timedelta]], *, times: int = 1) -> Driver:
 
 @settings(max_examples=120, deadline=None)
 @given(stories)
-def test_a_fact_told_twice_is_told_once(story: list[tuple[Event, timedelta]]) -> None:
-    """Doubling every fact gives the same state and the same effects."""
+def test_repeated_events_change_nothing(story: list[tuple[Event, timedelta]]) -> None:
+    """Repeating every event gives the same state and the same effects."""
     once, twice = tell(story), tell(story, times=2)
     assert twice.customers == once.customers
     assert twice.effects == once.effects
@@ -102,11 +102,11 @@ def test_a_fact_told_twice_is_told_once(story: list[tuple[Event, timedelta]]) ->
 
 @settings(max_examples=120, deadline=None)
 @given(stories, st.randoms(use_true_random=False))
-def test_one_mail_of_one_step_whatever_comes_again(story: list[tuple[Event, timedelta]], lot: object) -> None:
-    """Telling the story again at the end, and firing every timer again, sends nothing twice and starts nothing twice."""
+def test_one_email_per_step_whatever_is_repeated(story: list[tuple[Event, timedelta]], random: object) -> None:
+    """Repeating the story and all timers at the end sends nothing twice and starts nothing twice."""
     run = tell(story)
-    again = [fact for fact, _ in story]
-    lot.shuffle(again)  # type: ignore[attr-defined]  # a random.Random
+    again = [event for event, _ in story]
+    random.shuffle(again)  # type: ignore[attr-defined]  # a random.Random
     timers = [timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)]
     run.handle(*again, *timers)
     run.advance(timedelta(days=30))
@@ -119,62 +119,66 @@ def test_one_mail_of_one_step_whatever_comes_again(story: list[tuple[Event, time
 
 @settings(max_examples=120, deadline=None)
 @given(stories, unsubscribed)
-def test_only_what_is_owed_after_unsubscribing(story: list[tuple[Event, timedelta]], goodbye: Unsubscribed) -> None:
-    """Once a customer has unsubscribed, every mail is transactional."""
+def test_only_transactional_emails_after_unsubscribing(
+    story: list[tuple[Event, timedelta]], goodbye: Unsubscribed
+) -> None:
+    """After an unsubscription every email is transactional."""
     run = Driver(WORLD)
     run.handle(goodbye)
     run.effects.clear()
-    for fact, gap in story:
-        run.handle(fact)
+    for event, gap in story:
+        run.handle(event)
         run.advance(gap)
     run.advance(timedelta(days=30))
     assert {mail.purpose for mail in run.mails()} <= {"order"}
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.lists(st.one_of(order_facts, shipment_facts), max_size=8), st.randoms(use_true_random=False))
-def test_what_is_known_does_not_hang_on_the_order_of_arrival(told: list[Event], lot: object) -> None:
-    """Facts of different moments, told in any order, add up to the same purchases, spend, orders and parcels."""
+@given(st.lists(st.one_of(order_events, shipment_events), max_size=8), st.randoms(use_true_random=False))
+def test_the_state_does_not_depend_on_the_order_of_events(events: list[Event], random: object) -> None:
+    """Events of different times, in any order, give the same purchases, spend, orders and parcels."""
     apart = [
-        type(fact)(fact.order, START + index * HOUR)
-        if isinstance(fact, (OrderPlaced, OrderChanged, OrderCancelled, OrderRefunded))
-        else shipment(fact.order_id, fact.status, START + index * HOUR, fact.parcel_id, fact.parcels_in_order)
-        for index, fact in enumerate(told)
+        type(event)(event.order, START + index * HOUR)
+        if isinstance(event, (OrderPlaced, OrderChanged, OrderCancelled, OrderRefunded))
+        else shipment(event.order_id, event.status, START + index * HOUR, event.parcel_id, event.parcels_in_order)
+        for index, event in enumerate(events)
     ]
     mixed = list(apart)
-    lot.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
-    straight, crooked = Driver(WORLD), Driver(WORLD)
+    random.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
+    straight, shuffled = Driver(WORLD), Driver(WORLD)
     straight.handle(*apart)
-    crooked.handle(*mixed)
-    one = straight.customers.get("c1", new_customer("c1"))
-    two = crooked.customers.get("c1", new_customer("c1"))
-    assert (one.purchases, one.spend, one.spend_converted_minor) == (
-        two.purchases,
-        two.spend,
-        two.spend_converted_minor,
+    shuffled.handle(*mixed)
+    expected = straight.customers.get("c1", new_customer("c1"))
+    actual = shuffled.customers.get("c1", new_customer("c1"))
+    assert (actual.purchases, actual.spend, actual.spend_converted_minor) == (
+        expected.purchases,
+        expected.spend,
+        expected.spend_converted_minor,
     )
-    assert sorted(one.orders, key=lambda known: known.order_id) == sorted(two.orders, key=lambda known: known.order_id)
+    assert sorted(actual.orders, key=lambda order: order.order_id) == sorted(
+        expected.orders, key=lambda order: order.order_id
+    )
 
 
 @settings(max_examples=120, deadline=None)
 @given(stories)
 def test_state_survives_its_bytes_and_advance_is_a_function(story: list[tuple[Event, timedelta]]) -> None:
-    """Encoding and decoding between any two facts changes nothing; the same arguments give the same result."""
+    """Encoding and decoding between two events changes nothing; the same arguments give the same result."""
     state = new_customer("c1")
     now = START
-    for fact, gap in story:
+    for event, gap in story:
         now += gap
-        after, effects = advance(WORLD, state, fact, now)
+        after, effects = advance(WORLD, state, event, now)
         read = decode_customer(encode_customer(state))
         assert read == state
-        assert advance(WORLD, read, fact, now) == (after, effects)
+        assert advance(WORLD, read, event, now) == (after, effects)
         state = after
 
 
 @settings(max_examples=60, deadline=None)
 @given(stories)
-def test_every_mail_has_its_decision(story: list[tuple[Event, timedelta]]) -> None:
-    """Each mail has exactly one decision to send it."""
+def test_every_email_has_its_decision(story: list[tuple[Event, timedelta]]) -> None:
+    """Each email has exactly one decision to send it."""
     run = tell(story)
     decided = [one.send_id for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
     assert decided == [one.send_id for one in run.effects if isinstance(one, SendMail)]

@@ -1,4 +1,4 @@
-"""What templates do with values: amounts are written as Babel writes them, whatever the shortcut."""
+"""Template filters: amounts are written as Babel writes them, whichever shortcut is taken."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CURRENCIES = ["DKK", "EUR", "USD", "JPY", "KWD", "CLF", "ISK", "HUF", "INR", "CH
 
 @given(st.integers(-(10**12), 10**12), st.sampled_from(CURRENCIES), st.sampled_from(LOCALES))
 def test_amounts_are_written_as_babel_writes_them(minor: int, currency: str, locale: str) -> None:
-    """Any amount in any currency and locale, negative ones and those whose decimals are left out too."""
+    """This holds for any amount, currency and locale, also for negative amounts and those without decimals."""
     babel = Locale.parse(locale)
     context: Any = {"_locale": babel}
     amount = {"minor": minor, "currency": currency}

@@ -1,4 +1,4 @@
-"""Flows that change under the people who are on their way through them: steps edited, moved, taken away, paused, migrated, brought back."""
+"""Flows that change while customers are in them: edited, paused, migrated, deleted and restored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEAD = (
 BODIES = (
     "steps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}]",
     "steps: [{wait: 2d}, {send: {message: b}}, {wait: 1d}, {send: {message: a, expires: 9d}}]",
-    "steps: [{wait: 1d}, {wait: 1d}, {reward: {name: gift}}, {send: {message: a}}, {emit: told}]",
+    "steps: [{wait: 1d}, {wait: 1d}, {reward: {name: gift}}, {send: {message: a}}, {emit: signal}]",
     "steps: [{send: {message: c}}, {wait_for: {event: survey.answered, up_to: 3d, then: [{send: {message: a}}], "
     "otherwise: [{wait: 1d}, {send: {message: b}}]}}]",
     "steps: [{wait_for: {event: shipment.delivered, up_to: 4d, then: [{wait: 1d}]}}, {send: {message: a}}, {wait: 1d}, {send: {message: b}}]",
@@ -48,35 +48,35 @@ BODIES = (
 
 @st.composite
 def versions(draw: st.DrawFn) -> tuple[Flow, ...]:
-    """Some versions of the flow as they may lie in its folder: the steps of a version may be other ones than yesterday. None: it is gone."""
+    """Return some versions of the flow, as its directory may contain them; none if the flow was deleted."""
     newest = draw(st.integers(0, 3))
     numbers = [
         number for number in range(1, newest + 1) if number == newest or draw(st.integers(0, 3))
-    ]  # most are kept
+    ]  # most versions are kept
     bodies = st.sampled_from(BODIES)
     flows = [flow_from(HEAD.format(number) + draw(bodies), "f", MESSAGES) for number in numbers]
     if len(flows) > 1 and draw(st.booleans()):
-        flows[-1] = replace(flows[-1], migrations=_right(draw, flows[-1], flows[:-1]))
+        flows[-1] = replace(flows[-1], migrations=_valid_migrations(draw, flows[-1], flows[:-1]))
     statuses: st.SearchStrategy[Status] = st.sampled_from(["live", "live", "paused", "draft"])
     return tuple([replace(flow, status=draw(statuses)) for flow in flows])
 
 
-def _right(draw: st.DrawFn, newest: Flow, older: list[Flow]) -> tuple[Migration, ...]:
-    """Migrations in which `takk flows check` finds nothing: a worker starts with no others."""
-    found = []
+def _valid_migrations(draw: st.DrawFn, newest: Flow, older: list[Flow]) -> tuple[Migration, ...]:
+    """Return valid migrations, since a worker does not start with others."""
+    migrations = []
     for old in older:
-        was, will = CompiledFlow(old), CompiledFlow(newest)
-        pairs = [(path, draw(st.sampled_from(sorted(will.steps)))) for path in sorted(resting_places(was))]
-        whole = [Migration(version=old.version, steps=(pair,)) for pair in pairs]
-        steps = tuple([one.steps[0] for one in whole if not [*check_migration(was, will, one)]])
+        source, target = CompiledFlow(old), CompiledFlow(newest)
+        pairs = [(path, draw(st.sampled_from(sorted(target.steps)))) for path in sorted(resting_places(source))]
+        candidates = [Migration(version=old.version, steps=(pair,)) for pair in pairs]
+        steps = tuple([each.steps[0] for each in candidates if not [*check_migration(source, target, each)]])
         if steps:
-            found.append(Migration(version=old.version, steps=steps))
-    return tuple(found)
+            migrations.append(Migration(version=old.version, steps=steps))
+    return tuple(migrations)
 
 
 whens = st.integers(0, 24 * 12).map(lambda hours: START + hours * HOUR)
 order_ids = st.sampled_from(["o1", "o2", "o3"])
-facts = st.one_of(
+events = st.one_of(
     st.builds(lambda name, at: OrderPlaced(order(name, START), at), order_ids, whens),
     st.builds(shipment, order_ids, st.just("delivered"), whens),
     st.builds(
@@ -93,22 +93,22 @@ What = Event | Code | tuple[Flow, ...]
 Story = list[tuple[What, timedelta]]
 gaps = st.integers(0, 60).map(lambda hours: hours * HOUR)
 stories: st.SearchStrategy[Story] = st.lists(
-    st.tuples(st.one_of(facts, codes, versions()), gaps), min_size=2, max_size=14
+    st.tuples(st.one_of(events, codes, versions()), gaps), min_size=2, max_size=14
 )
 
 
-def update_profile(story: Story) -> Driver:
-    """A run of the story, in which a tuple of flows is a restart with those."""
+def run_of(story: Story) -> Driver:
+    """Return a run of the story. A tuple of flows in it is a restart with those flows."""
     run = Driver(Ruleset(()))
     for what, gap in story:
-        hear(run, what)
+        handle(run, what)
         run.advance(gap)
-        look(run)
+        check_timers(run)
     return run
 
 
-def hear(run: Driver, what: What) -> None:
-    """A fact, a code of the shop's, or a restart with other flows."""
+def handle(run: Driver, what: What) -> None:
+    """Handle an event, a code of the shop, or a restart with other flows."""
     if isinstance(what, tuple):
         restart(run, what)
     elif isinstance(what, Code):
@@ -118,7 +118,7 @@ def hear(run: Driver, what: What) -> None:
 
 
 def restart(run: Driver, flows: tuple[Flow, ...]) -> None:
-    """Other flow files; the state is written and read again."""
+    """Replace the flows; encode and decode the state."""
     run.ruleset = Ruleset(flows)
     for key, state in run.customers.items():
         read = decode_customer(encode_customer(state))
@@ -126,18 +126,18 @@ def restart(run: Driver, flows: tuple[Flow, ...]) -> None:
         run.customers[key] = read
 
 
-def look(run: Driver) -> None:
-    """Whoever waits has a timer for that very moment, and nobody waits twice."""
-    timers = {one.timer_id for one in run.effects if isinstance(one, ScheduleTimer)}
+def check_timers(run: Driver) -> None:
+    """Check that each waiting instance has a timer for its due time, and that no instance waits twice."""
+    timers = {effect.timer_id for effect in run.effects if isinstance(effect, ScheduleTimer)}
     for state in run.customers.values():
-        waiting = [one.instance_id for one in state.instances]
+        waiting = [instance.instance_id for instance in state.instances]
         assert len(waiting) == len(set(waiting))
-        for one in state.instances:
-            assert ids.timer_id(one.instance_id, one.step, one.due_at) in timers
+        for instance in state.instances:
+            assert ids.timer_id(instance.instance_id, instance.step, instance.due_at) in timers
 
 
-def once(effects: list[Effect]) -> None:
-    """No mail, no reward, no code and no signal is given twice."""
+def check_once(effects: list[Effect]) -> None:
+    """Check that no email, reward, code or signal occurs twice."""
     given_ids = [
         *(one.send_id for one in effects if isinstance(one, SendMail)),
         *(one.reward_id for one in effects if isinstance(one, IssueReward)),
@@ -147,8 +147,8 @@ def once(effects: list[Effect]) -> None:
     assert [found for found, count in Counter(given_ids).items() if count > 1] == []
 
 
-def accounted(run: Driver) -> None:
-    """Each code that a pool gave was given to the customer, or a decision says why not."""
+def check_codes(run: Driver) -> None:
+    """Check that each granted code was given to the customer, or that a decision logs why it was not."""
     left = [one for one in run.pools.entries.values() if isinstance(one, ClaimRecord) and one.at is not None]
     given = [one for one in run.effects if isinstance(one, IssueReward) and "-" in one.code]
     unused = [
@@ -159,17 +159,17 @@ def accounted(run: Driver) -> None:
 
 @settings(max_examples=250, deadline=None)
 @given(stories, versions())
-def test_whatever_becomes_of_a_flow(story: Story, last: tuple[Flow, ...]) -> None:
-    """Nothing is sent or given twice, every mail has its decision, and when the flow is left alone everybody comes to an end."""
+def test_whatever_changes_in_a_flow(story: Story, last: tuple[Flow, ...]) -> None:
+    """Nothing happens twice, each email has its decision, and every instance ends once the flow stays the same."""
     last = tuple([replace(flow, status="live") for flow in last])
-    run = update_profile(story)
+    run = run_of(story)
     restart(run, last)
     run.advance(120 * DAY)
-    once(run.effects)
+    check_once(run.effects)
     decided = {one.send_id for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"}
     assert {mail.send_id for mail in run.mails()} == decided
     assert [state.instances for state in run.customers.values() if state.instances] == []
-    accounted(run)
+    check_codes(run)
     before = len(run.mails())
     run.handle(*[timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)])
     assert len(run.mails()) == before
@@ -177,9 +177,9 @@ def test_whatever_becomes_of_a_flow(story: Story, last: tuple[Flow, ...]) -> Non
 
 @settings(max_examples=100, deadline=None)
 @given(stories)
-def test_a_flow_that_is_gone(story: Story) -> None:
-    """Who is on the way through a flow when it is taken away gets no more of it, and a decision says why."""
-    run = update_profile(story)
+def test_a_deleted_flow(story: Story) -> None:
+    """If a flow is deleted, its instances end without another email, and a decision logs why."""
+    run = run_of(story)
     waiting = {one.instance_id for state in run.customers.values() for one in state.instances}
     mails = len(run.mails())
     restart(run, ())
@@ -188,17 +188,17 @@ def test_a_flow_that_is_gone(story: Story) -> None:
     assert waiting <= gone
     assert len(run.mails()) == mails
     assert all(state.instances == () for state in run.customers.values())
-    once(run.effects)
+    check_once(run.effects)
 
 
 @settings(max_examples=100, deadline=None)
 @given(stories, versions())
-def test_people_finish_on_their_own_version(story: Story, last: tuple[Flow, ...]) -> None:
-    """A mail is of the version that the run began with, as long as that is kept and no migration moved the run."""
+def test_instances_finish_on_their_own_version(story: Story, last: tuple[Flow, ...]) -> None:
+    """An instance finishes on the version it started with, unless that is deleted or a migration moves it."""
     run = Driver(Ruleset(()))
     began: dict[str, int] = {}
     for what, gap in [*story, (last, 120 * DAY)]:
-        hear(run, what)
+        handle(run, what)
         kept = {flow.version for flow in run.ruleset.flows}
         has_moves = bool(run.ruleset.migrations)
         for state in run.customers.values():

@@ -1,4 +1,4 @@
-"""Counting from the orders themselves: whatever comes twice, late and in another order, each order counts once."""
+"""Sales counts from orders: with repeated, late and reordered events, each order counts once."""
 
 from __future__ import annotations
 
@@ -30,30 +30,33 @@ moments = st.integers(0, 200).map(lambda hours: START + hours * HOUR)
 baskets = st.lists(st.sampled_from(SKUS), max_size=4)
 
 
-def told(make: type[OrderEvent], number: int, basket: list[str], at: object) -> Event:
-    """A fact of order `number`, which was placed in week `number`: the week of an order never changes."""
+def order_event(make: type[OrderEvent], number: int, basket: list[str], at: object) -> Event:
+    """Return an event of order `number`, which was placed in week `number`: the week of an order never changes."""
     lines = tuple([OrderLine(sku, sku, "c", 1, 100) for sku in basket])
     return make(order(f"o{number}", START + number * WEEK, lines=lines), at)  # type: ignore[arg-type]  # moments draws datetimes
 
 
-facts = st.one_of(
-    *[st.builds(told, st.just(make), numbers, baskets, moments) for make in (OrderPlaced, OrderPlaced, OrderChanged)],
-    *[st.builds(told, st.just(make), numbers, baskets, moments) for make in (OrderCancelled, OrderRefunded)],
+events = st.one_of(
+    *[
+        st.builds(order_event, st.just(make), numbers, baskets, moments)
+        for make in (OrderPlaced, OrderPlaced, OrderChanged)
+    ],
+    *[st.builds(order_event, st.just(make), numbers, baskets, moments) for make in (OrderCancelled, OrderRefunded)],
     st.builds(lambda number, at: shipment(f"o{number}", "shipped", at), numbers, moments),
 )
 
 
-def counted(story: list[Event]) -> tuple[dict[str, Counts], list[tuple[str, int]]]:
-    """The counts after the story, and what they should be: product and week of each order that counts at its end."""
-    state, known = new_customer("c1"), {}
-    for fact in story:
-        after, _ = advance(WORLD, state, fact, START + 10 * WEEK)
-        for one in after.orders:
-            change = change_of(state.order(one.order_id), one, after.orders)
+def counts_of(story: list[Event]) -> tuple[dict[str, Counts], list[tuple[str, int]]]:
+    """Return the counts after the story, and the expected ones: product and week of each order that counts."""
+    state, counts = new_customer("c1"), {}
+    for event in story:
+        after, _ = advance(WORLD, state, event, START + 10 * WEEK)
+        for changed in after.orders:
+            change = change_of(state.order(changed.order_id), changed, after.orders)
             for sale in sales_of(change) if change is not None else ():
-                tally = Tally(known.get(sale.sku) or Counts(sale.sku, 0))
+                tally = Tally(counts.get(sale.sku) or Counts(sale.sku, 0))
                 tally.add(sale)
-                known[sale.sku] = tally.counts()
+                counts[sale.sku] = tally.counts()
         state = after
     counting = [
         one for one in state.orders if one.placed and not one.cancelled_at and not one.refunded_at and one.facts
@@ -64,32 +67,32 @@ def counted(story: list[Event]) -> tuple[dict[str, Counts], list[tuple[str, int]
         if one.facts
         for sku in {line.sku for line in one.facts.lines}
     ]
-    return known, bought
+    return counts, bought
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(facts, max_size=16), st.booleans())
+@given(st.lists(events, max_size=16), st.booleans())
 def test_each_order_counts_once(story: list[Event], is_doubled: bool) -> None:
-    """The counts are those of the orders that are neither cancelled nor refunded in the end, told once or twice."""
-    known, bought = counted([fact for fact in story for _ in range(1 + is_doubled)])
-    popularity, week = Popularity(known.values()), week_of(START) + 5
+    """Orders that are neither cancelled nor refunded at the end are counted, with or without repetitions."""
+    counts, bought = counts_of([event for event in story for _ in range(1 + is_doubled)])
+    popularity, week = Popularity(counts.values()), week_of(START) + 5
     for sku in SKUS:
         assert popularity.score(sku, week) == sum(8 - (week - bought_in) for name, bought_in in bought if name == sku)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(facts, max_size=16))
+@given(st.lists(events, max_size=16))
 @example(
-    # Two changes of one moment: delivered again, the first must not come back and be counted as bought.
+    # Two changes of the same time: delivered again, the first must not be applied again and counted as bought.
     [
-        told(OrderChanged, 0, ["s0", "s1"], START),
-        told(OrderChanged, 0, [], START),
-        told(OrderPlaced, 0, [], START),
+        order_event(OrderChanged, 0, ["s0", "s1"], START),
+        order_event(OrderChanged, 0, [], START),
+        order_event(OrderPlaced, 0, [], START),
     ]
 )
-def test_what_was_bought_together_is_counted_once(story: list[Event]) -> None:
-    """Telling everything twice adds no pair; nothing is bought together with itself."""
-    once, _ = counted(story)
-    twice, _ = counted([*story, *story])
+def test_pairs_are_counted_once(story: list[Event]) -> None:
+    """Repeating the whole story adds no pair, and no product counts as bought with itself."""
+    once, _ = counts_of(story)
+    twice, _ = counts_of([*story, *story])
     assert {sku: one.also for sku, one in twice.items()} == {sku: one.also for sku, one in once.items()}
     assert not [sku for sku, one in once.items() if sku in dict(one.also)]

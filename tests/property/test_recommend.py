@@ -1,4 +1,4 @@
-"""What holds for every assortment and every customer, and for every way in which counts can come together."""
+"""Properties of every assortment and customer, and of every order in which counts arrive."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ sales = st.builds(
 )  # fmt: skip
 
 
-def last(told: list[Product]) -> dict[str, Product]:
-    """The last record of each product."""
-    return {product.sku: product for product in told}
+def last(records: list[Product]) -> dict[str, Product]:
+    """Return the last record of each product."""
+    return {product.sku: product for product in records}
 
 
 @settings(max_examples=300, deadline=None)
 @given(buyers, catalogues, st.lists(counts, max_size=20), weeks, st.integers(0, 12))
 def test_what_is_never_recommended(
-    bought: Bought, told: list[Product], counted: list[Counts], week: int, most: int
+    bought: Bought, records: list[Product], counted: list[Counts], week: int, most: int
 ) -> None:
-    """Nothing unknown, unavailable, returned, bought (unless consumable) or twice; as many as wanted at most."""
-    found = recommend(bought, Assortment(Catalogue(told), Popularity(counted)), week, most)
-    known = last(told)
+    """Never an unknown, unavailable, returned or bought (unless consumable) product, none twice, and never too many."""
+    found = recommend(bought, Assortment(Catalogue(records), Popularity(counted)), week, most)
+    known = last(records)
     assert len({one.sku for one in found}) == len(found) <= most
     for one in found:
         product = known[one.sku]
@@ -69,81 +69,81 @@ def test_what_is_never_recommended(
 @settings(max_examples=300, deadline=None)
 @given(buyers, catalogues, st.lists(counts, max_size=20), weeks, st.randoms(use_true_random=False), st.lists(products))
 def test_a_restart_gives_the_same(
-    bought: Bought, told: list[Product], counted: list[Counts], week: int, lot: Random, former: list[Product]
+    bought: Bought, records: list[Product], counted: list[Counts], week: int, random: Random, former: list[Product]
 ) -> None:
-    """Read anew, compacted and in another order, or kept up to date and asked all along: the same products for the same reasons."""
+    """Records read again, compacted and in another order, give the same products as records kept up to date."""
     kept = Assortment()
-    for product in [*former, *told]:
+    for product in [*former, *records]:
         kept.catalogue.put(product)
         recommend(bought, kept, week, 3)
-    for sku in {product.sku for product in former} - {product.sku for product in told}:
+    for sku in {product.sku for product in former} - {product.sku for product in records}:
         kept.catalogue.remove(sku)
     for one in counted:
         kept.popularity.put(one)
         recommend(bought, kept, week, 3)
-    compacted = [*last(told).values()], [*{(one.sku, one.partition): one for one in counted}.values()]
+    compacted = [*last(records).values()], [*{(one.sku, one.partition): one for one in counted}.values()]
     for part in compacted:
-        lot.shuffle(part)
-    anew = Assortment(Catalogue(compacted[0]), Popularity(compacted[1]))
+        random.shuffle(part)
+    read_again = Assortment(Catalogue(compacted[0]), Popularity(compacted[1]))
     again = Bought(
         *[frozenset(sorted(part, reverse=True)) for part in (bought.skus, bought.categories, bought.returned)]
     )
-    assert recommend(bought, kept, week, 12) == recommend(again, anew, week, 12)
+    assert recommend(bought, kept, week, 12) == recommend(again, read_again, week, 12)
 
 
 @settings(max_examples=200, deadline=None)
 @given(buyers, catalogues, st.lists(counts, max_size=20), weeks)
-def test_fewer_are_the_first_of_more(bought: Bought, told: list[Product], counted: list[Counts], week: int) -> None:
-    """How many are wanted does not change which come first."""
-    assortment = Assortment(Catalogue(told), Popularity(counted))
+def test_fewer_are_the_first_of_more(bought: Bought, records: list[Product], counted: list[Counts], week: int) -> None:
+    """The number of products does not change which come first."""
+    assortment = Assortment(Catalogue(records), Popularity(counted))
     everything = recommend(bought, assortment, week, 99)
     assert [recommend(bought, assortment, week, most) for most in range(6)] == [everything[:most] for most in range(6)]
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(counts, max_size=20), st.randoms(use_true_random=False), weeks)
-def test_partitions_come_together_in_any_way(told: list[Counts], lot: Random, week: int) -> None:
-    """Each partition's counts in their own order: however they are mixed, grouped and told again, the sum is the same."""
-    straight = Popularity(told)
+def test_partitions_add_up_in_any_order(parts: list[Counts], random: Random, week: int) -> None:
+    """Each partition's counts in their order give the same sum, however they are mixed, grouped and repeated."""
+    straight = Popularity(parts)
     queues: dict[tuple[str, int], list[Counts]] = {}
-    for one in told:
-        queues.setdefault((one.sku, one.partition), []).append(one)
+    for part in parts:
+        queues.setdefault((part.sku, part.partition), []).append(part)
     mixed = Popularity()
     while queues:
-        key = lot.choice(sorted(queues))
+        key = random.choice(sorted(queues))
         mixed.put(queues[key][0])
         queues[key].pop(0)
         if not queues[key]:
             del queues[key]
-    again = Popularity([*told, *told])  # a reader that begins anew sees old counts first, and ends with the same
+    again = Popularity([*parts, *parts])  # a reader that starts over sees old counts first
     for context in (mixed, again):
         assert [context.score(sku, week) for sku in SKUS] == [straight.score(sku, week) for sku in SKUS]
         assert [context.also_bought(sku) for sku in SKUS] == [straight.also_bought(sku) for sku in SKUS]
 
 
-def folded(told: list[Sale]) -> Counts:
-    """The counts after these sales."""
+def folded(sales: list[Sale]) -> Counts:
+    """Return the counts after these sales."""
     tally = Tally(Counts("s", 0))
-    for sale in told:
+    for sale in sales:
         tally.add(sale)
     return tally.counts()
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(sales, max_size=30), st.randoms(use_true_random=False))
-def test_counting_does_not_hang_on_the_order(told: list[Sale], lot: Random) -> None:
-    """The same sales in any order give the same counts: of weeks always, of other products as long as they are few."""
-    mixed = list(told)
-    lot.shuffle(mixed)
-    assert folded(mixed) == folded(told)
+def test_counts_do_not_depend_on_the_order(sold: list[Sale], random: Random) -> None:
+    """Sales in any order give the same counts: of weeks always, of other products while they are few."""
+    mixed = list(sold)
+    random.shuffle(mixed)
+    assert folded(mixed) == folded(sold)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(sales, st.integers(0, 3)), max_size=30), weeks)
-def test_partitions_count_as_one_would(told: list[tuple[Sale, int]], week: int) -> None:
-    """Split over partitions and added up, the score within everybody's window is what one partition would have counted."""
+def test_partitions_count_as_a_single_one(sold: list[tuple[Sale, int]], week: int) -> None:
+    """Counts of several partitions add up to what a single partition would have counted."""
     parts: dict[int, list[Sale]] = {}
-    for sale, partition in told:
+    for sale, partition in sold:
         parts.setdefault(partition, []).append(sale)
     split = Popularity(
         [
@@ -152,8 +152,8 @@ def test_partitions_count_as_one_would(told: list[tuple[Sale, int]], week: int) 
             for one in [folded(part)]
         ]
     )
-    newest = max([sale.week for sale, _ in told], default=week)
-    alone = Popularity([folded([sale for sale, _ in told])])
+    newest = max([sale.week for sale, _ in sold], default=week)
+    alone = Popularity([folded([sale for sale, _ in sold])])
     asked = max(week, newest)
     assert split.score("s", asked) == alone.score("s", asked)
     assert split.also_bought("s") == alone.also_bought("s")

@@ -1,4 +1,4 @@
-"""What holds for every mail whatever happens: quiet hours in every zone, caps in every window, one mail of one step."""
+"""Properties of every email: quiet hours in every time zone, caps in every period, and one email per step."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.harness.flow_texts import flow_text, ruleset_of
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 clocks = st.builds(time, st.integers(0, 23), st.integers(0, 59))
-#: Two years, in which every zone that changes its clock does so four times.
+#: Two years: every time zone with clock changes has four of them.
 moments = st.integers(0, 2 * 365 * 24 * 60).map(
     lambda minutes: datetime(2026, 1, 1, tzinfo=UTC) + minutes * timedelta(minutes=1)
 )
@@ -42,24 +42,24 @@ moments = st.integers(0, 2 * 365 * 24 * 60).map(
 
 @settings(max_examples=600, deadline=None)
 @given(moments, clocks, clocks, st.sampled_from(ZONES))
-def test_what_quiet_hours_let_through_is_not_quiet(moment: datetime, begins: time, ends: time, name: str) -> None:
-    """The moment to which a mail is put off lies outside the quiet hours on the wall there, is not earlier, and at most two days later."""
-    where = ZoneInfo(name)
-    found = local_time.end_of_quiet_hours(moment, begins, ends, where)
-    clock = found.astimezone(where).time()
+def test_the_end_of_quiet_hours_is_not_quiet(moment: datetime, begins: time, ends: time, name: str) -> None:
+    """Quiet hours end outside of themselves on the local clock, never earlier, and within two days."""
+    zone = ZoneInfo(name)
+    end = local_time.end_of_quiet_hours(moment, begins, ends, zone)
+    clock = end.astimezone(zone).time()
     is_quiet = begins <= clock < ends if begins <= ends else clock >= begins or clock < ends
     assert not is_quiet
-    assert moment <= found <= moment + timedelta(hours=50)
+    assert moment <= end <= moment + timedelta(hours=50)
 
 
 @settings(max_examples=400, deadline=None)
 @given(moments, st.dates(date(1950, 1, 1), date(2010, 12, 31)), st.integers(0, 30), st.sampled_from(ZONES))
-def test_a_day_of_the_year_comes_every_year(after: datetime, day: date, before: int, name: str) -> None:
-    """The next one lies ahead, within a year and a day, and the one after it a year later, give or take the leap day."""
-    where = ZoneInfo(name)
-    first = local_time.next_day(day, after, where, before)
+def test_anniversaries_recur_every_year(after: datetime, day: date, before: int, name: str) -> None:
+    """The next anniversary is within a year and a day, and the one after it about a year later."""
+    zone = ZoneInfo(name)
+    first = local_time.next_day(day, after, zone, before)
     assert after < first <= after + timedelta(days=367)
-    assert timedelta(days=364) <= local_time.next_day(day, first, where, before) - first <= timedelta(days=367)
+    assert timedelta(days=364) <= local_time.next_day(day, first, zone, before) - first <= timedelta(days=367)
 
 
 FLOWS = (
@@ -88,7 +88,7 @@ FLOWS = (
         purpose="marketing",
     ),
     flow_text(
-        "trigger: {on: product.launch, before: 1d}\nexit_on: [order.placed]\nsteps: [{send: {message: a, expires: 9d}}, {wait: 1d}, {emit: told}]",
+        "trigger: {on: product.launch, before: 1d}\nexit_on: [order.placed]\nsteps: [{send: {message: a, expires: 9d}}, {wait: 1d}, {emit: signal}]",
         name="launch",
         purpose="marketing",
     ),
@@ -108,7 +108,7 @@ WORLD = ruleset_of(*FLOWS, rules=RULES, segments=SEGMENTS)
 
 order_ids = st.sampled_from(["o1", "o2", "o3"])
 whens = st.integers(0, 24 * 20).map(lambda hours: START + hours * HOUR)
-facts = st.one_of(
+events = st.one_of(
     st.builds(lambda name, at: OrderPlaced(order(name, START), at), order_ids, whens),
     st.builds(lambda name, at: OrderPlaced(order(name, START), at), order_ids, whens),
     st.builds(lambda name, at: OrderRefunded(order(name, START), at), order_ids, whens),
@@ -131,16 +131,16 @@ facts = st.one_of(
     ),
 )  # fmt: skip
 gaps = st.integers(0, 70).map(lambda hours: hours * HOUR)
-stories = st.lists(st.tuples(facts, gaps, st.booleans()), max_size=16)
+stories = st.lists(st.tuples(events, gaps, st.booleans()), max_size=16)
 Story = list[tuple[Event, timedelta, bool]]
 
 
 def tell(story: Story, ruleset: Ruleset = WORLD) -> Driver:
-    """A run of the story; after some facts the newest mail is opened. Then two months of silence."""
+    """Return a run of the story, and of two months after it. After some events the newest email is opened."""
     run = Driver(ruleset)
     run.stock(*[Code("ten", f"C{number}") for number in range(len(story) % 3)])
-    for fact, gap, is_opened in story:
-        run.handle(fact)
+    for event, gap, is_opened in story:
+        run.handle(event)
         run.advance(gap)
         if is_opened and run.mails():
             send_id = run.mails()[-1].send_id
@@ -150,20 +150,21 @@ def tell(story: Story, ruleset: Ruleset = WORLD) -> Driver:
 
 
 def sends(run: Driver) -> list[tuple[datetime, SendMail]]:
-    """Each mail with the moment at which it was decided."""
-    at = {one.send_id: one.decided_at for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"}
+    """Return each email with the time of its decision."""
+    decisions = [effect for effect in run.effects if isinstance(effect, LogDecision) and effect.outcome == "send"]
+    at = {decision.send_id: decision.decided_at for decision in decisions}
     return [(at[mail.send_id], mail) for mail in run.mails()]
 
 
 @settings(max_examples=150, deadline=None)
 @given(stories)
-def test_caps_hold_in_every_window_and_nights_are_quiet(story: Story) -> None:
-    """No window of a day has two mails, none of four days three for marketing; none leaves in the customer's quiet hours or too late."""
-    found = sends(tell(story))
+def test_caps_and_quiet_hours_hold(story: Story) -> None:
+    """No cap is exceeded in any period; no email is sent in quiet hours or after it expired."""
+    emails = sends(tell(story))
     for most, per, purposes in ((1, DAY, ("marketing", "review")), (2, 4 * DAY, ("marketing",))):
-        times = sorted(at for at, mail in found if mail.purpose in purposes)
+        times = sorted(at for at, mail in emails if mail.purpose in purposes)
         assert all(later - earlier >= per for earlier, later in zip(times, times[most:], strict=False))
-    for at, mail in found:
+    for at, mail in emails:
         clock = at.astimezone(ZoneInfo(mail.time_zone)).time()
         assert time(7, 30) <= clock < time(20)
         assert at <= mail.not_after
@@ -171,11 +172,11 @@ def test_caps_hold_in_every_window_and_nights_are_quiet(story: Story) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(stories, st.randoms(use_true_random=False))
-def test_one_mail_of_one_step_whatever_comes_again(story: Story, lot: Any) -> None:
-    """All facts again in another order, and every timer again: no step sends twice, no reward is given twice."""
+def test_one_email_per_step_whatever_is_repeated(story: Story, random: Any) -> None:
+    """Repeating all events in another order, and all timers, sends or gives nothing twice."""
     run = tell(story)
-    again = [fact for fact, _, _ in story]
-    lot.shuffle(again)
+    again = [event for event, _, _ in story]
+    random.shuffle(again)
     run.handle(*again, *[timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)])
     run.advance(60 * DAY)
     counted = Counter(mail.send_id for mail in run.mails())
@@ -188,27 +189,27 @@ def test_one_mail_of_one_step_whatever_comes_again(story: Story, lot: Any) -> No
 @settings(max_examples=100, deadline=None)
 @given(stories)
 def test_replay_equals_live(story: Story) -> None:
-    """The state through its bytes between any two events, and every event decided twice: the same states and effects."""
+    """Encoding the state between events and deciding every event twice gives the same states and effects."""
     state, now = new_customer("c1"), START
-    for fact, gap, _ in story:
+    for event, gap, _ in story:
         now += gap
-        after, effects = advance(WORLD, state, fact, now)
+        after, effects = advance(WORLD, state, event, now)
         read = decode_customer(encode_customer(state))
         assert read == state
-        assert advance(WORLD, read, fact, now) == (after, effects)
+        assert advance(WORLD, read, event, now) == (after, effects)
         state = after
 
 
 @settings(max_examples=60, deadline=None)
 @given(stories, st.integers(0, 16))
 def test_paused_and_resumed(story: Story, resumed_at: int) -> None:
-    """A flow that is paused at first and resumed later sends each mail once at most, and nobody waits for ever."""
+    """A flow that is paused first and resumed later sends each email at most once, and no instance stays."""
     paused = WORLD.with_flows([replace(flow, status="paused") for flow in WORLD.flows])
     run = Driver(paused)
-    for number, (fact, gap, _) in enumerate(story):
+    for number, (event, gap, _) in enumerate(story):
         if number == resumed_at:
             run.ruleset = WORLD
-        run.handle(fact)
+        run.handle(event)
         run.advance(gap)
         if number < resumed_at:
             assert run.mails() == []
@@ -225,17 +226,17 @@ launch_looks = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_siz
 
 @settings(max_examples=150, deadline=None)
 @given(launch_looks, st.integers(0, 9), st.randoms(use_true_random=False))
-def test_a_launch_begins_once_as_the_newest_look_told_it(looks: list[tuple[int, int]], before: int, lot: Any) -> None:
-    """Looks of the past become known in whatever order, each twice: what waits is the plan of the newest, and each product begins once."""
+def test_a_launch_starts_once_by_the_newest_view(looks: list[tuple[int, int]], before: int, random: Any) -> None:
+    """Views in any order, each twice: the newest decides about the launch, and one instance starts."""
     earlier = f", before: {before}d" if before else ""
     run = Driver(ruleset_of(flow_text(f"trigger: {{on: product.launch{earlier}}}\nsteps: [{{send: {{message: a}}}}]")))
     run.handle(ProfileUpdated(customer_id="c1", email="anna@example.com", occurred_at=START))
-    told = [(START + hour * HOUR, START + (20 + days) * DAY) for hour, days in looks]
-    arrivals = told * 2
-    lot.shuffle(arrivals)
+    views = [(START + hour * HOUR, START + (20 + days) * DAY) for hour, days in looks]
+    arrivals = views * 2
+    random.shuffle(arrivals)
     run.advance(DAY)
     for at, launch in arrivals:
         run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s9", occurred_at=at, launches_at=launch))
     run.advance(60 * DAY)
-    due = [launch - before * DAY for _, launch in sorted(told)[-1:]]
+    due = [launch - before * DAY for _, launch in sorted(views)[-1:]]
     assert [at for at, _ in sends(run)] == due

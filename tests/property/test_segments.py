@@ -1,4 +1,4 @@
-"""Segments that time leads into and out of: at every moment a customer is in those whose condition holds, as if somebody looked all the time."""
+"""Segments that depend on time: a customer is always a member of exactly the segments whose condition holds."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ conditions = st.recursive(
     plain, lambda part: st.builds("({} {} {})".format, part, st.sampled_from(["and", "or"]), part), max_leaves=4
 )
 spans = st.builds(lambda days, minutes: timedelta(days=days, minutes=minutes), st.integers(0, 70), st.integers(0, 1439))
-#: What happens, after how long.
-facts = st.sampled_from(["buy", "cancel", "look", "born", "moved", "nothing"])
-lives = st.lists(st.tuples(spans, facts), min_size=1, max_size=12)
+#: Actions, each after some time.
+actions = st.sampled_from(["buy", "cancel", "look", "born", "moved", "nothing"])
+lives = st.lists(st.tuples(spans, actions), min_size=1, max_size=12)
 
 
 def happen(run: Driver, what: str, number: int) -> None:
-    """One thing happens to c1."""
+    """Apply one action to the customer c1."""
     if what == "buy":
         run.handle(OrderPlaced(order(f"o{number}", run.now), run.now))
     elif what == "cancel":
@@ -56,8 +56,8 @@ def happen(run: Driver, what: str, number: int) -> None:
 @example(["customer.age == 31"], [(timedelta(0), "nothing"), (timedelta(0), "born"), (400 * DAY, "nothing")])
 @example(["customer.is_birthday_month"], [(timedelta(0), "born"), (timedelta(0), "moved"), (400 * DAY, "nothing")])
 @example(["customer.recency == 3"], [(timedelta(0), "buy"), (91 * DAY, "nothing"), (90 * DAY, "nothing")])
-def test_members_are_those_for_whom_it_holds(sources: list[str], life: list[tuple[timedelta, str]]) -> None:
-    """Whatever happens, and after whatever time in which nothing does."""
+def test_membership_follows_the_condition(sources: list[str], life: list[tuple[timedelta, str]]) -> None:
+    """Membership is correct after every action, and after any time without events."""
     names = [f"s{number}" for number in range(len(sources))]
     ruleset = ruleset_of(
         *[flow_text(f"trigger: {{on: segment.entered, segment: {name}}}\nsteps: [{{send: {{message: a}}}}]", name=name) for name in names],
