@@ -92,7 +92,8 @@ class _Loader:
         if not flows and not self.errors:
             self.error("files.E002", self.root, "the folder contains no flows", f"add {FLOWS}/<group>/<flow>/{FLOW}")
         newest = list({flow.name: flow for flow in flows}.values())
-        if policy.is_built_in and not all(flow.is_transactional for flow in newest):
+        is_missing = policy.is_built_in and not (self.root / _CONSENT).exists()
+        if is_missing and not all(flow.is_transactional for flow in newest):
             message = "missing file: only transactional emails and emails with explicit consent are sent"
             hint = f"copy templates/{_CONSENT} of Takk, and have it reviewed"
             self.warnings.append(Problem("consent.W001", message, hint).in_file(self.root / _CONSENT))

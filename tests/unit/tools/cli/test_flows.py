@@ -20,6 +20,7 @@ def test_no_consent_policy(tmp_path: Path) -> None:
     code, output = run("flows", "check", "--templates", str(tmp_path))
     assert code == 1
     assert f"{tmp_path}/consent.yaml:1:1: error yaml.E010: unknown key 'orders' (did you mean 'order'?)\n" in output
+    assert "consent.W001" not in output  # the file is not missing
 
 
 def test_flows(tmp_path: Path) -> None:
