@@ -108,6 +108,8 @@ def test_however_often_it_is_killed_each_gets_one_code(stack: Stack) -> None:
 
     wait_until(lambda: gauge("takk_pool_claims") == customers - stocked, "all codes are given and the others wait")
     bought = {f"c{life}-{number}" for life in range(lives) for number in range(CUSTOMERS)}
+    # A code on its way to its customer is no longer in stock.
+    wait_until(lambda: len(stack.records(topics.REWARDS)) == stocked, "every code has reached its customer")
     left = min(bought - {one["customer_id"] for one in stack.records(topics.REWARDS)})
     now = datetime.now(UTC)
     refund = records.order(kind="refunded", order_id=f"o-{left}", customer_id=left, placed_at=now, occurred_at=now)

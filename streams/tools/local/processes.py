@@ -137,7 +137,7 @@ class Process:
 
     def _get(self, path: str) -> str | None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
                 text: str = answer.read().decode()
                 return text
         except (urllib.error.URLError, OSError):
