@@ -136,7 +136,7 @@ def history() -> History:
     """Return the events of the simulated shop in `HISTORY_DAYS` days, about 150,000."""
     codec = open_codec()
     decoder, recorded = Decoder(codec), History([])
-    for fact in Shop(11, 0.01, 86_400.0).facts(datetime(2026, 3, 2, tzinfo=UTC), HISTORY_DAYS * 86_400.0):
+    for fact in Shop(11, 0.01, 86_400.0).records(datetime(2026, 3, 2, tzinfo=UTC), HISTORY_DAYS * 86_400.0):
         raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
         event = decoder.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
         recorded.events.append((event.occurred_at, event))

@@ -63,7 +63,7 @@ def customers_and_timers() -> tuple[list[Customer], list[tuple[bytes, bytes]]]:
     states: dict[str, Customer] = {}
     timers: list[tuple[bytes, bytes]] = []
     start = datetime.now(UTC) - timedelta(days=30)
-    for fact in islice(Shop(11, 0.01, 86_400.0).facts(start, 30 * 86_400.0), EVENTS):
+    for fact in islice(Shop(11, 0.01, 86_400.0).records(start, 30 * 86_400.0), EVENTS):
         raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
         event = decoder.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
         name = event.customer_id

@@ -40,7 +40,7 @@ def worker_env(context: Context, run_id: str) -> dict[str, str]:
 def placed_orders(count: int) -> Iterable[tuple[bytes, dict[str, Any]]]:
     """Yield key and record of `count` orders that the simulated shop placed."""
     count_so_far = 0
-    for event in Shop(11, 1000.0, 86_400.0).facts(datetime.now(UTC), count / 500):
+    for event in Shop(11, 1000.0, 86_400.0).records(datetime.now(UTC), count / 500):
         if event.topic == topics.ORDERS and event.record["kind"] == "placed":
             yield event.key, event.record
             count_so_far += 1

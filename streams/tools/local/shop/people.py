@@ -1,4 +1,4 @@
-"""Who buys in the simulated shop, and what: customers and goods, each a pure function of the seed and a number."""
+"""The customers and the products of the simulated shop. A customer is a pure function of the seed and a number."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import unicodedata
 
 from msgspec import Struct
 
-#: A tenth of the customers has agreed to nothing, a tenth has never been asked.
+#: Consents and their shares: 10 % of the customers refused, and 10 % were never asked (None).
 CONSENT_ODDS = ((True, 0.8), (False, 0.1), (None, 0.1))
 
 
 class Market(Struct, frozen=True):
-    """A country the shop sells to. `rate` turns a price in euro cents into minor units of `currency`."""
+    """A country the shop sells to. `rate` converts euro cents to minor units of `currency`."""
 
     country: str
     share: float
@@ -25,7 +25,7 @@ class Market(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True):
-    """A customer of the simulated shop. None in the consents: never asked."""
+    """A customer of the simulated shop. A consent is None if the customer was never asked."""
 
     customer_id: str
     email: str
@@ -40,7 +40,7 @@ class Person(Struct, frozen=True):
 
 
 class Product(Struct, frozen=True):
-    """Something the shop sells; `price_cents` is in euro cents, one piece of what is used up lasts `lasts_days`."""
+    """A product of the shop. `price_cents` is in euro cents; one piece of a consumable lasts `lasts_days`."""
 
     sku: str
     title: str
@@ -106,31 +106,29 @@ PRODUCTS = (
 
 
 def person(seed: int, number: int) -> Person:
-    """Customer `number` of the shop with that seed: the same for ever."""
-    lots = random.Random(f"person/{seed}/{number}")
-    market = lots.choices(MARKETS, [m.share for m in MARKETS])[0]
-    name = f"{lots.choice(market.first_names)} {lots.choice(market.last_names)}"
-    marketing, tracking = (
-        lots.choices([c for c, _ in CONSENT_ODDS], [w for _, w in CONSENT_ODDS])[0] for _ in range(2)
-    )
+    """Return customer `number` of the shop with this seed; always the same."""
+    rng = random.Random(f"person/{seed}/{number}")
+    market = rng.choices(MARKETS, [m.share for m in MARKETS])[0]
+    name = f"{rng.choice(market.first_names)} {rng.choice(market.last_names)}"
+    marketing, tracking = (rng.choices([c for c, _ in CONSENT_ODDS], [w for _, w in CONSENT_ODDS])[0] for _ in range(2))
     return Person(
         customer_id=f"c{seed}-{number}",
-        # .example is reserved (RFC 2606): whatever goes wrong, no mail reaches a person.
-        email=f"{_mailbox_name(name)}.{number}@{lots.choice(('post', 'mail', 'home'))}.example",
+        # .example is reserved (RFC 2606), so that no email can ever reach a person.
+        email=f"{_mailbox_name(name)}.{number}@{rng.choice(('post', 'mail', 'home'))}.example",
         name=name,
-        # Some read another language than their country's.
-        locale="en" if lots.random() < 0.05 else market.locale,
+        # Some customers read another language than that of their country.
+        locale="en" if rng.random() < 0.05 else market.locale,
         country=market.country,
         currency=market.currency,
         rate=market.rate,
-        time_zone=lots.choice(market.time_zones) if lots.random() < 0.9 else None,
+        time_zone=rng.choice(market.time_zones) if rng.random() < 0.9 else None,
         marketing_consent=marketing,
         tracking_consent=tracking,
     )
 
 
 def price(product: Product, rate: float) -> int:
-    """The price in minor units of a currency worth `rate` to the euro; whole tens of minor units, as shops like it."""
+    """Return the price in minor units of a currency with `rate` to the euro, rounded to tens of minor units."""
     return max(10, round(product.price_cents * rate / 10) * 10)
 
 

@@ -1,6 +1,6 @@
-"""A simulated shop: customers who buy, parcels that travel, recipients who open and click. Deterministic by its seed.
+"""A simulated shop: its customers buy, its parcels travel, and recipients open and click emails. The seed determines everything.
 
-What happens, and when, is computed ahead of any clock (`Shop.facts`); `Shop.run` only waits for each moment to come.
+`Shop.records` computes the records and their times without a clock; `Shop.run` produces each when its time has come.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ import heapq
 import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
-from streams.tools.local.shop.people import PRODUCTS, Person, Product, person, price
+from streams.tools.local.shop.lines import Record, order_line, product_record, split_lines, total_minor
+from streams.tools.local.shop.people import PRODUCTS, Person, person
+from streams.wire import topics
 
-ORDERS, SHIPMENTS, CUSTOMERS, ENGAGEMENT, GOODS = "orders", "shipments", "customers", "email-engagement", "products"
-#: The Avro schema of the records on each topic, by its file's name in `schemas/`.
-SCHEMA_OF = {ORDERS: "order", SHIPMENTS: "shipment", CUSTOMERS: "customer", ENGAGEMENT: "engagement"}
-
-Record: TypeAlias = dict[str, Any]
-#: Called with topic, key (the customer id in UTF-8), record (as its Avro schema has it), name of the schema.
+#: Called with the topic, the key (the customer id in UTF-8), the record (as in its Avro schema) and the name of the schema.
 Produce: TypeAlias = Callable[[str, bytes, Record, str], None]
 
 RETURNING_SHARE = 0.35
@@ -32,24 +29,24 @@ CANCELLED_SHARE = 0.03
 REFUNDED_SHARE = 0.04
 DELAYED_SHARE = 0.05
 GIFT_SHARE = 0.03
-#: Shares of all mails that arrive, not of each other. A click is always of an opened mail.
+#: Shares of all emails that arrive. Only opened emails are clicked.
 OPEN_RATE = 0.617
 CLICK_RATE = 0.04
 UNSUBSCRIBE_RATE = 0.002
 COMPLAINT_RATE = 0.0003
-#: Of the opens, those that a mail client's privacy proxy makes.
+#: Share of the opens that come from the privacy proxy of a mail client.
 PROXY_SHARE = 0.35
 CARRIERS = (
     ("PostNord", "https://track.postnord.example/"),
     ("GLS", "https://gls.example/t/"),
     ("DHL", "https://dhl.example/p/"),
 )
-#: Facts produced without giving other tasks a turn.
-TURN = 64
+#: Records produced before other asyncio tasks may run.
+YIELD_EVERY = 64
 
 
-class Fact(Struct, frozen=True):
-    """Something that happens in the simulated world at `at` (UTC). `key` is the customer id in UTF-8."""
+class ShopRecord(Struct, frozen=True):
+    """A record that the shop produces at `at` (UTC). `key` is the customer id in UTF-8."""
 
     at: datetime
     topic: str
@@ -59,19 +56,19 @@ class Fact(Struct, frozen=True):
     @property
     def schema(self) -> str:
         """The name of the record's Avro schema."""
-        return SCHEMA_OF[self.topic]
+        return topics.SCHEMA_OF[self.topic]
 
 
 class Shop:
     """A shop with customers, orders and parcels.
 
     Args:
-        seed: the same seed gives the same customers, orders and reactions.
-        rate_per_s: orders placed per second, on average (they come at random, as in a shop).
-        day_s: seconds that a day of the world takes; 86400 is life, 1 a demo.
+        seed: determines the customers, the orders and the reactions.
+        rate_per_s: average number of orders per second; they come at random times.
+        day_s: seconds that one day takes: 86,400 in reality, 1 in a demo.
 
     Raises:
-        ValueError: a rate or a day that is not above zero.
+        ValueError: the rate or the day is not above 0.
     """
 
     def __init__(self, seed: int, rate_per_s: float, day_s: float) -> None:
@@ -80,65 +77,65 @@ class Shop:
         self.seed = seed
         self.rate_per_s = rate_per_s
         self.day_s = day_s
-        #: Facts produced by `run`, by topic.
+        #: Number of records that `run` produced, by topic.
         self.produced: dict[str, int] = {}
-        #: Orders placed by `run`; the topic `orders` also holds what is changed, cancelled and refunded later.
+        #: Number of orders that `run` placed. The topic `orders` also contains changes, cancellations and refunds.
         self.placed = 0
 
-    def facts(self, start: datetime, seconds: float) -> Iterator[Fact]:
-        """What happens in the `seconds` from `start` on (UTC-aware), in the order of time."""
-        waiting: list[tuple[datetime, int, Fact]] = []
-        made = 0
-        for order_at, facts in self._orders(start, seconds):
+    def records(self, start: datetime, seconds: float) -> Iterator[ShopRecord]:
+        """Yield the records of the `seconds` after `start` (UTC-aware), in the order of time."""
+        waiting: list[tuple[datetime, int, ShopRecord]] = []
+        count = 0
+        for order_at, records in self._orders(start, seconds):
             while waiting and waiting[0][0] <= order_at:
                 yield heapq.heappop(waiting)[2]
-            for fact in facts:
-                made += 1  # breaks ties in favour of what was made first
-                heapq.heappush(waiting, (fact.at, made, fact))
+            for shop_record in records:
+                count += 1  # records of the same time keep their order
+                heapq.heappush(waiting, (shop_record.at, count, shop_record))
         end = start + timedelta(seconds=seconds)
         while waiting and waiting[0][0] < end:
             yield heapq.heappop(waiting)[2]
 
     def catalogue(self, at: datetime) -> list[tuple[str, bytes, Record, str]]:
-        """The records of everything the shop sells, as they became at `at` (UTC): what `produce` takes."""
-        return [(GOODS, product.sku.encode(), _described(product, at), "product") for product in PRODUCTS]
+        """Return the arguments of `produce` for each product of the shop, updated at `at` (UTC)."""
+        return [(topics.PRODUCTS, product.sku.encode(), product_record(product, at), "product") for product in PRODUCTS]
 
     async def run(self, produce: Produce, until: float, start: datetime | None = None) -> int:
-        """Produce each fact when its time has come, for `until` seconds; late facts follow at once.
+        """Produce each record when its time has come; late records follow at once.
 
         Args:
-            produce: takes a fact; what it raises ends the run.
+            produce: produces a record; its errors end the run.
             until: seconds to run.
-            start: the world's first moment, UTC; now when None.
+            start: the start of the records, UTC; the present if None.
 
         Returns:
-            How many facts were produced.
+            The number of records.
         """
         start = start or datetime.now(UTC)
         count = 0
-        for fact in self.facts(start, until):
-            ahead_s = (fact.at - datetime.now(UTC)).total_seconds()
-            if ahead_s > 0 or count % TURN == 0:
+        for shop_record in self.records(start, until):
+            ahead_s = (shop_record.at - datetime.now(UTC)).total_seconds()
+            if ahead_s > 0 or count % YIELD_EVERY == 0:
                 await asyncio.sleep(max(ahead_s, 0))
-            produce(fact.topic, fact.key, fact.record, fact.schema)
-            self.produced[fact.topic] = self.produced.get(fact.topic, 0) + 1
-            self.placed += fact.topic == "orders" and fact.record["kind"] == "placed"
+            produce(shop_record.topic, shop_record.key, shop_record.record, shop_record.schema)
+            self.produced[shop_record.topic] = self.produced.get(shop_record.topic, 0) + 1
+            self.placed += shop_record.topic == topics.ORDERS and shop_record.record["kind"] == "placed"
             count += 1
         return count
 
     def recipient_reaction(self, send_id: str, customer_id: str, at: datetime) -> list[tuple[float, Record]]:
-        """What the recipient of a mail that arrived at `at` does: pairs of delay in seconds and engagement record.
+        """Return how the recipient reacts to an email that arrived at `at`: pairs of delay in seconds and engagement record.
 
-        Pure: the same send gets the same reaction however often it is asked for. The records' times are `at` plus the delay.
+        The same send always gets the same reaction. The time of a record is `at` plus the delay.
         """
-        lots = random.Random(hashlib.blake2b(f"{self.seed}/{send_id}".encode(), digest_size=8).digest())
-        interest = lots.random()  # one lot for both, so that who clicks has opened
-        open_after = min(lots.lognormvariate(-3.0, 1.2), 5.0) * self.day_s
-        click_after = open_after + lots.uniform(0.0005, 0.01) * self.day_s
-        by_proxy, protest, link = lots.random() < PROXY_SHARE, lots.random(), lots.choice(("order", "product", "track"))
-        acts: list[tuple[float, Record]] = []
+        rng = random.Random(hashlib.blake2b(f"{self.seed}/{send_id}".encode(), digest_size=8).digest())
+        interest = rng.random()  # one number for both, so that only opened emails are clicked
+        open_after = min(rng.lognormvariate(-3.0, 1.2), 5.0) * self.day_s
+        click_after = open_after + rng.uniform(0.0005, 0.01) * self.day_s
+        is_proxy, complaint, link = rng.random() < PROXY_SHARE, rng.random(), rng.choice(("order", "product", "track"))
+        reactions: list[tuple[float, Record]] = []
 
-        def act(delay_s: float, kind: str, **more: object) -> None:
+        def react(delay_s: float, kind: str, **more: object) -> None:
             record: Record = {
                 "customer_id": customer_id,
                 "send_id": send_id,
@@ -147,41 +144,41 @@ class Shop:
                 "link": None,
                 "agent": "unknown",
             }
-            acts.append((delay_s, {**record, **more}))
+            reactions.append((delay_s, {**record, **more}))
 
         if interest < OPEN_RATE:
-            act(open_after, "opened", agent="privacy_proxy" if by_proxy else "human")
+            react(open_after, "opened", agent="privacy_proxy" if is_proxy else "human")
         if interest < CLICK_RATE:
-            act(click_after, "clicked", agent="human", link=f"https://shop.example/{link}")
-        if protest < COMPLAINT_RATE:
-            act(click_after, "complained")
-        elif protest < COMPLAINT_RATE + UNSUBSCRIBE_RATE:
-            act(click_after, "unsubscribed", scope="marketing", agent="human")
-        return acts
+            react(click_after, "clicked", agent="human", link=f"https://shop.example/{link}")
+        if complaint < COMPLAINT_RATE:
+            react(click_after, "complained")
+        elif complaint < COMPLAINT_RATE + UNSUBSCRIBE_RATE:
+            react(click_after, "unsubscribed", scope="marketing", agent="human")
+        return reactions
 
-    # -- one order and what becomes of it ------------------------------------------------------------------------------
+    # -- one order and its parcels ------------------------------------------------------------------------------
 
-    def _orders(self, start: datetime, seconds: float) -> Iterator[tuple[datetime, list[Fact]]]:
-        lots = random.Random(f"shop/{self.seed}")
+    def _orders(self, start: datetime, seconds: float) -> Iterator[tuple[datetime, list[ShopRecord]]]:
+        rng = random.Random(f"shop/{self.seed}")
         at_s, customers, number = 0.0, 0, 0
-        while (at_s := at_s + lots.expovariate(self.rate_per_s)) < seconds:
+        while (at_s := at_s + rng.expovariate(self.rate_per_s)) < seconds:
             at = _to_ms(start + timedelta(seconds=at_s))
-            facts: list[Fact] = []
-            if customers and lots.random() < RETURNING_SHARE:
-                # The square makes the first customers the regulars.
-                buyer = person(self.seed, int(customers * lots.random() ** 2))
+            records: list[ShopRecord] = []
+            if customers and rng.random() < RETURNING_SHARE:
+                # The square makes the first customers buy most often.
+                buyer = person(self.seed, int(customers * rng.random() ** 2))
             else:
                 buyer = person(self.seed, customers)
                 customers += 1
-                facts.append(self._profile(buyer, at))
+                records.append(self._profile(buyer, at))
             number += 1
-            facts += self._life_of_order(buyer, number, at, lots)
-            yield at, facts
+            records += self._order_records(buyer, number, at, rng)
+            yield at, records
 
     def _later(self, at: datetime, days: float) -> datetime:
         return _to_ms(at + timedelta(seconds=days * self.day_s))
 
-    def _profile(self, buyer: Person, at: datetime) -> Fact:
+    def _profile(self, buyer: Person, at: datetime) -> ShopRecord:
         record: Record = {
             "customer_id": buyer.customer_id,
             "email": buyer.email,
@@ -193,11 +190,11 @@ class Shop:
             "tracking_consent": buyer.tracking_consent,
             "occurred_at": at,
         }
-        return Fact(at, CUSTOMERS, buyer.customer_id.encode(), record)
+        return ShopRecord(at, topics.CUSTOMERS, buyer.customer_id.encode(), record)
 
-    def _life_of_order(self, buyer: Person, number: int, at: datetime, lots: random.Random) -> Iterator[Fact]:
-        goods = lots.sample(PRODUCTS, lots.choices((1, 2, 3, 4), (50, 28, 15, 7))[0])
-        lines = [_line(product, lots.choices((1, 2, 3), (80, 15, 5))[0], buyer.rate) for product in goods]
+    def _order_records(self, buyer: Person, number: int, at: datetime, rng: random.Random) -> Iterator[ShopRecord]:
+        products = rng.sample(PRODUCTS, rng.choices((1, 2, 3, 4), (50, 28, 15, 7))[0])
+        lines = [order_line(product, rng.choices((1, 2, 3), (80, 15, 5))[0], buyer.rate) for product in products]
         order: Record = {
             "order_id": f"o{self.seed}-{number}",
             "customer_id": buyer.customer_id,
@@ -205,49 +202,51 @@ class Shop:
             "name": buyer.name,
             "locale": buyer.locale,
             "country": buyer.country,
-            "ship_country": lots.choice(("DK", "DE", "GB")) if lots.random() < GIFT_SHARE else buyer.country,
+            "ship_country": rng.choice(("DK", "DE", "GB")) if rng.random() < GIFT_SHARE else buyer.country,
             "currency": buyer.currency,
-            "total_minor": _total(lines),
+            "total_minor": total_minor(lines),
             "placed_at": at,
             "time_zone": buyer.time_zone,
             "lines": lines,
         }
 
-        def happens(kind: str, when: datetime) -> Fact:
-            return Fact(when, ORDERS, buyer.customer_id.encode(), {**order, "kind": kind, "occurred_at": when})
+        def event(kind: str, when: datetime) -> ShopRecord:
+            return ShopRecord(
+                when, topics.ORDERS, buyer.customer_id.encode(), {**order, "kind": kind, "occurred_at": when}
+            )
 
-        yield happens("placed", at)
-        packed_at = self._later(at, lots.uniform(0.1, 0.6))
-        fate = lots.random()
-        if fate < CANCELLED_SHARE:
-            yield happens("cancelled", at + (packed_at - at) / 2)
+        yield event("placed", at)
+        packed_at = self._later(at, rng.uniform(0.1, 0.6))
+        roll = rng.random()
+        if roll < CANCELLED_SHARE:
+            yield event("cancelled", at + (packed_at - at) / 2)
             return
-        if fate < CANCELLED_SHARE + CHANGED_SHARE:
+        if roll < CANCELLED_SHARE + CHANGED_SHARE:
             lines = [{**lines[0], "quantity": lines[0]["quantity"] + 1}, *lines[1:]]
-            order |= {"lines": lines, "total_minor": _total(lines)}
-            yield happens("changed", at + (packed_at - at) / 2)
-        parcels = _split(lines) if lots.random() < SPLIT_SHARE else [lines]
+            order |= {"lines": lines, "total_minor": total_minor(lines)}
+            yield event("changed", at + (packed_at - at) / 2)
+        parcels = split_lines(lines) if rng.random() < SPLIT_SHARE else [lines]
         delivered_at = packed_at
         for index, parcel in enumerate(parcels, 1):
-            for fact in self._life_of_parcel(order, index, len(parcels), parcel, packed_at, lots):
-                delivered_at = max(delivered_at, fact.at)
-                yield fact
-        if fate > 1 - REFUNDED_SHARE:
-            yield happens("refunded", self._later(delivered_at, lots.uniform(0.3, 4.0)))
+            for shop_record in self._parcel_records(order, index, len(parcels), parcel, packed_at, rng):
+                delivered_at = max(delivered_at, shop_record.at)
+                yield shop_record
+        if roll > 1 - REFUNDED_SHARE:
+            yield event("refunded", self._later(delivered_at, rng.uniform(0.3, 4.0)))
 
-    def _life_of_parcel(
-        self, order: Record, index: int, of: int, lines: list[Record], packed_at: datetime, lots: random.Random
-    ) -> Iterator[Fact]:
-        carrier, link = lots.choice(CARRIERS)
-        tracking_number = f"{lots.randrange(10**11):011d}"
-        shipped_at = self._later(packed_at, lots.uniform(0.1, 0.8))
-        promised = self._later(shipped_at, lots.uniform(1.0, 3.0))
+    def _parcel_records(
+        self, order: Record, index: int, of: int, lines: list[Record], packed_at: datetime, rng: random.Random
+    ) -> Iterator[ShopRecord]:
+        carrier, link = rng.choice(CARRIERS)
+        tracking_number = f"{rng.randrange(10**11):011d}"
+        shipped_at = self._later(packed_at, rng.uniform(0.1, 0.8))
+        promised = self._later(shipped_at, rng.uniform(1.0, 3.0))
         out_at = promised
         statuses = [("created", packed_at), ("shipped", shipped_at)]
-        if lots.random() < DELAYED_SHARE:
+        if rng.random() < DELAYED_SHARE:
             statuses.append(("delayed", self._later(shipped_at, 0.8)))
-            out_at = self._later(promised, lots.uniform(0.5, 2.0))
-        statuses += [("out_for_delivery", out_at), ("delivered", self._later(out_at, lots.uniform(0.05, 0.3)))]
+            out_at = self._later(promised, rng.uniform(0.5, 2.0))
+        statuses += [("out_for_delivery", out_at), ("delivered", self._later(out_at, rng.uniform(0.05, 0.3)))]
         for status, at in statuses:
             has_promise = status != "created"
             record: Record = {
@@ -264,52 +263,9 @@ class Shop:
                 "lines": [{"sku": line["sku"], "quantity": line["quantity"]} for line in lines],
                 "occurred_at": at,
             }
-            yield Fact(at, SHIPMENTS, order["customer_id"].encode(), record)
+            yield ShopRecord(at, topics.SHIPMENTS, order["customer_id"].encode(), record)
 
 
 def _to_ms(at: datetime) -> datetime:
-    """Cut to the millisecond, as the wire does."""
+    """Return `at` cut to milliseconds, the precision of the records."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
-
-
-def _described(product: Product, at: datetime) -> Record:
-    return {
-        "sku": product.sku,
-        "title": product.title,
-        "category": product.category,
-        "unit_price_minor": product.price_cents,
-        "currency": "EUR",
-        "url": f"https://shop.example/{product.sku.lower()}",
-        "image_url": None,
-        "is_available": product.is_available,
-        "updated_at": at,
-        "is_consumable": product.is_consumable,
-        "replaces": product.replaces,
-        "complements": list(product.complements),
-    }
-
-
-def _line(product: Product, quantity: int, rate: float) -> Record:
-    return {
-        "sku": product.sku,
-        "title": product.title,
-        "category": product.category,
-        "quantity": quantity,
-        "unit_price_minor": price(product, rate),
-        "lasts_days": product.lasts_days,
-    }
-
-
-def _total(lines: list[Record]) -> int:
-    return sum(line["quantity"] * line["unit_price_minor"] for line in lines)
-
-
-def _split(lines: list[Record]) -> list[list[Record]]:
-    """The lines in two or three parcels; an order of one line with several pieces is split by piece."""
-    if len(lines) > 1:
-        parcels = 3 if len(lines) > 3 else 2
-        return [lines[i::parcels] for i in range(parcels)]
-    quantity = lines[0]["quantity"]
-    if quantity == 1:
-        return [lines]
-    return [[{**lines[0], "quantity": 1}], [{**lines[0], "quantity": quantity - 1}]]

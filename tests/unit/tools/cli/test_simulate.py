@@ -22,8 +22,8 @@ from tests.unit.tools.simulation.test_report import Page
 def history_files(directory: Path, count: int = 4_000) -> list[Path]:
     """Avro files of the simulated shop."""
     rows: dict[str, list[Any]] = {}
-    for number, fact in enumerate(Shop(7, 0.002, 86_400.0).facts(START, 60 * 86_400.0)):
-        rows.setdefault(fact.topic, []).append(fact.record)
+    for number, produced in enumerate(Shop(7, 0.002, 86_400.0).records(START, 60 * 86_400.0)):
+        rows.setdefault(produced.topic, []).append(produced.record)
         if number == count:
             break
     for topic, of_topic in rows.items():

@@ -144,10 +144,10 @@ def test_a_report_and_both_timers() -> None:
 
 def test_every_record_of_the_simulated_shop_is_valid() -> None:
     """All records of a busy minute become events of the customer in their key."""
-    for fact in Shop(seed=3, rate_per_s=5, day_s=1.0).facts(AT, 60):
-        value = CODEC.encode(topics.SCHEMA_OF[fact.topic], fact.record)
-        event = DECODER.event(fact.topic, fact.key, value, int(fact.at.timestamp() * 1000))
-        assert event.customer_id.encode() == fact.key
+    for produced in Shop(seed=3, rate_per_s=5, day_s=1.0).records(AT, 60):
+        value = CODEC.encode(topics.SCHEMA_OF[produced.topic], produced.record)
+        event = DECODER.event(produced.topic, produced.key, value, int(produced.at.timestamp() * 1000))
+        assert event.customer_id.encode() == produced.key
 
 
 def test_the_decoder_does_not_check_the_key() -> None:
