@@ -6,6 +6,7 @@ from streams.core.instances.resume import continue_from, prepare
 from streams.core.instances.waiting import find_instance, other_instances
 from streams.core.model.events import CodeGranted, TimerFired
 from streams.core.model.flow import Reward, WaitFor
+from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.triggers.dates import start_on_date
@@ -17,29 +18,31 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
     instance = find_instance(uow, event.instance_id)
     if instance is None or instance.step != event.step or instance.due_at != event.due_at:
         return
-    if instance.waits_for_date:
+    if instance.has_started:
+        _continue(uow, instance)
+    elif instance.waits_for_date:
         start_on_date(uow, instance)
-        return
-    if instance.waits_for_launch:
+    elif instance.waits_for_launch:
         start_on_launch(uow, instance)
-        return
-    if instance.waits_for_segment:
+    else:
         # Every event that changes the customer ends with a check of the segments, so this change is enough.
         uow.instances = other_instances(uow, instance.instance_id)
         uow.changed = True
-        return
+
+
+def _continue(uow: UnitOfWork, instance: Instance) -> None:
+    """Continue an instance whose timer has fired: its wait is over, or the code or event did not arrive in time."""
     prepared = prepare(uow, instance)
     if prepared is None:
         return
     compiled, instance, context = prepared
     step = compiled.steps[instance.step]
     path: str | None = instance.step
-    if instance.awaited_pool:
-        if isinstance(step, Reward) and instance.awaited_pool == step.pool:
-            detail = f"no code of the pool {step.pool} arrived in time; continues without one"
-            uow.decisions(compiled.flow, instance).skip("pool_empty", detail)
-            path = compiled.next_step[instance.step]
-    elif instance.awaited_event and isinstance(step, WaitFor):
+    if isinstance(step, Reward) and instance.awaited_pool and instance.awaited_pool == step.pool:
+        detail = f"no code of the pool {step.pool} arrived in time; continues without one"
+        uow.decisions(compiled.flow, instance).skip("pool_empty", detail)
+        path = compiled.next_step[instance.step]
+    elif isinstance(step, WaitFor) and instance.awaited_event:
         path = compiled.branch(step, 1)
     continue_from(uow, compiled, instance, context, uow.now, path)
 

@@ -38,7 +38,10 @@ def schedule_start(uow: UnitOfWork, flow: Flow, instance: Instance) -> None:
 
 def find_instance(uow: UnitOfWork, instance_id: str) -> Instance | None:
     """Return the waiting instance with this id, or None."""
-    return next((instance for instance in uow.instances if instance.instance_id == instance_id), None)
+    for instance in uow.instances:
+        if instance.instance_id == instance_id:
+            return instance
+    return None
 
 
 def other_instances(uow: UnitOfWork, instance_id: str) -> tuple[Instance, ...]:

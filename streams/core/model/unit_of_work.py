@@ -158,17 +158,15 @@ class UnitOfWork:
         An order takes two pieces and one for each line. A parcel takes two and one for every `_PARCEL_LINES` lines. An instance that
         waits for a launch takes two. The data of all other instances takes one for every `_CHARACTERS` characters.
         """
-        characters = sum(
-            [
-                len(instance.reward)
-                + len(instance.awaits)
-                + sum([len(name) + len(value) for name, value in instance.trigger_data])
-                for instance in self.instances
-                if not instance.waits_for_launch
-            ]
-        )
-        launches = sum([2 * instance.waits_for_launch for instance in self.instances])
-        return characters // _CHARACTERS + launches + sum([_size(order) for order in self.orders])
+        characters = pieces = 0
+        for instance in self.instances:
+            if instance.waits_for_launch:
+                pieces += 2
+                continue
+            characters += len(instance.reward) + len(instance.awaits)
+            for name, value in instance.trigger_data:
+                characters += len(name) + len(value)
+        return pieces + characters // _CHARACTERS + sum([_size(order) for order in self.orders])
 
     def has_forgotten(self, order_id: str) -> bool:
         """Return whether the order was stored once and has been dropped."""
@@ -222,9 +220,16 @@ class UnitOfWork:
             order_id: the order, by default the instance's own.
             send_id: the email, for decisions about an email.
         """
-        order_id = order_id or instance.order_id or None
-        return self.decisions_of(
-            flow.name, flow.version, instance.instance_id, step or instance.step, order_id=order_id, send_id=send_id
+        return DecisionLog(
+            self.effects,
+            self.customer_id,
+            self.now,
+            flow.name,
+            flow.version,
+            instance.instance_id,
+            step or instance.step,
+            order_id or instance.order_id or None,
+            send_id,
         )
 
     def decisions_of(
