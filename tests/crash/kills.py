@@ -70,9 +70,9 @@ def kill_mailer(run: ScenarioRun, *, is_wiped: bool) -> None:
                 if not hits_left:
                     mailer.signal(signal.SIGKILL)
 
-            inbox.watch = kill_in_phase
+            inbox.on_phase = kill_in_phase
             run.wait_until(lambda: mailer.exit_code is not None, f"the mail server reached {phase}", KILL_TIMEOUT_S)
-            inbox.watch = None
+            inbox.on_phase = None
             run.row.kills += 1
             run.log(f"killed in SMTP phase {phase}")
             run.restart(mailer, is_wiped=is_wiped)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-#: Headers that also go into the journal. None of them holds an address or a name.
+#: Headers that the journal contains. They never contain an address or a name.
 JOURNAL_HEADERS = ("feedback-id", "list-id", "auto-submitted")
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """One line of the journal: a mail that was accepted. `received_at_ms` is Unix time, `size` is in bytes."""
+class JournalEntry(msgspec.Struct, frozen=True):
+    """A line of the journal: an accepted email. `received_at_ms` is Unix time in ms, `size` is in bytes."""
 
     message_id: str
     received_at_ms: int
@@ -21,10 +21,10 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """The append-only file of what was accepted; a line is in the kernel's hands before `append` returns.
+    """The append-only file of accepted emails. The kernel has a line before `append` returns.
 
     Args:
-        path: the file; an unfinished last line (a crash in mid-write, so never acknowledged) is cut off.
+        path: the file. An incomplete last line is removed: it was never acknowledged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,24 +34,24 @@ class Journal:
         if whole != self._file.tell():
             self._file.truncate(whole)
 
-    def append(self, accepted: Accepted) -> None:
+    def append(self, accepted: JournalEntry) -> None:
         """Write one line.
 
         Raises:
-            OSError: it could not be written whole; the mail must not be acknowledged.
+            OSError: the line was not written completely; the email must not be acknowledged.
         """
         line = msgspec.json.encode(accepted) + b"\n"
         if self._file.write(line) != len(line):
-            raise OSError("the journal took only a part of a line")
+            raise OSError("only a part of the line was written")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def read_journal(path: Path) -> Iterator[Accepted]:
-    """What the journal at `path` says was accepted, in order; an unfinished last line is left out."""
+def read_journal(path: Path) -> Iterator[JournalEntry]:
+    """Yield the accepted emails of the journal at `path`, in order, without an incomplete last line."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
-                yield msgspec.json.decode(line, type=Accepted)
+                yield msgspec.json.decode(line, type=JournalEntry)

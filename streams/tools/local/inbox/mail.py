@@ -12,14 +12,14 @@ _PARSE_HEADERS = BytesHeaderParser(policy=policy.compat32)  # 25 times as fast a
 _PARSE_MAIL = BytesParser(policy=policy.default)
 
 
-class Mail:
-    """A mail as it arrived. Its body is parsed when somebody looks, not when it arrives.
+class ReceivedEmail:
+    """A received email. Its body is parsed on access, not on arrival.
 
     Args:
-        number: counts the mails of this inbox from 1.
-        to: the envelope's recipients, which decide where a mail goes (the To header does not).
-        raw: the message as it came over the wire.
-        received_at_ms: Unix time in milliseconds.
+        number: the number of the email in this inbox, from 1.
+        to: the recipients of the envelope; the To header is irrelevant for delivery.
+        raw: the message as received.
+        received_at_ms: Unix time in ms.
     """
 
     __slots__ = ("_raw", "message_id", "number", "raw_headers", "received_at_ms", "size", "to")
@@ -30,7 +30,7 @@ class Mail:
         self.received_at_ms = received_at_ms
         self.size = len(raw)
         self._raw: bytes | None = raw
-        #: As they came, encoded words and all. Names in lower case; of a header that came twice, the first.
+        #: The headers as received, with encoded words. Names are in lower case; of a repeated header, the first counts.
         self.raw_headers: dict[str, str] = {}
         for name, value in _PARSE_HEADERS.parsebytes(_head(raw)).items():
             self.raw_headers.setdefault(name.lower(), str(value))
@@ -38,36 +38,36 @@ class Mail:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers as a person reads them, names in lower case."""
+        """The decoded headers, with names in lower case."""
         return {name: _decoded(value) for name, value in self.raw_headers.items()}
 
     @property
     def subject(self) -> str:
-        """The subject as a person reads it."""
+        """The decoded subject."""
         return _decoded(self.raw_headers.get("subject", ""))
 
     @property
     def send_id(self) -> str:
-        """The send id, which is the local part of the Message-ID."""
+        """The send id: the local part of the Message-ID."""
         return self.message_id.strip("<>").partition("@")[0]
 
     @property
     def raw(self) -> bytes | None:
-        """The message as it came, or None when it was let go to save memory."""
+        """The message as received, or None if it was dropped to save memory."""
         return self._raw
 
     @property
     def html(self) -> str | None:
-        """The HTML part, or None when there is none (any more)."""
+        """The HTML part, or None if it is missing or was dropped."""
         return self._part("html")
 
     @property
     def text(self) -> str | None:
-        """The text part, or None when there is none (any more)."""
+        """The text part, or None if it is missing or was dropped."""
         return self._part("plain")
 
-    def forget_body(self) -> None:
-        """Let the body go; the headers stay."""
+    def drop_body(self) -> None:
+        """Drop the body to save memory; the headers stay."""
         self._raw = None
 
     def _part(self, kind: str) -> str | None:
@@ -79,7 +79,7 @@ class Mail:
             return None
         try:
             return str(part.get_content())
-        except (LookupError, UnicodeError, ValueError):  # a charset nobody knows, or bytes that do not fit it
+        except (LookupError, UnicodeError, ValueError):  # an unknown charset, or bytes that are invalid in it
             payload = part.get_payload(decode=True)
             return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
 
@@ -87,7 +87,7 @@ class Mail:
 def _decoded(value: str) -> str:
     try:
         return str(make_header(decode_header(value)))
-    except (LookupError, UnicodeError, HeaderParseError):  # encoded by no rule: show it as it is
+    except (LookupError, UnicodeError, HeaderParseError):  # an invalid encoding: show the value as received
         return value
 
 

@@ -1,4 +1,4 @@
-"""The inbox's web page: a list, a search by address, and a view that lets a mail's HTML do nothing but be seen."""
+"""The inbox's web page: a list, a search by address, and a view that shows an email's HTML in a sandbox."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aiohttp import web
 from jinja2 import Environment
 from markupsafe import Markup
 
-#: Mails on one page of the list.
+#: Emails per page of the list.
 PAGE_SIZE = 100
-#: The page itself runs no script and loads nothing from elsewhere.
+#: The page runs no script and loads nothing from other servers.
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-#: A mail may show its own styles and embedded pictures and open links in a new tab. No script, no request to anywhere.
+#: An email may use its own styles and embedded images, and open links in a new tab. It runs no script and sends no request.
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -33,7 +33,8 @@ input { font: inherit; padding: .25rem .5rem; width: 20rem; max-width: 100% }
 _LIST = """\
 <h1>Inbox</h1>
 <form method="get" action="/"><label>Address <input type="search" name="to" value="{{ to }}" autofocus></label> <button>Search</button></form>
-<p>{{ found }} of {{ accepted }} mails{% if refused %}, {{ refused }} refused{% endif %}.</p>
+<p>{% if to %}{{ found }} of {{ accepted }} emails match{% else %}{{ accepted }} email{{ "" if accepted == 1 else "s" }} received{% endif %}
+{%- if refused %}, {{ refused }} rejected{% endif %}.{% if not accepted %} Reload the page to see new emails.{% endif %}</p>
 <table><tr><th>Received (UTC)</th><th>To</th><th>Subject</th><th>Bytes</th></tr>
 {% for mail in mails %}<tr><td class="quiet">{{ mail.received_at_ms | moment }}</td><td>{{ mail.to | join(", ") }}</td>
 <td><a href="/mail/{{ mail.number }}">{{ mail.subject or "(no subject)" }}</a></td><td class="quiet">{{ mail.size }}</td></tr>
@@ -43,15 +44,15 @@ _LIST = """\
 _MAIL = """\
 <p><a href="/">Inbox</a></p><h1>{{ mail.subject or "(no subject)" }}</h1>
 <p>{{ mail.received_at_ms | moment }} UTC, to {{ mail.to | join(", ") }}. <a href="/mail/{{ mail.number }}/raw">Source</a></p>
-{% if html is not none %}<iframe title="The mail" sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer"
+{% if html is not none %}<iframe title="The email" sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer"
  src="/mail/{{ mail.number }}/html"></iframe>{% endif %}
-{% if mail.raw is none %}<p>Its body was let go to save memory.</p>{% endif %}
+{% if mail.raw is none %}<p>The body was dropped to save memory.</p>{% endif %}
 {% if text is not none %}<h2>Text</h2><pre>{{ text }}</pre>{% endif %}
 <h2>Headers</h2><table>{% for name, value in mail.headers.items() %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}</table>"""
 
 
-class ShownMail(Protocol):
-    """What the page needs of a mail."""
+class ShownEmail(Protocol):
+    """The part of an email that the page shows."""
 
     number: int
     to: tuple[str, ...]
@@ -71,13 +72,13 @@ class ShownMail(Protocol):
 
 
 class Mailbox(Protocol):
-    """What the page needs of an inbox."""
+    """The part of an inbox that the page uses."""
 
     accepted: int
     refused: int
 
-    def mails(self, to: str | None = None) -> Sequence[ShownMail]: ...
-    def mail(self, number: int) -> ShownMail | None: ...
+    def mails(self, to: str | None = None) -> Sequence[ShownEmail]: ...
+    def mail(self, number: int) -> ShownEmail | None: ...
 
 
 def _moment(at_ms: int) -> str:
@@ -88,21 +89,21 @@ _ENVIRONMENT.filters["moment"] = _moment
 
 
 def make_page(mailbox: Mailbox) -> web.Application:
-    """The page over `mailbox`: `/` (list; `?to=` searches), `/mail/N`, `/mail/N/html`, `/mail/N/raw`, `/counts.json`."""
+    """Return the web application of `mailbox`: `/` (list; `?to=` searches), `/mail/N`, `/mail/N/html`, `/mail/N/raw`, `/counts.json`."""
 
     async def show_list(request: web.Request) -> web.Response:
         to = request.query.get("to", "").strip()
-        found = mailbox.mails(to)
-        pages = max(1, -(-len(found) // PAGE_SIZE))
-        asked = request.query.get("page", "1")
-        page = min(max(int(asked) if asked.isdecimal() else 1, 1), pages)
-        newest_first = found[::-1][(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-        counts = {"found": len(found), "accepted": mailbox.accepted, "refused": mailbox.refused}
+        matches = mailbox.mails(to)
+        pages = max(1, -(-len(matches) // PAGE_SIZE))
+        number = request.query.get("page", "1")
+        page = min(max(int(number) if number.isdecimal() else 1, 1), pages)
+        newest_first = matches[::-1][(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+        counts = {"found": len(matches), "accepted": mailbox.accepted, "refused": mailbox.refused}
         return _page("Inbox", _LIST, mails=newest_first, to=to, page=page, pages=pages, **counts)
 
     async def show_mail(request: web.Request) -> web.Response:
         mail = _find(request)
-        return _page(mail.subject or "Mail", _MAIL, mail=mail, html=mail.html, text=mail.text)
+        return _page(mail.subject or "Email", _MAIL, mail=mail, html=mail.html, text=mail.text)
 
     async def show_html(request: web.Request) -> web.Response:
         html = _find(request).html
@@ -113,16 +114,16 @@ def make_page(mailbox: Mailbox) -> web.Application:
     async def show_raw(request: web.Request) -> web.Response:
         raw = _find(request).raw
         if raw is None:
-            raise web.HTTPNotFound(text="its body was let go to save memory")
+            raise web.HTTPNotFound(text="the body was dropped to save memory")
         return web.Response(text=raw.decode("utf-8", "replace"), content_type="text/plain")
 
     async def show_counts(request: web.Request) -> web.Response:
         return web.json_response({"accepted": mailbox.accepted, "refused": mailbox.refused})
 
-    def _find(request: web.Request) -> ShownMail:
+    def _find(request: web.Request) -> ShownEmail:
         mail = mailbox.mail(int(request.match_info["number"]))
         if mail is None:
-            raise web.HTTPNotFound(text="no such mail")
+            raise web.HTTPNotFound(text="unknown email")
         return mail
 
     app = web.Application(middlewares=[_guard])
@@ -144,7 +145,7 @@ def _page(title: str, template: str, **values: object) -> web.Response:
 async def _guard(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """What every answer carries: no sniffing, no referrer, nothing cached."""
+    """Add headers to every answer: no MIME sniffing, no referrer, no caching."""
     answer = await handler(request)
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Referrer-Policy"] = "no-referrer"

@@ -1,4 +1,4 @@
-"""The inbox: what it answers, what it keeps, and that its page lets no mail do anything."""
+"""The inbox: its answers, its emails, its journal and its page."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import Envelope
 
-from streams.tools.local.inbox import server as inbox_module
-from streams.tools.local.inbox.journal import Journal, read_journal
-from streams.tools.local.inbox.mail import Mail
+from streams.tools.local.inbox import server as server
+from streams.tools.local.inbox.journal import Journal, JournalEntry, read_journal
+from streams.tools.local.inbox.mail import ReceivedEmail
 from streams.tools.local.inbox.server import HANG_UP, Inbox, InboxStartError
 
 EVIL = "<script>alert(1)</script>"
@@ -58,7 +58,7 @@ def _journal(tmp_path: Path) -> list[str]:
     return [entry.message_id for entry in read_journal(tmp_path / "journal.jsonl")]
 
 
-def test_a_mail_that_was_accepted_is_kept_whole(inbox: Inbox, tmp_path: Path) -> None:
+def test_an_accepted_email_is_complete(inbox: Inbox, tmp_path: Path) -> None:
     """Message-ID, recipients, subject, headers and both parts can be read back, and the journal has its line."""
     _send(inbox, _message())
     (mail,) = inbox.wait_for(1, 60)
@@ -70,16 +70,16 @@ def test_a_mail_that_was_accepted_is_kept_whole(inbox: Inbox, tmp_path: Path) ->
     assert (entry.message_id, entry.size, entry.received_at_ms) == (mail.message_id, mail.size, mail.received_at_ms)
 
 
-def test_the_journal_has_the_line_before_the_client_has_its_250(inbox: Inbox, tmp_path: Path) -> None:
-    """At every 250 the journal is already complete, so that a crash of the inbox forgets nothing it acknowledged."""
+def test_the_journal_is_written_before_the_250(inbox: Inbox, tmp_path: Path) -> None:
+    """At every 250 the journal is complete, so that a crash of the inbox loses no acknowledged email."""
     with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=60) as client:
         for number in range(20):
             client.send_message(_message(f"s{number}"), "bounce@shop.example", ["a@post.example"])
             assert len(_journal(tmp_path)) == number + 1
 
 
-def test_the_journal_holds_no_address_and_no_name(inbox: Inbox, tmp_path: Path) -> None:
-    """Only ids, sizes and times go to the file."""
+def test_the_journal_contains_no_personal_data(inbox: Inbox, tmp_path: Path) -> None:
+    """The file contains only ids, sizes, times and list headers."""
     _send(inbox, _message())
     line = (tmp_path / "journal.jsonl").read_text()
     assert "aase" not in line
@@ -87,8 +87,8 @@ def test_the_journal_holds_no_address_and_no_name(inbox: Inbox, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("answer", ["451 4.3.0 later", "550 5.1.1 nobody of that name"])
-def test_a_behaviour_refuses(inbox: Inbox, tmp_path: Path, answer: str) -> None:
-    """A 4xx or 5xx reaches the client and nothing is kept; without the behaviour the next mail goes through."""
+def test_a_behaviour_rejects(inbox: Inbox, tmp_path: Path, answer: str) -> None:
+    """A 4xx or 5xx reaches the client and nothing is stored; other emails are accepted."""
     inbox.behaviour = lambda envelope: answer if envelope.rcpt_tos == ["bad@post.example"] else None
     with pytest.raises(smtplib.SMTPDataError) as refusal:
         _send(inbox, _message(), "bad@post.example")
@@ -99,15 +99,15 @@ def test_a_behaviour_refuses(inbox: Inbox, tmp_path: Path, answer: str) -> None:
 
 
 def test_a_behaviour_hangs_up_after_storing(inbox: Inbox, tmp_path: Path) -> None:
-    """The window SMTP cannot close: the mail is there, the client does not learn of it."""
+    """The window that SMTP leaves open: the email is stored, and the client gets no answer."""
     inbox.behaviour = lambda envelope: HANG_UP
     with pytest.raises(smtplib.SMTPServerDisconnected):
         _send(inbox, _message())
     assert _journal(tmp_path) == ["<s1@shop.example>"]
 
 
-def test_a_journal_that_cannot_be_written_refuses_for_now(inbox: Inbox) -> None:
-    """Without its line no mail is acknowledged: the client is asked to come back."""
+def test_a_journal_that_cannot_be_written(inbox: Inbox) -> None:
+    """Without its line in the journal no email is acknowledged: the client is asked to retry."""
     assert inbox._journal is not None
     inbox._journal._file = open("/dev/full", "ab", buffering=0)  # noqa: SIM115 - closed with the inbox
     with pytest.raises(smtplib.SMTPDataError) as refusal:
@@ -121,7 +121,7 @@ def test_a_journal_that_cannot_be_written_refuses_for_now(inbox: Inbox) -> None:
     [b"", b".\r\n", b"a\r\n.\r\nb\r\n", b"..x\r\n.y\r\n", b"end.\r\n", b"Subject: x\r\n\r\n" + b"line.\r\n" * 500],
 )
 def test_dots_arrive_as_they_were_sent(inbox: Inbox, body: bytes) -> None:
-    """SMTP's dot stuffing and its end mark are undone, also for empty mails and lines that are a dot."""
+    """SMTP's dot stuffing and its end mark are removed, also for empty emails and lines with one dot."""
     with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=60) as client:
         client.sendmail("a@shop.example", ["b@post.example"], body)
         client.noop()
@@ -129,8 +129,8 @@ def test_dots_arrive_as_they_were_sent(inbox: Inbox, body: bytes) -> None:
     assert mail.raw == (body or b"\r\n")
 
 
-def test_a_line_that_is_too_long_is_refused(inbox: Inbox) -> None:
-    """RFC 5321 allows 1000 octets with the line's end; the connection goes on after the refusal."""
+def test_a_line_that_is_too_long(inbox: Inbox) -> None:
+    """RFC 5321 allows 1,000 bytes with the line's end; the connection continues after the rejection."""
     with smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=60) as client:
         with pytest.raises(smtplib.SMTPDataError, match="too long"):
             client.sendmail("a@shop.example", ["b@post.example"], b"x" * 999 + b"\r\n")
@@ -138,9 +138,9 @@ def test_a_line_that_is_too_long_is_refused(inbox: Inbox) -> None:
     assert inbox.accepted == 1
 
 
-@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # aiosmtpd's worry about a login without TLS
-def test_a_login_is_asked_for(tmp_path: Path) -> None:
-    """With a login set, a client without it is refused and one with it is served."""
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # aiosmtpd's warning about a login without TLS
+def test_a_login_is_required(tmp_path: Path) -> None:
+    """With a login set, a client without it is rejected."""
     with Inbox(login=("takk", "secret")) as inbox, smtplib.SMTP(inbox.host, inbox.smtp_port, timeout=60) as client:
         with pytest.raises(smtplib.SMTPSenderRefused):
             client.send_message(_message(), "a@shop.example", ["b@post.example"])
@@ -152,7 +152,7 @@ def test_a_login_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_search_is_by_address(inbox: Inbox) -> None:
-    """A part of the address finds the mail, whatever its case; the page shows only those found."""
+    """A part of the address finds the email, ignoring case; the page shows only matches."""
     _send(inbox, _message("s1", "for Anna"), "anna@post.example")
     _send(inbox, _message("s2", "for Bo"), "bo@post.example")
     assert [mail.send_id for mail in inbox.mails("ANNA@")] == ["s1"]
@@ -161,8 +161,8 @@ def test_search_is_by_address(inbox: Inbox) -> None:
     assert "for Anna" not in page
 
 
-def test_the_page_escapes_all_that_a_mail_says(inbox: Inbox) -> None:
-    """Markup in subject, address, headers and search word is shown as text, on the list and on the mail's page."""
+def test_the_page_escapes_everything(inbox: Inbox) -> None:
+    """Markup in the subject, headers, text and search word is shown as text, on the list and on the email's page."""
     message = _message("s1", EVIL)
     message["X-Evil"] = EVIL
     message.get_body(("plain",)).set_content(EVIL)  # type: ignore[union-attr]
@@ -174,8 +174,8 @@ def test_the_page_escapes_all_that_a_mail_says(inbox: Inbox) -> None:
     assert "&lt;script&gt;" in _get(inbox, "/mail/1")[0]
 
 
-def test_the_html_of_a_mail_is_shown_in_a_sandbox(inbox: Inbox) -> None:
-    """The HTML is only in a sandboxed frame and its own answer forbids scripts, forms and requests."""
+def test_html_is_shown_in_a_sandbox(inbox: Inbox) -> None:
+    """The HTML is only in a sandboxed frame, and its answer forbids scripts, forms and requests."""
     _send(inbox, _message("s1", html=f"<p>{EVIL}</p><img src=http://evil.example/x>"))
     page, _ = _get(inbox, "/mail/1")
     assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in page
@@ -191,8 +191,8 @@ def test_the_html_of_a_mail_is_shown_in_a_sandbox(inbox: Inbox) -> None:
     assert _get(inbox, "/mail/1/raw")[1]["Content-Type"].startswith("text/plain")
 
 
-def test_a_mail_that_is_not_there_is_a_404(inbox: Inbox) -> None:
-    """Unknown numbers answer 404, before and after mails arrived."""
+def test_an_unknown_email_is_a_404(inbox: Inbox) -> None:
+    """Unknown numbers answer 404."""
     for path in ("/mail/1", "/mail/99/html", "/mail/x"):
         with pytest.raises(urllib.error.HTTPError) as missing:
             _get(inbox, path)
@@ -210,16 +210,16 @@ def test_a_mail_that_is_not_there_is_a_404(inbox: Inbox) -> None:
         b"Content-Transfer-Encoding: base64\r\n\r\n!!!",
     ],
 )
-def test_a_broken_mail_can_be_looked_at(raw: bytes) -> None:
-    """Whatever arrives, looking at it raises nothing."""
-    mail = Mail(1, ["a@post.example"], raw, 0)
+def test_an_invalid_email_can_be_read(raw: bytes) -> None:
+    """Reading an invalid email raises no error."""
+    mail = ReceivedEmail(1, ["a@post.example"], raw, 0)
     assert isinstance((mail.subject, mail.headers, mail.html, mail.text, mail.send_id), tuple)
 
 
-def test_memory_is_bounded_and_the_journal_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest bodies go first, then the oldest headers; numbers stay, and the journal has them all."""
-    monkeypatch.setattr(inbox_module, "KEEP_MAILS", 5)
-    monkeypatch.setattr(inbox_module, "KEEP_BYTES", 3000)
+def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest bodies are dropped first, then the oldest emails; numbers stay, and the journal has all."""
+    monkeypatch.setattr(server, "MAX_EMAILS", 5)
+    monkeypatch.setattr(server, "MAX_BODY_BYTES", 3000)
     with Inbox(tmp_path / "journal.jsonl") as inbox:
         for number in range(8):
             _send(inbox, _message(f"s{number}"))
@@ -229,14 +229,14 @@ def test_memory_is_bounded_and_the_journal_is_not(tmp_path: Path, monkeypatch: p
         assert kept[-1].raw is not None
         assert inbox.mail(3) is None
         assert inbox.mail(8) is kept[-1]
-        assert "let go" in _get(inbox, "/mail/4")[0]
+        assert "dropped to save memory" in _get(inbox, "/mail/4")[0]
     assert len(_journal(tmp_path)) == 8
 
 
-def test_an_unfinished_line_is_cut_off(tmp_path: Path) -> None:
-    """A crash in mid-write leaves a line that was never acknowledged: it is not read, and the next run removes it."""
+def test_an_incomplete_line_is_removed(tmp_path: Path) -> None:
+    """An incomplete line was never acknowledged: it is not read, and the next run removes it."""
     path = tmp_path / "journal.jsonl"
-    entry = inbox_module.Accepted("<a@b>", 1, 2, {})
+    entry = JournalEntry("<a@b>", 1, 2, {})
     journal = Journal(path)
     journal.append(entry)
     journal.close()
@@ -248,21 +248,21 @@ def test_an_unfinished_line_is_cut_off(tmp_path: Path) -> None:
     assert list(read_journal(path)) == [entry, entry]
 
 
-def test_a_taken_port_is_explained(inbox: Inbox) -> None:
-    """The message names the ports and says what to do."""
+def test_a_port_in_use(inbox: Inbox) -> None:
+    """The message names the ports and what to do."""
     with pytest.raises(InboxStartError, match=rf"{inbox.smtp_port}.*Choose other ports"):
         Inbox(smtp_port=inbox.smtp_port).start()
 
 
-def test_wait_for_gives_up(inbox: Inbox) -> None:
-    """Too few mails end in a TimeoutError with the numbers."""
+def test_wait_for_times_out(inbox: Inbox) -> None:
+    """Too few emails end in a TimeoutError with the numbers."""
     with pytest.raises(TimeoutError, match="0 of 1"):
         inbox.wait_for(1, 0.01)
 
 
 @pytest.mark.parametrize("how", ["kill", "term", "eof"])
-def test_as_a_process_it_keeps_its_journal_however_it_ends(tmp_path: Path, how: str) -> None:
-    """It says its ports, takes mail, ends at SIGTERM and at the end of its stdin; after kill -9 the journal is whole."""
+def test_the_journal_survives_every_end_of_the_process(tmp_path: Path, how: str) -> None:
+    """The process prints its ports, accepts emails, and stops at SIGTERM and at the end of stdin; after kill -9 the journal is complete."""
     path = tmp_path / "journal.jsonl"
     command = [sys.executable, "-m", "streams.tools.local.inbox", "--until-eof", "--journal", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -281,14 +281,14 @@ def test_as_a_process_it_keeps_its_journal_however_it_ends(tmp_path: Path, how: 
     assert _journal(tmp_path) == ["<s1@shop.example>"]
 
 
-def test_the_envelope_is_what_a_behaviour_sees(inbox: Inbox) -> None:
+def test_a_behaviour_receives_the_envelope(inbox: Inbox) -> None:
     """A behaviour can decide by sender, recipients and content."""
-    seen: list[tuple[str | None, list[str], bool]] = []
+    envelopes: list[tuple[str | None, list[str], bool]] = []
 
-    def look(envelope: Envelope) -> str | None:
-        seen.append((envelope.mail_from, envelope.rcpt_tos, b"Message-ID: <s1@" in envelope.content))
+    def inspect(envelope: Envelope) -> str | None:
+        envelopes.append((envelope.mail_from, envelope.rcpt_tos, b"Message-ID: <s1@" in envelope.content))
         return None
 
-    inbox.behaviour = look
+    inbox.behaviour = inspect
     _send(inbox, _message())
-    assert seen == [("bounce@shop.example", ["aase@post.example"], True)]
+    assert envelopes == [("bounce@shop.example", ["aase@post.example"], True)]
