@@ -199,7 +199,7 @@ def test_a_policy_without_a_default_or_that_forbids_receipts() -> None:
     with pytest.raises(ValueError, match="the purpose survey has no line"):
         ConsentPolicy([line for line in strict if line.purpose != "survey"])
     bad = PolicyLine(purpose="order", country="DE", verdict="needs_consent", law="a", article="1")
-    with pytest.raises(ValueError, match="order mail is owed"):
+    with pytest.raises(ValueError, match="order emails are transactional"):
         ConsentPolicy([*strict, bad])
 
 
