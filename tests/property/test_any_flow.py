@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -217,6 +217,24 @@ def twice(counts: Counter[Any]) -> list[Any]:
 
 @settings(max_examples=100, deadline=None)
 @given(shops, st.integers(0, len(RULES) - 1), stories)
+@example(
+    # `where` rejects a refund twice: when it arrives, and again when the order itself arrives at the same time.
+    [
+        {
+            "flow": "f",
+            "version": 1,
+            "status": "live",
+            "purpose": "marketing",
+            "trigger": {"on": "order.refunded", "once_per": "order", "where": "customer.is_vip"},
+            "steps": [{"send": {"message": "a"}}],
+        }
+    ],
+    0,
+    [
+        (("order", OrderRefunded, "o2", 0, 100_00), timedelta(0), True),
+        (("order", OrderPlaced, "o2", 0, 500_00), timedelta(0), True),
+    ],
+)
 def test_whatever_the_flow(generated: list[dict[str, Any]], rules: int, story: Story) -> None:
     """Nothing happens twice, without a decision or at a wrong time, and no instance waits permanently."""
     life = live(ruleset_of(generated, rules), story)

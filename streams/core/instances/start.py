@@ -126,6 +126,8 @@ def _start(
     if where is not None and not where.holds(context):
         # The order and the parcel are part of the id, since two of them may occur at the same time.
         repeat = f"{instance.order_id} {instance.parcel_id or ''} {local_time.text_of(started_at)}"
+        if order is not None and not order.placed:
+            repeat += " unplaced"  # the same event is evaluated again when the order is placed
         uow.decisions(flow, instance).skip("where", f"not true: {where.source}", repeat=repeat)
         return False
     reason = exit_reason(context, flow, started_at)
