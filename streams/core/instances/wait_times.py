@@ -82,8 +82,8 @@ def target_time(until: WaitTarget, context: EvalContext) -> datetime | None:
 def _runs_out_at(context: EvalContext, default_span: timedelta) -> datetime | None:
     """Return when the product of the trigger should be used up (UTC), or None if no stored order contains it.
 
-    The span that one piece lasts is, in this order: the customer's own rate between the first and the last order of the product;
-    the days that the newest order states; or `default_span`.
+    One piece lasts as long as the customer's own rate shows, between the first and the last order of the product. Without two orders
+    it lasts the days that the newest order states, else `default_span`.
     """
     sku = context.data("sku")
     purchases = sorted(

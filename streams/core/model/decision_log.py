@@ -13,8 +13,8 @@ from streams.core.values import ids, local_time
 class DecisionLog(Struct, frozen=True, gc=False):
     """The decisions about one step of an instance. Each method logs one of them.
 
-    The id of a decision is made of the instance, the step, the rule and `repeat`: when an event is processed again, the same
-    decision has the same id. `repeat` tells apart the decisions that one rule makes repeatedly about one step.
+    The id of a decision is a hash of the instance, the step, the rule and `repeat`. When an event is processed again, its decisions
+    have the same ids. `repeat` gives different ids to the decisions that one rule makes repeatedly about one step.
 
     Attributes:
         effects: the list that the decisions are appended to.
@@ -22,10 +22,10 @@ class DecisionLog(Struct, frozen=True, gc=False):
         decided_at: the time of the decisions, UTC.
         flow: the name of the flow, "" if the decisions are not about a flow.
         flow_version: its version, or 0.
-        instance_id: the instance, "" if the decisions are not about one.
+        instance_id: the instance, "" if the decisions are not about an instance.
         step: the path of the step.
-        order_id: the order, if there is one.
-        send_id: the email, if the decisions are about one.
+        order_id: the order, if the decisions are about an order.
+        send_id: the email, if the decisions are about an email.
     """
 
     effects: list[Effect]
@@ -51,7 +51,7 @@ class DecisionLog(Struct, frozen=True, gc=False):
         self._log("defer", rule, detail, local_time.text_of(until))
 
     def schedule(self, rule: str, detail: str, *, repeat: str = "") -> None:
-        """Log where and when the instance continues."""
+        """Log the step or the time at which the instance continues."""
         self._log("schedule", rule, detail, repeat)
 
     def exit(self, rule: str, detail: str) -> None:

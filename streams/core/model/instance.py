@@ -1,4 +1,4 @@
-"""Instances: the state of a flow that is under way for a customer, or that waits to start."""
+"""Instances: flows that wait for a customer, to continue or to start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from streams.core.model.flow import DAY_STEP, LOOK_STEP
 
-# What `Instance.awaits` starts with while the instance waits for a code of a pool, or for a target time. These are stored bytes.
+# Prefixes of `Instance.awaits` for a code of a pool and for a target time. They are stored.
 _POOL_PREFIX = "code of "
 _TARGET_PREFIX = "@"
 
@@ -22,7 +22,7 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
             properties.
         wanted_at: when the email at `step` was first due, if it has been deferred since.
         trigger_data: the values of the trigger, as (name, value). A migrated instance keeps its earlier id here too.
-        reward: the code of the newest reward, "" if there is none.
+        reward: the code of the newest reward, "" if the instance has no code.
     """
 
     instance_id: str

@@ -15,8 +15,8 @@ from streams.core.values import ids
 def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
     """Credit a placed order, once, to an email; return the order as it is credited.
 
-    The credited email is the one that a human clicked last within the attribution window before the order. Without a click it is the
-    newest email that the customer was held out of in that window; these orders are what the others are compared with.
+    The order is credited to the email that a human clicked last within the attribution window before it. Without a click it is
+    credited to the newest email that the customer was held out of in that window, for comparison.
     """
     facts = order.facts
     if facts is None or not order.placed or order.attributed_to is not None:

@@ -14,6 +14,7 @@ CPH = ZoneInfo("Europe/Copenhagen")
 
 
 def utc(text: str) -> datetime:
+    """Return a time from ISO 8601 text without a zone."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -27,11 +28,11 @@ def utc(text: str) -> datetime:
         (Wait(path="0", at=time(10)), "2026-03-02T09:00", "2026-03-02T09:00"),
         (Wait(path="0", days=2, at=time(10), not_on=frozenset({5, 6})), "2026-03-05T08:00", "2026-03-09T09:00"),
         (Wait(path="0", days=1, not_on=frozenset({1})), "2026-03-02T08:30", "2026-03-04T08:30"),
-        # 29 March 2026: 02:00 becomes 03:00. The hands stand where they stood, an hour less has passed.
+        # On 29 March 2026 02:00 becomes 03:00: the local time stays the same, after one hour less.
         (Wait(path="0", days=1), "2026-03-28T09:00", "2026-03-29T08:00"),
         (Wait(path="0", at=time(2, 30)), "2026-03-28T12:00", "2026-03-29T01:30"),
         (Wait(path="0", days=1), "2026-03-28T01:30", "2026-03-29T01:30"),
-        # 25 October 2026: 03:00 becomes 02:00, so 02:30 comes twice.
+        # On 25 October 2026 03:00 becomes 02:00, so 02:30 occurs twice.
         (Wait(path="0", at=time(2, 30)), "2026-10-24T12:00", "2026-10-25T00:30"),
         (Wait(path="0", at=time(2, 30)), "2026-10-25T00:45", "2026-10-25T01:30"),
         (Wait(path="0", days=1), "2026-10-24T09:00", "2026-10-25T10:00"),
@@ -39,5 +40,5 @@ def utc(text: str) -> datetime:
     ],
 )
 def test_due(wait: Wait, start: str, end: str) -> None:
-    """A wait ends when the clock in Copenhagen says so, and never before the time asked for."""
+    """A wait ends at the local time in Copenhagen, and never before its span is over."""
     assert due(wait, utc(start), CPH) == utc(end)

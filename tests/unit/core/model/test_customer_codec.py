@@ -1,4 +1,4 @@
-"""The state as bytes: what version 1 wrote must be read for ever."""
+"""The stored form of customers: bytes of version 1 stay readable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIXTURE = PROJECT_ROOT / "tests/golden/state/customer_v1.bin"
 
 
 def customer() -> Customer:
-    """The customer whose bytes the fixture holds."""
+    """Return a customer like that in the fixture."""
     run = Driver(shop_world())
     run.handle(
         OrderPlaced(order("o1", START), START), shipment("o1", "shipped", START), shipment("o1", "delivered", START)
@@ -32,17 +32,17 @@ def customer() -> Customer:
 
 
 def test_version_1_is_read() -> None:
-    """The bytes that the first release wrote give the customer that they were written from."""
-    read = decode_customer(FIXTURE.read_bytes())
-    assert read.profile.time_zone == "Europe/Oslo"
-    assert [one.status for one in read.orders[0].parcels] == ["delivered"]
-    assert len(read.sends) == 2
-    assert len(read.instances) == 2
-    assert read.sends[0].clicked_at == START
+    """Bytes of the first release decode to the customer that they were encoded from."""
+    stored = decode_customer(FIXTURE.read_bytes())
+    assert stored.profile.time_zone == "Europe/Oslo"
+    assert [parcel.status for parcel in stored.orders[0].parcels] == ["delivered"]
+    assert len(stored.sends) == 2
+    assert len(stored.instances) == 2
+    assert stored.sends[0].clicked_at == START
 
 
 def test_round_trip_and_size() -> None:
-    """Nothing is lost, and a customer with ten thousand orders stays small."""
+    """A customer decodes to the same value, and one with 600 orders stays small."""
     assert decode_customer(encode_customer(customer())) == customer()
     run = Driver(shop_world())
     for number in range(600):
@@ -56,11 +56,11 @@ def test_round_trip_and_size() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\x00abc", b"\x63\x90"])
 def test_unknown_versions(data: bytes) -> None:
-    """Bytes of a version that nobody knows are refused with words."""
+    """Bytes of an unknown version raise UnknownVersion."""
     with pytest.raises(UnknownVersion):
         decode_customer(data)
 
 
-def test_a_new_customer_is_tiny() -> None:
-    """Someone of whom only the id is known costs less than a hundred bytes."""
+def test_size_of_a_new_customer() -> None:
+    """A customer without events takes less than 100 bytes."""
     assert len(encode_customer(new_customer("c1"))) < 100

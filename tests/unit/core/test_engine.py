@@ -1,4 +1,4 @@
-"""How much `advance` does for an event, counted in calls of functions and not in time."""
+"""The work that `advance` does for an event, in function calls rather than in time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.harness.driver import START
 from tests.harness.events import order, shipment, shop_flows, shop_world
 from tests.harness.flow_texts import flow_text, ruleset_of
 
-#: What neither an order nor a delivered parcel can start, or ask about: orders may change segments and the customer's days.
+#: Triggers that orders and delivered parcels do not affect. Orders may change segments and dates.
 OTHERS = [
     on
     for on in TRIGGERS
@@ -24,27 +24,27 @@ OTHERS = [
 
 
 def calls(ruleset: Ruleset, *events: Event) -> list[int]:
-    """How many functions of Python each event of one customer calls."""
-    found, state = [], new_customer("c1")
+    """Return the number of Python functions that each event of one customer calls."""
+    counts, state = [], new_customer("c1")
     for event in events:
         count = 0
 
-        def at_call(frame: FrameType, what: str, argument: Any) -> None:
+        def on_profile_event(frame: FrameType, event: str, argument: Any) -> None:
             nonlocal count
-            count += what == "call"
+            count += event == "call"
 
         before = sys.getprofile()
-        sys.setprofile(at_call)
+        sys.setprofile(on_profile_event)
         try:
             state, _ = advance(ruleset, state, event, START)
         finally:
             sys.setprofile(before)
-        found.append(count)
-    return found
+        counts.append(count)
+    return counts
 
 
 def test_flows_that_an_event_cannot_start_cost_nothing() -> None:
-    """Three hundred more flows on other triggers, and the same events call as many functions as without them."""
+    """With three hundred more flows on other triggers, the same events call the same number of functions."""
     more = ruleset_of(
         *[
             flow_text(
@@ -59,7 +59,7 @@ def test_flows_that_an_event_cannot_start_cost_nothing() -> None:
         shipment("o1", "delivered", START),
         OrderPlaced(order("o2", START), START),
     ]
-    calls(shop_world(), *events)  # what is remembered from the first time on (time zones) is not counted
+    calls(shop_world(), *events)  # fills caches, such as that of time zones
     alone = calls(shop_world(), *events)
     ruleset = shop_world().with_flows([*shop_flows(), *more])
     assert len(ruleset.flows) > 250
