@@ -17,10 +17,10 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; } svg { display: block; width: 100%; } text { fill: var(--ink); font-size: 12px; }
 table { border-collapse: collapse; } th, td { text-align: right; padding: .2rem .8rem; border-bottom: 1px solid var(--soft); }
-th[scope=row] { text-align: left; font-weight: normal; } details { margin: .5rem 0 2rem; overflow-x: auto; }
+th[scope=row] { text-align: left; font-weight: normal; white-space: nowrap; } details { margin: .5rem 0 2rem; overflow-x: auto; }
 .s0 { fill: var(--one); } .s1 { fill: var(--two); } .s2 { fill: var(--three); }
 .key { display: inline-block; width: .8rem; height: .8rem; margin: 0 .4rem 0 1rem; }
-.k0 { background: var(--one); } .k1 { background: var(--two); } .k2 { background: var(--three); }
+.key:first-child { margin-left: 0; } .k0 { background: var(--one); } .k1 { background: var(--two); } .k2 { background: var(--three); }
 """
 # Heights are pixels and widths are percentages, so that a narrow screen gets narrow bars instead of small letters.
 _ROW, _PLOT = 20, 220
