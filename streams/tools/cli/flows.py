@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def flows() -> None:
-    """Check, list, draw and migrate flows."""
+    """Check, list, show and migrate flows."""
 
 
 @flows.command("check")
@@ -34,12 +34,13 @@ def flows() -> None:
 def flows_check(context: click.Context, templates_dir: Path | None, as_json: bool) -> None:
     """Check flows, messages, segments and rules.
 
-    Run this before deploying: a worker does not start if there are errors. Each problem is printed as
-    file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
+    Run this before deploying. A worker does not start with errors in flows, segments, rules or the consent policy. It starts
+    with invalid messages, but cannot send them.
 
-    Errors are invalid keys and values, unreachable steps and branches, events that can never arrive, and messages that
-    cannot be rendered: each message is rendered with sample data in every language. Warnings are redundant configuration.
-    Needs no Kafka.
+    Each problem is printed as file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
+    Errors are invalid keys and values, unreachable steps and branches, events that can never occur, and messages that
+    cannot be rendered: each message is rendered with sample data in every language. Warnings point out redundant
+    configuration. Needs no Kafka.
 
     \b
     takk flows check
@@ -144,7 +145,7 @@ def _versions(settings: Settings, name: str) -> list[Flow]:
 @click.option("--mermaid", "is_mermaid", is_flag=True, help="Print a Mermaid flowchart, for Markdown pages.")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the flow as SVG to this file.")
 def flows_show(name: str, templates_dir: Path | None, version: int | None, is_mermaid: bool, svg: Path | None) -> None:
-    """Draw a flow: its trigger, waits, splits and emails.
+    """Show a flow: its trigger, waits, splits and emails.
 
     The number of a step is its path. Decisions and `takk flows migrate` use it. Exit code 1 if the flow is unknown.
 

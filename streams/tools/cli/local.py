@@ -17,7 +17,9 @@ KAFKA_DIR = Path(".takk/kafka")
 
 
 @click.command()
-@click.option("--for", "seconds", type=Number(1, 31_536_000), help="Stop after so many seconds. Default: on Ctrl-C.")
+@click.option(
+    "--for", "seconds", type=Number(1, 31_536_000), help="Stop after this many seconds. Default: run until Ctrl-C."
+)
 @click.option("--rate", type=Number(0.1, 10_000), default=5, show_default=True, help="Orders per second.")
 @click.option(
     "--day", envvar="DAY", default="1s", show_default=True, help="How long one day of waiting takes, e.g. 1s, 1m or 1d."

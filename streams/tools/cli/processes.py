@@ -17,11 +17,11 @@ from streams.tools.cli.options import (
 def worker(web_port: int | None) -> None:
     """Run a worker: flows, timers, code pools and sales counts.
 
-    Run one, or up to as many as there are partitions (TAKK_PARTITIONS); they share the customers. Give each its own
-    TAKK_GROUP_INSTANCE_ID and a disk for TAKK_STATE_DIR that it keeps: then a restart takes seconds.
+    Run one worker, or up to one per partition (TAKK_PARTITIONS); they share the customers. A worker restarts within seconds if
+    it has its own TAKK_GROUP_INSTANCE_ID, and keeps the disk of TAKK_STATE_DIR.
 
     The worker does not start while the flows contain errors. SIGTERM stops it cleanly. It serves /livez (it runs),
-    /readyz (it has its partitions) and /metrics on TAKK_WEB_HOST:TAKK_WEB_PORT. On one machine, give each process its own port.
+    /readyz (its partitions are assigned and restored) and /metrics on TAKK_WEB_HOST:TAKK_WEB_PORT. On one machine, give each process its own port.
 
     \b
     takk worker

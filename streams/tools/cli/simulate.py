@@ -31,7 +31,7 @@ from streams.tools.cli.options import (
     "changes",
     multiple=True,
     metavar="NAME@draft|NAME@off",
-    help="Add a variant with this draft live, or with this flow off. Repeatable.",
+    help="Add a variant with this draft live, or this flow off. Repeatable: one variant has all the changes.",
 )
 @click.option(
     "--products",
@@ -60,12 +60,13 @@ def simulate(
 ) -> None:
     """Simulate the flows on past events, and count the emails.
 
-    Nothing is sent, and nothing is written to Kafka. The events are Avro files of orders, shipments, engagement, customers,
-    browsing and contact pressure, or, with `--from topic`, the records of the cluster's topics. The result has emails per
-    day, per flow and per customer, and emails that were not sent, by rule.
+    Nothing is sent, and nothing is written to Kafka. The events come from Avro files of orders, shipments, engagement,
+    customers, browsing and contact pressure, or with `--from topic` from the cluster's topics. The result counts emails per
+    day, per flow and per customer, and emails that were deferred or not sent, by rule.
 
-    With --flow or --compare, a second variant of the flows is simulated, and the difference is printed. Emails that
-    recommend products need --products; without it they count as sent. Code pools are never empty.
+    --flow and --compare each add a variant of the flows; with one of them, the difference is printed too. With --products,
+    emails that recommend products are sent only if there are enough products; without it they all count as sent. Code pools
+    are never empty.
 
     \b
     takk simulate --from orders.avro --from shipments.avro --flow review@off --html review.html

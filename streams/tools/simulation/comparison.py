@@ -40,7 +40,7 @@ def load_variants(settings: Settings, changes: Sequence[str], compare: Path | No
 
     Raises:
         FlowFileError: a templates directory contains errors.
-        NoSuchFlow: a change names an unknown flow or state.
+        UnknownFlow: a change names an unknown flow or state.
     """
     options = settings.ruleset_options()
     unchanged = load_ruleset(settings.templates_dir, **options)
