@@ -1,7 +1,7 @@
-"""The oracle: computes again from the input what should have come out, record by record, and compares.
+"""The oracle: recomputes every output from the input, and compares it with the actual output byte by byte.
 
-It trusts nothing that a worker kept in memory or on disk. It reads the committed records of all topics, replays the flows agent's
-journal (`flow-checkpoints`: which offsets each committed batch read, and its clock) through the core, and compares bytes.
+It does not use the state of a worker. It reads the committed records of all topics, and replays the flows agent's journal
+through the core (`flow-checkpoints`: the offsets that each committed batch read, and its time).
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from streams.wire.decode.timers import timer_due
 from streams.wire.encode.encoder import Encoder
 from streams.wire.encode.products import counts_key
 
-#: Outcomes after which a send owes the inbox nothing: the mailer said so, with a reason. So does a decision to skip it.
+#: Outcomes after which an email need not arrive; the event has the reason. A decision to skip has the same effect.
 ENDED = ("refused", "expired", "suppressed", "unknown")
 
-
-#: What the flows agent writes.
+#: Topics that the flows agent writes.
 EFFECTS = (
     topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
     topics.WITHDRAWALS, topics.SALES,
@@ -39,7 +38,16 @@ EFFECTS = (
 
 @dataclass
 class Verdict:
-    """What was found. `problems` has a line for each kind of difference, with a few examples by id."""
+    """The result of a comparison.
+
+    Attributes:
+        sends: send ids of the commands that the input requires.
+        lost: send ids of emails that did not arrive, without a reason.
+        duplicates: send ids of emails that arrived twice, or were not required.
+        unknown: send ids of emails that may have arrived: the mailer does not know.
+        problems: one line per kind of difference, with examples by id.
+        states: the encoded state of each customer, by key.
+    """
 
     sends: set[str] = field(default_factory=set)
     lost: list[str] = field(default_factory=list)
@@ -48,15 +56,15 @@ class Verdict:
     problems: list[str] = field(default_factory=list)
     states: dict[bytes, bytes] = field(default_factory=dict)
 
-    def differ(self, what: str, found: Iterable[Any]) -> None:
-        """Note a difference, if there is one."""
-        examples = list(found)
+    def add_problem(self, kind: str, items: Iterable[Any]) -> None:
+        """Add a problem if there are `items`."""
+        examples = list(items)
         if examples:
-            self.problems.append(f"{what}: {len(examples)}, e.g. {examples[:3]}")
+            self.problems.append(f"{kind}: {len(examples)}, e.g. {examples[:3]}")
 
 
 def read_all(kafka: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[Any]]:
-    """All committed records of `names`, in the order of their offsets within each partition."""
+    """Return all committed records of the topics `names`, in the order of their offsets within each partition."""
     consumer = Consumer(
         {
             **kafka,
@@ -68,30 +76,30 @@ def read_all(kafka: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[A
         }
     )
     try:
-        found: dict[str, list[Any]] = {name: [] for name in names}
-        parts = [
+        records: dict[str, list[Any]] = {name: [] for name in names}
+        partitions = [
             TopicPartition(name, number, 0)
-            for name in found
+            for name in records
             for number in consumer.list_topics(name, timeout=30).topics[name].partitions
         ]
-        consumer.assign(parts)
-        open_parts = {(p.topic, p.partition) for p in parts}
-        while open_parts:
+        consumer.assign(partitions)
+        unfinished = {(one.topic, one.partition) for one in partitions}
+        while unfinished:
             for message in consumer.consume(10_000, 0.5):
                 error = message.error()
                 if error is None:
-                    found[message.topic()].append(message)
+                    records[message.topic()].append(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    open_parts.discard((message.topic(), message.partition()))
+                    unfinished.discard((message.topic(), message.partition()))
                 else:
                     raise KafkaException(error)
-        return found
+        return records
     finally:
         consumer.close()
 
 
 class _Replay:
-    """One partition's state during the replay."""
+    """The state of one partition during the replay."""
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
@@ -111,16 +119,16 @@ def judge(
     until_ms: int,
     comparable: Callable[[str, bytes], bytes] = lambda topic, value: value,
 ) -> Verdict:
-    """Compare everything with a recomputation from the input.
+    """Compare the actual output with a recomputation from the input.
 
     Args:
-        records: what `read_all` found in every topic.
-        world: the world that the worker decided by.
-        codec: of the topics' schemas.
+        records: the records of every topic, as `read_all` returns them.
+        ruleset: the ruleset that the worker used.
+        codec: decodes the records.
         inbox: how often each send id arrived.
-        partitions: of every topic.
-        until_ms: timers due before this must have fired.
-        comparable: the part of a value on a topic that must be equal, where two versions of the program wrote it.
+        partitions: number of partitions of every topic.
+        until_ms: timers due before this time (ms since 1970) must have fired.
+        comparable: returns the part of a value that must be equal, given the topic and the value; for output of two versions.
     """
     verdict = Verdict()
     expected = _replay(records, ruleset, codec, partitions, verdict)
@@ -136,13 +144,13 @@ def judge(
 def _replay(
     records: Mapping[str, list[Any]], ruleset: Ruleset, codec: Codec, partitions: int, verdict: Verdict
 ) -> dict[str, Counter[tuple[bytes, bytes]]]:
-    by_place = {(t, r.partition(), r.offset()): r for t in INPUTS for r in records[t]}
+    by_position = {(t, r.partition(), r.offset()): r for t in INPUTS for r in records[t]}
     offsets: dict[tuple[str, int], list[int]] = {}
-    for topic, partition, offset in sorted(by_place):
+    for topic, partition, offset in sorted(by_position):
         offsets.setdefault((topic, partition), []).append(offset)
     read: Counter[tuple[str, int, int]] = Counter()
     expected: dict[str, Counter[tuple[bytes, bytes]]] = {t: Counter() for t in topics.SCHEMA_OF}
-    decide = make_handler(Decoder(codec), Encoder(codec), ruleset, partitions)
+    handle = make_handler(Decoder(codec), Encoder(codec), ruleset, partitions)
     replays = [_Replay(p) for p in range(partitions)]
     for entry in records[topics.CHECKPOINTS]:
         batch = codec.decode("checkpoint", entry.value())
@@ -154,13 +162,13 @@ def _replay(
                 if part["first"] <= offset <= part["last"]:
                     read[(topic, number, offset)] += 1
                     with contextlib.suppress(InvalidRecord, Misrouted):
-                        key, after, outputs = decide(by_place[(topic, number, offset)], replay)
+                        key, after, outputs = handle(by_position[(topic, number, offset)], replay)
                         if key is not None:
                             replay.states[key] = after
                         for name, out_key, value, _ in outputs:
                             expected[name][(out_key, value or b"")] += 1
-    verdict.differ("input records never read", [place for place in by_place if place not in read])
-    verdict.differ("input records read twice", [place for place, times in read.items() if times > 1])
+    verdict.add_problem("input records never read", [position for position in by_position if position not in read])
+    verdict.add_problem("input records read twice", [position for position, times in read.items() if times > 1])
     for replay in replays:
         verdict.states.update({key: encode_customer(state) for key, state in replay.states.items()})
     for _, value in expected[topics.COMMANDS]:
@@ -176,22 +184,22 @@ def _compare(
     verdict: Verdict,
     comparable: Callable[[str, bytes], bytes],
 ) -> None:
-    wanted: Counter[tuple[bytes, bytes]] = Counter()
+    required: Counter[tuple[bytes, bytes]] = Counter()
     for (key, value), times in expected.items():
-        wanted[(key, comparable(topic, value))] += times
-    own: Counter[tuple[bytes, bytes]] = Counter()
+        required[(key, comparable(topic, value))] += times
+    actual: Counter[tuple[bytes, bytes]] = Counter()
     for record in found:
         if topic == topics.DELAYS and codec.decode("timer", record.value())["kind"] == "retry":
-            continue  # the mailer's
-        if topic == topics.DECISIONS and _is_mailers(codec.decode("flow_decision", record.value())):
+            continue  # written by the mailer
+        if topic == topics.DECISIONS and _is_from_mailer(codec.decode("flow_decision", record.value())):
             continue
-        own[(record.key(), comparable(topic, record.value()))] += 1
-    verdict.differ(f"{topic}: missing", list((wanted - own).elements()))
-    verdict.differ(f"{topic}: more than there should be", list((own - wanted).elements()))
+        actual[(record.key(), comparable(topic, record.value()))] += 1
+    verdict.add_problem(f"{topic}: missing", list((required - actual).elements()))
+    verdict.add_problem(f"{topic}: unexpected", list((actual - required).elements()))
 
 
 def _counts(records: Mapping[str, list[Any]], decoder: Decoder, verdict: Verdict) -> None:
-    """The newest counts of each product and partition are those that its sales make, each counted once."""
+    """Check that the newest counts of each product and partition follow from its sales, each counted once."""
     tallies: dict[bytes, Tally] = {}
     for record in records[topics.SALES]:
         for sale in sales_of(decoder.sales(record.value())):
@@ -199,15 +207,13 @@ def _counts(records: Mapping[str, list[Any]], decoder: Decoder, verdict: Verdict
             tallies.setdefault(key, Tally(Counts(sale.sku, record.partition()))).add(sale)
     expected = {key: tally.counts() for key, tally in tallies.items()}
     found = {record.key(): decoder.counts(record.value()) for record in records[topics.POPULARITY]}
-    verdict.differ(
-        "counts of products that are wrong", [k for k in expected | found if expected.get(k) != found.get(k)]
-    )
+    verdict.add_problem("wrong product counts", [k for k in expected | found if expected.get(k) != found.get(k)])
 
 
 def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> None:
-    """Each grant is of a claim that was made and of a code that the pool has, and each claim got one code.
+    """Check that each grant has a claim and a code of the pool, that each claim has one code, and each code one claim.
 
-    Each code was given once: what a withdrawn claim got does not count, for it goes back.
+    The code of a withdrawn claim returns to its pool, so it may be granted again.
     """
     read = {
         t: [codec.decode(topics.SCHEMA_OF[t], r.value()) for r in records[t]]
@@ -215,33 +221,35 @@ def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> 
     }
     claims = {(one["pool"], one["reward_id"]) for one in read[topics.CLAIMS]}
     withdrawn = {(one["pool"], one["reward_id"]) for one in read[topics.CLAIM_WITHDRAWALS]}
-    verdict.differ("claims withdrawn that were not made", withdrawn - claims)
+    verdict.add_problem("withdrawals without a claim", withdrawn - claims)
     grants = [(one["pool"], one["reward_id"], one["code"]) for one in read[topics.GRANTS]]
     stock = set()
     for record in records[topics.CODES] if grants else ():
-        with contextlib.suppress(InvalidRecord):  # what is no code went to the dead letters
+        with contextlib.suppress(InvalidRecord):  # invalid codes are in the dead letters
             code = Decoder(codec).code(record.value())
             stock.add((code.pool, code.code))
-    verdict.differ("codes granted for no claim", [one[:2] for one in grants if one[:2] not in claims])
-    # By the reward, never by the code: a verdict is printed.
-    verdict.differ("codes granted that no pool has", [one[:2] for one in grants if (one[0], one[2]) not in stock])
+    verdict.add_problem("codes granted without a claim", [one[:2] for one in grants if one[:2] not in claims])
+    # Identified by the reward, never by the code, because the verdict is printed.
+    verdict.add_problem(
+        "granted codes that are in no pool", [one[:2] for one in grants if (one[0], one[2]) not in stock]
+    )
     kept = [one for one in grants if one[:2] not in withdrawn]
     times = Counter((pool, code) for pool, _, code in kept)
-    verdict.differ("codes given twice", [one[:2] for one in kept if times[(one[0], one[2])] > 1])
-    got = Counter(one[:2] for one in grants)
-    verdict.differ("claims that got two codes", [claim for claim, count in got.items() if count > 1])
+    verdict.add_problem("codes granted twice", [one[:2] for one in kept if times[(one[0], one[2])] > 1])
+    granted = Counter(one[:2] for one in grants)
+    verdict.add_problem("claims with two codes", [claim for claim, count in granted.items() if count > 1])
 
 
-def _is_mailers(decision: Mapping[str, Any]) -> bool:
+def _is_from_mailer(decision: Mapping[str, Any]) -> bool:
     return bool(decision["send_id"]) and str(decision["decision_id"]).startswith(f"{decision['send_id']}.")
 
 
 def _timers(records: Mapping[str, list[Any]], until_ms: int, verdict: Verdict) -> None:
     stored = Counter(timer_due(r.value()) for r in records[topics.DELAYS])
     fired = Counter(timer_due(r.value()) for r in records[topics.DUE])
-    # A plan that is changed and changed back orders the same timer again: that is one timer, and fires once.
-    verdict.differ("timers that should have fired", [t for t in stored.keys() - fired.keys() if t[1] < until_ms])
-    verdict.differ("timers fired that were not stored, or twice", list((fired - stored).elements()))
+    # A schedule that is changed back stores the same timer again: that is one timer, and it fires once.
+    verdict.add_problem("timers that have not fired", [t for t in stored.keys() - fired.keys() if t[1] < until_ms])
+    verdict.add_problem("timers that fired twice, or were not stored", list((fired - stored).elements()))
 
 
 def _mails(records: Mapping[str, list[Any]], codec: Codec, inbox: Counter[str], verdict: Verdict) -> None:
@@ -252,7 +260,7 @@ def _mails(records: Mapping[str, list[Any]], codec: Codec, inbox: Counter[str], 
             ended.add(event["send_id"])
         if event["outcome"] == "unknown":
             verdict.unknown.append(event["send_id"])
-    for record in records[topics.DECISIONS]:  # put off by the server, and too late when its turn came again
+    for record in records[topics.DECISIONS]:  # deferred by the mail server, and then too late
         decision = codec.decode("flow_decision", record.value())
         if decision["outcome"] == "skip" and decision["send_id"] is not None:
             ended.add(decision["send_id"])

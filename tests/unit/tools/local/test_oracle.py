@@ -1,4 +1,4 @@
-"""The oracle can fail: on a history that is right it has nothing to say, and each way of being wrong it reports by name."""
+"""The oracle: it reports nothing for a correct history, and each kind of difference by name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Record:
     at_ms: int
 
     def topic(self) -> str:
-        """Where it lies."""
+        """Its topic."""
         return self.source
 
     def partition(self) -> int:
@@ -59,7 +59,7 @@ class Record:
         return self.body
 
     def timestamp(self) -> tuple[int, int]:
-        """The kind of its time (1: the producer's) and the time in ms."""
+        """The kind of timestamp (1: the producer's) and the time in ms."""
         return 1, self.at_ms
 
 
@@ -77,7 +77,7 @@ class View:
 
 
 class History:
-    """What lies on the topics, and in the inbox, after an order was placed, confirmed and thanked for."""
+    """The records of all topics, and the inbox, after an order was placed, confirmed and thanked for."""
 
     def __init__(self) -> None:
         self.records: dict[str, list[Any]] = {name: [] for name in topics.SCHEMA_OF}
@@ -98,7 +98,7 @@ class History:
         return record
 
     def batch(self, record: Record) -> None:
-        """A worker reads `record` in a batch of its own: its outputs, and the journal's entry."""
+        """Write the outputs and the journal entry of a batch that reads only `record`."""
         key, after, outputs = DECIDE(record, self.view)
         if key is not None:
             self.view.states[key] = after
@@ -107,45 +107,45 @@ class History:
         self.journal([(record.source, record.place, record.place)])
 
     def journal(self, slices: list[tuple[str, int, int]]) -> None:
-        """An entry of the journal."""
+        """Write an entry of the journal."""
         now = records.AT.fromtimestamp(self.view.now_ms / 1000, records.AT.tzinfo)
         topic, key, value, _ = ENCODER.journal.checkpoint("flows", self.partition, now, slices, len(slices))
         self.put(topic, value, key)
 
     def arrive(self) -> None:
-        """The mailer reports each mail as sent, and each lies in the inbox once."""
+        """Report each email as sent, and add it to the inbox once."""
         for command in self.sends:
             self.report(command, "sent")
             self.inbox[command] += 1
 
     def report(self, send_id: str, outcome: str) -> None:
-        """The mailer's word on a send."""
+        """Write the mailer's event of a send."""
         event = records.email_event(send_id=send_id, event_id=f"{send_id}.1.{outcome}", outcome=outcome)
         self.batch(self.put(topics.EVENTS, CODEC.encode("email_event", event)))
 
     @property
     def sends(self) -> list[str]:
-        """The ids of the mails commanded, in order."""
+        """The send ids of the commands, in order."""
         return [CODEC.decode("email_command", one.value())["send_id"] for one in self.records[topics.COMMANDS]]
 
     def verdict(self) -> Verdict:
-        """What the oracle says."""
+        """Return the verdict of the oracle."""
         return judge(self.records, WORLD, CODEC, self.inbox, PARTITIONS, self.until_ms)
 
 
 @pytest.fixture
 def history() -> History:
-    """A history in which nothing is wrong."""
+    """A correct history."""
     return History()
 
 
-def whats(verdict: Verdict) -> list[str]:
-    """The kinds of differences, without numbers and examples."""
+def kinds(verdict: Verdict) -> list[str]:
+    """Return the kinds of problems, without numbers and examples."""
     return [problem.rpartition(", e.g.")[0].rpartition(":")[0] for problem in verdict.problems]
 
 
-def test_a_right_history(history: History) -> None:
-    """Where all is right, nothing is reported, and the states are the customers'."""
+def test_a_correct_history(history: History) -> None:
+    """Nothing is reported, and the states are those of the customers."""
     verdict = history.verdict()
     assert len(history.sends) == 2
     assert verdict.sends == set(history.sends)
@@ -155,28 +155,28 @@ def test_a_right_history(history: History) -> None:
 
 @pytest.mark.parametrize("topic", [topics.COMMANDS, topics.DECISIONS, topics.DELAYS])
 def test_a_missing_output(history: History, topic: str) -> None:
-    """An output that the input calls for and that is not there."""
+    """An output that the input requires is missing."""
     del history.records[topic][-1]
-    assert f"{topic}: missing" in whats(history.verdict())
+    assert f"{topic}: missing" in kinds(history.verdict())
 
 
 @pytest.mark.parametrize("topic", [topics.COMMANDS, topics.DECISIONS, topics.DELAYS])
-def test_an_output_too_many(history: History, topic: str) -> None:
-    """An output that is there twice."""
+def test_an_unexpected_output(history: History, topic: str) -> None:
+    """An output exists twice."""
     history.records[topic].append(history.records[topic][0])
-    assert f"{topic}: more than there should be" in whats(history.verdict())
+    assert f"{topic}: unexpected" in kinds(history.verdict())
 
 
 def test_an_output_that_differs_by_a_byte(history: History) -> None:
-    """An output whose bytes are not those computed is missing and too many at once."""
+    """An output with other bytes is both missing and unexpected."""
     first = history.records[topics.COMMANDS][0]
     altered = CODEC.encode("email_command", CODEC.decode("email_command", first.value()) | {"priority": 1})
     history.records[topics.COMMANDS][0] = replace(first, body=altered)
-    assert whats(history.verdict()) == ["email-commands: missing", "email-commands: more than there should be"]
+    assert kinds(history.verdict()) == ["email-commands: missing", "email-commands: unexpected"]
 
 
-def test_a_lost_mail(history: History) -> None:
-    """A mail that was commanded, reported as sent, and never came."""
+def test_a_lost_email(history: History) -> None:
+    """An email was commanded and reported as sent, and did not arrive."""
     send = history.sends[0]
     del history.inbox[send]
     verdict = history.verdict()
@@ -185,8 +185,8 @@ def test_a_lost_mail(history: History) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["refused", "expired", "unknown"])
-def test_a_mail_that_ended_otherwise_is_not_lost(history: History, outcome: str) -> None:
-    """A mail that did not come, but of which the mailer said why, is not lost; the unknown ones are told apart."""
+def test_an_email_that_was_not_sent_is_not_lost(history: History, outcome: str) -> None:
+    """An email that did not arrive for a reason is not lost; unknown ones are listed."""
     send = history.sends[0]
     del history.inbox[send]
     history.report(send, outcome)
@@ -195,16 +195,16 @@ def test_a_mail_that_ended_otherwise_is_not_lost(history: History, outcome: str)
     assert verdict.unknown == ([send] if outcome == "unknown" else [])
 
 
-def test_a_deferred_mail_is_lost_until_it_comes(history: History) -> None:
-    """A mail put off and never tried again is lost: `deferred` ends nothing."""
+def test_a_deferred_email_is_lost_until_it_arrives(history: History) -> None:
+    """An email that was deferred and never retried is lost: `deferred` is not final."""
     send = history.sends[0]
     del history.inbox[send]
     history.report(send, "deferred")
     assert history.verdict().lost == [send]
 
 
-def test_a_mail_twice(history: History) -> None:
-    """A mail that came twice, and one that nobody asked for."""
+def test_a_duplicate_email(history: History) -> None:
+    """An email arrived twice, and one arrived that was never commanded."""
     send = history.sends[1]
     history.inbox[send] += 1
     history.inbox["never-commanded"] += 1
@@ -214,33 +214,33 @@ def test_a_mail_twice(history: History) -> None:
 
 
 def test_a_timer_that_never_fired(history: History) -> None:
-    """A timer whose time is over and that is not on flow-due; one that is not due yet is no difference."""
+    """A timer is overdue and not on flow-due; a timer that is not due yet is not reported."""
     timer = CODEC.encode("timer", records.timer(timer_id="t-forgotten"))
     history.put(topics.DELAYS, timer)
-    assert "timers that should have fired" in whats(history.verdict())
+    assert "timers that have not fired" in kinds(history.verdict())
     history.until_ms = records.AT_MS
-    assert "timers that should have fired" not in whats(history.verdict())
+    assert "timers that have not fired" not in kinds(history.verdict())
 
 
-def test_a_timer_that_was_ordered_twice(history: History) -> None:
-    """The same timer stored again is one timer, and has fired."""
-    before = whats(history.verdict())
+def test_a_timer_that_was_stored_twice(history: History) -> None:
+    """The same timer, stored again, is one timer, and it has fired."""
+    before = kinds(history.verdict())
     history.put(topics.DELAYS, history.records[topics.DELAYS][0].value())
-    assert "timers that should have fired" not in whats(history.verdict())
-    assert "timers that should have fired" not in before
+    assert "timers that have not fired" not in kinds(history.verdict())
+    assert "timers that have not fired" not in before
 
 
 def test_a_timer_that_fired_twice(history: History) -> None:
-    """A timer that is on flow-due twice, or without ever having been stored."""
+    """A timer is on flow-due twice, or was never stored."""
     due = history.records[topics.DUE][0]
     history.batch(history.put(topics.DUE, due.value()))
-    assert "timers fired that were not stored, or twice" in whats(history.verdict())
+    assert "timers that fired twice, or were not stored" in kinds(history.verdict())
 
 
 def test_codes(history: History) -> None:
-    """A grant of a claim and a code that there are is right; one code twice, two codes for a claim, and one from nowhere are not.
+    """A code granted twice, two codes for a claim, and grants without a claim or an existing code are reported.
 
-    What a withdrawn claim got may be given again.
+    The code of a withdrawn claim may be granted again.
     """
 
     def grant(reward: str, code: str) -> None:
@@ -254,15 +254,19 @@ def test_codes(history: History) -> None:
         history.put(topics.CODES, code, b"spring-10")
     history.put(topics.CODES, b"rubbish", b"spring-10")
 
-    def said() -> set[str]:
-        return {what for what in whats(history.verdict()) if what.startswith(("codes ", "claims "))}
+    def found() -> set[str]:
+        return {
+            kind
+            for kind in kinds(history.verdict())
+            if kind.startswith(("codes ", "claims ", "granted codes", "withdrawals"))
+        }
 
     grant("r1", "A1")
-    assert said() == set()
+    assert found() == set()
     grant("r2", "A1")
-    assert said() == {"codes given twice"}
+    assert found() == {"codes granted twice"}
     grant("r2", "A2")
-    assert said() == {"codes given twice", "claims that got two codes"}
+    assert found() == {"codes granted twice", "claims with two codes"}
     gone = {
         "reward_id": "r1",
         "customer_id": "c1",
@@ -271,29 +275,29 @@ def test_codes(history: History) -> None:
         "withdrawn_at": records.AT,
     }
     history.put(topics.CLAIM_WITHDRAWALS, CODEC.encode("claim_withdrawal", gone), b"spring-10")
-    assert said() == {"claims that got two codes"}
+    assert found() == {"claims with two codes"}
     gone["reward_id"] = "r9"
     history.put(topics.CLAIM_WITHDRAWALS, CODEC.encode("claim_withdrawal", gone), b"spring-10")
-    assert said() == {"claims that got two codes", "claims withdrawn that were not made"}
+    assert found() == {"claims with two codes", "withdrawals without a claim"}
     grant("r3", "A9")
-    assert said() >= {"codes granted for no claim", "codes granted that no pool has"}
+    assert found() >= {"codes granted without a claim", "granted codes that are in no pool"}
     assert not any("A1" in problem or "A9" in problem for problem in history.verdict().problems)
 
 
 def test_an_input_never_read(history: History) -> None:
-    """An input in no batch of the journal."""
+    """An input is in no batch of the journal."""
     history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o2")))
-    assert whats(history.verdict()) == ["input records never read"]
+    assert kinds(history.verdict()) == ["input records never read"]
 
 
 def test_an_input_read_twice(history: History) -> None:
-    """An input in two batches of the journal."""
+    """An input is in two batches of the journal."""
     history.journal([(topics.ORDERS, 0, 0)])
-    assert whats(history.verdict()) == ["input records read twice"]
+    assert kinds(history.verdict()) == ["input records read twice"]
 
 
 def test_the_state_is_computed_from_the_input(history: History) -> None:
-    """The state comes from the input alone: another order, another state."""
+    """The state follows from the input alone: another order gives another state."""
     before = history.verdict().states
     assert before == {key: encode_customer(state) for key, state in history.view.states.items()}
     history.batch(history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o2"))))
