@@ -21,7 +21,7 @@ class EvalContext:
         trigger_data: the data of the trigger.
 
     Attributes:
-        reward: the code of the instance's newest reward, "" if there is none.
+        reward: the code of the instance's newest reward, or "".
     """
 
     __slots__ = ("_segments", "order", "parcel", "reward", "trigger_data", "uow")

@@ -29,14 +29,14 @@ class ScheduleTimer(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Content(Struct, frozen=True, gc=False):
-    """What one email is about. `sending/content.py` makes the data for its templates of it.
+    """The subject of one email. `sending/content.py` turns it into the data for the templates.
 
     Attributes:
         customer_id, name, locale, country, purchases: the customer, and how many orders they placed.
         greeted_at: the time (UTC) that the greeting suits.
         zone: the customer's time zone.
         order, parcel: the order and the parcel that the email is about, if any.
-        reward: the code of the instance's newest reward, "" if there is none.
+        reward: the code of the instance's newest reward, or "".
         products, at_least: how many products the email recommends at most and at least; 0 for none.
         orders: the customer's orders, which decide about the products; empty if it recommends none.
         chosen: the products, if they are chosen before the email is encoded, as a simulation does. Otherwise the mailer chooses.
@@ -96,7 +96,7 @@ class SendMail(MailFields, frozen=True, gc=False, kw_only=True):
     """Render a message and send it, unless it has expired.
 
     Attributes:
-        content: what the email is about.
+        content: the subject of the email.
         tracking: whether opens and clicks may be measured.
     """
 

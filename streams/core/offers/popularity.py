@@ -201,7 +201,7 @@ class Popularity:
         self.changes += 1
 
     def score(self, sku: str, week: int) -> int:
-        """Return how popular a product is in `week`: its recent orders, older ones with less weight; 0 if there are none."""
+        """Return how popular a product is in `week`: its recent orders, older ones with less weight."""
         if week != self._week:
             self._week, self._scores = week, {}
         score = self._scores.get(sku)

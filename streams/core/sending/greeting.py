@@ -13,7 +13,7 @@ _LONGEST_NAME = 40
 
 
 def first_name(name: str) -> str:
-    """Return the first given name, or "" if there is none: "Anna" for "Anna Hansen" and for "Hansen, Anna".
+    """Return the first given name, or "" for an empty name: "Anna" for "Anna Hansen" and for "Hansen, Anna".
 
     Control characters are removed, and at most 40 characters are kept.
     """

@@ -1,4 +1,4 @@
-"""Recommendations: each rule by a case, and what is never recommended."""
+"""Recommendations: a case for each rule, and the products that are never recommended."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.harness.products import AT, WEEK, assortment_of, counts_of, order, pr
 
 
 def bought(*skus: str, categories: str = "", returned: str = "") -> Bought:
-    """What was bought; categories and returned skus as words."""
+    """Return purchases; categories and returned skus are separated by spaces."""
     return Bought(frozenset(skus), frozenset(categories.split()), frozenset(returned.split()))
 
 
-def chosen(what: Bought, assortment: Assortment, most: int = 10) -> list[str]:
-    """The recommendations as `sku:reason`."""
-    return [f"{one.sku}:{one.reason}" for one in recommend(what, assortment, WEEK, most)]
+def chosen(purchases: Bought, assortment: Assortment, most: int = 10) -> list[str]:
+    """Return the recommendations as `sku:reason`."""
+    return [f"{each.sku}:{each.reason}" for each in recommend(purchases, assortment, WEEK, most)]
 
 
 LAMP = product("lamp", "light", complements=("bulb", "shade"))
@@ -29,11 +29,9 @@ GONE = {"is_available": False}
 
 
 @pytest.mark.parametrize(
-    ("what", "assortment", "expected"),
+    ("purchases", "assortment", "expected"),
     [
-        pytest.param(
-            bought(), assortment_of(LAMP, counts=(counts_of("lamp", 3),)), [], id="nothing bought, nothing to go by"
-        ),
+        pytest.param(bought(), assortment_of(LAMP, counts=(counts_of("lamp", 3),)), [], id="no purchases"),
         pytest.param(
             bought("lamp"),
             assortment_of(LAMP, SHADE, BULB),
@@ -50,26 +48,26 @@ GONE = {"is_available": False}
             bought("lamp", "torch"),
             assortment_of(LAMP, SHADE, BULB, product("torch", complements=("bulb",)), counts=(counts_of("shade", 9),)),
             ["bulb:complement", "shade:complement"],
-            id="what goes with more of it first",
+            id="the complement of more purchases first",
         ),
         pytest.param(bought("lamp"), assortment_of(LAMP, product("shade", **GONE)), [], id="out of stock, and unknown"),
         pytest.param(
             bought("lamp", "bulb", "shade"),
             assortment_of(LAMP, SHADE, BULB),
             ["bulb:complement"],
-            id="used up, so again",
+            id="consumable, so again",
         ),
         pytest.param(
             bought("lamp", returned="bulb"),
             assortment_of(LAMP, SHADE, BULB),
             ["shade:complement"],
-            id="returned, used up or not",
+            id="returned, even if consumable",
         ),
         pytest.param(
             bought("lamp", returned="lamp"),
             assortment_of(LAMP, SHADE, BULB),
             [],
-            id="what went back recommends nothing",
+            id="a returned product recommends nothing",
         ),
         pytest.param(
             bought("v1"),
@@ -81,7 +79,7 @@ GONE = {"is_available": False}
             bought("v1"),
             assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
             ["v2:newer"],
-            id="the newest that is there",
+            id="the newest available",
         ),
         pytest.param(
             bought("v1", "v3"),
@@ -93,7 +91,7 @@ GONE = {"is_available": False}
             bought("v1", returned="v2"),
             assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
             [],
-            id="sent the newer one back",
+            id="returned the newer one",
         ),
         pytest.param(
             bought("v1"),
@@ -105,7 +103,7 @@ GONE = {"is_available": False}
             bought("a"),
             assortment_of(product("a", replaces="b"), product("b", replaces="a")),
             [],
-            id="versions that go round: each is older than the other",
+            id="versions in a circle",
         ),
         pytest.param(
             bought("lamp", categories="light"),
@@ -125,7 +123,7 @@ GONE = {"is_available": False}
                 ),
             ),
             ["l2:category", "l1:category", "l3:category"],
-            id="the category's most popular, over all partitions; none that nobody buys",
+            id="the best-selling of the category, over all partitions",
         ),
         pytest.param(
             bought("lamp", categories="light"),
@@ -133,7 +131,7 @@ GONE = {"is_available": False}
                 product("lamp", "light", replaces="old"), product("old", "light"), counts=(counts_of("old", 9),)
             ),
             [],
-            id="no older version of what one has",
+            id="no older version of a purchase",
         ),
         pytest.param(
             bought("a", "b"),
@@ -142,7 +140,7 @@ GONE = {"is_available": False}
                 counts=(counts_of("a", 1, 0, x=2, b=9), counts_of("a", 1, 1, y=1), counts_of("b", 1, 0, y=2, x=1, z=1)),
             ),
             ["x:also_bought", "y:also_bought", "z:also_bought"],
-            id="what was bought with the same, over all partitions",
+            id="bought with the same products, over all partitions",
         ),
         pytest.param(
             bought("lamp", categories="light"),
@@ -160,43 +158,43 @@ GONE = {"is_available": False}
                 ),
             ),
             ["bulb:complement", "lamp2:newer", "spot:category", "rug:also_bought"],
-            id="one way after the other, each product once with its first reason",
+            id="one rule after the other, each product once with its first reason",
         ),
     ],
 )
-def test_what_is_recommended(what: Bought, assortment: Assortment, expected: list[str]) -> None:
-    """Each rule, in order and with its reason; fewer wanted are the first of them."""
-    assert chosen(what, assortment) == expected
+def test_what_is_recommended(purchases: Bought, assortment: Assortment, expected: list[str]) -> None:
+    """Each rule applies in its order and with its reason; a smaller number gives the first of them."""
+    assert chosen(purchases, assortment) == expected
     for most in range(len(expected)):
-        assert chosen(what, assortment, most) == expected[:most]
+        assert chosen(purchases, assortment, most) == expected[:most]
 
 
 def test_the_assortment_follows_its_parts() -> None:
-    """A ranking that is remembered gives way when the catalogue, the counts or the week change."""
+    """A cached ranking is dropped when the catalogue, the counts or the week change."""
     assortment = assortment_of(product("a", "c"), product("b", "c"), counts=(counts_of("a", 2), counts_of("b", 1)))
-    what = bought("x", categories="c")
-    assert chosen(what, assortment) == ["a:category", "b:category"]
+    purchases = bought("x", categories="c")
+    assert chosen(purchases, assortment) == ["a:category", "b:category"]
     assortment.popularity.put(counts_of("b", 3))
-    assert chosen(what, assortment) == ["b:category", "a:category"]
+    assert chosen(purchases, assortment) == ["b:category", "a:category"]
     assortment.popularity.put(counts_of("new", 9))
-    assert chosen(what, assortment) == ["b:category", "a:category"]
+    assert chosen(purchases, assortment) == ["b:category", "a:category"]
     assortment.catalogue.put(product("new", "c"))
-    assert chosen(what, assortment) == ["new:category", "b:category", "a:category"]
+    assert chosen(purchases, assortment) == ["new:category", "b:category", "a:category"]
     assortment.catalogue.remove("new")
     assortment.catalogue.put(product("b", "c", **GONE))
-    assert chosen(what, assortment) == ["a:category"]
+    assert chosen(purchases, assortment) == ["a:category"]
     assortment.catalogue.remove("a")
-    assert chosen(what, assortment) == []
+    assert chosen(purchases, assortment) == []
     assortment.catalogue.put(product("a", "c"))
     assortment.popularity.remove("a", 0)
-    assert chosen(what, assortment) == []
+    assert chosen(purchases, assortment) == []
     assortment.popularity.put(counts_of("a", 1))
-    assert [one.sku for one in recommend(what, assortment, WEEK + 7, 9)] == ["a"]
-    assert recommend(what, assortment, WEEK + 8, 9) == ()
+    assert [each.sku for each in recommend(purchases, assortment, WEEK + 7, 9)] == ["a"]
+    assert recommend(purchases, assortment, WEEK + 8, 9) == ()
 
 
-def test_a_product_of_two_lives_is_found_where_it_is_now() -> None:
-    """A new record of a product takes it out of its old category and its old line of versions; the same record again changes nothing."""
+def test_a_new_record_moves_a_product() -> None:
+    """A new record moves a product to its new category and versions; the same record changes nothing."""
     catalogue = assortment_of(product("b", "old", replaces="a")).catalogue
     catalogue.put(product("b", "new", replaces="z"))
     assert [*catalogue.of_category("old"), *catalogue.newer_than("a")] == []
@@ -209,18 +207,18 @@ def test_a_product_of_two_lives_is_found_where_it_is_now() -> None:
     assert (len(catalogue), [*catalogue], catalogue.get("b")) == (0, [], None)
 
 
-def test_the_empty_category_is_none() -> None:
-    """Products without a category have nothing in common."""
+def test_products_without_a_category() -> None:
+    """Products without a category do not share one."""
     assert assortment_of(product("a")).catalogue.of_category("") == frozenset()
 
 
 def test_what_was_bought() -> None:
-    """Kept, returned in a parcel, refunded, cancelled and not yet placed orders; the carrier that knows no lines returns all."""
+    """Kept, returned, refunded, cancelled and unplaced orders; a returned parcel without lines returns all."""
     orders = [
         order("o1", "kept", "back", parcels=(returned_parcel("back"),)),
         order("o2", "refunded", refunded_at=AT),
         order("o3", "cancelled", cancelled_at=AT),
-        order("o4", "told", placed=False),
+        order("o4", "unplaced", placed=False),
         order("o5", "all", parcels=(returned_parcel(),)),
         replace(order("o6", "parcels only"), facts=None),
     ]
@@ -229,13 +227,13 @@ def test_what_was_bought() -> None:
     )
 
 
-def test_what_a_message_gets() -> None:
-    """`products` of a context: JSON types, money in minor units, the reason; one that has left the catalogue is left out."""
+def test_the_data_for_templates() -> None:
+    """The data of `products` has JSON types, minor units and the reason; removed products are left out."""
     assortment = assortment_of(
         LAMP, product("bulb", url="https://shop.example/bulb", image_url="https://shop.example/b.png")
     )
-    found = recommend(bought("lamp"), assortment, WEEK, 1)
-    assert product_data(found, assortment.catalogue) == [
+    recommendations = recommend(bought("lamp"), assortment, WEEK, 1)
+    assert product_data(recommendations, assortment.catalogue) == [
         {
             "sku": "bulb",
             "title": "bulb",
@@ -245,8 +243,8 @@ def test_what_a_message_gets() -> None:
             "reason": "complement",
         }
     ]
-    assert json.loads(json.dumps(product_data(found, assortment.catalogue))) == product_data(
-        found, assortment.catalogue
+    assert json.loads(json.dumps(product_data(recommendations, assortment.catalogue))) == product_data(
+        recommendations, assortment.catalogue
     )
     assortment.catalogue.remove("bulb")
-    assert product_data(found, assortment.catalogue) == []
+    assert product_data(recommendations, assortment.catalogue) == []

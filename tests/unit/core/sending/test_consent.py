@@ -1,4 +1,4 @@
-"""Consent: every verdict against every state of a customer, and the evidence that is kept."""
+"""Consent: every verdict for every state of a customer, and the evidence that is stored."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ASKABLE = sorted(set(PURPOSES) - TRANSACTIONAL)
 
 
 def policy(verdict: Verdict, within: timedelta | None = None) -> ConsentPolicy:
-    """A policy in which everything that is not owed needs the same in every country."""
+    """Return a policy in which every purpose but the transactional ones has the same verdict in every country."""
     return ConsentPolicy(
         [
             PolicyLine(
@@ -51,7 +51,7 @@ def policy(verdict: Verdict, within: timedelta | None = None) -> ConsentPolicy:
 
 
 def bought(consent: Consent = Consent(), orders: int = 1) -> Customer:  # noqa: B008  # frozen
-    """A customer with `orders` orders, a day apart, from START on."""
+    """Return a customer with `orders` orders, a day apart, from START on."""
     run = Driver(Ruleset([]))
     for number in range(orders):
         at = START + number * DAY
@@ -59,9 +59,9 @@ def bought(consent: Consent = Consent(), orders: int = 1) -> Customer:  # noqa: 
     return replace(run.customers["c1"], consent=consent) if orders else Customer(customer_id="c1", consent=consent)
 
 
-def ask(table: ConsentPolicy, known: Customer, purpose: str, now: datetime = NOW) -> ConsentDecision:
-    """The ruling on a mail of `purpose` to the customer."""
-    return decide(UnitOfWork(Ruleset([], consent_policy=table), known, now), purpose, None)
+def ask(table: ConsentPolicy, state: Customer, purpose: str, now: datetime = NOW) -> ConsentDecision:
+    """Return the decision about an email of `purpose` to the customer."""
+    return decide(UnitOfWork(Ruleset([], consent_policy=table), state, now), purpose, None)
 
 
 NOTHING, YES, NO = Consent(), Consent(marketing=True, marketing_at=ASKED), Consent(marketing=False, marketing_at=ASKED)
@@ -83,30 +83,30 @@ NOTHING, YES, NO = Consent(), Consent(marketing=True, marketing_at=ASKED), Conse
 def test_every_verdict(
     purpose: str, consent: Consent, orders: int, allowed: str, needs_consent: str, soft_opt_in: str, own_opt_in: str
 ) -> None:
-    """What each verdict makes of who was never asked, said yes and said no to marketing, with and without a purchase."""
-    wanted: dict[Verdict, str] = {
+    """Each verdict decides for customers with "yes", "no" or no answer, with and without an order."""
+    expected: dict[Verdict, str] = {
         "allowed": allowed,
         "needs_consent": needs_consent,
         "soft_opt_in": soft_opt_in,
         "own_opt_in": own_opt_in,
     }
-    for verdict, rule in wanted.items():
-        found = ask(policy(verdict), bought(consent, orders), purpose)
-        assert (found.is_allowed, found.rule) == (rule[0] == "+", rule.lstrip("+")), verdict
-        assert f"{purpose}/* (DK) is {verdict}" in found.basis
+    for verdict, rule in expected.items():
+        decision = ask(policy(verdict), bought(consent, orders), purpose)
+        assert (decision.is_allowed, decision.rule) == (rule[0] == "+", rule.lstrip("+")), verdict
+        assert f"{purpose}/* (DK) is {verdict}" in decision.basis
 
 
 @pytest.mark.parametrize("verdict", ["allowed", "needs_consent", "soft_opt_in", "own_opt_in"])
 @pytest.mark.parametrize("purpose", sorted(OWN_SCOPES))
-def test_an_answer_to_the_very_question(purpose: str, verdict: Verdict) -> None:
-    """It counts more than the one to marketing, under every verdict, and says nothing about other purposes."""
+def test_an_answer_for_the_purpose(purpose: str, verdict: Verdict) -> None:
+    """An answer for the purpose counts more than one about marketing, and does not affect other purposes."""
     table = policy(verdict)
     for marketing in (None, True, False):
         for is_yes in (True, False):
             consent = Consent(marketing=marketing, answers=(Answer(purpose, is_yes, ASKED, "DE", "n1"),))
-            found = ask(table, bought(consent), purpose)
-            assert (found.is_allowed, found.rule) == (is_yes, "own_opt_in" if is_yes else "no_consent")
-            assert found.basis.endswith(f"{'yes' if is_yes else 'no'} to {purpose} of 2026-01-05 in DE by notice n1")
+            decision = ask(table, bought(consent), purpose)
+            assert (decision.is_allowed, decision.rule) == (is_yes, "own_opt_in" if is_yes else "no_consent")
+            assert decision.basis.endswith(f"{'yes' if is_yes else 'no'} to {purpose} of 2026-01-05 in DE by notice n1")
             for other in set(ASKABLE) - {purpose}:
                 without = bought(replace(consent, answers=()))
                 assert ask(table, bought(consent), other) == ask(table, without, other)
@@ -126,22 +126,20 @@ def test_an_answer_to_the_very_question(purpose: str, verdict: Verdict) -> None:
     ids=lambda value: value if isinstance(value, str) else None,
 )
 @pytest.mark.parametrize("verdict", ["allowed", "needs_consent", "soft_opt_in", "own_opt_in"])
-def test_suppression_comes_before_every_line(
-    verdict: Verdict, suppressed: Consent, rule: str, silent: set[str]
-) -> None:
-    """Whatever the line says and the customer agreed to: who unsubscribed, complained or bounces gets only what is owed."""
+def test_suppression_precedes_every_line(verdict: Verdict, suppressed: Consent, rule: str, silent: set[str]) -> None:
+    """After an unsubscription, a complaint or bounces only transactional emails are allowed."""
     answers = tuple(Answer(purpose, True, ASKED) for purpose in sorted(OWN_SCOPES))
     known = bought(replace(suppressed, marketing=True, answers=answers))
     for purpose in PURPOSES:
-        found = ask(policy(verdict), known, purpose)
+        decision = ask(policy(verdict), known, purpose)
         if purpose in silent:
-            assert (found.is_allowed, found.rule) == (False, rule)
+            assert (decision.is_allowed, decision.rule) == (False, rule)
         elif purpose in OWN_SCOPES | TRANSACTIONAL or verdict != "own_opt_in":
-            assert found.is_allowed
+            assert decision.is_allowed
 
 
 def test_soft_opt_in_rests_on_the_newest_sale() -> None:
-    """The decision names the order, its day, its country and the notice; an order that was cancelled is no sale."""
+    """The decision names the order, its day, its country and the notice; cancelled orders do not count."""
     known = bought(Consent(notice="2026-03", notice_at=ASKED), orders=2)
     table = policy("soft_opt_in")
     assert ask(table, known, "marketing").basis == (
@@ -157,7 +155,7 @@ def test_soft_opt_in_rests_on_the_newest_sale() -> None:
 
 
 def test_soft_opt_in_that_ends() -> None:
-    """Where the law says how long after a purchase (Canada: two years), the last moment is allowed and the next is not."""
+    """If the law limits the time after a purchase, its last moment is allowed and the next is not."""
     table, known = policy("soft_opt_in", 730 * DAY), bought()
     assert ask(table, known, "marketing", START + 730 * DAY).rule == "soft_opt_in"
     late = ask(table, known, "marketing", START + 730 * DAY + timedelta(seconds=1))
@@ -168,7 +166,7 @@ def test_soft_opt_in_that_ends() -> None:
 
 
 def test_whose_country_counts() -> None:
-    """The customer's own, else the order's, else the shop's."""
+    """The customer's country counts, else the order's, else the shop's."""
     known = bought()
     [placed] = known.orders
     assert placed.facts is not None
@@ -183,18 +181,18 @@ def test_whose_country_counts() -> None:
         assert country_of(uow, held) == country
 
 
-def test_without_a_table_only_what_is_owed_and_asked_for() -> None:
-    """The built-in policy says in each decision that it is that."""
+def test_the_built_in_policy() -> None:
+    """The built-in policy allows transactional emails and those with consent, and names itself in each decision."""
     for purpose in ASKABLE:
-        found = ask(STRICT, bought(), purpose)
-        assert not found.is_allowed
-        assert found.basis.startswith(f"built-in {purpose}/* (DK) is ")
+        decision = ask(STRICT, bought(), purpose)
+        assert not decision.is_allowed
+        assert decision.basis.startswith(f"built-in {purpose}/* (DK) is ")
     assert all(ask(STRICT, bought(NO, 0), purpose).rule == "transactional" for purpose in sorted(TRANSACTIONAL))
     assert ask(STRICT, bought(YES), "marketing").is_allowed
 
 
-def test_a_policy_without_a_default_or_that_forbids_receipts() -> None:
-    """Neither can be made."""
+def test_a_policy_needs_defaults_and_allows_transactional_emails() -> None:
+    """A policy without a default line, or with a restricted transactional purpose, is invalid."""
     strict = STRICT.lines()
     with pytest.raises(ValueError, match="the purpose survey has no line"):
         ConsentPolicy([line for line in strict if line.purpose != "survey"])
@@ -208,7 +206,7 @@ def profile(at: datetime, **answers: object) -> ProfileUpdated:
 
 
 def test_the_evidence_of_an_answer_is_kept() -> None:
-    """When, in which country and by which notice; the newest answer counts, of two of one moment the no, and an old one changes nothing."""
+    """Time, country and notice are stored. The newest answer counts; of two of the same time, the "no"."""
     run = Driver(Ruleset([]))
     run.handle(profile(START, country="DE", review_consent=True, marketing_consent=True, consent_notice="n1"))
     known = run.customers["c1"].consent
@@ -229,8 +227,8 @@ def test_the_evidence_of_an_answer_is_kept() -> None:
     assert run.customers["c1"].consent.answer("review") == Answer("review", True, START + DAY, "SE", "")
 
 
-def test_a_retry_is_ruled_on_by_its_order_s_country() -> None:
-    """A mail that the server put off is not tried again where the rules have come to forbid it; the decision names the line."""
+def test_a_retry_is_decided_by_its_order_s_country() -> None:
+    """An email is not retried if the policy forbids it now; the decision names the line."""
     run = Driver(shop_world())
     run.handle(OrderPlaced(order("o1", START), START), profile(START, country="DE"))
     run.effects.clear()
@@ -241,8 +239,8 @@ def test_a_retry_is_ruled_on_by_its_order_s_country() -> None:
                 not_after=START + DAY, command=b"c", due_at=START, occurred_at=START,
             )
         )  # fmt: skip
-    told = [(one.outcome, one.rule, one.detail) for one in run.effects if isinstance(one, LogDecision)]
-    assert told == [
+    decisions = [(each.outcome, each.rule, each.detail) for each in run.effects if isinstance(each, LogDecision)]
+    assert decisions == [
         ("skip", "no_own_opt_in", "not retried: no_own_opt_in; review/DE is own_opt_in: never said yes to review"),
         ("retry", "put_off", "attempt 2; marketing/DE is soft_opt_in: order o1 of 2026-03-02 in DK"),
         ("retry", "put_off", "attempt 2; order/* is allowed"),
@@ -250,7 +248,7 @@ def test_a_retry_is_ruled_on_by_its_order_s_country() -> None:
 
 
 def test_decisions_name_the_line() -> None:
-    """What is sent says what it rests on, what is not sent says which line forbids it; neither says who it is about."""
+    """Every decision about an email names its line and evidence, but not the customer."""
     run = Driver(shop_world())
     run.handle(OrderPlaced(order("o1", START), START))
     run.advance(2 * DAY)
@@ -266,7 +264,7 @@ def test_decisions_name_the_line() -> None:
     ]
 
 
-def test_danish_customers_get_what_they_got() -> None:
-    """The shop's table leaves Denmark as it was before there was one: a purchase allows thanks and reviews, until a no."""
+def test_denmark_has_soft_opt_in() -> None:
+    """In Denmark the shop's policy has soft opt-in: an order allows these emails until a "no"."""
     for purpose in ("marketing", "review", "survey"):
         assert shop_policy().line(purpose, "DK").verdict == "soft_opt_in"

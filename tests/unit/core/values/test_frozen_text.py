@@ -1,4 +1,4 @@
-"""The text that fingerprints are made of: the same in every version, whatever classes and fields are called."""
+"""The text in ids and fingerprints: the same in every version, whatever classes and fields are called."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Position(Struct, frozen=True):
 
 
 class Gift(Struct, frozen=True):
-    """What a later field may hold."""
+    """The value of a later field."""
 
     text: str
     card: str = ""
@@ -154,7 +154,7 @@ class Color(StrEnum):
     "value", [frozenset(("a",)), ["a"], {"a": 1}, Color.RED, object()], ids=lambda value: type(value).__name__
 )
 def test_a_value_without_a_frozen_text_is_refused(value: Any) -> None:
-    """Sets have no order, and enums and other classes have names that may change."""
+    """Sets have no order, and the names of enums and other classes may change."""
     line = Position("s1", value, "", 2, 100)
     with pytest.raises(TypeError, match="may change"):
         frozen_text(line, TextLayout("Old", ("sku", "title")))
