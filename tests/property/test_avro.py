@@ -148,7 +148,7 @@ def test_a_value_of_a_wrong_type_is_refused_as_by_fastavro() -> None:
 
 
 def test_times_of_another_zone_and_without_one() -> None:
-    """A time is the same moment in whichever zone it is told; one without a zone is taken as fastavro takes it."""
+    """Times in another zone, or without one, are encoded as fastavro encodes them."""
     write = CODEC.writer("browsing", ["customer_id", "kind", "sku", "occurred_at"])
     zone = timezone(timedelta(hours=5, minutes=30))
     for at in (
