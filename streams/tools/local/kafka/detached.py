@@ -14,26 +14,30 @@ from streams.tools.local.kafka.jars import KafkaStartError
 
 
 def start_detached(data_dir: Path, port: int = 9092) -> str:
-    """Start a broker that lives on after this process; `stop_detached` ends it.
+    """Start a broker that outlives this process, and return its bootstrap servers. `stop_detached` stops it.
 
     Raises:
-        KafkaStartError: one runs already in this folder, something else on this port, or it does not start.
-        OSError: the folder cannot be written.
+        KafkaStartError: a broker is already running in this directory, the port is in use, or the broker does not start.
+        OSError: the directory is not writable.
     """
     pid_file = data_dir / "pid"
     if pid_file.exists() and _is_alive(int(pid_file.read_text())):
-        raise KafkaStartError(f"a broker runs already in {data_dir} (process {pid_file.read_text()}): takk kafka stop")
+        raise KafkaStartError(
+            f"a broker is already running in {data_dir} (process {pid_file.read_text()}): stop it with `takk kafka stop`"
+        )
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-        # Another Kafka there would answer in this one's name while this one dies.
-        raise KafkaStartError(f"something listens on port {port} already: stop it, or choose another with --port")
+        # Another broker on the port would answer instead of this one, which would end.
+        raise KafkaStartError(
+            f"port {port} is in use: stop the process that uses it, or choose another port with --port"
+        )
     kafka = EmbeddedKafka(data_dir, port)
     bootstrap = kafka.start(detached=True)
     pid_file.write_text(str(kafka.pid))
     return bootstrap
 
 
-def stop_detached(data_dir: Path, patience_s: float = 15.0) -> bool:
-    """End the broker that `start_detached` started in `data_dir`; return whether there was one."""
+def stop_detached(data_dir: Path, timeout_s: float = 15.0) -> bool:
+    """Stop the broker that `start_detached` started in `data_dir`; return whether one was running."""
     pid_file = data_dir / "pid"
     if not pid_file.exists():
         return False
@@ -42,7 +46,7 @@ def stop_detached(data_dir: Path, patience_s: float = 15.0) -> bool:
     if not _is_alive(pid):
         return False
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while _is_alive(pid):
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
@@ -55,7 +59,7 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    # A child of this very process that has ended stays a zombie until it is waited for.
+    # A child of this process that has ended stays a zombie until it is waited for.
     with contextlib.suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
     return True

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 KAFKA_VERSION = "4.1.0"
-#: What the broker needs; the table below also has everything that these depend on. kafka-clients is named because a dependency
-#: would otherwise select an older version.
+#: The jars that the broker needs directly; the table below includes their dependencies. kafka-clients is listed because another
+#: dependency would select an older version.
 ROOTS = (
     f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
     f"org.apache.kafka:kafka-clients:{KAFKA_VERSION}",

@@ -12,14 +12,16 @@ from typing import IO
 
 from streams.tools.local.kafka.jars import cache_dir
 
-#: Where `free_port` looks: below the ports that the system gives to clients. A broker that is dead for a while would lose one of those to
-#: any client, even to one that calls the dead broker until it is answered by itself.
+#: The ports of `free_port`, below those that the system assigns to clients. A client could otherwise take the port of a broker that
+#: is down for a while; a client that connects to that very port even connects to itself.
 PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at this moment, that no client is given by chance, and that is given once only: to no other caller
-    of this user for as long as this process lives, so that a broker that is dead for a while finds its own again."""
+    """Return a TCP port that is not in use, and reserve it.
+
+    No other call of this user returns the port while this process lives, so that a broker that was stopped finds its port free.
+    """
     while True:
         port = secrets.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -29,28 +31,28 @@ def free_port() -> int:
 
 
 def _claim(port: int) -> bool:
-    """Whether nobody had `port` before; it is then this process's until it ends."""
+    """Reserve `port` for this process; return False if another call has reserved it."""
     claims = _claims()
-    if port in claims.ours:
+    if port in claims.ports:
         return False
-    try:  # a byte for a port, free again when its process is gone
+    try:  # one byte per port; the lock ends with the process
         fcntl.lockf(claims.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except OSError:
         return False
-    claims.ours.add(port)
+    claims.ports.add(port)
     return True
 
 
 @dataclass(frozen=True)
 class _Claims:
-    """The ports of this process, and the file in which every process locks its own."""
+    """The reserved ports of this process, and the file in which every process locks its ports."""
 
     file: IO[bytes]
-    ours: set[int]
+    ports: set[int]
 
 
 @functools.cache
 def _claims() -> _Claims:
     cache_dir().mkdir(parents=True, exist_ok=True)
-    # Open for good: to close it would give all ports back.
+    # The file stays open: closing it would release all ports.
     return _Claims((cache_dir() / "ports.lock").open("ab"), set())

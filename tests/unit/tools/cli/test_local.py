@@ -15,7 +15,7 @@ def test_a_kafka_that_cannot_start(tmp_path: Path, unused_tcp_port: int) -> None
     with socket.create_server(("127.0.0.1", unused_tcp_port)):
         code, output = run("kafka", "start", "--dir", str(tmp_path / "k"), "--port", str(unused_tcp_port))
     assert code == 1
-    assert f"something listens on port {unused_tcp_port} already" in output
+    assert f"port {unused_tcp_port} is in use" in output
     assert "--port" in output
     (tmp_path / "file").touch()
     code, output = run("kafka", "start", "--dir", str(tmp_path / "file" / "k"), "--port", str(unused_tcp_port))
