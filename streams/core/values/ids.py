@@ -86,9 +86,9 @@ def timer_id(instance: str, step: str, due_at: datetime) -> str:
     return digest("timer", instance, step, text_of(due_at))
 
 
-def decision_id(instance: str, step: str, rule: str, moment: str = "") -> str:
-    """Return the id of a decision about a step. `moment` tells repeated decisions of the same rule apart."""
-    return digest("decision", instance, step, rule, moment)
+def decision_id(instance: str, step: str, rule: str, repeat: str = "") -> str:
+    """Return the id of a decision about a step. `repeat` tells repeated decisions of the same rule apart."""
+    return digest("decision", instance, step, rule, repeat)
 
 
 def frozen_text(struct: Struct, layout: TextLayout) -> str:
