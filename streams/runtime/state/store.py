@@ -6,7 +6,6 @@ of the changelog. All partitions of a process share one block cache and one memo
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -150,10 +149,3 @@ class PartitionStore:
             options.set_iterate_upper_bound(upper)
         # `set_iterate_lower_bound` would not do: in rocksdict 0.3.29 a lower bound without an upper bound yields nothing.
         yield from self._data.items(from_key=lower, read_opt=options)
-
-
-def __getattr__(name: str) -> Any:
-    # For installations made before `Store` moved: their entry point `takk-rocksdb` still names this module.
-    if name == "Store":
-        return getattr(importlib.import_module("streams.runtime.faust_adapter.store"), name)
-    raise AttributeError(name)
