@@ -1,23 +1,23 @@
-"""Time travel for tests of flows: given these orders, after 30 days these mails.
+"""Tests of flows on a virtual clock: given these orders, the customer gets these emails within 30 days.
 
     from streams.testing import Scenario
 
-    def test_a_review_is_asked_for() -> None:
+    def test_review() -> None:
         shop = Scenario("templates")
         shop.order("anna", total="500 DKK")
         shop.parcel("anna", "delivered")
         shop.after(days=30)
         assert shop.mails("anna")[-2:] == ["review/ask-first-time", "goes-well-with/products"]
 
-It is the real core with the shop's own flows, rules and consent policy; only the clock is moved by hand, and every mail arrives. A mail
-that recommends is written from the products that were told, and from what sold so far, or is not sent:
+A scenario runs the real core with the shop's own flows, sending rules and consent policy. The test moves the clock, and every email is
+delivered. Recommendations come from the products of the scenario and their sales, and an email without enough of them is not sent:
 
         shop.product("LMP-3", title="Bulb", is_consumable=True)
         shop.product("LMP-1", title="Lamp", complements=("LMP-3",))
         ...
         assert shop.recommended("anna") == ["LMP-3"]
 
-Where no product was told, nobody knows what would be recommended: the mail arrives without.
+In a scenario without products, emails are sent without recommendations.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ class Email(MailFields, frozen=True, gc=True, kw_only=True):
 
 
 class Scenario:
-    """A shop whose clock stands still until it is moved.
+    """A shop with a virtual clock. Time passes only in `after`.
 
     Args:
-        templates: the folder of the flows, or a Ruleset.
-        start: what the clock shows at first, UTC.
-        settings: as for `load_ruleset`: shop, vip_spend, rates, ...; a Ruleset has its own.
+        templates: the templates folder, or a Ruleset.
+        start: the time at the start, UTC.
+        settings: arguments of `load_ruleset`, such as shop, vip_spend and rates; not with a Ruleset.
 
     Raises:
-        FlowFileError: there are mistakes in the folder.
+        FlowFileError: the templates folder contains errors.
     """
 
     def __init__(
@@ -84,19 +84,19 @@ class Scenario:
 
     @property
     def now(self) -> datetime:
-        """What the clock shows, UTC."""
+        """The current time, UTC."""
         return self._run.now
 
     def after(self, **length: float) -> None:
-        """Let time pass, given as for timedelta: `after(days=2, hours=3)`."""
+        """Advance the clock. The arguments are those of timedelta: `after(days=2, hours=3)`."""
         self._run.advance(timedelta(**length))
 
     def codes(self, pool: str, *codes: str, expires_at: datetime | None = None) -> None:
-        """The shop puts codes into a pool; who waits for one gets it now."""
+        """Add codes to a pool. Customers who wait for a code get it now. The codes expire at `expires_at` (UTC), or never."""
         self._run.stock(*[Code(pool, code, expires_at) for code in codes])
 
     def tell(self, *facts: Event) -> None:
-        """Anything that the core understands (streams.core.events) becomes known now."""
+        """Handle events of `streams.core.model.events`, at the current time."""
         self._run.handle(*facts)
 
     def order(
@@ -109,18 +109,18 @@ class Scenario:
         lines: tuple[OrderLine, ...] | None = None,
         **fields: Any,
     ) -> str:
-        """The customer's order is placed, paid, changed, cancelled or refunded; the id of the order.
+        """Place, pay, change, cancel or refund an order, and return its id.
 
         Args:
             customer: the customer's id.
-            total: amount and currency, for example "300 DKK"; 500 DKK of a new order, else what it was.
+            total: amount and currency, for example "300 DKK". Default: 500 DKK for a new order, else unchanged.
             kind: placed, paid, changed, cancelled or refunded.
-            order_id: which order; a new one by default, the customer's newest for other kinds.
-            lines: what was bought; one piece of `S-1` of a new order, else what it was.
+            order_id: the order's id. Default: a new id if `kind` is placed, else the customer's newest order.
+            lines: the order's lines. Default: one piece of `S-1` for a new order, else unchanged.
             fields: further fields of `Order`: email, country, ship_country, locale, time_zone, name.
 
         Raises:
-            KeyError: an unknown kind, or an order that was never placed.
+            KeyError: `kind` is unknown, or the order was never placed.
         """
         values: dict[str, Any] = {} if lines is None else {"lines": lines}
         if total is not None or kind == "placed":
@@ -152,7 +152,19 @@ class Scenario:
         parcels: int = 1,
         window: tuple[datetime, datetime] | None = None,
     ) -> None:
-        """A parcel of the customer's newest order, or of `order_id`, reaches `status`. Raises KeyError: no order was placed."""
+        """Report a parcel's status.
+
+        Args:
+            customer: the customer's id.
+            status: the new status.
+            order_id: the order's id. Default: the customer's newest order.
+            parcel_id: the parcel's id within the order.
+            parcels: the number of parcels of the order.
+            window: start and end of the delivery window, UTC.
+
+        Raises:
+            KeyError: the customer has no order.
+        """
         begins, ends = window or (None, None)
         self.tell(
             ShipmentUpdated(
@@ -172,7 +184,7 @@ class Scenario:
         )
 
     def profile(self, customer: str, *, birthday: date | None = None, **fields: Any) -> None:
-        """The shop tells of the customer: email, name, country, locale, marketing_consent, birthday, ..."""
+        """Update the customer's profile: email, name, country, locale, marketing_consent, birthday and so on."""
         self.tell(events.ProfileUpdated(customer_id=customer, occurred_at=self.now, birthday=birthday, **fields))
 
     def views(
@@ -183,7 +195,7 @@ class Scenario:
         launches_at: datetime | None = None,
         kind: Literal["viewed", "added_to_cart", "removed_from_cart"] = "viewed",
     ) -> None:
-        """The customer looks at a product, or moves it into the cart or out; `launches_at` (UTC) tells when it comes to the shop."""
+        """Report that the customer views a product, or adds it to or removes it from the cart. It is launched at `launches_at` (UTC)."""
         self.tell(
             events.ProductBrowsed(
                 customer_id=customer, kind=kind, sku=sku, occurred_at=self.now, launches_at=launches_at
@@ -202,12 +214,12 @@ class Scenario:
         is_consumable: bool = False,
         is_available: bool = True,
     ) -> None:
-        """The shop sells the product from now on, or it has become so; `title` is the sku if none is given, `price` amount and currency."""
+        """Add or update a product of the shop. The default title is the SKU; `price` is amount and currency."""
         amount, _, currency = price.partition(" ")
         recommendations = self._run.recommendations
         if recommendations is None:
             recommendations = self._run.recommendations = SimulatedRecommendations(Catalogue())
-            for _, effect in self._effects:  # what was bought before counts too
+            for _, effect in self._effects:  # earlier sales count too
                 if isinstance(effect, CountSales):
                     recommendations.count(effect)
         recommendations.assortment.catalogue.put(
@@ -225,23 +237,31 @@ class Scenario:
         )
 
     def opens(self, customer: str, message: str | None = None) -> None:
-        """The customer opens the newest mail, or the newest `message`. Raises LookupError: there is no such mail."""
+        """Open the customer's newest email, or the newest `message`.
+
+        Raises:
+            LookupError: the customer has no such email.
+        """
         send_id = self._sent(customer, message).send_id
         self.tell(events.MailOpened(customer_id=customer, send_id=send_id, agent="human", occurred_at=self.now))
 
     def clicks(self, customer: str, message: str | None = None, link: str = "https://shop.example/") -> None:
-        """The customer follows a link of the newest mail, or of the newest `message`. Raises LookupError: there is no such mail."""
+        """Click a link in the customer's newest email, or in the newest `message`.
+
+        Raises:
+            LookupError: the customer has no such email.
+        """
         send_id = self._sent(customer, message).send_id
         self.tell(
             events.MailClicked(customer_id=customer, send_id=send_id, link=link, agent="human", occurred_at=self.now)
         )
 
     def unsubscribes(self, customer: str, scope: Any = "marketing") -> None:
-        """The customer wants no more mail of `scope`: marketing, review or survey."""
+        """Unsubscribe the customer from `scope`: marketing, review or survey."""
         self.tell(events.Unsubscribed(customer_id=customer, send_id=None, scope=scope, occurred_at=self.now))
 
     def answers(self, customer: str, question: str, answer: str) -> None:
-        """The customer answers a question."""
+        """Answer a survey question as the customer."""
         self.tell(
             events.SurveyAnswered(
                 customer_id=customer, send_id=None, question=question, answer=answer, occurred_at=self.now
@@ -249,40 +269,51 @@ class Scenario:
         )
 
     def mails(self, customer: str) -> list[str]:
-        """What the customer got so far, as flow/message."""
+        """Return the customer's emails so far, as flow/message, the oldest first."""
         return [f"{mail.flow}/{mail.message}" for mail in self._mails(customer)]
 
     def mail(self, customer: str, message: str | None = None) -> Email:
-        """The newest mail of the customer, or the newest `message`: its context, address, language. Raises LookupError: there is none."""
+        """Return the customer's newest email, or the newest `message`, with its address, language and template data.
+
+        Raises:
+            LookupError: the customer has no such email.
+        """
         mail = self._sent(customer, message)
         fields = {name: getattr(mail, name) for name in MailFields.__struct_fields__}
         return Email(**fields, context=template_data(mail.content), tracking=mail.tracking)
 
     def recommended(self, customer: str) -> list[str]:
-        """The skus in the customer's newest mail that recommends products. Raises LookupError: there is none."""
+        """Return the SKUs in the customer's newest email with recommendations.
+
+        Raises:
+            LookupError: the customer has no such email.
+        """
         data = [template_data(mail.content) for mail in self._mails(customer)]
-        found = [context["products"] for context in data if "products" in context]
-        if not found:
-            raise LookupError(f"no mail recommended anything to {customer}; only {self.mails(customer)}")
-        return [product["sku"] for product in found[-1]]
+        products = [context["products"] for context in data if "products" in context]
+        if not products:
+            raise LookupError(f"{customer} has no email with recommendations, only {self.mails(customer)}")
+        return [product["sku"] for product in products[-1]]
 
     def why(self, customer: str) -> list[tuple[str, str, str]]:
-        """Every decision about the customer so far: flow, outcome and rule."""
+        """Return flow, outcome and rule of each decision about the customer, the oldest first."""
         return [
-            (one.flow, one.outcome, one.rule)
-            for _, one in self._effects
-            if isinstance(one, LogDecision) and one.customer_id == customer
+            (effect.flow, effect.outcome, effect.rule)
+            for _, effect in self._effects
+            if isinstance(effect, LogDecision) and effect.customer_id == customer
         ]
 
     def state(self, customer: str) -> Customer | None:
-        """What Takk knows of the customer."""
+        """Return the customer's stored state; None if the customer is unknown."""
         return self._run.customers.get(customer)
 
     def _mails(self, customer: str) -> list[SendMail]:
-        return [one for _, one in self._effects if isinstance(one, SendMail) and one.customer_id == customer]
+        return [
+            effect for _, effect in self._effects if isinstance(effect, SendMail) and effect.customer_id == customer
+        ]
 
     def _sent(self, customer: str, message: str | None) -> SendMail:
-        found = [mail for mail in self._mails(customer) if message in (None, mail.message)]
-        if not found:
-            raise LookupError(f"{customer} got no mail {message or ''}".rstrip() + f"; only {self.mails(customer)}")
-        return found[-1]
+        mails = [mail for mail in self._mails(customer) if message in (None, mail.message)]
+        if not mails:
+            name = f"email {message!r}" if message else "email"
+            raise LookupError(f"{customer} has no {name}, only {self.mails(customer)}")
+        return mails[-1]

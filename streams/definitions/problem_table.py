@@ -18,7 +18,7 @@ class Entry(NamedTuple):
     fix: str
 
 
-#: What the part of an id before the dot stands for.
+#: The part of an id before the dot, with the files that it is about.
 PREFIXES: Mapping[str, str] = MappingProxyType(
     {
         "files": "The templates folder and its files.",

@@ -145,15 +145,15 @@ def check_flows_together(flows: Sequence[Flow]) -> Iterator[tuple[Flow, Problem]
 
 
 def _shares(experiment: Experiment) -> tuple[int, tuple[tuple[str, int], ...]]:
-    return experiment.holdout, tuple([(arm.name, arm.percent) for arm in experiment.variants])
+    return experiment.holdout, tuple([(variant.name, variant.percent) for variant in experiment.variants])
 
 
 def _check_branches(split: Split, flow: Flow) -> Iterator[Problem]:
     """Yield the unreachable branches of a split."""
     earlier: list[tuple[int, list[nodes.Expr]]] = []
-    for number, arm in enumerate(split.branches):
-        path, parts = f"{split.path}.{number}", _parts(arm.when)
-        if _is_never(arm.when, flow):
+    for number, branch in enumerate(split.branches):
+        path, parts = f"{split.path}.{number}", _parts(branch.when)
+        if _is_never(branch.when, flow):
             message = "unreachable branch: its condition is never true"
             yield problem_at(path, "flow.E046", message, "change the condition, or remove the branch")
             continue

@@ -1,4 +1,4 @@
-"""A flow as a graph: what to draw, and where. Written as text and as a Mermaid flowchart here, as SVG in flow_svg.py. Pure."""
+"""A flow as a graph: its nodes and edges with their places in a grid. Written as text and as a Mermaid flowchart here, as SVG in `svg.py`."""
 
 from __future__ import annotations
 
@@ -8,32 +8,47 @@ from typing import Literal, NamedTuple, TypeAlias
 from msgspec import Struct
 
 from streams.core.model.flow import Experiment, Flow, Send, Split, Step, Wait, WaitFor, branches
-from streams.definitions.views.words import beginning, ending, in_words, way_words
+from streams.definitions.views.words import branch_labels, exit_text, step_text, trigger_text
 
 Kind: TypeAlias = Literal["begin", "wait", "split", "send", "effect", "end"]
 
 
 class Node(Struct, frozen=True, kw_only=True):
-    """A box: its step's path (or "begin", "end"), its kind and words; its row, and its column in halves of a box's width."""
+    """A box.
+
+    Attributes:
+        path: the path of its step, or "begin" or "end".
+        kind: the kind of box, which decides its colour and shape.
+        label: its text.
+        row: its row, from 0.
+        column: its centre, from 0, in halves of a box.
+    """
 
     path: str
     kind: Kind
-    words: str
+    label: str
     row: int
     column: int
 
 
 class Edge(Struct, frozen=True, kw_only=True):
-    """A way from the node at `source` to the one at `target`, in the words of when it is gone; it runs down in column `lane`."""
+    """An arrow between two nodes.
+
+    Attributes:
+        source: the path of the node where it starts.
+        target: the path of the node where it ends.
+        label: when customers take it; empty if always.
+        column: the column in which it runs down, in halves of a box.
+    """
 
     source: str
     target: str
-    words: str
-    lane: int
+    label: str
+    column: int
 
 
 class Graph(Struct, frozen=True, kw_only=True):
-    """The nodes of a flow, each before those that it leads to, and the edges."""
+    """The nodes of a flow, each before the nodes that it leads to, and the edges."""
 
     flow: Flow
     nodes: tuple[Node, ...]
@@ -41,20 +56,20 @@ class Graph(Struct, frozen=True, kw_only=True):
 
 
 def graph_of(flow: Flow) -> Graph:
-    """The graph of a flow."""
+    """Return the graph of a flow."""
     return _Layout(flow).graph()
 
 
-class _Loose(NamedTuple):
-    """An edge whose target is not known yet. `lane` None: that of the target."""
+class _OpenEdge(NamedTuple):
+    """An edge whose target is not placed yet. `column` None: the target's column."""
 
     source: str
-    words: str
-    lane: int | None
+    label: str
+    column: int | None
 
 
 class _Layout:
-    """Steps below each other; the ways out of one beside each other, each in lanes of its own."""
+    """Places steps below each other, and the branches of a step beside each other, each in columns of its own."""
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
@@ -62,57 +77,66 @@ class _Layout:
         self.edges: list[Edge] = []
 
     def graph(self) -> Graph:
-        """The whole flow."""
+        """Return the whole flow."""
         middle = _width(self.flow.steps)
-        self.put("begin", "begin", beginning(self.flow), 0, middle, [])
-        row, loose = self.lay(self.flow.steps, 0, 2 * middle, 1, [_Loose("begin", "", None)])
-        self.put("end", "end", "end", row, middle, loose)
+        self.put("begin", "begin", trigger_text(self.flow), 0, middle, [])
+        row, open_edges = self.place(self.flow.steps, 0, 2 * middle, 1, [_OpenEdge("begin", "", None)])
+        self.put("end", "end", "end", row, middle, open_edges)
         return Graph(flow=self.flow, nodes=tuple(self.nodes), edges=tuple(self.edges))
 
-    def put(self, path: str, kind: Kind, words: str, row: int, column: int, loose: list[_Loose]) -> None:
-        """A node, and the edges that lead to it."""
-        self.nodes.append(Node(path=path, kind=kind, words=words, row=row, column=column))
+    def put(self, path: str, kind: Kind, label: str, row: int, column: int, open_edges: list[_OpenEdge]) -> None:
+        """Add a node, and the edges that lead to it."""
+        self.nodes.append(Node(path=path, kind=kind, label=label, row=row, column=column))
         self.edges += [
-            Edge(source=one.source, target=path, words=one.words, lane=column if one.lane is None else one.lane)
-            for one in loose
+            Edge(
+                source=edge.source,
+                target=path,
+                label=edge.label,
+                column=column if edge.column is None else edge.column,
+            )
+            for edge in open_edges
         ]
 
-    def lay(
-        self, steps: tuple[Step, ...], left: int, wide: int, row: int, loose: list[_Loose]
-    ) -> tuple[int, list[_Loose]]:
-        """Steps from `row` on, in the middle of what is `wide`; the row behind them and the edges that lead there."""
-        middle = left + wide // 2
+    def place(
+        self, steps: tuple[Step, ...], left: int, width: int, row: int, open_edges: list[_OpenEdge]
+    ) -> tuple[int, list[_OpenEdge]]:
+        """Place steps from `row` on, centred in `width` columns from `left`. Return the next free row and the edges that lead there."""
+        middle = left + width // 2
         for step in steps:
-            self.put(step.path, _kind(step), in_words(step, self.flow), row, middle, loose)
+            self.put(step.path, _kind(step), step_text(step, self.flow), row, middle, open_edges)
             row += 1
-            inside = branches(step)
-            if not inside:
-                loose = [_Loose(step.path, "", middle)]
+            if not branches(step):
+                open_edges = [_OpenEdge(step.path, "", middle)]
                 continue
-            loose, last = [], row
-            at = middle - _step_width(step)
-            for number, words in enumerate(way_words(step)):
-                branch = inside[number] if number < len(inside) else ()
-                needs = 2 * _width(branch)
-                if branch:
-                    behind, left_over = self.lay(branch, at, needs, row, [_Loose(step.path, words, None)])
-                    last = max(last, behind)
-                    loose += left_over
-                else:
-                    loose.append(_Loose(step.path, words, at + needs // 2))
-                at += needs
-            row = last
-        return row, loose
+            row, open_edges = self.place_branches(step, middle, row)
+        return row, open_edges
+
+    def place_branches(self, step: Step, middle: int, row: int) -> tuple[int, list[_OpenEdge]]:
+        """Place the branches of a step beside each other, centred at `middle`. Return the next free row and the edges that lead there."""
+        open_edges: list[_OpenEdge] = []
+        last, left = row, middle - _step_width(step)
+        steps_of = branches(step)
+        for number, label in enumerate(branch_labels(step)):
+            branch = steps_of[number] if number < len(steps_of) else ()
+            width = 2 * _width(branch)
+            if branch:
+                end, branch_edges = self.place(branch, left, width, row, [_OpenEdge(step.path, label, None)])
+                last = max(last, end)
+                open_edges += branch_edges
+            else:
+                open_edges.append(_OpenEdge(step.path, label, left + width // 2))
+            left += width
+        return last, open_edges
 
 
 def _width(steps: tuple[Step, ...]) -> int:
-    """How many boxes lie beside each other at most."""
+    """Return the greatest number of boxes beside each other."""
     return max([_step_width(step) for step in steps], default=1)
 
 
 def _step_width(step: Step) -> int:
     inside = branches(step)
-    empty = len(way_words(step)) - len(inside)
+    empty = len(branch_labels(step)) - len(inside)
     return max(1, sum(map(_width, inside)) + empty)
 
 
@@ -125,28 +149,30 @@ def _kind(step: Step) -> Kind:
 
 
 def as_text(flow: Flow) -> str:
-    """The flow as a tree of lines; each step with its path, as decisions and `takk flows migrate` name it."""
-    lines = [f"{flow.name} v{flow.version}, {flow.status}, {flow.purpose}", f"begins on {beginning(flow)}"]
-    if ending(flow):
-        lines.append(f"ends on {ending(flow)}")
+    """Return the flow as a tree of lines. Each step has its path, as decisions and `takk flows migrate` use it."""
+    lines = [f"{flow.name} v{flow.version}, {flow.status}, {flow.purpose}", f"starts on {trigger_text(flow)}"]
+    if exit_text(flow):
+        lines.append(f"ends on {exit_text(flow)}")
     if flow.not_with:
-        lines.append(f"its mails wait while one of these runs: {', '.join(flow.not_with)}")
-    return "\n".join([*lines, *_branch(flow.steps, "", flow)]) + "\n"
+        lines.append(f"emails wait while one of these runs: {', '.join(flow.not_with)}")
+    return "\n".join([*lines, *_tree(flow.steps, "", flow)]) + "\n"
 
 
-def _branch(steps: tuple[Step, ...], indent: str, flow: Flow) -> Iterator[str]:
+def _tree(steps: tuple[Step, ...], indent: str, flow: Flow) -> Iterator[str]:
     for step in steps:
         is_last = step is steps[-1]
-        yield f"{indent}{'└' if is_last else '├'}─ {step.path} {in_words(step, flow)}"
-        inside = indent + ("   " if is_last else "│  ")
-        told = [(words, branch) for words, branch in zip(way_words(step), branches(step), strict=False) if branch]
-        for number, (words, branch) in enumerate(told):
-            ends = number + 1 == len(told)
-            yield f"{inside}{'└' if ends else '├'}─ {words}"
-            yield from _branch(branch, inside + ("   " if ends else "│  "), flow)
+        yield f"{indent}{'└' if is_last else '├'}─ {step.path} {step_text(step, flow)}"
+        inner = indent + ("   " if is_last else "│  ")
+        labelled = [pair for pair in zip(branch_labels(step), branches(step), strict=False) if pair[1]]
+        for number, (label, branch) in enumerate(labelled):
+            is_end = number + 1 == len(labelled)
+            yield f"{inner}{'└' if is_end else '├'}─ {label}"
+            yield from _tree(branch, inner + ("   " if is_end else "│  "), flow)
 
 
-_HARMLESS = " .,:_-"
+#: Characters besides letters and digits that have no meaning in Mermaid.
+_PLAIN = " .,:_-"
+#: How Mermaid encloses the label of a node.
 _SHAPES: dict[Kind, tuple[str, str]] = {
     "begin": ("([", "])"),
     "end": ("([", "])"),
@@ -158,15 +184,15 @@ _SHAPES: dict[Kind, tuple[str, str]] = {
 
 
 def as_mermaid(flow: Flow) -> str:
-    """The flow as a Mermaid flowchart. Whatever the file says stands in quotes, and is written in codes but for letters and what is harmless."""
+    """Return the flow as a Mermaid flowchart. Labels are quoted, and special characters in them are escaped."""
     graph = graph_of(flow)
     lines = ["flowchart TD"]
     for node in graph.nodes:
         opening, closing = _SHAPES[node.kind]
-        lines.append(f'    {_id(node.path)}{opening}"{_quoted(node.words)}"{closing}')
+        lines.append(f'    {_id(node.path)}{opening}"{_escaped(node.label)}"{closing}')
     for edge in graph.edges:
-        words = f'|"{_quoted(edge.words)}"|' if edge.words else ""
-        lines.append(f"    {_id(edge.source)} -->{words} {_id(edge.target)}")
+        label = f'|"{_escaped(edge.label)}"|' if edge.label else ""
+        lines.append(f"    {_id(edge.source)} -->{label} {_id(edge.target)}")
     return "\n".join(lines) + "\n"
 
 
@@ -174,5 +200,5 @@ def _id(path: str) -> str:
     return f"s_{path.replace('.', '_')}"
 
 
-def _quoted(words: str) -> str:
-    return "".join([one if one.isalnum() or one in _HARMLESS else f"#{ord(one)};" for one in words])
+def _escaped(text: str) -> str:
+    return "".join([letter if letter.isalnum() or letter in _PLAIN else f"#{ord(letter)};" for letter in text])

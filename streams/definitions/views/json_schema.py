@@ -1,4 +1,4 @@
-"""The JSON Schema of a flow.yaml, for editors: made from the words that the reader knows. `takk flows check` says more than it can."""
+"""The JSON Schema of flow.yaml, for editors, generated from the keys of the reader. `takk flows check` finds more than a schema can."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Schema: TypeAlias = dict[str, Any]
 
 
 def flow_schema() -> Schema:
-    """The schema (draft 7, which editors know best)."""
+    """Return the schema, in draft 7, which editors support best."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A flow of Takk",
@@ -48,28 +48,33 @@ def flow_schema() -> Schema:
     }
 
 
-def _mapping(told: keys.Keys, properties: Mapping[str, Schema], about: type | None = None) -> Schema:
-    """A mapping with these keys and no others.
+def _mapping(valid: keys.Keys, properties: Mapping[str, Schema], described: type | None = None) -> Schema:
+    """Return the schema of a mapping with these keys and no others.
+
+    Args:
+        valid: the keys that the reader accepts.
+        properties: the schema of each value.
+        described: the class whose docstring describes the mapping.
 
     Raises:
-        ValueError: the keys are not those that the reader knows.
+        ValueError: the keys differ from the reader's.
     """
-    if set(properties) != set(told.known):
-        raise ValueError(f"the reader knows {sorted(told.known)}, the schema {sorted(properties)}")
+    if set(properties) != set(valid.known):
+        raise ValueError(f"the reader has the keys {sorted(valid.known)}, the schema {sorted(properties)}")
     schema: Schema = {
         "type": "object",
-        "properties": {name: properties[name] for name in told.known},
+        "properties": {name: properties[name] for name in valid.known},
         "additionalProperties": False,
     }
-    if told.needed:
-        schema["required"] = list(told.needed)
-    return schema | _about(about)
+    if valid.needed:
+        schema["required"] = list(valid.needed)
+    return schema | _description(described)
 
 
-def _about(kind: type | None) -> Schema:
-    """What the program says of a thing, as editors show it."""
-    words = inspect.cleandoc(kind.__doc__ or "") if kind is not None else ""
-    return {"description": " ".join(words.split())} if words else {}
+def _description(described: type | None) -> Schema:
+    """Return the docstring of a class as a description, which editors show."""
+    text = inspect.cleandoc(described.__doc__ or "") if described is not None else ""
+    return {"description": " ".join(text.split())} if text else {}
 
 
 def _pattern(expression: re.Pattern[str]) -> Schema:
@@ -80,12 +85,12 @@ def _bare(expression: re.Pattern[str]) -> str:
     return expression.pattern.removesuffix(r"\Z")
 
 
-def _one_of(*words: str) -> Schema:
-    return {"type": "string", "enum": list(words)}
+def _one_of(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
 
 
-def _some_of(*words: str) -> Schema:
-    return {"type": "array", "items": _one_of(*words)}
+def _some_of(*values: str) -> Schema:
+    return {"type": "array", "items": _one_of(*values)}
 
 
 def _number(bounds: tuple[int, int]) -> Schema:
@@ -93,7 +98,7 @@ def _number(bounds: tuple[int, int]) -> Schema:
 
 
 _STEPS: Schema = {"$ref": "#/definitions/steps"}
-# YAML takes `true` for more than a text, and so does an editor.
+# YAML reads `true` as a boolean, and so does an editor.
 _CONDITION: Schema = {"type": ["string", "boolean"]}
 _TEXT: Schema = {"type": ["string", "number", "boolean", "null"], "maxLength": keys.LONGEST_VALUE}
 _SPAN, _NAMED = _pattern(DURATION), _pattern(NAME)
@@ -142,7 +147,7 @@ _FLOW: dict[str, Schema] = {
 
 
 def _step() -> Schema:
-    """One step: one key."""
+    """Return the schema of a step: a mapping of one key."""
     kinds: dict[str, Schema] = {
         "wait": _wait(),
         "wait_for": _mapping(
@@ -156,7 +161,7 @@ def _step() -> Schema:
             },
             WaitFor,
         ),
-        "split": {"type": "array", "minItems": 1, "items": _arm(), **_about(Split)},
+        "split": {"type": "array", "minItems": 1, "items": _branch(), **_description(Split)},
         "experiment": _experiment(),
         "send": _mapping(
             keys.SEND,
@@ -173,17 +178,17 @@ def _step() -> Schema:
             Send,
         ),
         "set": _mapping(keys.SET, {"name": _pattern(keys.FIELD), "value": _TEXT}, SetField),
-        "add_to_list": _NAMED | _about(ChangeList),
-        "remove_from_list": _NAMED | _about(ChangeList),
+        "add_to_list": _NAMED | _description(ChangeList),
+        "remove_from_list": _NAMED | _description(ChangeList),
         "reward": _mapping(keys.REWARD, {"name": _NAMED, "pool": _NAMED, "expires": _SPAN, "within": _SPAN}, Reward),
-        "emit": _NAMED | _about(Emit),
+        "emit": _NAMED | _description(Emit),
     }
     return _mapping(keys.STEP, kinds) | {"minProperties": 1, "maxProperties": 1}
 
 
 def _wait() -> Schema:
-    """A time span, or a mapping with at least one length."""
-    told = _mapping(
+    """Return the schema of a wait: a duration, or a mapping with at least one length."""
+    mapping = _mapping(
         keys.WAIT,
         {
             "months": _number(keys.MONTHS),
@@ -200,13 +205,13 @@ def _wait() -> Schema:
         },
     )
     lengths: Schema = {"anyOf": [{"required": [name]} for name in keys.WAIT_LENGTHS]}
-    return {"anyOf": [_SPAN, _pattern(keys.MONTHS_SPAN), told | lengths], **_about(Wait)}
+    return {"anyOf": [_SPAN, _pattern(keys.MONTHS_SPAN), mapping | lengths], **_description(Wait)}
 
 
-def _arm() -> Schema:
-    """An arm of a split: a condition and steps, or the steps of all others."""
-    ways = ({"when": _CONDITION, "steps": _STEPS}, {"otherwise": _STEPS})
-    return {"anyOf": [_mapping(keys.Keys(tuple(way), tuple(way)), way) for way in ways]}
+def _branch() -> Schema:
+    """Return the schema of a branch of a split: a condition and steps, or the steps for all other customers."""
+    forms = ({"when": _CONDITION, "steps": _STEPS}, {"otherwise": _STEPS})
+    return {"anyOf": [_mapping(keys.Keys(tuple(form), tuple(form)), form) for form in forms]}
 
 
 def _experiment() -> Schema:

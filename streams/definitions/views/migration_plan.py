@@ -1,4 +1,4 @@
-"""What `takk flows migrate` says: where people wait, where they would go, how many they are, and what to write into flow.yaml."""
+"""The plan of a migration, as `takk flows migrate` prints it: the steps with waiting customers, their targets, and the lines for flow.yaml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams.core.values.text import counted
 from streams.definitions.checks.migrations import check_migration
 from streams.definitions.checks.paths import resting_places
 from streams.definitions.problems import Problem
-from streams.definitions.views.words import in_words
+from streams.definitions.views.words import step_text
 
 
 class NoMigration(ValueError):
@@ -51,12 +51,12 @@ def plan_migration(versions: Sequence[Flow], version: int | None, steps: Mapping
     *older, new = versions
     kept = {flow.version: flow for flow in older}
     if not kept:
-        raise NoMigration(f"no older version of {new.name} is kept: put its file there as flow.v<version>.yaml")
+        raise NoMigration(f"{new.name} has no older version (hint: keep its file as flow.v<version>.yaml)")
     if version == new.version:
-        raise NoMigration(f"version {new.version} is the newest; --from one of {', '.join(map(str, kept))}")
+        raise NoMigration(f"version {version} is the newest (known older versions: {', '.join(map(str, kept))})")
     if version is not None and version not in kept:
         known = ", ".join(str(flow.version) for flow in versions)
-        raise NoMigration(f"there is no version {version} of {new.name}; known: {known}")
+        raise NoMigration(f"unknown version {version} of {new.name} (known: {known})")
     old = kept[version or max(kept)]
     requested = Migration(version=old.version, steps=tuple(steps.items()))
     written = next((migration for migration in new.migrations if migration.version == old.version), None)
@@ -103,43 +103,50 @@ def count_waiting(customers: Iterable[Customer], flow: str, migration: Migration
 
 
 def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Customer] | None) -> list[str]:
-    """The lines that show a migration from `old` to `new`, which must be right. `customers`: everybody; None if nobody is to be counted."""
+    """Return the lines that describe a migration.
+
+    Args:
+        old: the version to migrate from.
+        new: the version to migrate to.
+        migration: a valid mapping of steps.
+        customers: the customers to count; None to leave the numbers out.
+    """
     counts = count_waiting(customers, new.name, migration) if customers is not None else None
     targets = dict(migration.steps)
+    old_steps, new_steps = CompiledFlow(old).steps, CompiledFlow(new).steps
     lines = [f"{new.name}, from version {old.version} to version {new.version}:"]
-    for path in _in_order(CompiledFlow(old)):
-        number = _number(counts, old.version, path)
+    for path in _waiting_steps(CompiledFlow(old)):
         target = targets.get(path)
-        goes = (
-            f"-> {target} {in_words(CompiledFlow(new).steps[target], new)}" if target else "finishes on its own version"
-        )
-        lines.append(f"  {number}{path} {in_words(CompiledFlow(old).steps[path], old)}  {goes}")
+        result = f"-> {target} {step_text(new_steps[target], new)}" if target else "finishes on its own version"
+        lines.append(f"  {_number(counts, old.version, path)}{path} {step_text(old_steps[path], old)}  {result}")
     if counts is not None:
-        moved, runs = counted(counts.moved_customers, "person", "people"), counted(counts.moved_instances, "run")
-        lines.append(f"It would move {moved} ({runs}) of the {counts.customers} who are on the way through {new.name}.")
+        instances = counted(counts.moved_instances, "instance")
+        total = counted(counts.customers, "customer")
+        lines.append(f"Moves {counts.moved_customers} of {total} in {new.name} ({instances}).")
     if targets:
-        is_written = migration in new.migrations
-        todo = [f"To do it, write this into {new.name}/flow.yaml and restart the workers:", *as_yaml(migration)]
-        lines += ["", *([f"{new.name}/flow.yaml says so."] if is_written else todo)]
+        if migration in new.migrations:
+            lines += ["", f"{new.name}/flow.yaml already contains this migration."]
+        else:
+            lines += ["", f"Add these lines to {new.name}/flow.yaml and restart the workers:", *as_yaml(migration)]
         lines.append(
-            "Each goes on at the new step when the wait of now is over. Keep the older file as long as anybody is on it."
+            "Customers continue at the new step when their current wait ends. Keep the older file while customers are on it."
         )
     else:
-        lines.append(
-            f"Say where they go: --map PATH=PATH. `takk flows show {new.name}` has the paths of version {new.version}."
-        )
+        paths = f"`takk flows show {new.name}` prints the paths of version {new.version}."
+        lines.append(f"Map steps with --map OLD=NEW. {paths}")
     return lines
 
 
 def as_yaml(migration: Migration) -> list[str]:
-    """The lines of a flow.yaml that say so."""
+    """Return the lines of flow.yaml for a migration."""
     steps = ", ".join(f'"{old}": "{new}"' for old, new in migration.steps)
     return ["migrations:", f"  - from: {migration.version}", f"    steps: {{{steps}}}"]
 
 
-def _in_order(compiled: CompiledFlow) -> list[str]:
-    places = resting_places(compiled)
-    return [path for path in compiled.steps if path in places]
+def _waiting_steps(compiled: CompiledFlow) -> list[str]:
+    """Return the steps at which instances wait, in the order of the flow."""
+    paths = resting_places(compiled)
+    return [path for path in compiled.steps if path in paths]
 
 
 def _number(counts: Waiting | None, version: int, path: str) -> str:

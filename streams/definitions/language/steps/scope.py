@@ -1,4 +1,4 @@
-"""What conditions and steps can use at their place in a flow: it depends on the trigger, and on the steps before and around them."""
+"""The scope of conditions and steps: the names they can use depend on the trigger, and on the steps before and around them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ScopedReader(Reader):
         self.trigger = Trigger(on=TRIGGERS[0])
         #: Whether the trigger is valid so far. An invalid trigger hides mismatches with it, because they may merely follow from it.
         self.is_trigger_valid = False
-        #: The events of the enclosing wait_for steps. Conditions inside can use their data.
+        #: The events of the enclosing `wait_for` steps. Conditions inside can use their data.
         self.awaited: tuple[str, ...] = ()
         #: Whether a send precedes the current step.
         self.has_sent = False
@@ -64,7 +64,7 @@ class ScopedReader(Reader):
 
     @property
     def scope(self) -> Scope:
-        """What conditions can use here."""
+        """The names that conditions can use here."""
         on = self.trigger.on
         absent: dict[str, Absence] = {}
         if not self.is_trigger_valid:

@@ -1,4 +1,4 @@
-"""Flows shown: as text, as a Mermaid flowchart, as a picture. Whatever a flow's file says, it can only be read."""
+"""Flows as text, as a Mermaid flowchart and as a picture. Texts of a flow cannot break out of any of them."""
 
 from __future__ import annotations
 
@@ -51,82 +51,82 @@ def flow(text: str = EVERYTHING) -> Flow:
     return parsed
 
 
-def test_each_parcel_in_words() -> None:
-    """A flow for each parcel begins with each, not with the first."""
+def test_parcels() -> None:
+    """A flow for each parcel starts with each, not with the first."""
     text = "flow: big\nversion: 1\nstatus: live\npurpose: order\ntrigger: {on: shipment.shipped, once_per: %s}\n"
-    for once_per, words in (("parcel", "shipment.shipped"), ("order", "shipment.shipped of the first parcel")):
-        told = as_text(flow(text % once_per + "steps: [{send: {message: a}}]"))
-        assert f"begins on {words}, once per {once_per}\n" in told
+    for once_per, trigger in (("parcel", "shipment.shipped"), ("order", "shipment.shipped of the first parcel")):
+        shown = as_text(flow(text % once_per + "steps: [{send: {message: a}}]"))
+        assert f"starts on {trigger}, once per {once_per}\n" in shown
 
 
-def test_a_launch_in_words() -> None:
-    """What it is, and how long before it."""
+def test_launch() -> None:
+    """The text has the launch, and how long before it the flow starts."""
     text = "flow: big\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {on: product.launch, before: 1d}\n"
-    told = as_text(flow(text + "steps: [{send: {message: a}}]"))
-    assert "begins on 1 day before product.launch, once per product\n" in told
+    shown = as_text(flow(text + "steps: [{send: {message: a}}]"))
+    assert "starts on 1 day before product.launch, once per product\n" in shown
 
 
 TEXT = """\
 big v3, draft, marketing
-begins on shipment.delivered of the last parcel, once per order, again 36 hours after it last began, where order.total >= 100, 5% held out
+starts on shipment.delivered of the last parcel, once per order, again after 36 hours, where order.total >= 100, 5% held out
 ends on order.refunded or order.cancelled
-its mails wait while one of these runs: other
-├─ 0 wait 2 days, until 10:00 where the customer is, not on sat or sun
+emails wait while one of these runs: other
+├─ 0 wait 2 days, until 10:00 in the customer's time zone, not on sat or sun
 ├─ 1 split
 │  ├─ if customer.orders == 1
 │  │  ├─ 1.0.0 send a, priority 60, expires after 5 days
 │  │  ├─ 1.0.1 split
 │  │  │  └─ if customer.is_vip
 │  │  │     └─ 1.0.1.0.0 send b, as service, priority 50, expires after 5 days
-│  │  └─ 1.0.2 wait until 1 day before shipment.window_from, 3 days if that is not known
+│  │  └─ 1.0.2 wait until 1 day before shipment.window_from, 3 days if unknown
 │  ├─ if customer.is_vip
 │  │  └─ 1.1.0 emit vip-seen
 │  └─ otherwise
-│     └─ 1.2.0 experiment subject, 10% held out end here
+│     └─ 1.2.0 experiment subject, 10% held out
 │        ├─ x 40%
 │        │  └─ 1.2.0.0.0 send a, priority 50, expires after 5 days, not before 2026-12-01, 7% held out
 │        └─ y 60%
-│           ├─ 1.2.0.1.0 reward ten, good for 30 days
+│           ├─ 1.2.0.1.0 reward ten, valid for 30 days
 │           ├─ 1.2.0.1.1 wait 1 month
 │           └─ 1.2.0.1.2 send a, priority 50, expires after 5 days
 ├─ 2 wait for mail.opened, 1 week at most
-│  └─ it comes
+│  └─ in time
 │     └─ 2.0.0 set keen to 'yes'
-└─ 3 take off the list open
+└─ 3 remove from list open
 """
 
 
 def test_text() -> None:
-    """Every kind of step in words, with its path, under the condition that leads to it."""
+    """The text has every kind of step, with its path, below the condition of its branch."""
     assert as_text(flow()) == TEXT
 
 
 def test_graph() -> None:
-    """Each step is a node once; every way leads somewhere, and all of them to the end."""
+    """Each step is one node, and every branch leads to the end."""
     graph = graph_of(flow())
     assert [node.path for node in graph.nodes] == ["begin", *[step.path for step in all_steps(flow().steps)], "end"]
-    onward = {(edge.source, edge.target): edge.words for edge in graph.edges}
+    onward = {(edge.source, edge.target): edge.label for edge in graph.edges}
     assert onward["1.0.1", "1.0.2"] == "otherwise"
     assert onward["1", "1.2.0"] == "otherwise"
-    assert onward["2", "3"] == "it does not come in time"
+    assert onward["2", "3"] == "not in time"
     assert {source for source, target in onward if target == "2"} == {"1.0.2", "1.1.0", "1.2.0.0.0", "1.2.0.1.2"}
     assert {source for source, _ in onward} == {node.path for node in graph.nodes} - {"end"}
     assert {target for _, target in onward} == {node.path for node in graph.nodes} - {"begin"}
 
 
-@pytest.mark.parametrize("shown", [flow(), *shop_flows()], ids=lambda one: one.name)
-def test_boxes_do_not_lie_on_each_other(shown: Flow) -> None:
-    """No two boxes share a place, edges lead down, and none runs through a box."""
+@pytest.mark.parametrize("shown", [flow(), *shop_flows()], ids=lambda flow: flow.name)
+def test_boxes_do_not_overlap(shown: Flow) -> None:
+    """No two boxes overlap, edges lead down, and no edge runs through a box."""
     graph = graph_of(shown)
     nodes = {node.path: node for node in graph.nodes}
-    for one in graph.nodes:
+    for node in graph.nodes:
         for other in graph.nodes:
-            assert one is other or one.row != other.row or abs(one.column - other.column) >= 2
+            assert node is other or node.row != other.row or abs(node.column - other.column) >= 2
     for edge in graph.edges:
         source, target = nodes[edge.source], nodes[edge.target]
         assert source.row < target.row
         between = [node for node in graph.nodes if source.row < node.row < target.row]
-        assert all(abs(node.column - edge.lane) >= 2 for node in between)
+        assert all(abs(node.column - edge.column) >= 2 for node in between)
 
 
 LINE = re.compile(
@@ -139,24 +139,24 @@ EVIL = """]"); <script>alert(1)</script> & %%{init: {}}%% `x` #quot; \\x1b[31m \
 
 
 def evil() -> Flow:
-    """A flow whose texts want to be more than texts."""
+    """A flow with texts that contain Mermaid, HTML and escape sequences."""
     where = "where: \"customer.country == '{evil}'\"".format(evil=EVIL.replace('"', '\\"'))
     return flow(EVERYTHING.replace("where: order.total >= 100", where))
 
 
-@pytest.mark.parametrize("shown", [flow(), evil(), *shop_flows()], ids=lambda one: one.trigger.on)
+@pytest.mark.parametrize("shown", [flow(), evil(), *shop_flows()], ids=lambda flow: flow.trigger.on)
 def test_mermaid(shown: Flow) -> None:
-    """Each line is a node, an edge or the head; what the file says stands in quotes, in codes."""
+    """Each line is a node, an edge or the head. Labels are quoted and escaped."""
     lines = as_mermaid(shown).splitlines()
     assert lines[0] == "flowchart TD"
     assert [line for line in lines if not LINE.fullmatch(line)] == []
-    for words in re.findall(r'"([^"]*)"', "\n".join(lines)):
-        assert re.fullmatch(r"(?:[\w .,:-]|#\d+;)*", words)
+    for label in re.findall(r'"([^"]*)"', "\n".join(lines)):
+        assert re.fullmatch(r"(?:[\w .,:-]|#\d+;)*", label)
 
 
-@pytest.mark.parametrize("shown", [flow(), evil(), *shop_flows()], ids=lambda one: one.trigger.on)
+@pytest.mark.parametrize("shown", [flow(), evil(), *shop_flows()], ids=lambda flow: flow.trigger.on)
 def test_svg(shown: Flow) -> None:
-    """It is XML with a box for each step, without scripts, links or anything from outside, and has colours for the dark."""
+    """The picture is XML with a box for each step, without scripts, links or external resources, and has dark colours."""
     picture = as_svg(shown)
     root = ElementTree.fromstring(picture)
     kinds = {element.tag.rpartition("}")[2] for element in root.iter()}
@@ -167,17 +167,17 @@ def test_svg(shown: Flow) -> None:
     assert not {name for name in attributes if name.startswith("on") or "href" in name}
     assert picture.count("http") == 1  # the namespace
     assert "prefers-color-scheme: dark" in picture
-    wide, high = int(root.attrib["width"]), int(root.attrib["height"])
+    width, height = int(root.attrib["width"]), int(root.attrib["height"])
     for box in boxes:
-        place = {name: int(value) for name, value in box.attrib.items()}
-        assert place["x"] >= 0
-        assert place["x"] + place["width"] <= wide
-        assert place["y"] + place["height"] <= high
-        assert max(map(len, _lines("x" * 100))) * 8 <= place["width"]
+        values = {name: int(value) for name, value in box.attrib.items()}
+        assert values["x"] >= 0
+        assert values["x"] + values["width"] <= width
+        assert values["y"] + values["height"] <= height
+        assert max(map(len, _lines("x" * 100))) * 8 <= values["width"]
 
 
-def test_nothing_reaches_the_terminal() -> None:
-    """Escape sequences in a file are shown, not obeyed; a name spreads over no second line."""
+def test_no_escape_sequences() -> None:
+    """Escape sequences in a file are replaced, and a text stays on one line."""
     shown = as_text(evil())
     assert "\x1b" not in shown
     assert "\x07" not in shown
@@ -185,11 +185,11 @@ def test_nothing_reaches_the_terminal() -> None:
     assert len(shown.splitlines()) == len(TEXT.splitlines())
 
 
-def test_goals_and_weekdays_in_words() -> None:
-    """What ends a flow besides events, and the days that a wait names, as they were written."""
-    told = as_text(flow(
+def test_goals_and_weekdays() -> None:
+    """The text has the goal, and the weekdays of a wait as written."""
+    shown = as_text(flow(
         "flow: big\nversion: 1\nstatus: live\npurpose: service\ntrigger: {on: order.placed}\ngoal: customer.is_vip\nexit_on: [order.refunded]\n"
         'steps: [{wait: {on: [tue, thu], at: "09:30"}}, {send: {message: a}}]\n'
     ))  # fmt: skip
-    assert "ends on order.refunded or its goal, customer.is_vip\n" in told
-    assert "0 wait until 09:30 where the customer is, only on tue or thu\n" in told
+    assert "ends on order.refunded or goal customer.is_vip\n" in shown
+    assert "0 wait until 09:30 in the customer's time zone, only on tue or thu\n" in shown

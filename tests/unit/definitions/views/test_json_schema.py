@@ -1,4 +1,4 @@
-"""The schema for editors: it takes what the reader takes, and underlines what the reader refuses for its form."""
+"""The JSON Schema: it accepts every flow that the reader accepts, and rejects what the reader rejects because of its form."""
 
 from __future__ import annotations
 
@@ -19,66 +19,70 @@ SCHEMA = flow_schema()
 TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None),
 }  # fmt: skip
-#: Words of JSON Schema that say nothing about what is valid.
+#: Keywords of JSON Schema that validate nothing.
 SILENT = {"$schema", "title", "description", "definitions", "format", "type"}
 
 
 def problems(schema: dict[str, Any], value: Any, where: str = "flow") -> list[str]:
-    """What JSON Schema says against `value`. It knows the words that the schema uses, and refuses any other."""
+    """The problems of `value` by a small JSON Schema validator, which knows only the keywords that the schema uses."""
     kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
     is_right = any(isinstance(value, TYPES[kind]) for kind in kinds)
     if kinds and (not is_right or (isinstance(value, bool) and "boolean" not in kinds)):
-        return [f"{where}: is no {kinds}"]
+        return [f"{where}: not one of {kinds}"]
     found: list[str] = []
-    for word, told in schema.items():
+    for word, rule in schema.items():
         if word in SILENT:
             continue
         if word == "$ref":
-            found += problems(SCHEMA["definitions"][told.rpartition("/")[2]], value, where)
+            found += problems(SCHEMA["definitions"][rule.rpartition("/")[2]], value, where)
         elif word == "anyOf":
-            found += [f"{where}: none of {len(told)}"] if all(problems(one, value, where) for one in told) else []
+            found += (
+                [f"{where}: matches no alternative of {len(rule)}"]
+                if all(problems(one, value, where) for one in rule)
+                else []
+            )
         elif word == "enum":
-            found += [] if value in told else [f"{where}: is none of {told}"]
+            found += [] if value in rule else [f"{where}: not one of {rule}"]
         elif isinstance(value, str):
             if word == "pattern":
-                found += [] if re.search(told, value) else [f"{where}: is not like {told}"]
+                found += [] if re.search(rule, value) else [f"{where}: does not match {rule}"]
             else:
                 assert word == "maxLength", word
-                found += [] if len(value) <= told else [f"{where}: is too long"]
+                found += [] if len(value) <= rule else [f"{where}: is too long"]
         elif isinstance(value, dict):
-            found += of_mapping(word, told, schema, value, where)
+            found += of_mapping(word, rule, schema, value, where)
         elif isinstance(value, list):
             assert word in ("items", "minItems"), word
             if word == "items":
-                found += [one for item in value for one in problems(told, item, f"{where}[]")]
+                found += [one for item in value for one in problems(rule, item, f"{where}[]")]
             else:
-                found += [] if len(value) >= told else [f"{where}: is too short"]
+                found += [] if len(value) >= rule else [f"{where}: is too short"]
         elif isinstance(value, int) and word in ("minimum", "maximum"):
-            is_right = value >= told if word == "minimum" else value <= told
-            found += [] if is_right else [f"{where}: {word} {told}"]
+            is_right = value >= rule if word == "minimum" else value <= rule
+            found += [] if is_right else [f"{where}: {word} {rule}"]
     return found
 
 
-def of_mapping(word: str, told: Any, schema: dict[str, Any], value: dict[str, Any], where: str) -> list[str]:
-    """What one word of JSON Schema says against a mapping."""
+def of_mapping(word: str, rule: Any, schema: dict[str, Any], value: dict[str, Any], where: str) -> list[str]:
+    """The problems of a mapping by one keyword of JSON Schema."""
     if word == "properties":
-        return [one for key in value if key in told for one in problems(told[key], value[key], f"{where}.{key}")]
+        return [one for key in value if key in rule for one in problems(rule[key], value[key], f"{where}.{key}")]
     if word == "additionalProperties":
         more = [key for key in value if key not in schema.get("properties", {})]
-        if told is False:
-            return [f"{where}.{key}: is unknown" for key in more]
-        return [one for key in more for one in problems(told, value[key], f"{where}.{key}")]
+        if rule is False:
+            return [f"{where}.{key}: unknown" for key in more]
+        return [one for key in more for one in problems(rule, value[key], f"{where}.{key}")]
     if word == "propertyNames":
-        return [one for key in value for one in problems(told, key, f"{where}.{key}")]
+        return [one for key in value for one in problems(rule, key, f"{where}.{key}")]
     if word == "required":
-        return [f"{where}: lacks {key}" for key in told if key not in value]
+        return [f"{where}: lacks {key}" for key in rule if key not in value]
     assert word in ("minProperties", "maxProperties"), word
-    is_right = len(value) >= told if word == "minProperties" else len(value) <= told
-    return [] if is_right else [f"{where}: {word} {told}"]
+    is_right = len(value) >= rule if word == "minProperties" else len(value) <= rule
+    return [] if is_right else [f"{where}: {word} {rule}"]
 
 
 def as_editors_read(text: str) -> Any:
-    """The YAML in `text`, of version 1.2: numbers and yes or no are what they are, 10:00 and a date are texts."""
+    """The value of `text` in YAML 1.2, as editors read it: 10:00 and dates are texts."""
 
     def value_of(node: yaml.Node | None) -> Any:
         if isinstance(node, yaml.MappingNode):
@@ -96,15 +100,15 @@ def as_editors_read(text: str) -> Any:
 
 
 def flows() -> list[str]:
-    """Every flow that the repository shows."""
+    """Every flow of the repository and its pages."""
     files = [path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("templates/flows/*/*/flow.yaml"))]
     pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "templates/LANGUAGE.md")]
     return [*files, *re.findall(r"```yaml\n(flow: .*?)```", "\n".join(pages), re.S)]
 
 
 @pytest.mark.parametrize("text", flows(), ids=lambda text: text.splitlines()[0])
-def test_the_flows_are_right(text: str) -> None:
-    """The shop's flows and those of the pages."""
+def test_own_flows_are_valid(text: str) -> None:
+    """The flows of the repository and of its pages are valid."""
     assert problems(SCHEMA, as_editors_read(text)) == []
 
 
@@ -141,7 +145,7 @@ steps:
 
 
 def is_read(text: str) -> bool:
-    """Whether the reader takes it."""
+    """Whether the reader accepts the flow."""
     return isinstance(parse_flow(text, ["a"], "big"), Flow)
 
 
@@ -158,8 +162,8 @@ def is_read(text: str) -> bool:
         ("priority: 60", "priority: 0"),
     ],
 )
-def test_what_is_taken(old: str, new: str) -> None:
-    """Each word of the language, at the ends of what it may be."""
+def test_valid(old: str, new: str) -> None:
+    """Every key is valid, and so are values at their limits."""
     text = EVERYTHING.replace(old, new, 1)
     assert is_read(text)
     assert problems(SCHEMA, as_editors_read(text)) == []
@@ -215,16 +219,16 @@ def test_what_is_taken(old: str, new: str) -> None:
         ("emit: vip-seen", "emit: {name: seen}"),
     ],
 )  # fmt: skip
-def test_what_is_refused(old: str, new: str) -> None:
-    """What the reader refuses for its form, an editor underlines too."""
+def test_invalid(old: str, new: str) -> None:
+    """The schema rejects what the reader rejects because of its form."""
     assert old in EVERYTHING
     text = EVERYTHING.replace(old, new, 1)
     assert not is_read(text)
     assert problems(SCHEMA, as_editors_read(text)) != []
 
 
-def test_every_key_is_there() -> None:
-    """Each list of keys that the reader goes by is one of the schema's mappings; an arm of a split is two of them."""
+def test_every_key_is_in_the_schema() -> None:
+    """Each list of keys of the reader is a mapping of the schema. A branch of a split is two."""
 
     def mappings(schema: Any) -> list[tuple[str, ...]]:
         if isinstance(schema, list):
@@ -234,6 +238,6 @@ def test_every_key_is_there() -> None:
         own = [tuple(schema["properties"])] if isinstance(schema.get("properties"), dict) else []
         return own + [one for inner in schema.values() for one in mappings(inner)]
 
-    told = set(mappings(SCHEMA))
+    in_schema = set(mappings(SCHEMA))
     known = {value.known for value in vars(keys).values() if isinstance(value, keys.Keys)}
-    assert told == (known - {keys.BRANCH.known}) | {("when", "steps"), ("otherwise",)}
+    assert in_schema == (known - {keys.BRANCH.known}) | {("when", "steps"), ("otherwise",)}

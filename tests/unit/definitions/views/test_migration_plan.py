@@ -1,4 +1,4 @@
-"""The preview of a migration: everybody who waits, where they go, and how many they are."""
+"""The plan of a migration: the steps where customers wait, their targets, and the numbers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ f, from version 1 to version 2:
           0  2.1.0 wait for mail.opened, 1 day at most  finishes on its own version
           0  2.1.0.0.0 send c, priority 50, expires after 5 days  finishes on its own version
           1  3 send d, priority 50, expires after 5 days  finishes on its own version
-It would move 2 people (3 runs) of the 3 who are on the way through f.
+Moves 2 of 3 customers in f (3 instances).
 
-To do it, write this into f/flow.yaml and restart the workers:
+Add these lines to f/flow.yaml and restart the workers:
 migrations:
   - from: 1
     steps: {"2": "3"}
-Each goes on at the new step when the wait of now is over. Keep the older file as long as anybody is on it."""
+Customers continue at the new step when their current wait ends. Keep the older file while customers are on it."""
 
 
 def test_preview() -> None:
-    """Each place where runs can wait with the runs that do, and the people whom it would move."""
+    """The plan has each step where instances can wait, with their number, and the customers that would move."""
     customers = [
         customer("c1", ("f", 1, "2"), ("f", 1, "2")),
         customer("c2", ("f", 1, "2"), ("f", 1, "3")),
@@ -36,8 +36,8 @@ def test_preview() -> None:
     assert "\n".join(preview(flow(1, OLD), flow(2, NEW), migration, iter(customers))) == PREVIEW
 
 
-def test_nobody_is_counted() -> None:
-    """Without customers there are no numbers, rather than noughts."""
+def test_without_numbers() -> None:
+    """Without customers the plan has no numbers, rather than zeros."""
     lines = preview(flow(1, OLD), flow(2, NEW), Migration(version=1, steps=(("2", "3"),)), None)
     assert lines[1] == "  0 send a, priority 50, expires after 5 days  finishes on its own version"
-    assert not [line for line in lines if "would move" in line]
+    assert not [line for line in lines if line.startswith("Moves ")]

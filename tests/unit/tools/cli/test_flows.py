@@ -105,7 +105,7 @@ def test_show(tmp_path: Path) -> None:
     where = ("--templates", str(tmp_path))
     code, output = run("flows", "show", "hello", *where)
     assert code == 0
-    assert "begins on order.placed" in output
+    assert "starts on order.placed" in output
     assert "0 send hi" in output
     assert run("flows", "show", "hello", "--mermaid", *where)[1].startswith("flowchart TD\n")
     picture = tmp_path / "hello.svg"
@@ -138,13 +138,13 @@ def test_migrate(tmp_path: Path) -> None:
     text = (home / "flow.yaml").read_text()
     code, output = run("flows", "migrate", "hello", *where)
     assert code == 1
-    assert "no older version of hello is kept" in output
+    assert "hello has no older version" in output
     kept = text.replace("version: 2", "version: 1").replace("steps:\n", "steps:\n  - wait: 3d\n")
     (home / "flow.v1.yaml").write_text(kept)
     code, output = run("flows", "migrate", "hello", *where)
     assert code == 0
     assert "1 send hi, priority 50, expires after 5 days  finishes on its own version" in output
-    assert "--map PATH=PATH" in output
+    assert "--map OLD=NEW" in output
     code, output = run("flows", "migrate", "hello", "--map", "0=0", *where)
     assert code == 1
     assert "error flow.E058: " in output
@@ -161,6 +161,6 @@ def test_migrate(tmp_path: Path) -> None:
     code, output = run("flows", "migrate", "hello", *where)
     assert code == 0
     assert "1 send hi, priority 50, expires after 5 days  -> 0 send hi" in output
-    assert "hello/flow.yaml says so." in output
+    assert "hello/flow.yaml already contains this migration." in output
     assert "--map" not in output
-    assert "write this" not in output
+    assert "Add these lines" not in output
