@@ -13,7 +13,7 @@ from streams.core.model.customer import NO_YEAR
 from streams.core.model.events import OrderLine
 from streams.core.values import local_time, money
 
-Kind: TypeAlias = Literal["number", "text", "truth", "list"]
+Kind: TypeAlias = Literal["number", "text", "boolean", "list"]
 Closure: TypeAlias = Callable[[Any], Any]
 
 
@@ -177,16 +177,16 @@ def _counting(since: Callable[[EvalContext], datetime | None]) -> Closure:
 NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
     {
         "customer.orders": ("number", lambda context: context.uow.purchases),
-        "customer.is_new": ("truth", lambda context: context.uow.purchases <= 1),
-        "customer.is_returning": ("truth", lambda context: context.uow.purchases > 1),
+        "customer.is_new": ("boolean", lambda context: context.uow.purchases <= 1),
+        "customer.is_returning": ("boolean", lambda context: context.uow.purchases > 1),
         "customer.is_discount_only": (
-            "truth",
+            "boolean",
             lambda context: 0 < context.uow.purchases == context.uow.discounted,
         ),
         "customer.spend": ("number", _spend),
         "customer.average_order": ("number", _average),
         "customer.is_vip": (
-            "truth",
+            "boolean",
             lambda context: context.uow.spend_converted_minor >= context.uow.ruleset.vip_spend_minor,
         ),
         "customer.country": ("text", _country),
@@ -194,9 +194,9 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.language": ("text", lambda context: _locale(context).replace("_", "-").partition("-")[0].lower()),
         "customer.gender": ("text", lambda context: context.uow.profile.gender),
         "customer.age": ("number", _age),
-        "customer.is_birthday_month": ("truth", _is_birthday_month),
-        "customer.is_unsubscribed": ("truth", lambda context: context.uow.consent.is_unsubscribed()),
-        "customer.has_consent": ("truth", lambda context: context.uow.consent.marketing is True),
+        "customer.is_birthday_month": ("boolean", _is_birthday_month),
+        "customer.is_unsubscribed": ("boolean", lambda context: context.uow.consent.is_unsubscribed()),
+        "customer.has_consent": ("boolean", lambda context: context.uow.consent.marketing is True),
         **{name: ("number", _counting(since)) for name, since in SINCE.items()},
         "customer.categories": ("list", _categories),
         "customer.skus": ("list", _skus),
@@ -210,39 +210,39 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "order.currency": ("text", lambda context: context.facts.currency if context.facts else ""),
         "order.country": ("text", lambda context: context.facts.country if context.facts else ""),
         "order.ship_country": ("text", _ship_country),
-        "order.is_international": ("truth", lambda context: _ship_country(context) != _shop_country(context)),
+        "order.is_international": ("boolean", lambda context: _ship_country(context) != _shop_country(context)),
         "order.lines": ("number", lambda context: len(_lines(context))),
         "order.quantity": ("number", lambda context: sum(line.quantity for line in _lines(context))),
         "order.categories": ("list", lambda context: tuple([line.category for line in _lines(context)])),
         "order.skus": ("list", lambda context: tuple([line.sku for line in _lines(context)])),
         "order.parcels": ("number", lambda context: context.order.parcels_in_order if context.order else 0),
         "order.is_refunded": (
-            "truth",
+            "boolean",
             lambda context: context.order is not None and context.order.refunded_at is not None,
         ),
         "order.is_cancelled": (
-            "truth",
+            "boolean",
             lambda context: context.order is not None and context.order.cancelled_at is not None,
         ),
-        "order.is_late": ("truth", _is_late),
-        "order.is_paid": ("truth", lambda context: context.order is not None and context.order.paid_at is not None),
+        "order.is_late": ("boolean", _is_late),
+        "order.is_paid": ("boolean", lambda context: context.order is not None and context.order.paid_at is not None),
         "order.discount": ("number", _discount),
-        "order.is_discounted": ("truth", lambda context: _discount(context) > 0),
+        "order.is_discounted": ("boolean", lambda context: _discount(context) > 0),
         "product.sku": ("text", lambda context: context.data("sku")),
-        "product.is_bought": ("truth", _is_bought),
-        "product.is_coming": ("truth", _is_coming),
+        "product.is_bought": ("boolean", _is_bought),
+        "product.is_coming": ("boolean", _is_coming),
         "product.category": ("text", lambda context: line.category if (line := _product(context)) else ""),
         "product.quantity": ("number", lambda context: line.quantity if (line := _product(context)) else 0),
         "shipment.carrier": ("text", lambda context: context.parcel.carrier if context.parcel else ""),
         "shipment.status": ("text", lambda context: context.parcel.status if context.parcel else ""),
-        "shipment.has_tracking": ("truth", lambda context: bool(context.parcel and context.parcel.tracking_url)),
-        "shipment.has_window": ("truth", lambda context: bool(context.parcel and context.parcel.window_to)),
+        "shipment.has_tracking": ("boolean", lambda context: bool(context.parcel and context.parcel.tracking_url)),
+        "shipment.has_window": ("boolean", lambda context: bool(context.parcel and context.parcel.window_to)),
         "event.flow": ("text", lambda context: context.data("flow")),
         "event.message": ("text", lambda context: context.data("message")),
         "event.link": ("text", lambda context: context.data("link")),
         "event.question": ("text", lambda context: context.data("question")),
         "event.answer": ("text", lambda context: context.data("answer")),
         "event.segment": ("text", lambda context: context.data("segment")),
-        "reward.is_given": ("truth", lambda context: bool(context.reward)),
+        "reward.is_given": ("boolean", lambda context: bool(context.reward)),
     }
 )

@@ -1,6 +1,6 @@
 """Conditions of flows: a small part of Jinja's expressions, compiled to closures when the flow is loaded.
 
-Jinja's parser gives the syntax tree; everything outside an allow-list is rejected. Each name has a kind (number, text, truth or list; see
+Jinja's parser gives the syntax tree; everything outside an allow-list is rejected. Each name has a kind (number, text, boolean or list; see
 `core/conditions/names.py`), so typos and comparisons that can never be true are found at load time.
 """
 
@@ -97,7 +97,7 @@ def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
     except RecursionError as error:
         hint = "move parts of it to segments.yaml"
         raise InvalidCondition("condition.E002", "the condition is nested too deeply", hint) from error
-    if kind != "truth":
+    if kind != "boolean":
         raise InvalidCondition("condition.E003", f"this is a {kind}, not a condition", _COMPARE)
     return Condition(source, closure, time_dependencies_of(tree))
 
@@ -148,7 +148,7 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
         return _joined(node, site)
     if isinstance(node, nodes.Not):
         inside = _truth(node.node, site)
-        return "truth", lambda context: not inside(context)
+        return "boolean", lambda context: not inside(context)
     if isinstance(node, (nodes.List, nodes.Tuple)):
         return _list(node)
     if isinstance(node, nodes.Compare):
@@ -191,7 +191,7 @@ def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]
 
 def _constant(value: object) -> tuple[Kind, Closure]:
     if isinstance(value, bool):
-        return "truth", lambda context: value
+        return "boolean", lambda context: value
     if isinstance(value, int):
         return "number", lambda context: value
     if isinstance(value, float):
@@ -204,7 +204,7 @@ def _constant(value: object) -> tuple[Kind, Closure]:
 
 def _truth(node: nodes.Node, site: _Site) -> Closure:
     kind, closure = _build(node, site)
-    if kind != "truth":
+    if kind != "boolean":
         raise InvalidCondition(
             "condition.E012", f"`and`, `or` and `not` need a condition, but this is a {kind}", _COMPARE
         )
@@ -214,8 +214,8 @@ def _truth(node: nodes.Node, site: _Site) -> Closure:
 def _joined(node: nodes.And | nodes.Or, site: _Site) -> tuple[Kind, Closure]:
     left, right = _truth(node.left, site), _truth(node.right, site)
     if isinstance(node, nodes.And):
-        return "truth", lambda context: left(context) and right(context)
-    return "truth", lambda context: left(context) or right(context)
+        return "boolean", lambda context: left(context) and right(context)
+    return "boolean", lambda context: left(context) or right(context)
 
 
 def _list(node: nodes.List | nodes.Tuple) -> tuple[Kind, Closure]:
@@ -240,8 +240,8 @@ def _comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
         left_kind, left = kind, right
     closures = [_test(*test) for test in tests]
     if len(closures) == 1:
-        return "truth", closures[0]
-    return "truth", lambda context: all(closure(context) for closure in closures)
+        return "boolean", closures[0]
+    return "boolean", lambda context: all(closure(context) for closure in closures)
 
 
 def _check_segment(left: nodes.Node, operand: nodes.Operand, site: _Site) -> None:
