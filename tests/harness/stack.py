@@ -31,7 +31,7 @@ from streams.wire import topics
 from streams.wire.codec import open_codec
 
 
-def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = 180.0) -> None:
     """Wait until `condition` is true.
 
     Raises:
@@ -193,7 +193,7 @@ class Stack:
         thread.start()
         return thread
 
-    def wait_until_idle(self, quiet_s: float = 3.0, timeout_s: float = 90.0) -> None:
+    def wait_until_idle(self, quiet_s: float = 3.0, timeout_s: float = 180.0) -> None:
         """Wait until for `quiet_s` seconds no topic has grown and all running processes have read everything.
 
         Raises:

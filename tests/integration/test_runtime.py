@@ -31,7 +31,7 @@ from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, 
 #: What a supervisor gives a process that it asked to stop.
 STOP_PATIENCE_S = 15.0
 #: How long a worker may take to say that it cannot start.
-REFUSAL_PATIENCE_S = 60.0
+REFUSAL_PATIENCE_S = 180.0
 #: A worker with this name is back in its group at once, however its last life ended.
 STATIC = ("--instance", "one")
 KEYS = [b"customer-%d" % n for n in range(40)]
@@ -62,7 +62,7 @@ class Worker:
         assert self._child is not None
         self._child.send_signal(number)
 
-    def ended(self, patience_s: float = 60.0) -> int:
+    def ended(self, patience_s: float = 180.0) -> int:
         """Wait until it ends by itself, and how it did; one that hangs fails the test."""
         assert self._child is not None
         try:

@@ -56,7 +56,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
             )
 
-    def await_ready(self, timeout_s: float = 60.0) -> None:
+    def await_ready(self, timeout_s: float = 120.0) -> None:
         """Wait until `/readyz` answers 200.
 
         Raises:
