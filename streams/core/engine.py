@@ -60,7 +60,7 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     _HANDLERS[type(event)](uow, event)
     if uow.consent is not state.consent:
         withdraw_emails(uow)
-    if uow.changed and ruleset.watched:
+    if uow.changed and ruleset.watched_segments:
         check_segments(uow)
     if uow.changed and uow.instances:
         reschedule_waits(uow)

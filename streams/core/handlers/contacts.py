@@ -23,10 +23,10 @@ def on_contact(uow: UnitOfWork, event: ContactPressed) -> None:
         contact = ExternalContact(event.source, at, "", event.until if event.kind == "running" else at)
         stored = next((other for other in uow.contacts if other.is_series and other.source == event.source), None)
         # Of two events at the same time, the one with the later end counts, in whatever order they arrive.
-        if stored is not None and (at, contact.ends()) <= (stored.at, stored.ends()):
+        if stored is not None and (at, contact.ends_at) <= (stored.at, stored.ends_at):
             return
         others = tuple([other for other in uow.contacts if other is not stored])
-    by_rank = sorted([*others, contact], key=lambda item: (item.is_series and item.ends() > uow.now, *_by_time(item)))
+    by_rank = sorted([*others, contact], key=lambda item: (item.is_series and item.ends_at > uow.now, *_by_time(item)))
     contacts = tuple(sorted(by_rank[-uow.ruleset.limits.contacts :], key=_by_time))
     if contacts != uow.contacts:  # a contact older than all that are stored changes nothing
         uow.contacts, uow.changed = contacts, True

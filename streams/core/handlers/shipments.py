@@ -10,7 +10,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import dispatch
 
 # Of two statuses at the same time, the later one in this list is the newer one.
-_LIFE = ("created", "shipped", "delayed", "out_for_delivery", "delivered", "returned")
+_STATUS_ORDER = ("created", "shipped", "delayed", "out_for_delivery", "delivered", "returned")
 
 
 def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
@@ -67,7 +67,10 @@ def _merge(old: Parcel | None, event: ShipmentUpdated, max_lines: int) -> Parcel
     reached = dict(old.reached) if old else {}
     reached[event.status] = min(reached.get(event.status, event.occurred_at), event.occurred_at)
     times = tuple(sorted(reached.items(), key=lambda item: (item[1], item[0])))
-    if old is not None and (event.occurred_at, _LIFE.index(event.status)) < (old.at, _LIFE.index(old.status)):
+    if old is not None and (event.occurred_at, _STATUS_ORDER.index(event.status)) < (
+        old.at,
+        _STATUS_ORDER.index(old.status),
+    ):
         return Parcel(
             old.parcel_id,
             old.status,

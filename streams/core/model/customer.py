@@ -216,8 +216,9 @@ class ExternalContact(Struct, frozen=True, gc=False, array_like=True):
         """Whether this is a series rather than a single email."""
         return not self.purpose
 
-    def ends(self) -> datetime:
-        """Return when the series ends."""
+    @property
+    def ends_at(self) -> datetime:
+        """The time at which the series ends; `NEVER` if it is unknown."""
         return self.until or NEVER
 
 

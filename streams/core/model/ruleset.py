@@ -103,7 +103,7 @@ class Ruleset:
     __slots__ = (
         "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
         "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "paused_for", "pools", "rates", "reward_key",
-        "rules", "segments", "shop", "time_dependent", "vip_spend_minor", "watched",
+        "rules", "segments", "shop", "time_dependent_flows", "vip_spend_minor", "watched_segments",
     )  # fmt: skip
 
     def __init__(
@@ -174,9 +174,10 @@ class Ruleset:
             for compiled in self.by_trigger.get(name, ())
             if compiled.flow.trigger.segment in self.segments
         ]
-        #: The segments that flows start by, and the flows whose segment may change by time alone.
-        self.watched = tuple(sorted({compiled.flow.trigger.segment for compiled in on_segments}))
-        self.time_dependent = tuple(
+        #: The segments that flows start by.
+        self.watched_segments = tuple(sorted({compiled.flow.trigger.segment for compiled in on_segments}))
+        #: The flows whose segment may change by time alone.
+        self.time_dependent_flows = tuple(
             [compiled for compiled in on_segments if self.segments[compiled.flow.trigger.segment].time_dependencies]
         )
 

@@ -103,7 +103,7 @@ def _pause_rules(uow: UnitOfWork, not_after: datetime) -> Deferral | None:
                 return Deferral("refunded", "an order was refunded recently", until)
     series = _running_series(uow, rules.pause_series)
     if series is not None:
-        until = min(_recheck_at(uow, not_after), series.ends())
+        until = min(_recheck_at(uow, not_after), series.ends_at)
         return Deferral("calm_series", f"the series {series.source} is running", until)
     return None
 
@@ -111,7 +111,7 @@ def _pause_rules(uow: UnitOfWork, not_after: datetime) -> Deferral | None:
 def _running_series(uow: UnitOfWork, names: tuple[str, ...]) -> ExternalContact | None:
     """Return a series of another system that has one of the names and has not ended, or None."""
     for contact in uow.contacts if names else ():
-        if contact.is_series and contact.source in names and contact.ends() > uow.now:
+        if contact.is_series and contact.source in names and contact.ends_at > uow.now:
             return contact
     return None
 
@@ -122,7 +122,7 @@ def _conflicts(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Deferral | N
             return Deferral("clash", f"the flow {instance.flow} is running", _recheck_at(uow, not_after))
     series = _running_series(uow, flow.not_with)
     if series is not None:
-        until = min(_recheck_at(uow, not_after), series.ends())
+        until = min(_recheck_at(uow, not_after), series.ends_at)
         return Deferral("clash", f"the series {series.source} is running", until)
     return None
 

@@ -25,16 +25,16 @@ def check_segments(uow: UnitOfWork) -> None:
     Also schedule a check for the next time at which a segment may change without an event.
     """
     context = EvalContext(uow, None)
-    members = tuple([name for name in uow.ruleset.watched if uow.ruleset.segments[name].holds(context)])
+    members = tuple([name for name in uow.ruleset.watched_segments if uow.ruleset.segments[name].holds(context)])
     before = uow.segments
     if members != before:
         uow.segments = members
         uow.changed = True
-        for name in uow.ruleset.watched:
+        for name in uow.ruleset.watched_segments:
             if (name in members) != (name in before):
                 event = "segment.entered" if name in members else "segment.left"
                 dispatch(uow, Occurrence(event, None, None, uow.now, (("segment", name),)))
-    for compiled in uow.ruleset.time_dependent:
+    for compiled in uow.ruleset.time_dependent_flows:
         _schedule_check(uow, compiled, context)
 
 
