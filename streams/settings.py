@@ -46,7 +46,7 @@ def seconds(text: str | float) -> float:
     """
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)?\s*", str(text))
     if match is None or float(match[1]) <= 0:
-        raise ValueError("a length of time such as 1s, 90m, 12h or 1d")
+        raise ValueError(f"not a valid duration: {str(text)!r} (use for example 1s, 90m, 12h or 1d)")
     return float(match[1]) * UNITS_S[match[2] or "s"]
 
 
@@ -67,15 +67,17 @@ class _SecretFiles(PydanticBaseSettingsSource):
         if not path:
             return None, field_name, False
         if os.environ.get(name):
-            raise SettingsError(f"{name} and {name}_FILE are both set: keep one of them")
+            raise SettingsError(f"{name} and {name}_FILE are both set: remove one of them")
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{name}_FILE: the file cannot be read: {error}") from error
+            raise SettingsError(f"{name}_FILE: cannot read the file: {error}") from error
 
     def __call__(self) -> dict[str, Any]:
-        found = ((name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items())
-        return {name: value for name, value in found if value is not None}
+        values = (
+            (name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items()
+        )
+        return {name: value for name, value in values if value is not None}
 
 
 def _env(name: str, default: Any = None, **more: Any) -> Any:
@@ -214,21 +216,21 @@ class Settings(BaseSettings):
     def _has_address(cls, value: str) -> str:
         address = parseaddr(value)[1]
         if any(c in value for c in "\r\n") or not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
-            raise ValueError("an address such as `My Shop <hello@shop.example>`")
+            raise ValueError("not a valid sender (use for example `My Shop <hello@shop.example>`)")
         return value
 
     @field_validator("shop_time_zone")
     @classmethod
     def _is_zone(cls, value: str) -> str:
         if zone(value) is None:
-            raise ValueError("a time zone such as Europe/Copenhagen")
+            raise ValueError(f"unknown time zone {value!r} (use for example Europe/Copenhagen)")
         return value
 
     @field_validator("mail_secret")
     @classmethod
     def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 16:
-            raise ValueError("at least 16 characters, e.g. from `openssl rand -hex 32`")
+            raise ValueError("too short (use at least 16 characters, for example from `openssl rand -hex 32`)")
         return value
 
     @model_validator(mode="after")
@@ -241,12 +243,12 @@ class Settings(BaseSettings):
         elif self.kafka_sasl_username:
             raise ValueError("KAFKA_SASL_USERNAME needs KAFKA_SECURITY_PROTOCOL=SASL_SSL (or SASL_PLAINTEXT)")
         if bool(self.kafka_ssl_certificate_file) != bool(self.kafka_ssl_key_file):
-            raise ValueError("KAFKA_SSL_CERTIFICATE_FILE and KAFKA_SSL_KEY_FILE belong together: set both or neither")
+            raise ValueError("KAFKA_SSL_CERTIFICATE_FILE and KAFKA_SSL_KEY_FILE: set both or neither")
         if bool(self.smtp_username) != (self.smtp_password is not None):
-            raise ValueError("SMTP_USERNAME and SMTP_PASSWORD(_FILE) belong together: set both or neither")
+            raise ValueError("SMTP_USERNAME and SMTP_PASSWORD(_FILE): set both or neither")
         if self.smtp_username and self.smtp_tls == "none" and self.smtp_host not in LOOPBACK:
             raise ValueError(
-                "a password for SMTP would cross the network in the clear: set SMTP_TLS=starttls (port 587) or tls (port 465)"
+                "SMTP_TLS=none would send the SMTP password unencrypted: set SMTP_TLS=starttls (port 587) or tls (port 465)"
             )
         return self
 

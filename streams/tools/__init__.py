@@ -1,1 +1,1 @@
-"""Programs for people. Nothing imports this package."""
+"""The command line and its tools: local runs, operations and simulations."""

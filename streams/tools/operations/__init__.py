@@ -1,1 +1,1 @@
-"""Tools for operators: decisions of a customer, dead letters and the doctor."""
+"""Tools for operators: customer timelines, dead letters and the doctor."""

@@ -18,7 +18,7 @@ def changelog_of(settings: Settings) -> str:
 
 
 def read_customer(settings: Settings, customer_id: str, partition: int, on_progress: Progress) -> Customer | None:
-    """Return the state of a customer, stored on `partition`; None if there is none.
+    """Return the state of a customer, stored on `partition`; None if it does not exist.
 
     Raises:
         KafkaException: the cluster is not reachable, or the topic is missing.

@@ -70,7 +70,7 @@ def build_timeline(
     Args:
         customer_id: the customer.
         records: (topic, record) of decisions, email events and attributed engagement; of any customers, in any order.
-        state: the customer's state in the flows agent; None if there is none.
+        state: the customer's state in the flows agent; None if it does not exist.
         send_id: restricts the timeline to this send and to the decisions of its flow instance.
     """
     own = [(topic, record) for topic, record in records if record["customer_id"] == customer_id]

@@ -63,7 +63,7 @@ def decode(codec: Codec, value: bytes) -> DeadLetter:
 def select(
     letters: Iterable[DeadLetter], *, ids: Iterable[str] = (), reason: str | None = None, topic: str | None = None
 ) -> Iterator[DeadLetter]:
-    """Yield the letters that have one of `ids` (any if there are none), the reason and the source topic."""
+    """Yield the letters that have one of `ids` (all letters if it is empty), the reason and the source topic."""
     wanted = frozenset(ids)
     for letter in letters:
         if wanted and letter.id not in wanted:

@@ -1,1 +1,1 @@
-"""Flows played over past events on a virtual clock."""
+"""Simulations of flows on past events, on a virtual clock."""
