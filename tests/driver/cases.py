@@ -17,7 +17,7 @@ from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 from tests.harness import records
 from tests.harness.driver import Driver
-from tests.harness.events import shop_world
+from tests.harness.events import shop_ruleset
 
 CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
@@ -26,7 +26,7 @@ Decision = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Fact:
+class CaseEvent:
     """What happens `at` so many days after the case began. `about`: the message whose send an engagement is with."""
 
     at: float
@@ -49,25 +49,25 @@ class Fact:
         return records.engagement(**values, send_id=sends[self.about] if self.about else None)
 
 
-def order(at: float, order_id: str = "o1", kind: str = "placed", **values: Any) -> Fact:
+def order(at: float, order_id: str = "o1", kind: str = "placed", **values: Any) -> CaseEvent:
     """News of an order of 500 kroner."""
-    return Fact(at, topics.ORDERS, {"order_id": order_id, "kind": kind, **values})
+    return CaseEvent(at, topics.ORDERS, {"order_id": order_id, "kind": kind, **values})
 
 
-def parcel(at: float, status: str, parcel_id: str = "p1", parcels: int = 1, order_id: str = "o1") -> Fact:
+def parcel(at: float, status: str, parcel_id: str = "p1", parcels: int = 1, order_id: str = "o1") -> CaseEvent:
     """News of a parcel."""
     values = {"status": status, "parcel_id": parcel_id, "parcels_in_order": parcels, "order_id": order_id}
-    return Fact(at, topics.SHIPMENTS, values)
+    return CaseEvent(at, topics.SHIPMENTS, values)
 
 
-def engagement(at: float, kind: str, about: str = "", **values: Any) -> Fact:
+def engagement(at: float, kind: str, about: str = "", **values: Any) -> CaseEvent:
     """What was done with the mail `about`, or without one."""
-    return Fact(at, topics.ENGAGEMENT, {"kind": kind, **values}, about)
+    return CaseEvent(at, topics.ENGAGEMENT, {"kind": kind, **values}, about)
 
 
-def profile(at: float, **values: Any) -> Fact:
+def profile(at: float, **values: Any) -> CaseEvent:
     """The shop's profile of the customer."""
-    return Fact(at, topics.CUSTOMERS, values)
+    return CaseEvent(at, topics.CUSTOMERS, values)
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ class Case:
     """
 
     name: str
-    says: str
-    facts: tuple[Fact, ...]
+    description: str
+    facts: tuple[CaseEvent, ...]
     mails: tuple[tuple[str, str], ...]
-    against: frozenset[Decision] = frozenset()
+    not_sent: frozenset[Decision] = frozenset()
     ordered: frozenset[tuple[str, str]] = frozenset()
     days: float = 8.0
 
-    def moments(self) -> Iterator[tuple[float, list[Fact]]]:
+    def events_by_time(self) -> Iterator[tuple[float, list[CaseEvent]]]:
         """The facts of each moment, in the order of time."""
         for at in sorted({fact.at for fact in self.facts}):
             yield at, [fact for fact in self.facts if fact.at == at]
@@ -273,19 +273,19 @@ CASES: tuple[Case, ...] = (
 )
 
 
-class Play:
+class CaseRun:
     """A case on the driver, moment by moment."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.driver = Driver(shop_world())
+        self.driver = Driver(shop_ruleset())
         self._start = self.driver.now
 
     def until(self, at: float) -> None:
         """The clock moves on to `at` days after the beginning."""
         self.driver.advance(self._start + timedelta(days=at) - self.driver.now)
 
-    def tell(self, facts: list[Fact]) -> None:
+    def tell(self, facts: list[CaseEvent]) -> None:
         """The facts become known, as they are read from their topics."""
         now = self.driver.now
         sends = {mail.message: mail.send_id for mail in self.driver.mails()}
@@ -295,9 +295,9 @@ class Play:
             at_ms = round(now.timestamp() * 1000)
             self.driver.handle(DECODER.event(fact.topic, self.case.name.encode(), value, at_ms))
 
-    def to_the_end(self) -> Play:
+    def finish(self) -> CaseRun:
         """All of it."""
-        for at, facts in self.case.moments():
+        for at, facts in self.case.events_by_time():
             self.until(at)
             self.tell(facts)
         self.until(self.case.days)

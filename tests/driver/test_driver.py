@@ -29,9 +29,9 @@ from streams.core.model.events import (
 from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.offers.code_pool_records import Code
 from streams.core.sending.content import template_data
-from tests.driver.cases import CASES, Case, Play
+from tests.driver.cases import CASES, Case, CaseRun
 from tests.harness.driver import START, Driver
-from tests.harness.events import flow_from, order, shipment, shop_world
+from tests.harness.events import flow_from, order, shipment, shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -40,16 +40,16 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 @pytest.fixture
 def run() -> Driver:
     """A fresh run of the shop's flows."""
-    return Driver(shop_world())
+    return Driver(shop_ruleset())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case: Case) -> None:
     """What happens to the case's customer leads to exactly the mails, refusals and credits that the table says."""
-    play = Play(case).to_the_end()
-    assert play.mails == list(case.mails)
-    assert {one for one in play.decisions if one[1] != "send"} == case.against
-    assert play.ordered == case.ordered
+    case_run = CaseRun(case).finish()
+    assert case_run.mails == list(case.mails)
+    assert {one for one in case_run.decisions if one[1] != "send"} == case.not_sent
+    assert case_run.ordered == case.ordered
 
 
 def placed(order_id: str, at: datetime, **changes: object) -> OrderPlaced:
@@ -93,7 +93,7 @@ def test_no_review_after_a_refund(run: Driver, kind: type[OrderRefunded | OrderC
 
 def test_thank_you_variants() -> None:
     """First-time, returning and VIP customers are thanked in their own words."""
-    run = Driver(shop_world())
+    run = Driver(shop_ruleset())
     run.handle(placed("o1", START))
     run.advance(10 * DAY)
     run.handle(placed("o2", run.now))
@@ -253,7 +253,7 @@ def shop_ruleset_of(text: str) -> Ruleset:
 
 def test_limits_are_logged() -> None:
     """More orders, lines and flows at once than are kept are told in decisions, and the state stays small."""
-    run = Driver(shop_world(limits=Limits(instances=2, orders=3, lines_per_order=1)))
+    run = Driver(shop_ruleset(limits=Limits(instances=2, orders=3, lines_per_order=1)))
     for number in range(8):
         run.handle(placed(f"o{number}", START + timedelta(minutes=number)))
     assert len(run.mails()) == 8
@@ -271,7 +271,7 @@ def test_limits_are_logged() -> None:
 
 def test_a_day_in_a_second() -> None:
     """With a day as short as a second, two days of waiting take two seconds."""
-    run = Driver(shop_world(day_scale=1 / 86_400))
+    run = Driver(shop_ruleset(day_scale=1 / 86_400))
     run.handle(placed("o1", START), shipment("o1", "delivered", START))
     run.advance(timedelta(seconds=1.9))
     assert "ask-first-time" not in run.messages()
@@ -281,7 +281,7 @@ def test_a_day_in_a_second() -> None:
 
 def test_ninety_days_of_a_shop() -> None:
     """Three hundred orders over ninety days: every mail once, and nobody waits for anything at the end."""
-    run = Driver(shop_world())
+    run = Driver(shop_ruleset())
     for number in range(300):
         customer = f"c{number % 120}"
         run.handle(placed(f"o{number}", run.now, customer_id=customer))
@@ -315,7 +315,7 @@ def test_a_customer_with_thousands_of_orders_stays_small(letters: int) -> None:
     """Large orders with long names, parcels, mails, codes and launches to come, for years: under 16 kB, and the receipt still shows every line."""
     launch = "trigger: {on: product.launch}\nsteps: [{send: {message: a}}]"
     code = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, {wait: 300d}, {send: {message: a}}]"
-    ruleset = shop_world()
+    ruleset = shop_ruleset()
     more = ruleset_of(flow_text(launch, name="launch"), flow_text(code, name="code"))
     run = Driver(ruleset.with_flows([*ruleset.flows, *more.flows]))
     name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3

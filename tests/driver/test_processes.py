@@ -8,7 +8,7 @@ import sys
 
 from streams.core.model.events import ProfileUpdated
 from tests.harness.driver import START, Driver
-from tests.harness.events import shop_world
+from tests.harness.events import shop_ruleset
 from tests.harness.flow_texts import DAY, answer_survey, buy, flow_text, open_email, ruleset_of, unsubscribe
 
 BODIES = {
@@ -23,7 +23,7 @@ BODIES = {
 def played() -> str:
     """The effects of two years of a customer, as text."""
     segments = "many: customer.orders > 1\nsome: customer.orders == 1"
-    before = ruleset_of(segments=segments).with_flows(shop_world().flows)
+    before = ruleset_of(segments=segments).with_flows(shop_ruleset().flows)
     more = ruleset_of(*[flow_text(body, name=name) for name, body in BODIES.items()], segments=segments)
     run = Driver(before)
     run.handle(ProfileUpdated(customer_id="c1", birthday=START.date(), occurred_at=run.now))

@@ -57,7 +57,7 @@ def shop_rules() -> SendingRules:
     return replace(read_templates(TEMPLATES).rules, quiet=None)
 
 
-def shop_world(**settings: Any) -> Ruleset:
+def shop_ruleset(**settings: Any) -> Ruleset:
     """A world with the four flows, the consent policy and the rules of the repository."""
     return Ruleset(shop_flows(), **{"consent_policy": shop_policy(), "rules": shop_rules(), **settings})
 

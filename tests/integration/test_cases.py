@@ -21,7 +21,7 @@ from streams.tools.operations.customer_story import read_timeline
 from streams.tools.simulation.history import from_topics, products_from_topic
 from streams.tools.simulation.outcome import simulate
 from streams.wire import topics
-from tests.driver.cases import CASES, Case, Fact, Play
+from tests.driver.cases import CASES, Case, CaseEvent, CaseRun
 from tests.harness import records
 from tests.harness.events import MESSAGES
 from tests.harness.stack import Stack, open_stack, wait_until
@@ -63,7 +63,7 @@ class Watch:
         """Flow and message of the case's mails."""
         return Counter((one["flow"], one["message"]) for one in self.of(topics.COMMANDS, case))
 
-    def against(self, case: Case) -> set[tuple[str, str, str]]:
+    def not_sent(self, case: Case) -> set[tuple[str, str, str]]:
         """The case's decisions that are not for a mail."""
         found = {(one["flow"], one["outcome"], one["rule"]) for one in self.of(topics.DECISIONS, case)}
         return {one for one in found if one[1] != "send"}
@@ -80,19 +80,19 @@ class Stage:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.watch = Watch(stack)
-        self.plays = {case.name: Play(case) for case in CASES}
+        self.case_runs = {case.name: CaseRun(case) for case in CASES}
         self._start = 0.0
 
     def days(self) -> float:
         """Days of the cases that have passed."""
         return (time.monotonic() - self._start) / DAY_S
 
-    def play(self) -> None:
+    def case_run(self) -> None:
         """Tell every fact at its time, then wait until all that the table says has come."""
         self._warm_up()
         self._start = time.monotonic()
-        moments = ((at, case, facts) for case in CASES for at, facts in case.moments())
-        for at, case, facts in sorted(moments, key=lambda moment: moment[0]):
+        events_by_time = ((at, case, facts) for case in CASES for at, facts in case.events_by_time())
+        for at, case, facts in sorted(events_by_time, key=lambda moment: moment[0]):
             wait_until(partial(self._is_day, at), f"day {at}")
             self._tell(at, case, facts)
         for case in CASES:
@@ -111,14 +111,14 @@ class Stage:
     def _is_day(self, at: float) -> bool:
         return self.days() >= at
 
-    def _tell(self, at: float, case: Case, facts: list[Fact]) -> None:
+    def _tell(self, at: float, case: Case, facts: list[CaseEvent]) -> None:
         """Tell driver and stack the facts, once the stack has made of the earlier ones what the driver made of them."""
-        play = self.plays[case.name]
-        play.until(max(at, play.days))
-        due = Counter(play.mails)
+        case_run = self.case_runs[case.name]
+        case_run.until(max(at, case_run.days))
+        due = Counter(case_run.mails)
         wait_until(partial(self._has, case, due), f"{case.name}, day {at}: {dict(due)}")
-        play.until(self.days())
-        play.tell(facts)
+        case_run.until(self.days())
+        case_run.tell(facts)
         sends = {one["message"]: one["send_id"] for one in self.watch.of(topics.COMMANDS, case)}
         for fact in facts:
             record = fact.record(case.name, datetime.now(UTC), sends)
@@ -127,16 +127,16 @@ class Stage:
     def _has(self, case: Case, due: Counter[tuple[str, str]]) -> bool:
         """Whether the mails that are due are there. None may be there before the driver, at this moment, has it."""
         self.watch.look()
-        for name, play in self.plays.items():
-            play.until(self.days())
-            early = self.watch.mails(play.case) - Counter(play.mails)
+        for name, case_run in self.case_runs.items():
+            case_run.until(self.days())
+            early = self.watch.mails(case_run.case) - Counter(case_run.mails)
             assert not early, f"{name}: too early: {early}"
         return not due - self.watch.mails(case)
 
     def _is_over(self, case: Case) -> bool:
         return (
             self._has(case, Counter(case.mails))
-            and case.against <= self.watch.against(case)
+            and case.not_sent <= self.watch.not_sent(case)
             and case.ordered <= self.watch.ordered(case)
         )
 
@@ -152,7 +152,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with open_stack(folder, day_s=DAY_S, env={"TAKK_TEMPLATES_DIR": str(templates)}) as stack:
         stage = Stage(stack)
         try:
-            stage.play()
+            stage.case_run()
             yield stage
         finally:
             stage.watch.close()
@@ -162,7 +162,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def test_case(stage: Stage, case: Case) -> None:
     """On a real broker the case has exactly the mails, refusals and credits of the table, and every mail arrives once."""
     assert stage.watch.mails(case) == Counter(case.mails)
-    assert stage.watch.against(case) == case.against
+    assert stage.watch.not_sent(case) == case.not_sent
     assert stage.watch.ordered(case) == case.ordered
     arrived = Counter(mail.send_id for mail in stage.stack.inbox.mails(f"{case.name}@example.org"))
     assert arrived == Counter(one["send_id"] for one in stage.watch.of(topics.COMMANDS, case))

@@ -26,9 +26,9 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from tests.harness.driver import START, Driver, timer_fired
-from tests.harness.events import order, shipment, shop_world
+from tests.harness.events import order, shipment, shop_ruleset
 
-WORLD = shop_world()
+WORLD = shop_ruleset()
 HOUR = timedelta(hours=1)
 moments = st.integers(0, 24 * 12).map(lambda hours: START + hours * HOUR)
 order_ids = st.sampled_from(["o1", "o2", "o3"])

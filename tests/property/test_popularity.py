@@ -20,9 +20,9 @@ from streams.core.model.events import (
 )
 from streams.core.offers.popularity import Counts, Popularity, Tally, change_of, sales_of, week_of
 from tests.harness.driver import START
-from tests.harness.events import order, shipment, shop_world
+from tests.harness.events import order, shipment, shop_ruleset
 
-WORLD = shop_world()
+WORLD = shop_ruleset()
 HOUR, WEEK = timedelta(hours=1), timedelta(weeks=1)
 SKUS = ("s0", "s1", "s2", "s3")
 numbers = st.integers(0, 5)

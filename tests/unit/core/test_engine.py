@@ -12,7 +12,7 @@ from streams.core.model.events import Event, OrderPlaced
 from streams.core.model.flow import DATES, TRIGGERS
 from streams.core.model.ruleset import Ruleset
 from tests.harness.driver import START
-from tests.harness.events import order, shipment, shop_flows, shop_world
+from tests.harness.events import order, shipment, shop_flows, shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of
 
 #: Triggers that orders and delivered parcels do not affect. Orders may change segments and dates.
@@ -59,9 +59,9 @@ def test_flows_that_an_event_cannot_start_cost_nothing() -> None:
         shipment("o1", "delivered", START),
         OrderPlaced(order("o2", START), START),
     ]
-    calls(shop_world(), *events)  # fills caches, such as that of time zones
-    alone = calls(shop_world(), *events)
-    ruleset = shop_world().with_flows([*shop_flows(), *more])
+    calls(shop_ruleset(), *events)  # fills caches, such as that of time zones
+    alone = calls(shop_ruleset(), *events)
+    ruleset = shop_ruleset().with_flows([*shop_flows(), *more])
     assert len(ruleset.flows) > 250
     assert calls(ruleset, *events) == alone
     assert min(alone) > 20

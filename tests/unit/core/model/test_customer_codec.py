@@ -12,14 +12,14 @@ from streams.core.model.events import MailClicked, OrderPlaced, ProfileUpdated
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.settings import PROJECT_ROOT
 from tests.harness.driver import START, Driver
-from tests.harness.events import order, shipment, shop_world
+from tests.harness.events import order, shipment, shop_ruleset
 
 FIXTURE = PROJECT_ROOT / "tests/golden/state/customer_v1.bin"
 
 
 def customer() -> Customer:
     """Return a customer like that in the fixture."""
-    run = Driver(shop_world())
+    run = Driver(shop_ruleset())
     run.handle(
         OrderPlaced(order("o1", START), START), shipment("o1", "shipped", START), shipment("o1", "delivered", START)
     )
@@ -44,7 +44,7 @@ def test_version_1_is_read() -> None:
 def test_round_trip_and_size() -> None:
     """A customer decodes to the same value, and one with 600 orders stays small."""
     assert decode_customer(encode_customer(customer())) == customer()
-    run = Driver(shop_world())
+    run = Driver(shop_ruleset())
     for number in range(600):
         run.handle(
             OrderPlaced(order(f"order-{number}", run.now), run.now), shipment(f"order-{number}", "delivered", run.now)

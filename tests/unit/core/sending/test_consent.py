@@ -25,7 +25,7 @@ from streams.core.model.ruleset import Ruleset, Shop
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.consent import ConsentDecision, country_of, decide
 from tests.harness.driver import START, Driver
-from tests.harness.events import order, shop_policy, shop_world
+from tests.harness.events import order, shop_policy, shop_ruleset
 
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
 ASKED = datetime(2026, 1, 5, tzinfo=UTC)
@@ -229,7 +229,7 @@ def test_the_evidence_of_an_answer_is_kept() -> None:
 
 def test_a_retry_is_decided_by_its_order_s_country() -> None:
     """An email is not retried if the policy forbids it now; the decision names the line."""
-    run = Driver(shop_world())
+    run = Driver(shop_ruleset())
     run.handle(OrderPlaced(order("o1", START), START), profile(START, country="DE"))
     run.effects.clear()
     for number, purpose in enumerate(("review", "marketing", "order")):
@@ -249,7 +249,7 @@ def test_a_retry_is_decided_by_its_order_s_country() -> None:
 
 def test_decisions_name_the_line() -> None:
     """Every decision about an email names its line and evidence, but not the customer."""
-    run = Driver(shop_world())
+    run = Driver(shop_ruleset())
     run.handle(OrderPlaced(order("o1", START), START))
     run.advance(2 * DAY)
     run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=run.now))

@@ -12,9 +12,9 @@ from streams.core.model.events import OrderPlaced
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.definitions.language.conditions import InvalidCondition, compile_condition
 from tests.harness.driver import START
-from tests.harness.events import order, shop_world
+from tests.harness.events import order, shop_ruleset
 
-WORLD = shop_world()
+WORLD = shop_ruleset()
 
 
 def context() -> EvalContext:

@@ -18,12 +18,12 @@ from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode.encoder import Encoder
 from tests.harness import records
-from tests.harness.events import shop_world
+from tests.harness.events import shop_ruleset
 
 PARTITIONS = 2
 CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
-WORLD = shop_world(day_scale=1 / 86_400)
+WORLD = shop_ruleset(day_scale=1 / 86_400)
 DECIDE = make_handler(DECODER, ENCODER, WORLD, PARTITIONS)
 
 

@@ -20,7 +20,7 @@ from streams.wire.encode.encoder import Encoder
 from streams.wire.topics import SCHEMA_OF
 from tests.driver.cases import CASES
 from tests.harness.driver import START, Driver
-from tests.harness.events import order, shipment, shop_world
+from tests.harness.events import order, shipment, shop_ruleset
 from tests.harness.flow_texts import DAY, buy, flow_text, ruleset_of, run_of
 
 CODEC = open_codec()
@@ -44,7 +44,7 @@ def story_of(run: Driver, customer: str = "c1", send_id: str | None = None) -> T
 
 def test_what_was_sent_what_was_not_and_what_waits() -> None:
     """A receipt, a review that a refund forbade, and another order's thank-you that is to come; each thing once, in the order of time."""
-    run = Driver(shop_world())
+    run = Driver(shop_ruleset())
     run.handle(OrderPlaced(order("o1", run.now), run.now))
     run.advance(2 * DAY)
     run.handle(shipment("o1", "delivered", run.now), OrderRefunded(order("o1", run.now), run.now))
@@ -67,7 +67,7 @@ def test_what_was_sent_what_was_not_and_what_waits() -> None:
 
 def test_one_send_and_where_it_came_from() -> None:
     """Only the flow that the send came from, with what the customer did with it."""
-    run = Driver(shop_world())
+    run = Driver(shop_ruleset())
     run.handle(OrderPlaced(order("o1", run.now), run.now))
     run.advance(2 * DAY)
     thanks = run.mails()[-1]
@@ -164,7 +164,7 @@ def test_why_a_moment_is_waited_for_elsewhere() -> None:
 
 def test_nobody() -> None:
     """Of a customer whom nobody ever told of, nothing is known; another's records are not theirs."""
-    run = Driver(shop_world())
+    run = Driver(shop_ruleset())
     run.handle(OrderPlaced(order("o1", run.now), run.now))
     assert not story_of(run, "c2").is_known
     assert story_of(run, "c2").entries == ()
@@ -173,8 +173,8 @@ def test_nobody() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_rule_is_explained(case: Any) -> None:
     """No case ends in a rule that has no words for people."""
-    run = Driver(shop_world())
-    for at, facts in case.moments():
+    run = Driver(shop_ruleset())
+    for at, facts in case.events_by_time():
         run.advance(timedelta(days=at) - (run.now - START))
         for fact in facts:
             sends = {mail.message: mail.send_id for mail in run.mails()}

@@ -19,7 +19,7 @@ from streams.tools.simulation.history import (
 from streams.tools.simulation.outcome import UnknownFlow, simulate, table, with_changes
 from streams.tools.simulation.simulator import Simulator
 from tests.harness.driver import START
-from tests.harness.events import order, shop_flows, shop_world
+from tests.harness.events import order, shop_flows, shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of
 from tests.harness.products import product
 from tests.unit.tools.simulation.samples import result_of
@@ -70,7 +70,7 @@ def test_the_order_of_the_files_does_not_matter(customers: list[str], random: An
     history, mixed = bought(*customers), list(bought(*customers).events)
     random.shuffle(mixed)
     mixed.sort(key=lambda event: event[0])
-    assert table([simulate(shop_world(), history, 5)]) == table([simulate(shop_world(), History(mixed), 5)])
+    assert table([simulate(shop_ruleset(), history, 5)]) == table([simulate(shop_ruleset(), History(mixed), 5)])
 
 
 @settings(max_examples=20, deadline=None)
@@ -79,13 +79,13 @@ def test_customers_are_independent(customers: list[str]) -> None:
     """Simulating each customer alone gives the same counts as one clock for all customers."""
     history, emails = bought(*customers), Counter[str]()
     run = Simulator(
-        shop_world(), START, on_effect=lambda effect, now: emails.update([effect.flow] * isinstance(effect, SendMail))
+        shop_ruleset(), START, on_effect=lambda effect, now: emails.update([effect.flow] * isinstance(effect, SendMail))
     )
     for at, event in history.events:
         run.advance_to(at)
         run.handle(event)
     run.advance(5 * DAY)
-    found = simulate(shop_world(), history, 5)
+    found = simulate(shop_ruleset(), history, 5)
     assert (found.mails, found.events, found.customers) == (emails.total(), run.decided, len(run.customers))
     by_flow: Counter[str] = Counter()
     for name, count in found.by_flow.items():
