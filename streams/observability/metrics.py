@@ -97,7 +97,7 @@ RESTORE_SECONDS = Histogram(
     buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600), registry=REGISTRY,
 )  # fmt: skip
 STANDBY_LAG = Gauge(
-    "takk_standby_lag_offsets", "Changelog offsets that all standbys of this worker together are behind.", registry=REGISTRY
+    "takk_standby_lag_offsets", "Changelog offsets by which the standbys of this worker are behind, in total.", registry=REGISTRY
 )  # fmt: skip
 STATE_BYTES = Gauge("takk_state_bytes", "Size of the tables on disk, by stage.", ["stage"], registry=REGISTRY)
 

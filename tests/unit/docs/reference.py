@@ -67,11 +67,12 @@ def settings_page() -> str:
             sections.setdefault(section, []).append(row)
     files = ", ".join(f"`{env_name(name)}`" for name in FROM_FILE)
     text = (
-        "All settings come from environment variables. `takk settings` prints the values in force, and `takk doctor`\n"
+        "All settings come from environment variables. `takk settings` prints the current values, and `takk doctor`\n"
         "checks them. Durations such as `DAY` are written as `1s`, `90m`, `12h` or `1d`.\n\n"
-        "These can be given as `<NAME>_FILE` instead, the path of a file that contains the value, as Docker and\n"
-        f"Kubernetes secrets do:\n{files}.\n\n"
-        "If the certificate of your mail server has its own authority, name it with `SSL_CERT_FILE`."
+        "Secrets can also be files, as Docker and Kubernetes provide them: set `<NAME>_FILE` to the path of a file that\n"
+        f"contains the value. This works for\n{files}.\n\n"
+        "If a private authority signed the certificate of your mail server, set `SSL_CERT_FILE` to the authority's\n"
+        "certificate."
     )
     head = HEAD.format(source="streams/settings.py", title="Settings", text=text)
     parts = [
@@ -116,9 +117,9 @@ def metrics_page() -> str:
         row = (f"`{name}`", kind, labels, metric._documentation)
         sections.setdefault(places[names[id(metric)]], []).append(row)
     text = (
-        "Each process serves its metrics on `TAKK_WEB_HOST:TAKK_WEB_PORT/metrics`, in the format of Prometheus. The page\n"
-        "also has the metrics of Python's process, platform and garbage collector. Labels are bounded: they never contain\n"
-        "a customer, an order, an address or a code."
+        "Each process serves its metrics on `TAKK_WEB_HOST:TAKK_WEB_PORT/metrics`, in the format of Prometheus. It also\n"
+        "serves the metrics of Python's process, platform and garbage collector. Labels never contain the id of\n"
+        "a customer or an order, an address, or a code."
     )
     head = HEAD.format(source=_source(metrics), title="Metrics", text=text)
     parts = [f"\n## {section}\n\n{table(('metric', 'type', 'labels', ''), rows)}" for section, rows in sections.items()]

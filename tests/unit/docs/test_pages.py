@@ -67,6 +67,16 @@ def test_paths_exist(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", pages())
+def test_definitions_exist(name: str) -> None:
+    """Each function, class or constant that is named with its module is defined there."""
+    near = (ROOT, (ROOT / name).parent)
+    for definition, module in re.findall(r"`([\w.]+)`\s+(?:in|of)\s+`([\w./]+\.py)`", text(name)):
+        source = next(path.read_text(encoding="utf-8") for folder in near if (path := folder / module).exists())
+        for part in definition.split("."):
+            assert re.search(rf"^\s*(?:(?:async )?def |class )?{part}\b", source, re.M), (definition, module)
+
+
+@pytest.mark.parametrize("name", pages())
 def test_links_lead_somewhere(name: str) -> None:
     """Each link within the repository leads to a file or to a heading that exists."""
     for target in re.findall(r"\]\(([^)\s]+)\)", text(name)):
