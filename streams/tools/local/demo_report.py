@@ -153,7 +153,9 @@ def report(summary: Mapping[str, Any], directory: Path, takk: str = "takk") -> l
         f"orders   {counted(summary['orders'], 'order')} placed:",
         *(f"         {count:>5} {result}" for result, count in results.items()),
         *(
-            [f"         (one day takes {summary['day']} here, so an email that expires after 2 days soon expires)"]
+            [
+                f"         (one day takes {summary['day']} here, so an email that is valid for 2 days expires within seconds)"
+            ]
             * is_late
         ),
     ]

@@ -16,7 +16,7 @@ from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.topic_reader import partitions_of, read_to_the_end
 from streams.settings import Settings
 from streams.tools.operations.customer_states import read_customer
-from streams.tools.operations.rule_texts import OUTCOMES, RULES
+from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES
 from streams.wire import topics
 from streams.wire.codec import open_codec
 
@@ -131,10 +131,7 @@ def _email_event(record: Mapping[str, Any]) -> TimelineEntry:
 
 
 def _engagement(record: Mapping[str, Any]) -> TimelineEntry:
-    text = {
-        "ordered": "the customer bought after a click in this email",
-        "ordered_held_out": "the customer bought without the email, which was held out",
-    }.get(record["kind"], f"the customer: {record['kind']}")
+    text = ENGAGEMENT.get(record["kind"], record["kind"])
     agent = f" (by a {record['agent'].replace('_', ' ')})" if record["agent"] in ("scanner", "privacy_proxy") else ""
     return TimelineEntry(
         at=record["occurred_at"],

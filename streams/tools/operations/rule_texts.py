@@ -93,3 +93,18 @@ OUTCOMES: Mapping[str, str] = MappingProxyType(
         "unknown": "it may or may not have arrived",
     }
 )
+
+#: The meaning of each kind of attributed engagement.
+ENGAGEMENT: Mapping[str, str] = MappingProxyType(
+    {
+        "delivered": "the receiving mail server confirmed the delivery",
+        "opened": "the email was opened",
+        "clicked": "a link in the email was clicked",
+        "bounced": "the email bounced",
+        "complained": "the customer reported the email as spam",
+        "unsubscribed": "the customer unsubscribed",
+        "answered": "the customer answered a question",
+        "ordered": "the customer bought after a click in this email",
+        "ordered_held_out": "the customer bought without the email, which was held out",
+    }
+)

@@ -1,4 +1,4 @@
-"""`takk why`: the story of one customer, told from what the real core decided."""
+"""`takk why`: the timeline of a customer, from the decisions of the real core."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 
 
 def records(run: Driver) -> list[tuple[str, Mapping[str, Any]]]:
-    """What the flows agent would have written of a run."""
+    """The records that the flows agent would have written."""
     outputs = [ENCODER.effects.encode(effect, run.now) for effect in run.effects]
     return [
         (topic, CODEC.decode(SCHEMA_OF[topic], value or b""))
@@ -37,53 +37,55 @@ def records(run: Driver) -> list[tuple[str, Mapping[str, Any]]]:
     ]
 
 
-def story_of(run: Driver, customer: str = "c1", send_id: str | None = None) -> Timeline:
-    """The story of a customer of the run; every record was written twice."""
+def timeline_of(run: Driver, customer: str = "c1", send_id: str | None = None) -> Timeline:
+    """The timeline of a customer; every record was written twice."""
     return build_timeline(customer, records(run) * 2, run.customers.get(customer), send_id)
 
 
-def test_what_was_sent_what_was_not_and_what_waits() -> None:
-    """A receipt, a review that a refund forbade, and another order's thank-you that is to come; each thing once, in the order of time."""
+def test_sent_and_waiting_emails() -> None:
+    """A confirmation, a review that a refund prevented, and a thank-you that waits; each once, in the order of time."""
     run = Driver(shop_ruleset())
     run.handle(OrderPlaced(order("o1", run.now), run.now))
     run.advance(2 * DAY)
     run.handle(shipment("o1", "delivered", run.now), OrderRefunded(order("o1", run.now), run.now))
     run.advance(3 * DAY)
     run.handle(OrderPlaced(order("o2", run.now), run.now))
-    found = story_of(run)
-    assert found.is_known
-    assert [(line.flow, line.what, line.order_id) for line in found.entries] == [
+    timeline = timeline_of(run)
+    assert timeline.is_known
+    assert [(entry.flow, entry.what, entry.order_id) for entry in timeline.entries] == [
         ("order-confirmation", "send", "o1"),
         ("thank-you", "send", "o1"),
         ("review", "exit", "o1"),
         ("order-confirmation", "send", "o2"),
     ]
-    assert [(line.flow, line.order_id, line.at - run.now) for line in found.waiting] == [("thank-you", "o2", DAY)]
-    lines = format_timeline(found)
+    assert [(entry.flow, entry.order_id, entry.at - run.now) for entry in timeline.waiting] == [
+        ("thank-you", "o2", DAY)
+    ]
+    lines = format_timeline(timeline)
     assert lines[0] == "c1: 4 entries, 1 waiting (times in UTC)"
     assert "review step 1 of order o1: the order was refunded (left the flow: order.refunded)" in lines[3]
     assert not any(word in " ".join(lines) for word in ("anna", "Anna", "example.com"))
 
 
-def test_one_send_and_where_it_came_from() -> None:
-    """Only the flow that the send came from, with what the customer did with it."""
+def test_one_send() -> None:
+    """With a send id, only its flow instance and its engagement are listed."""
     run = Driver(shop_ruleset())
     run.handle(OrderPlaced(order("o1", run.now), run.now))
     run.advance(2 * DAY)
     thanks = run.mails()[-1]
     click = {"link": "https://shop.example/", "agent": "human", "occurred_at": run.now}
     run.handle(MailClicked(customer_id="c1", send_id=thanks.send_id, **click))
-    assert [(line.flow, line.what) for line in story_of(run, send_id=thanks.send_id).entries] == [
+    assert [(line.flow, line.what) for line in timeline_of(run, send_id=thanks.send_id).entries] == [
         ("thank-you", "send"),
         ("thank-you", "clicked"),
     ]
-    assert story_of(run, send_id=thanks.send_id).is_known
-    assert not story_of(run, send_id="0" * 32).is_known
-    assert story_of(run, send_id="0" * 32).entries == ()
+    assert timeline_of(run, send_id=thanks.send_id).is_known
+    assert not timeline_of(run, send_id="0" * 32).is_known
+    assert timeline_of(run, send_id="0" * 32).entries == ()
 
 
-def test_why_a_mail_waits() -> None:
-    """A mail that was put off tells since when it is due; a flow that waits for an event tells for which."""
+def test_a_deferred_email() -> None:
+    """A deferred email has its due time; a flow that waits for an event names the event."""
     capped = "trigger: {on: order.placed}\nsteps: [{send: {message: a, expires: 9d}}, {wait_for: {event: mail.opened, up_to: 3d}}]"
     run = Driver(
         ruleset_of(
@@ -92,27 +94,29 @@ def test_why_a_mail_waits() -> None:
         )
     )
     buy(run)
-    waiting = [line.text for line in story_of(run).waiting]
+    waiting = [line.text for line in timeline_of(run).waiting]
     assert waiting == [
         f"an email due at {run.now:%Y-%m-%d %H:%M:%S} is deferred; it is evaluated again then",
         "waits for mail.opened, at most until then",
     ]
-    assert "the frequency cap is reached (enough emails for now)" in " ".join(format_timeline(story_of(run)))
+    assert "the frequency cap is reached (enough emails for now)" in " ".join(format_timeline(timeline_of(run)))
 
 
-def test_a_code_that_is_waited_for() -> None:
-    """The pool is named, and what became of it is told in words."""
+def test_a_flow_that_waits_for_a_code() -> None:
+    """The pool is named, and later the result."""
     run = run_of(
         "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: spring-10}}, {wait: 1d}, {send: {message: a}}]"
     )
     buy(run)
-    assert [line.text for line in story_of(run).waiting] == ["waits for a code of pool spring-10, at most until then"]
+    assert [line.text for line in timeline_of(run).waiting] == [
+        "waits for a code of pool spring-10, at most until then"
+    ]
     run.advance(DAY)
-    assert "no code was left: the flow continued without one" in " ".join(format_timeline(story_of(run)))
+    assert "no code was left: the flow continued without one" in " ".join(format_timeline(timeline_of(run)))
 
 
-def test_why_a_launch_is_waited_for() -> None:
-    """The product is named, and when the flow begins; a birthday comes again, and a segment is looked at."""
+def test_flows_that_have_not_started() -> None:
+    """A launch names its product and the start of the flow; a birthday repeats, and a segment is checked."""
     run = Driver(
         ruleset_of(
             flow_text("trigger: {on: product.launch, before: 1d}\nsteps: [{send: {message: a}}]"),
@@ -130,14 +134,14 @@ def test_why_a_launch_is_waited_for() -> None:
             customer_id="c1", kind="viewed", sku="tea-9", occurred_at=run.now, launches_at=run.now + 5 * DAY
         ),
     )
-    waiting = [(line.at - run.now, line.about, line.text) for line in story_of(run).waiting]
+    waiting = [(line.at - run.now, line.about, line.text) for line in timeline_of(run).waiting]
     assert waiting[0] == (4 * DAY, "", "starts then, before the launch of product tea-9")
     assert waiting[1][1:] == ("", "checks then whether to start: the customer may enter or leave the flow's segment")
     assert waiting[2][1:] == ("", "starts then, every year")
 
 
-def test_why_a_moment_is_waited_for_elsewhere() -> None:
-    """What is waited for can move: the line that waits says so, and one tells when it has moved, and until when it waits now."""
+def test_a_target_time_that_changes() -> None:
+    """The waiting entry says that the time may change; after the change, an entry names the new time."""
     run = Driver(
         ruleset_of(
             flow_text(
@@ -148,31 +152,31 @@ def test_why_a_moment_is_waited_for_elsewhere() -> None:
     )
     lines = (OrderLine("tea", "Tea", "tea", 1, 100_00),)
     run.handle(OrderPlaced(order("o1", run.now, lines=lines), run.now))
-    (waiting,) = story_of(run).waiting
+    (waiting,) = timeline_of(run).waiting
     assert (waiting.at, waiting.text) == (
         run.now + 30 * DAY,
         "continues then, or earlier or later if the time it waits for changes",
     )
     run.advance(10 * DAY)
     run.handle(OrderPlaced(order("o2", run.now, lines=lines), run.now))
-    (waiting,) = story_of(run).waiting
+    (waiting,) = timeline_of(run).waiting
     assert waiting.at == run.now + 10 * DAY
-    text = " ".join(format_timeline(story_of(run)))
+    text = " ".join(format_timeline(timeline_of(run)))
     assert "the time that the flow waits for has changed" in text
     assert f"continues at {waiting.at.isoformat()}" in text
 
 
-def test_nobody() -> None:
-    """Of a customer whom nobody ever told of, nothing is known; another's records are not theirs."""
+def test_an_unknown_customer() -> None:
+    """A customer without records and state is unknown; records of other customers are ignored."""
     run = Driver(shop_ruleset())
     run.handle(OrderPlaced(order("o1", run.now), run.now))
-    assert not story_of(run, "c2").is_known
-    assert story_of(run, "c2").entries == ()
+    assert not timeline_of(run, "c2").is_known
+    assert timeline_of(run, "c2").entries == ()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_rule_is_explained(case: Any) -> None:
-    """No case ends in a rule that has no words for people."""
+    """Every rule in the decisions of the cases has a text."""
     run = Driver(shop_ruleset())
     for at, facts in case.events_by_time():
         run.advance(timedelta(days=at) - (run.now - START))

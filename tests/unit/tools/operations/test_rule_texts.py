@@ -1,17 +1,18 @@
-"""Every rule that the code can name in a decision has words in `takk why`, and no words are left over."""
+"""Every rule that a decision can name has a text in `takk why`, and every text has a rule."""
 
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 
 from streams.core.model.flow import EXITS
 from streams.settings import PROJECT_ROOT
-from streams.tools.operations.rule_texts import RULES
+from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES
 
 STREAMS = PROJECT_ROOT / "streams"
 FILES = [*(STREAMS / "core").rglob("*.py"), STREAMS / "mail" / "mailer.py", STREAMS / "agents" / "mailer.py"]
-#: What names a rule: the call, the place of the rule among its arguments, and its keyword.
+#: Calls that name a rule: the index of the rule among the arguments, and its keyword.
 NAMING = {
     **dict.fromkeys(("send", "skip", "defer", "schedule", "exit", "limit"), (0, "rule")),
     "_log": (1, "rule"),
@@ -26,7 +27,7 @@ GIVING = ("_suppression", "exit_reason")
 
 
 def texts(node: ast.AST) -> Iterator[str]:
-    """The texts that an expression may give: not those that it compares with."""
+    """Yield the strings that an expression may evaluate to, but not those it compares with."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):
@@ -37,7 +38,7 @@ def texts(node: ast.AST) -> Iterator[str]:
 
 
 def named(tree: ast.AST) -> Iterator[str]:
-    """The rules that a module's code names."""
+    """Yield the rules that a module names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name in GIVING:
             for inner in ast.walk(node):
@@ -51,16 +52,27 @@ def named(tree: ast.AST) -> Iterator[str]:
         if name not in NAMING:
             continue
         place, keyword = NAMING[name]
-        for told in node.keywords:
-            if told.arg == keyword:
-                yield from texts(told.value)
+        for argument in node.keywords:
+            if argument.arg == keyword:
+                yield from texts(argument.value)
         if place is not None and len(node.args) > place:
             yield from texts(node.args[place])
 
 
-def test_every_rule_has_words_and_all_words_a_rule() -> None:
-    """A decision whose rule `takk why` cannot explain explains nothing."""
+def test_every_rule_has_a_text() -> None:
+    """Each rule of the core and the mailer has a text, and no text is left over."""
     found = {rule for file in FILES for rule in named(ast.parse(file.read_text(encoding="utf-8")))} | set(EXITS)
     assert len(found) > 40
     assert sorted(found - RULES.keys()) == []
     assert sorted(RULES.keys() - found) == []
+
+
+def test_every_outcome_and_kind_of_engagement_has_a_text() -> None:
+    """Each outcome of an email and each kind of engagement that a record can contain has a text."""
+    for schema, field, texts in (
+        ("email_event", "outcome", OUTCOMES),
+        ("attributed_engagement", "kind", ENGAGEMENT),
+    ):
+        fields = json.loads((PROJECT_ROOT / "schemas" / f"{schema}.avsc").read_text(encoding="utf-8"))["fields"]
+        symbols = next(one["type"]["symbols"] for one in fields if one["name"] == field)
+        assert set(symbols) - {"unknown"} == texts.keys() - {"unknown"}
