@@ -48,9 +48,9 @@ DATES = frozenset(("customer.birthday", "customer.anniversary"))
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
 #: The step of an instance that waits for its date or launch to start. If it waits for a launch, its trigger data names the product.
-DAY_STEP = "@day"
+DATE_STEP = "@day"
 #: The step of an instance that waits until time may move the customer into or out of the flow's segment.
-LOOK_STEP = "@look"
+SEGMENT_STEP = "@look"
 
 
 def is_about_order(on: str) -> bool:
@@ -110,7 +110,7 @@ class WaitTarget(Struct, frozen=True, kw_only=True):
 class Wait(Struct, frozen=True, kw_only=True, tag="wait"):
     """Wait before the next step.
 
-    The wait takes `months`, `days`, `hours` and `minutes`. Then it lasts until `at` o'clock, on a weekday that `on` and `not_on` allow.
+    The wait takes `months`, `days`, `hours` and `minutes`. Then it continues until `at` o'clock, on a weekday that `on` and `not_on` allow.
     With `until` it ends at that time instead, or `before` it; the length then applies only if the time is unknown. `clock` selects the
     time zone: the customer's or the shop's.
     """
@@ -129,7 +129,7 @@ class Wait(Struct, frozen=True, kw_only=True, tag="wait"):
 class WaitFor(Struct, frozen=True, kw_only=True, tag="wait_for"):
     """Wait for an event, for `up_to` at most.
 
-    If the event arrives in time and `where` is true, the flow continues with `then`, otherwise with `otherwise`. After either it
+    If the event arrives in time and `where` is true, the flow continues with `then`, otherwise with `otherwise`. After either, it
     continues with the step after the wait.
     """
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from streams.core.model.flow import DAY_STEP, LOOK_STEP
+from streams.core.model.flow import DATE_STEP, SEGMENT_STEP
 
 # Prefixes of `Instance.awaits` for a code of a pool and for a target time. They are stored.
 _POOL_PREFIX = "code of "
@@ -58,22 +58,22 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
     @property
     def has_started(self) -> bool:
         """Whether the instance has executed a step. Other instances wait for the time at which their flow may start."""
-        return self.step not in (DAY_STEP, LOOK_STEP)
+        return self.step not in (DATE_STEP, SEGMENT_STEP)
 
     @property
     def waits_for_date(self) -> bool:
         """Whether the instance waits for a birthday or an anniversary to start."""
-        return self.step == DAY_STEP and not self.trigger_data
+        return self.step == DATE_STEP and not self.trigger_data
 
     @property
     def waits_for_launch(self) -> bool:
         """Whether the instance waits for the launch of a product to start."""
-        return self.step == DAY_STEP and bool(self.trigger_data)
+        return self.step == DATE_STEP and bool(self.trigger_data)
 
     @property
     def waits_for_segment(self) -> bool:
         """Whether the instance waits for the time at which the customer may enter or leave the flow's segment."""
-        return self.step == LOOK_STEP
+        return self.step == SEGMENT_STEP
 
 
 class LastStart(Struct, frozen=True, gc=False, array_like=True):

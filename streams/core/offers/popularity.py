@@ -125,9 +125,10 @@ def sales_of(change: Change) -> Iterator[Sale]:
 class Tally:
     """Adds sales to the counts of one product.
 
-    The weeks do not depend on the order of the sales. The other products do, once there are more than `MOST_PARTNERS`: a new product
-    then takes one off each of them, so that frequent ones stay (Misra and Gries, Finding repeated elements, 1982). The log fixes the
-    order.
+    The weeks do not depend on the order of the sales. The other products do, once there are more than `MOST_PARTNERS`. A new product
+    then takes one off each of them, so that frequent ones stay. The log fixes the order.
+
+    Source: Misra and Gries, Finding repeated elements, 1982.
 
     Args:
         before: the counts so far.

@@ -1,7 +1,7 @@
 """Which products to recommend to a customer, and why: a function of purchases, catalogue, sales counts and week.
 
-Never recommended are products that the customer has (unless they are consumable) or returned, that are unavailable, and older versions
-of a product that the customer has. The same arguments give the same products, on every worker and after every restart.
+Products that are unavailable, or that the customer returned, are never recommended. Neither are products that the customer has, unless
+they are consumable, nor their older versions. The same arguments give the same products, on every worker and after every restart.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ def bought_of(orders: Iterable[OrderState]) -> Bought:
 def recommend(bought: Bought, assortment: Assortment, week: int, most: int) -> tuple[Recommendation, ...]:
     """Return the products to recommend, each once, the best first.
 
-    Complements of purchases come first, then newer versions of them, then the best-selling products of the same categories, then
-    products that customers with the same purchases bought too. Among equals the better-selling comes first, then the smaller sku.
+    Complements of purchases come first, then newer versions of them. Best-selling products of the same categories follow, then products
+    that were bought with the same purchases. Among equals the better-selling comes first, then the smaller sku.
 
     Args:
         bought: the customer's purchases.

@@ -9,7 +9,7 @@ from streams.core.instances.exits import log_missing_flow
 from streams.core.instances.start import start_once
 from streams.core.instances.waiting import find_instance, other_instances, schedule_start
 from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import DATES, DAY_STEP
+from streams.core.model.flow import DATE_STEP, DATES
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
@@ -39,7 +39,7 @@ def _schedule_date(uow: UnitOfWork, compiled: CompiledFlow, after: datetime) -> 
         after = min(after, scheduled.due_at - timedelta.resolution)
     due_at = local_time.next_day(date, after, zone, flow.trigger.before)
     if scheduled is None or scheduled.due_at != due_at:
-        schedule_start(uow, flow, Instance(instance_id, flow.name, flow.version, "", None, DAY_STEP, due_at, uow.now))
+        schedule_start(uow, flow, Instance(instance_id, flow.name, flow.version, "", None, DATE_STEP, due_at, uow.now))
 
 
 def start_on_date(uow: UnitOfWork, scheduled: Instance) -> None:

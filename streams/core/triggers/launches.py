@@ -11,7 +11,7 @@ from streams.core.instances.exits import log_missing_flow
 from streams.core.instances.start import has_instance, start_once
 from streams.core.instances.waiting import find_instance, other_instances, suspend
 from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import DAY_STEP, LAUNCH, Flow
+from streams.core.model.flow import DATE_STEP, LAUNCH, Flow
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
@@ -63,7 +63,7 @@ def _schedule_launch(
         flow.version,
         "",
         None,
-        DAY_STEP,
+        DATE_STEP,
         due_at,
         first_viewed_at,
         trigger_data=trigger_data,

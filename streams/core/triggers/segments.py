@@ -9,7 +9,7 @@ from streams.core.conditions.time_changes import next_change
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.waiting import find_instance, schedule_start
 from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import LOOK_STEP
+from streams.core.model.flow import SEGMENT_STEP
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import dispatch
@@ -50,4 +50,6 @@ def _schedule_check(uow: UnitOfWork, compiled: CompiledFlow, context: EvalContex
     instance_id = ids.instance_id(uow.customer_id, flow.name, "look")
     scheduled = find_instance(uow, instance_id)
     if scheduled is None or scheduled.due_at > due_at:
-        schedule_start(uow, flow, Instance(instance_id, flow.name, flow.version, "", None, LOOK_STEP, due_at, uow.now))
+        schedule_start(
+            uow, flow, Instance(instance_id, flow.name, flow.version, "", None, SEGMENT_STEP, due_at, uow.now)
+        )

@@ -95,7 +95,7 @@ def frozen_text(struct: Struct, layout: TextLayout) -> str:
     """Return a text of all values in `struct`, to be part of an id.
 
     The text has the form of a struct's `repr`, because the first versions hashed that: `Name(first='a', second=(1, 2))`. All names come
-    from `layout`, so classes and fields can be renamed. Fields may be added at the end, with a default that never changes: a later
+    from `layout`, so classes and fields can be renamed. Fields may be added at the end, with a default that never changes. A later
     field is written, under its position, only if it differs from its default. Data without it has the same text in every version.
 
     Raises:

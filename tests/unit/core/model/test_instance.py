@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from streams.core.model.flow import DAY_STEP, LOOK_STEP
+from streams.core.model.flow import DATE_STEP, SEGMENT_STEP
 from streams.core.model.instance import Instance, awaits_pool, awaits_target
 from tests.harness.driver import START
 
@@ -39,9 +39,9 @@ def test_stored_form_of_waits() -> None:
     ("step", "trigger_data", "expected"),
     [
         ("1.0.0", (), (True, False, False, False)),
-        (DAY_STEP, (), (False, True, False, False)),
-        (DAY_STEP, (("sku", "tea-9"),), (False, False, True, False)),
-        (LOOK_STEP, (), (False, False, False, True)),
+        (DATE_STEP, (), (False, True, False, False)),
+        (DATE_STEP, (("sku", "tea-9"),), (False, False, True, False)),
+        (SEGMENT_STEP, (), (False, False, False, True)),
     ],
 )
 def test_what_a_start_waits_for(

@@ -8,7 +8,7 @@ import pytest
 
 from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Customer
-from streams.core.model.flow import DAY_STEP, LOOK_STEP, Flow, Migration
+from streams.core.model.flow import DATE_STEP, SEGMENT_STEP, Flow, Migration
 from streams.core.model.instance import Instance
 from streams.definitions.checks.migrations import check_migration, check_migrations
 from streams.definitions.checks.paths import before, onward, reachable, resting_places
@@ -146,8 +146,8 @@ def test_counting() -> None:
         customer("c4", ("f", 2, "2")),
         customer("c5", ("other", 1, "2")),
         customer("c6"),
-        customer("c7", ("f", 1, DAY_STEP)),
-        customer("c8", ("f", 1, LOOK_STEP)),
+        customer("c7", ("f", 1, DATE_STEP)),
+        customer("c8", ("f", 1, SEGMENT_STEP)),
     ]
     counted = count_waiting(iter(customers), "f", Migration(version=1, steps=(("2", "3"),)))
     assert counted.instances == {(1, "2"): 3, (1, "3"): 2, (2, "2"): 1}
