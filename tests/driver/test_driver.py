@@ -1,4 +1,4 @@
-"""The four flows over days and weeks, without a broker."""
+"""The shop's flows over days and weeks, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 @pytest.fixture
 def run() -> Driver:
-    """A fresh run of the shop's flows."""
+    """A driver with the shop's flows."""
     return Driver(shop_ruleset())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case: Case) -> None:
-    """What happens to the case's customer leads to exactly the mails, refusals and credits that the table says."""
+    """The events of a case give exactly the emails, decisions and attributions of the table."""
     case_run = CaseRun(case).finish()
     assert case_run.mails == list(case.mails)
     assert {one for one in case_run.decisions if one[1] != "send"} == case.not_sent
@@ -56,8 +56,8 @@ def placed(order_id: str, at: datetime, **changes: object) -> OrderPlaced:
     return OrderPlaced(order(order_id, at, **changes), at)
 
 
-def test_an_order_from_confirmation_to_review(run: Driver) -> None:
-    """One order gives each mail once, the review two days after the last of two parcels came."""
+def test_order_from_confirmation_to_review(run: Driver) -> None:
+    """One order gives each email once, the review two days after the delivery of the last parcel."""
     run.handle(placed("o1", START))
     assert run.messages() == ["confirmation"]
     run.advance(2 * DAY)
@@ -79,7 +79,7 @@ def test_an_order_from_confirmation_to_review(run: Driver) -> None:
 @pytest.mark.parametrize("kind", [OrderRefunded, OrderCancelled])
 @pytest.mark.parametrize("is_early", [True, False])
 def test_no_review_after_a_refund(run: Driver, kind: type[OrderRefunded | OrderCancelled], is_early: bool) -> None:
-    """A refund ends the review, whether it comes before the delivery or while the review waits; the decision says so."""
+    """A refund before the delivery or during the wait ends the review, with a decision."""
     run.handle(placed("o1", START))
     run.advance(2 * DAY)
     gone = kind(order("o1", START), run.now)
@@ -92,7 +92,7 @@ def test_no_review_after_a_refund(run: Driver, kind: type[OrderRefunded | OrderC
 
 
 def test_thank_you_variants() -> None:
-    """First-time, returning and VIP customers are thanked in their own words."""
+    """First-time, returning and VIP customers get their own messages."""
     run = Driver(shop_ruleset())
     run.handle(placed("o1", START))
     run.advance(10 * DAY)
@@ -105,7 +105,7 @@ def test_thank_you_variants() -> None:
 
 
 def test_parcels_wait_for_their_order(run: Driver) -> None:
-    """News of a parcel that comes before its order is kept, and acted upon when the order comes."""
+    """A parcel event that arrives before its order applies when the order arrives."""
     run.handle(shipment("o1", "shipped", START))
     assert run.effects == []
     run.advance(HOUR)
@@ -118,14 +118,14 @@ def test_parcels_wait_for_their_order(run: Driver) -> None:
 
 
 def test_delivered_before_shipped(run: Driver) -> None:
-    """A parcel that is there already is not announced; the decision says why."""
+    """A delivered parcel is not announced as shipped; a decision has the reason."""
     run.handle(placed("o1", START), shipment("o1", "delivered", START + HOUR), shipment("o1", "shipped", START))
     assert run.messages() == ["confirmation"]
     assert ("shipment-confirmation", "skip", "already_delivered") in run.decisions()
 
 
-def test_changes_of_one_moment(run: Driver) -> None:
-    """Of two changes of the same moment the later in the log counts, also when both are delivered again."""
+def test_changes_at_the_same_time(run: Driver) -> None:
+    """Of two changes at the same time the later in the log counts, also if both are repeated."""
     first = OrderChanged(order("o1", START, total_minor=70_000), START + HOUR)
     second = OrderChanged(order("o1", START, total_minor=30_000), START + HOUR)
     run.handle(placed("o1", START), first, second)
@@ -137,7 +137,7 @@ def test_changes_of_one_moment(run: Driver) -> None:
 
 
 def test_changes_before_the_order(run: Driver) -> None:
-    """What changed counts, though the order itself comes after it."""
+    """A change that arrives before the order itself counts."""
     run.handle(OrderChanged(order("o1", START, total_minor=70_000), START + HOUR))
     assert run.effects == []
     run.handle(placed("o1", START))
@@ -146,7 +146,7 @@ def test_changes_before_the_order(run: Driver) -> None:
 
 
 def test_duplicates_change_nothing(run: Driver) -> None:
-    """The same facts again, in another order, leave the very same state and ask for nothing."""
+    """Repeated events in another order leave the state unchanged and have no effects."""
     facts = [placed("o1", START), shipment("o1", "shipped", START), shipment("o1", "delivered", START)]
     run.handle(*facts)
     state, count = run.customers["c1"], len(run.effects)
@@ -156,7 +156,7 @@ def test_duplicates_change_nothing(run: Driver) -> None:
 
 
 def test_unsubscribed_while_waiting(run: Driver) -> None:
-    """Consent is looked at when the mail is due, not when it was planned."""
+    """Consent is checked when the email is due."""
     run.handle(placed("o1", START))
     run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
     run.advance(2 * DAY)
@@ -167,7 +167,7 @@ def test_unsubscribed_while_waiting(run: Driver) -> None:
 
 
 def test_seven_soft_bounces_and_a_delivery(run: Driver) -> None:
-    """Seven soft bounces in a row silence marketing; a delivery ends the row."""
+    """Seven soft bounces in a row stop marketing emails; a delivery ends the row."""
     run.handle(placed("o1", START))
     send = run.mails()[0].send_id
     for minute in range(7):
@@ -181,8 +181,8 @@ def test_seven_soft_bounces_and_a_delivery(run: Driver) -> None:
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_an_order_after_a_click_is_attributed_once(run: Driver, is_late: bool) -> None:
-    """The order that follows a human's click is credited to the mail, also when the click is told after the order."""
+def test_attribution(run: Driver, is_late: bool) -> None:
+    """An order after a click of a person is attributed to the email once, also if the click arrives later."""
     run.handle(placed("o1", START))
     send = run.mails()[0]
     run.advance(HOUR)
@@ -197,8 +197,8 @@ def test_an_order_after_a_click_is_attributed_once(run: Driver, is_late: bool) -
     assert len([one for one in run.attributions() if one.kind == "ordered"]) == 1
 
 
-def test_a_scanner_is_no_reader(run: Driver) -> None:
-    """A click of a mail scanner is passed on, but no order is credited to it."""
+def test_clicks_of_scanners(run: Driver) -> None:
+    """A click of a mail scanner is published, but no order is attributed to it."""
     run.handle(placed("o1", START))
     send = run.mails()[0].send_id
     run.handle(MailClicked(customer_id="c1", send_id=send, link="shop", agent="scanner", occurred_at=START))
@@ -207,7 +207,7 @@ def test_a_scanner_is_no_reader(run: Driver) -> None:
 
 
 def test_retries(run: Driver) -> None:
-    """A send that was put off is handed over again, unless it is too late or no longer wanted; and never twice."""
+    """A retry is sent again once, unless the email has expired or lacks consent."""
 
     def retry(attempt: int, purpose: str, not_after: datetime) -> RetryDue:
         return RetryDue(
@@ -232,7 +232,7 @@ def test_retries(run: Driver) -> None:
 
 
 def test_draft_and_paused_flows() -> None:
-    """A draft decides and sends nothing; a paused flow is looked at again every hour and goes on when it is live."""
+    """A draft decides and sends nothing. A paused flow is checked every hour, and continues once it is live."""
     text = "flow: f\nversion: 1\nstatus: {}\npurpose: order\ntrigger: {{on: order.placed}}\nsteps:\n  - send: {{message: m}}\n"
     draft = Driver(shop_ruleset_of(text.format("draft")))
     draft.handle(placed("o1", START))
@@ -252,7 +252,7 @@ def shop_ruleset_of(text: str) -> Ruleset:
 
 
 def test_limits_are_logged() -> None:
-    """More orders, lines and flows at once than are kept are told in decisions, and the state stays small."""
+    """Orders, lines and instances over a limit are decisions, and the state stays small."""
     run = Driver(shop_ruleset(limits=Limits(instances=2, orders=3, lines_per_order=1)))
     for number in range(8):
         run.handle(placed(f"o{number}", START + timedelta(minutes=number)))
@@ -269,8 +269,8 @@ def test_limits_are_logged() -> None:
     assert run.customers["c1"].purchases == 8
 
 
-def test_a_day_in_a_second() -> None:
-    """With a day as short as a second, two days of waiting take two seconds."""
+def test_day_scale() -> None:
+    """With days of a second, a wait of two days takes two seconds."""
     run = Driver(shop_ruleset(day_scale=1 / 86_400))
     run.handle(placed("o1", START), shipment("o1", "delivered", START))
     run.advance(timedelta(seconds=1.9))
@@ -280,7 +280,7 @@ def test_a_day_in_a_second() -> None:
 
 
 def test_ninety_days_of_a_shop() -> None:
-    """Three hundred orders over ninety days: every mail once, and nobody waits for anything at the end."""
+    """Three hundred orders in ninety days give every email once, and no instance is left."""
     run = Driver(shop_ruleset())
     for number in range(300):
         customer = f"c{number % 120}"
@@ -295,8 +295,8 @@ def test_ninety_days_of_a_shop() -> None:
     assert all(isinstance(one, Customer) and one.instances == () for one in run.customers.values())
 
 
-def test_orders_that_grow_make_room() -> None:
-    """Parcel after parcel of orders that are remembered already: under 16 kB, and an order stays that a run is about."""
+def test_growing_orders() -> None:
+    """The state stays under 16 kB while orders get more parcels, and keeps the order of an instance."""
     waits = flow_text("trigger: {on: order.placed, once_per: customer}\nsteps: [{wait: 9d}, {send: {message: a}}]")
     run = Driver(ruleset_of(waits))
     for number in range(16):
@@ -311,8 +311,8 @@ def test_orders_that_grow_make_room() -> None:
 
 
 @pytest.mark.parametrize("letters", [20, 32])
-def test_a_customer_with_thousands_of_orders_stays_small(letters: int) -> None:
-    """Large orders with long names, parcels, mails, codes and launches to come, for years: under 16 kB, and the receipt still shows every line."""
+def test_size_of_a_large_customer(letters: int) -> None:
+    """Years of large orders with long names, parcels, emails, codes and launches stay under 16 kB, and the receipt has every line."""
     launch = "trigger: {on: product.launch}\nsteps: [{send: {message: a}}]"
     code = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, {wait: 300d}, {send: {message: a}}]"
     ruleset = shop_ruleset()

@@ -1,4 +1,4 @@
-"""Versions of a flow under people who are on their way through it: they finish on theirs, or go on where a migration says."""
+"""Versions of a flow: instances finish on their version, or continue where a migration maps them."""
 
 from __future__ import annotations
 
@@ -37,36 +37,36 @@ def moving(steps: str, version: int = 1) -> str:
 
 
 def deploy(run: Driver, *flows: Flow) -> None:
-    """New flow files; the state is written and read, as in a restart."""
+    """Deploy new flow files. The state is encoded and decoded, as in a restart."""
     run.ruleset = Ruleset(flows)
     run.customers = {key: decode_customer(encode_customer(state)) for key, state in run.customers.items()}
 
 
 def started(*flows: Flow) -> Driver:
-    """The customer c1 has bought under these flows."""
+    """A driver with these flows, after an order of the customer c1."""
     run = Driver(Ruleset(flows))
     buy(run)
     return run
 
 
 def running(run: Driver) -> list[tuple[int, str]]:
-    """Version and step of every run of c1."""
+    """Version and step of every instance of c1."""
     return [(one.flow_version, one.step) for one in run.customers["c1"].instances]
 
 
 def waiting(run: Driver) -> Instance:
-    """The only run of c1."""
+    """The only instance of c1."""
     (one,) = run.customers["c1"].instances
     return one
 
 
 def migrations(run: Driver) -> list[str]:
-    """What was decided by migrations."""
+    """The details of the decisions of migrations."""
     return [one.detail for one in run.effects if isinstance(one, LogDecision) and one.rule == "migrated"]
 
 
-def test_a_run_finishes_on_its_version() -> None:
-    """A newer version beside the older: who is on the way goes on as he began, who comes now begins on the newest."""
+def test_instances_finish_on_their_version() -> None:
+    """An instance finishes on the version it started with, and a new instance starts on the newest."""
     run = started(flow(1, OLD))
     deploy(run, flow(1, OLD), flow(2, NEW))
     buy(run, "o2")
@@ -75,8 +75,8 @@ def test_a_run_finishes_on_its_version() -> None:
     assert migrations(run) == []
 
 
-def test_the_newest_being_paused_pauses_all() -> None:
-    """`status: paused` in flow.yaml stops older versions too, and lets them go on; a draft leaves them as they are."""
+def test_pause() -> None:
+    """`status: paused` in flow.yaml pauses older versions too; a draft does not."""
     run = started(flow(1, OLD))
     deploy(run, flow(1, OLD), flow(2, NEW, "paused"))
     run.advance(3 * DAY)
@@ -86,8 +86,8 @@ def test_the_newest_being_paused_pauses_all() -> None:
     assert [message for message, _ in sent(run)] == ["a", "b"]
 
 
-def test_a_migration_moves_who_waits() -> None:
-    """At its next wake-up a run goes on at the mapped step of the new version, and stays there."""
+def test_migration() -> None:
+    """At its next timer an instance continues at the mapped step of the new version."""
     run = started(flow(1, OLD))
     deploy(run, flow(1, OLD), flow(2, moving('{"2": "4"}') + NEW))
     run.advance(10 * DAY)
@@ -97,19 +97,19 @@ def test_a_migration_moves_who_waits() -> None:
     assert running(run) == []
 
 
-def test_who_is_not_mapped_finishes_on_his_own() -> None:
-    """Of two runs at different steps only the mapped one moves."""
+def test_unmapped_instances() -> None:
+    """Only instances at mapped steps are moved."""
     run = started(flow(1, OLD))
     run.advance(timedelta(days=2.5))
     buy(run, "o2")
     deploy(run, flow(1, OLD), flow(2, moving('{"2": "2"}') + NEW))
     run.advance(10 * DAY)
-    # The first one waited for c and gets it; the second waited for b and gets d in its place, and then c of version 2.
+    # The first instance waits for c and gets it. The second waits for b, gets d instead, and then c of version 2.
     assert sent(run) == [("a", 0), ("b", 2), ("a", 2.5), ("c", 4), ("d", 4.5), ("c", 6.5)]
 
 
-def test_a_step_that_went_before_gives_its_mail() -> None:
-    """Version 2 without b: c now stands where b stood and was sent from; it is another mail, and it goes."""
+def test_other_email_at_the_same_path() -> None:
+    """A new email at the path of one that was sent before is another email, and is sent."""
     shorter = "steps: [{send: {message: a}}, {wait: 2d}, {send: {message: c}}]"
     run = started(flow(1, OLD))
     run.advance(3 * DAY)
@@ -119,8 +119,8 @@ def test_a_step_that_went_before_gives_its_mail() -> None:
     assert len({mail.send_id for mail in run.mails()}) == 3
 
 
-def test_nothing_twice() -> None:
-    """Timers, orders and wake-ups that come again change nothing after a move, and the order begins no second run."""
+def test_repeated_events() -> None:
+    """Repeated timers and orders change nothing after a move."""
     run = started(flow(1, OLD))
     run.advance(3 * DAY)
     deploy(run, flow(1, OLD), flow(2, moving('{"4": "2"}') + NEW))
@@ -136,8 +136,8 @@ def test_nothing_twice() -> None:
     assert len(set(decisions)) == len(decisions)
 
 
-def test_moves_come_one_after_the_other() -> None:
-    """From 1 to 2 and from 2 to 3, with a migration each: a run that slept through version 2 goes both ways at once."""
+def test_two_migrations() -> None:
+    """An instance that missed version 2 is moved from version 1 to 3 by both migrations."""
     second = flow(2, moving('{"2": "4"}') + NEW)
     third = flow(3, moving('{"4": "0"}', 2) + "steps: [{send: {message: e}}]")
     run = started(flow(1, OLD))
@@ -147,8 +147,8 @@ def test_moves_come_one_after_the_other() -> None:
     assert len(migrations(run)) == 1
 
 
-def test_the_newest_migration_wins() -> None:
-    """Two versions that both take over version 1: the newest does."""
+def test_newest_migration_wins() -> None:
+    """Of two versions that take over version 1 the newest does."""
     run = started(flow(1, OLD))
     third = flow(3, moving('{"2": "0"}') + "steps: [{send: {message: e}}]")
     deploy(run, flow(1, OLD), flow(2, moving('{"2": "4"}') + NEW), third)
@@ -164,8 +164,8 @@ AWAITING_NEW = (
 )
 
 
-def test_a_run_that_waits_for_an_event_moves_with_it() -> None:
-    """The event leads it the way of the new version, also a later one about a mail of before the move."""
+def test_migration_with_an_event() -> None:
+    """The event takes the instance to the branch of the new version. Emails of before the move still count."""
     run = started(flow(1, AWAITING))
     first = run.mails()[0].send_id
     deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + AWAITING_NEW))
@@ -178,16 +178,16 @@ def test_a_run_that_waits_for_an_event_moves_with_it() -> None:
     assert sent(run) == [("a", 0), ("c", 1), ("e", 2)]
 
 
-def test_a_run_whose_event_never_comes_moves_too() -> None:
-    """The time limit that it began with holds; then it goes the new version's other way."""
+def test_migration_without_the_event() -> None:
+    """The instance keeps its time limit, then takes the other branch of the new version."""
     run = started(flow(1, AWAITING))
     deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + AWAITING_NEW))
     run.advance(20 * DAY)
     assert sent(run) == [("a", 0), ("d", 5)]
 
 
-def test_an_event_that_is_not_meant_leaves_it_waiting() -> None:
-    """With a condition that does not hold the run stays as it is, and its timer still wakes it."""
+def test_migration_with_another_event() -> None:
+    """An event that fails the new condition leaves the instance waiting."""
     strict = AWAITING_NEW.replace("up_to: 9d", "up_to: 9d, where: event.message == 'x'")
     run = started(flow(1, AWAITING))
     deploy(run, flow(1, AWAITING), flow(2, moving('{"1": "2"}') + strict))
@@ -197,8 +197,8 @@ def test_an_event_that_is_not_meant_leaves_it_waiting() -> None:
     assert sent(run) == [("a", 0), ("d", 5)]
 
 
-def test_the_new_version_says_what_ends_it() -> None:
-    """Refunded in the meantime: version 2 ends with it, and so does who is moved to it."""
+def test_exits_of_the_new_version() -> None:
+    """`exit_on` of the new version ends instances that would be moved."""
     run = started(flow(1, OLD))
     deploy(run, flow(1, OLD), flow(2, "exit_on: [order.refunded]\n" + moving('{"2": "4"}') + NEW))
     run.handle(OrderRefunded(order("o1", START), START + HOUR))
@@ -207,23 +207,23 @@ def test_the_new_version_says_what_ends_it() -> None:
     assert running(run) == []
 
 
-def test_a_step_that_became_another() -> None:
-    """Without the old file a run goes on with what stands at its step, even if that no longer waits for the event."""
+def test_missing_old_version() -> None:
+    """Without the old file an instance continues with the newest step at its path."""
     run = started(flow(1, AWAITING))
     deploy(run, flow(2, OLD.replace("{wait: 2d}", "{send: {message: e}}", 1)))
     run.advance(20 * DAY)
     assert [message for message, _ in sent(run)][:2] == ["a", "e"]
 
 
-def test_a_put_off_mail_keeps_its_age() -> None:
-    """A mail that is the same in both versions expires when it would have; another one begins anew."""
+def test_deferred_email_keeps_its_age() -> None:
+    """A deferred email that is the same in both versions keeps its expiry. Another email starts over."""
     text = "steps: [{wait: 1d}, {send: {message: a, expires: 2d}}]"
     other = "steps: [{wait: 1d}, {send: {message: %s, expires: 2d}}]"
     for message, mails in (("a", []), ("b", ["b"])):
         run = started(flow(1, text, "paused"))
         run.advance(2 * DAY)
         assert waiting(run).step == "1"
-        # Paused mails have no age yet; give it one, as a full cap would.
+        # A paused email has no age yet. Give it one, as a full cap would.
         aged = replace(waiting(run), wanted_at=START)
         run.customers["c1"] = replace(run.customers["c1"], instances=(aged,))
         deploy(run, flow(1, text), flow(2, moving('{"1": "1"}') + other % message))
@@ -252,14 +252,14 @@ def test_invalid_migrations(body: str, column: int, id: str) -> None:
 
 
 def test_migrations_are_read() -> None:
-    """Paths may be written with and without quotes."""
+    """Paths may be quoted or not."""
     read = flow(7, 'migrations:\n  - from: 3\n    steps: {1.0.10: 2, "0": 2.0.1}\n' + NEW)
     assert read.migrations == (Migration(version=3, steps=(("1.0.10", "2"), ("0", "2.0.1"))),)
 
 
 @pytest.mark.parametrize("is_woken", [True, False])
-def test_once_stays_once(is_woken: bool) -> None:
-    """A flow that begins once a customer does not begin again for who was moved, by a timer or by an event."""
+def test_once_per_customer_after_a_migration(is_woken: bool) -> None:
+    """A flow that starts once per customer does not start again after a migration."""
 
     def once(version: int, body: str) -> Flow:
         text = HEAD.replace("order.placed", "order.placed, once_per: customer").format(version=version, status="live")

@@ -1,4 +1,4 @@
-"""The same facts give the same effects, in the same order, in every process: Python gives texts another hash in each."""
+"""The same events give the same effects in the same order in every process, although each has its own seed of hashes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BODIES = {
 }
 
 
-def played() -> str:
+def simulate() -> str:
     """The effects of two years of a customer, as text."""
     segments = "many: customer.orders > 1\nsome: customer.orders == 1"
     before = ruleset_of(segments=segments).with_flows(shop_ruleset().flows)
@@ -28,7 +28,9 @@ def played() -> str:
     run = Driver(before)
     run.handle(ProfileUpdated(customer_id="c1", birthday=START.date(), occurred_at=run.now))
     buy(run)
-    run.ruleset = before.with_flows([*before.flows, *more.flows])  # both days are waited for from now on
+    run.ruleset = before.with_flows(
+        [*before.flows, *more.flows]
+    )  # from now on the birthday and the anniversary are awaited
     for number in range(3):
         buy(run, f"p{number}")
         run.advance(30 * DAY)
@@ -40,14 +42,14 @@ def played() -> str:
     return "\n".join(map(repr, run.effects))
 
 
-def test_every_process_decides_the_same() -> None:
-    """Byte for byte, whatever the seed of the hashes."""
-    told = {
+def test_effects_do_not_depend_on_hash_seeds() -> None:
+    """The effects are the same with every seed of Python's hashes."""
+    outputs = {
         subprocess.run(
-            [sys.executable, "-c", "from tests.driver.test_processes import played; print(played())"],
+            [sys.executable, "-c", "from tests.driver.test_processes import simulate; print(simulate())"],
             env={**os.environ, "PYTHONHASHSEED": str(seed)}, capture_output=True, text=True, check=True,
         ).stdout
-        for seed in (0, 1, 9, 10)  # of which some order two names one way, some the other
+        for seed in (0, 1, 9, 10)  # some of them order two names differently
     }  # fmt: skip
-    assert len(told) == 1
-    assert "ScheduleTimer" in told.pop()
+    assert len(outputs) == 1
+    assert "ScheduleTimer" in outputs.pop()

@@ -1,4 +1,4 @@
-"""The rules on a virtual clock, with everything that they order kept to be looked at."""
+"""The core on a virtual clock, with all its effects kept for the test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 
 
 class Driver(Simulator):
-    """A virtual run that keeps its effects. `is_reporting`: each mail is reported as sent at once."""
+    """A simulator that keeps its effects. With `is_reporting` each email is reported as sent immediately."""
 
     def __init__(
         self,
@@ -35,17 +35,23 @@ class Driver(Simulator):
         )
 
     def mails(self, customer_id: str | None = None) -> list[SendMail]:
-        """The mails ordered so far."""
-        return [one for one in self.effects if isinstance(one, SendMail) and customer_id in (None, one.customer_id)]
+        """The emails so far."""
+        return [
+            effect
+            for effect in self.effects
+            if isinstance(effect, SendMail) and customer_id in (None, effect.customer_id)
+        ]
 
     def messages(self, customer_id: str | None = None) -> list[str]:
-        """The messages ordered so far, by name."""
+        """The names of the messages so far."""
         return [mail.message for mail in self.mails(customer_id)]
 
     def decisions(self) -> list[tuple[str, str, str]]:
         """Flow, outcome and rule of each decision so far."""
-        return [(one.flow, one.outcome, one.rule) for one in self.effects if isinstance(one, LogDecision)]
+        return [
+            (effect.flow, effect.outcome, effect.rule) for effect in self.effects if isinstance(effect, LogDecision)
+        ]
 
     def attributions(self) -> list[Attribute]:
-        """What neighbours were told so far."""
-        return [one for one in self.effects if isinstance(one, Attribute)]
+        """The attributions so far."""
+        return [effect for effect in self.effects if isinstance(effect, Attribute)]

@@ -1,4 +1,4 @@
-"""Short ways to say what happened, and the world with the shop's four flows."""
+"""Helpers for events, and the shop's flows, sending rules and consent policy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MESSAGES = {
 
 
 def flow_from(text: str, folder: str, messages: list[str], segments: Collection[str] = ()) -> Flow:
-    """The flow in `text`, which must be right."""
+    """The flow in `text`, which must be valid."""
     parsed = parse_flow(text, messages, folder, segments)
     assert isinstance(parsed, Flow), parsed
     return parsed
@@ -38,7 +38,7 @@ def flow_from(text: str, folder: str, messages: list[str], segments: Collection[
 
 @cache
 def shop_flows() -> tuple[Flow, ...]:
-    """The four flows of the repository."""
+    """Four flows of the repository."""
     return tuple(
         flow_from((FOLDERS[name] / "flow.yaml").read_text(encoding="utf-8"), name, messages)
         for name, messages in MESSAGES.items()
@@ -53,12 +53,12 @@ def shop_policy() -> ConsentPolicy:
 
 @cache
 def shop_rules() -> SendingRules:
-    """The rules of the repository, without the quiet hours: a broker on which a day lasts seconds has no time of day either."""
+    """The sending rules of the repository, without quiet hours: with days of seconds there is no time of day."""
     return replace(read_templates(TEMPLATES).rules, quiet=None)
 
 
 def shop_ruleset(**settings: Any) -> Ruleset:
-    """A world with the four flows, the consent policy and the rules of the repository."""
+    """A ruleset with four flows, the consent policy and the sending rules of the repository."""
     return Ruleset(shop_flows(), **{"consent_policy": shop_policy(), "rules": shop_rules(), **settings})
 
 
@@ -81,7 +81,7 @@ def order(order_id: str, placed_at: datetime, **changes: Any) -> Order:
 def shipment(
     order_id: str, status: ShipmentStatus, at: datetime, parcel: str = "p1", parcels: int = 1, customer_id: str = "c1"
 ) -> ShipmentUpdated:
-    """News of a parcel."""
+    """An event of a parcel."""
     return ShipmentUpdated(
         customer_id=customer_id,
         order_id=order_id,

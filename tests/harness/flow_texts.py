@@ -1,4 +1,4 @@
-"""Short ways to try a flow: a world of one flow, and what one customer gets of it."""
+"""Helpers for tests of single flows: a driver with one flow, the actions of one customer, and their emails."""
 
 from __future__ import annotations
 
@@ -19,53 +19,55 @@ HEAD = "flow: {name}\nversion: 1\nstatus: {status}\npurpose: {purpose}\n"
 
 
 def flow_text(body: str, name: str = "f", status: str = "live", purpose: str = "service") -> str:
-    """The text of a flow; `body` is what stands behind its head."""
+    """The text of a flow; `body` follows its head."""
     return HEAD.format(name=name, status=status, purpose=purpose) + body
 
 
 def ruleset_of(*flows: str, segments: str = "", rules: str = "", **settings: Any) -> Ruleset:
-    """A world with flows (see `flow_text`), segments and rules, all of which must be right."""
-    known, held = parse_segments(segments), parse_rules(rules)
-    assert isinstance(known, dict), known
-    assert not isinstance(held, list), held
-    parsed = [flow_from(text, text.partition("flow: ")[2].partition("\n")[0], MESSAGES, known) for text in flows]
-    return Ruleset(parsed, **{"segments": known, "rules": held, "consent_policy": shop_policy(), **settings})
+    """A ruleset of valid flows (see `flow_text`), segments and sending rules."""
+    conditions, sending_rules = parse_segments(segments), parse_rules(rules)
+    assert isinstance(conditions, dict), conditions
+    assert not isinstance(sending_rules, list), sending_rules
+    parsed = [flow_from(text, text.partition("flow: ")[2].partition("\n")[0], MESSAGES, conditions) for text in flows]
+    return Ruleset(
+        parsed, **{"segments": conditions, "rules": sending_rules, "consent_policy": shop_policy(), **settings}
+    )
 
 
 def run_of(body: str, *, purpose: str = "service", **settings: Any) -> Driver:
-    """A driver of a world with one flow."""
+    """A driver with one flow."""
     return Driver(ruleset_of(flow_text(body, purpose=purpose), **settings))
 
 
 def buy(run: Driver, order_id: str = "o1", **changes: Any) -> None:
-    """The customer c1 buys now."""
+    """Place an order of the customer c1."""
     run.handle(OrderPlaced(order(order_id, run.now, **changes), run.now))
 
 
 def update_profile(run: Driver, **changes: Any) -> None:
-    """The shop tells the profile of c1."""
+    """Update the profile of c1."""
     run.handle(ProfileUpdated(customer_id="c1", occurred_at=run.now, **changes))
 
 
 def open_email(run: Driver, send_id: str) -> None:
-    """The customer c1 opens a mail."""
+    """Open an email as c1."""
     run.handle(MailOpened(customer_id="c1", send_id=send_id, agent="human", occurred_at=run.now))
 
 
 def answer_survey(run: Driver, answer: str, question: str = "happy") -> None:
-    """The customer c1 answers."""
+    """Answer a survey as c1."""
     run.handle(SurveyAnswered(customer_id="c1", send_id=None, question=question, answer=answer, occurred_at=run.now))
 
 
 def unsubscribe(run: Driver) -> None:
-    """The customer c1 wants no more advertising."""
+    """Unsubscribe c1 from marketing."""
     run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=run.now))
 
 
 def sent(run: Driver) -> list[tuple[str, float]]:
-    """Each message that c1 got, and how many days after the start."""
+    """Each message sent to c1, with the days since the start."""
     return [
-        (one.detail.removeprefix("sends ").partition(";")[0], round((one.decided_at - START) / DAY, 3))
-        for one in run.effects
-        if isinstance(one, LogDecision) and one.outcome == "send"
+        (effect.detail.removeprefix("sends ").partition(";")[0], round((effect.decided_at - START) / DAY, 3))
+        for effect in run.effects
+        if isinstance(effect, LogDecision) and effect.outcome == "send"
     ]

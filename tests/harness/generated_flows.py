@@ -1,4 +1,4 @@
-"""Whole flows, made at random from every word of the language."""
+"""Random flows that use every part of the language."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ about_orders = [
 
 
 def conditions(on: str, once_per: str) -> st.SearchStrategy[str]:
-    """Conditions for a flow that `on` starts, for what `once_per` says."""
-    known = [*about_customers]
-    known += about_orders if is_about_order(on) else []
-    known += ["product.is_bought", "product.sku == 's1'"] if once_per == "product" else []
-    simple = st.sampled_from(known)
+    """Conditions for a flow with this trigger and `once_per`."""
+    sources = [*about_customers]
+    sources += about_orders if is_about_order(on) else []
+    sources += ["product.is_bought", "product.sku == 's1'"] if once_per == "product" else []
+    simple = st.sampled_from(sources)
     return (
         simple
         | simple.map("not {}".format)
@@ -43,22 +43,22 @@ def conditions(on: str, once_per: str) -> st.SearchStrategy[str]:
 
 
 def waits(on: str, once_per: str) -> st.SearchStrategy[Any]:
-    """Spans, times of day, weekdays, and moments that are known with such a trigger."""
-    moments = ["order.placed_at", "shipment.window_from", "shipment.window_to"] if is_about_order(on) else []
+    """Waits for lengths, times of day and weekdays, and for target times that are known with this trigger."""
+    times = ["order.placed_at", "shipment.window_from", "shipment.window_to"] if is_about_order(on) else []
     if once_per == "product" and is_about_order(on):
-        moments.append("product.runs_out")
+        times.append("product.runs_out")
     if on.startswith("product.") and once_per == "product":
-        moments.append("product.launch")
-    calm = st.fixed_dictionaries(
+        times.append("product.launch")
+    lengths = st.fixed_dictionaries(
         {},
         optional={
             "days": st.integers(1, 20), "months": st.integers(1, 2), "hours": st.integers(1, 30), "minutes": st.integers(1, 90), "at": clocks,
             "clock": st.sampled_from(["customer", "shop"]), "not_on": weekdays,
         },
     ).filter(lambda wait: wait.keys() & {"days", "months", "hours", "minutes", "at"})  # fmt: skip
-    kinds = [spans | st.just("1mo"), calm, st.fixed_dictionaries({"on": weekdays, "at": clocks})]
-    if moments:
-        until = {"until": st.sampled_from(moments), "days": st.integers(1, 9)}
+    kinds = [spans | st.just("1mo"), lengths, st.fixed_dictionaries({"on": weekdays, "at": clocks})]
+    if times:
+        until = {"until": st.sampled_from(times), "days": st.integers(1, 9)}
         kinds.append(
             st.fixed_dictionaries(until, optional={"before": spans, "at": clocks}).map(
                 lambda wait: wait | ({"lasts": "20d"} if wait["until"] == "product.runs_out" else {})
@@ -68,24 +68,24 @@ def waits(on: str, once_per: str) -> st.SearchStrategy[Any]:
 
 
 def sends(purpose: str) -> st.SearchStrategy[Any]:
-    """Sends with everything that may be said of them."""
-    said = {
+    """Sends with every option."""
+    options = {
         "priority": st.integers(0, 100),
         "expires": st.sampled_from(["2h", "1d", "8d"]),
         "not_before": st.just("2026-03-20"),
     }
-    if purpose != "service":  # what is owed is held back from nobody, and carries no advertising
-        said |= {
+    if purpose != "service":  # transactional emails have no holdout and no recommendations
+        options |= {
             "holdout": st.just(30),
             "purpose": st.sampled_from([purpose, "marketing"]),
             "products": st.integers(1, 3),
         }
-    return st.fixed_dictionaries({"message": messages}, optional=said)
+    return st.fixed_dictionaries({"message": messages}, optional=options)
 
 
 @st.composite
 def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    """A flow of that name, as its file says it."""
+    """A flow of this name, as the content of its file."""
     on = draw(st.sampled_from(["order.placed", "order.placed", "shipment.delivered", "product.viewed", *TRIGGERS]))
     first, status = on.partition(".")[0], draw(st.sampled_from(["live"] * 6 + ["draft", "paused"]))
     scopes = {
@@ -104,12 +104,12 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["before"] = draw(st.sampled_from(["1d", "3d"]))
     if not is_yearly and on != "product.launch" and once_per in ("customer", "product") and draw(st.booleans()):
         trigger["again_after"] = draw(spans)
-    asked = conditions(on, once_per)
+    condition = conditions(on, once_per)
     if draw(st.integers(0, 7)) == 7:
-        trigger["where"] = draw(asked.filter(lambda source: "reward" not in source))
+        trigger["where"] = draw(condition.filter(lambda source: "reward" not in source))
     purpose = draw(st.sampled_from(["marketing", "marketing", "review", "service"]))
-    heard = {"order": ("order.",), "shipment": ("order.", "shipment.")}.get(first, ("order.placed",))
-    awaited = [one for one in AWAITED if one.startswith((*heard, "mail.", "survey."))]
+    prefixes = {"order": ("order.",), "shipment": ("order.", "shipment.")}.get(first, ("order.placed",))
+    awaited = [event for event in AWAITED if event.startswith((*prefixes, "mail.", "survey."))]
     leaf = st.one_of(
         st.builds(lambda wait: {"wait": wait}, waits(on, once_per)),
         st.builds(lambda send: {"send": send}, sends(purpose)),
@@ -119,13 +119,13 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
             {"reward": {"name": "ten"}}, {"reward": {"name": "pool", "pool": "ten", "within": "3d"}}, {"emit": "told"},
         ]),
     )  # fmt: skip
-    arms = iter(range(1000))
+    numbers = iter(range(1000))
 
     def branches(inside: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         steps = st.lists(inside, min_size=1, max_size=3)
         split = st.builds(
             lambda when, then, other: {"split": [{"when": when, "steps": then}, *([{"otherwise": other}] if other else [])]},
-            asked, steps, st.none() | steps,
+            condition, steps, st.none() | steps,
         )  # fmt: skip
         wait_for = st.builds(
             lambda event, up_to, then, other: {"wait_for": {"event": event, "up_to": up_to, "then": then, "otherwise": other}},
@@ -134,7 +134,7 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         experiment = st.builds(
             lambda one, two: {
                 "experiment": {
-                    "name": f"{name}-{next(arms)}",
+                    "name": f"{name}-{next(numbers)}",
                     **({"holdout": 20} if purpose != "service" else {}),
                     "arms": [{"name": "one", "percent": 50, "steps": one}, {"name": "two", "percent": 50, "steps": two}],
                 }
@@ -154,13 +154,13 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         "steps": steps,
     }
     if draw(st.integers(0, 7)) == 7:
-        flow["goal"] = draw(asked.filter(lambda source: "reward" not in source))
+        flow["goal"] = draw(condition.filter(lambda source: "reward" not in source))
     exits = ["order.placed", "customer.unsubscribed"]
-    exits += [one for one in ("order.cancelled", "order.refunded") if is_about_order(on) and one != on]
+    exits += [event for event in ("order.cancelled", "order.refunded") if is_about_order(on) and event != on]
     flow["exit_on"] = draw(st.lists(st.sampled_from(exits), max_size=2, unique=True))
     if draw(st.integers(0, 3)) == 3:
         flow["not_with"] = draw(
-            st.lists(st.sampled_from([one for one in NAMES if one != name]), max_size=2, unique=True)
+            st.lists(st.sampled_from([other for other in NAMES if other != name]), max_size=2, unique=True)
         )
     if purpose != "service" and draw(st.integers(0, 7)) == 7:
         flow["holdout"] = 20
@@ -168,13 +168,13 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
 
 
 def text_of(flow: dict[str, Any]) -> str:
-    """The flow's file."""
+    """The content of the file of a flow."""
     return yaml.dump(flow, Dumper=_Plain, sort_keys=False)
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes out what comes twice."""
+    """Writes repeated values out, without aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Nothing is an alias."""
+        """Whether a value is written without an alias."""
         return True

@@ -87,7 +87,7 @@ class Stage:
         """Days of the cases that have passed."""
         return (time.monotonic() - self._start) / DAY_S
 
-    def case_run(self) -> None:
+    def run(self) -> None:
         """Tell every fact at its time, then wait until all that the table says has come."""
         self._warm_up()
         self._start = time.monotonic()
@@ -114,11 +114,11 @@ class Stage:
     def _tell(self, at: float, case: Case, facts: list[CaseEvent]) -> None:
         """Tell driver and stack the facts, once the stack has made of the earlier ones what the driver made of them."""
         case_run = self.case_runs[case.name]
-        case_run.until(max(at, case_run.days))
+        case_run.advance_to_day(max(at, case_run.days))
         due = Counter(case_run.mails)
         wait_until(partial(self._has, case, due), f"{case.name}, day {at}: {dict(due)}")
-        case_run.until(self.days())
-        case_run.tell(facts)
+        case_run.advance_to_day(self.days())
+        case_run.handle(facts)
         sends = {one["message"]: one["send_id"] for one in self.watch.of(topics.COMMANDS, case)}
         for fact in facts:
             record = fact.record(case.name, datetime.now(UTC), sends)
@@ -128,7 +128,7 @@ class Stage:
         """Whether the mails that are due are there. None may be there before the driver, at this moment, has it."""
         self.watch.look()
         for name, case_run in self.case_runs.items():
-            case_run.until(self.days())
+            case_run.advance_to_day(self.days())
             early = self.watch.mails(case_run.case) - Counter(case_run.mails)
             assert not early, f"{name}: too early: {early}"
         return not due - self.watch.mails(case)
@@ -152,7 +152,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with open_stack(folder, day_s=DAY_S, env={"TAKK_TEMPLATES_DIR": str(templates)}) as stack:
         stage = Stage(stack)
         try:
-            stage.case_run()
+            stage.run()
             yield stage
         finally:
             stage.watch.close()

@@ -1,4 +1,4 @@
-"""The testing kit: what an engineer of a shop writes, on the flows of this repository."""
+"""The public test kit, on the flows of this repository."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.harness.events import TEMPLATES
 from tests.harness.flow_texts import flow_text, ruleset_of
 
 
-def test_given_these_orders_after_30_days_these_mails() -> None:
-    """Five lines, from the order to the review."""
+def test_orders_and_emails() -> None:
+    """An order and a delivery give a review request within 30 days."""
     shop = Scenario(TEMPLATES)
     shop.order("anna", total="500 DKK")
     shop.parcel("anna", "delivered")
@@ -23,8 +23,8 @@ def test_given_these_orders_after_30_days_these_mails() -> None:
     assert shop.mails("anna")[-2:] == ["review/ask-first-time", "goes-well-with/products"]
 
 
-def test_why_nothing_came() -> None:
-    """A refund ends the review, and the decision says so; the state can be looked at."""
+def test_decisions() -> None:
+    """A refund ends the review, and the decision and the state show it."""
     shop = Scenario(TEMPLATES)
     order_id = shop.order("anna")
     shop.parcel("anna", "delivered")
@@ -37,8 +37,8 @@ def test_why_nothing_came() -> None:
     assert shop.state("nobody") is None
 
 
-def test_customers_do_things() -> None:
-    """Opens, clicks, profiles, answers and unsubscriptions reach the core; an unknown mail is told."""
+def test_actions_of_customers() -> None:
+    """Opens, clicks, profiles, answers and unsubscriptions are handled; an unknown email is an error."""
     shop = Scenario(TEMPLATES)
     shop.order("bo", total="12000 DKK")
     shop.after(days=2)
@@ -58,8 +58,8 @@ def test_customers_do_things() -> None:
         shop.opens("bo", "vip")
 
 
-def test_an_order_changes() -> None:
-    """What is told of a change is what counts from then on; the rest stays what it was."""
+def test_changed_order() -> None:
+    """A change updates the given fields of an order, and keeps the others."""
     shop = Scenario()
     shop.order("anna", total="900 DKK", country="SE")
     shop.order("anna", total="300 DKK", kind="changed", email="new@example.com")
@@ -71,8 +71,8 @@ def test_an_order_changes() -> None:
     assert [line.unit_price_minor for line in facts.lines] == [900_00]
 
 
-def test_a_launch_is_waited_for() -> None:
-    """A product that was looked at before it came, at its launch; a newer look moves it."""
+def test_launch() -> None:
+    """A viewed product starts a flow at its launch, and a newer view moves it."""
     flow = "trigger: {on: product.launch, before: 1d}\nsteps: [{send: {message: a}}]"
     shop = Scenario(ruleset_of(flow_text(flow, name="launch")))
     shop.profile("anna", email="anna@example.com")
@@ -85,8 +85,8 @@ def test_a_launch_is_waited_for() -> None:
     assert shop.mails("anna") == ["launch/a"]
 
 
-def test_what_is_recommended() -> None:
-    """From the products that were told, and from what was bought before they were; without enough of them no mail, and the rule says so."""
+def test_recommendations() -> None:
+    """Products and sales decide the recommendations. Without enough of them there is no email, and a decision has the rule."""
     shop = Scenario(TEMPLATES)
     for customer in ("anna", "bo"):
         shop.order(
@@ -109,8 +109,8 @@ def test_what_is_recommended() -> None:
     assert shop.recommended("anna") == ["LMP-3", "VAS-2"]
 
 
-def test_what_others_bought_before_the_products_were_told() -> None:
-    """It is counted all the same."""
+def test_sales_before_the_products() -> None:
+    """Sales before the products were added count too."""
     flow = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 2}}]"
     shop = Scenario(ruleset_of(flow_text(flow, purpose="marketing")))
     shop.order("bo", lines=(OrderLine("a", "A", "x", 1, 100), OrderLine("b", "B", "y", 1, 100)))
@@ -120,14 +120,14 @@ def test_what_others_bought_before_the_products_were_told() -> None:
     assert shop.recommended("anna") == ["b"]
 
 
-def test_mistakes_in_the_flows_are_told(tmp_path: object) -> None:
-    """A folder without flows is no shop."""
+def test_errors_in_flows(tmp_path: object) -> None:
+    """A folder without flows is an error."""
     with pytest.raises(FlowFileError):
         Scenario(str(tmp_path))
 
 
-def test_codes_of_a_pool(tmp_path: Path) -> None:
-    """The shop stocks a pool: one customer gets the code, the other waits a day for it and goes on without."""
+def test_pool_codes(tmp_path: Path) -> None:
+    """One customer gets the code of a pool, and the other continues without one after a day."""
     folder = tmp_path / "flows" / "selling" / "spring"
     folder.mkdir(parents=True)
     (folder / "a.html.j2").touch()

@@ -178,11 +178,11 @@ def test_an_unknown_customer() -> None:
 def test_every_rule_is_explained(case: Any) -> None:
     """Every rule in the decisions of the cases has a text."""
     run = Driver(shop_ruleset())
-    for at, facts in case.events_by_time():
+    for at, events in case.events_by_time():
         run.advance(timedelta(days=at) - (run.now - START))
-        for fact in facts:
+        for event in events:
             sends = {mail.message: mail.send_id for mail in run.mails()}
-            raw = CODEC.encode(SCHEMA_OF[fact.topic], fact.record("c1", run.now, sends))
-            run.handle(DECODER.event(fact.topic, b"c1", raw, int(run.now.timestamp() * 1000)))
+            raw = CODEC.encode(SCHEMA_OF[event.topic], event.record("c1", run.now, sends))
+            run.handle(DECODER.event(event.topic, b"c1", raw, int(run.now.timestamp() * 1000)))
     run.advance(timedelta(days=case.days))
     assert {one.rule for one in run.effects if isinstance(one, LogDecision)} <= set(RULES)
