@@ -131,7 +131,9 @@ PROBLEMS: Mapping[str, Entry] = MappingProxyType(
             "`'tea' in order.categories`",
         ),
         "condition.E016": Entry("Different kinds", "A number never equals a text.", "`customer.country == 'DK'`"),
-        "condition.E017": Entry("No order", "Only numbers have an order.", "`customer.country != 'DK'`"),
+        "condition.E017": Entry(
+            "Not comparable", "Only numbers can be compared with `<`, `<=`, `>` and `>=`.", "`customer.country != 'DK'`"
+        ),
         "flow.E001": Entry(
             "Name differs from the folder",
             "The folder has the name of the flow.",
@@ -189,7 +191,9 @@ PROBLEMS: Mapping[str, Entry] = MappingProxyType(
         "flow.E021": Entry("Several kinds", "Each step has one kind.", "start each step with its own dash"),
         "flow.E022": Entry("Value too long", "The value of a field is longer than 200 characters.", "shorten it"),
         "flow.E023": Entry(
-            "`within` without a pool", "Only codes from a pool are waited for.", "`{name: ten, pool: tens, within: 1d}`"
+            "`within` without a pool",
+            "A signed code is given at once. Only pool codes can be waited for.",
+            "`{name: ten, pool: tens, within: 1d}`",
         ),
         "flow.E024": Entry("Wait too long", "The longest wait is 400 days, or 13 months.", "`wait: 365d`"),
         "flow.E025": Entry(
@@ -236,7 +240,7 @@ PROBLEMS: Mapping[str, Entry] = MappingProxyType(
         "flow.E040": Entry(
             "Other purpose in a transactional flow",
             "A transactional flow sends only transactional emails.",
-            "send it from a flow of its own",
+            "send it from another flow",
         ),
         "flow.E041": Entry(
             "Products in a transactional email", "Recommendations are advertising.", "remove `products`"
@@ -301,7 +305,7 @@ PROBLEMS: Mapping[str, Entry] = MappingProxyType(
         ),
         "flow.E058": Entry(
             "No customer waits there",
-            "The step is never waited at, so a mapping has no effect.",
+            "Customers never wait at this step, so the mapping has no effect.",
             "map the step that follows the wait",
         ),
         "flow.E059": Entry(

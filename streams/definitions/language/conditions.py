@@ -108,7 +108,7 @@ def _parsed(source: str) -> nodes.Node:
         parser = Parser(_PARSES, source, state="variable")
         tree = parser.parse_expression()
     except TemplateSyntaxError as error:
-        text, _, at = str(error.message).replace("end of template", "end").partition(" at ")
+        text, _, at = str(error.message).replace("'end of template'", "end of the condition").partition(" at ")
         text = re.sub("^unexpected char ", "unexpected character ", text)
         column = int(at) if at.isdecimal() else 0
         raise InvalidCondition("condition.E004", f"invalid expression: {text}", _ALLOWED, column) from error

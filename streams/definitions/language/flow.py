@@ -114,7 +114,7 @@ class _FlowReader(StepReader):
                 continue
             version = self.number(values["from"], *keys.VERSION)
             if version >= newer:
-                message = f"version {version} is not older than this version, {newer}"
+                message = f"version {version} is not older than this version ({newer})"
                 self.error("flow.E007", values["from"], message, "raise the version of this file")
             elif version in [migration.version for migration in migrations]:
                 self.error("flow.E008", values["from"], f"duplicate migration from version {version}", "merge the two")

@@ -159,7 +159,7 @@ class Reader:
         """Note that a mapping lacks the keys `names`, if there are any."""
         if names:
             keys = "key" if len(names) == 1 else "keys"
-            listed, added = ", ".join(map(repr, names)), ", ".join(f"{name}: …" for name in names)
+            listed, added = ", ".join(map(repr, names)), ", ".join(f"`{name}: …`" for name in names)
             self.error("yaml.E011", node, f"missing {keys} {listed}", f"add {added}")
 
     def items(self, node: yaml.Node, what: str) -> list[yaml.Node]:

@@ -20,19 +20,19 @@ def read_send(reader: StepReader, node: yaml.Node, path: str) -> Send:
     message = reader.text(values["message"]) if "message" in values else ""
     if "message" in values and message not in reader.messages:
         meant = similar(message, reader.messages)
-        hint = f"{nearest(message, reader.messages)}{'' if meant else ';'} or add {message}.html.j2"
+        hint = f"{nearest(message, reader.messages)}{' If not,' if meant else '; or'} add {message}.html.j2"
         reader.error("flow.E039", values["message"], f"unknown message {message!r}", hint)
     purpose: str = reader.purpose
     if "purpose" in values:
         purpose = reader.choice(values["purpose"], get_args(Purpose), "purpose", reader.purpose)
     if is_transactional(reader.purpose) and not is_transactional(purpose):
         message = f"a transactional flow cannot send {purpose} emails"
-        reader.error("flow.E040", values["purpose"], message, "send it from a flow of its own")
+        reader.error("flow.E040", values["purpose"], message, "send it from another flow")
     if "holdout" in values and is_transactional(purpose):
         reader.no_holdout(values["holdout"])
     if "products" in values and is_transactional(purpose):
         message = "transactional emails cannot recommend products"
-        reader.error("flow.E041", values["products"], message, "send them from a flow of its own")
+        reader.error("flow.E041", values["products"], message, "send them from another flow")
     products = reader.number(values["products"], *keys.PRODUCTS) if "products" in values else 0
     at_least = reader.number(values["at_least"], *keys.PRODUCTS) if "at_least" in values else min(products, 1)
     if "at_least" in values and at_least > products:
