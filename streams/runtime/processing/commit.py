@@ -1,4 +1,4 @@
-"""Parts of a commit: the offsets of its records, retries, and a check whether the cluster is alive."""
+"""Parts of `Batch.commit`: the offsets of its records, retries, and a check whether the cluster is alive."""
 
 from __future__ import annotations
 
