@@ -247,8 +247,8 @@ class Migration(Struct, frozen=True, kw_only=True):
 class Flow(Struct, frozen=True, kw_only=True):
     """One version of a flow.
 
-    The flow ends before the next step if `goal` is true or an event of `exit_on` occurs. `holdout` percent of the customers get none of its
-    steps. While a flow or a series of `not_with` is running, its emails wait. `migrations` move customers from older versions.
+    The flow ends before the next step if `goal` is true or an event of `exit_on` occurs. `holdout` percent of the customers do not
+    enter it. While a flow or a series of `not_with` is running, its emails wait. `migrations` move customers from older versions.
     """
 
     name: str
