@@ -17,14 +17,14 @@ from streams.core.model.flow import Condition, Flow
 from streams.core.model.ruleset import RATES, Limits, Ruleset, Shop
 from streams.core.model.sending_rules import NO_RULES, SendingRules
 from streams.core.values.text import nearest
-from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages, problem_at
+from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file
 from streams.definitions.checks.migrations import check_migrations
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments
-from streams.definitions.problems import FlowFileError, Problem, not_utf8, unreadable
+from streams.definitions.problems import FlowFileError, Problem, not_utf8, problem_at, unreadable
 from streams.mail.rendering.template_folders import FLOWS, flow_folders
 
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")

@@ -78,6 +78,11 @@ class Problem(Struct, frozen=True):
         }
 
 
+def problem_at(part: str, id: str, message: str, hint: str) -> Problem:
+    """Return a problem at a part of a flow, for example "1.0.2" or "trigger.where"."""
+    return Problem(id, message, hint, Location(part=part))
+
+
 class FlowFileError(ValueError):
     """The files of a templates folder contain errors, all of them in `problems`."""
 

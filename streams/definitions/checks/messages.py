@@ -18,8 +18,8 @@ from streams.core.model.flow import Flow, Send
 from streams.core.sending.greeting import MOODS
 from streams.core.values.text import nearest, similar
 from streams.definitions.checks.copy_files import check_copy, text_position
-from streams.definitions.checks.flow import check_rewards
 from streams.definitions.checks.layout import FLOW, version_file
+from streams.definitions.checks.recipients import check_rewards
 from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command, template_sample
 from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable

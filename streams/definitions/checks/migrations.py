@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.flow import Emit, Flow, Migration, Reward, Send, Wait, WaitFor
-from streams.definitions.checks.flow import problem_at
 from streams.definitions.checks.paths import before, reachable, resting_places
-from streams.definitions.problems import Problem
+from streams.definitions.problems import Problem, problem_at
 
 
 def check_migrations(flow: Flow, older: Mapping[int, Flow]) -> Iterator[Problem]:

@@ -61,7 +61,7 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
 )
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
-_PARSES = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
+_ENVIRONMENT = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
 _WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
 _FIRST_WORDS = ", ".join(dict.fromkeys([name.partition(".")[0] + "." for name in (*NAMES, "field.")]))
 #: Users' words for nodes with other names in Jinja.
@@ -105,7 +105,7 @@ def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
 def _parsed(source: str) -> nodes.Node:
     """Return the syntax tree of one whole expression."""
     try:
-        parser = Parser(_PARSES, source, state="variable")
+        parser = Parser(_ENVIRONMENT, source, state="variable")
         tree = parser.parse_expression()
     except TemplateSyntaxError as error:
         text, _, at = str(error.message).replace("'end of template'", "end of the condition").partition(" at ")
@@ -118,7 +118,7 @@ def _parsed(source: str) -> nodes.Node:
     hint = "use == to compare" if rest.value == "=" else "join conditions with `and` or `or`"
     columns: list[int] = []
     column = 0
-    for _, sort, text in _PARSES.lexer.tokeniter(source, None, state="variable"):
+    for _, sort, text in _ENVIRONMENT.lexer.tokeniter(source, None, state="variable"):
         if sort != "whitespace":
             columns.append(column)
         column += len(text)
