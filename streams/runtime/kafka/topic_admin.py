@@ -70,7 +70,7 @@ def ensure_topics(kafka: Mapping[str, Any], specs: Iterable[TopicSpec], partitio
         KafkaException: the cluster is unreachable or refuses a request.
     """
     specs = list(specs)
-    admin = AdminClient(dict(kafka))
+    admin = AdminClient({"log_level": 5, **kafka})  # without messages about its own shutdown
     existing = _partitions(admin)
     _refuse_mismatches(admin, specs, existing, partitions)
     durable = {"min.insync.replicas": str(replication - 1)} if replication >= 3 else {}

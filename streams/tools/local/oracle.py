@@ -83,7 +83,7 @@ def read_all(kafka: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[A
             for number in consumer.list_topics(name, timeout=30).topics[name].partitions
         ]
         consumer.assign(partitions)
-        unfinished = {(one.topic, one.partition) for one in partitions}
+        unfinished = {(partition.topic, partition.partition) for partition in partitions}
         while unfinished:
             for message in consumer.consume(10_000, 0.5):
                 error = message.error()
@@ -179,7 +179,7 @@ def _replay(
 def _compare(
     topic: str,
     expected: Counter[tuple[bytes, bytes]],
-    found: list[Any],
+    written: list[Any],
     codec: Codec,
     verdict: Verdict,
     comparable: Callable[[str, bytes], bytes],
@@ -188,7 +188,7 @@ def _compare(
     for (key, value), times in expected.items():
         required[(key, comparable(topic, value))] += times
     actual: Counter[tuple[bytes, bytes]] = Counter()
-    for record in found:
+    for record in written:
         if topic == topics.DELAYS and codec.decode("timer", record.value())["kind"] == "retry":
             continue  # written by the mailer
         if topic == topics.DECISIONS and _is_from_mailer(codec.decode("flow_decision", record.value())):
@@ -206,8 +206,8 @@ def _counts(records: Mapping[str, list[Any]], decoder: Decoder, verdict: Verdict
             key = counts_key(sale.sku, record.partition()).encode()
             tallies.setdefault(key, Tally(Counts(sale.sku, record.partition()))).add(sale)
     expected = {key: tally.counts() for key, tally in tallies.items()}
-    found = {record.key(): decoder.counts(record.value()) for record in records[topics.POPULARITY]}
-    verdict.add_problem("wrong product counts", [k for k in expected | found if expected.get(k) != found.get(k)])
+    actual = {record.key(): decoder.counts(record.value()) for record in records[topics.POPULARITY]}
+    verdict.add_problem("wrong product counts", [k for k in expected | actual if expected.get(k) != actual.get(k)])
 
 
 def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> None:
@@ -219,24 +219,24 @@ def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> 
         t: [codec.decode(topics.SCHEMA_OF[t], r.value()) for r in records[t]]
         for t in (topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.GRANTS)
     }
-    claims = {(one["pool"], one["reward_id"]) for one in read[topics.CLAIMS]}
-    withdrawn = {(one["pool"], one["reward_id"]) for one in read[topics.CLAIM_WITHDRAWALS]}
+    claims = {(claim["pool"], claim["reward_id"]) for claim in read[topics.CLAIMS]}
+    withdrawn = {(claim["pool"], claim["reward_id"]) for claim in read[topics.CLAIM_WITHDRAWALS]}
     verdict.add_problem("withdrawals without a claim", withdrawn - claims)
-    grants = [(one["pool"], one["reward_id"], one["code"]) for one in read[topics.GRANTS]]
+    grants = [(grant["pool"], grant["reward_id"], grant["code"]) for grant in read[topics.GRANTS]]
     stock = set()
     for record in records[topics.CODES] if grants else ():
         with contextlib.suppress(InvalidRecord):  # invalid codes are in the dead letters
             code = Decoder(codec).code(record.value())
             stock.add((code.pool, code.code))
-    verdict.add_problem("codes granted without a claim", [one[:2] for one in grants if one[:2] not in claims])
+    verdict.add_problem("codes granted without a claim", [grant[:2] for grant in grants if grant[:2] not in claims])
     # Identified by the reward, never by the code, because the verdict is printed.
     verdict.add_problem(
-        "granted codes that are in no pool", [one[:2] for one in grants if (one[0], one[2]) not in stock]
+        "granted codes that are in no pool", [grant[:2] for grant in grants if (grant[0], grant[2]) not in stock]
     )
-    kept = [one for one in grants if one[:2] not in withdrawn]
+    kept = [grant for grant in grants if grant[:2] not in withdrawn]
     times = Counter((pool, code) for pool, _, code in kept)
-    verdict.add_problem("codes granted twice", [one[:2] for one in kept if times[(one[0], one[2])] > 1])
-    granted = Counter(one[:2] for one in grants)
+    verdict.add_problem("codes granted twice", [grant[:2] for grant in kept if times[(grant[0], grant[2])] > 1])
+    granted = Counter(grant[:2] for grant in grants)
     verdict.add_problem("claims with two codes", [claim for claim, count in granted.items() if count > 1])
 
 

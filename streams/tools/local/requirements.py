@@ -36,12 +36,12 @@ def locked(lock: str, names: Iterable[str]) -> str:
     entries = {normalized(entry): entry for entry in _ENTRY.findall(lock)}
     parents = {name: _parents(entry) for name, entry in entries.items()}
     needed: set[str] = set()
-    found = {normalized(name) for name in names}
-    if missing := found - entries.keys():
+    names_left = {normalized(name) for name in names}
+    if missing := names_left - entries.keys():
         raise KeyError(f"not in the lock: {', '.join(sorted(missing))}")
-    while found:
-        needed |= found
-        found = {name for name, requiring in parents.items() if requiring & found} - needed
+    while names_left:
+        needed |= names_left
+        names_left = {name for name, requiring in parents.items() if requiring & names_left} - needed
     return "".join(entry for name, entry in entries.items() if name in needed)
 
 

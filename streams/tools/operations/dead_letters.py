@@ -64,9 +64,9 @@ def select(
     letters: Iterable[DeadLetter], *, ids: Iterable[str] = (), reason: str | None = None, topic: str | None = None
 ) -> Iterator[DeadLetter]:
     """Yield the letters that have one of `ids` (all letters if it is empty), the reason and the source topic."""
-    wanted = frozenset(ids)
+    selected = frozenset(ids)
     for letter in letters:
-        if wanted and letter.id not in wanted:
+        if selected and letter.id not in selected:
             continue
         if (reason is None or letter.reason == reason) and (topic is None or letter.topic == topic):
             yield letter

@@ -36,14 +36,14 @@ _LIST = """\
 <p>{% if to %}{{ found }} of {{ accepted }} emails match{% else %}{{ accepted }} email{{ "" if accepted == 1 else "s" }} received{% endif %}
 {%- if refused %}, {{ refused }} rejected{% endif %}.{% if not accepted %} Reload the page to see new emails.{% endif %}</p>
 <table><tr><th>Received (UTC)</th><th>To</th><th>Subject</th><th>Bytes</th></tr>
-{% for mail in mails %}<tr><td class="quiet">{{ mail.received_at_ms | moment }}</td><td>{{ mail.to | join(", ") }}</td>
+{% for mail in mails %}<tr><td class="quiet">{{ mail.received_at_ms | utc_time }}</td><td>{{ mail.to | join(", ") }}</td>
 <td><a href="/mail/{{ mail.number }}">{{ mail.subject or "(no subject)" }}</a></td><td class="quiet">{{ mail.size }}</td></tr>
 {% endfor %}</table>
 <p>{% if page > 1 %}<a href="/?to={{ to | urlencode }}&amp;page={{ page - 1 }}">Newer</a>{% endif %}
 {% if page < pages %}<a href="/?to={{ to | urlencode }}&amp;page={{ page + 1 }}">Older</a>{% endif %}</p>"""
 _MAIL = """\
 <p><a href="/">Inbox</a></p><h1>{{ mail.subject or "(no subject)" }}</h1>
-<p>{{ mail.received_at_ms | moment }} UTC, to {{ mail.to | join(", ") }}. <a href="/mail/{{ mail.number }}/raw">Source</a></p>
+<p>{{ mail.received_at_ms | utc_time }} UTC, to {{ mail.to | join(", ") }}. <a href="/mail/{{ mail.number }}/raw">Source</a></p>
 {% if html is not none %}<iframe title="The email" sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer"
  src="/mail/{{ mail.number }}/html"></iframe>{% endif %}
 {% if mail.raw is none %}<p>The body was dropped to save memory.</p>{% endif %}
@@ -81,11 +81,11 @@ class Mailbox(Protocol):
     def mail(self, number: int) -> ShownEmail | None: ...
 
 
-def _moment(at_ms: int) -> str:
+def _utc_time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-_ENVIRONMENT.filters["moment"] = _moment
+_ENVIRONMENT.filters["utc_time"] = _utc_time
 
 
 def make_page(mailbox: Mailbox) -> web.Application:

@@ -99,7 +99,9 @@ def _resolve() -> None:
     import jgo
 
     artifacts = jgo.resolve("+".join(ROOTS))
-    rows = {f"{one.groupId}:{one.artifactId}:{one.version}": one.resolve() for one in artifacts}
+    rows = {
+        f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}": artifact.resolve() for artifact in artifacts
+    }
     for coordinates, path in sorted(rows.items()):
         _print(f'    "{coordinates}": "{hashlib.sha256(Path(path).read_bytes()).hexdigest()}",')
 

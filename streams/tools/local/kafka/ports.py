@@ -1,4 +1,4 @@
-"""Free TCP ports, each given to one process only."""
+"""Free TCP ports, each reserved for one process."""
 
 from __future__ import annotations
 

@@ -267,17 +267,12 @@ def test_codes(history: History) -> None:
     assert found() == {"codes granted twice"}
     grant("r2", "A2")
     assert found() == {"codes granted twice", "claims with two codes"}
-    gone = {
-        "reward_id": "r1",
-        "customer_id": "c1",
-        "pool": "spring-10",
-        "give_up_at": records.AT,
-        "withdrawn_at": records.AT,
-    }
-    history.put(topics.CLAIM_WITHDRAWALS, CODEC.encode("claim_withdrawal", gone), b"spring-10")
+    times = {"give_up_at": records.AT, "withdrawn_at": records.AT}
+    withdrawal = {"reward_id": "r1", "customer_id": "c1", "pool": "spring-10", **times}
+    history.put(topics.CLAIM_WITHDRAWALS, CODEC.encode("claim_withdrawal", withdrawal), b"spring-10")
     assert found() == {"claims with two codes"}
-    gone["reward_id"] = "r9"
-    history.put(topics.CLAIM_WITHDRAWALS, CODEC.encode("claim_withdrawal", gone), b"spring-10")
+    withdrawal["reward_id"] = "r9"
+    history.put(topics.CLAIM_WITHDRAWALS, CODEC.encode("claim_withdrawal", withdrawal), b"spring-10")
     assert found() == {"claims with two codes", "withdrawals without a claim"}
     grant("r3", "A9")
     assert found() >= {"codes granted without a claim", "granted codes that are in no pool"}
