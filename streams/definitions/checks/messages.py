@@ -23,6 +23,7 @@ from streams.definitions.checks.recipients import check_rewards
 from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command, template_sample
 from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable
+from streams.mail.links import Links
 from streams.mail.rendering.renderer import COPY_TEXT, FALLBACK, Renderer, RenderError, greeting_key
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders
 
@@ -139,7 +140,10 @@ class _MessageChecker:
                 yield self._problem("message.E004", (path, part.lineno), f"has no attribute '{part.attr}'", fields)
 
     def _check_greetings(self, step: Send) -> Iterator[Problem]:
-        """Yield the greetings that a language of the message lacks. English ones would stand in, and customers would notice first."""
+        """Yield the problems of the greetings of a message, for every mood.
+
+        If a language lacks a greeting, the English one would stand in, and customers would notice first.
+        """
         without = template_sample(self.flow, step, is_full=True)
         del without["mood"], without["greeting"]
         if not self._needs("greeting", step, without):
@@ -149,18 +153,27 @@ class _MessageChecker:
             for key in [key for mood in MOODS if (key := greeting_key(mood)) not in texts]:
                 path = self.root / COPY / f"{language}.yaml"
                 yield Problem("message.E006", f"missing text {key!r}", "add it to the file").in_file(path)
+            for mood in MOODS:
+                yield from self._render(step, language, template_sample(self.flow, step, is_full=True) | {"mood": mood})
 
     def _check_rendering(self, step: Send) -> Iterator[Problem]:
         """Yield the first error while the message is rendered."""
         for is_full, links in ((True, LINKS), (False, FEWEST_LINKS)):
             data = template_sample(self.flow, step, is_full=is_full)
             for language in self.languages:
-                for renderer in (self._plain, self._styled):
-                    try:
-                        renderer.render(command(self.flow, step, language, data), links)
-                    except RenderError as error:
-                        yield self._rendering_problem(step, language, data, error)
-                        return
+                problem = next(self._render(step, language, data, links), None)
+                if problem is not None:
+                    yield problem
+                    return
+
+    def _render(self, step: Send, language: str, data: dict[str, Any], links: Links = LINKS) -> Iterator[Problem]:
+        """Render a message without and with styles, and yield the first error."""
+        for renderer in (self._plain, self._styled):
+            try:
+                renderer.render(command(self.flow, step, language, data), links)
+            except RenderError as error:
+                yield self._rendering_problem(step, language, data, error)
+                return
 
     def _rendering_problem(self, step: Send, language: str, data: Mapping[str, Any], error: RenderError) -> Problem:
         cause = error.__cause__

@@ -125,6 +125,7 @@ ENGLISH, SHARED_COPY = f"{REVIEW}/copy/en.yaml", "copy/da.yaml"
         (COPY, "ask.subject", '"{% if %}"', 14, "message.E001"),
         (COPY, "ask.preview", "|\n  Hi\n  {{ order.totl }}", 12, "message.E004"),
         (SHARED_COPY, "greeting.plain", '"{{ nobody }}"', 21, "message.E002"),
+        (SHARED_COPY, "greeting.christmas", '"{{ nobody }}"', 25, "message.E002"),
         (COPY, "ask.question", "[1]", 15, "message.E007"),
         (COPY, "ask.question", "17", 15, "message.E007"),
         (COPY, "ask.question", "Hi: there: you", 17, "yaml.E001"),
