@@ -11,14 +11,16 @@ from streams.tools.cli.main import main
 HELLO = "flows/transactional/hello"
 
 
-def run(*words: str) -> tuple[int, str]:
-    done = CliRunner().invoke(main, words)
+def run(*arguments: str) -> tuple[int, str]:
+    """Run `takk` with these arguments; return the exit code and the output."""
+    done = CliRunner().invoke(main, arguments)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, done.output
 
 
-def write_flow(folder: Path, status: str) -> None:
-    home = folder / HELLO
+def write_flow(templates: Path, status: str) -> None:
+    """Write version 2 of the flow `hello`, with one message, to a templates directory."""
+    home = templates / HELLO
     home.mkdir(parents=True)
     (home / "hi.html.j2").write_text("<p>Hi</p>")
     (home / "copy").mkdir()

@@ -68,7 +68,7 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
-    """It is reported before the simulation starts; an existing page stays until the new one is written."""
+    """An unwritable page is reported before the simulation starts; an existing page stays until the new one is written."""
     page_file = tmp_path / "no" / "where.html"
     done = CliRunner().invoke(main, ["simulate", "--from", "gone.avro", "--html", str(page_file)])
     assert (done.exit_code, f"cannot write {page_file}: No such file or directory" in done.output) == (1, True)
