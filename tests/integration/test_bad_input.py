@@ -126,7 +126,7 @@ def test_a_dead_letter_is_listed_replayed_and_mailed(stack: Stack) -> None:
     assert stack.inbox.mails("again@example.org") == []
     shown = takk(stack, "dead-letters", "list", "--reason", "future_time")
     assert any(line.startswith(f"{letter.id}  ") for line in shown.splitlines())
-    assert "1 records published" in takk(stack, "dead-letters", "replay", letter.id)
+    assert takk(stack, "dead-letters", "replay", letter.id) == "1 record replayed.\n"
     mail_to(stack, "again@example.org")
 
 
