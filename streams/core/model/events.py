@@ -109,10 +109,7 @@ class ShippedLine(Struct, frozen=True, gc=False):
 
 
 class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True):
-    """A parcel reached `status`. `parcels_in_order` is the number of parcels that the order is shipped in.
-
-    `window_from` and `window_to` are the delivery window that the carrier promised, if any.
-    """
+    """A parcel of an order that is shipped in `parcels_in_order` parcels reached `status`. `window_*` is the promised delivery window."""
 
     customer_id: str
     order_id: str
@@ -213,10 +210,7 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True):
-    """A known customer viewed a product, added it to the cart or removed it.
-
-    `launches_at` is the time of the product's launch, if it had not been launched yet.
-    """
+    """A known customer viewed a product or changed the cart; `launches_at` is set if the product was not launched yet."""
 
     customer_id: str
     kind: Literal["viewed", "added_to_cart", "removed_from_cart"]
