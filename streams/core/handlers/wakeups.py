@@ -32,10 +32,10 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
 
 def _continue(uow: UnitOfWork, instance: Instance) -> None:
     """Continue an instance whose timer has fired: its wait is over, or the code or event did not arrive in time."""
-    prepared = prepare(uow, instance)
-    if prepared is None:
+    execution = prepare(uow, instance)
+    if execution is None:
         return
-    compiled, instance, context = prepared
+    compiled, instance = execution.compiled, execution.instance
     step = compiled.steps[instance.step]
     path: str | None = instance.step
     if isinstance(step, Reward) and instance.awaited_pool and instance.awaited_pool == step.pool:
@@ -44,7 +44,7 @@ def _continue(uow: UnitOfWork, instance: Instance) -> None:
         path = compiled.next_step[instance.step]
     elif isinstance(step, WaitFor) and instance.awaited_event:
         path = compiled.branch(step, 1)
-    continue_from(uow, compiled, instance, context, uow.now, path)
+    continue_from(execution, path)
 
 
 def on_code_granted(uow: UnitOfWork, event: CodeGranted) -> None:
@@ -55,15 +55,15 @@ def on_code_granted(uow: UnitOfWork, event: CodeGranted) -> None:
     if instance is None or instance.step != event.step or instance.awaited_pool != event.pool:
         rewards.log_late_grant(uow, event, "the instance ended or continued without it")
         return
-    prepared = prepare(uow, instance)
-    if prepared is None:
+    execution = prepare(uow, instance)
+    if execution is None:
         rewards.log_late_grant(uow, event, "the instance ended before the code arrived")
         return
-    compiled, instance, context = prepared
+    compiled, instance = execution.compiled, execution.instance
     step, path = compiled.steps[instance.step], instance.step
     if isinstance(step, Reward) and step.pool == event.pool and compiled.flow.status != "draft":
-        instance = rewards.give_granted_code(uow, compiled.flow, instance, step, event)
-        continue_from(uow, compiled, instance, context, uow.now, compiled.next_step[path])
+        execution.instance = rewards.give_granted_code(uow, compiled.flow, instance, step, event)
+        continue_from(execution, compiled.next_step[path])
     else:
         rewards.log_late_grant(uow, event, "the flow was changed and no longer gives a code at this step")
-        continue_from(uow, compiled, instance, context, uow.now, path)
+        continue_from(execution, path)

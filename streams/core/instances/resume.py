@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
@@ -16,9 +14,8 @@ from streams.core.instances.exits import (
 )
 from streams.core.instances.migrate import EARLIER_ID, apply_migration, migrated
 from streams.core.instances.occurrence import Occurrence
-from streams.core.instances.steps import execute_steps
+from streams.core.instances.steps import Execution
 from streams.core.instances.waiting import other_instances, suspend
-from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.flow import WaitFor
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -53,7 +50,7 @@ def resume_instances(uow: UnitOfWork, occurrence: Occurrence) -> None:
                 exit_instance(uow, compiled.flow, moved, "goal")
                 continue
             moved = replace(moved, trigger_data=data, parcel_id=parcel_id)
-            continue_from(uow, compiled, moved, context, min(occurrence.at, uow.now), path)
+            continue_from(Execution(uow, compiled, moved, context, min(occurrence.at, uow.now)), path)
 
 
 def _matches(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> bool:
@@ -72,11 +69,11 @@ def _matches(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> boo
     return order is not None and order.order_id == instance.order_id
 
 
-def prepare(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance, EvalContext] | None:
+def prepare(uow: UnitOfWork, instance: Instance) -> Execution | None:
     """Prepare a waiting instance to continue: migrate it, and end it if its flow, its order or an exit event ends it.
 
     Returns:
-        The flow, the instance as it continues, and the context for conditions; or None if the instance has ended, which is logged.
+        The execution that continues the instance now, or None if the instance has ended. Its end is logged.
     """
     instance = apply_migration(uow, instance, migrated(uow, instance))
     compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
@@ -97,24 +94,14 @@ def prepare(uow: UnitOfWork, instance: Instance) -> tuple[CompiledFlow, Instance
     if reason is not None:
         exit_instance(uow, flow, instance, reason)
         return None
-    return compiled, instance, context
+    return Execution(uow, compiled, instance, context, uow.now)
 
 
-def continue_from(
-    uow: UnitOfWork, compiled: CompiledFlow, instance: Instance, context: EvalContext, start: datetime, path: str | None
-) -> None:
-    """Execute the steps of a waiting instance from `path`, then suspend it or remove it.
-
-    Args:
-        uow: the unit of work.
-        compiled: the flow of the instance.
-        instance: the instance.
-        context: the data for conditions.
-        start: the time (UTC) from which waits count.
-        path: the path of the next step, or None at the end of the flow.
-    """
-    waiting = execute_steps(uow, compiled, instance, context, start, path)
+def continue_from(execution: Execution, path: str | None) -> None:
+    """Execute the steps of a waiting instance from `path` (None: the end of the flow), then suspend it or remove it."""
+    uow, instance_id = execution.uow, execution.instance.instance_id
+    waiting = execution.run(path)
     if waiting is not None:
-        suspend(uow, waiting, other_instances(uow, waiting.instance_id))
+        suspend(uow, waiting, other_instances(uow, instance_id))
     else:
-        remove_instance(uow, instance.instance_id)
+        remove_instance(uow, instance_id)

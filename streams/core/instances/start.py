@@ -7,7 +7,7 @@ from datetime import datetime
 from streams.core.conditions.context import EvalContext, TriggerData
 from streams.core.instances.exits import exit_reason, is_finished, mark_finished
 from streams.core.instances.occurrence import Occurrence
-from streams.core.instances.steps import execute_steps
+from streams.core.instances.steps import Execution
 from streams.core.instances.waiting import find_instance, suspend
 from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.flow import Flow
@@ -138,7 +138,7 @@ def _start(
     elif _is_held_out(uow, flow):
         hold_out(uow, flow, instance, instance.step)
     else:
-        waiting = execute_steps(uow, compiled, instance, context, started_at, compiled.first, is_start=True)
+        waiting = Execution(uow, compiled, instance, context, started_at, is_start=True).run(compiled.first)
         limit = uow.ruleset.limits.instances
         if waiting is not None and len(uow.instances) < limit:
             suspend(uow, waiting, uow.instances)

@@ -250,5 +250,7 @@ class UnitOfWork:
 
 def _size(order: OrderState) -> int:
     """Return the size of an order, see `UnitOfWork._pieces`."""
-    parcels = sum([2 + len(parcel.lines) // _PARCEL_LINES for parcel in order.parcels])
-    return 2 + (len(order.facts.lines) if order.facts else 0) + parcels
+    pieces = 2 + (len(order.facts.lines) if order.facts else 0)
+    for parcel in order.parcels:
+        pieces += 2 + len(parcel.lines) // _PARCEL_LINES
+    return pieces
