@@ -92,7 +92,7 @@ def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
     if not source.strip():
         raise InvalidCondition("condition.E001", "empty condition", "write for example customer.orders == 1")
     try:
-        tree = _parsed(source)
+        tree = _parse(source)
         kind, closure = _build(tree, _Site(source, scope))
     except RecursionError as error:
         hint = "move parts of it to segments.yaml"
@@ -102,7 +102,7 @@ def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
     return Condition(source, closure, time_dependencies_of(tree))
 
 
-def _parsed(source: str) -> nodes.Node:
+def _parse(source: str) -> nodes.Node:
     """Return the syntax tree of one whole expression."""
     try:
         parser = Parser(_ENVIRONMENT, source, state="variable")
@@ -135,9 +135,9 @@ def _column_of(source: str, word: str) -> int:
 
 def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
     if isinstance(node, (nodes.Name, nodes.Getattr)):
-        return _name(node, site)
+        return _build_name(node, site)
     if isinstance(node, nodes.Const):
-        return _constant(node.value)
+        return _build_constant(node.value)
     if isinstance(node, nodes.Neg):
         kind, closure = _build(node.node, site)
         if kind != "number" or not isinstance(node.node, nodes.Const):
@@ -145,20 +145,20 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
         value = -closure(None)
         return "number", lambda context: value
     if isinstance(node, (nodes.And, nodes.Or)):
-        return _joined(node, site)
+        return _build_junction(node, site)
     if isinstance(node, nodes.Not):
-        inside = _truth(node.node, site)
+        inside = _build_boolean(node.node, site)
         return "boolean", lambda context: not inside(context)
     if isinstance(node, (nodes.List, nodes.Tuple)):
-        return _list(node)
+        return _build_list(node)
     if isinstance(node, nodes.Compare):
-        return _comparison(node, site)
+        return _build_comparison(node, site)
     kind_of_node = type(node).__name__.lower()
     label = _LABELS.get(kind_of_node, kind_of_node)
     raise InvalidCondition("condition.E006", f"{label} is not allowed in a condition", _ALLOWED)
 
 
-def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]:
+def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]:
     parts: list[str] = []
     inner: nodes.Node = node
     while isinstance(inner, nodes.Getattr):
@@ -189,7 +189,7 @@ def _name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]
     raise InvalidCondition("condition.E009", f"unknown name {name!r}", hint, column)
 
 
-def _constant(value: object) -> tuple[Kind, Closure]:
+def _build_constant(value: object) -> tuple[Kind, Closure]:
     if isinstance(value, bool):
         return "boolean", lambda context: value
     if isinstance(value, int):
@@ -202,7 +202,7 @@ def _constant(value: object) -> tuple[Kind, Closure]:
     raise InvalidCondition("condition.E006", "`none` is not allowed in a condition", _ALLOWED)
 
 
-def _truth(node: nodes.Node, site: _Site) -> Closure:
+def _build_boolean(node: nodes.Node, site: _Site) -> Closure:
     kind, closure = _build(node, site)
     if kind != "boolean":
         raise InvalidCondition(
@@ -211,25 +211,25 @@ def _truth(node: nodes.Node, site: _Site) -> Closure:
     return closure
 
 
-def _joined(node: nodes.And | nodes.Or, site: _Site) -> tuple[Kind, Closure]:
-    left, right = _truth(node.left, site), _truth(node.right, site)
+def _build_junction(node: nodes.And | nodes.Or, site: _Site) -> tuple[Kind, Closure]:
+    left, right = _build_boolean(node.left, site), _build_boolean(node.right, site)
     if isinstance(node, nodes.And):
         return "boolean", lambda context: left(context) and right(context)
     return "boolean", lambda context: left(context) or right(context)
 
 
-def _list(node: nodes.List | nodes.Tuple) -> tuple[Kind, Closure]:
+def _build_list(node: nodes.List | nodes.Tuple) -> tuple[Kind, Closure]:
     values = []
     for item in node.items:
         if not isinstance(item, nodes.Const):
             hint = "write for example ['DK', 'SE']"
             raise InvalidCondition("condition.E013", "a list can contain only numbers and texts", hint)
-        values.append(_constant(item.value)[1](None))
+        values.append(_build_constant(item.value)[1](None))
     fixed = tuple(values)
     return "list", lambda context: fixed
 
 
-def _comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
+def _build_comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
     tests: list[tuple[Closure, str, Closure]] = []
     left_kind, left = _build(node.expr, site)
     for operand in node.ops:

@@ -68,7 +68,7 @@ class _RulesReader(Reader):
             caps=caps,
             quiet=self.quiet(values["quiet_hours"]) if "quiet_hours" in values else None,
             holdout=self.percent(values["holdout"]) if "holdout" in values else 0,
-            pause_if_late=self.truth(calm["while_late"]) if "while_late" in calm else NO_RULES.pause_if_late,
+            pause_if_late=self.boolean(calm["while_late"]) if "while_late" in calm else NO_RULES.pause_if_late,
             pause_after_refund=self.duration(calm["after_refund"]) if "after_refund" in calm else timedelta(),
             pause_series=self.series(calm, "while_running"),
             external_series=self.series(values, "outside"),
@@ -103,9 +103,9 @@ class _RulesReader(Reader):
             hint = 'write for example {from: "21:00", to: "08:00"}'
             self.error("rules.E003", node, "the quiet hours start and end at the same time", hint)
         days = self.weekdays(values["not_on"]) if "not_on" in values else frozenset()
-        holidays = self.truth(values["holidays"]) if "holidays" in values else False
+        holidays = self.boolean(values["holidays"]) if "holidays" in values else False
         return QuietHours(begins=begins, ends=ends, days=days, holidays=holidays)
 
-    def truth(self, node: yaml.Node) -> bool:
+    def boolean(self, node: yaml.Node) -> bool:
         """Return a yes or no."""
         return self.choice(node, ("true", "false"), "value") == "true"

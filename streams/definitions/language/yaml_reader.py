@@ -23,6 +23,15 @@ _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds
 DURATION = re.compile(r"(\d{1,5})([wdhms])\Z")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 PERCENT = (1, 99)
+#: Words for the tokens in PyYAML's errors.
+_TOKENS = {
+    "<stream end>": "the end of the file",
+    "<block end>": "the end of the block",
+    "<block mapping start>": "a mapping",
+    "<block sequence start>": "a list",
+    "<scalar>": "a value",
+    "the node content": "a value",
+}
 _NAME_HINT = "use lowercase letters, digits and dashes, starting with a letter"
 
 
@@ -56,10 +65,12 @@ def read_yaml(text: str, reader: R, read: Callable[[R, yaml.Node | None], T]) ->
 def invalid_yaml(error: yaml.MarkedYAMLError) -> Problem:
     """Return the problem for text that is not valid YAML."""
     problem = str(error.problem).removeprefix("but ")
+    for token, name in _TOKENS.items():
+        problem = problem.replace(f"'{token}'", name).replace(token, name)
     hint = "check the indentation, the colons and the brackets"
     if "\\t" in problem:
         hint = "indent with spaces instead of tabs"
-    elif "found '<scalar>'" in problem:
+    elif "found a value" in problem:
         problem = "text after a closing quote"
         hint = "put quotes around the whole value, for example \"'vip' in customer.segments\""
     elif "another document" in problem:
