@@ -36,20 +36,20 @@ def stock(run: Driver, *codes: str, expires_at: datetime | None = None) -> None:
 
 def issued(run: Driver) -> list[tuple[str, str]]:
     """Customer and code of each reward."""
-    return [(one.customer_id, one.code) for one in run.effects if isinstance(one, IssueReward)]
+    return [(effect.customer_id, effect.code) for effect in run.effects if isinstance(effect, IssueReward)]
 
 
 def claims(run: Driver) -> list[ClaimCode]:
     """The claims so far."""
-    return [one for one in run.effects if isinstance(one, ClaimCode)]
+    return [effect for effect in run.effects if isinstance(effect, ClaimCode)]
 
 
 def withdrawn(run: Driver) -> list[tuple[str, str, str, datetime]]:
     """Customer, pool, reward and end of each withdrawn claim."""
     return [
-        (one.customer_id, one.pool, one.reward_id, one.give_up_at)
-        for one in run.effects
-        if isinstance(one, WithdrawClaim)
+        (effect.customer_id, effect.pool, effect.reward_id, effect.give_up_at)
+        for effect in run.effects
+        if isinstance(effect, WithdrawClaim)
     ]
 
 
@@ -63,7 +63,9 @@ def grant(run: Driver, code: str = "LATE", **changes: object) -> CodeGranted:
 def rules_against(run: Driver) -> list[str]:
     """The rules of the decisions against a step or an email."""
     return [
-        one.rule for one in run.effects if isinstance(one, LogDecision) and one.outcome in ("skip", "exit", "draft")
+        effect.rule
+        for effect in run.effects
+        if isinstance(effect, LogDecision) and effect.outcome in ("skip", "exit", "draft")
     ]
 
 
@@ -75,12 +77,12 @@ def test_code_in_stock() -> None:
     for number in (1, 2):
         buy(run, f"o{number}", customer_id=f"c{number}")
     assert issued(run) == [("c1", "A1"), ("c2", "A2")]
-    assert [one.expires_at for one in run.effects if isinstance(one, IssueReward)] == [
+    assert [effect.expires_at for effect in run.effects if isinstance(effect, IssueReward)] == [
         START + 30 * DAY,
         START + 3 * DAY,
     ]
     assert [template_data(mail.content)["reward"] for mail in run.mails()] == [{"code": "A1"}, {"code": "A2"}]
-    assert len({one.reward_id for one in run.effects if isinstance(one, IssueReward)}) == 2
+    assert len({effect.reward_id for effect in run.effects if isinstance(effect, IssueReward)}) == 2
     assert run.customers["c1"].instances == ()
 
 
@@ -90,7 +92,9 @@ def test_empty_pool() -> None:
     for number in (1, 2):
         buy(run, f"o{number}", customer_id=f"c{number}")
         run.advance(HOUR)
-    assert [one.awaits for state in run.customers.values() for one in state.instances] == ["code of spring"] * 2
+    assert [instance.awaits for state in run.customers.values() for instance in state.instances] == [
+        "code of spring"
+    ] * 2
     stock(run, "A1")
     assert issued(run) == [("c1", "A1")]
     assert sent(run) == [("a", round(2 / 24, 3))]
@@ -155,7 +159,9 @@ def test_late_code() -> None:
     assert rules_against(late) == ["pool_empty", "code_too_late"]
     for run in (left, late):
         assert issued(run) == []
-        (told,) = [one for one in run.effects if isinstance(one, LogDecision) and one.rule == "code_too_late"]
+        (told,) = [
+            effect for effect in run.effects if isinstance(effect, LogDecision) and effect.rule == "code_too_late"
+        ]
         assert (told.flow, told.order_id, told.step) == ("f", "o1", "0")
         assert claims(run)[0].reward_id in told.detail
         assert not any(code in told.detail for code in ("A1", "LATE"))
@@ -279,7 +285,7 @@ def test_migration(comes: bool) -> None:
     assert run.messages() == (["b"] if comes else [])
     assert rules_against(run) == ([] if comes else ["pool_empty", "no_arm"])
     if comes:
-        (reward,) = [one for one in run.effects if isinstance(one, IssueReward)]
+        (reward,) = [effect for effect in run.effects if isinstance(effect, IssueReward)]
         assert (reward.reward_id, reward.name, reward.flow_version) == (claims(run)[0].reward_id, "more", 2)
 
 

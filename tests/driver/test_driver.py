@@ -48,7 +48,7 @@ def test_case(case: Case) -> None:
     """The events of a case give exactly the emails, decisions and attributions of the table."""
     case_run = CaseRun(case).finish()
     assert case_run.mails == list(case.mails)
-    assert {one for one in case_run.decisions if one[1] != "send"} == case.not_sent
+    assert {decision for decision in case_run.decisions if decision[1] != "send"} == case.not_sent
     assert case_run.ordered == case.ordered
 
 
@@ -189,12 +189,12 @@ def test_attribution(run: Driver, is_late: bool) -> None:
     click = MailClicked(customer_id="c1", send_id=send.send_id, link="shop", agent="human", occurred_at=run.now)
     bought = placed("o2", run.now + HOUR)
     run.handle(*([bought, click] if is_late else [click, bought]), click, bought)
-    credited = [one for one in run.attributions() if one.kind == "ordered"]
+    credited = [effect for effect in run.attributions() if effect.kind == "ordered"]
     assert [(one.send_id, one.order_id, one.revenue_minor) for one in credited] == [(send.send_id, "o2", 50_000)]
-    clicks = [one for one in run.attributions() if one.kind == "clicked"]
+    clicks = [effect for effect in run.attributions() if effect.kind == "clicked"]
     assert [(one.flow, one.message, one.order_id) for one in clicks] == [("order-confirmation", "confirmation", "o1")]
     run.handle(placed("o3", run.now + 4 * DAY))
-    assert len([one for one in run.attributions() if one.kind == "ordered"]) == 1
+    assert len([effect for effect in run.attributions() if effect.kind == "ordered"]) == 1
 
 
 def test_clicks_of_scanners(run: Driver) -> None:
@@ -203,7 +203,7 @@ def test_clicks_of_scanners(run: Driver) -> None:
     send = run.mails()[0].send_id
     run.handle(MailClicked(customer_id="c1", send_id=send, link="shop", agent="scanner", occurred_at=START))
     run.handle(placed("o2", START + HOUR))
-    assert [one.kind for one in run.attributions()] == ["clicked"]
+    assert [effect.kind for effect in run.attributions()] == ["clicked"]
 
 
 def test_retries(run: Driver) -> None:
@@ -307,7 +307,9 @@ def test_growing_orders() -> None:
             news = shipment(f"order-{number:06d}", "shipped", run.now, f"parcel-{number}-{parcel}", 20)
             run.handle(replace(news, lines=lines))
             assert len(encode_customer(run.customers["c1"])) < 16_384
-    assert [(one.order_id, len(one.parcels)) for one in run.customers["c1"].orders] == [("order-000000", 20)]
+    assert [(order_state.order_id, len(order_state.parcels)) for order_state in run.customers["c1"].orders] == [
+        ("order-000000", 20)
+    ]
 
 
 @pytest.mark.parametrize("letters", [20, 32])

@@ -51,7 +51,7 @@ def started(*flows: Flow) -> Driver:
 
 def running(run: Driver) -> list[tuple[int, str]]:
     """Version and step of every instance of c1."""
-    return [(one.flow_version, one.step) for one in run.customers["c1"].instances]
+    return [(instance.flow_version, instance.step) for instance in run.customers["c1"].instances]
 
 
 def waiting(run: Driver) -> Instance:
@@ -62,7 +62,7 @@ def waiting(run: Driver) -> Instance:
 
 def migrations(run: Driver) -> list[str]:
     """The details of the decisions of migrations."""
-    return [one.detail for one in run.effects if isinstance(one, LogDecision) and one.rule == "migrated"]
+    return [effect.detail for effect in run.effects if isinstance(effect, LogDecision) and effect.rule == "migrated"]
 
 
 def test_instances_finish_on_their_version() -> None:
@@ -126,13 +126,13 @@ def test_repeated_events() -> None:
     deploy(run, flow(1, OLD), flow(2, moving('{"4": "2"}') + NEW))
     run.advance(1.5 * DAY)
     before = (run.customers["c1"], list(run.effects))
-    for timer in [one for one in run.effects if isinstance(one, ScheduleTimer) and one.due_at <= run.now]:
+    for timer in [effect for effect in run.effects if isinstance(effect, ScheduleTimer) and effect.due_at <= run.now]:
         run.handle(timer_fired(timer, run.now))
     run.handle(OrderPlaced(order("o1", START), START))
     assert (run.customers["c1"], run.effects) == before
     run.advance(10 * DAY)
     assert [message for message, _ in sent(run)] == ["a", "b", "d", "c"]
-    decisions = [one.decision_id for one in run.effects if isinstance(one, LogDecision)]
+    decisions = [effect.decision_id for effect in run.effects if isinstance(effect, LogDecision)]
     assert len(set(decisions)) == len(decisions)
 
 

@@ -66,7 +66,7 @@ def test_changed_order() -> None:
     shop.order("anna", kind="paid")
     state = shop.state("anna")
     assert state is not None
-    (facts,) = [one.facts for one in state.orders if one.facts is not None]
+    (facts,) = [order_state.facts for order_state in state.orders if order_state.facts is not None]
     assert (facts.total_minor, facts.currency, facts.country, facts.email) == (300_00, "DKK", "SE", "new@example.com")
     assert [line.unit_price_minor for line in facts.lines] == [900_00]
 

@@ -37,7 +37,7 @@ def test_experiment() -> None:
     assert 160 < held < 240
     assert 540 < counts[0] < 660
     assert 160 < counts[1] < 240
-    assert {one.outcome for one in run.customers[next(name for name, found in got.items() if not found)].sends} == {
+    assert {send.outcome for send in run.customers[next(name for name, found in got.items() if not found)].sends} == {
         HELD_OUT
     }
 
@@ -60,7 +60,9 @@ def test_holdouts(body: str) -> None:
     run, name = held_out_customer("trigger: {on: order.placed}\n" + body, rules=rules)
     run.advance(DAY)
     run.handle(OrderPlaced(order("again", run.now, customer_id=name), run.now))
-    assert [(one.kind, one.order_id, one.flow) for one in run.attributions()] == [("ordered_held_out", "again", "f")]
+    assert [(effect.kind, effect.order_id, effect.flow) for effect in run.attributions()] == [
+        ("ordered_held_out", "again", "f")
+    ]
 
 
 def test_buckets_are_even() -> None:

@@ -39,19 +39,19 @@ def test_effects() -> None:
     """Fields, lists, rewards and signals are set, and conditions and emails can use them. A draft does nothing."""
     run = run_of(EFFECTS)
     buy(run)
-    (reward,) = [one for one in run.effects if isinstance(one, IssueReward)]
-    (signal,) = [one for one in run.effects if isinstance(one, EmitSignal)]
+    (reward,) = [effect for effect in run.effects if isinstance(effect, IssueReward)]
+    (signal,) = [effect for effect in run.effects if isinstance(effect, EmitSignal)]
     (mail,) = run.mails()
     assert (reward.name, reward.expires_at - reward.issued_at, signal.kind) == ("welcome-10", 30 * DAY, "call-them")
     assert template_data(mail.content)["reward"] == {"code": reward.code}
     assert len(reward.code) == 12
     keyed = Driver(ruleset_of(flow_text(EFFECTS), reward_key=b"the shop's own"))
     buy(keyed)
-    assert [one.code for one in keyed.effects if isinstance(one, IssueReward)] != [reward.code]
+    assert [effect.code for effect in keyed.effects if isinstance(effect, IssueReward)] != [reward.code]
     assert (run.customers["c1"].fields, run.customers["c1"].lists) == ((), ())
     draft = Driver(ruleset_of(flow_text(EFFECTS, status="draft")))
     buy(draft)
-    assert {type(one) for one in draft.effects} == {LogDecision}
+    assert {type(effect) for effect in draft.effects} == {LogDecision}
 
 
 SHOW = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 4, at_least: 2}}]"
@@ -70,7 +70,7 @@ def test_recommendations() -> None:
         "bought": {"skus": ["s1", "s2"], "categories": ["cups", "tea"], "returned": []},
     }
     run.handle(OrderCancelled(order("o1", START), run.now), OrderCancelled(order("o1", START), run.now))
-    counted = [(one.come, one.is_new, one.gone) for one in run.effects if isinstance(one, CountSales)]
+    counted = [(effect.come, effect.is_new, effect.gone) for effect in run.effects if isinstance(effect, CountSales)]
     assert counted == [(("s1", "s2"), True, ()), ((), False, ("s1", "s2"))]
 
 
@@ -78,4 +78,4 @@ def test_no_recommendations() -> None:
     """Without a flow that recommends products, sales are not counted."""
     run = run_of(f"trigger: {{on: order.placed}}\n{SEND}")
     buy(run)
-    assert not [one for one in run.effects if isinstance(one, CountSales)]
+    assert not [effect for effect in run.effects if isinstance(effect, CountSales)]

@@ -79,7 +79,11 @@ def test_day_scale() -> None:
     run.advance(11 * second)
     assert run.messages() == ["b"]
     run.advance(400 * second)
-    decided = [one.decided_at - START for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
+    decided = [
+        effect.decided_at - START
+        for effect in run.effects
+        if isinstance(effect, LogDecision) and effect.outcome == "send"
+    ]
     assert [(message, round(at / second)) for message, at in zip(run.messages(), decided, strict=True)] == [
         ("b", 15),
         ("a", 371),
@@ -94,7 +98,7 @@ def test_timers_of_segments() -> None:
     for _ in range(60):
         run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
         run.advance(DAY)
-    assert len([one for one in run.effects if isinstance(one, ScheduleTimer)]) == 5
+    assert len([effect for effect in run.effects if isinstance(effect, ScheduleTimer)]) == 5
     run.advance(90 * DAY)
     assert sent(run) == [("a", 59 + 15)]
 
@@ -106,10 +110,10 @@ def test_limit_of_instances() -> None:
     segments = "lapsed: customer.days_since_last_order == 9"
     run = Driver(ruleset_of(*flows, segments=segments, limits=Limits(instances=1)))
     buy(run)
-    limits = [one.flow for one in run.effects if isinstance(one, LogDecision) and one.rule == "instances"]
+    limits = [effect.flow for effect in run.effects if isinstance(effect, LogDecision) and effect.rule == "instances"]
     assert limits == ["f"]
     run.advance(8 * DAY)
-    assert [one.flow for one in run.customers["c1"].instances] == ["f"]
+    assert [instance.flow for instance in run.customers["c1"].instances] == ["f"]
 
 
 def test_days_since_a_visit() -> None:

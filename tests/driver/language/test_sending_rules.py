@@ -163,9 +163,11 @@ def test_parcel_without_delivery(day: timedelta) -> None:
     buy(run)
     run.handle(shipment("o1", "delayed", run.now))
     run.advance(40 * day)
-    ((_, _, rule),) = [one for one in run.decisions() if one[1] == "send"]
+    ((_, _, rule),) = [decision for decision in run.decisions() if decision[1] == "send"]
     assert rule == "soft_opt_in"
-    (at,) = [one.decided_at for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
+    (at,) = [
+        effect.decided_at for effect in run.effects if isinstance(effect, LogDecision) and effect.outcome == "send"
+    ]
     assert (at - START) / day == pytest.approx(14, abs=0.01)
 
 
@@ -264,7 +266,7 @@ def test_withdrawals(is_reported: bool, forbids: Callable[[Driver], None]) -> No
     buy(run)
     forbids(run)
     forbids(run)
-    withdrawn = [one.send_id for one in run.effects if isinstance(one, WithdrawMail)]
+    withdrawn = [effect.send_id for effect in run.effects if isinstance(effect, WithdrawMail)]
     assert withdrawn == ([] if is_reported else [mail.send_id for mail in run.mails() if mail.purpose == "marketing"])
 
 
@@ -276,7 +278,7 @@ def test_repeated_profile() -> None:
     buy(run)
     for _ in range(2):
         update_profile(run, marketing_consent=False, tracking_consent=False)
-    assert len([one for one in run.effects if isinstance(one, WithdrawMail)]) == 1
+    assert len([effect for effect in run.effects if isinstance(effect, WithdrawMail)]) == 1
 
 
 @pytest.mark.parametrize(("country", "day"), [("DK", 7), ("SE", 2), ("XX", 2)])
@@ -290,5 +292,5 @@ def test_public_holidays(country: str, day: int) -> None:
     update_profile(run, country=country, email="a@example.com", marketing_consent=True)
     buy(run, country=country, ship_country=country)
     run.advance(9 * DAY)
-    (decision,) = [one for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
+    (decision,) = [effect for effect in run.effects if isinstance(effect, LogDecision) and effect.outcome == "send"]
     assert (decision.decided_at.month, decision.decided_at.day) == (4, day)

@@ -178,7 +178,7 @@ def test_decision_per_rejected_order() -> None:
     tea = (OrderLine("s1", "Tea", "tea", 1, 100_00),)
     buy(run, "o1", lines=tea)
     buy(run, "o2", lines=tea)
-    refused = [one for one in run.effects if isinstance(one, LogDecision) and one.rule == "where"]
+    refused = [effect for effect in run.effects if isinstance(effect, LogDecision) and effect.rule == "where"]
     assert [one.order_id for one in refused] == ["o1", "o2"]
     assert len({one.decision_id for one in refused}) == 2
 

@@ -79,7 +79,7 @@ def test_changed_delivery_window(promised: int | None, moved: int | None, found:
         run.advance(2 * DAY)
     run.advance(9 * DAY)
     assert sent(run) == [("a", found)]
-    moves = [one for one in run.effects if isinstance(one, LogDecision) and one.rule == "moment_moved"]
+    moves = [effect for effect in run.effects if isinstance(effect, LogDecision) and effect.rule == "moment_moved"]
     assert len(moves) == (moved is not None)
 
 
@@ -106,8 +106,8 @@ def test_delivery_window_of_the_same_day() -> None:
     buy(run)
     for hour, status in ((4, "shipped"), (6, "delayed"), (6, "out_for_delivery")):
         run.handle(replace(shipment("o1", status, run.now), window_from=START + 3 * DAY + hour * HOUR))
-    assert len([one for one in run.effects if isinstance(one, ScheduleTimer)]) == 1
-    rules = [one.rule for one in run.effects if isinstance(one, LogDecision)]
+    assert len([effect for effect in run.effects if isinstance(effect, ScheduleTimer)]) == 1
+    rules = [effect.rule for effect in run.effects if isinstance(effect, LogDecision)]
     assert rules == ["moment_moved"]
 
 
