@@ -1,45 +1,34 @@
-"""Suggestions, counts with a noun, and text that is safe to print."""
+"""Texts: likely typos, and output that is safe for a terminal."""
 
 from __future__ import annotations
 
 import pytest
 
-from streams.core.values.text import NAME, counted, nearest, plain, similar
+from streams.core.values.text import counted, edit_distance, plain, similar
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"),
-    [
-        ("order.plced", "did you mean 'order.placed'?"),
-        ("birthday", "known: order.placed, order.paid"),
-    ],
-)
-def test_hints(word: str, hint: str) -> None:
-    """A likely typo is corrected; for any other name all known names are listed."""
-    assert nearest(word, ["order.placed", "order.paid"]) == hint
+    ("left", "right", "distance"),
+    [("", "", 0), ("live", "live", 0), ("lve", "live", 1), ("vpi", "vip", 1), ("alive", "live", 1), ("sunday", "sun", 3), ("", "abc", 3)],
+)  # fmt: skip
+def test_edit_distance(left: str, right: str, distance: int) -> None:
+    """Each insertion, removal, replacement and swap of neighbours counts once, in either direction."""
+    assert edit_distance(left, right) == edit_distance(right, left) == distance
 
 
-def test_without_known_names() -> None:
-    """Without known names there is no suggestion."""
-    assert similar("a", []) is None
-    assert nearest("a", []) == "known: none"
+def test_similar() -> None:
+    """The closest name counts if it is a likely typo; short words may differ by one edit only."""
+    assert similar("order.plced", ("order.paid", "order.placed")) == "order.placed"
+    assert similar("ask-frist", ("ask", "ask-first")) == "ask-first"
+    assert similar("age", ("at", "on")) is None
+    assert similar("anything", ()) is None
 
 
-def test_counts_have_the_right_noun() -> None:
-    """One has the singular, all other numbers the plural."""
-    assert [counted(number, "day") for number in (0, 1, 2)] == ["0 days", "1 day", "2 days"]
-    assert [counted(number, "person", "people") for number in (1, 2)] == ["1 person", "2 people"]
+def test_plain() -> None:
+    """A text becomes one line without control characters."""
+    assert plain("a\nb\x1b[31m") == "a b\N{REPLACEMENT CHARACTER}[31m"
 
 
-def test_plain_text_has_one_line_and_no_control_characters() -> None:
-    """Line breaks become spaces, control characters are replaced, and letters of any language stay."""
-    assert plain("a\nb\tc") == "a b c"
-    assert plain("\x1b[31mæ日") == "\N{REPLACEMENT CHARACTER}[31mæ日"
-
-
-@pytest.mark.parametrize(
-    ("name", "is_valid"), [("a", True), ("spring-10", True), ("", False), ("1a", False), ("A", False), ("a\n", False)]
-)
-def test_names(name: str, is_valid: bool) -> None:
-    """A name has lowercase letters, digits and dashes, and starts with a letter."""
-    assert (NAME.match(name) is not None) == is_valid
+def test_counted() -> None:
+    """A number has its noun in the singular or plural."""
+    assert [counted(1, "day"), counted(2, "day"), counted(2, "person", "people")] == ["1 day", "2 days", "2 people"]
