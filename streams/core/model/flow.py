@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.consent_policy import Purpose, is_transactional
+from streams.core.model.consent_policy import TRANSACTIONAL, Purpose
 
 Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]
@@ -266,7 +266,7 @@ class Flow(Struct, frozen=True, kw_only=True):
     @property
     def is_transactional(self) -> bool:
         """Whether all emails of the flow are transactional."""
-        return is_transactional(self.purpose)
+        return self.purpose in TRANSACTIONAL
 
 
 def branches(step: Step) -> tuple[tuple[Step, ...], ...]:

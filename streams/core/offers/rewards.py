@@ -57,10 +57,13 @@ def withdraw_claims(uow: UnitOfWork) -> None:
     They ended, or continued without the code. A grant that is delivered again withdraws nothing: its instance no longer waited when
     the unit of work began.
     """
+    claiming = [instance for instance in uow.state.instances if instance.awaits and instance.awaited_pool]
+    if not claiming:
+        return
     issued = {effect.reward_id for effect in uow.effects if isinstance(effect, IssueReward)}
     waiting = {(instance.instance_id, instance.step, instance.awaits) for instance in uow.instances}
-    for before in uow.state.instances:
-        if not before.awaited_pool or (before.instance_id, before.step, before.awaits) in waiting:
+    for before in claiming:
+        if (before.instance_id, before.step, before.awaits) in waiting:
             continue
         reward_id = _reward_id(before, before.step)
         if reward_id not in issued:
