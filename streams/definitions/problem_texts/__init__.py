@@ -1,0 +1,1 @@
+"""What each problem id means, with an example of the fix."""

@@ -1,0 +1,33 @@
+"""Problems: templates and copy files of messages."""
+
+from __future__ import annotations
+
+from streams.definitions.problem_texts.entry import Entry
+
+ENTRIES = {
+    "message.E001": Entry("Invalid template", "Jinja cannot parse the template or text.", "check the syntax"),
+    "message.E002": Entry("Unknown name", "No message gets this name.", "see [Messages and copy](#messages-and-copy)"),
+    "message.E003": Entry(
+        "Data not available",
+        "The name exists, but not in this message.",
+        "`products: 4` in the `send` for `products`",
+    ),
+    "message.E004": Entry("Unknown field", "The data has no such field.", "`order.total`"),
+    "message.E005": Entry(
+        "Unknown filter or test",
+        "Jinja and Takk have no such filter or test.",
+        "see [Messages and copy](#messages-and-copy)",
+    ),
+    "message.E006": Entry(
+        "Missing text",
+        "The copy has no such text, neither in the language nor in English.",
+        'add `<key>: "…"` to the copy',
+    ),
+    "message.E007": Entry("Not a text", "The values of a copy file are texts.", "put quotes around the value"),
+    "message.E008": Entry(
+        "Template not found",
+        "An extended or included template does not exist.",
+        '`{% extends "shared/layout.html.j2" %}`',
+    ),
+    "message.E009": Entry("Cannot be rendered", "The message fails with sample data.", "check the template"),
+}

@@ -1,0 +1,44 @@
+"""Problems: `rules.yaml` and `consent.yaml`."""
+
+from __future__ import annotations
+
+from streams.definitions.problem_texts.entry import Entry
+
+ENTRIES = {
+    "rules.E001": Entry(
+        "Caps are too high",
+        "Takk remembers a limited number of emails per customer, and all caps together must fit.",
+        "reduce `most`",
+    ),
+    "rules.E002": Entry(
+        "Empty `of`", "The cap has no purposes.", "`of: [marketing]`, or remove `of` to cap all emails"
+    ),
+    "rules.E003": Entry(
+        "No quiet hours", "The quiet hours start and end at the same time.", '`{from: "21:00", to: "08:00"}`'
+    ),
+    "consent.E001": Entry("Empty file", "`consent.yaml` has no purposes.", "see [Consent](#consent)"),
+    "consent.E002": Entry(
+        "No default",
+        "Each purpose needs a line for all other countries.",
+        '`"*": {verdict: needs_consent, law: "…", article: "…"}`',
+    ),
+    "consent.E003": Entry("Unknown country", "Countries are codes of ISO 3166-1.", "`GB`"),
+    "consent.E004": Entry(
+        "Transactional email needs consent", "Transactional emails are always allowed.", "`verdict: allowed`"
+    ),
+    "consent.E005": Entry(
+        "No separate opt-in",
+        "`own_opt_in` exists only for `review`, `survey` and `profile`.",
+        "`verdict: needs_consent`",
+    ),
+    "consent.E006": Entry(
+        "`within_days` without a purchase",
+        "`within_days` counts from a purchase.",
+        "`{verdict: soft_opt_in, within_days: 730}`",
+    ),
+    "consent.W001": Entry(
+        "No `consent.yaml`",
+        "The strictest policy applies: only transactional emails and emails with explicit consent are sent.",
+        "copy Takk's own file, and have it reviewed",
+    ),
+}
