@@ -21,7 +21,7 @@ from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, Validatio
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from streams.core.model.ruleset import Shop
+from streams.core.rules.ruleset import Shop
 from streams.core.values.local_time import zone
 
 PREFIX = "TAKK_"

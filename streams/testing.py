@@ -34,9 +34,9 @@ from streams.core.model import events
 from streams.core.model.customer import Customer
 from streams.core.model.effects import CountSales, Effect, LogDecision, MailFields, SendMail
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
-from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.code_pool_records import Code
+from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.content import template_data
 from streams.core.values import money
 from streams.definitions.loader import load_ruleset

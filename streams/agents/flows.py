@@ -9,8 +9,8 @@ from streams.agents.instrumentation import Instrumentation, count_effects
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.core.model.ruleset import Ruleset
 from streams.core.model.versioned_codec import UnknownVersion
+from streams.core.rules.ruleset import Ruleset
 from streams.core.values.local_time import utc_from_ms
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted

@@ -35,9 +35,9 @@ from streams.core.model.events import (
     ShipmentUpdated,
     TimerFired,
 )
-from streams.core.model.ruleset import Ruleset
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
+from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.consent import withdraw_emails
 from streams.core.triggers.segments import check_segments
 

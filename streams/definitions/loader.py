@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from streams.core.model.consent_policy import STRICT, ConsentPolicy
-from streams.core.model.flow import Condition, Flow
-from streams.core.model.ruleset import RATES, Limits, Ruleset, Shop
-from streams.core.model.sending_rules import NO_RULES, SendingRules
+from streams.core.rules.consent_policy import STRICT, ConsentPolicy
+from streams.core.rules.flow import Condition, Flow
+from streams.core.rules.ruleset import RATES, Limits, Ruleset, Shop
+from streams.core.rules.sending_rules import NO_RULES, SendingRules
 from streams.core.values.text import nearest
 from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file

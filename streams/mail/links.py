@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 
-from streams.core.model.consent_policy import is_transactional
+from streams.core.rules.consent_policy import is_transactional
 from streams.core.values.tokens import sign
 from streams.mail.command import Command
 

@@ -13,10 +13,10 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from streams.core.model.consent_policy import is_transactional
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
 from streams.core.offers.recommendations import REQUEST_KEY, fulfil
+from streams.core.rules.consent_policy import is_transactional
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan, retry_at
 from streams.mail.delivery.local_notes import DeliveryMarks

@@ -14,7 +14,7 @@ from streams.core.engine import advance
 from streams.core.model.customer import Customer
 from streams.core.model.effects import Effect, ScheduleTimer, SendMail
 from streams.core.model.events import Event, MailClicked, MailReported, OrderPlaced
-from streams.core.model.ruleset import Ruleset
+from streams.core.rules.ruleset import Ruleset
 from streams.definitions.loader import load_ruleset
 from streams.settings import load_settings
 from streams.tools.local.shop.shop import Shop

@@ -9,9 +9,9 @@ import pytest
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
 from streams.core.model.events import CodeGranted, OrderPlaced, OrderRefunded
-from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.offers.code_pool_records import Code, Pool, pool_key
 from streams.core.offers.code_pools import CodePools
+from streams.core.rules.ruleset import Limits, Ruleset
 from streams.core.sending.content import template_data
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order

@@ -26,8 +26,8 @@ from streams.core.model.events import (
     ShippedLine,
     Unsubscribed,
 )
-from streams.core.model.ruleset import Limits, Ruleset
 from streams.core.offers.code_pool_records import Code
+from streams.core.rules.ruleset import Limits, Ruleset
 from streams.core.sending.content import template_data
 from tests.driver.cases import CASES, Case, CaseRun
 from tests.harness.driver import START, Driver

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import LogDecision, ScheduleTimer
 from streams.core.model.events import OrderPlaced, OrderRefunded
-from streams.core.model.flow import Flow, Migration
 from streams.core.model.instance import Instance
-from streams.core.model.ruleset import Ruleset
+from streams.core.rules.flow import Flow, Migration
+from streams.core.rules.ruleset import Ruleset
 from streams.definitions.language.flow import parse_flow
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order

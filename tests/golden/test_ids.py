@@ -40,11 +40,11 @@ from streams.core.model.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.model.ruleset import Limits
 from streams.core.offers.code_pool_records import Code, Withdrawal
 from streams.core.offers.code_pools import CodePools, InMemoryTable
 from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import fulfil, request_for
+from streams.core.rules.ruleset import Limits
 from streams.core.values import ids, tokens
 from streams.core.values.buckets import bucket
 from streams.wire.codec import open_codec

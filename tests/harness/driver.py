@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from streams.core.model.effects import Attribute, Effect, LogDecision, SendMail
-from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
+from streams.core.rules.ruleset import Ruleset
 from streams.tools.simulation.simulator import Simulator, timer_fired
 
 __all__ = ["START", "Driver", "timer_fired"]

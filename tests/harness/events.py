@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.core.model.consent_policy import ConsentPolicy
 from streams.core.model.events import Order, OrderLine, ShipmentStatus, ShipmentUpdated, ShippedLine
-from streams.core.model.flow import Flow
-from streams.core.model.ruleset import Ruleset
-from streams.core.model.sending_rules import SendingRules
+from streams.core.rules.consent_policy import ConsentPolicy
+from streams.core.rules.flow import Flow
+from streams.core.rules.ruleset import Ruleset
+from streams.core.rules.sending_rules import SendingRules
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.loader import read_templates
 from streams.mail.rendering.template_folders import flow_folders

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import MailOpened, OrderPlaced, ProfileUpdated, SurveyAnswered, Unsubscribed
-from streams.core.model.ruleset import Ruleset
+from streams.core.rules.ruleset import Ruleset
 from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order, shop_policy

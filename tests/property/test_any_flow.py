@@ -38,9 +38,9 @@ from streams.core.model.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.model.flow import DATES, Flow
-from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pool_records import ClaimRecord, Code
+from streams.core.rules.flow import DATES, Flow
+from streams.core.rules.ruleset import Ruleset
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.harness.driver import Driver, timer_fired

@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.model.consent_policy import (
+from streams.core.model.customer import Answer, Consent, Customer, Profile
+from streams.core.model.events import OrderPlaced, ProfileUpdated, Unsubscribed
+from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.consent_policy import (
     ANY_COUNTRY,
     OWN_SCOPES,
     PURPOSES,
@@ -17,10 +20,7 @@ from streams.core.model.consent_policy import (
     PolicyLine,
     Verdict,
 )
-from streams.core.model.customer import Answer, Consent, Customer, Profile
-from streams.core.model.events import OrderPlaced, ProfileUpdated, Unsubscribed
-from streams.core.model.ruleset import Ruleset
-from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.consent import decide
 from streams.definitions.language.consent import COUNTRIES
 from tests.harness.driver import START, Driver

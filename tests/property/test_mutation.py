@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import Effect, EmitSignal, IssueReward, LogDecision, ScheduleTimer, SendMail
 from streams.core.model.events import Event, OrderPlaced, SurveyAnswered
-from streams.core.model.flow import Flow, Migration, Status
-from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pool_records import ClaimRecord, Code
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import Flow, Migration, Status
+from streams.core.rules.ruleset import Ruleset
 from streams.core.values import ids
 from streams.definitions.checks.migrations import check_migration
 from streams.definitions.checks.paths import resting_places

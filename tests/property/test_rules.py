@@ -24,8 +24,8 @@ from streams.core.model.events import (
     ProfileUpdated,
     SurveyAnswered,
 )
-from streams.core.model.ruleset import Ruleset
 from streams.core.offers.code_pool_records import Code
+from streams.core.rules.ruleset import Ruleset
 from streams.core.values import local_time
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order, shipment

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import NEVER_DAYS, RECENCY, SINCE
 from streams.core.model.customer import NO_YEAR
-from streams.core.model.flow import TimeDependencies
+from streams.core.rules.flow import TimeDependencies
 from streams.core.values import local_time
 
 #: Yield the times (UTC), past ones included, at which the value of a name reaches each of some numbers.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from streams.core.instances.resume import continue_from, prepare
 from streams.core.instances.waiting import find_instance, other_instances
 from streams.core.model.events import CodeGranted, TimerFired
-from streams.core.model.flow import Reward, WaitFor
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
+from streams.core.rules.flow import Reward, WaitFor
 from streams.core.triggers.dates import start_on_date
 from streams.core.triggers.launches import start_on_launch
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.waiting import other_instances
 from streams.core.model.customer import OrderState
-from streams.core.model.flow import Flow
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.flow import Flow
 from streams.core.values import fingerprints
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.instances.exits import mark_finished
-from streams.core.model.flow import Send
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.flow import Send
 from streams.core.values import ids
 
 #: The name under which the trigger data of a migrated instance keeps its earlier id. It is stored.

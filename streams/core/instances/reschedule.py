@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.wait_times import awaited_target, ends_at
 from streams.core.instances.waiting import other_instances, suspend
-from streams.core.model.flow import Wait
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.flow import Wait
 from streams.core.values import local_time
 
 

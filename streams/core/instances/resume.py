@@ -16,9 +16,9 @@ from streams.core.instances.migrate import EARLIER_ID, apply_migration, migrated
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.steps import Execution
 from streams.core.instances.waiting import other_instances, suspend
-from streams.core.model.flow import WaitFor
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.flow import WaitFor
 from streams.core.values import ids
 
 

@@ -9,11 +9,11 @@ from streams.core.instances.exits import exit_reason, is_finished, mark_finished
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.steps import Execution
 from streams.core.instances.waiting import find_instance, suspend
-from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import Flow
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import Flow
 from streams.core.sending.decide import hold_out
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import in_share

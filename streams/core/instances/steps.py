@@ -11,10 +11,13 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.wait_times import awaited_target, ends_at
-from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.decision_log import DecisionLog
 from streams.core.model.effects import EmitSignal
-from streams.core.model.flow import (
+from streams.core.model.instance import Instance, awaits_pool
+from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.offers import rewards
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import (
     ChangeList,
     Emit,
     Experiment,
@@ -26,9 +29,6 @@ from streams.core.model.flow import (
     Wait,
     WaitFor,
 )
-from streams.core.model.instance import Instance, awaits_pool
-from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.offers import rewards
 from streams.core.sending.decide import Deferred, decide_send, hold_out
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import BUCKETS, bucket

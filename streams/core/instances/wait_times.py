@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model.customer import OrderState
-from streams.core.model.flow import Wait, WaitTarget
 from streams.core.model.instance import awaits_target
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.flow import Wait, WaitTarget
 from streams.core.values import local_time
 
 #: The longest time until a product is used up. It keeps numbers from events within the range of valid dates.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from streams.core.model.effects import ScheduleTimer
-from streams.core.model.flow import Flow
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.flow import Flow
 from streams.core.values import ids, local_time
 
 

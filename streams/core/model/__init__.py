@@ -1,1 +1,1 @@
-"""The core's data: events, effects, customers, flows and the ruleset."""
+"""The data of the core: events, effects, customers and instances, and the unit of work."""

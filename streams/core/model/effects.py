@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from streams.core.model.consent_policy import Purpose
 from streams.core.model.customer import OrderState, Parcel
+from streams.core.rules.consent_policy import Purpose
 
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 

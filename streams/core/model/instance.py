@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from streams.core.model.flow import DATE_STEP, SEGMENT_STEP
+from streams.core.rules.flow import DATE_STEP, SEGMENT_STEP
 
 # Prefixes of `Instance.awaits` for a code of a pool and for a target time. They are stored.
 _POOL_PREFIX = "code of "

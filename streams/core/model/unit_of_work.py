@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from streams.core.model.customer import Customer, OrderState, Profile, Sent
 from streams.core.model.decision_log import DecisionLog
 from streams.core.model.effects import Effect
-from streams.core.model.flow import Flow
 from streams.core.model.instance import Instance
-from streams.core.model.ruleset import Ruleset
+from streams.core.rules.flow import Flow
+from streams.core.rules.ruleset import Ruleset
 from streams.core.values import fingerprints, ids, local_time
 
 # Characters of an instance, and lines of a parcel, that take as much room as one line of an order.

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from streams.core.model.effects import ClaimCode, IssueReward, WithdrawClaim
 from streams.core.model.events import CodeGranted
-from streams.core.model.flow import Flow, Reward
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.flow import Flow, Reward
 from streams.core.values import ids, local_time
 
 

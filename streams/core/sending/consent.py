@@ -6,10 +6,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from streams.core.model.consent_policy import ANY_COUNTRY, OWN_SCOPES, PolicyLine, is_transactional
 from streams.core.model.customer import Consent, OrderState
 from streams.core.model.effects import WithdrawMail
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.consent_policy import ANY_COUNTRY, OWN_SCOPES, PolicyLine, is_transactional
 from streams.core.values import ids, local_time
 
 #: An address is suppressed after this many soft bounces without a delivery between them.

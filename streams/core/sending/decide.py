@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model import customer
-from streams.core.model.consent_policy import is_transactional
 from streams.core.model.customer import HELD_OUT, OrderFacts
 from streams.core.model.effects import Content, SendMail
-from streams.core.model.flow import Flow, Send
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.consent_policy import is_transactional
+from streams.core.rules.flow import Flow, Send
 from streams.core.sending import consent, smart_sending
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import in_share

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from streams.core.model.consent_policy import is_transactional
 from streams.core.model.customer import HELD_OUT, ExternalContact, Sent
-from streams.core.model.flow import Flow, Send
 from streams.core.model.instance import Instance
-from streams.core.model.sending_rules import Cap
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.consent_policy import is_transactional
+from streams.core.rules.flow import Flow, Send
+from streams.core.rules.sending_rules import Cap
 from streams.core.sending import consent
 from streams.core.values import local_time
 from streams.core.values.holidays import is_holiday

@@ -8,10 +8,10 @@ from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import log_missing_flow
 from streams.core.instances.start import start_once
 from streams.core.instances.waiting import find_instance, other_instances, schedule_start
-from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import DATE_STEP, DATES
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import DATE_STEP, DATES
 from streams.core.values import ids, local_time
 
 

@@ -8,10 +8,10 @@ from streams.core.conditions.context import EvalContext
 from streams.core.conditions.time_changes import next_change
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.waiting import find_instance, schedule_start
-from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import SEGMENT_STEP
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import SEGMENT_STEP
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values import ids, local_time
 

@@ -10,9 +10,9 @@ from datetime import date, datetime, timedelta
 
 from jinja2 import nodes
 
-from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.consent_policy import ConsentPolicy, is_transactional
-from streams.core.model.flow import (
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.consent_policy import ConsentPolicy, is_transactional
+from streams.core.rules.flow import (
     LAUNCH,
     Experiment,
     Flow,
@@ -21,7 +21,7 @@ from streams.core.model.flow import (
     Wait,
     WaitFor,
 )
-from streams.core.model.sending_rules import SendingRules
+from streams.core.rules.sending_rules import SendingRules
 from streams.definitions.checks.conditions import is_never_true, parts_of
 from streams.definitions.checks.recipients import check_consent
 from streams.definitions.problems import Problem, problem_at

@@ -13,8 +13,8 @@ from typing import Any
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, meta, nodes
 
-from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import Flow, Send
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import Flow, Send
 from streams.core.sending.greeting import MOODS
 from streams.core.values.text import nearest, similar
 from streams.definitions.checks.copy_files import check_copy, text_position

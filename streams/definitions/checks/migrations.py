@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import Emit, Flow, Migration, Reward, Send, Wait, WaitFor
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import Emit, Flow, Migration, Reward, Send, Wait, WaitFor
 from streams.definitions.checks.paths import before, reachable, resting_places
 from streams.definitions.problems import Problem, problem_at
 

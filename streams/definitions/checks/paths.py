@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import Reward, Send, Split, Wait, WaitFor, branches
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import Reward, Send, Split, Wait, WaitFor, branches
 
 
 def onward(compiled: CompiledFlow, path: str) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 
 from jinja2 import nodes
 
-from streams.core.model.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
-from streams.core.model.flow import Flow, Reward, Send, Split, Step, branches
+from streams.core.rules.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
+from streams.core.rules.flow import Flow, Reward, Send, Split, Step, branches
 from streams.definitions.checks.conditions import parts_of
 from streams.definitions.problems import Problem, problem_at
 

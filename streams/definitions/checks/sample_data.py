@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.effects import Content
 from streams.core.model.events import OrderLine
-from streams.core.model.flow import Flow, Reward, Send, WaitFor, is_about_order
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import Flow, Reward, Send, WaitFor, is_about_order
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
 from streams.mail.command import Command

@@ -18,7 +18,7 @@ from jinja2.parser import Parser
 from msgspec import Struct
 
 from streams.core.conditions.names import NAMES, Closure, Kind
-from streams.core.model.flow import Condition
+from streams.core.rules.flow import Condition
 from streams.core.values.text import nearest, similar
 from streams.definitions.language.time_dependencies import time_dependencies_of
 from streams.definitions.problems import Location, Problem

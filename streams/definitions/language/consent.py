@@ -7,7 +7,7 @@ from typing import get_args
 
 import yaml
 
-from streams.core.model.consent_policy import (
+from streams.core.rules.consent_policy import (
     ANY_COUNTRY,
     OWN_SCOPES,
     PURPOSES,

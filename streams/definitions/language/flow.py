@@ -7,8 +7,8 @@ from typing import get_args
 
 import yaml
 
-from streams.core.model.consent_policy import Purpose, is_transactional
-from streams.core.model.flow import (
+from streams.core.rules.consent_policy import Purpose, is_transactional
+from streams.core.rules.flow import (
     DATES,
     EXITS,
     LAUNCH,

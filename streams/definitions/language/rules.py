@@ -7,9 +7,9 @@ from typing import get_args
 
 import yaml
 
-from streams.core.model.consent_policy import Purpose, is_transactional
-from streams.core.model.flow import Condition
-from streams.core.model.sending_rules import NO_RULES, Cap, QuietHours, SendingRules
+from streams.core.rules.consent_policy import Purpose, is_transactional
+from streams.core.rules.flow import Condition
+from streams.core.rules.sending_rules import NO_RULES, Cap, QuietHours, SendingRules
 from streams.definitions.language.conditions import Scope
 from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
 from streams.definitions.problems import Problem

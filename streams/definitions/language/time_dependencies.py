@@ -9,7 +9,7 @@ from typing import TypeVar
 from jinja2 import nodes
 
 from streams.core.conditions.time_changes import TIME_DEPENDENT
-from streams.core.model.flow import TimeDependencies
+from streams.core.rules.flow import TimeDependencies
 
 _Node = TypeVar("_Node", bound=nodes.Node)
 

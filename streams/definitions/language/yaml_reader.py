@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import yaml
 from yaml.reader import ReaderError
 
-from streams.core.model.flow import Condition
+from streams.core.rules.flow import Condition
 from streams.core.values.text import NAME, nearest, similar
 from streams.definitions.language.conditions import ANYWHERE, InvalidCondition, Scope, compile_condition
 from streams.definitions.problems import Location, Problem

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.flow import Experiment, Flow, Send, Split, Step, Wait, WaitFor, branches
+from streams.core.rules.flow import Experiment, Flow, Send, Split, Step, Wait, WaitFor, branches
 from streams.definitions.views.words import branch_labels, exit_text, step_text, trigger_text
 
 Kind: TypeAlias = Literal["begin", "wait", "split", "send", "effect", "end"]

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias, get_args
 
-from streams.core.model.consent_policy import Purpose
-from streams.core.model.flow import (
+from streams.core.rules.consent_policy import Purpose
+from streams.core.rules.flow import (
     AWAITED,
     EXITS,
     TRIGGERS,

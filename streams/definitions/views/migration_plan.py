@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Customer
-from streams.core.model.flow import Flow, Migration
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import Flow, Migration
 from streams.core.values.text import counted
 from streams.definitions.checks.migrations import check_migration
 from streams.definitions.checks.paths import resting_places

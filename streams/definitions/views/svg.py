@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from textwrap import wrap
 
-from streams.core.model.flow import Flow
+from streams.core.rules.flow import Flow
 from streams.definitions.views.graph import Edge, Graph, Node, graph_of
 
 # Lengths are in pixels.

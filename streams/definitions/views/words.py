@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from streams.core.model.flow import (
+from streams.core.rules.flow import (
     ChangeList,
     Experiment,
     Flow,

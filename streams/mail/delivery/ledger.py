@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.consent_policy import is_transactional
 from streams.core.model.versioned_codec import VersionedCodec
+from streams.core.rules.consent_policy import is_transactional
 from streams.mail.command import Command
 from streams.mail.delivery.local_notes import CrashState
 

@@ -18,7 +18,7 @@ from streams.tools.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from streams.core.model.flow import Flow
+    from streams.core.rules.flow import Flow
     from streams.settings import Settings
 
 
@@ -98,7 +98,7 @@ def flows_list(templates_dir: Path | None, as_json: bool) -> None:
     takk flows list
     takk flows list --json
     """
-    from streams.core.model.flow import Send, all_steps
+    from streams.core.rules.flow import Send, all_steps
 
     templates = read_valid_templates(read_settings(templates_dir=templates_dir))
     rows = [

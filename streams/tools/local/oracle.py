@@ -16,8 +16,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.agents.flows import INPUTS, make_handler
 from streams.core.model.customer_codec import encode_customer
-from streams.core.model.ruleset import Ruleset
 from streams.core.offers.popularity import Counts, Tally, sales_of
+from streams.core.rules.ruleset import Ruleset
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
 from streams.wire import topics

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
+from streams.core.rules.ruleset import Ruleset
 from streams.definitions.loader import load_ruleset
 from streams.settings import Settings
 from streams.tools.simulation.history import (

@@ -13,14 +13,14 @@ from msgspec.structs import replace
 
 from streams.core.model.effects import Effect, LogDecision, SendMail
 from streams.core.model.events import Event
-from streams.core.model.flow import Flow
+from streams.core.rules.flow import Flow
 from streams.core.values.text import nearest
 from streams.tools.simulation.history import History
 from streams.tools.simulation.simulator import Simulator
 
 if TYPE_CHECKING:
-    from streams.core.model.ruleset import Ruleset
     from streams.core.offers.catalogue import Catalogue
+    from streams.core.rules.ruleset import Ruleset
 
 #: Percentiles of emails per customer in the result.
 PERCENTILES = (50, 90, 99)

@@ -13,10 +13,10 @@ from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.effects import ClaimCode, Effect, ScheduleTimer, SendMail, WithdrawClaim
 from streams.core.model.events import Event, MailReported, TimerFired
-from streams.core.model.ruleset import Ruleset
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, Withdrawal
 from streams.core.offers.code_pools import CodePools, InMemoryTable
+from streams.core.rules.ruleset import Ruleset
 from streams.tools.simulation.recommendations import SimulatedRecommendations, suppressed_send
 
 

@@ -6,8 +6,8 @@ from typing import get_args
 
 import orjson
 
-from streams.core.model.consent_policy import Purpose
 from streams.core.model.effects import WithdrawMail
+from streams.core.rules.consent_policy import Purpose
 from streams.mail.command import Command
 from streams.wire.validation import (
     Record,

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from streams.core.model import events
-from streams.core.model.consent_policy import Purpose
 from streams.core.model.events import Event
+from streams.core.rules.consent_policy import Purpose
 from streams.wire import topics
 from streams.wire.validation import (
     MAX_GENDER,

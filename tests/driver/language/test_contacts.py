@@ -10,7 +10,7 @@ import pytest
 from streams.core.model.events import (
     ContactPressed,
 )
-from streams.core.model.ruleset import Limits
+from streams.core.rules.ruleset import Limits
 from tests.harness.driver import START, Driver
 from tests.harness.flow_texts import (
     DAY,

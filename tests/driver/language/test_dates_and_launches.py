@@ -13,7 +13,7 @@ from streams.core.model.events import (
     OrderCancelled,
     ProductBrowsed,
 )
-from streams.core.model.ruleset import Limits
+from streams.core.rules.ruleset import Limits
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import (

@@ -11,7 +11,7 @@ from streams.core.model.events import (
     ProductBrowsed,
     Unsubscribed,
 )
-from streams.core.model.ruleset import Ruleset
+from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.content import template_data
 from tests.harness.driver import Driver
 from tests.harness.events import shipment

@@ -8,7 +8,7 @@ from streams.core.model.effects import LogDecision, ScheduleTimer
 from streams.core.model.events import (
     ProductBrowsed,
 )
-from streams.core.model.ruleset import Limits
+from streams.core.rules.ruleset import Limits
 from tests.harness.driver import START, Driver
 from tests.harness.flow_texts import (
     DAY,

@@ -13,7 +13,7 @@ from streams.core.model.events import (
     OrderPlaced,
     ProductBrowsed,
 )
-from streams.core.model.ruleset import Limits
+from streams.core.rules.ruleset import Limits
 from streams.core.sending.content import template_data
 from tests.harness.driver import START
 from tests.harness.events import order, shipment

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from streams.core.model.consent_policy import PURPOSES, ConsentPolicy, PolicyLine, is_transactional
-from streams.core.model.flow import Flow
-from streams.core.model.sending_rules import QuietHours, SendingRules
+from streams.core.rules.consent_policy import PURPOSES, ConsentPolicy, PolicyLine, is_transactional
+from streams.core.rules.flow import Flow
+from streams.core.rules.sending_rules import QuietHours, SendingRules
 from streams.definitions.checks.flow import check_flow
 from streams.definitions.checks.migrations import check_migrations
 from streams.definitions.language import conditions, consent, rules, yaml_reader

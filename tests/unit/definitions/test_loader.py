@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.core.model.consent_policy import STRICT
+from streams.core.rules.consent_policy import STRICT
 from streams.definitions.loader import load_flows, load_ruleset, read_templates
 from streams.definitions.problems import FlowFileError
 from tests.harness.events import FOLDERS, MESSAGES, TEMPLATES

@@ -9,11 +9,11 @@ from typing import get_args
 import pytest
 
 from streams.core.conditions.names import NAMES
-from streams.core.model.consent_policy import ConsentPolicy, Purpose, Verdict
 from streams.core.model.events import OrderLine
-from streams.core.model.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, OncePer, Status, TargetTime, Which
-from streams.core.model.ruleset import Ruleset
-from streams.core.model.sending_rules import SendingRules
+from streams.core.rules.consent_policy import ConsentPolicy, Purpose, Verdict
+from streams.core.rules.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, OncePer, Status, TargetTime, Which
+from streams.core.rules.ruleset import Ruleset
+from streams.core.rules.sending_rules import SendingRules
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Scope, compile_condition
 from streams.definitions.language.consent import parse_policy

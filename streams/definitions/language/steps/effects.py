@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import yaml
 
-from streams.core.model.flow import ChangeList, Emit, Reward, SetField
+from streams.core.rules.flow import ChangeList, Emit, Reward, SetField
 from streams.definitions.language import keys
 from streams.definitions.language.steps.reader import StepReader
 

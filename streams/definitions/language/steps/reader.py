@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import yaml
 
-from streams.core.model.flow import Reward, Send, Step, Wait, all_steps
+from streams.core.rules.flow import Reward, Send, Step, Wait, all_steps
 from streams.definitions.language import keys
 from streams.definitions.language.steps.scope import ScopedReader
 

@@ -7,8 +7,8 @@ from typing import get_args
 
 import yaml
 
-from streams.core.model.consent_policy import Purpose, is_transactional
-from streams.core.model.flow import Send
+from streams.core.rules.consent_policy import Purpose, is_transactional
+from streams.core.rules.flow import Send
 from streams.core.values.text import nearest, similar
 from streams.definitions.language import keys
 from streams.definitions.language.steps.reader import StepReader

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from streams.core.instances.wait_times import due
-from streams.core.model.flow import Wait
+from streams.core.rules.flow import Wait
 
 CPH = ZoneInfo("Europe/Copenhagen")
 

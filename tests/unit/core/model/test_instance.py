@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from streams.core.model.flow import DATE_STEP, SEGMENT_STEP
 from streams.core.model.instance import Instance, awaits_pool, awaits_target
+from streams.core.rules.flow import DATE_STEP, SEGMENT_STEP
 from tests.harness.driver import START
 
 WAITING = Instance("i1", "review", 1, "o1", None, "1.0.0", START, START)

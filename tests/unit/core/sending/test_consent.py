@@ -8,7 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from streams.core.engine import advance
-from streams.core.model.consent_policy import (
+from streams.core.model.customer import Answer, Consent, Customer, OrderState, Profile
+from streams.core.model.effects import LogDecision
+from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
+from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.consent_policy import (
     ANY_COUNTRY,
     OWN_SCOPES,
     PURPOSES,
@@ -18,11 +22,7 @@ from streams.core.model.consent_policy import (
     PolicyLine,
     Verdict,
 )
-from streams.core.model.customer import Answer, Consent, Customer, OrderState, Profile
-from streams.core.model.effects import LogDecision
-from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
-from streams.core.model.ruleset import Ruleset, Shop
-from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.ruleset import Ruleset, Shop
 from streams.core.sending.consent import ConsentDecision, country_of, decide
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shop_policy, shop_ruleset

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model.effects import LogDecision, SendMail
-from streams.core.model.flow import Send, Status
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.flow import Send, Status
 from streams.core.sending.decide import Deferred, SendOutcome, Sent, Skipped, decide_send
 from tests.harness.driver import START, Driver
 from tests.harness.flow_texts import DAY, HOUR, buy, flow_text, ruleset_of, unsubscribe

@@ -17,8 +17,8 @@ from streams.core.model import customer, events
 from streams.core.model.customer import new_customer
 from streams.core.model.effects import CountSales
 from streams.core.model.events import OrderEvent
-from streams.core.model.ruleset import Limits
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.ruleset import Limits
 from streams.core.values.ids import TextLayout, frozen_text
 from tests.harness.driver import START
 from tests.harness.events import order

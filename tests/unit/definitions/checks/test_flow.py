@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.model.consent_policy import STRICT
-from streams.core.model.flow import Flow
-from streams.core.model.sending_rules import NO_RULES
+from streams.core.rules.consent_policy import STRICT
+from streams.core.rules.flow import Flow
+from streams.core.rules.sending_rules import NO_RULES
 from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import positions_in

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streams.core.model.compiled_flow import CompiledFlow
 from streams.core.model.customer import Customer
-from streams.core.model.flow import DATE_STEP, SEGMENT_STEP, Flow, Migration
 from streams.core.model.instance import Instance
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import DATE_STEP, SEGMENT_STEP, Flow, Migration
 from streams.definitions.checks.migrations import check_migration, check_migrations
 from streams.definitions.checks.paths import before, onward, reachable, resting_places
 from streams.definitions.language.flow import parse_flow

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from streams.core.model.consent_policy import ANY_COUNTRY, PURPOSES, TRANSACTIONAL, ConsentPolicy
+from streams.core.rules.consent_policy import ANY_COUNTRY, PURPOSES, TRANSACTIONAL, ConsentPolicy
 from streams.definitions.language.consent import COUNTRIES, parse_policy
 from streams.definitions.problems import Problem
 from tests.harness.events import shop_policy

@@ -7,8 +7,8 @@ from datetime import time, timedelta
 
 import pytest
 
-from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.flow import Flow, Send, Split, Wait
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import Flow, Send, Split, Wait
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.problems import Problem
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from streams.core.model.flow import Flow, all_steps
+from streams.core.rules.flow import Flow, all_steps
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.views.graph import as_mermaid, as_text, graph_of
 from streams.definitions.views.svg import _lines, as_svg

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.core.model.flow import Flow
+from streams.core.rules.flow import Flow
 from streams.definitions.language import keys
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.views.json_schema import flow_schema

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.model.flow import Migration
+from streams.core.rules.flow import Migration
 from streams.definitions.views.migration_plan import preview
 from tests.unit.definitions.checks.test_migrations import NEW, OLD, customer, flow
 

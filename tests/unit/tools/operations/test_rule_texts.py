@@ -6,7 +6,7 @@ import ast
 import json
 from collections.abc import Iterator
 
-from streams.core.model.flow import EXITS
+from streams.core.rules.flow import EXITS
 from streams.settings import PROJECT_ROOT
 from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES
 

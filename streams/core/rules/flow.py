@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.consent_policy import TRANSACTIONAL, Purpose
+from streams.core.rules.consent_policy import TRANSACTIONAL, Purpose
 
 Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]

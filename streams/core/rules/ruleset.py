@@ -11,10 +11,10 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.model.compiled_flow import CompiledFlow
-from streams.core.model.consent_policy import STRICT, ConsentPolicy
-from streams.core.model.flow import DATES, Condition, Flow, Reward, Send
-from streams.core.model.sending_rules import NO_RULES, SendingRules
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.consent_policy import STRICT, ConsentPolicy
+from streams.core.rules.flow import DATES, Condition, Flow, Reward, Send
+from streams.core.rules.sending_rules import NO_RULES, SendingRules
 from streams.core.values import money
 
 # The value of one unit of each currency in Danish kroner. The defaults only need to separate high spenders; a shop sets its own.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.model.flow import Flow, Step, WaitFor, branches
+from streams.core.rules.flow import Flow, Step, WaitFor, branches
 
 
 class CompiledFlow:
