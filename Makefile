@@ -16,7 +16,7 @@ FOR ?=
 RATE ?= 5
 DAY ?= 1s
 ARGS ?=
-# Two workers, each with groups of tests; tests/conftest.py says which.
+# The two workers of `make test`; tests/conftest.py defines the groups of tests that they run.
 SIDE_BY_SIDE := -n 2
 
 .DEFAULT_GOAL := help

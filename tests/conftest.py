@@ -1,7 +1,7 @@
-"""The order of the tests, and the groups that `make test` runs side by side on two workers.
+"""Order the tests, and put them into the groups that `make test` runs on two workers.
 
-A group runs on one worker, one test after the other. The stacks (broker, worker, mailer) are one group: two of them at a time take each
-other's processor, and then what they send comes late. They begin first because they take longest.
+A worker runs a whole group, one test after the other. All tests that start a stack (broker, worker, mailer) are one group: two stacks at a
+time slow each other down, and their emails arrive late. This group starts first because it takes longest.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from xdist.scheduler import LoadScopeScheduling
 
 from streams.tools.local.kafka.broker import EmbeddedKafka
 
-# How long an example takes says how busy the machine is, and nothing about the code.
+# The time of an example depends on the load of the machine, not on the code.
 settings.register_profile("takk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("takk")
 
 STACKS, COMPUTE, BROKERS = "stacks", "compute", "brokers"
-#: In the order in which the workers take them.
+#: The order in which the workers take the groups.
 GROUPS = (STACKS, COMPUTE, BROKERS)
-#: Tiers of which every module starts a stack, unless it is one of those below.
+#: The tiers whose modules start a stack, except for the modules below.
 WITH_STACKS = ("integration", "crash")
-#: Modules that need a broker and nothing else that computes.
+#: Modules that need a broker but no stack.
 WITH_BROKERS = ("test_embedded_kafka.py", "test_runtime.py", "test_topics.py")
 
 
 def group_of(nodeid: str) -> str:
     """Return the group of the test with this node id: `tests/<tier>/.../<module>.py::<test>`."""
-    _, tier, *_, module = nodeid.partition("::")[0].split("/")
-    if tier not in WITH_STACKS:
+    path = nodeid.partition("::")[0].split("/")
+    if not set(path).intersection(WITH_STACKS):
         return COMPUTE
-    return BROKERS if module in WITH_BROKERS else STACKS
+    return BROKERS if path[-1] in WITH_BROKERS else STACKS
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """A scheduler of pytest-xdist that hands out whole groups, in their order.
+    """A scheduler for pytest-xdist that gives a worker one group at a time.
 
-    `--dist loadgroup` does not do it: pytest-xdist 3.8 writes the group into a field that pytest 9.2 no longer reads.
+    `--dist loadgroup` does not work here: pytest-xdist 3.8 writes the group into an attribute that pytest 9.2 does not read.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -48,7 +48,7 @@ class GroupScheduling(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
-    """Hand out the groups; not the one with the most tests first, but the one that takes longest."""
+    """Return the scheduler. It keeps the order of the groups, and does not start with the group that has the most tests."""
     config.option.loadscopereorder = False
     return GroupScheduling(config, log)
 
@@ -61,6 +61,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[EmbeddedKafka]:
-    """A broker for all tests that have topics of their own."""
+    """Start one broker for all tests whose topics have names of their own."""
     with EmbeddedKafka() as kafka:
         yield kafka

@@ -74,7 +74,7 @@ def has_read_all(stack: Stack) -> bool:
 
 
 def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
-    """The mailer waits, says so in its metric, and goes on by itself: every email arrives, and once, but for those that were withdrawn."""
+    """The mailer waits, shows it in its metric, and continues automatically: each email arrives once, unless a withdrawal names it."""
     stack.run_shop(1.0, 20.0, seed=11).join()
     wait_until(lambda: stack.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
     # No timer may put an email on its way at the moment when the server goes.
@@ -97,8 +97,8 @@ def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
     assert len(verdict.sends) > before + 50
     ended = {one["send_id"]: one for one in stack.records(topics.EVENTS)}
     assert ended.keys() == verdict.sends
-    # While an email waits, its order may be cancelled: that withdraws it, and the oracle holds each withdrawal to the input.
-    # So early in a shop's life there is not always something to recommend.
+    # An order may be cancelled while its email waits. Then the email is withdrawn, and the oracle checks each withdrawal.
+    # A new shop has not always a product to recommend.
     withdrawn = {(one["send_id"], one["rule"]) for one in stack.records(topics.WITHDRAWALS)}
     without = {
         send_id

@@ -96,7 +96,7 @@ def test_however_often_it_is_killed_each_gets_one_code(stack: Stack) -> None:
             if is_wiped:
                 shutil.rmtree(stack.state_dir(0))
             given = len(stack.records(topics.GRANTS))
-            # On a busy machine it may have given the last code before the kill came: then it gets another life.
+            # A busy machine may kill it only after the last code. Then it gets one more life.
             is_in_the_middle = bool(place) or 0 < given < lives * (CUSTOMERS - 20)
     worker.start()
     worker.await_ready()
