@@ -34,7 +34,7 @@ INPUTS = (
     topics.GRANTS,
 )
 
-#: What the handler returns: the key of the changed state or None, the new state, and the outputs.
+#: The result of the handler: the key of the changed state or None, the new state, and the outputs.
 Decision = tuple[bytes | None, Any, list[ProducerRecord]]
 
 

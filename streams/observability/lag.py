@@ -14,7 +14,7 @@ Place = tuple[str, int]
 
 
 class LagSource(Protocol):
-    """What the monitor reads from a fetcher."""
+    """The part of a fetcher that the monitor reads."""
 
     def lag(self) -> Iterator[tuple[str, int, int]]:
         """Yield (topic, partition, unread records). Called in a thread."""
@@ -24,7 +24,7 @@ class LagSource(Protocol):
 
 
 class TaskSource(Protocol):
-    """What the monitor reads from a task manager; iteration yields the owned tasks."""
+    """The part of a task manager that the monitor reads. Iteration yields the owned tasks."""
 
     is_ready: bool
     stages: dict[str, Any]

@@ -1,1 +1,1 @@
-"""What a shop defines: flows, limits, and the policies of consent and sending."""
+"""The definitions of a shop: flows, limits, and the policies of consent and sending."""

@@ -1,1 +1,1 @@
-"""What starts an instance: events, dates, launches and segments."""
+"""Triggers that start an instance: events, dates, launches and segments."""

@@ -37,7 +37,7 @@ Absence: TypeAlias = tuple[str, str]
 
 
 class Scope(Struct, frozen=True):
-    """What a condition can use at its place.
+    """The names that a condition can use at its place.
 
     `absent` has names, or their first words, that are not available there. `segments` are the names of all segments; None in the condition
     of a segment, which cannot refer to segments.

@@ -1,1 +1,1 @@
-"""What each problem id means, with an example of the fix."""
+"""The meaning of each problem id, with an example of the fix."""

@@ -1,1 +1,1 @@
-"""What Faust expects of a transport, a table manager and a store."""
+"""The interfaces that Faust expects of a transport, a table manager and a store."""

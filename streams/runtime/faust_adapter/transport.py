@@ -93,7 +93,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="takk-reader")
         generation = None
-        # When Faust stops its fetcher, it cancels this task. The read in the thread ends by itself within IDLE_WAIT_S.
+        # When Faust stops its fetcher, it cancels this task. The read in the thread returns within IDLE_WAIT_S.
         try:
             while not (self.should_stop or fetcher.should_stop):
                 if not self.flow_active:

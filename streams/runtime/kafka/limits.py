@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-#: Kafka's default limit for a record is 1 MiB. What Takk makes of such a record is larger: a dead letter contains it, a command repeats it as
-#: JSON, and a customer's state remembers several. The core's limits keep all of them below this size. Producers and topics allow as much.
+#: Kafka's default limit for a record is 1 MiB. Takk derives larger records from such a record: a dead letter contains it, a command repeats it
+#: as JSON, and a customer's state remembers several. The core's limits keep all of them below this size. Producers and topics allow as much.
 MAX_RECORD_BYTES = 8 << 20

@@ -19,7 +19,7 @@ from streams.runtime.kafka.client_config import consumer_config
 from streams.runtime.kafka.retry import retry
 from streams.runtime.state.store import PartitionStore
 
-#: The number of messages of one read. Larger batches are no faster, and only delay the progress report.
+#: The number of messages of one read. Larger batches do not save time and only delay the progress report.
 BATCH = 20_000
 #: Milliseconds after which a store without writes is rebuilt. Kafka deletes tombstones after `delete.retention.ms` (one day by default), and
 #: a store that has missed them would restore deleted keys. This leaves a margin of two hours.

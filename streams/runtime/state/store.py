@@ -94,7 +94,7 @@ class PartitionStore:
 
     @property
     def written_at_ms(self) -> int:
-        """The wall clock of the last write, in milliseconds since 1970; 0 if there was none."""
+        """The wall clock of the last write, in milliseconds since 1970; 0 before the first write."""
         value = self._meta.get(WRITTEN_AT)
         return int(value) if value else 0
 
