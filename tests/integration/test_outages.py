@@ -1,4 +1,4 @@
-"""What fails around the processes: the mail server, the processes themselves, and what they are given to start with."""
+"""Failures around the processes: an unavailable mail server, restarts under load, and invalid configuration at the start."""
 
 from __future__ import annotations
 
@@ -31,24 +31,26 @@ FEWEST_EMAILS = 301
 
 @pytest.fixture(scope="module")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack for this module whose mails do not expire: a day lasts a second, and an outage longer than the two days they have."""
+    """A stack for this module whose emails do not expire.
+
+    A day lasts one second here, so an outage would outlast the days after which emails expire.
+    """
     folder = tmp_path_factory.mktemp("stack")
     templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
-    (
-        templates / "rules.yaml"
-    ).unlink()  # mails that never expire would be put off for ever once the shop has closed and parcels are late
+    # Without this, emails that do not expire would be deferred permanently once the shop has stopped and parcels are late.
+    (templates / "rules.yaml").unlink()
     for file in templates.glob("flows/*/*/flow.yaml"):
-        days = file.read_text(encoding="utf-8")
+        flow = file.read_text(encoding="utf-8")
         for short in ("2d", "3d", "5d", "7d"):
-            days = days.replace(f"expires: {short}", "expires: 90d")
-        file.write_text(days, encoding="utf-8")
+            flow = flow.replace(f"expires: {short}", "expires: 90d")
+        file.write_text(flow, encoding="utf-8")
     with open_stack(folder, env={"TAKK_TEMPLATES_DIR": str(templates)}) as stack:
         yield stack
 
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Stack:
-    """The stack with both its processes running, whatever the test before did to them."""
+    """The stack with both processes running; an earlier test may have stopped them."""
     for process in shared_stack.processes:
         if not process.is_alive:
             process.start()
@@ -57,7 +59,7 @@ def stack(shared_stack: Stack) -> Stack:
 
 
 def takk(stack: Stack, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """The command `takk` on the stack's cluster, which is expected to end."""
+    """Run the command `takk` on the cluster of the stack, and return its result."""
     return subprocess.run(
         [sys.executable, "-m", "streams", *arguments],
         env={**os.environ, **stack.env, "TAKK_WEB_PORT": "0", **env},
@@ -69,7 +71,7 @@ def takk(stack: Stack, *arguments: str, **env: str) -> subprocess.CompletedProce
 
 
 def has_read_all(stack: Stack) -> bool:
-    """Whether no process is behind: a partition that stands still is quiet, but not at rest."""
+    """Return whether every process has read all records. A stuck partition writes nothing either, so idle topics do not show it."""
     return all(process.metrics().get("takk_lag_records") == 0 for process in stack.processes)
 
 
@@ -77,7 +79,7 @@ def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
     """The mailer waits, shows it in its metric, and continues automatically: each email arrives once, unless a withdrawal names it."""
     stack.run_shop(1.0, 20.0, seed=11).join()
     wait_until(lambda: stack.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
-    # No timer may put an email on its way at the moment when the server goes.
+    # No timer may send an email at the moment when the server stops.
     stack.worker.stop()
     stack.wait_until_idle()
     before = stack.inbox.accepted
@@ -95,55 +97,57 @@ def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
     verdict = stack.judge()
     assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
     assert len(verdict.sends) > before + 50
-    ended = {one["send_id"]: one for one in stack.records(topics.EVENTS)}
+    ended = {event["send_id"]: event for event in stack.records(topics.EVENTS)}
     assert ended.keys() == verdict.sends
     # An order may be cancelled while its email waits. Then the email is withdrawn, and the oracle checks each withdrawal.
-    # A new shop has not always a product to recommend.
-    withdrawn = {(one["send_id"], one["rule"]) for one in stack.records(topics.WITHDRAWALS)}
+    # A new shop does not always have a product to recommend.
+    withdrawn = {(record["send_id"], record["rule"]) for record in stack.records(topics.WITHDRAWALS)}
     without = {
         send_id
-        for send_id, one in ended.items()
-        if one["outcome"] == "suppressed"
-        and (one["reason"] == "too_few_products" or (send_id, one["reason"]) in withdrawn)
+        for send_id, event in ended.items()
+        if event["outcome"] == "suppressed"
+        and (event["reason"] == "too_few_products" or (send_id, event["reason"]) in withdrawn)
     }
-    assert {one["outcome"] for send_id, one in ended.items() if send_id not in without} == {"sent"}
-    assert Counter(mail.send_id for mail in stack.inbox.mails()) == Counter(verdict.sends - without)
+    assert {event["outcome"] for send_id, event in ended.items() if send_id not in without} == {"sent"}
+    assert Counter(email.send_id for email in stack.inbox.mails()) == Counter(verdict.sends - without)
 
 
-def test_who_unsubscribes_while_mails_wait_gets_no_more(stack: Stack) -> None:
-    """Mails that were ordered before lie in the mailer's queue: the receipt still goes, the rest is held back, and a decision says why."""
+def test_an_unsubscription_withdraws_emails_that_wait(stack: Stack) -> None:
+    """The mailer sends the queued order confirmation, suppresses the other queued emails, and a decision gives the reason."""
     customer, now = "c-waits", datetime.now(UTC)
     stack.wait_until_idle()
     stack.inbox.stop()
-    told = {"customer_id": customer, "order_id": "o-waits", "occurred_at": now}
-    stack.produce(topics.ORDERS, customer.encode(), records.order(**told, placed_at=now))
-    stack.produce(topics.SHIPMENTS, customer.encode(), records.shipment(**told, status="delivered"))
-    ordered = partial(_of, stack, topics.COMMANDS, customer)
+    facts = {"customer_id": customer, "order_id": "o-waits", "occurred_at": now}
+    stack.produce(topics.ORDERS, customer.encode(), records.order(**facts, placed_at=now))
+    stack.produce(topics.SHIPMENTS, customer.encode(), records.shipment(**facts, status="delivered"))
+    commands = partial(_of, stack, topics.COMMANDS, customer)
     wait_until(
-        lambda: {one["purpose"] for one in ordered()} >= {"order", "marketing", "review"}, "all mails are ordered"
+        lambda: {command["purpose"] for command in commands()} >= {"order", "marketing", "review"},
+        "the commands of all emails",
     )
-    bye = records.engagement(
+    unsubscription = records.engagement(
         "unsubscribed", customer_id=customer, send_id=None, scope="marketing", occurred_at=datetime.now(UTC)
     )
-    stack.produce(topics.ENGAGEMENT, customer.encode(), bye)
-    wait_until(lambda: len(_of(stack, topics.WITHDRAWALS, customer)) >= 2, "the mails are withdrawn")
+    stack.produce(topics.ENGAGEMENT, customer.encode(), unsubscription)
+    wait_until(lambda: len(_of(stack, topics.WITHDRAWALS, customer)) >= 2, "the emails are withdrawn")
     stack.inbox.start()
     stack.wait_until_idle()
-    ended = {one["purpose"]: (one["outcome"], one["reason"]) for one in _of(stack, topics.EVENTS, customer)}
+    ended = {event["purpose"]: (event["outcome"], event["reason"]) for event in _of(stack, topics.EVENTS, customer)}
     assert ended == {
         "order": ("sent", "accepted"),
         "marketing": ("suppressed", "unsubscribed"),
         "review": ("suppressed", "unsubscribed"),
     }
-    assert {one["rule"] for one in _of(stack, topics.DECISIONS, customer) if one["outcome"] == "skip"} >= {"withdrawn"}
+    decisions = _of(stack, topics.DECISIONS, customer)
+    assert {decision["rule"] for decision in decisions if decision["outcome"] == "skip"} >= {"withdrawn"}
 
 
 def _of(stack: Stack, topic: str, customer_id: str) -> list[dict[str, Any]]:
-    return [one for one in stack.records(topic) if one["customer_id"] == customer_id]
+    return [record for record in stack.records(topic) if record["customer_id"] == customer_id]
 
 
 def test_stopped_under_load(stack: Stack) -> None:
-    """SIGTERM under load: both end in good order with code 0, and after the restart nothing is lost and nothing came twice."""
+    """After SIGTERM under load both processes exit with 0, and after the restart no email is lost or duplicated."""
     enough = threading.Event()
     shop = stack.run_shop(LONGEST_TRADE_S, 60.0, seed=13, until=enough)
     try:
@@ -158,15 +162,15 @@ def test_stopped_under_load(stack: Stack) -> None:
     finally:
         enough.set()
         shop.join()
-    wait_until(partial(has_read_all, stack), "worker and mailer have read all there is", 180.0)
+    wait_until(partial(has_read_all, stack), "worker and mailer have read all records", 180.0)
     stack.wait_until_idle()
     verdict = stack.judge()
     assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
     assert len(verdict.sends) >= FEWEST_EMAILS
 
 
-def test_a_worker_does_not_start_with_a_mistake_in_a_flow(shared_stack: Stack, tmp_path: Path) -> None:
-    """A mistake in a flow ends `takk worker` before it starts anything, with file, line, what is wrong and what would be right."""
+def test_a_worker_does_not_start_with_an_invalid_flow(shared_stack: Stack, tmp_path: Path) -> None:
+    """An error in a flow ends `takk worker` before it starts a stage; the message has file, line, the error and a suggestion."""
     templates = shutil.copytree(PROJECT_ROOT / "templates", tmp_path / "templates")
     broken = templates / "flows" / "asking" / "review" / "flow.yaml"
     lines = broken.read_text(encoding="utf-8").splitlines()
@@ -182,7 +186,7 @@ def test_a_worker_does_not_start_with_a_mistake_in_a_flow(shared_stack: Stack, t
 
 
 def test_a_worker_that_gives_rewards_needs_the_secret(shared_stack: Stack, tmp_path: Path) -> None:
-    """Codes that nothing signs could be guessed: it does not start, and says what to set."""
+    """Unsigned codes could be guessed: the worker does not start, and names the setting that is missing."""
     templates = shutil.copytree(PROJECT_ROOT / "templates", tmp_path / "templates")
     flow = templates / "flows" / "care" / "thank-you" / "flow.yaml"
     flow.write_text(flow.read_text(encoding="utf-8") + "  - reward: {name: welcome}\n", encoding="utf-8")
@@ -200,8 +204,8 @@ def test_a_worker_that_gives_rewards_needs_the_secret(shared_stack: Stack, tmp_p
 
 
 @pytest.mark.parametrize("command", [("topics", "create"), ("worker",), ("mailer",)])
-def test_topics_that_are_not_what_they_have_to_be_are_refused(shared_stack: Stack, command: tuple[str, ...]) -> None:
-    """With another number of partitions nothing starts and nothing is made; the message names the topic and the way out."""
+def test_topics_with_other_partitions_are_refused(shared_stack: Stack, command: tuple[str, ...]) -> None:
+    """With another number of partitions no process starts and no topic is created; the message names the topic and the fix."""
     admin = AdminClient(shared_stack.settings.kafka())
     before = set(admin.list_topics(timeout=10).topics)
     done = takk(shared_stack, *command, TAKK_PARTITIONS="7", TAKK_APP_ID="other")
