@@ -1,4 +1,4 @@
-"""The cases of the driver on a real broker, with the real worker and mailer, on days of two seconds: the same mails for the same reasons."""
+"""The cases of the driver with a real broker, worker and mailer, on days of two seconds: they give the same emails for the same reasons."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from tests.harness import records
 from tests.harness.events import MESSAGES
 from tests.harness.stack import Stack, open_stack, wait_until
 
-#: What must not cross on a real broker lies 0.5 days apart at least; the worker needs 0.1 to 0.3 s for a record on a busy machine.
+#: Events whose order matters are at least 0.5 days apart, so 1 s. The worker needs 0.1 to 0.3 s per record on a busy machine.
 DAY_S = 2.0
-#: Customers enough for all partitions.
+#: Enough customers to reach all partitions.
 WARM_UPS = 12
 WATCHED = (topics.COMMANDS, topics.DECISIONS, topics.ATTRIBUTED)
 
 
-class Watch:
-    """What the worker has committed so far, by customer."""
+class OutputReader:
+    """The output that the worker has committed so far, by topic and customer."""
 
     def __init__(self, stack: Stack) -> None:
         self._codec = stack.codec
@@ -43,177 +43,181 @@ class Watch:
         self._consumer = Consumer({**stack.settings.kafka(), **config})
         self._consumer.assign([TopicPartition(t, n, 0) for t in WATCHED for n in range(stack.settings.partitions)])
 
-    def look(self) -> None:
-        """Take in what is new."""
-        while found := self._consumer.consume(1000, 0.05):
-            for message in found:
+    def read(self) -> None:
+        """Read the new records."""
+        while messages := self._consumer.consume(1000, 0.05):
+            for message in messages:
                 assert message.error() is None, message.error()
                 record = self._codec.decode(topics.SCHEMA_OF[message.topic()], message.value())
                 self.records.setdefault((message.topic(), record["customer_id"]), []).append(record)
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the consumer."""
         self._consumer.close()
 
     def of(self, topic: str, case: Case) -> list[dict[str, Any]]:
-        """What came of the case on `topic`."""
+        """Return the records of the case on `topic`."""
         return self.records.get((topic, case.name), [])
 
     def mails(self, case: Case) -> Counter[tuple[str, str]]:
-        """Flow and message of the case's mails."""
-        return Counter((one["flow"], one["message"]) for one in self.of(topics.COMMANDS, case))
+        """Count the emails of the case by flow and message."""
+        return Counter((command["flow"], command["message"]) for command in self.of(topics.COMMANDS, case))
 
     def not_sent(self, case: Case) -> set[tuple[str, str, str]]:
-        """The case's decisions that are not for a mail."""
-        found = {(one["flow"], one["outcome"], one["rule"]) for one in self.of(topics.DECISIONS, case)}
-        return {one for one in found if one[1] != "send"}
+        """Return the decisions of the case that send no email, as (flow, outcome, rule)."""
+        decisions = self.of(topics.DECISIONS, case)
+        return {
+            (decision["flow"], decision["outcome"], decision["rule"])
+            for decision in decisions
+            if decision["outcome"] != "send"
+        }
 
     def ordered(self, case: Case) -> set[tuple[str, str]]:
-        """The case's orders that were credited to a mail, with its message."""
-        credits = [one for one in self.of(topics.ATTRIBUTED, case) if one["kind"] == "ordered"]
-        return {(one["order_id"].removeprefix(f"{case.name}-"), one["message"]) for one in credits}
+        """Return the orders of the case that were credited to an email, as (order, message)."""
+        credits = [record for record in self.of(topics.ATTRIBUTED, case) if record["kind"] == "ordered"]
+        return {(credit["order_id"].removeprefix(f"{case.name}-"), credit["message"]) for credit in credits}
 
 
-class Stage:
-    """All cases at once on a stack, and beside it the driver, which is told the same at the same moment."""
+class StackRun:
+    """All cases at once on a stack, and on the driver, which gets the same events at the same time."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.watch = Watch(stack)
+        self.outputs = OutputReader(stack)
         self.case_runs = {case.name: CaseRun(case) for case in CASES}
         self._start = 0.0
 
     def days(self) -> float:
-        """Days of the cases that have passed."""
+        """Return the days that have passed in the cases."""
         return (time.monotonic() - self._start) / DAY_S
 
     def run(self) -> None:
-        """Tell every fact at its time, then wait until all that the table says has come."""
+        """Publish each event at its time, then wait until every case has the outputs of the table."""
         self._warm_up()
         self._start = time.monotonic()
-        events_by_time = ((at, case, facts) for case in CASES for at, facts in case.events_by_time())
-        for at, case, facts in sorted(events_by_time, key=lambda moment: moment[0]):
+        events_by_time = ((at, case, events) for case in CASES for at, events in case.events_by_time())
+        for at, case, events in sorted(events_by_time, key=lambda entry: entry[0]):
             wait_until(partial(self._is_day, at), f"day {at}")
-            self._tell(at, case, facts)
+            self._publish(at, case, events)
         for case in CASES:
             wait_until(partial(self._is_over, case), f"the end of the case {case.name}")
         self.stack.wait_until_idle()
-        self.watch.look()
+        self.outputs.read()
 
     def _warm_up(self) -> None:
-        """A broker and a worker that have just begun take seconds for their first transactions; in the cases that would be days."""
+        """Wait for the first emails. The first transactions of a new broker and worker take seconds, which would be days in the cases."""
         for number in range(WARM_UPS):
             customer = f"warm-up-{number}"
             order = records.order(customer_id=customer, order_id=customer, email=f"{customer}@example.org")
             self.stack.produce(topics.ORDERS, customer.encode(), order)
-        wait_until(lambda: len(self.stack.inbox.mails("warm-up-")) >= 2 * WARM_UPS, "the mails of the warm-up")
+        wait_until(lambda: len(self.stack.inbox.mails("warm-up-")) >= 2 * WARM_UPS, "the emails of the warm-up")
 
     def _is_day(self, at: float) -> bool:
         return self.days() >= at
 
-    def _tell(self, at: float, case: Case, facts: list[CaseEvent]) -> None:
-        """Tell driver and stack the facts, once the stack has made of the earlier ones what the driver made of them."""
+    def _publish(self, at: float, case: Case, events: list[CaseEvent]) -> None:
+        """Give the events to the driver and to the stack, once the stack has all emails that the driver has for earlier events."""
         case_run = self.case_runs[case.name]
         case_run.advance_to_day(max(at, case_run.days))
         due = Counter(case_run.mails)
         wait_until(partial(self._has, case, due), f"{case.name}, day {at}: {dict(due)}")
         case_run.advance_to_day(self.days())
-        case_run.handle(facts)
-        sends = {one["message"]: one["send_id"] for one in self.watch.of(topics.COMMANDS, case)}
-        for fact in facts:
-            record = fact.record(case.name, datetime.now(UTC), sends)
-            self.stack.produce(fact.topic, case.name.encode(), record)
+        case_run.handle(events)
+        sends = {command["message"]: command["send_id"] for command in self.outputs.of(topics.COMMANDS, case)}
+        for event in events:
+            record = event.record(case.name, datetime.now(UTC), sends)
+            self.stack.produce(event.topic, case.name.encode(), record)
 
     def _has(self, case: Case, due: Counter[tuple[str, str]]) -> bool:
-        """Whether the mails that are due are there. None may be there before the driver, at this moment, has it."""
-        self.watch.look()
+        """Return whether the case has all `due` emails. Fail if the stack has an email that the driver does not have at this time."""
+        self.outputs.read()
         for name, case_run in self.case_runs.items():
             case_run.advance_to_day(self.days())
-            early = self.watch.mails(case_run.case) - Counter(case_run.mails)
+            early = self.outputs.mails(case_run.case) - Counter(case_run.mails)
             assert not early, f"{name}: too early: {early}"
-        return not due - self.watch.mails(case)
+        return not due - self.outputs.mails(case)
 
     def _is_over(self, case: Case) -> bool:
         return (
             self._has(case, Counter(case.mails))
-            and case.not_sent <= self.watch.not_sent(case)
-            and case.ordered <= self.watch.ordered(case)
+            and case.not_sent <= self.outputs.not_sent(case)
+            and case.ordered <= self.outputs.ordered(case)
         )
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The cases, played to their end, with the flows that they are about."""
+def stack_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackRun]:
+    """The completed run of all cases, with only the flows that the cases use."""
     folder = tmp_path_factory.mktemp("stack")
     templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
     for name, flow in flow_folders(templates).items():
         if name not in MESSAGES:
             shutil.rmtree(flow)
     with open_stack(folder, day_s=DAY_S, env={"TAKK_TEMPLATES_DIR": str(templates)}) as stack:
-        stage = Stage(stack)
+        stack_run = StackRun(stack)
         try:
-            stage.run()
-            yield stage
+            stack_run.run()
+            yield stack_run
         finally:
-            stage.watch.close()
+            stack_run.outputs.close()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_case(stage: Stage, case: Case) -> None:
-    """On a real broker the case has exactly the mails, refusals and credits of the table, and every mail arrives once."""
-    assert stage.watch.mails(case) == Counter(case.mails)
-    assert stage.watch.not_sent(case) == case.not_sent
-    assert stage.watch.ordered(case) == case.ordered
-    arrived = Counter(mail.send_id for mail in stage.stack.inbox.mails(f"{case.name}@example.org"))
-    assert arrived == Counter(one["send_id"] for one in stage.watch.of(topics.COMMANDS, case))
+def test_case(stack_run: StackRun, case: Case) -> None:
+    """With a real broker the case has exactly the emails, refusals and credits of the table, and each email arrives once."""
+    assert stack_run.outputs.mails(case) == Counter(case.mails)
+    assert stack_run.outputs.not_sent(case) == case.not_sent
+    assert stack_run.outputs.ordered(case) == case.ordered
+    arrived = Counter(email.send_id for email in stack_run.stack.inbox.mails(f"{case.name}@example.org"))
+    assert arrived == Counter(command["send_id"] for command in stack_run.outputs.of(topics.COMMANDS, case))
     assert set(arrived.values()) == {1}
 
 
-def test_what_the_worker_counted(stage: Stage) -> None:
-    """The worker's metrics tell the same: a hard bounce is counted as hard, a complaint, a click of each kind, one credited order."""
-    counted = stage.stack.worker.series()
-    assert counted['takk_bounces_total{flow="order-confirmation",kind="hard"}'] == 1
-    assert counted['takk_complaints_total{flow="order-confirmation"}'] == 1
-    assert counted['takk_clicks_total{agent="human",flow="thank-you"}'] == 1
-    assert counted['takk_clicks_total{agent="scanner",flow="thank-you"}'] == 1
-    assert counted['takk_attributed_orders_total{flow="thank-you"}'] == 1
-    assert stage.stack.worker.metrics().get("takk_dead_letters_total", 0) == 0
+def test_metrics_of_the_worker(stack_run: StackRun) -> None:
+    """The metrics of the worker count one hard bounce, one complaint, one click of each kind of agent and one credited order."""
+    series = stack_run.stack.worker.series()
+    assert series['takk_bounces_total{flow="order-confirmation",kind="hard"}'] == 1
+    assert series['takk_complaints_total{flow="order-confirmation"}'] == 1
+    assert series['takk_clicks_total{agent="human",flow="thank-you"}'] == 1
+    assert series['takk_clicks_total{agent="scanner",flow="thank-you"}'] == 1
+    assert series['takk_attributed_orders_total{flow="thank-you"}'] == 1
+    assert stack_run.stack.worker.metrics().get("takk_dead_letters_total", 0) == 0
 
 
-def test_why_tells_each_case_s_story(stage: Stage) -> None:
-    """What `takk why` reads from the cluster: every mail of the case with what became of it, and the state's customer."""
-    settings = stage.stack.settings
+def test_why_lists_the_emails_of_each_case(stack_run: StackRun) -> None:
+    """`takk why` reads every email of the case and its outcome from the cluster, and the customers from the state."""
+    settings = stack_run.stack.settings
     for case in CASES[:3]:
-        found = read_timeline(settings, case.name)
-        sent = Counter((line.flow, line.what) for line in found.entries if line.what == "send")
-        assert sent == Counter((flow, "send") for flow, _ in case.mails)
-        accepted = [line for line in found.entries if line.what == "sent"]
-        assert {line.send_id for line in accepted} == {
-            mail["send_id"] for mail in stage.watch.of(topics.COMMANDS, case)
+        timeline = read_timeline(settings, case.name)
+        decided = Counter((entry.flow, entry.what) for entry in timeline.entries if entry.what == "send")
+        assert decided == Counter((flow, "send") for flow, _ in case.mails)
+        accepted = [entry for entry in timeline.entries if entry.what == "sent"]
+        assert {entry.send_id for entry in accepted} == {
+            command["send_id"] for command in stack_run.outputs.of(topics.COMMANDS, case)
         }
     assert not read_timeline(settings, "nobody").is_known
-    known = {customer.customer_id for customer in read_customers(settings, lambda done, total: None)}
-    assert {case.name for case in CASES} <= known
+    customer_ids = {customer.customer_id for customer in read_customers(settings, lambda done, total: None)}
+    assert {case.name for case in CASES} <= customer_ids
 
 
-def test_the_topics_are_a_history(stage: Stage) -> None:
-    """`takk simulate --from topic`: all that the shop told is there, and confirms the same orders."""
-    settings = stage.stack.settings
+def test_simulation_reads_the_history_from_the_topics(stack_run: StackRun) -> None:
+    """`takk simulate --from topic` reads all events of the shop, and confirms the same orders."""
+    settings = stack_run.stack.settings
     ruleset = load_ruleset(settings.templates_dir, **settings.ruleset_options())
-    found = simulate(ruleset, from_topics(settings), 10)
-    confirmed = [key for key in stage.watch.records if key[0] == topics.COMMANDS]
-    commands = [one for key in confirmed for one in stage.watch.records[key]]
-    assert found.by_flow["order-confirmation/confirmation"] == sum(
-        one["flow"] == "order-confirmation" for one in commands
+    simulated = simulate(ruleset, from_topics(settings), 10)
+    keys = [key for key in stack_run.outputs.records if key[0] == topics.COMMANDS]
+    commands = [command for key in keys for command in stack_run.outputs.records[key]]
+    assert simulated.by_flow["order-confirmation/confirmation"] == sum(
+        command["flow"] == "order-confirmation" for command in commands
     )
 
 
-def test_the_topic_of_products_is_a_catalogue(stage: Stage) -> None:
-    """`takk simulate --from topic` reads what the shop sells; what is no product is counted."""
-    told = {"title": "T", "category": "c", "unit_price_minor": 1, "currency": "DKK", "updated_at": datetime.now(UTC)}
+def test_simulation_reads_the_catalogue_from_its_topic(stack_run: StackRun) -> None:
+    """`takk simulate --from topic` reads the products on sale, and counts invalid records by reason."""
+    fields = {"title": "T", "category": "c", "unit_price_minor": 1, "currency": "DKK", "updated_at": datetime.now(UTC)}
     for sku, key in (("a", b"a"), ("b", b"b"), ("c", b"another")):
-        stage.stack.produce(topics.PRODUCTS, key, {"sku": sku, **told})
-    stage.stack.produce(topics.PRODUCTS, b"b", None)
-    catalogue, broken = products_from_topic(stage.stack.settings)
-    assert [one.sku for one in catalogue] == ["a"]
-    assert broken == {"bad_id": 1}
+        stack_run.stack.produce(topics.PRODUCTS, key, {"sku": sku, **fields})
+    stack_run.stack.produce(topics.PRODUCTS, b"b", None)
+    catalogue, invalid = products_from_topic(stack_run.stack.settings)
+    assert [product.sku for product in catalogue] == ["a"]
+    assert invalid == {"bad_id": 1}

@@ -1,4 +1,4 @@
-"""The embedded cluster: it takes writes with one broker dead and none with two dead, and loses nothing that it took."""
+"""The embedded cluster: with one dead broker it accepts writes and transactions, and it keeps every acknowledged record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRITER = "writer"
 
 
 class Topic:
-    """A topic with one partition on all three brokers, and what was acknowledged to its writers."""
+    """A topic with one partition and a replica on each of the three brokers, with the results of writes to it."""
 
     def __init__(self, cluster: EmbeddedCluster, name: str) -> None:
         self.name = name
@@ -25,27 +25,27 @@ class Topic:
         self.admin = AdminClient(self.settings)
         new = NewTopic(name, 1, 3, config={"min.insync.replicas": "2"})
         self.admin.create_topics([new])[name].result(30)
-        self.taken: list[bytes] = []
-        self.refused: list[bytes] = []
+        self.acknowledged: list[bytes] = []
+        self.failed: list[bytes] = []
 
     def producer(self, **more: str | int) -> Producer:
-        """A writer that waits until all brokers that live have its records, and sends none twice or before its turn."""
+        """Return an idempotent producer that waits until all in-sync replicas have its records."""
         return Producer({**self.settings, "acks": "all", "enable.idempotence": True, "linger.ms": 0, **more})
 
     def write(self, producer: Producer, value: bytes) -> None:
-        """Hand over a record; `taken` or `refused` tells later how it went."""
+        """Start to write a record; its result is added to `acknowledged` or `failed`."""
         producer.produce(
             self.name,
             value,
-            on_delivery=lambda error, _: (self.refused if error else self.taken).append(value),
+            on_delivery=lambda error, _: (self.failed if error else self.acknowledged).append(value),
         )
 
     def leader(self, topic: str = "", partition: int = 0) -> int:
-        """Who leads a partition, of this topic or another."""
+        """Return the broker that leads a partition of this topic or another."""
         return int(self._metadata(topic or self.name)[partition].leader)
 
     def in_sync(self) -> set[int]:
-        """The brokers that have every record; none as long as the broker asked has not heard of the topic."""
+        """Return the in-sync replicas; empty while the queried broker does not know the topic yet."""
         partitions = self._metadata(self.name)
         return set(partitions[0].isrs) if partitions else set()
 
@@ -53,7 +53,7 @@ class Topic:
         return dict(self.admin.list_topics(topic, timeout=20).topics[topic].partitions)
 
     def read(self) -> list[bytes]:
-        """Every committed record."""
+        """Return the values of all committed records."""
         consumer = Consumer(
             {**self.settings, "group.id": "x", "isolation.level": "read_committed", "enable.partition.eof": True}
         )
@@ -80,37 +80,37 @@ pytestmark = pytest.mark.campaign
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluster]:
-    """One cluster for all tests of this file."""
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluster]:
+    """One cluster for all tests of this module."""
     with EmbeddedCluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def cluster(whole: EmbeddedCluster) -> EmbeddedCluster:
-    """The cluster with all brokers alive, whatever the last test did to it."""
-    whole.start()
-    return whole
+def cluster(shared_cluster: EmbeddedCluster) -> EmbeddedCluster:
+    """The cluster with all brokers alive; an earlier test may have killed one."""
+    shared_cluster.start()
+    return shared_cluster
 
 
 @pytest.fixture
 def topic(cluster: EmbeddedCluster, request: pytest.FixtureRequest) -> Topic:
-    """A topic of the test's own."""
+    """A topic that only this test uses."""
     topic = Topic(cluster, request.node.name)
     wait_until(lambda: topic.in_sync() == ALL, "the new topic is on all brokers")
     return topic
 
 
 def _transactions_partition(transactional_id: str) -> int:
-    """The partition whose leader coordinates a transactional id: Java's hash of it, without its sign."""
+    """Return the partition whose leader coordinates a transactional id: Java's string hash without the sign, modulo 10."""
     hashed = 0
     for character in transactional_id:
         hashed = (31 * hashed + ord(character)) & 0xFFFFFFFF
     return (hashed & 0x7FFFFFFF) % 10
 
 
-def test_one_dead_broker_stops_no_write(cluster: EmbeddedCluster, topic: Topic) -> None:
-    """With the leader killed acks=all records are taken; it comes back on its port, gets in sync, and all are there."""
+def test_writes_continue_with_one_dead_broker(cluster: EmbeddedCluster, topic: Topic) -> None:
+    """With the leader killed, records with acks=all are acknowledged; the broker restarts on its port, and no record is lost."""
     producer = topic.producer()
     topic.write(producer, b"before")
     assert producer.flush(30) == 0
@@ -122,18 +122,18 @@ def test_one_dead_broker_stops_no_write(cluster: EmbeddedCluster, topic: Topic) 
     for value in expected[1:]:
         topic.write(producer, value)
     assert producer.flush(60) == 0
-    assert (topic.taken, topic.refused) == (expected, [])
-    wait_until(lambda: topic.in_sync() == ALL - {dead}, "the dead broker is missed")
+    assert (topic.acknowledged, topic.failed) == (expected, [])
+    wait_until(lambda: topic.in_sync() == ALL - {dead}, "the dead broker is not in sync")
     cluster.restart(dead)
     assert cluster.is_alive(dead)
-    wait_until(lambda: topic.in_sync() == ALL, "the broker that came back is in sync")
+    wait_until(lambda: topic.in_sync() == ALL, "the restarted broker is in sync")
     metadata = topic.admin.list_topics(timeout=20)
     assert metadata.brokers[dead].port == port
     assert topic.read() == expected
 
 
-def test_a_transaction_commits_across_its_coordinators_death(cluster: EmbeddedCluster, topic: Topic) -> None:
-    """The coordinator killed between two records of a transaction: it commits, and both records are there once."""
+def test_a_transaction_commits_after_its_coordinator_is_killed(cluster: EmbeddedCluster, topic: Topic) -> None:
+    """A transaction whose coordinator is killed between its two records commits, and both records exist once."""
     producer = topic.producer(**{"transactional.id": WRITER, "transaction.timeout.ms": 60_000})
     producer.init_transactions(60)
     producer.begin_transaction()
@@ -156,16 +156,16 @@ def test_a_transaction_commits_across_its_coordinators_death(cluster: EmbeddedCl
     assert topic.read() == [b"before", b"after"]
 
 
-def test_kafkas_own_topics_are_on_all_brokers(topic: Topic) -> None:
-    """Kafka's own topics have three copies, of which two must be in sync; no broker leads that lacks records."""
+def test_internal_topics_have_three_replicas(topic: Topic) -> None:
+    """Kafka's internal topics have three replicas and need two in sync; a broker that lacks records never becomes leader."""
     producer = topic.producer(**{"transactional.id": WRITER})
     producer.init_transactions(60)
-    grouped = Consumer({**topic.settings, "group.id": "grouped"})
-    grouped.commit(offsets=[TopicPartition(topic.name, 0, 0)], asynchronous=False)
-    grouped.close()
+    consumer = Consumer({**topic.settings, "group.id": "grouped"})
+    consumer.commit(offsets=[TopicPartition(topic.name, 0, 0)], asynchronous=False)
+    consumer.close()
     for name in (TRANSACTIONS, "__consumer_offsets"):
-        found = topic.admin.list_topics(name, timeout=20).topics[name]
-        assert {len(partition.replicas) for partition in found.partitions.values()} == {3}, name
+        metadata = topic.admin.list_topics(name, timeout=20).topics[name]
+        assert {len(partition.replicas) for partition in metadata.partitions.values()} == {3}, name
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
         config = topic.admin.describe_configs([resource])[resource].result(30)
         assert config["min.insync.replicas"].value == "2", name
