@@ -1,8 +1,8 @@
-"""The smallest job on the runtime, as a process: it counts the records of each key. For its options, run
-`python -m tests.integration.counter -h`.
+"""A minimal job on the runtime, as a process: it counts the records of each key.
 
 It reads `<app>-in`, keeps the count of each key in the table `counts`, and publishes it on `<app>-out`. A record `forget` deletes its key's
 count. A record `hold` stops a worker with `--hold FILE` just before its commit, when the whole transaction is on the broker, until FILE exists.
+`python -m tests.integration.counter -h` lists the options.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PARTITIONS = 4
 TABLE = "counts"
 FORGET = b"forget"
 HOLD = b"hold"
-#: Printed when the worker stops within its transaction.
+#: Printed when the worker waits in its transaction.
 HOLDING = "holding an open transaction"
 
 
@@ -62,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
         name="counter",
         topics=(f"{arguments.app}-in",),
         table=TABLE,
-        # No record is invalid here. A dead letter would show up as one output too many.
+        # No record is invalid here. A dead letter would appear as an additional output.
         dead_letter=lambda record, reason, detail, now: (out, record.key(), reason.encode(), by),
     )
 
@@ -93,6 +93,6 @@ if __name__ == "__main__":
     parser.add_argument("--hold", type=Path)
     parser.add_argument("--instance")
     parser.add_argument("--session", type=float, default=6.0)
-    given = parser.parse_args()
-    sys.argv = sys.argv[:1]  # Faust reads it too
-    main(given)
+    options = parser.parse_args()
+    sys.argv = sys.argv[:1]  # Faust parses it too
+    main(options)
