@@ -158,7 +158,7 @@ def _functions() -> list[str]:
     """Each function that makes an id, with arguments that are easily mixed up."""
     made = {
         "digest": ids.digest("a", "b\x1fc", "Ø\ud83d"),
-        "mark": ids.mark("a", "b\x1fc", "Ø\ud83d").hex(),
+        "mark": ids.fingerprint("a", "b\x1fc", "Ø\ud83d").hex(),
         "instance": ids.instance_id("c1", "flow", "o1/p1"),
         "migrated": ids.migrated_id("run", 7),
         "send": ids.send_id("run", "1.0.2"),

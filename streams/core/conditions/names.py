@@ -135,7 +135,7 @@ def _is_coming(context: EvalContext) -> bool:
 
 
 def _is_bought(context: EvalContext) -> bool:
-    """Whether the product was bought after it was viewed or, for a product of an order, in a later order."""
+    """Return whether the product was bought after it was viewed or, for a product of an order, in a later order."""
     sku, seen_at = context.data("sku"), context.data("seen_at")
     since = datetime.fromisoformat(seen_at) if seen_at else context.facts.placed_at if context.facts else None
     own_order_id = "" if seen_at or context.order is None else context.order.order_id

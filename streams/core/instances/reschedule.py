@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.wait_times import awaited_target, ends_at
 from streams.core.instances.waiting import other_instances, suspend
-from streams.core.model.instance import Instance
+from streams.core.model.instance import Instance, awaits_target
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Wait
 from streams.core.values import local_time
@@ -34,8 +34,7 @@ def _reschedule(uow: UnitOfWork, instance: Instance) -> None:
     context = EvalContext(uow, order, parcel, instance.trigger_data)
     awaits = awaited_target(wait, context)
     # If the time has become unknown, the last known one is the best estimate.
-    is_unknown = awaits.endswith(" ")
-    if awaits == instance.awaits or is_unknown:
+    if awaits in (instance.awaits, awaits_target(path, None)):
         return
     due_at = ends_at(uow, wait, uow.now, context)
     detail = f"the time that step {path} waits for has changed; continues at {local_time.text_of(due_at)}"

@@ -65,7 +65,7 @@ def _start_again(
     """Start a flow that may start again, unless its last start is too recent."""
     flow = compiled.flow
     gap = flow.trigger.again_after
-    fingerprint = ids.mark("run", flow.name, key)
+    fingerprint = ids.fingerprint("run", flow.name, key)
     last = next((start for start in uow.last_starts if start.fingerprint == fingerprint), None)
     if last is not None and gap is not None and started_at < last.at + local_time.scale(gap, uow.ruleset.day_scale):
         return

@@ -138,12 +138,6 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
     attributed_to: str | None = None
     paid_at: datetime | None = None
 
-    def is_delivered(self) -> bool:
-        """Return whether every parcel of the order has been delivered."""
-        if not self.parcels or len(self.parcels) < self.parcels_in_order:
-            return False
-        return sum(parcel.has("delivered") for parcel in self.parcels) >= self.parcels_in_order
-
     def all_parcels(self, status: str) -> bool:
         """Return whether every parcel of the order has reached `status`."""
         reached = sum(parcel.has(status) for parcel in self.parcels)

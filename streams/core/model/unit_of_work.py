@@ -149,7 +149,7 @@ class UnitOfWork:
                 return
             self.orders = tuple(kept for kept in self.orders if kept is not dropped)
             self.forgotten_order_fingerprints = self.with_fingerprint(
-                self.forgotten_order_fingerprints, ids.mark("order", dropped.order_id)
+                self.forgotten_order_fingerprints, ids.fingerprint("order", dropped.order_id)
             )
 
     def _pieces(self) -> int:
@@ -171,7 +171,7 @@ class UnitOfWork:
     def has_forgotten(self, order_id: str) -> bool:
         """Return whether the order was stored once and has been dropped."""
         forgotten = self.forgotten_order_fingerprints
-        return bool(forgotten) and fingerprints.contains(forgotten, ids.mark("order", order_id))
+        return bool(forgotten) and fingerprints.contains(forgotten, ids.fingerprint("order", order_id))
 
     def with_fingerprint(self, row: bytes, fingerprint: bytes) -> bytes:
         """Return `row` with `fingerprint` as the newest entry; the oldest entries beyond the limit are dropped."""
@@ -179,7 +179,7 @@ class UnitOfWork:
 
     def is_new(self, *parts: str) -> bool:
         """Return whether the event identified by `parts` is new, and store its fingerprint."""
-        fingerprint = ids.mark(*parts)
+        fingerprint = ids.fingerprint(*parts)
         if fingerprints.contains(self.seen_fingerprints, fingerprint):
             return False
         self.seen_fingerprints = self.with_fingerprint(self.seen_fingerprints, fingerprint)

@@ -19,7 +19,7 @@ from streams.core.values.holidays import is_holiday
 #: When a pause ends is unknown (a late order, another flow): it is checked again after this time, sooner if the email expires soon.
 RECHECK_AFTER = timedelta(days=1)
 _RECHECK_AFTER_AT_LEAST = timedelta(hours=1)
-#: An email that lets others of the same moment go first is checked again after this time.
+#: An email that lets others that are due now go first is checked again after this time.
 RECHECK_BEHIND_OTHERS_AFTER = timedelta(minutes=1)
 #: Days in a row that may all be quiet: holidays and weekends together.
 _MAX_QUIET_DAYS = 21
@@ -128,7 +128,7 @@ def _conflicts(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Deferral | N
 
 
 def _is_running(uow: UnitOfWork, instance: Instance) -> bool:
-    """Whether an instance has started and belongs to a flow that is not a draft."""
+    """Return whether an instance has started and belongs to a flow that is not a draft."""
     # An instance that waits for its date to start is not at a step of any flow.
     compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
     return compiled is not None and compiled.flow.status != "draft"
@@ -181,7 +181,7 @@ def is_counted(uow: UnitOfWork, sent: Sent) -> bool:
 
 
 def _takes_place(sent: Sent, cap: Cap, since: datetime) -> bool:
-    """Whether an email takes a place of the cap, whose period began at `since` (UTC)."""
+    """Return whether an email takes a place of the cap, whose period began at `since` (UTC)."""
     return (
         sent.at > since
         and not is_transactional(sent.purpose)
@@ -191,12 +191,12 @@ def _takes_place(sent: Sent, cap: Cap, since: datetime) -> bool:
 
 
 def _contact_takes_place(contact: ExternalContact, cap: Cap) -> bool:
-    """Whether an email of another system takes a place of the cap."""
+    """Return whether an email of another system takes a place of the cap."""
     return not contact.is_series and not is_transactional(contact.purpose) and cap.covers(contact.purpose)
 
 
 def _ranks_higher(uow: UnitOfWork, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
-    """Whether another instance's email is due now too, counts for the cap, and ranks higher by priority and expiry."""
+    """Return whether another instance's email is due now too, counts for the cap, and ranks higher by priority and expiry."""
     if instance.due_at > uow.now or instance.instance_id == rank[2]:
         return False
     compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)

@@ -1,1 +1,1 @@
-"""Small values: ids, money, local time, holidays, buckets, text and tokens."""
+"""Small values: ids, fingerprints, buckets, money, local time, holidays, text and tokens."""

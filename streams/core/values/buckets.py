@@ -10,7 +10,7 @@ BUCKETS = 10_000
 
 def bucket(*names: str) -> int:
     """Return the bucket of `names`, from 0 to 9,999. Over many customers the buckets are equally frequent."""
-    return int.from_bytes(ids.mark(*names), "big") % BUCKETS
+    return int.from_bytes(ids.fingerprint(*names), "big") % BUCKETS
 
 
 def in_share(percent: int, *names: str) -> bool:

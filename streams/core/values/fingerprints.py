@@ -1,4 +1,4 @@
-"""Rows of fingerprints: 8-byte hashes (see `ids.mark`) in one bytes object, the oldest first."""
+"""Rows of fingerprints: 8-byte hashes (see `ids.fingerprint`) in one bytes object, the oldest first."""
 
 from __future__ import annotations
 

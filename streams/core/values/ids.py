@@ -17,7 +17,7 @@ from streams.core.values.local_time import text_of
 _CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SEPARATOR = "\x1f"
 # Copying a hash object is cheaper than creating one.
-_DIGEST, _MARK = blake2b(digest_size=16), blake2b(digest_size=8)
+_DIGEST, _FINGERPRINT = blake2b(digest_size=16), blake2b(digest_size=8)
 # Types whose `repr` contains no name of this project.
 _PLAIN_TYPES = frozenset((NoneType, bool, int, float, str, bytes, date, datetime))
 
@@ -43,9 +43,9 @@ def digest(*parts: str) -> str:
     return hashed.hexdigest()
 
 
-def mark(*parts: str) -> bytes:
-    """Return a fingerprint of 8 bytes for `parts`. It is long enough to tell apart the few hundred of one customer."""
-    hashed = _MARK.copy()
+def fingerprint(*parts: str) -> bytes:
+    """Return a fingerprint of 8 bytes for `parts`. It is long enough to distinguish the few hundred of one customer."""
+    hashed = _FINGERPRINT.copy()
     hashed.update(_SEPARATOR.join(parts).encode("utf-8", "surrogatepass"))
     return hashed.digest()
 
@@ -87,7 +87,7 @@ def timer_id(instance: str, step: str, due_at: datetime) -> str:
 
 
 def decision_id(instance: str, step: str, rule: str, repeat: str = "") -> str:
-    """Return the id of a decision about a step. `repeat` tells repeated decisions of the same rule apart."""
+    """Return the id of a decision about a step. `repeat` distinguishes repeated decisions of the same rule."""
     return digest("decision", instance, step, rule, repeat)
 
 

@@ -13,7 +13,7 @@ _SHORT = 4  # characters up to which only one edit counts as a typo
 def plain(text: str) -> str:
     """Return `text` on one line, without characters that control a terminal or are invalid in XML."""
     return "".join(
-        [one if one.isprintable() else " " if one.isspace() else "\N{REPLACEMENT CHARACTER}" for one in text]
+        [char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text]
     )
 
 

@@ -19,7 +19,7 @@ _ENDED_BY = {
 
 
 def is_never_true(condition: Condition | None, flow: Flow) -> bool:
-    """Whether a condition is certainly false."""
+    """Return whether a condition is certainly false."""
     parts = parts_of(condition)
     return any(
         isinstance(part, nodes.Const)

@@ -149,7 +149,7 @@ def _check_wait(step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iter
 
 
 def _is_over(step: Wait, flow: Flow) -> bool:
-    """Whether a wait for a launch has ended when the flow that the launch starts begins."""
+    """Return whether a wait for a launch has ended when the flow that the launch starts begins."""
     if (
         flow.trigger.on != LAUNCH
         or step.until is None

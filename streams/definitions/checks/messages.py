@@ -113,7 +113,7 @@ class _MessageChecker:
         return without != template_sample(self.flow, step, is_full=True) and self._needs("reward", step, without)
 
     def _needs(self, name: str, step: Send, without: dict[str, Any]) -> bool:
-        """Whether a message cannot be rendered with data that lacks `name`."""
+        """Return whether a message cannot be rendered with data that lacks `name`."""
         try:
             self._plain.render(command(self.flow, step, FALLBACK, without), LINKS)
         except RenderError as error:

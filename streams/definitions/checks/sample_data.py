@@ -67,7 +67,7 @@ def command(flow: Flow, step: Send, language: str, context: dict[str, Any]) -> C
 
 
 def _has_parcel(compiled: CompiledFlow, step: Send, is_full: bool) -> bool:
-    """Whether customers at a step have a parcel.
+    """Return whether customers at a step have a parcel.
 
     They do if the flow started with one, or on the branch of a wait_for whose parcel event occurred. After such a wait only some customers
     have one.

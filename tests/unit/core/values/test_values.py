@@ -34,4 +34,4 @@ def test_ids_are_stable() -> None:
     assert instance == ids.digest("instance", "c1", "review", "o1") != ids.instance_id("c1", "reviewo", "1")
     assert ids.send_id(instance, "1.0.0") != ids.send_id(instance, "1.1.0")
     assert ids.digest("a", "b") == "065ab5741cdfad44687cf119c1eb4ec9"
-    assert len(ids.mark("a")) == 8
+    assert len(ids.fingerprint("a")) == 8
