@@ -1,4 +1,4 @@
-"""What probes and gauges of real processes say: while they start and restore, while a mail server is down, and when all work is done."""
+"""Probes and gauges of real processes: during a restore, with an unavailable mail server, and when all records are processed."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ from streams.tools.local.processes import Process
 from streams.wire import topics
 from tests.harness.stack import Stack, open_stack, wait_until
 
-#: So long that no timer fires and no mail expires meanwhile.
+#: Seconds per day: so many that no timer fires and no email expires during a test.
 DAY_S = 600.0
-#: Records of the changelog that is restored: a second or two.
+#: Records in the changelog. Their restore takes one or two seconds.
 RECORDS = 250_000
 FLOWS = '{stage="flows"}'
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack for this module, with long days."""
     with open_stack(tmp_path_factory.mktemp("stack"), day_s=DAY_S) as stack:
         yield stack
 
 
 def probe(process: Process, path: str) -> tuple[int, str]:
-    """Status and words of a probe; 0 when nobody answers."""
+    """Return the HTTP status and body of a probe; the status is 0 without a response."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as answer:
-            return answer.status, answer.read().decode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as response:
+            return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
     except OSError:
@@ -46,7 +47,7 @@ def probe(process: Process, path: str) -> tuple[int, str]:
 
 
 def fill(settings: Settings, changelog: str) -> None:
-    """Make a changelog with `RECORDS` customers."""
+    """Create a changelog with `RECORDS` customers."""
     ensure_topics(settings.kafka(), [topics.changelog_spec(changelog)], settings.partitions, 1)
     producer = Producer({**settings.kafka(), "queue.buffering.max.messages": RECORDS + 1, "linger.ms": 20})
     value = encode_customer(new_customer("c1"))
@@ -58,26 +59,26 @@ def fill(settings: Settings, changelog: str) -> None:
 
 
 def lines_of(log_file: Path) -> list[dict[str, Any]]:
-    """A log's lines, which are JSON: all but librdkafka's own (%)."""
+    """Return the JSON lines of a log, without those of librdkafka, which start with %."""
     return [json.loads(line) for line in log_file.read_text().splitlines() if not line.startswith("%")]
 
 
-def test_a_worker_that_restores_tells_how_far_it_is(stack: Stack) -> None:
-    """It is alive and not ready: `/readyz` refuses with the time left; metrics and log show share, rate and time left; then it is ready."""
+def test_a_restoring_worker_reports_its_progress(stack: Stack) -> None:
+    """During a restore the worker is live and not ready, and `/readyz`, metrics and log report the progress; then it is ready."""
     fill(stack.settings, "third-flows-customers-changelog")
     env = {**stack.env, "TAKK_STATE_DIR": str(stack.folder / "state-3"), "TAKK_GROUP_INSTANCE_ID": "third"}
     process = Process("worker", {**env, "TAKK_APP_ID": "third"}, stack.folder / "third.log")
-    seen: list[tuple[int, int]] = []
-    meanwhile: list[tuple[str, dict[str, float]]] = []
+    statuses: list[tuple[int, int]] = []
+    during_restore: list[tuple[str, dict[str, float]]] = []
 
     def is_ready() -> bool:
-        # In this order: a server that answers the first must answer the second.
-        readyz, words = probe(process, "/readyz")
+        # In this order, because a server that answers the first probe must answer the second one.
+        readyz, body = probe(process, "/readyz")
         livez = probe(process, "/livez")[0]
-        seen.append((livez, readyz))
-        if readyz == 503 and words.startswith("restoring flows"):
-            meanwhile.append((words, process.series()))
-        return seen[-1] == (200, 200)
+        statuses.append((livez, readyz))
+        if readyz == 503 and body.startswith("restoring flows"):
+            during_restore.append((body, process.series()))
+        return statuses[-1] == (200, 200)
 
     process.start()
     try:
@@ -85,28 +86,28 @@ def test_a_worker_that_restores_tells_how_far_it_is(stack: Stack) -> None:
         after = process.series()
     finally:
         process.kill()
-    assert {livez for livez, readyz in seen if readyz} == {200}
-    assert any(words.endswith(" s left\n") for words, _ in meanwhile), meanwhile
+    assert {livez for livez, readyz in statuses if readyz} == {200}
+    assert any(body.endswith(" s left\n") for body, _ in during_restore), during_restore
     assert any(
         0 < series[f"takk_restore_progress_ratio{FLOWS}"] < 1
         and series[f"takk_restore_offsets_per_second{FLOWS}"] > 0
         and series[f"takk_restore_left_seconds{FLOWS}"] > 0
-        for _, series in meanwhile
+        for _, series in during_restore
         if f"takk_restore_progress_ratio{FLOWS}" in series
-    ), meanwhile
+    ), during_restore
     assert after[f"takk_restored_records_total{FLOWS}"] == RECORDS
     assert after[f"takk_restore_progress_ratio{FLOWS}"] == 1
     assert after[f"takk_restore_left_seconds{FLOWS}"] == 0
     lines = [line for line in lines_of(process.log_file) if line.get("stage") == "flows"]
-    told = next(line for line in lines if line["event"] == "restoring")
-    assert told["offsets_total"] == RECORDS
-    assert 0 <= told["offsets_done"] < RECORDS
-    assert {"percent", "offsets_per_s", "seconds_left"} <= set(told)
+    progress = next(line for line in lines if line["event"] == "restoring")
+    assert progress["offsets_total"] == RECORDS
+    assert 0 <= progress["offsets_done"] < RECORDS
+    assert {"percent", "offsets_per_s", "seconds_left"} <= set(progress)
     assert [line["records"] for line in lines if line["event"] == "restored"] == [RECORDS]
 
 
-def test_port_taken(stack: Stack) -> None:
-    """A worker whose port another process has ends at once, with the setting to change and without a stack of calls."""
+def test_a_used_port_is_an_error(stack: Stack) -> None:
+    """A worker whose port is in use ends at once; its error names the setting, without a traceback."""
     env = {**stack.env, "TAKK_STATE_DIR": str(stack.folder / "state-4"), "TAKK_APP_ID": "fourth"}
     process = Process("worker", env, stack.folder / "fourth.log")
     process.start(TAKK_WEB_PORT=str(stack.worker.port))
@@ -114,20 +115,20 @@ def test_port_taken(stack: Stack) -> None:
         wait_until(lambda: not process.is_alive, "the worker has ended")
     finally:
         process.kill()
-    said = process.log_file.read_text()
-    assert "TAKK_WEB_PORT" in said
-    assert "Traceback" not in said
+    log = process.log_file.read_text()
+    assert "TAKK_WEB_PORT" in log
+    assert "Traceback" not in log
     assert process.stop() == 1
 
 
 def lag(process: Process) -> tuple[float, float]:
-    """Records and seconds that a process is behind, over its stages and partitions."""
-    found = process.metrics()
-    return found.get("takk_lag_records", -1.0), found.get("takk_lag_seconds", -1.0)
+    """Return the lag of a process in records and seconds, over its stages and partitions; -1 without the metric."""
+    metrics = process.metrics()
+    return metrics.get("takk_lag_records", -1.0), metrics.get("takk_lag_seconds", -1.0)
 
 
-def test_gauges_at_rest(stack: Stack) -> None:
-    """After a burst each stage of worker and mailer is 0 records and 0 seconds behind; the timers that wait are counted, after a kill too."""
+def test_gauges_of_an_idle_stack(stack: Stack) -> None:
+    """After a burst of orders the lag of worker and mailer is 0, and pending timers are counted, also after a kill."""
     stack.run_shop(3.0, 30.0).join()
     stack.wait_until_idle()
     for process in stack.processes:
@@ -141,12 +142,15 @@ def test_gauges_at_rest(stack: Stack) -> None:
     stack.worker.start()
     stack.worker.await_ready()
     partitions = 3 * stack.settings.partitions  # of flows, scheduler and popularity
-    wait_until(lambda: stack.worker.metrics().get("takk_assigned_partitions") == partitions, "the worker is back")
-    wait_until(lambda: stack.worker.metrics().get("takk_timers_pending") == timers, "the same timers wait")
+    wait_until(
+        lambda: stack.worker.metrics().get("takk_assigned_partitions") == partitions,
+        "the worker has its partitions again",
+    )
+    wait_until(lambda: stack.worker.metrics().get("takk_timers_pending") == timers, "the same timers are pending")
 
 
-def test_lag_grows_while_the_mail_server_is_down(stack: Stack) -> None:
-    """A mailer that reads the same commands and reaches no mail server is behind by them, and by more seconds each time it is asked."""
+def test_lag_grows_while_the_mail_server_is_unavailable(stack: Stack) -> None:
+    """The lag of a mailer without a mail server counts its commands, and its seconds grow."""
     env = {
         **stack.env,
         "TAKK_APP_ID": "stuck",
@@ -159,8 +163,8 @@ def test_lag_grows_while_the_mail_server_is_down(stack: Stack) -> None:
         process.await_ready()
         wait_until(lambda: lag(process)[1] > 0, "the mailer is behind")
         records, seconds = lag(process)
-        wait_until(lambda: lag(process)[1] > seconds + 1, "the seconds grow")
+        wait_until(lambda: lag(process)[1] > seconds + 1, "the seconds of lag grow")
         assert records > 0
-        wait_until(lambda: process.metrics().get("takk_smtp_paused") == 1, "the mailer says that it waits")
+        wait_until(lambda: process.metrics().get("takk_smtp_paused") == 1, "the mailer reports that it is paused")
     finally:
         process.kill()

@@ -98,7 +98,7 @@ class Worker:
 
 
 class Job:
-    """One counter job: its topics, its workers, its input, and the output and state that the input must publish."""
+    """One counter job: its topics, its workers, its input, and the output and state that the input must give."""
 
     def __init__(self, bootstrap: str, app: str, folder: Path) -> None:
         self.app = app

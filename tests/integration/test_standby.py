@@ -1,4 +1,4 @@
-"""Standbys: each worker keeps a following copy of the other's partitions, equal to the original, and a takeover starts from it."""
+"""Standbys: each worker replicates the partitions of the other one, and a takeover starts from the replica."""
 
 from __future__ import annotations
 
@@ -18,34 +18,38 @@ SESSION_S = "6"
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A stack whose workers are missed after a few seconds."""
+    """A stack with two workers and a short session timeout."""
     with open_stack(tmp_path, env={"TAKK_SESSION_TIMEOUT_S": SESSION_S}, workers=2) as stack:
         yield stack
 
 
 def contents(folder: Path) -> dict[int, dict[bytes, bytes]]:
-    """The entries of each partition of the customers' table under `folder`."""
-    found = {}
+    """Return the entries of each partition of the customers table under `folder`."""
+    partitions = {}
     for path in sorted((folder / "flows").rglob("customers/*")):
         store = PartitionStore(path, Memory(16))
-        found[int(path.name)] = dict(store.items())
+        partitions[int(path.name)] = dict(store.items())
         store.close()
-    return found
+    return partitions
 
 
 def owned(process: Process) -> float:
-    """Partitions that the flows stage of `process` owns."""
+    """Return the number of partitions that the flows stage of `process` owns."""
     return process.series().get('takk_assigned_partitions{stage="flows"}', 0.0)
 
 
-def test_copies_are_equal_and_carry_a_takeover(stack: Stack) -> None:
-    """With two workers every partition is on both disks, entry by entry; after kill -9 of one, the other goes on from its copy."""
+def test_replicas_are_equal_and_a_takeover_starts_from_them(stack: Stack) -> None:
+    """Both workers store equal entries for every partition; after one is killed, the other continues from its replica."""
     first, second = stack.workers
     wait_until(lambda: owned(first) == owned(second) == 2, "two partitions each")
     stack.run_shop(6.0, 40.0).join()
     stack.wait_until_idle()
-    wait_until(lambda: first.metrics().get("takk_standby_lag_offsets") == 0, "the first worker's copies caught up")
-    wait_until(lambda: second.metrics().get("takk_standby_lag_offsets") == 0, "the second worker's copies caught up")
+    wait_until(
+        lambda: first.metrics().get("takk_standby_lag_offsets") == 0, "the replicas of the first worker are current"
+    )
+    wait_until(
+        lambda: second.metrics().get("takk_standby_lag_offsets") == 0, "the replicas of the second worker are current"
+    )
     changelog = f"{stack.settings.app_id}-flows-customers-changelog"
     logged = len(read_all(stack.settings.kafka(), [changelog])[changelog])
     restored = second.metrics().get("takk_restored_records_total", 0.0)
@@ -53,10 +57,10 @@ def test_copies_are_equal_and_carry_a_takeover(stack: Stack) -> None:
 
     first.kill()
     wait_until(lambda: owned(second) == 4, "the second worker has taken over")
-    mails = stack.inbox.accepted
+    emails = stack.inbox.accepted
     stack.run_shop(3.0, 40.0, seed=4).join()
     stack.wait_until_idle()
-    assert stack.inbox.accepted > mails + 50
+    assert stack.inbox.accepted > emails + 50
     assert second.metrics().get("takk_restored_records_total", 0.0) - restored < logged / 10
 
     first.start()
@@ -64,15 +68,17 @@ def test_copies_are_equal_and_carry_a_takeover(stack: Stack) -> None:
     wait_until(lambda: owned(first) == owned(second) == 2, "two partitions each again")
     stack.wait_until_idle()
     for process in (first, second):
-        wait_until(lambda process=process: process.metrics().get("takk_standby_lag_offsets") == 0, "copies caught up")
+        wait_until(
+            lambda process=process: process.metrics().get("takk_standby_lag_offsets") == 0, "the replicas are current"
+        )
     for process in (first, second):
-        process.stop()  # how it ends is another test's: here a slow machine may lose the short session meanwhile
+        process.stop()  # other tests check the exit code: here a slow machine may lose the short session
     first_disk, second_disk = contents(stack.state_dir(0)), contents(stack.state_dir(1))
     assert len(first_disk) == stack.settings.partitions
     assert first_disk == second_disk
     assert sum(len(entries) for entries in first_disk.values()) > 100
-    dead = [
-        stack.codec.decode("dead_letter", r.value())
-        for r in read_all(stack.settings.kafka(), [topics.DEAD_LETTERS])[topics.DEAD_LETTERS]
+    dead_letters = [
+        stack.codec.decode("dead_letter", record.value())
+        for record in read_all(stack.settings.kafka(), [topics.DEAD_LETTERS])[topics.DEAD_LETTERS]
     ]
-    assert dead == []
+    assert dead_letters == []

@@ -1,4 +1,4 @@
-"""Topics on a real broker: made as they have to be, once, and not worked around when they are not."""
+"""Topics on a real broker: they are created once with the expected configuration, and a mismatch is an error."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from streams.wire.topics import TOPICS, changelog_spec, create_topics
 
 @dataclass(frozen=True)
 class Cluster:
-    """The settings that making topics asks for."""
+    """The settings that `create_topics` needs."""
 
     bootstrap: str
     partitions: int = 3
     replication: int = 1
 
     def kafka(self) -> dict[str, str]:
-        """librdkafka settings of the broker."""
+        """Return the librdkafka settings of the broker."""
         return {"bootstrap.servers": self.bootstrap}
 
 
 @pytest.fixture
 def bootstrap(kafka: EmbeddedKafka) -> str:
-    """Where the broker listens."""
+    """The address of the broker."""
     return kafka.bootstrap
 
 
 @pytest.fixture
 def admin(bootstrap: str) -> Any:
-    """A client that looks at the broker without the code under test."""
+    """A client that reads from the broker without the code under test."""
     return AdminClient({"bootstrap.servers": bootstrap})
 
 
@@ -46,23 +46,23 @@ def _config(admin: Any, topic: str) -> dict[str, str]:
     return {name: entry.value for name, entry in future.result().items()}
 
 
-def test_topics_are_made_once_and_as_they_have_to_be(bootstrap: str, admin: Any) -> None:
-    """Partitions, cleanup and retention of every topic and of a changelog; the second time nothing is left to do."""
+def test_topics_are_created_once_with_their_configuration(bootstrap: str, admin: Any) -> None:
+    """Each topic and a changelog get their partitions, cleanup and retention; a second call creates nothing."""
     cluster = Cluster(bootstrap)
     changelog = "takk-flows-customers-changelog"
-    made = create_topics(cluster, [changelog])
-    assert made == sorted([*(spec.name for spec in TOPICS), changelog])
+    created = create_topics(cluster, [changelog])
+    assert created == sorted([*(spec.name for spec in TOPICS), changelog])
     assert create_topics(cluster, [changelog]) == []
-    found = admin.list_topics(timeout=10).topics
+    metadata = admin.list_topics(timeout=10).topics
     for spec in (*TOPICS, changelog_spec(changelog)):
-        assert len(found[spec.name].partitions) == (spec.partitions or 3)
+        assert len(metadata[spec.name].partitions) == (spec.partitions or 3)
         config = _config(admin, spec.name)
         assert {name: config[name] for name in spec.settings()} == spec.settings()
     assert _config(admin, changelog)["delete.retention.ms"] == "86400000"
 
 
-def test_mismatched_topics_are_all_named_and_nothing_is_made(bootstrap: str, admin: Any) -> None:
-    """Wrong partitions and wrong cleanup are refused together, each with what to do; a missing topic stays missing."""
+def test_all_mismatched_topics_are_named_and_none_is_created(bootstrap: str, admin: Any) -> None:
+    """One error names all topics with wrong partitions or cleanup, each with its fix; a missing topic is not created."""
     for future in admin.create_topics(
         [NewTopic("few", 1, 1), NewTopic("kept", 3, 1, config={"cleanup.policy": "compact"})]
     ).values():
@@ -78,30 +78,30 @@ def test_mismatched_topics_are_all_named_and_nothing_is_made(bootstrap: str, adm
     assert "new" not in admin.list_topics(timeout=10).topics
 
 
-def test_commands_name_what_is_not_there(bootstrap: str, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
-    """The changelog of a worker that never ran, and a registry that does not answer: named, with what to do."""
+def test_commands_name_missing_services(bootstrap: str, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+    """Commands name a missing changelog and a registry that does not answer, each with the setting to check, without its password."""
     create_topics(Cluster(bootstrap))
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
     monkeypatch.setenv("TAKK_APP_ID", "never-ran")
-    done = CliRunner().invoke(main, ["why", "c1"])
-    assert (done.exit_code, "unknown topic never-ran-flows-customers-changelog" in done.output) == (1, True)
+    result = CliRunner().invoke(main, ["why", "c1"])
+    assert (result.exit_code, "unknown topic never-ran-flows-customers-changelog" in result.output) == (1, True)
     monkeypatch.setenv("SCHEMA_REGISTRY_URL", f"http://me:hunter2@127.0.0.1:{unused_tcp_port}")
-    for words in (["why", "c1"], ["simulate", "--from", "topic"], ["worker"]):
-        done = CliRunner().invoke(main, words)
-        assert (done.exit_code, "check SCHEMA_REGISTRY_URL" in done.output, "hunter2" in done.output) == (
+    for arguments in (["why", "c1"], ["simulate", "--from", "topic"], ["worker"]):
+        result = CliRunner().invoke(main, arguments)
+        assert (result.exit_code, "check SCHEMA_REGISTRY_URL" in result.output, "hunter2" in result.output) == (
             1,
             True,
             False,
         )
 
 
-def test_every_topic_of_a_customer_has_as_many_partitions_as_the_others() -> None:
-    """Only the catalogue, which is read whole, has a number of its own; names and schemas are all there."""
+def test_topics_keyed_by_customer_have_equal_partitions() -> None:
+    """Only the catalogue, which every process reads in full, has its own number of partitions; cleanup and retention are as listed."""
     assert [spec.name for spec in TOPICS if spec.partitions is not None] == [topics.PRODUCTS]
     assert {spec.name for spec in TOPICS if spec.cleanup == "compact"} == {
         topics.CUSTOMERS,
         topics.PRODUCTS,
         topics.POPULARITY,
     }
-    # Codes lie there until a flow first takes from their pool, whenever that is.
+    # Codes must be kept until a flow first uses their pool, which may be at any time.
     assert [spec.name for spec in TOPICS if spec.cleanup == "delete" and not spec.retention_ms] == [topics.CODES]
