@@ -1,4 +1,4 @@
-"""What the files of this folder hold, value for value; `README.md` says how to add one."""
+"""The values that the files in `state/` contain. `state/README.md` describes how to add a file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _hours(count: int) -> datetime:
     return AT + timedelta(hours=count, milliseconds=count)
 
 
-#: Every field is said, with something that is not its default, and no two times are the same: fields that changed places would show.
+#: Every field has a value that is not its default, and all times differ, so that the tests detect swapped fields.
 FULL_1 = Customer(
     customer_id="c-Ø-1",
     profile=Profile("asa@example.com", "Åsa Ørn", "sv", "SE", "Europe/Stockholm", _hours(1)),
@@ -72,7 +72,7 @@ FULL_1 = Customer(
     seen_fingerprints=bytes(range(24, 48)),
 )  # fmt: skip
 
-#: The same with what version 2 added.
+#: The same customer with the fields of version 2.
 FULL_2 = replace(
     FULL_1,
     consent=replace(
@@ -91,7 +91,7 @@ FULL_2 = replace(
     last_starts=(LastStart(bytes(range(8)), _hours(24)),),
 )  # fmt: skip
 
-#: The same with what version 3 added.
+#: The same customer with the fields of version 3.
 FULL_3 = replace(
     FULL_2,
     orders=(replace(FULL_2.orders[0], facts=replace(FULL_2.orders[0].facts, discount_minor=150), paid_at=_hours(27)),),
@@ -102,7 +102,7 @@ FULL_3 = replace(
 _FACTS_3 = FULL_3.orders[0].facts
 assert _FACTS_3 is not None
 
-#: The same with what version 4 added.
+#: The same customer with the fields of version 4.
 FULL = replace(
     FULL_3,
     orders=(
@@ -121,7 +121,7 @@ FULL = replace(
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
-#: What the rules of the first days made of a customer with one order: with the gaps that a customer has in life.
+#: A customer with one order, as an early version of the rules wrote it. Many fields are empty, as usual in production.
 PLAIN = Customer(
     customer_id="c1",
     profile=Profile("anna@example.com", "Anna Holm", "da", "DK", "Europe/Oslo", _MARCH),
@@ -167,7 +167,7 @@ PLAIN = Customer(
 
 COUNTS = Counts("sku-Ø", 3, 2934, (5, 4, 3, 2, 1, 6, 7, 8), (("s2", 9), ("s3", 1)))
 ENTRY = Entry("in_flight", 3, AT, "4Q1", "disk-7")
-#: Every kind of entry of the table `pools`, by the end of its file's name; a claim that waits got nothing yet.
+#: Every kind of entry of the table `pools`, by the suffix of its file name. A waiting claim has no code yet.
 POOL: dict[str, PoolEntry] = {
     "": Pool(7, 9, 3, 4),
     "-code": Code("spring-10", "Ø-ABC", _hours(30)),

@@ -1,8 +1,8 @@
 """Every kind of id and fingerprint, as released versions computed it.
 
-Ids are in flight on topics and in the state of customers: a worker of the next version must compute the same ids from the same data, or
-a rolling upgrade makes duplicates. `TAKK_GOLDEN=write make test ARGS=tests/golden` adds new cases to `ids.json` and never changes one.
-When a change of behaviour is meant to give other records in `run`, delete that case from the file and write it again.
+Ids are on topics and in the state of customers. A worker of the next version must compute the same ids from the same data, or a rolling
+upgrade causes duplicates. `TAKK_GOLDEN=write make test ARGS=tests/golden` adds new cases to `ids.json` and never changes one.
+If an intended change of behaviour gives other records in `run`, delete that case from the file and write it again.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ ORDER_EVENTS: dict[str, Callable[..., Event]] = {
     "cancelled": OrderCancelled,
     "refunded": OrderRefunded,
 }
-#: Orders whose descriptions differ in one thing each, and the values whose text is the hardest to write the same way again.
+#: Changes to an order. They include the values whose text is the hardest to reproduce.
 DESCRIPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "empty texts": {"email": "", "name": "", "locale": "", "country": "", "ship_country": "", "currency": ""},
@@ -127,9 +127,9 @@ SEGMENTS = "buyers: customer.orders > 0\nlapsed: customer.days_since_last_order 
 
 
 def marks_of(customer: Customer) -> list[str]:
-    """The marks in the state: of seen events, ended runs, forgotten orders, and runs that may begin again."""
-    rows = (customer.seen_fingerprints, customer.finished_fingerprints, customer.forgotten_order_fingerprints)
-    marks = [row[place : place + 8].hex() for row in rows for place in range(0, len(row), 8)]
+    """Return the fingerprints in the state: of seen events, finished instances, forgotten orders, and last starts."""
+    histories = (customer.seen_fingerprints, customer.finished_fingerprints, customer.forgotten_order_fingerprints)
+    marks = [history[at : at + 8].hex() for history in histories for at in range(0, len(history), 8)]
     return marks + [start.fingerprint.hex() for start in customer.last_starts]
 
 
@@ -140,7 +140,7 @@ def encoder() -> Encoder:
 
 
 def record_ids(effects: Sequence[Effect], now: datetime = START) -> list[str]:
-    """Topic, key and id of the record of each effect."""
+    """Return topic, key and id of the record of each effect."""
     return [_record_id(encoder().effects.encode(effect, now)) for effect in effects]
 
 
@@ -150,13 +150,13 @@ def _record_id(output: Any) -> str:
 
 
 def order_event(kind: str, at: datetime, order_id: str = "o1", **changes: Any) -> Event:
-    """An event of an order that was placed at the start."""
+    """Return an event of an order that was placed at START."""
     return ORDER_EVENTS[kind](order(order_id, **{"placed_at": START, **changes}), at)
 
 
 def _functions() -> list[str]:
-    """Each function that makes an id, with arguments that are easily mixed up."""
-    made = {
+    """Return the id that each function computes for arguments that are easily confused."""
+    computed = {
         "digest": ids.digest("a", "b\x1fc", "Ø\ud83d"),
         "mark": ids.fingerprint("a", "b\x1fc", "Ø\ud83d").hex(),
         "instance": ids.instance_id("c1", "flow", "o1/p1"),
@@ -168,11 +168,11 @@ def _functions() -> list[str]:
         "lot": str(bucket("experiment", "subject", "c1")),
         "token": tokens.sign(b"secret", "unsubscribe", "c1", "send", "Ø"),
     }
-    return [f"{name} {value}" for name, value in made.items()]
+    return [f"{name} {value}" for name, value in computed.items()]
 
 
 def _sales(kind: str) -> list[str]:
-    """The id of a change of the sales names the kind of event that caused it."""
+    """Return the ids after a change of the sales; the id of the sales record depends on the kind of event."""
     ruleset = ruleset_of(
         flow_text("trigger: {on: order.changed}\nsteps: [{send: {message: a, products: 2}}]", purpose="marketing")
     )
@@ -184,7 +184,7 @@ def _sales(kind: str) -> list[str]:
 
 
 def _forgotten(kind: str) -> list[str]:
-    """An event of a forgotten order is logged once for each kind and moment."""
+    """Return the ids after events of a forgotten order, which are logged once per kind and time."""
     run = Driver(ruleset_of(limits=Limits(orders=1)))
     run.handle(order_event("placed", START), order_event("placed", START, "o2"))
     run.handle(order_event(kind, LATER), order_event(kind, LATER), order_event(kind, LATER + DAY))
@@ -192,7 +192,7 @@ def _forgotten(kind: str) -> list[str]:
 
 
 def _described(changes: dict[str, Any]) -> list[str]:
-    """Two descriptions of one moment: the fingerprints of both are remembered."""
+    """Return the fingerprints of two descriptions of an order with the same time."""
     state, ruleset = new_customer("c1"), ruleset_of()
     for event in (order_event("placed", START, name="Before"), order_event("changed", START, **changes)):
         state, _ = advance(ruleset, state, event, LATER)
@@ -200,9 +200,9 @@ def _described(changes: dict[str, Any]) -> list[str]:
 
 
 def _run() -> list[str]:
-    """A customer's two months with flows of every trigger and step: all records that are made, and all marks that stay."""
+    """Return all ids and fingerprints of a customer's two months with flows of every trigger and step."""
     body = "trigger: {}\nsteps: [{{wait: 1h}}, {{send: {{message: a}}}}]"
-    others = [flow_text(body.format(on), name=name, purpose=why) for name, (on, why) in OTHER_FLOWS.items()]
+    others = [flow_text(body.format(on), name=name, purpose=purpose) for name, (on, purpose) in OTHER_FLOWS.items()]
     run = Driver(
         ruleset_of(
             FLOW, *others, segments=SEGMENTS, limits=Limits(lines_per_order=3, fingerprints=400), reward_key=b"key"
@@ -252,14 +252,14 @@ def _run() -> list[str]:
     run.handle(Unsubscribed(scope="marketing", occurred_at=run.now, **of_mail))
     run.handle(MailComplained(occurred_at=run.now, **of_mail))
     run.advance(20 * DAY)
-    effects = [effect for effect in run.effects if not isinstance(effect, ResendMail)]  # its command is made up here
+    effects = [effect for effect in run.effects if not isinstance(effect, ResendMail)]  # its command is not a real one
     assert len(run.effects) - len(effects) == 1
-    assert len(run.customers["c1"].seen_fingerprints) < 8 * 400, "a mark was pushed out"
+    assert len(run.customers["c1"].seen_fingerprints) < 8 * 400, "a fingerprint was evicted"
     return record_ids(effects) + marks_of(run.customers["c1"])
 
 
 def _withdrawn() -> list[str]:
-    """An email that the mailer has not reported yet is withdrawn after an unsubscription and after a hard bounce."""
+    """Return the ids of the withdrawals of an unreported email, after an unsubscription and after a hard bounce."""
     flow = flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}]", purpose="marketing")
     run = Driver(ruleset_of(flow), is_reporting=False)
     run.handle(
@@ -271,14 +271,14 @@ def _withdrawn() -> list[str]:
 
 
 def _pools() -> list[str]:
-    """The keys of a pool's entries, and the id of a grant."""
-    table, one = (
+    """Return the id of a grant, and the keys of the pool's entries."""
+    table, ruleset = (
         InMemoryTable(),
         ruleset_of(
             flow_text("trigger: {on: order.placed}\nsteps: [{reward: {name: r, pool: p, expires: 9d, within: 2d}}]")
         ),
     )
-    run = Driver(one)
+    run = Driver(ruleset)
     run.pools = table
     run.handle(order_event("placed", START))
     run.stock(Code("p", "Ø-1"), Code("p", "Ø-2"))
@@ -288,9 +288,9 @@ def _pools() -> list[str]:
 
 
 def _mailer() -> list[str]:
-    """The records of the mailer and of the runtime."""
+    """Return the ids of the records of the mailer and of the runtime."""
     mail, out = command(), encoder()
-    made = [
+    outputs = [
         out.reports.email_event(mail, "sent", START),
         out.reports.email_event(mail, "deferred", START, retry_at=LATER),
         out.reports.bounce(mail, True, "5.1.1", START),
@@ -300,11 +300,11 @@ def _mailer() -> list[str]:
         out.journal.checkpoint("flows", 3, START, [("orders", 1, 42), ("shipments", 7, 7)]),
         out.products.counts(Counts("s/1", 3, 2934), START),
     ]
-    return [_record_id(one) for one in made]
+    return [_record_id(output) for output in outputs]
 
 
 def _wish() -> list[str]:
-    """The products that an email asks for, as the context of its command carries them."""
+    """Return the request for recommendations as the context of a command contains it."""
     orders = [products.order("o1", "s2", "s1"), products.order("o2", "s3", parcels=(products.returned_parcel("s3"),))]
     return [json.dumps(request_for(orders, 3, 1))]
 
@@ -324,24 +324,24 @@ CASES: dict[str, Callable[[], list[str]]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_ids_are_those_of_every_version(case: str) -> None:
-    """The same data gives the same ids in every version, whatever classes and fields are called."""
-    held = json.loads(FIXTURE.read_text(encoding="utf-8")) if FIXTURE.exists() else {}
-    if os.environ.get("TAKK_GOLDEN") == "write" and case not in held:
-        held[case] = CASES[case]()
-        FIXTURE.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
-    assert CASES[case]() == held[case], "ids that are in flight changed: see the top of this file"
+    """The same data gives the same ids in every version, also after classes and fields are renamed."""
+    recorded = json.loads(FIXTURE.read_text(encoding="utf-8")) if FIXTURE.exists() else {}
+    if os.environ.get("TAKK_GOLDEN") == "write" and case not in recorded:
+        recorded[case] = CASES[case]()
+        FIXTURE.write_text(json.dumps(recorded, indent=1) + "\n", encoding="utf-8")
+    assert CASES[case]() == recorded[case], "released ids changed: see the top of this file"
 
 
-def test_products_that_an_email_asks_for_are_read() -> None:
-    """A command of any version is understood: of what it asks for, the one that was sent back is not recommended."""
-    (wish,) = json.loads(FIXTURE.read_text(encoding="utf-8"))["wish"]
+def test_recorded_product_requests_are_read() -> None:
+    """The product request of a recorded command is read, and a returned product is not recommended."""
+    (request,) = json.loads(FIXTURE.read_text(encoding="utf-8"))["wish"]
     category = "cat-s1"
     sold = [products.product(sku, category) for sku in ("s1", "s3", "s4")]
-    assortment = products.assortment_of(*sold, counts=tuple([products.counts_of(one.sku, 5) for one in sold]))
-    found = fulfil(json.loads(wish), assortment, products.WEEK)
-    assert [one["sku"] for one in found or []] == ["s4"]
+    assortment = products.assortment_of(*sold, counts=tuple([products.counts_of(product.sku, 5) for product in sold]))
+    recommended = fulfil(json.loads(request), assortment, products.WEEK)
+    assert [product["sku"] for product in recommended or []] == ["s4"]
 
 
-def test_no_case_is_forgotten() -> None:
-    """Each case of the file is computed."""
+def test_every_recorded_case_is_computed() -> None:
+    """The file and this module have the same cases."""
     assert set(json.loads(FIXTURE.read_text(encoding="utf-8"))) == set(CASES)

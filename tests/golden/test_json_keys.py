@@ -1,4 +1,4 @@
-"""The keys that commands print with `--json`: scripts of shops read them, whatever classes and fields are called here."""
+"""The keys that commands print with `--json`. Scripts depend on them, so renamed classes and fields must not change them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tests.harness.driver import START
 
 
 def test_check(tmp_path: Path) -> None:
-    """The counts, and where and what a mistake is."""
+    """`flows check --json` prints the counts, and the position, problem and remedy of each error."""
     flow = tmp_path / "hello" / "flow.yaml"
     flow.parent.mkdir()
     flow.write_text("flow: hello\n")
-    found = json.loads(CliRunner().invoke(main, ["flows", "check", "--json", "--templates", str(tmp_path)]).stdout)
-    assert list(found) == ["flows", "older", "segments", "rules", "errors", "warnings"]
-    assert set(found["errors"][0]) >= {"file", "line", "column", "problem", "remedy"}
+    report = json.loads(CliRunner().invoke(main, ["flows", "check", "--json", "--templates", str(tmp_path)]).stdout)
+    assert list(report) == ["flows", "older", "segments", "rules", "errors", "warnings"]
+    assert set(report["errors"][0]) >= {"file", "line", "column", "problem", "remedy"}
 
 
 def test_why() -> None:
-    """What happened to a customer's emails, and what waits."""
+    """`why --json` prints the entries of a timeline and the waiting instances."""
     entry = TimelineEntry(at=START, what="sent", flow="f", about="a", text="w", send_id=None, order_id=None)
     timeline = to_builtins(Timeline(customer_id="c1", is_known=True, entries=(entry,), waiting=()))
     assert list(timeline) == ["customer_id", "is_known", "happened", "waiting"]

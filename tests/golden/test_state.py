@@ -1,7 +1,7 @@
-"""State that released versions wrote: a worker must read it for ever, or an update loses what it held.
+"""State that released versions wrote. Workers must always read it, or an update would lose data.
 
-After a change that is meant, and a new version with it: `TAKK_STATE=write make test ARGS=tests/golden/test_state.py` writes the new version's files
-and touches none that is there.
+After an intended change with a new version, run `TAKK_STATE=write make test ARGS=tests/golden/test_state.py`. It writes the files of the new
+version, and changes no existing file.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TIMER_KEY = timer_key(DUE_MS, STEP.timer_id.encode())
 
 
 def timer_bytes() -> bytes:
-    """A timer as today's scheduler stores it: the table's key, then its value."""
+    """Return a timer as the current scheduler stores it: the key of the table, then the value."""
     _, key, value, _ = Encoder(open_codec()).effects.encode(STEP, AT)
     assert key is not None
     assert value is not None
@@ -50,8 +50,8 @@ def timer_bytes() -> bytes:
 
 
 def disk_bytes(folder: Path) -> bytes:
-    """What a store of today holds beside its table, without the moment it was written."""
-    store = PartitionStore(folder / "today", Memory(16))
+    """Return the metadata of a current store as JSON, with a fixed write time."""
+    store = PartitionStore(folder / "current", Memory(16))
     store.write({}, 42, {CURSOR: b"1763886600001"})
     marks = DeliveryMarks(store, "disk-7")
     marks.mark_begun("send-1")
@@ -60,16 +60,16 @@ def disk_bytes(folder: Path) -> bytes:
     families = {name: dict(store._db.get_column_family(name).items()) for name in ("meta", "local")}
     assert int(families["meta"][WRITTEN_AT]) > 0
     families["meta"][WRITTEN_AT] = b"1763886600000"
-    plain = {name: {k.decode(): v.decode() for k, v in sorted(of.items())} for name, of in families.items()}
-    return json.dumps(plain, indent=1).encode() + b"\n"
+    decoded = {name: {k.decode(): v.decode() for k, v in sorted(family.items())} for name, family in families.items()}
+    return json.dumps(decoded, indent=1).encode() + b"\n"
 
 
 def _pool_bytes(entry: code_pool_records.Entry, _: Path) -> bytes:
     return encode_pool(entry)
 
 
-#: Kind of state, its version today, and the file of that version with what writes it.
-TODAY: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
+#: Kind of state to its current version and the files of that version, each with the function that writes it.
+CURRENT: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     "customer": (
         customer_codec.VERSION,
         {"customer_v4": lambda _: encode_customer(PLAIN), "customer_v4-full": lambda _: encode_customer(FULL)},
@@ -77,36 +77,36 @@ TODAY: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     "counts": (popularity.VERSION, {"counts_v1": lambda _: encode_counts(COUNTS)}),
     "pool": (
         code_pool_records.VERSION,
-        {f"pool_v1{what}": partial(_pool_bytes, entry) for what, entry in POOL.items()},
+        {f"pool_v1{suffix}": partial(_pool_bytes, entry) for suffix, entry in POOL.items()},
     ),
     "ledger": (ledger.VERSION, {"ledger_v1": lambda _: encode_entry(ENTRY)}),
     "timer": (timers.VERSION, {"timer_v1": lambda _: timer_bytes()}),
     "disk": (1, {"disk_v1": disk_bytes}),
 }
-NEWEST = [(kind, name) for kind, (_, files) in TODAY.items() for name in files]
+NEWEST = [(kind, name) for kind, (_, files) in CURRENT.items() for name in files]
 
 
-def held(name: str) -> bytes:
-    """The bytes of a file here."""
+def fixture(name: str) -> bytes:
+    """Return the bytes of a file in `state/`."""
     return (HERE / f"{name}.bin").read_bytes()
 
 
 @pytest.mark.parametrize(("kind", "name"), NEWEST)
-def test_today_is_what_the_newest_file_holds(kind: str, name: str, tmp_path: Path) -> None:
-    """Who changes what is written, and adds no version with its file, learns it here."""
-    assert name.partition("-")[0] == f"{kind}_v{TODAY[kind][0]}", f"{kind} has a new version: name its file here"
-    found = TODAY[kind][1][name](tmp_path)
+def test_current_bytes_are_those_of_the_newest_file(kind: str, name: str, tmp_path: Path) -> None:
+    """The current code writes the bytes of the newest file, so a change needs a new version with its own file."""
+    assert name.partition("-")[0] == f"{kind}_v{CURRENT[kind][0]}", f"{kind} has a new version: add its file to CURRENT"
+    written = CURRENT[kind][1][name](tmp_path)
     path = HERE / f"{name}.bin"
     if os.environ.get("TAKK_STATE") == "write" and not path.exists():
-        path.write_bytes(found)
-    assert path.read_bytes() == found, "add a version: what lies on disks is not written anew by an update"
+        path.write_bytes(written)
+    assert path.read_bytes() == written, "add a version: an update does not rewrite the state on disks"
 
 
-@pytest.mark.parametrize("kind", TODAY)
-def test_every_version_has_its_bytes(kind: str) -> None:
-    """There is a file for each version that was ever written, so that none is forgotten."""
-    there = {path.stem.partition("-")[0] for path in HERE.glob(f"{kind}_v*.bin")}
-    assert there == {f"{kind}_v{n + 1}" for n in range(TODAY[kind][0])}
+@pytest.mark.parametrize("kind", CURRENT)
+def test_every_version_has_a_file(kind: str) -> None:
+    """Each version that was ever released has a file."""
+    versions = {path.stem.partition("-")[0] for path in HERE.glob(f"{kind}_v*.bin")}
+    assert versions == {f"{kind}_v{n + 1}" for n in range(CURRENT[kind][0])}
 
 
 @pytest.mark.parametrize(
@@ -123,61 +123,61 @@ def test_every_version_has_its_bytes(kind: str) -> None:
     ],
 )
 def test_a_customer_of_every_version(name: str, customer: Any) -> None:
-    """Every field comes back with its own value, and what was not known is still not known."""
-    assert decode_customer(held(name)) == customer
+    """Every field is decoded with its value, and unknown fields stay unknown."""
+    assert decode_customer(fixture(name)) == customer
 
 
-def _unsaid(value: Any) -> Iterator[str]:
-    """The fields within `value` that hold nothing, or are what they would be unsaid."""
+def _default_fields(value: Any) -> Iterator[str]:
+    """Yield the fields within `value` that are empty or have their default."""
     if isinstance(value, tuple):
-        for one in value:
-            yield from _unsaid(one)
+        for item in value:
+            yield from _default_fields(item)
     if not isinstance(value, Struct):
         return
     defaults = dict(zip(reversed(value.__struct_fields__), reversed(value.__struct_defaults__), strict=False))
     for name in value.__struct_fields__:
-        found = getattr(value, name)
-        if (found is not False and found in (None, "", 0, (), b"")) or found == defaults.get(name, ...):
+        content = getattr(value, name)
+        if (content is not False and content in (None, "", 0, (), b"")) or content == defaults.get(name, ...):
             yield f"{type(value).__name__}.{name}"
-        yield from _unsaid(found)
+        yield from _default_fields(content)
 
 
-def test_no_field_is_unsaid() -> None:
-    """A new field must be given a value here, or its bytes would be tried nowhere."""
-    assert [*_unsaid(FULL), *_unsaid(ENTRY), *_unsaid(COUNTS)] == []
-    assert [*_unsaid(tuple(entry for what, entry in POOL.items() if what != "-waits"))] == []
+def test_every_field_has_a_value() -> None:
+    """Every field has a value that is not its default, so its bytes are tested."""
+    assert [*_default_fields(FULL), *_default_fields(ENTRY), *_default_fields(COUNTS)] == []
+    assert [*_default_fields(tuple(entry for suffix, entry in POOL.items() if suffix != "-waits"))] == []
 
 
 def test_a_ledger_entry_of_version_1() -> None:
-    """What is known of a send in flight, with the disk that has notes of it."""
-    assert decode_entry(held("ledger_v1")) == ENTRY
+    """The entry of a send in flight is decoded, with the disk that has its delivery marks."""
+    assert decode_entry(fixture("ledger_v1")) == ENTRY
 
 
 def test_counts_of_version_1() -> None:
-    """What was counted of a product, with every week and every other product; those of a newer Takk are refused."""
-    assert decode_counts(held("counts_v1")) == COUNTS
+    """The sales counts of a product are decoded, with all weeks and related products; a newer version is an error."""
+    assert decode_counts(fixture("counts_v1")) == COUNTS
     with pytest.raises(ValueError, match="newer"):
-        decode_counts(b"\x02" + held("counts_v1")[1:])
+        decode_counts(b"\x02" + fixture("counts_v1")[1:])
 
 
-@pytest.mark.parametrize("what", POOL)
-def test_an_entry_of_a_pool_of_version_1(what: str) -> None:
-    """Each kind of entry of the table of pools; those of a newer Takk are refused."""
-    assert decode_pool(held(f"pool_v1{what}")) == POOL[what]
+@pytest.mark.parametrize("suffix", POOL)
+def test_an_entry_of_a_pool_of_version_1(suffix: str) -> None:
+    """Each kind of entry of the table `pools` is decoded; a newer version is an error."""
+    assert decode_pool(fixture(f"pool_v1{suffix}")) == POOL[suffix]
     with pytest.raises(ValueError, match="newer"):
-        decode_pool(b"\x02" + held(f"pool_v1{what}")[1:])
+        decode_pool(b"\x02" + fixture(f"pool_v1{suffix}")[1:])
 
 
 def test_a_timer_of_version_1() -> None:
-    """A timer that waits a year is fired by whatever version runs then, for the same customer, flow and step."""
-    raw = held("timer_v1")
+    """A timer of the first version fires for the same customer, flow and step."""
+    raw = fixture("timer_v1")
     assert due_of(raw) == DUE_MS
     assert raw.startswith(TIMER_KEY)
     assert_step(*unpack(raw[len(TIMER_KEY) :]))
 
 
 def assert_step(key: bytes, value: bytes) -> None:
-    """What was fired is the step of `values.py`."""
+    """Check that the fired timer is `STEP`."""
     event = Decoder(open_codec()).event(topics.DUE, key, value, DUE_MS)
     assert event == TimerFired(
         timer_id=STEP.timer_id, customer_id="c1", instance_id=STEP.instance_id, flow="review", step="1", due_at=STEP.due_at,
@@ -186,9 +186,9 @@ def assert_step(key: bytes, value: bytes) -> None:
 
 
 def test_a_disk_of_version_1(tmp_path: Path) -> None:
-    """Position, cursor, the disk's name and its notes of sends are read from a store that an older worker left."""
+    """Position, cursor, disk id and delivery marks are read from the store of an older worker."""
     store = PartitionStore(tmp_path / "old", Memory(16))
-    for name, values in json.loads(held("disk_v1")).items():
+    for name, values in json.loads(fixture("disk_v1")).items():
         family = store._db.get_column_family(name)
         for key, value in values.items():
             family.put(key.encode(), value.encode())
@@ -197,44 +197,46 @@ def test_a_disk_of_version_1(tmp_path: Path) -> None:
     assert Timers(store).cursor_ms == 1763886600001
     marks = DeliveryMarks(store, "another")
     assert marks.disk == "disk-7"
-    found = {send: (marks.crash_state(send, "disk-7"), marks.queue_id(send)) for send in ("send-1", "send-2", "send-3")}
-    assert found == {"send-1": ("begun", None), "send-2": ("accepted", "4Q1"), "send-3": ("accepted", None)}
+    states = {
+        send: (marks.crash_state(send, "disk-7"), marks.queue_id(send)) for send in ("send-1", "send-2", "send-3")
+    }
+    assert states == {"send-1": ("begun", None), "send-2": ("accepted", "4Q1"), "send-3": ("accepted", None)}
 
 
-class Replayed(Record):
+class ChangelogRecord(Record):
     """A changelog record."""
 
     def error(self) -> None:
         return None
 
 
-def test_all_of_it_is_restored_from_a_changelog(tmp_path: Path) -> None:
-    """A wiped disk gets the bytes of every version back from Kafka, each under its key; the timer among them fires when it is due."""
-    customers, sends, waiting = (
+def test_state_of_every_version_is_restored_from_a_changelog(tmp_path: Path) -> None:
+    """An empty store is restored from the bytes of every version, each with its key, and a restored timer fires when it is due."""
+    customers, sends, pending = (
         PartitionStore(tmp_path / name, Memory(16)) for name in ("customers", "sends", "timers")
     )
 
     def replay(store: PartitionStore, values: dict[bytes, bytes]) -> None:
-        records = [Replayed(at, key, value, CHANGELOG) for at, (key, value) in enumerate(values.items())]
+        records = [ChangelogRecord(offset, key, value, CHANGELOG) for offset, (key, value) in enumerate(values.items())]
         assert apply(records, {(CHANGELOG, 0): store}) == ({(CHANGELOG, 0): len(records)}, set(), len(records))
 
-    files = {kind: sorted(path.stem for path in HERE.glob(f"{kind}_v*.bin")) for kind in TODAY}
-    replay(customers, {name.encode(): held(name) for name in files["customer"]})
-    replay(sends, {name.encode(): held(name) for name in files["ledger"]})
-    timer = held("timer_v1")
-    replay(waiting, {timer[: len(TIMER_KEY)]: timer[len(TIMER_KEY) :]})
-    held_then = [PLAIN, FULL_1, PLAIN, FULL_2, PLAIN, FULL_3, PLAIN, FULL]
-    assert [decode_customer(value) for _, value in customers.items()] == held_then
+    files = {kind: sorted(path.stem for path in HERE.glob(f"{kind}_v*.bin")) for kind in CURRENT}
+    replay(customers, {name.encode(): fixture(name) for name in files["customer"]})
+    replay(sends, {name.encode(): fixture(name) for name in files["ledger"]})
+    timer = fixture("timer_v1")
+    replay(pending, {timer[: len(TIMER_KEY)]: timer[len(TIMER_KEY) :]})
+    expected = [PLAIN, FULL_1, PLAIN, FULL_2, PLAIN, FULL_3, PLAIN, FULL]
+    assert [decode_customer(value) for _, value in customers.items()] == expected
     assert [decode_entry(value) for _, value in sends.items()] == [ENTRY]
     fired: list[tuple[int, bytes]] = []
-    one = batch(task(waiting), [], DUE_MS)
-    Timers(waiting).sweep(one, [], lambda _, due, payload: fired.append((due, payload)))
+    timer_batch = batch(task(pending), [], DUE_MS)
+    Timers(pending).sweep(timer_batch, [], lambda _, due, payload: fired.append((due, payload)))
     assert [due for due, _ in fired] == [DUE_MS]
     assert_step(*unpack(fired[0][1]))
 
 
 def test_timers_of_a_newer_version_are_refused() -> None:
-    """A timer that a newer Takk wrote is not misread, and today's are not mistaken for one."""
+    """A timer of a newer version is an error, and no current timer looks like one."""
     with pytest.raises(ValueError, match="newer Takk"):
         unpack(b"\xff\x02" + bytes(20))
     with pytest.raises(ValueError, match="too long"):

@@ -1,6 +1,6 @@
-"""Records and state that the program before the new layout wrote in a rolling upgrade: today's program must read all of it.
+"""Records and state that an earlier version wrote in a rolling upgrade: the current version must read all of them.
 
-`tests/crash/upgrade.py` recorded the file; `make crash ARGS=upgrade` plays the upgrade again.
+`tests/crash/upgrade.py` recorded the file. `make crash ARGS=upgrade` repeats the upgrade.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from streams.wire.decode.events import EVENT_DECODERS
 FILE = Path(__file__).parent / "upgrade" / "8c5c04a.jsonl"
 RECORDS = [json.loads(line) for line in FILE.read_text(encoding="ascii").splitlines()]
 CODEC = open_codec()
-#: What a changelog holds, decoded and encoded again.
+#: Changelog to the function that decodes and encodes one of its values.
 STATE: dict[str, Callable[[bytes], bytes]] = {
     "takk-flows-customers-changelog": lambda value: encode_customer(decode_customer(value)),
     "takk-flows-popularity-changelog": lambda value: encode_counts(decode_counts(value)),
@@ -36,12 +36,12 @@ STATE: dict[str, Callable[[bytes], bytes]] = {
 
 
 def value_of(record: dict[str, Any]) -> bytes:
-    """The value of a recorded record."""
+    """Return the value of a recorded record."""
     return b64decode(record["value"])
 
 
 def test_the_recording_has_every_topic_of_the_run() -> None:
-    """A topic missing from the file would leave its records untested."""
+    """The file has 12 records of each of the 16 topics."""
     counts = Counter(record["topic"] for record in RECORDS)
     assert counts == dict.fromkeys((*STATE, *counts.keys() & topics.SCHEMA_OF.keys()), 12)
     assert len(counts) == 16
@@ -49,7 +49,7 @@ def test_the_recording_has_every_topic_of_the_run() -> None:
 
 @pytest.mark.parametrize("topic", sorted({record["topic"] for record in RECORDS} - STATE.keys()))
 def test_recorded_records_decode_and_encode_to_the_same_bytes(topic: str) -> None:
-    """Each record of a topic decodes with its schema, and encodes to the bytes that the earlier program wrote."""
+    """Each record of a topic decodes with its schema, and encodes to the bytes that the earlier version wrote."""
     schema = topics.SCHEMA_OF[topic]
     for record in [record for record in RECORDS if record["topic"] == topic]:
         assert CODEC.encode(schema, CODEC.decode(schema, value_of(record))) == value_of(record)
@@ -57,14 +57,14 @@ def test_recorded_records_decode_and_encode_to_the_same_bytes(topic: str) -> Non
 
 @pytest.mark.parametrize("topic", sorted(STATE))
 def test_recorded_state_decodes_and_encodes_to_the_same_bytes(topic: str) -> None:
-    """Each value of a changelog decodes, and encodes to the bytes that the earlier program wrote."""
+    """Each value of a changelog decodes, and encodes to the bytes that the earlier version wrote."""
     for record in [record for record in RECORDS if record["topic"] == topic]:
         assert STATE[topic](value_of(record)) == value_of(record)
 
 
 @pytest.mark.parametrize("topic", sorted({record["topic"] for record in RECORDS} & EVENT_DECODERS.keys()))
 def test_recorded_inputs_are_valid_events(topic: str) -> None:
-    """Each input record becomes an event of its customer."""
+    """Each input record is decoded into an event of its customer."""
     decoder = Decoder(CODEC)
     for record in [record for record in RECORDS if record["topic"] == topic]:
         key = b64decode(record["key"])
@@ -72,7 +72,7 @@ def test_recorded_inputs_are_valid_events(topic: str) -> None:
 
 
 def test_recorded_commands_are_valid() -> None:
-    """Each command on its way to the mailer is one that today's mailer reads, and is for its customer."""
+    """The current mailer decodes each command, and its customer is the key."""
     decoder = Decoder(CODEC)
     for record in [record for record in RECORDS if record["topic"] == topics.COMMANDS]:
         command = decoder.command(value_of(record))
