@@ -26,7 +26,7 @@ _BOUNDS = ("ge", "gt", "le")
 
 
 def commented(module: ModuleType, body: list[ast.stmt]) -> Iterator[tuple[str, str, str]]:
-    """The assignments in `body`: the name, the section (the last plain comment above it), and its `#:` comment."""
+    """Yield the assignments in `body`: the name, the section (the last plain comment above it), and its `#:` comment."""
     lines = inspect.getsource(module).splitlines()
     section = ""
     for node in body:
@@ -50,14 +50,14 @@ def commented(module: ModuleType, body: list[ast.stmt]) -> Iterator[tuple[str, s
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     cells = [head, tuple("---" for _ in head), *rows]
     lines = ["| " + " | ".join([cell.replace("|", r"\|") for cell in row]) + " |" for row in cells]
     return "".join([re.sub(r"(?<=\|)  (?=\|)", " ", line) + "\n" for line in lines])
 
 
 def settings_page() -> str:
-    """Every setting: its variable, default, valid values and meaning."""
+    """Return the page of settings: for each one its variable, default, valid values and meaning."""
     tree = ast.parse(inspect.getsource(settings))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
     sections: dict[str, list[tuple[str, ...]]] = {}
@@ -105,7 +105,7 @@ def _values(name: str) -> str:
 
 
 def metrics_page() -> str:
-    """Every metric: its name, type, labels and help."""
+    """Return the page of metrics: for each one its name, type, labels and help."""
     names = {id(value): name for name, value in vars(metrics).items()}
     tree = ast.parse(inspect.getsource(metrics))
     places = {name: section for name, section, _ in commented(metrics, tree.body)}
@@ -127,7 +127,7 @@ def metrics_page() -> str:
 
 
 def commands_page() -> str:
-    """Every command: its usage, help and options."""
+    """Return the page of commands: for each one its usage, help and options."""
     text = "`takk --help` and `takk <command> --help` print the same."
     parts = [_command(path, command) for path, command in _commands(("takk",), takk)]
     return HEAD.format(source="the command line", title="Commands", text=text) + "".join(parts)
@@ -158,7 +158,7 @@ def _command(path: tuple[str, ...], command: click.Command) -> str:
 
 
 def _block(block: str) -> str:
-    """A paragraph of a help text; one that click is told not to wrap is shown as it is."""
+    """Return a paragraph of a help text as Markdown; a paragraph that click must not wrap becomes a code block."""
     if block.startswith("\b"):
         return f"```\n{inspect.cleandoc(block.removeprefix(chr(8)).strip(chr(10)))}\n```"
     return re.sub(r"(`[^`]*`)|<", lambda found: found[1] or "&lt;", block)
@@ -174,7 +174,7 @@ def _source(module: ModuleType) -> str:
 
 
 def language_page() -> str:
-    """LANGUAGE.md with its section of problems generated."""
+    """Return LANGUAGE.md with a generated section of problems."""
     parts = []
     for prefix, files in PREFIXES.items():
         rows = [

@@ -1,4 +1,4 @@
-"""templates/README.md and LANGUAGE.md against the code: every word of the language is there, and every example is right."""
+"""templates/README.md and LANGUAGE.md describe every key of the language, and every example in them is valid."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PARTS = [block for block in BLOCKS if not block.startswith(("flow:", "# "))]
 TRIGGER_EXAMPLES = re.findall(r"`(\{on: [^`]*\})`", LANGUAGE)
 EVENT_EXAMPLES = re.findall(r"`(\{event: [^`]*\})`", LANGUAGE)
 EXIT_EXAMPLES = re.findall(r"`(exit_on: [^`]*)`", LANGUAGE)
-#: What a part of a flow is completed with; a part that has one of the keys keeps its own.
+#: Defaults that complete a part of a flow. A key in the part has precedence.
 HEAD = {
     "flow": "example",
     "version": "1",
@@ -53,15 +53,15 @@ HEAD = {
 
 
 def rows(section: str) -> list[list[str]]:
-    """The cells of all table rows of the page's section `section`, the first of them without its backticks."""
+    """Return the cells of the table rows in a section of LANGUAGE.md. Only rows that start with code count."""
     text = re.search(rf"^## {section}\n(.*?)(?=^## )", LANGUAGE, re.DOTALL | re.MULTILINE)
     assert text is not None
     lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text[1].splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in line] for line in lines]
 
 
-def whole(part: str) -> str:
-    """The text of a flow with `part` in it: a list of steps, or some keys of a flow."""
+def complete(part: str) -> str:
+    """Return the text of a flow with `part`, which is a list of steps or some keys of a flow."""
     text = f"steps:\n{part}" if part.startswith("- ") else part
     return text + "".join(
         f"\n{key}: {value}" for key, value in HEAD.items() if not re.search(rf"^{key}:", text, re.MULTILINE)
@@ -69,7 +69,7 @@ def whole(part: str) -> str:
 
 
 def read(text: str) -> Flow:
-    """The flow in `text`, which must be right."""
+    """Return the flow in `text`, which must be valid."""
     parsed = parse_flow(text, MESSAGES, text.partition("flow: ")[2].partition("\n")[0], SEGMENTS)
     assert isinstance(parsed, Flow), parsed
     return parsed
@@ -87,15 +87,15 @@ def test_every_key_has_an_example(key: str) -> None:
     assert re.search(rf"(?<![\w.-]){key}: ?\S|(?<![\w.-]){key}:\n", "\n".join([*BLOCKS, *TRIGGER_EXAMPLES])), key
 
 
-@pytest.mark.parametrize("text", [*WHOLE, *map(whole, PARTS)])
-def test_every_example_is_right(text: str) -> None:
+@pytest.mark.parametrize("text", [*WHOLE, *map(complete, PARTS)])
+def test_every_example_is_valid(text: str) -> None:
     """Whole flows and parts of flows are read without an error."""
     read(text)
 
 
 @pytest.mark.parametrize("text", WHOLE, ids=lambda text: text.partition("\n")[0])
-def test_every_whole_flow_can_be_played(text: str) -> None:
-    """A customer who views, buys, receives and reads makes each whole flow send, or ends it."""
+def test_every_complete_flow_has_an_effect(text: str) -> None:
+    """Each complete flow sends an email or ends for a customer who views products, buys and receives parcels."""
     shop = Scenario(Ruleset([read(text)], consent_policy=policy(), reward_key=b"key"))
     shop.profile("anna", email="anna@example.com", marketing_consent=True, survey_consent=True)
     shop.views("anna", "S-1", launches_at=shop.now + timedelta(days=5))
@@ -112,13 +112,13 @@ def test_every_whole_flow_can_be_played(text: str) -> None:
 
 
 def policy() -> ConsentPolicy:
-    """The consent policy of the page."""
+    """Return the consent policy of the example of consent.yaml."""
     parsed = parse_policy(FILES["consent.yaml"])
     assert isinstance(parsed, ConsentPolicy), parsed
     return parsed
 
 
-def test_every_other_file_is_right() -> None:
+def test_every_other_file_is_valid() -> None:
     """The examples of segments.yaml, rules.yaml and consent.yaml are read without an error."""
     assert isinstance(parse_segments(FILES["segments.yaml"]), dict)
     assert isinstance(parse_rules(FILES["rules.yaml"]), SendingRules)
@@ -131,19 +131,19 @@ def test_every_trigger_has_an_example() -> None:
     table = [row for row in rows("Triggers") if row[0].strip("`") in TRIGGERS]
     assert sorted(row[0].strip("`") for row in table) == sorted(TRIGGERS)
     for name, _, example in table:
-        assert read(whole(f"trigger: {example.strip('`')}")).trigger.on == name.strip("`")
+        assert read(complete(f"trigger: {example.strip('`')}")).trigger.on == name.strip("`")
 
 
 def test_every_event_has_an_example() -> None:
     """The table of wait_for has each event once, with an example that is read without an error."""
     for example in EVENT_EXAMPLES:
-        read(whole(f"- send: {{message: a}}\n- wait_for: {example}\n- send: {{message: b}}"))
+        read(complete(f"- send: {{message: a}}\n- wait_for: {example}\n- send: {{message: b}}"))
     assert sorted(example.split()[1].strip(",") for example in EVENT_EXAMPLES) == sorted(AWAITED)
 
 
 def test_every_exit_has_an_example() -> None:
     """The table of exit_on has each event once, with an example that is read without an error."""
-    exits = [read(whole(example)).exit_on for example in EXIT_EXAMPLES]
+    exits = [read(complete(example)).exit_on for example in EXIT_EXAMPLES]
     assert sorted(exits) == sorted((name,) for name in EXITS)
 
 
@@ -158,9 +158,9 @@ def test_every_name_of_conditions_has_an_example() -> None:
 
 
 def test_defaults_are_true() -> None:
-    """The defaults in the tables are those of a flow that says nothing else."""
+    """The defaults in the tables are those of a flow without these keys."""
     flow = read(
-        whole(
+        complete(
             "- send: {message: a, products: 2}\n- reward: {name: r}\n- wait: {until: product.runs_out}\n- send: {message: b}"
         )
     )
@@ -173,13 +173,13 @@ def test_defaults_are_true() -> None:
     assert [table[key] for key in ("priority", "expires", "within")] == ["50", "30d", "1d"]
 
 
-def test_the_shops_own_segments_and_rules_are_right() -> None:
-    """The files beside the flows are read without an error."""
+def test_segments_and_rules_of_the_templates_are_valid() -> None:
+    """segments.yaml and rules.yaml of the templates folder are read without an error."""
     assert isinstance(parse_segments((TEMPLATES / "segments.yaml").read_text()), dict)
     assert isinstance(parse_rules((TEMPLATES / "rules.yaml").read_text()), SendingRules)
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))
-def test_the_examples_of_the_testing_kit_hold(code: str) -> None:
-    """The lines of the guide, run as they are printed."""
+def test_examples_of_the_testing_kit_pass(code: str) -> None:
+    """Each Python example of the guide runs without an error."""
     exec(code.replace('"templates"', repr(str(TEMPLATES))), {})

@@ -1,4 +1,4 @@
-"""The house: what lies at the top, that each folder explains itself, and what may not be written anywhere."""
+"""The project layout: the top level, a README per folder, the lock file, and text that no file may contain."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ FILES = {
     "requirements.lock",
 }
 TIERS = {"unit", "property", "golden", "driver", "integration", "crash", "deploy", "bench", "harness"}
-#: A lock or a setup that names a registry works only where that registry can be reached.
+#: A file that names a package registry works only where that registry is reachable.
 REGISTRY = re.compile(
     r"(--(extra-)?index-url|--find-links|--trusted-host)[ =]+\S*:|files\.pythonhosted|pypi\.org|repo1?\.maven|registry\.npmjs"
 )
 
 
 def tracked() -> list[Path]:
-    """The files that belong to the project; all of them where there is no git."""
+    """Return the tracked files of the project; skip the test outside a git checkout."""
     try:
-        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        output = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a git checkout")
-    return [Path(line) for line in listed.splitlines() if (ROOT / line).is_file()]
+    return [Path(line) for line in output.splitlines() if (ROOT / line).is_file()]
 
 
 def test_top_level() -> None:
-    """Nothing lies at the top that is not in the design."""
+    """The top level has the expected folders and files, and no others."""
     assert {path.parts[0] for path in tracked()} <= FOLDERS | FILES
     assert {name for name in FILES if not (ROOT / name).exists()} == set()
 
@@ -54,7 +54,7 @@ def test_each_folder_explains_itself(folder: str) -> None:
 
 
 def test_tiers() -> None:
-    """Tests lie in their tier."""
+    """Each folder in `tests/` is one of the tiers."""
     assert {path.parts[1] for path in tracked() if path.parts[0] == "tests" and len(path.parts) > 2} <= TIERS
 
 
@@ -74,17 +74,17 @@ def test_no_registry_addresses() -> None:
     assert [str(path) for path, text in texts.items() if REGISTRY.search(text)] == []
 
 
-def test_the_lock_has_what_is_declared() -> None:
+def test_the_lock_has_all_dependencies() -> None:
     """Every dependency of pyproject.toml is locked."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     lock = (ROOT / "requirements.lock").read_text()
-    names = {re.split(r"[=<>\[ ]", one)[0].lower().replace("_", "-") for one in declared}
+    names = {re.split(r"[=<>\[ ]", dependency)[0].lower().replace("_", "-") for dependency in declared}
     assert {name for name in names if not re.search(rf"^{re.escape(name)}==", lock, re.M)} == set()
 
 
-def test_make_help_knows_all_targets() -> None:
-    """`make help` lists every target a person may call."""
+def test_make_help_lists_all_targets() -> None:
+    """Every phony target has a description for `make help`."""
     makefile = (ROOT / "Makefile").read_text()
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.M)
     assert targets is not None
@@ -93,7 +93,7 @@ def test_make_help_knows_all_targets() -> None:
 
 
 def test_compose() -> None:
-    """docker-compose.yml runs Kafka, worker, mailer and Prometheus; only settings that exist are set; Prometheus reads both."""
+    """docker-compose.yml runs all services with existing settings, and Prometheus scrapes worker and mailer."""
     from streams.settings import FROM_FILE, Settings, env_name
 
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -1,4 +1,4 @@
-"""Every page that is written by hand: the commands, targets, metrics, files and folders it names exist."""
+"""Commands, targets, metrics, files and folders that pages name exist."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from streams.observability import metrics
 from streams.settings import PROJECT_ROOT as ROOT
 from streams.tools.cli.main import main
 
-#: Made by a run, or part of every flow's folder.
+#: Paths that are created at run time, or that are relative to the folder of a flow.
 ELSEWHERE = (".takk/", "copy/", "runs/", "deploy/secrets/", "tests/deploy/")
 
 
 def pages() -> list[str]:
-    """The pages of the repository."""
+    """Return the pages of the repository."""
     listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=False)
     return listed.stdout.splitlines()
 
 
 def text(name: str) -> str:
-    """A page."""
+    """Return the text of a file."""
     return (ROOT / name).read_text(encoding="utf-8")
 
 
@@ -42,7 +42,7 @@ def test_commands_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", pages())
 def test_make_targets_exist(name: str) -> None:
-    """Each `make ...` is a target, and each variable given to it is read."""
+    """Each `make ...` is a target, and the Makefile reads each variable given to it."""
     makefile = text("Makefile")
     for target, variable in re.findall(r"(?:`|^)(?:[A-Z_]+=\w+ )?make ([a-z]+)(?: ([A-Z]+)=)?", text(name), re.M):
         assert re.search(rf"^{target}:", makefile, re.M), target
@@ -51,7 +51,7 @@ def test_make_targets_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", pages())
 def test_metrics_exist(name: str) -> None:
-    """Each metric is on the closed list."""
+    """Each metric is in `streams/observability/metrics.py`."""
     known = {sample for metric in metrics.ALL for sample in (metric._name, f"{metric._name}_total")}
     fields = {"takk_times"}  # of the results of a benchmark
     assert set(re.findall(r"`(takk_[a-z_]+)`", text(name))) <= known | fields

@@ -1,6 +1,6 @@
-"""Prose: the program's comments, docstrings, messages and help, the comments of flows, and every page keep to plain English.
+"""Plain English in the docstrings, comments and messages of the program, in the comments of flows and tests, and in all pages.
 
-The patterns are the ones that CONTRIBUTING.md ("Writing") rules out.
+The patterns are those that CONTRIBUTING.md ("Writing") rules out.
 """
 
 from __future__ import annotations
@@ -83,6 +83,15 @@ def strings(tree: ast.AST) -> Iterator[Text]:
             yield Text(node.lineno, flowing(node.value))
 
 
+def docstrings(tree: ast.AST) -> Iterator[Text]:
+    """Yield the docstrings; the other strings of a test are its data."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            docstring := ast.get_docstring(node)
+        ):
+            yield Text(getattr(node, "lineno", 1), flowing(docstring))
+
+
 def comments(source: str) -> Iterator[Text]:
     """Yield the comments; those on consecutive lines are one text."""
     first, last, words = 0, -1, ""
@@ -127,7 +136,9 @@ def findings(path: Path) -> list[Finding]:
     """Return every match of a pattern in one file."""
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
-        texts = [*strings(ast.parse(source)), *comments(source)]
+        tree = ast.parse(source)
+        is_test = path.is_relative_to(ROOT / "tests")
+        texts = [*(docstrings(tree) if is_test else strings(tree)), *comments(source)]
     else:
         texts = [*(page(source) if path.suffix == ".md" else hashes(source))]
     return [
@@ -139,9 +150,9 @@ def findings(path: Path) -> list[Finding]:
 
 
 def checked() -> list[str]:
-    """Return the files that are checked: the program, and every page that is written by hand."""
+    """Return the files that are checked: the program, the tests, and every page that is written by hand."""
     listed = subprocess.run(
-        ["git", "ls-files", "streams", "templates", "*.md", "*.yml"],
+        ["git", "ls-files", "streams", "templates", "tests/*.py", "*.md", "*.yml"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -191,3 +202,9 @@ def test_patterns_pass(tmp_path: Path, source: str) -> None:
     """Identifiers, questions, Jinja tests and plain English have no findings."""
     (tmp_path / "module.py").write_text(source)
     assert findings(tmp_path / "module.py") == []
+
+
+def test_only_docstrings_and_comments_of_tests_are_checked() -> None:
+    """The docstring of a test is prose, its other strings are data."""
+    tree = ast.parse('def test() -> None:\n    """Hold the docstring."""\n    path = "on the road"\n')
+    assert [*docstrings(tree)] == [Text(1, "Hold the docstring.")]

@@ -1,4 +1,4 @@
-"""README.md against the program: its record, its flow and its simulation work as they are printed."""
+"""The examples in README.md work: the producer, the flow and the simulation."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_order_can_be_read() -> None:
-    """The example of a producer, up to its connection, writes a record that Takk reads."""
+    """The producer example, up to its connection, writes a record that Takk can read."""
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    written: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
     before = code.partition("producer = ")[0].replace("schemas/order.avsc", str(ROOT / "schemas" / "order.avsc"))
-    exec(before, written)
-    order = open_codec().decode("order", written["record"].getvalue())
+    exec(before, variables)
+    order = open_codec().decode("order", variables["record"].getvalue())
     assert (order["order_id"], order["kind"], order["total_minor"]) == ("1001", "placed", 64_900)
 
 
 def test_the_flow_loads(tmp_path: Path) -> None:
-    """The example of a flow is one: the loader takes it, given its messages, and reads from it what the text says."""
+    """The flow example is valid once its messages exist, and has the properties that the text describes."""
     (block,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
     folder = tmp_path / "flows" / "asking" / "review"
     folder.mkdir(parents=True)
@@ -44,22 +44,22 @@ def test_the_flow_loads(tmp_path: Path) -> None:
     assert len(flow.steps) == 2
 
 
-@pytest.mark.parametrize("word", ["draft", "live", "paused"])
-def test_statuses_of_the_example(tmp_path: Path, word: str) -> None:
-    """Each status in the example's comment is one."""
+@pytest.mark.parametrize("status", ["draft", "live", "paused"])
+def test_statuses_of_the_example(tmp_path: Path, status: str) -> None:
+    """Each status in the comment of the flow example is valid."""
     (block,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
-    assert word in block
+    assert status in block
     folder = tmp_path / "flows" / "asking" / "review"
     folder.mkdir(parents=True)
-    (folder / "flow.yaml").write_text(re.sub(r"status: live", f"status: {word}", block), encoding="utf-8")
+    (folder / "flow.yaml").write_text(re.sub(r"status: live", f"status: {status}", block), encoding="utf-8")
     for message in ("ask-first-time", "ask"):
         (folder / f"{message}.html.j2").touch()
-    assert [flow.status for flow in load_flows(tmp_path)] == [word]
+    assert [flow.status for flow in load_flows(tmp_path)] == [status]
 
 
-def test_the_flows_that_are_tried_can_be() -> None:
-    """`takk simulate --flow`, here and in its help, names flows of the repository, in a state that they can be put into."""
-    shown = re.findall(r"--flow ([a-z-]+@\w+)", README + str(main.commands["simulate"].help))
-    assert len(shown) == 2
-    with_changes(load_flows(ROOT / "templates"), shown[:1])
-    with_changes(load_flows(ROOT / "templates"), shown[1:])
+def test_simulated_flows_exist() -> None:
+    """The examples of `takk simulate --flow` in README.md and in the help name existing flows and valid statuses."""
+    changes = re.findall(r"--flow ([a-z-]+@\w+)", README + str(main.commands["simulate"].help))
+    assert len(changes) == 2
+    with_changes(load_flows(ROOT / "templates"), changes[:1])
+    with_changes(load_flows(ROOT / "templates"), changes[1:])

@@ -1,4 +1,4 @@
-"""The generated pages and sections are what the code says now."""
+"""The generated pages and sections are up to date with the code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_setting_is_described() -> None:
     assert [row[0] for row in rows if len(row[-1].removesuffix(" |")) < 10] == []
 
 
-def test_every_secret_may_come_from_a_file() -> None:
-    """Each password, each key and the address of the registry can be given as a file, and nothing else."""
+def test_every_secret_can_be_read_from_a_file() -> None:
+    """Each secret setting and the address of the registry can be read from a file; other settings cannot."""
     secrets = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
     assert secrets | {"schema_registry_url"} == set(FROM_FILE)
