@@ -16,13 +16,13 @@ SECONDS = 20.0
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """Return a stack with one worker and one mailer."""
+    """A stack with one worker and one mailer."""
     with open_stack(tmp_path) as stack:
         yield stack
 
 
 def test_worker_and_mailer_killed(stack: Stack) -> None:
-    """Killed in turn with the disk kept, nothing is lost, and only sends that were in flight arrive twice."""
+    """Worker and mailer are killed in turn and keep their disks: no email is lost, and only sends in flight arrive twice."""
     shop = stack.run_shop(SECONDS, 40.0, poison=0.02)
     kills = 0
     while shop.is_alive():

@@ -23,7 +23,7 @@ from tests.harness import records
 from tests.harness.stack import Stack, open_stack, wait_until
 
 STOP_PATIENCE_S = 15.0
-#: How often each process is stopped under load, and how long orders may come meanwhile.
+#: The number of times that each process is stopped under load, and the seconds for which orders are published at most.
 ROUNDS = 2
 LONGEST_TRADE_S = 180.0
 FEWEST_EMAILS = 301
@@ -76,7 +76,7 @@ def has_read_all(stack: Stack) -> bool:
 
 
 def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
-    """The mailer waits, shows it in its metric, and continues automatically: each email arrives once, unless a withdrawal names it."""
+    """The mailer pauses, reports it in its metric, and continues automatically; each email that is not withdrawn arrives once."""
     stack.run_shop(1.0, 20.0, seed=11).join()
     wait_until(lambda: stack.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
     # No timer may send an email at the moment when the server stops.
