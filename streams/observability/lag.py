@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from streams.observability import metrics
 
 #: Stage name and partition.
-Place = tuple[str, int]
+TaskKey = tuple[str, int]
 
 
 class LagSource(Protocol):
@@ -61,7 +61,7 @@ class LagMonitor:
         self._gauges = gauges
         self._clock = clock
         #: The number of records that a partition had committed when it last advanced, and that time.
-        self._advanced: dict[Place, tuple[int, float]] = {}
+        self._advanced: dict[TaskKey, tuple[int, float]] = {}
 
     async def sample(self) -> None:
         """Set all gauges once. During a rebalance, do nothing."""
@@ -73,40 +73,40 @@ class LagMonitor:
         in_flight = {(stage, n): (records, ms) for stage, n, records, ms in self._tasks.fetcher.in_flight()}
         now = self._clock()
         owned = {(task.stage.name, task.partition): task for task in self._tasks}
-        for place, task in owned.items():
-            records, oldest_ms = in_flight.get(place, (0, 0))
-            self._set_lag(place, task.committed_records, unread.get(place, 0), records, oldest_ms, now)
-        for place in set(self._advanced) - set(owned):
-            self._remove(place)
+        for key, task in owned.items():
+            records, oldest_ms = in_flight.get(key, (0, 0))
+            self._set_lag(key, task.committed_records, unread.get(key, 0), records, oldest_ms, now)
+        for key in set(self._advanced) - set(owned):
+            self._remove(key)
         self._set_ownership_gauges(owned.values())
         for set_gauges in self._gauges:
             set_gauges(owned.values())
 
-    def _unread(self) -> dict[Place, int]:
-        unread: dict[Place, int] = {}
+    def _unread(self) -> dict[TaskKey, int]:
+        unread: dict[TaskKey, int] = {}
         for topic, partition, records in self._tasks.fetcher.lag():
-            place = (self._tasks.stage_of(topic), partition)
-            unread[place] = unread.get(place, 0) + records
+            key = (self._tasks.stage_of(topic), partition)
+            unread[key] = unread.get(key, 0) + records
         return unread
 
-    def _set_lag(self, place: Place, committed: int, unread: int, in_flight: int, oldest_ms: int, now: float) -> None:
-        before = self._advanced.get(place)
+    def _set_lag(self, key: TaskKey, committed: int, unread: int, in_flight: int, oldest_ms: int, now: float) -> None:
+        before = self._advanced.get(key)
         waiting = unread + in_flight
         if before is None or before[0] != committed or not waiting:
-            self._advanced[place] = (committed, now)
-            metrics.LAST_PROGRESS.labels(*place).set(now)
+            self._advanced[key] = (committed, now)
+            metrics.LAST_PROGRESS.labels(*key).set(now)
         seconds = 0.0
         if waiting:
             # The larger of both, because a record's own time may be wrong, even in the future.
-            seconds = max(0.0, now - oldest_ms / 1000 if in_flight else 0.0, now - self._advanced[place][1])
-        metrics.LAG_RECORDS.labels(*place).set(waiting)
-        metrics.LAG_SECONDS.labels(*place).set(seconds)
+            seconds = max(0.0, now - oldest_ms / 1000 if in_flight else 0.0, now - self._advanced[key][1])
+        metrics.LAG_RECORDS.labels(*key).set(waiting)
+        metrics.LAG_SECONDS.labels(*key).set(seconds)
 
-    def _remove(self, place: Place) -> None:
+    def _remove(self, key: TaskKey) -> None:
         """Remove the series of a partition that another worker now owns. A stale number would raise an alert."""
-        del self._advanced[place]
+        del self._advanced[key]
         for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS, metrics.LAST_PROGRESS):
-            gauge.remove(*place)
+            gauge.remove(*key)
 
     def _set_ownership_gauges(self, owned: Collection[Any]) -> None:
         sizes: dict[str, list[int]] = {stage: [] for stage in self._tasks.stages}

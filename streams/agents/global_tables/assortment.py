@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from streams.agents.global_tables.global_table import Place, TableView
+from streams.agents.global_tables.global_table import Partition, TableView
 from streams.core.offers.assortment import Assortment
 from streams.observability import metrics
 from streams.runtime.errors import InvalidRecord
@@ -28,7 +28,7 @@ class AssortmentTable(TableView):
         bounds: as in `TableView`.
     """
 
-    def __init__(self, decoder: Decoder, bounds: Mapping[Place, tuple[int, int]]) -> None:
+    def __init__(self, decoder: Decoder, bounds: Mapping[Partition, tuple[int, int]]) -> None:
         super().__init__(bounds)
         self.assortment = Assortment()
         self._decoder = decoder

@@ -1,7 +1,7 @@
 """Global tables: compacted topics that a process reads completely into memory. A thread reads them; the event loop applies the records.
 
-Each start reads them from the beginning, and no view is available before it has reached the ends of that moment. A restart therefore gives
-the same answers.
+Each start reads them from the beginning, and no view is available before it has reached the ends that the topics had then. A restart
+therefore gives the same answers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ENDS_INTERVAL_S = 10.0
 METADATA_TIMEOUT_S = 30.0
 
 #: Topic and partition.
-Place = tuple[str, int]
+Partition = tuple[str, int]
 
 
 class TableView:
@@ -44,9 +44,9 @@ class TableView:
         positions: the next offset of each partition.
     """
 
-    def __init__(self, bounds: Mapping[Place, tuple[int, int]]) -> None:
-        self.positions: dict[Place, int] = {place: low for place, (low, _) in bounds.items()}
-        self._ends = {place: high for place, (_, high) in bounds.items()}
+    def __init__(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
+        self.positions: dict[Partition, int] = {partition: low for partition, (low, _) in bounds.items()}
+        self._ends = {partition: high for partition, (_, high) in bounds.items()}
 
     def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Apply one record. Subclasses decide what an invalid record does."""
@@ -60,9 +60,9 @@ class TableView:
         """Whether all records that existed at the start are applied."""
         return self.has_reached(self._ends)
 
-    def has_reached(self, ends: Mapping[Place, int]) -> bool:
+    def has_reached(self, ends: Mapping[Partition, int]) -> bool:
         """Return whether every partition is applied up to its offset in `ends`."""
-        return all(self.positions[place] >= end for place, end in ends.items())
+        return all(self.positions[partition] >= end for partition, end in ends.items())
 
     def apply(self, messages: Iterable[Any]) -> None:
         """Apply records and end-of-partition events, each partition's in the order of its offsets.
@@ -71,12 +71,12 @@ class TableView:
             KafkaException: a message is an error that is not retriable.
         """
         for message in messages:
-            place, error = (message.topic(), message.partition()), message.error()
+            partition, error = (message.topic(), message.partition()), message.error()
             if error is None:
                 self.put(message.topic(), message.key(), message.value())
-                self.positions[place] = message.offset() + 1
+                self.positions[partition] = message.offset() + 1
             elif error.code() == KafkaError._PARTITION_EOF:
-                self.positions[place] = message.offset()
+                self.positions[partition] = message.offset()
             elif not error.retriable():
                 raise KafkaException(error)
 
@@ -98,7 +98,7 @@ class GlobalTable(Generic[V]):
         self,
         kafka: Mapping[str, Any],
         topics: Sequence[str],
-        make_view: Callable[[Mapping[Place, tuple[int, int]]], V],
+        make_view: Callable[[Mapping[Partition, tuple[int, int]]], V],
         open_reader: Callable[[Mapping[str, Any], str], Any] = changelog_reader,
     ) -> None:
         self._kafka = kafka
@@ -156,7 +156,7 @@ class GlobalTable(Generic[V]):
         ready.set_exception(error)
 
     def _follow(self, consumer: Any, view: V, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[V]) -> None:
-        async def apply(messages: list[Any], ends: Mapping[Place, int]) -> None:
+        async def apply(messages: list[Any], ends: Mapping[Partition, int]) -> None:
             view.apply(messages)
             if view.has_reached(ends):
                 view.on_caught_up()
@@ -173,7 +173,7 @@ class GlobalTable(Generic[V]):
                 # Only the event loop changes the view, so that no caller sees a view that is half updated.
                 asyncio.run_coroutine_threadsafe(apply(messages, ends), loop).result()
 
-    def _partitions(self, consumer: Any) -> list[Place]:
+    def _partitions(self, consumer: Any) -> list[Partition]:
         existing = consumer.list_topics(timeout=METADATA_TIMEOUT_S).topics
         missing = [topic for topic in self._topics if topic not in existing]
         if missing:
@@ -185,9 +185,9 @@ class GlobalTable(Generic[V]):
         return [(topic, number) for topic in self._topics for number in existing[topic].partitions]
 
 
-def _bounds(consumer: Any, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
-    return {place: watermarks(consumer, *place) for place in places}
+def _bounds(consumer: Any, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int]]:
+    return {partition: watermarks(consumer, *partition) for partition in partitions}
 
 
-def _ends(consumer: Any, places: Iterable[Place]) -> dict[Place, int]:
-    return {place: high for place, (_, high) in _bounds(consumer, places).items()}
+def _ends(consumer: Any, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    return {partition: high for partition, (_, high) in _bounds(consumer, partitions).items()}

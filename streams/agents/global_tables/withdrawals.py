@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from streams.agents.global_tables.global_table import Place, TableView
+from streams.agents.global_tables.global_table import Partition, TableView
 from streams.runtime.errors import InvalidRecord
 from streams.wire import topics
 from streams.wire.decode.decoder import Decoder
@@ -28,7 +28,7 @@ class WithdrawalsTable(TableView):
         rules: send id -> the rule that now forbids it.
     """
 
-    def __init__(self, decoder: Decoder, bounds: Mapping[Place, tuple[int, int]]) -> None:
+    def __init__(self, decoder: Decoder, bounds: Mapping[Partition, tuple[int, int]]) -> None:
         super().__init__(bounds)
         self.rules: dict[str, str] = {}
         self._decoder = decoder

@@ -78,7 +78,7 @@ def _read(
     since_ms: int | None,
     on_progress: Callable[[int, int], None],
 ) -> Iterator[Any]:
-    places = [
+    partitions = [
         TopicPartition(topic, number)
         for topic in topics
         for number in _partition_numbers(consumer, topic)
@@ -86,15 +86,13 @@ def _read(
     ]
     begin: dict[tuple[str, int], int] = {}
     total = 0
-    for place in places:
-        low, high = consumer.get_watermark_offsets(place, timeout=READ_TIMEOUT_S)
+    for tp in partitions:
+        low, high = consumer.get_watermark_offsets(tp, timeout=READ_TIMEOUT_S)
         if since_ms is not None:
-            (first,) = consumer.offsets_for_times(
-                [TopicPartition(place.topic, place.partition, since_ms)], READ_TIMEOUT_S
-            )
+            (first,) = consumer.offsets_for_times([TopicPartition(tp.topic, tp.partition, since_ms)], READ_TIMEOUT_S)
             low = first.offset if first.offset >= 0 else high
         if low < high:
-            begin[place.topic, place.partition] = low
+            begin[tp.topic, tp.partition] = low
             total += high - low
     if not begin:
         return
@@ -108,14 +106,14 @@ def _read(
                 f"no answer from the broker within {READ_TIMEOUT_S:.0f} s while reading {', '.join(topics)}"
             )
         for message in messages:
-            place = message.topic(), message.partition()
+            key = message.topic(), message.partition()
             error = message.error()
             # Commit markers take offsets too, so only the broker knows where a partition ends.
             if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                left.discard(place)
+                left.discard(key)
             elif error is not None:
                 raise KafkaException(error)
-            elif place in left:
-                done[place] = message.offset() + 1 - begin[place]
+            elif key in left:
+                done[key] = message.offset() + 1 - begin[key]
                 yield message
         on_progress(sum(done.values()), total)

@@ -277,19 +277,19 @@ class Batch(Generic[S]):
     def _commit(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
         producer, task = self.task.producer, self.task
         # A transaction without source offsets is the mailer's marker, or a sweep of the scheduler.
-        place = f"{self._stage.name}.{'' if sources else 'marker_'}"
-        failpoints.reach(f"{place}produced")
+        prefix = f"{self._stage.name}.{'' if sources else 'marker_'}"
+        failpoints.reach(f"{prefix}produced")
         if sources or self._in_transaction:
             if not self._in_transaction:
                 producer.begin_transaction()
             if sources:
                 retry_commit(lambda: producer.send_offsets_to_transaction(sources, self._metadata))
-            failpoints.reach(f"{place}offsets")
+            failpoints.reach(f"{prefix}offsets")
             retry_commit(producer.commit_transaction)
             self._in_transaction = False
-        failpoints.reach(f"{place}committed")
+        failpoints.reach(f"{prefix}committed")
         meta, self._meta = self._meta, {}
         if task.store is not None and (changes or meta):
             position = task.changelog_offset + 1 if changes else None
             task.store.write(changes, position, meta)
-        failpoints.reach(f"{place}stored")
+        failpoints.reach(f"{prefix}stored")

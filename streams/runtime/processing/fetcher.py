@@ -156,13 +156,13 @@ class Fetcher:
             if self._reader is None:
                 return
             for tp in self._reader.position(self._reader.assignment()):
-                place = tp.topic, tp.partition
+                partition = tp.topic, tp.partition
                 low, high = self._reader.get_watermark_offsets(tp, cached=True)
                 # Before the first record there is no position. Commit markers take offsets but are not records: where the end was
                 # reached, everything before it has been read.
-                position = max(low, tp.offset, starts.get(place, 0), self._ends.get(place, 0))
+                position = max(low, tp.offset, starts.get(partition, 0), self._ends.get(partition, 0))
                 if high >= 0:
-                    unread.append((*place, max(0, high - position)))
+                    unread.append((*partition, max(0, high - position)))
         yield from unread
 
     def in_flight(self) -> Iterator[tuple[str, int, int, int]]:

@@ -129,9 +129,8 @@ class Timers:
             # The deletions reach the disk only with the commit, so the next timer is searched from the cursor on.
             self.next_ms = self._first()
             if self.next_ms == NEVER:
-                self.pending = (
-                    stored  # nothing else is stored, so correct an estimate, or a timer that was counted twice
-                )
+                # Nothing else is stored, so correct an estimate, or a timer that was counted twice.
+                self.pending = stored
         self.next_ms = min(self.next_ms, earliest)
         return stored
 

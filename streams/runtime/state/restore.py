@@ -133,18 +133,18 @@ def apply(
     applied = 0
     for message in messages:
         error = message.error()
-        place = message.topic(), message.partition()
+        partition = message.topic(), message.partition()
         if error is None:
-            changes.setdefault(place, {})[message.key()] = message.value()
-            positions[place] = message.offset() + 1
+            changes.setdefault(partition, {})[message.key()] = message.value()
+            positions[partition] = message.offset() + 1
             applied += 1
         elif error.code() == KafkaError._PARTITION_EOF:
-            ended.add(place)
-            positions[place] = message.offset()
+            ended.add(partition)
+            positions[partition] = message.offset()
         elif not error.retriable():
             raise KafkaException(error)
-    for place, position in positions.items():
-        stores[place].write(changes.get(place, {}), position)
+    for partition, position in positions.items():
+        stores[partition].write(changes.get(partition, {}), position)
     return positions, ended, applied
 
 
@@ -156,17 +156,17 @@ def _follow(
     total: int,
     on_progress: Callable[[int, int], None],
 ) -> int:
-    by_place = {(topic, number): store for number, store in stores.items()}
+    by_partition = {(topic, number): store for number, store in stores.items()}
     pending = {(topic, number) for number in starts}
     done: dict[tuple[str, int], int] = {}
     applied = 0
     while pending:
-        positions, ended, count = apply(consumer.consume(BATCH, 0.2), by_place)
+        positions, ended, count = apply(consumer.consume(BATCH, 0.2), by_partition)
         applied += count
         failpoints.reach("restore.applied")
         pending -= ended
-        for place, position in positions.items():
-            done[place] = position - starts[place[1]]
+        for partition, position in positions.items():
+            done[partition] = position - starts[partition[1]]
         if positions:
             on_progress(min(total, sum(done.values())), total)
     on_progress(total, total)

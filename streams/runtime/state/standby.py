@@ -26,7 +26,8 @@ WAIT_S = 0.2
 #: Seconds until the next attempt after an error of the broker.
 RETRY_PAUSE_S = 5.0
 
-Place = tuple[str, int]
+#: Changelog topic and partition.
+Partition = tuple[str, int]
 
 
 class Standbys:
@@ -46,24 +47,14 @@ class Standbys:
         self._kafka = kafka
         self._group_id = group_id
         self.on_lag = on_lag
-        self._stores: dict[Place, PartitionStore] = {}
-        self._positions: dict[Place, int] = {}
+        self._stores: dict[Partition, PartitionStore] = {}
+        self._positions: dict[Partition, int] = {}
         self._consumer: Any = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    @property
-    def places(self) -> frozenset[Place]:
-        """The (changelog topic, partition) pair of each followed store."""
-        return frozenset(self._stores)
-
-    @property
-    def positions(self) -> dict[Place, int]:
-        """The next changelog offset of each followed store."""
-        return dict(self._positions)
-
-    def follow(self, stores: Mapping[Place, PartitionStore]) -> None:
+    def follow(self, stores: Mapping[Partition, PartitionStore]) -> None:
         """Follow exactly `stores`. Once it returns, no other store is written. It may block for `WAIT_S`.
 
         A store that is ahead of its changelog is not followed. Taking over the partition reports the error.
