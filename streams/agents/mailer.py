@@ -13,12 +13,13 @@ from typing import Any
 from uuid import uuid4
 
 from streams.agents.instrumentation import Instrumentation
+from streams.core.model.events import MailOutcome
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Entry, Plan, State, decode_entry, encode_entry, plan_delivery
-from streams.mail.delivery.local_notes import DeliveryMarks
+from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.mailer import Mailer
-from streams.mail.report import Outcome, Report
+from streams.mail.report import Report
 from streams.observability import metrics
 from streams.runtime import failpoints
 from streams.runtime.app import App
@@ -28,7 +29,7 @@ from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.encode.reports import ReportEncoder
 
-STATES: dict[Outcome, State] = {
+STATES: dict[MailOutcome, State] = {
     "sent": "sent", "refused": "refused", "deferred": "retry", "expired": "expired", "suppressed": "suppressed", "unknown": "unknown"
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.core.rules.consent_policy import is_transactional
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan, retry_at
-from streams.mail.delivery.local_notes import DeliveryMarks
+from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
 from streams.mail.links import Sender
 from streams.mail.mime import Unsendable, compose

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
 
+from streams.core.model.events import MailOutcome
 from streams.mail.command import Command
-
-Outcome: TypeAlias = Literal["sent", "refused", "deferred", "expired", "suppressed", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +28,7 @@ class Report:
     """
 
     command: Command
-    outcome: Outcome
+    outcome: MailOutcome
     at: datetime
     rule: str
     text: str = ""

@@ -25,7 +25,7 @@ from streams.core.offers.code_pool_records import encode_entry as encode_pool
 from streams.core.offers.popularity import decode_counts, encode_counts
 from streams.mail.delivery import ledger
 from streams.mail.delivery.ledger import decode_entry, encode_entry
-from streams.mail.delivery.local_notes import DeliveryMarks
+from streams.mail.delivery.marks import DeliveryMarks
 from streams.runtime.processing import timers
 from streams.runtime.processing.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
 from streams.runtime.state.restore import apply

@@ -1,7 +1,7 @@
 """The send ledger: the state of every send id, and the plan that follows from it. Pure.
 
 `in_flight` is committed to Kafka before any data leaves; the other states are outcomes. SMTP has no deduplication. A send found in
-flight after a crash may have left, unless the marks on this disk prove otherwise (see local_notes.py).
+flight after a crash may have left, unless the marks on this disk prove otherwise (see marks.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Struct
 from streams.core.model.versioned_codec import VersionedCodec
 from streams.core.rules.consent_policy import is_transactional
 from streams.mail.command import Command
-from streams.mail.delivery.local_notes import CrashState
+from streams.mail.delivery.marks import CrashState
 
 State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "suppressed", "unknown"]
 #: The plan for a command:

@@ -130,9 +130,8 @@ class SmtpPool:
         outages = self._outages
         async with self._slots:
             if outages != self._outages:
-                return (
-                    self._outage
-                )  # the server went down while this email waited: only one email waits for the timeout
+                # The server went down while this email waited: only one email waits for the timeout.
+                return self._outage
             answer = await self._deliver(sender, recipient, data, before_data)
             if isinstance(answer, ServerDown) and not self._open:
                 self._outages += 1

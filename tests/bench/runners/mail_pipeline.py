@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from streams.agents.worker import MAILER_BATCH
-from streams.mail.delivery.local_notes import DeliveryMarks
+from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer

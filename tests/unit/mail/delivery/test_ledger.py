@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from streams.mail.delivery.ledger import Entry, Plan, State, decode_entry, encode_entry, plan_delivery, retry_at
-from streams.mail.delivery.local_notes import CrashState
+from streams.mail.delivery.marks import CrashState
 from tests.harness.commands import NOW, command
 
 LATE = NOW + timedelta(days=3)

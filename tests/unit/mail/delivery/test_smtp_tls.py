@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from streams.mail.delivery.local_notes import DeliveryMarks
+from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.smtp import Accepted, Answer, ServerDown, SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer

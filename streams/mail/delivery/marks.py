@@ -1,7 +1,7 @@
 """Marks that only this disk has of a send: whether its data began to leave, and whether the mail server accepted it.
 
 The ledger in Kafka records `in_flight` before any data leaves, and `sent` with the batch. A crash between the two leaves a doubt. The
-marks, written at once to the local store, narrow that doubt to the moment between the final dot and the server's answer. Marks are lost
+marks, written at once to the local store, narrow that doubt to the time between the final dot and the server's answer. Marks are lost
 with the disk and say nothing of other workers, so a send that another disk had in flight may have left.
 """
 
@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 #: How far a send that was in flight had come before the crash.
 CrashState: TypeAlias = Literal["none", "begun", "accepted"]
 
-#: Key of the disk's name. The ledger stores this name with every send in flight: it tells whose marks to trust.
+#: Key of the disk's name. The ledger stores this name with every send in flight: it says whose marks to trust.
 DISK = b"disk"
 BEGUN = b"1"
 ACCEPTED = b"2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.mail.delivery.local_notes import DeliveryMarks
+from streams.mail.delivery.marks import DeliveryMarks
 from tests.unit.mail.test_mailer import InMemoryStore
 
 
