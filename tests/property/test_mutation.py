@@ -18,7 +18,7 @@ from streams.core.rules.flow import Flow, Migration, Status
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values import ids
 from streams.definitions.checks.migrations import check_migration
-from streams.definitions.checks.paths import resting_places
+from streams.definitions.checks.paths import waiting_steps
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import flow_from, order, shipment
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES
@@ -66,7 +66,7 @@ def _valid_migrations(draw: st.DrawFn, newest: Flow, older: list[Flow]) -> tuple
     migrations = []
     for old in older:
         source, target = CompiledFlow(old), CompiledFlow(newest)
-        pairs = [(path, draw(st.sampled_from(sorted(target.steps)))) for path in sorted(resting_places(source))]
+        pairs = [(path, draw(st.sampled_from(sorted(target.steps)))) for path in sorted(waiting_steps(source))]
         candidates = [Migration(version=old.version, steps=(pair,)) for pair in pairs]
         steps = tuple([each.steps[0] for each in candidates if not [*check_migration(source, target, each)]])
         if steps:

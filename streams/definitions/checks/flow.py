@@ -122,8 +122,8 @@ def _check_awaited(step: WaitFor, flow: Flow) -> Iterator[Problem]:
 
 def _check_wait(step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
     """Yield warnings: a wait that ends immediately or precedes nothing, and an email that expires during the quiet hours."""
-    following = compiled.next_step[step.path]
-    if following is None:
+    next_path = compiled.next_step[step.path]
+    if next_path is None:
         yield problem_at(step.path, "flow.W004", "no step follows this wait", "remove it, or add a step")
         return
     if _is_over(step, compiled.flow):
@@ -132,7 +132,7 @@ def _check_wait(step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iter
     elif step.until is not None and step.until.time == "order.placed_at":
         message = "this wait ends immediately: the order was placed before the flow started"
         yield problem_at(step.path, "flow.W006", message, "wait for a duration, for example `{days: 2}`")
-    send, quiet = compiled.steps[following], rules.quiet
+    send, quiet = compiled.steps[next_path], rules.quiet
     if not isinstance(send, Send) or is_transactional(send.purpose) or quiet is None:
         return
     if step.at is None or step.clock != "customer" or step.until is not None:
@@ -145,7 +145,7 @@ def _check_wait(step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iter
             message = (
                 f"the email is due at {step.at:%H:%M} and expires before the quiet hours end at {quiet.ends:%H:%M}"
             )
-            yield problem_at(following, "flow.W007", message, "wait until another time of day, or raise `expires`")
+            yield problem_at(next_path, "flow.W007", message, "wait until another time of day, or raise `expires`")
 
 
 def _is_over(step: Wait, flow: Flow) -> bool:

@@ -53,8 +53,8 @@ def check_messages(root: Path, flows: Iterable[Flow]) -> list[Problem]:
         root: the templates folder.
         flows: all versions of all flows; they must be valid.
     """
-    if broken := list(_check_files(root)):
-        return broken
+    if unreadable_files := list(_check_files(root)):
+        return unreadable_files
     flows = list(flows)
     folders = flow_folders(root) if flows else {}
     newest = {flow.name: flow.version for flow in flows}

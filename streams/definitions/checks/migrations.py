@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Emit, Flow, Migration, Reward, Send, Wait, WaitFor
-from streams.definitions.checks.paths import before, reachable, resting_places
+from streams.definitions.checks.paths import before, reachable, waiting_steps
 from streams.definitions.problems import Problem, problem_at
 
 
@@ -37,12 +37,12 @@ def check_migration(old: CompiledFlow, new: CompiledFlow, migration: Migration) 
 def _check_move(old: CompiledFlow, new: CompiledFlow, path: str, target: str) -> Iterator[tuple[str, str, str]]:
     step, next_step = old.steps.get(path), new.steps.get(target)
     source, destination = f"version {old.flow.version}", f"version {new.flow.version}"
-    waiting = f"customers wait at {', '.join(sorted(resting_places(old)))}"
+    waiting = f"customers wait at {', '.join(sorted(waiting_steps(old)))}"
     if step is None:
         yield "flow.E057", f"{source} has no step {path}", waiting
-    elif path not in resting_places(old):
-        following = old.next_step[path] if isinstance(step, Wait) else None
-        hint = f"customers in that wait continue at {following}: map {following}" if following is not None else waiting
+    elif path not in waiting_steps(old):
+        next_path = old.next_step[path] if isinstance(step, Wait) else None
+        hint = f"customers in that wait continue at {next_path}: map {next_path}" if next_path is not None else waiting
         yield "flow.E058", f"no customer waits at step {path} of {source}", hint
     elif next_step is None:
         yield "flow.E059", f"{destination} has no step {target}", f"its steps are {', '.join(new.steps)}"

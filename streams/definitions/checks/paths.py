@@ -32,7 +32,7 @@ def before(compiled: CompiledFlow, path: str) -> frozenset[str]:
     return frozenset(other for other in compiled.steps if other != path and path in reachable(compiled, other))
 
 
-def resting_places(compiled: CompiledFlow) -> frozenset[str]:
+def waiting_steps(compiled: CompiledFlow) -> frozenset[str]:
     """Return the steps at which an instance may wait.
 
     These are the steps that follow a wait, that wait for an event or a code, and sends, which can be deferred.

@@ -22,28 +22,28 @@ def check_rewards(flow: Flow, showing: Collection[str]) -> list[Problem]:
     """
     problems: list[Problem] = []
 
-    def walk(steps: tuple[Step, ...], has: bool) -> bool:
+    def walk(steps: tuple[Step, ...], has_code: bool) -> bool:
         for step in steps:
             if isinstance(step, Reward):
-                has = not step.pool
-            elif isinstance(step, Send) and step.message in showing and not has:
+                has_code = not step.pool
+            elif isinstance(step, Send) and step.message in showing and not has_code:
                 message = (
                     f"message {step.message!r} uses reward.code, but some customers reach this step without a code"
                 )
                 hint = "add a `reward` before it, and check reward.is_given if the reward has a pool"
                 problems.append(problem_at(step.path, "flow.E051", message, hint))
             elif branches(step):
-                has = all([*ends(step, has)])
-        return has
+                has_code = all([*ends(step, has_code)])
+        return has_code
 
-    def ends(step: Step, has: bool) -> Iterator[bool]:
+    def ends(step: Step, has_code: bool) -> Iterator[bool]:
         """Yield for each branch of a step whether customers have a code at its end."""
         for number, branch in enumerate(branches(step)):
             parts = parts_of(step.branches[number].when) if isinstance(step, Split) else []
-            yield walk(branch, has or _GIVEN in parts)
-            has = has or parts == [nodes.Not(_GIVEN)]  # customers whom this branch does not take have a code
+            yield walk(branch, has_code or _GIVEN in parts)
+            has_code = has_code or parts == [nodes.Not(_GIVEN)]  # customers whom this branch does not take have a code
         if isinstance(step, Split) and step.branches[-1].when is not None:
-            yield has
+            yield has_code
 
     walk(flow.steps, False)
     return problems

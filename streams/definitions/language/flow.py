@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import get_args
 
 import yaml
+from msgspec.structs import replace
 
 from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import (
@@ -149,19 +150,19 @@ class _FlowReader(StepReader):
         values = self.mapping(node, *keys.TRIGGER)
         on = self.choice(values["on"], TRIGGERS, "trigger") if "on" in values else TRIGGERS[0]
         once_per = "order" if is_about_order(on) else "product" if on.startswith("product.") else "customer"
-        asked = (
-            self.choice(values["once_per"], get_args(OncePer), "`once_per` value") if "once_per" in values else once_per
-        )
+        requested = once_per
+        if "once_per" in values:
+            requested = self.choice(values["once_per"], get_args(OncePer), "`once_per` value")
         self.is_trigger_valid = len(self.problems) == before
-        if asked == "parcel" and not on.startswith("shipment."):
+        if requested == "parcel" and not on.startswith("shipment."):
             self.mismatch("flow.E011", values["once_per"], f"{on} has no parcel", f"write `once_per: {once_per}`")
-        elif asked == "customer" and on == LAUNCH:
+        elif requested == "customer" and on == LAUNCH:
             message = f"{on} happens once per product"
             self.mismatch("flow.E011", values["once_per"], message, f"write `once_per: {once_per}`")
-        elif asked not in ("customer", once_per) and not is_about_order(on):
-            self.mismatch("flow.E011", values["once_per"], f"{on} has no {asked}", f"write `once_per: {once_per}`")
+        elif requested not in ("customer", once_per) and not is_about_order(on):
+            self.mismatch("flow.E011", values["once_per"], f"{on} has no {requested}", f"write `once_per: {once_per}`")
         else:
-            once_per = asked
+            once_per = requested
         which = "each" if once_per == "parcel" else "last" if on == "shipment.delivered" else "first"
         if "which" in values:
             which = self.choice(values["which"], get_args(Which), "`which` value")
@@ -182,7 +183,7 @@ class _FlowReader(StepReader):
             message = f"`before` needs a date that is known in advance, and {on} has none"
             hint = "remove it, or start with customer.birthday, customer.anniversary or product.launch"
             self.mismatch("flow.E015", values["before"], message, hint)
-        starts = Trigger(
+        self.trigger = Trigger(
             on=on,
             once_per=once_per,  # type: ignore[arg-type]  # choice gives one of the literals
             which=which,  # type: ignore[arg-type]  # as above
@@ -190,14 +191,8 @@ class _FlowReader(StepReader):
             segment=self.segment(node, values.get("segment"), on),
             before=self.whole_days(values["before"]) if "before" in values and has_before else 0,
         )
-        if "where" not in values:
-            return starts
-        self.trigger = starts  # decides what the condition can use
-        where = self.condition(values["where"], self.scope)
-        return Trigger(
-            on=on, once_per=starts.once_per, which=starts.which, where=where, again_after=starts.again_after,
-            segment=starts.segment, before=starts.before,
-        )  # fmt: skip
+        # The trigger decides what its own condition can use.
+        return replace(self.trigger, where=self.condition(values["where"], self.scope) if "where" in values else None)
 
     def whole_days(self, node: yaml.Node) -> int:
         """Return a number of whole days, up to a year."""

@@ -12,7 +12,7 @@ from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Migration
 from streams.core.values.text import counted
 from streams.definitions.checks.migrations import check_migration
-from streams.definitions.checks.paths import resting_places
+from streams.definitions.checks.paths import waiting_steps
 from streams.definitions.problems import Problem
 from streams.definitions.views.words import step_text
 
@@ -113,12 +113,15 @@ def preview(old: Flow, new: Flow, migration: Migration, customers: Iterable[Cust
     """
     counts = count_waiting(customers, new.name, migration) if customers is not None else None
     targets = dict(migration.steps)
-    old_steps, new_steps = CompiledFlow(old).steps, CompiledFlow(new).steps
+    compiled, new_steps = CompiledFlow(old), CompiledFlow(new).steps
+    waiting = waiting_steps(compiled)
     lines = [f"{new.name}, from version {old.version} to version {new.version}:"]
-    for path in _waiting_steps(CompiledFlow(old)):
+    for path, step in compiled.steps.items():
+        if path not in waiting:
+            continue
         target = targets.get(path)
         result = f"-> {target} {step_text(new_steps[target], new)}" if target else "finishes on its own version"
-        lines.append(f"  {_number(counts, old.version, path)}{path} {step_text(old_steps[path], old)}  {result}")
+        lines.append(f"  {_number(counts, old.version, path)}{path} {step_text(step, old)}  {result}")
     if counts is not None:
         instances = counted(counts.moved_instances, "instance")
         total = counted(counts.customers, "customer")
@@ -141,12 +144,6 @@ def as_yaml(migration: Migration) -> list[str]:
     """Return the lines of flow.yaml for a migration."""
     steps = ", ".join(f'"{old}": "{new}"' for old, new in migration.steps)
     return ["migrations:", f"  - from: {migration.version}", f"    steps: {{{steps}}}"]
-
-
-def _waiting_steps(compiled: CompiledFlow) -> list[str]:
-    """Return the steps at which instances wait, in the order of the flow."""
-    paths = resting_places(compiled)
-    return [path for path in compiled.steps if path in paths]
 
 
 def _number(counts: Waiting | None, version: int, path: str) -> str:

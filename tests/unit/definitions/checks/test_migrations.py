@@ -11,7 +11,7 @@ from streams.core.model.instance import Instance
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import DATE_STEP, SEGMENT_STEP, Flow, Migration
 from streams.definitions.checks.migrations import check_migration, check_migrations
-from streams.definitions.checks.paths import before, onward, reachable, resting_places
+from streams.definitions.checks.paths import before, onward, reachable, waiting_steps
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.problems import Problem
 from streams.definitions.views.migration_plan import count_waiting
@@ -53,7 +53,7 @@ def test_paths() -> None:
     assert onward(compiled, "3") == ()
     assert reachable(compiled, "2.0.0") == {"2.0.0", "2.0.1", "2.0.2", "3"}
     assert before(compiled, "2.1.0.0.0") == {"0", "1", "2", "2.1.0"}
-    assert resting_places(compiled) == {"0", "2", "2.0.0", "2.0.2", "2.1.0", "2.1.0.0.0", "3"}
+    assert waiting_steps(compiled) == {"0", "2", "2.0.0", "2.0.2", "2.1.0", "2.1.0.0.0", "3"}
 
 
 def problems_of(old_path: str, new_path: str) -> list[Problem]:
@@ -110,7 +110,7 @@ def test_instances_that_wait_for_a_code() -> None:
     """An instance that waits for a code can be moved only to a step that waits for a code from the same pool."""
     old = CompiledFlow(flow(1, "steps: [{reward: {name: ten, pool: ten}}, {send: {message: a}}]"))
     new = flow(2, "steps: [{send: {message: b}}, {reward: {name: ten, pool: ten}}, {reward: {name: ten, pool: other}}]")
-    assert resting_places(old) == {"0", "1"}
+    assert waiting_steps(old) == {"0", "1"}
     ids = {
         target: [
             problem.id
