@@ -95,9 +95,9 @@ class Scenario:
         """Add codes to a pool. Customers who wait for a code get it now. The codes expire at `expires_at` (UTC), or never."""
         self._run.stock(*[Code(pool, code, expires_at) for code in codes])
 
-    def tell(self, *facts: Event) -> None:
+    def tell(self, *events: Event) -> None:
         """Handle events of `streams.core.model.events`, at the current time."""
-        self._run.handle(*facts)
+        self._run.handle(*events)
 
     def order(
         self,

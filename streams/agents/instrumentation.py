@@ -19,6 +19,7 @@ from streams.runtime.processing.stage import FinishedBatch, S, Stage, no_context
 from streams.runtime.state.store import PartitionStore
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
+from streams.wire.encode.journal import Slice
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +121,7 @@ class Instrumentation:
         """Return the function that makes one record per committed batch of `stage`: enough to replay its decisions exactly."""
 
         def make(partition: int, now_ms: int, offsets: Mapping[str, tuple[int, int]], records: int) -> ProducerRecord:
-            slices = [(topic, first, last) for topic, (first, last) in offsets.items()]
+            slices = [Slice(topic, first, last) for topic, (first, last) in offsets.items()]
             return self.encoder.journal.checkpoint(stage, partition, utc_from_ms(now_ms), slices, records)
 
         return make

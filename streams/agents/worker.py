@@ -17,8 +17,7 @@ import structlog
 import uvloop
 
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
-from streams.agents.global_tables import assortment as catalogue
-from streams.agents.global_tables import withdrawals
+from streams.agents.global_tables import assortment, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.instrumentation import Instrumentation
 from streams.core.offers.assortment import Assortment
@@ -112,24 +111,24 @@ def run_mailer(settings: Settings) -> None:
         timeout_s=settings.smtp_timeout_s,
     )
     products = GlobalTable(
-        settings.kafka(), catalogue.TOPICS, partial(catalogue.AssortmentTable, instrumentation.decoder)
+        settings.kafka(), assortment.TOPICS, partial(assortment.AssortmentTable, instrumentation.decoder)
     )
     withdrawn_emails = GlobalTable(
         settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsTable, instrumentation.decoder)
     )
 
-    async def withdrawn() -> Mapping[str, str]:
+    async def fetch_withdrawn() -> Mapping[str, str]:
         return (await withdrawn_emails.view()).rules
 
-    async def assortment() -> Assortment:
+    async def fetch_assortment() -> Assortment:
         return (await products.view()).assortment
 
     work = Mailer(
         Renderer(settings.templates_dir, sender.name),
         sender,
         SmtpPool(server),
-        fetch_withdrawn=withdrawn,
-        fetch_assortment=assortment,
+        fetch_withdrawn=fetch_withdrawn,
+        fetch_assortment=fetch_assortment,
         backoff_scale=settings.day_scale,
         clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock per process
         on_pause=metrics.SMTP_PAUSED.set,

@@ -49,6 +49,7 @@ from streams.core.values import ids, tokens
 from streams.core.values.buckets import bucket
 from streams.wire.codec import open_codec
 from streams.wire.encode.encoder import Encoder
+from streams.wire.encode.journal import Slice
 from tests.harness import products
 from tests.harness.commands import command
 from tests.harness.driver import START, Driver
@@ -297,7 +298,7 @@ def _mailer() -> list[str]:
         out.reports.mail_decision(mail, "skip", "expired", "too late", START),
         out.reports.retry_timer(mail, LATER, START),
         out.journal.dead_letter("orders", 3, 42, b"c1", b"?", "not_avro", "words", START, stage="flows"),
-        out.journal.checkpoint("flows", 3, START, [("orders", 1, 42), ("shipments", 7, 7)]),
+        out.journal.checkpoint("flows", 3, START, [Slice("orders", 1, 42), Slice("shipments", 7, 7)]),
         out.products.counts(Counts("s/1", 3, 2934), START),
     ]
     return [_record_id(output) for output in outputs]

@@ -28,7 +28,7 @@ from streams.core.model.events import (
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order, shipment, shop_ruleset
 
-WORLD = shop_ruleset()
+RULESET = shop_ruleset()
 HOUR = timedelta(hours=1)
 moments = st.integers(0, 24 * 12).map(lambda hours: START + hours * HOUR)
 order_ids = st.sampled_from(["o1", "o2", "o3"])
@@ -82,7 +82,7 @@ stories = st.lists(st.tuples(events, gaps), max_size=14)
 
 def tell(story: list[tuple[Event, timedelta]], *, times: int = 1) -> Driver:
     """Return a run of the story, with each event `times` times, and then a month without events."""
-    run = Driver(WORLD)
+    run = Driver(RULESET)
     for event, gap in story:
         for _ in range(times):
             run.handle(event)
@@ -123,7 +123,7 @@ def test_only_transactional_emails_after_unsubscribing(
     story: list[tuple[Event, timedelta]], goodbye: Unsubscribed
 ) -> None:
     """After an unsubscription every email is transactional."""
-    run = Driver(WORLD)
+    run = Driver(RULESET)
     run.handle(goodbye)
     run.effects.clear()
     for event, gap in story:
@@ -145,7 +145,7 @@ def test_the_state_does_not_depend_on_the_order_of_events(events: list[Event], r
     ]
     mixed = list(apart)
     random.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
-    straight, shuffled = Driver(WORLD), Driver(WORLD)
+    straight, shuffled = Driver(RULESET), Driver(RULESET)
     straight.handle(*apart)
     shuffled.handle(*mixed)
     expected = straight.customers.get("c1", new_customer("c1"))
@@ -168,10 +168,10 @@ def test_state_survives_its_bytes_and_advance_is_a_function(story: list[tuple[Ev
     now = START
     for event, gap in story:
         now += gap
-        after, effects = advance(WORLD, state, event, now)
+        after, effects = advance(RULESET, state, event, now)
         read = decode_customer(encode_customer(state))
         assert read == state
-        assert advance(WORLD, read, event, now) == (after, effects)
+        assert advance(RULESET, read, event, now) == (after, effects)
         state = after
 
 

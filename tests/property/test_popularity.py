@@ -22,7 +22,7 @@ from streams.core.offers.popularity import Counts, Popularity, Tally, change_of,
 from tests.harness.driver import START
 from tests.harness.events import order, shipment, shop_ruleset
 
-WORLD = shop_ruleset()
+RULESET = shop_ruleset()
 HOUR, WEEK = timedelta(hours=1), timedelta(weeks=1)
 SKUS = ("s0", "s1", "s2", "s3")
 numbers = st.integers(0, 5)
@@ -50,7 +50,7 @@ def counts_of(story: list[Event]) -> tuple[dict[str, Counts], list[tuple[str, in
     """Return the counts after the story, and the expected ones: product and week of each order that counts."""
     state, counts = new_customer("c1"), {}
     for event in story:
-        after, _ = advance(WORLD, state, event, START + 10 * WEEK)
+        after, _ = advance(RULESET, state, event, START + 10 * WEEK)
         for changed in after.orders:
             change = change_of(state.order(changed.order_id), changed, after.orders)
             for sale in sales_of(change) if change is not None else ():

@@ -104,7 +104,7 @@ quiet_hours: {from: "20:00", to: "07:30"}
 calm: {while_late: true, after_refund: 1d}
 """
 SEGMENTS = "returning: customer.orders >= 2"
-WORLD = ruleset_of(*FLOWS, rules=RULES, segments=SEGMENTS)
+RULESET = ruleset_of(*FLOWS, rules=RULES, segments=SEGMENTS)
 
 order_ids = st.sampled_from(["o1", "o2", "o3"])
 whens = st.integers(0, 24 * 20).map(lambda hours: START + hours * HOUR)
@@ -135,7 +135,7 @@ stories = st.lists(st.tuples(events, gaps, st.booleans()), max_size=16)
 Story = list[tuple[Event, timedelta, bool]]
 
 
-def tell(story: Story, ruleset: Ruleset = WORLD) -> Driver:
+def tell(story: Story, ruleset: Ruleset = RULESET) -> Driver:
     """Return a run of the story, and of two months after it. After some events the newest email is opened."""
     run = Driver(ruleset)
     run.stock(*[Code("ten", f"C{number}") for number in range(len(story) % 3)])
@@ -193,10 +193,10 @@ def test_replay_equals_live(story: Story) -> None:
     state, now = new_customer("c1"), START
     for event, gap, _ in story:
         now += gap
-        after, effects = advance(WORLD, state, event, now)
+        after, effects = advance(RULESET, state, event, now)
         read = decode_customer(encode_customer(state))
         assert read == state
-        assert advance(WORLD, read, event, now) == (after, effects)
+        assert advance(RULESET, read, event, now) == (after, effects)
         state = after
 
 
@@ -204,16 +204,16 @@ def test_replay_equals_live(story: Story) -> None:
 @given(stories, st.integers(0, 16))
 def test_paused_and_resumed(story: Story, resumed_at: int) -> None:
     """A flow that is paused first and resumed later sends each email at most once, and no instance stays."""
-    paused = WORLD.with_flows([replace(flow, status="paused") for flow in WORLD.flows])
+    paused = RULESET.with_flows([replace(flow, status="paused") for flow in RULESET.flows])
     run = Driver(paused)
     for number, (event, gap, _) in enumerate(story):
         if number == resumed_at:
-            run.ruleset = WORLD
+            run.ruleset = RULESET
         run.handle(event)
         run.advance(gap)
         if number < resumed_at:
             assert run.mails() == []
-    run.ruleset = WORLD
+    run.ruleset = RULESET
     run.advance(60 * DAY)
     counted = Counter(mail.send_id for mail in run.mails())
     assert not [send for send, count in counted.items() if count > 1]

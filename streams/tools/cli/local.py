@@ -7,11 +7,7 @@ from pathlib import Path
 
 import click
 
-from streams.tools.cli.options import (
-    Number,
-    read_settings,
-    writing,
-)
+from streams.tools.cli.options import Number, read_settings, writing
 
 KAFKA_DIR = Path(".takk/kafka")
 

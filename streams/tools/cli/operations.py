@@ -6,12 +6,7 @@ import json
 
 import click
 
-from streams.tools.cli.options import (
-    DAYS,
-    on_kafka,
-    read_settings,
-    show_progress,
-)
+from streams.tools.cli.options import DAYS, on_kafka, read_settings, show_progress
 
 
 @click.command()

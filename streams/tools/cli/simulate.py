@@ -7,14 +7,7 @@ from pathlib import Path
 
 import click
 
-from streams.tools.cli.options import (
-    DAYS,
-    on_kafka,
-    read_settings,
-    show_progress,
-    templates_dir_option,
-    writing,
-)
+from streams.tools.cli.options import DAYS, on_kafka, read_settings, show_progress, templates_dir_option, writing
 
 
 @click.command()

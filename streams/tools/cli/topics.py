@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streams.tools.cli.options import (
-    on_kafka,
-    read_settings,
-)
+from streams.tools.cli.options import on_kafka, read_settings
 
 
 @click.group("topics")

@@ -20,6 +20,7 @@ from streams.core.offers.popularity import Counts, Tally, sales_of
 from streams.core.rules.ruleset import Ruleset
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
+from streams.runtime.kafka.client_config import consumer_config
 from streams.wire import topics
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
@@ -65,16 +66,8 @@ class Verdict:
 
 def read_all(kafka: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[Any]]:
     """Return all committed records of the topics `names`, in the order of their offsets within each partition."""
-    consumer = Consumer(
-        {
-            **kafka,
-            "group.id": "takk-oracle",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        }
-    )
+    settings = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
+    consumer = Consumer(consumer_config(kafka, "takk-oracle", settings))
     try:
         records: dict[str, list[Any]] = {name: [] for name in names}
         partitions = [

@@ -137,9 +137,8 @@ def registry(settings: Settings) -> str:
         raise CheckFailed(
             f"{where} answers {error.http_status_code}: check the user and the password in SCHEMA_REGISTRY_URL"
         ) from error
-    except (
-        Exception
-    ) as error:  # the client does not wrap the errors of its HTTP library; all of them mean the same here
+    # The client does not wrap the errors of its HTTP library. All of them mean the same here.
+    except Exception as error:
         raise CheckFailed(f"no answer from {where} ({type(error).__name__}): check SCHEMA_REGISTRY_URL") from error
     return f"{len(subjects)} subjects at {where}"
 

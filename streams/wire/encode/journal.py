@@ -78,7 +78,7 @@ class JournalEncoder:
         agent: str,
         partition: int,
         now: datetime,
-        slices: Sequence[Slice | tuple[str, int, int]],
+        slices: Sequence[Slice],
         records: int | None = None,
     ) -> ProducerRecord:
         """Encode the journal entry of a committed batch.
@@ -87,7 +87,7 @@ class JournalEncoder:
             agent: the agent.
             partition: the partition number.
             now: the clock of the batch, UTC.
-            slices: topic, first and last offset of each topic read.
+            slices: the offsets of each topic that were read.
             records: the number of records read. None means as many as the slices have offsets.
         """
         read = sum(last - first + 1 for _, first, last in slices) if records is None else records

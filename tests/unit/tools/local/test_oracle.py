@@ -17,14 +17,15 @@ from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode.encoder import Encoder
+from streams.wire.encode.journal import Slice
 from tests.harness import records
 from tests.harness.events import shop_ruleset
 
 PARTITIONS = 2
 CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
-WORLD = shop_ruleset(day_scale=1 / 86_400)
-DECIDE = make_handler(DECODER, ENCODER, WORLD, PARTITIONS)
+RULESET = shop_ruleset(day_scale=1 / 86_400)
+HANDLE = make_handler(DECODER, ENCODER, RULESET, PARTITIONS)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Record:
         return 1, self.at_ms
 
 
-class View:
+class ReplayedBatch:
     """The state of one partition, as a worker has it during a batch."""
 
     def __init__(self, partition: int, now_ms: int) -> None:
@@ -83,32 +84,32 @@ class History:
         self.records: dict[str, list[Any]] = {name: [] for name in topics.SCHEMA_OF}
         self.inbox: Counter[str] = Counter()
         self.partition = partition_of(records.KEY, PARTITIONS)
-        self.view = View(self.partition, records.AT_MS)
+        self.replayed = ReplayedBatch(self.partition, records.AT_MS)
         self.until_ms = records.AT_MS + 3_600_000
         self.batch(self.put(topics.ORDERS, CODEC.encode("order", records.order())))
         for timer in list(self.records[topics.DELAYS]):
-            self.view.now_ms = timer_due(timer.value())[1]
+            self.replayed.now_ms = timer_due(timer.value())[1]
             self.batch(self.put(topics.DUE, timer.value()))
         self.arrive()
 
     def put(self, topic: str, value: bytes, key: bytes | None = records.KEY) -> Record:
         """Append a record to `topic`."""
-        record = Record(topic, self.partition, len(self.records[topic]), key, value, self.view.now_ms)
+        record = Record(topic, self.partition, len(self.records[topic]), key, value, self.replayed.now_ms)
         self.records[topic].append(record)
         return record
 
     def batch(self, record: Record) -> None:
         """Write the outputs and the journal entry of a batch that reads only `record`."""
-        key, after, outputs = DECIDE(record, self.view)
+        key, after, outputs = HANDLE(record, self.replayed)
         if key is not None:
-            self.view.states[key] = after
+            self.replayed.states[key] = after
         for topic, out_key, value, _ in outputs:
             self.put(topic, value or b"", out_key)
-        self.journal([(record.source, record.place, record.place)])
+        self.journal([Slice(record.source, record.place, record.place)])
 
-    def journal(self, slices: list[tuple[str, int, int]]) -> None:
+    def journal(self, slices: list[Slice]) -> None:
         """Write an entry of the journal."""
-        now = records.AT.fromtimestamp(self.view.now_ms / 1000, records.AT.tzinfo)
+        now = records.AT.fromtimestamp(self.replayed.now_ms / 1000, records.AT.tzinfo)
         topic, key, value, _ = ENCODER.journal.checkpoint("flows", self.partition, now, slices, len(slices))
         self.put(topic, value, key)
 
@@ -130,7 +131,7 @@ class History:
 
     def verdict(self) -> Verdict:
         """Return the verdict of the oracle."""
-        return judge(self.records, WORLD, CODEC, self.inbox, PARTITIONS, self.until_ms)
+        return judge(self.records, RULESET, CODEC, self.inbox, PARTITIONS, self.until_ms)
 
 
 @pytest.fixture
@@ -287,13 +288,13 @@ def test_an_input_never_read(history: History) -> None:
 
 def test_an_input_read_twice(history: History) -> None:
     """An input is in two batches of the journal."""
-    history.journal([(topics.ORDERS, 0, 0)])
+    history.journal([Slice(topics.ORDERS, 0, 0)])
     assert kinds(history.verdict()) == ["input records read twice"]
 
 
 def test_the_state_is_computed_from_the_input(history: History) -> None:
     """The state follows from the input alone: another order gives another state."""
     before = history.verdict().states
-    assert before == {key: encode_customer(state) for key, state in history.view.states.items()}
+    assert before == {key: encode_customer(state) for key, state in history.replayed.states.items()}
     history.batch(history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o2"))))
     assert history.verdict().states != before

@@ -26,7 +26,7 @@ from tests.unit.mail.test_mailer import MailerSetup, setup  # noqa: F401 - a fix
 CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 FLOW = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 3, at_least: 2}}, {wait: 1d}, {send: {message: b}}]"
-WORLD = ruleset_of(flow_text(FLOW, purpose="marketing"))
+RULESET = ruleset_of(flow_text(FLOW, purpose="marketing"))
 LAMP = product("lamp", "light", complements=("bulb",))
 
 
@@ -39,7 +39,7 @@ def buy(run: Driver, order_id: str, *skus: str, customer: str = "c1") -> None:
 def test_products_are_recommended() -> None:
     """The email has the products that the mailer would select: complements, then products of the category that sell; it counts as sent."""
     run = Driver(
-        WORLD, catalogue=Catalogue((LAMP, product("bulb"), product("torch", "light"), product("candle", "light")))
+        RULESET, catalogue=Catalogue((LAMP, product("bulb"), product("torch", "light"), product("candle", "light")))
     )
     buy(run, "o1", "torch", customer="c2")
     buy(run, "o2", "lamp")
@@ -55,7 +55,7 @@ def test_products_are_recommended() -> None:
 
 async def test_an_email_without_products_is_reported_like_the_mailer_does(setup: MailerSetup) -> None:  # noqa: F811 - the fixture
     """Outcome, rule and decision are byte for byte those of the mailer; the flow continues without a send."""
-    run, blind = Driver(WORLD, catalogue=Catalogue((LAMP, product("bulb")))), Driver(WORLD)
+    run, blind = Driver(RULESET, catalogue=Catalogue((LAMP, product("bulb")))), Driver(RULESET)
     for one in (run, blind):
         buy(one, "o1", "lamp")
         one.advance(timedelta(days=1.5))
@@ -80,12 +80,12 @@ async def test_an_email_without_products_is_reported_like_the_mailer_does(setup:
 
 def test_without_a_catalogue_every_email_is_sent() -> None:
     """Without a catalogue no products are selected; without reports neither, because the mailer selects them."""
-    run = Driver(WORLD)
+    run = Driver(RULESET)
     buy(run, "o1", "lamp")
     run.advance(DAY)
     assert run.recommendations is None
     assert "products" not in template_data(run.mails()[0].content)
-    silent = Driver(WORLD, is_reporting=False, catalogue=Catalogue())
+    silent = Driver(RULESET, is_reporting=False, catalogue=Catalogue())
     buy(silent, "o1", "lamp")
     silent.advance(DAY)
     assert silent.messages() == ["a"]
@@ -100,7 +100,7 @@ orders = st.tuples(st.sampled_from(["c1", "c2", "c3"]), skus, st.integers(0, 9),
 def test_products_follow_from_the_counts(bought: list[tuple[str, list[str], int, bool]]) -> None:
     """Every email has the products that `fulfil` selects by the counts of all sales before it; without enough, it is not sent."""
     catalogue = Catalogue((LAMP, product("bulb"), product("torch", "light"), product("candle", "light")))
-    run, blind = Driver(WORLD, catalogue=catalogue), Driver(WORLD)
+    run, blind = Driver(RULESET, catalogue=catalogue), Driver(RULESET)
     for number, (customer, names, days, is_cancelled) in enumerate(bought):
         for one in (run, blind):
             buy(one, f"o{number}", *names, customer=customer)

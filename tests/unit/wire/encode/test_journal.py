@@ -43,7 +43,7 @@ def test_a_dead_letter_contains_the_whole_record() -> None:
 
 def test_a_checkpoint_lists_the_records_of_a_batch() -> None:
     """It has the slices and the clock of the batch. Without a number of records, the offsets of the slices are counted."""
-    record = ENCODER.journal.checkpoint("flows", 2, NOW, [Slice("orders", 10, 19), ("flow-due", 5, 5)])
+    record = ENCODER.journal.checkpoint("flows", 2, NOW, [Slice("orders", 10, 19), Slice("flow-due", 5, 5)])
     assert (record.topic, record.key) == (topics.CHECKPOINTS, b"flows/2")
     assert read(record) == {
         "agent": "flows",
