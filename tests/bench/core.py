@@ -136,9 +136,9 @@ def history() -> History:
     """Return the events of the simulated shop in `HISTORY_DAYS` days, about 150,000."""
     codec = open_codec()
     decoder, recorded = Decoder(codec), History([])
-    for fact in Shop(11, 0.01, 86_400.0).records(datetime(2026, 3, 2, tzinfo=UTC), HISTORY_DAYS * 86_400.0):
-        raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
-        event = decoder.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
+    for shop_record in Shop(11, 0.01, 86_400.0).records(datetime(2026, 3, 2, tzinfo=UTC), HISTORY_DAYS * 86_400.0):
+        raw = codec.encode(topics.SCHEMA_OF[shop_record.topic], shop_record.record)
+        event = decoder.event(shop_record.topic, shop_record.key, raw, int(shop_record.at.timestamp() * 1000))
         recorded.events.append((event.occurred_at, event))
     recorded.events.sort(key=lambda event: event[0])
     return recorded

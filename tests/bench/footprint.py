@@ -63,14 +63,14 @@ def customers_and_timers() -> tuple[list[Customer], list[tuple[bytes, bytes]]]:
     states: dict[str, Customer] = {}
     timers: list[tuple[bytes, bytes]] = []
     start = datetime.now(UTC) - timedelta(days=30)
-    for fact in islice(Shop(11, 0.01, 86_400.0).records(start, 30 * 86_400.0), EVENTS):
-        raw = codec.encode(topics.SCHEMA_OF[fact.topic], fact.record)
-        event = decoder.event(fact.topic, fact.key, raw, int(fact.at.timestamp() * 1000))
+    for shop_record in islice(Shop(11, 0.01, 86_400.0).records(start, 30 * 86_400.0), EVENTS):
+        raw = codec.encode(topics.SCHEMA_OF[shop_record.topic], shop_record.record)
+        event = decoder.event(shop_record.topic, shop_record.key, raw, int(shop_record.at.timestamp() * 1000))
         name = event.customer_id
-        states[name], effects = advance(ruleset, states.get(name) or new_customer(name), event, fact.at)
+        states[name], effects = advance(ruleset, states.get(name) or new_customer(name), event, shop_record.at)
         for effect in effects:
             if isinstance(effect, ScheduleTimer):
-                _, key, value, _ = encoder.effects.encode(effect, fact.at)
+                _, key, value, _ = encoder.effects.encode(effect, shop_record.at)
                 timers.append((key, value or b""))
     return list(states.values()), timers
 

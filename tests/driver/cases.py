@@ -104,7 +104,7 @@ FIRST = ("thank-you", "first-time")
 RETURNING = ("thank-you", "returning")
 VIP = ("thank-you", "vip")
 ASKED_FIRST = ("review", "ask-first-time")
-ASKED = ("review", "ask")
+ASKED_FOR_REVIEW = ("review", "ask")
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -268,7 +268,7 @@ CASES: tuple[Case, ...] = (
         "second-review",
         "A customer who buys again gets another review request.",
         (order(0), order(1.5, "o2"), parcel(3.0, "delivered", order_id="o2")),
-        (CONFIRMED, FIRST, CONFIRMED, RETURNING, ASKED),
+        (CONFIRMED, FIRST, CONFIRMED, RETURNING, ASKED_FOR_REVIEW),
     ),
 )
 

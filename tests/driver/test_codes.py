@@ -159,12 +159,12 @@ def test_late_code() -> None:
     assert rules_against(late) == ["pool_empty", "code_too_late"]
     for run in (left, late):
         assert issued(run) == []
-        (told,) = [
+        (decision,) = [
             effect for effect in run.effects if isinstance(effect, LogDecision) and effect.rule == "code_too_late"
         ]
-        assert (told.flow, told.order_id, told.step) == ("f", "o1", "0")
-        assert claims(run)[0].reward_id in told.detail
-        assert not any(code in told.detail for code in ("A1", "LATE"))
+        assert (decision.flow, decision.order_id, decision.step) == ("f", "o1", "0")
+        assert claims(run)[0].reward_id in decision.detail
+        assert not any(code in decision.detail for code in ("A1", "LATE"))
 
 
 def test_withdrawn_claim() -> None:

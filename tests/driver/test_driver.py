@@ -129,11 +129,11 @@ def test_changes_at_the_same_time(run: Driver) -> None:
     first = OrderChanged(order("o1", START, total_minor=70_000), START + HOUR)
     second = OrderChanged(order("o1", START, total_minor=30_000), START + HOUR)
     run.handle(placed("o1", START), first, second)
-    before, told = run.customers["c1"], len(run.effects)
+    before, effects_before = run.customers["c1"], len(run.effects)
     assert before.spend == (("DKK", 30_000),)
     run.handle(first, second, first)
     assert run.customers["c1"] == before
-    assert run.effects[told:] == []
+    assert run.effects[effects_before:] == []
 
 
 def test_changes_before_the_order(run: Driver) -> None:
@@ -304,8 +304,8 @@ def test_growing_orders() -> None:
     lines = tuple(ShippedLine(f"sku-number-{number}", 1) for number in range(20))
     for number in range(16):
         for parcel in range(20):
-            news = shipment(f"order-{number:06d}", "shipped", run.now, f"parcel-{number}-{parcel}", 20)
-            run.handle(replace(news, lines=lines))
+            update = shipment(f"order-{number:06d}", "shipped", run.now, f"parcel-{number}-{parcel}", 20)
+            run.handle(replace(update, lines=lines))
             assert len(encode_customer(run.customers["c1"])) < 16_384
     assert [(order_state.order_id, len(order_state.parcels)) for order_state in run.customers["c1"].orders] == [
         ("order-000000", 20)

@@ -101,7 +101,7 @@ actions = st.one_of(
 )  # fmt: skip
 gaps = st.integers(0, 24 * 9).map(lambda hours: hours * HOUR)
 #: Actions, each with the time until the next one, and whether all timers of that time fire late.
-stories = st.lists(st.tuples(actions, gaps, st.integers(0, 5).map(lambda lot: lot == 0)), min_size=5, max_size=14)
+stories = st.lists(st.tuples(actions, gaps, st.integers(0, 5).map(lambda number: number == 0)), min_size=5, max_size=14)
 Story = list[tuple[tuple[Any, ...], timedelta, bool]]
 shops = st.tuples(*[flows(name) for name in NAMES]).map(list) | st.tuples(flows("f")).map(list)
 

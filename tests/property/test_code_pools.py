@@ -138,10 +138,10 @@ def test_the_code_of_a_withdrawn_claim_returns(messages: list[PoolMessage]) -> N
         here = [one for one in messages if one.pool == pool]
         gone = {one.reward_id for one in here if isinstance(one, Withdrawal)}
         asked = {one.reward_id for one in here if isinstance(one, Claim)} - gone
-        got = {reward: given for of, reward, given in found if of == pool and reward not in gone}
+        code_of_reward = {reward: given for of, reward, given in found if of == pool and reward not in gone}
         stock = [one.code for one in table.entries.values() if isinstance(one, Code) and one.pool == pool]
-        assert sorted([*got.values(), *stock]) == sorted({one.code for one in here if isinstance(one, Code)})
-        assert got.keys() == asked or not stock
+        assert sorted([*code_of_reward.values(), *stock]) == sorted({one.code for one in here if isinstance(one, Code)})
+        assert code_of_reward.keys() == asked or not stock
         assert max(Counter(reward for of, reward, _ in found if of == pool).values(), default=0) <= 1
 
 

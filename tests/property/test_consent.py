@@ -29,7 +29,7 @@ from tests.harness.events import order, shop_policy
 VERDICTS: tuple[Verdict, ...] = ("allowed", "needs_consent", "soft_opt_in", "own_opt_in")
 PLACES = ["DK", "DE", "US", "CA", "PT", "XX", ""]
 answers = st.sampled_from([None, True, False])
-moments = st.integers(0, 1000).map(lambda hours: START + timedelta(hours=hours))
+times = st.integers(0, 1000).map(lambda hours: START + timedelta(hours=hours))
 
 
 @st.composite
@@ -48,12 +48,12 @@ def policies(draw: st.DrawFn) -> ConsentPolicy:
 
 
 own_answers = st.lists(
-    st.builds(Answer, st.sampled_from(sorted(OWN_SCOPES)), st.booleans(), moments), max_size=3, unique_by=lambda a: a.purpose
+    st.builds(Answer, st.sampled_from(sorted(OWN_SCOPES)), st.booleans(), times), max_size=3, unique_by=lambda a: a.purpose
 ).map(tuple)  # fmt: skip
 consents = st.builds(
     Consent,
     marketing=answers,
-    marketing_at=moments,
+    marketing_at=times,
     unsubscribed=st.sets(st.sampled_from(["marketing", "review", "survey"])).map(lambda scopes: tuple(sorted(scopes))),
     hard_bounced=st.booleans(),
     complained=st.booleans(),
@@ -61,7 +61,7 @@ consents = st.builds(
     answers=own_answers,
     notice=st.sampled_from(["", "n1"]),
 )
-orders = st.lists(moments, max_size=3)
+orders = st.lists(times, max_size=3)
 purposes = st.sampled_from(PURPOSES)
 
 
@@ -75,7 +75,7 @@ def customer(consent: Consent, placed: list, country: str) -> Customer:  # type:
 
 
 @settings(max_examples=300, deadline=None)
-@given(policies(), consents, orders, st.sampled_from(PLACES), purposes, moments)
+@given(policies(), consents, orders, st.sampled_from(PLACES), purposes, times)
 def test_what_nothing_overrides(
     policy: ConsentPolicy,
     consent: Consent,
@@ -125,7 +125,7 @@ profiles = st.builds(
     survey_consent=answers,
     profile_consent=answers,
     consent_notice=st.sampled_from([None, "n1", "n2"]),
-    occurred_at=moments,
+    occurred_at=times,
 )
 
 

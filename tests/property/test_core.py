@@ -30,31 +30,31 @@ from tests.harness.events import order, shipment, shop_ruleset
 
 RULESET = shop_ruleset()
 HOUR = timedelta(hours=1)
-moments = st.integers(0, 24 * 12).map(lambda hours: START + hours * HOUR)
+times = st.integers(0, 24 * 12).map(lambda hours: START + hours * HOUR)
 order_ids = st.sampled_from(["o1", "o2", "o3"])
 totals = st.sampled_from([10_000, 50_000, 1_200_000])
 orders = st.builds(lambda name, total: order(name, START, total_minor=total), order_ids, totals)
 order_events = st.one_of(
-    st.builds(OrderPlaced, orders, moments),
-    st.builds(OrderPlaced, orders, moments),
-    st.builds(OrderChanged, orders, moments),
-    st.builds(OrderCancelled, orders, moments),
-    st.builds(OrderRefunded, orders, moments),
+    st.builds(OrderPlaced, orders, times),
+    st.builds(OrderPlaced, orders, times),
+    st.builds(OrderChanged, orders, times),
+    st.builds(OrderCancelled, orders, times),
+    st.builds(OrderRefunded, orders, times),
 )
 statuses = st.sampled_from(["created", "shipped", "delivered", "delayed", "returned"])
 parcels = st.sampled_from(["p1", "p2"])
-shipment_events = st.builds(shipment, order_ids, statuses, moments, parcels, st.integers(1, 2))
+shipment_events = st.builds(shipment, order_ids, statuses, times, parcels, st.integers(1, 2))
 sends = st.sampled_from(["a" * 32, "b" * 32])
 engagement_events = st.one_of(
-    st.builds(MailDelivered, customer_id=st.just("c1"), send_id=sends, occurred_at=moments),
-    st.builds(MailOpened, customer_id=st.just("c1"), send_id=sends, agent=st.just("human"), occurred_at=moments),
+    st.builds(MailDelivered, customer_id=st.just("c1"), send_id=sends, occurred_at=times),
+    st.builds(MailOpened, customer_id=st.just("c1"), send_id=sends, agent=st.just("human"), occurred_at=times),
     st.builds(
         MailClicked,
         customer_id=st.just("c1"),
         send_id=sends,
         link=st.just("x"),
         agent=st.just("human"),
-        occurred_at=moments,
+        occurred_at=times,
     ),
     st.builds(
         MailBounced,
@@ -62,25 +62,25 @@ engagement_events = st.one_of(
         send_id=sends,
         hard=st.booleans(),
         reason=st.just("5.1.1"),
-        occurred_at=moments,
+        occurred_at=times,
     ),
     st.builds(
         ProfileUpdated,
         customer_id=st.just("c1"),
         name=st.text(max_size=10),
         marketing_consent=st.sampled_from([None, True, False]),
-        occurred_at=moments,
+        occurred_at=times,
     ),
 )
 unsubscribed = st.builds(
-    Unsubscribed, customer_id=st.just("c1"), send_id=st.none(), scope=st.just("marketing"), occurred_at=moments
+    Unsubscribed, customer_id=st.just("c1"), send_id=st.none(), scope=st.just("marketing"), occurred_at=times
 )
 events = st.one_of(order_events, order_events, shipment_events, engagement_events, unsubscribed)
 gaps = st.integers(0, 60).map(lambda hours: hours * HOUR)
 stories = st.lists(st.tuples(events, gaps), max_size=14)
 
 
-def tell(story: list[tuple[Event, timedelta]], *, times: int = 1) -> Driver:
+def run_story(story: list[tuple[Event, timedelta]], *, times: int = 1) -> Driver:
     """Return a run of the story, with each event `times` times, and then a month without events."""
     run = Driver(RULESET)
     for event, gap in story:
@@ -95,7 +95,7 @@ def tell(story: list[tuple[Event, timedelta]], *, times: int = 1) -> Driver:
 @given(stories)
 def test_repeated_events_change_nothing(story: list[tuple[Event, timedelta]]) -> None:
     """Repeating every event gives the same state and the same effects."""
-    once, twice = tell(story), tell(story, times=2)
+    once, twice = run_story(story), run_story(story, times=2)
     assert twice.customers == once.customers
     assert twice.effects == once.effects
 
@@ -104,7 +104,7 @@ def test_repeated_events_change_nothing(story: list[tuple[Event, timedelta]]) ->
 @given(stories, st.randoms(use_true_random=False))
 def test_one_email_per_step_whatever_is_repeated(story: list[tuple[Event, timedelta]], random: object) -> None:
     """Repeating the story and all timers at the end sends nothing twice and starts nothing twice."""
-    run = tell(story)
+    run = run_story(story)
     again = [event for event, _ in story]
     random.shuffle(again)  # type: ignore[attr-defined]  # a random.Random
     timers = [timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)]
@@ -179,6 +179,6 @@ def test_state_survives_its_bytes_and_advance_is_a_function(story: list[tuple[Ev
 @given(stories)
 def test_every_email_has_its_decision(story: list[tuple[Event, timedelta]]) -> None:
     """Each email has exactly one decision to send it."""
-    run = tell(story)
+    run = run_story(story)
     decided = [one.send_id for one in run.effects if isinstance(one, LogDecision) and one.outcome == "send"]
     assert decided == [one.send_id for one in run.effects if isinstance(one, SendMail)]

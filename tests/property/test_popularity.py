@@ -26,23 +26,23 @@ RULESET = shop_ruleset()
 HOUR, WEEK = timedelta(hours=1), timedelta(weeks=1)
 SKUS = ("s0", "s1", "s2", "s3")
 numbers = st.integers(0, 5)
-moments = st.integers(0, 200).map(lambda hours: START + hours * HOUR)
+times = st.integers(0, 200).map(lambda hours: START + hours * HOUR)
 baskets = st.lists(st.sampled_from(SKUS), max_size=4)
 
 
 def order_event(make: type[OrderEvent], number: int, basket: list[str], at: object) -> Event:
     """Return an event of order `number`, which was placed in week `number`: the week of an order never changes."""
     lines = tuple([OrderLine(sku, sku, "c", 1, 100) for sku in basket])
-    return make(order(f"o{number}", START + number * WEEK, lines=lines), at)  # type: ignore[arg-type]  # moments draws datetimes
+    return make(order(f"o{number}", START + number * WEEK, lines=lines), at)  # type: ignore[arg-type]  # times draws datetimes
 
 
 events = st.one_of(
     *[
-        st.builds(order_event, st.just(make), numbers, baskets, moments)
+        st.builds(order_event, st.just(make), numbers, baskets, times)
         for make in (OrderPlaced, OrderPlaced, OrderChanged)
     ],
-    *[st.builds(order_event, st.just(make), numbers, baskets, moments) for make in (OrderCancelled, OrderRefunded)],
-    st.builds(lambda number, at: shipment(f"o{number}", "shipped", at), numbers, moments),
+    *[st.builds(order_event, st.just(make), numbers, baskets, times) for make in (OrderCancelled, OrderRefunded)],
+    st.builds(lambda number, at: shipment(f"o{number}", "shipped", at), numbers, times),
 )
 
 

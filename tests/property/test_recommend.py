@@ -154,6 +154,6 @@ def test_partitions_count_as_a_single_one(sold: list[tuple[Sale, int]], week: in
     )
     newest = max([sale.week for sale, _ in sold], default=week)
     alone = Popularity([folded([sale for sale, _ in sold])])
-    asked = max(week, newest)
-    assert split.score("s", asked) == alone.score("s", asked)
+    at_week = max(week, newest)
+    assert split.score("s", at_week) == alone.score("s", at_week)
     assert split.also_bought("s") == alone.also_bought("s")

@@ -35,25 +35,25 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 clocks = st.builds(time, st.integers(0, 23), st.integers(0, 59))
 #: Two years: every time zone with clock changes has four of them.
-moments = st.integers(0, 2 * 365 * 24 * 60).map(
+times = st.integers(0, 2 * 365 * 24 * 60).map(
     lambda minutes: datetime(2026, 1, 1, tzinfo=UTC) + minutes * timedelta(minutes=1)
 )
 
 
 @settings(max_examples=600, deadline=None)
-@given(moments, clocks, clocks, st.sampled_from(ZONES))
-def test_the_end_of_quiet_hours_is_not_quiet(moment: datetime, begins: time, ends: time, name: str) -> None:
+@given(times, clocks, clocks, st.sampled_from(ZONES))
+def test_the_end_of_quiet_hours_is_not_quiet(at: datetime, begins: time, ends: time, name: str) -> None:
     """Quiet hours end outside of themselves on the local clock, never earlier, and within two days."""
     zone = ZoneInfo(name)
-    end = local_time.end_of_quiet_hours(moment, begins, ends, zone)
+    end = local_time.end_of_quiet_hours(at, begins, ends, zone)
     clock = end.astimezone(zone).time()
     is_quiet = begins <= clock < ends if begins <= ends else clock >= begins or clock < ends
     assert not is_quiet
-    assert moment <= end <= moment + timedelta(hours=50)
+    assert at <= end <= at + timedelta(hours=50)
 
 
 @settings(max_examples=400, deadline=None)
-@given(moments, st.dates(date(1950, 1, 1), date(2010, 12, 31)), st.integers(0, 30), st.sampled_from(ZONES))
+@given(times, st.dates(date(1950, 1, 1), date(2010, 12, 31)), st.integers(0, 30), st.sampled_from(ZONES))
 def test_anniversaries_recur_every_year(after: datetime, day: date, before: int, name: str) -> None:
     """The next anniversary is within a year and a day, and the one after it about a year later."""
     zone = ZoneInfo(name)
@@ -135,7 +135,7 @@ stories = st.lists(st.tuples(events, gaps, st.booleans()), max_size=16)
 Story = list[tuple[Event, timedelta, bool]]
 
 
-def tell(story: Story, ruleset: Ruleset = RULESET) -> Driver:
+def run_story(story: Story, ruleset: Ruleset = RULESET) -> Driver:
     """Return a run of the story, and of two months after it. After some events the newest email is opened."""
     run = Driver(ruleset)
     run.stock(*[Code("ten", f"C{number}") for number in range(len(story) % 3)])
@@ -160,7 +160,7 @@ def sends(run: Driver) -> list[tuple[datetime, SendMail]]:
 @given(stories)
 def test_caps_and_quiet_hours_hold(story: Story) -> None:
     """No cap is exceeded in any period; no email is sent in quiet hours or after it expired."""
-    emails = sends(tell(story))
+    emails = sends(run_story(story))
     for most, per, purposes in ((1, DAY, ("marketing", "review")), (2, 4 * DAY, ("marketing",))):
         times = sorted(at for at, mail in emails if mail.purpose in purposes)
         assert all(later - earlier >= per for earlier, later in zip(times, times[most:], strict=False))
@@ -174,7 +174,7 @@ def test_caps_and_quiet_hours_hold(story: Story) -> None:
 @given(stories, st.randoms(use_true_random=False))
 def test_one_email_per_step_whatever_is_repeated(story: Story, random: Any) -> None:
     """Repeating all events in another order, and all timers, sends or gives nothing twice."""
-    run = tell(story)
+    run = run_story(story)
     again = [event for event, _, _ in story]
     random.shuffle(again)
     run.handle(*again, *[timer_fired(one, run.now) for one in run.effects if isinstance(one, ScheduleTimer)])

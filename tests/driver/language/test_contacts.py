@@ -44,7 +44,7 @@ def test_emails_of_other_systems(purpose: str, days: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("news", "day"),
+    ("contacts", "day"),
     [
         ([("running", 3.0)], 3.0),
         ([("running", None), ("ended", None)], 0.0),
@@ -52,7 +52,7 @@ def test_emails_of_other_systems(purpose: str, days: float) -> None:
         ([("ended", None), ("running", 2.0)], 2.0),
     ],
 )
-def test_series_of_other_systems(news: list[tuple[str, float | None]], day: float) -> None:
+def test_series_of_other_systems(contacts: list[tuple[str, float | None]], day: float) -> None:
     """A flow waits for a series in `not_with` until it ends. The newest event counts, in any order of arrival."""
     facts = [
         ContactPressed(
@@ -61,9 +61,9 @@ def test_series_of_other_systems(news: list[tuple[str, float | None]], day: floa
             kind=kind,  # type: ignore[arg-type]  # one of the literals
             purpose="marketing",
             until=None if days is None else START + days * DAY,
-            occurred_at=START - timedelta(minutes=len(news) - number),
+            occurred_at=START - timedelta(minutes=len(contacts) - number),
         )
-        for number, (kind, days) in enumerate(news)
+        for number, (kind, days) in enumerate(contacts)
     ]
     for order_of_arrival in (facts, facts[::-1], facts * 2):
         run = run_of(
@@ -79,11 +79,11 @@ def test_series_of_other_systems(news: list[tuple[str, float | None]], day: floa
 def test_running_series() -> None:
     """Marketing emails wait while a series in `while_running` runs."""
     rules = "calm: {while_running: [complaint]}"
-    owed = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: b}}]", name="g")
+    transactional = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: b}}]", name="g")
     advertising = flow_text(
         "trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a, expires: 20d}}]", purpose="marketing"
     )
-    run = Driver(ruleset_of(advertising, owed, rules=rules))
+    run = Driver(ruleset_of(advertising, transactional, rules=rules))
     buy(run)
     run.handle(contact(run, "running", source="complaint"))
     run.advance(5 * DAY + HOUR)

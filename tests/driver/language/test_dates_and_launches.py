@@ -92,8 +92,8 @@ def test_anniversary() -> None:
 def test_cancelled_orders() -> None:
     """Cancelled orders have no anniversary and do not count for days since an order."""
     days = "{when: customer.days_since_%s_order == %d, steps: [{send: {message: %s}}]}"
-    asked = ", ".join(days % each for each in (("last", 5, "a"), ("first", 10, "b"), ("last", 100_000, "c")))
-    split = flow_text(f"trigger: {{on: survey.answered, again_after: 1h}}\nsteps: [{{split: [{asked}]}}]")
+    branches = ", ".join(days % each for each in (("last", 5, "a"), ("first", 10, "b"), ("last", 100_000, "c")))
+    split = flow_text(f"trigger: {{on: survey.answered, again_after: 1h}}\nsteps: [{{split: [{branches}]}}]")
     year = flow_text(f"trigger: {{on: customer.anniversary}}\n{SEND}", name="year")
 
     def cancelled(run: Driver, order_id: str, placed_at: datetime) -> None:
@@ -160,12 +160,12 @@ def give_consent(run: Driver, country: str = "DK") -> None:
 
 
 @pytest.mark.parametrize(
-    ("looks", "before", "begun"),
+    ("views", "before", "begun"),
     [
         ([(0, 5)], 0, [5]),
-        ([(0, 5.3)], 1, [4.3]),  # at the very moment, minus whole days
+        ([(0, 5.3)], 1, [4.3]),  # at the very time, minus whole days
         ([(0, 5), (1, 5), (2, 5)], 0, [5]),
-        ([(0, 5), (1, None)], 0, [5]),  # a look that tells no date changes none
+        ([(0, 5), (1, None)], 0, [5]),  # a view without a launch date changes none
         ([(0, 5), (1, 8)], 0, [8]),
         ([(0, 5), (1, 3)], 0, [3]),
         ([(0, 5), (1, 8), (2, 5)], 0, [5]),
@@ -173,17 +173,17 @@ def give_consent(run: Driver, country: str = "DK") -> None:
         ([(0, 5), (4, 1)], 9, [0]),
         ([(0, 5), (6, 9)], 0, [5]),  # what has begun begins no second time
         ([(0, 5)], 9, [0]),  # the day to begin has passed, the launch has not
-        ([(2, 1)], 0, []),  # looked at when it was there
+        ([(2, 1)], 0, []),  # viewed after the launch
         ([(0, None)], 0, []),
     ],
 )
-def test_launch(looks: list[tuple[float, float | None]], before: int, begun: list[float]) -> None:
+def test_launch(views: list[tuple[float, float | None]], before: int, begun: list[float]) -> None:
     """The launch starts a flow once, at the date in the newest view, or `before` it. A product in the cart counts too."""
     earlier = f", before: {before}d" if before else ""
     for kind in ("viewed", "added_to_cart"):
         run = run_of(f"trigger: {{on: product.launch{earlier}}}\n{SEND}")
         give_consent(run)
-        for at, launch in looks:
+        for at, launch in views:
             run.advance_to(START + at * DAY)
             view_product(run, at=at, launch=launch, kind=kind)
         run.advance(60 * DAY)

@@ -46,13 +46,15 @@ def test_unsubscribe(scope: Any, messages: list[str]) -> None:
         "trigger: {on: order.placed, where: not customer.is_unsubscribed}\nexit_on: [customer.unsubscribed]\n"
         "steps: [{wait: 1d}, {send: {message: %s}}]"
     )
-    told_before = Driver(ruleset_of_purposes(body))
-    told_before.handle(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_before.now))
-    buy(told_before)
-    told_meanwhile = Driver(ruleset_of_purposes(body))
-    buy(told_meanwhile)
-    told_meanwhile.handle(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=told_meanwhile.now))
-    for run in (told_before, told_meanwhile):
+    answered_before = Driver(ruleset_of_purposes(body))
+    answered_before.handle(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=answered_before.now))
+    buy(answered_before)
+    answered_meanwhile = Driver(ruleset_of_purposes(body))
+    buy(answered_meanwhile)
+    answered_meanwhile.handle(
+        Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=answered_meanwhile.now)
+    )
+    for run in (answered_before, answered_meanwhile):
         run.advance(2 * DAY)
         assert sorted(run.messages()) == messages
 

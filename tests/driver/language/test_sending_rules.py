@@ -88,7 +88,7 @@ def test_priority_at_first_attempt() -> None:
 def test_transactional_emails_are_not_capped() -> None:
     """Transactional emails are not capped, and do not count."""
     ruleset = ruleset_of(
-        flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="owed"),
+        flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="receipt"),
         flow_text(
             "trigger: {on: order.placed, once_per: customer}\nsteps: [{wait: 1h}, {send: {message: b}}]",
             name="more",
@@ -106,7 +106,7 @@ def test_transactional_emails_are_not_capped() -> None:
 def test_cap_with_many_transactional_emails() -> None:
     """Capped emails stay remembered behind many transactional ones."""
     ruleset = ruleset_of(
-        flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="owed"),
+        flow_text(f"trigger: {{on: order.placed}}\n{SEND}", name="receipt"),
         flow_text(
             "trigger: {on: order.placed, once_per: customer, again_after: 1h}\nsteps: [{send: {message: b, expires: 1h}}]",
             name="more",

@@ -58,9 +58,11 @@ def test_delivery_window() -> None:
     assert sent(run) == [("a", round(3 + 1 / 24, 3))]
     promised = run_of(f"trigger: {{on: shipment.shipped}}\nsteps: [{{{wait}}}, {{send: {{message: a}}}}]")
     buy(promised)
-    news = shipment("o1", "shipped", promised.now)
+    update = shipment("o1", "shipped", promised.now)
     promised.handle(
-        type(news)(**{name: getattr(news, name) for name in news.__struct_fields__} | {"window_from": START + 6 * DAY})
+        type(update)(
+            **{name: getattr(update, name) for name in update.__struct_fields__} | {"window_from": START + 6 * DAY}
+        )
     )
     promised.advance(10 * DAY)
     assert sent(promised) == [("a", round(5 + 1 / 24, 3))]
@@ -74,8 +76,8 @@ def test_changed_delivery_window(promised: int | None, moved: int | None, found:
     )
     buy(run)
     for days, status in ((promised, "shipped"), (moved, "delayed")):
-        news = replace(shipment("o1", status, run.now), window_from=None if days is None else START + days * DAY)
-        run.handle(news, news)
+        update = replace(shipment("o1", status, run.now), window_from=None if days is None else START + days * DAY)
+        run.handle(update, update)
         run.advance(2 * DAY)
     run.advance(9 * DAY)
     assert sent(run) == [("a", found)]

@@ -25,7 +25,7 @@ def chosen(purchases: Bought, assortment: Assortment, most: int = 10) -> list[st
 LAMP = product("lamp", "light", complements=("bulb", "shade"))
 BULB = product("bulb", "light", is_consumable=True)
 SHADE = product("shade")
-GONE = {"is_available": False}
+UNAVAILABLE = {"is_available": False}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,9 @@ GONE = {"is_available": False}
             ["bulb:complement", "shade:complement"],
             id="the complement of more purchases first",
         ),
-        pytest.param(bought("lamp"), assortment_of(LAMP, product("shade", **GONE)), [], id="out of stock, and unknown"),
+        pytest.param(
+            bought("lamp"), assortment_of(LAMP, product("shade", **UNAVAILABLE)), [], id="out of stock, and unknown"
+        ),
         pytest.param(
             bought("lamp", "bulb", "shade"),
             assortment_of(LAMP, SHADE, BULB),
@@ -77,7 +79,7 @@ GONE = {"is_available": False}
         ),
         pytest.param(
             bought("v1"),
-            assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
+            assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2", **UNAVAILABLE)),
             ["v2:newer"],
             id="the newest available",
         ),
@@ -89,7 +91,7 @@ GONE = {"is_available": False}
         ),
         pytest.param(
             bought("v1", returned="v2"),
-            assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2", **GONE)),
+            assortment_of(product("v2", replaces="v1"), product("v3", replaces="v2", **UNAVAILABLE)),
             [],
             id="returned the newer one",
         ),
@@ -181,7 +183,7 @@ def test_the_assortment_follows_its_parts() -> None:
     assortment.catalogue.put(product("new", "c"))
     assert chosen(purchases, assortment) == ["new:category", "b:category", "a:category"]
     assortment.catalogue.remove("new")
-    assortment.catalogue.put(product("b", "c", **GONE))
+    assortment.catalogue.put(product("b", "c", **UNAVAILABLE))
     assert chosen(purchases, assortment) == ["a:category"]
     assortment.catalogue.remove("a")
     assert chosen(purchases, assortment) == []

@@ -28,7 +28,7 @@ from tests.harness.driver import START, Driver
 from tests.harness.events import order, shop_policy, shop_ruleset
 
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
-ASKED = datetime(2026, 1, 5, tzinfo=UTC)
+ASKED_AT = datetime(2026, 1, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
 ASKABLE = sorted(set(PURPOSES) - TRANSACTIONAL)
 
@@ -64,7 +64,11 @@ def ask(table: ConsentPolicy, state: Customer, purpose: str, now: datetime = NOW
     return decide(UnitOfWork(Ruleset([], consent_policy=table), state, now), purpose, None)
 
 
-NOTHING, YES, NO = Consent(), Consent(marketing=True, marketing_at=ASKED), Consent(marketing=False, marketing_at=ASKED)
+NOTHING, YES, NO = (
+    Consent(),
+    Consent(marketing=True, marketing_at=ASKED_AT),
+    Consent(marketing=False, marketing_at=ASKED_AT),
+)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +107,7 @@ def test_an_answer_for_the_purpose(purpose: str, verdict: Verdict) -> None:
     table = policy(verdict)
     for marketing in (None, True, False):
         for is_yes in (True, False):
-            consent = Consent(marketing=marketing, answers=(Answer(purpose, is_yes, ASKED, "DE", "n1"),))
+            consent = Consent(marketing=marketing, answers=(Answer(purpose, is_yes, ASKED_AT, "DE", "n1"),))
             decision = ask(table, bought(consent), purpose)
             assert (decision.is_allowed, decision.rule) == (is_yes, "own_opt_in" if is_yes else "no_consent")
             assert decision.basis.endswith(f"{'yes' if is_yes else 'no'} to {purpose} of 2026-01-05 in DE by notice n1")
@@ -128,7 +132,7 @@ def test_an_answer_for_the_purpose(purpose: str, verdict: Verdict) -> None:
 @pytest.mark.parametrize("verdict", ["allowed", "needs_consent", "soft_opt_in", "own_opt_in"])
 def test_suppression_precedes_every_line(verdict: Verdict, suppressed: Consent, rule: str, silent: set[str]) -> None:
     """After an unsubscription, a complaint or bounces only transactional emails are allowed."""
-    answers = tuple(Answer(purpose, True, ASKED) for purpose in sorted(OWN_SCOPES))
+    answers = tuple(Answer(purpose, True, ASKED_AT) for purpose in sorted(OWN_SCOPES))
     known = bought(replace(suppressed, marketing=True, answers=answers))
     for purpose in PURPOSES:
         decision = ask(policy(verdict), known, purpose)
@@ -140,7 +144,7 @@ def test_suppression_precedes_every_line(verdict: Verdict, suppressed: Consent, 
 
 def test_soft_opt_in_rests_on_the_newest_sale() -> None:
     """The decision names the order, its day, its country and the notice; cancelled orders do not count."""
-    known = bought(Consent(notice="2026-03", notice_at=ASKED), orders=2)
+    known = bought(Consent(notice="2026-03", notice_at=ASKED_AT), orders=2)
     table = policy("soft_opt_in")
     assert ask(table, known, "marketing").basis == (
         "marketing/* (DK) is soft_opt_in: order o2 of 2026-03-03 in DK by notice 2026-03"

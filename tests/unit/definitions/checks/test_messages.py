@@ -51,7 +51,7 @@ def as_latin_1(name: str) -> Callable[[Path], None]:
     return change
 
 
-BROKEN = [
+INVALID = [
     (as_latin_1(ASK), f"{ASK}:1:1 files.E004"),
     (as_latin_1(ASK_TEXT), f"{ASK_TEXT}:1:1 files.E004"),
     (as_latin_1(COPY), f"{COPY}:1:1 files.E004"),
@@ -97,7 +97,7 @@ def described(problem: Problem, root: Path) -> str:
     return f"{at.file.removeprefix(f'{root}/')}:{at.line}:{at.column} {problem.id} {problem.hint}"
 
 
-@pytest.mark.parametrize(("change", "error"), BROKEN, ids=[error.partition(" ")[0] for _, error in BROKEN])
+@pytest.mark.parametrize(("change", "error"), INVALID, ids=[error.partition(" ")[0] for _, error in INVALID])
 def test_errors(change: Callable[[Path], None], error: str, root: Path) -> None:
     """A change gives an error with its file, position, id and hint, and no error in another file."""
     change(root)

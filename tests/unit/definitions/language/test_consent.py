@@ -70,7 +70,7 @@ def test_countries_are_those_of_iso_3166() -> None:
     assert {row[:2] for row in table.splitlines() if not row.startswith("#")} == COUNTRIES
 
 
-BROKEN = [
+INVALID = [
     ("order:\n", "orders:\n", "yaml.E010 1:1"),
     (
         "profile:\n  \"*\": {verdict: needs_consent, law: ePrivacy, article: 13(1)}\n",
@@ -150,7 +150,7 @@ def errors_in(text: str) -> list[Problem]:
     return parsed
 
 
-@pytest.mark.parametrize(("old", "new", "error"), BROKEN, ids=range(len(BROKEN)))
+@pytest.mark.parametrize(("old", "new", "error"), INVALID, ids=range(len(INVALID)))
 def test_errors(old: str, new: str, error: str) -> None:
     """Each error has its id and position."""
     assert old in GOOD

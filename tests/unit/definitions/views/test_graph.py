@@ -55,15 +55,15 @@ def test_parcels() -> None:
     """A flow for each parcel starts with each, not with the first."""
     text = "flow: big\nversion: 1\nstatus: live\npurpose: order\ntrigger: {on: shipment.shipped, once_per: %s}\n"
     for once_per, trigger in (("parcel", "shipment.shipped"), ("order", "shipment.shipped of the first parcel")):
-        shown = as_text(flow(text % once_per + "steps: [{send: {message: a}}]"))
-        assert f"starts on {trigger}, once per {once_per}\n" in shown
+        output = as_text(flow(text % once_per + "steps: [{send: {message: a}}]"))
+        assert f"starts on {trigger}, once per {once_per}\n" in output
 
 
 def test_launch() -> None:
     """The text has the launch, and how long before it the flow starts."""
     text = "flow: big\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {on: product.launch, before: 1d}\n"
-    shown = as_text(flow(text + "steps: [{send: {message: a}}]"))
-    assert "starts on 1 day before product.launch, once per product\n" in shown
+    output = as_text(flow(text + "steps: [{send: {message: a}}]"))
+    assert "starts on 1 day before product.launch, once per product\n" in output
 
 
 TEXT = """\
@@ -114,10 +114,10 @@ def test_graph() -> None:
     assert {target for _, target in onward} == {node.path for node in graph.nodes} - {"begin"}
 
 
-@pytest.mark.parametrize("shown", [flow(), *shop_flows()], ids=lambda flow: flow.name)
-def test_boxes_do_not_overlap(shown: Flow) -> None:
+@pytest.mark.parametrize("drawn", [flow(), *shop_flows()], ids=lambda flow: flow.name)
+def test_boxes_do_not_overlap(drawn: Flow) -> None:
     """No two boxes overlap, edges lead down, and no edge runs through a box."""
-    graph = graph_of(shown)
+    graph = graph_of(drawn)
     nodes = {node.path: node for node in graph.nodes}
     for node in graph.nodes:
         for other in graph.nodes:
@@ -144,25 +144,25 @@ def evil() -> Flow:
     return flow(EVERYTHING.replace("where: order.total >= 100", where))
 
 
-@pytest.mark.parametrize("shown", [flow(), evil(), *shop_flows()], ids=lambda flow: flow.trigger.on)
-def test_mermaid(shown: Flow) -> None:
+@pytest.mark.parametrize("drawn", [flow(), evil(), *shop_flows()], ids=lambda flow: flow.trigger.on)
+def test_mermaid(drawn: Flow) -> None:
     """Each line is a node, an edge or the head. Labels are quoted and escaped."""
-    lines = as_mermaid(shown).splitlines()
+    lines = as_mermaid(drawn).splitlines()
     assert lines[0] == "flowchart TD"
     assert [line for line in lines if not LINE.fullmatch(line)] == []
     for label in re.findall(r'"([^"]*)"', "\n".join(lines)):
         assert re.fullmatch(r"(?:[\w .,:-]|#\d+;)*", label)
 
 
-@pytest.mark.parametrize("shown", [flow(), evil(), *shop_flows()], ids=lambda flow: flow.trigger.on)
-def test_svg(shown: Flow) -> None:
+@pytest.mark.parametrize("drawn", [flow(), evil(), *shop_flows()], ids=lambda flow: flow.trigger.on)
+def test_svg(drawn: Flow) -> None:
     """The picture is XML with a box for each step, without scripts, links or external resources, and has dark colours."""
-    picture = as_svg(shown)
+    picture = as_svg(drawn)
     root = ElementTree.fromstring(picture)
     kinds = {element.tag.rpartition("}")[2] for element in root.iter()}
     assert kinds == {"svg", "title", "style", "g", "rect", "text", "path"}
     boxes = [element for element in root.iter() if element.tag.endswith("rect")]
-    assert len(boxes) == len(list(all_steps(shown.steps))) + 2
+    assert len(boxes) == len(list(all_steps(drawn.steps))) + 2
     attributes = {name for element in root.iter() for name in element.attrib}
     assert not {name for name in attributes if name.startswith("on") or "href" in name}
     assert picture.count("http") == 1  # the namespace
@@ -178,18 +178,18 @@ def test_svg(shown: Flow) -> None:
 
 def test_no_escape_sequences() -> None:
     """Escape sequences in a file are replaced, and a text stays on one line."""
-    shown = as_text(evil())
-    assert "\x1b" not in shown
-    assert "\x07" not in shown
-    assert "<script>" in shown
-    assert len(shown.splitlines()) == len(TEXT.splitlines())
+    output = as_text(evil())
+    assert "\x1b" not in output
+    assert "\x07" not in output
+    assert "<script>" in output
+    assert len(output.splitlines()) == len(TEXT.splitlines())
 
 
 def test_goals_and_weekdays() -> None:
     """The text has the goal, and the weekdays of a wait as written."""
-    shown = as_text(flow(
+    output = as_text(flow(
         "flow: big\nversion: 1\nstatus: live\npurpose: service\ntrigger: {on: order.placed}\ngoal: customer.is_vip\nexit_on: [order.refunded]\n"
         'steps: [{wait: {on: [tue, thu], at: "09:30"}}, {send: {message: a}}]\n'
     ))  # fmt: skip
-    assert "ends on order.refunded or goal customer.is_vip\n" in shown
-    assert "0 wait until 09:30 in the customer's time zone, only on tue or thu\n" in shown
+    assert "ends on order.refunded or goal customer.is_vip\n" in output
+    assert "0 wait until 09:30 in the customer's time zone, only on tue or thu\n" in output

@@ -23,9 +23,9 @@ def records() -> list[ShopRecord]:
 
 def _by_order(records: list[ShopRecord]) -> dict[str, list[ShopRecord]]:
     orders: dict[str, list[ShopRecord]] = defaultdict(list)
-    for fact in records:
-        if "order_id" in fact.record:
-            orders[fact.record["order_id"]].append(fact)
+    for shop_record in records:
+        if "order_id" in shop_record.record:
+            orders[shop_record.record["order_id"]].append(shop_record)
     return orders
 
 
@@ -56,10 +56,10 @@ def test_parcel_statuses_are_in_order(records: list[ShopRecord]) -> None:
     order = ["created", "shipped", "delayed", "out_for_delivery", "delivered"]
     for of_order in _by_order(records).values():
         parcels: dict[str, list[str]] = defaultdict(list)
-        for fact in of_order:
-            if "parcel_id" in fact.record:
-                parcels[fact.record["parcel_id"]].append(fact.record["status"])
-                assert len(fact.record["lines"]) > 0
+        for shop_record in of_order:
+            if "parcel_id" in shop_record.record:
+                parcels[shop_record.record["parcel_id"]].append(shop_record.record["status"])
+                assert len(shop_record.record["lines"]) > 0
         for statuses in parcels.values():
             assert statuses == [status for status in order if status in statuses]
         if any(f.record.get("kind") == "cancelled" for f in of_order):
@@ -101,12 +101,15 @@ def test_a_customer_has_one_unique_address(records: list[ShopRecord]) -> None:
     """Each customer has one address in all orders, and a profile before the first one."""
     profiles: set[str] = set()
     address: dict[str, str] = {}
-    for fact in records:
-        if fact.topic == "customers":
-            profiles.add(fact.record["customer_id"])
-        elif fact.topic == "orders":
-            assert fact.record["customer_id"] in profiles
-            assert address.setdefault(fact.record["customer_id"], fact.record["email"]) == fact.record["email"]
+    for shop_record in records:
+        if shop_record.topic == "customers":
+            profiles.add(shop_record.record["customer_id"])
+        elif shop_record.topic == "orders":
+            assert shop_record.record["customer_id"] in profiles
+            assert (
+                address.setdefault(shop_record.record["customer_id"], shop_record.record["email"])
+                == shop_record.record["email"]
+            )
     assert len(set(address.values())) == len(address)
 
 

@@ -19,7 +19,7 @@ from streams.tools.simulation.history import (
 from streams.wire import topics
 from tests.harness import records
 from tests.unit.agents.global_tables.test_assortment import DECODER, PRODUCTS, Message, view
-from tests.unit.agents.global_tables.test_assortment import product as goods
+from tests.unit.agents.global_tables.test_assortment import product as item
 from tests.unit.tools.simulation.samples import products_file
 
 
@@ -130,9 +130,9 @@ def test_escape_sequences_in_a_schema_name(tmp_path: Path) -> None:
 def test_products_from_the_topic_are_those_of_the_mailer() -> None:
     """New, changed, removed and invalid records leave the same products as in the mailer's table."""
     messages = [
-        goods("a", 0), goods("b", 1), goods("c", 2), goods("d", 3), goods("a", 4, title="New"), Message(PRODUCTS, 5, b"b"),
-        goods("c", 6, currency="kroner"), goods("x", 7, key=b"d"), Message(PRODUCTS, 8, b"e", b"no record"), Message(PRODUCTS, 9),
-        goods("f", 10, key=b"\xff"),
+        item("a", 0), item("b", 1), item("c", 2), item("d", 3), item("a", 4, title="New"), Message(PRODUCTS, 5, b"b"),
+        item("c", 6, currency="kroner"), item("x", 7, key=b"d"), Message(PRODUCTS, 8, b"e", b"no record"), Message(PRODUCTS, 9),
+        item("f", 10, key=b"\xff"),
     ]  # fmt: skip
     catalogue, invalid = products_of(DECODER, messages)
     table_of_mailer = view()
