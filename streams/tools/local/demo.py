@@ -73,8 +73,8 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         topics.create_topics(ours)
         processes = [Process(role, env, DEMO_DIR / f"{role}.log") for role in ("worker", "mailer")]
         for process in processes:
-            process.start()
             stack.callback(process.stop)
+            process.start()
         for process in processes:
             process.await_ready()
         console.print(f"ready after {time.monotonic() - started:.1f} s")

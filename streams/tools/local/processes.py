@@ -44,7 +44,11 @@ class Process:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, **env: str) -> None:
-        """Start the process. `env` has additional settings for this start."""
+        """Start the process. `env` has additional settings for this start.
+
+        The process has its own process group: a terminal sends Ctrl-C to the whole group of the program that it runs, and
+        that program must stop this process only after the last emails.
+        """
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             self._child = subprocess.Popen(
@@ -54,6 +58,7 @@ class Process:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
+                process_group=0,
             )
 
     def await_ready(self, timeout_s: float = 120.0) -> None:
