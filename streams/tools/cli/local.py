@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -34,17 +37,40 @@ def demo(context: click.Context, seconds: float | None, rate: float, day: str) -
     takk demo --for 60
     takk demo --rate 50 --day 1m
 
-    Exit codes: 0 every email arrived once, 1 an email is missing or arrived twice.
+    Exit codes: 0 every email arrived once, 1 an email is missing or arrived twice, or the demo could not start.
     """
     settings = read_settings(day_scale_seconds=day)
     from streams.tools.local.demo import DEMO_DIR, run
+    from streams.tools.local.kafka.jars import KafkaStartError
+    from streams.tools.local.processes import ProcessFailed
 
     with writing(DEMO_DIR):
         DEMO_DIR.mkdir(parents=True, exist_ok=True)
     # These signals too must stop the worker and the mailer.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    context.exit(run(settings, seconds=seconds, rate=rate))
+    try:
+        with _only_one(DEMO_DIR.with_suffix(".lock")):
+            context.exit(run(settings, seconds=seconds, rate=rate))
+    except (KafkaStartError, ProcessFailed) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` during the block: a second demo would delete the files of the first.
+
+    Raises:
+        click.ClickException: another process holds the lock.
+    """
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException(
+                f"another demo is running in {Path.cwd()}. Stop it with Ctrl-C, or start this one in another directory"
+            ) from None
+        yield
 
 
 @click.group()

@@ -50,6 +50,10 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         seconds: how long the shop is open; None until Ctrl-C.
         rate: orders per second.
         seed: selects the customers, the orders and the reactions.
+
+    Raises:
+        KafkaStartError: Kafka cannot be downloaded, or did not start.
+        ProcessFailed: the worker or the mailer did not start.
     """
     console = Console(stderr=False, highlight=False, soft_wrap=True)
     shutil.rmtree(DEMO_DIR, ignore_errors=True)

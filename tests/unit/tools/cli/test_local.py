@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 from pathlib import Path
 
 import pytest
 
+from streams.tools.local import demo
+from streams.tools.local.kafka.jars import KafkaStartError
+from streams.tools.local.processes import ProcessFailed
 from tests.unit.tools.cli.runner import run
 
 
@@ -30,3 +34,29 @@ def test_a_demo_that_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     code, output = run("demo", "--for", "1")
     assert code == 1
     assert "cannot write .takk/demo: Not a directory" in output
+
+
+@pytest.mark.parametrize("error", [KafkaStartError("no network"), ProcessFailed("the worker ended while starting")])
+def test_a_demo_that_cannot_start(error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka, a worker or a mailer that cannot start is reported without a stack trace."""
+
+    def fail(*_: object, **__: object) -> int:
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "run", fail)
+    assert run("demo", "--for", "1") == (1, f"Error: {error}\n")
+
+
+def test_a_second_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo does not start while another one runs in the same directory, and leaves the other's files."""
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / ".takk" / "demo" / "worker.log"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    with (tmp_path / ".takk" / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, output = run("demo", "--for", "1")
+    assert code == 1
+    assert f"another demo is running in {tmp_path}" in output
+    assert log.exists()
