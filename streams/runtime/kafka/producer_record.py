@@ -1,4 +1,4 @@
-"""A record that a producer is given."""
+"""The record that a producer publishes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ Headers: TypeAlias = list[tuple[str, bytes]]
 
 
 class ProducerRecord(NamedTuple):
-    """A record for a topic, with its encoded key and value."""
+    """A record for a topic, with its encoded key and value (None: a tombstone)."""
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: Headers

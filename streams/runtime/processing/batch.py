@@ -24,9 +24,9 @@ from confluent_kafka import TopicPartition
 
 from streams.runtime import failpoints
 from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
-from streams.runtime.kafka.producer_record import Headers
+from streams.runtime.kafka.producer_record import Headers, ProducerRecord
 from streams.runtime.processing.commit import cluster_answers, offset_ranges, retry_commit
-from streams.runtime.processing.stage import Output, S
+from streams.runtime.processing.stage import S
 from streams.runtime.processing.task import Task
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ class Batch(Generic[S]):
         except BufferError:
             self._produce_when_possible(topic, value, key, headers=headers or [])
 
-    def apply(self, handler: Callable[[Any, Batch[S]], tuple[bytes | None, Any, Iterable[Output]]]) -> None:
+    def apply(self, handler: Callable[[Any, Batch[S]], tuple[bytes | None, Any, Iterable[ProducerRecord]]]) -> None:
         """Call `handler(record, batch)` for every record in order, and put and send what it returns: (key, new value, outputs).
 
         A key of None means that no state changed. A record whose handler raises changes nothing. `InvalidRecord` makes it a dead letter

@@ -8,14 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from streams.runtime.kafka.producer_record import Headers
+from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.state.store import PartitionStore
 
 #: The type of `Task.context`: the objects that a stage keeps per partition, such as its timers.
 S = TypeVar("S")
-
-#: A record to publish: topic, key, value and headers (a `ProducerRecord`, or a plain tuple of the same shape).
-Output = tuple[str, bytes, bytes | None, Headers]
 
 
 class FinishedBatch(Protocol):
@@ -74,12 +71,12 @@ class Stage(Generic[S]):
 
     name: str
     topics: tuple[str, ...]
-    dead_letter: Callable[[Any, str, str, int], Output]
+    dead_letter: Callable[[Any, str, str, int], ProducerRecord]
     table: str | None = None
     encode: Callable[[Any], bytes] = identity
     decode: Callable[[bytes], Any] = identity
     is_too_new: type[Exception] | tuple[type[Exception], ...] = ()
-    journal: Callable[[int, int, Mapping[str, tuple[int, int]], int], Output] | None = None
+    journal: Callable[[int, int, Mapping[str, tuple[int, int]], int], ProducerRecord] | None = None
     open: Callable[[int, PartitionStore], S] = no_context
     is_due: Callable[[S, int], bool] | None = None
     on_misrouted: Callable[[Any], None] = lambda record: None
