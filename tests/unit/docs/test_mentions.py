@@ -1,0 +1,57 @@
+"""Mentions: the names in backticks and the modules that docstrings and comments mention exist."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.unit.docs.test_prose import ROOT, checked, comments, docstrings
+
+#: Names of other projects.
+FOREIGN = frozenset(("CheckMessage", "set_iterate_lower_bound"))
+_NAME = re.compile(r"`([A-Za-z_][\w.]*)(?:\(\))?`")
+_MODULE = re.compile(r"\b[\w/]+\.py\b")
+
+
+def names_in(tree: ast.AST) -> Iterator[str]:
+    """Yield every identifier of a module, and the words of its short strings: fields, topics, settings and rules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant):
+            yield from re.findall(r"\w+", node.value) if isinstance(node.value, str) and len(node.value) < 80 else ()
+        for field in ("id", "attr", "name", "arg", "asname", "module"):
+            yield from re.findall(r"\w+", str(getattr(node, field, None)))
+
+
+def missing(source: str, known: set[str], files: list[str]) -> Iterator[str]:
+    """Yield the mentions in the docstrings and comments of a module that are neither `known` names nor ends of `files`."""
+    for text in (*docstrings(ast.parse(source)), *comments(source)):
+        for name in _NAME.findall(text.words):
+            if not name.endswith((".py", ".yaml", ".md", ".j2", ".css")) and not known.issuperset(
+                name.strip(".").split(".")
+            ):
+                yield f"{text.line}: `{name}`"
+        for module in _MODULE.findall(text.words):
+            if not any(f"/{file}".endswith(f"/{module}") for file in files):
+                yield f"{text.line}: {module}"
+
+
+def test_mentions_exist() -> None:
+    """A renamed function or a moved module is renamed in prose too."""
+    files = [name for name in checked() if name.endswith(".py")]
+    sources = {name: (ROOT / name).read_text(encoding="utf-8") for name in files}
+    known = {*dir(builtins), *FOREIGN, *(word for name in files for word in re.findall(r"\w+", name))}
+    for source in sources.values():
+        known.update(names_in(ast.parse(source)))
+    for path in (*Path(ROOT / "schemas").rglob("*.avsc"), *Path(ROOT / "templates").rglob("*.yaml")):
+        known.update(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+    found = [f"{name}:{mention}" for name, source in sources.items() for mention in missing(source, known, files)]
+    assert not found, "\n".join(found)
+
+
+def test_a_missing_name_is_found() -> None:
+    """Names, dotted names and modules are looked up; other code in backticks is not."""
+    source = '"""Call `run()` of `engine.gone`, see `x = 1` and old.py."""\n# `run` is here\n'
+    assert [*missing(source, {"run", "engine"}, ["core/engine.py"])] == ["1: `engine.gone`", "1: old.py"]
