@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -151,4 +152,16 @@ class Process:
             return None
 
     def _tail(self) -> str:
-        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-12:])
+        """Return the last errors of the log, without stack traces; the last lines if it contains no errors."""
+        entries = [_entry(line) for line in self.log_file.read_text(errors="replace").splitlines()]
+        errors = [text for level, text in entries if level != "info"]
+        return "\n".join((errors or [text for _, text in entries])[-12:])
+
+
+def _entry(line: str) -> tuple[str, str]:
+    """Return the level and the event of a line of a log; a line that is not JSON has no level."""
+    try:
+        entry = json.loads(line)
+        return entry["level"], entry["event"]
+    except (ValueError, TypeError, KeyError):
+        return "", line
