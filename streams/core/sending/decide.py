@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model import customer
-from streams.core.model.customer import HELD_OUT, OrderFacts
+from streams.core.model.customer import HELD_OUT
 from streams.core.model.effects import Content, SendMail
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -46,6 +46,15 @@ class Deferred(Struct, frozen=True, gc=False):
 SendOutcome: TypeAlias = Sent | Skipped | Deferred
 
 
+class _Recipient(NamedTuple):
+    """The recipient of an email: the address ("" if it is unknown), the name, the time zone and the country (ISO 3166-1 alpha-2)."""
+
+    address: str
+    name: str
+    zone: ZoneInfo
+    country: str
+
+
 def decide_send(
     uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, context: EvalContext, greeted_at: datetime
 ) -> SendOutcome:
@@ -59,7 +68,7 @@ def decide_send(
         context: the order and the parcel that the email is about.
         greeted_at: the time (UTC) that the greeting suits.
     """
-    order, facts = context.order, context.facts
+    order = context.order
     send_id = ids.send_id(instance.instance_id, step.path)
     order_id = order.order_id if order is not None else None
 
@@ -72,13 +81,13 @@ def decide_send(
     decision = consent.decide(uow, step.purpose, order)
     if not decision.is_allowed:
         return skip(decision.rule, f"no {step.purpose} email: {decision.rule}; {decision.basis}")
-    address, name = _recipient(uow, step, facts)
-    if not address:
+    recipient = _recipient(uow, step, context)
+    if not recipient.address:
         return skip("no_address", "the email address is unknown")
     if step.holdout and in_share(step.holdout, "holdout", "send", flow.name, step.path, uow.customer_id):
         hold_out(uow, flow, instance, step.path, step, order_id)
         return Skipped("holdout")
-    zone, country = uow.zone_of(order), consent.country_of(uow, order)
+    zone, country = recipient.zone, recipient.country
     not_after = smart_sending.expires_at(uow, step, instance.wanted_at or uow.now, zone)
     if uow.now > not_after:
         return skip("expired", "it could not be sent before it expired")
@@ -92,8 +101,8 @@ def decide_send(
     if flow.status == "draft":
         log.draft(f"would have sent {step.message}")
         return Skipped("draft")
-    content = _content(uow, step, instance, context, greeted_at, name, zone, country)
-    uow.effects.append(_command(uow, flow, step, instance, send_id, not_after, address, content))
+    content = _content(uow, step, instance, context, greeted_at, recipient)
+    uow.effects.append(_command(uow, flow, step, instance, not_after, recipient, content))
     log.send(decision.rule, f"sends {step.message}; {decision.basis}")
     _remember(
         uow,
@@ -131,13 +140,15 @@ def hold_out(
         )
 
 
-def _recipient(uow: UnitOfWork, step: Send, facts: OrderFacts | None) -> tuple[str, str]:
-    """Return the address and the name to send to; the address is "" if it is unknown."""
-    profile = uow.profile
-    # A receipt goes to the address of the order, everything else to the customer's present address.
-    if is_transactional(step.purpose) and facts is not None:
-        return facts.email or profile.email, facts.name or profile.name
-    return profile.email or (facts.email if facts else ""), profile.name or (facts.name if facts else "")
+def _recipient(uow: UnitOfWork, step: Send, context: EvalContext) -> _Recipient:
+    profile, order, facts = uow.profile, context.order, context.facts
+    address, name = profile.email, profile.name
+    if facts is not None:
+        # A receipt goes to the address of the order, everything else to the customer's present address.
+        is_receipt = is_transactional(step.purpose)
+        address = facts.email or address if is_receipt else address or facts.email
+        name = facts.name or name if is_receipt else name or facts.name
+    return _Recipient(address, name, uow.zone_of(order), consent.country_of(uow, order))
 
 
 def _content(
@@ -146,19 +157,17 @@ def _content(
     instance: Instance,
     context: EvalContext,
     greeted_at: datetime,
-    name: str,
-    zone: ZoneInfo,
-    country: str,
+    recipient: _Recipient,
 ) -> Content:
     facts = context.facts
     return Content(
         customer_id=uow.customer_id,
-        name=name,
+        name=recipient.name,
         locale=(facts.locale if facts else "") or uow.profile.locale or uow.ruleset.shop.locale,
-        country=country,
+        country=recipient.country,
         purchases=uow.purchases,
         greeted_at=greeted_at,
-        zone=zone,
+        zone=recipient.zone,
         order=context.order,
         parcel=context.parcel,
         reward=instance.reward,
@@ -173,14 +182,13 @@ def _command(
     flow: Flow,
     step: Send,
     instance: Instance,
-    send_id: str,
     not_after: datetime,
-    address: str,
+    recipient: _Recipient,
     content: Content,
 ) -> SendMail:
     tracking = uow.consent.tracking
     return SendMail(
-        send_id=send_id,
+        send_id=ids.send_id(instance.instance_id, step.path),
         customer_id=uow.customer_id,
         instance_id=instance.instance_id,
         flow=flow.name,
@@ -190,14 +198,14 @@ def _command(
         purpose=step.purpose,
         priority=step.priority,
         not_after=not_after,
-        to_address=address,
-        to_name=content.name,
+        to_address=recipient.address,
+        to_name=recipient.name,
         locale=content.locale,
-        time_zone=content.zone.key,
-        country=content.country,
+        time_zone=recipient.zone.key,
+        country=recipient.country,
         order_id=content.order.order_id if content.order is not None else None,
         content=content,
-        tracking=bool(tracking) if content.country in _TRACKING_NEEDS_CONSENT else tracking is not False,
+        tracking=bool(tracking) if recipient.country in _TRACKING_NEEDS_CONSENT else tracking is not False,
     )
 
 

@@ -228,7 +228,7 @@ def _write(kind: Schema, value: str, lines: list[str]) -> list[str]:
     if name == "boolean":
         return [f"'\\1' if {value} else '\\0'"]
     if name == "enum":
-        return [f"{ ({symbol: varint(place) for place, symbol in enumerate(kind['symbols'])})!r}[{value}]"]
+        return [f"{ ({symbol: varint(index) for index, symbol in enumerate(kind['symbols'])})!r}[{value}]"]
     if name == "array" and kind["items"] == "string":
         return [f"strings({value})"]
     raise Unsupported(f"{name} {logical or ''}")

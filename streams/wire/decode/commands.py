@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import orjson
 
 from streams.core.model.effects import WithdrawMail
-from streams.core.rules.consent_policy import Purpose
+from streams.core.rules.consent_policy import PURPOSES
 from streams.mail.command import Command
 from streams.wire.validation import (
     Record,
@@ -19,8 +17,6 @@ from streams.wire.validation import (
     parse_time,
 )
 
-_PURPOSES = frozenset(get_args(Purpose))
-
 
 def to_command(record: Record, raw: bytes) -> Command:
     """Return the command of a record; `raw` is the record's encoded value. Raise ValidationFailed."""
@@ -29,7 +25,7 @@ def to_command(record: Record, raw: bytes) -> Command:
     check_address(record["to_address"], "to_address")
     record["to_name"] = parse_text(record["to_name"], "to_name")
     check_locale(record["locale"])
-    if record["purpose"] not in _PURPOSES:
+    if record["purpose"] not in PURPOSES:
         raise ValidationFailed("unknown_kind", "unknown purpose")
     if record["attempt"] < 1:
         raise ValidationFailed("bad_quantity", "attempt is below 1")

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from streams.core.model import events
 from streams.core.model.events import Event
-from streams.core.rules.consent_policy import Purpose
+from streams.core.rules.consent_policy import PURPOSES
 from streams.wire import topics
 from streams.wire.validation import (
     MAX_GENDER,
@@ -40,7 +40,6 @@ _ORDER_EVENTS: dict[str, Callable[[events.Order, datetime], events.OrderEvent]] 
     "cancelled": events.OrderCancelled,
     "refunded": events.OrderRefunded,
 }
-_PURPOSES = frozenset(get_args(Purpose))
 _STATUSES = frozenset(get_args(events.ShipmentStatus))
 
 
@@ -250,7 +249,7 @@ def pressure_event(record: Record, written_at: datetime | None) -> Event:
     """Return the event of a contact by another system. Arguments and errors as `order_event`."""
     if record["kind"] not in ("sent", "running", "ended"):
         raise ValidationFailed("unknown_kind", "unknown kind of contact pressure")
-    if record["purpose"] not in _PURPOSES:
+    if record["purpose"] not in PURPOSES:
         raise ValidationFailed("unknown_kind", "unknown purpose")
     if len(record["source"]) > MAX_SOURCE:
         raise ValidationFailed("too_long", f"source: {len(record['source'])} characters, {MAX_SOURCE} at most")
