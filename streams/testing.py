@@ -26,7 +26,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec.structs import replace
 
@@ -46,11 +46,7 @@ from streams.tools.simulation.simulator import Simulator
 #: A Monday, ten o'clock in Copenhagen.
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _ORDER_KINDS: dict[str, Callable[[Order, datetime], events.OrderEvent]] = {
-    "placed": events.OrderPlaced,
-    "paid": events.OrderPaid,
-    "changed": events.OrderChanged,
-    "cancelled": events.OrderCancelled,
-    "refunded": events.OrderRefunded,
+    event.NAME.removeprefix("order."): event for event in get_args(events.OrderEvent)
 }
 
 
@@ -168,20 +164,11 @@ class Scenario:
         begins, ends = window or (None, None)
         self.tell(
             ShipmentUpdated(
-                customer_id=customer,
-                order_id=order_id or self._newest[customer],
-                parcel_id=parcel_id,
-                parcels_in_order=parcels,
-                carrier="PostNord",
-                tracking_number=parcel_id,
-                tracking_url=f"https://track.example/{parcel_id}",
-                status=status,
-                window_from=begins,
-                window_to=ends,
-                lines=(),
-                occurred_at=self.now,
+                customer_id=customer, order_id=order_id or self._newest[customer], parcel_id=parcel_id, parcels_in_order=parcels,
+                carrier="PostNord", tracking_number=parcel_id, tracking_url=f"https://track.example/{parcel_id}", status=status,
+                window_from=begins, window_to=ends, lines=(), occurred_at=self.now,
             )
-        )
+        )  # fmt: skip
 
     def profile(self, customer: str, *, birthday: date | None = None, **fields: Any) -> None:
         """Update the customer's profile: email, name, country, locale, marketing_consent, birthday and so on."""
@@ -203,18 +190,12 @@ class Scenario:
         )
 
     def product(
-        self,
-        sku: str,
-        *,
-        title: str = "",
-        category: str = "things",
-        price: str = "100 DKK",
-        complements: tuple[str, ...] = (),
-        replaces: str | None = None,
-        is_consumable: bool = False,
-        is_available: bool = True,
+        self, sku: str, *, title: str = "", category: str = "things", price: str = "100 DKK", **fields: Any
     ) -> None:
-        """Add or update a product of the shop. The default title is the SKU; `price` is amount and currency."""
+        """Add or update a product of the shop. The default title is the SKU; `price` is amount and currency.
+
+        `fields` are further fields of `Product`: complements, replaces, is_consumable, is_available.
+        """
         amount, _, currency = price.partition(" ")
         recommendations = self._run.recommendations
         if recommendations is None:
@@ -229,10 +210,7 @@ class Scenario:
                 category=category,
                 unit_price_minor=money.minor(Decimal(amount), currency),
                 currency=currency,
-                is_available=is_available,
-                is_consumable=is_consumable,
-                replaces=replaces,
-                complements=complements,
+                **fields,
             )
         )
 

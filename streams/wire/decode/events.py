@@ -34,11 +34,7 @@ from streams.wire.validation import (
 )
 
 _ORDER_EVENTS: dict[str, Callable[[events.Order, datetime], events.OrderEvent]] = {
-    "placed": events.OrderPlaced,
-    "paid": events.OrderPaid,
-    "changed": events.OrderChanged,
-    "cancelled": events.OrderCancelled,
-    "refunded": events.OrderRefunded,
+    event.NAME.removeprefix("order."): event for event in get_args(events.OrderEvent)
 }
 _STATUSES = frozenset(get_args(events.ShipmentStatus))
 
