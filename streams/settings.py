@@ -371,4 +371,6 @@ def _message(problem: dict[str, Any]) -> str:
         return text
     field = str(problem["loc"][0])
     name = env_name(field) if field in Settings.model_fields else field
+    if problem["type"] == "path_not_directory":
+        text = f"{str(problem['input'])!r} is not a directory"
     return f"{name}: {text}"

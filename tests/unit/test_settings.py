@@ -52,9 +52,9 @@ def test_invalid_durations(text: str) -> None:
 
 
 def test_a_missing_schema_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A missing directory is reported by its variable."""
+    """A missing directory is reported by its variable and its path."""
     monkeypatch.setenv("TAKK_SCHEMAS_DIR", str(tmp_path / "gone"))
-    with pytest.raises(SettingsError, match="TAKK_SCHEMAS_DIR"):
+    with pytest.raises(SettingsError, match=rf"TAKK_SCHEMAS_DIR: '{tmp_path / 'gone'}' is not a directory"):
         load_settings()
 
 
