@@ -56,7 +56,6 @@ class App:
         credentials: Faust's credentials, if the cluster requires them.
         session_timeout_s: seconds without a heartbeat before the worker loses its partitions.
         standby_replicas: the number of other workers that keep a warm replica of each partition (fewer in a smaller group).
-        web_port: the port of Faust's own web server, or None for no server (its `/` answers OK whatever happens).
     """
 
     def __init__(
@@ -74,7 +73,6 @@ class App:
         credentials: Any = None,
         session_timeout_s: float = 45.0,
         standby_replicas: int = 1,
-        web_port: int | None = None,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
         self.task_manager = TaskManager(app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes)
@@ -103,8 +101,7 @@ class App:
             consumer_group_instance_id=instance_id,
             TableManager=manager,
             agent_supervisor="mode.supervisors.CrashingSupervisor",
-            web_enabled=web_port is not None,
-            web_port=web_port or 6066,
+            web_enabled=False,  # the `/` of Faust's own web server answers OK whatever happens; see observability/health.py
             web_tables_enabled=False,
             key_serializer="raw",
             value_serializer="raw",
