@@ -23,7 +23,7 @@ from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_read
 from streams.runtime.errors import InvalidRecord
 
 Schema: TypeAlias = dict[str, Any]
-Decoder: TypeAlias = Callable[[BytesIO], dict[str, Any]]
+StreamReader: TypeAlias = Callable[[BytesIO], dict[str, Any]]
 
 SINGLE_OBJECT = b"\xc3\x01"
 CONFLUENT = b"\x00"
@@ -107,8 +107,8 @@ class Codec:
         self._writers: dict[bytes, Schema] = {fingerprint_of(schema): schema for schema in history}
         self._writers.update((self._fingerprints[name], schema) for name, schema in schemas.items())
         self._registry: Any = registry or (_connect(registry_url) if registry_url else None)
-        # Decoders by schema name and record header.
-        self._decoders: dict[str, dict[bytes, Decoder]] = {name: {} for name in schemas}
+        # Readers of data in any schema, by schema name and record header.
+        self._stream_readers: dict[str, dict[bytes, StreamReader]] = {name: {} for name in schemas}
         # Compiled readers of data in the current schema, by schema name and record header.
         self._compiled: dict[str, dict[bytes, Reader]] = {name: {} for name in schemas}
         self._unknown_until: dict[bytes, float] = {}
@@ -194,11 +194,11 @@ class Codec:
         if len(data) < start:
             raise DecodeFailed("truncated", f"the record has {len(data)} bytes, its header needs {start}")
         header = data[:start]
-        decoder = self._decoders[name].get(header) or self._decoder(name, header)
+        read = self._stream_readers[name].get(header) or self._stream_reader(name, header)
         source = BytesIO(data)
         source.seek(start)
         try:
-            record = decoder(source)
+            record = read(source)
         except EOFError:
             raise DecodeFailed("truncated", f"the data ends within a field, after {len(data)} bytes") from None
         except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, AttributeError) as error:
@@ -210,18 +210,18 @@ class Codec:
 
     # -- the writer's schema --------------------------------------------------------------------------------------------
 
-    def _decoder(self, name: str, header: bytes) -> Decoder:
+    def _stream_reader(self, name: str, header: bytes) -> StreamReader:
         if header[:2] == SINGLE_OBJECT:
             writer = self._writers.get(header[2:])
             if writer is None:
                 raise DecodeFailed("unknown_schema", f"unknown schema fingerprint {header[2:].hex()}")
         else:
             writer = self._registered(header)
-        decoder = self._resolve(name, header, writer)
-        self._decoders[name][header] = decoder
-        return decoder
+        read = self._resolve(name, header, writer)
+        self._stream_readers[name][header] = read
+        return read
 
-    def _resolve(self, name: str, header: bytes, writer: Schema) -> Decoder:
+    def _resolve(self, name: str, header: bytes, writer: Schema) -> StreamReader:
         reader = self._readers[name]
         try:
             written = fingerprint_of(writer)
