@@ -49,7 +49,7 @@ $(RUNTIME): requirements.lock pyproject.toml
 	wait $$kafka || echo "Kafka could not be downloaded; Takk tries again when it starts the broker."
 	@touch $(RUNTIME)
 
-demo: $(RUNTIME) ## Run everything locally. FOR=60 stops it after 60 seconds, RATE=5 orders per second, DAY=1s is the length of a day
+demo: $(RUNTIME) ## Run everything locally. FOR=60 closes the shop after 60 seconds, RATE=5 orders per second, DAY=1s is the length of a day
 	@DAY=$(DAY) $(BIN)/takk demo --rate $(RATE) $(if $(FOR),--for $(FOR))
 
 test: $(STAMP) ## Run all tests; ARGS="-k word" runs some

@@ -43,6 +43,8 @@ from streams.definitions.loader import load_ruleset
 from streams.tools.simulation.recommendations import SimulatedRecommendations
 from streams.tools.simulation.simulator import Simulator
 
+__all__ = ["START", "Email", "OrderLine", "Scenario"]
+
 #: A Monday, ten o'clock in Copenhagen.
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _ORDER_KINDS: dict[str, Callable[[Order, datetime], events.OrderEvent]] = {

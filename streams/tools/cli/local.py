@@ -17,7 +17,10 @@ KAFKA_DIR = Path(".takk/kafka")
 
 @click.command()
 @click.option(
-    "--for", "seconds", type=Number(1, 31_536_000), help="Stop after this many seconds. Default: run until Ctrl-C."
+    "--for",
+    "seconds",
+    type=Number(1, 31_536_000),
+    help="Close the shop after this many seconds. Default: run until Ctrl-C.",
 )
 @click.option("--rate", type=Number(0.1, 10_000), default=5, show_default=True, help="Orders per second.")
 @click.option(
