@@ -53,13 +53,16 @@ def check_messages(root: Path, flows: Iterable[Flow]) -> list[Problem]:
         root: the templates folder.
         flows: all versions of all flows; they must be valid.
     """
-    if unreadable_files := list(_check_files(root)):
-        return unreadable_files
+    problems: dict[Problem, None] = dict.fromkeys(_check_files(root))  # in order, each once
+    unreadable_files = [Path(problem.location.file) for problem in problems]
     flows = list(flows)
     folders = flow_folders(root) if flows else {}
     newest = {flow.name: flow.version for flow in flows}
-    problems: dict[Problem, None] = {}  # in order, each once
+    if any(not path.is_relative_to(root / FLOWS) for path in unreadable_files):
+        return list(problems)  # every message may use a shared file
     for flow in flows:
+        if any(path.is_relative_to(folders[flow.name]) for path in unreadable_files):
+            continue
         checker = _MessageChecker(root, folders[flow.name], flow)
         problems |= dict.fromkeys(checker.problems())
         path = folders[flow.name] / (FLOW if flow.version == newest[flow.name] else version_file(flow.version))

@@ -140,6 +140,14 @@ def test_errors_in_copy(file: str, key: str, value: str, column: int, id: str, r
     assert errors == problems_in(root)
 
 
+def test_invalid_copy_hides_no_other_flow(root: Path) -> None:
+    """An invalid copy file of one flow leaves the messages of the other flows checked."""
+    instead(COPY, "^ask.question:.*", "ask.question: [1]")(root)
+    put(CONFIRMATION, 2, "{{ nobody }}")(root)
+    files = {problem.location.file.removeprefix(f"{root}/") for problem in problems_in(root)}
+    assert files == {COPY, CONFIRMATION}
+
+
 def test_copy_without_texts(root: Path) -> None:
     """An empty copy file, and one that is a list, are errors at their start."""
     for text in ("", "- a\n"):
