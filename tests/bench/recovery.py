@@ -33,39 +33,43 @@ def run(context: Context) -> list[Result]:
             "placed_at": datetime.now(UTC),
         }
 
-    process.start()
-    process.await_ready()
-    before = orders_read(process.series())
-    context.log(f"filling the state with {CUSTOMERS:,} customers")
-    produce_orders(context, (order_of(n) for n in range(CUSTOMERS)))
-    while orders_read(process.series()) - before < CUSTOMERS:
-        time.sleep(0.2)
-    seconds = []
-    for number in range(context.runs):
-        consumer = Consumer(
-            {
-                "bootstrap.servers": context.kafka.bootstrap,
-                "group.id": "bench-recovery",
-                "isolation.level": "read_committed",
-            }
-        )
-        ends = [
-            TopicPartition(topics.COMMANDS, p, consumer.get_watermark_offsets(TopicPartition(topics.COMMANDS, p))[1])
-            for p in range(4)
-        ]
-        consumer.assign(ends)
-        killed = time.time()
-        process.kill()
+    try:
         process.start()
-        key, record = order_of(CUSTOMERS + number)
-        produce_orders(context, [(key, record)])
-        while (message := consumer.poll(0.05)) is None or message.key() != key:
-            pass
-        seconds.append(time.time() - killed)
-        consumer.close()
         process.await_ready()
-        context.log(f"recovery {number + 1}/{context.runs}: {seconds[-1]:.1f} s")
-    process.stop()
+        before = orders_read(process.series())
+        context.log(f"filling the state with {CUSTOMERS:,} customers")
+        produce_orders(context, (order_of(n) for n in range(CUSTOMERS)))
+        while orders_read(process.series()) - before < CUSTOMERS:
+            time.sleep(0.2)
+        seconds = []
+        for number in range(context.runs):
+            consumer = Consumer(
+                {
+                    "bootstrap.servers": context.kafka.bootstrap,
+                    "group.id": "bench-recovery",
+                    "isolation.level": "read_committed",
+                }
+            )
+            ends = [
+                TopicPartition(
+                    topics.COMMANDS, p, consumer.get_watermark_offsets(TopicPartition(topics.COMMANDS, p))[1]
+                )
+                for p in range(4)
+            ]
+            consumer.assign(ends)
+            killed = time.time()
+            process.kill()
+            process.start()
+            key, record = order_of(CUSTOMERS + number)
+            produce_orders(context, [(key, record)])
+            while (message := consumer.poll(0.05)) is None or message.key() != key:
+                pass
+            seconds.append(time.time() - killed)
+            consumer.close()
+            process.await_ready()
+            context.log(f"recovery {number + 1}/{context.runs}: {seconds[-1]:.1f} s")
+    finally:
+        process.stop()
     return [
         Result("recovery", "takk", 0.0, "exactly once", CUSTOMERS, [], {"seconds": round(median(seconds), 2), "slowest_s": round(max(seconds), 2)})
     ]  # fmt: skip
