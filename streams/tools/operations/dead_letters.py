@@ -10,12 +10,11 @@ from confluent_kafka import KafkaException, Producer
 from msgspec import Struct
 
 from streams.runtime.avro.codec import Codec
+from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.codec import open_codec
-
-MEGABYTE = 1 << 20
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
@@ -72,6 +71,18 @@ def select(
             yield letter
 
 
+def replay_producer(settings: Settings) -> Producer:
+    """Return a producer that accepts every record that Takk's topics do."""
+    return Producer(
+        {
+            **settings.kafka(),
+            "partitioner": "murmur2_random",
+            "enable.idempotence": True,
+            "message.max.bytes": MAX_RECORD_BYTES,
+        }
+    )
+
+
 def replay(settings: Settings, letters: Iterable[DeadLetter], *, producer: Any = None) -> int:
     """Publish the record of each letter unchanged on its source topic, and return the number of acknowledged records.
 
@@ -87,14 +98,7 @@ def replay(settings: Settings, letters: Iterable[DeadLetter], *, producer: Any =
         KafkaException: a record was not accepted; earlier ones may have been.
         TimeoutError: the cluster did not acknowledge all records in time.
     """
-    producer = producer or Producer(
-        {
-            **settings.kafka(),
-            "partitioner": "murmur2_random",
-            "enable.idempotence": True,
-            "message.max.bytes": 2 * MEGABYTE,
-        }
-    )
+    producer = producer or replay_producer(settings)
     failed: list[Any] = []
     done = 0
 
