@@ -58,12 +58,14 @@ def upgrade(run: ScenarioRun) -> None:
             run.await_emails(EMAILS_BETWEEN)
 
     def comparable(topic: str, value: bytes) -> bytes:
-        """Return a command without its greeting: the old program wrote the text, the new one writes the mood."""
+        """Return a value without the texts that the new program words differently: greetings of commands, details of decisions."""
+        if topic == topics.DECISIONS:
+            return stack.codec.encode("flow_decision", {**stack.codec.decode("flow_decision", value), "detail": ""})
         if topic != topics.COMMANDS:
             return value
         command = stack.codec.decode("email_command", value)
         context = {
-            name: value for name, value in json.loads(command["context"]).items() if name not in ("greeting", "mood")
+            name: item for name, item in json.loads(command["context"]).items() if name not in ("greeting", "mood")
         }
         return stack.codec.encode("email_command", {**command, "context": json.dumps(context)})
 
