@@ -102,7 +102,7 @@ def decide_send(
         log.draft(f"would have sent {step.message}")
         return Skipped("draft")
     content = _content(uow, step, instance, context, greeted_at, recipient)
-    uow.effects.append(_command(uow, flow, step, instance, not_after, recipient, content))
+    uow.effects.append(_command(uow, send_id, flow, step, instance, not_after, recipient, content))
     log.send(decision.rule, f"sends {step.message}; {decision.basis}")
     _remember(
         uow,
@@ -179,6 +179,7 @@ def _content(
 
 def _command(
     uow: UnitOfWork,
+    send_id: str,
     flow: Flow,
     step: Send,
     instance: Instance,
@@ -188,7 +189,7 @@ def _command(
 ) -> SendMail:
     tracking = uow.consent.tracking
     return SendMail(
-        send_id=ids.send_id(instance.instance_id, step.path),
+        send_id=send_id,
         customer_id=uow.customer_id,
         instance_id=instance.instance_id,
         flow=flow.name,
