@@ -9,6 +9,8 @@ from streams.agents.instrumentation import Instrumentation, count_effects
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
+from streams.core.model.effects import SendMail
+from streams.core.model.events import Event, TimerFired
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values.local_time import utc_from_ms
@@ -62,7 +64,8 @@ def make_handler(
 
     def handle(record: Any, batch: ReadOnlyBatch) -> Decision:
         record_key = record.key()
-        event = decoder.event(record.topic(), record_key, record.value(), record.timestamp()[1])
+        written_ms = record.timestamp()[1]
+        event = decoder.event(record.topic(), record_key, record.value(), written_ms)
         customer_id = event.customer_id
         key = customer_id.encode()
         if key != record_key:
@@ -76,9 +79,21 @@ def make_handler(
         now = utc_from_ms(batch.now_ms)
         after, effects = advance(ruleset, state, event, now)
         count_effects(event, effects)
-        return (None if after is state else key), after, [encode(effect, now) for effect in effects]
+        outputs = []
+        for effect in effects:
+            output = encode(effect, now)
+            if type(effect) is SendMail:
+                output.headers.append(_due_at(event, written_ms))
+            outputs.append(output)
+        return (None if after is state else key), after, outputs
 
     return handle
+
+
+def _due_at(event: Event, written_ms: int) -> tuple[str, bytes]:
+    """Return the header of a command: its email became due with the timer, or with the record (written at `written_ms`), that led to it."""
+    due_ms = round(event.due_at.timestamp() * 1000) if isinstance(event, TimerFired) else written_ms
+    return topics.DUE_AT_HEADER, b"%d" % due_ms
 
 
 def register(app: App, instrumentation: Instrumentation, ruleset: Ruleset) -> Any:

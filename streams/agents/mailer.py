@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -37,12 +38,14 @@ STATES: dict[MailOutcome, State] = {
 def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
     """Add the mailer stage to `app`. Partitions are processed concurrently, each one batch at a time."""
 
+    decode = instrumentation.decoder.command
+
     def open_marks(partition: int, store: PartitionStore) -> DeliveryMarks:
         return DeliveryMarks(store, uuid4().hex)
 
     def plan_batch(batch: Batch[DeliveryMarks], marks: DeliveryMarks) -> list[tuple[Command, Plan]]:
         now, plans = utc_from_ms(batch.now_ms), {}
-        for command in batch.decode(lambda record: instrumentation.decoder.command(record.value())):
+        for command in batch.decode(lambda record: decode(record.value(), record.headers())):
             entry = batch.get(command.send_id.encode())
             crash_state = marks.crash_state(command.send_id, entry.disk) if entry is not None else "none"
             plan = plan_delivery(entry, command, now, crash_state)
@@ -67,7 +70,7 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
         for report in reports:
             key = report.command.send_id.encode()
             batch.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))
-            _count(report)
+            count_report(report)
             for record in encode_report(instrumentation.encoder.reports, report):
                 batch.send(*record)
         failpoints.reach("mailer.reported")
@@ -119,8 +122,18 @@ def encode_report(encoder: ReportEncoder, report: Report) -> Iterator[ProducerRe
         yield encoder.mail_decision(command, "skip", report.rule, reason, at)
 
 
-def _count(report: Report) -> None:
-    flow = report.command.flow
+def count_report(report: Report) -> None:
+    """Count the outcome of a command, and how late the email was if the mail server accepted it."""
+    command, flow = report.command, report.command.flow
     metrics.MAILS.labels(flow, report.outcome).inc()
+    if report.outcome == "sent":
+        metrics.HANDOVER.labels(flow).observe(_seconds(command.due_at or command.commanded_at, report.at))
+        if command.purpose == "order" and command.order_placed_at is not None:
+            metrics.ORDER_TO_EMAIL.labels(flow).observe(_seconds(command.order_placed_at, report.at))
     if report.is_resend or report.outcome == "unknown":
         metrics.SENDS_UNKNOWN.labels(flow, "sent_again" if report.is_resend else "given_up").inc()
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    """Return the seconds from `start` to `end`, at least 0: the two clocks may differ."""
+    return max(0.0, (end - start).total_seconds())

@@ -17,6 +17,7 @@ class Command(MailFields, frozen=True, gc=True, kw_only=True):
         attempt: the number of the attempt, from 1.
         commanded_at: when the email was decided, UTC; the same for all attempts.
         raw: the record's value as it was read, framing included. A retry timer carries it.
+        due_at: when the email became due, UTC; None for a retry, and for a command of an older worker. Only metrics depend on it.
     """
 
     context: dict[str, Any]
@@ -24,3 +25,17 @@ class Command(MailFields, frozen=True, gc=True, kw_only=True):
     attempt: int
     commanded_at: datetime
     raw: bytes
+    due_at: datetime | None = None
+
+    @property
+    def order_placed_at(self) -> datetime | None:
+        """When the order in the context was placed. None if the context has no order or no valid time."""
+        order = self.context.get("order")
+        text = order.get("placed_at") if isinstance(order, dict) else None
+        if not isinstance(text, str):
+            return None
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        return at if at.tzinfo is not None else None

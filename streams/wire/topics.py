@@ -34,6 +34,9 @@ SALES = "product-sales"
 DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
 
+#: Header of `email-commands`: when the email became due, in milliseconds since 1970 as decimal text. Only metrics depend on it.
+DUE_AT_HEADER = "takk_due_at"
+
 DAY_MS = 86_400_000
 #: A little more than a quarter, so that flows can be simulated with the records of the last quarter.
 QUARTER_MS = 100 * DAY_MS

@@ -26,6 +26,8 @@ class Record:
     name: bytes = b"k"
     body: bytes = b"v"
     of: str = TOPIC
+    written_ms: int = 1000
+    annotations: list[tuple[str, bytes]] | None = None
 
     def topic(self) -> str:
         return self.of
@@ -42,8 +44,11 @@ class Record:
     def value(self) -> bytes:
         return self.body
 
-    def headers(self) -> None:
-        return None
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return self.annotations
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self.written_ms
 
     def __len__(self) -> int:
         return len(self.body)

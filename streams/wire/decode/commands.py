@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+
 import orjson
 
 from streams.core.model.effects import WithdrawMail
 from streams.core.rules.consent_policy import PURPOSES
+from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
+from streams.wire.topics import DUE_AT_HEADER
 from streams.wire.validation import (
+    LATEST_MS,
     Record,
     ValidationFailed,
     check_address,
@@ -18,8 +24,8 @@ from streams.wire.validation import (
 )
 
 
-def to_command(record: Record, raw: bytes) -> Command:
-    """Return the command of a record; `raw` is the record's encoded value. Raise ValidationFailed."""
+def to_command(record: Record, raw: bytes, due_at: datetime | None) -> Command:
+    """Return the command of a record; `raw` is the record's encoded value, `due_at` its `due_at_of`. Raise ValidationFailed."""
     for field in ("customer_id", "send_id"):
         parse_id(record, field)
     check_address(record["to_address"], "to_address")
@@ -38,7 +44,16 @@ def to_command(record: Record, raw: bytes) -> Command:
     record["context"] = context
     for field in ("not_after", "commanded_at"):
         record[field] = parse_time(record[field], field, None)
-    return Command(**record, raw=raw)
+    return Command(**record, raw=raw, due_at=due_at)
+
+
+def due_at_of(headers: Iterable[tuple[str, bytes | None]] | None) -> datetime | None:
+    """Return the due time (UTC) in the headers of a command, or None if they have no valid one."""
+    for name, value in headers or ():
+        if name == DUE_AT_HEADER and value and value.isdigit() and len(value) <= len(str(LATEST_MS)):
+            due_ms = int(value)
+            return utc_from_ms(due_ms) if 0 < due_ms < LATEST_MS else None
+    return None
 
 
 def to_mail_withdrawal(record: Record) -> WithdrawMail:

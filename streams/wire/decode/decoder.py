@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro.codec import Codec
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
-from streams.wire.decode.commands import to_command, to_mail_withdrawal
+from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.products import to_counts, to_product, to_sales_change
 from streams.wire.validation import LATEST_MS, Record, ValidationFailed, parse_id
@@ -57,9 +57,10 @@ class Decoder:
         written_at = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
         return to_event(record, written_at)
 
-    def command(self, value: bytes | None) -> Command:
-        """Decode a value of `email-commands`."""
-        return self._decode("email_command", value, lambda record: to_command(record, value or b""))
+    def command(self, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None = None) -> Command:
+        """Decode a value of `email-commands`. The headers of the record only have the due time."""
+        due_at = due_at_of(headers)
+        return self._decode("email_command", value, lambda record: to_command(record, value or b"", due_at))
 
     def product(self, value: bytes | None) -> Product:
         """Decode a value of `products`."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from streams.core.model.effects import DecisionOutcome, LogDecision
 from streams.core.model.events import MailOutcome
@@ -89,7 +87,7 @@ class ReportEncoder:
             "status_code": status_code,
             "reason": reason[:MAX_TEXT],
             "retry_at": retry_at,
-            "order_placed_at": _placed_at(command.context),
+            "order_placed_at": command.order_placed_at,
             "commanded_at": command.commanded_at,
             "occurred_at": at,
         }
@@ -135,16 +133,3 @@ class ReportEncoder:
             decided_at=at,
         )
         return self._effects.encode(decision, at)
-
-
-def _placed_at(context: Mapping[str, Any]) -> datetime | None:
-    """Return when the order in a command's context was placed. None if the context has no order or no valid time."""
-    order = context.get("order")
-    text = order.get("placed_at") if isinstance(order, dict) else None
-    if not isinstance(text, str):
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None

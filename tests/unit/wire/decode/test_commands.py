@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from msgspec.structs import asdict
 
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
-from streams.wire.validation import ValidationFailed
+from streams.wire.topics import DUE_AT_HEADER
+from streams.wire.validation import LATEST_MS, ValidationFailed
 from tests.harness.effects import CODEC, NOW, SEND
+from tests.harness.records import AT, AT_MS
 
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 
@@ -35,3 +38,23 @@ def test_a_command_is_validated(changes: dict[str, Any], rule: str) -> None:
     with pytest.raises(ValidationFailed) as error:
         DECODER.command(CODEC.encode("email_command", record))
     assert error.value.rule == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "due_at"),
+    [
+        (b"%d" % AT_MS, AT),
+        (b"", None),
+        (None, None),
+        (b"0", None),
+        (b"-1", None),
+        (b"soon", None),
+        (b"1" * 5_000, None),
+        (b"%d" % LATEST_MS, None),
+    ],
+)
+def test_the_due_time_is_optional(text: bytes | None, due_at: datetime | None) -> None:
+    """Any producer may write headers, so an invalid due time is ignored; the command stays valid."""
+    record = ENCODER.effects.encode(SEND, NOW)
+    assert DECODER.command(record.value, [*record.headers, (DUE_AT_HEADER, text)]).due_at == due_at
+    assert DECODER.command(record.value, record.headers).due_at is None
