@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import Any, cast
 
 from streams.agents.instrumentation import Instrumentation
+from streams.agents.zeros import zero_pools
 from streams.core.offers.code_pool_records import Pool, PoolMessage, decode_entry, encode_entry, pool_key
 from streams.core.offers.code_pools import CodePools
 from streams.core.values.local_time import utc_from_ms
@@ -43,6 +44,7 @@ def register(app: App, instrumentation: Instrumentation, used: Collection[str]) 
             raise Misrouted(key)
         return message
 
+    zero_pools((*used, OTHER))
     stage = instrumentation.stage(
         "pools",
         # Codes first, so that a claim in the same batch can get one of them.

@@ -78,7 +78,7 @@ def make_handler(
             state = new_customer(customer_id)
         now = utc_from_ms(batch.now_ms)
         after, effects = advance(ruleset, state, event, now)
-        count_effects(event, effects)
+        count_effects(event, effects, state, after)
         outputs = []
         for effect in effects:
             output = encode(effect, now)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 import structlog
 
+from streams.agents.zeros import zero_stage
+from streams.core.model.customer import Customer
 from streams.core.model.effects import Attribute, Effect, LogDecision
 from streams.core.model.events import Event, MailBounced
 from streams.core.values.local_time import utc_from_ms
@@ -54,6 +57,7 @@ class Instrumentation:
             has_journal: whether it also writes a journal, from which its decisions can be replayed.
             name, topics, table, encode, decode, is_too_new, open, is_due: as in `Stage`.
         """
+        zero_stage(name, topics)
         seconds, sizes = metrics.BATCH_SECONDS.labels(name), metrics.BATCH_RECORDS.labels(name)
         commits = metrics.COMMIT_SECONDS.labels(name)
 
@@ -127,13 +131,21 @@ class Instrumentation:
         return make
 
 
-def count_effects(event: Event, effects: Iterable[Effect]) -> None:
-    """Count the decisions and attributions that `event` led to."""
+def count_effects(event: Event, effects: Iterable[Effect], before: Customer, after: Customer) -> None:
+    """Count the decisions and attributions that `event` led to.
+
+    Args:
+        event: the event.
+        effects: what the core asked for because of it.
+        before, after: the customer before and after the event.
+    """
     for effect in effects:
         if isinstance(effect, LogDecision):
             _decision_counter(effect.flow, effect.outcome, effect.rule).inc()
         elif isinstance(effect, Attribute):
             _count_attribution(effect, is_hard=isinstance(event, MailBounced) and event.hard)
+            if effect.kind in ("opened", "clicked") and _is_first(effect, before, after):
+                metrics.ENGAGED_EMAILS.labels(effect.flow, effect.message, effect.kind, effect.agent).inc()
 
 
 @cache  # bounded like the labels; `labels` alone costs as much as encoding a decision
@@ -141,18 +153,33 @@ def _decision_counter(flow: str, outcome: str, rule: str) -> Any:
     return metrics.DECISIONS.labels(flow, outcome, rule)
 
 
+def _is_first(effect: Attribute, before: Customer, after: Customer) -> bool:
+    """Return whether this engagement is the first of its kind with its email. The state ignores machines, so they are never first."""
+    return _engaged_at(before, effect) is None and _engaged_at(after, effect) is not None
+
+
+def _engaged_at(customer: Customer, effect: Attribute) -> datetime | None:
+    for sent in customer.sends:
+        if sent.send_id == effect.send_id:
+            return sent.opened_at if effect.kind == "opened" else sent.clicked_at
+    return None
+
+
 def _count_attribution(effect: Attribute, *, is_hard: bool) -> None:
-    flow = effect.flow
-    if effect.kind == "opened":
+    flow, message, kind = effect.flow, effect.message, effect.kind
+    metrics.ENGAGEMENT.labels(flow, message, kind, effect.agent if kind in ("opened", "clicked") else "unknown").inc()
+    if kind == "opened":
         metrics.OPENS.labels(flow, effect.agent).inc()
-    elif effect.kind == "clicked":
+    elif kind == "clicked":
         metrics.CLICKS.labels(flow, effect.agent).inc()
-    elif effect.kind == "unsubscribed":
+    elif kind == "unsubscribed":
         metrics.UNSUBSCRIBES.labels(flow).inc()
-    elif effect.kind == "bounced":
+    elif kind == "bounced":
         metrics.BOUNCES.labels(flow, "hard" if is_hard else "soft").inc()
-    elif effect.kind == "complained":
+    elif kind == "complained":
         metrics.COMPLAINTS.labels(flow).inc()
-    elif effect.kind == "ordered":
+    elif kind == "ordered":
+        currency, revenue = effect.currency or "", effect.revenue_minor or 0
         metrics.ATTRIBUTED_ORDERS.labels(flow).inc()
-        metrics.ATTRIBUTED_REVENUE.labels(flow, effect.currency or "").inc(effect.revenue_minor or 0)
+        metrics.ATTRIBUTED_REVENUE.labels(flow, currency).inc(revenue)
+        metrics.ATTRIBUTED_MESSAGE_REVENUE.labels(flow, message, currency).inc(revenue)

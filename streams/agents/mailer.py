@@ -8,7 +8,7 @@ show which sends the server accepted, which had begun, and which cannot have lef
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -24,8 +24,10 @@ from streams.mail.report import Report
 from streams.observability import metrics
 from streams.runtime import failpoints
 from streams.runtime.app import App
+from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.processing.batch import Batch
+from streams.runtime.processing.task import Task
 from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.encode.reports import ReportEncoder
@@ -101,6 +103,37 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
     return mail
 
 
+def late_withdrawals(tasks: Iterable[Task[DeliveryMarks]], partitions: int) -> Callable[[bytes, str], None]:
+    """Return the function that counts a withdrawal of an email that the mail server has already accepted.
+
+    Each mailer reads all withdrawals; the owner of the email's partition counts it. The mark of the email is newer than its entry in the
+    ledger, which is written with the batch.
+
+    Args:
+        tasks: the tasks that the mailer owns at each call.
+        partitions: the number of partitions of every topic.
+    """
+
+    def on_withdrawn(key: bytes, send_id: str) -> None:
+        partition = partition_of(key, partitions)
+        for task in tasks:
+            if (
+                task.partition == partition
+                and task.store is not None
+                and _is_accepted(task.store, task.context, send_id)
+            ):
+                metrics.WITHDRAWALS.labels("too_late").inc()
+
+    return on_withdrawn
+
+
+def _is_accepted(store: PartitionStore, marks: DeliveryMarks, send_id: str) -> bool:
+    if marks.crash_state(send_id, marks.disk) == "accepted":
+        return True
+    raw = store.get(send_id.encode())
+    return raw is not None and decode_entry(raw).state == "sent"
+
+
 def encode_report(encoder: ReportEncoder, report: Report) -> Iterator[ProducerRecord]:
     """Return the records of a report: the outcome, and a retry timer, a bounce or a decision if it has one."""
     command, at = report.command, report.at
@@ -126,10 +159,13 @@ def count_report(report: Report) -> None:
     """Count the outcome of a command, and how late the email was if the mail server accepted it."""
     command, flow = report.command, report.command.flow
     metrics.MAILS.labels(flow, report.outcome).inc()
+    metrics.MESSAGES.labels(flow, command.message, report.outcome).inc()
     if report.outcome == "sent":
         metrics.HANDOVER.labels(flow).observe(_seconds(command.due_at or command.commanded_at, report.at))
         if command.purpose == "order" and command.order_placed_at is not None:
             metrics.ORDER_TO_EMAIL.labels(flow).observe(_seconds(command.order_placed_at, report.at))
+    if report.rule == "withdrawn":
+        metrics.WITHDRAWALS.labels("in_time").inc()
     if report.is_resend or report.outcome == "unknown":
         metrics.SENDS_UNKNOWN.labels(flow, "sent_again" if report.is_resend else "given_up").inc()
 

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from streams.agents import code_pools, flows, mailer, popularity, scheduler
 from streams.agents.global_tables import assortment, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.instrumentation import Instrumentation
+from streams.agents.zeros import zero_mailer, zero_worker
 from streams.core.offers.assortment import Assortment
 from streams.core.values.local_time import utc_from_ms
 from streams.definitions.checks.layout import old_layout
@@ -30,7 +32,9 @@ from streams.mail.delivery.smtp import Server, SmtpPool
 from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
+from streams.mail.rendering.template_folders import messages_by_flow
 from streams.observability import metrics
+from streams.observability.disk import sample_disk
 from streams.observability.health import HealthServer, Status
 from streams.observability.lag import LagMonitor
 from streams.observability.logs import setup_logs
@@ -74,6 +78,9 @@ def run_worker(settings: Settings) -> None:
     # The worker starts nevertheless: all other emails can be sent.
     for problem in check_messages(settings.templates_dir, ruleset.flows):
         log.error("a message cannot be rendered", message=str(problem))
+    zero_worker(ruleset)
+    for flow in {flow.name: flow for flow in ruleset.flows}.values():
+        metrics.FLOW_INFO.labels(flow.name, flow.version, flow.status).set(1)
     flows.register(app, instrumentation, ruleset)
     scheduler.register(app, instrumentation, settings.sweep_limit)
     popularity.register(app, instrumentation)
@@ -114,7 +121,13 @@ def run_mailer(settings: Settings) -> None:
         settings.kafka(), assortment.TOPICS, partial(assortment.AssortmentTable, instrumentation.decoder)
     )
     withdrawn_emails = GlobalTable(
-        settings.kafka(), withdrawals.TOPICS, partial(withdrawals.WithdrawalsTable, instrumentation.decoder)
+        settings.kafka(),
+        withdrawals.TOPICS,
+        partial(
+            withdrawals.WithdrawalsTable,
+            instrumentation.decoder,
+            on_withdrawn=mailer.late_withdrawals(app.task_manager, settings.partitions),
+        ),
     )
 
     async def fetch_withdrawn() -> Mapping[str, str]:
@@ -134,6 +147,7 @@ def run_mailer(settings: Settings) -> None:
         on_pause=metrics.SMTP_PAUSED.set,
     )
     mailer.register(app, instrumentation, work)
+    zero_mailer(messages_by_flow(settings.templates_dir))
     _run(app, settings, global_tables=[products, withdrawn_emails])
 
 
@@ -169,10 +183,14 @@ def _run(
         )
     except TopicMismatch as error:
         sys.exit(f"cannot start: {error}")
+    metrics.BUILD_INFO.labels(version("takk")).set(1)
+    for stage in app.task_manager.stages:
+        metrics.STAGE_PARTITIONS.labels(stage).set(settings.partitions)
     restores, monitor = RestoreProgress(), LagMonitor(app.task_manager, gauges)
     app.task_manager.on_restore = restores.step
     app.task_manager.on_restored = restores.end
     app.task_manager.standbys.on_lag = metrics.STANDBY_LAG.set
+    app.task_manager.on_assigned = metrics.REBALANCES.inc
 
     def is_ready() -> Status:
         return (
@@ -180,7 +198,11 @@ def _run(
             "ready" if app.task_manager.is_ready else restores.text or "joining or rebalancing",
         )
 
-    health = HealthServer(settings.web_host, settings.web_port, is_ready)
+    def refresh() -> None:
+        metrics.READY.set(app.task_manager.is_ready)
+        sample_disk(Path(settings.state_dir))
+
+    health = HealthServer(settings.web_host, settings.web_port, is_ready, refresh=refresh)
 
     @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators have no types
     async def monitor_lag() -> None:

@@ -25,10 +25,9 @@ from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.problems import FlowFileError, Problem, not_utf8, problem_at, unreadable
-from streams.mail.rendering.template_folders import FLOWS, flow_folders
+from streams.mail.rendering.template_folders import FLOWS, flow_folders, message_names
 
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
-_MESSAGE = ".html.j2"
 _RULES = "rules.yaml"
 _CONSENT = "consent.yaml"
 _SEGMENTS = "segments.yaml"
@@ -130,7 +129,7 @@ class _Loader:
         self, folder: Path, segments: Mapping[str, Condition], rules: SendingRules, policy: ConsentPolicy
     ) -> list[Flow]:
         """Return the versions of one flow, the newest last."""
-        messages = [file.name.removesuffix(_MESSAGE) for file in folder.glob(f"*{_MESSAGE}")]
+        messages = message_names(folder)
         parse = partial(parse_flow, messages=messages, folder=folder.name, segments=segments)
         path = folder / FLOW
         flow = self.read(path, parse)

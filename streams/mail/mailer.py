@@ -180,6 +180,9 @@ class Mailer:
             return command, plan
         if isinstance(answer, Accepted):
             marks.mark_accepted(command.send_id, answer.queue_id)
+            if command.send_id in self._withdrawn and not is_transactional(command.purpose):
+                # It was withdrawn after the check above. A withdrawal from now on finds the mark: see agents/mailer.py.
+                metrics.WITHDRAWALS.labels("too_late").inc()
             rule = "sent_again" if is_resend else "accepted"
             return Report(
                 command=command,

@@ -1,8 +1,9 @@
 """All metrics of Takk: a closed list, with help texts and units. Other modules only set and increment them.
 
-Names are `takk_<noun>_<unit>`; counters end in `_total`. Label values are bounded: a stage, a partition, a flow, a pool that a flow uses, an
-outcome, or a reason from a closed list. They never contain a customer, an order, an address, a code or free text. `stage` is flows,
-scheduler, popularity, pools or mailer.
+Names are `takk_<noun>_<unit>`; counters end in `_total`. Label values are bounded: a stage, a partition, a flow or one of its messages, a
+pool that a flow uses, an outcome, or a reason from a closed list. They never contain a customer, an order, an address, a code or free text.
+`stage` is flows, scheduler, popularity, pools or mailer. A process exports the series that it can change as 0 from its start: see
+`agents/zeros.py`.
 """
 
 from __future__ import annotations
@@ -70,6 +71,15 @@ LAST_PROGRESS = Gauge(
 PARTITIONS = Gauge(
     "takk_assigned_partitions", "Partitions that this process owns, by stage.", ["stage"], registry=REGISTRY
 )
+STAGE_PARTITIONS = Gauge(
+    "takk_stage_partitions",
+    "Partitions that all processes of the stage own together, as set by TAKK_PARTITIONS. Compare it with takk_assigned_partitions.",
+    ["stage"],
+    registry=REGISTRY,
+)
+REBALANCES = Counter(
+    "takk_rebalances_total", "Assignments of partitions to this process, including the first one.", registry=REGISTRY
+)
 DEAD_LETTERS = Counter(
     "takk_dead_letters_total",
     "Records written to dead-letters, by stage and reason.",
@@ -102,6 +112,10 @@ STANDBY_LAG = Gauge(
     "takk_standby_lag_offsets", "Changelog offsets by which the standbys of this worker are behind, in total.", registry=REGISTRY
 )  # fmt: skip
 STATE_BYTES = Gauge("takk_state_bytes", "Size of the tables on disk, by stage.", ["stage"], registry=REGISTRY)
+DISK_FREE = Gauge(
+    "takk_disk_free_bytes", "Free space that this process may use on the volume of TAKK_STATE_DIR.", registry=REGISTRY
+)
+DISK_SIZE = Gauge("takk_disk_size_bytes", "Size of the volume of TAKK_STATE_DIR.", registry=REGISTRY)
 
 # Timers
 TIMERS_PENDING = Gauge(
@@ -134,6 +148,19 @@ ORDER_TO_EMAIL = Histogram(
     "Time from an order to the acceptance of an email about it by the mail server, for emails of purpose order, by flow.",
     ["flow"], buckets=HANDOVER_SECONDS, registry=REGISTRY,
 )  # fmt: skip
+MESSAGES = Counter(
+    "takk_messages_total",
+    "Send commands, by flow, message and outcome: sent, refused, deferred, expired, suppressed, unknown.",
+    ["flow", "message", "outcome"],
+    registry=REGISTRY,
+)
+WITHDRAWALS = Counter(
+    "takk_withdrawals_total",
+    "Withdrawn emails. outcome: in_time (the mailer did not send it), too_late (the mail server had accepted it before the mailer read the "
+    "withdrawal). Withdrawals that a mailer reads while it starts are not counted as too late.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 SENDS_UNKNOWN = Counter(
     "takk_sends_unknown_total", "Sends in flight during a crash, which the mail server may have accepted. action: sent_again, given_up.",
     ["flow", "action"], registry=REGISTRY,
@@ -147,6 +174,44 @@ SMTP_SECONDS = Histogram(
 )  # fmt: skip
 SMTP_PAUSED = Gauge(
     "takk_smtp_paused", "1 while the mail server is unavailable and the mailer pauses.", registry=REGISTRY
+)
+SMTP_ANSWERS = Counter(
+    "takk_smtp_answers_total",
+    "Emails offered to the mail server, by provider of the recipient and answer. provider: gmail, microsoft, yahoo, apple, gmx_webde, other. "
+    "outcome: accepted, refused, deferred, unknown, down.",
+    ["provider", "outcome"],
+    registry=REGISTRY,
+)
+SMTP_REFUSALS = Counter(
+    "takk_smtp_refusals_total",
+    "Refusals by the mail server, by provider of the recipient and reason. kind: permanent (5xx), temporary (4xx). reason: no_mailbox, "
+    "no_domain, mailbox_full, mailbox_disabled, sender_authentication, sender_alignment, no_tls, spam_rate, rate_limited, policy, too_large, "
+    "server_trouble, other.",
+    ["provider", "reason", "kind"],
+    registry=REGISTRY,
+)
+SMTP_CONNECTIONS = Gauge("takk_smtp_connections", "Open connections to the mail server.", registry=REGISTRY)
+SMTP_CONNECTIONS_LIMIT = Gauge(
+    "takk_smtp_connections_limit",
+    "Connections that this mailer may open, as set by SMTP_CONNECTIONS.",
+    registry=REGISTRY,
+)
+
+# Engagement
+ENGAGEMENT = Counter(
+    "takk_engagement_total",
+    "Engagement with emails, by flow, message and agent. kind: delivered, opened, clicked, unsubscribed, complained, bounced, answered, "
+    "ordered, ordered_held_out (an order by a customer of the control group). agent: human, privacy_proxy, scanner, unknown; for kinds other "
+    "than opened and clicked it is unknown.",
+    ["flow", "message", "kind", "agent"],
+    registry=REGISTRY,
+)
+ENGAGED_EMAILS = Counter(
+    "takk_engaged_emails_total",
+    "Emails opened or clicked for the first time, by flow, message and agent. Each email counts once per kind. kind: opened (agent human or "
+    "unknown), clicked (agent human). Opens by machines do not count.",
+    ["flow", "message", "kind", "agent"],
+    registry=REGISTRY,
 )
 OPENS = Counter(
     "takk_opens_total",
@@ -172,6 +237,12 @@ ATTRIBUTED_REVENUE = Counter(
     "takk_attributed_revenue_minor_total", "Revenue of attributed orders in minor units, by flow and currency.",
     ["flow", "currency"], registry=REGISTRY,
 )  # fmt: skip
+ATTRIBUTED_MESSAGE_REVENUE = Counter(
+    "takk_attributed_message_revenue_minor_total",
+    "Revenue of attributed orders in minor units, by flow, message and currency.",
+    ["flow", "message", "currency"],
+    registry=REGISTRY,
+)
 
 # Recommendations
 CATALOGUE_PRODUCTS = Gauge("takk_catalogue_products", "Products in the catalogue.", registry=REGISTRY)
@@ -203,15 +274,28 @@ CODES_EXPIRED = Counter(
 )
 
 # The process
+BUILD_INFO = Gauge("takk_build_info", "Always 1. version: the version of Takk.", ["version"], registry=REGISTRY)
+FLOW_INFO = Gauge(
+    "takk_flow_info",
+    "Always 1, for each flow that the worker has loaded. version: its newest version. state: live, paused, draft.",
+    ["flow", "version", "state"],
+    registry=REGISTRY,
+)
+READY = Gauge(
+    "takk_ready", "1 if all assigned partitions are restored and processed, as in /readyz.", registry=REGISTRY
+)
 LOOP_LAG = Gauge("takk_loop_lag_seconds", "Delay of the event loop's last heartbeat.", registry=REGISTRY)
 
 #: The closed list.
 ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, PARTITIONS,
-    DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS, STANDBY_LAG, STATE_BYTES,
-    TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS, HANDOVER, ORDER_TO_EMAIL, SENDS_UNKNOWN, RENDER_SECONDS,
-    SMTP_SECONDS, SMTP_PAUSED, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS, ATTRIBUTED_REVENUE, CATALOGUE_PRODUCTS,
-    POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES, POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, LOOP_LAG,
+    STAGE_PARTITIONS, REBALANCES, DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS,
+    STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS,
+    HANDOVER, ORDER_TO_EMAIL, MESSAGES, WITHDRAWALS, SENDS_UNKNOWN,
+    RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
+    SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
+    ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
+    POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, BUILD_INFO, FLOW_INFO, READY, LOOP_LAG,
 )  # fmt: skip
 
 

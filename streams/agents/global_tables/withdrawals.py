@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
@@ -23,13 +23,21 @@ class WithdrawalsTable(TableView):
     Args:
         decoder: decodes the records.
         bounds: as in `TableView`.
+        on_withdrawn: called with the record's key and the send id of each email that is withdrawn after the table was read to its end. For
+            earlier withdrawals nobody knows whether they were reported before.
 
     Attributes:
         rules: send id -> the rule that now forbids it.
     """
 
-    def __init__(self, decoder: Decoder, bounds: Mapping[Partition, tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        bounds: Mapping[Partition, tuple[int, int]],
+        on_withdrawn: Callable[[bytes, str], None] = lambda key, send_id: None,
+    ) -> None:
         super().__init__(bounds)
+        self._on_withdrawn = on_withdrawn
         self.rules: dict[str, str] = {}
         self._decoder = decoder
         self._withdrawn_at: dict[str, datetime] = {}
@@ -41,6 +49,8 @@ class WithdrawalsTable(TableView):
         except InvalidRecord as error:
             log.error("invalid withdrawal ignored", reason=error.reason, detail=error.detail)
             return
+        if withdrawal.send_id not in self.rules and self.is_ready:
+            self._on_withdrawn(key or b"", withdrawal.send_id)
         self.rules[withdrawal.send_id] = withdrawal.rule
         self._withdrawn_at[withdrawal.send_id] = withdrawal.withdrawn_at
         # Each new withdrawal removes up to two that have expired, so the table stays small.

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import aiosmtplib
 
 from streams.mail.delivery.bounces import BounceClass, Phase, classify
+from streams.mail.delivery.providers import provider_of
 from streams.observability import metrics
 
 _QUEUED = re.compile(r"queued as (\S+)|\bid=(\S+)", re.IGNORECASE)
@@ -113,6 +114,7 @@ class SmtpPool:
         self._open = 0
         self._outages = 0
         self._outage = ServerDown("")
+        metrics.SMTP_CONNECTIONS_LIMIT.set(server.connections)
 
     @property
     def size(self) -> int:
@@ -133,6 +135,7 @@ class SmtpPool:
                 # The server went down while this email waited: only one email waits for the timeout.
                 return self._outage
             answer = await self._deliver(sender, recipient, data, before_data)
+            _count(recipient, answer)
             if isinstance(answer, ServerDown) and not self._open:
                 self._outages += 1
                 self._outage = answer
@@ -220,7 +223,7 @@ class SmtpPool:
             password=server.password,
             timeout=server.timeout_s,
         )
-        self._open += 1
+        self._count_open(1)
         is_open = False
         try:
             await client.connect(timeout=min(CONNECT_S, server.timeout_s))
@@ -240,8 +243,12 @@ class SmtpPool:
         return True
 
     def _drop(self, client: aiosmtplib.SMTP) -> None:
-        self._open -= 1
+        self._count_open(-1)
         client.close()
+
+    def _count_open(self, change: int) -> None:
+        self._open += change
+        metrics.SMTP_CONNECTIONS.set(self._open)
 
 
 async def _data(client: aiosmtplib.SMTP, data: bytes) -> str:
@@ -258,6 +265,14 @@ def _expect(code: int, answer: aiosmtplib.SMTPResponse) -> str:
     if answer.code != code:
         raise aiosmtplib.SMTPResponseException(answer.code, answer.message)
     return answer.message
+
+
+def _count(recipient: str, answer: Answer) -> None:
+    provider = provider_of(recipient)
+    metrics.SMTP_ANSWERS.labels(provider, _outcome(answer)).inc()
+    if isinstance(answer, Refused):
+        kind = "permanent" if answer.is_final else "temporary"
+        metrics.SMTP_REFUSALS.labels(provider, answer.bounce_class.reason, kind).inc()
 
 
 def _outcome(answer: Answer) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 FLOWS = "flows"
 SHARED = "shared"
 COPY = "copy"
+#: The end of the name of a message's template.
+MESSAGE = ".html.j2"
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -36,3 +38,17 @@ def flow_folders(templates_dir: Path) -> dict[str, Path]:
         for folder in subfolders(group):
             found.setdefault(folder.name, folder)
     return dict(sorted(found.items()))
+
+
+def message_names(folder: Path) -> list[str]:
+    """Return the names of the messages in a flow's folder, sorted."""
+    return sorted(file.name.removesuffix(MESSAGE) for file in folder.glob(f"*{MESSAGE}"))
+
+
+def messages_by_flow(templates_dir: Path) -> dict[str, list[str]]:
+    """Return the names of the messages of each flow, by the flow's name. No file is read.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    return {name: message_names(folder) for name, folder in flow_folders(templates_dir).items()}

@@ -67,6 +67,8 @@ class TaskManager:
         self.stores: dict[str, Any] = {}
         self.on_restore: Callable[[str, int, int], None] = lambda stage, done, total: None
         self.on_restored: Callable[[str, int, float], None] = lambda stage, records, seconds: None
+        #: Called after every assignment, when all partitions are restored and processed.
+        self.on_assigned: Callable[[], None] = lambda: None
         self.standbys = Standbys(self.kafka, f"{app_id}-standby")
         self._followed: set[tuple[str, int]] = set()
         self._tasks: dict[tuple[str, int], Task[Any]] = {}
@@ -132,6 +134,7 @@ class TaskManager:
             task.is_queued = False  # batches of the earlier assignment are dropped
         self.generation += 1
         self.is_ready = True
+        self.on_assigned()
 
     def owned(self, assigned: set[tuple[str, int]]) -> set[tuple[str, int]]:
         """Return the (stage name, partition) pairs to own: those for which `assigned` contains the stage's first topic.

@@ -25,6 +25,10 @@ BOUNDED = {
     "kind",
     "currency",
     "pool",
+    "message",
+    "provider",
+    "version",
+    "state",
 }
 #: The methods that change a metric, or select one of its series first.
 CHANGES = {"labels", "inc", "set", "observe", "set_to_current_time", "time"}

@@ -1,0 +1,169 @@
+"""The series that a process exports as 0 from its start.
+
+A counter that first appears at its first increment loses that increment: Prometheus sees no rise from nothing to 1. And a series that is
+missing is then an alarm: the process is down, or it is not the process that was expected. So a process exports every series of its closed
+label sets from the start, and no metric of the other kind of process at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import Any, get_args
+
+from streams.core.model.events import AgentClass, MailOutcome
+from streams.core.rules.flow import Send, all_steps
+from streams.core.rules.ruleset import Ruleset
+from streams.mail.delivery.bounces import Reason
+from streams.mail.delivery.providers import Provider
+from streams.observability import metrics
+from streams.wire import topics
+from streams.wire.validation import RULES
+
+#: The metrics that only a worker exports. All others, except those of the mailer, are exported by both.
+OF_WORKER = (
+    metrics.TIMERS_PENDING, metrics.TIMERS_STORED, metrics.TIMERS_FIRED, metrics.TIMER_LATENESS, metrics.DECISIONS, metrics.ENGAGEMENT,
+    metrics.ENGAGED_EMAILS, metrics.OPENS, metrics.CLICKS, metrics.UNSUBSCRIBES, metrics.BOUNCES, metrics.COMPLAINTS,
+    metrics.ATTRIBUTED_ORDERS, metrics.ATTRIBUTED_REVENUE, metrics.ATTRIBUTED_MESSAGE_REVENUE, metrics.POOL_CODES, metrics.POOL_CLAIMS,
+    metrics.CODES_GRANTED, metrics.CODES_EXPIRED, metrics.FLOW_INFO,
+)  # fmt: skip
+#: The metrics that only a mailer exports.
+OF_MAILER = (
+    metrics.MAILS, metrics.MESSAGES, metrics.HANDOVER, metrics.ORDER_TO_EMAIL, metrics.WITHDRAWALS, metrics.SENDS_UNKNOWN,
+    metrics.RENDER_SECONDS, metrics.SMTP_SECONDS,
+    metrics.SMTP_PAUSED, metrics.SMTP_ANSWERS, metrics.SMTP_REFUSALS, metrics.SMTP_CONNECTIONS, metrics.SMTP_CONNECTIONS_LIMIT,
+    metrics.CATALOGUE_PRODUCTS, metrics.POPULARITY_PRODUCTS, metrics.CATALOGUE_READ, metrics.CATALOGUE_REFUSED,
+)  # fmt: skip
+
+#: Stage -> the topics that it writes to, besides its changelog. A record with a wrong key returns to its own topic; it is counted by
+#: `takk_republished_records_total`.
+OUTPUTS: Mapping[str, tuple[str, ...]] = {
+    "flows": (
+        topics.DELAYS, topics.COMMANDS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS,
+        topics.SIGNALS, topics.WITHDRAWALS, topics.SALES, topics.CHECKPOINTS,
+    ),
+    "scheduler": (topics.DUE,),
+    "popularity": (topics.POPULARITY,),
+    "pools": (topics.GRANTS,),
+    "mailer": (topics.EVENTS, topics.ENGAGEMENT, topics.DELAYS, topics.DECISIONS),
+}  # fmt: skip
+#: The reasons of dead letters: broken rules, invalid Avro, and `failed` for a handler that raised.
+DEAD_LETTER_REASONS = (*RULES, "not_avro", "unknown_schema", "truncated", "failed")
+
+#: The reasons for which a record of the catalogue or the sales counts is invalid.
+CATALOGUE_REASONS = (
+    "bad_id", "bad_currency", "bad_link", "negative_amount", "too_long", "not_avro", "unknown_schema", "truncated",
+)  # fmt: skip
+
+#: The decisions that are exported as 0 for each flow: whether an email is sent, and what most often prevents it. All outcomes with all rules
+#: would be a thousand series per flow, most of which can never change; so a query of other decisions must allow for a missing series.
+DECISIONS = (
+    *(("send", rule) for rule in ("transactional", "consent", "own_opt_in", "soft_opt_in", "allowed")),
+    *(
+        ("skip", rule)
+        for rule in (
+            "unsubscribed", "hard_bounced", "complained", "soft_bounces", "no_consent", "no_own_opt_in", "no_soft_opt_in",
+            "soft_opt_in_ended", "no_address", "expired", "holdout",
+        )
+    ),
+    *(("defer", rule) for rule in ("cap", "quiet_hours", "order_late", "refunded", "calm_series", "clash", "not_before", "paused")),
+)  # fmt: skip
+#: The kinds of engagement with the agents that each can have. Engagement with emails that are no longer stored has no flow and no message;
+#: these series are not exported as 0.
+ENGAGEMENT = (
+    *(product(("opened", "clicked"), get_args(AgentClass))),
+    *(
+        (kind, "unknown")
+        for kind in (
+            "delivered", "unsubscribed", "complained", "bounced", "answered", "ordered", "ordered_held_out",
+        )
+    ),
+)  # fmt: skip
+#: The engagement that an email has once: see `takk_engaged_emails_total`.
+FIRST_ENGAGEMENT = (("opened", "human"), ("opened", "unknown"), ("clicked", "human"))
+OUTCOMES: tuple[str, ...] = get_args(MailOutcome)
+SMTP_OUTCOMES = ("accepted", "refused", "deferred", "unknown", "down")
+
+
+def zero_stage(stage: str, inputs: Iterable[str]) -> None:
+    """Export the series of a stage that reads the topics `inputs`.
+
+    `takk_restore_progress_ratio` is not among them: 0 would mean a restore that does not advance.
+    """
+    one = (stage,)
+    _zero(metrics.RECORDS_IN, one, inputs)
+    _zero(metrics.RECORDS_OUT, one, (*OUTPUTS[stage], topics.DEAD_LETTERS))
+    _zero(metrics.DEAD_LETTERS, one, DEAD_LETTER_REASONS)
+    for metric in (
+        metrics.BATCH_RECORDS, metrics.BATCH_SECONDS, metrics.COMMIT_SECONDS, metrics.REPUBLISHED, metrics.RESTORED, metrics.RESTORE_SECONDS,
+        metrics.RESTORE_RATE, metrics.RESTORE_LEFT, metrics.PARTITIONS, metrics.STATE_BYTES,
+    ):  # fmt: skip
+        _zero(metric, one)
+
+
+def zero_worker(ruleset: Ruleset) -> None:
+    """Export the series of the flows of `ruleset`, and no metric of the mailer."""
+    _remove(OF_MAILER)
+    messages: dict[str, set[str]] = {}
+    for flow in ruleset.flows:
+        sent = {step.message for step in all_steps(flow.steps) if isinstance(step, Send)}
+        messages.setdefault(flow.name, set()).update(sent)
+    flows, currencies = tuple(messages), (ruleset.shop.currency,)
+    for name in flows:
+        _zero_pairs(metrics.DECISIONS, (name,), DECISIONS)
+    _zero(metrics.OPENS, flows, get_args(AgentClass))
+    _zero(metrics.CLICKS, flows, get_args(AgentClass))
+    _zero(metrics.BOUNCES, flows, ("hard", "soft"))
+    for metric in (metrics.UNSUBSCRIBES, metrics.COMPLAINTS, metrics.ATTRIBUTED_ORDERS):
+        _zero(metric, flows)
+    _zero(metrics.ATTRIBUTED_REVENUE, flows, currencies)
+    for name, sent in messages.items():
+        for message in sent:
+            _zero_pairs(metrics.ENGAGEMENT, (name, message), ENGAGEMENT)
+            _zero_pairs(metrics.ENGAGED_EMAILS, (name, message), FIRST_ENGAGEMENT)
+        _zero(metrics.ATTRIBUTED_MESSAGE_REVENUE, (name,), sent, currencies)
+
+
+def zero_pools(pools: Iterable[str]) -> None:
+    """Export the series of the code pools `pools`."""
+    pools = tuple(pools)
+    _zero(metrics.CODES_GRANTED, pools)
+    _zero(metrics.CODES_EXPIRED, pools)
+
+
+def zero_mailer(messages: Mapping[str, Iterable[str]]) -> None:
+    """Export the series of the mailer, and no metric of a worker.
+
+    Args:
+        messages: flow -> the names of its messages.
+    """
+    _remove(OF_WORKER)
+    for flow, names in messages.items():
+        _zero(metrics.MAILS, (flow,), OUTCOMES)
+        _zero(metrics.MESSAGES, (flow,), names, OUTCOMES)
+        _zero(metrics.SENDS_UNKNOWN, (flow,), ("sent_again", "given_up"))
+        for metric in (metrics.RENDER_SECONDS, metrics.HANDOVER, metrics.ORDER_TO_EMAIL):
+            _zero(metric, (flow,))
+    _zero(metrics.WITHDRAWALS, ("in_time", "too_late"))
+    _zero(metrics.SMTP_SECONDS, SMTP_OUTCOMES)
+    _zero(metrics.SMTP_ANSWERS, get_args(Provider), SMTP_OUTCOMES)
+    _zero(metrics.SMTP_REFUSALS, get_args(Provider), get_args(Reason), ("permanent", "temporary"))
+    _zero(metrics.CATALOGUE_REFUSED, (topics.PRODUCTS, topics.POPULARITY), CATALOGUE_REASONS)
+
+
+def _zero(metric: Any, *values: Iterable[str]) -> None:
+    """Export the series of `metric` with every combination of label values."""
+    for labels in product(*values):
+        metric.labels(*labels)
+
+
+def _zero_pairs(metric: Any, first: tuple[str, ...], pairs: Iterable[tuple[str, str]]) -> None:
+    """Export the series of `metric` whose last two labels are one of `pairs`."""
+    for pair in pairs:
+        metric.labels(*first, *pair)
+
+
+def _remove(unused: Iterable[Any]) -> None:
+    """Export none of the metrics `unused`."""
+    for metric in unused:
+        metrics.REGISTRY.unregister(metric)
