@@ -68,8 +68,9 @@ crash: $(STAMP) ## Run the crash campaign; ARGS="zombies --seed 7" runs some of 
 	$(BIN)/python -m pytest -m campaign
 	$(BIN)/python -m tests.crash $(ARGS)
 
-docs: $(STAMP) ## Generate the reference pages in deploy/ from the code
+docs: $(STAMP) ## Generate the reference pages and the dashboards in deploy/ from the code
 	$(BIN)/python -m tests.unit.docs.reference
+	$(BIN)/python -m deploy.grafana.builder
 
 lock: ## Regenerate requirements.lock from pyproject.toml
 	@test -x $(BIN)/pip-compile || { echo "run make venv first"; exit 1; }

@@ -1,0 +1,262 @@
+"""The first screen: whether all is well, and if not, where to look."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.grafana.builder.colors import BLUE, GREEN, LAG_STEPS, RED, YELLOW, ZERO_IS_GOOD
+from deploy.grafana.builder.links import runbook_url
+from deploy.grafana.builder.panels import About, Column, Query, Size, graph, number, rows, timeline
+from deploy.grafana.builder.promql import FLOW, JOB, largest, shop_series, total
+from deploy.grafana.builder.screen import Row, Screen
+
+#: The stages in the order in which a record passes through them.
+STAGES: Final = ("flows", "scheduler", "popularity", "pools", "mailer")
+SLOS: Final = {
+    "handover": "Due emails are sent within 5 minutes",
+    "order_email": "Order confirmations are sent within 5 minutes",
+    "dead_letters": "Records are not dead-lettered",
+    "in_doubt": "No send is in doubt after a crash",
+    "withdrawals": "No email is sent after its withdrawal",
+}
+FIRING_ALERTS: Final = shop_series("ALERTS", alertname="~Takk.*", alertstate="firing")
+TILE: Final = Size(3, 4)
+
+DOWN = number(
+    "Processes down",
+    TILE,
+    About(
+        "Processes that Prometheus cannot reach.",
+        "All are up.",
+        "Restart the process. Its partitions move to the other processes, which takes up to a minute.",
+        ("TakkTargetDown", "TakkTargetMissing"),
+        see="takk-resources",
+    ),
+    "none",
+    Query(total(f"1 - {shop_series('up', JOB)}")),
+    steps=ZERO_IS_GOOD,
+    words={"0": ("all up", GREEN)},
+    spark=False,
+)
+ALERTS = number(
+    "Alerts firing",
+    TILE,
+    About("Alerts of Takk that fire now.", "None.", "Open the runbook of each alert in the table of alerts."),
+    "none",
+    # ALERTS has no series while no alert fires.
+    Query(f"count({FIRING_ALERTS}) or vector(0)"),
+    steps=ZERO_IS_GOOD,
+    words={"0": ("none", GREEN)},
+    spark=False,
+)
+SERVER = number(
+    "Mail server",
+    TILE,
+    About(
+        "Whether the mailers can reach the mail server.",
+        "It answers.",
+        "Emails wait and are not lost. Check the mail server and its credentials.",
+        ("TakkMailServerDown",),
+        see="takk-mail",
+    ),
+    "none",
+    Query(largest(shop_series("takk_smtp_paused"))),
+    steps=ZERO_IS_GOOD,
+    words={"0": ("answers", GREEN), "1": ("down", RED)},
+    spark=False,
+)
+LAG = number(
+    "Oldest waiting record",
+    TILE,
+    About(
+        "Age of the oldest record that a stage has not committed, over all partitions.",
+        "Below a minute.",
+        "The bands below show the stage. The pipeline dashboard shows the partition.",
+        ("TakkLagHigh", "TakkPartitionStuck"),
+        see="takk-pipeline",
+    ),
+    "s",
+    Query(largest(shop_series("takk:lag_seconds:max"))),
+    steps=LAG_STEPS,
+    decimals=0,
+)
+SENT = number(
+    "Emails sent, last hour",
+    TILE,
+    About(
+        "Emails that the mail server accepted within the last hour, for the selected flows.",
+        "It follows the orders of the shop.",
+        "If orders arrive and no email leaves, a flow has stopped.",
+        ("TakkFlowStopped",),
+        see="takk-mail",
+    ),
+    "short",
+    Query(total(f"increase({shop_series('takk_mails_total', FLOW, outcome='sent')}[1h])")),
+    steps=((None, BLUE),),
+    decimals=0,
+)
+DEAD = number(
+    "Dead letters, last hour",
+    TILE,
+    About(
+        "Records that Takk refused within the last hour. They are kept unchanged.",
+        "None.",
+        "Run `takk dead-letters list`. Correct the cause, then replay them.",
+        ("TakkDeadLetters",),
+        see="takk-pipeline",
+    ),
+    "short",
+    Query(total(f"increase({shop_series('takk_dead_letters_total')}[1h])")),
+    steps=ZERO_IS_GOOD,
+    decimals=0,
+)
+CLAIMS = number(
+    "Customers waiting for a code",
+    TILE,
+    About(
+        "Claims for a discount code that no code pool can serve.",
+        "None.",
+        "Add codes to the empty pool.",
+        ("TakkPoolEmpty",),
+        see="takk-pools",
+    ),
+    "short",
+    Query(total(shop_series("takk_pool_claims"))),
+    steps=ZERO_IS_GOOD,
+    words={"0": ("none", GREEN)},
+    spark=False,
+)
+LATE = number(
+    "Timers late, last hour",
+    TILE,
+    About(
+        "Share of timers that fired more than 30 seconds after their due time, within the last hour.",
+        "0 %.",
+        "The scheduler is behind, or was stopped. Waits of customers end late.",
+        ("TakkTimersLate",),
+        see="takk-timers",
+    ),
+    "percentunit",
+    Query(
+        f"1 - sum(increase({shop_series('takk_timer_lateness_seconds_bucket', le='30.0')}[1h]))"
+        f" / clamp_min(sum(increase({shop_series('takk_timer_lateness_seconds_count')}[1h])), 1)"
+    ),
+    steps=((None, GREEN), (0.01, YELLOW), (0.05, RED)),
+    decimals=1,
+)
+SLO_TABLE = rows(
+    "Service level objectives",
+    Size(14, 7),
+    About(
+        "Each objective with its errors within the last hour, its burn rates, and the error budget left of 30 days. "
+        "A burn rate of 1 spends the budget in exactly 30 days.",
+        "The budget left is above 0, and the burn rates are below 1.",
+        "A burn rate above 14 spends the budget within two days: act now. At a rate above 1, find the cause today.",
+        ("TakkHandoverBudgetBurn", "TakkOrderEmailBudgetBurn"),
+    ),
+    "none",
+    (
+        Column("slo", "Objective", words=SLOS),
+        Column("Value #A", "Target", "percentunit", decimals=1),
+        Column("Value #B", "Errors, 1 hour", "percentunit", decimals=2),
+        Column("Value #C", "Burn rate, 1 hour", "suffix:×", ((None, GREEN), (1, YELLOW), (14.4, RED)), decimals=1),
+        Column("Value #D", "Burn rate, 6 hours", "suffix:×", ((None, GREEN), (1, YELLOW), (6, RED)), decimals=1),
+        Column("Value #E", "Budget left", "percentunit", ((None, RED), (0, YELLOW), (0.25, GREEN)), decimals=0),
+    ),
+    Query("max by (slo) (takk:slo_objective:ratio)", instant=True),
+    Query(largest(shop_series("takk:slo_errors:ratio1h"), "slo"), instant=True),
+    Query(largest(shop_series("takk:slo_burn:rate1h"), "slo"), instant=True),
+    Query(largest(shop_series("takk:slo_burn:rate6h"), "slo"), instant=True),
+    Query(f"min by (slo) ({shop_series('takk:slo_budget_left:ratio30d')})", instant=True),
+)
+ALERT_TABLE = rows(
+    "Firing alerts",
+    Size(10, 7),
+    About(
+        "Each alert of Takk that fires now. Click a name to open its runbook.",
+        "The table is empty.",
+        "Follow the runbook. Alerts of severity page come first.",
+    ),
+    "none",
+    (
+        Column("alertname", "Alert", link=runbook_url("${__value.raw}")),
+        Column("severity", "Severity"),
+        Column("stage", "Stage"),
+        Column("flow", "Flow"),
+        Column("slo", "Objective"),
+        Column("instance", "Process"),
+    ),
+    Query(FIRING_ALERTS, instant=True),
+    sort=("Severity", False),
+    missing="No alert fires",
+)
+STAGE_BANDS = timeline(
+    "Stages: age of the oldest waiting record",
+    Size(14, 6),
+    About(
+        "One band per stage, in the order in which a record passes through them. "
+        "The color is the age of the oldest record that waits: green below 1 minute, yellow below 5 minutes, red above.",
+        "All bands are green.",
+        "The first stage from the top that is not green is the cause. The start of the color is the start of the incident.",
+        ("TakkLagHigh", "TakkPartitionStuck"),
+        see="takk-pipeline",
+    ),
+    "s",
+    *(Query(largest(shop_series("takk:lag_seconds:max", stage=stage)), stage) for stage in STAGES),
+    steps=LAG_STEPS,
+    decimals=0,
+)
+BURN = graph(
+    "Burn rate of the error budgets, 1 hour",
+    Size(10, 6),
+    About(
+        "How many times faster than allowed each error budget is spent.",
+        "Near 0. Short peaks are allowed.",
+        "A rate above the line at 14.4 pages somebody. The table of objectives shows the budget that is left.",
+    ),
+    "suffix:×",
+    Query(largest(shop_series("takk:slo_burn:rate1h"), "slo"), "{{slo}}"),
+    steps=((None, "transparent"), (14.4, RED)),
+    table_legend=False,
+)
+EMAILS = graph(
+    "Emails per minute by outcome",
+    Size(14, 7),
+    About(
+        "Send commands per minute by outcome, for the selected flows.",
+        "Nearly all are sent. Suppressed emails are withdrawals and addresses that may not receive email.",
+        "Deferred: the mail server asks to wait. Refused: open the mail dashboard. Expired: the email was too late to send.",
+        see="takk-mail",
+    ),
+    "suffix:/min",
+    Query(f"60 * ({total(shop_series('takk:emails:rate5m', FLOW), 'outcome')})", "{{outcome}}"),
+    stacked=True,
+    table_legend=False,
+)
+FAILURES = graph(
+    "Dead letters and sends in doubt per hour",
+    Size(10, 7),
+    About(
+        "Dead letters by stage, and sends that were in flight while a mailer died, by what happened to them.",
+        "Both stay at 0.",
+        "Dead letters: an input is invalid. Sends in doubt: a mailer died while it sent; see why it died.",
+        ("TakkDeadLetters", "TakkSendsUnknown"),
+    ),
+    "suffix:/h",
+    Query(total(f"increase({shop_series('takk_dead_letters_total')}[1h])", "stage"), "dead letters, {{stage}}"),
+    Query(total(f"increase({shop_series('takk_sends_unknown_total')}[1h])", "action"), "in doubt, {{action}}"),
+    table_legend=False,
+)
+
+SCREEN: Final = Screen(
+    "takk-overview",
+    "Overview",
+    "Is all well? If not, since when, and in which stage?",
+    (
+        Row("", (DOWN, ALERTS, SERVER, LAG, LATE, DEAD, CLAIMS, SENT)),
+        Row("", (SLO_TABLE, ALERT_TABLE)),
+        Row("", (STAGE_BANDS, BURN)),
+        Row("", (EMAILS, FAILURES)),
+    ),
+    variables=("shop", "flow"),
+)
