@@ -96,7 +96,79 @@ class Series:
         return self.points[-1][1]
 
 
-class Prometheus:
+class PrometheusApi:
+    """The HTTP API of a running Prometheus.
+
+    Args:
+        url: its address, like `http://127.0.0.1:9090`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    def query(self, expression: str, at: float | None = None) -> list[Series]:
+        """Return the result of an instant query; a scalar is one series without labels.
+
+        Args:
+            expression: PromQL.
+            at: Unix time in seconds; None: now.
+
+        Raises:
+            QueryError: Prometheus rejected the query.
+        """
+        data = self._get("query", query=expression, **({} if at is None else {"time": at}))
+        if data["resultType"] in ("scalar", "string"):
+            return [Series({}, (_point(data["result"]),))]
+        return [
+            Series(entry["metric"], tuple(map(_point, entry.get("values") or [entry["value"]])))
+            for entry in data["result"]
+        ]
+
+    def query_range(self, expression: str, start: float, end: float, step_s: float) -> list[Series]:
+        """Return the result of a range query; `start` and `end` are Unix times in seconds.
+
+        Raises:
+            QueryError: Prometheus rejected the query.
+        """
+        data = self._get("query_range", query=expression, start=start, end=end, step=step_s)
+        return [Series(entry["metric"], tuple(map(_point, entry["values"]))) for entry in data["result"]]
+
+    def series(self, selector: str) -> list[dict[str, str]]:
+        """Return the labels of all series that match `selector`, whenever they were scraped."""
+        found: list[dict[str, str]] = self._get("series", **{"match[]": selector, "start": 0, "end": time.time() + 60})
+        return found
+
+    def names(self) -> set[str]:
+        """Return the names of all metrics, with those of recording rules."""
+        return set(self._get("label/__name__/values"))
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return the rules of all groups, with their `health` and `lastError`."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return the pending and firing alerts, with their labels, annotations and state."""
+        found: list[dict[str, Any]] = self._get("alerts")["alerts"]
+        return found
+
+    def targets(self) -> list[dict[str, Any]]:
+        """Return the scraped targets, with `labels`, `health` and `lastError`."""
+        found: list[dict[str, Any]] = self._get("targets")["activeTargets"]
+        return found
+
+    def _get(self, path: str, **parameters: object) -> Any:
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=REQUEST_S) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            text = error.read().decode(errors="replace")
+            with contextlib.suppress(ValueError, KeyError):
+                text = json.loads(text)["error"]
+            raise QueryError(f"{text}: {parameters.get('query', path)}") from error
+
+
+class Prometheus(PrometheusApi):
     """A Prometheus of its own, with its own folder and port.
 
     Args:
@@ -118,18 +190,12 @@ class Prometheus:
         self.folder = folder
         self.log_file = folder / "prometheus.log"
         self.port = free_port()
+        super().__init__(f"http://127.0.0.1:{self.port}")
         self._targets = tuple(targets)
         self._rules = rules
         self._interval_s = interval_s
         self._config = config
         self._child: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        """The address of its page and its API."""
-        return f"http://127.0.0.1:{self.port}"
-
-    # -- start and stop ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start it, and wait until it is ready.
@@ -212,69 +278,6 @@ class Prometheus:
         path = self.folder / "prometheus.yml"
         path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         return path
-
-    # -- queries -------------------------------------------------------------------------------------------------------
-
-    def query(self, expression: str, at: float | None = None) -> list[Series]:
-        """Return the result of an instant query; a scalar is one series without labels.
-
-        Args:
-            expression: PromQL.
-            at: Unix time in seconds; None: now.
-
-        Raises:
-            QueryError: Prometheus rejected the query.
-        """
-        data = self._get("query", query=expression, **({} if at is None else {"time": at}))
-        if data["resultType"] in ("scalar", "string"):
-            return [Series({}, (_point(data["result"]),))]
-        return [
-            Series(entry["metric"], tuple(map(_point, entry.get("values") or [entry["value"]])))
-            for entry in data["result"]
-        ]
-
-    def query_range(self, expression: str, start: float, end: float, step_s: float) -> list[Series]:
-        """Return the result of a range query; `start` and `end` are Unix times in seconds.
-
-        Raises:
-            QueryError: Prometheus rejected the query.
-        """
-        data = self._get("query_range", query=expression, start=start, end=end, step=step_s)
-        return [Series(entry["metric"], tuple(map(_point, entry["values"]))) for entry in data["result"]]
-
-    def series(self, selector: str) -> list[dict[str, str]]:
-        """Return the labels of all series that match `selector`, whenever they were scraped."""
-        found: list[dict[str, str]] = self._get("series", **{"match[]": selector, "start": 0, "end": time.time() + 60})
-        return found
-
-    def names(self) -> set[str]:
-        """Return the names of all metrics, with those of recording rules."""
-        return set(self._get("label/__name__/values"))
-
-    def rules(self) -> list[dict[str, Any]]:
-        """Return the rules of all groups, with their `health` and `lastError`."""
-        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
-
-    def alerts(self) -> list[dict[str, Any]]:
-        """Return the pending and firing alerts, with their labels, annotations and state."""
-        found: list[dict[str, Any]] = self._get("alerts")["alerts"]
-        return found
-
-    def targets(self) -> list[dict[str, Any]]:
-        """Return the scraped targets, with `labels`, `health` and `lastError`."""
-        found: list[dict[str, Any]] = self._get("targets")["activeTargets"]
-        return found
-
-    def _get(self, path: str, **parameters: object) -> Any:
-        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=REQUEST_S) as answer:
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            text = error.read().decode(errors="replace")
-            with contextlib.suppress(ValueError, KeyError):
-                text = json.loads(text)["error"]
-            raise QueryError(f"{text}: {parameters.get('query', path)}") from error
 
 
 def _point(pair: Sequence[Any]) -> tuple[float, float]:
