@@ -1,0 +1,175 @@
+"""Incidents that a healthy demo does not have, one function each. They leave the traces for which dashboards and alerts look."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from aiosmtpd.smtp import Envelope
+
+from streams.tools.local.inbox.server import HANG_UP
+from streams.wire import topics
+from tests.harness import records
+from tests.harness.observed_stack import ObservedStack
+from tests.harness.stack import Stack, wait_until
+
+#: The answers of a mail server in trouble: greylisting, a dead address, a full mailbox, spam, and a lost connection after the data.
+REPLIES = (
+    "451 4.7.1 Greylisted, try again later",
+    "550 5.1.1 User unknown",
+    "552 5.2.2 Mailbox full",
+    "554 5.7.1 Message rejected as spam",
+    HANG_UP,
+)
+#: One email in so many gets one of them.
+REPLY_EVERY = 4
+#: Share of invalid records among the shop's records.
+POISON = 0.02
+ORDERS_PER_S = 8.0
+#: Longest time that the shop is open, in seconds. The script closes it earlier.
+LONGEST_S = 180.0
+AGENTS = ("human", "privacy_proxy", "scanner", "unknown")
+
+#: What the incidents leave in Prometheus: every expression has a series above 0 at the end.
+TRACES = (
+    "sum(takk_dead_letters_total)",
+    'sum(takk_bounces_total{kind="hard"})',
+    'sum(takk_bounces_total{kind="soft"})',
+    'sum(takk_mails_total{outcome="deferred"})',
+    'sum(takk_mails_total{outcome="refused"})',
+    'sum(takk_mails_total{outcome="suppressed"})',
+    'sum(takk_sends_unknown_total{action="sent_again"})',
+    "max(max_over_time(takk_smtp_paused[10m]))",
+    *(f'sum(takk_opens_total{{agent="{agent}"}})' for agent in AGENTS),
+    'sum(takk_clicks_total{agent="human"})',
+    "sum(takk_unsubscribes_total)",
+    "sum(takk_complaints_total)",
+    "sum(takk_attributed_orders_total)",
+    "sum(takk_attributed_revenue_minor_total)",
+    "sum(takk_restored_records_total)",
+    "sum(takk_pool_claims)",
+    "sum(takk_codes_granted_total)",
+    "sum(takk_codes_expired_total)",
+)
+
+
+def run_incidents(observed: ObservedStack) -> None:
+    """Run all incidents one after the other while the shop sells; wait until each has left its trace, and at the end for quiet."""
+    stack = observed.stack
+    is_over = threading.Event()
+    shop = stack.run_shop(LONGEST_S, ORDERS_PER_S, poison=POISON, until=is_over)
+    try:
+        wait_until(lambda: stack.inbox.accepted >= 20, "the first 20 emails")
+        refuse_emails(stack)
+        engage(stack)
+        fill_pool(stack)
+        stop_mail_server(observed)
+        restore_worker(stack)
+    finally:
+        is_over.set()
+        shop.join()
+    stack.wait_until_idle(quiet_s=1.0)
+    for trace in TRACES:
+        wait_until(partial(is_above_0, observed, trace), f"{trace} is above 0", 30.0)
+
+
+def is_above_0(observed: ObservedStack, expression: str) -> bool:
+    """Return whether the expression has a series above 0."""
+    return any(series.value > 0 for series in observed.prometheus.query(expression))
+
+
+def refuse_emails(stack: Stack) -> None:
+    """Defer and refuse some emails, and cut some connections after the data."""
+    replies, count = itertools.cycle(REPLIES), itertools.count(1)
+
+    def answer(envelope: Envelope) -> str | None:
+        return next(replies) if next(count) % REPLY_EVERY == 0 else None
+
+    stack.inbox.behaviour = answer
+    wait_until(lambda: next(count) > 2 * REPLY_EVERY * len(REPLIES), "every reply was given twice")
+    stack.inbox.behaviour = None
+
+
+def engage(stack: Stack) -> None:
+    """Open and click emails by every agent, unsubscribe, complain, and order after a click."""
+    sent: dict[str, dict[str, Any]] = {}
+
+    def has_enough() -> bool:
+        sent.update(
+            (event["customer_id"], event) for event in stack.records(topics.EVENTS) if event["outcome"] == "sent"
+        )
+        return len(sent) >= 2 * len(AGENTS)
+
+    wait_until(has_enough, "emails to eight customers")
+    events = iter(sent.values())
+    for agent in AGENTS:
+        event = next(events)
+        _engage(stack, event, "opened", agent=agent)
+        _engage(stack, event, "clicked", agent=agent, link="https://shop.example/order")
+    _engage(stack, next(events), "unsubscribed", scope="marketing", agent="human")
+    _engage(stack, next(events), "complained")
+    buyer, now = next(events), datetime.now(UTC)
+    _engage(stack, buyer, "clicked", agent="human", link="https://shop.example/product")
+    customer, later = buyer["customer_id"], now + timedelta(milliseconds=50)
+    order = records.order(order_id=f"o-{customer}", customer_id=customer, placed_at=later, occurred_at=later)
+    stack.produce(topics.ORDERS, customer.encode(), order)
+    wait_until(_counts(stack, "takk_attributed_orders_total"), "an order is attributed to an email")
+
+
+def _engage(stack: Stack, event: dict[str, Any], kind: str, **more: Any) -> None:
+    record = records.engagement(
+        kind, customer_id=event["customer_id"], send_id=event["send_id"], occurred_at=datetime.now(UTC), **more
+    )
+    stack.produce(topics.ENGAGEMENT, event["customer_id"].encode(), record)
+
+
+def fill_pool(stack: Stack) -> None:
+    """Add three codes to the empty pool, one of them expired. The other customers continue to wait."""
+    wait_until(_counts(stack, "takk_pool_claims"), "a customer waits for a code")
+    now = datetime.now(UTC)
+    for number, days in enumerate((-1, 9, 9)):
+        code = records.discount_code(code=f"CODE-{number}", expires_at=now + timedelta(days=days))
+        stack.produce(topics.CODES, b"spring-10", code)
+    wait_until(_counts(stack, "takk_codes_granted_total"), "a code is granted")
+    wait_until(_counts(stack, "takk_codes_expired_total"), "an expired code is dropped")
+
+
+def _counts(stack: Stack, name: str) -> Callable[[], bool]:
+    """Return a condition: a worker's metric is above 0."""
+    return lambda: any(worker.metrics().get(name, 0.0) > 0 for worker in stack.workers)
+
+
+def stop_mail_server(observed: ObservedStack) -> None:
+    """Stop the mail server until a waiting email has been withdrawn, then start it again."""
+    stack, customer, now = observed.stack, "c-waits", datetime.now(UTC)
+    stack.inbox.stop()
+    wait_until(lambda: is_above_0(observed, "takk_smtp_paused"), "the mailer pauses")
+    facts = {"customer_id": customer, "order_id": "o-waits", "occurred_at": now}
+    stack.produce(topics.ORDERS, customer.encode(), records.order(**facts, placed_at=now))
+    stack.produce(topics.SHIPMENTS, customer.encode(), records.shipment(**facts, status="delivered"))
+    wait_until(lambda: "marketing" in _purposes(stack, customer), "a command for a marketing email waits")
+    unsubscription = records.engagement(
+        "unsubscribed", customer_id=customer, send_id=None, scope="marketing", occurred_at=datetime.now(UTC)
+    )
+    stack.produce(topics.ENGAGEMENT, customer.encode(), unsubscription)
+    wait_until(lambda: stack.records(topics.WITHDRAWALS) != [], "the email is withdrawn")
+    stack.inbox.start()
+    wait_until(lambda: not is_above_0(observed, "takk_smtp_paused"), "the mailer resumes")
+
+
+def _purposes(stack: Stack, customer_id: str) -> set[str]:
+    return {command["purpose"] for command in stack.records(topics.COMMANDS) if command["customer_id"] == customer_id}
+
+
+def restore_worker(stack: Stack) -> None:
+    """Kill a worker, delete its disk, and start it again."""
+    worker = stack.workers[1]
+    worker.kill()
+    shutil.rmtree(stack.state_dir(1))
+    worker.start()
+    worker.await_ready()

@@ -1,0 +1,84 @@
+"""A stack as in the demo that a real Prometheus watches: broker, two workers, a mailer, an inbox, a shop and its recipients."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from streams.settings import PROJECT_ROOT
+from streams.tools.local.recipients import Recipients, SentEmails
+from streams.tools.local.shop.shop import Shop
+from tests.harness.prometheus import Prometheus, Target
+from tests.harness.stack import Stack, open_stack
+
+#: A flow with codes of a pool; the shipped flows have none.
+POOL_FLOW = """\
+flow: spring
+version: 1
+status: live
+purpose: service
+trigger: {on: order.placed, once_per: customer}
+steps:
+  - reward: {name: spring-10, pool: spring-10, within: 30d}
+"""
+#: The port in the label `instance`, as in a cluster. Prometheus scrapes the port that the process has on this machine.
+PORT = 8080
+
+
+@dataclass(frozen=True)
+class ObservedStack:
+    """A running stack, and the Prometheus that scrapes it."""
+
+    stack: Stack
+    prometheus: Prometheus
+
+
+def copy_templates(folder: Path) -> Path:
+    """Copy the shipped templates into `folder` and return the copy, with a flow that uses a code pool.
+
+    The copy has no quiet hours: the time of day would decide whether marketing emails are sent.
+    """
+    templates = Path(shutil.copytree(PROJECT_ROOT / "templates", folder / "templates"))
+    rules = templates / "rules.yaml"
+    lines = rules.read_text(encoding="utf-8").splitlines(keepends=True)
+    rules.write_text("".join(line for line in lines if not line.startswith("quiet_hours:")), encoding="utf-8")
+    flow = templates / "flows" / "selling" / "spring" / "flow.yaml"
+    flow.parent.mkdir(parents=True)
+    flow.write_text(POOL_FLOW, encoding="utf-8")
+    return templates
+
+
+def targets_of(stack: Stack) -> list[Target]:
+    """Return the targets of a stack's processes, with instance names as in a cluster."""
+    return [
+        Target(f"127.0.0.1:{process.port}", role, instance=f"{role}-{number}:{PORT}")
+        for role, processes in (("worker", stack.workers), ("mailer", stack.mailers))
+        for number, process in enumerate(processes, 1)
+    ]
+
+
+@contextmanager
+def open_observed_stack(
+    folder: Path, day_s: float = 1.0, interval_s: float = 1.0, env: dict[str, str] | None = None
+) -> Iterator[ObservedStack]:
+    """Start the stack and Prometheus with the rules of `deploy/`, and stop both at the end of the block.
+
+    Args:
+        folder: for the files of all of it.
+        day_s: seconds that one day of waiting takes.
+        interval_s: seconds between two scrapes, and between two evaluations of the rules.
+        env: additional settings of workers and mailer.
+    """
+    more = {"TAKK_TEMPLATES_DIR": str(copy_templates(folder)), **(env or {})}
+    with open_stack(folder, day_s=day_s, workers=2, env=more) as stack:
+        # The reactions depend on the seed alone; the shop that produces the orders is another object.
+        recipients = Recipients(stack.settings.kafka(), stack.codec, Shop(3, 1.0, day_s), SentEmails())
+        recipients.start()
+        try:
+            with Prometheus(folder / "prometheus", targets_of(stack), interval_s=interval_s) as prometheus:
+                yield ObservedStack(stack, prometheus)
+        finally:
+            recipients.stop()
