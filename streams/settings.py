@@ -25,8 +25,10 @@ from streams.core.rules.ruleset import Shop
 from streams.core.values.local_time import zone
 
 PREFIX = "TAKK_"
-#: The directory that contains streams/, templates/ and schemas/, wherever the program is started.
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
+#: The directory that contains templates/ and schemas/, wherever the program is started: the source tree, or in an installation from a
+#: wheel the folder `share` of the package.
+PROJECT_ROOT = _PACKAGE / "share" if (_PACKAGE / "share").is_dir() else _PACKAGE.parent
 DAY_S = 86_400.0
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -43,9 +43,10 @@ def demo(context: click.Context, seconds: float | None, rate: float, day: str) -
     Exit codes: 0 every email arrived once, 1 an email is missing or arrived twice, or the demo could not start.
     """
     settings = read_settings(day_scale_seconds=day)
-    from streams.tools.local.demo import DEMO_DIR, run
-    from streams.tools.local.kafka.jars import KafkaStartError
-    from streams.tools.local.processes import ProcessFailed
+    with _demo_packages():
+        from streams.tools.local.demo import DEMO_DIR, run
+        from streams.tools.local.kafka.jars import KafkaStartError
+        from streams.tools.local.processes import ProcessFailed
 
     with writing(DEMO_DIR):
         DEMO_DIR.mkdir(parents=True, exist_ok=True)
@@ -57,6 +58,18 @@ def demo(context: click.Context, seconds: float | None, rate: float, day: str) -
             context.exit(run(settings, seconds=seconds, rate=rate))
     except (KafkaStartError, ProcessFailed) as error:
         raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _demo_packages() -> Iterator[None]:
+    """Turn a missing package in the block into a message: only the demo needs those of the extra `demo`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"this installation does not have the package {error.name}, which only demos and trials need. Install the extra "
+            "takk[demo], or run `make demo` in the source tree"
+        ) from error
 
 
 @contextmanager
@@ -104,8 +117,9 @@ def kafka_start(data_dir: Path, port: int) -> None:
     export KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092
     takk topics create
     """
-    from streams.tools.local.kafka.detached import start_detached
-    from streams.tools.local.kafka.jars import KafkaStartError
+    with _demo_packages():
+        from streams.tools.local.kafka.detached import start_detached
+        from streams.tools.local.kafka.jars import KafkaStartError
 
     try:
         with writing(data_dir):
@@ -119,6 +133,7 @@ def kafka_start(data_dir: Path, port: int) -> None:
 @_data_dir
 def kafka_stop(data_dir: Path) -> None:
     """Stop the broker that `takk kafka start` started. The topics are kept."""
-    from streams.tools.local.kafka.detached import stop_detached
+    with _demo_packages():
+        from streams.tools.local.kafka.detached import stop_detached
 
     click.echo("Kafka has stopped." if stop_detached(data_dir) else f"No broker is running in {data_dir}.")

@@ -1,7 +1,8 @@
 """Print the part of requirements.lock that some packages need, with their hashes: `python -m streams.tools.local.requirements [NAME]...`.
 
-Without names: what Takk itself needs to run, without the tools of its developers. `make demo` installs only that. The
-module imports only the standard library, because it runs before anything is installed.
+Without names: what Takk and its demo need to run, without the tools of its developers. `make demo` installs only that. With
+`--production`: what the processes in production need, which is what the image installs. The module imports only the standard
+library, because it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -52,14 +53,24 @@ def _parents(entry: str) -> set[str]:
 
 
 def runtime_names(pyproject: str) -> list[str]:
-    """Return the packages that Takk needs to run, and those that install it."""
+    """Return the packages that Takk and its demo need to run, and those that install it."""
     settings = tomllib.loads(pyproject)
-    return [*settings["project"]["dependencies"], *settings["build-system"]["requires"]]
+    demo = settings["project"]["optional-dependencies"]["demo"]
+    return [*production_names(pyproject), *demo, *settings["build-system"]["requires"]]
+
+
+def production_names(pyproject: str) -> list[str]:
+    """Return the packages that workers, mailers and the other commands need, except `takk demo` and `takk kafka`."""
+    names: list[str] = tomllib.loads(pyproject)["project"]["dependencies"]
+    return names
 
 
 def main() -> None:
     """Print the entries."""
-    names = sys.argv[1:] or runtime_names((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    names = sys.argv[1:] or runtime_names(pyproject)
+    if names == ["--production"]:
+        names = production_names(pyproject)
     sys.stdout.write(locked((ROOT / "requirements.lock").read_text(encoding="utf-8"), names))
 
 

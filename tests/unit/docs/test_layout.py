@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
-import yaml
 
 from streams.settings import PROJECT_ROOT
 
 ROOT = PROJECT_ROOT
 FOLDERS = {".ci", "deploy", "schemas", "streams", "templates", "tests"}
 FILES = {
+    ".dockerignore",
     ".gitignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -24,6 +25,7 @@ FILES = {
     "docker-compose.yml",
     "pyproject.toml",
     "requirements.lock",
+    "setup.py",
 }
 TIERS = {"unit", "property", "golden", "driver", "integration", "crash", "deploy", "bench", "harness"}
 #: A file that names a package registry works only where that registry is reachable.
@@ -77,7 +79,7 @@ def test_no_registry_addresses() -> None:
 def test_the_lock_has_all_dependencies() -> None:
     """Every dependency of pyproject.toml is locked."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    declared = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     lock = (ROOT / "requirements.lock").read_text()
     names = {re.split(r"[=<>\[ ]", dependency)[0].lower().replace("_", "-") for dependency in declared}
     assert {name for name in names if not re.search(rf"^{re.escape(name)}==", lock, re.M)} == set()
@@ -90,19 +92,3 @@ def test_make_help_lists_all_targets() -> None:
     assert targets is not None
     for target in targets[1].split():
         assert re.search(rf"^{target}:.* ## \S", makefile, re.M), target
-
-
-def test_compose() -> None:
-    """docker-compose.yml runs all services with existing settings, and Prometheus scrapes worker and mailer."""
-    from streams.settings import FROM_FILE, Settings, env_name
-
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    services = compose["services"]
-    assert {"kafka", "worker", "mailer", "prometheus"} <= services.keys()
-    assert "4.1" in services["kafka"]["image"]
-    known = {env_name(field) for field in Settings.model_fields} | {f"{env_name(field)}_FILE" for field in FROM_FILE}
-    for name in ("topics", "worker", "mailer"):
-        assert services[name]["command"][0] == "takk"
-        assert set(services[name]["environment"]) <= known
-    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
-    assert scraped[0]["static_configs"][0]["targets"] == ["worker:8080", "mailer:8080"]

@@ -1,0 +1,14 @@
+"""List the contents of the wheel: the packages, and the schemas and templates as `streams/share/`.
+
+All other metadata is in pyproject.toml, which cannot describe data outside a package.
+"""
+
+from setuptools import find_packages, setup
+
+SHARED = ("schemas", "templates")
+
+setup(
+    packages=[*find_packages(include=["streams", "streams.*"]), *(f"streams.share.{folder}" for folder in SHARED)],
+    package_dir={f"streams.share.{folder}": folder for folder in SHARED},
+    package_data={f"streams.share.{folder}": ["**/*"] for folder in SHARED},
+)
