@@ -1,15 +1,18 @@
-"""The metrics of the mailer stage: how late emails are handed over."""
+"""The metrics of the mailer stage: outcomes, how late emails are handed over, and emails that are withdrawn too late."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from streams.agents.mailer import count_report
+from streams.agents.mailer import count_report, late_withdrawals
+from streams.mail.delivery.ledger import Entry, State, encode_entry
+from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.report import Report
 from streams.observability import metrics
+from streams.runtime.kafka.partitioner import partition_of
 from tests.harness.commands import NOW, command
 
 MINUTE = timedelta(minutes=1)
@@ -68,3 +71,105 @@ def test_order_to_email_counts_from_the_order() -> None:
     assert count(context=ordered(5))[1] == (1, 900)
     assert count(context=ordered(5), purpose="review")[1] == (0, 0)
     assert count(context={})[1] == (0, 0)
+
+
+class Store:
+    """The ledger and the marks of one partition."""
+
+    def __init__(self) -> None:
+        self.ledger: dict[bytes, bytes] = {}
+        self.marks: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the entry of a send."""
+        return self.ledger.get(key)
+
+    def put_local(self, key: bytes, value: bytes | None) -> None:
+        """Write a mark, or delete it."""
+        if value is None:
+            self.marks.pop(key, None)
+        else:
+            self.marks[key] = value
+
+    def get_local(self, key: bytes) -> bytes | None:
+        """Return the mark of `key`."""
+        return self.marks.get(key)
+
+
+class Owned:
+    """A task of the mailer, with its store and its marks."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.store = Store()
+        self.context = DeliveryMarks(self.store, "disk-1")
+
+    def enter(self, send_id: str, state: State) -> None:
+        """Enter a state into the ledger."""
+        self.store.ledger[send_id.encode()] = encode_entry(Entry(state, 1, NOW))
+
+
+PARTITIONS = 4
+CUSTOMER = b"c1"
+OWN = partition_of(CUSTOMER, PARTITIONS)
+
+
+def late(task: Owned, send_id: str) -> float:
+    """Withdraw an email of `CUSTOMER`; return how many withdrawals more are too late."""
+    before = withdrawals("too_late")
+    late_withdrawals(cast(Any, [task]), PARTITIONS)(CUSTOMER, send_id)
+    return withdrawals("too_late") - before
+
+
+def withdrawals(outcome: str) -> float:
+    """Return the number of withdrawals with this outcome so far."""
+    return metrics.REGISTRY.get_sample_value("takk_withdrawals_total", {"outcome": outcome}) or 0.0
+
+
+def test_a_withdrawal_of_a_sent_email_is_too_late() -> None:
+    """The ledger says that it was sent."""
+    task = Owned(OWN)
+    task.enter("s1", "sent")
+    assert late(task, "s1") == 1
+
+
+def test_a_withdrawal_between_acceptance_and_ledger_is_too_late() -> None:
+    """The mark is written when the mail server accepts the email, before the ledger."""
+    task = Owned(OWN)
+    task.enter("s1", "in_flight")
+    task.context.mark_begun("s1")
+    assert late(task, "s1") == 0
+    task.context.mark_accepted("s1", "Q1")
+    assert late(task, "s1") == 1
+
+
+@pytest.mark.parametrize("state", ["retry", "refused", "expired", "suppressed", "unknown", "in_flight"])
+def test_other_withdrawals_are_not_too_late(state: State) -> None:
+    """An email in any other state, or one that the mailer has not read yet, was not accepted."""
+    task = Owned(OWN)
+    task.enter("s1", state)
+    assert (late(task, "s1"), late(task, "s2")) == (0, 0)
+
+
+def test_only_the_owner_counts_a_late_withdrawal() -> None:
+    """Every mailer reads all withdrawals. A mailer without the email's partition does not count it."""
+    task = Owned((OWN + 1) % PARTITIONS)
+    task.enter("s1", "sent")
+    assert late(task, "s1") == 0
+
+
+def test_a_suppressed_withdrawn_email_is_in_time() -> None:
+    """Of the emails that the mailer does not send, only the withdrawn ones count as withdrawn in time."""
+    before = withdrawals("in_time")
+    for rule in ("withdrawn", "too_few_products"):
+        count_report(Report(command=command(), outcome="suppressed", at=NOW, rule=rule))
+    assert withdrawals("in_time") - before == 1
+
+
+def test_outcomes_by_message() -> None:
+    """Each report counts for its flow and its message."""
+    labels = {"flow": "order-confirmation", "message": "confirmation", "outcome": "refused"}
+    before = metrics.REGISTRY.get_sample_value("takk_messages_total", labels) or 0.0
+    sent = command(flow="order-confirmation", message="confirmation")
+    count_report(Report(command=sent, outcome="refused", at=NOW, rule="5xx"))
+    assert metrics.REGISTRY.get_sample_value("takk_messages_total", labels) == before + 1

@@ -18,6 +18,7 @@ from streams.mail.delivery.smtp import SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.report import Report
+from streams.observability import metrics
 from tests.harness import products
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command, example
 from tests.harness.smtp_server import DROP, FakeMailServer, running
@@ -250,6 +251,31 @@ async def test_a_withdrawn_email_is_suppressed(setup: MailerSetup) -> None:
         "unsubscribed",
     )
     assert (reports["s2"].outcome, setup.marked, setup.server.accepted) == ("sent", ["s2"], ["s2"])
+
+
+class WithdrawingStore(InMemoryStore):
+    """Marks in memory. Each send is withdrawn when its data begins."""
+
+    def __init__(self, withdrawn: dict[str, str]) -> None:
+        super().__init__([])
+        self._withdrawn = withdrawn
+
+    def put_local(self, key: bytes, value: bytes | None) -> None:
+        """Write a mark, or delete it."""
+        if value == BEGUN:
+            self._withdrawn[key.decode()] = "unsubscribed"
+        super().put_local(key, value)
+
+
+@pytest.mark.parametrize(("purpose", "late"), [("review", 1), ("order", 0)])
+async def test_withdrawn_while_it_is_sent(setup: MailerSetup, purpose: str, late: int) -> None:
+    """An email that is withdrawn after its data began counts as withdrawn too late, unless it is transactional."""
+    name, labels = "takk_withdrawals_total", {"outcome": "too_late"}
+    before = metrics.REGISTRY.get_sample_value(name, labels) or 0.0
+    setup.marks = DeliveryMarks(WithdrawingStore(setup.withdrawn), "disk-1")
+    report = await setup.one(send_id="s1", purpose=purpose)
+    assert (report.outcome, setup.withdrawn) == ("sent", {"s1": "unsubscribed"})
+    assert (metrics.REGISTRY.get_sample_value(name, labels) or 0.0) - before == late
 
 
 async def test_withdrawn_while_the_server_is_down(setup: MailerSetup) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
+from streams.agents import zeros
 from streams.observability import metrics
 from streams.settings import PROJECT_ROOT
 
@@ -81,3 +82,21 @@ def test_no_label_is_a_person_or_an_order(metric: MetricWrapperBase) -> None:
         & {"customer", "order", "address", "email", "mail", "recipient", "send", "parcel", "sku", "id", "key"}
         == set()
     )
+
+
+@pytest.mark.parametrize(
+    ("owned", "places"),
+    [
+        (zeros.OF_MAILER, ("mail/**/*.py", "agents/mailer.py", "agents/global_tables/*.py")),
+        (zeros.OF_WORKER, ("agents/flows.py", "agents/scheduler.py", "agents/popularity.py", "agents/code_pools.py")),
+    ],
+    ids=["mailer", "worker"],
+)
+def test_a_metric_of_one_kind_of_process_is_listed(
+    owned: tuple[MetricWrapperBase, ...], places: tuple[str, ...]
+) -> None:
+    """A metric that only mailers or only workers change is on their list, so that the other kind of process does not export it as 0."""
+    sources = [path.read_text() for place in places for path in sorted((PROJECT_ROOT / "streams").glob(place))]
+    names = set().union(*map(changed, sources))
+    assert names
+    assert {name for name in names if getattr(metrics, name) not in owned} == set()

@@ -40,3 +40,16 @@ def test_an_invalid_record_has_no_effect() -> None:
         view.put(topics.WITHDRAWALS, b"c1", value)
     withdraw(view, "s1", AT)
     assert view.rules.keys() == {"s1"}
+
+
+def test_withdrawals_are_reported_once_the_table_is_read() -> None:
+    """A withdrawal is reported with its key when it is new; one that existed at the start is not, and neither is its repetition."""
+    reported: list[tuple[bytes, str]] = []
+    bounds = {(topics.WITHDRAWALS, 0): (0, 1)}
+    view = WithdrawalsTable(DECODER, bounds, on_withdrawn=lambda key, send_id: reported.append((key, send_id)))
+    withdraw(view, "s1", AT)
+    assert reported == []
+    view.positions[(topics.WITHDRAWALS, 0)] = 1
+    for send_id in ("s1", "s2", "s2"):
+        withdraw(view, send_id, AT)
+    assert reported == [(b"c1", "s2")]

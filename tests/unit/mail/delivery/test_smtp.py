@@ -9,6 +9,7 @@ import pytest
 
 from streams.mail.delivery import smtp
 from streams.mail.delivery.smtp import Accepted, Answer, Refused, Server, ServerDown, SmtpPool, Unknown
+from streams.observability import metrics
 from tests.harness.smtp_server import DROP, FakeMailServer, running
 
 FROM, TO = "shop@shop.example", "anna@post.example"
@@ -142,3 +143,48 @@ async def test_a_failed_login_and_missing_tls(mail_server: FakeMailServer) -> No
     assert isinstance(await _send(tls), ServerDown)
     assert mail_server.accepted == []
     assert "not the one" not in repr(mail_server.server(password="not the one"))
+
+
+def _counted(name: str) -> dict[tuple[str, ...], float]:
+    """Return the samples of a metric: label values in the order of the labels -> value."""
+    families = [family for family in metrics.REGISTRY.collect() if family.name == name]
+    samples = [sample for family in families for sample in family.samples if not sample.name.endswith("_created")]
+    return {tuple(sample.labels.values()): sample.value for sample in samples}
+
+
+async def test_answers_are_counted_by_provider(mail_server: FakeMailServer) -> None:
+    """Each answer counts for the provider of the recipient, and a refusal also with its reason and kind. No label is an address."""
+    answers, refusals = _counted("takk_smtp_answers"), _counted("takk_smtp_refusals")
+    mail_server.answers["rcpt"] = ["250 OK", "450 4.2.2 full", "550 5.7.28 spam rate"]
+    pool = SmtpPool(mail_server.server())
+    for recipient in ("a@gmail.com", "b@gmail.com", "c@yahoo.de"):
+        await pool.send(FROM, recipient, b"Message-ID: <s1@shop.example>\r\n\r\nhi\r\n", lambda: None)
+    await pool.close()
+    mail_server.close()
+    await pool.send(FROM, TO, b"", lambda: None)
+
+    def rises(name: str, before: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
+        return {key: value - before.get(key, 0) for key, value in _counted(name).items() if value != before.get(key, 0)}
+
+    assert rises("takk_smtp_answers", answers) == {
+        ("gmail", "accepted"): 1,
+        ("gmail", "deferred"): 1,
+        ("yahoo", "refused"): 1,
+        ("other", "down"): 1,
+    }
+    assert rises("takk_smtp_refusals", refusals) == {
+        ("gmail", "mailbox_full", "temporary"): 1,
+        ("yahoo", "spam_rate", "permanent"): 1,
+    }
+
+
+async def test_connections_are_counted(mail_server: FakeMailServer) -> None:
+    """The gauge follows the open connections: idle ones count, failed and closed ones do not."""
+    pool = SmtpPool(mail_server.server(connections=3))
+    assert _counted("takk_smtp_connections_limit") == {(): 3}
+    await asyncio.gather(_send(pool, "s1"), _send(pool, "s2"))
+    assert _counted("takk_smtp_connections") == {(): 2}
+    await pool.close()
+    mail_server.close()
+    await _send(pool, "s3")
+    assert _counted("takk_smtp_connections") == {(): 0}

@@ -28,3 +28,14 @@ def test_an_input_that_an_older_worker_does_not_read() -> None:
     manager.add(stage(name="one", topics=("a", "b")))
     assert manager.owned({("a", 1), ("b", 1), ("b", 2)}) == {("one", 1)}
     assert manager.missing_topics({("a", 1), ("b", 1), ("b", 2)}) == []
+
+
+async def test_each_assignment_is_reported_when_it_is_complete() -> None:
+    """An assignment is reported after its partitions are processed, also one without partitions."""
+    manager, ready = task_manager(), list[bool]()
+    manager.on_assigned = lambda: ready.append(manager.is_ready)
+    await manager.assign(set())
+    await manager.drain()
+    await manager.assign(set())
+    assert ready == [True, True]
+    manager.close()

@@ -1,0 +1,163 @@
+"""The series that a worker and a mailer export from their start, each in a process of its own: a process has one list of metrics."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from types import ModuleType
+from typing import get_args
+
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.agents import flows, zeros
+from streams.core.model.effects import DecisionOutcome
+from streams.observability import metrics
+from streams.tools.operations.rule_texts import ENGAGEMENT, RULES
+from streams.wire import topics
+from streams.wire.encode import effects, reports
+
+#: Label -> value, and the value of the sample.
+Series = list[tuple[dict[str, str], float]]
+SETUP = """
+from pathlib import Path
+from streams.agents.instrumentation import Instrumentation
+from streams.agents.code_pools import OTHER
+from streams.agents.flows import INPUTS
+from streams.agents.zeros import zero_mailer, zero_pools, zero_stage, zero_worker
+from streams.definitions.loader import load_ruleset
+from streams.mail.rendering.template_folders import messages_by_flow
+from streams.observability import metrics
+from streams.settings import PROJECT_ROOT
+
+TEMPLATES = PROJECT_ROOT / "templates"
+"""
+WORKER = """
+zero_worker(load_ruleset(TEMPLATES))
+zero_pools(("spring", OTHER))
+for stage, inputs in {"flows": INPUTS, "scheduler": ["flow-delays"], "popularity": ["product-sales"], "pools": ["code-claims"]}.items():
+    zero_stage(stage, inputs)
+"""
+MAILER = """
+zero_mailer(messages_by_flow(TEMPLATES))
+zero_stage("mailer", ["email-commands"])
+"""
+#: Labelled counters and histograms that nobody exports as 0, with the reason.
+NOT_EXPORTED: dict[MetricWrapperBase, str] = {}
+
+
+def page_of(setup: str) -> dict[str, Series]:
+    """Return the series that a process exports after `setup`, by the name of the sample."""
+    code = f"{SETUP}\n{setup}\nprint(metrics.page().decode())"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    series: dict[str, Series] = {}
+    for family in text_string_to_metric_families(output):
+        for sample in family.samples:
+            series.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return series
+
+
+@pytest.fixture(scope="module")
+def worker() -> dict[str, Series]:
+    """The series of a worker at its start."""
+    return page_of(WORKER)
+
+
+@pytest.fixture(scope="module")
+def mailer() -> dict[str, Series]:
+    """The series of a mailer at its start."""
+    return page_of(MAILER)
+
+
+def sample_name(metric: MetricWrapperBase) -> str:
+    """Return the name of a sample that each series of `metric` has."""
+    suffix = {"counter": "_total", "histogram": "_count"}.get(metric._type, "")
+    return f"{metric._name}{suffix}"
+
+
+def labels(series: Series, *names: str) -> set[tuple[str, ...]]:
+    """Return the values of the labels `names` in `series`."""
+    return {tuple(values[name] for name in names) for values, _ in series}
+
+
+def test_every_labelled_counter_starts_at_zero(worker: dict[str, Series], mailer: dict[str, Series]) -> None:
+    """Each labelled counter and histogram has series in a worker or a mailer before anything happens, or a reason why not."""
+    counted = [metric for metric in metrics.ALL if metric._type in ("counter", "histogram") and metric._labelnames]
+    assert len(counted) > 30
+    missing = {
+        metric for metric in counted if not worker.get(sample_name(metric)) and not mailer.get(sample_name(metric))
+    }
+    assert {metric._name for metric in missing} == {metric._name for metric in NOT_EXPORTED}
+    for page in (worker, mailer):
+        values = {value for metric in counted for _, value in page.get(sample_name(metric), [])}
+        assert values == {0}
+
+
+def test_a_process_exports_no_metric_of_the_other(worker: dict[str, Series], mailer: dict[str, Series]) -> None:
+    """A worker exports nothing of the mailer, not even 0, and the other way round: otherwise `absent` could not find a dead process."""
+    for page, own, others in ((worker, zeros.OF_WORKER, zeros.OF_MAILER), (mailer, zeros.OF_MAILER, zeros.OF_WORKER)):
+        assert not {metric._name for metric in others} & {name.removesuffix("_total") for name in page}
+        without_labels = [metric for metric in own if not metric._labelnames]
+        assert all(sample_name(metric) in page for metric in without_labels)
+
+
+def test_each_metric_has_an_owner() -> None:
+    """No metric belongs to both kinds of process in the lists, and each unlabelled counter is set by the kinds that export it."""
+    assert not set(zeros.OF_WORKER) & set(zeros.OF_MAILER)
+    assert set(zeros.OF_WORKER) | set(zeros.OF_MAILER) <= set(metrics.ALL)
+
+
+def test_the_label_values(worker: dict[str, Series], mailer: dict[str, Series]) -> None:
+    """Both processes know the flows and the messages: the worker from its ruleset, the mailer from the folders."""
+    by_message = labels(worker["takk_engagement_total"], "flow", "message")
+    assert ("order-confirmation", "confirmation") in by_message
+    assert by_message == labels(mailer["takk_messages_total"], "flow", "message")
+    assert labels(worker["takk_opens_total"], "flow") == labels(mailer["takk_mails_total"], "flow")
+    assert labels(worker["takk_attributed_revenue_minor_total"], "currency") == {("DKK",)}
+    assert labels(worker["takk_codes_granted_total"], "pool") == {("spring",), ("other",)}
+    assert ("gmail", "rate_limited", "temporary") in labels(
+        mailer["takk_smtp_refusals_total"], "provider", "reason", "kind"
+    )
+    assert labels(worker["takk_records_in_total"], "stage", "topic") >= {("flows", topic) for topic in flows.INPUTS}
+    assert ("mailer", "too_large") in labels(mailer["takk_dead_letters_total"], "stage", "reason")
+    assert "takk_restore_progress_ratio" not in worker
+
+
+def test_the_number_of_series(worker: dict[str, Series], mailer: dict[str, Series]) -> None:
+    """The series of a flow are few enough for a shop with fifty flows."""
+    counted = [metric for metric in zeros.OF_WORKER if metric._type == "counter" and "flow" in metric._labelnames]
+    series = sum(len(worker[sample_name(metric)]) for metric in counted)
+    assert series / len(labels(worker["takk_opens_total"], "flow")) < 100
+
+
+def test_the_decisions_exist() -> None:
+    """Each decision that starts at 0 has a known outcome and a known rule."""
+    assert {outcome for outcome, _ in zeros.DECISIONS} <= set(get_args(DecisionOutcome))
+    assert {rule for _, rule in zeros.DECISIONS} <= set(RULES)
+
+
+def test_the_kinds_of_engagement() -> None:
+    """The kinds are those of attributed engagement."""
+    assert {kind for kind, _ in zeros.ENGAGEMENT} == set(ENGAGEMENT)
+
+
+def written(module: ModuleType) -> set[str]:
+    """Return the topics that a module names."""
+    tree = ast.parse(inspect.getsource(module))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
+    names = [node.attr for node in found if ast.unparse(node.value) == "topics"]
+    return {getattr(topics, name) for name in names if name.isupper()}
+
+
+def outputs(*stages: str) -> set[str]:
+    """Return the topics that the stages write to."""
+    return set[str]().union(*(zeros.OUTPUTS[stage] for stage in stages))
+
+
+def test_the_outputs_of_the_stages() -> None:
+    """The outputs are the topics for which effects and reports are encoded; the flows agent also writes the journal."""
+    assert outputs("flows", "pools") == {*written(effects), topics.CHECKPOINTS}
+    assert outputs("mailer") == written(reports) | {topics.DECISIONS}
