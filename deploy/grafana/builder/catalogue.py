@@ -1,12 +1,14 @@
-"""All dashboards, in the order in which the links list them, and the folder of their JSON."""
+"""All dashboards, and the folder of their JSON."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-from deploy.grafana.builder import overview
+from deploy.grafana.builder import engagement, mail, overview, pipeline, pools, resources, state, timers
 from deploy.grafana.builder.screen import Screen
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "dashboards"
-SCREENS: Final[tuple[Screen, ...]] = (overview.SCREEN,)
+SCREENS: Final[tuple[Screen, ...]] = tuple(
+    module.SCREEN for module in (overview, pipeline, timers, state, mail, engagement, pools, resources)
+)

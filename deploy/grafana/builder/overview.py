@@ -217,7 +217,6 @@ BURN = graph(
     "suffix:×",
     Query(largest(shop_series("takk:slo_burn:rate1h"), "slo"), "{{slo}}"),
     steps=((None, "transparent"), (14.4, RED)),
-    table_legend=False,
 )
 EMAILS = graph(
     "Emails per minute by outcome",
@@ -231,7 +230,6 @@ EMAILS = graph(
     "suffix:/min",
     Query(f"60 * ({total(shop_series('takk:emails:rate5m', FLOW), 'outcome')})", "{{outcome}}"),
     stacked=True,
-    table_legend=False,
 )
 FAILURES = graph(
     "Dead letters and sends in doubt per hour",
@@ -240,12 +238,11 @@ FAILURES = graph(
         "Dead letters by stage, and sends that were in flight while a mailer died, by what happened to them.",
         "Both stay at 0.",
         "Dead letters: an input is invalid. Sends in doubt: a mailer died while it sent; see why it died.",
-        ("TakkDeadLetters", "TakkSendsUnknown"),
+        ("TakkDeadLetters", "TakkSendsInDoubt"),
     ),
     "suffix:/h",
     Query(total(f"increase({shop_series('takk_dead_letters_total')}[1h])", "stage"), "dead letters, {{stage}}"),
     Query(total(f"increase({shop_series('takk_sends_unknown_total')}[1h])", "action"), "in doubt, {{action}}"),
-    table_legend=False,
 )
 
 SCREEN: Final = Screen(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
-from grafana_foundation_sdk.builders import bargauge, common, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, heatmap, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as shapes
 from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models import heatmap as heat
 from grafana_foundation_sdk.models.prometheus import Dataquery, PromQueryFormat, QueryEditorMode
 
 from deploy.grafana.builder.colors import BLUE, COLORS, GREY, Steps, thresholds
@@ -18,6 +19,12 @@ from deploy.grafana.builder.links import dashboard_url, link, runbook_url
 DATASOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 #: Labels whose values are states with a color.
 STATES: Final = ("outcome", "agent", "action", "kind")
+Legend = Literal["list", "table", "none"]
+_LEGENDS: Final[Mapping[Legend, shapes.LegendDisplayMode]] = {
+    "list": shapes.LegendDisplayMode.LIST,
+    "table": shapes.LegendDisplayMode.TABLE,
+    "none": shapes.LegendDisplayMode.HIDDEN,
+}
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -77,22 +84,20 @@ def graph(
     bars: bool = False,
     steps: Steps = (),
     maximum: float | None = None,
-    table_legend: bool = True,
+    legend: Legend = "list",
     dashed: Sequence[str] = (),
 ) -> model.Panel:
     """Return a graph over time.
 
     Args:
         steps: drawn as dashed lines.
+        legend: a list of names, a table with the newest value, mean and maximum, or none where there are many series.
         dashed: names of series that are drawn as dashed lines, such as objectives and benchmarks.
     """
-    legend = common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM)
-    if table_legend:
-        legend.display_mode(shapes.LegendDisplayMode.TABLE).calcs(["lastNotNull", "mean", "max"])
-    else:
-        legend.display_mode(shapes.LegendDisplayMode.LIST).calcs([])
+    options = common.VizLegendOptions().show_legend(legend != "none").placement(shapes.LegendPlacement.BOTTOM)
+    options.display_mode(_LEGENDS[legend]).calcs(["lastNotNull", "mean", "max"] if legend == "table" else [])
     tooltip = common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI).sort(shapes.SortOrder.DESCENDING)
-    builder = timeseries.Panel().legend(legend).tooltip(tooltip)
+    builder = timeseries.Panel().legend(options).tooltip(tooltip)
     builder.line_width(1).fill_opacity(60 if bars else 30 if stacked else 8).show_points(shapes.VisibilityMode.NEVER)
     builder.draw_style(shapes.GraphDrawStyle.BARS if bars else shapes.GraphDrawStyle.LINE).axis_soft_min(0)
     if stacked:
@@ -172,6 +177,18 @@ def timeline(
     panel.field_config.defaults.decimals = decimals
     _set_steps(panel, steps)
     panel.field_config.defaults.color = model.FieldColor(mode=model.FieldColorModeId.THRESHOLDS)
+    return panel
+
+
+def heat_map(title: str, size: Size, about: About, unit: str, query: Query) -> model.Panel:
+    """Return a heat map of a histogram: `query` is the increase per bucket, by the label `le`."""
+    color = heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64).exponent(0.5)
+    color.scale(heat.HeatmapColorScale.EXPONENTIAL).fill("dark-orange")
+    axis = heatmap.YAxisConfig().unit(unit).axis_placement(shapes.AxisPlacement.LEFT)
+    builder = heatmap.Panel().calculate(False).color(color).y_axis(axis).cell_gap(1).show_tooltip().hide_legend()
+    panel = _finished(builder, title, size, about, unit, [query])
+    panel.targets = [_target("A", query, PromQueryFormat.HEATMAP)]
+    panel.field_config.defaults.custom = {}
     return panel
 
 

@@ -60,16 +60,18 @@ def aggregate(operator: str, expression: str, by: str) -> str:
     return f"{operator} by ({by}) ({expression})" if by else f"{operator}({expression})"
 
 
-def quantile(share: float, histogram: str, *matchers: str, by: str = "", window: str = RATE_WINDOW) -> str:
+def quantile(
+    share: float, histogram: str, *matchers: str, by: str = "", window: str = RATE_WINDOW, **fixed: str
+) -> str:
     """Return a quantile of a histogram over `window`, per value of the labels `by`.
 
     Args:
         share: the quantile, 0 to 1.
         histogram: the name without `_bucket`.
+        fixed: values of labels.
     """
-    labels = f"{by}, le" if by else "le"
-    buckets = f"rate({series(f'{histogram}_bucket', *matchers)}[{window}])"
-    return f"histogram_quantile({share:g}, sum by ({labels}) ({buckets}))"
+    buckets = f"rate({series(f'{histogram}_bucket', *matchers, **fixed)}[{window}])"
+    return f"histogram_quantile({share:g}, {total(buckets, f'{by}, le' if by else 'le')})"
 
 
 def mean(histogram: str, *matchers: str, by: str = "") -> str:

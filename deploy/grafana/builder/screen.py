@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from deploy.grafana.builder.colors import BLUE
+from deploy.grafana.builder.colors import BLUE, ORANGE, PURPLE
 from deploy.grafana.builder.links import RUNBOOKS
 from deploy.grafana.builder.panels import DATASOURCE
 
@@ -20,7 +20,7 @@ TAG: Final = "takk"
 #: Each variable with its label and the query for its values. Only the variables that a dashboard uses are on it.
 VARIABLES: Final = {
     "shop": ("Shop", 'label_values(up{job="takk"}, shop)'),
-    "flow": ("Flow", 'label_values(takk_mails_total{shop=~"$shop"}, flow)'),
+    "flow": ("Flow", 'label_values(takk_flow_info{shop=~"$shop"}, flow)'),
     "stage": ("Stage", 'label_values(takk_assigned_partitions{shop=~"$shop"}, stage)'),
     "instance": ("Process", 'label_values(up{job="takk", shop=~"$shop"}, instance)'),
 }
@@ -155,5 +155,14 @@ class _Annotation(model.AnnotationQuery):
 
 def _annotations() -> Iterator[model.AnnotationQuery]:
     """Yield the events that are drawn as vertical lines into all graphs."""
-    start = 'changes(process_start_time_seconds{job="takk", shop=~"$shop"}[1m]) > 0'
-    yield _Annotation("Restart", start, BLUE, "{{role}} {{instance}}")
+    started = 'changes(process_start_time_seconds{job="takk", shop=~"$shop"}[1m]) > 0'
+    yield _Annotation("Restart", started, BLUE, "{{role}} {{instance}}")
+    yield _Annotation("New version", _appeared("takk_build_info", "version"), PURPLE, "Takk {{version}}")
+    text = "{{flow}}, version {{version}}: {{state}}"
+    yield _Annotation("Flow changed", _appeared("takk_flow_info", "flow, version, state"), ORANGE, text)
+
+
+def _appeared(metric: str, by: str) -> str:
+    """Return the series of `metric` that a minute ago did not exist, while others did: a new value of the labels `by`."""
+    selector = f'{metric}{{shop=~"$shop"}}'
+    return f"group by ({by}) ({selector}) unless group by ({by}) ({selector} offset 2m) and on () group({selector} offset 2m)"

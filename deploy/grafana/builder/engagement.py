@@ -1,0 +1,368 @@
+"""Engagement for the retailer: what was sent, read, clicked, bought and unsubscribed, per flow and message."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana_foundation_sdk.models import dashboard as model
+
+from deploy.grafana.builder.colors import BLUE, GREEN, RED, YELLOW
+from deploy.grafana.builder.panels import About, Column, Query, Size, bar_chart, graph, number, rows
+from deploy.grafana.builder.promql import FLOW, RANGE, shop_series, total
+from deploy.grafana.builder.screen import Row, Screen
+
+TILE: Final = Size(3, 4)
+CELL: Final = Size(8, 8)
+#: Variables of the benchmarks in percent, which a reader can change: published averages of post-purchase emails.
+BENCHMARKS: Final = (
+    ("benchmark_open", "Benchmark: opened (%)", "61.68"),
+    ("benchmark_click", "Benchmark: clicked (%)", "3.97"),
+    ("benchmark_order", "Benchmark: ordered (%)", "0.54"),
+)
+#: The window of rates over time: a day, since most customers open an email within a day.
+DAY: Final = "1d"
+#: Currencies whose minor unit is not a hundredth (ISO 4217), as in streams/core/values/money.py.
+WHOLE: Final = "BIF|CLP|DJF|GNF|ISK|JPY|KMF|KRW|PYG|RWF|UGX|UYI|VND|VUV|XAF|XOF|XPF"
+THOUSANDTHS: Final = "BHD|IQD|JOD|KWD|LYD|OMR|TND"
+
+
+def counted(metric: str, by: str = "", window: str = RANGE, **labels: str) -> str:
+    """Return the increase of a counter of the selected flows within `window`, per value of the labels `by`."""
+    return total(f"increase({shop_series(metric, FLOW, **labels)}[{window}])", by)
+
+
+def sent(by: str = "", window: str = RANGE) -> str:
+    """Return the emails that the mail server accepted."""
+    return counted("takk_messages_total", by, window, outcome="sent")
+
+
+def engaged(kind: str, by: str = "", window: str = RANGE) -> str:
+    """Return the emails that at least one person, or an unknown program, opened or clicked."""
+    return counted("takk_engaged_emails_total", by, window, kind=kind)
+
+
+def happened(kind: str, by: str = "", window: str = RANGE) -> str:
+    """Return the engagement of one kind, by any agent."""
+    return counted("takk_engagement_total", by, window, kind=kind)
+
+
+def revenue(metric: str, by: str) -> str:
+    """Return attributed revenue in units of its currency. `by` contains `currency`."""
+    parts = (("~" + WHOLE, 1), ("~" + THOUSANDTHS, 1000))
+    special = [f"{counted(metric, by, currency=currencies)} / {divisor}" for currencies, divisor in parts]
+    selector = shop_series(metric, FLOW, f'currency!~"{WHOLE}|{THOUSANDTHS}"')
+    return " or ".join([f"{total(f'increase({selector}[{RANGE}])', by)} / 100", *special])
+
+
+def percent(part: str, whole: str) -> str:
+    """Return a share in percent. It has no value while nothing was sent."""
+    return f"100 * {part} / ({whole} > 0)"
+
+
+def rate_tile(title: str, shows: str, part: str, benchmark: str, action: str) -> model.Panel:
+    """Return a rate with its benchmark beside it."""
+    return number(
+        title,
+        Size(4, 4),
+        About(f"{shows} The second number is the benchmark at the top of the page.", "At or above the benchmark.", action),
+        "percent",
+        Query(percent(part, sent()), "your shop"),
+        Query(f"vector(${benchmark})", "benchmark"),
+        steps=((None, BLUE),),
+        decimals=2,
+        spark=False,
+        missing="nothing sent",
+    )  # fmt: skip
+
+
+def numbers() -> list[model.Panel]:
+    """Return the numbers at the top."""
+    return [
+        number(
+            "Emails sent",
+            TILE,
+            About(
+                "Emails that the mail server accepted within the time range, for the selected flows.",
+                "It follows the orders of the shop.",
+                "Fewer than expected: see why emails were not sent.",
+                ("TakkFlowStopped",),
+                see="takk-mail",
+            ),
+            "short",
+            Query(sent()),
+            decimals=0,
+            spark=False,
+        ),
+        rate_tile(
+            "Opened",
+            "Share of sent emails that were opened, without known machines.",
+            engaged("opened"),
+            "benchmark_open",
+            "Compare flows and messages below. Change the subject of the weak ones.",
+        ),
+        rate_tile(
+            "Clicked",
+            "Share of sent emails with a click by a person.",
+            engaged("clicked"),
+            "benchmark_click",
+            "Compare messages below. Show the button earlier, and one goal per email.",
+        ),
+        rate_tile(
+            "Ordered",
+            "Orders after a click, per sent email.",
+            happened("ordered"),
+            "benchmark_order",
+            "Compare flows below. Offer what the customer can use next, or a code.",
+        ),
+        number(
+            "Unsubscribed",
+            TILE,
+            About(
+                "Unsubscriptions per sent email.",
+                "Below 0.5 %.",
+                "See the flow with the most of them below. Send it less often, or to fewer customers.",
+            ),
+            "percent",
+            Query(percent(happened("unsubscribed"), sent())),
+            steps=((None, GREEN), (0.5, YELLOW), (1, RED)),
+            decimals=2,
+            spark=False,
+            missing="nothing sent",
+        ),
+        number(
+            "Reported as spam",
+            TILE,
+            About(
+                "Complaints per sent email.",
+                "Below 0.1 %. Gmail and Yahoo block senders above 0.3 %.",
+                "Pause the flow with the most complaints.",
+                ("TakkComplaintRateHigh",),
+            ),
+            "percent",
+            Query(percent(happened("complained"), sent())),
+            steps=((None, GREEN), (0.1, YELLOW), (0.3, RED)),
+            decimals=2,
+            spark=False,
+            missing="nothing sent",
+        ),
+        number(
+            "Attributed revenue",
+            TILE,
+            About(
+                "Revenue of orders that customers placed after a click, within the attribution window, by currency.",
+                "It grows with the clicks.",
+                "No revenue with many clicks: see whether the shop reports its orders with the customer's id.",
+            ),
+            "locale",
+            Query(f"sum by (currency) ({revenue('takk_attributed_revenue_minor_total', 'currency')})", "{{currency}}"),
+            decimals=0,
+            spark=False,
+            missing="none yet",
+        ),
+    ]
+
+
+def trend(title: str, kind: str, part: str, benchmark: str, action: str) -> model.Panel:
+    """Return a rate over time beside its benchmark."""
+    return graph(
+        title,
+        CELL,
+        About(
+            f"Emails {kind} per email sent, over the last 24 hours at each moment, beside the benchmark.",
+            "The line is near the benchmark or above it. It jumps while few emails are sent.",
+            action,
+        ),
+        "percent",
+        Query(percent(part, sent(window=DAY)), "your shop"),
+        Query(f"vector(${benchmark})", "benchmark"),
+        dashed=("benchmark",),
+    )
+
+
+def trends() -> list[model.Panel]:
+    """Return the rates over time."""
+    return [
+        trend(
+            "Opened over time",
+            "opened",
+            engaged("opened", window=DAY),
+            "benchmark_open",
+            "A fall of all flows at once: emails arrive in the spam folder. See the providers on the dashboard of emails.",
+        ),
+        trend(
+            "Clicked over time",
+            "clicked",
+            engaged("clicked", window=DAY),
+            "benchmark_click",
+            "A fall after a change of a flow: compare with the version before. The vertical lines are flow versions.",
+        ),
+        trend(
+            "Ordered over time",
+            "that led to an order",
+            happened("ordered", window=DAY),
+            "benchmark_order",
+            "A fall with steady clicks: look at the shop, not at the emails.",
+        ),
+    ]
+
+
+def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: str) -> model.Panel:
+    """Return a table of all rates, one row per value of the labels `by`."""
+    good = ((None, RED), (-20, YELLOW), (0, GREEN))
+
+    def against(part: str, benchmark: str) -> str:
+        return f"100 * ({percent(part, sent(by))} / ${benchmark} - 1)"
+
+    return rows(
+        title,
+        Size(24, 8),
+        About(
+            "Everything about each row within the time range. The colored columns are the distance to the benchmark: "
+            "+10 % means a tenth better than the benchmark.",
+            "Green and yellow cells.",
+            "Start with the row that sends most and is red.",
+        ),
+        "short",
+        (
+            *first,
+            Column("Value #A", "Sent", "short", decimals=0),
+            Column("Value #B", "Opened", "percent", decimals=1),
+            Column("Value #C", "to benchmark", "percent", good, decimals=0),
+            Column("Value #D", "Clicked", "percent", decimals=2),
+            Column("Value #E", "to benchmark ", "percent", good, decimals=0),
+            Column("Value #F", "Ordered", "percent", decimals=2),
+            Column("Value #G", "to benchmark  ", "percent", good, decimals=0),
+            Column("Value #H", "Unsubscribed", "percent", ((None, GREEN), (0.5, YELLOW), (1, RED)), decimals=2),
+            Column("Value #I", "Complained", "percent", ((None, GREEN), (0.1, YELLOW), (0.3, RED)), decimals=2),
+            Column("Value #J", "Revenue", "locale", decimals=0),
+        ),
+        Query(sent(by), instant=True),
+        Query(percent(engaged("opened", by), sent(by)), instant=True),
+        Query(against(engaged("opened", by), "benchmark_open"), instant=True),
+        Query(percent(engaged("clicked", by), sent(by)), instant=True),
+        Query(against(engaged("clicked", by), "benchmark_click"), instant=True),
+        Query(percent(happened("ordered", by), sent(by)), instant=True),
+        Query(against(happened("ordered", by), "benchmark_order"), instant=True),
+        Query(percent(happened("unsubscribed", by), sent(by)), instant=True),
+        Query(percent(happened("complained", by), sent(by)), instant=True),
+        # A shop has one currency as a rule. The tile at the top separates currencies.
+        Query(f"sum by ({by}) ({revenue(revenue_metric, f'{by}, currency')})", instant=True),
+        sort=("Sent", True),
+        missing="nothing sent",
+    )
+
+
+def machines() -> list[model.Panel]:
+    """Return the panels that separate people from machines."""
+    return [
+        graph(
+            "Opens per hour by agent",
+            CELL,
+            About(
+                "All opens, repeated ones included. human: a mail program. privacy_proxy: the proxy of a provider, which opens "
+                "emails unread. scanner: a security program. unknown: not recognized.",
+                "Most opens are by privacy_proxy and human.",
+                "Do not judge a message by opens of machines. The rates above leave known machines out.",
+            ),
+            "suffix:/h",
+            Query(counted("takk_opens_total", "agent", "1h"), "{{agent}}"),
+            stacked=True,
+        ),
+        graph(
+            "Clicks per hour by agent",
+            CELL,
+            About(
+                "All clicks, repeated ones included, by agent.",
+                "Most clicks are by human. Scanners click every link within seconds.",
+                "Do not judge a message by clicks of machines. The rates above count people only.",
+            ),
+            "suffix:/h",
+            Query(counted("takk_clicks_total", "agent", "1h"), "{{agent}}"),
+            stacked=True,
+        ),
+        bar_chart(
+            "With and without machines",
+            CELL,
+            About(
+                "Opens and clicks within the time range: by all agents, and without privacy proxies and scanners.",
+                "Opens with machines are about twice those without. Clicks are close together.",
+                "A large difference in clicks: a company's security scanner follows all links.",
+            ),
+            "short",
+            Query(counted("takk_engagement_total", kind="opened"), "opens, with machines"),
+            Query(counted("takk_engagement_total", kind="opened", agent="~human|unknown"), "opens, without"),
+            Query(counted("takk_engagement_total", kind="clicked"), "clicks, with machines"),
+            Query(counted("takk_engagement_total", kind="clicked", agent="~human|unknown"), "clicks, without"),
+        ),
+    ]  # fmt: skip
+
+
+def money() -> list[model.Panel]:
+    """Return the panels about orders and about customers who left."""
+    return [
+        bar_chart(
+            "Attributed revenue by flow",
+            CELL,
+            About(
+                "Revenue of orders after a click, by flow and currency.",
+                "Marketing flows lead. Order confirmations bring some revenue too.",
+                "A flow with many emails and no revenue may be worth less than its unsubscriptions.",
+            ),
+            "locale",
+            Query(revenue("takk_attributed_revenue_minor_total", "flow, currency"), "{{flow}} ({{currency}})"),
+        ),
+        graph(
+            "Attributed orders per day",
+            CELL,
+            About(
+                "Orders within 24 hours that customers placed after a click, by flow, and orders of the control group.",
+                "Orders after a click exceed those of the control group.",
+                "As many orders in the control group: the emails do not change what customers buy.",
+            ),
+            "suffix:/d",
+            Query(counted("takk_attributed_orders_total", "flow", DAY), "{{flow}}"),
+            Query(happened("ordered_held_out", "flow", DAY), "control group of {{flow}}"),
+        ),
+        graph(
+            "Customers who left, per day",
+            CELL,
+            About(
+                "Unsubscriptions and complaints within 24 hours, by flow.",
+                "Few, and spread over the marketing flows.",
+                "A peak after a campaign: it reached customers who did not expect it.",
+                ("TakkComplaintRateHigh",),
+            ),
+            "suffix:/d",
+            Query(counted("takk_unsubscribes_total", "flow", DAY), "unsubscribed, {{flow}}"),
+            Query(counted("takk_complaints_total", "flow", DAY), "complained, {{flow}}"),
+            legend="none",
+        ),
+    ]
+
+
+SCREEN: Final = Screen(
+    "takk-engagement",
+    "Engagement",
+    "What was sent, read, clicked and bought, per flow and message, beside the benchmarks?",
+    (
+        Row("", numbers()),
+        Row("Over time", trends()),
+        Row(
+            "By flow and message",
+            (
+                comparison("Flows", "flow", (Column("flow", "Flow"),), "takk_attributed_revenue_minor_total"),
+                comparison(
+                    "Messages",
+                    "flow, message",
+                    (Column("flow", "Flow"), Column("message", "Message")),
+                    "takk_attributed_message_revenue_minor_total",
+                ),
+            ),
+        ),
+        Row("People and machines", machines()),
+        Row("Orders and unsubscriptions", money()),
+    ),
+    variables=("shop", "flow"),
+    inputs=BENCHMARKS,
+    since="now-7d",
+)
