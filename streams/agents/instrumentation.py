@@ -153,6 +153,11 @@ def _decision_counter(flow: str, outcome: str, rule: str) -> Any:
     return metrics.DECISIONS.labels(flow, outcome, rule)
 
 
+@cache
+def _engagement_counter(flow: str, message: str, kind: str, agent: str) -> Any:
+    return metrics.ENGAGEMENT.labels(flow, message, kind, agent)
+
+
 def _is_first(effect: Attribute, before: Customer, after: Customer) -> bool:
     """Return whether this engagement is the first of its kind with its email. The state ignores machines, so they are never first."""
     return _engaged_at(before, effect) is None and _engaged_at(after, effect) is not None
@@ -167,7 +172,7 @@ def _engaged_at(customer: Customer, effect: Attribute) -> datetime | None:
 
 def _count_attribution(effect: Attribute, *, is_hard: bool) -> None:
     flow, message, kind = effect.flow, effect.message, effect.kind
-    metrics.ENGAGEMENT.labels(flow, message, kind, effect.agent if kind in ("opened", "clicked") else "unknown").inc()
+    _engagement_counter(flow, message, kind, effect.agent if kind in ("opened", "clicked") else "unknown").inc()
     if kind == "opened":
         metrics.OPENS.labels(flow, effect.agent).inc()
     elif kind == "clicked":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -158,8 +159,8 @@ def encode_report(encoder: ReportEncoder, report: Report) -> Iterator[ProducerRe
 def count_report(report: Report) -> None:
     """Count the outcome of a command, and how late the email was if the mail server accepted it."""
     command, flow = report.command, report.command.flow
-    metrics.MAILS.labels(flow, report.outcome).inc()
-    metrics.MESSAGES.labels(flow, command.message, report.outcome).inc()
+    for counter in _outcome_counters(flow, command.message, report.outcome):
+        counter.inc()
     if report.outcome == "sent":
         metrics.HANDOVER.labels(flow).observe(_seconds(command.due_at or command.commanded_at, report.at))
         if command.purpose == "order" and command.order_placed_at is not None:
@@ -168,6 +169,11 @@ def count_report(report: Report) -> None:
         metrics.WITHDRAWALS.labels("in_time").inc()
     if report.is_resend or report.outcome == "unknown":
         metrics.SENDS_UNKNOWN.labels(flow, "sent_again" if report.is_resend else "given_up").inc()
+
+
+@cache  # bounded like the labels; `labels` is slower
+def _outcome_counters(flow: str, message: str, outcome: str) -> tuple[Any, Any]:
+    return metrics.MAILS.labels(flow, outcome), metrics.MESSAGES.labels(flow, message, outcome)
 
 
 def _seconds(start: datetime, end: datetime) -> float:

@@ -200,6 +200,7 @@ def _run(
 
     def refresh() -> None:
         metrics.READY.set(app.task_manager.is_ready)
+        metrics.KAFKA_UNREACHABLE.set(app.task_manager.fetcher.is_cluster_down)
         sample_disk(Path(settings.state_dir))
 
     health = HealthServer(settings.web_host, settings.web_port, is_ready, refresh=refresh)

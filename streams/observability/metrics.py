@@ -281,6 +281,9 @@ FLOW_INFO = Gauge(
     ["flow", "version", "state"],
     registry=REGISTRY,
 )
+KAFKA_UNREACHABLE = Gauge(
+    "takk_kafka_unreachable", "1 while no broker of the Kafka cluster accepts a connection of this process.", registry=REGISTRY
+)  # fmt: skip
 READY = Gauge(
     "takk_ready", "1 if all assigned partitions are restored and processed, as in /readyz.", registry=REGISTRY
 )
@@ -295,7 +298,7 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
     ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
-    POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, BUILD_INFO, FLOW_INFO, READY, LOOP_LAG,
+    POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, BUILD_INFO, FLOW_INFO, KAFKA_UNREACHABLE, READY, LOOP_LAG,
 )  # fmt: skip
 
 

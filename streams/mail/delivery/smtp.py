@@ -8,12 +8,13 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import cache
+from typing import Any, TypeAlias
 
 import aiosmtplib
 
 from streams.mail.delivery.bounces import BounceClass, Phase, classify
-from streams.mail.delivery.providers import provider_of
+from streams.mail.delivery.providers import Provider, provider_of
 from streams.observability import metrics
 
 _QUEUED = re.compile(r"queued as (\S+)|\bid=(\S+)", re.IGNORECASE)
@@ -267,9 +268,14 @@ def _expect(code: int, answer: aiosmtplib.SMTPResponse) -> str:
     return answer.message
 
 
+@cache  # bounded like the labels; `labels` is slower
+def _answer_counter(provider: Provider, outcome: str) -> Any:
+    return metrics.SMTP_ANSWERS.labels(provider, outcome)
+
+
 def _count(recipient: str, answer: Answer) -> None:
     provider = provider_of(recipient)
-    metrics.SMTP_ANSWERS.labels(provider, _outcome(answer)).inc()
+    _answer_counter(provider, _outcome(answer)).inc()
     if isinstance(answer, Refused):
         kind = "permanent" if answer.is_final else "temporary"
         metrics.SMTP_REFUSALS.labels(provider, answer.bounce_class.reason, kind).inc()

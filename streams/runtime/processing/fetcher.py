@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from streams.runtime.kafka.client_config import consumer_config
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
+
+#: Seconds after librdkafka's last report that no broker is reachable: it repeats it about every 0.1 s while that is so.
+DOWN_S = 5.0
 
 
 class Fetcher:
@@ -51,6 +55,7 @@ class Fetcher:
         self._waiting_count = 0
         #: (topic, partition) -> the offset of the partition's end when the reader reached it.
         self._ends: dict[tuple[str, int], int] = {}
+        self._down_at = float("-inf")
 
     def seek(self) -> None:
         """Move the reader to the committed offsets of the current assignment, and drop the records that wait."""
@@ -64,6 +69,7 @@ class Fetcher:
                         "queued.min.messages": 50_000,
                         "fetch.wait.max.ms": 50,
                         "enable.partition.eof": True,
+                        "error_cb": self._on_error,
                     },
                 )
             )
@@ -94,6 +100,15 @@ class Fetcher:
             elif not error.retriable():
                 raise KafkaException(error)
         return records
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._down_at = time.monotonic()
+
+    @property
+    def is_cluster_down(self) -> bool:
+        """Whether no broker was reachable within the last `DOWN_S` seconds."""
+        return time.monotonic() - self._down_at < DOWN_S
 
     def next_batches(self, records: list[Any], now_ms: int) -> Iterator[tuple[Task[Any], list[Any]]]:
         """Queue `records`, and yield every idle task with the records of its next batch: all that wait for it, up to the limits.

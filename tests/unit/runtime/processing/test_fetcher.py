@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
+import pytest
+from confluent_kafka import TopicPartition
+
+from streams.runtime.processing import fetcher as fetcher_module
 from streams.runtime.processing.fetcher import Fetcher
 from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
@@ -49,10 +54,28 @@ def test_the_reader_is_closed_after_its_last_read() -> None:
     assert fetcher.read(0.02) == []
 
 
+def test_an_unreachable_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster without a reachable broker is down as long as librdkafka repeats that, and no read raises because of it."""
+    one = task(None)
+    fetcher = Fetcher({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}, "group", {TOPIC: one.stage}, {}, **LIMITS)
+    assert not fetcher.is_cluster_down
+    fetcher.starts = [TopicPartition(TOPIC, 0, 0)]
+    fetcher.seek()
+    deadline = time.monotonic() + 60
+    while not fetcher.is_cluster_down and time.monotonic() < deadline:
+        assert fetcher.read(0.05) == []
+    assert fetcher.is_cluster_down
+    monkeypatch.setattr(fetcher_module, "DOWN_S", 0.0)
+    assert not fetcher.is_cluster_down
+    fetcher.close()
+
+
+LIMITS = {"batch_records": 100, "batch_bytes": 1 << 20}
+
+
 def fetcher_of(one: Task[Any], **limits: int) -> Fetcher:
     """Return a fetcher with one task."""
-    limits = {"batch_records": 100, "batch_bytes": 1 << 20} | limits
-    return Fetcher({}, "group", {TOPIC: one.stage}, {(one.stage.name, 0): one}, **limits)
+    return Fetcher({}, "group", {TOPIC: one.stage}, {(one.stage.name, 0): one}, **LIMITS | limits)
 
 
 def sizes(batches: Any) -> list[int]:
