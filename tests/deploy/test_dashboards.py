@@ -27,6 +27,8 @@ GRAFANA = PROJECT_ROOT / "deploy" / "grafana"
 RUNBOOKS = PROJECT_ROOT / "deploy" / "runbooks"
 #: Keys of annotations that Grafana's Prometheus data source reads, and the SDK's type lacks.
 ANNOTATION_KEYS = {"titleFormat", "textFormat", "step"}
+#: The end of a link to a dashboard: the time range, and all variables or those of one flow.
+KEPT = re.escape("${__url_time_range}&") + r"(\$\{__all_variables\}|\$\{shop:queryparam\}&var-flow=\$\{__value\.raw\})"
 UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("_")}
 
 register_default_plugins()
@@ -131,7 +133,7 @@ def broken_links(dashboard: dict[str, Any]) -> list[str]:
     addresses = re.findall(r'"url": "([^"]+)"', json.dumps(dashboard))
     found = []
     for address in filter(None, addresses):
-        if uid := re.fullmatch(r"/d/([\w-]+)\?\$\{__url_time_range\}&\$\{__all_variables\}.*", address):
+        if uid := re.fullmatch(rf"/d/([\w-]+)\?{KEPT}", address):
             found += [address] * (uid[1] not in UIDS)
         elif page := re.fullmatch(r"\$\{runbooks\}/(.+\.md)", address):
             found += [address] * (

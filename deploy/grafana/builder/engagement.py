@@ -7,9 +7,12 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard as model
 
 from deploy.grafana.builder.colors import BLUE, GREEN, RED, YELLOW
-from deploy.grafana.builder.panels import About, Column, Query, Size, bar_chart, graph, number, rows
-from deploy.grafana.builder.promql import FLOW, RANGE, shop_series, total
+from deploy.grafana.builder.engagement_details import machines, orders
+from deploy.grafana.builder.engagement_queries import DAY, engaged, happened, percent, revenue, sent
+from deploy.grafana.builder.links import flow_url
+from deploy.grafana.builder.panels import About, Query, Size, graph, number
 from deploy.grafana.builder.screen import Row, Screen
+from deploy.grafana.builder.tables import Column, rows
 
 TILE: Final = Size(3, 4)
 CELL: Final = Size(8, 8)
@@ -19,44 +22,6 @@ BENCHMARKS: Final = (
     ("benchmark_click", "Benchmark: clicked (%)", "3.97"),
     ("benchmark_order", "Benchmark: ordered (%)", "0.54"),
 )
-#: The window of rates over time: a day, since most customers open an email within a day.
-DAY: Final = "1d"
-#: Currencies whose minor unit is not a hundredth (ISO 4217), as in streams/core/values/money.py.
-WHOLE: Final = "BIF|CLP|DJF|GNF|ISK|JPY|KMF|KRW|PYG|RWF|UGX|UYI|VND|VUV|XAF|XOF|XPF"
-THOUSANDTHS: Final = "BHD|IQD|JOD|KWD|LYD|OMR|TND"
-
-
-def counted(metric: str, by: str = "", window: str = RANGE, **labels: str) -> str:
-    """Return the increase of a counter of the selected flows within `window`, per value of the labels `by`."""
-    return total(f"increase({shop_series(metric, FLOW, **labels)}[{window}])", by)
-
-
-def sent(by: str = "", window: str = RANGE) -> str:
-    """Return the emails that the mail server accepted."""
-    return counted("takk_messages_total", by, window, outcome="sent")
-
-
-def engaged(kind: str, by: str = "", window: str = RANGE) -> str:
-    """Return the emails that at least one person, or an unknown program, opened or clicked."""
-    return counted("takk_engaged_emails_total", by, window, kind=kind)
-
-
-def happened(kind: str, by: str = "", window: str = RANGE) -> str:
-    """Return the engagement of one kind, by any agent."""
-    return counted("takk_engagement_total", by, window, kind=kind)
-
-
-def revenue(metric: str, by: str) -> str:
-    """Return attributed revenue in units of its currency. `by` contains `currency`."""
-    parts = (("~" + WHOLE, 1), ("~" + THOUSANDTHS, 1000))
-    special = [f"{counted(metric, by, currency=currencies)} / {divisor}" for currencies, divisor in parts]
-    selector = shop_series(metric, FLOW, f'currency!~"{WHOLE}|{THOUSANDTHS}"')
-    return " or ".join([f"{total(f'increase({selector}[{RANGE}])', by)} / 100", *special])
-
-
-def percent(part: str, whole: str) -> str:
-    """Return a share in percent. It has no value while nothing was sent."""
-    return f"100 * {part} / ({whole} > 0)"
 
 
 def rate_tile(title: str, shows: str, part: str, benchmark: str, action: str) -> model.Panel:
@@ -217,7 +182,7 @@ def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: s
         title,
         Size(24, 8),
         About(
-            "Everything about each row within the time range. The colored columns are the distance to the benchmark: "
+            "Everything about each row within the time range. The columns with ± are the distance to the benchmark: "
             "+10 % means a tenth better than the benchmark.",
             "Green and yellow cells.",
             "Start with the row that sends most and is red.",
@@ -227,11 +192,11 @@ def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: s
             *first,
             Column("Value #A", "Sent", "short", decimals=0),
             Column("Value #B", "Opened", "percent", decimals=1),
-            Column("Value #C", "to benchmark", "percent", good, decimals=0),
+            Column("Value #C", "± opened", "percent", good, decimals=0),
             Column("Value #D", "Clicked", "percent", decimals=2),
-            Column("Value #E", "to benchmark ", "percent", good, decimals=0),
+            Column("Value #E", "± clicked", "percent", good, decimals=0),
             Column("Value #F", "Ordered", "percent", decimals=2),
-            Column("Value #G", "to benchmark  ", "percent", good, decimals=0),
+            Column("Value #G", "± ordered", "percent", good, decimals=0),
             Column("Value #H", "Unsubscribed", "percent", ((None, GREEN), (0.5, YELLOW), (1, RED)), decimals=2),
             Column("Value #I", "Complained", "percent", ((None, GREEN), (0.1, YELLOW), (0.3, RED)), decimals=2),
             Column("Value #J", "Revenue", "locale", decimals=0),
@@ -252,94 +217,6 @@ def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: s
     )
 
 
-def machines() -> list[model.Panel]:
-    """Return the panels that separate people from machines."""
-    return [
-        graph(
-            "Opens per hour by agent",
-            CELL,
-            About(
-                "All opens, repeated ones included. human: a mail program. privacy_proxy: the proxy of a provider, which opens "
-                "emails unread. scanner: a security program. unknown: not recognized.",
-                "Most opens are by privacy_proxy and human.",
-                "Do not judge a message by opens of machines. The rates above leave known machines out.",
-            ),
-            "suffix:/h",
-            Query(counted("takk_opens_total", "agent", "1h"), "{{agent}}"),
-            stacked=True,
-        ),
-        graph(
-            "Clicks per hour by agent",
-            CELL,
-            About(
-                "All clicks, repeated ones included, by agent.",
-                "Most clicks are by human. Scanners click every link within seconds.",
-                "Do not judge a message by clicks of machines. The rates above count people only.",
-            ),
-            "suffix:/h",
-            Query(counted("takk_clicks_total", "agent", "1h"), "{{agent}}"),
-            stacked=True,
-        ),
-        bar_chart(
-            "With and without machines",
-            CELL,
-            About(
-                "Opens and clicks within the time range: by all agents, and without privacy proxies and scanners.",
-                "Opens with machines are about twice those without. Clicks are close together.",
-                "A large difference in clicks: a company's security scanner follows all links.",
-            ),
-            "short",
-            Query(counted("takk_engagement_total", kind="opened"), "opens, with machines"),
-            Query(counted("takk_engagement_total", kind="opened", agent="~human|unknown"), "opens, without"),
-            Query(counted("takk_engagement_total", kind="clicked"), "clicks, with machines"),
-            Query(counted("takk_engagement_total", kind="clicked", agent="~human|unknown"), "clicks, without"),
-        ),
-    ]  # fmt: skip
-
-
-def money() -> list[model.Panel]:
-    """Return the panels about orders and about customers who left."""
-    return [
-        bar_chart(
-            "Attributed revenue by flow",
-            CELL,
-            About(
-                "Revenue of orders after a click, by flow and currency.",
-                "Marketing flows lead. Order confirmations bring some revenue too.",
-                "A flow with many emails and no revenue may be worth less than its unsubscriptions.",
-            ),
-            "locale",
-            Query(revenue("takk_attributed_revenue_minor_total", "flow, currency"), "{{flow}} ({{currency}})"),
-        ),
-        graph(
-            "Attributed orders per day",
-            CELL,
-            About(
-                "Orders within 24 hours that customers placed after a click, by flow, and orders of the control group.",
-                "Orders after a click exceed those of the control group.",
-                "As many orders in the control group: the emails do not change what customers buy.",
-            ),
-            "suffix:/d",
-            Query(counted("takk_attributed_orders_total", "flow", DAY), "{{flow}}"),
-            Query(happened("ordered_held_out", "flow", DAY), "control group of {{flow}}"),
-        ),
-        graph(
-            "Customers who left, per day",
-            CELL,
-            About(
-                "Unsubscriptions and complaints within 24 hours, by flow.",
-                "Few, and spread over the marketing flows.",
-                "A peak after a campaign: it reached customers who did not expect it.",
-                ("TakkComplaintRateHigh",),
-            ),
-            "suffix:/d",
-            Query(counted("takk_unsubscribes_total", "flow", DAY), "unsubscribed, {{flow}}"),
-            Query(counted("takk_complaints_total", "flow", DAY), "complained, {{flow}}"),
-            legend="none",
-        ),
-    ]
-
-
 SCREEN: Final = Screen(
     "takk-engagement",
     "Engagement",
@@ -350,7 +227,12 @@ SCREEN: Final = Screen(
         Row(
             "By flow and message",
             (
-                comparison("Flows", "flow", (Column("flow", "Flow"),), "takk_attributed_revenue_minor_total"),
+                comparison(
+                    "Flows",
+                    "flow",
+                    (Column("flow", "Flow", link=flow_url("takk-engagement")),),
+                    "takk_attributed_revenue_minor_total",
+                ),
                 comparison(
                     "Messages",
                     "flow, message",
@@ -360,7 +242,7 @@ SCREEN: Final = Screen(
             ),
         ),
         Row("People and machines", machines()),
-        Row("Orders and unsubscriptions", money()),
+        Row("Orders and unsubscriptions", orders()),
     ),
     variables=("shop", "flow"),
     inputs=BENCHMARKS,

@@ -24,3 +24,8 @@ def dashboard_url(uid: str) -> str:
 def runbook_url(alert: str) -> str:
     """Return the address of the runbook of an alert."""
     return f"${{runbooks}}/{alert}.md"
+
+
+def flow_url(uid: str) -> str:
+    """Return the address of a dashboard for the flow in a table's cell."""
+    return f"/d/{uid}?${{__url_time_range}}&${{shop:queryparam}}&var-flow=${{__value.raw}}"

@@ -1,4 +1,4 @@
-"""Emails: what became of each one, how late they are, and what the mail server and the providers behind it answer."""
+"""Emails: their outcomes, how late they are, and the answers of the mail server and of the providers behind it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard as model
 
 from deploy.grafana.builder.colors import GREEN, RED, YELLOW, ZERO_IS_GOOD
-from deploy.grafana.builder.panels import About, Column, Query, Size, bar_chart, graph, heat_map, number, rows
+from deploy.grafana.builder.links import flow_url
+from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph, heat_map, number
 from deploy.grafana.builder.promql import (
     FLOW,
     RATE_WINDOW,
     increase,
     largest,
-    mean,
     quantile,
     rate,
     series,
     shop_series,
     total,
 )
+from deploy.grafana.builder.providers import CELL, providers, server
 from deploy.grafana.builder.screen import Row, Screen
+from deploy.grafana.builder.tables import Column, rows
 
 TILE: Final = Size(3, 4)
-CELL: Final = Size(8, 8)
 #: The objective: 99 % within 5 minutes.
 OBJECTIVE: Final = ((None, "transparent"), (300, RED))
 
@@ -157,7 +158,7 @@ def state() -> list[model.Panel]:
 
 
 def outcomes() -> list[model.Panel]:
-    """Return the panels about what became of emails."""
+    """Return the panels about the outcomes of emails."""
     return [
         graph(
             "Emails per minute by outcome",
@@ -218,7 +219,7 @@ def flows() -> list[model.Panel]:
             ),
             "short",
             (
-                Column("flow", "Flow"),
+                Column("flow", "Flow", link=flow_url("takk-engagement")),
                 Column("version", "Version"),
                 Column("state", "State"),
                 Column("Value #B", "Sent", decimals=0),
@@ -285,154 +286,15 @@ def delays() -> list[model.Panel]:
     ]
 
 
-def server() -> list[model.Panel]:
-    """Return the panels about the mail server."""
-    return [
-        graph(
-            "Time until the mail server answers",
-            CELL,
-            About(
-                "Time from handing an email to the mail server until its answer.",
-                "Below a second.",
-                "Above 2 s the server limits the rate. Ask its operator, or raise `SMTP_CONNECTIONS`.",
-                ("TakkMailServerSlow",),
-            ),
-            "s",
-            Query(quantile(0.5, "takk_smtp_seconds"), "median"),
-            Query(quantile(0.99, "takk_smtp_seconds"), "99 %"),
-            Query(mean("takk_smtp_seconds"), "mean"),
-            steps=((None, "transparent"), (2, RED)),
-        ),
-        graph(
-            "Connections to the mail server",
-            CELL,
-            About(
-                "Open connections of all mailers, and the most that they may open.",
-                "Below the limit.",
-                "At the limit while emails wait: the server is slow, or the limit is too low.",
-                ("TakkMailServerSlow",),
-            ),
-            "none",
-            Query(total(series("takk_smtp_connections")), "open"),
-            Query(total(series("takk_smtp_connections_limit")), "limit"),
-            dashed=("limit",),
-        ),
-        graph(
-            "Time to render an email",
-            CELL,
-            About(
-                "Time to render and compose an email, 99 % of the emails of each flow.",
-                "Below 50 ms.",
-                "A slow flow: look for loops over many products in its template. All flows: the mailer lacks CPU.",
-                see="takk-resources",
-            ),
-            "s",
-            Query(quantile(0.99, "takk_render_seconds", FLOW, by="flow"), "{{flow}}"),
-        ),
-    ]
-
-
-def providers() -> list[model.Panel]:
-    """Return the panels about the providers of the recipients."""
-    return [
-        graph(
-            "Answers of the mail server",
-            CELL,
-            About(
-                "Emails per minute that were offered to the mail server, by its answer.",
-                "Nearly all are accepted.",
-                "Deferred by one provider alone: it throttles the shop. Down: the connection fails.",
-                ("TakkMailServerDown", "TakkProviderDefers"),
-            ),
-            "suffix:/min",
-            Query(f"60 * {total(rate('takk_smtp_answers_total'), 'outcome')}", "{{outcome}}"),
-            stacked=True,
-        ),
-        graph(
-            "Deferred and refused by provider",
-            CELL,
-            About(
-                "Share of emails that the mail server deferred or refused, by provider of the recipient.",
-                "Below 5 % for each provider.",
-                "One provider is high: it throttles or blocks the shop. See the reasons, and the provider's postmaster page.",
-                ("TakkProviderDefers", "TakkProviderRefuses"),
-            ),
-            "percentunit",
-            # A provider without emails in the window has a share of 0.
-            Query(
-                f"{total(rate('takk_smtp_answers_total', outcome='~deferred|refused'), 'provider')}"
-                f" / clamp_min({total(rate('takk_smtp_answers_total'), 'provider')}, 1e-9)",
-                "{{provider}}",
-            ),
-            steps=((None, "transparent"), (0.2, RED)),
-            maximum=1,
-        ),
-        bar_chart(
-            "Refusals by provider and reason",
-            CELL,
-            About(
-                "The ten most frequent refusals within the time range, by provider of the recipient and reason.",
-                "Mailboxes that do not exist or are full.",
-                "spam_rate, rate_limited and policy: send less to this provider. sender_authentication: check SPF, DKIM and DMARC.",
-                ("TakkProviderRefuses",),
-            ),
-            "short",
-            Query(
-                f"topk(10, {total(increase('takk_smtp_refusals_total'), 'provider, reason, kind')})",
-                "{{provider}}: {{reason}} ({{kind}})",
-            ),
-        ),
-        graph(
-            "Bounces per hour by flow",
-            CELL,
-            About(
-                "Bounced emails within an hour, by flow. Hard: the address is dead. Soft: the mailbox has a temporary problem.",
-                "Few, spread over all flows.",
-                "One flow with many hard bounces: its customers have old or invented addresses.",
-                ("TakkBounceRateHigh",),
-            ),
-            "suffix:/h",
-            Query(total(increase("takk_bounces_total", FLOW, window="1h"), "flow, kind"), "{{flow}}, {{kind}}"),
-            legend="none",
-        ),
-        graph(
-            "Withdrawals per hour",
-            CELL,
-            About(
-                "Emails that the rules cancelled after they had been commanded. In time: the email was not sent.",
-                "All are in time.",
-                "Too late: the customer received an email that no longer applies. The mailer reads withdrawals late: see its lag.",
-                ("TakkWithdrawalBudgetBurn",),
-                see="takk-pipeline",
-            ),
-            "suffix:/h",
-            Query(total(increase("takk_withdrawals_total", window="1h"), "outcome"), "{{outcome}}"),
-        ),
-        graph(
-            "Sends in doubt per hour",
-            CELL,
-            About(
-                "Sends that were in flight when a mailer died, by what Takk did with them.",
-                "0.",
-                "Sent again: a customer may have two emails. Given up: a customer may have none.",
-                ("TakkSendsInDoubt",),
-                see="takk-resources",
-            ),
-            "suffix:/h",
-            Query(total(increase("takk_sends_unknown_total", FLOW, window="1h"), "action"), "{{action}}"),
-        ),
-    ]
-
-
 SCREEN: Final = Screen(
     "takk-mail",
     "Emails",
     "Do emails leave on time, and what do the mail server and the providers answer?",
     (
         Row("", state()),
-        Row("What became of emails", outcomes()),
+        Row("Outcomes", outcomes()),
         Row("Flows", flows()),
-        Row("How late they are", delays()),
+        Row("Lateness", delays()),
         Row("The mail server", server()),
         Row("Providers, bounces and withdrawals", providers()),
     ),

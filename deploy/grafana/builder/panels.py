@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from grafana_foundation_sdk.builders import bargauge, common, heatmap, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, heatmap, stat, statetimeline, timeseries
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as shapes
 from grafana_foundation_sdk.models import dashboard as model
@@ -86,6 +86,7 @@ def graph(
     maximum: float | None = None,
     legend: Legend = "list",
     dashed: Sequence[str] = (),
+    missing: str = "",
 ) -> model.Panel:
     """Return a graph over time.
 
@@ -93,6 +94,7 @@ def graph(
         steps: drawn as dashed lines.
         legend: a list of names, a table with the newest value, mean and maximum, or none where there are many series.
         dashed: names of series that are drawn as dashed lines, such as objectives and benchmarks.
+        missing: the text to show without any series.
     """
     options = common.VizLegendOptions().show_legend(legend != "none").placement(shapes.LegendPlacement.BOTTOM)
     options.display_mode(_LEGENDS[legend]).calcs(["lastNotNull", "mean", "max"] if legend == "table" else [])
@@ -104,8 +106,9 @@ def graph(
         builder.stacking(common.StackingConfig().mode(shapes.StackingMode.NORMAL))
     if steps:
         builder.thresholds_style(common.GraphThresholdsStyleConfig().mode(shapes.GraphTresholdsStyleMode.DASHED))
-    panel = _finished(builder, title, size, about, unit, queries)
+    panel = finished(builder, title, size, about, unit, queries)
     panel.field_config.defaults.max_val = maximum
+    panel.field_config.defaults.no_value = missing or None
     if steps:
         _set_steps(panel, steps)
     if any(query.legend in {f"{{{{{label}}}}}" for label in STATES} for query in queries):
@@ -116,7 +119,7 @@ def graph(
             model.DynamicConfigValue("custom.fillOpacity", 0),
             model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": GREY}),
         ]
-        _override(panel, model.MatcherConfig("byName", name), style)
+        override(panel, model.MatcherConfig("byName", name), style)
     return panel
 
 
@@ -131,19 +134,22 @@ def number(
     decimals: int | None = None,
     spark: bool = True,
     missing: str = "",
+    below: bool = False,
 ) -> model.Panel:
     """Return a panel of one big number, or one per series, on a colored background.
 
     Args:
         words: texts and colors to show for values, such as `{"0": ("all up", "green")}`.
-        spark: whether the background shows the course over time.
+        spark: whether the background shows the course over time. Without it, only the newest value is read.
         missing: the text to show without a value.
+        below: whether the numbers of several series are below each other.
     """
     builder = stat.Panel().color_mode(shapes.BigValueColorMode.BACKGROUND)
     builder.graph_mode(shapes.BigValueGraphMode.AREA if spark else shapes.BigValueGraphMode.NONE)
     builder.text_mode(shapes.BigValueTextMode.AUTO).justify_mode(shapes.BigValueJustifyMode.CENTER)
+    builder.orientation(shapes.VizOrientation.HORIZONTAL if below else shapes.VizOrientation.AUTO)
     builder.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
-    panel = _finished(builder, title, size, about, unit, queries)
+    panel = finished(builder, title, size, about, unit, [replace(query, instant=not spark) for query in queries])
     panel.field_config.defaults.decimals = decimals
     panel.field_config.defaults.no_value = missing or None
     _set_steps(panel, steps)
@@ -154,14 +160,25 @@ def number(
 
 
 def bar_chart(
-    title: str, size: Size, about: About, unit: str, *queries: Query, steps: Steps = ((None, BLUE),)
+    title: str,
+    size: Size,
+    about: About,
+    unit: str,
+    *queries: Query,
+    steps: Steps = ((None, BLUE),),
+    missing: str = "",
 ) -> model.Panel:
-    """Return horizontal bars, one per series, longest first."""
+    """Return horizontal bars of the newest values, one per series.
+
+    Args:
+        missing: the text to show without any series.
+    """
     builder = bargauge.Panel().orientation(shapes.VizOrientation.HORIZONTAL)
     builder.display_mode(shapes.BarGaugeDisplayMode.BASIC).value_mode(shapes.BarGaugeValueMode.TEXT)
     builder.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
-    panel = _finished(builder, title, size, about, unit, queries)
+    panel = finished(builder, title, size, about, unit, [replace(query, instant=True) for query in queries])
     panel.field_config.defaults.min_val = 0
+    panel.field_config.defaults.no_value = missing or None
     _set_steps(panel, steps)
     return panel
 
@@ -173,7 +190,7 @@ def timeline(
     builder = statetimeline.Panel().show_value(shapes.VisibilityMode.NEVER).merge_values(True).row_height(0.85)
     builder.legend(common.VizLegendOptions().show_legend(False).display_mode(shapes.LegendDisplayMode.HIDDEN))
     builder.tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.SINGLE)).fill_opacity(80).line_width(0)
-    panel = _finished(builder, title, size, about, unit, queries)
+    panel = finished(builder, title, size, about, unit, queries)
     panel.field_config.defaults.decimals = decimals
     _set_steps(panel, steps)
     panel.field_config.defaults.color = model.FieldColor(mode=model.FieldColorModeId.THRESHOLDS)
@@ -186,105 +203,34 @@ def heat_map(title: str, size: Size, about: About, unit: str, query: Query) -> m
     color.scale(heat.HeatmapColorScale.EXPONENTIAL).fill("dark-orange")
     axis = heatmap.YAxisConfig().unit(unit).axis_placement(shapes.AxisPlacement.LEFT)
     builder = heatmap.Panel().calculate(False).color(color).y_axis(axis).cell_gap(1).show_tooltip().hide_legend()
-    panel = _finished(builder, title, size, about, unit, [query])
-    panel.targets = [_target("A", query, PromQueryFormat.HEATMAP)]
+    panel = finished(builder, title, size, about, unit, [query])
+    panel.targets = [target("A", query, PromQueryFormat.HEATMAP)]
     panel.field_config.defaults.custom = {}
     return panel
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes:
-        source: the label, or `Value #A` for the value of query A.
-        title: its heading.
-        unit: of its values.
-        steps: colors of its values.
-        link: the address that its values link to.
-        words: texts to show for values.
-        decimals: digits after the decimal point.
-    """
-
-    source: str
-    title: str
-    unit: str = ""
-    steps: Steps = ()
-    link: str = ""
-    decimals: int | None = None
-    words: Mapping[str, str] = field(default_factory=dict)
-
-
-def rows(
-    title: str,
-    size: Size,
-    about: About,
-    unit: str,
-    columns: Sequence[Column],
-    *queries: Query,
-    sort: tuple[str, bool] | None = None,
-    missing: str = "",
-) -> model.Panel:
-    """Return a table of the newest values. Rows with the same labels are joined; other columns are hidden.
-
-    Args:
-        sort: the heading of a column, and whether the largest value is first.
-        missing: the text to show instead of an empty table.
-    """
-    builder = table.Panel().show_header(True).cell_height(shapes.TableCellHeight.SM)
-    if sort:
-        builder.sort_by([common.TableSortByFieldState().display_name(sort[0]).desc(sort[1])])
-    panel = _finished(builder, title, size, about, unit, queries)
-    panel.targets = [_target(letter, query, PromQueryFormat.TABLE) for letter, query in _lettered(queries)]
-    panel.field_config.defaults.no_value = missing or None
-    order = {column.source: index for index, column in enumerate(columns)}
-    names = {column.source: column.title for column in columns}
-    panel.transformations = [
-        model.DataTransformerConfig("merge", options={}),
-        model.DataTransformerConfig("filterFieldsByName", options={"include": {"names": list(order)}}),
-        model.DataTransformerConfig("organize", options={"indexByName": order, "renameByName": names, "excludeByName": {}}),
-    ]  # fmt: skip
-    for column in columns:
-        _override(panel, model.MatcherConfig("byName", column.title), _properties(column))
-    return panel
-
-
-def _properties(column: Column) -> list[model.DynamicConfigValue]:
-    values: list[tuple[str, object]] = []
-    if column.unit:
-        values.append(("unit", column.unit))
-    if column.decimals is not None:
-        values.append(("decimals", column.decimals))
-    if column.steps:
-        values.append(("thresholds", thresholds(column.steps)))
-        values.append(("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
-    if column.link:
-        values.append(("links", [{"title": f"Open {column.title.lower()}", "url": column.link, "targetBlank": True}]))
-    if column.words:
-        results = {value: {"text": text, "index": index} for index, (value, text) in enumerate(column.words.items())}
-        values.append(("mappings", [{"type": "value", "options": results}]))
-    return [model.DynamicConfigValue(*value) for value in values]
-
-
-def _finished(
+def finished(
     builder: Builder[model.Panel], title: str, size: Size, about: About, unit: str, queries: Sequence[Query]
 ) -> model.Panel:
+    """Return the panel of `builder` with all that panels of every kind have."""
     panel = builder.build()
     panel.title = title
     panel.description = about.text()
     panel.datasource = DATASOURCE
     panel.grid_pos = model.GridPos(w=size.width, h=size.height)
-    panel.targets = [_target(letter, query, PromQueryFormat.TIME_SERIES) for letter, query in _lettered(queries)]
+    panel.targets = [target(letter, query, PromQueryFormat.TIME_SERIES) for letter, query in lettered(queries)]
     panel.links = [*_links(about)] or None
     panel.field_config.defaults.unit = unit
     return panel
 
 
-def _lettered(queries: Sequence[Query]) -> list[tuple[str, Query]]:
+def lettered(queries: Sequence[Query]) -> list[tuple[str, Query]]:
+    """Return the queries with their letters."""
     return [*zip(LETTERS, queries, strict=False)]
 
 
-def _target(letter: str, query: Query, form: PromQueryFormat) -> Dataquery:
+def target(letter: str, query: Query, form: PromQueryFormat) -> Dataquery:
+    """Return a query as the data source reads it."""
     return Dataquery(
         expr=query.expression, format_val=form, ref_id=letter, legend_format=query.legend or "__auto", editor_mode=QueryEditorMode.CODE,
         instant=query.instant, range_val=not query.instant, datasource=DATASOURCE,
@@ -304,8 +250,9 @@ def _set_colors(panel: model.Panel) -> None:
     """Give each series that is named after a state the color of that state."""
     for name, color in COLORS.items():
         fixed = model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
-        _override(panel, model.MatcherConfig("byName", name), [fixed])
+        override(panel, model.MatcherConfig("byName", name), [fixed])
 
 
-def _override(panel: model.Panel, matcher: model.MatcherConfig, values: list[model.DynamicConfigValue]) -> None:
+def override(panel: model.Panel, matcher: model.MatcherConfig, values: list[model.DynamicConfigValue]) -> None:
+    """Add options for the series or columns that `matcher` selects."""
     panel.field_config.overrides.append(model.DashboardFieldConfigSourceOverrides(matcher, values))

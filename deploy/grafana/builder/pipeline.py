@@ -45,6 +45,7 @@ def summary() -> list[model.Panel]:
             ),
             steps=ZERO_IS_GOOD,
             spark=False,
+            below=True,
         ),
         bar_chart(
             "Oldest waiting record",
@@ -101,6 +102,7 @@ def summary() -> list[model.Panel]:
 
 def stage(name: str) -> list[model.Panel]:
     """Return the panels of one stage."""
+    idle = f"no process runs the stage {name}"
     return [
         graph(
             f"Rate of {name}",
@@ -114,6 +116,7 @@ def stage(name: str) -> list[model.Panel]:
             Query(total(rate("takk_records_in_total", stage=name), "topic"), "read {{topic}}"),
             Query(total(rate("takk_records_out_total", stage=name), "topic"), "written {{topic}}"),
             legend="none",
+            missing=idle,
         ),
         graph(
             f"Errors of {name}",
@@ -127,6 +130,7 @@ def stage(name: str) -> list[model.Panel]:
             "suffix:/h",
             Query(total(increase("takk_dead_letters_total", window="1h", stage=name), "reason"), "{{reason}}"),
             legend="none",
+            missing=idle,
         ),
         graph(
             f"Duration of {name}",
@@ -142,6 +146,7 @@ def stage(name: str) -> list[model.Panel]:
             Query(quantile(0.99, "takk_batch_seconds", stage=name), "batch, 99 %"),
             Query(quantile(0.5, "takk_commit_seconds", stage=name), "commit, median"),
             Query(quantile(0.99, "takk_commit_seconds", stage=name), "commit, 99 %"),
+            missing=idle,
         ),
         graph(
             f"Records waiting for {name}",
@@ -155,6 +160,7 @@ def stage(name: str) -> list[model.Panel]:
             "short",
             Query(largest(series("takk_lag_records", stage=name), "partition"), "partition {{partition}}"),
             legend="none",
+            missing=idle,
         ),
         graph(
             f"Age of records waiting for {name}",
@@ -169,6 +175,7 @@ def stage(name: str) -> list[model.Panel]:
             Query(largest(series("takk_lag_seconds", stage=name), "partition"), "partition {{partition}}"),
             steps=((None, "transparent"), (60, YELLOW), (300, RED)),
             legend="none",
+            missing=idle,
         ),
         graph(
             f"Time since {name} advanced",
@@ -186,8 +193,46 @@ def stage(name: str) -> list[model.Panel]:
             ),
             steps=((None, "transparent"), (120, RED)),
             legend="none",
+            missing=idle,
         ),
     ]  # fmt: skip
+
+
+def heartbeat() -> list[model.Panel]:
+    """Return the panels of the heartbeat, a record that passes through all stages."""
+    return [
+        graph(
+            "Age of the last heartbeat",
+            Size(12, 6),
+            About(
+                "Time since the newest heartbeat that passed through all stages was written, one line per partition.",
+                "Below the interval of heartbeats, which is 15 s, plus some seconds.",
+                "A rising line: this partition does not advance in some stage, even if the shop sends nothing.",
+                ("TakkHeartbeatMissing",),
+            ),
+            "s",
+            Query(
+                f"time() - {largest(series('takk_heartbeat_timestamp_seconds'), 'partition')}",
+                "partition {{partition}}",
+            ),
+            steps=((None, "transparent"), (120, RED)),
+            legend="none",
+        ),
+        graph(
+            "Travel time of the heartbeat",
+            Size(12, 6),
+            About(
+                "Time that the newest heartbeat took through all stages, one line per partition.",
+                "Some seconds.",
+                "It is the time that an email would need now. The stage with the oldest waiting record is the slow one.",
+                ("TakkLagHigh",),
+            ),
+            "s",
+            Query(largest(series("takk_heartbeat_seconds"), "partition"), "partition {{partition}}"),
+            steps=((None, "transparent"), (60, YELLOW), (300, RED)),
+            legend="none",
+        ),
+    ]
 
 
 def due() -> list[model.Panel]:
@@ -246,6 +291,7 @@ SCREEN: Final = Screen(
     "Which stage and which partition is behind, since when, and why?",
     (
         Row("All stages", summary()),
+        Row("Heartbeat through all stages", heartbeat()),
         Row("Stage flows: " + STAGES["flows"], stage("flows")),
         Row("Stage scheduler: " + STAGES["scheduler"], stage("scheduler")),
         Row("From scheduler back to flows: timers that are due", due()),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from deploy.grafana.builder.colors import GREEN, RED, YELLOW, ZERO_IS_GOOD
-from deploy.grafana.builder.panels import About, Column, Query, Size, graph, number, rows
+from deploy.grafana.builder.panels import About, Query, Size, graph, number
 from deploy.grafana.builder.promql import RANGE, largest, shop_series, total
 from deploy.grafana.builder.screen import Row, Screen
+from deploy.grafana.builder.tables import Column, rows
 
 TILE: Final = Size(6, 4)
+#: Shown by every panel of a shop whose flows use no code pool.
+NO_POOL: Final = "no flow uses a code pool"
 #: Days of stock: red below two days, as the alert, and yellow below a week.
 DAYS: Final = ((None, RED), (2, YELLOW), (7, GREEN))
 STOCK: Final = largest(shop_series("takk_pool_codes"), "pool")
@@ -45,6 +48,7 @@ SCREEN: Final = Screen(
                     Query(f"sum({CLAIMS})"),
                     steps=ZERO_IS_GOOD,
                     words={"0": ("none", GREEN)},
+                    missing=NO_POOL,
                 ),
                 number(
                     "Pools that are empty",
@@ -59,6 +63,7 @@ SCREEN: Final = Screen(
                     Query(f"sum({STOCK} == bool 0)"),
                     steps=ZERO_IS_GOOD,
                     words={"0": ("none", GREEN)},
+                    missing=NO_POOL,
                 ),
                 number(
                     "Codes in stock",
@@ -71,6 +76,7 @@ SCREEN: Final = Screen(
                     ),
                     "short",
                     Query(f"sum({STOCK})"),
+                    missing=NO_POOL,
                 ),
                 number(
                     "Codes granted, last day",
@@ -84,6 +90,7 @@ SCREEN: Final = Screen(
                     "short",
                     Query(f"sum({granted('1d')})"),
                     decimals=0,
+                    missing=NO_POOL,
                 ),
             ),
         ),
@@ -115,6 +122,7 @@ SCREEN: Final = Screen(
                     Query(total(f"increase({shop_series('takk_codes_expired_total')}[{RANGE}])", "pool"), instant=True),
                     Query(DAYS_LEFT, instant=True),
                     sort=("Lasts for", False),
+                    missing=NO_POOL,
                 ),
                 graph(
                     "Stock by pool",
@@ -127,6 +135,7 @@ SCREEN: Final = Screen(
                     ),
                     "short",
                     Query(STOCK, "{{pool}}"),
+                    missing=NO_POOL,
                 ),
                 graph(
                     "Codes granted and expired per hour",
@@ -141,6 +150,7 @@ SCREEN: Final = Screen(
                     Query(
                         total(f"increase({shop_series('takk_codes_expired_total')}[1h])", "pool"), "expired, {{pool}}"
                     ),
+                    missing=NO_POOL,
                 ),
                 graph(
                     "Customers waiting by pool",
@@ -153,6 +163,7 @@ SCREEN: Final = Screen(
                     ),
                     "short",
                     Query(CLAIMS, "{{pool}}"),
+                    missing=NO_POOL,
                 ),
             ),
         ),

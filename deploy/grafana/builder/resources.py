@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from deploy.grafana.builder.colors import BLUE, GREEN, RED, YELLOW
-from deploy.grafana.builder.panels import About, Column, Query, Size, bar_chart, graph, number, rows
+from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph, number
 from deploy.grafana.builder.promql import JOB, increase, largest, rate, series, total
 from deploy.grafana.builder.screen import Row, Screen
+from deploy.grafana.builder.tables import Column, rows
 
 TILE: Final = Size(6, 4)
 CELL: Final = Size(8, 7)

@@ -108,6 +108,7 @@ SCREEN: Final = Screen(
                         "{{instance}} {{stage}}",
                     ),
                     maximum=1,
+                    missing="no restore has run",
                 ),
                 graph(
                     "Speed of restores",
