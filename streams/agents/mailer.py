@@ -159,7 +159,7 @@ def encode_report(encoder: ReportEncoder, report: Report) -> Iterator[ProducerRe
 def count_report(report: Report) -> None:
     """Count the outcome of a command, and how late the email was if the mail server accepted it."""
     command, flow = report.command, report.command.flow
-    for counter in _outcome_counters(flow, command.message, report.outcome):
+    for counter in _outcome_counters(flow, command.message, report.outcome, report.rule):
         counter.inc()
     if report.outcome == "sent":
         metrics.HANDOVER.labels(flow).observe(_seconds(command.due_at or command.commanded_at, report.at))
@@ -172,8 +172,12 @@ def count_report(report: Report) -> None:
 
 
 @cache  # bounded like the labels; `labels` is slower
-def _outcome_counters(flow: str, message: str, outcome: str) -> tuple[Any, Any]:
-    return metrics.MAILS.labels(flow, outcome), metrics.MESSAGES.labels(flow, message, outcome)
+def _outcome_counters(flow: str, message: str, outcome: str, rule: str) -> tuple[Any, ...]:
+    return (
+        metrics.MAILS.labels(flow, outcome),
+        metrics.MESSAGES.labels(flow, message, outcome),
+        metrics.MAIL_RULES.labels(flow, outcome, rule),
+    )
 
 
 def _seconds(start: datetime, end: datetime) -> float:

@@ -29,7 +29,8 @@ OF_WORKER = (
 )  # fmt: skip
 #: The metrics that only a mailer exports.
 OF_MAILER = (
-    metrics.MAILS, metrics.MESSAGES, metrics.HANDOVER, metrics.ORDER_TO_EMAIL, metrics.WITHDRAWALS, metrics.SENDS_UNKNOWN,
+    metrics.MAILS, metrics.MESSAGES, metrics.HANDOVER, metrics.ORDER_TO_EMAIL, metrics.WITHDRAWALS,
+    metrics.MAIL_RULES, metrics.WITHDRAWALS_READ, metrics.SENDS_UNKNOWN,
     metrics.RENDER_SECONDS, metrics.SMTP_SECONDS,
     metrics.SMTP_PAUSED, metrics.SMTP_ANSWERS, metrics.SMTP_REFUSALS, metrics.SMTP_CONNECTIONS, metrics.SMTP_CONNECTIONS_LIMIT,
     metrics.CATALOGUE_PRODUCTS, metrics.POPULARITY_PRODUCTS, metrics.CATALOGUE_READ, metrics.CATALOGUE_REFUSED,
@@ -83,6 +84,12 @@ ENGAGEMENT = (
 #: The engagement that an email has once: see `takk_engaged_emails_total`.
 FIRST_ENGAGEMENT = (("opened", "human"), ("opened", "unknown"), ("clicked", "human"))
 OUTCOMES: tuple[str, ...] = get_args(MailOutcome)
+#: The rules of the mailer with the outcome of each.
+MAIL_RULES = (
+    ("sent", "accepted"), ("sent", "sent_again"), ("deferred", "4xx"), ("refused", "5xx"), ("refused", "gave_up"), ("refused", "unrenderable"),
+    ("refused", "unsendable"), ("expired", "not_after"), ("suppressed", "withdrawn"), ("suppressed", "too_few_products"),
+    ("unknown", "in_flight_after_crash"), ("unknown", "connection_lost"),
+)  # fmt: skip
 SMTP_OUTCOMES = ("accepted", "refused", "deferred", "unknown", "down")
 
 
@@ -141,6 +148,7 @@ def zero_mailer(messages: Mapping[str, Iterable[str]]) -> None:
     _remove(OF_WORKER)
     for flow, names in messages.items():
         _zero(metrics.MAILS, (flow,), OUTCOMES)
+        _zero_pairs(metrics.MAIL_RULES, (flow,), MAIL_RULES)
         _zero(metrics.MESSAGES, (flow,), names, OUTCOMES)
         _zero(metrics.SENDS_UNKNOWN, (flow,), ("sent_again", "given_up"))
         for metric in (metrics.RENDER_SECONDS, metrics.HANDOVER, metrics.ORDER_TO_EMAIL):

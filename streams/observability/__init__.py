@@ -1,1 +1,1 @@
-"""Metrics, health, logs, lag and restore progress."""
+"""Metrics, health, logs, lag, disk space and restore progress."""

@@ -154,11 +154,24 @@ MESSAGES = Counter(
     ["flow", "message", "outcome"],
     registry=REGISTRY,
 )
+MAIL_RULES = Counter(
+    "takk_mail_rules_total",
+    "Send commands, by flow, outcome and the rule of the mailer that decided it: accepted, sent_again (sent); 4xx (deferred); 5xx, gave_up, "
+    "unrenderable, unsendable (refused); not_after (expired); withdrawn, too_few_products (suppressed); in_flight_after_crash, "
+    "connection_lost (unknown).",
+    ["flow", "outcome", "rule"],
+    registry=REGISTRY,
+)
 WITHDRAWALS = Counter(
     "takk_withdrawals_total",
     "Withdrawn emails. outcome: in_time (the mailer did not send it), too_late (the mail server had accepted it before the mailer read the "
     "withdrawal). Withdrawals that a mailer reads while it starts are not counted as too late.",
     ["outcome"],
+    registry=REGISTRY,
+)
+WITHDRAWALS_READ = Gauge(
+    "takk_withdrawals_read_timestamp_seconds",
+    "Unix time at which the mailer last read the withdrawals to the end of their topic; 0 before its first email. It checks every 10 s.",
     registry=REGISTRY,
 )
 SENDS_UNKNOWN = Counter(
@@ -294,7 +307,7 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, PARTITIONS,
     STAGE_PARTITIONS, REBALANCES, DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS,
     STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS,
-    HANDOVER, ORDER_TO_EMAIL, MESSAGES, WITHDRAWALS, SENDS_UNKNOWN,
+    HANDOVER, ORDER_TO_EMAIL, MESSAGES, MAIL_RULES, WITHDRAWALS, WITHDRAWALS_READ, SENDS_UNKNOWN,
     RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
     ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,

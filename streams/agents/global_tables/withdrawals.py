@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 
 from streams.agents.global_tables.global_table import Partition, TableView
+from streams.observability import metrics
 from streams.runtime.errors import InvalidRecord
 from streams.wire import topics
 from streams.wire.decode.decoder import Decoder
@@ -41,6 +42,10 @@ class WithdrawalsTable(TableView):
         self.rules: dict[str, str] = {}
         self._decoder = decoder
         self._withdrawn_at: dict[str, datetime] = {}
+
+    def on_caught_up(self) -> None:
+        """Set the gauge."""
+        metrics.WITHDRAWALS_READ.set_to_current_time()
 
     def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Apply a withdrawal. An invalid record is logged and has no effect."""

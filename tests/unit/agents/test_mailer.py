@@ -166,10 +166,19 @@ def test_a_suppressed_withdrawn_email_is_in_time() -> None:
     assert withdrawals("in_time") - before == 1
 
 
-def test_outcomes_by_message() -> None:
-    """Each report counts for its flow and its message."""
-    labels = {"flow": "order-confirmation", "message": "confirmation", "outcome": "refused"}
-    before = metrics.REGISTRY.get_sample_value("takk_messages_total", labels) or 0.0
-    sent = command(flow="order-confirmation", message="confirmation")
+def test_outcomes_by_message_and_rule() -> None:
+    """Each report counts for its flow and its message, and for its flow and its rule."""
+    flow, outcome = "order-confirmation", "refused"
+    counters = {
+        "takk_mails_total": {"flow": flow, "outcome": outcome},
+        "takk_messages_total": {"flow": flow, "message": "confirmation", "outcome": outcome},
+        "takk_mail_rules_total": {"flow": flow, "outcome": outcome, "rule": "5xx"},
+    }
+
+    def values() -> list[float]:
+        return [metrics.REGISTRY.get_sample_value(name, labels) or 0.0 for name, labels in counters.items()]
+
+    before = values()
+    sent = command(flow=flow, message="confirmation")
     count_report(Report(command=sent, outcome="refused", at=NOW, rule="5xx"))
-    assert metrics.REGISTRY.get_sample_value("takk_messages_total", labels) == before + 1
+    assert values() == [value + 1 for value in before]

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streams.agents import flows, zeros
 from streams.core.model.effects import DecisionOutcome
+from streams.mail import mailer as mail
 from streams.observability import metrics
 from streams.tools.operations.rule_texts import ENGAGEMENT, RULES
 from streams.wire import topics
@@ -137,6 +138,14 @@ def test_the_decisions_exist() -> None:
     """Each decision that starts at 0 has a known outcome and a known rule."""
     assert {outcome for outcome, _ in zeros.DECISIONS} <= set(get_args(DecisionOutcome))
     assert {rule for _, rule in zeros.DECISIONS} <= set(RULES)
+
+
+def test_the_rules_of_the_mailer() -> None:
+    """The rules are those that the mailer's code names, and the outcomes are those of a report."""
+    nodes = ast.walk(ast.parse(inspect.getsource(mail)))
+    named = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert {rule for _, rule in zeros.MAIL_RULES} == (named - set(zeros.OUTCOMES)) & set(RULES)
+    assert {outcome for outcome, _ in zeros.MAIL_RULES} == set(zeros.OUTCOMES)
 
 
 def test_the_kinds_of_engagement() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from streams.agents.global_tables.withdrawals import WithdrawalsTable
 from streams.core.model.effects import WithdrawMail
+from streams.observability import metrics
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
@@ -53,3 +54,14 @@ def test_withdrawals_are_reported_once_the_table_is_read() -> None:
     for send_id in ("s1", "s2", "s2"):
         withdraw(view, send_id, AT)
     assert reported == [(b"c1", "s2")]
+
+
+def test_reaching_the_end_is_a_metric() -> None:
+    """The gauge changes when the table has reached the end of its topic: a table that stops reading lets it grow old."""
+    name = "takk_withdrawals_read_timestamp_seconds"
+    metrics.WITHDRAWALS_READ.set(0)
+    view = WithdrawalsTable(DECODER, {})
+    withdraw(view, "s1", AT)
+    assert metrics.REGISTRY.get_sample_value(name) == 0
+    view.on_caught_up()
+    assert (metrics.REGISTRY.get_sample_value(name) or 0) > AT.timestamp()
