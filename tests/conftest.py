@@ -22,8 +22,8 @@ settings.load_profile("takk")
 STACKS, COMPUTE, BROKERS = "stacks", "compute", "brokers"
 #: The order in which the workers take the groups.
 GROUPS = (STACKS, COMPUTE, BROKERS)
-#: The tiers whose modules start a stack, except for the modules below.
-WITH_STACKS = ("integration", "crash")
+#: The tiers whose modules start a stack, except for the modules below, and a module that starts one in another tier.
+WITH_STACKS = ("integration", "crash", "test_compose_services.py")
 #: Modules that need a broker but no stack.
 WITH_BROKERS = ("test_embedded_kafka.py", "test_runtime.py", "test_topics.py")
 
