@@ -73,7 +73,7 @@ def state() -> list[model.Panel]:
             "percentunit",
             Query(
                 f"{total(increase('takk_handover_seconds_bucket', FLOW, window='1h', le='300.0'))}"
-                f" / {total(increase('takk_handover_seconds_count', FLOW, window='1h'))}"
+                f" / ({total(increase('takk_handover_seconds_count', FLOW, window='1h'))} > 0)"
             ),
             steps=((None, RED), (0.99, GREEN)),
             decimals=1,

@@ -81,7 +81,6 @@ def graph(
     unit: str,
     *queries: Query,
     stacked: bool = False,
-    bars: bool = False,
     steps: Steps = (),
     maximum: float | None = None,
     legend: Legend = "list",
@@ -100,8 +99,8 @@ def graph(
     options.display_mode(_LEGENDS[legend]).calcs(["lastNotNull", "mean", "max"] if legend == "table" else [])
     tooltip = common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI).sort(shapes.SortOrder.DESCENDING)
     builder = timeseries.Panel().legend(options).tooltip(tooltip)
-    builder.line_width(1).fill_opacity(60 if bars else 30 if stacked else 8).show_points(shapes.VisibilityMode.NEVER)
-    builder.draw_style(shapes.GraphDrawStyle.BARS if bars else shapes.GraphDrawStyle.LINE).axis_soft_min(0)
+    builder.line_width(1).fill_opacity(30 if stacked else 8).show_points(shapes.VisibilityMode.NEVER)
+    builder.draw_style(shapes.GraphDrawStyle.LINE).axis_soft_min(0)
     if stacked:
         builder.stacking(common.StackingConfig().mode(shapes.StackingMode.NORMAL))
     if steps:

@@ -46,7 +46,7 @@ SCREEN: Final = Screen(
                     "percentunit",
                     Query(
                         f"1 - {total(increase(f'{HISTOGRAM}_bucket', window='1h', le='60.0'))}"
-                        f" / {total(increase(f'{HISTOGRAM}_count', window='1h'))}"
+                        f" / ({total(increase(f'{HISTOGRAM}_count', window='1h'))} > 0)"
                     ),
                     steps=((None, GREEN), (0.01, YELLOW), (0.05, RED)),
                     decimals=1,
