@@ -6,155 +6,28 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from deploy.grafana.builder.colors import GREEN, RED, YELLOW, ZERO_IS_GOOD
+from deploy.grafana.builder.colors import RED, YELLOW
 from deploy.grafana.builder.links import flow_url
-from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph, heat_map, number
+from deploy.grafana.builder.mail_numbers import numbers
+from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph, heat_map
 from deploy.grafana.builder.promql import (
     FLOW,
     RATE_WINDOW,
     increase,
-    largest,
     quantile,
     rate,
     series,
     shop_series,
     total,
 )
-from deploy.grafana.builder.providers import CELL, providers, server
+from deploy.grafana.builder.providers import CELL, QUARTER, providers, server
 from deploy.grafana.builder.screen import Row, Screen
 from deploy.grafana.builder.tables import Column, rows
 
-TILE: Final = Size(3, 4)
+#: Outcomes of send commands other than sent.
+NOT_SENT: Final = "deferred|refused|expired|suppressed|unknown"
 #: The objective: 99 % within 5 minutes.
 OBJECTIVE: Final = ((None, "transparent"), (300, RED))
-
-
-def state() -> list[model.Panel]:
-    """Return the numbers at the top."""
-    return [
-        number(
-            "Mail server",
-            TILE,
-            About(
-                "Whether the mailers can reach the mail server.",
-                "It answers.",
-                "Emails wait and are not lost. Check the mail server, its certificate and the password.",
-                ("TakkMailServerDown",),
-            ),
-            "none",
-            Query(largest(series("takk_smtp_paused"))),
-            steps=ZERO_IS_GOOD,
-            words={"0": ("answers", GREEN), "1": ("down", RED)},
-            spark=False,
-        ),
-        number(
-            "Sent, last hour",
-            TILE,
-            About(
-                "Emails that the mail server accepted within the last hour.",
-                "It follows the orders of the shop.",
-                "0 while orders arrive: a flow has stopped, or the mail server is down.",
-                ("TakkFlowStopped",),
-            ),
-            "short",
-            Query(total(increase("takk_mails_total", FLOW, window="1h", outcome="sent"))),
-            decimals=0,
-        ),
-        number(
-            "Within 5 minutes, last hour",
-            TILE,
-            About(
-                "Share of accepted emails that the mail server accepted within 5 minutes after they were due.",
-                "99 % or more.",
-                "See which time is long: the answers of the mail server, or the lag of a stage.",
-                ("TakkHandoverBudgetBurn",),
-                see="takk-pipeline",
-            ),
-            "percentunit",
-            Query(
-                f"{total(increase('takk_handover_seconds_bucket', FLOW, window='1h', le='300.0'))}"
-                f" / ({total(increase('takk_handover_seconds_count', FLOW, window='1h'))} > 0)"
-            ),
-            steps=((None, RED), (0.99, GREEN)),
-            decimals=1,
-            missing="no email",
-        ),
-        number(
-            "Refused, last hour",
-            TILE,
-            About(
-                "Emails that the mail server refused, or that could not be rendered, within the last hour.",
-                "Few: dead addresses are refused once, and get no further email.",
-                "Many: see the reasons below. A reason about the sender needs action today.",
-                ("TakkEmailsRefused", "TakkProviderRefuses"),
-            ),
-            "short",
-            Query(total(increase("takk_mails_total", FLOW, window="1h", outcome="refused"))),
-            steps=((None, GREEN), (5, YELLOW), (50, RED)),
-            decimals=0,
-        ),
-        number(
-            "Expired, last hour",
-            TILE,
-            About(
-                "Emails that were too late to be useful, and that Takk dropped within the last hour.",
-                "0.",
-                "Something delayed them by hours: see the lag of the stages and the mail server.",
-                ("TakkHandoverBudgetBurn",),
-                see="takk-pipeline",
-            ),
-            "short",
-            Query(total(increase("takk_mails_total", FLOW, window="1h", outcome="expired"))),
-            steps=ZERO_IS_GOOD,
-            decimals=0,
-        ),
-        number(
-            "Hard bounces, last day",
-            TILE,
-            About(
-                "Share of emails within the last day that bounced because the address is dead.",
-                "Below 2 %. Providers block senders above 5 %.",
-                "Find the flow with the bounces below, and the source of its addresses.",
-                ("TakkBounceRateHigh",),
-            ),
-            "percentunit",
-            Query(largest(shop_series("takk:hard_bounces:ratio1d"))),
-            steps=((None, GREEN), (0.02, YELLOW), (0.05, RED)),
-            decimals=2,
-            missing="no email",
-        ),
-        number(
-            "Complaints, last day",
-            TILE,
-            About(
-                "Share of emails within the last day that their recipients reported as spam.",
-                "Below 0.1 %. Gmail and Yahoo block senders above 0.3 %.",
-                "Pause the marketing flow with the complaints.",
-                ("TakkComplaintRateHigh",),
-                see="takk-engagement",
-            ),
-            "percentunit",
-            Query(largest(shop_series("takk:complaints:ratio1d"))),
-            steps=((None, GREEN), (0.001, YELLOW), (0.003, RED)),
-            decimals=2,
-            missing="no email",
-        ),
-        number(
-            "In doubt, last hour",
-            TILE,
-            About(
-                "Sends that were in flight when a mailer died. Takk sends transactional emails again and gives up others.",
-                "0.",
-                "See why the mailer died. The runbook lists the customers who may have two emails or none.",
-                ("TakkSendsInDoubt",),
-                see="takk-resources",
-            ),
-            "short",
-            Query(total(increase("takk_sends_unknown_total", FLOW, window="1h"))),
-            steps=ZERO_IS_GOOD,
-            decimals=0,
-        ),
-    ]
 
 
 def outcomes() -> list[model.Panel]:
@@ -162,7 +35,7 @@ def outcomes() -> list[model.Panel]:
     return [
         graph(
             "Emails per minute by outcome",
-            CELL,
+            QUARTER,
             About(
                 "Send commands per minute, by outcome.",
                 "Nearly all are sent. Suppressed emails are withdrawals and addresses that may not receive email.",
@@ -174,7 +47,7 @@ def outcomes() -> list[model.Panel]:
         ),
         graph(
             "Emails sent per minute by flow",
-            CELL,
+            QUARTER,
             About(
                 "Emails that the mail server accepted per minute, by flow.",
                 "Each flow has its own daily course.",
@@ -187,8 +60,8 @@ def outcomes() -> list[model.Panel]:
             stacked=True,
         ),
         bar_chart(
-            "Why emails were not sent",
-            CELL,
+            "Why flows decided against emails",
+            QUARTER,
             About(
                 "The ten rules that most often decided against an email or deferred it, within the time range.",
                 "Consent rules, frequency caps and quiet hours.",
@@ -197,6 +70,21 @@ def outcomes() -> list[model.Panel]:
             "short",
             Query(
                 f"topk(10, {total(increase('takk_decisions_total', FLOW, outcome='~skip|defer|draft|limit'), 'outcome, rule')})",
+                "{{outcome}}: {{rule}}",
+            ),
+        ),
+        bar_chart(
+            "Why the mailer did not send emails",
+            QUARTER,
+            About(
+                "The ten most frequent reasons for which the mailer did not send a commanded email, within the time range.",
+                "Withdrawals, addresses that may not receive email, and answers of the mail server.",
+                "unrenderable: the template or the copy of this flow is broken. Correct it, and deploy it.",
+                ("TakkEmailsRefused",),
+            ),
+            "short",
+            Query(
+                f"topk(10, {total(increase('takk_mail_rules_total', FLOW, outcome='~' + NOT_SENT), 'outcome, rule')})",
                 "{{outcome}}: {{rule}}",
             ),
         ),
@@ -291,7 +179,7 @@ SCREEN: Final = Screen(
     "Emails",
     "Do emails leave on time, and what do the mail server and the providers answer?",
     (
-        Row("", state()),
+        Row("", numbers()),
         Row("Outcomes", outcomes()),
         Row("Flows", flows()),
         Row("Lateness", delays()),

@@ -126,7 +126,7 @@ def providers() -> list[model.Panel]:
         ),
         graph(
             "Bounces per hour by flow",
-            CELL,
+            QUARTER,
             About(
                 "Bounced emails within an hour, by flow. Hard: the address is dead. Soft: the mailbox has a temporary problem.",
                 "Few, spread over all flows.",
@@ -139,7 +139,7 @@ def providers() -> list[model.Panel]:
         ),
         graph(
             "Withdrawals per hour",
-            CELL,
+            QUARTER,
             About(
                 "Emails that the rules cancelled after they had been commanded. In time: the email was not sent.",
                 "All are in time.",
@@ -151,8 +151,26 @@ def providers() -> list[model.Panel]:
             Query(total(increase("takk_withdrawals_total", window="1h"), "outcome"), "{{outcome}}"),
         ),
         graph(
+            "Time since withdrawals were read",
+            QUARTER,
+            About(
+                "Time since each mailer last read the withdrawals to their end. A mailer without emails so far has no line.",
+                "Some seconds.",
+                "Unsubscriptions do not reach emails that are queued. See whether the mailer can read from Kafka.",
+                ("TakkWithdrawalBudgetBurn",),
+                see="takk-pipeline",
+            ),
+            "s",
+            Query(
+                f"time() - max by (instance) ({series('takk_withdrawals_read_timestamp_seconds')} > 0)",
+                "{{instance}}",
+            ),
+            steps=((None, "transparent"), (60, RED)),
+            missing="no email so far",
+        ),
+        graph(
             "Sends in doubt per hour",
-            CELL,
+            QUARTER,
             About(
                 "Sends that were in flight when a mailer died, by what Takk did with them.",
                 "0.",
