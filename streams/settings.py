@@ -148,6 +148,8 @@ class Settings(BaseSettings):
     batch_max_bytes: int = Field(8 << 20, ge=1024)
     #: Largest number of timers fired in one transaction.
     sweep_limit: int = Field(5000, ge=1)
+    #: Seconds from one heartbeat of a partition to the next. It passes through all stages, for `takk_heartbeat_seconds`. 0: none.
+    heartbeat_s: int = Field(15, ge=0, le=3600)
 
     # Flows and the shop
     #: Directory of flows, messages, segments and rules.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
+from streams.agents.heartbeats import pass_on
 from streams.agents.instrumentation import Instrumentation, count_effects
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
@@ -70,13 +71,15 @@ def make_handler(
         key = customer_id.encode()
         if key != record_key:
             raise Misrouted(key)
+        now = utc_from_ms(batch.now_ms)
+        if isinstance(event, TimerFired) and not event.flow:  # every timer of a flow has its name
+            return None, None, pass_on(event, encoder.heartbeats, now)
         state = batch.get(key)
         if state is None:
             # A customer with state here is in the right partition.
             if partition_of(key, partitions) != batch.partition:
                 raise Misrouted(key)
             state = new_customer(customer_id)
-        now = utc_from_ms(batch.now_ms)
         after, effects = advance(ruleset, state, event, now)
         count_effects(event, effects, state, after)
         outputs = []

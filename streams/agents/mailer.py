@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import uuid4
 
+from streams.agents.heartbeats import Heartbeat, heartbeat_key
 from streams.agents.instrumentation import Instrumentation
 from streams.core.model.events import MailOutcome
 from streams.core.values.local_time import utc_from_ms
@@ -38,27 +40,52 @@ STATES: dict[MailOutcome, State] = {
 }  # fmt: skip
 
 
-def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
-    """Add the mailer stage to `app`. Partitions are processed concurrently, each one batch at a time."""
+@dataclass(frozen=True)
+class MailerContext:
+    """The objects that the mailer keeps per partition: the marks of its sends, and its heartbeat."""
 
-    decode = instrumentation.decoder.command
+    marks: DeliveryMarks
+    heartbeat: Heartbeat
 
-    def open_marks(partition: int, store: PartitionStore) -> DeliveryMarks:
-        return DeliveryMarks(store, uuid4().hex)
 
-    def plan_batch(batch: Batch[DeliveryMarks], marks: DeliveryMarks) -> list[tuple[Command, Plan]]:
-        now, plans = utc_from_ms(batch.now_ms), {}
-        for command in batch.decode(lambda record: decode(record.value(), record.headers())):
+def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbeat_s: int = 0) -> Any:
+    """Add the mailer stage to `app`. Partitions are processed concurrently, each one batch at a time.
+
+    Args:
+        app: the mailer process.
+        instrumentation: decoder, encoder and metrics.
+        mailer: renders and sends emails.
+        heartbeat_s: seconds from one heartbeat of a partition to the next; 0 for none.
+    """
+    decoder, encoder = instrumentation.decoder, instrumentation.encoder
+
+    def open_context(partition: int, store: PartitionStore) -> MailerContext:
+        heartbeat = Heartbeat(heartbeat_key(partition, app.partitions), heartbeat_s)
+        return MailerContext(DeliveryMarks(store, uuid4().hex), heartbeat)
+
+    def parse(record: Any) -> Command | datetime:
+        if record.topic() == topics.HEARTBEATS:
+            return decoder.heartbeat(record.value())
+        return decoder.command(record.value(), record.headers())
+
+    def read_batch(
+        batch: Batch[MailerContext], marks: DeliveryMarks
+    ) -> tuple[list[tuple[Command, Plan]], datetime | None]:
+        """Return the commands to execute with their plans, and the due time of the newest heartbeat, if any."""
+        now, plans, heartbeat = utc_from_ms(batch.now_ms), {}, None
+        for command in batch.decode(parse):
+            if isinstance(command, datetime):
+                heartbeat = command
+                continue
             entry = batch.get(command.send_id.encode())
             crash_state = marks.crash_state(command.send_id, entry.disk) if entry is not None else "none"
             plan = plan_delivery(entry, command, now, crash_state)
             if plan != "skip" and command.send_id not in plans:
                 plans[command.send_id] = (command, plan)
-        return list(plans.values())
+        return list(plans.values()), heartbeat
 
-    async def deliver(batch: Batch[DeliveryMarks]) -> None:
-        marks = batch.task.context
-        plans = plan_batch(batch, marks)
+    async def mark(batch: Batch[MailerContext], marks: DeliveryMarks, plans: list[tuple[Command, Plan]]) -> None:
+        """Record every send as in flight, and wait until Kafka has it."""
         for command, plan in plans:
             if plan in ("resend", "abandon"):
                 # Keeps the doubt over another crash: the old mark may be on another disk.
@@ -69,17 +96,27 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
         failpoints.reach("mailer.planned")
         await batch.checkpoint()
         failpoints.reach("mailer.marked")
+
+    async def deliver(batch: Batch[MailerContext]) -> None:
+        marks, heartbeat = batch.task.context.marks, batch.task.context.heartbeat
+        plans, arrived = read_batch(batch, marks)
+        if heartbeat.is_due(batch.now_ms):
+            batch.send(*heartbeat.send(encoder.heartbeats, utc_from_ms(batch.now_ms)))
+        if plans:
+            await mark(batch, marks, plans)
         reports = await mailer.deliver(plans, marks, lambda: not app.task_manager.is_ready)
         for report in reports:
             key = report.command.send_id.encode()
             batch.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))
             count_report(report)
-            for record in encode_report(instrumentation.encoder.reports, report):
+            for record in encode_report(encoder.reports, report):
                 batch.send(*record)
         failpoints.reach("mailer.reported")
         if len(reports) == len(plans):
             await batch.commit()
             await batch.done()
+            if arrived is not None:
+                heartbeat.receive(arrived, utc_from_ms(app.task_manager.clock()))
         else:
             await batch.checkpoint()
             batch.abandon()
@@ -88,15 +125,16 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
 
     stage = instrumentation.stage(
         "mailer",
-        (topics.COMMANDS,),
+        (topics.COMMANDS, topics.HEARTBEATS),
         table="sends",
         encode=encode_entry,
         decode=decode_entry,
-        open=open_marks,
+        open=open_context,
+        is_due=(lambda context, now_ms: context.heartbeat.is_due(now_ms)) if heartbeat_s else None,
     )
 
     @app.stage(stage)
-    async def mail(batches: AsyncIterator[Batch[DeliveryMarks]]) -> None:
+    async def mail(batches: AsyncIterator[Batch[MailerContext]]) -> None:
         async with asyncio.TaskGroup() as deliveries:
             async for batch in batches:
                 deliveries.create_task(deliver(batch))
@@ -104,7 +142,7 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer) -> Any:
     return mail
 
 
-def late_withdrawals(tasks: Iterable[Task[DeliveryMarks]], partitions: int) -> Callable[[bytes, str], None]:
+def late_withdrawals(tasks: Iterable[Task[MailerContext]], partitions: int) -> Callable[[bytes, str], None]:
     """Return the function that counts a withdrawal of an email that the mail server has already accepted.
 
     Each mailer reads all withdrawals; the owner of the email's partition counts it. The mark of the email is newer than its entry in the
@@ -121,7 +159,7 @@ def late_withdrawals(tasks: Iterable[Task[DeliveryMarks]], partitions: int) -> C
             if (
                 task.partition == partition
                 and task.store is not None
-                and _is_accepted(task.store, task.context, send_id)
+                and _is_accepted(task.store, task.context.marks, send_id)
             ):
                 metrics.WITHDRAWALS.labels("too_late").inc()
 

@@ -20,6 +20,7 @@ import uvloop
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
 from streams.agents.global_tables import assortment, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
+from streams.agents.heartbeats import HeartbeatGauges
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.zeros import zero_mailer, zero_worker
 from streams.core.offers.assortment import Assortment
@@ -146,9 +147,9 @@ def run_mailer(settings: Settings) -> None:
         clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock per process
         on_pause=metrics.SMTP_PAUSED.set,
     )
-    mailer.register(app, instrumentation, work)
+    mailer.register(app, instrumentation, work, settings.heartbeat_s)
     zero_mailer(messages_by_flow(settings.templates_dir))
-    _run(app, settings, global_tables=[products, withdrawn_emails])
+    _run(app, settings, gauges=[HeartbeatGauges()], global_tables=[products, withdrawn_emails])
 
 
 def _app(settings: Settings, role: str, batch_records: int) -> App:

@@ -31,7 +31,7 @@ OF_WORKER = (
 OF_MAILER = (
     metrics.MAILS, metrics.MESSAGES, metrics.HANDOVER, metrics.ORDER_TO_EMAIL, metrics.WITHDRAWALS,
     metrics.MAIL_RULES, metrics.WITHDRAWALS_READ, metrics.SENDS_UNKNOWN,
-    metrics.RENDER_SECONDS, metrics.SMTP_SECONDS,
+    metrics.RENDER_SECONDS, metrics.SMTP_SECONDS, metrics.HEARTBEAT_TIMESTAMP, metrics.HEARTBEAT_SECONDS,
     metrics.SMTP_PAUSED, metrics.SMTP_ANSWERS, metrics.SMTP_REFUSALS, metrics.SMTP_CONNECTIONS, metrics.SMTP_CONNECTIONS_LIMIT,
     metrics.CATALOGUE_PRODUCTS, metrics.POPULARITY_PRODUCTS, metrics.CATALOGUE_READ, metrics.CATALOGUE_REFUSED,
 )  # fmt: skip
@@ -41,7 +41,7 @@ OF_MAILER = (
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "flows": (
         topics.DELAYS, topics.COMMANDS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS,
-        topics.SIGNALS, topics.WITHDRAWALS, topics.SALES, topics.CHECKPOINTS,
+        topics.SIGNALS, topics.WITHDRAWALS, topics.SALES, topics.CHECKPOINTS, topics.HEARTBEATS,
     ),
     "scheduler": (topics.DUE,),
     "popularity": (topics.POPULARITY,),

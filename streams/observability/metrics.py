@@ -286,6 +286,17 @@ CODES_EXPIRED = Counter(
     registry=REGISTRY,
 )
 
+# Heartbeat
+HEARTBEAT_TIMESTAMP = Gauge(
+    "takk_heartbeat_timestamp_seconds",
+    "Unix time at which the newest heartbeat that has passed through all stages of a partition was due; 0 before the first.",
+    ["partition"],
+    registry=REGISTRY,
+)
+HEARTBEAT_SECONDS = Gauge(
+    "takk_heartbeat_seconds", "Time from then until the mailer had committed that heartbeat, by partition.", ["partition"], registry=REGISTRY
+)  # fmt: skip
+
 # The process
 BUILD_INFO = Gauge("takk_build_info", "Always 1. version: the version of Takk.", ["version"], registry=REGISTRY)
 FLOW_INFO = Gauge(
@@ -311,7 +322,7 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
     ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
-    POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, BUILD_INFO, FLOW_INFO, KAFKA_UNREACHABLE, READY, LOOP_LAG,
+    POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO, KAFKA_UNREACHABLE, READY, LOOP_LAG,
 )  # fmt: skip
 
 

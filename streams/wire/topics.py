@@ -31,6 +31,7 @@ CLAIM_WITHDRAWALS = "claim-withdrawals"
 SIGNALS = "flow-signals"
 WITHDRAWALS = "email-withdrawals"
 SALES = "product-sales"
+HEARTBEATS = "heartbeats"
 DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
 
@@ -84,6 +85,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(SIGNALS, "signal"),
     _retained(WITHDRAWALS, "withdrawal", COMMANDS_RETENTION_MS),
     _retained(SALES, "sales", 30 * DAY_MS),
+    _retained(HEARTBEATS, "heartbeat", DAY_MS, key="heartbeat-<number>"),
     _retained(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
     _retained(CHECKPOINTS, "checkpoint", key="agent/partition"),
 )

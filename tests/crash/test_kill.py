@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streams.wire import topics
-from tests.harness.stack import Stack, open_stack
+from tests.harness.stack import HEARTBEATS, Stack, await_heartbeats, open_stack
 
 SECONDS = 20.0
 
@@ -17,7 +17,7 @@ SECONDS = 20.0
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack with one worker and one mailer."""
-    with open_stack(tmp_path) as stack:
+    with open_stack(tmp_path, env=HEARTBEATS) as stack:
         yield stack
 
 
@@ -36,6 +36,7 @@ def test_worker_and_mailer_killed(stack: Stack) -> None:
             process.start()
             process.await_ready()
     shop.join()
+    await_heartbeats(stack)
     stack.wait_until_idle()
     verdict = stack.judge()
     assert kills >= 2

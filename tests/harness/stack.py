@@ -43,6 +43,20 @@ def wait_until(condition: Callable[[], bool], description: str, timeout_s: float
         time.sleep(0.02)
 
 
+#: Settings of a stack with heartbeats: one when a mailer takes over a partition, then so few that topics have time to be idle.
+HEARTBEATS = {"TAKK_HEARTBEAT_S": "60"}
+
+
+def await_heartbeats(stack: Stack) -> None:
+    """Wait until a heartbeat has passed through every partition since its mailer took it over. Raise AssertionError after 3 minutes."""
+    expected = {f'takk_heartbeat_timestamp_seconds{{partition="{n}"}}' for n in range(stack.settings.partitions)}
+
+    def arrived() -> set[str]:
+        return {name for mailer in stack.mailers for name, value in mailer.series().items() if value}
+
+    wait_until(lambda: expected <= arrived(), "a heartbeat of each partition")
+
+
 def _lag(metrics: dict[str, float]) -> float:
     """Return the number of records that a process has still to read; 1 if it did not answer."""
     # A process without partitions has no lag metric.
@@ -100,6 +114,8 @@ class Stack:
             "TAKK_REPLICATION": str(replication),
             "TAKK_GROUP_INSTANCE_ID": "stack",
             "DAY": f"{day_s}s",
+            # Heartbeats would keep the topics growing. Tests that do not count timers turn them on.
+            "TAKK_HEARTBEAT_S": "0",
             **(env or {}),
         }
         self.codec: Codec = open_codec()

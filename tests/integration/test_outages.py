@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import Stack, open_stack, wait_until
+from tests.harness.stack import HEARTBEATS, Stack, await_heartbeats, open_stack, wait_until
 
 STOP_PATIENCE_S = 15.0
 #: The number of times that each process is stopped under load, and the seconds for which orders are published at most.
@@ -44,7 +44,7 @@ def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         for short in ("2d", "3d", "5d", "7d"):
             flow = flow.replace(f"expires: {short}", "expires: 90d")
         file.write_text(flow, encoding="utf-8")
-    with open_stack(folder, env={"TAKK_TEMPLATES_DIR": str(templates)}) as stack:
+    with open_stack(folder, env={"TAKK_TEMPLATES_DIR": str(templates), **HEARTBEATS}) as stack:
         yield stack
 
 
@@ -147,7 +147,7 @@ def _of(stack: Stack, topic: str, customer_id: str) -> list[dict[str, Any]]:
 
 
 def test_stopped_under_load(stack: Stack) -> None:
-    """After SIGTERM under load both processes exit with 0, and after the restart no email is lost or duplicated."""
+    """After SIGTERM under load both processes exit with 0, and after the restart no email is lost or duplicated; heartbeats pass."""
     enough = threading.Event()
     shop = stack.run_shop(LONGEST_TRADE_S, 60.0, seed=13, until=enough)
     try:
@@ -163,10 +163,12 @@ def test_stopped_under_load(stack: Stack) -> None:
         enough.set()
         shop.join()
     wait_until(partial(has_read_all, stack), "worker and mailer have read all records", 180.0)
+    await_heartbeats(stack)
     stack.wait_until_idle()
     verdict = stack.judge()
     assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
     assert len(verdict.sends) >= FEWEST_EMAILS
+    assert stack.records(topics.DEAD_LETTERS) == []
 
 
 def test_a_worker_does_not_start_with_an_invalid_flow(shared_stack: Stack, tmp_path: Path) -> None:

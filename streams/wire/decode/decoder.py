@@ -17,7 +17,7 @@ from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.products import to_counts, to_product, to_sales_change
-from streams.wire.validation import LATEST_MS, Record, ValidationFailed, parse_id
+from streams.wire.validation import LATEST_MS, Record, ValidationFailed, parse_id, parse_time
 
 T = TypeVar("T")
 
@@ -61,6 +61,10 @@ class Decoder:
         """Decode a value of `email-commands`. The headers of the record only have the due time."""
         due_at = due_at_of(headers)
         return self._decode("email_command", value, lambda record: to_command(record, value or b"", due_at))
+
+    def heartbeat(self, value: bytes | None) -> datetime:
+        """Decode a value of `heartbeats` into the due time of the heartbeat, UTC."""
+        return self._decode("heartbeat", value, lambda record: parse_time(record["due_at"], "due_at", None))
 
     def product(self, value: bytes | None) -> Product:
         """Decode a value of `products`."""

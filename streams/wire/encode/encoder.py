@@ -5,13 +5,15 @@ from __future__ import annotations
 from streams.runtime.avro.codec import Codec
 from streams.wire.encode.effects import EffectEncoder
 from streams.wire.encode.envelope import Envelope
+from streams.wire.encode.heartbeats import HeartbeatEncoder
 from streams.wire.encode.journal import JournalEncoder
 from streams.wire.encode.products import ProductEncoder
 from streams.wire.encode.reports import ReportEncoder
 
 
 class Encoder:
-    """Encodes what the stages write: `effects`, `reports` of the mailer, the `journal` and `products`.
+    """Encodes what the stages write: `effects`, `reports` of the mailer, the `journal`, `products` and
+    `heartbeats`.
 
     Args:
         codec: the codec of the schemas, see `streams.wire.codec.open_codec`.
@@ -24,3 +26,4 @@ class Encoder:
         self.reports = ReportEncoder(envelope, self.effects)
         self.journal = JournalEncoder(codec, envelope)
         self.products = ProductEncoder(envelope)
+        self.heartbeats = HeartbeatEncoder(envelope)

@@ -33,6 +33,7 @@ _TYPES = {
         "popularity": "Popularity",
         "sales": "Sales",
         "withdrawal": "Withdrawal",
+        "heartbeat": "Heartbeat",
     }.items()
 }
 

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from streams.agents.mailer import count_report, late_withdrawals
+from streams.agents.heartbeats import Heartbeat
+from streams.agents.mailer import MailerContext, count_report, late_withdrawals
 from streams.mail.delivery.ledger import Entry, State, encode_entry
 from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.report import Report
@@ -102,7 +103,7 @@ class Owned:
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.store = Store()
-        self.context = DeliveryMarks(self.store, "disk-1")
+        self.context = MailerContext(DeliveryMarks(self.store, "disk-1"), Heartbeat("heartbeat-0", 0))
 
     def enter(self, send_id: str, state: State) -> None:
         """Enter a state into the ledger."""
@@ -137,9 +138,9 @@ def test_a_withdrawal_between_acceptance_and_ledger_is_too_late() -> None:
     """The mark is written when the mail server accepts the email, before the ledger."""
     task = Owned(OWN)
     task.enter("s1", "in_flight")
-    task.context.mark_begun("s1")
+    task.context.marks.mark_begun("s1")
     assert late(task, "s1") == 0
-    task.context.mark_accepted("s1", "Q1")
+    task.context.marks.mark_accepted("s1", "Q1")
     assert late(task, "s1") == 1
 
 

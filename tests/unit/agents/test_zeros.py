@@ -19,7 +19,7 @@ from streams.mail import mailer as mail
 from streams.observability import metrics
 from streams.tools.operations.rule_texts import ENGAGEMENT, RULES
 from streams.wire import topics
-from streams.wire.encode import effects, reports
+from streams.wire.encode import effects, heartbeats, reports
 
 #: Label -> value, and the value of the sample.
 Series = list[tuple[dict[str, str], float]]
@@ -167,6 +167,6 @@ def outputs(*stages: str) -> set[str]:
 
 
 def test_the_outputs_of_the_stages() -> None:
-    """The outputs are the topics for which effects and reports are encoded; the flows agent also writes the journal."""
-    assert outputs("flows", "pools") == {*written(effects), topics.CHECKPOINTS}
+    """The outputs are the topics for which effects and reports are encoded; the flows agent also writes heartbeats and the journal."""
+    assert outputs("flows", "pools") == written(effects) | written(heartbeats) | {topics.CHECKPOINTS}
     assert outputs("mailer") == written(reports) | {topics.DECISIONS}

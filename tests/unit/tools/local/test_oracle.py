@@ -154,6 +154,16 @@ def test_a_correct_history(history: History) -> None:
     assert verdict.states.keys() == {records.KEY}
 
 
+def test_a_heartbeat_is_no_output(history: History) -> None:
+    """The mailer writes the timers of heartbeats, so they are not unexpected; one that has not fired is reported like any timer."""
+    timer = ENCODER.heartbeats.timer(records.KEY.decode(), records.AT, records.AT).value or b""
+    history.put(topics.DELAYS, timer)
+    assert kinds(history.verdict()) == ["timers that have not fired"]
+    history.batch(history.put(topics.DUE, timer))
+    assert len(history.records[topics.HEARTBEATS]) == 1
+    assert history.verdict().problems == []
+
+
 @pytest.mark.parametrize("topic", [topics.COMMANDS, topics.DECISIONS, topics.DELAYS])
 def test_a_missing_output(history: History, topic: str) -> None:
     """An output that the input requires is missing."""
