@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,25 @@ def lag(process: Process) -> tuple[float, float]:
     """Return the lag of a process in records and seconds, over its stages and partitions; -1 without the metric."""
     metrics = process.metrics()
     return metrics.get("takk_lag_records", -1.0), metrics.get("takk_lag_seconds", -1.0)
+
+
+def test_each_process_exports_its_own_metrics(stack: Stack) -> None:
+    """A worker and a mailer export their own series before anything happens, none of the other's, and the state of the process."""
+    worker, mailer = stack.worker.series(), stack.mailer.series()
+    by_flow = '{flow="order-confirmation",outcome="sent"}'
+    assert (mailer[f"takk_mails_total{by_flow}"], mailer["takk_smtp_paused"]) == (0, 0)
+    assert worker["takk_timers_fired_total"] == 0
+    assert worker['takk_flow_info{flow="order-confirmation",state="live",version="1"}'] == 1
+    assert not [name for name in worker if name.startswith(("takk_mails", "takk_smtp", "takk_withdrawals"))]
+    assert not [
+        name for name in mailer if name.startswith(("takk_timers", "takk_decisions", "takk_engagement", "takk_pool"))
+    ]
+    for series, stage in ((worker, "flows"), (mailer, "mailer")):
+        assert series[f'takk_build_info{{version="{version("takk")}"}}'] == series["takk_ready"] == 1
+        assert series["takk_kafka_unreachable"] == 0
+        assert series["takk_rebalances_total"] >= 1
+        assert series[f'takk_stage_partitions{{stage="{stage}"}}'] == stack.settings.partitions
+        assert 0 < series["takk_disk_free_bytes"] < series["takk_disk_size_bytes"]
 
 
 def test_gauges_of_an_idle_stack(stack: Stack) -> None:
