@@ -22,8 +22,11 @@ from typing import Any
 
 import click
 
+from tests.harness.dashboards import defaults, replaced
+from tests.harness.pictures.axes import Window
 from tests.harness.pictures.fields import Json, fields_of
-from tests.harness.pictures.graphs import Window, draw_graph, draw_states
+from tests.harness.pictures.graphs import draw_graph, draw_states
+from tests.harness.pictures.heatmap import draw_heatmap
 from tests.harness.pictures.panels import draw_bars, draw_gauges, draw_numbers, draw_table, draw_text
 from tests.harness.prometheus import PrometheusApi, QueryError, Series
 
@@ -47,7 +50,7 @@ rect { shape-rendering: crispEdges }
 .empty { display: flex; height: 90%; align-items: center; justify-content: center; color: #9fa0a9; font-size: 16px }
 .error { padding: 10px; color: #ff7383; font-family: monospace; white-space: pre-wrap }
 .stats { display: flex; height: 100% } .stat { margin: 2px; border-radius: 3px; display: flex; flex-direction: column; align-items: center;
-  justify-content: center; position: relative; font-weight: 500; text-align: center } .stat .name { font-size: 14px }
+  justify-content: center; position: relative; overflow: hidden; font-weight: 500; text-align: center }
 .stat .spark { position: absolute; left: 0; right: 0; bottom: 0; height: 45% }
 .bar { display: flex; align-items: center; padding: 2px 8px } .bar span { text-align: right; padding-right: 10px; white-space: nowrap;
   overflow: hidden } .bar i { background: #22252b; display: block } .bar b { display: block; height: 100% }
@@ -66,14 +69,15 @@ def draw_dashboard(
         dashboard: the JSON of Grafana.
         prometheus: answers the queries.
         minutes: the time range until `end`.
-        variables: values of the dashboard's variables; the others match everything.
+        variables: values of variables that replace the dashboard's defaults.
         end: Unix time in seconds; None: now.
     """
     end = time.time() if end is None else end
     window = Window(end - minutes * 60, end, max(1.0, minutes * 60 / POINTS))
     panels = list(all_panels(dashboard))
+    known = {**defaults(dashboard), **built_in_values(window), **variables}
     with ThreadPoolExecutor(4) as pool:
-        drawn = list(pool.map(lambda panel: draw_panel(panel, prometheus, window, variables), panels))
+        drawn = list(pool.map(lambda panel: draw_panel(panel, prometheus, window, known), panels))
     bottom = max((panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels), default=0)
     values = ", ".join(f"{name} = {value}" for name, value in variables.items())
     times = f"{datetime.fromtimestamp(window.start, UTC):%Y-%m-%d %H:%M:%S} to {datetime.fromtimestamp(end, UTC):%H:%M:%S} UTC"
@@ -117,7 +121,7 @@ def _draw_body(
         return draw_text(panel)
     results: list[tuple[Json, list[Series]]] = []
     for target in panel.get("targets") or []:
-        expression = fill_variables(target["expr"], window, variables)
+        expression = replaced(target["expr"], variables)
         if target.get("instant") or kind in INSTANT:
             results.append((target, prometheus.query(expression, window.end)))
         else:
@@ -133,27 +137,23 @@ def _draw_body(
         return draw_gauges(panel, fields, width, height)
     if kind == "state-timeline":
         return draw_states(fields, window, width, height)
+    if kind == "heatmap":
+        return draw_heatmap(panel, fields, window, width, height)
     if kind == "timeseries":
         return draw_graph(panel, fields, window, width, height)
     return f'<div class="error">panels of type {escape(kind)} are not drawn</div>'
 
 
-def fill_variables(expression: str, window: Window, variables: Mapping[str, str]) -> str:
-    """Return the expression with values for Grafana's variables; unknown variables match everything."""
+def built_in_values(window: Window) -> dict[str, str]:
+    """Return Grafana's own variables. The window of rates has four points at least, and fits scrapes of up to four seconds."""
     seconds = round(window.end - window.start)
-    # Grafana's window for rates has at least four scrapes; the harness scrapes every second.
-    own = {
+    step_s = max(1, round(window.step_s))
+    return {
         "__range": f"{seconds}s",
         "__range_s": str(seconds),
-        "__interval": f"{max(1, round(window.step_s))}s",
-        "__rate_interval": f"{max(15, round(4 * window.step_s))}s",
+        "__interval": f"{step_s}s",
+        "__rate_interval": f"{max(15, 4 * step_s)}s",
     }
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1] or match[2]
-        return own.get(name) or variables.get(name) or ".*"
-
-    return re.sub(r"\$(?:{(\w+)(?::\w+)?}|(\w+))", value, expression)
 
 
 def write_png(page: Path, png: Path) -> None:
@@ -185,14 +185,15 @@ def write_png(page: Path, png: Path) -> None:
 @click.option("--prometheus", "url", required=True, help="Address of Prometheus, like http://127.0.0.1:9090.")
 @click.option("--dashboard", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The PNG. The HTML page is beside it.")
-@click.option("--minutes", default=15.0, show_default=True, help="The time range until now.")
+@click.option("--minutes", default=15.0, show_default=True, help="The time range.")
+@click.option("--end", type=float, help="Unix time at which the time range ends. Default: now.")
 @click.option("--var", "pairs", multiple=True, metavar="NAME=VALUE", help="Value of a variable. Repeatable.")
-def main(url: str, dashboard: Path, out: Path, minutes: float, pairs: tuple[str, ...]) -> None:
+def main(url: str, dashboard: Path, out: Path, minutes: float, end: float | None, pairs: tuple[str, ...]) -> None:
     """Draw a dashboard as a PNG with the data of a Prometheus."""
     variables = dict(pair.split("=", 1) for pair in pairs)
     content: dict[str, Any] = json.loads(dashboard.read_text(encoding="utf-8"))
     page = out.with_suffix(".html")
-    page.write_text(draw_dashboard(content, PrometheusApi(url), minutes, variables), encoding="utf-8")
+    page.write_text(draw_dashboard(content, PrometheusApi(url), minutes, variables, end), encoding="utf-8")
     write_png(page, out)
     click.echo(str(out))
 

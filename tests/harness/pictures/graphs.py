@@ -4,51 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from html import escape
+from dataclasses import replace
 from itertools import pairwise
 
+from tests.harness.pictures.axes import (
+    AXIS,
+    CHARACTER,
+    GRID,
+    MARGIN,
+    TEXT,
+    TIME_AXIS,
+    WEAK,
+    Box,
+    Window,
+    draw_label,
+    draw_time_axis,
+    x_of,
+)
 from tests.harness.pictures.fields import Field, Json, css_color, reduce_points
 from tests.harness.prometheus import Series
 
-#: Widths in pixels: one character of a label, the axis, the margin at the right.
-CHARACTER, AXIS, MARGIN = 6.6, 66.0, 12.0
-#: Heights in pixels: the axis of time, a row of the legend, a row of a state timeline at most.
-TIME_AXIS, LEGEND_ROW, STATE_ROW = 22.0, 20.0, 34.0
+#: Heights in pixels: a row of the legend, a row of a state timeline at most.
+LEGEND_ROW, STATE_ROW = 20.0, 34.0
 #: The legend takes at most this share of a panel's height.
 LEGEND_SHARE = 0.45
-GRID, TEXT, WEAK = "#2c3038", "#ccccdc", "#9fa0a9"
 _CALCULATIONS = {"lastNotNull": "Last *", "last": "Last", "mean": "Mean", "max": "Max", "min": "Min", "sum": "Total"}
-
-
-@dataclass(frozen=True)
-class Window:
-    """The time range of a picture.
-
-    Attributes:
-        start, end: Unix times in seconds.
-        step_s: seconds between two points.
-    """
-
-    start: float
-    end: float
-    step_s: float
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    @property
-    def bottom(self) -> float:
-        """The lower edge."""
-        return self.top + self.height
 
 
 def draw_graph(panel: Json, fields: Sequence[Field], window: Window, width: float, height: float) -> str:
@@ -60,12 +40,12 @@ def draw_graph(panel: Json, fields: Sequence[Field], window: Window, width: floa
     def y_of(value: float) -> float:
         return box.bottom - (min(max(value, low), high) - low) / (high - low) * box.height
 
-    parts = [_time_axis(box, window)]
+    parts = [draw_time_axis(box, window)]
     for tick in ticks:
         y = y_of(tick)
         label = fields[0].text(tick) if fields else f"{tick:g}"
         parts.append(f'<line x1="{box.left}" x2="{box.left + box.width}" y1="{y:.1f}" y2="{y:.1f}" stroke="{GRID}"/>')
-        parts.append(_text(box.left - 6, y + 4, label, WEAK, "end"))
+        parts.append(draw_label(box.left - 6, y + 4, label, WEAK, "end"))
     below: dict[float, float] = {}
     for field in fields:
         shown, base = field, None
@@ -78,23 +58,23 @@ def draw_graph(panel: Json, fields: Sequence[Field], window: Window, width: floa
         parts.append(_draw_series(shown, base, box, window, y_of(max(low, 0.0)), y_of))
     parts += _threshold_lines(fields, box, y_of, low, high)
     if not fields:
-        parts.append(_text(box.left + box.width / 2, box.top + box.height / 2, "No data", WEAK, "middle", 16))
+        parts.append(draw_label(box.left + box.width / 2, box.top + box.height / 2, "No data", WEAK, "middle", 16))
     return f'<svg width="{width:.0f}" height="{height:.0f}">{"".join(parts)}{legend}</svg>'
 
 
 def draw_states(fields: Sequence[Field], window: Window, width: float, height: float) -> str:
     """Return a state timeline as SVG: one row per series, one colored segment per state."""
     if not fields:
-        return f'<svg width="{width:.0f}" height="{height:.0f}">{_text(width / 2, height / 2, "No data", WEAK, "middle", 16)}</svg>'
+        return f'<svg width="{width:.0f}" height="{height:.0f}">{draw_label(width / 2, height / 2, "No data", WEAK, "middle", 16)}</svg>'
     names = min(max(len(field.name) for field in fields) * CHARACTER + 14, width / 3)
     box = Box(names, 4, width - names - MARGIN, height - TIME_AXIS - 8)
     row = min(box.height / len(fields), STATE_ROW)
-    parts = [_time_axis(box, window)]
+    parts = [draw_time_axis(box, window)]
     for number, field in enumerate(fields):
         top = box.top + number * row
-        parts.append(_text(names - 8, top + row / 2 + 4, field.name, TEXT, "end"))
+        parts.append(draw_label(names - 8, top + row / 2 + 4, field.name, TEXT, "end"))
         for (start, value), (end, _) in pairwise([*field.series.points, (window.end, 0.0)]):
-            left, right = _x_of(start, box, window), _x_of(min(end, start + 2 * window.step_s), box, window)
+            left, right = x_of(start, box, window), x_of(min(end, start + 2 * window.step_s), box, window)
             color = "transparent" if math.isnan(value) else field.value_color(value)
             parts.append(
                 f'<rect x="{left:.1f}" y="{top + 2:.1f}" width="{max(right - left, 1) + 0.4:.1f}" height="{row - 4:.1f}" fill="{color}"/>'
@@ -111,7 +91,7 @@ def draw_spark(field: Field, window: Window, width: float, height: float, color:
     span = (high - low) or 1.0
     box = Box(0, 2, width, height - 2)
     dots = [
-        f"{_x_of(at, box, window):.1f},{box.bottom - (value - low) / span * box.height:.1f}"
+        f"{x_of(at, box, window):.1f},{box.bottom - (value - low) / span * box.height:.1f}"
         for at, value in field.series.points
         if math.isfinite(value)
     ]
@@ -133,8 +113,8 @@ def _draw_series(
     is_bars = field.settings.get("custom.drawStyle") == "bars"
     parts: list[str] = []
     for run in _runs(field.series, window):
-        dots = [(_x_of(at, box, window), float(y_of(value))) for at, value in run]
-        floor = [(_x_of(at, box, window), float(y_of(base[at])) if base and at in base else zero_y) for at, _ in run]
+        dots = [(x_of(at, box, window), float(y_of(value))) for at, value in run]
+        floor = [(x_of(at, box, window), float(y_of(base[at])) if base and at in base else zero_y) for at, _ in run]
         if is_bars:
             bar = max(box.width * window.step_s / (window.end - window.start) * 0.8, 1.0)
             parts += [
@@ -194,22 +174,6 @@ def _value_axis(fields: Sequence[Field], is_stacked: bool) -> tuple[float, float
     return low, high, [low + step * number for number in range(count + 1)]
 
 
-def _time_axis(box: Box, window: Window) -> str:
-    span = window.end - window.start
-    step = next(
-        (step for step in (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600) if span / step <= box.width / 90), 86400
-    )
-    form = "%H:%M:%S" if step < 60 else "%H:%M"
-    parts = []
-    at = math.ceil(window.start / step) * step
-    while at <= window.end:
-        x = _x_of(at, box, window)
-        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{box.top}" y2="{box.bottom:.1f}" stroke="{GRID}"/>')
-        parts.append(_text(x, box.bottom + 15, datetime.fromtimestamp(at, UTC).strftime(form), WEAK, "middle"))
-        at += step
-    return "".join(parts)
-
-
 def _threshold_lines(fields: Sequence[Field], box: Box, y_of: object, low: float, high: float) -> list[str]:
     assert callable(y_of)
     settings = fields[0].settings if fields else {}
@@ -248,7 +212,8 @@ def _draw_legend(panel: Json, fields: Sequence[Field], width: float, height: flo
     count = min(line + 1, max(1, int(height * LEGEND_SHARE / LEGEND_ROW)))
     top = height - count * LEGEND_ROW
     text = "".join(
-        _swatch(x, top + line * LEGEND_ROW + 8, field.color) + _text(x + 20, top + line * LEGEND_ROW + 13, label, TEXT)
+        _swatch(x, top + line * LEGEND_ROW + 8, field.color)
+        + draw_label(x + 20, top + line * LEGEND_ROW + 13, label, TEXT)
         for x, line, field, label in places
         if line < count
     )
@@ -263,18 +228,19 @@ def _table_legend(
     top = height - (len(shown) + 1 + (len(shown) < len(fields))) * LEGEND_ROW
     columns = [width - 14 - 92 * number for number in range(len(calculations))][::-1]
     parts = [
-        _text(x, top + 13, _CALCULATIONS[name], "#6e9fff", "end") for x, name in zip(columns, calculations, strict=True)
+        draw_label(x, top + 13, _CALCULATIONS[name], "#6e9fff", "end")
+        for x, name in zip(columns, calculations, strict=True)
     ]
     for number, field in enumerate(shown, 1):
         y = top + number * LEGEND_ROW
-        parts.append(_swatch(10, y + 8, field.color) + _text(30, y + 13, field.name, TEXT))
+        parts.append(_swatch(10, y + 8, field.color) + draw_label(30, y + 13, field.name, TEXT))
         parts += [
-            _text(x, y + 13, field.text(reduce_points(field.series.points, name)), TEXT, "end")
+            draw_label(x, y + 13, field.text(reduce_points(field.series.points, name)), TEXT, "end")
             for x, name in zip(columns, calculations, strict=True)
         ]
     if len(shown) < len(fields):
         y = top + (len(shown) + 1) * LEGEND_ROW + 13
-        parts.append(_text(30, y, f"and {len(fields) - len(shown)} more (Grafana scrolls here)", WEAK))
+        parts.append(draw_label(30, y, f"and {len(fields) - len(shown)} more (Grafana scrolls here)", WEAK))
     return "".join(parts), height - top + 4
 
 
@@ -286,15 +252,5 @@ def _stacking(field: Field) -> bool:
     return (field.settings.get("custom.stacking") or {}).get("mode", "none") in ("normal", "percent")
 
 
-def _x_of(at: float, box: Box, window: Window) -> float:
-    return box.left + (at - window.start) / (window.end - window.start) * box.width
-
-
 def _swatch(x: float, y: float, color: str) -> str:
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="14" height="4" rx="2" fill="{color}"/>'
-
-
-def _text(x: float, y: float, text: str, color: str, anchor: str = "start", size: int = 12) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}" text-anchor="{anchor}" font-size="{size}">{escape(text)}</text>'
-    )

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from tests.harness.pictures.axes import Window
 from tests.harness.pictures.fields import Field, Json, field_settings, reduce_points
-from tests.harness.pictures.graphs import Window, draw_spark
+from tests.harness.pictures.graphs import draw_spark
 from tests.harness.prometheus import Series
 
 NO_DATA = '<div class="empty">{}</div>'
@@ -35,7 +36,8 @@ def draw_numbers(panel: Json, fields: Sequence[Field], window: Window, width: fl
         has_name = options.get("textMode") in ("value_and_name", "name") or (
             options.get("textMode", "auto") == "auto" and len(fields) > 1
         )
-        name = f'<div class="name">{escape(field.name)}</div>' if has_name else ""
+        name_size = max(9.0, min(14.0, cell_width / max(len(field.name), 1) * 1.6))
+        name = f'<div style="font-size:{name_size:.0f}px">{escape(field.name)}</div>' if has_name else ""
         spark = ""
         if options.get("graphMode") == "area" and len(field.series.points) > 1:
             spark_color = "#ffffff" if mode.startswith("background") else color
@@ -128,17 +130,26 @@ def draw_text(panel: Json) -> str:
 
 
 def _table(panel: Json, results: Sequence[tuple[Json, Sequence[Series]]]) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the columns and the rows of a table, after the transformations of the panel."""
-    merged: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
+    """Return the columns and the rows of a table, after the transformations of the panel.
+
+    Rows of several queries are one row if they have the same values of the labels that all queries have, as in Grafana's
+    transformation `merge`.
+    """
+    rows: list[dict[str, Any]] = []
     columns: list[str] = []
+    names_of = [{label for series in many for label in series.labels} for _, many in results if many]
+    shared = set.intersection(*names_of) if names_of else set()
     for target, many in results:
         # As in Grafana: the value of a single query has no letter.
         name = f"Value #{target['refId']}" if len(results) > 1 else "Value"
         for series in many:
-            row = merged.setdefault(tuple(sorted(series.labels.items())), dict(series.labels))
-            row[name] = series.value
-            columns += [column for column in (*series.labels, name) if column not in columns]
-    rows = list(merged.values())
+            new = {**series.labels, name: series.value}
+            row = next((row for row in rows if _can_merge(row, new, shared)), None)
+            if row is None:
+                rows.append(new)
+            else:
+                row.update(new)
+            columns += [column for column in new if column not in columns]
     for transformation in panel.get("transformations") or []:
         options = transformation.get("options") or {}
         if transformation["id"] == "filterFieldsByName":
@@ -156,6 +167,12 @@ def _table(panel: Json, results: Sequence[tuple[Json, Sequence[Series]]]) -> tup
         known.sort(key=lambda row: row[column], reverse=bool(sort.get("desc")))
         rows = known + [row for row in rows if column not in row]
     return columns, rows
+
+
+def _can_merge(row: Json, new: Json, shared: set[str]) -> bool:
+    return all(row.get(name) == new.get(name) for name in shared) and all(
+        row[name] == value for name, value in new.items() if name in row
+    )
 
 
 def _value(panel: Json, field: Field) -> float:

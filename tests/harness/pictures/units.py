@@ -65,6 +65,8 @@ def format_value(value: float, unit: str = "", decimals: int | None = None) -> s
         return str(value).replace("nan", "NaN").replace("inf", "∞")
     if unit in _BOOLEANS:
         return _BOOLEANS[unit][value != 0]
+    if unit == "locale":
+        return f"{value:,.{decimals or 0}f}"
     if unit in ("percent", "percentunit"):
         return _number(value * (100 if unit == "percentunit" else 1), decimals) + "%"
     if unit.startswith("dateTime"):
