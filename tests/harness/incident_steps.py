@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -35,31 +36,32 @@ ORDERS_PER_S = 8.0
 LONGEST_S = 180.0
 AGENTS = ("human", "privacy_proxy", "scanner", "unknown")
 
-#: What the incidents leave in Prometheus: every expression has a series above 0 at the end.
+#: The series that the incidents leave in Prometheus: each was above 0 at some time.
 TRACES = (
-    "sum(takk_dead_letters_total)",
-    'sum(takk_bounces_total{kind="hard"})',
-    'sum(takk_bounces_total{kind="soft"})',
-    'sum(takk_mails_total{outcome="deferred"})',
-    'sum(takk_mails_total{outcome="refused"})',
-    'sum(takk_mails_total{outcome="suppressed"})',
-    'sum(takk_sends_unknown_total{action="sent_again"})',
-    "max(max_over_time(takk_smtp_paused[10m]))",
-    *(f'sum(takk_opens_total{{agent="{agent}"}})' for agent in AGENTS),
-    'sum(takk_clicks_total{agent="human"})',
-    "sum(takk_unsubscribes_total)",
-    "sum(takk_complaints_total)",
-    "sum(takk_attributed_orders_total)",
-    "sum(takk_attributed_revenue_minor_total)",
-    "sum(takk_restored_records_total)",
-    "sum(takk_pool_claims)",
-    "sum(takk_codes_granted_total)",
-    "sum(takk_codes_expired_total)",
+    "takk_dead_letters_total",
+    'takk_bounces_total{kind="hard"}',
+    'takk_bounces_total{kind="soft"}',
+    'takk_mails_total{outcome="deferred"}',
+    'takk_mails_total{outcome="refused"}',
+    'takk_mails_total{outcome="suppressed"}',
+    'takk_sends_unknown_total{action="sent_again"}',
+    "takk_smtp_paused",
+    *(f'takk_opens_total{{agent="{agent}"}}' for agent in AGENTS),
+    'takk_clicks_total{agent="human"}',
+    "takk_unsubscribes_total",
+    "takk_complaints_total",
+    "takk_attributed_orders_total",
+    "takk_attributed_revenue_minor_total",
+    "takk_pool_claims",
+    "takk_codes_granted_total",
+    "takk_codes_expired_total",
 )
+#: The trace of the last incident, which ends the counters of a worker.
+LAST_TRACE = "takk_restored_records_total"
 
 
 def run_incidents(observed: ObservedStack) -> None:
-    """Run all incidents one after the other while the shop sells; wait until each has left its trace, and at the end for quiet."""
+    """Run all incidents while the shop sells, wait until each has left its trace, and at the end for quiet."""
     stack = observed.stack
     is_over = threading.Event()
     shop = stack.run_shop(LONGEST_S, ORDERS_PER_S, poison=POISON, until=is_over)
@@ -69,13 +71,19 @@ def run_incidents(observed: ObservedStack) -> None:
         engage(stack)
         fill_pool(stack)
         stop_mail_server(observed)
+        for trace in TRACES:
+            wait_until(partial(has_trace, observed, trace), f"{trace} is above 0")
         restore_worker(stack)
+        wait_until(partial(has_trace, observed, LAST_TRACE), f"{LAST_TRACE} is above 0")
     finally:
         is_over.set()
         shop.join()
     stack.wait_until_idle(quiet_s=1.0)
-    for trace in TRACES:
-        wait_until(partial(is_above_0, observed, trace), f"{trace} is above 0", 30.0)
+
+
+def has_trace(observed: ObservedStack, selector: str) -> bool:
+    """Return whether a series was above 0 at some time."""
+    return is_above_0(observed, f"max_over_time({selector}[1h])")
 
 
 def is_above_0(observed: ObservedStack, expression: str) -> bool:
@@ -85,13 +93,17 @@ def is_above_0(observed: ObservedStack, expression: str) -> bool:
 
 def refuse_emails(stack: Stack) -> None:
     """Defer and refuse some emails, and cut some connections after the data."""
-    replies, count = itertools.cycle(REPLIES), itertools.count(1)
+    replies, count, given = itertools.cycle(REPLIES), itertools.count(1), Counter[str]()
 
     def answer(envelope: Envelope) -> str | None:
-        return next(replies) if next(count) % REPLY_EVERY == 0 else None
+        if next(count) % REPLY_EVERY:
+            return None
+        reply = next(replies)
+        given[reply] += 1
+        return reply
 
     stack.inbox.behaviour = answer
-    wait_until(lambda: next(count) > 2 * REPLY_EVERY * len(REPLIES), "every reply was given twice")
+    wait_until(lambda: len(given) == len(REPLIES) and min(given.values()) >= 2, "each reply was given twice")
     stack.inbox.behaviour = None
 
 

@@ -14,16 +14,27 @@ from streams.tools.local.shop.shop import Shop
 from tests.harness.prometheus import Prometheus, Target
 from tests.harness.stack import Stack, open_stack
 
-#: A flow with codes of a pool; the shipped flows have none.
-POOL_FLOW = """\
+#: Two flows that the shipped ones lack: one with codes of a pool, and a paused one.
+FLOWS = {
+    "spring": """\
 flow: spring
 version: 1
 status: live
 purpose: service
 trigger: {on: order.placed, once_per: customer}
 steps:
-  - reward: {name: spring-10, pool: spring-10, within: 30d}
-"""
+  - reward: {name: spring-10, pool: spring-10, within: 360d}
+""",
+    "summer": """\
+flow: summer
+version: 1
+status: paused
+purpose: service
+trigger: {on: order.placed, once_per: customer}
+steps:
+  - wait: {days: 1}
+""",
+}
 #: The port in the label `instance`, as in a cluster. Prometheus scrapes the port that the process has on this machine.
 PORT = 8080
 
@@ -37,7 +48,7 @@ class ObservedStack:
 
 
 def copy_templates(folder: Path) -> Path:
-    """Copy the shipped templates into `folder` and return the copy, with a flow that uses a code pool.
+    """Copy the shipped templates into `folder` and return the copy, with two more flows.
 
     The copy has no quiet hours: the time of day would decide whether marketing emails are sent.
     """
@@ -45,9 +56,10 @@ def copy_templates(folder: Path) -> Path:
     rules = templates / "rules.yaml"
     lines = rules.read_text(encoding="utf-8").splitlines(keepends=True)
     rules.write_text("".join(line for line in lines if not line.startswith("quiet_hours:")), encoding="utf-8")
-    flow = templates / "flows" / "selling" / "spring" / "flow.yaml"
-    flow.parent.mkdir(parents=True)
-    flow.write_text(POOL_FLOW, encoding="utf-8")
+    for name, text in FLOWS.items():
+        flow = templates / "flows" / "selling" / name / "flow.yaml"
+        flow.parent.mkdir(parents=True)
+        flow.write_text(text, encoding="utf-8")
     return templates
 
 
@@ -62,7 +74,11 @@ def targets_of(stack: Stack) -> list[Target]:
 
 @contextmanager
 def open_observed_stack(
-    folder: Path, day_s: float = 1.0, interval_s: float = 1.0, env: dict[str, str] | None = None
+    folder: Path,
+    day_s: float = 1.0,
+    interval_s: float = 1.0,
+    is_patient: bool = True,
+    env: dict[str, str] | None = None,
 ) -> Iterator[ObservedStack]:
     """Start the stack and Prometheus with the rules of `deploy/`, and stop both at the end of the block.
 
@@ -70,6 +86,7 @@ def open_observed_stack(
         folder: for the files of all of it.
         day_s: seconds that one day of waiting takes.
         interval_s: seconds between two scrapes, and between two evaluations of the rules.
+        is_patient: whether alerts wait before they fire, as their `for` says.
         env: additional settings of workers and mailer.
     """
     more = {"TAKK_TEMPLATES_DIR": str(copy_templates(folder)), **(env or {})}
@@ -78,7 +95,8 @@ def open_observed_stack(
         recipients = Recipients(stack.settings.kafka(), stack.codec, Shop(3, 1.0, day_s), SentEmails())
         recipients.start()
         try:
-            with Prometheus(folder / "prometheus", targets_of(stack), interval_s=interval_s) as prometheus:
+            files, targets = folder / "prometheus", targets_of(stack)
+            with Prometheus(files, targets, interval_s=interval_s, is_patient=is_patient) as prometheus:
                 yield ObservedStack(stack, prometheus)
         finally:
             recipients.stop()

@@ -173,10 +173,11 @@ class Prometheus(PrometheusApi):
 
     Args:
         folder: for its configuration, data and log.
-        targets: the processes of job `takk`.
+        targets: the processes of job `takk`. Job `prometheus` is this Prometheus.
         rules: the folder of the rule files; a missing folder has no rules.
         interval_s: seconds between scrapes, and between evaluations of rules, which replaces the intervals of groups.
-        config: a configuration file to use as it is, in place of `targets`, `rules` and `interval_s`.
+        is_patient: whether alerts wait before they fire, as their `for` says.
+        config: a configuration file to use as it is, in place of all arguments above.
     """
 
     def __init__(
@@ -185,6 +186,7 @@ class Prometheus(PrometheusApi):
         targets: Sequence[Target] = (),
         rules: Path = RULES,
         interval_s: float = 1.0,
+        is_patient: bool = True,
         config: Path | None = None,
     ) -> None:
         self.folder = folder
@@ -194,6 +196,7 @@ class Prometheus(PrometheusApi):
         self._targets = tuple(targets)
         self._rules = rules
         self._interval_s = interval_s
+        self._is_patient = is_patient
         self._config = config
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -258,6 +261,8 @@ class Prometheus(PrometheusApi):
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
             for group in content["groups"]:
                 group.pop("interval", None)
+                for rule in () if self._is_patient else group["rules"]:
+                    rule.pop("for", None)
             (rules / file.name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         static = [
             {
@@ -273,7 +278,10 @@ class Prometheus(PrometheusApi):
         config = {
             "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
             "rule_files": [str(rules / "*.yml")],
-            "scrape_configs": [{"job_name": "takk", "static_configs": static}],
+            "scrape_configs": [
+                {"job_name": "takk", "static_configs": static},
+                {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{self.port}"]}]},
+            ],
         }
         path = self.folder / "prometheus.yml"
         path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
