@@ -119,7 +119,7 @@ def numbers() -> list[model.Panel]:
                 "No revenue with many clicks: see whether the shop reports its orders with the customer's id.",
             ),
             "locale",
-            Query(f"sum by (currency) ({revenue('takk_attributed_revenue_minor_total', 'currency')})", "{{currency}}"),
+            Query(f"({revenue('takk_attributed_revenue_minor_total', 'currency')}) > 0", "{{currency}}"),
             decimals=0,
             spark=False,
             missing="none yet",
@@ -183,7 +183,7 @@ def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: s
         Size(24, 8),
         About(
             "Everything about each row within the time range. The columns with ± are the distance to the benchmark: "
-            "+10 % means a tenth better than the benchmark.",
+            "+10 % means a tenth better than the benchmark. Revenue is in the currency of the shop; several currencies are added up.",
             "Green and yellow cells.",
             "Start with the row that sends most and is red.",
         ),
@@ -210,7 +210,7 @@ def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: s
         Query(against(happened("ordered", by), "benchmark_order"), instant=True),
         Query(percent(happened("unsubscribed", by), sent(by)), instant=True),
         Query(percent(happened("complained", by), sent(by)), instant=True),
-        # A shop has one currency as a rule. The tile at the top separates currencies.
+        # Rows are joined by flow, so a row cannot have several currencies. The number at the top separates them.
         Query(f"sum by ({by}) ({revenue(revenue_metric, f'{by}, currency')})", instant=True),
         sort=("Sent", True),
         missing="nothing sent",

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from deploy.grafana.builder.engagement_queries import DAY, counted, happened, revenue
 from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph
+from deploy.grafana.builder.promql import most
 
 CELL: Final = Size(8, 8)
 
@@ -53,6 +54,7 @@ def machines() -> list[model.Panel]:
             Query(counted("takk_engagement_total", kind="opened", agent="~human|unknown"), "opens, without"),
             Query(counted("takk_engagement_total", kind="clicked"), "clicks, with machines"),
             Query(counted("takk_engagement_total", kind="clicked", agent="~human|unknown"), "clicks, without"),
+            decimals=0,
         ),
     ]  # fmt: skip
 
@@ -69,7 +71,9 @@ def orders() -> list[model.Panel]:
                 "A flow with many emails and no revenue may be worth less than its unsubscriptions.",
             ),
             "locale",
-            Query(revenue("takk_attributed_revenue_minor_total", "flow, currency"), "{{flow}} ({{currency}})"),
+            Query(most(revenue("takk_attributed_revenue_minor_total", "flow, currency")), "{{flow}} ({{currency}})"),
+            decimals=0,
+            missing="none in this time range",
         ),
         graph(
             "Attributed orders per day",

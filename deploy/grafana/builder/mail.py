@@ -14,6 +14,7 @@ from deploy.grafana.builder.promql import (
     FLOW,
     RATE_WINDOW,
     increase,
+    most,
     quantile,
     rate,
     series,
@@ -69,9 +70,11 @@ def outcomes() -> list[model.Panel]:
             ),
             "short",
             Query(
-                f"topk(10, {total(increase('takk_decisions_total', FLOW, outcome='~skip|defer|draft|limit'), 'outcome, rule')})",
+                most(total(increase("takk_decisions_total", FLOW, outcome="~skip|defer|draft|limit"), "outcome, rule")),
                 "{{outcome}}: {{rule}}",
             ),
+            decimals=0,
+            missing="none in this time range",
         ),
         bar_chart(
             "Why the mailer did not send emails",
@@ -84,9 +87,11 @@ def outcomes() -> list[model.Panel]:
             ),
             "short",
             Query(
-                f"topk(10, {total(increase('takk_mail_rules_total', FLOW, outcome='~' + NOT_SENT), 'outcome, rule')})",
+                most(total(increase("takk_mail_rules_total", FLOW, outcome="~" + NOT_SENT), "outcome, rule")),
                 "{{outcome}}: {{rule}}",
             ),
+            decimals=0,
+            missing="none in this time range",
         ),
     ]
 

@@ -165,18 +165,22 @@ def bar_chart(
     unit: str,
     *queries: Query,
     steps: Steps = ((None, BLUE),),
+    maximum: float | None = None,
+    decimals: int | None = None,
     missing: str = "",
 ) -> model.Panel:
     """Return horizontal bars of the newest values, one per series.
 
     Args:
+        maximum: the value of a full bar; without it, the largest value.
         missing: the text to show without any series.
     """
     builder = bargauge.Panel().orientation(shapes.VizOrientation.HORIZONTAL)
     builder.display_mode(shapes.BarGaugeDisplayMode.BASIC).value_mode(shapes.BarGaugeValueMode.TEXT)
     builder.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
     panel = finished(builder, title, size, about, unit, [replace(query, instant=True) for query in queries])
-    panel.field_config.defaults.min_val = 0
+    panel.field_config.defaults.min_val, panel.field_config.defaults.max_val = 0, maximum
+    panel.field_config.defaults.decimals = decimals
     panel.field_config.defaults.no_value = missing or None
     _set_steps(panel, steps)
     return panel

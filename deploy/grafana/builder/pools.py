@@ -24,8 +24,8 @@ def granted(window: str) -> str:
     return total(f"increase({shop_series('takk_codes_granted_total')}[{window}])", "pool")
 
 
-#: The stock divided by the codes granted per day, at least a thousandth of a code, so that a pool without demand has a value.
-DAYS_LEFT: Final = f"{STOCK} / clamp_min({granted('1d')}, 0.001)"
+#: The stock divided by the codes granted per day, at least a thousandth of a code, so that a pool without demand has a value; at most a year.
+DAYS_LEFT: Final = f"clamp_max({STOCK} / clamp_min({granted('1d')}, 0.001), 365)"
 
 SCREEN: Final = Screen(
     "takk-pools",

@@ -77,3 +77,8 @@ def quantile(
 def mean(histogram: str, *matchers: str, by: str = "") -> str:
     """Return the mean of a histogram, per value of the labels `by`."""
     return f"{total(rate(f'{histogram}_sum', *matchers), by)} / {total(rate(f'{histogram}_count', *matchers), by)}"
+
+
+def most(expression: str) -> str:
+    """Return the ten largest values above 0."""
+    return f"topk(10, ({expression}) > 0)"

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from deploy.grafana.builder.colors import RED
 from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph
-from deploy.grafana.builder.promql import FLOW, increase, mean, quantile, rate, series, total
+from deploy.grafana.builder.promql import FLOW, increase, mean, most, quantile, rate, series, total
 
 CELL: Final = Size(8, 8)
 QUARTER: Final = Size(6, 8)
@@ -120,9 +120,11 @@ def providers() -> list[model.Panel]:
             ),
             "short",
             Query(
-                f"topk(10, {total(increase('takk_smtp_refusals_total'), 'provider, reason, kind')})",
+                most(total(increase("takk_smtp_refusals_total"), "provider, reason, kind")),
                 "{{provider}}: {{reason}} ({{kind}})",
             ),
+            decimals=0,
+            missing="none in this time range",
         ),
         graph(
             "Bounces per hour by flow",

@@ -143,14 +143,20 @@ def _moved(panel: model.Panel, x: int, y: int) -> model.GridPos:
 
 
 class _Annotation(model.AnnotationQuery):
-    """An annotation with the text that Grafana's Prometheus data source reads, which the SDK's type lacks."""
+    """An annotation with the query and the texts that Grafana's Prometheus data source reads, which the SDK's type lacks.
+
+    Grafana 12 reads the query in `target`, earlier versions read `expr`.
+    """
 
     def __init__(self, name: str, expression: str, color: str, text: str) -> None:
         super().__init__(name=name, datasource=DATASOURCE, icon_color=color, expr=expression)
         self._text = text
 
     def to_json(self) -> dict[str, object]:
-        return {**super().to_json(), "titleFormat": self.name, "textFormat": self._text, "step": "30s"}
+        """Return the JSON, as the encoder expects it."""
+        target = {"expr": self.expr, "refId": "Anno", "interval": "30s"}
+        texts = {"titleFormat": self.name, "textFormat": self._text}
+        return {**super().to_json(), **texts, "step": "30s", "target": target}
 
 
 def _annotations() -> Iterator[model.AnnotationQuery]:

@@ -196,6 +196,7 @@ SCREEN: Final = Screen(
                         "{{instance}}",
                     ),
                     steps=DISK_STEPS,
+                    maximum=1,
                 ),
             ),
         ),
