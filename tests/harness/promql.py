@@ -27,11 +27,7 @@ class UnknownError(ValueError):
 @cache
 def known() -> dict[str, frozenset[str]]:
     """Return the labels of each metric: those of Takk and of its registry, those of Prometheus, and the recorded ones."""
-    # The heartbeat's metrics are about to be added.
-    found = {
-        "up": TARGET,
-        **dict.fromkeys(("takk_heartbeat_timestamp_seconds", "takk_heartbeat_seconds"), TARGET | {"partition"}),
-    }
+    found = {"up": TARGET}
     for metric in metrics.ALL:
         found.update(dict.fromkeys(_samples(metric), TARGET | {*metric._labelnames}))
         if metric._type == "histogram":
