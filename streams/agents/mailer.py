@@ -18,6 +18,7 @@ from uuid import uuid4
 from streams.agents.heartbeats import Heartbeat, heartbeat_key
 from streams.agents.instrumentation import Instrumentation
 from streams.core.model.events import MailOutcome
+from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Entry, Plan, State, decode_entry, encode_entry, plan_delivery
@@ -170,7 +171,12 @@ def _is_accepted(store: PartitionStore, marks: DeliveryMarks, send_id: str) -> b
     if marks.crash_state(send_id, marks.disk) == "accepted":
         return True
     raw = store.get(send_id.encode())
-    return raw is not None and decode_entry(raw).state == "sent"
+    try:
+        return raw is not None and decode_entry(raw).state == "sent"
+    except UnknownVersion:
+        return (
+            False  # A newer mailer wrote the entry. Only a metric needs it here, and the withdrawal must take effect.
+        )
 
 
 def encode_report(encoder: ReportEncoder, report: Report) -> Iterator[ProducerRecord]:

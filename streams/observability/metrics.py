@@ -175,7 +175,7 @@ WITHDRAWALS = Counter(
 )
 WITHDRAWALS_READ = Gauge(
     "takk_withdrawals_read_timestamp_seconds",
-    "Unix time at which the mailer last read the withdrawals to the end of their topic; 0 before its first email. It checks every 10 s.",
+    "Unix time at which the mailer last read the withdrawals to the end of their topic; 0 before its first batch. It checks every 10 s.",
     registry=REGISTRY,
 )
 SENDS_UNKNOWN = Counter(
