@@ -193,6 +193,12 @@ def test_every_metric_has_a_panel() -> None:
     assert [metric._name for metric in metrics.ALL if metric._name not in families] == []
 
 
+def test_every_alert_has_a_panel() -> None:
+    """Each alert's runbook is linked from a panel, so the reader of a dashboard finds it before the alert fires."""
+    linked = {*re.findall(r"\$\{runbooks\}/(\w+)\.md", json.dumps(committed.dashboards()))}
+    assert {rule["alert"] for rule in promql.rules() if "alert" in rule} - linked == set()
+
+
 def test_links_list_all_dashboards() -> None:
     """Each dashboard has the tag by which the links at the top find it, and they keep time and variables."""
     for dashboard in committed.dashboards().values():

@@ -83,7 +83,7 @@ def outcomes() -> list[model.Panel]:
                 "The ten most frequent reasons for which the mailer did not send a commanded email, within the time range.",
                 "Withdrawals, addresses that may not receive email, and answers of the mail server.",
                 "unrenderable: the template or the copy of this flow is broken. Correct it, and deploy it.",
-                ("TakkEmailsRefused",),
+                ("TakkEmailsRefused", "TakkEmailsUnrenderable"),
             ),
             "short",
             Query(

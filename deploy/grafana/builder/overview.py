@@ -62,7 +62,7 @@ SERVERS = number(
         "Whether every process reaches Kafka, and every mailer the mail server.",
         "Both answer.",
         "Nothing is lost: records and emails wait. Check the server that is down, its certificate and its password.",
-        ("TakkMailServerDown",),
+        ("TakkKafkaUnreachable", "TakkMailServerDown"),
         see="takk-mail",
     ),
     "none",
@@ -159,7 +159,13 @@ SLO_TABLE = rows(
         "A burn rate of 1 spends the budget in exactly 30 days.",
         "The budget left is above 0, and the burn rates are below 1.",
         "A burn rate above 14 spends the budget within two days: act now. At a rate above 1, find the cause today.",
-        ("TakkHandoverBudgetBurn", "TakkOrderEmailBudgetBurn"),
+        (
+            "TakkHandoverBudgetBurn",
+            "TakkOrderEmailBudgetBurn",
+            "TakkDeadLetterBudgetBurn",
+            "TakkInDoubtBudgetBurn",
+            "TakkWithdrawalBudgetBurn",
+        ),
     ),
     "none",
     (
@@ -183,6 +189,7 @@ ALERT_TABLE = rows(
         "Each alert of Takk that fires now. Click a name to open its runbook.",
         "The table is empty.",
         "Follow the runbook. Alerts of severity page come first.",
+        ("TakkRuleFailures", "TakkAlertsNotDelivered", "TakkSeriesMissing"),
     ),
     "none",
     (

@@ -159,7 +159,7 @@ def providers() -> list[model.Panel]:
                 "Time since each mailer last read the withdrawals to their end. A mailer without emails so far has no line.",
                 "Some seconds.",
                 "Unsubscriptions do not reach emails that are queued. See whether the mailer can read from Kafka.",
-                ("TakkWithdrawalBudgetBurn",),
+                ("TakkWithdrawalsStale",),
                 see="takk-pipeline",
             ),
             "s",
