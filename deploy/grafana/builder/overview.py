@@ -89,19 +89,21 @@ LAG = number(
     decimals=0,
 )
 SENT = number(
-    "Emails sent, last hour",
+    "Orders and emails, last hour",
     TILE,
     About(
-        "Emails that the mail server accepted within the last hour, for the selected flows.",
-        "It follows the orders of the shop.",
-        "If orders arrive and no email leaves, a flow has stopped.",
+        "Order events that the stage flows read, and emails that the mail server accepted, for the selected flows.",
+        "Both follow the day of the shop. An order has some events and some emails.",
+        "Orders without emails: a flow has stopped, or the mail server is down. Neither of them: nothing arrives from the shop.",
         ("TakkFlowStopped",),
         see="takk-mail",
     ),
     "short",
-    Query(total(f"increase({shop_series('takk_mails_total', FLOW, outcome='sent')}[1h])")),
+    Query(total(f"increase({shop_series('takk_records_in_total', stage='flows', topic='orders')}[1h])"), "orders"),
+    Query(total(f"increase({shop_series('takk_mails_total', FLOW, outcome='sent')}[1h])"), "emails"),
     steps=((None, BLUE),),
     decimals=0,
+    below=True,
 )
 HEARTBEAT = number(
     "Last heartbeat",
