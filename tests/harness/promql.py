@@ -16,6 +16,12 @@ from streams.settings import PROJECT_ROOT
 RULES = PROJECT_ROOT / "deploy" / "prometheus" / "rules"
 #: The labels that Prometheus adds to each series of a target.
 TARGET = frozenset({"job", "instance", "shop", "role"})
+#: The metrics of Prometheus itself that alerts read, with their own labels.
+OF_PROMETHEUS = {
+    "prometheus_rule_evaluation_failures_total": {"rule_group"},
+    "prometheus_notifications_alertmanagers_discovered": set[str](),
+    "prometheus_notifications_errors_total": {"alertmanager"},
+}
 #: Functions whose result has no labels.
 SCALARS = frozenset({"vector", "scalar", "time", "pi"})
 
@@ -27,7 +33,7 @@ class UnknownError(ValueError):
 @cache
 def known() -> dict[str, frozenset[str]]:
     """Return the labels of each metric: those of Takk and of its registry, those of Prometheus, and the recorded ones."""
-    found = {"up": TARGET}
+    found = {"up": TARGET, **{name: TARGET | own for name, own in OF_PROMETHEUS.items()}}
     for metric in metrics.ALL:
         found.update(dict.fromkeys(_samples(metric), TARGET | {*metric._labelnames}))
         if metric._type == "histogram":
