@@ -72,8 +72,7 @@ def rows(
 
 
 def _properties(column: Column) -> list[model.DynamicConfigValue]:
-    # The text for an empty table is not for empty cells.
-    values: list[tuple[str, object]] = [("noValue", "")]
+    values: list[tuple[str, object]] = []
     if column.unit:
         values.append(("unit", column.unit))
     if column.decimals is not None:
