@@ -1,7 +1,7 @@
 """Draw a dashboard without Grafana: its JSON and the data of a Prometheus as an HTML page and a PNG.
 
     python -m tests.harness.dashboard_picture --prometheus http://127.0.0.1:9090 \
-        --dashboard deploy/grafana/dashboards/overview.json --out overview.png
+        --dashboard deploy/grafana/dashboards/takk-overview.json --out overview.png
 
 It is for developers, and for machines without Grafana. Chromium makes the PNG; the HTML page is beside it.
 """
