@@ -36,8 +36,8 @@ SCRAPE_S = 2.0
 CODES = 5_000
 #: The slow mail server needs so many seconds per email, on all connections together.
 SLOW_EMAIL_S = 0.5
-#: Share of the orders that are invalid, and events per second of one customer.
-POISONED_SHARE, HOT_EVENTS_PER_S = 0.3, 4_000
+#: Share of the orders that are invalid, and orders per second of one customer.
+POISONED_SHARE, HOT_ORDERS_PER_S = 0.3, 300
 #: A change of a record of the shop.
 Change = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -95,18 +95,18 @@ def slow_down_mail_server(stack: Stack, trade: Trade) -> None:
 
 
 def heat_partition(stack: Stack, trade: Trade) -> None:
-    """Publish events of one customer faster than a partition can process them."""
-    customer = "c-busy"
+    """Publish orders of one customer faster than a partition can process them."""
+    customer, count = "c-busy", itertools.count()
 
     def publish() -> None:
         while True:
             now = datetime.now(UTC)
-            for _ in range(HOT_EVENTS_PER_S // 10):
-                event = records.engagement("opened", customer_id=customer, occurred_at=now, agent="scanner")
-                stack.enqueue(topics.ENGAGEMENT, customer.encode(), event)
+            for number in itertools.islice(count, HOT_ORDERS_PER_S // 10):
+                order = records.order(order_id=f"o-busy-{number}", customer_id=customer, placed_at=now, occurred_at=now)
+                stack.enqueue(topics.ORDERS, customer.encode(), order)
             time.sleep(max(0.0, 0.1 - (datetime.now(UTC) - now).total_seconds()))
 
-    threading.Thread(target=publish, name="events", daemon=True).start()
+    threading.Thread(target=publish, name="orders", daemon=True).start()
 
 
 def poison_orders(stack: Stack, trade: Trade) -> None:
