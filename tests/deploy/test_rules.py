@@ -106,14 +106,6 @@ def test_missing_series_are_noticed() -> None:
     assert {name for name in alert_rules.OPTIONAL if name not in promql.known()} == set()
 
 
-def test_bad_events_are_counted_by_the_interval_of_their_rates() -> None:
-    """The alerts multiply sums of rates by 60 s, which is the interval of the recording rules."""
-    file = yaml.safe_load((PROMETHEUS / "rules" / "slo.yml").read_text(encoding="utf-8"))
-    (interval,) = (group["interval"] for group in file["groups"] if group["name"] == "takk-slo-events")
-    factors = {factor for rule in ALERTS for factor in re.findall(r"slo_bad_events.*\]\) \* (\d+)", rule["expr"])}
-    assert {str(alert_rules.duration(interval) // timedelta(seconds=1))} == factors
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_runbook(name: str) -> None:
     """Each alert has a runbook with four sections, whose panels, queries, commands and settings exist."""
