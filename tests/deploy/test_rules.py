@@ -188,9 +188,13 @@ PAGE = PAGES["TakkLagHigh"]
             '"Takk / Pipeline" > "Rates"',
             'unknown panel "Takk / Pipeline" > "Rates"',
         ),
-        ("docker compose exec kafka", "takk dead-letter list", "unknown command in: takk dead-letter list"),
         (
-            "docker compose exec kafka",
+            "docker compose exec -e KAFKA_HEAP_OPTS=-Xmx128m kafka",
+            "takk dead-letter list",
+            "unknown command in: takk dead-letter list",
+        ),
+        (
+            "docker compose exec -e KAFKA_HEAP_OPTS=-Xmx128m kafka",
             "takk dead-letters list --why",
             "unknown option in: takk dead-letters list --why",
         ),
