@@ -31,7 +31,9 @@ PROJECT = load(COMPOSE)
 WITH_MAIL_SERVER = load(COMPOSE, MAIL_SERVER, env=MAIL_ENV)
 SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
 TAKK = [name for name, service in SERVICES.items() if service["image"] == "takk:local"]
-PROCESSES = [name for name in TAKK if name != "topics"]
+#: Services that have no health check: a job, and a simulation for trials.
+UNPROBED = ["topics", "shop"]
+PROCESSES = [name for name in TAKK if name not in UNPROBED]
 SCHEMA = Draft202012Validator(json.loads((Path(__file__).parent / "compose-spec.json").read_text(encoding="utf-8")))
 PROMETHEUS = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
 ALERTMANAGER = ROOT / "deploy/alertmanager/alertmanager.yml"
@@ -85,21 +87,24 @@ def _modes(service: dict[str, Any]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_supervised(name: str) -> None:
-    """A service that stays is restarted and has a health check; a job ends, and others wait for its end."""
+    """A service that stays is restarted, has a health check, and starts after the services that it needs are healthy."""
     service = SERVICES[name]
-    if service["healthcheck"].get("disable"):
-        assert service["restart"] == "on-failure"
-        waiting = [other["depends_on"][name] for other in SERVICES.values() if name in other.get("depends_on", {})]
-        assert {entry["condition"] for entry in waiting} == {"service_completed_successfully"}
+    assert service["restart"] == ("on-failure" if name == "topics" else "unless-stopped")
+    if name in UNPROBED:
+        assert service["healthcheck"] == {"disable": True}
     else:
-        assert service["restart"] == "unless-stopped"
         assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
         assert {"interval", "timeout", "retries", "start_period"} <= service["healthcheck"].keys()
     for other, wait in service.get("depends_on", {}).items():
-        expected = (
-            "service_completed_successfully" if SERVICES[other]["healthcheck"].get("disable") else "service_healthy"
-        )
-        assert wait["condition"] == expected
+        expected = "service_completed_successfully" if other == "topics" else "service_healthy"
+        assert wait == {"condition": expected}
+
+
+def test_only_a_trial_simulates_a_shop() -> None:
+    """Orders are invented only if the profile demo is named, and all other services run without a profile."""
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "shop": ["demo"]
+    }
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -131,7 +136,7 @@ def test_secrets_are_only_where_they_are_read(project: dict[str, Any]) -> None:
         read = {value.removeprefix("/run/secrets/") for value in settings.values() if value.startswith("/run/secrets/")}
         assert set(service.get("secrets", ())) == read, name
         assert not secret_settings & settings.keys(), name
-    assert "secrets" not in project["services"]["topics"]
+    assert all("secrets" not in project["services"][name] for name in UNPROBED)
     assert all("smtp_password" not in project["services"][name].get("secrets", ()) for name in ("worker-1", "worker-2"))
     used = {secret for service in project["services"].values() for secret in service.get("secrets", ())}
     assert used == project["secrets"].keys()

@@ -12,23 +12,19 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from streams.settings import PROJECT_ROOT
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka, Member
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from tests.harness.compose import COMPOSE, environment, load
 from tests.harness.prometheus import PrometheusApi, require_program
-from tests.harness.records import order
 from tests.harness.services import Network, Service
 from tests.harness.stack import wait_until
 
@@ -68,6 +64,7 @@ class Running:
         kafka: the broker.
         inbox: receives the emails of the mailer and of Alertmanager.
         prometheus: answers queries.
+        shop: simulates orders; not started.
         unhealthy_before: the services whose health check failed before their start.
     """
 
@@ -76,6 +73,7 @@ class Running:
     kafka: EmbeddedKafka
     inbox: Inbox
     prometheus: PrometheusApi
+    shop: Service
     unhealthy_before: set[str]
 
 
@@ -105,12 +103,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         network = Network({"mailpit:1025": inbox.smtp_port})
         kafka = stack.enter_context(ComposedKafka(folder / "kafka", network))
         secrets = {"mail_secret": "x" * 64}
-        names = ("topics", *PROCESSES, "alertmanager", "prometheus")
+        names = ("topics", "shop", *PROCESSES, "alertmanager", "prometheus")
         services = {name: Service(name, PROJECT, folder, network, secrets) for name in names}
         _shorten(services["alertmanager"].path("/etc/alertmanager/alertmanager.yml"))
         _shorten(services["prometheus"].path("/etc/prometheus/prometheus.yml"))
         _shorten(*services["prometheus"].path("/etc/prometheus/rules").glob("*.yml"))
-        job = services.pop("topics")
+        job, shop = services.pop("topics"), services.pop("shop")
+        stack.callback(shop.stop)
         output = (_finish(job), _finish(job))
         unhealthy = {name for name, service in services.items() if not service.is_healthy()}
         for name, service in services.items():
@@ -121,7 +120,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for service in services.values():
             _wait_until_healthy(service)
         api = PrometheusApi(f"http://127.0.0.1:{services['prometheus'].port(9090)}")
-        yield Running(services, output, kafka, inbox, api, unhealthy)
+        yield Running(services, output, kafka, inbox, api, shop, unhealthy)
 
 
 def _finish(job: Service) -> str:
@@ -167,15 +166,14 @@ def test_health_checks_tell_health(running: Running) -> None:
         wait_until(service.is_healthy, f"{name} is healthy", 60.0)
 
 
-def test_an_order_becomes_an_email(running: Running) -> None:
-    """A placed order on the topic orders becomes an email in the inbox, with the default sender."""
-    now = datetime.now(UTC)
-    value = open_codec().encode(topics.SCHEMA_OF["orders"], order(placed_at=now, occurred_at=now))
-    producer = Producer({"bootstrap.servers": running.kafka.bootstrap})
-    producer.produce("orders", value, b"c1")
-    assert producer.flush(30) == 0
-    wait_until(lambda: bool(running.inbox.mails("anna@example.org")), "the order confirmation arrives", 60.0)
-    assert b'From: "My Shop" <hello@shop.example>' in running.inbox.mails("anna@example.org")[0].raw
+def test_orders_become_emails(running: Running) -> None:
+    """The simulated shop places orders; their confirmations arrive in the inbox, with the default sender."""
+    assert running.inbox.mails() == []
+    running.shop.start()
+    wait_until(lambda: bool(running.inbox.mails(".example")), "an order confirmation arrives", 120.0)
+    assert b'From: "My Shop" <hello@shop.example>' in running.inbox.mails(".example")[0].raw
+    assert running.shop.stop() == 0, running.shop.tail()
+    assert "The shop is closed: " in running.shop.tail()
 
 
 def test_prometheus_scrapes_everything(running: Running) -> None:
@@ -232,8 +230,8 @@ def test_alerts_reach_the_inbox(running: Running) -> None:
 
 def test_nothing_is_written_outside_mounts(running: Running) -> None:
     """No service writes into its home or its working directory: the root file system of a container is read-only."""
-    written = {name: [path.name for path in service.read_only.rglob("*")] for name, service in running.services.items()}
-    assert [files for files in written.values() if files] == []
+    services = [*running.services.values(), running.shop]
+    assert [path for service in services for path in service.read_only.rglob("*")] == []
 
 
 def test_services_stop_in_time(running: Running) -> None:

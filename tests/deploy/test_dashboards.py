@@ -70,10 +70,10 @@ def overlaps(dashboard: dict[str, Any]) -> list[str]:
     return sorted(found)
 
 
-def repeated_ids(dashboard: dict[str, Any]) -> list[int]:
-    """Return the ids that several panels have."""
-    ids = [panel["id"] for panel in dashboard["panels"]]
-    return sorted({number for number in ids if ids.count(number) > 1})
+def repeated_ids(dashboard: dict[str, Any]) -> list[Any]:
+    """Return the ids that several panels or several variables have."""
+    groups = [[part["id"] for part in parts] for parts in (dashboard["panels"], dashboard["templating"]["list"])]
+    return sorted({number for ids in groups for number in ids if ids.count(number) > 1})
 
 
 def incomplete(dashboard: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from streams.settings import PROJECT_ROOT as ROOT
 from streams.tools.local.requirements import locked, normalized, production_names
 
 DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text(encoding="utf-8")
-#: Imports every module of the program, except those of `takk demo` and `takk kafka`, while the packages of argv[1:] are missing.
+#: Imports every module of the program, except those that only `takk demo` and `takk kafka` need, while the packages of argv[1:] are missing.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 
@@ -32,7 +32,7 @@ sys.meta_path.insert(0, Missing())
 import streams
 modules = [module.name for module in pkgutil.walk_packages(streams.__path__, "streams.", onerror=lambda name: None)]
 modules = [name for name in modules if not name.startswith("streams.tools.local.") and name != "streams.__main__"]
-for name in modules:
+for name in [*modules, "streams.tools.local.live_shop"]:
     importlib.import_module(name)
 print(len(modules))
 """

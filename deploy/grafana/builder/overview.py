@@ -7,12 +7,11 @@ from typing import Final
 from deploy.grafana.builder.colors import BLUE, GREEN, LAG_STEPS, RED, YELLOW, ZERO_IS_GOOD
 from deploy.grafana.builder.links import runbook_url
 from deploy.grafana.builder.panels import About, Query, Size, graph, number, timeline
-from deploy.grafana.builder.promql import FLOW, JOB, RATE_WINDOW, largest, shop_series, total
+from deploy.grafana.builder.promql import FLOW, JOB, RATE_WINDOW, age, largest, shop_series, total
 from deploy.grafana.builder.screen import Row, Screen
+from deploy.grafana.builder.stages import STAGES
 from deploy.grafana.builder.tables import Column, rows
 
-#: The stages in the order in which a record passes through them.
-STAGES: Final = ("flows", "scheduler", "popularity", "pools", "mailer")
 SLOS: Final = {
     "handover": "Due emails on time",
     "order_email": "Order confirmations on time",
@@ -118,7 +117,7 @@ HEARTBEAT = number(
         see="takk-pipeline",
     ),
     "s",
-    Query(f"time() - min(max by (shop, partition) ({shop_series('takk_heartbeat_timestamp_seconds')}))"),
+    Query(age(f"min(max by (shop, partition) ({shop_series('takk_heartbeat_timestamp_seconds')}))")),
     steps=((None, GREEN), (60, YELLOW), (120, RED)),
     decimals=0,
 )

@@ -99,7 +99,8 @@ def graph(
     options.display_mode(_LEGENDS[legend]).calcs(["lastNotNull", "mean", "max"] if legend == "table" else [])
     tooltip = common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI).sort(shapes.SortOrder.DESCENDING)
     builder = timeseries.Panel().legend(options).tooltip(tooltip)
-    builder.line_width(1).fill_opacity(30 if stacked else 8).show_points(shapes.VisibilityMode.NEVER)
+    # The topmost series of a stack would draw its line along the total, even if it is 0.
+    builder.line_width(0 if stacked else 1).fill_opacity(50 if stacked else 0).show_points(shapes.VisibilityMode.NEVER)
     builder.draw_style(shapes.GraphDrawStyle.LINE).axis_soft_min(0)
     if stacked:
         builder.stacking(common.StackingConfig().mode(shapes.StackingMode.NORMAL))

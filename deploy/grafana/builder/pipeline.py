@@ -8,20 +8,10 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from deploy.grafana.builder.colors import GREEN, LAG_STEPS, RED, YELLOW, ZERO_IS_GOOD
 from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph, number
-from deploy.grafana.builder.promql import STAGE, increase, largest, mean, quantile, rate, series, total
+from deploy.grafana.builder.promql import STAGE, age, increase, largest, mean, quantile, rate, series, total
 from deploy.grafana.builder.screen import Row, Screen
-
-CELL: Final = Size(4, 6)
-#: The stages with what each one does.
-STAGES: Final = {
-    "flows": "decides which emails follow from the events of the shop",
-    "scheduler": "stores timers and fires them when they are due",
-    "popularity": "counts sales for recommendations",
-    "pools": "gives discount codes from code pools to customers",
-    "mailer": "renders emails and hands them to the mail server",
-}
-#: Kafka keeps the records of a stage while it is stuck.
-SAFE: Final = "No record is lost while a stage waits."
+from deploy.grafana.builder.stages import STAGES, stage
+from deploy.grafana.builder.tables import Column, rows
 
 
 def summary() -> list[model.Panel]:
@@ -100,102 +90,40 @@ def summary() -> list[model.Panel]:
     ]  # fmt: skip
 
 
-def stage(name: str) -> list[model.Panel]:
-    """Return the panels of one stage."""
-    idle = f"no process runs the stage {name}"
+def partitions() -> list[model.Panel]:
+    """Return the table of the slowest partitions."""
+    by = "stage, partition, instance"
+    lag = largest(series("takk_lag_seconds", STAGE), by)
+    slowest = f"topk(12, {lag})"
+    same = f"and on ({by}) {slowest}"
+    progress = age(largest(series("takk_last_progress_timestamp_seconds", STAGE), by))
     return [
-        graph(
-            f"Rate of {name}",
-            CELL,
+        rows(
+            "Partitions that wait longest",
+            Size(24, 7),
             About(
-                f"Records per second that the stage {name} reads and writes, by topic.",
-                "Reads follow the traffic of the shop. Writes follow reads.",
-                "Reads at 0 while records wait: the stage is stuck. Reads at 0 without waiting records: nothing arrives.",
-            ),
-            "recps",
-            Query(total(rate("takk_records_in_total", stage=name), "topic"), "read {{topic}}"),
-            Query(total(rate("takk_records_out_total", stage=name), "topic"), "written {{topic}}"),
-            legend="none",
-            missing=idle,
-        ),
-        graph(
-            f"Errors of {name}",
-            CELL,
-            About(
-                f"Dead letters of the stage {name} within an hour, by reason. The reason `failed` is an error of Takk.",
-                "0.",
-                "Run `takk dead-letters list`. Correct the cause, then run `takk dead-letters replay`.",
-                ("TakkDeadLetters",),
-            ),
-            "suffix:/h",
-            Query(total(increase("takk_dead_letters_total", window="1h", stage=name), "reason"), "{{reason}}"),
-            legend="none",
-            missing=idle,
-        ),
-        graph(
-            f"Duration of {name}",
-            CELL,
-            About(
-                "Time to process a batch, and time from then to its committed transaction.",
-                "Commits take less than a second.",
-                "Slow batches: the process lacks CPU, or the mail server is slow. Slow commits: Kafka is slow.",
+                "The twelve partitions with the oldest waiting records, and the process that owns each of them.",
+                "All are below a minute.",
+                "One partition alone: it is stuck, or a customer has very many events. All partitions of one process: restart it. "
+                "All partitions of a stage: the stage is too slow.",
+                ("TakkPartitionStuck", "TakkLagHigh"),
                 see="takk-resources",
             ),
             "s",
-            Query(quantile(0.5, "takk_batch_seconds", stage=name), "batch, median"),
-            Query(quantile(0.99, "takk_batch_seconds", stage=name), "batch, 99 %"),
-            Query(quantile(0.5, "takk_commit_seconds", stage=name), "commit, median"),
-            Query(quantile(0.99, "takk_commit_seconds", stage=name), "commit, 99 %"),
-            missing=idle,
-        ),
-        graph(
-            f"Records waiting for {name}",
-            CELL,
-            About(
-                f"Records that the stage {name} has not committed, one line per partition.",
-                "Near 0 for each partition.",
-                f"One partition alone: a customer with very many events, or a stuck partition. All partitions: the stage is too slow. {SAFE}",
-                ("TakkLagHigh", "TakkPartitionStuck"),
+            (
+                Column("stage", "Stage"),
+                Column("partition", "Partition"),
+                Column("instance", "Process"),
+                Column("Value #A", "Oldest record", "s", LAG_STEPS, decimals=0),
+                Column("Value #B", "Records waiting", "short", decimals=0),
+                Column("Value #C", "Since it advanced", "s", decimals=0),
             ),
-            "short",
-            Query(largest(series("takk_lag_records", stage=name), "partition"), "partition {{partition}}"),
-            legend="none",
-            missing=idle,
-        ),
-        graph(
-            f"Age of records waiting for {name}",
-            CELL,
-            About(
-                "Age of the oldest record that is not committed, one line per partition.",
-                "Below a minute.",
-                f"A straight rising line is a partition that does not advance. Its log lines name topic, partition and offset. {SAFE}",
-                ("TakkLagHigh", "TakkPartitionStuck"),
-            ),
-            "s",
-            Query(largest(series("takk_lag_seconds", stage=name), "partition"), "partition {{partition}}"),
-            steps=((None, "transparent"), (60, YELLOW), (300, RED)),
-            legend="none",
-            missing=idle,
-        ),
-        graph(
-            f"Time since {name} advanced",
-            CELL,
-            About(
-                "Time since each partition last committed, or had no record to read.",
-                "Some seconds. Partitions without records count as advanced.",
-                "A rising line is a stuck partition. Its owner is the process with this partition; restart it and read its log.",
-                ("TakkPartitionStuck",),
-            ),
-            "s",
-            Query(
-                f"time() - {largest(series('takk_last_progress_timestamp_seconds', stage=name), 'partition')}",
-                "partition {{partition}}",
-            ),
-            steps=((None, "transparent"), (120, RED)),
-            legend="none",
-            missing=idle,
-        ),
-    ]  # fmt: skip
+            Query(slowest, instant=True),
+            Query(f"{largest(series('takk_lag_records', STAGE), by)} {same}", instant=True),
+            Query(f"{progress} {same}", instant=True),
+            sort=("Oldest record", True),
+        )
+    ]
 
 
 def heartbeat() -> list[model.Panel]:
@@ -212,11 +140,10 @@ def heartbeat() -> list[model.Panel]:
             ),
             "s",
             Query(
-                f"time() - {largest(series('takk_heartbeat_timestamp_seconds'), 'partition')}",
-                "partition {{partition}}",
+                age(largest(series("takk_heartbeat_timestamp_seconds"), "partition")),
+                "{{partition}}",
             ),
             steps=((None, "transparent"), (120, RED)),
-            legend="none",
         ),
         graph(
             "Travel time of the heartbeat",
@@ -228,9 +155,8 @@ def heartbeat() -> list[model.Panel]:
                 ("TakkLagHigh",),
             ),
             "s",
-            Query(largest(series("takk_heartbeat_seconds"), "partition"), "partition {{partition}}"),
+            Query(largest(series("takk_heartbeat_seconds"), "partition"), "{{partition}}"),
             steps=((None, "transparent"), (60, YELLOW), (300, RED)),
-            legend="none",
         ),
     ]
 
@@ -290,7 +216,7 @@ SCREEN: Final = Screen(
     "Pipeline",
     "Which stage and which partition is behind, since when, and why?",
     (
-        Row("All stages", summary()),
+        Row("All stages", (*summary(), *partitions())),
         Row("Heartbeat through all stages", heartbeat()),
         Row("Stage flows: " + STAGES["flows"], stage("flows")),
         Row("Stage scheduler: " + STAGES["scheduler"], stage("scheduler")),

@@ -82,3 +82,8 @@ def mean(histogram: str, *matchers: str, by: str = "") -> str:
 def most(expression: str) -> str:
     """Return the ten largest values above 0."""
     return f"topk(10, ({expression}) > 0)"
+
+
+def age(timestamp: str) -> str:
+    """Return the seconds since a Unix time. A process may set the time just after the scrape began, hence not below 0."""
+    return f"clamp_min(time() - {timestamp}, 0)"

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from deploy.grafana.builder.colors import RED
 from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph
-from deploy.grafana.builder.promql import FLOW, increase, mean, most, quantile, rate, series, total
+from deploy.grafana.builder.promql import FLOW, age, increase, mean, most, quantile, rate, series, total
 
 CELL: Final = Size(8, 8)
 QUARTER: Final = Size(6, 8)
@@ -164,7 +164,7 @@ def providers() -> list[model.Panel]:
             ),
             "s",
             Query(
-                f"time() - max by (instance) ({series('takk_withdrawals_read_timestamp_seconds')} > 0)",
+                age(f"max by (instance) ({series('takk_withdrawals_read_timestamp_seconds')} > 0)"),
                 "{{instance}}",
             ),
             steps=((None, "transparent"), (60, RED)),

@@ -6,7 +6,7 @@ from typing import Final
 
 from deploy.grafana.builder.colors import BLUE, GREEN, RED, YELLOW
 from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph, number
-from deploy.grafana.builder.promql import JOB, increase, largest, rate, series, total
+from deploy.grafana.builder.promql import JOB, age, increase, largest, rate, series, total
 from deploy.grafana.builder.screen import Row, Screen
 from deploy.grafana.builder.tables import Column, rows
 
@@ -105,9 +105,7 @@ SCREEN: Final = Screen(
                     Query(f"max by (instance, role, version) ({series('takk_build_info')})", instant=True),
                     Query(f"max by (instance, role) ({series('up', JOB)})", instant=True),
                     Query(f"max by (instance, role) ({series('takk_ready')})", instant=True),
-                    Query(
-                        f"time() - max by (instance, role) ({series('process_start_time_seconds', JOB)})", instant=True
-                    ),
+                    Query(age(f"max by (instance, role) ({series('process_start_time_seconds', JOB)})"), instant=True),
                     Query(
                         f"max by (instance, role) (rate({series('process_cpu_seconds_total', JOB)}[5m]))", instant=True
                     ),
@@ -262,10 +260,11 @@ SCREEN: Final = Screen(
                     ),
                     "s",
                     Query(
-                        f"time() - max by (instance) ({series('takk_catalogue_read_timestamp_seconds')} > 0)",
+                        age(f"max by (instance) ({series('takk_catalogue_read_timestamp_seconds')} > 0)"),
                         "{{instance}}",
                     ),
                     steps=((None, "transparent"), (600, RED)),
+                    missing="no email needed it so far",
                 ),
                 graph(
                     "Invalid records of the catalogue per hour",

@@ -102,6 +102,12 @@ class Screen:
                 y += _size(line[0])[1]
 
     def _variables(self) -> Iterator[model.VariableModel]:
+        # Grafana keeps variables by id, and the SDK gives all of them the same one.
+        for variable in self._variables_without_id():
+            variable.id_val = variable.name
+            yield variable
+
+    def _variables_without_id(self) -> Iterator[model.VariableModel]:
         current = model.VariableOption(selected=True, text="Prometheus", value="prometheus")
         yield build.DatasourceVariable("datasource").label("Data source").type("prometheus").current(current).build()
         everything = model.VariableOption(selected=True, text=["All"], value=["$__all"])

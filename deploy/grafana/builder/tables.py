@@ -72,7 +72,8 @@ def rows(
 
 
 def _properties(column: Column) -> list[model.DynamicConfigValue]:
-    values: list[tuple[str, object]] = []
+    # The text for an empty table is not for empty cells.
+    values: list[tuple[str, object]] = [("noValue", "")]
     if column.unit:
         values.append(("unit", column.unit))
     if column.decimals is not None:

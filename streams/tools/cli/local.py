@@ -1,4 +1,4 @@
-"""`takk demo` and `takk kafka`: everything that runs on this machine."""
+"""`takk demo`, `takk shop` and `takk kafka`: trials on this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from streams.tools.cli.options import Number, read_settings, writing
+from streams.tools.cli.options import Number, on_kafka, read_settings, writing
 
 KAFKA_DIR = Path(".takk/kafka")
 
@@ -58,6 +58,40 @@ def demo(context: click.Context, seconds: float | None, rate: float, day: str) -
             context.exit(run(settings, seconds=seconds, rate=rate))
     except (KafkaStartError, ProcessFailed) as error:
         raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@click.option(
+    "--for",
+    "seconds",
+    type=Number(1, 31_536_000),
+    help="Close the shop after this many seconds. Default: run until Ctrl-C.",
+)
+@click.option("--rate", type=Number(0.01, 10_000), default=1, show_default=True, help="Orders per second.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Selects the customers and their orders.")
+@click.confirmation_option(
+    prompt="This writes invented orders to Kafka. Never do it where a real shop writes. Continue?",
+    help="Write without asking.",
+)
+def shop(seconds: float | None, rate: float, seed: int) -> None:
+    """Simulate a shop on your Kafka, for a trial.
+
+    Its invented customers place orders, receive parcels, and open and click the emails that a worker and a mailer send them. One
+    day takes as long as DAY says. Their addresses end with .example, so no email can reach a person. Ctrl-C or SIGTERM
+    closes the shop.
+
+    \b
+    DAY=1s takk shop --rate 5 --for 60
+
+    Exit code 1 if Kafka does not answer.
+    """
+    from streams.tools.local.live_shop import run
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    settings = read_settings()
+    placed = on_kafka(settings, lambda: run(settings, seconds=seconds, rate=rate, seed=seed))
+    click.echo(f"The shop is closed: {placed} orders.")
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def main() -> None:
 for command in (
     local.demo,
     local.kafka,
+    local.shop,
     processes.worker,
     processes.mailer,
     topics.topics,

@@ -11,11 +11,9 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -26,6 +24,7 @@ from streams.tools.local.demo_report import quantiles, report, summarize
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.jars import classpath
+from streams.tools.local.live_shop import open_shop
 from streams.tools.local.processes import Process
 from streams.tools.local.recipients import Recipients, SentEmails
 from streams.tools.local.shop.shop import Shop
@@ -128,11 +127,6 @@ async def _open_shop(
     console: Console,
 ) -> None:
     """Produce the shop's records, and show the progress, until `seconds` have passed."""
-    producer = Producer({**settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
-
-    def produce(topic: str, key: bytes, record: dict[str, Any], schema: str) -> None:
-        producer.produce(topic, codec.encode(schema, record), key)
-        producer.poll(0)
 
     async def show() -> None:
         opened = time.monotonic()
@@ -146,14 +140,11 @@ async def _open_shop(
                 else:
                     console.print("  ".join(f"{name}={value}" for name, value in rows.items()))
 
-    for record in shop.catalogue(datetime.now(UTC)):
-        produce(*record)
     screen = asyncio.create_task(show())
     try:
-        await shop.run(produce, seconds if seconds is not None else 365 * 86_400)
+        await open_shop(shop, codec, settings.kafka(), seconds)
     finally:
         screen.cancel()
-        producer.flush(10)
 
 
 def _progress(elapsed_s: float, shop: Shop, sent: SentEmails, metrics: list[dict[str, float]]) -> dict[str, str]:

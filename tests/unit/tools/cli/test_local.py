@@ -1,4 +1,4 @@
-"""`takk demo` and `takk kafka`: what they print if they cannot start."""
+"""`takk demo`, `takk shop` and `takk kafka`: what they print if they cannot start."""
 
 from __future__ import annotations
 
@@ -60,3 +60,15 @@ def test_a_second_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert code == 1
     assert f"another demo is running in {tmp_path}" in output
     assert log.exists()
+
+
+def test_a_shop_asks_first(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+    """Without an answer no order is invented; with --yes, an unreachable Kafka is reported."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{unused_tcp_port}")
+    code, output = run("shop", "--for", "1")
+    assert code == 1
+    assert "Never do it where a real shop writes" in output
+    assert "does not answer" not in output
+    code, output = run("shop", "--for", "1", "--yes")
+    assert code == 1
+    assert f"127.0.0.1:{unused_tcp_port}" in output
