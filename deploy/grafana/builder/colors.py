@@ -12,12 +12,12 @@ GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE, GREY = "green", "yellow", "orange", "r
 COLORS: Final = {
     "sent": GREEN, "accepted": GREEN, "deferred": YELLOW, "expired": ORANGE, "refused": RED, "unknown": PURPLE, "suppressed": BLUE,
     "down": RED, "in_time": GREEN, "too_late": RED, "sent_again": YELLOW, "given_up": RED,
-    "human": GREEN, "privacy_proxy": GREY, "scanner": "#b877d9", "hard": RED, "soft": YELLOW, "permanent": RED, "temporary": YELLOW,
+    "human": GREEN, "privacy_proxy": GREY, "scanner": "#b877d9",
 }  # fmt: skip
 
 #: Steps of a threshold: from this value on, this color. The first value is None, for everything below the second.
 Steps = Sequence[tuple[float | None, str]]
-#: Seconds: green, then yellow and red. The alerts on lag use the same limits.
+#: Ages in seconds. The red limit is that of TakkLagHigh.
 LAG_STEPS: Final[Steps] = ((None, GREEN), (60, YELLOW), (300, RED))
 ZERO_IS_GOOD: Final[Steps] = ((None, GREEN), (1, RED))
 

@@ -18,7 +18,7 @@ from deploy.grafana.builder.links import dashboard_url, link, runbook_url
 
 DATASOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 #: Labels whose values are states with a color.
-STATES: Final = ("outcome", "agent", "action", "kind")
+STATES: Final = ("outcome", "agent", "action")
 Legend = Literal["list", "table", "none"]
 _LEGENDS: Final[Mapping[Legend, shapes.LegendDisplayMode]] = {
     "list": shapes.LegendDisplayMode.LIST,
