@@ -182,6 +182,7 @@ PAGE = PAGES["TakkLagHigh"]
         ("# TakkLagHigh", "# TakkLag", "title or the severity"),
         ("Severity: page or ticket.", "Severity: page.", "title or the severity"),
         ("## Impact", "## Effect", "sections are not"),
+        ("Escalate", "Go", "when to escalate"),
         ("max by (shop, stage, partition) (takk_lag_seconds)", "max(takk_lag)", "unknown metric 'takk_lag'"),
         (
             '"Takk / Pipeline" > "Rate of flows"',

@@ -143,6 +143,8 @@ def runbook_faults(text: str, alert: str, severities: Iterable[str], panels: Map
         yield "a section is empty"
     if "```" not in text.partition("## Diagnosis")[2].partition("## Mitigation")[0]:
         yield "the diagnosis has no query or command"
+    if "scalate" not in text.partition("## Mitigation")[2]:
+        yield "the mitigation does not say when to escalate"
     for dashboard, panel in _PANEL.findall(" ".join(text.split())):
         if panel not in panels.get(dashboard, ()):
             yield f'unknown panel "{dashboard}" > "{panel}"'
