@@ -120,6 +120,7 @@ HEARTBEAT = number(
     Query(age(f"min(max by (shop, partition) ({shop_series('takk_heartbeat_timestamp_seconds')}))")),
     steps=((None, GREEN), (60, YELLOW), (120, RED)),
     decimals=0,
+    missing="off",
 )
 DEAD = number(
     "Dead letters, last hour",

@@ -144,19 +144,21 @@ def heartbeat() -> list[model.Panel]:
                 "{{partition}}",
             ),
             steps=((None, "transparent"), (120, RED)),
+            missing="heartbeats are off (TAKK_HEARTBEAT_S)",
         ),
         graph(
             "Travel time of the heartbeat",
             Size(12, 6),
             About(
-                "Time that the newest heartbeat took through all stages, one line per partition.",
-                "Some seconds.",
-                "It is the time that an email would need now. The stage with the oldest waiting record is the slow one.",
+                "Time that the newest heartbeat took through all stages, one line per partition. It does not wait behind a backlog.",
+                "Below a second.",
+                "Commits are slow, or a process is short of CPU. See the duration of batches and commits of each stage.",
                 ("TakkLagHigh",),
             ),
             "s",
             Query(largest(series("takk_heartbeat_seconds"), "partition"), "{{partition}}"),
             steps=((None, "transparent"), (60, YELLOW), (300, RED)),
+            missing="heartbeats are off (TAKK_HEARTBEAT_S)",
         ),
     ]
 
