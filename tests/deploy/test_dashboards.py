@@ -205,6 +205,12 @@ def test_links_list_all_dashboards() -> None:
         assert (link["type"], link["keepTime"], link["includeVars"]) == ("dashboards", True, True)
 
 
+def test_the_readme_lists_all_dashboards() -> None:
+    """The table of deploy/README.md has a row for each dashboard, in the order of the code."""
+    section = (PROJECT_ROOT / "deploy" / "README.md").read_text().partition("## Dashboards\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| (\w[\w ]+) \|", section, re.M)[1:] == [screen.title for screen in SCREENS]
+
+
 def test_provisioning_reads_the_dashboards() -> None:
     """Grafana's provisioning has one Prometheus, with the uid that the dashboards select, and one folder of dashboards."""
     (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]

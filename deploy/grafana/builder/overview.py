@@ -252,8 +252,8 @@ LATENESS = graph(
     "Lateness",
     Size(7, 7),
     About(
-        "Time from the moment when an email was due until the mail server accepted it, and time from the due time of a timer "
-        "to its firing, at 99 %.",
+        "Emails: time from when they were due until the mail server accepted them. Timers: time from when they were due until "
+        "they fired. Both are the 99 % quantile.",
         "Some seconds. The objective is 5 minutes.",
         "Timers late: see the stage scheduler. Only emails late: see the mail server.",
         ("TakkHandoverBudgetBurn", "TakkTimersLate"),

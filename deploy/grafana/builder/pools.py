@@ -101,8 +101,8 @@ SCREEN: Final = Screen(
                     "Pools",
                     Size(24, 7),
                     About(
-                        "Each code pool with its stock, the waiting claims, the codes granted and expired within the time range, "
-                        "and the days until it is empty at the demand of the last day.",
+                        "Each code pool: its stock, the waiting claims, and the codes granted and expired within the time range. "
+                        "It lasts for the days until it is empty at the demand of the last day.",
                         "The stock lasts for a week or more, and nobody waits.",
                         "Add codes to the pools with a red or yellow cell.",
                         ("TakkPoolEmpty", "TakkPoolLow"),
