@@ -16,6 +16,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.builder import panels as parts
 from deploy.grafana.builder.catalogue import FOLDER, SCREENS
+from deploy.grafana.builder.links import RUNBOOKS as LINKED_RUNBOOKS
 from deploy.grafana.builder.screen import Row, Screen
 from streams.observability import metrics
 from streams.settings import PROJECT_ROOT
@@ -217,6 +218,12 @@ def test_provisioning_reads_the_dashboards() -> None:
     assert (source["type"], source["uid"], source["isDefault"]) == ("prometheus", "prometheus", True)
     (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/takk.yml").read_text())["providers"]
     assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
+
+
+def test_grafana_serves_the_runbooks() -> None:
+    """Compose mounts the runbooks into the folder that Grafana serves, at the address of the links."""
+    service = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text())["services"]["grafana"]
+    assert f"./deploy/runbooks:/usr/share/grafana{LINKED_RUNBOOKS}:ro" in service["volumes"]
 
 
 # -- each check can fail -----------------------------------------------------------------------------------------------
