@@ -247,4 +247,5 @@ SCREEN: Final = Screen(
     variables=("shop", "flow"),
     inputs=BENCHMARKS,
     since="now-7d",
+    refresh="5m",  # each read covers days
 )

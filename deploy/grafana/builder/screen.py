@@ -50,6 +50,7 @@ class Screen:
         variables: names in `VARIABLES`.
         inputs: variables that a reader types: name, label and default.
         since: the start of the default time range.
+        refresh: the time between two reads.
     """
 
     uid: str
@@ -59,6 +60,7 @@ class Screen:
     variables: Sequence[str] = ("shop", "instance")
     inputs: Sequence[tuple[str, str, str]] = field(default=())
     since: str = "now-3h"
+    refresh: str = "30s"
 
     def build(self) -> model.Dashboard:
         """Return the dashboard of the SDK.
@@ -67,7 +69,7 @@ class Screen:
             ValueError: the panels of a line have different heights, or do not fill it.
         """
         builder = build.Dashboard(f"Takk / {self.title}").uid(self.uid).tags([TAG]).readonly()
-        builder.description(self.question).time(self.since, "now").refresh("30s").timezone("browser")
+        builder.description(self.question).time(self.since, "now").refresh(self.refresh).timezone("browser")
         builder.tooltip(model.DashboardCursorSync.CROSSHAIR)
         result = builder.build()
         result.panels = [*self._placed()]
