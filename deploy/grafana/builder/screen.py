@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as build
@@ -58,7 +58,7 @@ class Screen:
     question: str
     rows: Sequence[Row]
     variables: Sequence[str] = ("shop", "instance")
-    inputs: Sequence[tuple[str, str, str]] = field(default=())
+    inputs: Sequence[tuple[str, str, str]] = ()
     since: str = "now-3h"
     refresh: str = "30s"
 
