@@ -61,7 +61,7 @@ LAST_TRACE = "takk_restored_records_total"
 
 
 def run_incidents(observed: ObservedStack) -> None:
-    """Run all incidents while the shop sells, wait until each has left its trace, and at the end for quiet."""
+    """Run all incidents while the shop sells, and wait until each has left its trace."""
     stack = observed.stack
     is_over = threading.Event()
     shop = stack.run_shop(LONGEST_S, ORDERS_PER_S, poison=POISON, until=is_over)
@@ -78,7 +78,6 @@ def run_incidents(observed: ObservedStack) -> None:
     finally:
         is_over.set()
         shop.join()
-    stack.wait_until_idle(quiet_s=1.0)
 
 
 def has_trace(observed: ObservedStack, selector: str) -> bool:

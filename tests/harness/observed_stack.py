@@ -12,7 +12,7 @@ from streams.settings import PROJECT_ROOT
 from streams.tools.local.recipients import Recipients, SentEmails
 from streams.tools.local.shop.shop import Shop
 from tests.harness.prometheus import Prometheus, Target
-from tests.harness.stack import Stack, open_stack
+from tests.harness.stack import Stack, open_stack, wait_until
 
 #: Two flows that the shipped ones lack: one with codes of a pool, and a paused one.
 FLOWS = {
@@ -89,7 +89,7 @@ def open_observed_stack(
         is_patient: whether alerts wait before they fire, as their `for` says.
         env: additional settings of workers and mailer.
     """
-    more = {"TAKK_TEMPLATES_DIR": str(copy_templates(folder)), **(env or {})}
+    more = {"TAKK_TEMPLATES_DIR": str(copy_templates(folder)), "TAKK_HEARTBEAT_S": "15", **(env or {})}
     with open_stack(folder, day_s=day_s, workers=2, env=more) as stack:
         # The reactions depend on the seed alone; the shop that produces the orders is another object.
         recipients = Recipients(stack.settings.kafka(), stack.codec, Shop(3, 1.0, day_s), SentEmails())
@@ -97,6 +97,10 @@ def open_observed_stack(
         try:
             files, targets = folder / "prometheus", targets_of(stack)
             with Prometheus(files, targets, interval_s=interval_s, is_patient=is_patient) as prometheus:
+                # Prometheus sees no increase of a counter that was above 0 at its first scrape.
+                wait_until(
+                    lambda: len(prometheus.query("count_over_time(up{job='takk'}[1h]) > 1")) == len(targets), "scrapes"
+                )
                 yield ObservedStack(stack, prometheus)
         finally:
             recipients.stop()

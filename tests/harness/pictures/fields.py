@@ -158,6 +158,14 @@ def _series_color(settings: Json, index: int) -> str:
     return PALETTE[index % len(PALETTE)]
 
 
+def mapped_text(settings: Json, text: str) -> str:
+    """Return the text that a value mapping has for a text, or the text itself."""
+    for mapping in settings.get("mappings") or []:
+        if mapping["type"] == "value" and text in mapping["options"]:
+            return str(mapping["options"][text].get("text") or text)
+    return text
+
+
 def _mapping(settings: Json, value: float) -> Json | None:
     """Return the result of the first value mapping that matches."""
     for mapping in settings.get("mappings") or []:

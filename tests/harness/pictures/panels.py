@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from tests.harness.pictures.axes import Window
-from tests.harness.pictures.fields import Field, Json, field_settings, reduce_points
+from tests.harness.pictures.fields import Field, Json, field_settings, mapped_text, reduce_points
 from tests.harness.pictures.graphs import draw_spark
 from tests.harness.prometheus import Series
 
@@ -112,7 +112,7 @@ def draw_table(panel: Json, results: Sequence[tuple[Json, Sequence[Series]]]) ->
         for column in columns:
             value, settings = row.get(column, ""), field_settings(panel, column)
             if not isinstance(value, float):
-                cells.append(f"<td>{escape(str(value))}</td>")
+                cells.append(f"<td>{escape(mapped_text(settings, str(value)))}</td>")
                 continue
             field = Field(column, Series({}, ((0.0, value),)), settings, "")
             kind = (settings.get("custom.cellOptions") or {}).get("type", "auto")
