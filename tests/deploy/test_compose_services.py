@@ -210,24 +210,76 @@ def test_every_rule_is_evaluated(running: Running) -> None:
 
 def test_alerts_reach_the_inbox(running: Running) -> None:
     """Prometheus is connected to Alertmanager, and an alert arrives by its severity as an email that links the runbook."""
-    url = f"http://127.0.0.1:{running.services['alertmanager'].port(9093)}"
-    connected = _get(f"{running.prometheus.url}/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
-    assert connected == [{"url": f"{url}/api/v2/alerts"}]
-    alert = {
-        "labels": {"alertname": "TakkLagHigh", "severity": "page", "shop": "shop"},
-        "annotations": {"summary": "A test.", "description": "Nothing is wrong.", "dashboard_url": "/d/takk-pipeline"},
-    }
-    ticket = {**alert, "labels": {**alert["labels"], "severity": "ticket", "alertname": "TakkTimersLate"}}
-    body = json.dumps([alert, ticket]).encode()
-    request = urllib.request.Request(f"{url}/api/v2/alerts", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert answer.status == 200
+    expected = [{"url": f"{_alertmanager(running)}/api/v2/alerts"}]
+    url = f"{running.prometheus.url}/api/v1/alertmanagers"
+    wait_until(lambda: _get(url)["data"]["activeAlertmanagers"] == expected, "Prometheus finds Alertmanager", 60.0)
+    _raise_alerts(
+        running,
+        {"alertname": "TakkLagHigh", "severity": "page", "shop": "shop", "stage": "flows"},
+        {"alertname": "TakkTimersLate", "severity": "ticket", "shop": "shop"},
+    )
     for address in ("on-call@shop.example", "team@shop.example"):
         wait_until(lambda address=address: bool(running.inbox.mails(address)), f"the alert reaches {address}", 60.0)
     raw = running.inbox.mails("on-call@shop.example")[0].raw
     assert b"[firing] page: TakkLagHigh (shop)" in raw
     assert b"public/runbooks/TakkLagHigh.md" in raw
     assert b"d/takk-pipeline" in raw
+
+
+#: Pairs of labels besides the shop: an alert that fires, another one, and whether the second is not sent.
+INHIBITIONS = [
+    ("TakkLagHigh page stage=flows", "TakkLagHigh ticket stage=flows", True),
+    ("TakkLagHigh page stage=flows", "TakkLagHigh ticket stage=popularity", False),
+    ("TakkTargetMissing page role=mailer", "TakkTargetDown ticket role=mailer instance=m", True),
+    ("TakkTargetMissing page role=mailer", "TakkTargetDown ticket role=worker instance=w", False),
+    ("TakkTargetDown ticket role=worker instance=w", "TakkLoopBlocked ticket role=worker instance=w", True),
+    ("TakkTargetDown ticket role=worker instance=w", "TakkDiskAlmostFull page role=worker instance=w", False),
+    ("TakkTargetDown ticket role=worker instance=w", "TakkPoolEmpty ticket pool=spring", False),
+    ("TakkMailServerDown page instance=m", "TakkHandoverBudgetBurn page slo=handover", True),
+    ("TakkMailServerDown page instance=m", "TakkLagHigh page stage=mailer", True),
+    ("TakkMailServerDown page instance=m", "TakkLagHigh page stage=flows", False),
+    ("TakkMailServerSlow ticket", "TakkPartitionStuck page stage=mailer partition=0", True),
+    ("TakkKafkaUnreachable page", "TakkHeartbeatMissing page partition=0", True),
+    ("TakkPartitionStuck page stage=flows partition=1", "TakkHeartbeatMissing page partition=1", True),
+    ("TakkPartitionStuck page stage=flows partition=1", "TakkHeartbeatMissing page partition=2", False),
+]
+
+
+def _labels(text: str, shop: str) -> dict[str, str]:
+    name, severity, *more = text.split()
+    return {"alertname": name, "severity": severity, "shop": shop} | dict(label.split("=") for label in more)
+
+
+def test_alerts_that_only_follow_are_not_sent(running: Running) -> None:
+    """Alertmanager inhibits an alert that follows from another one of the same shop, and no other alert."""
+    pairs = {f"shop-{number}": pair for number, pair in enumerate(INHIBITIONS)}
+    first = [_labels(cause, shop) for shop, (cause, _, _) in pairs.items()]
+    _raise_alerts(running, *first, *(_labels(effect, shop) for shop, (_, effect, _) in pairs.items()))
+
+    def inhibited() -> set[str]:
+        alerts = _get(f"{_alertmanager(running)}/api/v2/alerts?inhibited=true")
+        return {alert["labels"]["shop"] for alert in alerts if alert["status"]["inhibitedBy"]} & pairs.keys()
+
+    expected = {shop for shop, (_, _, is_inhibited) in pairs.items() if is_inhibited}
+    wait_until(lambda: expected <= inhibited(), "the effects are inhibited", 60.0)
+    alerts = _get(f"{_alertmanager(running)}/api/v2/alerts")
+    states = {alert["status"]["state"] for alert in alerts if alert["labels"]["shop"] in pairs}
+    assert states == {"active", "suppressed"}
+    assert inhibited() == expected
+
+
+def _alertmanager(running: Running) -> str:
+    return f"http://127.0.0.1:{running.services['alertmanager'].port(9093)}"
+
+
+def _raise_alerts(running: Running, *labels: dict[str, str]) -> None:
+    """Send firing alerts with these labels to Alertmanager."""
+    notes = {"summary": "A test.", "description": "Nothing is wrong.", "dashboard_url": "/d/takk-pipeline"}
+    body = json.dumps([{"labels": each, "annotations": notes} for each in labels]).encode()
+    url = f"{_alertmanager(running)}/api/v2/alerts"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
 
 
 def test_nothing_is_written_outside_mounts(running: Running) -> None:
