@@ -152,6 +152,8 @@ def _progress(elapsed_s: float, shop: Shop, sent: SentEmails, metrics: list[dict
         return sum(values.get(name, 0.0) for values in metrics)
 
     late_s = total("takk_timer_lateness_seconds_sum") / max(1.0, total("takk_timer_lateness_seconds_count"))
+    partitions = metrics[-1].get("takk_assigned_partitions", 0.0)  # of the mailer
+    heartbeat_s = total("takk_heartbeat_seconds") / max(1.0, partitions)
     p50, p99 = quantiles(sent.delays_s[-2000:])
     return {
         "seconds": f"{elapsed_s:.0f}",
@@ -161,6 +163,7 @@ def _progress(elapsed_s: float, shop: Shop, sent: SentEmails, metrics: list[dict
         "clicks": f"{total('takk_clicks_total'):.0f}",
         "lag": f"{total('takk_lag_records'):.0f}",
         "timers late": f"{late_s * 1000:.0f} ms",
+        "heartbeat": f"{heartbeat_s * 1000:.0f} ms",
         "order to email p50": f"{p50 * 1000:.0f} ms",
         "p99": f"{p99 * 1000:.0f} ms",
     }
