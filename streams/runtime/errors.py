@@ -7,6 +7,10 @@ class PartitionRevoked(RuntimeError):
     """The partition now belongs to another worker. The batch is dropped; the other worker processes it again."""
 
 
+class GroupLeft(RuntimeError):
+    """This worker no longer takes part in its consumer group, and does not return on its own."""
+
+
 class CommitTimeout(RuntimeError):
     """A commit neither succeeded nor failed in time. The partition's next owner finds out whether it took effect."""
 

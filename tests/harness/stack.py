@@ -17,6 +17,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams.definitions.loader import load_ruleset
+from streams.runtime.app import EXIT_FATAL
 from streams.runtime.avro.codec import Codec
 from streams.runtime.state.restore import watermarks
 from streams.runtime.state.store import Memory, PartitionStore
@@ -30,8 +31,13 @@ from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.codec import open_codec
 
+#: Seconds that a test waits for anything. They are enough on a busy machine, and for a broker that does not answer for a minute.
+PATIENCE_S = 180.0
+#: Settings of the producers of tests. A record that is sent again after a time without answer appears once, in its place.
+PRODUCER = {"partitioner": "murmur2_random", "linger.ms": 5, "enable.idempotence": True}
 
-def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = 180.0) -> None:
+
+def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = PATIENCE_S) -> None:
     """Wait until `condition` is true.
 
     Raises:
@@ -124,7 +130,7 @@ class Stack:
         self.worker, self.mailer = self.workers[0], self.mailers[0]
         topics.create_topics(self.settings)
         self.brokers: list[EmbeddedKafka] = []
-        self._producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
+        self._producer = Producer({**self.settings.kafka(), **PRODUCER})
 
     def _process(self, role: str, number: int) -> Process:
         own = {"TAKK_STATE_DIR": str(self.state_dir(number)), "TAKK_GROUP_INSTANCE_ID": f"stack-{number}"}
@@ -162,7 +168,7 @@ class Stack:
             at_ms: timestamp of the record in ms since 1970 UTC; 0: now.
         """
         self.enqueue(topic, key, record, at_ms)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
 
     def enqueue(self, topic: str, key: bytes | None, record: dict[str, Any] | bytes | None, at_ms: int = 0) -> None:
         """Produce one record like `produce`, without waiting; the next `produce` waits for it too."""
@@ -186,7 +192,7 @@ class Stack:
             seed: of the shop and of the invalid records.
             until: closes the shop early.
         """
-        producer = Producer({**self.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 5})
+        producer = Producer({**self.settings.kafka(), **PRODUCER})
         rng = random.Random(seed)
         shop = Shop(seed, rate, self.day_s)
 
@@ -203,13 +209,40 @@ class Stack:
                 producer.produce(topic, self.codec.encode(schema, record), key)
             with suppress(ShopClosed):
                 asyncio.run(shop.run(produce, seconds))
-            assert producer.flush(120) == 0
+            assert producer.flush(PATIENCE_S) == 0
 
         thread = threading.Thread(target=run)
         thread.start()
         return thread
 
-    def wait_until_idle(self, quiet_s: float = 3.0, timeout_s: float = 180.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], description: str, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until `condition` is true. Restart processes that ask for it, and fail at once when one has ended with an error.
+
+        Raises:
+            AssertionError: a process has ended with an error, or the condition is still false after `timeout_s` seconds.
+        """
+
+        def is_met() -> bool:
+            self.supervise()
+            return condition()
+
+        wait_until(is_met, description, timeout_s)
+
+    def supervise(self) -> None:
+        """Restart the processes that have asked for it, as a supervisor does: a worker without its session may not commit, and exits.
+
+        Raises:
+            AssertionError: a process has ended with an error.
+        """
+        for process in self.processes:
+            if process.exit_code == EXIT_FATAL:
+                process.start()
+            # A process that the test has stopped or killed has 0 or a negative exit code.
+            assert (process.exit_code or 0) <= 0, (
+                f"the {process.role} ended with {process.exit_code}, see {process.log_file}"
+            )
+
+    def wait_until_idle(self, quiet_s: float = 3.0, timeout_s: float = PATIENCE_S) -> None:
         """Wait until for `quiet_s` seconds no topic has grown and all running processes have read everything.
 
         Raises:
@@ -220,6 +253,7 @@ class Stack:
         partitions = [TopicPartition(spec.name, n) for spec in topics.TOPICS for n in existing[spec.name].partitions]
         deadline, last, since = time.monotonic() + timeout_s, -1, time.monotonic()
         while time.monotonic() - since < quiet_s:
+            self.supervise()
             assert time.monotonic() < deadline, f"the stack did not become idle: {self._lagging() or 'topics grow'}"
             ends = sum(watermarks(consumer, partition.topic, partition.partition)[1] for partition in partitions)
             if ends != last or self._lagging():

@@ -2,12 +2,14 @@
 
 It reads `<app>-in`, keeps the count of each key in the table `counts`, and publishes it on `<app>-out`. A record `forget` deletes its key's
 count. A record `hold` stops a worker with `--hold FILE` just before its commit, when the whole transaction is on the broker, until FILE exists.
+With `--hold-takeover FILE` every takeover of partitions waits for FILE, after it has fenced the previous owners.
 `python -m tests.integration.counter -h` lists the options.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -23,11 +25,18 @@ from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
 
 PARTITIONS = 4
+#: Seconds without a heartbeat before the broker gives a worker's partitions away, unless `--session` sets others. Heartbeats come every 3 s.
+SESSION_S = 6.0
 TABLE = "counts"
 FORGET = b"forget"
 HOLD = b"hold"
-#: Printed when the worker waits in its transaction.
+#: Printed when the worker waits in its transaction, and when it waits in a takeover.
 HOLDING = "holding an open transaction"
+TAKING_OVER = "holding a takeover"
+#: Printed repeatedly while it stops and a takeover still waits.
+STOPPING = "stopping"
+#: Printed for every heartbeat that the broker has accepted.
+HEARTBEAT = "heartbeat accepted"
 
 
 def step(count: int, value: bytes) -> int:
@@ -51,6 +60,10 @@ def main(arguments: argparse.Namespace) -> None:
         batch_records=500,
         session_timeout_s=arguments.session,
     )
+    if arguments.hold_takeover:
+        failpoints.reach = partial(hold_takeover, app, arguments.hold_takeover)
+        logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(Heartbeats(logging.DEBUG))
+        logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.DEBUG)
     by = [("by", arguments.state.name.encode())]
 
     def count(record: Any, batch: Batch[None]) -> Any:
@@ -85,14 +98,33 @@ def hold_commit(held: list[Batch[None]], until: Path, place: str) -> None:
             time.sleep(0.01)
 
 
+class Heartbeats(logging.Handler):
+    """Prints the heartbeats that the broker has accepted; aiokafka only logs them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "successful heartbeat" in record.getMessage():
+            print(HEARTBEAT, flush=True)  # noqa: T201 - the test reads it
+
+
+def hold_takeover(app: App, until: Path, place: str) -> None:
+    """In a takeover, wait for the file, like a restore that takes long. The event loop runs meanwhile."""
+    if place == "tasks.fenced":
+        print(TAKING_OVER, flush=True)  # noqa: T201 - the test reads it
+        while not until.exists():
+            time.sleep(0.01)
+            if app.faust.should_stop:
+                print(STOPPING, flush=True)  # noqa: T201 - the test reads it
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bootstrap")
     parser.add_argument("app")
     parser.add_argument("state", type=Path)
     parser.add_argument("--hold", type=Path)
+    parser.add_argument("--hold-takeover", type=Path)
     parser.add_argument("--instance")
-    parser.add_argument("--session", type=float, default=6.0)
+    parser.add_argument("--session", type=float, default=SESSION_S)
     options = parser.parse_args()
     sys.argv = sys.argv[:1]  # Faust parses it too
     main(options)

@@ -17,7 +17,7 @@ from streams.tools.local.oracle import read_all
 from streams.tools.operations.dead_letters import DeadLetter, decode
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import Stack, open_stack, wait_until
+from tests.harness.stack import Stack, open_stack
 
 HTML = '<img src=x onerror="alert(1)"><b>Anna</b>'
 #: Just below Kafka's default limit for a record. Its dead letter is larger, and exceeds that limit.
@@ -92,7 +92,7 @@ def takk(stack: Stack, *arguments: str) -> str:
 
 def email_to(stack: Stack, address: str) -> Any:
     """Wait for the one email to `address`, and return it."""
-    wait_until(lambda: bool(stack.inbox.mails(address)), f"an email to {address}")
+    stack.wait_until(lambda: bool(stack.inbox.mails(address)), f"an email to {address}")
     (email,) = stack.inbox.mails(address)
     return email
 
@@ -120,7 +120,7 @@ def test_a_dead_letter_is_listed_and_replayed(stack: Stack) -> None:
     value = stack.codec.encode("order", order("again"))
     month_ago_ms = int(time.time() * 1000) - 30 * 86_400_000
     stack.produce(topics.ORDERS, b"again", value, month_ago_ms)
-    wait_until(lambda: any(letter.key == b"again" for letter in dead_letters(stack)), "a dead letter")
+    stack.wait_until(lambda: any(letter.key == b"again" for letter in dead_letters(stack)), "a dead letter")
     (letter,) = [letter for letter in dead_letters(stack) if letter.key == b"again"]
     assert (letter.reason, letter.value) == ("future_time", value)
     assert stack.inbox.mails("again@example.org") == []
@@ -138,9 +138,9 @@ def test_a_replayed_record_that_is_still_invalid_becomes_a_dead_letter_again(sta
     def letters() -> list[DeadLetter]:
         return [letter for letter in dead_letters(stack) if letter.key == b"worse"]
 
-    wait_until(lambda: len(letters()) == 1, "a dead letter")
+    stack.wait_until(lambda: len(letters()) == 1, "a dead letter")
     takk(stack, "dead-letters", "replay", letters()[0].id)
-    wait_until(lambda: len(letters()) == 2, "the dead letter of the replayed record")
+    stack.wait_until(lambda: len(letters()) == 2, "the dead letter of the replayed record")
     assert [(letter.reason, letter.value) for letter in letters()] == [("negative_amount", value)] * 2
 
 
@@ -199,7 +199,7 @@ def test_invalid_records_on_every_topic_become_dead_letters(stack: Stack) -> Non
         stack.produce(topic, b"rubbish", b"rubbish")
     stages = {topics.DELAYS: "scheduler", topics.COMMANDS: "mailer"}
     expected = {(topic, stages.get(topic, "flows")) for topic in inputs}
-    wait_until(
+    stack.wait_until(
         lambda: (
             {(letter.topic, letter.stage) for letter in dead_letters(stack) if letter.key == b"rubbish"} == expected
         ),

@@ -24,7 +24,7 @@ from streams.wire import topics
 from tests.driver.cases import CASES, Case, CaseEvent, CaseRun
 from tests.harness import records
 from tests.harness.events import MESSAGES
-from tests.harness.stack import Stack, open_stack, wait_until
+from tests.harness.stack import Stack, open_stack
 
 #: Events whose order matters are at least 0.5 days apart, so 1 s. The worker needs 0.1 to 0.3 s per record on a busy machine.
 DAY_S = 2.0
@@ -97,10 +97,10 @@ class StackRun:
         self._start = time.monotonic()
         events_by_time = ((at, case, events) for case in CASES for at, events in case.events_by_time())
         for at, case, events in sorted(events_by_time, key=lambda entry: entry[0]):
-            wait_until(partial(self._is_day, at), f"day {at}")
+            self.stack.wait_until(partial(self._is_day, at), f"day {at}")
             self._publish(at, case, events)
         for case in CASES:
-            wait_until(partial(self._is_over, case), f"the end of the case {case.name}")
+            self.stack.wait_until(partial(self._is_over, case), f"the end of the case {case.name}")
         self.stack.wait_until_idle()
         self.outputs.read()
 
@@ -110,7 +110,9 @@ class StackRun:
             customer = f"warm-up-{number}"
             order = records.order(customer_id=customer, order_id=customer, email=f"{customer}@example.org")
             self.stack.produce(topics.ORDERS, customer.encode(), order)
-        wait_until(lambda: len(self.stack.inbox.mails("warm-up-")) >= 2 * WARM_UPS, "the emails of the warm-up")
+        self.stack.wait_until(
+            lambda: len(self.stack.inbox.mails("warm-up-")) >= 2 * WARM_UPS, "the emails of the warm-up"
+        )
 
     def _is_day(self, at: float) -> bool:
         return self.days() >= at
@@ -120,7 +122,7 @@ class StackRun:
         case_run = self.case_runs[case.name]
         case_run.advance_to_day(max(at, case_run.days))
         due = Counter(case_run.mails)
-        wait_until(partial(self._has, case, due), f"{case.name}, day {at}: {dict(due)}")
+        self.stack.wait_until(partial(self._has, case, due), f"{case.name}, day {at}: {dict(due)}")
         case_run.advance_to_day(self.days())
         case_run.handle(events)
         sends = {command["message"]: command["send_id"] for command in self.outputs.of(topics.COMMANDS, case)}

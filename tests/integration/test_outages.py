@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import HEARTBEATS, Stack, await_heartbeats, open_stack, wait_until
+from tests.harness.stack import HEARTBEATS, Stack, await_heartbeats, open_stack
 
 STOP_PATIENCE_S = 15.0
 #: The number of times that each process is stopped under load, and the seconds for which orders are published at most.
@@ -78,7 +78,7 @@ def has_read_all(stack: Stack) -> bool:
 def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
     """The mailer pauses, reports it in its metric, and continues automatically; each email that is not withdrawn arrives once."""
     stack.run_shop(1.0, 20.0, seed=11).join()
-    wait_until(lambda: stack.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
+    stack.wait_until(lambda: stack.inbox.accepted > 0, "an email before the outage, so that there is a warm connection")
     # No timer may send an email at the moment when the server stops.
     stack.worker.stop()
     stack.wait_until_idle()
@@ -86,12 +86,12 @@ def test_the_mail_server_is_down_while_orders_come(stack: Stack) -> None:
     stack.inbox.stop()
     stack.worker.start()
     shop = stack.run_shop(4.0, 30.0, seed=12)
-    wait_until(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 1, "takk_smtp_paused is 1")
+    stack.wait_until(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 1, "takk_smtp_paused is 1")
     shop.join()
     assert stack.inbox.accepted == before
     assert stack.mailer.is_alive
     stack.inbox.start()
-    wait_until(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 0, "takk_smtp_paused is 0 again")
+    stack.wait_until(lambda: stack.mailer.metrics().get("takk_smtp_paused") == 0, "takk_smtp_paused is 0 again")
     stack.wait_until_idle()
     assert stack.mailer.is_alive
     verdict = stack.judge()
@@ -121,7 +121,7 @@ def test_an_unsubscription_withdraws_emails_that_wait(stack: Stack) -> None:
     stack.produce(topics.ORDERS, customer.encode(), records.order(**facts, placed_at=now))
     stack.produce(topics.SHIPMENTS, customer.encode(), records.shipment(**facts, status="delivered"))
     commands = partial(_of, stack, topics.COMMANDS, customer)
-    wait_until(
+    stack.wait_until(
         lambda: {command["purpose"] for command in commands()} >= {"order", "marketing", "review"},
         "the commands of all emails",
     )
@@ -129,7 +129,7 @@ def test_an_unsubscription_withdraws_emails_that_wait(stack: Stack) -> None:
         "unsubscribed", customer_id=customer, send_id=None, scope="marketing", occurred_at=datetime.now(UTC)
     )
     stack.produce(topics.ENGAGEMENT, customer.encode(), unsubscription)
-    wait_until(lambda: len(_of(stack, topics.WITHDRAWALS, customer)) >= 2, "the emails are withdrawn")
+    stack.wait_until(lambda: len(_of(stack, topics.WITHDRAWALS, customer)) >= 2, "the emails are withdrawn")
     stack.inbox.start()
     stack.wait_until_idle()
     ended = {event["purpose"]: (event["outcome"], event["reason"]) for event in _of(stack, topics.EVENTS, customer)}
@@ -153,16 +153,16 @@ def test_stopped_under_load(stack: Stack) -> None:
     try:
         for process in ROUNDS * stack.processes:
             emails = stack.inbox.accepted + 40
-            wait_until(lambda emails=emails: stack.inbox.accepted >= emails, "40 emails more")
+            stack.wait_until(lambda emails=emails: stack.inbox.accepted >= emails, "40 emails more")
             assert process.stop(STOP_PATIENCE_S) == 0, f"{process.role}: see {process.log_file}"
             process.start()
             process.await_ready()
         emails = max(stack.inbox.accepted + 40, FEWEST_EMAILS)
-        wait_until(lambda: stack.inbox.accepted >= emails, f"{emails} emails")
+        stack.wait_until(lambda: stack.inbox.accepted >= emails, f"{emails} emails")
     finally:
         enough.set()
         shop.join()
-    wait_until(partial(has_read_all, stack), "worker and mailer have read all records", 180.0)
+    stack.wait_until(partial(has_read_all, stack), "worker and mailer have read all records", 180.0)
     await_heartbeats(stack)
     stack.wait_until_idle()
     verdict = stack.judge()

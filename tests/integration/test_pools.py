@@ -89,7 +89,7 @@ def test_each_customer_gets_one_code_despite_kills(stack: Stack) -> None:
             runs += 1
             worker.start(**({VARIABLE: f"{place}@3"} if place else {}))
             if not place:
-                wait_until(
+                stack.wait_until(
                     lambda: worker.metrics().get("takk_codes_granted_total", 0) >= FEWEST_CODES, "codes are granted"
                 )
                 worker.kill()
@@ -108,23 +108,23 @@ def test_each_customer_gets_one_code_despite_kills(stack: Stack) -> None:
     def gauge(name: str) -> float | None:
         return worker.series().get(f'{name}{{pool="spring-10"}}')
 
-    wait_until(
+    stack.wait_until(
         lambda: gauge("takk_pool_claims") == customers - stocked, "all codes are granted and the other claims wait"
     )
     customer_ids = {f"c{run}-{number}" for run in range(runs) for number in range(CUSTOMERS)}
     # A granted code that has not reached its customer yet is no longer in stock.
-    wait_until(lambda: len(stack.records(topics.REWARDS)) == stocked, "every code has reached its customer")
+    stack.wait_until(lambda: len(stack.records(topics.REWARDS)) == stocked, "every code has reached its customer")
     waiting = min(customer_ids - {reward["customer_id"] for reward in stack.records(topics.REWARDS)})
     now = datetime.now(UTC)
     refund = records.order(
         kind="refunded", order_id=f"o-{waiting}", customer_id=waiting, placed_at=now, occurred_at=now
     )
     stack.produce(topics.ORDERS, waiting.encode(), refund)
-    wait_until(lambda: stack.records(topics.CLAIM_WITHDRAWALS) != [], "the exit withdraws the claim")
+    stack.wait_until(lambda: stack.records(topics.CLAIM_WITHDRAWALS) != [], "the exit withdraws the claim")
     for number in range(customers - stocked + 5):
         stack.enqueue(topics.CODES, b"spring-10", records.discount_code(code=f"MORE-{number}", expires_at=None))
     stack.produce(topics.CODES, b"spring-10", records.discount_code(code="LAST", expires_at=None))
-    wait_until(lambda: gauge("takk_pool_codes") == 7, "the unclaimed codes are in stock")
+    stack.wait_until(lambda: gauge("takk_pool_codes") == 7, "the unclaimed codes are in stock")
     stack.wait_until_idle(1.0)
     assert gauge("takk_pool_claims") == 0
     labels = {name for name in worker.series() if 'pool="' in name}
@@ -164,4 +164,4 @@ def test_a_flow_with_codes_is_added_later(tmp_path: Path, workers: int) -> None:
             order = records.order(order_id=f"o{number}", customer_id=customer, placed_at=now, occurred_at=now)
             stack.enqueue(topics.ORDERS, customer.encode(), order)
             stack.produce(topics.CODES, b"spring-10", records.discount_code(code=f"CODE-{number}", expires_at=None))
-        wait_until(lambda: len(stack.records(topics.REWARDS)) == CUSTOMERS, "each customer gets a code")
+        stack.wait_until(lambda: len(stack.records(topics.REWARDS)) == CUSTOMERS, "each customer gets a code")

@@ -152,7 +152,7 @@ def test_gauges_of_an_idle_stack(stack: Stack) -> None:
     stack.run_shop(3.0, 30.0).join()
     stack.wait_until_idle()
     for process in stack.processes:
-        wait_until(lambda process=process: lag(process) == (0, 0), f"the {process.role} has no lag")
+        stack.wait_until(lambda process=process: lag(process) == (0, 0), f"the {process.role} has no lag")
     timers = stack.worker.metrics()["takk_timers_stored_total"]
     assert timers > 0
     assert stack.worker.metrics()["takk_timers_pending"] == timers
@@ -162,11 +162,11 @@ def test_gauges_of_an_idle_stack(stack: Stack) -> None:
     stack.worker.start()
     stack.worker.await_ready()
     partitions = 3 * stack.settings.partitions  # of flows, scheduler and popularity
-    wait_until(
+    stack.wait_until(
         lambda: stack.worker.metrics().get("takk_assigned_partitions") == partitions,
         "the worker has its partitions again",
     )
-    wait_until(lambda: stack.worker.metrics().get("takk_timers_pending") == timers, "the same timers are pending")
+    stack.wait_until(lambda: stack.worker.metrics().get("takk_timers_pending") == timers, "the same timers are pending")
 
 
 def test_lag_grows_while_the_mail_server_is_unavailable(stack: Stack) -> None:

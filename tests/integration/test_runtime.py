@@ -10,23 +10,24 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.failpoints import VARIABLE
 from streams.runtime.kafka.topic_admin import ensure_topics
-from streams.runtime.state.restore import restore
+from streams.runtime.state.restore import restore, watermarks
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire.topics import changelog_spec
-from tests.harness.stack import wait_until
-from tests.integration.counter import FORGET, HOLD, HOLDING, PARTITIONS, TABLE, step
+from tests.harness.stack import PATIENCE_S, PRODUCER, wait_until
+from tests.integration.counter import FORGET, HEARTBEAT, HOLD, HOLDING, PARTITIONS, STOPPING, TABLE, TAKING_OVER, step
 
 #: Seconds that a supervisor gives a process to stop.
 STOP_PATIENCE_S = 15.0
@@ -45,9 +46,11 @@ class Worker:
         self.log_file = disk.with_suffix(".log")
         self._command = [sys.executable, "-m", "tests.integration.counter", bootstrap, app, str(disk)]
         self._child: subprocess.Popen[bytes] | None = None
+        self._options: tuple[str, ...] = ()
 
     def start(self, *options: str, **env: str) -> None:
         """Start the process; its output is appended to its log."""
+        self._options = options
         with self.log_file.open("ab") as log:
             self._child = subprocess.Popen(
                 [*self._command, *options],
@@ -66,11 +69,21 @@ class Worker:
         """Wait until the process ends, and return its exit code. Fail the test if it hangs."""
         assert self._child is not None
         try:
-            return self._child.wait(patience_s)
+            code = self._child.wait(patience_s)
         except subprocess.TimeoutExpired:
             self._child.send_signal(signal.SIGABRT)  # writes the stacks of all threads to its log
             self._child.wait()
             pytest.fail(f"still running after {patience_s:.0f} s: {self.log()[-3000:]}")
+        self._child = None
+        return code
+
+    def supervise(self) -> None:
+        """Restart the process if it has asked for it, as a supervisor does. Fail the test if it has ended with an error."""
+        code = None if self._child is None else self._child.poll()
+        if code == EXIT_FATAL:
+            self.start(*self._options)
+        elif code is not None:
+            pytest.fail(f"{self.disk.name} ended with {code}: {self.log()[-3000:]}")
 
     def stop(self) -> int:
         """Send SIGTERM, and return the exit code."""
@@ -82,6 +95,7 @@ class Worker:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
+            self._child = None
 
     def log(self) -> str:
         """Return the output of all runs of the process."""
@@ -105,9 +119,12 @@ class Job:
         self.folder = folder
         self.changelog = f"{app}-{TABLE}-changelog"
         self._bootstrap = bootstrap
-        self._producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 5})
+        self._producer = Producer({"bootstrap.servers": bootstrap, **PRODUCER})
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
         self.workers: list[Worker] = []
+        self._tail: Consumer | None = None
+        self._last_workers: dict[int, bytes] = {}
+        self._read_to = dict.fromkeys(range(PARTITIONS), 0)
         self.input: list[tuple[bytes, bytes]] = []
         self.create(f"{app}-in", f"{app}-out")
         self.create(self.changelog, **{"cleanup.policy": "compact"})
@@ -135,11 +152,24 @@ class Job:
         for key, value in records:
             self._producer.produce(f"{self.app}-in", value, key)
             self._producer.poll(0)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
         self.input += records
 
     def read(self, name: str, isolation: str = "read_committed") -> list[Any]:
         """Return all records of a topic."""
+        consumer = self._consumer(name, isolation)
+        messages, unread = [], set(range(PARTITIONS))
+        while unread:
+            for message in consumer.consume(10_000, 0.05):
+                if message.error() is None:
+                    messages.append(message)
+                else:
+                    unread.discard(end_of(message))
+        consumer.close()
+        return messages
+
+    def _consumer(self, name: str, isolation: str = "read_committed") -> Consumer:
+        """Return a consumer of all records of a topic that reports the end of each partition."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self._bootstrap,
@@ -150,19 +180,17 @@ class Job:
                 "isolation.level": isolation,
             }
         )
-        messages, unread = [], set(range(PARTITIONS))
-        consumer.assign([TopicPartition(name, number, 0) for number in unread])
-        while unread:
-            for message in consumer.consume(10_000, 0.05):
-                error = message.error()
-                if error is None:
-                    messages.append(message)
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    unread.discard(message.partition())
-                else:
-                    raise KafkaException(error)
-        consumer.close()
-        return messages
+        consumer.assign([TopicPartition(name, number, 0) for number in range(PARTITIONS)])
+        return consumer
+
+    def owned(self) -> list[int]:
+        """Return the number of input partitions of each member of the group, in ascending order; empty during a rebalance."""
+        group = self._admin.describe_consumer_groups([self.app])[self.app].result()
+        if group.state is not ConsumerGroupState.STABLE:
+            return []
+        return sorted(
+            sum(tp.topic == f"{self.app}-in" for tp in member.assignment.topic_partitions) for member in group.members
+        )
 
     def output(self) -> dict[bytes, list[bytes]]:
         """Return the committed output: the counts of each key in order."""
@@ -172,8 +200,21 @@ class Job:
         return dict(counts)
 
     def last_workers(self) -> dict[int, bytes]:
-        """Return the worker that wrote the newest output of each partition."""
-        return {record.partition(): dict(record.headers())["by"] for record in self.read(f"{self.app}-out")}
+        """Return the worker that wrote the newest output of each partition.
+
+        Each call reads on where the last one ended: under load a busy machine would read ever more from the start each time.
+        """
+        if self._tail is None:
+            self._tail = self._consumer(f"{self.app}-out")
+        ends = {number: watermarks(self._tail, f"{self.app}-out", number)[1] for number in range(PARTITIONS)}
+        while any(self._read_to[number] < end for number, end in ends.items()):
+            for message in self._tail.consume(10_000, 0.05):
+                if message.error() is None:
+                    self._last_workers[message.partition()] = dict(message.headers())["by"]
+                    self._read_to[message.partition()] = message.offset() + 1
+                else:
+                    self._read_to[end_of(message)] = message.offset()
+        return dict(self._last_workers)
 
     def changelog_state(self) -> dict[bytes, bytes]:
         """Return the committed state of the changelog."""
@@ -193,9 +234,19 @@ class Job:
         """Return the state that the input must give."""
         return {key: counts[-1] for key, counts in self.expected_output().items() if counts[-1] != b"0"}
 
+    def wait_until(self, condition: Callable[[], bool], description: str) -> None:
+        """Wait until `condition` is true. Restart workers that ask for it, and fail at once when one has ended with an error."""
+
+        def is_met() -> bool:
+            for worker in self.workers:
+                worker.supervise()
+            return condition()
+
+        wait_until(is_met, description)
+
     def await_output(self) -> None:
         """Wait until the output of the whole input is committed, then check it."""
-        wait_until(
+        self.wait_until(
             lambda: len(self.read(f"{self.app}-out")) >= len(self.input), f"{len(self.input)} records have an output"
         )
         self.check()
@@ -214,13 +265,24 @@ class Job:
             while not is_done.wait(0.05):  # without this pause a test would publish millions of records
                 self.publish(*make_records(100, start=len(self.input)))
 
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield
-        finally:
-            is_done.set()
-            thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            load = pool.submit(run)
+            try:
+                yield
+            finally:
+                is_done.set()
+                load.result()  # raises the error that has ended the load
+
+
+def end_of(message: Any) -> int:
+    """Return the number of the partition whose end the message reports.
+
+    Raises:
+        KafkaException: it reports an error.
+    """
+    if message.error().code() != KafkaError._PARTITION_EOF:
+        raise KafkaException(message.error())
+    return int(message.partition())
 
 
 def make_records(count: int, start: int = 0) -> list[tuple[bytes, bytes]]:
@@ -269,7 +331,7 @@ def test_an_open_transaction_of_a_killed_worker_is_invisible(job: Job) -> None:
     job.await_output()
     before = len(job.input)
     job.publish((KEYS[0], HOLD))
-    wait_until(lambda: HOLDING in worker.log(), "the worker waits in its transaction")
+    job.wait_until(lambda: HOLDING in worker.log(), "the worker waits in its transaction")
     worker.kill()
     out, changelog = f"{job.app}-out", job.changelog
     assert len(job.read(out, "read_uncommitted")) == before + 1
@@ -291,7 +353,7 @@ def test_a_zombie_is_fenced(job: Job) -> None:
     first.start("--hold", str(release))
     job.await_output()
     job.publish((KEYS[0], HOLD))
-    wait_until(lambda: HOLDING in first.log(), "the first worker waits in its transaction")
+    job.wait_until(lambda: HOLDING in first.log(), "the first worker waits in its transaction")
     first.signal(signal.SIGSTOP)
     second.start()
     job.publish(*make_records(200, start=200))
@@ -305,6 +367,59 @@ def test_a_zombie_is_fenced(job: Job) -> None:
     assert second.stop() == 0
     job.check()
     assert second.contents() == job.expected_state()
+
+
+def test_a_takeover_may_outlast_the_session(job: Job) -> None:
+    """A worker sends heartbeats while it restores, so that a restore longer than the session does not lose the partitions again."""
+    worker = job.worker("one")
+    release = job.folder / "release"
+    job.publish(*make_records(200))
+    worker.start("--hold-takeover", str(release))
+    job.wait_until(lambda: TAKING_OVER in worker.log(), "the worker takes over its partitions")
+    job.wait_until(lambda: worker.log().count(HEARTBEAT) >= 2, "two heartbeats during the takeover")
+    assert job.owned() == [PARTITIONS]
+    release.touch()
+    job.await_output()
+    assert worker.stop() == 0
+    assert worker.log().count(TAKING_OVER) == 1
+
+
+def test_stopped_during_a_rebalance(job: Job) -> None:
+    """A worker that gets SIGTERM while another one joins its group exits with 0."""
+    first, second = job.worker("first"), job.worker("second")
+    release = job.folder / "release"
+    release.touch()
+    job.publish(*make_records(200))
+    first.start("--hold-takeover", str(release))
+    job.await_output()
+    release.unlink()
+    before = first.log().count(TAKING_OVER)
+    second.start()
+    job.wait_until(lambda: first.log().count(TAKING_OVER) > before, "the first worker takes over its share")
+    first.signal(signal.SIGTERM)
+    job.wait_until(lambda: STOPPING in first.log(), "the first worker stops")
+    release.touch()
+    assert first.await_exit() == 0
+
+
+def test_a_worker_returns_after_its_session_is_lost(job: Job) -> None:
+    """A paused worker whose partitions were taken over rejoins, fences its share of the partitions, and commits without a restart."""
+    first, second = job.worker("first"), job.worker("second")
+    release = job.folder / "release"
+    job.publish(*make_records(200))
+    first.start()
+    job.await_output()
+    first.signal(signal.SIGSTOP)
+    second.start("--hold-takeover", str(release))
+    job.wait_until(lambda: TAKING_OVER in second.log(), "the second worker has fenced the first one")
+    release.touch()
+    job.wait_until(lambda: job.owned() == [PARTITIONS], "the second worker has all partitions")
+    first.signal(signal.SIGCONT)
+    job.wait_until(lambda: job.owned() == [PARTITIONS // 2, PARTITIONS // 2], "the workers share the partitions")
+    job.publish(*make_records(200, start=200))
+    job.await_output()
+    assert set(job.last_workers().values()) == {b"first", b"second"}
+    assert (first.stop(), second.stop()) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -342,9 +457,9 @@ def test_partitions_move_to_the_other_worker(job: Job) -> None:
     with job.load():
         first.start()
         second.start()
-        wait_until(lambda: set(job.last_workers().values()) == {b"first", b"second"}, "both workers write output")
+        job.wait_until(lambda: set(job.last_workers().values()) == {b"first", b"second"}, "both workers write output")
         assert first.stop() == 0
-        wait_until(
+        job.wait_until(
             lambda: list(job.last_workers().values()) == [b"second"] * PARTITIONS,
             "the second worker has all partitions",
         )
@@ -361,7 +476,7 @@ def test_stopped_under_load(job: Job) -> None:
         for _ in range(2):
             before = len(job.read(f"{job.app}-out"))
             worker.start(*STATIC)
-            wait_until(lambda before=before: len(job.read(f"{job.app}-out")) > before, "the worker writes output")
+            job.wait_until(lambda before=before: len(job.read(f"{job.app}-out")) > before, "the worker writes output")
             assert worker.stop() == 0
     worker.start(*STATIC)
     job.await_output()

@@ -11,7 +11,7 @@ from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.oracle import read_all
 from streams.tools.local.processes import Process
 from streams.wire import topics
-from tests.harness.stack import Stack, open_stack, wait_until
+from tests.harness.stack import Stack, open_stack
 
 SESSION_S = "6"
 
@@ -41,13 +41,13 @@ def owned(process: Process) -> float:
 def test_replicas_are_equal_and_a_takeover_starts_from_them(stack: Stack) -> None:
     """Both workers store equal entries for every partition; after one is killed, the other continues from its replica."""
     first, second = stack.workers
-    wait_until(lambda: owned(first) == owned(second) == 2, "two partitions each")
+    stack.wait_until(lambda: owned(first) == owned(second) == 2, "two partitions each")
     stack.run_shop(6.0, 40.0).join()
     stack.wait_until_idle()
-    wait_until(
+    stack.wait_until(
         lambda: first.metrics().get("takk_standby_lag_offsets") == 0, "the replicas of the first worker are current"
     )
-    wait_until(
+    stack.wait_until(
         lambda: second.metrics().get("takk_standby_lag_offsets") == 0, "the replicas of the second worker are current"
     )
     changelog = f"{stack.settings.app_id}-flows-customers-changelog"
@@ -56,7 +56,7 @@ def test_replicas_are_equal_and_a_takeover_starts_from_them(stack: Stack) -> Non
     assert logged > 200
 
     first.kill()
-    wait_until(lambda: owned(second) == 4, "the second worker has taken over")
+    stack.wait_until(lambda: owned(second) == 4, "the second worker has taken over")
     emails = stack.inbox.accepted
     stack.run_shop(3.0, 40.0, seed=4).join()
     stack.wait_until_idle()
@@ -65,10 +65,10 @@ def test_replicas_are_equal_and_a_takeover_starts_from_them(stack: Stack) -> Non
 
     first.start()
     first.await_ready()
-    wait_until(lambda: owned(first) == owned(second) == 2, "two partitions each again")
+    stack.wait_until(lambda: owned(first) == owned(second) == 2, "two partitions each again")
     stack.wait_until_idle()
     for process in (first, second):
-        wait_until(
+        stack.wait_until(
             lambda process=process: process.metrics().get("takk_standby_lag_offsets") == 0, "the replicas are current"
         )
     for process in (first, second):

@@ -52,7 +52,8 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
         """Take over the assigned partitions before Faust resumes the streams."""
         standbys = {(tp.topic, tp.partition) for tp in self.app.assignor.assigned_standbys()}
         partitions = {(tp.topic, tp.partition) for tp in assigned}
-        await self.task_manager.assign(partitions, standbys)
+        member_id = self.app.consumer._thread._ensure_consumer()._coordinator.member_id
+        await self.task_manager.assign(partitions, standbys, member_id)
         self._request_rebalance(self.task_manager.missing_topics(partitions))
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 

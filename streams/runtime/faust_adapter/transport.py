@@ -13,7 +13,9 @@ from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode import Service
 
+from streams.runtime.errors import GroupLeft
 from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
 
@@ -21,6 +23,8 @@ from streams.runtime.processing.task_manager import TaskManager
 IDLE_WAIT_S = 0.02
 #: The same while records wait for a task that commits, so that an idle task gets them soon.
 BUSY_WAIT_S = 0.002
+#: Seconds between two checks that this worker still takes part in its group.
+GROUP_CHECK_S = 1.0
 
 
 def as_faust_message(task: Task[Any], records: list[Any], generation: int, faust_generation: int) -> ConsumerMessage:
@@ -50,9 +54,41 @@ def as_faust_message(task: Task[Any], records: list[Any], generation: int, faust
     )
 
 
+def check_group(coordinator: Any) -> None:
+    """Raise the error after which aiokafka's coordinator has stopped.
+
+    After an unexpected error it sends no heartbeats until someone reads records through aiokafka, which Takk never does. The worker would
+    stay alive and idle while others own its partitions.
+
+    Raises:
+        GroupLeft: the coordinator has stopped.
+    """
+    task = coordinator._coordination_task
+    error = coordinator._pending_exception or (task.done() and not task.cancelled() and task.exception())
+    if error:
+        raise GroupLeft(
+            f"this worker has left the consumer group {coordinator.group_id}: {error}. Nothing is lost: the supervisor restarts the worker. If "
+            "this repeats, check the broker, and the permissions of the group."
+        ) from error
+
+
+class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
+    """Faust's listener, which also keeps the worker in its group while it takes over partitions."""
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Take over the partitions while the heartbeats continue.
+
+        aiokafka resumes them only after this call. A takeover longer than the session would lose its partitions to another worker, whose
+        takeover would be as long, and so on without end.
+        """
+        self._thread._ensure_consumer()._coordinator._start_heartbeat_task()
+        await super().on_partitions_assigned(assigned)
+
+
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer, which delivers Takk's batches. Acknowledgements and offset commits are part of each batch's transaction."""
 
+    RebalanceListener = RebalanceListener
     task_manager: TaskManager
 
     def track_message(self, message: Any) -> None:
@@ -80,6 +116,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self.stop_flow()
         await self.task_manager.drain()
         await super().on_partitions_revoked(revoked)
+
+    @Service.task  # type: ignore[untyped-decorator]  # mode's decorators have no types
+    async def _watch_group(self) -> None:
+        """Stop the worker when it no longer takes part in its group."""
+        while not self.should_stop:
+            if (consumer := self._thread._consumer) is not None and consumer._coordinator is not None:
+                check_group(consumer._coordinator)
+            await self.sleep(GROUP_CHECK_S)
 
     async def on_stop(self) -> None:
         """Wait until no batch is in flight, then leave the group."""
@@ -115,6 +159,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                         break
                     message = as_faust_message(task, batch, task_manager.generation, self.app.consumer_generation_id)
                     await self.callback(message)
+        except asyncio.CancelledError:
+            # During a rebalance Faust would take this for a restart of its fetcher, and the worker would end with an error.
+            if not fetcher.should_stop:
+                raise
         finally:
             thread.shutdown(wait=False)
 

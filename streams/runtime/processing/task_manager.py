@@ -71,6 +71,7 @@ class TaskManager:
         self.on_assigned: Callable[[], None] = lambda: None
         self.standbys = Standbys(self.kafka, f"{app_id}-standby")
         self._followed: set[tuple[str, int]] = set()
+        self._member_id = ""
         self._tasks: dict[tuple[str, int], Task[Any]] = {}
         self._by_topic: dict[str, Stage[Any]] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
@@ -105,12 +106,15 @@ class TaskManager:
 
     # -- ownership ---------------------------------------------------------------------------------------------------
 
-    async def assign(self, assigned: set[tuple[str, int]], standbys: Iterable[tuple[str, int]] = ()) -> None:
+    async def assign(
+        self, assigned: set[tuple[str, int]], standbys: Iterable[tuple[str, int]] = (), member_id: str = ""
+    ) -> None:
         """Own exactly the partitions of `assigned`: close the others, then fence, restore and find the offsets of the new ones.
 
         Args:
             assigned: the (topic, partition) pairs that this worker reads.
             standbys: the (changelog topic, partition) pairs of which it keeps a warm replica.
+            member_id: this worker's name in the group. The broker gives a worker that has lost its session another one.
 
         Raises:
             StoreError, KafkaException: the partitions cannot be taken over; the worker must stop.
@@ -120,7 +124,10 @@ class TaskManager:
         await asyncio.to_thread(self._follow, self._followed & followed)
         for name, partition in self._followed - followed - wanted:
             self.stores[name].release(partition)
-        for name, partition in set(self._tasks) - wanted:
+        # Between two memberships, another worker may have owned and fenced any of the tasks.
+        kept = wanted if member_id == self._member_id else set()
+        self._member_id = member_id
+        for name, partition in set(self._tasks) - kept:
             self._release(self._tasks.pop((name, partition)))
         await asyncio.to_thread(self._take_over, sorted(wanted - set(self._tasks)))
         await asyncio.to_thread(self._follow, followed)

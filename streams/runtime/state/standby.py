@@ -38,7 +38,7 @@ class Standbys:
     Args:
         kafka: librdkafka settings of the cluster.
         group_id: the consumer group that the broker sees. It is never joined.
-        on_lag: called after every read with the number of offsets that all standbys together are behind.
+        on_lag: called after every read with the number of offsets that all standbys together are behind; with 0 when none is followed.
     """
 
     def __init__(
@@ -49,6 +49,8 @@ class Standbys:
         self.on_lag = on_lag
         self._stores: dict[Partition, PartitionStore] = {}
         self._positions: dict[Partition, int] = {}
+        #: The offset after the last record, as of `follow`. Until the first answer of a partition's broker the consumer does not know it.
+        self._ends: dict[Partition, int] = {}
         self._consumer: Any = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -65,10 +67,11 @@ class Standbys:
         with self._lock:
             if set(stores) == set(self._stores):
                 return
-            self._stores, self._positions = {}, {}
+            self._stores, self._positions, self._ends = {}, {}, {}
             if not stores:
                 if self._consumer is not None:
                     self._consumer.unassign()
+                self.on_lag(0)
                 return
             if self._consumer is None:
                 self._consumer = changelog_reader(self._kafka, self._group_id)
@@ -80,7 +83,9 @@ class Standbys:
                     log.error("standby not followed", topic=topic, partition=number, error=str(error))
                 else:
                     self._stores[(topic, number)] = store
+                    self._ends[(topic, number)] = high
             self._assign()
+            self.on_lag(self._behind())
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="takk-standby", daemon=True)
             self._thread.start()
@@ -124,5 +129,5 @@ class Standbys:
         total = 0
         for (topic, number), position in self._positions.items():
             _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
-            total += max(0, high - position)
+            total += max(0, high - position, self._ends[topic, number] - position)
         return total

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from confluent_kafka import TopicPartition
+
+from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
-from tests.harness.kafka_fakes import stage
+from tests.harness.kafka_fakes import FakeProducer, stage
 
 
 def task_manager() -> TaskManager:
@@ -39,3 +42,39 @@ async def test_each_assignment_is_reported_when_it_is_complete() -> None:
     await manager.assign(set())
     assert ready == [True, True]
     manager.close()
+
+
+class Fenced(TaskManager):
+    """A task manager without a broker that records the tasks it takes over."""
+
+    def __init__(self) -> None:
+        super().__init__("app", {"bootstrap.servers": "127.0.0.1:1"})
+        self.add(stage(name="one", topics=("a",), table=""))
+        self.taken: list[tuple[str, int]] = []
+
+    def _take_over(self, wanted: list[tuple[str, int]]) -> None:
+        self.taken = wanted
+        for name, partition in wanted:
+            self._tasks[name, partition] = Task(self.stages[name], partition, FakeProducer(), None, self.idle)
+
+    def _committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
+        return sources
+
+
+async def test_a_member_keeps_its_tasks_over_a_rebalance() -> None:
+    """The worker takes over the partitions that are new to it, and only those."""
+    manager = Fenced()
+    await manager.assign({("a", 0), ("a", 1)}, member_id="m-1")
+    await manager.assign({("a", 1), ("a", 2)}, member_id="m-1")
+    assert manager.taken == [("one", 2)]
+    assert [task.partition for task in manager] == [1, 2]
+
+
+async def test_a_new_member_takes_over_all_its_tasks() -> None:
+    """A worker that was out of its group has another member id. Others may have fenced its tasks meanwhile: it closes them."""
+    manager = Fenced()
+    await manager.assign({("a", 0), ("a", 1)}, member_id="m-1")
+    old = list(manager)
+    await manager.assign({("a", 0), ("a", 1)}, member_id="m-2")
+    assert manager.taken == [("one", 0), ("one", 1)]
+    assert all(task.is_closed for task in old)
