@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import faust
 import structlog
 import uvloop
 
@@ -40,7 +39,7 @@ from streams.observability.health import HealthServer, Status
 from streams.observability.lag import LagMonitor
 from streams.observability.logs import setup_logs
 from streams.observability.restore_progress import RestoreProgress
-from streams.runtime.app import App
+from streams.runtime.app import App, RestartableWorker
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.runtime.processing.task import Task
 from streams.settings import Settings
@@ -221,7 +220,7 @@ def _run(
     Worker(app.faust, health, global_tables).execute_from_commandline()
 
 
-class Worker(faust.Worker):  # type: ignore[misc]  # Faust has no usable types
+class Worker(RestartableWorker):
     """Faust's worker with a health server that answers from the start.
 
     Faust starts an app's tasks only after the restore. A health server among them would not answer during the restore, and an orchestrator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import faust
 import structlog
 from yarl import URL
 
+from streams.runtime.errors import GroupLeft
 from streams.runtime.faust_adapter import tables, transport
 from streams.runtime.faust_adapter.store import Store
 from streams.runtime.processing.batch import Batch
@@ -20,7 +22,7 @@ from streams.runtime.state.store import Memory
 
 log = structlog.get_logger(__name__)
 
-#: Exit code after a failed commit (sysexits.h EX_TEMPFAIL: try again).
+#: Exit code after a failed commit, and when the worker has left its group (sysexits.h EX_TEMPFAIL: try again).
 EXIT_FATAL = 75
 #: Batches that may wait in an agent's channel: enough that agents never wait for the reader, few enough to bound memory.
 MAX_QUEUED_BATCHES = 8
@@ -39,6 +41,22 @@ def end_process(stage: str, partition: int, error: Exception) -> None:
         hint="nothing is lost: the supervisor restarts the worker. If this repeats, check the broker named in the error.",
     )
     os._exit(EXIT_FATAL)
+
+
+class RestartableWorker(faust.Worker):  # type: ignore[misc]  # Faust has no usable types
+    """Faust's worker, which asks its supervisor for a restart after an error that a restart repairs."""
+
+    def execute_from_commandline(self) -> None:
+        """Run until stopped.
+
+        Raises:
+            SystemExit: with `EXIT_FATAL`, when the worker has left its group.
+        """
+        try:
+            super().execute_from_commandline()
+        except GroupLeft as error:
+            log.critical("left the group, exiting", error=str(error))
+            sys.exit(EXIT_FATAL)
 
 
 class App:

@@ -17,10 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import faust
-
 from streams.runtime import failpoints
-from streams.runtime.app import App
+from streams.runtime.app import App, RestartableWorker
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
 
@@ -86,7 +84,7 @@ def main(arguments: argparse.Namespace) -> None:
             held.extend(batch for record in batch.records if record.value() == HOLD)
             await batch.commit()
 
-    faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
+    RestartableWorker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 
 
 def hold_commit(held: list[Batch[None]], until: Path, place: str) -> None:
