@@ -45,6 +45,21 @@ class GroupScheduling(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
 
+    def remove_node(self, node: Any) -> str | None:
+        """Give the groups of a lost worker to the others, except those that it has completed.
+
+        Another worker would wait without end after a group with no test left (pytest-xdist issue 1323).
+        """
+        groups = self.assigned_work[node]
+        self.assigned_work[node] = {group: tests for group, tests in groups.items() if not all(tests.values())}
+        return super().remove_node(node)
+
+    def _reschedule(self, node: Any) -> None:
+        # When two workers are lost at once, the first replacement is ready while the second one collects (pytest-xdist issue 1362). The
+        # second one gets its group when it has collected.
+        if node in self.registered_collections:
+            super()._reschedule(node)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:

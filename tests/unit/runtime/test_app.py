@@ -1,12 +1,15 @@
-"""The app: its settings of Faust."""
+"""The app: its settings of Faust, and the exit code of its worker."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import faust
+import pytest
 from faust import stores
 
-from streams.runtime.app import App
+from streams.runtime.app import EXIT_FATAL, App, RestartableWorker
+from streams.runtime.errors import GroupLeft
 from streams.runtime.faust_adapter.store import Store
 
 
@@ -29,3 +32,15 @@ def test_faust_finds_the_store(tmp_path: Path) -> None:
     """
     app = App("app", {}, brokers="kafka://a:1", partitions=1, state_dir=tmp_path)
     assert stores.by_url(app.faust.conf.store) is Store
+
+
+def test_a_worker_outside_its_group_asks_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor restarts a process with the exit code 75; other errors keep their own."""
+
+    def run(worker: faust.Worker) -> None:
+        raise GroupLeft("this worker has left the consumer group")
+
+    monkeypatch.setattr(faust.Worker, "execute_from_commandline", run)
+    with pytest.raises(SystemExit) as end:
+        RestartableWorker.__new__(RestartableWorker).execute_from_commandline()
+    assert end.value.code == EXIT_FATAL
