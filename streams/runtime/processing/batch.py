@@ -289,7 +289,8 @@ class Batch(Generic[S]):
             self._in_transaction = False
         failpoints.reach(f"{prefix}committed")
         meta, self._meta = self._meta, {}
-        if task.store is not None and (changes or meta):
+        # The store of a task that was closed during the commit may have a new owner, which has read the changes from the changelog.
+        if task.store is not None and (changes or meta) and not task.is_closed:
             position = task.changelog_offset + 1 if changes else None
             task.store.write(changes, position, meta)
         failpoints.reach(f"{prefix}stored")

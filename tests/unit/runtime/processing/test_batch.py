@@ -81,6 +81,26 @@ def test_a_commit_that_hangs_is_given_up(store: PartitionStore, monkeypatch: pyt
     assert of.producer.answers == []
 
 
+def test_a_late_commit_does_not_write_to_the_store_of_a_closed_task(store: PartitionStore) -> None:
+    """A commit that succeeds after its task was closed leaves the store to the next owner, which restores the changes."""
+    of = task(store)
+    one = batch(of, [Record(0)])
+    one.apply(count_up)
+    released = threading.Event()
+    of.producer.hang["commit"] = released
+
+    async def run() -> None:
+        await one.commit()
+        of.is_closed = True
+        store.write({b"k": b"newer"}, 7)
+        released.set()
+        await one.done()
+
+    asyncio.run(run())
+    assert of.producer.committed
+    assert (store.get(b"k"), store.position) == (b"newer", 7)
+
+
 def test_a_retriable_error_is_retried(store: PartitionStore) -> None:
     """A commit with a retriable error is retried, and the transaction is committed once."""
     of = task(store)
