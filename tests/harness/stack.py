@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from streams.definitions.loader import load_ruleset
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.avro.codec import Codec
+from streams.runtime.kafka.retry import is_transient
 from streams.runtime.state.restore import watermarks
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import PROJECT_ROOT, Settings, load_settings
@@ -249,13 +250,18 @@ class Stack:
             AssertionError: that has not happened within `timeout_s` seconds.
         """
         consumer = Consumer({**self.settings.kafka(), "group.id": "crash-idle"})
-        existing = consumer.list_topics(timeout=10).topics
+        existing = consumer.list_topics(timeout=PATIENCE_S).topics
         partitions = [TopicPartition(spec.name, n) for spec in topics.TOPICS for n in existing[spec.name].partitions]
         deadline, last, since = time.monotonic() + timeout_s, -1, time.monotonic()
         while time.monotonic() - since < quiet_s:
             self.supervise()
             assert time.monotonic() < deadline, f"the stack did not become idle: {self._lagging() or 'topics grow'}"
-            ends = sum(watermarks(consumer, partition.topic, partition.partition)[1] for partition in partitions)
+            try:
+                ends = sum(watermarks(consumer, partition.topic, partition.partition)[1] for partition in partitions)
+            except KafkaException as error:
+                if not is_transient(error.args[0]):
+                    raise
+                ends = last + 1  # the broker does not answer, so the stack is not idle
             if ends != last or self._lagging():
                 last, since = ends, time.monotonic()
             time.sleep(0.1)
