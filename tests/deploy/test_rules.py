@@ -156,6 +156,8 @@ def test_a_wrong_alert_is_found(changes: dict[str, Any], fault: str) -> None:
         ('takk_lag_seconds{flow="a"} > 5', "unknown label of takk_lag_seconds: flow"),
         ("sum by (version) (takk_build_info)", r"aggregates by \['version'\]"),
         ("sum by (customer) (takk_lag_seconds)", "unknown label to aggregate by: customer"),
+        ("takk_lag_seconds and on (flow) takk_lag_records", "unknown label to join by: flow"),
+        ("ALERTS_FOR_STATE and ignoring (status) ALERTS", "unknown label to join by: status"),
         ("takk_lag_seconds >", "invalid promql query"),
     ],
 )

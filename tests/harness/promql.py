@@ -47,7 +47,7 @@ def known() -> dict[str, frozenset[str]]:
             found[rule["record"]] = labels(rule["expr"], found) | {*rule.get("labels", ())}
         else:
             alerts |= labels(rule["expr"], found) | {*rule.get("labels", ())}
-    return {**found, "ALERTS": TARGET | alerts}
+    return {**found, "ALERTS": TARGET | alerts, "ALERTS_FOR_STATE": TARGET | alerts - {"alertstate"}}
 
 
 def rules(folder: Path = RULES) -> Iterator[dict[str, Any]]:
@@ -131,9 +131,9 @@ def _binary(node: Any, known: dict[str, frozenset[str]]) -> frozenset[str]:
     many = right if modifier.card == promql.VectorMatchCardinality.OneToMany else left
     if modifier.matching is not None:
         names = {*modifier.matching.labels}
-        _require(names, left & right, "to join by")
+        is_on = modifier.matching.type == promql.LabelModifierType.Include
+        _require(names, left & right if is_on else left | right, "to join by")
         if modifier.card == promql.VectorMatchCardinality.OneToOne:
-            is_on = modifier.matching.type == promql.LabelModifierType.Include
             return frozenset(names) if is_on else left - names
     return many | {*(modifier.group_labels or ())}
 

@@ -20,6 +20,7 @@ SLOS: Final = {
     "withdrawals": "Withdrawals in time",
 }
 FIRING_ALERTS: Final = shop_series("ALERTS", alertname="~Takk.*", alertstate="firing")
+ALERT_TIMES: Final = shop_series("ALERTS_FOR_STATE", alertname="~Takk.*")
 TILE: Final = Size(3, 4)
 
 
@@ -128,8 +129,8 @@ DEAD = number(
     About(
         "Records that Takk refused within the last hour. They are kept unchanged.",
         "None.",
-        "Run `takk dead-letters list`. Correct the cause, then replay them.",
-        ("TakkDeadLetters",),
+        "Follow the runbook. The emails that follow from these records are missing. The number falls an hour after the last of them.",
+        ("TakkDeadLetters", "TakkDeadLetterBudgetBurn"),
         see="takk-pipeline",
     ),
     "short",
@@ -159,7 +160,8 @@ SLO_TABLE = rows(
     Size(14, 7),
     About(
         "Each objective with its errors within the last hour, its burn rates, and the error budget left of 30 days. "
-        "A burn rate of 1 spends the budget in exactly 30 days.",
+        "A burn rate of 1 spends the budget in exactly 30 days. "
+        "Orders that became dead letters have no confirmation, and count as records, not as order confirmations.",
         "The budget left is above 0, and the burn rates are below 1.",
         "A burn rate above 14 spends the budget within two days: act now. At a rate above 1, find the cause today.",
         (
@@ -189,22 +191,26 @@ ALERT_TABLE = rows(
     "Firing alerts",
     Size(10, 7),
     About(
-        "Each alert of Takk that fires now. Click a name to open its runbook.",
+        "Each alert of Takk that fires now, the one that fires longest first. Click a name to open its runbook. "
+        "Since: the time at which its condition became true.",
         "The table is empty.",
-        "Follow the runbook. Alerts of severity page come first.",
+        "Act on severity page first. The alert at the top began first, and is often the cause of the others.",
         ("TakkRuleFailures", "TakkAlertsNotDelivered", "TakkSeriesMissing"),
     ),
     "none",
     (
         Column("alertname", "Alert", link=runbook_url("${__value.raw}")),
         Column("severity", "Severity"),
+        Column("Value", "Since", "dateTimeAsIsoNoDateIfToday"),
         Column("stage", "Stage"),
+        Column("reason", "Reason"),
         Column("flow", "Flow"),
-        Column("slo", "Objective"),
+        Column("slo", "Objective", words=SLOS),
         Column("instance", "Process"),
     ),
-    Query(FIRING_ALERTS, instant=True),
-    sort=("Severity", False),
+    # ALERTS_FOR_STATE is the Unix time at which the condition became true. Grafana counts in milliseconds.
+    Query(f"1000 * ({ALERT_TIMES} and ignoring (alertstate) {FIRING_ALERTS})", instant=True),
+    sort=("Since", False),
     missing="No alert fires",
 )
 STAGE_BANDS = timeline(
@@ -268,15 +274,16 @@ FAILURES = graph(
     "Dead letters and sends in doubt per hour",
     Size(7, 7),
     About(
-        "Dead letters by stage, and sends that were in flight while a mailer died, by what happened to them.",
+        "Within 5 minutes: dead letters by stage, and sends that were in flight while a mailer died, by what happened to them.",
         "Both stay at 0.",
-        "Dead letters: an input is invalid. Sends in doubt: a mailer died while it sent; see why it died.",
+        "Dead letters: an input is invalid; the pipeline dashboard shows the reason. "
+        "Sends in doubt: a mailer died while it sent; see why it died.",
         ("TakkDeadLetters", "TakkSendsInDoubt"),
+        see="takk-pipeline",
     ),
-    "suffix:/h",
-    Query(total(f"increase({shop_series('takk_dead_letters_total')}[1h])", "stage"), "dead letters, {{stage}}"),
-    Query(total(f"increase({shop_series('takk_sends_unknown_total')}[1h])", "action"), "in doubt, {{action}}"),
-    legend="none",
+    "short",
+    Query(total(f"increase({shop_series('takk_dead_letters_total')}[5m])", "stage"), "dead letters, {{stage}}"),
+    Query(total(f"increase({shop_series('takk_sends_unknown_total')}[5m])", "action"), "in doubt, {{action}}"),
 )
 
 SCREEN: Final = Screen(
