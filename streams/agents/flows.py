@@ -81,13 +81,15 @@ def make_handler(
                 raise Misrouted(key)
             state = new_customer(customer_id)
         after, effects = advance(ruleset, state, event, now)
-        count_effects(event, effects, state, after)
         outputs = []
         for effect in effects:
             output = encode(effect, now)
             if type(effect) is SendMail:
                 output.headers.append(_due_at(event, written_ms))
             outputs.append(output)
+        count_effects(
+            event, effects, state, after
+        )  # not before: a record with an effect that cannot be encoded is a dead letter
         return (None if after is state else key), after, outputs
 
     return handle

@@ -1,4 +1,4 @@
-"""The handler of the flows agent: the due time of the emails that it commands."""
+"""The handler of the flows agent: the due time of the emails that it commands, and what it counts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from streams.agents.flows import make_handler
+from streams.observability import metrics
+from streams.runtime.errors import InvalidRecord
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
+from streams.wire.encode import envelope
 from streams.wire.encode.encoder import Encoder
 from tests.harness import records
 from tests.harness.events import shop_ruleset
@@ -95,3 +98,15 @@ def test_a_retry_has_no_due_time(partition: Partition) -> None:
     _, again = partition.of(topics.COMMANDS)
     retry = DECODER.command(again.value, again.headers)
     assert (retry.attempt, retry.due_at, retry.commanded_at) == (2, None, command.commanded_at)
+
+
+def test_a_record_whose_effects_cannot_be_encoded_is_not_counted(
+    partition: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It becomes a dead letter, so none of its decisions took effect."""
+    labels = {"flow": "order-confirmation", "outcome": "send", "rule": "transactional"}
+    before = metrics.REGISTRY.get_sample_value("takk_decisions_total", labels)
+    monkeypatch.setattr(envelope, "MAX_RECORD", 10)
+    with pytest.raises(InvalidRecord):
+        partition.read(topics.ORDERS, CODEC.encode("order", records.order(order_id="1002")), records.AT_MS)
+    assert metrics.REGISTRY.get_sample_value("takk_decisions_total", labels) == before
