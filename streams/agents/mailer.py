@@ -109,7 +109,6 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbe
         for report in reports:
             key = report.command.send_id.encode()
             batch.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))
-            count_report(report)
             for record in encode_report(encoder.reports, report):
                 batch.send(*record)
         failpoints.reach("mailer.reported")
@@ -123,6 +122,7 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbe
             batch.abandon()
         for report in reports:
             marks.clear(report.command.send_id)
+            count_report(report)
 
     stage = instrumentation.stage(
         "mailer",
