@@ -13,7 +13,7 @@ from streams.runtime.kafka.client_config import consumer_config
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
 
-#: Seconds after librdkafka's last report that no broker is reachable: it repeats it about every 0.1 s while that is so.
+#: Seconds after librdkafka's last report that no broker is reachable: it repeats it at least every two seconds while that is so.
 DOWN_S = 5.0
 
 
