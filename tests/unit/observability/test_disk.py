@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-
-import pytest
 
 from streams.observability import metrics
 from streams.observability.disk import sample_disk
@@ -23,6 +22,7 @@ def test_size_and_free_space(tmp_path: Path) -> None:
 
 
 def test_a_missing_directory(tmp_path: Path) -> None:
-    """Without the directory there is no size to report: that is an error, not 0 bytes."""
-    with pytest.raises(FileNotFoundError):
-        sample_disk(tmp_path / "missing")
+    """Without the directory the sizes are NaN, not 0 bytes, and nothing is raised: a scrape must not lose all other metrics."""
+    sample_disk(tmp_path / "missing")
+    for name in ("takk_disk_free_bytes", "takk_disk_size_bytes"):
+        assert math.isnan(metrics.REGISTRY.get_sample_value(name) or 0.0)
