@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import structlog
+from babel.numbers import list_currencies
 
 from streams.agents.zeros import zero_stage
 from streams.core.model.customer import Customer
@@ -25,6 +26,9 @@ from streams.wire.encode.encoder import Encoder
 from streams.wire.encode.journal import Slice
 
 log = structlog.get_logger(__name__)
+
+#: The values of the label `currency`. An order may have any three letters, and label values must be few.
+CURRENCIES = frozenset(list_currencies())
 
 
 class Instrumentation:
@@ -184,7 +188,8 @@ def _count_attribution(effect: Attribute, *, is_hard: bool) -> None:
     elif kind == "complained":
         metrics.COMPLAINTS.labels(flow).inc()
     elif kind == "ordered":
-        currency, revenue = effect.currency or "", effect.revenue_minor or 0
+        currency = effect.currency if effect.currency in CURRENCIES else "other"
+        revenue = effect.revenue_minor or 0
         metrics.ATTRIBUTED_ORDERS.labels(flow).inc()
         metrics.ATTRIBUTED_REVENUE.labels(flow, currency).inc(revenue)
         metrics.ATTRIBUTED_MESSAGE_REVENUE.labels(flow, message, currency).inc(revenue)

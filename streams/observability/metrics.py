@@ -1,8 +1,8 @@
 """All metrics of Takk: a closed list, with help texts and units. Other modules only set and increment them.
 
 Names are `takk_<noun>_<unit>`; counters end in `_total`. Label values are bounded: a stage, a partition, a flow or one of its messages, a
-pool that a flow uses, an outcome, or a reason from a closed list. They never contain a customer, an order, an address, a code or free text.
-`stage` is flows, scheduler, popularity, pools or mailer. A process exports the series that it can change as 0 from its start: see
+pool that a flow uses, a currency, an outcome, or a reason from a closed list. They never contain a customer, an order, an address, a code or
+free text. `stage` is flows, scheduler, popularity, pools or mailer. A process exports the series that it can change as 0 from its start: see
 `agents/zeros.py`.
 """
 
@@ -251,12 +251,12 @@ ATTRIBUTED_ORDERS = Counter(
     registry=REGISTRY,
 )
 ATTRIBUTED_REVENUE = Counter(
-    "takk_attributed_revenue_minor_total", "Revenue of attributed orders in minor units, by flow and currency.",
+    "takk_attributed_revenue_minor_total", "Revenue of attributed orders in minor units, by flow and currency (ISO 4217, or other).",
     ["flow", "currency"], registry=REGISTRY,
 )  # fmt: skip
 ATTRIBUTED_MESSAGE_REVENUE = Counter(
     "takk_attributed_message_revenue_minor_total",
-    "Revenue of attributed orders in minor units, by flow, message and currency.",
+    "Revenue of attributed orders in minor units, by flow, message and currency (ISO 4217, or other).",
     ["flow", "message", "currency"],
     registry=REGISTRY,
 )

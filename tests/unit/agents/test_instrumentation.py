@@ -132,6 +132,18 @@ def test_the_agent_only_matters_for_opens_and_clicks() -> None:
     assert bounces() == {(FLOW, "hard"): 1}
 
 
+def test_an_unknown_currency_is_other() -> None:
+    """An order may have any three letters as its currency; those that are not in ISO 4217 share one series."""
+    run, by_message, by_flow = Run(), Counts(metrics.ATTRIBUTED_MESSAGE_REVENUE), Counts(metrics.ATTRIBUTED_REVENUE)
+    run.click("human", 1)
+    for number, currency in enumerate(("QQQ", "QQX", "JPY")):
+        at = AT + timedelta(hours=1 + number)
+        placed = replace(order(f"o{number}", at, customer_id="c1"), currency=currency, total_minor=100)
+        run.handle(OrderPlaced(order=placed, occurred_at=at))
+    assert by_flow() == {(FLOW, "other"): 200, (FLOW, "JPY"): 100}
+    assert by_message() == {(FLOW, MESSAGE, "other"): 200, (FLOW, MESSAGE, "JPY"): 100}
+
+
 def test_an_order_after_a_click() -> None:
     """It counts for the message that was clicked, with its revenue."""
     run, by_message, by_flow = Run(), Counts(metrics.ATTRIBUTED_MESSAGE_REVENUE), Counts(metrics.ATTRIBUTED_REVENUE)
