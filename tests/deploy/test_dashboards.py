@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from streams.observability import metrics
 from streams.settings import PROJECT_ROOT
 from tests.harness import dashboards as committed
 from tests.harness import promql
+from tests.harness.prometheus import require_program
 
 UIDS = [screen.uid for screen in SCREENS]
 GRAFANA = PROJECT_ROOT / "deploy" / "grafana"
@@ -224,6 +227,37 @@ def test_grafana_serves_the_runbooks() -> None:
     """Compose mounts the runbooks into the folder that Grafana serves, at the address of the links."""
     service = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text())["services"]["grafana"]
     assert f"./deploy/runbooks:/usr/share/grafana{LINKED_RUNBOOKS}:ro" in service["volumes"]
+
+
+def test_revenue_is_in_units_of_its_currency(tmp_path: Path) -> None:
+    """A panel shows 60 kroner for 6,000 øre, 6,000 yen for 6,000 yen, and 6 dinars for 6,000 fils; it adds up no two currencies."""
+    revenues = {"NOK": 60, "JPY": 6000, "KWD": 6, "CLF": 0.6}
+    names = ("takk_attributed_revenue_minor_total", "takk_attributed_message_revenue_minor_total")
+    labels = 'shop="s",flow="f",message="m"'
+    series = [f'{name}{{{labels},currency="{currency}"}}' for name in names for currency in revenues]
+    queries = {query.expression for query in committed.panel_queries() if "_revenue_minor_total" in query.expression}
+    assert len(queries) == len(names)
+    by = {query: 'flow="f",message="m",' if "message" in query else "" for query in queries}
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": each, "values": "0+100x60"} for each in series],
+        "promql_expr_test": [
+            {
+                "expr": query,
+                "eval_time": "1h",
+                "exp_samples": [
+                    {"labels": f'{{{kept}currency="{currency}"}}', "value": value}
+                    for currency, value in revenues.items()
+                ],
+            }
+            for query, kept in by.items()
+        ],
+    }
+    path = tmp_path / "revenue.yml"
+    path.write_text(yaml.safe_dump({"tests": [test]}), encoding="utf-8")
+    program = require_program("promtool", "prometheus")
+    run = subprocess.run([program, "test", "rules", path], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 # -- each check can fail -----------------------------------------------------------------------------------------------

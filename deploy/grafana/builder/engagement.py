@@ -171,7 +171,7 @@ def trends() -> list[model.Panel]:
     ]
 
 
-def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: str) -> model.Panel:
+def comparison(title: str, by: str, first: tuple[Column, ...]) -> model.Panel:
     """Return a table of all rates, one row per value of the labels `by`."""
     good = ((None, RED), (-20, YELLOW), (0, GREEN))
 
@@ -183,7 +183,7 @@ def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: s
         Size(24, 8),
         About(
             "Everything about each row within the time range. The columns with ± are the distance to the benchmark: "
-            "+10 % means a tenth better than the benchmark. Revenue is in the currency of the shop; several currencies are added up.",
+            "+10 % means a tenth better than the benchmark.",
             "Green and yellow cells.",
             "Start with the row that sends most and is red.",
         ),
@@ -199,7 +199,6 @@ def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: s
             Column("Value #G", "± ordered", "percent", good, decimals=0),
             Column("Value #H", "Unsubscribed", "percent", ((None, GREEN), (0.5, YELLOW), (1, RED)), decimals=2),
             Column("Value #I", "Complained", "percent", ((None, GREEN), (0.1, YELLOW), (0.3, RED)), decimals=2),
-            Column("Value #J", "Revenue", "locale", decimals=0),
         ),
         Query(sent(by), instant=True),
         Query(percent(engaged("opened", by), sent(by)), instant=True),
@@ -210,8 +209,6 @@ def comparison(title: str, by: str, first: tuple[Column, ...], revenue_metric: s
         Query(against(happened("ordered", by), "benchmark_order"), instant=True),
         Query(percent(happened("unsubscribed", by), sent(by)), instant=True),
         Query(percent(happened("complained", by), sent(by)), instant=True),
-        # Rows are joined by flow, so a row cannot have several currencies. The number at the top separates them.
-        Query(f"sum by ({by}) ({revenue(revenue_metric, f'{by}, currency')})", instant=True),
         sort=("Sent", True),
         missing="nothing sent",
     )
@@ -231,13 +228,11 @@ SCREEN: Final = Screen(
                     "Flows",
                     "flow",
                     (Column("flow", "Flow", link=flow_url("takk-engagement")),),
-                    "takk_attributed_revenue_minor_total",
                 ),
                 comparison(
                     "Messages",
                     "flow, message",
                     (Column("flow", "Flow"), Column("message", "Message")),
-                    "takk_attributed_message_revenue_minor_total",
                 ),
             ),
         ),

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from deploy.grafana.builder.engagement_queries import DAY, counted, happened, revenue
 from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph
-from deploy.grafana.builder.promql import most
+from deploy.grafana.builder.tables import Column, rows
 
 CELL: Final = Size(8, 8)
 
@@ -62,17 +62,26 @@ def machines() -> list[model.Panel]:
 def orders() -> list[model.Panel]:
     """Return the panels about orders and about customers who left."""
     return [
-        bar_chart(
-            "Attributed revenue by flow",
+        rows(
+            "Attributed revenue by message",
             CELL,
             About(
-                "Revenue of orders after a click, by flow and currency.",
+                "Revenue of orders after a click within the time range, by message and currency. Currencies are not converted.",
                 "Marketing flows lead. Order confirmations bring some revenue too.",
-                "A flow with many emails and no revenue may be worth less than its unsubscriptions.",
+                "A message with many emails and no revenue may be worth less than its unsubscriptions.",
             ),
             "locale",
-            Query(most(revenue("takk_attributed_revenue_minor_total", "flow, currency")), "{{flow}} ({{currency}})"),
-            decimals=0,
+            (
+                Column("flow", "Flow"),
+                Column("message", "Message"),
+                Column("Value", "Revenue", "locale", decimals=0),
+                Column("currency", "Currency"),
+            ),
+            Query(
+                f"({revenue('takk_attributed_message_revenue_minor_total', 'flow, message, currency')}) > 0",
+                instant=True,
+            ),
+            sort=("Revenue", True),
             missing="none in this time range",
         ),
         graph(

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from deploy.grafana.builder.promql import FLOW, RANGE, shop_series, total
+from streams.core.values.money import EXPONENTS
 
 #: The window of rates over time: a day, since most customers open an email within a day.
 DAY: Final = "1d"
-#: Currencies whose minor unit is not a hundredth (ISO 4217), as in streams/core/values/money.py.
-WHOLE: Final = "BIF|CLP|DJF|GNF|ISK|JPY|KMF|KRW|PYG|RWF|UGX|UYI|VND|VUV|XAF|XOF|XPF"
-THOUSANDTHS: Final = "BHD|IQD|JOD|KWD|LYD|OMR|TND"
 
 
 def counted(metric: str, by: str = "", window: str = RANGE, **labels: str) -> str:
@@ -34,11 +32,13 @@ def happened(kind: str, by: str = "", window: str = RANGE) -> str:
 
 
 def revenue(metric: str, by: str) -> str:
-    """Return attributed revenue in units of its currency. `by` contains `currency`."""
-    parts = (("~" + WHOLE, 1), ("~" + THOUSANDTHS, 1000))
-    special = [f"{counted(metric, by, currency=currencies)} / {divisor}" for currencies, divisor in parts]
-    selector = shop_series(metric, FLOW, f'currency!~"{WHOLE}|{THOUSANDTHS}"')
-    return " or ".join([f"{total(f'increase({selector}[{RANGE}])', by)} / 100", *special])
+    """Return attributed revenue in kroner rather than øre. `by` contains `currency`: amounts in different currencies have no sum."""
+    hundredths = shop_series(metric, FLOW, f'currency!~"{"|".join(sorted(EXPONENTS))}"')
+    parts = [f"{total(f'increase({hundredths}[{RANGE}])', by)} / 100"]
+    for digits in sorted({*EXPONENTS.values()}):
+        currencies = "|".join(sorted(currency for currency, decimals in EXPONENTS.items() if decimals == digits))
+        parts.append(f"{counted(metric, by, currency=f'~{currencies}')} / {10**digits}")
+    return " or ".join(parts)
 
 
 def percent(part: str, whole: str) -> str:

@@ -7,8 +7,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from types import MappingProxyType
 
 _TWO = 2
-# The currencies whose minor unit is not a hundredth (ISO 4217).
-_EXPONENTS: Mapping[str, int] = MappingProxyType(
+#: Currency -> decimals, of the currencies whose minor unit is not a hundredth (ISO 4217).
+EXPONENTS: Mapping[str, int] = MappingProxyType(
     dict.fromkeys(
         (
             "BIF",
@@ -39,12 +39,12 @@ _UNITS = {0: Decimal(1), 2: Decimal("0.01"), 3: Decimal("0.001"), 4: Decimal("0.
 
 def exponent(currency: str) -> int:
     """Return the number of decimals of the currency (ISO 4217)."""
-    return _EXPONENTS.get(currency, _TWO)
+    return EXPONENTS.get(currency, _TWO)
 
 
 def major(minor: int, currency: str) -> Decimal:
     """Return `minor` minor units of `currency` in its major unit (øre to kroner)."""
-    return minor * _UNITS[_EXPONENTS.get(currency, _TWO)]
+    return minor * _UNITS[EXPONENTS.get(currency, _TWO)]
 
 
 def minor(amount: Decimal, currency: str) -> int:
