@@ -99,7 +99,7 @@ def open_observed_stack(
             with Prometheus(files, targets, interval_s=interval_s, is_patient=is_patient) as prometheus:
                 # Prometheus sees no increase of a counter that was above 0 at its first scrape.
                 wait_until(
-                    lambda: len(prometheus.query("count_over_time(up{job='takk'}[1h]) > 1")) == len(targets), "scrapes"
+                    lambda: len(prometheus.query("sum_over_time(up{job='takk'}[1h]) > 1")) == len(targets), "scrapes"
                 )
                 yield ObservedStack(stack, prometheus)
         finally:
