@@ -29,13 +29,13 @@ from tests.harness.observed_stack import open_observed_stack
 from tests.harness.stack import ShopClosed, Stack
 
 #: Seconds that one day of waiting takes, orders per second, seconds before the incident.
-DAY_S, ORDERS_PER_S, HEALTHY_S = 10.0, 5.0, 60.0
+DAY_S, ORDERS_PER_S, HEALTHY_S = 60.0, 5.0, 60.0
 #: Seconds between two scrapes. A busy machine may not answer within one second.
 SCRAPE_S = 2.0
 #: Codes in the pool, so that it does not run empty.
 CODES = 5_000
 #: The slow mail server needs so many seconds per email, on all connections together.
-SLOW_EMAIL_S = 0.5
+SLOW_EMAIL_S = 1.0
 #: Share of the orders that are invalid, and orders per second of one customer.
 POISONED_SHARE, HOT_ORDERS_PER_S = 0.3, 300
 #: A change of a record of the shop.
