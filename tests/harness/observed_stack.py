@@ -11,6 +11,7 @@ from pathlib import Path
 from streams.settings import PROJECT_ROOT
 from streams.tools.local.recipients import Recipients, SentEmails
 from streams.tools.local.shop.shop import Shop
+from tests.harness.alert_sink import AlertSink
 from tests.harness.prometheus import Prometheus, Target
 from tests.harness.stack import Stack, open_stack, wait_until
 
@@ -96,7 +97,12 @@ def open_observed_stack(
         recipients.start()
         try:
             files, targets = folder / "prometheus", targets_of(stack)
-            with Prometheus(files, targets, interval_s=interval_s, is_patient=is_patient) as prometheus:
+            with (
+                AlertSink() as sink,
+                Prometheus(
+                    files, targets, interval_s=interval_s, is_patient=is_patient, alertmanager=sink.address
+                ) as prometheus,
+            ):
                 # Prometheus sees no increase of a counter that was above 0 at its first scrape.
                 wait_until(
                     lambda: len(prometheus.query("sum_over_time(up{job='takk'}[1h]) > 1")) == len(targets), "scrapes"

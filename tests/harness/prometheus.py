@@ -177,6 +177,7 @@ class Prometheus(PrometheusApi):
         rules: the folder of the rule files; a missing folder has no rules.
         interval_s: seconds between scrapes, and between evaluations of rules, which replaces the intervals of groups.
         is_patient: whether alerts wait before they fire, as their `for` says.
+        alertmanager: host and port to which alerts are sent, also scraped as job `alertmanager`; empty: none.
         config: a configuration file to use as it is, in place of all arguments above.
     """
 
@@ -187,6 +188,7 @@ class Prometheus(PrometheusApi):
         rules: Path = RULES,
         interval_s: float = 1.0,
         is_patient: bool = True,
+        alertmanager: str = "",
         config: Path | None = None,
     ) -> None:
         self.folder = folder
@@ -197,6 +199,7 @@ class Prometheus(PrometheusApi):
         self._rules = rules
         self._interval_s = interval_s
         self._is_patient = is_patient
+        self._alertmanager = alertmanager
         self._config = config
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -275,14 +278,19 @@ class Prometheus(PrometheusApi):
             }
             for target in self._targets
         ]
-        config = {
+        jobs = [
+            {"job_name": "takk", "static_configs": static},
+            {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{self.port}"]}]},
+        ]
+        config: dict[str, Any] = {
             "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
             "rule_files": [str(rules / "*.yml")],
-            "scrape_configs": [
-                {"job_name": "takk", "static_configs": static},
-                {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{self.port}"]}]},
-            ],
+            "scrape_configs": jobs,
         }
+        if self._alertmanager:
+            managers = [{"targets": [self._alertmanager]}]
+            jobs.append({"job_name": "alertmanager", "static_configs": managers})
+            config["alerting"] = {"alertmanagers": [{"static_configs": managers}]}
         path = self.folder / "prometheus.yml"
         path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         return path

@@ -31,10 +31,7 @@ PANELS_OF_NAN: Mapping[tuple[str, str, str], str] = {}
 #: Recording rules without data on this stack, and why.
 RULES_WITHOUT_DATA: Mapping[str, str] = {}
 #: Selectors of alerts without a series on this stack, and why.
-SELECTORS_WITHOUT_SERIES: Mapping[str, str] = {
-    'prometheus_notifications_errors_total{job="prometheus"}': "this Prometheus has no Alertmanager",
-    'up{job="alertmanager"}': "this Prometheus has no Alertmanager",
-}
+SELECTORS_WITHOUT_SERIES: Mapping[str, str] = {}
 _LEGEND_LABEL = re.compile(r"{{\s*(\w+)\s*}}")
 
 
