@@ -15,13 +15,15 @@ TILE: Final = Size(6, 4)
 NO_POOL: Final = "no flow uses a code pool"
 #: Days of stock: red below two days, as the alert, and yellow below a week.
 DAYS: Final = ((None, RED), (2, YELLOW), (7, GREEN))
-STOCK: Final = largest(shop_series("takk_pool_codes"), "pool")
-CLAIMS: Final = largest(shop_series("takk_pool_claims"), "pool")
+#: Two shops may have pools of the same name.
+BY: Final = "shop, pool"
+STOCK: Final = largest(shop_series("takk_pool_codes"), BY)
+CLAIMS: Final = largest(shop_series("takk_pool_claims"), BY)
 
 
 def granted(window: str) -> str:
     """Return the codes granted within `window`, by pool."""
-    return total(f"increase({shop_series('takk_codes_granted_total')}[{window}])", "pool")
+    return total(f"increase({shop_series('takk_codes_granted_total')}[{window}])", BY)
 
 
 #: The stock divided by the codes granted per day, at least a thousandth of a code, so that a pool without demand has a value; at most a year.
@@ -109,6 +111,7 @@ SCREEN: Final = Screen(
                     ),
                     "short",
                     (
+                        Column("shop", "Shop"),
                         Column("pool", "Pool"),
                         Column("Value #A", "In stock", "short", decimals=0),
                         Column("Value #B", "Waiting", "short", ZERO_IS_GOOD, decimals=0),
@@ -119,7 +122,7 @@ SCREEN: Final = Screen(
                     Query(STOCK, instant=True),
                     Query(CLAIMS, instant=True),
                     Query(granted(RANGE), instant=True),
-                    Query(total(f"increase({shop_series('takk_codes_expired_total')}[{RANGE}])", "pool"), instant=True),
+                    Query(total(f"increase({shop_series('takk_codes_expired_total')}[{RANGE}])", BY), instant=True),
                     Query(DAYS_LEFT, instant=True),
                     sort=("Lasts for", False),
                     missing=NO_POOL,
@@ -134,7 +137,7 @@ SCREEN: Final = Screen(
                         ("TakkPoolLow",),
                     ),
                     "short",
-                    Query(STOCK, "{{pool}}"),
+                    Query(STOCK, "{{shop}}: {{pool}}"),
                     missing=NO_POOL,
                 ),
                 graph(
@@ -146,9 +149,10 @@ SCREEN: Final = Screen(
                         "Codes that expire: the pool is larger than the demand. Remove old codes from it.",
                     ),
                     "suffix:/h",
-                    Query(granted("1h"), "granted, {{pool}}"),
+                    Query(granted("1h"), "granted, {{shop}}: {{pool}}"),
                     Query(
-                        total(f"increase({shop_series('takk_codes_expired_total')}[1h])", "pool"), "expired, {{pool}}"
+                        total(f"increase({shop_series('takk_codes_expired_total')}[1h])", BY),
+                        "expired, {{shop}}: {{pool}}",
                     ),
                     missing=NO_POOL,
                 ),
@@ -162,7 +166,7 @@ SCREEN: Final = Screen(
                         ("TakkPoolEmpty",),
                     ),
                     "short",
-                    Query(CLAIMS, "{{pool}}"),
+                    Query(CLAIMS, "{{shop}}: {{pool}}"),
                     missing=NO_POOL,
                 ),
             ),
