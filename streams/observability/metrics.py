@@ -125,8 +125,10 @@ DISK_SIZE = Gauge("takk_disk_size_bytes", "Size of the volume of TAKK_STATE_DIR.
 TIMERS_PENDING = Gauge(
     "takk_timers_pending", "Timers stored and not yet fired, by partition.", ["partition"], registry=REGISTRY
 )
-TIMERS_STORED = Counter("takk_timers_stored_total", "Timers stored in the table.", registry=REGISTRY)
-TIMERS_FIRED = Counter("takk_timers_fired_total", "Timers fired.", registry=REGISTRY)
+TIMERS_STORED = Counter(
+    "takk_timers_stored_total", "Timers stored in the table, heartbeats included.", registry=REGISTRY
+)
+TIMERS_FIRED = Counter("takk_timers_fired_total", "Timers fired, heartbeats included.", registry=REGISTRY)
 TIMER_LATENESS = Histogram(
     "takk_timer_lateness_seconds", "Time between the due time of a timer and its firing.", buckets=LATENESS_SECONDS, registry=REGISTRY
 )  # fmt: skip

@@ -56,9 +56,9 @@ SCREEN: Final = Screen(
                     "Timers stored, last hour",
                     TILE,
                     About(
-                        "Timers that flows and the mailer scheduled within the last hour.",
-                        "It follows the orders of the shop.",
-                        "0 while orders arrive: see the stage flows.",
+                        "Timers that flows and the mailer scheduled within the last hour. Heartbeats are timers too.",
+                        "It follows the orders of the shop, above some 240 heartbeats per partition.",
+                        "Only heartbeats while orders arrive: see the stage flows.",
                         see="takk-pipeline",
                     ),
                     "short",
@@ -69,8 +69,8 @@ SCREEN: Final = Screen(
                     "Timers fired, last hour",
                     TILE,
                     About(
-                        "Timers that fired within the last hour.",
-                        "Over days it equals the number of stored timers, less those of customers who left a flow.",
+                        "Timers that fired within the last hour. Heartbeats are timers too.",
+                        "Over days it is about the number of stored timers.",
                         "0 while timers are pending and due: see the stage scheduler.",
                         see="takk-pipeline",
                     ),
