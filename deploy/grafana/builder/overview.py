@@ -21,6 +21,7 @@ SLOS: Final = {
 }
 FIRING_ALERTS: Final = shop_series("ALERTS", alertname="~Takk.*", alertstate="firing")
 ALERT_TIMES: Final = shop_series("ALERTS_FOR_STATE", alertname="~Takk.*")
+HEARTBEATS: Final = shop_series("takk_heartbeat_timestamp_seconds")
 TILE: Final = Size(3, 4)
 
 
@@ -111,14 +112,15 @@ HEARTBEAT = number(
     TILE,
     About(
         "Age of the last heartbeat that passed through all stages, on the partition where it is oldest. "
-        "A heartbeat is a record that Takk itself writes every 15 s.",
+        "A heartbeat is a record that Takk itself writes every 15 s. An hour: it is older, or none has passed since a mailer started.",
         "Below a minute.",
         "A stage does not advance although no record of the shop may wait. The pipeline dashboard shows the partition.",
         ("TakkHeartbeatMissing",),
         see="takk-pipeline",
     ),
     "s",
-    Query(age(f"min(max by (shop, partition) ({shop_series('takk_heartbeat_timestamp_seconds')}))")),
+    # The time is 0 after a start, which is decades ago.
+    Query(f"clamp_max({age(f'min(max by (shop, partition) ({HEARTBEATS}))')}, 3600)"),
     steps=((None, GREEN), (60, YELLOW), (120, RED)),
     decimals=0,
     missing="off",
@@ -271,7 +273,7 @@ LATENESS = graph(
     steps=((None, "transparent"), (300, RED)),
 )
 FAILURES = graph(
-    "Dead letters and sends in doubt per hour",
+    "Dead letters and sends in doubt",
     Size(7, 7),
     About(
         "Within 5 minutes: dead letters by stage, and sends that were in flight while a mailer died, by what happened to them.",

@@ -8,10 +8,24 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from deploy.grafana.builder.colors import GREEN, LAG_STEPS, RED, YELLOW, ZERO_IS_GOOD
 from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph, number
-from deploy.grafana.builder.promql import STAGE, age, increase, largest, mean, quantile, rate, series, total
+from deploy.grafana.builder.promql import (
+    STAGE,
+    age,
+    increase,
+    largest,
+    mean,
+    quantile,
+    rate,
+    series,
+    shop_series,
+    total,
+)
 from deploy.grafana.builder.screen import Row, Screen
 from deploy.grafana.builder.stages import STAGES, stage
 from deploy.grafana.builder.tables import Column, rows
+
+PARTITIONS: Final = largest(shop_series("takk_stage_partitions", STAGE), "shop, stage")
+OWNED: Final = shop_series("takk:owned_partitions:count", STAGE)
 
 
 def summary() -> list[model.Panel]:
@@ -28,11 +42,8 @@ def summary() -> list[model.Panel]:
                 see="takk-resources",
             ),
             "none",
-            Query(
-                f"{largest(series('takk_stage_partitions', STAGE), 'stage')}"
-                f" - {total(series('takk_assigned_partitions', STAGE), 'stage')}",
-                "{{stage}}",
-            ),
+            # As the alert: a partition counts once during a handover, and no shop hides another one. A selected process must not matter.
+            Query(total(f"{PARTITIONS} - ({OWNED} or 0 * {PARTITIONS})", "stage"), "{{stage}}"),
             steps=ZERO_IS_GOOD,
             spark=False,
             below=True,
@@ -133,14 +144,15 @@ def heartbeat() -> list[model.Panel]:
             "Age of the last heartbeat",
             Size(12, 6),
             About(
-                "Time since the newest heartbeat that passed through all stages was written, one line per partition.",
+                "Time since the newest heartbeat that passed through all stages was due, one line per partition. "
+                "A partition has no line from a start of its mailer until the first heartbeat.",
                 "Below the interval of heartbeats, which is 15 s, plus some seconds.",
                 "A rising line: this partition does not advance in some stage, even if the shop sends nothing.",
                 ("TakkHeartbeatMissing",),
             ),
             "s",
             Query(
-                age(largest(series("takk_heartbeat_timestamp_seconds"), "partition")),
+                age(f"({largest(series('takk_heartbeat_timestamp_seconds'), 'partition')} > 0)"),
                 "{{partition}}",
             ),
             steps=((None, "transparent"), (120, RED)),
