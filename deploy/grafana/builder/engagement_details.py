@@ -49,7 +49,7 @@ def machines() -> list[model.Panel]:
                 "Opens with machines are about twice those without. Clicks are close together.",
                 "A large difference in clicks: a company's security scanner follows all links.",
             ),
-            "short",
+            "locale",
             Query(counted("takk_engagement_total", kind="opened"), "opens, with machines"),
             Query(counted("takk_engagement_total", kind="opened", agent="~human|unknown"), "opens, without"),
             Query(counted("takk_engagement_total", kind="clicked"), "clicks, with machines"),

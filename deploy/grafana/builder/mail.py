@@ -68,7 +68,7 @@ def outcomes() -> list[model.Panel]:
                 "Consent rules, frequency caps and quiet hours.",
                 "A rule that is new here: run `takk why` for a customer, and see what changed.",
             ),
-            "short",
+            "locale",
             Query(
                 most(total(increase("takk_decisions_total", FLOW, outcome="~skip|defer|draft|limit"), "outcome, rule")),
                 "{{outcome}}: {{rule}}",
@@ -85,7 +85,7 @@ def outcomes() -> list[model.Panel]:
                 "unrenderable: the template or the copy of this flow is broken. Correct it, and deploy it.",
                 ("TakkEmailsRefused", "TakkEmailsUnrenderable"),
             ),
-            "short",
+            "locale",
             Query(
                 most(total(increase("takk_mail_rules_total", FLOW, outcome="~" + NOT_SENT), "outcome, rule")),
                 "{{outcome}}: {{rule}}",
@@ -110,7 +110,7 @@ def flows() -> list[model.Panel]:
                 ("TakkFlowStopped",),
                 see="takk-engagement",
             ),
-            "short",
+            "locale",
             (
                 Column("flow", "Flow", link=flow_url("takk-engagement")),
                 Column("version", "Version"),

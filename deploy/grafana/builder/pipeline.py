@@ -126,7 +126,7 @@ def partitions() -> list[model.Panel]:
                 Column("partition", "Partition"),
                 Column("instance", "Process"),
                 Column("Value #A", "Oldest record", "s", LAG_STEPS, decimals=0),
-                Column("Value #B", "Records waiting", "short", decimals=0),
+                Column("Value #B", "Records waiting", "locale", decimals=0),
                 Column("Value #C", "Since it advanced", "s", decimals=0),
             ),
             Query(slowest, instant=True),
@@ -214,7 +214,7 @@ def due() -> list[model.Panel]:
                 "The stage flows is behind. See its row.",
                 ("TakkLagHigh",),
             ),
-            "short",
+            "locale",
             Query(
                 f"clamp_min({total(increase('takk_timers_fired_total', window='1h'))}"
                 f" - {total(increase('takk_records_in_total', window='1h', stage='flows', topic='flow-due'))}, 0)"

@@ -118,7 +118,7 @@ def providers() -> list[model.Panel]:
                 "spam_rate, rate_limited and policy: send less to this provider. sender_authentication: check SPF, DKIM and DMARC.",
                 ("TakkProviderRefuses",),
             ),
-            "short",
+            "locale",
             Query(
                 most(total(increase("takk_smtp_refusals_total"), "provider, reason, kind")),
                 "{{provider}}: {{reason}} ({{kind}})",
