@@ -300,8 +300,11 @@ HEARTBEAT_TIMESTAMP = Gauge(
     registry=REGISTRY,
 )
 HEARTBEAT_SECONDS = Gauge(
-    "takk_heartbeat_seconds", "Time from then until the mailer had committed that heartbeat, by partition.", ["partition"], registry=REGISTRY
-)  # fmt: skip
+    "takk_heartbeat_seconds",
+    "Time from the due time of a partition's newest heartbeat until the mailer had committed it.",
+    ["partition"],
+    registry=REGISTRY,
+)
 
 # The process
 BUILD_INFO = Gauge("takk_build_info", "Always 1. version: the version of Takk.", ["version"], registry=REGISTRY)
@@ -317,7 +320,11 @@ KAFKA_UNREACHABLE = Gauge(
 READY = Gauge(
     "takk_ready", "1 if all assigned partitions are restored and processed, as in /readyz.", registry=REGISTRY
 )
-LOOP_LAG = Gauge("takk_loop_lag_seconds", "Delay of the event loop's last heartbeat.", registry=REGISTRY)
+LOOP_LAG = Gauge(
+    "takk_loop_lag_seconds",
+    "Delay of the event loop: how late its last check ran. One is due every second.",
+    registry=REGISTRY,
+)
 
 #: The closed list.
 ALL: Final[tuple[MetricWrapperBase, ...]] = (

@@ -52,7 +52,7 @@ SCREEN: Final = Screen(
                     "Longest delay of an event loop",
                     TILE,
                     About(
-                        "Delay of the last heartbeat of the slowest event loop.",
+                        "Delay of the slowest event loop: how late its last check ran.",
                         "Some milliseconds.",
                         "Above a second the process lacks CPU. At 30 s its liveness check fails.",
                         ("TakkLoopBlocked",),
@@ -155,7 +155,7 @@ SCREEN: Final = Screen(
                     "Event loop delay",
                     CELL,
                     About(
-                        "Delay of the last heartbeat of each event loop.",
+                        "Delay of each event loop: how late its last check ran. One is due every second.",
                         "Some milliseconds.",
                         "Long delays make Kafka remove the process from its group. Give it more CPU.",
                         ("TakkLoopBlocked",),
