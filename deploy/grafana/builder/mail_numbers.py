@@ -11,6 +11,17 @@ from deploy.grafana.builder.panels import About, Query, Size, number
 from deploy.grafana.builder.promql import FLOW, increase, largest, series, shop_series, total
 
 TILE: Final = Size(3, 4)
+MAIL_SERVER_STATES: Final = {"0": ("answers", GREEN), "1": ("down", RED), "2": ("slow", YELLOW)}
+
+
+def mail_server_state(paused: str) -> str:
+    """Return an expression of `MAIL_SERVER_STATES`.
+
+    Args:
+        paused: 1 while a mailer cannot reach the mail server, otherwise 0. It has no labels.
+    """
+    slow = f"2 * ({largest(shop_series('takk:smtp_seconds:mean2m'))} > bool 1)"
+    return f"{paused} == 1 or {slow} or {paused}"
 
 
 def numbers() -> list[model.Panel]:
@@ -20,15 +31,16 @@ def numbers() -> list[model.Panel]:
             "Mail server",
             TILE,
             About(
-                "Whether the mailers can reach the mail server.",
+                "Whether the mailers can reach the mail server. Slow: more than a second per email, within 2 minutes.",
                 "It answers.",
-                "Emails wait and are not lost. Check the mail server, its certificate and the password.",
-                ("TakkMailServerDown",),
+                "Down: emails wait and are not lost. Check the mail server, its certificate and the password. "
+                "Slow: open the row of the mail server.",
+                ("TakkMailServerDown", "TakkMailServerSlow"),
             ),
             "none",
-            Query(largest(series("takk_smtp_paused"))),
+            Query(mail_server_state(largest(series("takk_smtp_paused")))),
             steps=ZERO_IS_GOOD,
-            words={"0": ("answers", GREEN), "1": ("down", RED)},
+            words=MAIL_SERVER_STATES,
             spark=False,
         ),
         number(

@@ -6,6 +6,7 @@ from typing import Final
 
 from deploy.grafana.builder.colors import BLUE, GREEN, LAG_STEPS, RED, YELLOW, ZERO_IS_GOOD
 from deploy.grafana.builder.links import runbook_url
+from deploy.grafana.builder.mail_numbers import MAIL_SERVER_STATES, mail_server_state
 from deploy.grafana.builder.panels import About, Query, Size, graph, number, timeline
 from deploy.grafana.builder.promql import FLOW, JOB, RATE_WINDOW, age, largest, shop_series, total
 from deploy.grafana.builder.screen import Row, Screen
@@ -61,17 +62,19 @@ SERVERS = number(
     "Kafka and mail server",
     TILE,
     About(
-        "Whether every process reaches Kafka, and every mailer the mail server.",
+        "Whether every process reaches Kafka, and every mailer the mail server. "
+        "Slow: the mail server takes more than a second per email, within 2 minutes.",
         "Both answer.",
-        "Nothing is lost: records and emails wait. Check the server that is down, its certificate and its password.",
-        ("TakkKafkaUnreachable", "TakkMailServerDown"),
+        "Down: records and emails wait. Check the server that is down, its certificate and its password. "
+        "Slow: emails wait, and expire if they wait too long.",
+        ("TakkKafkaUnreachable", "TakkMailServerDown", "TakkMailServerSlow"),
         see="takk-mail",
     ),
     "none",
     Query(largest(shop_series("takk_kafka_unreachable")), "Kafka"),
-    Query(largest(shop_series("takk_smtp_paused")), "mail server"),
+    Query(mail_server_state(largest(shop_series("takk_smtp_paused"))), "mail server"),
     steps=ZERO_IS_GOOD,
-    words={"0": ("answers", GREEN), "1": ("down", RED)},
+    words=MAIL_SERVER_STATES,
     spark=False,
     below=True,
 )
@@ -222,7 +225,7 @@ STAGE_BANDS = timeline(
         "One band per stage, in the order in which a record passes through them. "
         "The color is the age of the oldest record that waits: green below 1 minute, yellow below 5 minutes, red above.",
         "All bands are green.",
-        "The first stage from the top that is not green is the cause. The start of the color is the start of the incident.",
+        "The first stage from the top that is not green is the cause. The incident began a minute before its band turned yellow.",
         ("TakkLagHigh", "TakkPartitionStuck"),
         see="takk-pipeline",
     ),
@@ -263,7 +266,8 @@ LATENESS = graph(
         "Emails: time from when they were due until the mail server accepted them. Timers: time from when they were due until "
         "they fired. Both are the 99 % quantile.",
         "Some seconds. The objective is 5 minutes.",
-        "Timers late: see the stage scheduler. Only emails late: see the mail server.",
+        "Timers late: see the stage scheduler. Only emails late: see the mail server. No line: no email was accepted; expired "
+        "emails are in the panel beside.",
         ("TakkHandoverBudgetBurn", "TakkTimersLate"),
         see="takk-timers",
     ),
