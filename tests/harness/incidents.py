@@ -30,14 +30,14 @@ from tests.harness.stack import ShopClosed, Stack
 
 #: Seconds that one day of waiting takes, orders per second, seconds before the incident.
 DAY_S, ORDERS_PER_S, HEALTHY_S = 60.0, 5.0, 60.0
-#: Seconds between two scrapes. A busy machine may not answer within one second.
-SCRAPE_S = 2.0
+#: Seconds between two scrapes, and until a scrape times out. A busy machine may not answer within one second.
+SCRAPE_S = 5.0
 #: Codes in the pool, so that it does not run empty.
 CODES = 5_000
 #: The slow mail server needs so many seconds per email, on all connections together.
 SLOW_EMAIL_S = 1.0
 #: Share of the orders that are invalid, and orders per second of one customer.
-POISONED_SHARE, HOT_ORDERS_PER_S = 0.3, 300
+POISONED_SHARE, HOT_ORDERS_PER_S = 0.3, 1_000
 #: A change of a record of the shop.
 Change = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -95,16 +95,20 @@ def slow_down_mail_server(stack: Stack, trade: Trade) -> None:
 
 
 def heat_partition(stack: Stack, trade: Trade) -> None:
-    """Publish orders of one customer faster than a partition can process them."""
+    """Publish orders of one customer faster than the stages of one partition can process them."""
     customer, count = "c-busy", itertools.count()
 
     def publish() -> None:
+        producer = Producer({**stack.settings.kafka(), "partitioner": "murmur2_random", "linger.ms": 20})
         while True:
-            now = datetime.now(UTC)
+            due, now = time.monotonic() + 0.1, datetime.now(UTC)
             for number in itertools.islice(count, HOT_ORDERS_PER_S // 10):
                 order = records.order(order_id=f"o-busy-{number}", customer_id=customer, placed_at=now, occurred_at=now)
-                stack.enqueue(topics.ORDERS, customer.encode(), order)
-            time.sleep(max(0.0, 0.1 - (datetime.now(UTC) - now).total_seconds()))
+                value = stack.codec.encode(topics.SCHEMA_OF[topics.ORDERS], order)
+                producer.produce(topics.ORDERS, value, customer.encode())
+            # Waits while the broker is slow, so that the queue of the producer does not overflow.
+            producer.flush(10)
+            time.sleep(max(0.0, due - time.monotonic()))
 
     threading.Thread(target=publish, name="orders", daemon=True).start()
 
