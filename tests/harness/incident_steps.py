@@ -75,6 +75,9 @@ def run_incidents(observed: ObservedStack) -> None:
             wait_until(partial(has_trace, observed, trace), f"{trace} is above 0")
         restore_worker(stack)
         wait_until(partial(has_trace, observed, LAST_TRACE), f"{LAST_TRACE} is above 0")
+        # While partitions move, no worker exports the gauges of the pool.
+        settled = "takk_pool_claims and on () (min(takk_ready) == 1)"
+        wait_until(lambda: observed.prometheus.query(settled) != [], "all workers are ready, and the pool has an owner")
     finally:
         is_over.set()
         shop.join()
