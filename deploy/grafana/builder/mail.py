@@ -66,7 +66,9 @@ def outcomes() -> list[model.Panel]:
             About(
                 "The ten rules that most often decided against an email or deferred it, within the time range.",
                 "Consent rules, frequency caps and quiet hours.",
-                "A rule that is new here: run `takk why` for a customer, and see what changed.",
+                "A rule that is new here: run `takk why` for a customer, and see what changed. "
+                "limit: instances with more than a few: one customer id has very many events.",
+                ("TakkCustomerFloods",),
             ),
             "locale",
             Query(

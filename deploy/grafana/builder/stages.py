@@ -38,7 +38,9 @@ def stage(name: str) -> list[model.Panel]:
             About(
                 f"Records per second that the stage {name} reads and writes, by topic.",
                 "Reads follow the traffic of the shop. Writes follow reads.",
-                "Reads at 0 while records wait: the stage is stuck. Reads at 0 without waiting records: nothing arrives.",
+                "Reads at 0 while records wait: the stage is stuck. Reads at 0 without waiting records: nothing arrives. "
+                "A sudden step that does not follow from the trade of the shop: an import, or one customer with very many events.",
+                ("TakkCustomerFloods",),
             ),
             "recps",
             Query(total(rate("takk_records_in_total", stage=name), "topic"), "read {{topic}}"),
@@ -81,7 +83,7 @@ def stage(name: str) -> list[model.Panel]:
                 f"Records that the stage {name} has not committed, one line per partition.",
                 "Near 0 for each partition.",
                 f"One partition alone: a customer with very many events, or a stuck partition. All partitions: the stage is too slow. {SAFE}",
-                ("TakkLagHigh", "TakkPartitionStuck"),
+                ("TakkLagHigh", "TakkPartitionStuck", "TakkCustomerFloods"),
             ),
             "short",
             Query(largest(series("takk_lag_records", stage=name), "partition"), "{{partition}}"),
