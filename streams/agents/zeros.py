@@ -68,6 +68,7 @@ DECISIONS = (
         )
     ),
     *(("defer", rule) for rule in ("cap", "quiet_hours", "order_late", "refunded", "calm_series", "clash", "not_before", "paused")),
+    ("limit", "instances"),  # read by TakkCustomerFloods
     ("retry", "put_off"),
 )  # fmt: skip
 #: The kinds of engagement with the agents that each can have. Engagement with emails that are no longer stored has no flow and no message;
