@@ -175,9 +175,8 @@ class Stack:
         """Produce one record like `produce`, without waiting; the next `produce` waits for it too."""
         value = self.codec.encode(topics.SCHEMA_OF[topic], record) if isinstance(record, dict) else record
         self._producer.produce(topic, value, key, timestamp=at_ms)
-        self._producer.poll(
-            0
-        )  # removes delivered records from the producer's queue, which is full otherwise after 100,000 of them
+        # Delivered records leave the producer's queue only here. Otherwise it is full after 100,000 records.
+        self._producer.poll(0)
 
     def records(self, topic: str) -> list[dict[str, Any]]:
         """Return the committed records of `topic`, decoded."""
