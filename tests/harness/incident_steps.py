@@ -52,6 +52,9 @@ TRACES = (
     "takk_complaints_total",
     "takk_attributed_orders_total",
     "takk_attributed_revenue_minor_total",
+    # The mailer reads the catalogue for the first email that recommends products.
+    "takk_catalogue_read_timestamp_seconds",
+    "takk_withdrawals_read_timestamp_seconds",
     "takk_pool_claims",
     "takk_codes_granted_total",
     "takk_codes_expired_total",
