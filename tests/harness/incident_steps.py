@@ -169,18 +169,22 @@ def stop_mail_server(observed: ObservedStack) -> None:
     facts = {"customer_id": customer, "order_id": "o-waits", "occurred_at": now}
     stack.produce(topics.ORDERS, customer.encode(), records.order(**facts, placed_at=now))
     stack.produce(topics.SHIPMENTS, customer.encode(), records.shipment(**facts, status="delivered"))
-    wait_until(lambda: "marketing" in _purposes(stack, customer), "a command for a marketing email waits")
+    wait_until(partial(_has_marketing_email, stack, customer), "a marketing email waits")
     unsubscription = records.engagement(
         "unsubscribed", customer_id=customer, send_id=None, scope="marketing", occurred_at=datetime.now(UTC)
     )
     stack.produce(topics.ENGAGEMENT, customer.encode(), unsubscription)
-    wait_until(lambda: stack.records(topics.WITHDRAWALS) != [], "the email is withdrawn")
+    wait_until(lambda: _of(stack, topics.WITHDRAWALS, customer) != [], "the email is withdrawn")
     stack.inbox.start()
     wait_until(lambda: not is_above_0(observed, "takk_smtp_paused"), "the mailer resumes")
 
 
-def _purposes(stack: Stack, customer_id: str) -> set[str]:
-    return {command["purpose"] for command in stack.records(topics.COMMANDS) if command["customer_id"] == customer_id}
+def _has_marketing_email(stack: Stack, customer_id: str) -> bool:
+    return any(command["purpose"] == "marketing" for command in _of(stack, topics.COMMANDS, customer_id))
+
+
+def _of(stack: Stack, topic: str, customer_id: str) -> list[dict[str, Any]]:
+    return [record for record in stack.records(topic) if record["customer_id"] == customer_id]
 
 
 def restore_worker(stack: Stack) -> None:

@@ -51,12 +51,18 @@ class ObservedStack:
 def copy_templates(folder: Path) -> Path:
     """Copy the shipped templates into `folder` and return the copy, with two more flows.
 
-    The copy has no quiet hours: the time of day would decide whether marketing emails are sent.
+    The copy has no quiet hours: the time of day would decide whether marketing emails are sent. Emails that are not
+    transactional do not expire: a day may last a second, and they would expire before they can be withdrawn.
     """
     templates = Path(shutil.copytree(PROJECT_ROOT / "templates", folder / "templates"))
     rules = templates / "rules.yaml"
     lines = rules.read_text(encoding="utf-8").splitlines(keepends=True)
     rules.write_text("".join(line for line in lines if not line.startswith("quiet_hours:")), encoding="utf-8")
+    for file in templates.glob("flows/*/*/flow.yaml"):
+        text = file.read_text(encoding="utf-8")
+        for short in ("3d", "5d", "7d"):
+            text = text.replace(f"expires: {short}", "expires: 90d")
+        file.write_text(text, encoding="utf-8")
     for name, text in FLOWS.items():
         flow = templates / "flows" / "selling" / name / "flow.yaml"
         flow.parent.mkdir(parents=True)
