@@ -21,6 +21,8 @@ TRANSIENT_ERRORS = frozenset(
         KafkaError._ALL_BROKERS_DOWN,
         KafkaError._TIMED_OUT,
         KafkaError._TRANSPORT,
+        # Also for a partition that exists, while its broker does not answer (confluent-kafka-python's issue 1043).
+        KafkaError._UNKNOWN_PARTITION,
         KafkaError._WAIT_COORD,
         KafkaError.BROKER_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,

@@ -29,6 +29,12 @@ def test_a_transient_error_is_retried() -> None:
     assert cluster.requests == 3
 
 
+def test_a_partition_that_a_silent_broker_hides_is_retried() -> None:
+    """librdkafka does not know a partition while the partition's broker does not answer. The answer comes with the broker's."""
+    cluster = Cluster(KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_PARTITION)
+    assert retry(cluster.answer) == 7
+
+
 def test_another_error_is_raised_at_once() -> None:
     """A request without the needed permission is not repeated."""
     cluster = Cluster(KafkaError.TOPIC_AUTHORIZATION_FAILED)
