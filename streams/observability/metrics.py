@@ -115,7 +115,9 @@ RESTORE_SECONDS = Histogram(
 STANDBY_LAG = Gauge(
     "takk_standby_lag_offsets", "Changelog offsets by which the standbys of this worker are behind, in total.", registry=REGISTRY
 )  # fmt: skip
-STATE_BYTES = Gauge("takk_state_bytes", "Size of the tables on disk, by stage.", ["stage"], registry=REGISTRY)
+STATE_BYTES = Gauge(
+    "takk_state_bytes", "Size of the tables on disk, by stage. Recent writes are still in memory, and not counted.", ["stage"], registry=REGISTRY
+)  # fmt: skip
 DISK_FREE = Gauge(
     "takk_disk_free_bytes", "Free space that this process may use on the volume of TAKK_STATE_DIR.", registry=REGISTRY
 )

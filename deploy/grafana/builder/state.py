@@ -53,8 +53,8 @@ SCREEN: Final = Screen(
                     "State on disk",
                     TILE,
                     About(
-                        "Size of the tables of all stages, without standbys.",
-                        "Some kB per customer. It grows with the number of customers.",
+                        "Size of the tables of all stages, without standbys, and without recent writes, which are still in memory.",
+                        "Some kB per customer; 0 while all of them fit into memory. It grows with the number of customers.",
                         "A sudden drop means that a process owns fewer partitions or lost its disk.",
                     ),
                     "bytes",
