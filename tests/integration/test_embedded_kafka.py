@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import signal
 import socket
@@ -18,7 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.detached import start_detached, stop_detached
 from streams.tools.local.kafka.jars import KafkaStartError, classpath
-from streams.tools.local.kafka.ports import PORTS, free_port
+from streams.tools.local.kafka.ports import PORTS, _claims, free_port
 
 QUIET = {"log_level": "0"}
 #: A parent process that starts a broker, prints its port and folder, and waits until it is killed.
@@ -181,10 +182,13 @@ def test_free_ports_are_not_ephemeral() -> None:
     assert free_port() in PORTS
 
 
-def test_two_processes_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_get_different_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port is reserved for one process until it ends, also without a listener, so concurrent test runs never share a port."""
-    few = range(PORTS.start - 4, PORTS.start)  # no other process takes ports from this range
+    few = range(PORTS.start - 4, PORTS.start)
     monkeypatch.setattr("streams.tools.local.kafka.ports.PORTS", few)
+    # An own file of reservations, since another run of this test may use the same ports.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("streams.tools.local.kafka.ports._claims", functools.cache(_claims.__wrapped__))
     other = "from streams.tools.local.kafka import ports; ports.PORTS = range(*map(int, __import__('sys').argv[1:])); "
     other += "print(ports.free_port(), ports.free_port(), flush=True); input()"
     command = [sys.executable, "-c", other, str(few.start), str(few.stop)]
