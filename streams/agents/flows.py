@@ -87,9 +87,8 @@ def make_handler(
             if type(effect) is SendMail:
                 output.headers.append(_due_at(event, written_ms))
             outputs.append(output)
-        count_effects(
-            event, effects, state, after
-        )  # not before: a record with an effect that cannot be encoded is a dead letter
+        # Not before the encoding: a record with an effect that cannot be encoded is a dead letter.
+        count_effects(event, effects, state, after)
         return (None if after is state else key), after, outputs
 
     return handle

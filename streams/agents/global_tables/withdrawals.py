@@ -44,7 +44,7 @@ class WithdrawalsTable(TableView):
         self._withdrawn_at: dict[str, datetime] = {}
 
     def on_caught_up(self) -> None:
-        """Set the gauge."""
+        """Set the time at which all withdrawals had last been read."""
         metrics.WITHDRAWALS_READ.set_to_current_time()
 
     def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
