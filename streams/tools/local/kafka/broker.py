@@ -75,8 +75,9 @@ group.min.session.timeout.ms=1000
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms={session_ms}
 """
-#: In a cluster, a dead broker must be noticed within seconds. A single broker has no replacement, so it may be slow.
-SESSION_ALONE_MS, SESSION_IN_CLUSTER_MS = 5000, 3000
+#: In a cluster, a dead broker must be noticed within seconds. A single broker has no replacement: when it is slow for longer than its
+#: session, it loses its partitions, and every client gets errors.
+SESSION_ALONE_MS, SESSION_IN_CLUSTER_MS = 12_000, 3000
 #: The log cleaner allocates its buffer from the heap at the start, 128 MB by default. An acknowledged record is never lost to an
 #: unclean leader; that is Kafka's default, and the tests rely on it.
 CLUSTER_SETTINGS = """\
