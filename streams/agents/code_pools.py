@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, cast
 
 from streams.agents.instrumentation import Instrumentation
@@ -11,11 +11,11 @@ from streams.core.offers.code_pool_records import Pool, PoolMessage, decode_entr
 from streams.core.offers.code_pools import CodePools
 from streams.core.values.local_time import utc_from_ms
 from streams.observability import metrics
+from streams.observability.gauges import OwnedGauges
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.processing.batch import Batch
-from streams.runtime.processing.task import Task
 from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 
@@ -32,7 +32,7 @@ def register(app: App, instrumentation: Instrumentation, used: Collection[str]) 
     }
 
     def open_pools(partition: int, store: PartitionStore) -> dict[str, Pool]:
-        """Return the counts of this partition's pools, for `PoolGauges`."""
+        """Return the counts of this partition's pools, for `pool_gauges`."""
         own = [name for name in used if partition_of(name.encode(), app.partitions) == partition]
         stored = {name: store.get(pool_key(name)) for name in own}
         return {name: Pool() if raw is None else cast(Pool, decode_entry(raw)) for name, raw in stored.items()}
@@ -78,22 +78,11 @@ def _count(code_pools: CodePools, used: dict[str, Pool]) -> None:
         metrics.CODES_EXPIRED.labels(name if name in used else OTHER).inc(count)
 
 
-class PoolGauges:
-    """Sets the gauges of each owned pool, and removes them once another worker owns the pool.
-
-    A stale number would hide that the pool is empty.
-    """
-
-    def __init__(self) -> None:
-        self._names: set[str] = set()
-
-    def __call__(self, tasks: Iterable[Task[Any]]) -> None:
-        """Set the gauges from the tasks that the worker owns now."""
-        pools = {name: pool for task in tasks if task.stage.name == "pools" for name, pool in task.context.items()}
-        for name, pool in pools.items():
-            metrics.POOL_CODES.labels(name).set(pool.stock)
-            metrics.POOL_CLAIMS.labels(name).set(pool.waiting)
-        for name in self._names - pools.keys():
-            metrics.POOL_CODES.remove(name)
-            metrics.POOL_CLAIMS.remove(name)
-        self._names = set(pools)
+def pool_gauges() -> OwnedGauges:
+    """Return the gauges of each owned pool: codes in stock, and claims that wait."""
+    return OwnedGauges(
+        "pools",
+        lambda task: {name: (pool.stock, pool.waiting) for name, pool in task.context.items()},
+        metrics.POOL_CODES,
+        metrics.POOL_CLAIMS,
+    )

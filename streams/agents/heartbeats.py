@@ -11,7 +11,6 @@ It does not cover the topics of the shop, `email-commands`, the mail server, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
@@ -19,6 +18,7 @@ from typing import Any
 
 from streams.core.model.events import TimerFired
 from streams.observability import metrics
+from streams.observability.gauges import OwnedGauges, Reading
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.processing.task import Task
@@ -106,20 +106,11 @@ class Heartbeat:
             self.travel_s = max(0.0, (now - due_at).total_seconds())
 
 
-class HeartbeatGauges:
-    """Sets the gauges of each owned partition's heartbeat, and removes them once another mailer owns the partition."""
+def heartbeat_gauges() -> OwnedGauges:
+    """Return the gauges of each owned partition's heartbeat, for a mailer."""
+    return OwnedGauges("mailer", _reading, metrics.HEARTBEAT_TIMESTAMP, metrics.HEARTBEAT_SECONDS)
 
-    def __init__(self) -> None:
-        self._partitions: set[int] = set()
 
-    def __call__(self, tasks: Iterable[Task[Any]]) -> None:
-        """Set the gauges from the tasks that the mailer owns now."""
-        heartbeats = {task.partition: task.context.heartbeat for task in tasks if task.stage.name == "mailer"}
-        heartbeats = {partition: heartbeat for partition, heartbeat in heartbeats.items() if heartbeat.is_on}
-        for partition, heartbeat in heartbeats.items():
-            metrics.HEARTBEAT_TIMESTAMP.labels(partition).set(heartbeat.due_at)
-            metrics.HEARTBEAT_SECONDS.labels(partition).set(heartbeat.travel_s)
-        for partition in self._partitions - heartbeats.keys():
-            metrics.HEARTBEAT_TIMESTAMP.remove(partition)
-            metrics.HEARTBEAT_SECONDS.remove(partition)
-        self._partitions = set(heartbeats)
+def _reading(task: Task[Any]) -> Reading:
+    heartbeat = task.context.heartbeat
+    return {task.partition: (heartbeat.due_at, heartbeat.travel_s)} if heartbeat.is_on else {}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from streams.agents.instrumentation import Instrumentation
 from streams.observability import metrics
+from streams.observability.gauges import OwnedGauges
 from streams.runtime.app import App
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import identity
-from streams.runtime.processing.task import Task
 from streams.runtime.processing.timers import MAX_FIRED_PER_SWEEP, Timers, pack, unpack
 from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
@@ -53,17 +53,6 @@ def register(app: App, instrumentation: Instrumentation, sweep_limit: int = MAX_
     return scheduler
 
 
-class TimerGauges:
-    """Sets the gauge of stored timers for each owned partition, and removes it once another worker owns the partition."""
-
-    def __init__(self) -> None:
-        self._partitions: set[int] = set()
-
-    def __call__(self, tasks: Iterable[Task[Any]]) -> None:
-        """Set the gauges from the tasks that the worker owns now."""
-        timers = {task.partition: task.context for task in tasks if task.stage.name == "scheduler"}
-        for partition, stored in timers.items():
-            metrics.TIMERS_PENDING.labels(partition).set(stored.pending)
-        for partition in self._partitions - timers.keys():
-            metrics.TIMERS_PENDING.remove(partition)
-        self._partitions = set(timers)
+def timer_gauges() -> OwnedGauges:
+    """Return the gauge of stored timers for each owned partition."""
+    return OwnedGauges("scheduler", lambda task: {task.partition: (task.context.pending,)}, metrics.TIMERS_PENDING)

@@ -19,7 +19,7 @@ import uvloop
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
 from streams.agents.global_tables import assortment, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
-from streams.agents.heartbeats import HeartbeatGauges
+from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.zeros import zero_mailer, zero_worker
 from streams.core.offers.assortment import Assortment
@@ -88,7 +88,7 @@ def run_worker(settings: Settings) -> None:
     # which the stage reads from the beginning.
     if ruleset.pools:
         code_pools.register(app, instrumentation, ruleset.pools)
-    _run(app, settings, gauges=[scheduler.TimerGauges(), code_pools.PoolGauges()])
+    _run(app, settings, gauges=[scheduler.timer_gauges(), code_pools.pool_gauges()])
 
 
 def run_mailer(settings: Settings) -> None:
@@ -148,7 +148,7 @@ def run_mailer(settings: Settings) -> None:
     )
     mailer.register(app, instrumentation, work, settings.heartbeat_s)
     zero_mailer(messages_by_flow(settings.templates_dir))
-    _run(app, settings, gauges=[HeartbeatGauges()], global_tables=[products, withdrawn_emails])
+    _run(app, settings, gauges=[heartbeat_gauges()], global_tables=[products, withdrawn_emails])
 
 
 def _app(settings: Settings, role: str, batch_records: int) -> App:

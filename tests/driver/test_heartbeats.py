@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streams.agents import flows, mailer, scheduler
-from streams.agents.heartbeats import DELAY, MAX_AGE, Heartbeat, HeartbeatGauges, heartbeat_key
+from streams.agents.heartbeats import DELAY, MAX_AGE, Heartbeat, heartbeat_gauges, heartbeat_key
 from streams.agents.instrumentation import Instrumentation
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
@@ -171,7 +171,7 @@ def test_heartbeats_can_be_turned_off(tmp_path: Path) -> None:
     pipeline = Pipeline(tmp_path, interval_s=0)
     assert pipeline.mailer.app.of.is_due is None
     assert pipeline.mailer.run(at_ms=AT_MS) == []
-    HeartbeatGauges()([pipeline.mailer.task])
+    heartbeat_gauges()([pipeline.mailer.task])
     assert gauges() == (None, None)
 
 
@@ -184,7 +184,7 @@ def gauges() -> tuple[float | None, float | None]:
 
 def test_gauges_follow_the_owner(pipeline: Pipeline) -> None:
     """They are 0 before the first heartbeat, and a mailer that no longer owns the partition removes them."""
-    set_gauges = HeartbeatGauges()
+    set_gauges = heartbeat_gauges()
     set_gauges([pipeline.mailer.task, pipeline.flows.task])
     assert gauges() == (0, 0)
     passed = pipeline.flows.run(fired(timers(pipeline, 1)), at_ms=AT_MS + 2_000)

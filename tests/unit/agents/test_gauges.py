@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from streams.agents.code_pools import PoolGauges
-from streams.agents.scheduler import TimerGauges
+from streams.agents.code_pools import pool_gauges
+from streams.agents.scheduler import timer_gauges
 from streams.core.offers.code_pool_records import Pool
 from streams.observability import metrics
 
@@ -42,7 +42,7 @@ def test_pool_gauges_follow_the_owner() -> None:
         codes, claims = (metrics.REGISTRY.get_sample_value(name, {"pool": "spring"}) for name in names)
         return codes, claims
 
-    set_gauges, task = PoolGauges(), Task(Stage("pools"), 0, {"spring": Pool(2, 9, 4, 4)})
+    set_gauges, task = pool_gauges(), Task(Stage("pools"), 0, {"spring": Pool(2, 9, 4, 4)})
     other = Task(Stage("flows"), 0, None)
     set_gauges([task, other])
     assert samples() == (7, 0)
@@ -59,7 +59,7 @@ def test_timer_gauges_follow_the_owner() -> None:
     def pending(partition: int) -> float | None:
         return metrics.REGISTRY.get_sample_value("takk_timers_pending", {"partition": str(partition)})
 
-    set_gauges = TimerGauges()
+    set_gauges = timer_gauges()
     tasks = [Task(Stage("scheduler"), 7, Timers(3)), Task(Stage("scheduler"), 8, Timers(0))]
     set_gauges([*tasks, Task(Stage("flows"), 9, None)])
     assert (pending(7), pending(8), pending(9)) == (3, 0, None)

@@ -52,15 +52,19 @@ def test_names_help_and_labels() -> None:
 
 
 def changed(source: str) -> set[str]:
-    """Return the names of the metrics that a module changes: `metrics.NAME` with one of `CHANGES`."""
-    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr in CHANGES]
-    owners = [node.value for node in nodes if isinstance(node.value, ast.Attribute)]
-    return {owner.attr for owner in owners if isinstance(owner.value, ast.Name) and owner.value.id == "metrics"}
+    """Return the names of the metrics that a module changes: `metrics.NAME` with one of `CHANGES`, or given to `OwnedGauges`."""
+    nodes = [*ast.walk(ast.parse(source))]
+    named = [node.value for node in nodes if isinstance(node, ast.Attribute) and node.attr in CHANGES]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "OwnedGauges"]
+    given = [argument for call in calls for argument in call.args]
+    owners = [node for node in (*named, *given) if isinstance(node, ast.Attribute)]
+    return {owner.attr for owner in owners if ast.unparse(owner.value) == "metrics"}
 
 
 def test_finding_changed_metrics() -> None:
     """A metric that is only named, imported or removed is not changed."""
     assert changed("metrics.A.labels(1).inc()\nmetrics.B.set(2)\non = metrics.C.set") == {"A", "B", "C"}
+    assert changed("OwnedGauges('flows', read, metrics.A, metrics.B)\nother(metrics.C)") == {"A", "B"}
     assert changed("x = metrics.A\nmetrics.B.remove(1)\n# metrics.C.inc()\n'metrics.D.inc()'\nother.E.inc()") == set()
 
 
