@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cache
@@ -64,8 +65,18 @@ class Instrumentation:
         zero_stage(name, topics)
         seconds, sizes = metrics.BATCH_SECONDS.labels(name), metrics.BATCH_RECORDS.labels(name)
         commits = metrics.COMMIT_SECONDS.labels(name)
+        #: Partition -> the counters of its batch's rejected records. A batch that is not committed is read again, so they count afterwards.
+        rejected: defaultdict[int, Counter[Any]] = defaultdict(Counter)
+
+        def dead_letter(record: Any, reason: str, detail: str, now_ms: int) -> ProducerRecord:
+            rejected[record.partition()][metrics.DEAD_LETTERS.labels(name, reason)] += 1
+            return self._dead_letter(name, record, reason, detail, now_ms)
+
+        def on_misrouted(record: Any) -> None:
+            rejected[record.partition()][metrics.REPUBLISHED.labels(name)] += 1
 
         def on_done(batch: FinishedBatch) -> None:
+            counters: Counter[Any] = rejected.pop(batch.partition, Counter())
             if batch.committed is None or batch.committed.cancelled() or batch.committed.exception() is not None:
                 return
             metrics.LAST_PROGRESS.labels(name, batch.partition).set_to_current_time()
@@ -77,6 +88,8 @@ class Instrumentation:
                     metrics.RECORDS_IN.labels(name, topic).inc(count)
             for topic, count in batch.sent.items():
                 metrics.RECORDS_OUT.labels(name, topic).inc(count)
+            for counter, count in counters.items():
+                counter.inc(count)
 
         def on_failure(record: Any, error: Exception) -> None:
             log.error(
@@ -98,32 +111,26 @@ class Instrumentation:
             is_too_new=is_too_new,
             open=open,
             is_due=is_due,
-            dead_letter=self._dead_letter(name),
+            dead_letter=dead_letter,
             journal=self._journal(name) if has_journal else None,
             on_done=on_done,
             on_failure=on_failure,
-            on_misrouted=lambda record: metrics.REPUBLISHED.labels(name).inc(),
+            on_misrouted=on_misrouted,
         )
 
-    def _dead_letter(self, stage: str) -> Callable[[Any, str, str, int], ProducerRecord]:
-        """Return the function that makes the dead letters of `stage`, and counts them."""
-
-        def make(record: Any, reason: str, detail: str, now_ms: int) -> ProducerRecord:
-            metrics.DEAD_LETTERS.labels(stage, reason).inc()
-            return self.encoder.journal.dead_letter(
-                record.topic(),
-                record.partition(),
-                record.offset(),
-                record.key(),
-                record.value(),
-                reason,
-                detail,
-                utc_from_ms(now_ms),
-                stage=stage,
-                headers=record.headers(),
-            )
-
-        return make
+    def _dead_letter(self, stage: str, record: Any, reason: str, detail: str, now_ms: int) -> ProducerRecord:
+        return self.encoder.journal.dead_letter(
+            record.topic(),
+            record.partition(),
+            record.offset(),
+            record.key(),
+            record.value(),
+            reason,
+            detail,
+            utc_from_ms(now_ms),
+            stage=stage,
+            headers=record.headers(),
+        )
 
     def _journal(self, stage: str) -> Callable[[int, int, Mapping[str, tuple[int, int]], int], ProducerRecord]:
         """Return the function that makes one record per committed batch of `stage`: enough to replay its decisions exactly."""

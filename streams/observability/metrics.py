@@ -86,7 +86,7 @@ REBALANCES = Counter(
 )
 DEAD_LETTERS = Counter(
     "takk_dead_letters_total",
-    "Records written to dead-letters, by stage and reason.",
+    "Records written to dead-letters in committed transactions, by stage and reason.",
     ["stage", "reason"],
     registry=REGISTRY,
 )

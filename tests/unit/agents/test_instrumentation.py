@@ -1,13 +1,17 @@
-"""Counting what an event led to: decisions, and engagement by flow, message and agent."""
+"""Counting what an event led to: decisions, engagement by flow, message and agent, and rejected records."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
-from streams.agents.instrumentation import count_effects
+from streams.agents.instrumentation import Instrumentation, count_effects
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, Sent, new_customer
 from streams.core.model.events import (
@@ -23,12 +27,30 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.observability import metrics
+from streams.runtime.errors import CommitTimeout
+from streams.runtime.processing.stage import identity
+from streams.wire import topics
+from streams.wire.codec import open_codec
 from tests.harness.events import order, shop_ruleset
+from tests.harness.kafka_fakes import Record
 from tests.harness.records import AT
 
 RULESET = shop_ruleset()
 FLOW, MESSAGE = "order-confirmation", "confirmation"
 SENT = Sent("s1", FLOW, 1, "0", MESSAGE, "order", None, AT)
+
+
+@dataclass
+class Finished:
+    """A batch of partition 0 that has ended."""
+
+    committed: asyncio.Future[None] | None
+    partition: int = 0
+    records: Sequence[Any] = ()
+    read: dict[str, int] = field(default_factory=dict)
+    sent: Counter[str] = field(default_factory=Counter)
+    started: float = 0.0
+    computed: float = 0.0
 
 
 class Counts:
@@ -153,3 +175,28 @@ def test_an_order_after_a_click() -> None:
     assert run.engagement()[(FLOW, MESSAGE, "ordered", "unknown")] == 1
     assert by_message() == {(FLOW, MESSAGE, placed.currency): placed.total_minor}
     assert by_flow() == {(FLOW, placed.currency): placed.total_minor}
+
+
+def test_rejected_records_count_after_the_commit() -> None:
+    """Dead letters and republished records count once their batch is committed: one that is not is read again."""
+
+    async def finish(outcome: Exception | None) -> None:
+        for record in (Record(0), Record(1)):
+            of.dead_letter(record, "not_avro", "", 0)
+        of.on_misrouted(Record(2))
+        assert (letters(), republished()) == before
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        committed.set_exception(outcome) if outcome else committed.set_result(None)
+        of.on_done(Finished(committed))
+
+    of = Instrumentation(open_codec()).stage(
+        "scheduler", (topics.DELAYS,), table="timers", encode=identity, decode=identity
+    )
+    letters, republished = Counts(metrics.DEAD_LETTERS), Counts(metrics.REPUBLISHED)
+    before: Any = ({}, {})
+    asyncio.run(finish(CommitTimeout()))
+    assert (letters(), republished()) == before
+    for count in (1, 2):
+        asyncio.run(finish(None))
+        before = ({("scheduler", "not_avro"): 2 * count}, {("scheduler",): count})
+        assert (letters(), republished()) == before
