@@ -22,7 +22,7 @@ from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Entry, Plan, State, decode_entry, encode_entry, plan_delivery
-from streams.mail.delivery.marks import DeliveryMarks
+from streams.mail.delivery.marks import DeliveryMarks, boot_id
 from streams.mail.mailer import Mailer
 from streams.mail.report import Report
 from streams.observability import metrics
@@ -62,7 +62,7 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbe
 
     def open_context(partition: int, store: PartitionStore) -> MailerContext:
         heartbeat = Heartbeat(heartbeat_key(partition, app.partitions), heartbeat_s)
-        return MailerContext(DeliveryMarks(store, uuid4().hex), heartbeat)
+        return MailerContext(DeliveryMarks(store, uuid4().hex, boot_id()), heartbeat)
 
     def parse(record: Any) -> Command | datetime:
         if record.topic() == topics.HEARTBEATS:

@@ -53,7 +53,7 @@ def disk_bytes(folder: Path) -> bytes:
     """Return the metadata of a current store as JSON, with a fixed write time."""
     store = PartitionStore(folder / "current", Memory(16))
     store.write({}, 42, {CURSOR: b"1763886600001"})
-    marks = DeliveryMarks(store, "disk-7")
+    marks = DeliveryMarks(store, "disk-7", "boot-1")
     marks.mark_begun("send-1")
     marks.mark_accepted("send-2", "4Q1")
     marks.mark_accepted("send-3", None)
@@ -195,10 +195,10 @@ def test_a_disk_of_version_1(tmp_path: Path) -> None:
     assert (store.position, store.written_at_ms) == (42, 1763886600000)
     assert store.meta(POSITION) == b"42"
     assert Timers(store).cursor_ms == 1763886600001
-    marks = DeliveryMarks(store, "another")
-    assert marks.disk == "disk-7"
+    marks = DeliveryMarks(store, "another", "boot-1")
+    assert marks.disk == "disk-7.boot-1"
     states = {
-        send: (marks.crash_state(send, "disk-7"), marks.queue_id(send)) for send in ("send-1", "send-2", "send-3")
+        send: (marks.crash_state(send, marks.disk), marks.queue_id(send)) for send in ("send-1", "send-2", "send-3")
     }
     assert states == {"send-1": ("begun", None), "send-2": ("accepted", "4Q1"), "send-3": ("accepted", None)}
 

@@ -3,17 +3,24 @@
 The ledger in Kafka records `in_flight` before any data leaves, and `sent` with the batch. A crash between the two leaves a doubt. The
 marks, written at once to the local store, narrow that doubt to the time between the final dot and the server's answer. Marks are lost
 with the disk and say nothing of other workers, so a send that another disk had in flight may have left.
+
+The store does not sync its log, so a mark survives its process but not a power loss: the page cache ends with the kernel. Marks are
+therefore trusted within one boot of one kernel only.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
+from uuid import uuid4
 
 #: How far a send that was in flight had come before the crash.
 CrashState: TypeAlias = Literal["none", "begun", "accepted"]
 
-#: Key of the disk's name. The ledger stores this name with every send in flight: it says whose marks to trust.
+#: Key of the disk's name. The ledger stores it, joined with the boot id, with every send in flight: it says which marks to trust.
 DISK = b"disk"
+#: The kernel's random id of the current boot (Linux, random(4)). All containers of a machine share it.
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BEGUN = b"1"
 ACCEPTED = b"2"
 
@@ -28,22 +35,31 @@ class LocalStore(Protocol):
         """Return the mark of `key`, or None."""
 
 
+def boot_id(path: Path = BOOT_ID) -> str:
+    """Return the id of the kernel's current boot. A system without one gets a new id per process, so that it trusts no earlier marks."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return uuid4().hex
+
+
 class DeliveryMarks:
     """The marks of one partition's sends.
 
     Args:
         store: where the marks are stored.
         name: name of the disk if `store` is new, different from every other disk's name. An existing store keeps its name.
+        boot: the id of the current boot, from `boot_id`.
 
     Attributes:
-        disk: name of the disk.
+        disk: name of the disk, joined with the boot. Marks of another disk, or of another boot, are not trusted.
     """
 
-    def __init__(self, store: LocalStore, name: str) -> None:
+    def __init__(self, store: LocalStore, name: str, boot: str) -> None:
         self._store = store
         if store.get_local(DISK) is None:
             store.put_local(DISK, name.encode())
-        self.disk = (store.get_local(DISK) or b"").decode()
+        self.disk = f"{(store.get_local(DISK) or b'').decode()}.{boot}"
 
     def mark_begun(self, send_id: str) -> None:
         """Record that the data of a send is about to leave."""
@@ -62,7 +78,7 @@ class DeliveryMarks:
 
         Args:
             send_id: the send.
-            disk: name of the disk that marked it, from the ledger. The sends of another disk count as begun.
+            disk: name of the disk and the boot that marked it, from the ledger. The sends of any other count as begun.
         """
         if disk != self.disk:
             return "begun"

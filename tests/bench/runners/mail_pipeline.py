@@ -28,7 +28,7 @@ async def main(port: int, connections: int, emails: int, folder: Path) -> None:
     """Send `emails` emails, and print the result when all are accepted."""
     decoder = Decoder(open_codec())
     values = [value for _, value, _ in commands(emails)]
-    marks = DeliveryMarks(PartitionStore(folder, Memory(64)), "bench")
+    marks = DeliveryMarks(PartitionStore(folder, Memory(64)), "bench", "boot")
     mailer = Mailer(
         Renderer(load_settings().templates_dir, SENDER.name), SENDER, SmtpPool(Server(host="127.0.0.1", port=port, connections=connections))
     )  # fmt: skip

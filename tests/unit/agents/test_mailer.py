@@ -103,7 +103,7 @@ class Owned:
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.store = Store()
-        self.context = MailerContext(DeliveryMarks(self.store, "disk-1"), Heartbeat("heartbeat-0", 0))
+        self.context = MailerContext(DeliveryMarks(self.store, "disk-1", "boot-1"), Heartbeat("heartbeat-0", 0))
 
     def enter(self, send_id: str, state: State) -> None:
         """Enter a state into the ledger."""

@@ -56,7 +56,7 @@ class MailerSetup:
         self.now: datetime = NOW
         self.marked: list[str] = []
         self.store = InMemoryStore(self.marked)
-        self.marks = DeliveryMarks(self.store, "disk-1")
+        self.marks = DeliveryMarks(self.store, "disk-1", "boot-1")
         self.pauses: list[bool] = []
         self.is_stopping = False
         self.restart: asyncio.Task[None] | None = None
@@ -135,7 +135,7 @@ async def test_an_accepted_email_is_not_sent_again(setup: MailerSetup) -> None:
 async def test_an_accepted_email_is_marked(setup: MailerSetup) -> None:
     """An accepted email is marked with the server's id."""
     await setup.one(send_id="s1")
-    assert (setup.marks.crash_state("s1", "disk-1"), setup.marks.queue_id("s1")) == ("accepted", "Q1")
+    assert (setup.marks.crash_state("s1", setup.marks.disk), setup.marks.queue_id("s1")) == ("accepted", "Q1")
 
 
 async def test_no_time_for_a_retry(setup: MailerSetup) -> None:
@@ -272,7 +272,7 @@ async def test_withdrawn_while_it_is_sent(setup: MailerSetup, purpose: str, late
     """An email that is withdrawn after its data began counts as withdrawn too late, unless it is transactional."""
     name, labels = "takk_withdrawals_total", {"outcome": "too_late"}
     before = metrics.REGISTRY.get_sample_value(name, labels) or 0.0
-    setup.marks = DeliveryMarks(WithdrawingStore(setup.withdrawn), "disk-1")
+    setup.marks = DeliveryMarks(WithdrawingStore(setup.withdrawn), "disk-1", "boot-1")
     report = await setup.one(send_id="s1", purpose=purpose)
     assert (report.outcome, setup.withdrawn) == ("sent", {"s1": "unsubscribed"})
     assert (metrics.REGISTRY.get_sample_value(name, labels) or 0.0) - before == late

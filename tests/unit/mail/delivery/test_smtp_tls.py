@@ -109,7 +109,7 @@ async def test_wrong_password_is_not_logged(
     mailer = Mailer(Renderer(TEMPLATES, "Shop"), SENDER, SmtpPool(server), on_pause=on_pause, clock=clock)
     with capture_logs() as lines:
         reports = await mailer.deliver(
-            [(command(), "send")], DeliveryMarks(InMemoryStore([]), "disk-1"), lambda: is_stopping
+            [(command(), "send")], DeliveryMarks(InMemoryStore([]), "disk-1", "boot-1"), lambda: is_stopping
         )
     assert reports == []
     assert any("535" in str(line.get("reason")) for line in lines)
