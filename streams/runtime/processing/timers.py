@@ -1,8 +1,8 @@
 """Timers on disk: a table whose keys are `due time in ms (8 bytes, big-endian) ‖ timer id`, so that key order is firing order.
 
 A sweep reads from a stored cursor up to now, in bounded slices. It never scans the tombstones of fired timers, and never blocks the event
-loop for long. A timer that arrives with a due time before the cursor fires at once. The clock never runs behind the cursor: a wall clock
-that steps back fires nothing twice, and delays nothing longer than the step.
+loop for long. The cursor is only a hint that no timer is stored before it. Whether a timer is due depends on the present time alone, so a
+clock that was wrong for a moment has no effect on later timers.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Timers:
         limit: the number of stored timers that one sweep fires at most.
 
     Attributes:
-        cursor_ms: the sweep has fired all timers that were due before this time, in milliseconds since 1970.
+        cursor_ms: no timer is stored that is due before this time, in milliseconds since 1970.
         pending: the number of stored timers, estimated if they are many.
         next_ms: the due time of the next stored timer, or `NEVER`.
     """
@@ -79,6 +79,11 @@ class Timers:
         self._limit = limit
         raw = store.meta(CURSOR)
         self.cursor_ms = int(raw) if raw else 0
+        # The cursor is not in the changelog. A restored timer may be due before it, since another worker stored the timer, or this one did
+        # and died before it wrote to its disk. Such a timer is searched once per takeover, across the tombstones.
+        for key, _ in store.items(None, timer_key(self.cursor_ms, b"")):
+            self.cursor_ms = due_of(key)
+            break
         self.pending = self._count()
         self.next_ms = self._first()
 
@@ -99,8 +104,7 @@ class Timers:
             arrived: (due time in ms, timer id, payload) of each new timer.
             fire: called with (batch, due time in ms, payload) for each timer that is due.
         """
-        now = max(batch.now_ms, self.cursor_ms - 1)
-        put = batch.put
+        now, put = batch.now_ms, batch.put
         stored = 0
         earliest = NEVER
         for due, timer_id, payload in arrived:
@@ -123,16 +127,21 @@ class Timers:
                 put(key, None)
                 swept += 1
             failpoints.reach("timers.fired")
-            self.cursor_ms = cursor
+            self._move(batch, cursor)
             self.pending = max(0, self.pending - swept)
-            batch.put_meta(CURSOR, b"%d" % cursor)
             # The deletions reach the disk only with the commit, so the next timer is searched from the cursor on.
             self.next_ms = self._first()
             if self.next_ms == NEVER:
                 # Nothing else is stored, so correct an estimate, or a timer that was counted twice.
                 self.pending = stored
+        if earliest < self.cursor_ms:  # the clock was ahead when the cursor was set
+            self._move(batch, earliest)
         self.next_ms = min(self.next_ms, earliest)
         return stored
+
+    def _move(self, batch: Batch[Timers], cursor_ms: int) -> None:
+        self.cursor_ms = cursor_ms
+        batch.put_meta(CURSOR, b"%d" % cursor_ms)
 
     def _count(self) -> int:
         """Return the number of stored timers: exact if they are few, since the estimate then counts too many tombstones."""
