@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from streams.core.instances.resume import continue_from, prepare
-from streams.core.instances.waiting import find_instance, other_instances
+from streams.core.instances.waiting import find_instance, other_instances, schedule_timer
 from streams.core.model.events import CodeGranted, TimerFired
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -12,11 +14,21 @@ from streams.core.rules.flow import Reward, WaitFor
 from streams.core.triggers.dates import start_on_date
 from streams.core.triggers.launches import start_on_launch
 
+#: A timer that fires earlier than this before its due time is scheduled again. Smaller differences are those between the clocks of two
+#: processes, each of which may differ from the broker's by five minutes.
+EARLY = timedelta(minutes=10)
+
 
 def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
-    """Continue the instance that waits for this timer. A timer that no instance waits for changes nothing."""
+    """Continue the instance that waits for this timer. A timer that no instance waits for changes nothing.
+
+    A timer that fires far too early is scheduled again: the clock of the worker that fired it was ahead.
+    """
     instance = find_instance(uow, event.instance_id)
     if instance is None or instance.step != event.step or instance.due_at != event.due_at:
+        return
+    if uow.now < instance.due_at - EARLY:
+        schedule_timer(uow, instance, instance.due_at)
         return
     if instance.has_started:
         _continue(uow, instance)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -13,14 +15,19 @@ def suspend(uow: UnitOfWork, instance: Instance, others: tuple[Instance, ...]) -
     """Store `instance` beside the `others`, and schedule the timer that wakes it at `instance.due_at`."""
     uow.instances = (*others, instance)
     uow.changed = True
+    schedule_timer(uow, instance, instance.due_at)
+
+
+def schedule_timer(uow: UnitOfWork, instance: Instance, due_at: datetime) -> None:
+    """Schedule a timer for the step at which an instance waits, at `due_at` (UTC)."""
     uow.effects.append(
         ScheduleTimer(
-            timer_id=ids.timer_id(instance.instance_id, instance.step, instance.due_at),
+            timer_id=ids.timer_id(instance.instance_id, instance.step, due_at),
             customer_id=uow.customer_id,
             instance_id=instance.instance_id,
             flow=instance.flow,
             step=instance.step,
-            due_at=instance.due_at,
+            due_at=due_at,
         )
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
+from streams.core.handlers.wakeups import EARLY
 from streams.core.model.effects import LogDecision, ScheduleTimer
 from streams.core.model.events import (
     OrderLine,
@@ -15,7 +16,7 @@ from streams.core.model.events import (
 )
 from streams.core.rules.ruleset import Limits
 from streams.core.sending.content import template_data
-from tests.harness.driver import START
+from tests.harness.driver import START, timer_fired
 from tests.harness.events import order, shipment
 from tests.harness.flow_texts import (
     DAY,
@@ -307,3 +308,29 @@ def test_weekdays() -> None:
     buy(run)
     run.advance(9 * DAY)
     assert sent(run) == [("a", round(3 - 0.5 / 24, 3))]  # it is ten o'clock in Copenhagen at the start
+
+
+def test_a_timer_that_fires_early() -> None:
+    """A timer that fires years or minutes early is scheduled again, however often that happens, and the email is sent in time."""
+    run = run_of("trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a}}]")
+    buy(run)
+    (timer,) = [effect for effect in run.effects if isinstance(effect, ScheduleTimer)]
+    before = run.customers["c1"]
+    for early in (2 * DAY, DAY, HOUR, EARLY + timedelta(seconds=1)):
+        run.advance_to(timer.due_at - early)
+        run.handle(timer_fired(timer, run.now))
+        assert run.customers["c1"] is before
+        assert run.effects[-1] == timer
+    assert sent(run) == []
+    run.advance(4 * DAY)
+    assert sent(run) == [("a", 2)]
+
+
+def test_a_timer_of_a_worker_with_another_clock() -> None:
+    """A timer wakes its instance although this worker's clock is a few minutes behind that of the worker that fired it."""
+    run = run_of("trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a}}]")
+    buy(run)
+    (timer,) = [effect for effect in run.effects if isinstance(effect, ScheduleTimer)]
+    run.advance_to(timer.due_at - EARLY)
+    run.handle(timer_fired(timer, run.now))
+    assert run.messages() == ["a"]
