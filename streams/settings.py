@@ -16,6 +16,7 @@ from email.utils import parseaddr
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -50,6 +51,20 @@ def seconds(text: str | float) -> float:
     if match is None or float(match[1]) <= 0:
         raise ValueError(f"not a valid duration: {str(text)!r} (use for example 1s, 90m, 12h or 1d)")
     return float(match[1]) * UNITS_S[match[2] or "s"]
+
+
+def without_login(url: str) -> tuple[str, str | None]:
+    """Return a URL without its user and password, and `user:password`, or None if the URL has neither.
+
+    Raises:
+        ValueError: not a valid URL.
+    """
+    parts = urlsplit(url)
+    login, sign, host = parts.netloc.rpartition("@")
+    if not sign:
+        return url, None
+    user, _, password = login.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), f"{unquote(user)}:{unquote(password)}"
 
 
 def env_name(field: str) -> str:
@@ -292,6 +307,24 @@ class Settings(BaseSettings):
         if self.mail_secret is None:
             return b""
         return blake2b(self.mail_secret.get_secret_value().encode(), person=b"takk-rewards").digest()
+
+    def secret_values(self) -> tuple[str, ...]:
+        """Return the values that no log line and no error may contain."""
+        fields = (getattr(self, name) for name in type(self).model_fields)
+        values = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]
+        if login := self.registry_login:
+            values += [login, login.partition(":")[2]]
+        return tuple(value for value in values if value)
+
+    @property
+    def registry_address(self) -> str | None:
+        """The address of the schema registry, without user and password: HTTP clients log the address of each request."""
+        return None if self.schema_registry_url is None else without_login(self.schema_registry_url)[0]
+
+    @property
+    def registry_login(self) -> str | None:
+        """`user:password` of the schema registry, or None."""
+        return None if self.schema_registry_url is None else without_login(self.schema_registry_url)[1]
 
     def kafka(self) -> dict[str, str]:
         """Return the connection to the cluster as librdkafka properties, for consumers, producers and the admin client."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -19,15 +21,19 @@ from streams.core.model.events import Event, MailBounced
 from streams.core.values.local_time import utc_from_ms
 from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
+from streams.runtime.errors import RegistryUnavailable
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.processing.stage import FinishedBatch, S, Stage, no_context
 from streams.runtime.state.store import PartitionStore
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 from streams.wire.encode.journal import Slice
+from streams.wire.topics import SCHEMA_OF
 
 log = structlog.get_logger(__name__)
 
+#: Seconds until the schema registry is asked again while it does not answer.
+REGISTRY_PAUSE_S = 2.0
 #: The values of the label `currency`. An order may have any three letters, and label values must be few.
 CURRENCIES = frozenset(list_currencies())
 
@@ -40,6 +46,7 @@ class Instrumentation:
     """
 
     def __init__(self, codec: Codec) -> None:
+        self._codec = codec
         self.decoder = Decoder(codec)
         self.encoder = Encoder(codec)
 
@@ -115,8 +122,25 @@ class Instrumentation:
             journal=self._journal(name) if has_journal else None,
             on_done=on_done,
             on_failure=on_failure,
+            prepare=self._prepare if self._codec.has_registry else None,
             on_misrouted=on_misrouted,
         )
+
+    def _prepare(self, records: Sequence[Any]) -> Awaitable[None] | None:
+        """Return an awaitable that asks the schema registry for the writer schemas of records, or None if all are known."""
+        since = time.monotonic()
+        names = self._missing(records)
+        return load_schemas(self._codec, names, since) if names else None
+
+    def _missing(self, records: Iterable[Any]) -> set[str]:
+        return self._codec.missing((SCHEMA_OF[record.topic()], record.value()) for record in records)
+
+    def load_schemas(self, records: Iterable[Any], stop: threading.Event) -> None:
+        """Load the writer schemas of records in this thread. Wait while the registry does not answer, until `stop` is set."""
+        since = time.monotonic()
+        if self._codec.has_registry and (names := self._missing(records)):
+            while not stop.is_set() and not _load(self._codec, names, since):
+                stop.wait(REGISTRY_PAUSE_S)
 
     def _dead_letter(self, stage: str, record: Any, reason: str, detail: str, now_ms: int) -> ProducerRecord:
         return self.encoder.journal.dead_letter(
@@ -140,6 +164,30 @@ class Instrumentation:
             return self.encoder.journal.checkpoint(stage, partition, utc_from_ms(now_ms), slices, records)
 
         return make
+
+
+async def load_schemas(codec: Codec, names: Collection[str], since: float) -> None:
+    """Load writer schemas from the registry. Wait while it does not answer: the records may be valid.
+
+    Args:
+        codec: the codec.
+        names: the names of the schemas.
+        since: when the records had been read, in seconds of `time.monotonic`.
+    """
+    while True:
+        if await asyncio.to_thread(_load, codec, names, since):
+            return
+        await asyncio.sleep(REGISTRY_PAUSE_S)
+
+
+def _load(codec: Codec, names: Collection[str], since: float) -> bool:
+    """Return whether the registry answered."""
+    try:
+        codec.load(names, since)
+    except RegistryUnavailable as error:
+        log.warning("schema registry unavailable, waiting", error=error, names=sorted(names), pause_s=REGISTRY_PAUSE_S)
+        return False
+    return True
 
 
 def count_effects(event: Event, effects: Iterable[Effect], before: Customer, after: Customer) -> None:

@@ -44,7 +44,7 @@ from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.runtime.processing.task import Task
 from streams.settings import Settings
 from streams.wire import topics
-from streams.wire.codec import open_codec
+from streams.wire.codec import codec_of
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ def run_worker(settings: Settings) -> None:
             "cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) for the worker too; it signs the reward codes of a flow"
         )
     app = _app(settings, "flows", settings.batch_max_records)
-    instrumentation = Instrumentation(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    instrumentation = Instrumentation(codec_of(settings))
     if ruleset.consent_policy.is_built_in:
         log.warning(
             "consent.yaml is missing: only transactional emails, and emails with the customer's consent, are sent",
@@ -104,7 +104,7 @@ def run_mailer(settings: Settings) -> None:
         sys.exit("\n".join(["cannot start: the templates directory has an old layout:", *map(str, problems)]))
     uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
     app = _app(settings, "mailer", MAILER_BATCH)
-    instrumentation = Instrumentation(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    instrumentation = Instrumentation(codec_of(settings))
     secret = settings.mail_secret.get_secret_value().encode()
     sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, secret)
     password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
@@ -118,7 +118,10 @@ def run_mailer(settings: Settings) -> None:
         timeout_s=settings.smtp_timeout_s,
     )
     products = GlobalTable(
-        settings.kafka(), assortment.TOPICS, partial(assortment.AssortmentTable, instrumentation.decoder)
+        settings.kafka(),
+        assortment.TOPICS,
+        partial(assortment.AssortmentTable, instrumentation.decoder),
+        prepare=instrumentation.load_schemas,
     )
     withdrawn_emails = GlobalTable(
         settings.kafka(),
@@ -128,6 +131,7 @@ def run_mailer(settings: Settings) -> None:
             instrumentation.decoder,
             on_withdrawn=mailer.late_withdrawals(app.task_manager, settings.partitions),
         ),
+        prepare=instrumentation.load_schemas,
     )
 
     async def fetch_withdrawn() -> Mapping[str, str]:
@@ -152,7 +156,7 @@ def run_mailer(settings: Settings) -> None:
 
 
 def _app(settings: Settings, role: str, batch_records: int) -> App:
-    setup_logs(settings.log_level, settings.log_format)
+    setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
     name = settings.group_instance_id
     return App(
         f"{settings.app_id}-{role}",

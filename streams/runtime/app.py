@@ -37,7 +37,7 @@ def end_process(stage: str, partition: int, error: Exception) -> None:
         "commit failed, exiting",
         stage=stage,
         partition=partition,
-        error=repr(error),
+        error=error,
         hint="nothing is lost: the supervisor restarts the worker. If this repeats, check the broker named in the error.",
     )
     os._exit(EXIT_FATAL)
@@ -55,7 +55,7 @@ class RestartableWorker(faust.Worker):  # type: ignore[misc]  # Faust has no usa
         try:
             super().execute_from_commandline()
         except GroupLeft as error:
-            log.critical("left the group, exiting", error=str(error))
+            log.critical("left the group, exiting", error=error)
             sys.exit(EXIT_FATAL)
 
 

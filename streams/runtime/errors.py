@@ -23,6 +23,10 @@ class StoreError(RuntimeError):
     """A store cannot be used as it is; the message says what to do."""
 
 
+class RegistryUnavailable(RuntimeError):
+    """The schema registry does not answer, or not as a registry does. Records may be valid: wait, and ask again."""
+
+
 class Misrouted(Exception):
     """Raised by a handler when a record's key is not its customer. The record is published again under `key`."""
 

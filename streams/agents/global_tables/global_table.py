@@ -92,6 +92,7 @@ class GlobalTable(Generic[V]):
         topics: the names of the topics.
         make_view: return the view, from the bounds of its partitions.
         open_reader: return a consumer, from settings and a group id; tests replace it.
+        prepare: called in the reading thread with records before they are applied, and an event that is set at the stop.
     """
 
     def __init__(
@@ -100,11 +101,13 @@ class GlobalTable(Generic[V]):
         topics: Sequence[str],
         make_view: Callable[[Mapping[Partition, tuple[int, int]]], V],
         open_reader: Callable[[Mapping[str, Any], str], Any] = changelog_reader,
+        prepare: Callable[[Sequence[Any], threading.Event], None] = lambda records, stop: None,
     ) -> None:
         self._kafka = kafka
         self._topics = topics
         self._make_view = make_view
         self._open_reader = open_reader
+        self._prepare = prepare
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._ready: asyncio.Future[V] | None = None
@@ -142,7 +145,7 @@ class GlobalTable(Generic[V]):
                     consumer.close()
             except KafkaException as error:
                 # The view stays in use meanwhile.
-                log.error("cannot read topics, retrying", topics=self._topics, error=repr(error), pause_s=RETRY_PAUSE_S)
+                log.error("cannot read topics, retrying", topics=self._topics, error=error, pause_s=RETRY_PAUSE_S)
                 self._stop.wait(RETRY_PAUSE_S)
             except Exception as error:
                 # Later callers must not get a view that no longer changes.
@@ -169,6 +172,7 @@ class GlobalTable(Generic[V]):
             messages, is_time = consumer.consume(BATCH, READ_WAIT_S), time.monotonic() - ends_at >= ENDS_INTERVAL_S
             if is_time:
                 ends, ends_at = _ends(consumer, view.positions), time.monotonic()
+            self._prepare([message for message in messages if message.error() is None], self._stop)
             if messages or is_time:
                 # Only the event loop changes the view, so that no caller sees a view that is half updated.
                 asyncio.run_coroutine_threadsafe(apply(messages, ends), loop).result()

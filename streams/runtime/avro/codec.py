@@ -20,6 +20,8 @@ from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
 from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
+from streams.runtime.avro.registry import Registry, connect
+from streams.runtime.avro.safety import UnsafeSchema, parse_safely
 from streams.runtime.errors import InvalidRecord
 
 Schema: TypeAlias = dict[str, Any]
@@ -30,12 +32,8 @@ CONFLUENT = b"\x00"
 #: The number of bytes before the data in each framing.
 SINGLE_OBJECT_HEADER = 10
 CONFLUENT_HEADER = 5
-#: Seconds for which an unknown schema id is not requested again, and the number of such ids that are remembered. Many invalid records must
-#: not cause as many requests.
-UNKNOWN_ID_TTL_S = 60.0
-MAX_UNKNOWN_IDS = 10_000
-#: The registry's HTTP status for an unknown schema id.
-NOT_FOUND = 404
+#: Seconds for which an unknown schema id is not requested again by those who decode without `Codec.load`.
+UNKNOWN_ID_TTL_S = 10.0
 
 
 class DecodeFailed(InvalidRecord):
@@ -82,7 +80,9 @@ class Codec:
 
     Args:
         schemas: name -> current version of the Avro schema.
-        registry_url: the URL of a Confluent schema registry. The schemas are registered there at once, and records get its framing.
+        registry_url: the URL of a Confluent schema registry, without user and password. The schemas are registered there at once, and
+            records get its framing.
+        registry_login: `user:password` for the registry, or None.
         registry: a `SchemaRegistryClient` to use instead of creating one from `registry_url`.
         history: former versions of the schemas, in any order.
         subjects: name -> the subjects to register the schema under; by default the full name of the record.
@@ -97,6 +97,7 @@ class Codec:
         schemas: Mapping[str, Schema],
         registry_url: str | None = None,
         *,
+        registry_login: str | None = None,
         registry: Any = None,
         history: Iterable[Schema] = (),
         subjects: Mapping[str, Sequence[str]] | None = None,
@@ -106,15 +107,23 @@ class Codec:
         self._fingerprints = {name: fingerprint_of(schema) for name, schema in schemas.items()}
         self._writers: dict[bytes, Schema] = {fingerprint_of(schema): schema for schema in history}
         self._writers.update((self._fingerprints[name], schema) for name, schema in schemas.items())
-        self._registry: Any = registry or (_connect(registry_url) if registry_url else None)
+        client = registry or (connect(registry_url, registry_login) if registry_url else None)
+        full_names = {name: schema["name"] for name, schema in self._readers.items()}
+        self._registry = None if client is None else Registry(client, subjects or {}, full_names)
         # Readers of data in any schema, by schema name and record header.
         self._stream_readers: dict[str, dict[bytes, StreamReader]] = {name: {} for name in schemas}
         # Compiled readers of data in the current schema, by schema name and record header.
         self._compiled: dict[str, dict[bytes, Reader]] = {name: {} for name in schemas}
-        self._unknown_until: dict[bytes, float] = {}
         self._headers = {name: SINGLE_OBJECT + digest for name, digest in self._fingerprints.items()}
         if self._registry is not None:
-            self._headers = {name: self._register(name, (subjects or {}).get(name)) for name in schemas}
+            self._headers = {
+                name: CONFLUENT + self._registry.register(name, self._raw[name]).to_bytes(4, "big") for name in schemas
+            }
+
+    @property
+    def has_registry(self) -> bool:
+        """Whether writer schemas may come from a registry."""
+        return self._registry is not None
 
     def encode(self, name: str, record: Mapping[str, Any]) -> bytes:
         """Return a record of schema `name`, encoded and framed.
@@ -169,7 +178,7 @@ class Codec:
         Raises:
             KeyError: the schema name is unknown.
             DecodeFailed: the bytes are not a valid record of the schema.
-            SchemaRegistryError, OSError: the registry is needed and does not answer; the data may be valid.
+            RegistryUnavailable: the registry is needed and does not answer; the data may be valid.
         """
         compiled = self._compiled[name]
         if (read := compiled.get(data[:SINGLE_OBJECT_HEADER])) is not None:
@@ -216,7 +225,7 @@ class Codec:
             if writer is None:
                 raise DecodeFailed("unknown_schema", f"unknown schema fingerprint {header[2:].hex()}")
         else:
-            writer = self._registered(header)
+            writer = self._registered(name, header)
         read = self._resolve(name, header, writer)
         self._stream_readers[name][header] = read
         return read
@@ -247,45 +256,60 @@ class Codec:
 
     # -- the registry --------------------------------------------------------------------------------------------------
 
-    def _register(self, name: str, subjects: Sequence[str] | None) -> bytes:
-        from confluent_kafka.schema_registry import Schema as RegistrySchema
+    def missing(self, records: Iterable[tuple[str, bytes | None]]) -> set[str]:
+        """Return the names of the schemas for which a record has a registry's id that is unknown so far.
 
-        schema = RegistrySchema(json.dumps(self._raw[name]), "AVRO")
-        ids = [
-            self._registry.register_schema(subject, schema) for subject in subjects or (self._readers[name]["name"],)
-        ]
-        return CONFLUENT + int(ids[0]).to_bytes(4, "big")
+        Args:
+            records: (name of the schema, encoded record) of each record.
+        """
+        if self._registry is None:
+            return set()
+        return {
+            name
+            for name, data in records
+            if data is not None
+            and data[:1] == CONFLUENT
+            and (header := data[:CONFLUENT_HEADER]) not in self._stream_readers[name]
+            and len(header) == CONFLUENT_HEADER
+            and self._registry.find(name, _schema_id(header)) is None
+        }
 
-    def _registered(self, header: bytes) -> Schema:
-        number = int.from_bytes(header[1:], "big")
+    def load(self, names: Iterable[str], since: float) -> None:
+        """Ask the registry for new versions of schemas. It blocks, and all calls of a process share a limit of one a second.
+
+        Args:
+            names: from `missing`.
+            since: when the records had been read, in seconds of `time.monotonic`.
+
+        Raises:
+            RegistryUnavailable: the registry does not answer.
+        """
+        if self._registry is not None:
+            self._registry.refresh(names, since)
+
+    def _registered(self, name: str, header: bytes) -> Schema:
+        number = _schema_id(header)
         if self._registry is None:
             raise DecodeFailed(
                 "unknown_schema", f"schema id {number} needs a schema registry, and SCHEMA_REGISTRY_URL is not set"
             )
-        if self._unknown_until.get(header, 0.0) > time.monotonic():
-            raise DecodeFailed("unknown_schema", f"unknown schema id {number} in the registry")
-        from confluent_kafka.schema_registry.error import SchemaRegistryError
-
+        found = self._registry.find(name, number)
+        # A stage loads the schemas of a batch before it decodes the records. This is for tools, which may wait here.
+        if found is None and self._registry.age_s(name) > UNKNOWN_ID_TTL_S:
+            self._registry.refresh([name], time.monotonic())
+            found = self._registry.find(name, number)
+        if found is None:
+            raise DecodeFailed("unknown_schema", f"schema id {number} does not belong to a subject of {name}")
+        if (found.schema_type or "AVRO") != "AVRO":
+            raise DecodeFailed("unknown_schema", f"schema {number} is {found.schema_type}, not Avro")
+        if found.references:
+            raise DecodeFailed("unknown_schema", f"schema {number} has references to other schemas")
         try:
-            registered = self._registry.get_schema(number)
-        except SchemaRegistryError as error:
-            if error.http_status_code != NOT_FOUND:
-                raise
-            if len(self._unknown_until) >= MAX_UNKNOWN_IDS:
-                self._unknown_until.clear()
-            self._unknown_until[header] = time.monotonic() + UNKNOWN_ID_TTL_S
-            raise DecodeFailed("unknown_schema", f"unknown schema id {number} in the registry") from None
-        if (registered.schema_type or "AVRO") != "AVRO":
-            raise DecodeFailed("unknown_schema", f"schema {number} is {registered.schema_type}, not Avro")
-        try:
-            schema: Schema = json.loads(registered.schema_str)
-        except ValueError:
-            raise DecodeFailed("unknown_schema", f"schema {number} is not valid JSON") from None
+            schema: Schema = parse_safely(found.schema_str)
+        except UnsafeSchema as error:
+            raise DecodeFailed("unknown_schema", f"schema {number} is refused: {error}") from None
         return schema
 
 
-def _connect(url: str) -> Any:
-    # Imported late: most installations have no registry, and its client imports an HTTP library.
-    from confluent_kafka.schema_registry import SchemaRegistryClient
-
-    return SchemaRegistryClient.new_client({"url": url})
+def _schema_id(header: bytes) -> int:
+    return int.from_bytes(header[1:], "big")

@@ -23,7 +23,14 @@ from typing import Any, Generic, TypeVar
 from confluent_kafka import TopicPartition
 
 from streams.runtime import failpoints
-from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
+from streams.runtime.errors import (
+    CommitTimeout,
+    InvalidRecord,
+    Misrouted,
+    PartitionRevoked,
+    RegistryUnavailable,
+    TooManyFailures,
+)
 from streams.runtime.kafka.producer_record import Headers, ProducerRecord
 from streams.runtime.processing.commit import cluster_answers, offset_ranges, retry_commit
 from streams.runtime.processing.stage import S
@@ -125,6 +132,7 @@ class Batch(Generic[S]):
 
         Raises:
             TooManyFailures: the handler failed for too many records in a row.
+            RegistryUnavailable: the schema of a record could not be loaded.
             Exception: one of `Stage.is_too_new`.
         """
         task, put, send = self.task, self.put, self.send
@@ -155,8 +163,8 @@ class Batch(Generic[S]):
     def _reject(self, record: Any, error: Exception) -> None:
         """Publish a record whose handler raised under its right key, or as a dead letter."""
         task, stage = self.task, self._stage
-        if isinstance(error, stage.is_too_new):
-            raise error
+        if isinstance(error, (RegistryUnavailable, stage.is_too_new)):
+            raise error  # the record may be valid
         if isinstance(error, Misrouted):
             stage.on_misrouted(record)
             self.send(record.topic(), error.key, record.value(), record.headers() or [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -62,6 +62,8 @@ class Stage(Generic[S]):
             stage has a table.
         is_due: whether a task must run although it has nothing to read, because a timer is due: (context, now in ms). Called often, so it
             must be cheap.
+        prepare: return an awaitable that loads what the records need before they can be decoded, or None if nothing is missing. The partition
+            waits for it, without limit; other partitions do not.
         on_misrouted: called with each record that is published again under its right key.
         on_failure: called with each record for which the handler itself failed, and the error.
         on_fatal: called when a commit failed: (stage name, partition, error).
@@ -79,6 +81,7 @@ class Stage(Generic[S]):
     journal: Callable[[int, int, Mapping[str, tuple[int, int]], int], ProducerRecord] | None = None
     open: Callable[[int, PartitionStore], S] = no_context
     is_due: Callable[[S, int], bool] | None = None
+    prepare: Callable[[Sequence[Any]], Awaitable[None] | None] | None = None
     on_misrouted: Callable[[Any], None] = lambda record: None
     on_failure: Callable[[Any, Exception], None] = lambda record, error: None
     on_fatal: Callable[[str, int, Exception], None] = lambda stage, partition, error: None

@@ -21,6 +21,7 @@ from streams.runtime.kafka.client_config import consumer_config, producer_config
 from streams.runtime.kafka.retry import retry
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.fetcher import Fetcher
+from streams.runtime.processing.preparation import prepared
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
 from streams.runtime.state.restore import restore
@@ -275,7 +276,7 @@ class TaskManager:
 
         Batches of an earlier assignment are dropped. Their records are read again from the committed offsets.
         """
-        async for task, records, generation in stream:
+        async for task, records, generation in prepared(stream):
             await task.lock.acquire()
             task.is_queued = False
             if task.is_closed or generation != self.generation:

@@ -80,7 +80,7 @@ class Standbys:
                 try:
                     self._positions[(topic, number)] = start_of(topic, number, store, low, high)
                 except StoreError as error:
-                    log.error("standby not followed", topic=topic, partition=number, error=str(error))
+                    log.error("standby not followed", topic=topic, partition=number, error=error)
                 else:
                     self._stores[(topic, number)] = store
                     self._ends[(topic, number)] = high
@@ -116,7 +116,7 @@ class Standbys:
                         self.on_lag(self._behind())
             except KafkaException as error:
                 # No need to stop the worker: a takeover restores whatever the standby lacks.
-                log.error("cannot follow the standbys, retrying", error=repr(error), pause_s=RETRY_PAUSE_S)
+                log.error("cannot follow the standbys, retrying", error=error, pause_s=RETRY_PAUSE_S)
                 self._stop.wait(RETRY_PAUSE_S)
                 with self._lock:
                     if self._stores:

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
 import click
 
+from streams.observability.log_filter import without_secrets
 from streams.tools.cli import flows, local, operations, processes, simulate, topics
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Masked(click.Group):
+    """A group whose error messages contain no secret of the settings."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and mask what it raises."""
+        sys.excepthook = _print_masked
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = without_secrets(error.message)
+            raise
+        except SystemExit as stop:
+            if isinstance(stop.code, str):
+                stop.code = without_secrets(stop.code)
+            raise
+
+
+def _print_masked(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
+    sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, frames))))
+
+
+@click.group(cls=_Masked, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="takk", prog_name="takk")
 def main() -> None:
     """Takk sends a shop's emails after a purchase.

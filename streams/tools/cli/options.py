@@ -24,12 +24,15 @@ def read_settings(**overrides: Any) -> Settings:
     Raises:
         click.ClickException: a setting is invalid.
     """
+    from streams.observability.log_filter import mask_secrets
     from streams.settings import SettingsError, load_settings
 
     try:
-        return load_settings(**{name: value for name, value in overrides.items() if value is not None})
+        settings = load_settings(**{name: value for name, value in overrides.items() if value is not None})
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
+    mask_secrets(settings.secret_values())
+    return settings
 
 
 def on_kafka(settings: Settings, action: Callable[[], Result]) -> Result:

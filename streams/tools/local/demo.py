@@ -31,7 +31,7 @@ from streams.tools.local.shop.shop import Shop
 from streams.tools.operations.customer_story import read_timeline
 from streams.tools.operations.timeline_text import format_timeline
 from streams.wire import topics
-from streams.wire.codec import open_codec
+from streams.wire.codec import codec_of
 
 #: Directory of the summary, the logs and the state. Each demo starts with an empty one.
 DEMO_DIR = Path(".takk/demo")
@@ -87,7 +87,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         console.print(
             f"The shop {end}: {rate:g} orders per second; one day of waiting takes {settings.day_scale_seconds:g} s.\n"
         )
-        codec = open_codec(ours.schema_registry_url, schemas=ours.schemas_dir)
+        codec = codec_of(ours)
         shop = Shop(seed, rate, settings.day_scale_seconds)
         sent = SentEmails()
         recipients = Recipients(ours.kafka(), codec, shop, sent)

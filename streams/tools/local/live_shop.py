@@ -17,7 +17,7 @@ from streams.runtime.avro.codec import Codec
 from streams.settings import DAY_S, Settings
 from streams.tools.local.recipients import Recipients, SentEmails
 from streams.tools.local.shop.shop import Shop
-from streams.wire.codec import open_codec
+from streams.wire.codec import codec_of
 
 #: Seconds that a shop without an end is open.
 YEAR_S = 365 * DAY_S
@@ -34,7 +34,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int) ->
         rate: orders per second.
         seed: selects the customers, the orders and the reactions.
     """
-    codec = open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)
+    codec = codec_of(settings)
     shop = Shop(seed, rate, settings.day_scale_seconds)
     recipients = Recipients(settings.kafka(), codec, shop, SentEmails())
     recipients.start()

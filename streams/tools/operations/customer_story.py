@@ -18,7 +18,7 @@ from streams.settings import Settings
 from streams.tools.operations.customer_states import read_customer
 from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES
 from streams.wire import topics
-from streams.wire.codec import open_codec
+from streams.wire.codec import codec_of
 
 
 class TimelineEntry(Struct, frozen=True, kw_only=True, rename={"text": "words"}):
@@ -212,7 +212,7 @@ def read_timeline(
         KafkaException: the cluster is not reachable, or a topic is missing.
         TimeoutError: the broker does not answer.
     """
-    codec = open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)
+    codec = codec_of(settings)
     key = customer_id.encode()
     since = (now or datetime.now(UTC)) - timedelta(days=days)
     partition = partition_of(key, partitions_of(settings.kafka(), topics.DECISIONS, group_id=settings.reader_group_id))

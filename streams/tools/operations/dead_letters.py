@@ -14,7 +14,7 @@ from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
 from streams.settings import Settings
 from streams.wire import topics
-from streams.wire.codec import open_codec
+from streams.wire.codec import codec_of
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ def read(settings: Settings) -> Iterator[DeadLetter]:
     Raises:
         KafkaException: the cluster is not reachable, or the topic is missing.
     """
-    codec = open_codec(settings.schema_registry_url, schemas=settings.schemas_dir)
+    codec = codec_of(settings)
     for message in read_to_the_end(settings.kafka(), [topics.DEAD_LETTERS], group_id=settings.reader_group_id):
         yield decode(codec, message.value())
 

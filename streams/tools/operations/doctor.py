@@ -17,6 +17,7 @@ from msgspec import Struct
 from streams.core.values.text import counted
 from streams.definitions.loader import load_flows
 from streams.definitions.problems import FlowFileError
+from streams.runtime.avro.registry import client_config
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import LOOPBACK, Settings
 from streams.wire import topics
@@ -124,14 +125,16 @@ def existing_topics(settings: Settings) -> str:
 
 def registry(settings: Settings) -> str:
     """Check that the schema registry answers."""
-    url = str(settings.schema_registry_url)
+    url = str(settings.registry_address)
     where = urlsplit(url).hostname or "?"
     if not url.startswith(("http://", "https://")):
         raise CheckFailed("SCHEMA_REGISTRY_URL must start with http:// or https://")
     from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError  # late: the import is slow
 
     try:
-        client = SchemaRegistryClient({"url": url, "timeout": TIMEOUT_S, "max.retries": 0})
+        client = SchemaRegistryClient(
+            client_config(url, settings.registry_login) | {"timeout": TIMEOUT_S, "max.retries": 0}
+        )
         subjects = client.get_subjects()
     except SchemaRegistryError as error:
         raise CheckFailed(

@@ -21,7 +21,7 @@ from streams.runtime.avro.codec import DecodeFailed
 from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.settings import Settings
 from streams.wire import topics
-from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.codec import SCHEMAS, codec_of
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.products import to_product
@@ -98,7 +98,7 @@ def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] =
         KafkaException: the cluster is not reachable, or a topic is missing.
         TimeoutError: the broker does not answer.
     """
-    decoder = Decoder(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    decoder = Decoder(codec_of(settings))
     history = History([])
     for message in read_to_the_end(
         settings.kafka(), TOPICS, group_id=settings.reader_group_id, on_progress=on_progress
@@ -134,7 +134,7 @@ def products_from_topic(
         KafkaException: the cluster is not reachable, or the topic is missing.
         TimeoutError: the broker does not answer.
     """
-    decoder = Decoder(open_codec(settings.schema_registry_url, schemas=settings.schemas_dir))
+    decoder = Decoder(codec_of(settings))
     return products_of(
         decoder,
         read_to_the_end(

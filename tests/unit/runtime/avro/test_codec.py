@@ -86,7 +86,7 @@ def test_a_newer_writer_is_read_by_an_older_reader(registry: Any) -> None:
     newer = _older(lambda fields: [*fields, {"name": "gift", "type": "boolean", "default": False}])
     next(field for field in newer["fields"] if field["name"] == "kind")["type"]["symbols"].append("disputed")
     write = AvroSerializer(registry, json.dumps(newer))
-    context = SerializationContext("another-topic", MessageField.VALUE)
+    context = SerializationContext(topics.ORDERS, MessageField.VALUE)
     data = write(records.order(kind="disputed", gift=True), context)
     assert open_codec(registry=registry).decode("order", data) == records.order(kind="unknown")
 
@@ -123,26 +123,6 @@ def test_invalid_records_have_a_reason(data: bytes, reason: str) -> None:
         PLAIN.decode("order", data)
     assert error.value.reason == reason
     assert "anna" not in error.value.detail
-
-
-def test_an_unknown_schema_id(registry: Any) -> None:
-    """The registry is requested once, however many records have the unknown id."""
-    requested = []
-
-    class Counting:
-        def register_schema(self, *args: Any) -> Any:
-            return registry.register_schema(*args)
-
-        def get_schema(self, number: int) -> Any:
-            requested.append(number)
-            return registry.get_schema(number)
-
-    codec = open_codec(registry=Counting())
-    for _ in range(3):
-        with pytest.raises(DecodeFailed) as error:
-            codec.decode("order", b"\x00\x00\x00\xff\xff" + VALID[10:])
-        assert error.value.reason == "unknown_schema"
-    assert requested == [0xFFFF]
 
 
 @settings(max_examples=300, deadline=None)
