@@ -16,14 +16,34 @@ from email.utils import parseaddr
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    DirectoryPath,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams.core.rules.ruleset import Shop
 from streams.core.values.local_time import zone
+from streams.core.values.tokens import MIN_BITS, Keyring, estimated_bits
+from streams.endpoints import (
+    check_host,
+    check_servers,
+    check_text,
+    check_url,
+    check_urls,
+    host_of,
+    is_loopback,
+    split_urls,
+    without_login,
+)
 
 PREFIX = "TAKK_"
 _PACKAGE = Path(__file__).resolve().parent
@@ -32,9 +52,10 @@ _PACKAGE = Path(__file__).resolve().parent
 PROJECT_ROOT = _PACKAGE / "share" if (_PACKAGE / "share").is_dir() else _PACKAGE.parent
 DAY_S = 86_400.0
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Fields that may also be read from the file `<NAME>_FILE`. The registry's address may contain a password.
-FROM_FILE = ("kafka_sasl_password", "kafka_ssl_key_password", "schema_registry_url", "smtp_password", "mail_secret")
+FROM_FILE = (
+    "kafka_sasl_password", "kafka_ssl_key_password", "schema_registry_url", "smtp_password", "mail_secret", "mail_old_secrets"
+)  # fmt: skip
 
 
 class SettingsError(ValueError):
@@ -51,20 +72,6 @@ def seconds(text: str | float) -> float:
     if match is None or float(match[1]) <= 0:
         raise ValueError(f"not a valid duration: {str(text)!r} (use for example 1s, 90m, 12h or 1d)")
     return float(match[1]) * UNITS_S[match[2] or "s"]
-
-
-def without_login(url: str) -> tuple[str, str | None]:
-    """Return a URL without its user and password, and `user:password`, or None if the URL has neither.
-
-    Raises:
-        ValueError: not a valid URL.
-    """
-    parts = urlsplit(url)
-    login, sign, host = parts.netloc.rpartition("@")
-    if not sign:
-        return url, None
-    user, _, password = login.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), f"{unquote(user)}:{unquote(password)}"
 
 
 def env_name(field: str) -> str:
@@ -138,6 +145,10 @@ class Settings(BaseSettings):
     #: Address of the schema registry. Without it, records use Avro's single-object encoding.
     schema_registry_url: str | None = _env("SCHEMA_REGISTRY_URL", repr=False)
 
+    #: Allow connections without encryption to other machines: `SASL_PLAINTEXT`, an `http` registry, and SMTP with `SMTP_TLS=none`. Only for
+    #: networks that nobody else uses. Each start logs them.
+    allow_insecure: bool = False
+
     # Topics and membership
     #: Prefix of consumer groups and changelog topics. A new value starts with empty state.
     app_id: str = Field("takk", pattern=r"^[A-Za-z0-9._-]+$")
@@ -146,7 +157,7 @@ class Settings(BaseSettings):
     #: Replicas of every partition of every topic.
     replication: int = Field(1, ge=1, le=32)
     #: Name of this process in its consumer group, unique and the same after a restart (KIP-345). A restart then takes seconds.
-    group_instance_id: str | None = None
+    group_instance_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,249}$")
     #: Seconds without a heartbeat before a process loses its partitions.
     session_timeout_s: float = Field(45.0, ge=1)
     #: Workers that keep a warm copy of each partition's state (fewer in a smaller group).
@@ -204,9 +215,11 @@ class Settings(BaseSettings):
     #: Sender of the emails: `Name <address>` or an address.
     mail_from: str = "Takk <takk@localhost>"
     #: Address that the links of the emails start with.
-    mail_base_url: str = Field("http://localhost:8080", pattern=r"^https?://[^\s/]+")
+    mail_base_url: str = "http://localhost:8080"
     #: Signs the links and the codes of rewards; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
     mail_secret: SecretStr | None = Field(None)
+    #: Earlier values of `TAKK_MAIL_SECRET`, separated by blanks or lines. Links in emails that were sent remain valid with them.
+    mail_old_secrets: SecretStr | None = Field(None)
 
     # Metrics, health and logs
     #: Address that `/metrics`, `/livez` and `/readyz` listen on. Set it to `0.0.0.0` in a container.
@@ -245,11 +258,45 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown time zone {value!r} (use for example Europe/Copenhagen)")
         return value
 
+    @field_validator("*")
+    @classmethod
+    def _is_one_line(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.field_name != "mail_old_secrets":  # these may be on several lines
+            if isinstance(value, SecretStr):
+                check_text(value.get_secret_value(), is_secret=True)
+            elif isinstance(value, str | Path):
+                check_text(str(value))
+        return value
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _are_servers(cls, value: str) -> str:
+        return check_servers(value)
+
+    @field_validator("schema_registry_url")
+    @classmethod
+    def _are_urls(cls, value: str | None) -> str | None:
+        return None if value is None else check_urls(value)
+
+    @field_validator("smtp_host", "web_host")
+    @classmethod
+    def _is_host(cls, value: str) -> str:
+        return check_host(value)
+
+    @field_validator("mail_base_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        return check_url(value)
+
     @field_validator("mail_secret")
     @classmethod
-    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < 16:
-            raise ValueError("too short (use at least 16 characters, for example from `openssl rand -hex 32`)")
+    def _is_strong(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            text = value.get_secret_value()
+            if len(text) < 16:
+                raise ValueError("too short (use at least 16 characters, for example from `openssl rand -hex 32`)")
+            if estimated_bits(text) < MIN_BITS:
+                raise ValueError("too easy to guess (use random characters, for example from `openssl rand -hex 32`)")
         return value
 
     @model_validator(mode="after")
@@ -265,11 +312,43 @@ class Settings(BaseSettings):
             raise ValueError("KAFKA_SSL_CERTIFICATE_FILE and KAFKA_SSL_KEY_FILE: set both or neither")
         if bool(self.smtp_username) != (self.smtp_password is not None):
             raise ValueError("SMTP_USERNAME and SMTP_PASSWORD(_FILE): set both or neither")
-        if self.smtp_username and self.smtp_tls == "none" and self.smtp_host not in LOOPBACK:
+        if not self.allow_insecure and (insecure := self.insecure_connections()):
             raise ValueError(
-                "SMTP_TLS=none would send the SMTP password unencrypted: set SMTP_TLS=starttls (port 587) or tls (port 465)"
+                "\n".join(
+                    f"{line}, or TAKK_ALLOW_INSECURE=true on a network that nobody else uses" for line in insecure
+                )
             )
         return self
+
+    def insecure_connections(self) -> list[str]:
+        """Return a line for each connection to another machine that is not encrypted: what it sends, and what to set instead."""
+        found = []
+        hosts = [host_of(server) for server in self.kafka_bootstrap_servers.split(",")]
+        if self.kafka_security_protocol == "SASL_PLAINTEXT" and not all(map(is_loopback, hosts)):
+            found.append(
+                "KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT sends the Kafka password unencrypted: set KAFKA_SECURITY_PROTOCOL=SASL_SSL"
+            )
+        registries = split_urls(self.schema_registry_url) if self.schema_registry_url else []
+        if any(url.scheme == "http" and not is_loopback(url.hostname) for url in registries):
+            what = "the registry's password" if self.registry_login else "schemas"
+            found.append(f"SCHEMA_REGISTRY_URL sends {what} unencrypted: set an address with https://")
+        if self.smtp_tls == "none" and not is_loopback(self.smtp_host):
+            what = "the SMTP password and the emails" if self.smtp_username else "the emails"
+            found.append(f"SMTP_TLS=none sends {what} unencrypted: set SMTP_TLS=starttls (port 587) or tls (port 465)")
+        return found
+
+    def link_keys(self) -> Keyring:
+        """Return the keys that sign and verify the links of emails.
+
+        Raises:
+            SettingsError: `mail_secret` is not set.
+        """
+        if self.mail_secret is None:
+            raise SettingsError("TAKK_MAIL_SECRET(_FILE) is not set")
+        return Keyring(self.mail_secret.get_secret_value().encode(), [old.encode() for old in self._old_secrets()])
+
+    def _old_secrets(self) -> list[str]:
+        return self.mail_old_secrets.get_secret_value().split() if self.mail_old_secrets else []
 
     @property
     def day_scale(self) -> float:
@@ -312,6 +391,7 @@ class Settings(BaseSettings):
         """Return the values that no log line and no error may contain."""
         fields = (getattr(self, name) for name in type(self).model_fields)
         values = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]
+        values += self._old_secrets()
         if login := self.registry_login:
             values += [login, login.partition(":")[2]]
         return tuple(value for value in values if value)

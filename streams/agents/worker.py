@@ -40,8 +40,10 @@ from streams.observability.lag import LagMonitor
 from streams.observability.logs import setup_logs
 from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App, RestartableWorker
+from streams.runtime.errors import StoreError
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.runtime.processing.task import Task
+from streams.runtime.state.permissions import make_private
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.codec import codec_of
@@ -105,8 +107,7 @@ def run_mailer(settings: Settings) -> None:
     uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
     app = _app(settings, "mailer", MAILER_BATCH)
     instrumentation = Instrumentation(codec_of(settings))
-    secret = settings.mail_secret.get_secret_value().encode()
-    sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, secret)
+    sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, settings.link_keys())
     password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
     server = Server(
         host=settings.smtp_host,
@@ -157,13 +158,21 @@ def run_mailer(settings: Settings) -> None:
 
 def _app(settings: Settings, role: str, batch_records: int) -> App:
     setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
+    if insecure := settings.insecure_connections():
+        log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
+    folder = Path(settings.state_dir) / role
+    try:
+        for closed in make_private(folder):
+            log.warning("state folder closed to other users", at=str(closed))
+    except (StoreError, OSError) as error:
+        sys.exit(f"cannot start: {error}")
     name = settings.group_instance_id
     return App(
         f"{settings.app_id}-{role}",
         settings.kafka(),
         brokers=settings.faust_brokers(),
         partitions=settings.partitions,
-        state_dir=Path(settings.state_dir) / role,
+        state_dir=folder,
         instance_id=f"{name}-{role}" if name else None,
         memory_mb=settings.memory_mb,
         batch_records=batch_records,

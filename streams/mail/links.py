@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from email.utils import parseaddr
 
 from streams.core.rules.consent_policy import is_transactional
-from streams.core.values.tokens import sign
+from streams.core.values.tokens import Keyring
 from streams.mail.command import Command
 
 
@@ -28,20 +28,20 @@ class Sender:
         name: display name of the header From.
         domain: domain of Message-ID and List-ID.
         base_url: where all links start, without a slash at the end.
-        secret: key that signs the links.
+        keys: sign the links.
     """
 
     address: str
     name: str
     domain: str
     base_url: str
-    secret: bytes = field(repr=False)
+    keys: Keyring = field(repr=False)
 
     @classmethod
-    def parse(cls, mail_from: str, domain: str, base_url: str, secret: bytes) -> Sender:
+    def parse(cls, mail_from: str, domain: str, base_url: str, keys: Keyring) -> Sender:
         """Return the sender written as `Name <address>` in `mail_from`."""
         name, address = parseaddr(mail_from)
-        return cls(address, name or address, domain, base_url.rstrip("/"), secret)
+        return cls(address, name or address, domain, base_url.rstrip("/"), keys)
 
     def links(self, command: Command) -> Links:
         """Return the links of an email.
@@ -52,9 +52,9 @@ class Sender:
         scope = command.purpose if command.purpose in ("review", "survey") else "marketing"
         unsubscribe = None
         if not is_transactional(command.purpose):
-            unsubscribe = f"{self.base_url}/u/{sign(self.secret, 'unsubscribe', *parts, scope)}"
+            unsubscribe = f"{self.base_url}/u/{self.keys.sign('unsubscribe', *parts, scope)}"
         return Links(
             unsubscribe=unsubscribe,
-            pixel=f"{self.base_url}/o/{sign(self.secret, 'open', *parts)}" if command.tracking else None,
-            review=f"{self.base_url}/r/{sign(self.secret, 'review', *parts)}",
+            pixel=f"{self.base_url}/o/{self.keys.sign('open', *parts)}" if command.tracking else None,
+            review=f"{self.base_url}/r/{self.keys.sign('review', *parts)}",
         )

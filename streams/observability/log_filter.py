@@ -54,7 +54,7 @@ ADDRESS = "<address>"
 
 #: The characters between which an email address stands. One character class with one repetition: each character is read once.
 _TOKEN = re.compile(r"[^\s<>\"'(),:;=\[\]{}|\\]+")
-#: What stands for the sign @ in an address: the sign, its percent-encoding, and its full-width and small forms.
+#: The forms of the sign @ in an address: the sign, its percent-encoding, and its full-width and small forms.
 _AT = re.compile(r"@|%40|\uff20|\ufe6b")
 #: Packages whose exceptions have texts without data: Takk's own.
 _OWN = ("streams.",)

@@ -33,7 +33,7 @@ def worker_env(context: Context, run_id: str) -> dict[str, str]:
         "TAKK_APP_ID": run_id,
         "TAKK_STATE_DIR": str(context.state / run_id),
         "TAKK_GROUP_INSTANCE_ID": run_id,
-        "TAKK_MAIL_SECRET": "x" * 40,
+        "TAKK_MAIL_SECRET": "5d6ad4a0c4b1f2e79a3c8d5e",
     }
 
 

@@ -166,7 +166,7 @@ def test_settings_are_valid(
     known = {env_name(field) for field in Settings.model_fields} | {f"{env_name(field)}_FILE" for field in FROM_FILE}
     settings = environment(project["services"][name])
     assert settings.keys() <= known
-    (tmp_path / "secret").write_text("x" * 64)
+    (tmp_path / "secret").write_text("5d6ad4a0c4b1f2e79a3c8d5e")
     for variable in known:
         monkeypatch.delenv(variable, raising=False)
     for variable, value in settings.items():

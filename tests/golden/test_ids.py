@@ -45,7 +45,7 @@ from streams.core.offers.code_pools import CodePools, InMemoryTable
 from streams.core.offers.popularity import Counts
 from streams.core.offers.recommendations import fulfil, request_for
 from streams.core.rules.ruleset import Limits
-from streams.core.values import ids, tokens
+from streams.core.values import ids
 from streams.core.values.buckets import bucket
 from streams.wire.codec import open_codec
 from streams.wire.encode.encoder import Encoder
@@ -55,6 +55,7 @@ from tests.harness.commands import command
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment
 from tests.harness.flow_texts import DAY, HOUR, flow_text, ruleset_of
+from tests.harness.tokens import unkeyed_token
 
 FIXTURE = Path(__file__).parent / "ids.json"
 LATER = START + HOUR
@@ -167,7 +168,7 @@ def _functions() -> list[str]:
         "timer": ids.timer_id("run", "1.0.2", START + timedelta(milliseconds=5)),
         "decision": ids.decision_id("run", "1.0.2", "no_consent", "moment"),
         "lot": str(bucket("experiment", "subject", "c1")),
-        "token": tokens.sign(b"secret", "unsubscribe", "c1", "send", "Ø"),
+        "token": unkeyed_token(b"secret", "unsubscribe", "c1", "send", "Ø"),
     }
     return [f"{name} {value}" for name, value in computed.items()]
 

@@ -117,7 +117,7 @@ class Stack:
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(inbox.smtp_port),
             "TAKK_STATE_DIR": str(folder / "state"),
-            "TAKK_MAIL_SECRET": "x" * 40,
+            "TAKK_MAIL_SECRET": "5d6ad4a0c4b1f2e79a3c8d5e",
             "TAKK_REPLICATION": str(replication),
             "TAKK_GROUP_INSTANCE_ID": "stack",
             "DAY": f"{day_s}s",

@@ -149,7 +149,7 @@ def test_a_flow_with_codes_is_added_later(tmp_path: Path, workers: int) -> None:
         flow = stack.folder / "templates" / "flows" / "selling" / "spring" / "flow.yaml"
         flow.write_text(FLOW.replace(", pool: spring-10, within: 30d", ""), encoding="utf-8")
         for worker in stack.workers:
-            worker.start(TAKK_MAIL_SECRET="x" * 40)
+            worker.start(TAKK_MAIL_SECRET="5d6ad4a0c4b1f2e79a3c8d5e")
         for worker in stack.workers:
             worker.await_ready()
         stack.wait_until_idle(1.0)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from streams.core.values.tokens import BadToken
 from streams.settings import Settings, SettingsError, env_name, load_settings, seconds
 
 SECRET = "a-secret-that-is-long-enough"
@@ -98,7 +103,7 @@ def test_a_missing_secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the representation of the settings nor an error contains a secret."""
-    monkeypatch.setenv("SCHEMA_REGISTRY_URL", "http://user:hunter2hunter2@registry")
+    monkeypatch.setenv("SCHEMA_REGISTRY_URL", "https://user:hunter2hunter2@registry")
     settings = load_settings(mail_secret=SECRET)
     assert SECRET not in repr(settings)
     assert "hunter2" not in repr(settings)
@@ -126,11 +131,26 @@ def test_all_errors_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"kafka_ssl_key_file": "key"}, "set both or neither"),
         ({"smtp_username": "u"}, "set both or neither"),
         ({"smtp_username": "u", "smtp_password": "p", "smtp_host": "mail.example"}, "unencrypted"),
+        ({"smtp_host": "mail.example"}, "SMTP_TLS=none sends the emails unencrypted: set SMTP_TLS=starttls"),
+        ({"schema_registry_url": "http://registry:8081"}, "SCHEMA_REGISTRY_URL sends schemas unencrypted"),
+        (
+            {"schema_registry_url": "https://a,http://u:p@b"},
+            "SCHEMA_REGISTRY_URL sends the registry's password unencrypted",
+        ),
+        (
+            {
+                "kafka_security_protocol": "SASL_PLAINTEXT",
+                "kafka_sasl_username": "u",
+                "kafka_sasl_password": "p",
+                "kafka_bootstrap_servers": "localhost:9092,kafka:9092",
+            },
+            "KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT sends",
+        ),
         ({"mail_from": "nobody"}, "TAKK_MAIL_FROM"),
         ({"mail_from": "a@b.example\nBcc: c@d.example"}, "TAKK_MAIL_FROM"),
     ],
 )
-def test_contradictions(given: dict[str, str], message: str) -> None:
+def test_contradictions(given: dict[str, Any], message: str) -> None:
     """Settings that contradict each other are rejected, with the variable to change."""
     with pytest.raises(SettingsError, match=message):
         load_settings(**given)
@@ -158,3 +178,177 @@ def test_faust_uses_the_same_login() -> None:
     ).faust_credentials()
     assert (credentials.username, credentials.password) == ("u", "p")
     assert load_settings().faust_credentials() is None
+
+
+OPEN: dict[str, Any] = {
+    "smtp_host": "mailpit",
+    "schema_registry_url": "http://u:hunter2hunter2@registry:8081",
+    "kafka_security_protocol": "SASL_PLAINTEXT",
+    "kafka_sasl_username": "u",
+    "kafka_sasl_password": "p",
+    "kafka_bootstrap_servers": "kafka:9092",
+}
+
+
+def test_connections_without_encryption_must_be_allowed() -> None:
+    """With TAKK_ALLOW_INSECURE they are allowed, and each is named for the log, without a password."""
+    lines = load_settings(**OPEN, allow_insecure=True).insecure_connections()
+    assert [line.split("=")[0].split(" ")[0] for line in lines] == [
+        "KAFKA_SECURITY_PROTOCOL",
+        "SCHEMA_REGISTRY_URL",
+        "SMTP_TLS",
+    ]
+    assert "hunter2" not in str(lines)
+    with pytest.raises(SettingsError) as refused:
+        load_settings(**OPEN)
+    assert str(refused.value).count("TAKK_ALLOW_INSECURE=true") == 3
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.8.9.1", "::1"])
+def test_this_machine_needs_no_encryption(host: str) -> None:
+    """A server on this machine is allowed without encryption: nothing leaves the machine."""
+    url = f"http://u:p@[{host}]:8081" if ":" in host else f"http://u:p@{host}:8081"
+    servers = f"[{host}]:9092" if ":" in host else f"{host}:9092"
+    settings = load_settings(
+        **OPEN | {"smtp_host": host, "schema_registry_url": url, "kafka_bootstrap_servers": servers}
+    )
+    assert settings.insecure_connections() == []
+
+
+HOSTILE = ["a b", "a\r\nX: y", "a\nb", "a\0b", "a\x1bb", " a", "a ", "a\u2028b", "a\tb"]
+TEXTS = [
+    "kafka_bootstrap_servers", "schema_registry_url", "mail_base_url", "smtp_host", "web_host", "state_dir", "templates_dir", "app_id",
+    "group_instance_id", "smtp_username", "kafka_sasl_username", "kafka_ssl_ca_file", "mail_from", "shop_locale",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("value", HOSTILE)
+def test_control_characters_and_blanks(name: str, value: str) -> None:
+    """No setting contains a control character, or blanks around it; addresses contain no blank at all."""
+    if value == "a b" and name in (
+        "state_dir",
+        "templates_dir",
+        "kafka_ssl_ca_file",
+        "smtp_username",
+        "kafka_sasl_username",
+        "shop_locale",
+    ):
+        return  # a path or a user may contain a blank
+    prefix = {"mail_base_url": "https://h/", "schema_registry_url": "https://h/", "mail_from": "a@b.example"}.get(
+        name, ""
+    )
+    given = value + prefix if value == " a" else prefix + value
+    with pytest.raises(SettingsError) as refused:
+        load_settings(**{name: given})
+    assert env_name(name) in str(refused.value)
+    assert not any(character in str(refused.value).replace("\n", "") for character in "\r\0\x1b\u2028\t")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "m.example", "ftp://m.example", "https://", "https://m.example:0", "https://m.example:99999", "https://m.example:x",
+        "https://m.example:", "https://u:p@m.example", "https://m.example?a=b", "https://m.example/#a", "https://m.example/a b",
+        "https://m.example/%zz", "https://m.example/<a>", 'https://m.example/"', "https://m..example", "https://-m.example",
+        "https://[::1", "https://mailøxample", "https:m.example", "javascript:alert(1)", "https://m.example/\r\nX: y", "https://a_*b",
+        "//m.example", "https://m.example\\@evil.example",
+    ],
+)  # fmt: skip
+def test_invalid_urls_of_links(url: str) -> None:
+    """An address that links cannot start with is rejected by the name of its variable."""
+    with pytest.raises(SettingsError, match="TAKK_MAIL_BASE_URL"):
+        load_settings(mail_base_url=url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://m.example",
+        "http://localhost:8080/",
+        "https://m.example:8443/a/b%20c",
+        "https://[2001:db8::1]/x",
+        "https://xn--mail-0ra.dk",
+    ],
+)
+def test_valid_urls_of_links(url: str) -> None:
+    """Ordinary addresses are taken as they are."""
+    assert load_settings(mail_base_url=url).mail_base_url == url
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        "a:1,b",
+        "kafka_1:9092",
+        "[2001:db8::1]:9092",
+        "10.0.0.1:9092, 10.0.0.2:9092",
+        "b-1.msk.eu-west-1.amazonaws.com:9098",
+    ],
+)
+def test_addresses_of_brokers(servers: str) -> None:
+    """Names and addresses of brokers, with and without a port."""
+    assert load_settings(kafka_bootstrap_servers=servers).kafka_bootstrap_servers == servers.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "servers", [",", "a:0", "a:70000", "PLAINTEXT://a:1", "a:1,,b:1", "a:1;b:1", "a b:1", "2001:db8::1:9092", "u@a:1"]
+)
+def test_invalid_addresses_of_brokers(servers: str) -> None:
+    """A list that librdkafka and Faust would read differently is rejected."""
+    with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVERS: not a valid address of a broker"):
+        load_settings(kafka_bootstrap_servers=servers)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http:u:hunter2hunter2@registry",
+        "https://u:hunter2hunter2@",
+        "https://u:hunter2hunter2@a b",
+        "x://u:hunter2hunter2@h",
+    ],
+)
+def test_an_invalid_registry_is_reported_without_its_password(url: str) -> None:
+    """The address of the registry may contain a password, so an error does not show it."""
+    with pytest.raises(SettingsError, match="SCHEMA_REGISTRY_URL") as refused:
+        load_settings(schema_registry_url=url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_login_of_the_registry() -> None:
+    """User and password are taken out of the address, decoded, also of several addresses."""
+    settings = load_settings(schema_registry_url="https://me:a%2Fb@r1:8081/x,https://me:a%2Fb@r2")
+    assert (settings.registry_address, settings.registry_login) == ("https://r1:8081/x,https://r2", "me:a/b")
+    assert {"me:a/b", "a/b"} <= set(settings.secret_values())
+
+
+@pytest.mark.parametrize(
+    "secret", [" " * 16, "a" * 40, "ab" * 20, "passwordpassword", "abcdefghijklmnopqrstuvwxyz", "1111222233334444"]
+)
+def test_secrets_that_are_easy_to_guess(secret: str) -> None:
+    """Blanks, repetitions and sequences are rejected, however long they are."""
+    with pytest.raises(SettingsError, match="TAKK_MAIL_SECRET: too easy to guess"):
+        load_settings(mail_secret=secret)
+
+
+@given(st.binary(min_size=8, max_size=64))
+def test_random_secrets_are_strong(raw: bytes) -> None:
+    """The output of `openssl rand -hex` is accepted, from 16 digits on."""
+    generated = hashlib.sha256(raw).hexdigest()
+    for length in (16, 32, 64):
+        assert load_settings(mail_secret=generated[:length]).mail_secret is not None
+
+
+def test_old_secrets_only_verify() -> None:
+    """Links that were signed with an earlier secret remain valid while it is listed."""
+    before = load_settings(mail_secret=SECRET).link_keys()
+    token = before.sign("unsubscribe", "s1")
+    after = load_settings(mail_secret="f3a9c17be02d4468", mail_old_secrets=f"another-old-secret-of-ours\n{SECRET}\n")
+    assert after.link_keys().verify("unsubscribe", token) == ("s1",)
+    assert after.link_keys().sign("unsubscribe", "s1") != token
+    assert SECRET in after.secret_values()
+    assert SECRET not in repr(after)
+    with pytest.raises(BadToken):
+        load_settings(mail_secret="f3a9c17be02d4468").link_keys().verify("unsubscribe", token)

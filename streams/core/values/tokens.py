@@ -1,48 +1,138 @@
-"""Signed tokens for links. A token authorizes one action, and cannot be made without the secret."""
+"""Signed tokens for links. A token authorizes one action, and cannot be made without the secret.
+
+Each use has its own key, derived from the secret (HKDF, RFC 5869). A token starts with the id of the secret, so that a secret can be
+replaced: new tokens are signed with the new one, and those in emails that were sent remain valid as long as the old one is known.
+
+Tokens of earlier versions have no key id and were signed with the secret itself. They are verified with every known secret, without end:
+links in emails must not stop working.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import math
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
 
 import msgspec
 
 #: The bytes of the HMAC-SHA-256 that a token contains: 128 bits cannot be guessed, and keep links short.
 SIGNATURE_BYTES = 16
+#: Between the key id and the rest; it is in no token of earlier versions.
+SEPARATOR = "."
+#: The characters of a key id: among the few secrets of a shop they are unique, and they reveal nothing of the secret.
+KEY_ID_CHARS = 6
+#: The least estimated entropy of a secret in bits. 16 random hexadecimal digits have about 53 by this estimate.
+MIN_BITS = 40.0
+#: The most characters of a token that is verified: a link of Takk has some 300.
+MAX_CHARS = 4096
 
 
 class BadToken(ValueError):
     """A token that is damaged, or was made with another secret or for another use."""
 
 
-def sign(secret: bytes, use: str, *parts: str) -> str:
-    """Return a URL-safe token of `parts`.
+class Keyring:
+    """The secret that signs tokens, and older ones that only verify.
 
     Args:
-        secret: the key of the signature.
-        use: the kind of link. A token is valid for this use only.
-        parts: the texts in the token; they are signed but readable.
+        secret: signs and verifies.
+        old: only verify.
     """
-    body = msgspec.json.encode(parts)
-    return base64.urlsafe_b64encode(_signature(secret, use, body) + body).rstrip(b"=").decode()
+
+    def __init__(self, secret: bytes, old: Iterable[bytes] = ()) -> None:
+        self._secrets = (secret, *old)
+        self._by_id: dict[str, list[bytes]] = {}
+        for known in self._secrets:
+            self._by_id.setdefault(key_id(known), []).append(known)
+        self._id = key_id(secret)
+        self._keys: dict[tuple[bytes, str], bytes] = {}
+
+    def sign(self, use: str, *parts: str) -> str:
+        """Return a URL-safe token of `parts`.
+
+        Args:
+            use: the kind of link. A token is valid for this use only.
+            parts: the texts in the token; they are signed but readable.
+        """
+        body = msgspec.json.encode(parts)
+        return self._id + SEPARATOR + _to_text(_signature(self._key(self._secrets[0], use), use, body) + body)
+
+    def verify(self, use: str, token: str) -> tuple[str, ...]:
+        """Return the parts of a token.
+
+        Raises:
+            BadToken: the token is damaged, or was made with an unknown secret or for another use.
+        """
+        if len(token) > MAX_CHARS:
+            raise BadToken("not a valid token")
+        number, separator, text = token.partition(SEPARATOR)
+        if separator:
+            keys = [self._key(secret, use) for secret in self._by_id.get(number, ())]
+        else:
+            keys, text = list(self._secrets), token
+        raw = _from_text(text)
+        signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
+        if not any(hmac.compare_digest(signature, _signature(key, use, body)) for key in keys):
+            raise BadToken("the signature does not match")
+        try:
+            return msgspec.json.decode(body, type=tuple[str, ...])
+        except msgspec.DecodeError as error:
+            raise BadToken("not a valid token") from error
+
+    def _key(self, secret: bytes, use: str) -> bytes:
+        found = self._keys.get((secret, use))
+        if found is None:
+            found = self._keys[secret, use] = use_key(secret, use)
+        return found
 
 
-def verify(secret: bytes, use: str, token: str) -> tuple[str, ...]:
-    """Return the parts of a token.
+def key_id(secret: bytes) -> str:
+    """Return the public id of a secret."""
+    return _to_text(hkdf(secret, b"takk key id", 12))[:KEY_ID_CHARS]
 
-    Raises:
-        BadToken: the token is damaged, or was made with another secret or for another use.
+
+def use_key(secret: bytes, use: str) -> bytes:
+    """Return the key of one use of a secret: who learns it cannot sign for another use."""
+    return hkdf(secret, b"takk token " + use.encode(), 32)
+
+
+def hkdf(secret: bytes, info: bytes, length: int, salt: bytes = b"") -> bytes:
+    """Return `length` bytes derived from a secret with HKDF-SHA-256 (RFC 5869)."""
+    key = hmac.new(salt or bytes(32), secret, hashlib.sha256).digest()
+    block, out = b"", b""
+    for counter in range(1, -(-length // 32) + 1):
+        block = hmac.new(key, block + info + bytes([counter]), hashlib.sha256).digest()
+        out += block
+    return out[:length]
+
+
+def estimated_bits(secret: str) -> float:
+    """Return an upper estimate of a secret's entropy in bits, from the frequencies of its characters.
+
+    A repeated text counts once, and characters in steps of one size ("aaaa", "abcd") count as two.
     """
+    period = (secret + secret).find(secret, 1) if secret else 0
+    text = secret[:period]
+    if len({ord(b) - ord(a) for a, b in pairwise(text)}) <= 1:
+        text = text[:2]
+    count = len(text)
+    return sum(-n * math.log2(n / count) for n in Counter(text).values()) if count else 0.0
+
+
+def _to_text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _from_text(text: str) -> bytes:
     try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError as error:
         raise BadToken("not a valid token") from error
-    body = raw[SIGNATURE_BYTES:]
-    if not hmac.compare_digest(raw[:SIGNATURE_BYTES], _signature(secret, use, body)):
-        raise BadToken("the signature does not match")
-    return msgspec.json.decode(body, type=tuple[str, ...])
 
 
-def _signature(secret: bytes, use: str, body: bytes) -> bytes:
-    return hmac.new(secret, use.encode() + b"\0" + body, hashlib.sha256).digest()[:SIGNATURE_BYTES]
+def _signature(key: bytes, use: str, body: bytes) -> bytes:
+    return hmac.new(key, use.encode() + b"\0" + body, hashlib.sha256).digest()[:SIGNATURE_BYTES]

@@ -98,7 +98,7 @@ class Registry:
         return self._schemas[name].get(number)
 
     def age_s(self, name: str) -> float:
-        """Return the seconds since the last refresh of a schema's subjects began; infinite if there was none."""
+        """Return the seconds since the last refresh of a schema's subjects began; infinite before the first."""
         return self._clock() - self._refreshed_at.get(name, float("-inf"))
 
     def refresh(self, names: Iterable[str], since: float) -> None:

@@ -17,9 +17,10 @@ from msgspec import Struct
 from streams.core.values.text import counted
 from streams.definitions.loader import load_flows
 from streams.definitions.problems import FlowFileError
+from streams.endpoints import is_loopback
 from streams.runtime.avro.registry import client_config
 from streams.runtime.kafka.topic_admin import TopicMismatch
-from streams.settings import LOOPBACK, Settings
+from streams.settings import Settings
 from streams.wire import topics
 
 #: Seconds to wait for an answer of the broker, the registry or the mail server.
@@ -127,8 +128,6 @@ def registry(settings: Settings) -> str:
     """Check that the schema registry answers."""
     url = str(settings.registry_address)
     where = urlsplit(url).hostname or "?"
-    if not url.startswith(("http://", "https://")):
-        raise CheckFailed("SCHEMA_REGISTRY_URL must start with http:// or https://")
     from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError  # late: the import is slow
 
     try:
@@ -190,13 +189,13 @@ def sender(settings: Settings) -> str:
         raise CheckFailed(
             "TAKK_MAIL_SECRET(_FILE) is not set, so the links of the emails cannot be signed. Create one with `openssl rand -hex 32`"
         )
-    is_local = settings.smtp_host in LOOPBACK
-    if settings.mail_domain in LOOPBACK and not is_local:
+    is_local = is_loopback(settings.smtp_host)
+    if is_loopback(settings.mail_domain) and not is_local:
         raise CheckFailed(
             "TAKK_MAIL_FROM is not set, so emails would come from localhost. Set it, e.g. to `My Shop <hello@shop.example>`"
         )
     if not is_local and (
-        urlsplit(settings.mail_base_url).hostname in LOOPBACK or not settings.mail_base_url.startswith("https://")
+        is_loopback(urlsplit(settings.mail_base_url).hostname) or not settings.mail_base_url.startswith("https://")
     ):
         raise CheckFailed(
             "TAKK_MAIL_BASE_URL must be an https:// address that recipients can reach, because unsubscribe links start with it"

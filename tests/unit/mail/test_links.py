@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.values.tokens import BadToken, verify
+from streams.core.values.tokens import BadToken
 from streams.mail.links import Sender
 from streams.mail.mime import compose
 from streams.mail.rendering.renderer import RenderedEmail
-from tests.harness.commands import NOW, SECRET, SENDER, command
+from tests.harness.commands import KEYS, NOW, SECRET, SENDER, command
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ def test_one_click_unsubscribe(purpose: str, scope: str) -> None:
     assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw
     (line,) = [line for line in raw.split(b"\r\n") if line.startswith(b"List-Unsubscribe: ")]
     token = line.decode().partition("<https://links.example/u/")[2].rstrip(">")
-    assert verify(SECRET, "unsubscribe", token) == ("s1", "c1", scope)
+    assert KEYS.verify("unsubscribe", token) == ("s1", "c1", scope)
     with pytest.raises(BadToken):
-        verify(SECRET, "open", token)
+        KEYS.verify("open", token)
     with pytest.raises(BadToken):
-        verify(SECRET, "unsubscribe", token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1])
+        KEYS.verify("unsubscribe", token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1])
 
 
 def test_tracking_needs_consent() -> None:
@@ -38,4 +38,4 @@ def test_tracking_needs_consent() -> None:
 def test_secret_is_not_shown() -> None:
     """The repr of a sender does not contain the secret."""
     assert SECRET.decode() not in repr(SENDER)
-    assert Sender.parse("hej@shop.example", "shop.example", "https://l/", SECRET).base_url == "https://l"
+    assert Sender.parse("hej@shop.example", "shop.example", "https://l/", KEYS).base_url == "https://l"

@@ -176,7 +176,7 @@ def test_many_unknown_ids_cost_one_refresh(server: RegistryServer) -> None:
 
 
 def test_all_threads_share_the_limit() -> None:
-    """Refreshes are at least an interval apart, whoever asks; a refresh that began after the record was read serves all who wait."""
+    """Refreshes are at least an interval apart, whoever asks. A refresh that began after the record was read serves all waiting threads."""
     now, pauses, asked = [100.0], [], []
 
     class Client:

@@ -114,7 +114,7 @@ TYPES = st.recursive(
 
 @given(TYPES, st.binary(max_size=40))
 def test_any_schema_is_refused_or_bounded(schema: Any, data: bytes) -> None:
-    """What a safe schema decodes from some bytes has no more values than the limits allow."""
+    """A value that a safe schema decodes has no more parts than the limits allow."""
     try:
         check_safe(schema)
     except UnsafeSchema:

@@ -87,7 +87,7 @@ async def test_the_end_cancels_what_waits() -> None:
 
 
 async def test_a_failed_preparation_ends_the_agent() -> None:
-    """An error that is no outage is not swallowed."""
+    """An error other than an outage ends the agent."""
 
     def prepare(records: Sequence[Any]) -> Awaitable[None]:
         async def fail() -> None:

@@ -105,7 +105,7 @@ def test_sender(settings: Callable[..., Settings]) -> None:
     """Links need a secret; a remote mail server needs a sender and links that recipients can reach."""
     assert "TAKK_MAIL_SECRET" in failure(doctor.sender, settings())
     assert "localhost" in doctor.sender(settings(mail_secret=SECRET))
-    remote = {"mail_secret": SECRET, "smtp_host": "mail.example"}
+    remote = {"mail_secret": SECRET, "smtp_host": "mail.example", "smtp_tls": "starttls"}
     assert "TAKK_MAIL_FROM" in failure(doctor.sender, settings(**remote))
     remote["mail_from"] = "Shop <hello@shop.example>"
     assert "TAKK_MAIL_BASE_URL" in failure(doctor.sender, settings(**remote))

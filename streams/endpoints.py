@@ -1,0 +1,151 @@
+"""Hosts and URLs of the settings: parsed before anything uses them, so that a mistake is reported by the name of its variable.
+
+Sources: RFC 3986 (URLs), RFC 1123 2.1 (names of hosts), RFC 5890 (names with other letters).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import unicodedata
+from ipaddress import ip_address
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Unicode categories without a place in a setting: control characters, surrogates, and separators of lines.
+_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
+#: One label of a host name. Docker and Windows names have underscores.
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+#: The most characters of a host name (RFC 1035 2.3.4).
+_MAX_NAME = 253
+#: The characters of a URL (RFC 3986 2), except those of a path that would start a query or a fragment.
+_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
+_PORTS = range(1, 65536)
+#: `[IPv6 address]` or a name, and a port.
+_SERVER = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?")
+
+
+def check_text(text: str, *, is_secret: bool = False) -> str:
+    """Return a value of one line: without control characters and, unless it is a secret, without blanks around it.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    if not is_secret and text != text.strip():
+        raise ValueError("blanks before or after the value: remove them")
+    for character in text:
+        if unicodedata.category(character) in _CONTROL:
+            found = "a control character" if is_secret else f"the control character U+{ord(character):04X}"
+            raise ValueError(f"the value contains {found}: remove it")
+    return text
+
+
+def check_host(host: str) -> str:
+    """Return the name or the IP address of a host, without a port.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not _is_host(host):
+        raise ValueError(
+            f"not a valid host: {host!r} (use a name such as mail.shop.example or an IP address, without a port)"
+        )
+    return host
+
+
+def check_servers(servers: str) -> str:
+    """Return a list of `host:port` (or `host`) with commas between, without blanks.
+
+    Raises:
+        ValueError: one of them is invalid.
+    """
+    cleaned = [server.strip(" ") for server in servers.split(",")]
+    for server in cleaned:
+        match = _SERVER.fullmatch(server)
+        if match is None or not _is_host(match[1] or match[2]) or (match[3] and int(match[3]) not in _PORTS):
+            raise ValueError(
+                f"not a valid address of a broker: {server!r} (use for example broker-1:9092,broker-2:9092)"
+            )
+    return ",".join(cleaned)
+
+
+def check_url(url: str, *, allow_login: bool = False) -> str:
+    """Return an http or https URL without query and fragment.
+
+    Args:
+        url: the URL.
+        allow_login: whether it may contain a user and a password.
+
+    Raises:
+        ValueError: it is invalid; the text contains no part of a URL that may have a password.
+    """
+    shown = "" if allow_login else f": {url!r}"
+    if not _URL.fullmatch(url) or re.search(r"%(?![0-9A-Fa-f]{2})", url):
+        raise ValueError(f"a character that a URL cannot contain{shown} (encode it, as in a%20b)")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"not a valid URL{shown}") from None
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"not a URL{shown} (it must start with http:// or https://)")
+    if "@" in parts.netloc and not allow_login:
+        raise ValueError("the URL must not contain a user or a password")
+    if parts.hostname is None or not _is_host(parts.hostname) or port == 0 or parts.netloc.endswith(":"):
+        raise ValueError(f"not a valid host or port in the URL{shown}")
+    if "?" in url or "#" in url:
+        raise ValueError(f"the URL must not contain ? or #{shown}")
+    return url
+
+
+def check_urls(urls: str) -> str:
+    """Return URLs with commas between, each as `check_url` allows it, with a login.
+
+    Raises:
+        ValueError: one of them is invalid.
+    """
+    return ",".join(check_url(url.strip(" "), allow_login=True) for url in urls.split(","))
+
+
+def without_login(urls: str) -> tuple[str, str | None]:
+    """Return URLs (commas between) without user and password, and the first one's `user:password`, or None."""
+    parts = [urlsplit(url) for url in urls.split(",")]
+    login = next((part.netloc.rpartition("@")[0] for part in parts if "@" in part.netloc), None)
+    addresses = ",".join(urlunsplit(part._replace(netloc=part.netloc.rpartition("@")[2])) for part in parts)
+    if login is None:
+        return addresses, None
+    user, _, password = login.partition(":")
+    return addresses, f"{unquote(user)}:{unquote(password)}"
+
+
+def is_loopback(host: str | None) -> bool:
+    """Return whether a host is this machine by its name: nothing sent there can be read on a network."""
+    if host is None:
+        return False
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") in LOOPBACK
+
+
+def host_of(server: str) -> str:
+    """Return the host of one of `check_servers`."""
+    match = _SERVER.fullmatch(server)
+    return (match[1] or match[2]) if match else server
+
+
+def split_urls(urls: str) -> list[SplitResult]:
+    """Return the parts of URLs with commas between."""
+    return [urlsplit(url) for url in urls.split(",")]
+
+
+def _is_host(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        ip_address(host)
+        return True
+    try:
+        name = host.encode("ascii") if host.isascii() else host.encode("idna")
+    except UnicodeError:
+        return False
+    text = name.decode("ascii").removesuffix(".")
+    return 0 < len(text) <= _MAX_NAME and all(_LABEL.fullmatch(label) for label in text.split("."))
