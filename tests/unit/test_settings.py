@@ -223,19 +223,24 @@ TEXTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("value", HOSTILE)
+#: A path, a user and a display name may contain a blank.
+WITH_BLANKS = {
+    "state_dir",
+    "templates_dir",
+    "kafka_ssl_ca_file",
+    "smtp_username",
+    "kafka_sasl_username",
+    "mail_from",
+    "shop_locale",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name in TEXTS for value in HOSTILE if value != "a b" or name not in WITH_BLANKS],
+)
 def test_control_characters_and_blanks(name: str, value: str) -> None:
     """No setting contains a control character, or blanks around it; addresses contain no blank at all."""
-    if value == "a b" and name in (
-        "state_dir",
-        "templates_dir",
-        "kafka_ssl_ca_file",
-        "smtp_username",
-        "kafka_sasl_username",
-        "shop_locale",
-    ):
-        return  # a path or a user may contain a blank
     prefix = {"mail_base_url": "https://h/", "schema_registry_url": "https://h/", "mail_from": "a@b.example"}.get(
         name, ""
     )
