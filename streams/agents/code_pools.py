@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
+from functools import partial
 from typing import Any, cast
 
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.zeros import zero_pools
+from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.offers.code_pool_records import Pool, PoolMessage, decode_entry, encode_entry, pool_key
 from streams.core.offers.code_pools import CodePools
 from streams.core.values.local_time import utc_from_ms
@@ -15,7 +17,9 @@ from streams.observability.gauges import OwnedGauges
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
+from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.processing.batch import Batch
+from streams.runtime.processing.guard import Changes
 from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 
@@ -44,6 +48,14 @@ def register(app: App, instrumentation: Instrumentation, used: Collection[str]) 
             raise Misrouted(key)
         return message
 
+    def handle(batch: Batch[dict[str, Pool]], record: Any, changes: Changes) -> list[ProducerRecord]:
+        now = utc_from_ms(batch.now_ms)
+        code_pools = CodePools(changes, now)
+        code_pools.apply(parse(record))
+        outputs = [instrumentation.encoder.effects.grant(grant, now) for grant in code_pools.grants]
+        _count(code_pools, batch.task.context)
+        return outputs
+
     zero_pools((*used, OTHER))
     stage = instrumentation.stage(
         "pools",
@@ -52,19 +64,14 @@ def register(app: App, instrumentation: Instrumentation, used: Collection[str]) 
         table="pools",
         encode=encode_entry,
         decode=decode_entry,
+        is_too_new=UnknownVersion,
         open=open_pools,
     )
 
     @app.stage(stage)
     async def pools(batches: AsyncIterator[Batch[dict[str, Pool]]]) -> None:
         async for batch in batches:
-            now = utc_from_ms(batch.now_ms)
-            code_pools = CodePools(batch, now)
-            for message in batch.decode(parse):
-                code_pools.apply(message)
-            for grant in code_pools.grants:
-                batch.send(*instrumentation.encoder.effects.grant(grant, now))
-            _count(code_pools, batch.task.context)
+            batch.apply_changes(partial(handle, batch))
             await batch.commit()
 
     return pools

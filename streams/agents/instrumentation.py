@@ -22,13 +22,13 @@ from streams.core.values.local_time import utc_from_ms
 from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import RegistryUnavailable
-from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.runtime.kafka.producer_record import ProducerRecord, headers_of
 from streams.runtime.processing.stage import FinishedBatch, S, Stage, no_context
 from streams.runtime.state.store import PartitionStore
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 from streams.wire.encode.journal import Slice
-from streams.wire.topics import SCHEMA_OF
+from streams.wire.topics import RECORD_LIMITS, SCHEMA_OF
 
 log = structlog.get_logger(__name__)
 
@@ -124,6 +124,7 @@ class Instrumentation:
             on_failure=on_failure,
             prepare=self._prepare if self._codec.has_registry else None,
             on_misrouted=on_misrouted,
+            limits=dict(RECORD_LIMITS),
         )
 
     def _prepare(self, records: Sequence[Any]) -> Awaitable[None] | None:
@@ -143,18 +144,34 @@ class Instrumentation:
                 stop.wait(REGISTRY_PAUSE_S)
 
     def _dead_letter(self, stage: str, record: Any, reason: str, detail: str, now_ms: int) -> ProducerRecord:
-        return self.encoder.journal.dead_letter(
-            record.topic(),
-            record.partition(),
-            record.offset(),
-            record.key(),
-            record.value(),
-            reason,
-            detail,
-            utc_from_ms(now_ms),
-            stage=stage,
-            headers=record.headers(),
-        )
+        """Return the dead letter of a record. It cannot fail."""
+        journal = self.encoder.journal
+        topic, partition, offset, at = record.topic(), record.partition(), record.offset(), utc_from_ms(now_ms)
+        for is_with_headers in (True, False):
+            try:
+                headers = headers_of(record) if is_with_headers else None
+                return journal.dead_letter(
+                    topic,
+                    partition,
+                    offset,
+                    record.key(),
+                    record.value(),
+                    reason,
+                    detail,
+                    at,
+                    stage=stage,
+                    headers=headers,
+                )
+            except Exception as error:  # noqa: BLE001 - not swallowed: the letter says what it lacks, and the log why
+                log.error(
+                    "a dead letter cannot contain its record",
+                    stage=stage,
+                    topic=topic,
+                    partition=partition,
+                    offset=offset,
+                    error=type(error).__name__,
+                )
+        return journal.dead_letter_without_content(topic, partition, offset, reason, detail, at, stage=stage)
 
     def _journal(self, stage: str) -> Callable[[int, int, Mapping[str, tuple[int, int]], int], ProducerRecord]:
         """Return the function that makes one record per committed batch of `stage`: enough to replay its decisions exactly."""

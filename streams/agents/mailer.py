@@ -29,7 +29,7 @@ from streams.observability import metrics
 from streams.runtime import failpoints
 from streams.runtime.app import App
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.runtime.kafka.producer_record import ProducerRecord, headers_of
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.task import Task
 from streams.runtime.state.store import PartitionStore
@@ -67,7 +67,7 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbe
     def parse(record: Any) -> Command | datetime:
         if record.topic() == topics.HEARTBEATS:
             return decoder.heartbeat(record.value())
-        return decoder.command(record.value(), record.headers())
+        return decoder.command(record.value(), headers_of(record))
 
     def read_batch(
         batch: Batch[MailerContext], marks: DeliveryMarks

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from streams.agents.instrumentation import Instrumentation
+from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.offers.popularity import Counts, Tally, decode_counts, encode_counts, sales_of
 from streams.core.values.local_time import utc_from_ms
 from streams.runtime.app import App
@@ -22,6 +23,7 @@ def register(app: App, instrumentation: Instrumentation) -> Any:
         table="popularity",
         encode=encode_counts,
         decode=decode_counts,
+        is_too_new=UnknownVersion,
     )
 
     @app.stage(stage)

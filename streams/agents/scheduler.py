@@ -9,12 +9,14 @@ from streams.agents.instrumentation import Instrumentation
 from streams.observability import metrics
 from streams.observability.gauges import OwnedGauges
 from streams.runtime.app import App
+from streams.runtime.kafka.limits import MAX_RECORD_BYTES, RECORD_OVERHEAD
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import identity
 from streams.runtime.processing.timers import MAX_FIRED_PER_SWEEP, Timers, pack, unpack
 from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
+from streams.wire.validation import MAX_ID, ValidationFailed
 
 
 def register(app: App, instrumentation: Instrumentation, sweep_limit: int = MAX_FIRED_PER_SWEEP) -> Any:
@@ -24,8 +26,16 @@ def register(app: App, instrumentation: Instrumentation, sweep_limit: int = MAX_
         return Timers(store, sweep_limit)
 
     def parse_timer(record: Any) -> tuple[int, bytes, bytes]:
-        timer_id, due_ms = timer_due(record.value())
-        return due_ms, timer_id.encode(), pack(record.key(), record.value())
+        value = record.value()
+        if value is None:
+            raise ValidationFailed("no_value", "a timer without a value")
+        timer_id, due_ms = timer_due(value)
+        # A timer without a key is published under its customer by the flows agent.
+        payload = pack(record.key() or b"", value)
+        # A timer that fits into the table also fits into `flow-due`: there it has a shorter key and no headers.
+        if len(payload) + RECORD_OVERHEAD + MAX_ID > MAX_RECORD_BYTES:
+            raise ValidationFailed("too_large", f"a timer of {len(payload):,} bytes")
+        return due_ms, timer_id.encode(), payload
 
     def fire(batch: Batch[Timers], due_ms: int, payload: bytes) -> None:
         key, value = unpack(payload)

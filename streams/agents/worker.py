@@ -41,7 +41,7 @@ from streams.observability.logs import setup_logs
 from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App, RestartableWorker
 from streams.runtime.errors import StoreError
-from streams.runtime.kafka.topic_admin import TopicMismatch
+from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
 from streams.runtime.processing.task import Task
 from streams.runtime.state.permissions import make_private
 from streams.settings import Settings
@@ -196,9 +196,13 @@ def _run(
         )
     except TopicMismatch as error:
         sys.exit(f"cannot start: {error}")
+    stages = app.task_manager.stages.values()
+    limits = record_limits(settings.kafka(), {*topics.RECORD_LIMITS, *(s.changelog for s in stages if s.changelog)})
+    for stage in stages:
+        stage.limits.update(limits)
     metrics.BUILD_INFO.labels(version("takk")).set(1)
-    for stage in app.task_manager.stages:
-        metrics.STAGE_PARTITIONS.labels(stage).set(settings.partitions)
+    for name in app.task_manager.stages:
+        metrics.STAGE_PARTITIONS.labels(name).set(settings.partitions)
     restores, monitor = RestoreProgress(), LagMonitor(app.task_manager, gauges)
     app.task_manager.on_restore = restores.step
     app.task_manager.on_restored = restores.end

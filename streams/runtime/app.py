@@ -15,6 +15,7 @@ from yarl import URL
 from streams.runtime.errors import GroupLeft
 from streams.runtime.faust_adapter import tables, transport
 from streams.runtime.faust_adapter.store import Store
+from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import S, Stage
 from streams.runtime.processing.task_manager import TaskManager
@@ -138,6 +139,7 @@ class App:
         if stage.table:
             table = self.faust.Table(stage.table, key_type=bytes, value_type=bytes, partitions=self.partitions)
             stage.changelog = table.changelog_topic.get_topic_name()
+            stage.limits.setdefault(stage.changelog, MAX_RECORD_BYTES)
             self.task_manager.stores[stage.name] = table.data
 
         def decorate(function: Callable[[AsyncIterator[Batch[S]]], Awaitable[None]]) -> Any:

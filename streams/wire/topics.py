@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
-from streams.runtime.kafka.limits import MAX_RECORD_BYTES
+from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, MAX_RECORD_BYTES
 from streams.runtime.kafka.topic_admin import TopicSpec, ensure_topics
 
 ORDERS = "orders"
@@ -89,6 +89,10 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
     _retained(CHECKPOINTS, "checkpoint", key="agent/partition"),
 )
+#: Topic -> bytes of a record that it accepts at least.
+RECORD_LIMITS: dict[str, int] = {
+    spec.name: int(spec.config.get("max.message.bytes", DEFAULT_TOPIC_BYTES)) for spec in TOPICS
+}
 #: Topic -> name of its schema.
 SCHEMA_OF: dict[str, str] = {spec.name: spec.schema for spec in TOPICS}
 
@@ -135,7 +139,8 @@ def create_topics(settings: TopicSettings, changelogs: Iterable[str] = ()) -> li
         changelogs: names of changelog topics to create as well.
 
     Raises:
-        TopicMismatch: a topic exists with other partitions or another cleanup policy. No topic was created.
+        TopicMismatch: a topic exists with other partitions or another cleanup policy, or accepts too small records only. No topic was
+            created.
         KafkaException: the cluster is unreachable or refuses a request.
     """
     specs = [*TOPICS, *map(changelog_spec, changelogs)]

@@ -36,7 +36,7 @@ RULES: dict[str, str] = {
     "bad_locale": "A locale is like da or en-GB, or is empty.",
     "bad_link": "A link starts with http:// or https://, or is empty.",
     "too_long": "Texts have at most 500 characters; links, answers and bounce reasons 2,000.",
-    "too_large": "Each record written because of this one, such as an email command, fits into 4 MiB.",
+    "too_large": "Each record written because of this one, such as an email command, fits into 4 MiB and into its topic.",
     "unknown_kind": "This version knows the kind, status or purpose.",
     "missing_field": "Fields that this kind of record requires are present; a click has a link.",
     "bad_pool": "A pool is like spring-10: a lowercase letter, then lowercase letters, digits and -, at most 64 characters.",

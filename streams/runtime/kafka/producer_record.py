@@ -1,8 +1,11 @@
-"""The record that a producer publishes."""
+"""The record that a producer publishes, and its size."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from streams.runtime.kafka.limits import RECORD_OVERHEAD
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 
@@ -14,3 +17,21 @@ class ProducerRecord(NamedTuple):
     key: bytes
     value: bytes | None
     headers: Headers
+
+
+def headers_of(record: Any) -> list[tuple[str, bytes | None]] | None:
+    """Return the headers of a record that librdkafka has read, or None if the name of one is not UTF-8.
+
+    librdkafka then raises for all of them, although key and value are readable.
+    """
+    try:
+        return list(record.headers() or ())
+    except UnicodeError:
+        return None
+
+
+def size_of(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None) -> int:
+    """Return an upper bound of the bytes that a record needs in a topic, if its value cannot be compressed."""
+    # A character has at most 4 bytes in UTF-8, and each header has two lengths of at most 5 bytes.
+    size = sum(4 * len(name) + len(content or b"") + 10 for name, content in headers or ())
+    return size + len(key or b"") + len(value or b"") + RECORD_OVERHEAD

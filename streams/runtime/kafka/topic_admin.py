@@ -10,6 +10,8 @@ from typing import Any, Literal
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES
+
 #: Timeout for one admin request, and for new topics to appear in the metadata, in seconds.
 ADMIN_TIMEOUT_S = 30.0
 
@@ -66,7 +68,8 @@ def ensure_topics(kafka: Mapping[str, Any], specs: Iterable[TopicSpec], partitio
         replication: number of replicas of a new topic. With 3 or more, a write needs all replicas but one.
 
     Raises:
-        TopicMismatch: a topic exists with other partitions or another cleanup policy. No topic was created.
+        TopicMismatch: a topic exists with other partitions or another cleanup policy, or accepts too small records only. No topic was
+            created.
         KafkaException: the cluster is unreachable or refuses a request.
     """
     specs = list(specs)
@@ -90,6 +93,16 @@ def ensure_topics(kafka: Mapping[str, Any], specs: Iterable[TopicSpec], partitio
     if missing:
         _refuse_mismatches(admin, specs, _await(admin, {topic.topic for topic in missing}), partitions)
     return sorted(topic.topic for topic in missing if topic.topic not in existing_names)
+
+
+def record_limits(kafka: Mapping[str, Any], names: Iterable[str]) -> dict[str, int]:
+    """Return the bytes of a record that each of the topics accepts (its `max.message.bytes`).
+
+    Raises:
+        KafkaException: the cluster is unreachable or refuses the request.
+    """
+    configs = _configs(AdminClient({"log_level": 5, **kafka}), sorted(names))
+    return {name: int(config["max.message.bytes"].value) for name, config in configs.items()}
 
 
 def _create(admin: Any, new: list[Any], validate_only: bool = False) -> set[str]:
@@ -131,7 +144,7 @@ def _await(admin: Any, names: set[str]) -> dict[str, int]:
 
 def _refuse_mismatches(admin: Any, specs: list[TopicSpec], existing: Mapping[str, int], partitions: int) -> None:
     present = [spec for spec in specs if spec.name in existing]
-    cleanups = _cleanups(admin, [spec.name for spec in present])
+    configs = _configs(admin, [spec.name for spec in present])
     problems = []
     for spec in present:
         expected, actual = spec.partitions or partitions, existing[spec.name]
@@ -145,19 +158,27 @@ def _refuse_mismatches(admin: Any, specs: list[TopicSpec], existing: Mapping[str
                     else "delete or rename the topic, run `takk topics create`, and copy its records over"
                 )
             )
-        cleanup = cleanups[spec.name]
+        cleanup = configs[spec.name]["cleanup.policy"].value
         if cleanup != spec.cleanup:
             problems.append(
                 f"topic {spec.name} has cleanup.policy={cleanup} and must have {spec.cleanup}: set it with "
                 f"`kafka-configs --alter --topic {spec.name} --add-config cleanup.policy={spec.cleanup}`"
             )
+        # A record that a topic refuses would end the process at each commit.
+        needed = int(spec.config.get("max.message.bytes", DEFAULT_TOPIC_BYTES))
+        if (accepted := int(configs[spec.name]["max.message.bytes"].value)) < needed:
+            problems.append(
+                f"topic {spec.name} has max.message.bytes={accepted} and must accept {needed}: set it with "
+                f"`kafka-configs --alter --topic {spec.name} --add-config max.message.bytes={needed}`"
+            )
     if problems:
         raise TopicMismatch(problems)
 
 
-def _cleanups(admin: Any, names: list[str]) -> dict[str, str]:
+def _configs(admin: Any, names: list[str]) -> dict[str, Any]:
+    """Return the settings of each topic, by their names."""
     if not names:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     answers = admin.describe_configs(resources, request_timeout=ADMIN_TIMEOUT_S)
-    return {resource.name: future.result()["cleanup.policy"].value for resource, future in answers.items()}
+    return {resource.name: future.result() for resource, future in answers.items()}

@@ -16,23 +16,17 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 from confluent_kafka import TopicPartition
 
 from streams.runtime import failpoints
-from streams.runtime.errors import (
-    CommitTimeout,
-    InvalidRecord,
-    Misrouted,
-    PartitionRevoked,
-    RegistryUnavailable,
-    TooManyFailures,
-)
+from streams.runtime.errors import CommitTimeout, PartitionRevoked
 from streams.runtime.kafka.producer_record import Headers, ProducerRecord
 from streams.runtime.processing.commit import cluster_answers, offset_ranges, retry_commit
+from streams.runtime.processing.guard import Changes, Guard
 from streams.runtime.processing.stage import S
 from streams.runtime.processing.task import Task
 
@@ -41,9 +35,6 @@ T = TypeVar("T")
 #: Seconds after which a commit that neither succeeds nor fails is checked. If the cluster answers meanwhile, the commit hangs and is given
 #: up: librdkafka can wait without limit for a group coordinator that has left the cluster, whatever timeout it has (its issues 5456, 5511).
 COMMIT_TIMEOUT_S = 15.0
-#: Failures in a row after which the worker stops. Then the code is wrong rather than the records, and to move every customer's records to
-#: the dead letters would do more harm.
-MAX_FAILURES_IN_A_ROW = 100
 #: Key of the tombstone that a partition's first commit writes to its changelog. A changelog that is empty although offsets were committed
 #: has therefore been lost.
 CHANGELOG_MARKER = b""
@@ -77,6 +68,8 @@ class Batch(Generic[S]):
         self._executor = executor
         self._values: dict[bytes, Any] = {}
         self._changed: dict[bytes, None] = {}
+        #: The bytes of the changed values that the guard has encoded.
+        self._encoded: dict[bytes, bytes | None] = {}
         self._meta: dict[bytes, bytes] = {}
         self._in_transaction = False
         self._produce = task.producer.produce
@@ -103,6 +96,13 @@ class Batch(Generic[S]):
         """Set the value under `key`; None deletes it. The commit writes it to the changelog and to disk."""
         self._values[key] = value
         self._changed[key] = None
+        self._encoded.pop(key, None)
+
+    def put_encoded(self, key: bytes, value: Any, raw: bytes | None) -> None:
+        """Set the value under `key` whose bytes are `raw`; None deletes it."""
+        self._values[key] = value
+        self._changed[key] = None
+        self._encoded[key] = raw
 
     def put_meta(self, key: bytes, value: bytes) -> None:
         """Set a value that the commit stores beside the position in this partition's store. It is not part of the changelog."""
@@ -123,62 +123,27 @@ class Batch(Generic[S]):
         except BufferError:
             self._produce_when_possible(topic, value, key, headers=headers or [])
 
-    def apply(self, handler: Callable[[Any, Batch[S]], tuple[bytes | None, Any, Iterable[ProducerRecord]]]) -> None:
+    def apply(self, handler: Callable[[Any, Batch[S]], tuple[bytes | None, Any, Sequence[ProducerRecord]]]) -> None:
         """Call `handler(record, batch)` for every record in order, and put and send what it returns: (key, new value, outputs).
 
-        A key of None means that no state changed. A record whose handler raises changes nothing. `InvalidRecord` makes it a dead letter
-        with that reason. `Misrouted` publishes it again under the right key. Any other exception makes it a dead letter with the reason
-        `failed`, and counts towards `MAX_FAILURES_IN_A_ROW`.
+        A key of None means that no state changed. A record that is not accepted changes nothing and publishes nothing but its dead letter:
+        with the reason of `InvalidRecord`, with `too_large` if its state or an output does not fit into its topic, and with `failed` after
+        any other exception, which counts towards `MAX_FAILURES_IN_A_ROW`. `Misrouted` publishes it again under the right key.
 
         Raises:
             TooManyFailures: the handler failed for too many records in a row.
             RegistryUnavailable: the schema of a record could not be loaded.
             Exception: one of `Stage.is_too_new`.
         """
-        task, put, send = self.task, self.put, self.send
-        for record in self.records:
-            try:
-                key, value, outputs = handler(record, self)
-            except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
-                self._reject(record, error)
-                continue
-            task.failures_in_a_row = 0
-            if key is not None:
-                put(key, value)
-            for output in outputs:
-                send(*output)
+        Guard(self).apply(handler)
+
+    def apply_changes(self, handler: Callable[[Any, Changes], Sequence[ProducerRecord]]) -> None:
+        """Like `apply`, for a record that changes several keys: call `handler(record, changes)`, and send the outputs that it returns."""
+        Guard(self).apply_changes(handler)
 
     def decode(self, parse: Callable[[Any], T]) -> Iterator[T]:
         """Yield `parse(record)` for every record in order. Errors are treated as in `apply`."""
-        task = self.task
-        for record in self.records:
-            try:
-                result = parse(record)
-            except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
-                self._reject(record, error)
-                continue
-            task.failures_in_a_row = 0
-            yield result
-
-    def _reject(self, record: Any, error: Exception) -> None:
-        """Publish a record whose handler raised under its right key, or as a dead letter."""
-        task, stage = self.task, self._stage
-        if isinstance(error, (RegistryUnavailable, stage.is_too_new)):
-            raise error  # the record may be valid
-        if isinstance(error, Misrouted):
-            stage.on_misrouted(record)
-            self.send(record.topic(), error.key, record.value(), record.headers() or [])
-        elif isinstance(error, InvalidRecord):
-            self.send(*stage.dead_letter(record, error.reason, error.detail, self.now_ms))
-        else:
-            task.failures_in_a_row += 1
-            stage.on_failure(record, error)
-            if task.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
-                raise TooManyFailures(
-                    f"{stage.name} failed for {MAX_FAILURES_IN_A_ROW} records in a row on partition {self.partition}; "
-                    f"the last error is {type(error).__name__}. Nothing is lost: fix the flows or the code, then start the worker again."
-                ) from error
-            self.send(*stage.dead_letter(record, "failed", type(error).__name__, self.now_ms))
+        return Guard(self).decode(parse)
 
     # -- the commit --------------------------------------------------------------------------------------------------
 
@@ -266,20 +231,24 @@ class Batch(Generic[S]):
         if not self._changed:
             return {}
         self._begin()
-        stage, values, partition = self._stage, self._values, self.partition
+        stage, values, encoded, partition = self._stage, self._values, self._encoded, self.partition
         topic, encode, produce = stage.changelog, stage.encode, self._produce
         last_report: dict[str, Any] = {"on_delivery": self.task.on_delivery}
         changes: dict[bytes, bytes | None] = {}
         last = len(self._changed) - 1
         for index, key in enumerate(self._changed):
-            value = values[key]
-            raw = changes[key] = None if value is None else encode(value)
+            if key in encoded:
+                raw = encoded[key]
+            else:
+                value = values[key]
+                raw = None if value is None else encode(value)
+            changes[key] = raw
             report = last_report if index == last else {}
             try:
                 produce(topic, raw, key, partition=partition, **report)
             except BufferError:
                 self._produce_when_possible(topic, raw, key, partition=partition, **report)
-        self._changed = {}
+        self._changed, self._encoded = {}, {}
         return changes
 
     def _commit(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:

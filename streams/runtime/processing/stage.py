@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from streams.runtime.kafka.producer_record import ProducerRecord
@@ -68,6 +68,7 @@ class Stage(Generic[S]):
         on_failure: called with each record for which the handler itself failed, and the error.
         on_fatal: called when a commit failed: (stage name, partition, error).
         on_done: called when a batch ended, committed or not.
+        limits: topic -> bytes of a record that it accepts. All other topics accept `DEFAULT_TOPIC_BYTES`.
         changelog: the table's changelog topic, set by `App.stage`.
     """
 
@@ -86,4 +87,5 @@ class Stage(Generic[S]):
     on_failure: Callable[[Any, Exception], None] = lambda record, error: None
     on_fatal: Callable[[str, int, Exception], None] = lambda stage, partition, error: None
     on_done: Callable[[FinishedBatch], None] = lambda batch: None
+    limits: dict[str, int] = field(default_factory=dict)
     changelog: str = ""

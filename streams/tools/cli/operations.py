@@ -92,7 +92,7 @@ def dead_letters_list(reason: str | None, topic: str | None, as_json: bool) -> N
                 "stage": letter.stage,
                 "reason": letter.reason,
                 "detail": letter.detail,
-                "bytes": len(letter.value or b""),
+                "bytes": len(letter.value or b"") if letter.value_bytes is None else letter.value_bytes,
             }
             click.echo(json.dumps(fields) if as_json else "  ".join(str(value) for value in fields.values()))
         return count
@@ -114,13 +114,13 @@ def dead_letters_replay(
     """Republish dead letters unchanged to their original topics.
 
     Select them by id, --reason, --topic or --all. The letters stay on dead-letters. A record that is published twice is
-    processed once.
+    processed once. A record of more than 1 MiB cannot be replayed, because its letter has only its first bytes.
 
     \b
     takk dead-letters replay --reason bad_currency --dry-run
     takk dead-letters replay orders/2/1042 orders/2/1043
 
-    Exit codes: 0 success, 1 an id is unknown, or Kafka does not accept a record, 2 nothing is selected.
+    Exit codes: 0 success, 1 an id is unknown, a record cannot be replayed, or Kafka does not accept it, 2 nothing is selected.
     """
     if not (ids or reason or topic or is_all):
         raise click.UsageError(
@@ -130,16 +130,21 @@ def dead_letters_replay(
     from streams.tools.operations.dead_letters import read, replay, select
 
     settings = read_settings()
+    obstacles: list[str] = []
 
     def replay_selected() -> int:
         selected = list(select(read(settings), ids=ids, reason=reason, topic=topic))
         missing = sorted(set(ids) - {letter.id for letter in selected})
         if missing:
             raise click.ClickException(f"unknown dead letter: {', '.join(missing)}. Nothing was published.")
-        return len(selected) if dry_run else replay(settings, selected)
+        obstacles.extend(f"cannot replay {letter.id}: {letter.obstacle}." for letter in selected if letter.obstacle)
+        complete = [letter for letter in selected if letter.obstacle is None]
+        return len(complete) if dry_run else replay(settings, complete)
 
     count = on_kafka(settings, replay_selected)
     click.echo(f"{counted(count, 'record')} {'would be ' if dry_run else ''}replayed.")
+    if obstacles:
+        raise click.ClickException("\n".join(obstacles))
 
 
 @click.command()

@@ -18,7 +18,11 @@ from streams.wire.codec import codec_of
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A record that a stage could not process. `key` and `value` are unchanged, so they may contain personal data; `failed_at` is in UTC."""
+    """A record that a stage could not process; `failed_at` is in UTC.
+
+    `key` and `value` are unchanged, so they may contain personal data. If `key_bytes` or `value_bytes` is set, only their first bytes are
+    known, and that is the number of all.
+    """
 
     topic: str
     partition: int
@@ -30,6 +34,20 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     detail: str
     stage: str
     failed_at: datetime
+    key_bytes: int | None = None
+    value_bytes: int | None = None
+    value_sha256: str | None = None
+    has_all_headers: bool = True
+
+    @property
+    def obstacle(self) -> str | None:
+        """The reason why the record cannot be replayed, or None if it can. A record is processed without its headers."""
+        for name, kept, size in (("value", self.value, self.value_bytes), ("key", self.key, self.key_bytes)):
+            if size is not None:
+                known = f"only {len(kept or b''):,} of {size:,} bytes of its {name}" if size >= 0 else f"no {name}"
+                place = f"offset {self.offset} of {self.topic}[{self.partition}]"
+                return f"the dead letter has {known}. The record is at {place} until it expires there"
+        return None
 
     @property
     def id(self) -> str:
@@ -91,7 +109,7 @@ def replay(settings: Settings, letters: Iterable[DeadLetter], *, producer: Any =
 
     Args:
         settings: the connection to the cluster.
-        letters: the letters to replay.
+        letters: the letters to replay, without an `obstacle`.
         producer: the producer to use; None creates one.
 
     Raises:

@@ -11,7 +11,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
-from streams.runtime.processing.batch import CHANGELOG_MARKER, MAX_FAILURES_IN_A_ROW, Batch
+from streams.runtime.processing.batch import CHANGELOG_MARKER, Batch
+from streams.runtime.processing.guard import MAX_FAILURES_IN_A_ROW
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, batch, stage, task
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
+from msgspec.structs import replace
 
 from streams.settings import Settings, env_name
+from streams.tools.operations.dead_letters import DeadLetter
 from tests.unit.tools.cli.runner import run
 
 SECRET = "a-secret-that-is-long-enough"
@@ -33,3 +37,26 @@ def test_replay_needs_a_selection() -> None:
     code, output = run("dead-letters", "replay")
     assert code == 2
     assert "--all" in output
+
+
+def test_a_cut_record_is_not_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The complete records are replayed, the others are named with the reason, and the exit code is 1."""
+    complete = DeadLetter(
+        topic="orders", partition=0, offset=1, key=b"k", value=b"v", headers=(), reason="not_avro", detail="", stage="flows",
+        failed_at=datetime(2026, 3, 2, tzinfo=UTC),
+    )  # fmt: skip
+    cut = replace(complete, offset=2, value_bytes=9_000_000)
+    replayed: list[DeadLetter] = []
+
+    def replay(settings: Settings, letters: list[DeadLetter]) -> int:
+        replayed.extend(letters)
+        return len(letters)
+
+    monkeypatch.setattr("streams.tools.operations.dead_letters.read", lambda settings: [complete, cut])
+    monkeypatch.setattr("streams.tools.operations.dead_letters.replay", replay)
+    code, output = run("dead-letters", "replay", "--all")
+    assert (code, replayed) == (1, [complete])
+    assert "1 record replayed." in output
+    assert "cannot replay orders/0/2: the dead letter has only 1 of 9,000,000 bytes of its value." in output
+    code, output = run("dead-letters", "replay", "orders/0/1")
+    assert (code, output) == (0, "1 record replayed.\n")

@@ -1,0 +1,148 @@
+"""The guard of a record: all that one record causes takes effect, or the record becomes a dead letter and nothing else.
+
+That is its decoding and its handler, the encoding and the size of the new state, and the size of its outputs. The limits of the topics are
+checked before anything is produced: what is produced can only be taken back by aborting the transaction of the whole batch.
+
+The state is encoded in the guard, once per record that changes it, and the commit reuses the bytes of the newest. To encode only once per key
+at the commit would be cheaper for a key with many records in a batch. A failure there could no longer be traced to its record, and its
+outputs would already be produced. Encoding a state costs a small part of deciding on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from streams.runtime.errors import InvalidRecord, Misrouted, RegistryUnavailable, TooManyFailures
+from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, SMALL_BYTES
+from streams.runtime.kafka.producer_record import Headers, ProducerRecord, headers_of, size_of
+
+if TYPE_CHECKING:
+    from streams.runtime.processing.batch import Batch
+
+T = TypeVar("T")
+
+#: Failures in a row after which the worker stops. Then the code is wrong rather than the records, and to move every customer's records to
+#: the dead letters would do more harm.
+MAX_FAILURES_IN_A_ROW = 100
+
+
+class Changes:
+    """The changes that one record makes to the table, over those of its batch. They become part of the batch if the record is accepted."""
+
+    def __init__(self, batch: Batch[Any]) -> None:
+        self._batch = batch
+        self.values: dict[bytes, Any] = {}
+
+    def get(self, key: bytes) -> Any:
+        """Return the value under `key`, or None. The record's own changes are included."""
+        return self.values[key] if key in self.values else self._batch.get(key)
+
+    def put(self, key: bytes, value: Any) -> None:
+        """Set the value under `key`; None deletes it."""
+        self.values[key] = value
+
+
+class Guard:
+    """Processes the records of one batch, each on its own.
+
+    Args:
+        batch: the batch.
+    """
+
+    def __init__(self, batch: Batch[Any]) -> None:
+        self._batch = batch
+        self._task = batch.task
+        self._stage = batch.task.stage
+        self._now_ms = batch.now_ms
+
+    def apply(self, handler: Callable[[Any, Batch[Any]], tuple[bytes | None, Any, Sequence[ProducerRecord]]]) -> None:
+        """Process every record with `handler`: see `Batch.apply`."""
+        batch, task, encode = self._batch, self._task, self._stage.encode
+        put_encoded, send = batch.put_encoded, batch.send
+        for record in batch.records:
+            try:
+                key, value, outputs = handler(record, batch)
+                raw = None
+                if key is not None and value is not None:
+                    raw = encode(value)
+                    if len(raw) > SMALL_BYTES:
+                        self._check(self._stage.changelog, key, raw, None)
+                for output in outputs:
+                    if (body := output[2]) is not None and len(body) > SMALL_BYTES:
+                        self._check(*output)
+            except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
+                self._reject(record, error)
+                continue
+            task.failures_in_a_row = 0
+            if key is not None:
+                put_encoded(key, value, raw)
+            for output in outputs:
+                send(*output)
+
+    def apply_changes(self, handler: Callable[[Any, Changes], Sequence[ProducerRecord]]) -> None:
+        """Process every record with `handler`: see `Batch.apply_changes`."""
+        batch, task, encode = self._batch, self._task, self._stage.encode
+        for record in batch.records:
+            try:
+                changes = Changes(batch)
+                outputs = handler(record, changes)
+                encoded = {key: None if value is None else encode(value) for key, value in changes.values.items()}
+                for key, raw in encoded.items():
+                    self._check(self._stage.changelog, key, raw, None)
+                for output in outputs:
+                    self._check(*output)
+            except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
+                self._reject(record, error)
+                continue
+            task.failures_in_a_row = 0
+            for key, raw in encoded.items():
+                batch.put_encoded(key, changes.values[key], raw)
+            for output in outputs:
+                batch.send(*output)
+
+    def decode(self, parse: Callable[[Any], T]) -> Iterator[T]:
+        """Yield `parse(record)` for every record: see `Batch.decode`."""
+        task = self._task
+        for record in self._batch.records:
+            try:
+                result = parse(record)
+            except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
+                self._reject(record, error)
+                continue
+            task.failures_in_a_row = 0
+            yield result
+
+    def _check(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None) -> None:
+        """Raise InvalidRecord (`too_large`) if the topic may not accept a record."""
+        limit = self._stage.limits.get(topic, DEFAULT_TOPIC_BYTES)
+        if (size := size_of(key, value, headers)) > limit:
+            raise InvalidRecord("too_large", f"a record of {size:,} bytes for {topic}, which accepts {limit:,}")
+
+    def _reject(self, record: Any, error: Exception) -> None:
+        """Publish a record that was not accepted under its right key, or as a dead letter."""
+        task, stage = self._task, self._stage
+        if isinstance(error, (RegistryUnavailable, stage.is_too_new)):
+            raise error  # the record may be valid
+        if isinstance(error, Misrouted):
+            # Unreadable headers are left behind: the record is processed without them.
+            again: Any = (record.topic(), error.key, record.value(), headers_of(record) or [])
+            try:
+                self._check(*again)
+            except InvalidRecord as too_large:
+                error = too_large
+            else:
+                stage.on_misrouted(record)
+                self._batch.send(*again)
+                return
+        if isinstance(error, InvalidRecord):
+            self._batch.send(*stage.dead_letter(record, error.reason, error.detail, self._now_ms))
+            return
+        task.failures_in_a_row += 1
+        stage.on_failure(record, error)
+        if task.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            raise TooManyFailures(
+                f"{stage.name} failed for {MAX_FAILURES_IN_A_ROW} records in a row on partition {task.partition}; "
+                f"the last error is {type(error).__name__}. Nothing is lost: fix the flows or the code, then start the worker again."
+            ) from error
+        self._batch.send(*stage.dead_letter(record, "failed", type(error).__name__, self._now_ms))

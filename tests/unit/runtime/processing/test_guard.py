@@ -1,0 +1,155 @@
+"""The guard of a record: it is accepted with all that it causes, or only its dead letter is published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.runtime.errors import InvalidRecord, Misrouted
+from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, MAX_RECORD_BYTES, RECORD_OVERHEAD
+from streams.runtime.processing.batch import Batch
+from streams.runtime.processing.guard import Changes
+from streams.runtime.state.store import Memory, PartitionStore
+from tests.harness.kafka_fakes import CHANGELOG, TOPIC, Record, batch, stage, task
+from tests.unit.runtime.processing.test_batch import committed
+
+#: Bytes that a value may have in a topic with the default limit, under a key of one byte and without headers.
+FITS = DEFAULT_TOPIC_BYTES - RECORD_OVERHEAD - 1
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PartitionStore:
+    return PartitionStore(tmp_path / "table" / "0", Memory(16))
+
+
+class UnreadableHeaders(Record):
+    """A record whose header has a name that is not UTF-8: librdkafka raises for all of its headers."""
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        b"\xff".decode()
+        return []
+
+
+def value_of(record: Any, of: Batch[Any]) -> Any:
+    """A handler that stores the value of the record, and publishes a small output and then the value."""
+    value = record.value()
+    return record.key(), value, [("small", record.key(), b"x", []), ("out", record.key(), value, [])]
+
+
+def test_a_state_that_cannot_be_encoded_is_its_records_failure(store: PartitionStore) -> None:
+    """The record changes nothing and publishes only its dead letter; the records around it are processed."""
+
+    def encode(value: bytes) -> bytes:
+        if value == b"odd":
+            raise OverflowError("too large a number")
+        return b"state " + value
+
+    one = batch(task(store, stage(encode=encode)), [Record(0, b"a"), Record(1, b"a", b"odd"), Record(2, b"b")])
+    one.apply(value_of)
+    assert one.get(b"a") == b"v"
+    topics = [(topic, key) for topic, key, _ in committed(one).committed]
+    assert topics == [
+        ("small", b"a"), ("out", b"a"), ("dead-letters", b"a"), ("small", b"b"), ("out", b"b"), (CHANGELOG, b"a"), (CHANGELOG, b"b"),
+    ]  # fmt: skip
+    assert (store.get(b"a"), store.get(b"b")) == (b"state v", b"state v")
+
+
+@pytest.mark.parametrize("size", [FITS, FITS + 1])
+def test_an_output_is_measured_before_any_is_published(store: PartitionStore, size: int) -> None:
+    """An output above the limit of its topic makes its record a dead letter, and the outputs before it stay unpublished."""
+    of = task(store, stage(limits={CHANGELOG: MAX_RECORD_BYTES}))
+    one = batch(of, [Record(0, b"a", b"x" * size)])
+    one.apply(value_of)
+    written = committed(one).committed
+    if size == FITS:
+        assert [topic for topic, _, _ in written] == ["small", "out", CHANGELOG]
+    else:
+        ((topic, _, letter),) = written
+        assert topic == "dead-letters"
+        assert letter is not None
+        assert letter.startswith(b"too_large: a record of 1,000,013 bytes for out")
+        assert store.get(b"a") is None
+
+
+def test_a_state_is_measured(store: PartitionStore) -> None:
+    """A state above the limit of the changelog makes its record a dead letter."""
+    of = task(store, stage(limits={"out": MAX_RECORD_BYTES, CHANGELOG: 600_000}))
+    one = batch(of, [Record(0, b"a", b"x" * 600_000)])
+    one.apply(value_of)
+    ((topic, _, letter),) = committed(one).committed
+    assert (topic, letter and letter[:9]) == ("dead-letters", b"too_large")
+    assert one.get(b"a") is None
+
+
+@pytest.mark.parametrize("headers", [[], [("h", b"x" * 2000)]])
+def test_a_misrouted_record_that_does_not_fit_is_a_dead_letter(
+    store: PartitionStore, headers: list[tuple[str, bytes]]
+) -> None:
+    """The bound of a republished record includes its headers. Only records that are republished are counted as such."""
+
+    def handle(record: Any, of: Batch[Any]) -> Any:
+        raise Misrouted(b"k")
+
+    misrouted: list[Any] = []
+    size = FITS + 1 if not headers else FITS - 2000
+    records = [Record(0, b"wrong", b"x" * size, annotations=headers), Record(1, b"wrong", b"y" * (size - 100))]
+    one = batch(task(store, stage(on_misrouted=misrouted.append)), records)
+    one.apply(handle)
+    written = committed(one).committed
+    assert [topic for topic, _, _ in written] == ["dead-letters", TOPIC]
+    assert misrouted == [records[1]]
+
+
+def test_a_misrouted_record_with_unreadable_headers_is_published_without_them(store: PartitionStore) -> None:
+    """Nothing needs the headers, and the record must reach its customer."""
+
+    def handle(record: Any, of: Batch[Any]) -> Any:
+        raise Misrouted(b"right")
+
+    one = batch(task(store), [UnreadableHeaders(0, b"wrong")])
+    one.apply(handle)
+    assert committed(one).committed == [(TOPIC, b"right", b"v")]
+
+
+def test_the_state_is_encoded_once_per_record(store: PartitionStore) -> None:
+    """The commit reuses the bytes of the guard, and encodes what was put otherwise."""
+    encoded: list[bytes] = []
+
+    def encode(value: bytes) -> bytes:
+        encoded.append(value)
+        return value
+
+    one = batch(
+        task(store, stage(encode=encode)), [Record(0, b"a", b"1"), Record(1, b"a", b"2"), Record(2, b"b", b"3")]
+    )
+    one.apply(value_of)
+    one.put(b"b", b"4")
+    committed(one)
+    assert encoded == [b"1", b"2", b"3", b"4"]
+    assert (store.get(b"a"), store.get(b"b")) == (b"2", b"4")
+
+
+def test_several_changes_of_a_record_take_effect_together(store: PartitionStore) -> None:
+    """A record that fails after some of its changes has made none, and one that deletes deletes."""
+    store.write({b"old": b"1"}, 1)
+
+    def handle(record: Any, changes: Changes) -> Any:
+        changes.put(b"a", record.value())
+        assert changes.get(b"a") == record.value()
+        changes.put(b"old", None)
+        assert changes.get(b"old") is None
+        if record.value() == b"invalid":
+            raise InvalidRecord("bad_id", "x")
+        changes.put(b"b", changes.get(b"a"))
+        return [("out", b"o", b"x" * (2_000_000 if record.value() == b"large" else 1), [])]
+
+    one = batch(task(store), [Record(0, body=b"invalid"), Record(1, body=b"large")])
+    one.apply_changes(handle)
+    assert (one.get(b"a"), one.get(b"b"), one.get(b"old")) == (None, None, b"1")
+    assert [topic for topic, _, _ in committed(one).committed] == ["dead-letters", "dead-letters"]
+    two = batch(one.task, [Record(2, body=b"2")])
+    two.apply_changes(handle)
+    committed(two)
+    assert (store.get(b"a"), store.get(b"b"), store.get(b"old")) == (b"2", b"2", None)
