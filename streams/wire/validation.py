@@ -26,6 +26,7 @@ RULES: dict[str, str] = {
     "bad_time": "A time is between 2000 and 2100.",
     "future_time": "An event occurred at most one day after its record was written.",
     "negative_amount": "An amount of money is 0 or more.",
+    "too_much": "An amount of money is at most 10^15 minor units; a quantity, or a number of parcels, days or attempts 1,000,000.",
     "bad_currency": "A currency has three uppercase letters.",
     "bad_quantity": "A quantity, or the days that a piece lasts, is 1 or more.",
     "too_many_lines": "There are at most 1,000 lines.",
@@ -44,6 +45,10 @@ RULES: dict[str, str] = {
     "bad_context": "The context of a command is a JSON object.",
 }
 MAX_LINES = 1000
+#: Minor units of any amount of money: far above any order in any currency, and far below the 64 bits in which amounts and sums are stored.
+MAX_MINOR = 10**15
+#: The largest other number that has a meaning: a quantity, or a number of parcels, days or attempts.
+MAX_NUMBER = 1_000_000
 #: Bytes of a record that Takk writes. The topics accept twice as much.
 MAX_RECORD = 4 << 20
 MAX_ID = 200
@@ -99,6 +104,22 @@ def _checked_id(value: str, field: str) -> str:
     if not value.isprintable() and _CONTROL.search(value):
         raise ValidationFailed("bad_id", f"{field} has control characters")
     return value
+
+
+def check_amount(value: int, field: str) -> None:
+    """Raise ValidationFailed (`negative_amount`, `too_much`) unless `value` is an amount of money in minor units."""
+    if value < 0:
+        raise ValidationFailed("negative_amount", f"{field} is below 0")
+    if value > MAX_MINOR:
+        raise ValidationFailed("too_much", f"{field} is above {MAX_MINOR:,}")
+
+
+def check_number(value: int, field: str) -> None:
+    """Raise ValidationFailed (`bad_quantity`, `too_much`) unless `value` is a number from 1 to `MAX_NUMBER`."""
+    if value < 1:
+        raise ValidationFailed("bad_quantity", f"{field} is below 1")
+    if value > MAX_NUMBER:
+        raise ValidationFailed("too_much", f"{field} is above {MAX_NUMBER:,}")
 
 
 def parse_pool(record: Record) -> str:

@@ -241,12 +241,12 @@ def _update_totals(uow: UnitOfWork, before: OrderState | None, after: OrderState
         return
     uow.purchases += new[0] - old[0]
     uow.discounted += new[4] - old[4]
-    uow.spend_converted_minor += new[3] - old[3]
+    uow.spend_converted_minor = money.saturated(uow.spend_converted_minor + new[3] - old[3])
     spend = dict(uow.spend)
     if old[2]:
-        spend[old[1]] = spend.get(old[1], 0) - old[2]
+        spend[old[1]] = money.saturated(spend.get(old[1], 0) - old[2])
     if new[2]:
-        spend[new[1]] = spend.get(new[1], 0) + new[2]
+        spend[new[1]] = money.saturated(spend.get(new[1], 0) + new[2])
     uow.spend = tuple(sorted([(currency, minor) for currency, minor in spend.items() if minor]))
 
 

@@ -37,6 +37,15 @@ EXPONENTS: Mapping[str, int] = MappingProxyType(
 _UNITS = {0: Decimal(1), 2: Decimal("0.01"), 3: Decimal("0.001"), 4: Decimal("0.0001")}
 
 
+#: The largest sum that is stored: the largest integer of 64 bits. A sum that would exceed it stays there.
+MAX_SUM = (1 << 63) - 1
+
+
+def saturated(minor: int) -> int:
+    """Return a sum of minor units, limited to `MAX_SUM` and `-MAX_SUM`."""
+    return max(-MAX_SUM, min(minor, MAX_SUM))
+
+
 def exponent(currency: str) -> int:
     """Return the number of decimals of the currency (ISO 4217)."""
     return EXPONENTS.get(currency, _TWO)
@@ -53,7 +62,7 @@ def minor(amount: Decimal, currency: str) -> int:
 
 
 def convert(amount_minor: int, currency: str, into: str, rates: Mapping[str, Decimal]) -> int | None:
-    """Return an amount in another currency, in minor units, or None if a rate is missing.
+    """Return an amount in another currency, in minor units, at most `MAX_SUM`, or None if a rate is missing.
 
     Args:
         amount_minor: the amount in minor units of `currency`.
@@ -66,4 +75,6 @@ def convert(amount_minor: int, currency: str, into: str, rates: Mapping[str, Dec
     source, target = rates.get(currency), rates.get(into)
     if source is None or target is None:
         return None
-    return minor(major(amount_minor, currency) * source / target, into)
+    amount = major(amount_minor, currency) * source / target
+    # A quotient above the limit may have more digits than `Decimal` can round.
+    return MAX_SUM if amount >= major(MAX_SUM, into) else minor(amount, into)

@@ -14,14 +14,18 @@ from streams.mail.command import Command
 from streams.wire.topics import DUE_AT_HEADER
 from streams.wire.validation import (
     LATEST_MS,
+    MAX_TEXT,
     Record,
     ValidationFailed,
     check_address,
     check_locale,
+    check_number,
     parse_id,
     parse_text,
     parse_time,
 )
+
+_NAMES = ("instance_id", "flow", "step", "message", "time_zone", "country", "order_id")
 
 
 def to_command(record: Record, raw: bytes, due_at: datetime | None) -> Command:
@@ -33,8 +37,11 @@ def to_command(record: Record, raw: bytes, due_at: datetime | None) -> Command:
     check_locale(record["locale"])
     if record["purpose"] not in PURPOSES:
         raise ValidationFailed("unknown_kind", "unknown purpose")
-    if record["attempt"] < 1:
-        raise ValidationFailed("bad_quantity", "attempt is below 1")
+    # Reports and timers repeat these texts on topics with Kafka's default limit.
+    for field in _NAMES:
+        if record[field] is not None and len(record[field]) > MAX_TEXT:
+            raise ValidationFailed("too_long", f"{field}: {len(record[field])} characters, {MAX_TEXT} at most")
+    check_number(record["attempt"], "attempt")
     try:
         context = orjson.loads(record["context"])
     except orjson.JSONDecodeError:

@@ -19,10 +19,12 @@ from streams.wire.validation import (
     Record,
     ValidationFailed,
     check_address,
+    check_amount,
     check_country,
     check_currency,
     check_link,
     check_locale,
+    check_number,
     parse_birthday,
     parse_code,
     parse_id,
@@ -55,10 +57,8 @@ def order_event(record: Record, written_at: datetime | None) -> Event:
     lines = record["lines"]
     if len(lines) > MAX_LINES:
         raise ValidationFailed("too_many_lines", f"lines: {len(lines)}")
-    if record["total_minor"] < 0:
-        raise ValidationFailed("negative_amount", "total_minor is below 0")
-    if record["discount_minor"] < 0:
-        raise ValidationFailed("negative_amount", "discount_minor is below 0")
+    check_amount(record["total_minor"], "total_minor")
+    check_amount(record["discount_minor"], "discount_minor")
     check_currency(record["currency"])
     if record["email"]:
         check_address(record["email"], "email")
@@ -86,13 +86,11 @@ def order_event(record: Record, written_at: datetime | None) -> Event:
 
 
 def _order_line(line: Record) -> events.OrderLine:
-    if line["quantity"] < 1:
-        raise ValidationFailed("bad_quantity", "lines.quantity is below 1")
-    if line["unit_price_minor"] < 0:
-        raise ValidationFailed("negative_amount", "lines.unit_price_minor is below 0")
+    check_number(line["quantity"], "lines.quantity")
+    check_amount(line["unit_price_minor"], "lines.unit_price_minor")
     lasts_days = line["lasts_days"]
-    if lasts_days is not None and lasts_days < 1:
-        raise ValidationFailed("bad_quantity", "lines.lasts_days is below 1")
+    if lasts_days is not None:
+        check_number(lasts_days, "lines.lasts_days")
     return events.OrderLine(
         parse_id(line, "sku"),
         parse_text(line["title"], "lines.title"),
@@ -107,14 +105,12 @@ def shipment_event(record: Record, written_at: datetime | None) -> Event:
     """Return the event of a parcel. Arguments and errors as `order_event`."""
     if record["status"] not in _STATUSES:
         raise ValidationFailed("unknown_kind", "unknown status of a shipment")
-    if record["parcels_in_order"] < 1:
-        raise ValidationFailed("bad_quantity", "parcels_in_order is below 1")
+    check_number(record["parcels_in_order"], "parcels_in_order")
     lines = record["lines"]
     if len(lines) > MAX_LINES:
         raise ValidationFailed("too_many_lines", f"lines: {len(lines)}")
     for line in lines:
-        if line["quantity"] < 1:
-            raise ValidationFailed("bad_quantity", "lines.quantity is below 1")
+        check_number(line["quantity"], "lines.quantity")
     link = record["tracking_url"]
     check_link(link, "tracking_url")
     return events.ShipmentUpdated(
@@ -306,6 +302,7 @@ def timer_event(record: Record, written_at: datetime | None) -> Event:
     for field in ("send_id", "purpose", "not_after", "command"):
         if record[field] is None:
             raise ValidationFailed("missing_field", f"retry without {field}")
+    check_number(record["attempt"], "attempt")
     return events.RetryDue(
         customer_id=record["customer_id"],
         timer_id=parse_id(record, "timer_id"),

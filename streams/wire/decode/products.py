@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from streams.core.offers.catalogue import Product
-from streams.core.offers.popularity import MOST_PARTNERS, WEEKS, Change, Counts
+from streams.core.offers.popularity import MOST_PARTNERS, WEEKS, Change, Counts, week_of
 from streams.wire.validation import (
+    LATEST,
+    MAX_LINES,
     Record,
     ValidationFailed,
+    check_amount,
     check_currency,
     check_link,
     parse_id,
@@ -16,12 +19,13 @@ from streams.wire.validation import (
 
 #: Complements of a product that are read; further ones are ignored.
 MOST_COMPLEMENTS = 50
+#: The week of the latest time that an order may have.
+LATEST_WEEK = week_of(LATEST)
 
 
 def to_product(record: Record) -> Product:
     """Return the product of a record. Raise ValidationFailed."""
-    if record["unit_price_minor"] < 0:
-        raise ValidationFailed("negative_amount", "unit_price_minor is below 0")
+    check_amount(record["unit_price_minor"], "unit_price_minor")
     check_currency(record["currency"])
     url, image_url = record["url"] or "", record["image_url"] or ""
     check_link(url, "url")
@@ -53,6 +57,13 @@ def to_counts(record: Record) -> Counts:
 
 def to_sales_change(record: Record) -> Change:
     """Return the change of the counts by one order. Raise ValidationFailed."""
+    for field in ("week", "week_before"):
+        # A week in the far future would hide all sales before it.
+        if not 0 <= record[field] <= LATEST_WEEK:
+            raise ValidationFailed("bad_time", f"{field} is before 1970 or after 2100")
+    for field in ("gone", "come", "earlier"):
+        if len(record[field]) > MAX_LINES:
+            raise ValidationFailed("too_many_lines", f"{field}: {len(record[field])}")
     return Change(
         record["week"],
         record["week_before"],
