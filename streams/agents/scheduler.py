@@ -12,7 +12,7 @@ from streams.runtime.app import App
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES, RECORD_OVERHEAD
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import identity
-from streams.runtime.processing.timers import MAX_FIRED_PER_SWEEP, Timers, pack, unpack
+from streams.runtime.processing.timers import MAX_FIRED_PER_SWEEP, MAX_KEY_BYTES, Timers, pack, unpack
 from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
@@ -31,7 +31,10 @@ def register(app: App, instrumentation: Instrumentation, sweep_limit: int = MAX_
             raise ValidationFailed("no_value", "a timer without a value")
         timer_id, due_ms = timer_due(value)
         # A timer without a key is published under its customer by the flows agent.
-        payload = pack(record.key() or b"", value)
+        key = record.key() or b""
+        if len(key) > MAX_KEY_BYTES:
+            raise ValidationFailed("bad_id", f"a timer with a key of {len(key):,} bytes")
+        payload = pack(key, value)
         # A timer that fits into the table also fits into `flow-due`: there it has a shorter key and no headers.
         if len(payload) + RECORD_OVERHEAD + MAX_ID > MAX_RECORD_BYTES:
             raise ValidationFailed("too_large", f"a timer of {len(payload):,} bytes")

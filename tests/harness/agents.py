@@ -79,8 +79,13 @@ class Agent:
 
     def run(self, records: Iterable[Output] = (), *, at_ms: int) -> list[Output]:
         """Process one batch at `at_ms`, and return what it committed without changelog and journal."""
+        return self.process(
+            [Record(n, key, value or b"", topic, at_ms) for n, (topic, key, value) in enumerate(records)], at_ms=at_ms
+        )
+
+    def process(self, read: list[Any], *, at_ms: int) -> list[Output]:
+        """Process one batch of records like librdkafka's; otherwise like `run`."""
         self.app.task_manager.now_ms = at_ms
-        read = [Record(n, key, value or b"", topic, at_ms) for n, (topic, key, value) in enumerate(records)]
         batch: Batch[Any] = Batch(self.task, read, at_ms, None, ThreadPoolExecutor(1))
         before = len(self.producer.committed)
 

@@ -86,7 +86,7 @@ def _event(topic: str, value: bytes) -> Event:
 
 
 def numbers_of(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the path and the type of each number in a schema; times are none."""
+    """Yield the path and the type of each number in a schema; without the times."""
     if isinstance(schema, list):
         for part in schema:
             yield from numbers_of(part, path)

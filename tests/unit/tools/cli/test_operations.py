@@ -52,6 +52,7 @@ def test_a_cut_record_is_not_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
         replayed.extend(letters)
         return len(letters)
 
+    monkeypatch.setattr("streams.tools.operations.doctor.broker", lambda settings: "")
     monkeypatch.setattr("streams.tools.operations.dead_letters.read", lambda settings: [complete, cut])
     monkeypatch.setattr("streams.tools.operations.dead_letters.replay", replay)
     code, output = run("dead-letters", "replay", "--all")
