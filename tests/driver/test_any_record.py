@@ -122,7 +122,7 @@ def batches(draw: st.DrawFn, names: tuple[str, ...]) -> list[Record]:
 
 
 def decoded(record: Record) -> Any:
-    """Decode a record by itself. Raise InvalidRecord."""
+    """Decode a record without its agent. Raise InvalidRecord."""
     topic, value = record.topic(), record.value()
     if topic in flows.INPUTS:
         return DECODER.event(topic, record.key(), value, record.timestamp()[1])
