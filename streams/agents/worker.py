@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import structlog
 import uvloop
+from confluent_kafka import KafkaException
 
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
 from streams.agents.global_tables import assortment, withdrawals
@@ -40,13 +42,17 @@ from streams.observability.lag import LagMonitor
 from streams.observability.logs import setup_logs
 from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App, RestartableWorker
+from streams.runtime.clock import MAX_STEP_S
 from streams.runtime.errors import StoreError
 from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
+from streams.runtime.kafka.broker_clock import seconds_ahead
+from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.runtime.processing.task import Task
 from streams.runtime.state.permissions import make_private
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.codec import codec_of
+from streams.wire.encode.encoder import Encoder
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +96,7 @@ def run_worker(settings: Settings) -> None:
     # which the stage reads from the beginning.
     if ruleset.pools:
         code_pools.register(app, instrumentation, ruleset.pools)
-    _run(app, settings, gauges=[scheduler.timer_gauges(), code_pools.pool_gauges()])
+    _run(app, settings, instrumentation, gauges=[scheduler.timer_gauges(), code_pools.pool_gauges()])
 
 
 def run_mailer(settings: Settings) -> None:
@@ -153,7 +159,7 @@ def run_mailer(settings: Settings) -> None:
     )
     mailer.register(app, instrumentation, work, settings.heartbeat_s)
     zero_mailer(messages_by_flow(settings.templates_dir))
-    _run(app, settings, gauges=[heartbeat_gauges()], global_tables=[products, withdrawn_emails])
+    _run(app, settings, instrumentation, gauges=[heartbeat_gauges()], global_tables=[products, withdrawn_emails])
 
 
 def _app(settings: Settings, role: str, batch_records: int) -> App:
@@ -186,6 +192,7 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
 def _run(
     app: App,
     settings: Settings,
+    instrumentation: Instrumentation,
     *,
     gauges: Sequence[Callable[[Iterable[Task[Any]]], None]] = (),
     global_tables: Sequence[GlobalTable[Any]] = (),
@@ -200,6 +207,7 @@ def _run(
     limits = record_limits(settings.kafka(), {*topics.RECORD_LIMITS, *(s.changelog for s in stages if s.changelog)})
     for stage in stages:
         stage.limits.update(limits)
+    check_clock(settings.kafka(), instrumentation.encoder)
     metrics.BUILD_INFO.labels(version("takk")).set(1)
     for name in app.task_manager.stages:
         metrics.STAGE_PARTITIONS.labels(name).set(settings.partitions)
@@ -235,6 +243,29 @@ def _run(
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     Worker(app.faust, health, global_tables).execute_from_commandline()
+
+
+def check_clock(kafka: Mapping[str, Any], encoder: Encoder) -> None:
+    """Compare the clock of this machine with the broker's.
+
+    Raises:
+        SystemExit: they differ by more than `MAX_STEP_S`.
+    """
+    try:
+        ahead_s = seconds_ahead(kafka, encoder.heartbeats.clock_probe(socket.gethostname(), datetime.now(UTC)))
+    except KafkaException as error:
+        log.warning("cannot compare the clock with the broker's", error=str(error))
+        return
+    if ahead_s is None:
+        log.warning(
+            "cannot compare the clock with the broker's",
+            hint=f"set message.timestamp.type=LogAppendTime on the topic {topics.CLOCK_PROBES}",
+        )
+    elif abs(ahead_s) > MAX_STEP_S:
+        sys.exit(
+            f"cannot start: the clock of this machine is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the broker's, so emails "
+            f"would be sent at wrong times. The difference may be {MAX_STEP_S:.0f} s. Synchronize both clocks, for example with NTP"
+        )
 
 
 class Worker(RestartableWorker):

@@ -12,6 +12,7 @@ import faust
 import structlog
 from yarl import URL
 
+from streams.runtime.clock import Clock
 from streams.runtime.errors import GroupLeft
 from streams.runtime.faust_adapter import tables, transport
 from streams.runtime.faust_adapter.store import Store
@@ -23,7 +24,7 @@ from streams.runtime.state.store import Memory
 
 log = structlog.get_logger(__name__)
 
-#: Exit code after a failed commit, and when the worker has left its group (sysexits.h EX_TEMPFAIL: try again).
+#: Exit code after a failed commit or a step of the clock, and when the worker has left its group (sysexits.h EX_TEMPFAIL: try again).
 EXIT_FATAL = 75
 #: Batches that may wait in an agent's channel: enough that agents never wait for the reader, few enough to bound memory.
 MAX_QUEUED_BATCHES = 8
@@ -40,6 +41,17 @@ def end_process(stage: str, partition: int, error: Exception) -> None:
         partition=partition,
         error=error,
         hint="nothing is lost: the supervisor restarts the worker. If this repeats, check the broker named in the error.",
+    )
+    os._exit(EXIT_FATAL)
+
+
+def end_process_after_step(step_s: float) -> None:
+    """Exit at once after a step of the wall clock: timers would fire at the wrong time, and emails would expire."""
+    log.critical(
+        "the clock of this machine stepped, exiting",
+        step_s=round(step_s, 1),
+        hint="nothing is lost: correct the clock, and check what sets it (NTP, chrony, the hypervisor). The supervisor restarts the process, "
+        "which compares its clock with the broker's before it works.",
     )
     os._exit(EXIT_FATAL)
 
@@ -94,7 +106,9 @@ class App:
         standby_replicas: int = 1,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
-        self.task_manager = TaskManager(app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes)
+        self.task_manager = TaskManager(
+            app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes, clock=Clock(end_process_after_step)
+        )
         Store.memory = Memory(memory_mb)
         manager = type("TableManager", (tables.TableManager,), {"task_manager": self.task_manager})
         self.faust = faust.App(

@@ -34,6 +34,7 @@ SALES = "product-sales"
 HEARTBEATS = "heartbeats"
 DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
+CLOCK_PROBES = "clock-probes"
 
 #: Header of `email-commands`: when the email became due, in milliseconds since 1970 as decimal text. Only metrics depend on it.
 DUE_AT_HEADER = "takk_due_at"
@@ -88,6 +89,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(HEARTBEATS, "heartbeat", DAY_MS, key="heartbeat-<number>"),
     _retained(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
     _retained(CHECKPOINTS, "checkpoint", key="agent/partition"),
+    # Each process writes one record at its start. The broker answers with its own time, which is all that the topic is for.
+    _retained(CLOCK_PROBES, "heartbeat", DAY_MS, key="host", config={"message.timestamp.type": "LogAppendTime"}),
 )
 #: Topic -> bytes of a record that it accepts at least.
 RECORD_LIMITS: dict[str, int] = {

@@ -9,11 +9,14 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.runtime.app import EXIT_FATAL
 from streams.tools.local.inbox.server import HANG_UP
 from tests.crash.scenario_run import ScenarioRun
 
 #: Bytes that a log may grow by on the full disk. RocksDB's own files exceed the limit within a few commits.
 LOG_ROOM = 32_768
+#: Ten years in seconds.
+YEARS_S = 315_360_000
 
 
 def brokers(run: ScenarioRun) -> None:
@@ -102,13 +105,36 @@ def changelog_deleted(run: ScenarioRun) -> None:
 
 
 def clock_steps(run: ScenarioRun) -> None:
-    """Set the wall clock of worker and mailer one hour forward, one hour back, and right again."""
+    """Set the wall clock of worker and mailer back and forward: three minutes, one hour, and ten years for a moment."""
     file = run.stack.folder / "clock"
     with run.shop_open():
-        for shift_s in (0, 3600, 0, -3600, 0):
+        for shift_s in (0, -180, 0):
             run.log(f"the clock is off by {shift_s:+} s")
             file.write_text(str(shift_s), encoding="ascii")
             run.await_emails(300)
+        for shift_s in (3600, -3600, YEARS_S):
+            step_clock(run, shift_s)
+            run.await_emails(100)
+
+
+def step_clock(run: ScenarioRun, shift_s: int) -> None:
+    """Let the wall clock step: worker and mailer exit, do not start before it is right, and then continue. They decide nothing by it."""
+    file, processes = run.stack.folder / "clock", run.stack.processes
+    run.log(f"the clock is off by {shift_s:+} s")
+    file.write_text(str(shift_s), encoding="ascii")
+    for code, words in (
+        (EXIT_FATAL, "the clock of this machine stepped"),
+        (1, "cannot start: the clock of this machine is"),
+    ):
+        run.wait_until(lambda: all(process.exit_code is not None for process in processes), "worker and mailer exit")
+        for process in processes:
+            log = process.log_file.read_text(errors="replace")
+            assert (process.exit_code, words in log) == (code, True), log[-2000:]
+            if code == EXIT_FATAL:
+                process.start()
+    file.write_text("0", encoding="ascii")
+    for process in processes:
+        run.restart(process)
 
 
 def poison(run: ScenarioRun) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from streams.wire import topics
+from tests.crash.outages import YEARS_S, step_clock
+from tests.crash.scenario_run import Row, ScenarioRun
+from tests.crash.scenarios import own_clock
 from tests.harness.stack import HEARTBEATS, Stack, await_heartbeats, open_stack
 
 SECONDS = 20.0
@@ -17,12 +20,15 @@ SECONDS = 20.0
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack with one worker and one mailer."""
-    with open_stack(tmp_path, env=HEARTBEATS) as stack:
+    with open_stack(tmp_path, env=HEARTBEATS | own_clock(tmp_path)) as stack:
         yield stack
 
 
 def test_worker_and_mailer_killed(stack: Stack) -> None:
-    """Worker and mailer are killed in turn and keep their disks: no email is lost, and only sends in flight arrive twice."""
+    """Worker and mailer are killed in turn and keep their disks: no email is lost, and only sends in flight arrive twice.
+
+    Then their clock is ten years ahead for a moment: both exit, refuse to start by it, and no email is early.
+    """
     shop = stack.run_shop(SECONDS, 40.0, poison=0.02)
     kills = 0
     while shop.is_alive():
@@ -35,6 +41,9 @@ def test_worker_and_mailer_killed(stack: Stack) -> None:
             kills += 1
             process.start()
             process.await_ready()
+    shop.join()
+    shop = stack.run_shop(1.0, 40.0, seed=4)
+    step_clock(ScenarioRun(stack, Row("clock", "", 4), 0.0), YEARS_S)
     shop.join()
     await_heartbeats(stack)
     stack.wait_until_idle()

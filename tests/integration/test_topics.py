@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog
 from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from streams.agents.worker import check_clock
+from streams.runtime.kafka import broker_clock
+from streams.runtime.kafka.broker_clock import seconds_ahead
 from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_topics
 from streams.tools.cli.main import main
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
+from streams.wire.codec import open_codec
+from streams.wire.encode.encoder import Encoder
 from streams.wire.topics import TOPICS, changelog_spec, create_topics
 
 
@@ -105,3 +114,34 @@ def test_topics_keyed_by_customer_have_equal_partitions() -> None:
     }
     # Codes must be kept until a flow first uses their pool, which may be at any time.
     assert [spec.name for spec in TOPICS if spec.cleanup == "delete" and not spec.retention_ms] == [topics.CODES]
+
+
+def test_the_clock_is_compared_with_that_of_the_broker(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that differs by more than five minutes ends the start in words; less, or a topic without the broker's time, does not."""
+    cluster = Cluster(bootstrap)
+    create_topics(cluster)
+    encoder = Encoder(open_codec())
+
+    def ahead(shift_s: float, topic: str = topics.CLOCK_PROBES) -> float | None:
+        probe = encoder.heartbeats.clock_probe("here", datetime.now(UTC))._replace(topic=topic)
+        return seconds_ahead(cluster.kafka(), probe, lambda: real_time() + shift_s)
+
+    real_time = time.time
+    assert ahead(0.0) == 0.0
+    assert ahead(3600.0) == pytest.approx(3600, abs=30)
+    assert ahead(-3600.0) == pytest.approx(-3600, abs=30)
+    assert ahead(0.0, topics.HEARTBEATS) is None
+    for shift_s, words in ((250.0, ""), (400.0, "s ahead of the broker's"), (-86_400.0, "s behind the broker's")):
+        monkeypatch.setattr(time, "time", lambda shift_s=shift_s: real_time() + shift_s)
+        with pytest.raises(SystemExit, match=words) if words else nullcontext():
+            check_clock(cluster.kafka(), encoder)
+
+
+def test_a_broker_that_does_not_answer_is_no_reason_to_stop(
+    unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process starts although it cannot compare its clock: the check logs that, and returns."""
+    monkeypatch.setattr(broker_clock, "TIMEOUT_S", 0.2)
+    with structlog.testing.capture_logs() as lines:
+        check_clock({"bootstrap.servers": f"127.0.0.1:{unused_tcp_port}", "log_level": 0}, Encoder(open_codec()))
+    assert [line["event"] for line in lines] == ["cannot compare the clock with the broker's"]

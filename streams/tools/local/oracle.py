@@ -37,6 +37,10 @@ EFFECTS = (
 )  # fmt: skip
 
 
+#: Milliseconds by which a timer or an email may be early: corrections of the machine's clock while the pipeline runs.
+EARLY_MS = 1000
+
+
 @dataclass
 class Verdict:
     """The result of a comparison.
@@ -145,10 +149,12 @@ def _replay(
     expected: dict[str, Counter[tuple[bytes, bytes]]] = {t: Counter() for t in topics.SCHEMA_OF}
     handle = make_handler(Decoder(codec), Encoder(codec), ruleset, partitions)
     replays = [_Replay(p) for p in range(partitions)]
+    early: list[tuple[bytes, int]] = []
     for entry in records[topics.CHECKPOINTS]:
         batch = codec.decode("checkpoint", entry.value())
         replay = replays[batch["partition"]]
         replay.now_ms = round(batch["now"].timestamp() * 1000)
+        written_ms = entry.timestamp()[1]
         for part in batch["slices"]:
             topic, number = part["topic"], batch["partition"]
             for offset in offsets.get((topic, number), ()):
@@ -158,8 +164,14 @@ def _replay(
                         key, after, outputs = handle(by_position[(topic, number, offset)], replay)
                         if key is not None:
                             replay.states[key] = after
-                        for name, out_key, value, _ in outputs:
+                        for name, out_key, value, headers in outputs:
                             expected[name][(out_key, value or b"")] += 1
+                            if topic == topics.DUE and name == topics.COMMANDS:
+                                due_ms = int(dict(headers)[topics.DUE_AT_HEADER])
+                                # Not the batch's `now`, which may come from a clock that was wrong.
+                                if due_ms > written_ms + EARLY_MS:
+                                    early.append((out_key, due_ms))
+    verdict.add_problem("emails before they were due", early)
     verdict.add_problem("input records never read", [position for position in by_position if position not in read])
     verdict.add_problem("input records read twice", [position for position, times in read.items() if times > 1])
     for replay in replays:
@@ -248,6 +260,8 @@ def _timers(records: Mapping[str, list[Any]], until_ms: int, verdict: Verdict) -
     # A schedule that is changed back stores the same timer again: that is one timer, and it fires once.
     verdict.add_problem("timers that have not fired", [t for t in stored.keys() - fired.keys() if t[1] < until_ms])
     verdict.add_problem("timers that fired twice, or were not stored", list((fired - stored).elements()))
+    early = [t for r in records[topics.DUE] if (t := timer_due(r.value()))[1] > r.timestamp()[1] + EARLY_MS]
+    verdict.add_problem("timers that fired early", early)
 
 
 def _mails(records: Mapping[str, list[Any]], codec: Codec, inbox: Counter[str], verdict: Verdict) -> None:

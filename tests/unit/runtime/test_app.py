@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import faust
@@ -32,6 +34,25 @@ def test_faust_finds_the_store(tmp_path: Path) -> None:
     """
     app = App("app", {}, brokers="kafka://a:1", partitions=1, state_dir=tmp_path)
     assert stores.by_url(app.faust.conf.store) is Store
+
+
+def test_a_step_of_the_clock_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The time of a batch is never one hour wrong: the process exits for a restart, and its log has the reason."""
+
+    def end(code: int) -> None:
+        raise SystemExit(code)
+
+    clock = App("app", {}, brokers="kafka://a:1", partitions=1, state_dir=tmp_path).task_manager.clock
+    now = time.time()
+    assert clock() >= int(now * 1000)
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    monkeypatch.setattr(os, "_exit", end)
+    with pytest.raises(SystemExit) as ended:
+        clock()
+    assert ended.value.code == EXIT_FATAL
+    assert "the clock of this machine stepped" in capsys.readouterr().out
 
 
 def test_a_worker_outside_its_group_asks_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:

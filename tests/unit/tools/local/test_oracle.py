@@ -248,6 +248,19 @@ def test_a_timer_that_fired_twice(history: History) -> None:
     assert "timers that fired twice, or were not stored" in kinds(history.verdict())
 
 
+@pytest.mark.parametrize(
+    ("topic", "problem"),
+    [(topics.DUE, "timers that fired early"), (topics.CHECKPOINTS, "emails before they were due")],
+)
+def test_an_early_email(history: History, topic: str, problem: str) -> None:
+    """By the time of the record, a timer was fired, or its batch committed, before it was due. The worker's own clock does not count."""
+    due_ms = timer_due(history.records[topics.DUE][0].value())[1]
+    history.records[topic] = [
+        replace(record, at_ms=due_ms - 2000) if record.at_ms >= due_ms else record for record in history.records[topic]
+    ]
+    assert kinds(history.verdict()) == [problem]
+
+
 def test_codes(history: History) -> None:
     """A code granted twice, two codes for a claim, and grants without a claim or an existing code are reported.
 
