@@ -14,7 +14,7 @@ from streams.core.handlers.engagement import on_engagement
 from streams.core.handlers.orders import on_order
 from streams.core.handlers.profiles import on_profile_updated
 from streams.core.handlers.shipments import on_shipment
-from streams.core.handlers.wakeups import on_code_granted, on_timer
+from streams.core.handlers.wakeups import on_code_granted, on_timer, replay_held_events
 from streams.core.instances.reschedule import reschedule_waits
 from streams.core.model.customer import Customer
 from streams.core.model.effects import Effect
@@ -57,6 +57,7 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
         The new state and the effects. A duplicate event has no effects, and the state returned is `state` itself.
     """
     uow = UnitOfWork(ruleset, state, now)
+    replay_held_events(uow)
     _HANDLERS[type(event)](uow, event)
     if uow.consent is not state.consent:
         withdraw_emails(uow)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from streams.core.instances.resume import continue_from, prepare
+from streams.core.instances.occurrence import Occurrence
+from streams.core.instances.reschedule import reschedule
+from streams.core.instances.resume import continue_from, prepare, resume
+from streams.core.instances.unknown import hold, is_unknown, look_again, release, successor
 from streams.core.instances.waiting import find_instance, other_instances, schedule_timer
 from streams.core.model.events import CodeGranted, TimerFired
-from streams.core.model.instance import Instance
+from streams.core.model.instance import CODE_GRANTED, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.rules.flow import Reward, WaitFor
@@ -22,16 +25,22 @@ EARLY = timedelta(minutes=10)
 def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
     """Continue the instance that waits for this timer. A timer that no instance waits for changes nothing.
 
-    A timer that fires far too early is scheduled again: the clock of the worker that fired it was ahead.
+    A timer that fires far too early is scheduled again: the clock of the worker that fired it was ahead. So is one whose instance is
+    unknown here. Its next timers are due after the end of the wait, so any of them continues the instance where it is known.
     """
     instance = find_instance(uow, event.instance_id)
-    if instance is None or instance.step != event.step or instance.due_at != event.due_at:
+    if instance is None or instance.step != event.step:
+        return
+    if is_unknown(uow, instance):
+        look_again(uow, instance, event.due_at)
+        return
+    if event.due_at < instance.due_at:
         return
     if uow.now < instance.due_at - EARLY:
         schedule_timer(uow, instance, instance.due_at)
         return
     if instance.has_started:
-        _continue(uow, instance)
+        continue_after_wait(uow, instance)
     elif instance.waits_for_date:
         start_on_date(uow, instance)
     elif instance.waits_for_launch:
@@ -42,8 +51,15 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
         uow.changed = True
 
 
-def _continue(uow: UnitOfWork, instance: Instance) -> None:
+def continue_after_wait(uow: UnitOfWork, instance: Instance) -> None:
     """Continue an instance whose timer has fired: its wait is over, or the code or event did not arrive in time."""
+    if instance.awaits and instance.awaited_target:
+        # While the instance was unknown, its target time may have changed.
+        reschedule(uow, instance)
+        moved = find_instance(uow, instance.instance_id)
+        if moved is None or moved.due_at != instance.due_at:
+            return
+        instance = moved
     execution = prepare(uow, instance)
     if execution is None:
         return
@@ -67,6 +83,14 @@ def on_code_granted(uow: UnitOfWork, event: CodeGranted) -> None:
     if instance is None or instance.step != event.step or instance.awaited_pool != event.pool:
         rewards.log_late_grant(uow, event, "the instance ended or continued without it")
         return
+    if is_unknown(uow, instance):
+        hold(uow, instance, _held(uow, event))
+        return
+    give_code(uow, instance, event)
+
+
+def give_code(uow: UnitOfWork, instance: Instance, event: CodeGranted) -> None:
+    """Continue an instance with the code that it waits for."""
     execution = prepare(uow, instance)
     if execution is None:
         rewards.log_late_grant(uow, event, "the instance ended before the code arrived")
@@ -79,3 +103,62 @@ def on_code_granted(uow: UnitOfWork, event: CodeGranted) -> None:
     else:
         rewards.log_late_grant(uow, event, "the flow was changed and no longer gives a code at this step")
         continue_from(execution, path)
+
+
+def _held(uow: UnitOfWork, event: CodeGranted) -> HeldEvent:
+    """Return a granted code in the form in which an instance keeps it."""
+    data = (
+        ("reward_id", event.reward_id),
+        ("pool", event.pool),
+        ("code", event.code),
+        ("expires_at", event.expires_at.isoformat() if event.expires_at is not None else ""),
+    )
+    return HeldEvent(CODE_GRANTED, event.occurred_at, uow.now, event.order_id, data=data)
+
+
+def _granted(uow: UnitOfWork, instance: Instance, held: HeldEvent) -> CodeGranted:
+    """Return the granted code that `_held` made `held` of."""
+    data = dict(held.data)
+    return CodeGranted(
+        customer_id=uow.customer_id,
+        reward_id=data["reward_id"],
+        pool=data["pool"],
+        flow=instance.flow,
+        flow_version=instance.flow_version,
+        instance_id=instance.instance_id,
+        step=instance.step,
+        order_id=held.order_id,
+        code=data["code"],
+        expires_at=datetime.fromisoformat(data["expires_at"]) if data["expires_at"] else None,
+        occurred_at=held.at,
+    )
+
+
+def replay_held_events(uow: UnitOfWork) -> None:
+    """Process the events that instances kept while they were unknown here, in the order in which they arrived."""
+    for instance in uow.instances:
+        if instance.is_holding and not is_unknown(uow, instance):
+            for held in release(uow, instance):
+                _replay(uow, instance, held)
+
+
+def _replay(uow: UnitOfWork, holder: Instance, held: HeldEvent) -> None:
+    """Process one event for `holder`, or for the instance that it has become."""
+    instance = successor(uow, holder.instance_id)
+    if instance is not None and instance.due_at <= held.held_at:  # its wait was over before the event arrived
+        continue_after_wait(uow, instance)
+        instance = successor(uow, holder.instance_id)
+    if instance is None:
+        if held.name == CODE_GRANTED:
+            rewards.log_late_grant(uow, _granted(uow, holder, held), "the instance ended before the code arrived")
+        return
+    if held.name == CODE_GRANTED:
+        event = _granted(uow, holder, held)
+        if instance.awaited_pool == event.pool and instance.step == holder.step:
+            give_code(uow, instance, event)
+        else:
+            rewards.log_late_grant(uow, event, "the instance continued without it")
+        return
+    order = uow.order(held.order_id) if held.order_id is not None else None
+    parcel = order.parcel(held.parcel_id) if order is not None else None
+    resume(uow, instance, Occurrence(held.name, order, parcel, held.at, held.data, held.send_id))

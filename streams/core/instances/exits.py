@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.waiting import other_instances
 from streams.core.model.customer import OrderState
@@ -24,17 +26,33 @@ def exit_instances_on(uow: UnitOfWork, name: str, order_id: str | None) -> None:
     if name not in uow.ruleset.exits:
         return
     for instance in uow.instances:
-        compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
-        if compiled is None or name not in compiled.flow.exit_on:
+        flow = _flow_with_exit(uow, instance, name)
+        if flow is None:
             continue
         if order_id is not None and instance.order_id != order_id:
             continue
         order = uow.order(instance.order_id)
         if order is None and instance.order_id:
             continue
-        reason = exit_event(uow, compiled.flow, order, instance.parcel_id, instance.started_at)
+        reason = exit_event(uow, flow, order, instance.parcel_id, instance.started_at)
         if reason is not None:
-            exit_instance(uow, compiled.flow, instance, reason)
+            exit_instance(uow, flow, instance, reason)
+
+
+def _flow_with_exit(uow: UnitOfWork, instance: Instance, name: str) -> Flow | None:
+    """Return the instance's flow if it has `name` among its exit events.
+
+    Of a version that is newer than all here, an exit event is assumed that all versions here have. The others take effect when the
+    instance is known, since the customer's state has what happened.
+    """
+    ruleset = uow.ruleset
+    if ruleset.knows(instance.flow, instance.flow_version):
+        compiled = ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
+        return compiled.flow if compiled is not None and name in compiled.flow.exit_on else None
+    newest = ruleset.newest_flow(instance.flow)
+    if newest is None or not all(name in each.flow.exit_on for each in ruleset.by_name[instance.flow].values()):
+        return None
+    return replace(newest.flow, version=instance.flow_version, exit_on=(name,))
 
 
 def exit_reason(context: EvalContext, flow: Flow, started_at: datetime) -> str | None:

@@ -20,10 +20,11 @@ def reschedule_waits(uow: UnitOfWork) -> None:
     """
     for instance in uow.instances:
         if instance.awaits and instance.awaited_target:
-            _reschedule(uow, instance)
+            reschedule(uow, instance)
 
 
-def _reschedule(uow: UnitOfWork, instance: Instance) -> None:
+def reschedule(uow: UnitOfWork, instance: Instance) -> None:
+    """Move an instance that waits for a target time to the time as it is known now."""
     compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
     path = instance.awaited_target
     wait = compiled.steps.get(path) if compiled is not None else None

@@ -15,42 +15,64 @@ from streams.core.instances.exits import (
 from streams.core.instances.migrate import EARLIER_ID, apply_migration, migrated
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.steps import Execution
+from streams.core.instances.unknown import hold, is_unknown
 from streams.core.instances.waiting import other_instances, suspend
-from streams.core.model.instance import Instance
+from streams.core.model.instance import HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.flow import WaitFor
+from streams.core.rules.flow import AWAITED, WaitFor
 from streams.core.values import ids
 
 
 def resume_instances(uow: UnitOfWork, occurrence: Occurrence) -> None:
-    """Resume the instances that wait for `occurrence` and whose `where` holds for it."""
-    parcel = occurrence.parcel
+    """Resume the instances that wait for `occurrence` and whose `where` holds for it. Keep it for those that may, but are unknown here."""
     for instance in uow.instances:
-        if instance.awaits != occurrence.name or not _matches(uow, instance, occurrence):
-            continue
-        moved = migrated(uow, instance)
-        compiled = uow.ruleset.find_flow(moved.flow, moved.flow_version, moved.step)
-        step = compiled.steps[moved.step] if compiled is not None else None
-        if compiled is None or not isinstance(step, WaitFor):
-            continue
-        if parcel is not None and compiled.flow.trigger.once_per == "parcel" and parcel.parcel_id != moved.parcel_id:
-            continue
-        order = uow.order(instance.order_id) if instance.order_id else occurrence.order
-        if order is None and instance.order_id:
-            continue  # the order is no longer stored; the instance's timer logs that
-        names = dict(occurrence.data)
-        data = (*occurrence.data, *(item for item in moved.trigger_data if item[0] not in names))
-        parcel_id = parcel.parcel_id if parcel is not None else moved.parcel_id
-        context = EvalContext(uow, order, order.parcel(parcel_id) if order is not None else None, data)
-        context.reward = moved.reward
-        if step.where is None or step.where.holds(context):
-            path = compiled.branch(step, 0)
-            apply_migration(uow, instance, moved)
-            if has_reached_goal(compiled.flow, context):
-                exit_instance(uow, compiled.flow, moved, "goal")
-                continue
-            moved = replace(moved, trigger_data=data, parcel_id=parcel_id)
-            continue_from(Execution(uow, compiled, moved, context, min(occurrence.at, uow.now)), path)
+        if is_unknown(uow, instance):
+            _hold(uow, instance, occurrence)
+        else:
+            resume(uow, instance, occurrence)
+
+
+def resume(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> None:
+    """Resume an instance if it waits for `occurrence` and its `where` holds for it."""
+    if instance.awaits != occurrence.name or not _matches(uow, instance, occurrence):
+        return
+    parcel = occurrence.parcel
+    moved = migrated(uow, instance)
+    compiled = uow.ruleset.find_flow(moved.flow, moved.flow_version, moved.step)
+    step = compiled.steps[moved.step] if compiled is not None else None
+    if compiled is None or not isinstance(step, WaitFor):
+        return
+    if parcel is not None and compiled.flow.trigger.once_per == "parcel" and parcel.parcel_id != moved.parcel_id:
+        return
+    order = uow.order(instance.order_id) if instance.order_id else occurrence.order
+    if order is None and instance.order_id:
+        return  # the order is no longer stored; the instance's timer logs that
+    names = dict(occurrence.data)
+    data = (*occurrence.data, *(item for item in moved.trigger_data if item[0] not in names))
+    parcel_id = parcel.parcel_id if parcel is not None else moved.parcel_id
+    context = EvalContext(uow, order, order.parcel(parcel_id) if order is not None else None, data)
+    context.reward = moved.reward
+    if step.where is None or step.where.holds(context):
+        path = compiled.branch(step, 0)
+        apply_migration(uow, instance, moved)
+        if has_reached_goal(compiled.flow, context):
+            exit_instance(uow, compiled.flow, moved, "goal")
+            return
+        moved = replace(moved, trigger_data=data, parcel_id=parcel_id)
+        continue_from(Execution(uow, compiled, moved, context, min(occurrence.at, uow.now)), path)
+
+
+def _hold(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> None:
+    """Keep an occurrence that an unknown instance waits for, or for which it may wait once its present wait is over."""
+    name, order, parcel = occurrence.name, occurrence.order, occurrence.parcel
+    is_blocked = instance.is_holding or instance.due_at <= uow.now
+    if not instance.has_started or not (instance.awaits == name or (is_blocked and name in AWAITED)):
+        return
+    if _matches(uow, instance, occurrence):
+        order_id = order.order_id if order is not None else None
+        parcel_id = parcel.parcel_id if parcel is not None else None
+        event = HeldEvent(name, occurrence.at, uow.now, order_id, parcel_id, occurrence.data, occurrence.send_id)
+        hold(uow, instance, event)
 
 
 def _matches(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> bool:

@@ -4,13 +4,42 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, json
+from msgspec.structs import replace
 
 from streams.core.rules.flow import DATE_STEP, SEGMENT_STEP
 
 # Prefixes of `Instance.awaits` for a code of a pool and for a target time. They are stored.
 _POOL_PREFIX = "code of "
 _TARGET_PREFIX = "@"
+# The name of the trigger data that holds an event, always behind all other data. It is stored.
+_HELD = "held"
+#: The name of a held event that is the code of a pool. All others have the names of flow definitions.
+CODE_GRANTED = "code.granted"
+
+
+class HeldEvent(Struct, frozen=True, gc=False, array_like=True):
+    """An event about an instance whose version of the flow this worker does not know. It is kept until a worker knows it.
+
+    Attributes:
+        name: the event as flow definitions call it, or `CODE_GRANTED`.
+        at: when it occurred, UTC.
+        held_at: when it was processed, UTC.
+        order_id, parcel_id: its order and parcel, if any.
+        data: its values, as (name, value).
+        send_id: its email, if any.
+    """
+
+    name: str
+    at: datetime
+    held_at: datetime
+    order_id: str | None = None
+    parcel_id: str | None = None
+    data: tuple[tuple[str, str], ...] = ()
+    send_id: str | None = None
+
+
+_decode_held = json.Decoder(HeldEvent).decode
 
 
 class Instance(Struct, frozen=True, gc=False, array_like=True):
@@ -21,7 +50,8 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
         awaits: the event, code or target time that the instance waits for, in its stored form. Read it with the `awaited_*`
             properties.
         wanted_at: when the email at `step` was first due, if it has been deferred since.
-        trigger_data: the values of the trigger, as (name, value). A migrated instance keeps its earlier id here too.
+        trigger_data: the values of the trigger, as (name, value). A migrated instance keeps its earlier id here too, and an instance
+            whose flow is not known everywhere keeps events (see `held_events`).
         reward: the code of the newest reward, "" if the instance has no code.
     """
 
@@ -54,6 +84,29 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
         if not self.awaits.startswith(_TARGET_PREFIX):
             return ""
         return self.awaits.removeprefix(_TARGET_PREFIX).partition(" ")[0]
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether the instance keeps events."""
+        return bool(self.trigger_data) and self.trigger_data[-1][0] == _HELD
+
+    def held_events(self) -> list[HeldEvent]:
+        """Return the events that the instance keeps, in the order in which they were processed."""
+        return [_decode_held(value) for name, value in self.trigger_data if name == _HELD]
+
+    def holding(self, event: HeldEvent) -> Instance:
+        """Return the instance with one more event."""
+        return replace(self, trigger_data=(*self.trigger_data, (_HELD, json.encode(event).decode())))
+
+    def holding_none(self) -> Instance:
+        """Return the instance without the events that it keeps."""
+        return replace(self, trigger_data=self.own_data)
+
+    @property
+    def own_data(self) -> tuple[tuple[str, str], ...]:
+        """The trigger data without the events that the instance keeps."""
+        data = self.trigger_data
+        return tuple([item for item in data if item[0] != _HELD]) if self.is_holding else data
 
     @property
     def has_started(self) -> bool:

@@ -164,7 +164,7 @@ class UnitOfWork:
                 pieces += 2
                 continue
             characters += len(instance.reward) + len(instance.awaits)
-            for name, value in instance.trigger_data:
+            for name, value in instance.own_data:
                 characters += len(name) + len(value)
         return pieces + characters // _CHARACTERS + sum([_size(order) for order in self.orders])
 

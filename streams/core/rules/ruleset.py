@@ -60,6 +60,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         last_starts: flows that may start again.
         fingerprints: entries of each row of fingerprints.
         contacts: emails and series of other systems.
+        held_events: events that one instance keeps until its version of the flow is known here.
     """
 
     steps_per_wake_up: int = 50
@@ -76,6 +77,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     lists: int = 40
     fingerprints: int = 128
     contacts: int = 12
+    held_events: int = 32
 
 
 def _urgency(compiled: CompiledFlow) -> tuple[bool, int, str]:
@@ -101,6 +103,7 @@ class Ruleset:
     """
 
     __slots__ = (
+        "_newest",
         "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
         "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "paused_for", "pools", "rates", "reward_key",
         "rules", "segments", "shop", "time_dependent_flows", "vip_spend_minor", "watched_segments",
@@ -150,6 +153,7 @@ class Ruleset:
         self.by_name: dict[str, dict[int, CompiledFlow]] = {}
         for compiled in compiled_flows:
             self.by_name.setdefault(compiled.flow.name, {})[compiled.flow.version] = compiled
+        self._newest = {name: max(versions) for name, versions in self.by_name.items()}
         self.by_trigger: dict[str, tuple[CompiledFlow, ...]] = {}
         # A new instance starts on the newest version. If one event starts several flows, the most urgent one comes first, since it
         # may take the last place under a cap. Flows with `not_with` come last, so that they see the others.
@@ -202,6 +206,10 @@ class Ruleset:
         versions = self.by_name.get(name)
         return versions[max(versions)] if versions else None
 
+    def knows(self, name: str, version: int) -> bool:
+        """Return whether these flows contain `version` of a flow, or a newer one. Other workers may have newer flows."""
+        return version <= self._newest.get(name, -1)
+
     def migrate_position(self, name: str, version: int, step: str) -> tuple[int, str]:
         """Return the version and step at which an instance continues that waits at `step` of `version`, after all migrations."""
         position = version, step
@@ -212,10 +220,10 @@ class Ruleset:
     def find_flow(self, name: str, version: int, step: str) -> CompiledFlow | None:
         """Return the flow on which an instance of `version` continues at `step`: its own version, else the newest one.
 
-        Return None if the flow or the step is missing.
+        Return None if the flow or the step is missing, or if the version is newer than all versions here.
         """
-        versions = self.by_name.get(name)
-        if not versions:
+        if not self.knows(name, version):
             return None
-        compiled = versions.get(version) or versions[max(versions)]
+        versions = self.by_name[name]
+        compiled = versions.get(version) or versions[self._newest[name]]
         return compiled if step in compiled.steps else None

@@ -10,6 +10,6 @@ from streams.core.model.unit_of_work import UnitOfWork
 
 def dispatch(uow: UnitOfWork, occurrence: Occurrence) -> None:
     """Resume the instances that wait for `occurrence`, then start the flows that it triggers."""
-    if occurrence.name in uow.ruleset.awaited and uow.instances:
+    if uow.instances:
         resume_instances(uow, occurrence)
     start_flows(uow, occurrence)
