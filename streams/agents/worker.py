@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any
 
 import structlog
 import uvloop
-from confluent_kafka import KafkaException
 
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
+from streams.agents.clock_check import check_clock
 from streams.agents.global_tables import assortment, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
@@ -42,17 +41,13 @@ from streams.observability.lag import LagMonitor
 from streams.observability.logs import setup_logs
 from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App, RestartableWorker
-from streams.runtime.clock import MAX_STEP_S
 from streams.runtime.errors import StoreError
 from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
-from streams.runtime.kafka.broker_clock import seconds_ahead
-from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.runtime.processing.task import Task
 from streams.runtime.state.permissions import make_private
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.codec import codec_of
-from streams.wire.encode.encoder import Encoder
 
 log = structlog.get_logger(__name__)
 
@@ -243,29 +238,6 @@ def _run(
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     Worker(app.faust, health, global_tables).execute_from_commandline()
-
-
-def check_clock(kafka: Mapping[str, Any], encoder: Encoder) -> None:
-    """Compare the clock of this machine with the broker's.
-
-    Raises:
-        SystemExit: they differ by more than `MAX_STEP_S`.
-    """
-    try:
-        ahead_s = seconds_ahead(kafka, encoder.heartbeats.clock_probe(socket.gethostname(), datetime.now(UTC)))
-    except KafkaException as error:
-        log.warning("cannot compare the clock with the broker's", error=str(error))
-        return
-    if ahead_s is None:
-        log.warning(
-            "cannot compare the clock with the broker's",
-            hint=f"set message.timestamp.type=LogAppendTime on the topic {topics.CLOCK_PROBES}",
-        )
-    elif abs(ahead_s) > MAX_STEP_S:
-        sys.exit(
-            f"cannot start: the clock of this machine is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the broker's, so emails "
-            f"would be sent at wrong times. The difference may be {MAX_STEP_S:.0f} s. Synchronize both clocks, for example with NTP"
-        )
 
 
 class Worker(RestartableWorker):

@@ -49,7 +49,7 @@ def end_process_after_step(step_s: float) -> None:
     """Exit at once after a step of the wall clock: timers would fire at the wrong time, and emails would expire."""
     log.critical(
         "the clock of this machine stepped, exiting",
-        step_s=round(step_s, 1),
+        seconds=round(step_s, 1),
         hint="nothing is lost: correct the clock, and check what sets it (NTP, chrony, the hypervisor). The supervisor restarts the process, "
         "which compares its clock with the broker's before it works.",
     )

@@ -13,7 +13,7 @@ import structlog
 from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from streams.agents.worker import check_clock
+from streams.agents.clock_check import check_clock
 from streams.runtime.kafka import broker_clock
 from streams.runtime.kafka.broker_clock import seconds_ahead
 from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_topics
@@ -123,7 +123,7 @@ def test_the_clock_is_compared_with_that_of_the_broker(bootstrap: str, monkeypat
     encoder = Encoder(open_codec())
 
     def ahead(shift_s: float, topic: str = topics.CLOCK_PROBES) -> float | None:
-        probe = encoder.heartbeats.clock_probe("here", datetime.now(UTC))._replace(topic=topic)
+        probe = encoder.clock_probe("here", datetime.now(UTC))._replace(topic=topic)
         return seconds_ahead(cluster.kafka(), probe, lambda: real_time() + shift_s)
 
     real_time = time.time

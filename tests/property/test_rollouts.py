@@ -18,7 +18,7 @@ from tests.harness.events import flow_from, order
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES
 from tests.property.test_mutation import BODIES, HEAD, check_codes, check_once, codes, events
 
-#: What happens, and how long it takes. All of it takes less than the week after which an unknown flow counts as deleted.
+#: An event, code or takeover, and the time until the next one. All together take less than the week after which an unknown flow counts as deleted.
 Step = tuple[Event | Code | Literal["older", "newer"], timedelta]
 gaps = st.integers(0, 24).map(lambda halves: halves * HOUR / 2)
 workers: st.SearchStrategy[Literal["older", "newer"]] = st.sampled_from(["older", "newer"])

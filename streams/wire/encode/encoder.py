@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from streams.runtime.avro.codec import Codec
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.wire import topics
 from streams.wire.encode.effects import EffectEncoder
 from streams.wire.encode.envelope import Envelope
 from streams.wire.encode.heartbeats import HeartbeatEncoder
@@ -21,9 +25,14 @@ class Encoder:
     """
 
     def __init__(self, codec: Codec, source: str = "/takk") -> None:
-        envelope = Envelope(codec, source)
+        envelope = self._envelope = Envelope(codec, source)
         self.effects = EffectEncoder(codec, envelope)
         self.reports = ReportEncoder(envelope, self.effects)
         self.journal = JournalEncoder(codec, envelope)
         self.products = ProductEncoder(envelope)
         self.heartbeats = HeartbeatEncoder(envelope)
+
+    def clock_probe(self, host: str, now: datetime) -> ProducerRecord:
+        """Encode the record with which a process on `host` asks for the broker's time. `now` is its own clock, UTC."""
+        event_id = f"{host}@{now.isoformat(timespec='milliseconds')}"
+        return self._envelope.record(topics.CLOCK_PROBES, "heartbeat", host, event_id, {"due_at": now}, now)

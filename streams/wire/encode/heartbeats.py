@@ -1,4 +1,4 @@
-"""Encoding of heartbeats: their timer, the record with which they return to the mailer, and the probe of a broker's clock."""
+"""Encoding of heartbeats: their timer, and the record with which they return to the mailer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streams.wire.encode.envelope import Envelope
 
 
 class HeartbeatEncoder:
-    """Encodes heartbeats. `key` is the key of the partition's heartbeats, and `now` the clock of the batch, UTC."""
+    """Encodes heartbeats. In both records `key` is the key of the partition's heartbeats, and `now` the clock of the batch, UTC."""
 
     def __init__(self, envelope: Envelope) -> None:
         self._envelope = envelope
@@ -33,10 +33,6 @@ class HeartbeatEncoder:
         """Encode the heartbeat whose timer was due at `due_at` (UTC)."""
         record = {"due_at": due_at}
         return self._envelope.record(topics.HEARTBEATS, "heartbeat", key, _id_of(key, due_at), record, now)
-
-    def clock_probe(self, host: str, now: datetime) -> ProducerRecord:
-        """Encode the record with which a process on `host` asks for the broker's time. `now` is its own clock, UTC."""
-        return self._envelope.record(topics.CLOCK_PROBES, "heartbeat", host, _id_of(host, now), {"due_at": now}, now)
 
 
 def _id_of(key: str, due_at: datetime) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import faust
 import pytest
+import structlog
 from faust import stores
 
 from streams.runtime.app import EXIT_FATAL, App, RestartableWorker
@@ -36,9 +37,7 @@ def test_faust_finds_the_store(tmp_path: Path) -> None:
     assert stores.by_url(app.faust.conf.store) is Store
 
 
-def test_a_step_of_the_clock_ends_the_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_step_of_the_clock_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time of a batch is never one hour wrong: the process exits for a restart, and its log has the reason."""
 
     def end(code: int) -> None:
@@ -49,10 +48,12 @@ def test_a_step_of_the_clock_ends_the_process(
     assert clock() >= int(now * 1000)
     monkeypatch.setattr(time, "time", lambda: now + 3600)
     monkeypatch.setattr(os, "_exit", end)
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as ended, structlog.testing.capture_logs() as lines:
         clock()
     assert ended.value.code == EXIT_FATAL
-    assert "the clock of this machine stepped" in capsys.readouterr().out
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("the clock of this machine stepped, exiting", "critical")
+    ]
 
 
 def test_a_worker_outside_its_group_asks_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
