@@ -126,6 +126,10 @@ def test_a_dead_letter_is_listed_and_replayed(stack: Stack) -> None:
     assert stack.inbox.mails("again@example.org") == []
     listing = takk(stack, "dead-letters", "list", "--reason", "future_time")
     assert any(line.startswith(f"{letter.id}  ") for line in listing.splitlines())
+    assert takk(stack, "dead-letters", "list", "--since", "2099-01-01") == "0 dead letters.\n"
+    counts = takk(stack, "dead-letters", "list", "--since", "1h", "--count", "--reason", "future_time").splitlines()
+    assert counts[0].startswith(f"orders/{letter.partition}  flows  future_time  1 letter of 1 key  ")
+    assert f"rejected  record {letter.id}: stage flows could not process it (future_time" in takk(stack, "why", "again")
     assert takk(stack, "dead-letters", "replay", letter.id) == "1 record replayed.\n"
     email_to(stack, "again@example.org")
 

@@ -16,8 +16,8 @@ from confluent_kafka import Consumer, TopicPartition
 from streams.definitions.loader import load_ruleset
 from streams.mail.rendering.template_folders import flow_folders
 from streams.settings import PROJECT_ROOT
+from streams.tools.operations.customer_records import read_timeline
 from streams.tools.operations.customer_states import read_customers
-from streams.tools.operations.customer_story import read_timeline
 from streams.tools.simulation.history import from_topics, products_from_topic
 from streams.tools.simulation.outcome import simulate
 from streams.wire import topics

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import click
 
-from streams.tools.cli.options import DAYS, on_kafka, read_settings, show_progress
+from streams.tools.cli.options import DAYS, Since, on_kafka, read_settings, show_progress
+
+#: The number of entries that `takk why` prints. A typical customer has fewer in 30 days.
+NEWEST = 200
 
 
 @click.command()
 @click.argument("customer")
 @click.option("--send", "send_id", help="Show only this send and its flow instance.")
 @click.option("--days", type=DAYS, default=30, show_default=True, help="Days to look back.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
+@click.option("--all", "is_all", is_flag=True, help=f"Show all entries, not only the newest {NEWEST}.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all entries.")
+def why(customer: str, send_id: str | None, days: float, is_all: bool, as_json: bool) -> None:
     """Explain why a customer did or did not receive an email.
 
     CUSTOMER is the customer id of the orders. The output is a timeline: emails that were sent and their engagement, emails
-    that were not sent and the rule that decided, and flows that wait. It contains no addresses and no names.
+    that were not sent and the rule that decided, records that became dead letters, and flows that wait. It contains no
+    addresses and no names.
 
-    The command reads the customer's partition of the decision, email and engagement topics, and changes nothing.
+    The command reads the customer's partition of the decision, email and engagement topics, the dead letters, and the
+    customer's state. It changes nothing.
 
     \b
     takk why c1042
@@ -30,13 +37,20 @@ def why(customer: str, send_id: str | None, days: float, as_json: bool) -> None:
     """
     from msgspec import to_builtins
 
-    from streams.tools.operations.customer_story import read_timeline
+    from streams.tools.operations.customer_records import read_timeline
     from streams.tools.operations.timeline_text import format_timeline
 
     settings = read_settings()
     timeline = on_kafka(
         settings,
-        lambda: read_timeline(settings, customer, days=days, send_id=send_id, on_progress=show_progress()),
+        lambda: read_timeline(
+            settings,
+            customer,
+            days=days,
+            send_id=send_id,
+            limit=None if is_all or as_json else NEWEST,
+            on_progress=show_progress(),
+        ),
     )
     if not timeline.is_known:
         if send_id:
@@ -62,30 +76,50 @@ def dead_letters() -> None:
 
 _reason = click.option("--reason", help="Only letters with this reason, e.g. not_avro.")
 _topic = click.option("--topic", help="Only letters whose record was read from this topic.")
+_since = click.option(
+    "--since", type=Since(), help="Only letters since this time, e.g. 2h, 3d or 2026-03-02T09:00 (UTC)."
+)
 
 
 @dead_letters.command("list")
 @_reason
 @_topic
+@_since
+@click.option("--count", "is_count", is_flag=True, help="Only count them, by topic, partition, stage and reason.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def dead_letters_list(reason: str | None, topic: str | None, as_json: bool) -> None:
-    """List dead letters.
+def dead_letters_list(
+    reason: str | None, topic: str | None, since: datetime | None, is_count: bool, as_json: bool
+) -> None:
+    """List or count dead letters.
 
     Prints one line per letter: id (topic/partition/offset), time, stage, reason, detail and size. Keys and values may contain
-    personal data and are not printed. Exit code 1 if Kafka does not answer.
+    personal data and are not printed. Letters stay for 100 days, also after a replay, so choose those of an incident with
+    --since.
 
     \b
+    takk dead-letters list --since 2h --count
     takk dead-letters list --reason bad_currency
+
+    Exit code 1 if Kafka does not answer.
     """
+    from msgspec import to_builtins
+
     from streams.core.values.text import counted
-    from streams.tools.operations.dead_letters import read, select
+    from streams.tools.operations.dead_letters import count, read, select
 
     settings = read_settings()
+    if is_count:
+        groups = on_kafka(settings, lambda: count(select(read(settings, since), reason=reason, topic=topic)))
+        for group in groups:
+            click.echo(json.dumps(to_builtins(group)) if as_json else str(group))
+        if not as_json:
+            click.echo(f"{counted(sum(group.count for group in groups), 'dead letter')} (times in UTC).")
+        return
 
     def show() -> int:
-        count = 0
-        for letter in select(read(settings), reason=reason, topic=topic):
-            count += 1
+        total = 0
+        for letter in select(read(settings, since), reason=reason, topic=topic):
+            total += 1
             fields = {
                 "id": letter.id,
                 "failed_at": letter.failed_at.isoformat(timespec="seconds"),
@@ -95,36 +129,37 @@ def dead_letters_list(reason: str | None, topic: str | None, as_json: bool) -> N
                 "bytes": len(letter.value or b"") if letter.value_bytes is None else letter.value_bytes,
             }
             click.echo(json.dumps(fields) if as_json else "  ".join(str(value) for value in fields.values()))
-        return count
+        return total
 
-    count = on_kafka(settings, show)
+    total = on_kafka(settings, show)
     if not as_json:
-        click.echo(f"{counted(count, 'dead letter')}.")
+        click.echo(f"{counted(total, 'dead letter')}.")
 
 
 @dead_letters.command("replay")
 @click.argument("ids", nargs=-1, metavar="[TOPIC/PARTITION/OFFSET]...")
 @_reason
 @_topic
+@_since
 @click.option("--all", "is_all", is_flag=True, help="Replay all dead letters.")
 @click.option("--dry-run", is_flag=True, help="Only count them.")
 def dead_letters_replay(
-    ids: tuple[str, ...], reason: str | None, topic: str | None, is_all: bool, dry_run: bool
+    ids: tuple[str, ...], reason: str | None, topic: str | None, since: datetime | None, is_all: bool, dry_run: bool
 ) -> None:
     """Republish dead letters unchanged to their original topics.
 
-    Select them by id, --reason, --topic or --all. The letters stay on dead-letters. A record that is published twice is
-    processed once. A record of more than 1 MiB cannot be replayed, because its letter has only its first bytes.
+    Select them by id, --reason, --topic, --since or --all. The letters stay on dead-letters. A record that is published
+    twice is processed once. A record of more than 1 MiB cannot be replayed, because its letter has only its first bytes.
 
     \b
-    takk dead-letters replay --reason bad_currency --dry-run
+    takk dead-letters replay --reason bad_currency --since 2h --dry-run
     takk dead-letters replay orders/2/1042 orders/2/1043
 
     Exit codes: 0 success, 1 an id is unknown, a record cannot be replayed, or Kafka does not accept it, 2 nothing is selected.
     """
-    if not (ids or reason or topic or is_all):
+    if not (ids or reason or topic or since or is_all):
         raise click.UsageError(
-            "Select the letters with ids, --reason, --topic or --all. `takk dead-letters list` lists them."
+            "Select the letters with ids, --reason, --topic, --since or --all. `takk dead-letters list` lists them."
         )
     from streams.core.values.text import counted
     from streams.tools.operations.dead_letters import read, replay, select
@@ -133,7 +168,7 @@ def dead_letters_replay(
     obstacles: list[str] = []
 
     def replay_selected() -> int:
-        selected = list(select(read(settings), ids=ids, reason=reason, topic=topic))
+        selected = list(select(read(settings, since), ids=ids, reason=reason, topic=topic))
         missing = sorted(set(ids) - {letter.id for letter in selected})
         if missing:
             raise click.ClickException(f"unknown dead letter: {', '.join(missing)}. Nothing was published.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,6 +93,28 @@ class Number(click.FloatRange):
         return self.fail(f"{value!r} is not a number", param, ctx) if math.isnan(number) else number
 
 
+class Since(click.ParamType):
+    """A time in the past: a duration such as 2h, or a time in UTC such as 2026-03-02T09:00."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the time in UTC, or fail with a usage error."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            if match := re.fullmatch(r"(\d{1,6})([smhd])", value):
+                at = datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
+            else:
+                at = datetime.fromisoformat(value)
+            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is not a time: use for example 30m, 2h, 3d or 2026-03-02T09:00 (UTC)", param, ctx)
+        return max(at, _EPOCH)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: More days would reach before 1970, or past the last year of a datetime.
 DAYS = Number(0, 10_000)
 

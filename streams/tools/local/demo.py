@@ -28,7 +28,7 @@ from streams.tools.local.live_shop import open_shop
 from streams.tools.local.processes import Process
 from streams.tools.local.recipients import Recipients, SentEmails
 from streams.tools.local.shop.shop import Shop
-from streams.tools.operations.customer_story import read_timeline
+from streams.tools.operations.customer_records import read_timeline
 from streams.tools.operations.timeline_text import format_timeline
 from streams.wire import topics
 from streams.wire.codec import codec_of

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from streams.core.model.customer import Customer
 from streams.core.model.customer_codec import decode_customer
-from streams.runtime.kafka.topic_reader import read_to_the_end
+from streams.runtime.kafka.topic_reader import read_newest, read_to_the_end
 from streams.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -25,16 +25,14 @@ def read_customer(settings: Settings, customer_id: str, partition: int, on_progr
         TimeoutError: the broker does not answer.
         UnknownVersion: a newer version of Takk wrote the state.
     """
-    key, value = customer_id.encode(), None
-    for message in read_to_the_end(
+    value = read_newest(
         settings.kafka(),
-        [changelog_of(settings)],
+        changelog_of(settings),
+        customer_id.encode(),
         group_id=settings.reader_group_id,
         partition=partition,
         on_progress=on_progress,
-    ):
-        if message.key() == key:
-            value = message.value()
+    )
     return decode_customer(value) if value is not None else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -11,14 +11,9 @@ from msgspec import Struct
 
 from streams.core.model.customer import Customer
 from streams.core.model.instance import Instance
-from streams.runtime.avro.codec import Codec
-from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.kafka.topic_reader import partitions_of, read_to_the_end
-from streams.settings import Settings
-from streams.tools.operations.customer_states import read_customer
+from streams.tools.operations.dead_letters import UNDECODABLE, DeadLetter
 from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES
 from streams.wire import topics
-from streams.wire.codec import codec_of
 
 
 class TimelineEntry(Struct, frozen=True, kw_only=True, rename={"text": "words"}):
@@ -26,7 +21,8 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, rename={"text": "words"})
 
     Attributes:
         at: when it happened, or until when the instance waits, UTC.
-        what: the outcome in one word, such as `send`, `skip` or `clicked`; `waiting` if it is still to come.
+        what: the outcome in one word, such as `send`, `skip` or `clicked`; `rejected` for a record that became a dead letter; `waiting` if
+            it is still to come.
         flow: the name of the flow.
         about: the step or the message.
         text: the explanation.
@@ -43,7 +39,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, rename={"text": "words"})
     order_id: str | None
 
 
-class Timeline(Struct, frozen=True, kw_only=True, rename={"entries": "happened"}):
+class Timeline(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"entries": "happened"}):
     """A customer's emails, or one send.
 
     Attributes:
@@ -51,12 +47,14 @@ class Timeline(Struct, frozen=True, kw_only=True, rename={"entries": "happened"}
         is_known: whether any record or state of the customer (or of the send) was found.
         entries: the past, the oldest first.
         waiting: the instances that wait, the soonest first.
+        omitted: the number of older entries that are left out.
     """
 
     customer_id: str
     is_known: bool
     entries: tuple[TimelineEntry, ...]
     waiting: tuple[TimelineEntry, ...]
+    omitted: int = 0
 
 
 def build_timeline(
@@ -64,6 +62,9 @@ def build_timeline(
     records: Iterable[tuple[str, Mapping[str, Any]]],
     state: Customer | None,
     send_id: str | None = None,
+    *,
+    letters: Iterable[DeadLetter] = (),
+    limit: int | None = None,
 ) -> Timeline:
     """Return the timeline of a customer.
 
@@ -72,6 +73,8 @@ def build_timeline(
         records: (topic, record) of decisions, email events and attributed engagement; of any customers, in any order.
         state: the customer's state in the flows agent; None if it does not exist.
         send_id: restricts the timeline to this send and to the decisions of its flow instance.
+        letters: the dead letters of the customer, or of the send.
+        limit: keep only as many of the newest entries; None keeps all.
     """
     own = [(topic, record) for topic, record in records if record["customer_id"] == customer_id]
     instance_id = _instance_of(send_id, own) if send_id else None
@@ -83,13 +86,17 @@ def build_timeline(
             continue
         # Records with the same id are copies of one record.
         key = record.get("decision_id") or record.get("event_id") or record.get("attribution_id")
-        entries[topic, key] = _ENTRY_OF[topic](record)
+        entries[topic, key] = ENTRY_OF[topic](record)
+    entries.update({(topics.DEAD_LETTERS, letter.id): _letter(letter) for letter in letters})
+    past = sorted(entries.values(), key=lambda entry: entry.at)
+    shown = past if limit is None else past[max(0, len(past) - limit) :]
     has_waiting = state is not None and not (send_id and instance_id is None)
     return Timeline(
         customer_id=customer_id,
-        is_known=bool(entries) if send_id else state is not None or bool(own),
-        entries=tuple(sorted(entries.values(), key=lambda entry: entry.at)),
+        is_known=bool(entries) if send_id else state is not None or bool(entries),
+        entries=tuple(shown),
         waiting=tuple(_waiting(state, instance_id)) if state is not None and has_waiting else (),
+        omitted=len(past) - len(shown),
     )
 
 
@@ -144,8 +151,24 @@ def _engagement(record: Mapping[str, Any]) -> TimelineEntry:
     )
 
 
+def _letter(letter: DeadLetter) -> TimelineEntry:
+    reason = f"{letter.reason}: {letter.detail}" if letter.detail else letter.reason
+    text = f"stage {letter.stage or 'unknown'} could not process it ({reason})"
+    if letter.reason in UNDECODABLE:
+        text += "; its content cannot be read, but its key is this customer"
+    return TimelineEntry(
+        at=letter.failed_at,
+        what="rejected",
+        flow="",
+        about=f"record {letter.id}",
+        text=text,
+        send_id=None,
+        order_id=None,
+    )
+
+
 #: The topics of a timeline, and the function that makes an entry of a record.
-_ENTRY_OF: Mapping[str, Callable[[Mapping[str, Any]], TimelineEntry]] = MappingProxyType(
+ENTRY_OF: Mapping[str, Callable[[Mapping[str, Any]], TimelineEntry]] = MappingProxyType(
     {topics.DECISIONS: _decision, topics.EVENTS: _email_event, topics.ATTRIBUTED: _engagement}
 )
 
@@ -187,49 +210,3 @@ def _waits_for(instance: Instance) -> str:
 def format_time(at: datetime) -> str:
     """Return `at` in UTC, for example `2026-03-02 09:00:00`."""
     return at.astimezone(UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
-
-
-def read_timeline(
-    settings: Settings,
-    customer_id: str,
-    *,
-    days: float = 30.0,
-    send_id: str | None = None,
-    now: datetime | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Timeline:
-    """Return the timeline of a customer, read from the customer's partition of each topic.
-
-    Args:
-        settings: the connection to the cluster.
-        customer_id: the customer.
-        days: how many days to read back from `now`.
-        send_id: restricts the timeline to this send.
-        now: the present, UTC; the clock's time if None.
-        on_progress: called with the offsets read so far and in total.
-
-    Raises:
-        KafkaException: the cluster is not reachable, or a topic is missing.
-        TimeoutError: the broker does not answer.
-    """
-    codec = codec_of(settings)
-    key = customer_id.encode()
-    since = (now or datetime.now(UTC)) - timedelta(days=days)
-    partition = partition_of(key, partitions_of(settings.kafka(), topics.DECISIONS, group_id=settings.reader_group_id))
-    records = [
-        (message.topic(), _decoded(codec, message))
-        for message in read_to_the_end(
-            settings.kafka(),
-            _ENTRY_OF,
-            group_id=settings.reader_group_id,
-            partition=partition,
-            since_ms=int(since.timestamp() * 1000),
-            on_progress=on_progress,
-        )
-        if message.key() == key
-    ]
-    return build_timeline(customer_id, records, read_customer(settings, customer_id, partition, on_progress), send_id)
-
-
-def _decoded(codec: Codec, message: Any) -> Mapping[str, Any]:
-    return codec.decode(topics.SCHEMA_OF[message.topic()], message.value())

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 from msgspec import Struct
 
-from streams.runtime.avro.codec import Codec
+from streams.core.values.text import counted
+from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.codec import codec_of
+
+#: The reasons of records that cannot be decoded. Their key is all that is known of them.
+UNDECODABLE = frozenset({"not_avro", "unknown_schema", "truncated"})
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
@@ -55,15 +59,101 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def read(settings: Settings) -> Iterator[DeadLetter]:
-    """Yield all present dead letters, the oldest first within each partition.
+def read(settings: Settings, since: datetime | None = None) -> Iterator[DeadLetter]:
+    """Yield the present dead letters, the oldest first within each partition.
+
+    Args:
+        settings: the connection to the cluster.
+        since: only letters that were written at this time or later, UTC; None for all.
 
     Raises:
         KafkaException: the cluster is not reachable, or the topic is missing.
     """
     codec = codec_of(settings)
-    for message in read_to_the_end(settings.kafka(), [topics.DEAD_LETTERS], group_id=settings.reader_group_id):
+    for message in read_to_the_end(
+        settings.kafka(),
+        [topics.DEAD_LETTERS],
+        group_id=settings.reader_group_id,
+        since_ms=None if since is None else int(since.timestamp() * 1000),
+    ):
         yield decode(codec, message.value())
+
+
+class Group(Struct, kw_only=True):
+    """The dead letters of one topic, partition, stage and reason.
+
+    Attributes:
+        count: the number of letters.
+        keys: the number of different keys, which for most topics are customers.
+        first, last: the times of the oldest and the newest letter, UTC.
+    """
+
+    topic: str
+    partition: int
+    stage: str
+    reason: str
+    count: int
+    keys: int
+    first: datetime
+    last: datetime
+
+    def __str__(self) -> str:
+        what = f"{counted(self.count, 'letter')} of {counted(self.keys, 'key')}"
+        first, last = (f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for at in (self.first, self.last))
+        return f"{self.topic}/{self.partition}  {self.stage}  {self.reason}  {what}  {first} to {last}"
+
+
+def count(letters: Iterable[DeadLetter]) -> list[Group]:
+    """Return the groups of letters, the largest first."""
+    groups: dict[tuple[str, int, str, str], tuple[Group, set[bytes | None]]] = {}
+    for letter in letters:
+        of, at = (letter.topic, letter.partition, letter.stage, letter.reason), letter.failed_at
+        if of not in groups:
+            topic, partition, stage, reason = of
+            new = Group(
+                topic=topic, partition=partition, stage=stage, reason=reason, count=0, keys=0, first=at, last=at
+            )
+            groups[of] = new, set()
+        group, keys = groups[of]
+        keys.add(letter.key)
+        group.count, group.keys = group.count + 1, len(keys)
+        group.first, group.last = min(group.first, at), max(group.last, at)
+    return sorted((group for group, _ in groups.values()), key=lambda group: -group.count)
+
+
+def of_customer(
+    codec: Codec, messages: Iterable[Any], customer_id: str, send_id: str | None = None
+) -> Iterator[DeadLetter]:
+    """Yield the letters of a customer: those under the customer's key, and those with another key whose record names the customer.
+
+    Args:
+        codec: decodes the letters and their records.
+        messages: records of the topic, of any customers.
+        customer_id: the customer.
+        send_id: restricts the letters to records that name this send.
+    """
+    key = customer_id.encode()
+    for message in messages:
+        value = message.value() or b""
+        # Most letters are of others. A letter contains the bytes of its record, so few of these must be decoded.
+        if message.key() != key and key not in value:
+            continue
+        letter = decode(codec, value)
+        record = _record_of(codec, letter)
+        if letter.key != key and record.get("customer_id") != customer_id:
+            continue
+        if send_id is None or record.get("send_id") == send_id:
+            yield letter
+
+
+def _record_of(codec: Codec, letter: DeadLetter) -> Mapping[str, Any]:
+    """Return the record of a letter, or an empty one if it cannot be decoded."""
+    if letter.value is None or letter.topic not in topics.SCHEMA_OF:
+        return {}
+    try:
+        return codec.decode(topics.SCHEMA_OF[letter.topic], letter.value)
+    except DecodeFailed:
+        return {}
 
 
 def decode(codec: Codec, value: bytes) -> DeadLetter:

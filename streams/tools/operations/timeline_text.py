@@ -10,6 +10,10 @@ def format_timeline(timeline: Timeline) -> list[str]:
     """Return the lines that `takk why` prints."""
     past = counted(len(timeline.entries), "entry", "entries")
     lines = [f"{timeline.customer_id}: {past}, {len(timeline.waiting)} waiting (times in UTC)"]
+    if timeline.omitted:
+        lines.append(
+            f"  {timeline.omitted:,} older entries are not shown: add --all, or choose fewer with --days or --send"
+        )
     lines += [_format_entry(entry) for entry in timeline.entries]
     if timeline.waiting:
         lines += ["waiting:", *map(_format_entry, timeline.waiting)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import click
 import pytest
 from msgspec.structs import replace
 
 from streams.settings import Settings, env_name
+from streams.tools.cli.options import Since
 from streams.tools.operations.dead_letters import DeadLetter
 from tests.unit.tools.cli.runner import run
 
@@ -53,7 +55,7 @@ def test_a_cut_record_is_not_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
         return len(letters)
 
     monkeypatch.setattr("streams.tools.operations.doctor.broker", lambda settings: "")
-    monkeypatch.setattr("streams.tools.operations.dead_letters.read", lambda settings: [complete, cut])
+    monkeypatch.setattr("streams.tools.operations.dead_letters.read", lambda settings, since: [complete, cut])
     monkeypatch.setattr("streams.tools.operations.dead_letters.replay", replay)
     code, output = run("dead-letters", "replay", "--all")
     assert (code, replayed) == (1, [complete])
@@ -61,3 +63,25 @@ def test_a_cut_record_is_not_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cannot replay orders/0/2: the dead letter has only 1 of 9,000,000 bytes of its value." in output
     code, output = run("dead-letters", "replay", "orders/0/1")
     assert (code, output) == (0, "1 record replayed.\n")
+
+
+def test_times_in_the_past() -> None:
+    """A time is a duration before now, or a time in UTC unless it names its zone; it is not before 1970."""
+    at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    for text in ("2026-03-02T09:00", "2026-03-02 10:00+01:00", "2026-03-02T09:00:00Z"):
+        assert Since().convert(text, None, None) == at
+    for text, length in (("90s", timedelta(seconds=90)), ("2h", timedelta(hours=2)), ("3d", timedelta(days=3))):
+        before = datetime.now(UTC)
+        assert before - length <= Since().convert(text, None, None) <= datetime.now(UTC) - length
+    assert (
+        Since().convert("90000d", None, None)
+        == Since().convert("0001-01-01", None, None)
+        == datetime(1970, 1, 1, tzinfo=UTC)
+    )
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2 h", "-2h", "999999d", "2026-13-01", "9999999999h"])
+def test_invalid_times(text: str) -> None:
+    """Anything else is a usage error that shows valid times."""
+    with pytest.raises(click.BadParameter, match="use for example 30m"):
+        Since().convert(text, None, None)

@@ -11,6 +11,7 @@ import pytest
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
 from streams.tools.operations.customer_story import Timeline, build_timeline
+from streams.tools.operations.dead_letters import DeadLetter
 from streams.tools.operations.rule_texts import RULES
 from streams.tools.operations.timeline_text import format_timeline
 from streams.wire import topics
@@ -82,6 +83,52 @@ def test_one_send() -> None:
     assert timeline_of(run, send_id=thanks.send_id).is_known
     assert not timeline_of(run, send_id="0" * 32).is_known
     assert timeline_of(run, send_id="0" * 32).entries == ()
+
+
+def letter(reason: str, offset: int, run: Driver) -> DeadLetter:
+    """A dead letter of an order."""
+    return DeadLetter(
+        topic="orders",
+        partition=3,
+        offset=offset,
+        key=b"c1",
+        value=b"?",
+        headers=(),
+        reason=reason,
+        detail="the field currency",
+        stage="flows",
+        failed_at=run.now,
+    )
+
+
+def test_dead_letters() -> None:
+    """A dead letter is an entry with its place and reason. If it cannot be decoded, the entry says that only its key is known."""
+    run = Driver(shop_ruleset())
+    letters = [letter("bad_currency", 7, run), letter("truncated", 8, run)]
+    timeline = build_timeline("c1", [], None, letters=letters)
+    assert timeline.is_known
+    assert [(entry.what, entry.about, entry.at) for entry in timeline.entries] == [
+        ("rejected", "record orders/3/7", run.now),
+        ("rejected", "record orders/3/8", run.now),
+    ]
+    first, second = (entry.text for entry in timeline.entries)
+    assert first == "stage flows could not process it (bad_currency: the field currency)"
+    assert second.endswith("its content cannot be read, but its key is this customer")
+
+
+def test_only_the_newest_entries() -> None:
+    """With a limit, the newest entries remain, and a line says how many are not shown and how to see them."""
+    run = Driver(shop_ruleset())
+    for number in range(4):
+        run.handle(OrderPlaced(order(f"o{number}", run.now), run.now))
+        run.advance(DAY)
+    every = timeline_of(run)
+    some = build_timeline("c1", records(run), run.customers["c1"], limit=3)
+    assert some.entries == every.entries[-3:]
+    assert some.waiting == every.waiting
+    assert some.omitted == len(every.entries) - 3
+    assert f"{some.omitted} older entries are not shown: add --all" in format_timeline(some)[1]
+    assert not any("not shown" in line for line in format_timeline(every))
 
 
 def test_a_deferred_email() -> None:

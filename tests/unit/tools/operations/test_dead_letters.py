@@ -1,8 +1,9 @@
-"""Replaying dead letters."""
+"""Finding the dead letters of a customer, counting letters, and replaying them."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,80 @@ from confluent_kafka import KafkaException
 
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.settings import load_settings
-from streams.tools.operations.dead_letters import DeadLetter, replay_producer
+from streams.tools.operations.dead_letters import DeadLetter, count, decode, of_customer, replay_producer
+from streams.wire import topics
+from streams.wire.codec import open_codec
+from streams.wire.encode.encoder import Encoder
+from tests.harness import records
+from tests.harness.records import AT
+
+CODEC = open_codec()
+
+
+@dataclass
+class Message:
+    """A record of the topic dead-letters."""
+
+    letter: Any
+
+    def key(self) -> bytes | None:
+        key: bytes | None = self.letter.key
+        return key
+
+    def value(self) -> bytes | None:
+        value: bytes | None = self.letter.value
+        return value
+
+
+def message(
+    offset: int, key: bytes | None, value: bytes | None, topic: str = topics.ORDERS, at: datetime = AT
+) -> Message:
+    """A dead letter as it is on its topic."""
+    made = Encoder(CODEC).journal.dead_letter(topic, 0, offset, key, value, "bad_currency", "why", at, stage="flows")
+    return Message(made)
+
+
+def offsets(messages: list[Message], send_id: str | None = None) -> list[int]:
+    """The offsets of the records of customer c1."""
+    return [found.offset for found in of_customer(CODEC, messages, "c1", send_id)]
+
+
+def test_the_letters_of_a_customer() -> None:
+    """By key, whatever the record is; and by content, if the record has another key or none. A record that only mentions the id is not."""
+    order, other = (CODEC.encode("order", records.order(customer_id=name, currency="kr")) for name in ("c1", "c2"))
+    mention = CODEC.encode("order", records.order(customer_id="c2", order_id="c1"))
+    messages = [
+        message(0, b"c1", order),
+        message(1, b"c1", b"junk"),
+        message(2, b"c1", None),
+        message(3, b"c2", other),
+        message(4, b"c9", order),
+        message(5, None, order),
+        message(6, b"c2", mention),
+        message(7, b"c10", b"junk c1"),
+        message(8, b"c1", order, "an-old-topic"),
+    ]
+    assert offsets(messages) == [0, 1, 2, 4, 5, 8]
+
+
+def test_letters_are_counted() -> None:
+    """By topic, partition, stage and reason, the largest group first, with the number of keys and the first and last time."""
+    letters = [
+        decode(CODEC, message(n, key, b"?", topic, AT + timedelta(minutes=n)).value() or b"")
+        for n, (key, topic) in enumerate([(b"a", "shipments"), (b"b", "orders"), (None, "orders"), (b"b", "orders")])
+    ]
+    assert [str(group) for group in count(letters)] == [
+        "orders/0  flows  bad_currency  3 letters of 2 keys  2026-03-27 12:31:00 to 2026-03-27 12:33:00",
+        "shipments/0  flows  bad_currency  1 letter of 1 key  2026-03-27 12:30:00 to 2026-03-27 12:30:00",
+    ]
+    assert count([]) == []
+
+
+def test_the_letters_of_a_send() -> None:
+    """With a send id, only records that name the send are found: what cannot be decoded could be of any send."""
+    clicks = [CODEC.encode("engagement", records.engagement("clicked", send_id=name)) for name in ("s1", "s2")]
+    messages = [message(n, b"c1", value, topics.ENGAGEMENT) for n, value in enumerate((*clicks, b"junk"))]
+    assert offsets(messages, "s2") == [1]
 
 
 def test_the_largest_dead_letter_can_be_replayed() -> None:
