@@ -24,6 +24,8 @@ FIRING_ALERTS: Final = shop_series("ALERTS", alertname="~Takk.*", alertstate="fi
 ALERT_TIMES: Final = shop_series("ALERTS_FOR_STATE", alertname="~Takk.*")
 HEARTBEATS: Final = shop_series("takk_heartbeat_timestamp_seconds")
 TILE: Final = Size(3, 4)
+#: For a tile with a short title and value.
+SMALL_TILE: Final = Size(2, 4)
 
 
 def _late(buckets: str) -> str:
@@ -33,7 +35,7 @@ def _late(buckets: str) -> str:
 
 DOWN = number(
     "Processes down",
-    TILE,
+    SMALL_TILE,
     About(
         "Processes that Prometheus cannot reach.",
         "All are up.",
@@ -49,7 +51,7 @@ DOWN = number(
 )
 ALERTS = number(
     "Alerts firing",
-    TILE,
+    SMALL_TILE,
     About("Alerts of Takk that fire now.", "None.", "Open the runbook of each alert in the table of alerts."),
     "none",
     # ALERTS has no series while no alert fires.
@@ -112,7 +114,7 @@ SENT = number(
 )
 HEARTBEAT = number(
     "Last heartbeat",
-    TILE,
+    SMALL_TILE,
     About(
         "Age of the last heartbeat that passed through all stages, on the partition where it is oldest. "
         "A heartbeat is a record that Takk itself writes every 15 s. An hour: it is older, or none has passed since a mailer started.",
@@ -159,6 +161,22 @@ CLAIMS = number(
     words={"0": ("none", GREEN)},
     spark=False,
     missing="no code pool",
+)
+FLOOD = number(
+    "Flows not started, 10 min",
+    TILE,
+    About(
+        "Flows that were not started within 10 minutes, because the customer has as many waiting flows as allowed. "
+        "Real customers do not reach this limit.",
+        "None.",
+        "Above 100: a script, an import, or one customer id for many people sends very many events. Follow the runbook.",
+        ("TakkCustomerFloods",),
+        see="takk-pipeline",
+    ),
+    "locale",
+    Query(total(f"increase({shop_series('takk_decisions_total', outcome='limit', rule='instances')}[10m])")),
+    steps=((None, GREEN), (1, YELLOW), (100, RED)),
+    decimals=0,
 )
 SLO_TABLE = rows(
     "Service level objectives",
@@ -208,6 +226,7 @@ ALERT_TABLE = rows(
         Column("severity", "Severity"),
         Column("Value", "Since", "dateTimeAsIsoNoDateIfToday"),
         Column("stage", "Stage"),
+        Column("partition", "Partition"),
         Column("reason", "Reason"),
         Column("flow", "Flow"),
         Column("slo", "Objective", words=SLOS),
@@ -297,7 +316,7 @@ SCREEN: Final = Screen(
     "Overview",
     "Is all well? If not, since when, and in which stage?",
     (
-        Row("", (DOWN, ALERTS, SERVERS, HEARTBEAT, LAG, DEAD, CLAIMS, SENT)),
+        Row("", (DOWN, ALERTS, SERVERS, HEARTBEAT, LAG, DEAD, FLOOD, CLAIMS, SENT)),
         Row("", (SLO_TABLE, ALERT_TABLE)),
         Row("", (STAGE_BANDS, BURN)),
         Row("", (EMAILS, LATENESS, FAILURES)),

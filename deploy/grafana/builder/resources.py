@@ -6,7 +6,7 @@ from typing import Final
 
 from deploy.grafana.builder.colors import BLUE, GREEN, RED, YELLOW
 from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph, number
-from deploy.grafana.builder.promql import JOB, age, increase, largest, rate, series, total
+from deploy.grafana.builder.promql import JOB, age, largest, rate, series, total
 from deploy.grafana.builder.screen import Row, Screen
 from deploy.grafana.builder.tables import Column, rows
 
@@ -267,20 +267,18 @@ SCREEN: Final = Screen(
                     missing="no email needed it so far",
                 ),
                 graph(
-                    "Invalid records of the catalogue per hour",
+                    "Invalid records of the catalogue",
                     Size(8, 6),
                     About(
-                        "Records of products and sales counts that the mailers refused, by reason.",
+                        "Records of products and sales counts that a mailer refused since its start, by reason. "
+                        "After a restart, a mailer reads and counts the same records again.",
                         "0.",
-                        "These products are missing from recommendations. Correct them in the shop system.",
+                        "These products are missing from recommendations. Correct them in the shop system. A step upwards: new records.",
                         ("TakkCatalogueRefused",),
                     ),
-                    "suffix:/h",
+                    "short",
                     # Every mailer reads the whole catalogue, so the maximum counts a record once.
-                    Query(
-                        largest(increase("takk_catalogue_refused_total", window="1h"), "topic, reason"),
-                        "{{topic}}: {{reason}}",
-                    ),
+                    Query(largest(series("takk_catalogue_refused_total"), "topic, reason"), "{{topic}}: {{reason}}"),
                     legend="none",
                 ),
             ),

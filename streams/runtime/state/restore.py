@@ -160,6 +160,8 @@ def _follow(
     pending = {(topic, number) for number in starts}
     done: dict[tuple[str, int], int] = {}
     applied = 0
+    # A restore that stops before its first record must be seen, too.
+    on_progress(0, total)
     while pending:
         positions, ended, count = apply(consumer.consume(BATCH, 0.2), by_partition)
         applied += count
