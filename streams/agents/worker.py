@@ -163,8 +163,8 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
         log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
     folder = Path(settings.state_dir) / role
     try:
-        for closed in make_private(folder):
-            log.warning("state folder closed to other users", at=str(closed))
+        if make_private(folder):
+            log.warning("state folder closed to other users", at=str(folder))
     except (StoreError, OSError) as error:
         sys.exit(f"cannot start: {error}")
     name = settings.group_instance_id

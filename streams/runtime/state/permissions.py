@@ -13,30 +13,28 @@ UMASK = 0o077
 _NOT_OWNER = stat.S_IRWXG | stat.S_IRWXO
 
 
-def make_private(folder: Path) -> list[Path]:
+def make_private(folder: Path) -> bool:
     """Make `folder` one that only this user can read, and set the umask of the process. Its parent is TAKK_STATE_DIR.
 
-    Folders that Takk made with wider rights are closed, with all their files.
+    A folder that an earlier version made with wider rights is closed, with all its files. TAKK_STATE_DIR itself may be readable: a volume
+    of Kubernetes is, and the state is in the folder below it.
 
     Returns:
-        The folders that were closed.
+        Whether the folder had to be closed.
 
     Raises:
-        StoreError: others can read a folder that Takk did not make, or replace the state. The message has the command that mends it.
+        StoreError: the folder belongs to another user, or others can replace it. The message has the command that mends it.
         OSError: a folder cannot be made or changed.
     """
     os.umask(UMASK)
-    closed = []
-    if folder.parent.exists() and _close_parent(folder.parent):
-        closed.append(folder.parent)
+    if folder.parent.exists():
+        _refuse_writable(folder.parent)
     folder.mkdir(parents=True, exist_ok=True)
     if folder.stat().st_uid != os.geteuid():
         raise StoreError(
             f"{folder} belongs to another user, who can read the state: chown -R {os.geteuid()} {folder} && chmod -R go= {folder}"
         )
-    if close_folder(folder):
-        closed.append(folder)
-    return closed
+    return close_folder(folder)
 
 
 def close_folder(folder: Path) -> bool:
@@ -54,18 +52,8 @@ def close_folder(folder: Path) -> bool:
     return True
 
 
-def _close_parent(state_dir: Path) -> bool:
-    """Return whether the rights of TAKK_STATE_DIR itself had to be changed."""
-    status = state_dir.stat()
-    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+def _refuse_writable(state_dir: Path) -> None:
+    """Raise StoreError if all users can replace the folders in `state_dir`."""
+    mode = state_dir.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         raise StoreError(f"all users can replace the state in TAKK_STATE_DIR: chmod o-w {state_dir}")
-    # A volume of Kubernetes belongs to root and is readable. The state is in a folder below it, which belongs to this user.
-    if status.st_uid != os.geteuid() or not status.st_mode & stat.S_IRWXO:
-        return False
-    # Takk made it, or it has been in use for long: it contains the tables of a role.
-    if not any((entry / "v1" / "tables").is_dir() for entry in state_dir.iterdir()):
-        raise StoreError(
-            f"all users can read TAKK_STATE_DIR, which will contain addresses of customers: chmod 700 {state_dir}"
-        )
-    state_dir.chmod(stat.S_IMODE(status.st_mode) & ~stat.S_IRWXO)
-    return True
