@@ -62,11 +62,13 @@ class Instrumentation:
         open: Callable[[int, PartitionStore], S] = no_context,
         is_due: Callable[[S, int], bool] | None = None,
         has_journal: bool = False,
+        flows: str = "",
     ) -> Stage[S]:
         """Return a stage whose failures are logged, whose batches are counted, and which writes dead letters.
 
         Args:
             has_journal: whether it also writes a journal, from which its decisions can be replayed.
+            flows: the hash of the flows that decide, for the journal.
             name, topics, table, encode, decode, is_too_new, open, is_due: as in `Stage`.
         """
         zero_stage(name, topics)
@@ -119,7 +121,7 @@ class Instrumentation:
             open=open,
             is_due=is_due,
             dead_letter=dead_letter,
-            journal=self._journal(name) if has_journal else None,
+            journal=self._journal(name, flows) if has_journal else None,
             on_done=on_done,
             on_failure=on_failure,
             prepare=self._prepare if self._codec.has_registry else None,
@@ -173,12 +175,14 @@ class Instrumentation:
                 )
         return journal.dead_letter_without_content(topic, partition, offset, reason, detail, at, stage=stage)
 
-    def _journal(self, stage: str) -> Callable[[int, int, Mapping[str, tuple[int, int]], int], ProducerRecord]:
+    def _journal(
+        self, stage: str, flows: str
+    ) -> Callable[[int, int, Mapping[str, tuple[int, int]], int], ProducerRecord]:
         """Return the function that makes one record per committed batch of `stage`: enough to replay its decisions exactly."""
 
         def make(partition: int, now_ms: int, offsets: Mapping[str, tuple[int, int]], records: int) -> ProducerRecord:
             slices = [Slice(topic, first, last) for topic, (first, last) in offsets.items()]
-            return self.encoder.journal.checkpoint(stage, partition, utc_from_ms(now_ms), slices, records)
+            return self.encoder.journal.checkpoint(stage, partition, utc_from_ms(now_ms), slices, records, flows=flows)
 
         return make
 

@@ -24,6 +24,7 @@ from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.zeros import zero_mailer, zero_worker
 from streams.core.offers.assortment import Assortment
+from streams.core.rules.content_hash import content_hash
 from streams.core.values.local_time import utc_from_ms
 from streams.definitions.checks.layout import old_layout
 from streams.definitions.checks.messages import check_messages
@@ -84,6 +85,7 @@ def run_worker(settings: Settings) -> None:
     zero_worker(ruleset)
     for flow in {flow.name: flow for flow in ruleset.flows}.values():
         metrics.FLOW_INFO.labels(flow.name, flow.version, flow.status).set(1)
+    metrics.FLOWS_INFO.labels(content_hash(ruleset)).set(1)
     flows.register(app, instrumentation, ruleset)
     scheduler.register(app, instrumentation, settings.sweep_limit)
     popularity.register(app, instrumentation)

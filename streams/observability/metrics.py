@@ -316,6 +316,12 @@ FLOW_INFO = Gauge(
     ["flow", "version", "state"],
     registry=REGISTRY,
 )
+FLOWS_INFO = Gauge(
+    "takk_flows_info",
+    "Always 1. hash: of the flows, segments, sending rules and consent policy that the worker has loaded.",
+    ["hash"],
+    registry=REGISTRY,
+)
 KAFKA_UNREACHABLE = Gauge(
     "takk_kafka_unreachable", "1 while no broker of the Kafka cluster accepts a connection of this process.", registry=REGISTRY
 )  # fmt: skip
@@ -337,7 +343,8 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
     ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
-    POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO, KAFKA_UNREACHABLE, READY, LOOP_LAG,
+    POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO,
+    FLOWS_INFO, KAFKA_UNREACHABLE, READY, LOOP_LAG,
 )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ HISTORY = sorted((SCHEMAS / "history").glob("*.avsc"))
 RECORDED = {
     "attributed_engagement": ("03657eb161cd374c", "941ba34a7e7e17a1ae85c9ebf03953acbadac582b410c028551683982b70b091"),
     "browsing": ("32c72a0a83ee08d5", "0e9ba70b3f20fbf8a466ecd46642bfe02f9a57458243b2dbac944cea489c7ee5"),
-    "checkpoint": ("06deb2326e1b3d46", "34922f3ccc7b813d0522b7afa19b7ee6de6a5f09455af348d4d427351bc1c97a"),
+    "checkpoint": ("92c5288eeb402897", "6477aed3c5e87e40a2fff0962a21a358d40e068067e8f9a58b33f5a8f4ba9fd1"),
     "claim_withdrawal": ("e852155f3103b4ff", "fc3f6f4aa5161bef01b5aea9efa5d865f07e3ee73b8fe36e4a48f5e6c20ea757"),
     "code_claim": ("d757acabbaaa8668", "cba1803864e7d0105802d01ba0d53118f62fd151794692db77d9d27ff26f6df6"),
     "code_grant": ("735b8b234a325824", "bf155d2699ebd209e3054581cfc4a1bf47f7559ac1302a22b2e25578258453e7"),
@@ -53,6 +53,7 @@ RECORDED = {
 #: The SHA-256 of former versions, which are never edited.
 RECORDED_HISTORY = {
     "browsing-591384a9b661b002": "e65d77ea38eba3a53a77e9fd2bc597fefd76e30367f6546315cb36ef16f242e0",
+    "checkpoint-06deb2326e1b3d46": "5a5cb8d332153cd6fcdf87f4747ef77d8b90a476676fa76a1b8019ffd1c5b91a",
     "customer-0ae0b7f6a0000e7d": "0559281c858f70f196ccb1fd63ca048b9895f7b7502e16def599824d7411b39e",
     "dead_letter-96e8b34d540c219d": "6b0811ff21deeed0951fcf21d56a8ca1f8ac16954d37c60c778e0e5965fee917",
     "order-a89e7bd79daa209f": "3a70d29b3bb5a00949b4868ac00a185e15568bd97b378a639bd3067ca7c26533",

@@ -26,7 +26,7 @@ CASES = ("fires", "healthy", "counter reset", "missing series")
 GROUPS = frozenset(
     {
         "shop", "role", "stage", "partition", "flow", "message", "outcome", "rule", "reason", "action", "provider", "pool", "topic",
-        "instance", "slo", "le", "rule_group",
+        "instance", "slo", "le", "rule_group", "hash",
     }
 )  # fmt: skip
 #: Metrics that may be missing while all is well, so that `TakkSeriesMissing` cannot demand them, with the reason.

@@ -83,7 +83,7 @@ SCREEN: Final = Screen(
             (
                 rows(
                     "Processes",
-                    Size(24, 6),
+                    Size(20, 6),
                     About(
                         "Each process with its version, its age, and what it uses now.",
                         "All have the same version, and about the same age and load.",
@@ -112,6 +112,20 @@ SCREEN: Final = Screen(
                     Query(f"max by (instance, role) ({series('process_resident_memory_bytes', JOB)})", instant=True),
                     Query(f"sum by (instance, role) ({series('takk_assigned_partitions')})", instant=True),
                     sort=("Process", False),
+                ),
+                number(
+                    "Templates in use",
+                    Size(4, 6),
+                    About(
+                        "Different flows, rules and consent policies that the workers of one shop have loaded, by their hash.",
+                        "1, and 2 while new templates roll out.",
+                        "Restart the workers with the older templates. Customers in newer flows wait until then.",
+                        ("TakkFlowsDiffer",),
+                        see="takk-mail",
+                    ),
+                    "none",
+                    Query(f"max(count by (shop) (group by (shop, hash) ({series('takk_flows_info')})))"),
+                    steps=((None, GREEN), (2, YELLOW), (3, RED)),
                 ),
                 graph(
                     "CPU",

@@ -129,6 +129,8 @@ class JournalEncoder:
         now: datetime,
         slices: Sequence[Slice],
         records: int | None = None,
+        *,
+        flows: str = "",
     ) -> ProducerRecord:
         """Encode the journal entry of a committed batch.
 
@@ -138,6 +140,7 @@ class JournalEncoder:
             now: the clock of the batch, UTC.
             slices: the offsets of each topic that were read.
             records: the number of records read. None means as many as the slices have offsets.
+            flows: the hash of the flows that decided.
         """
         read = sum(last - first + 1 for _, first, last in slices) if records is None else records
         record = {
@@ -146,6 +149,7 @@ class JournalEncoder:
             "now": now,
             "slices": [{"topic": topic, "first": first, "last": last} for topic, first, last in slices],
             "records": read,
+            "flows": flows,
         }
         key = f"{agent}/{partition}"
         batch_id = "/".join([key, *(f"{topic}@{last}" for topic, _, last in slices)])

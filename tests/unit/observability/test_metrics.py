@@ -29,6 +29,7 @@ BOUNDED = {
     "message",
     "provider",
     "version",
+    "hash",
     "state",
 }
 #: The methods that change a metric, or select one of its series first.

@@ -98,8 +98,9 @@ def test_a_dead_letter_without_content_has_the_position() -> None:
 
 
 def test_a_checkpoint_lists_the_records_of_a_batch() -> None:
-    """It has the slices and the clock of the batch. Without a number of records, the offsets of the slices are counted."""
-    record = ENCODER.journal.checkpoint("flows", 2, NOW, [Slice("orders", 10, 19), Slice("flow-due", 5, 5)])
+    """It has the slices, the clock and the flows of the batch. Without a number of records, the offsets of the slices are counted."""
+    slices = [Slice("orders", 10, 19), Slice("flow-due", 5, 5)]
+    record = ENCODER.journal.checkpoint("flows", 2, NOW, slices, flows="0123456789ab")
     assert (record.topic, record.key) == (topics.CHECKPOINTS, b"flows/2")
     assert read(record) == {
         "agent": "flows",
@@ -107,5 +108,6 @@ def test_a_checkpoint_lists_the_records_of_a_batch() -> None:
         "now": NOW,
         "slices": [{"topic": "orders", "first": 10, "last": 19}, {"topic": "flow-due", "first": 5, "last": 5}],
         "records": 11,
+        "flows": "0123456789ab",
     }
     assert read(ENCODER.journal.checkpoint("flows", 2, NOW, [Slice("orders", 10, 19)], records=7))["records"] == 7
