@@ -37,7 +37,7 @@ CODES = 5_000
 #: The slow mail server needs so many seconds per email, on all connections together.
 SLOW_EMAIL_S = 1.0
 #: Share of the orders that are invalid, and orders per second of one customer.
-POISONED_SHARE, HOT_ORDERS_PER_S = 0.3, 1_000
+POISONED_SHARE, HOT_ORDERS_PER_S = 0.3, 500
 #: A change of a record of the shop.
 Change = Callable[[str, dict[str, Any]], dict[str, Any]]
 
