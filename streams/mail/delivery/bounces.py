@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
-Phase: TypeAlias = Literal["mail", "rcpt", "data"]
-Reason: TypeAlias = Literal[
-    "no_mailbox",
-    "no_domain",
-    "mailbox_full",
-    "mailbox_disabled",
-    "sender_authentication",
-    "sender_alignment",
-    "no_tls",
-    "spam_rate",
-    "rate_limited",
-    "policy",
-    "too_large",
-    "server_trouble",
-    "other",
-]
+from streams.mail.delivery.providers import Provider
+from streams.mail.delivery.refusals import Phase as Phase
+from streams.mail.delivery.refusals import Reason as Reason
+from streams.mail.delivery.refusals import find_row
 
 #: Enhanced status codes of RFC 3463 and its registry, with the additions of Gmail and Microsoft. 4.x.y is the temporary form of 5.x.y.
 _BY_STATUS: dict[str, Reason] = {
@@ -76,24 +63,29 @@ class BounceClass:
         reason: why the server refused the email.
         is_hard: whether the address is permanently dead.
         is_sender_fault: whether the sender or the content was refused, not the address.
+        is_about_sender: whether the sender was refused, so that any other email would meet the same. Such an email waits.
     """
 
     reason: Reason
     is_hard: bool
     is_sender_fault: bool
+    is_about_sender: bool = False
 
 
-def classify(code: int, text: str, phase: Phase) -> BounceClass:
+def classify(code: int, text: str, phase: Phase, provider: Provider = "other") -> BounceClass:
     """Classify a 4xx or 5xx reply.
 
     Args:
         code: the SMTP reply code (RFC 5321).
         text: the server's text, with the enhanced status code (RFC 3463) if it gave one.
         phase: the command that was answered. A refusal of MAIL never counts against the recipient.
+        provider: the provider of the recipient's mailbox.
     """
-    reason = _reason(code, text, phase)
-    is_dead = reason in _DEAD_ADDRESS and code >= 500 and phase != "mail"
-    return BounceClass(reason, is_dead, phase == "mail" or reason in _SENDER_FAULTS)
+    row = find_row(code, text, phase, provider)
+    reason = (row.reason if row is not None else None) or _reason(code, text, phase)
+    is_about_sender = row is not None and row.about == "sender"
+    is_dead = reason in _DEAD_ADDRESS and code >= 500 and phase != "mail" and not is_about_sender
+    return BounceClass(reason, is_dead, is_about_sender or phase == "mail" or reason in _SENDER_FAULTS, is_about_sender)
 
 
 def _reason(code: int, text: str, phase: Phase) -> Reason:
