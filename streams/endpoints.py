@@ -8,8 +8,11 @@ from __future__ import annotations
 import contextlib
 import re
 import unicodedata
+from email.utils import getaddresses
 from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+import idna
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Unicode categories without a place in a setting: control characters, surrogates, and separators of lines.
@@ -18,6 +21,9 @@ _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 #: The most characters of a host name (RFC 1035 2.3.4).
 _MAX_NAME = 253
+#: The part of an address before the @ without quotes (RFC 5321 4.1.2), and the characters of a domain.
+_LOCAL_PART = re.compile(r"(?!\.)(?!.*\.\.)[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}(?<!\.)")
+_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 #: The characters of a URL (RFC 3986 2), except those of a path that would start a query or a fragment.
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
 _PORTS = range(1, 65536)
@@ -51,6 +57,33 @@ def check_host(host: str) -> str:
             f"not a valid host: {host!r} (use a name such as mail.shop.example or an IP address, without a port)"
         )
     return host
+
+
+def check_mailbox(text: str) -> str:
+    """Return the sender `Name <address>`, or an address, with the domain as it is written in an email and in SMTP.
+
+    A domain with other letters becomes its ASCII form (RFC 5891). The part before the @ has none.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    found = getaddresses([text])
+    address = found[0][1] if len(found) == 1 else ""
+    local, _, domain = address.rpartition("@")
+    if not local or address not in text:
+        raise ValueError("not a valid sender (use for example `My Shop <hello@shop.example>`)")
+    if not _LOCAL_PART.fullmatch(local):
+        raise ValueError(
+            f"invalid part before the @: {local!r} (use at most 64 letters without accents, digits, dots and dashes, as in hello@)"
+        )
+    try:
+        ascii_domain = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError as error:
+        raise ValueError(f"the domain {domain!r} cannot be used in an email: {error}") from None
+    if not _DOMAIN.fullmatch(ascii_domain) or not _is_host(ascii_domain):
+        raise ValueError(f"not a valid domain: {domain!r} (use for example hello@shop.example)")
+    before, _, after = text.rpartition(address)
+    return f"{before}{local}@{ascii_domain}{after}"
 
 
 def check_servers(servers: str) -> str:

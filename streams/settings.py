@@ -35,6 +35,7 @@ from streams.core.values.local_time import zone
 from streams.core.values.tokens import MIN_BITS, Keyring, estimated_bits
 from streams.endpoints import (
     check_host,
+    check_mailbox,
     check_servers,
     check_text,
     check_url,
@@ -212,6 +213,9 @@ class Settings(BaseSettings):
     smtp_connections: int = _env("SMTP_CONNECTIONS", 4, ge=1, le=200)
     #: Seconds to wait for an answer of the mail server.
     smtp_timeout_s: float = _env("SMTP_TIMEOUT_S", 30.0, gt=0)
+    #: Seconds that a mailer which stops or gives back a partition waits for the answers to emails that are on the wire. Give its process 15
+    #: seconds more to end. An email without an answer is in doubt.
+    smtp_stop_timeout_s: float = _env("SMTP_STOP_TIMEOUT_S", 60.0, gt=0, le=3600)
     #: Sender of the emails: `Name <address>` or an address.
     mail_from: str = "Takk <takk@localhost>"
     #: Address that the links of the emails start with.
@@ -246,10 +250,7 @@ class Settings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _has_address(cls, value: str) -> str:
-        address = parseaddr(value)[1]
-        if any(c in value for c in "\r\n") or not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
-            raise ValueError("not a valid sender (use for example `My Shop <hello@shop.example>`)")
-        return value
+        return check_mailbox(value)
 
     @field_validator("shop_time_zone")
     @classmethod

@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.values.tokens import BadToken
+from streams.mail.links import Sender
+from streams.mail.mime import compose
+from streams.mail.rendering.renderer import RenderedEmail
 from streams.settings import Settings, SettingsError, env_name, load_settings, seconds
+from tests.harness.commands import KEYS, NOW, command
 
 SECRET = "a-secret-that-is-long-enough"
 
@@ -357,3 +361,52 @@ def test_old_secrets_only_verify() -> None:
     assert SECRET not in repr(after)
     with pytest.raises(BadToken):
         load_settings(mail_secret="f3a9c17be02d4468").link_keys().verify("unsubscribe", token)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("Shop <hej@smørrebrød.dk>", "Shop <hej@xn--smrrebrd-64af.dk>"),
+        ("Bøger & Kød <hej@xn--smrrebrd-64af.dk>", "Bøger & Kød <hej@xn--smrrebrd-64af.dk>"),
+        ("hej@SMØRREBRØD.dk", "hej@xn--smrrebrd-64af.dk"),
+        ("info@faß.de", "info@xn--fa-hia.de"),
+        ("takk@localhost", "takk@localhost"),
+    ],
+)
+def test_the_domain_of_the_sender_is_ascii(written: str, sent: str) -> None:
+    """A domain with other letters is read as it is written in an email and in SMTP."""
+    settings = load_settings(mail_from=written)
+    assert settings.mail_from == sent
+    assert settings.mail_domain.isascii()
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("Shop <jørg@shop.example>", "before the @"),
+        ("Shop <a@b@c>", "TAKK_MAIL_FROM"),
+        ("a@x.example, b@x.example", "not a valid sender"),
+        ("Shop <hej@-shop.example>", "not a valid domain"),
+        ("Shop <hej@shop..example>", "not a valid domain"),
+        ("Shop <hej@" + "ø" * 70 + ".dk>", "cannot be used"),
+        ("Shop <.hej@shop.example>", "before the @"),
+        (f"Shop <{'a' * 65}@shop.example>", "before the @"),
+        ("Shop", "not a valid sender"),
+    ],
+)
+def test_an_impossible_sender_is_refused(written: str, problem: str) -> None:
+    """A sender that no email can have is refused when the settings are read, in words."""
+    with pytest.raises(SettingsError, match=problem) as refused:
+        load_settings(mail_from=written)
+    assert "TAKK_MAIL_FROM" in str(refused.value)
+
+
+@given(st.text(max_size=80))
+def test_any_sender_is_refused_or_can_be_sent(text: str) -> None:
+    """Whatever the sender is, settings that are accepted make an email that can be encoded."""
+    try:
+        settings = load_settings(mail_from=f"Shop <hej@{text}>")
+    except SettingsError:
+        return
+    sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, KEYS)
+    assert compose(sender, command(), RenderedEmail("s", "h", "t"), sender.links(command()), NOW).startswith(b"From: ")
