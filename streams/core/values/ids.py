@@ -16,6 +16,8 @@ from streams.core.values.local_time import text_of
 # Crockford's base 32, without letters that resemble another letter or a digit.
 _CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SEPARATOR = "\x1f"
+#: Between the id of an email and the number of times that a person has sent it again.
+_AGAIN, _MAX_DIGITS = "-again-", 6
 # Copying a hash object is cheaper than creating one.
 _DIGEST, _FINGERPRINT = blake2b(digest_size=16), blake2b(digest_size=8)
 # Types whose `repr` contains no name of this project.
@@ -126,3 +128,14 @@ def _text(value: object, layout: TextLayout | None) -> str:
     if type(value) not in _PLAIN_TYPES:
         raise TypeError(f"the text of a {type(value).__name__} may change between versions")
     return repr(value)
+
+
+def repeated_send_id(send_id: str, times: int) -> str:
+    """Return the id of an email that a person sends again for the `times`-th time, from 1. `send_id` is that of the first email."""
+    return f"{send_id}{_AGAIN}{times}"
+
+
+def split_send_id(send_id: str) -> tuple[str, int]:
+    """Return the id of the first email, and how many times a person has sent it again: 0 for the first email itself."""
+    first, again, times = send_id.rpartition(_AGAIN)
+    return (first, int(times)) if again and first and times.isdecimal() and len(times) <= _MAX_DIGITS else (send_id, 0)

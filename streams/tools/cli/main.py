@@ -69,6 +69,7 @@ for command in (
     flows.flows,
     simulate.simulate,
     operations.why,
+    operations.resend,
     operations.dead_letters,
     operations.doctor,
     operations.settings,

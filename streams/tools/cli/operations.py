@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 import click
 
@@ -11,6 +11,8 @@ from streams.tools.cli.options import DAYS, Since, on_kafka, read_settings, show
 
 #: The number of entries that `takk why` prints. A typical customer has fewer in 30 days.
 NEWEST = 200
+
+TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
 @click.command()
@@ -63,6 +65,72 @@ def why(customer: str, send_id: str | None, days: float, is_all: bool, as_json: 
             "orders, or a larger --days."
         )
     click.echo(json.dumps(to_builtins(timeline)) if as_json else "\n".join(format_timeline(timeline)))
+
+
+@click.command()
+@click.option("--send", "send_ids", multiple=True, help="Send id of an email. Repeatable.")
+@click.option("--order", "order_ids", multiple=True, help="Id of an order, for all its emails. Repeatable.")
+@click.option("--since", type=TIME, help="Only emails decided at or after this time, in UTC.")
+@click.option("--until", type=TIME, help="Only emails decided before this time, in UTC.")
+@click.option(
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    type=click.Choice(("sent", "deferred", "refused", "expired", "suppressed", "unknown", "any")),
+    help="Only emails with this outcome. Repeatable. Default: refused, expired and unknown for a time range, otherwise any.",
+)
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def resend(
+    send_ids: tuple[str, ...],
+    order_ids: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    outcomes: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Send transactional emails again.
+
+    Select emails by send id, order or time. The command counts them, and asks before it sends. Each email gets a new send id
+    and its full time until it expires, and passes through the mailer as every other; `takk why` shows it. Its content stays the same.
+    Emails that need consent are left out: their flows decide about them.
+
+    \b
+    takk resend --order 1042
+    takk resend --since 2026-11-23T08:00 --until 2026-11-23T10:00 --dry-run
+
+    Exit codes: 0 success, 1 an id is unknown, the confirmation is refused, or Kafka does not answer, 2 nothing is selected.
+    """
+    if not (send_ids or order_ids or since):
+        raise click.UsageError("Select the emails with --send, --order or --since.")
+    from streams.core.values.text import counted
+    from streams.tools.operations.resend import NOT_ARRIVED, Selection, read_found, send_again
+
+    settings = read_settings()
+    wanted = outcomes or (("any",) if send_ids or order_ids else NOT_ARRIVED)
+    selection = Selection(
+        send_ids=frozenset(send_ids),
+        order_ids=frozenset(order_ids),
+        since=since and since.replace(tzinfo=UTC),
+        until=until and until.replace(tzinfo=UTC),
+        outcomes=frozenset() if "any" in wanted else frozenset(wanted),
+    )
+    found = on_kafka(settings, lambda: read_found(settings, selection, show_progress()))
+    if missing := sorted(set(send_ids) - found.commands.keys()):
+        raise click.ClickException(
+            f"no transactional email with this send id in the last 30 days: {', '.join(missing)}. Nothing was sent."
+        )
+    count = counted(len(found.commands), "email")
+    if found.others:
+        click.echo(f"{counted(found.others, 'email')} left out: only transactional emails can be sent again.")
+    if dry_run or not found.commands:
+        click.echo(f"{count} would be sent again.")
+        return
+    if not yes:
+        click.confirm(f"Send {count} again?", abort=True)
+    on_kafka(settings, lambda: send_again(settings, found, datetime.now(UTC)))
+    click.echo(f"{count} commanded again. `takk why CUSTOMER` shows the outcome.")
 
 
 @click.group("dead-letters")

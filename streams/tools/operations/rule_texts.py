@@ -70,7 +70,10 @@ RULES: Mapping[str, str] = MappingProxyType(
         # the mailer
         "accepted": "the mail server accepted it",
         "sent_again": "it was sent again: a crash left unclear whether the first attempt had succeeded",
+        "resent": "it was sent again by hand with `takk resend`",
         "4xx": "the mail server asked to retry later",
+        "refused_us": "the mail server refused the sender, not the recipient: it is tried again",
+        "no_answer": "the mail server did not answer this email, or closed the connection: it is tried again",
         "put_off": "the mail server asked to retry later",
         "not_after": "it was too late to send it",
         "withdrawn": "it was no longer allowed when it was about to be sent",
@@ -78,6 +81,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "unsendable": "the email could not be composed: an address or the subject contains invalid characters",
         "unrenderable": "the email could not be rendered: a template is missing or invalid",
         "5xx": "the mail server rejected it permanently",
+        "failed": "the mailer met an error that concerns this email alone",
         "gave_up": "the mail server deferred it until it was too late",
         "in_flight_after_crash": "the mailer crashed while sending it: it may have arrived",
         "connection_lost": "the connection broke after the email was handed over: it may have arrived",

@@ -98,12 +98,16 @@ class EffectEncoder:
         value = self._write_send(effect, orjson.dumps(template_data(effect.content)), now)
         return self._framed(topics.COMMANDS, "email_command", effect.customer_id, f"{effect.send_id}.1", value, now)
 
+    def command(self, record: dict[str, Any], now: datetime) -> ProducerRecord:
+        """Encode a command that has the fields of its schema. `now` is the time of the header, UTC."""
+        event_id = f"{record['send_id']}.{record['attempt']}"
+        return self._envelope.record(topics.COMMANDS, "email_command", record["customer_id"], event_id, record, now)
+
     def _resend(self, effect: ResendMail, now: datetime) -> ProducerRecord:
         # Encoded again, not copied: the record holds the attempt, and an old framing becomes the current one.
         record = self._codec.decode("email_command", effect.command)
         record["attempt"] = effect.attempt
-        event_id = f"{effect.send_id}.{effect.attempt}"
-        return self._envelope.record(topics.COMMANDS, "email_command", effect.customer_id, event_id, record, now)
+        return self.command(record, now)
 
     def _decision(self, effect: LogDecision, now: datetime) -> ProducerRecord:
         value = self._write_decision(effect)

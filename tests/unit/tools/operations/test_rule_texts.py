@@ -11,7 +11,12 @@ from streams.settings import PROJECT_ROOT
 from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES
 
 STREAMS = PROJECT_ROOT / "streams"
-FILES = [*(STREAMS / "core").rglob("*.py"), STREAMS / "mail" / "mailer.py", STREAMS / "agents" / "mailer.py"]
+FILES = [
+    *(STREAMS / "core").rglob("*.py"),
+    STREAMS / "mail" / "mailer.py",
+    STREAMS / "agents" / "mailer.py",
+    STREAMS / "tools" / "operations" / "resend.py",
+]
 #: Calls that name a rule: the index of the rule among the arguments, and its keyword.
 NAMING = {
     **dict.fromkeys(("send", "skip", "defer", "schedule", "exit", "limit"), (0, "rule")),
@@ -21,6 +26,7 @@ NAMING = {
     "ConsentDecision": (1, "rule"),
     "LogDecision": (None, "rule"),
     "Report": (None, "rule"),
+    "_report_deferred": (None, "rule"),
 }
 #: Functions whose results are rules.
 GIVING = ("_suppression", "exit_reason")

@@ -1,0 +1,191 @@
+"""`takk resend`: sends emails again, each as a new command with a send id of its own.
+
+Only transactional emails are sent again. A flow decides about all others, by the consent and the caps of that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from confluent_kafka import Producer
+
+from streams.core.model.effects import LogDecision
+from streams.core.rules.consent_policy import is_transactional
+from streams.core.values.ids import repeated_send_id, split_send_id
+from streams.runtime.kafka.client_config import producer_config
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
+from streams.settings import Settings
+from streams.wire import topics
+from streams.wire.codec import codec_of
+from streams.wire.encode.encoder import Encoder
+
+#: Outcomes after which an email did not arrive, as far as Takk knows.
+NOT_ARRIVED = ("refused", "expired", "unknown")
+#: Milliseconds that the broker keeps the transaction of one resend open: it may have many emails.
+_TRANSACTION_MS = 600_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which emails to send again. An email must meet all conditions that are given.
+
+    Attributes:
+        send_ids, order_ids: the emails, or the orders that they are about; empty for all.
+        since, until: when the email was decided, UTC; None for no bound.
+        outcomes: the newest outcome; empty for all, those without any included.
+    """
+
+    send_ids: frozenset[str] = frozenset()
+    order_ids: frozenset[str] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+    outcomes: frozenset[str] = frozenset()
+
+    def includes(self, command: Mapping[str, Any]) -> bool:
+        """Return whether a command is selected, apart from its outcome."""
+        return (
+            (not self.send_ids or command["send_id"] in self.send_ids)
+            and (not self.order_ids or command["order_id"] in self.order_ids)
+            and (self.since is None or command["commanded_at"] >= self.since)
+            and (self.until is None or command["commanded_at"] < self.until)
+        )
+
+
+@dataclass
+class Found:
+    """The emails that a selection includes.
+
+    Attributes:
+        commands: the newest command of each, by send id.
+        times: how often each email was sent again before, by the first send id.
+        others: the number of selected emails that are not transactional.
+    """
+
+    commands: dict[str, dict[str, Any]] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)
+    others: int = 0
+
+
+def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) -> Found:
+    """Return the emails that `selection` includes.
+
+    Args:
+        records: (topic, record) of commands and email events, each topic's in the order of its partitions.
+        selection: the conditions.
+    """
+    found, others = Found(), set()
+    outcomes: dict[str, str] = {}
+    for topic, record in records:
+        send_id = record["send_id"]
+        if topic == topics.EVENTS:
+            outcomes[send_id] = record["outcome"]
+            continue
+        first, times = split_send_id(send_id)
+        if times:
+            found.times[first] = max(found.times.get(first, 0), times)
+        if not selection.includes(record):
+            continue
+        if is_transactional(record["purpose"]):
+            found.commands[send_id] = record
+        else:
+            others.add(send_id)
+    if selection.outcomes:
+        found.commands = {
+            key: command for key, command in found.commands.items() if outcomes.get(key) in selection.outcomes
+        }
+        others = {key for key in others if outcomes.get(key) in selection.outcomes}
+    found.others = len(others)
+    return found
+
+
+def repeat(found: Found, encoder: Encoder, now: datetime) -> Iterator[ProducerRecord]:
+    """Yield the records that send the emails again: for each a command with the same content, and the decision.
+
+    Each has as much time until it expires as it had at first.
+
+    Args:
+        found: the emails.
+        encoder: encodes the records.
+        now: the present, UTC.
+    """
+    times = dict(found.times)
+    for send_id, command in found.commands.items():
+        first = split_send_id(send_id)[0]
+        times[first] = times.get(first, 0) + 1
+        new_id = repeated_send_id(first, times[first])
+        again = {
+            **command,
+            "send_id": new_id,
+            "attempt": 1,
+            "commanded_at": now,
+            "not_after": now + (command["not_after"] - command["commanded_at"]),
+        }
+        yield encoder.effects.command(again, now)
+        decision = LogDecision(
+            decision_id=f"{new_id}.resent",
+            customer_id=command["customer_id"],
+            flow=command["flow"],
+            flow_version=command["flow_version"],
+            instance_id=command["instance_id"],
+            step=command["step"],
+            outcome="send",
+            rule="resent",
+            detail=f"repeats {send_id}",
+            send_id=new_id,
+            order_id=command["order_id"],
+            decided_at=now,
+        )
+        yield encoder.effects.encode(decision, now)
+
+
+def read_found(
+    settings: Settings, selection: Selection, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> Found:
+    """Return the emails that `selection` includes, read from the commands that Kafka still has (30 days).
+
+    Raises:
+        KafkaException: the cluster is not reachable, or a topic is missing.
+        TimeoutError: the broker does not answer.
+    """
+    codec = codec_of(settings)
+    messages = read_to_the_end(
+        settings.kafka(),
+        (topics.COMMANDS, topics.EVENTS),
+        group_id=settings.reader_group_id,
+        since_ms=None if selection.since is None else int(selection.since.timestamp() * 1000),
+        on_progress=on_progress,
+    )
+    return find(((m.topic(), codec.decode(topics.SCHEMA_OF[m.topic()], m.value())) for m in messages), selection)
+
+
+def send_again(settings: Settings, found: Found, now: datetime, *, producer: Any = None) -> int:
+    """Publish the records of all emails in one transaction, and return the number of emails. A failure publishes none of them.
+
+    Args:
+        settings: the connection to the cluster.
+        found: the emails.
+        now: the present, UTC.
+        producer: a transactional producer; None creates one.
+
+    Raises:
+        KafkaException: the cluster does not accept the records.
+    """
+    if producer is None:
+        config = producer_config(settings.kafka(), f"{settings.app_id}-resend-{uuid4().hex}")
+        producer = Producer({**config, "transaction.timeout.ms": _TRANSACTION_MS})
+    producer.init_transactions(READ_TIMEOUT_S)
+    producer.begin_transaction()
+    for topic, key, value, headers in repeat(found, Encoder(codec_of(settings)), now):
+        while True:
+            try:
+                producer.produce(topic, value, key, headers=headers)
+                break
+            except BufferError:  # the producer's queue is full
+                producer.poll(1.0)
+    producer.commit_transaction(READ_TIMEOUT_S)
+    return len(found.commands)
