@@ -1,55 +1,83 @@
 """The mailer stage: executes commands, sends each email at most once, and records every outcome in the send ledger.
 
-A batch takes two transactions. The first records `in_flight` for every send, and Kafka acknowledges it before any data leaves. The second
-records the outcomes, the reports and the source offsets. After a crash between them the batch is read again. The marks on this disk then
-show which sends the server accepted, which had begun, and which cannot have left.
+The emails of a batch are sent in slices. The broker acknowledges the entry `in_flight` of each send before its data leaves (see
+send_ledger.py). The commit at the end has the outcomes, the reports and the source offsets. After a crash before it the batch is read again.
+The marks on this disk then show which sends the server accepted, which had begun, and which cannot have left.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeAlias
 from uuid import uuid4
+
+import structlog
 
 from streams.agents.heartbeats import Heartbeat, heartbeat_key
 from streams.agents.instrumentation import Instrumentation
-from streams.core.model.events import MailOutcome
+from streams.agents.send_ledger import BatchLedger
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
-from streams.mail.delivery.ledger import Entry, Plan, State, decode_entry, encode_entry, plan_delivery
+from streams.mail.delivery.ledger import Plan, decode_entry, encode_entry, in_doubt, plan_delivery
 from streams.mail.delivery.marks import DeliveryMarks, boot_id
+from streams.mail.delivery.window import Lease
 from streams.mail.mailer import Mailer
 from streams.mail.report import Report
 from streams.observability import metrics
 from streams.runtime import failpoints
 from streams.runtime.app import App
+from streams.runtime.errors import PartitionRevoked
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.producer_record import ProducerRecord, headers_of
 from streams.runtime.processing.batch import Batch
+from streams.runtime.processing.stage import DRAIN_TIMEOUT_S
 from streams.runtime.processing.task import Task
 from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.encode.reports import ReportEncoder
 
-STATES: dict[MailOutcome, State] = {
-    "sent": "sent", "refused": "refused", "deferred": "retry", "expired": "expired", "suppressed": "suppressed", "unknown": "unknown"
-}  # fmt: skip
+log = structlog.get_logger(__name__)
+
+#: Returns the uncommitted end of a changelog, given its topic and the partition.
+Uncommitted: TypeAlias = Callable[[str, int], Mapping[bytes, bytes | None]]
 
 
-@dataclass(frozen=True)
+def _nothing_uncommitted(topic: str, partition: int) -> Mapping[bytes, bytes | None]:
+    return {}
+
+
+@dataclass
 class MailerContext:
-    """The objects that the mailer keeps per partition: the marks of its sends, and its heartbeat."""
+    """The objects that the mailer keeps per partition.
+
+    Attributes:
+        marks: the marks of its sends.
+        heartbeat: its heartbeat.
+        lease: until when its emails may begin.
+        knows_doubts: whether the ledger has the sends that an earlier owner left in doubt without committing them.
+    """
 
     marks: DeliveryMarks
     heartbeat: Heartbeat
+    lease: Lease
+    knows_doubts: bool = False
 
 
-def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbeat_s: int = 0) -> Any:
+def register(
+    app: App,
+    instrumentation: Instrumentation,
+    mailer: Mailer,
+    heartbeat_s: int = 0,
+    *,
+    lease_s: float = 22.5,
+    drain_timeout_s: float = DRAIN_TIMEOUT_S,
+    uncommitted: Uncommitted = _nothing_uncommitted,
+) -> Any:
     """Add the mailer stage to `app`. Partitions are processed concurrently, each one batch at a time.
 
     Args:
@@ -57,12 +85,15 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbe
         instrumentation: decoder, encoder and metrics.
         mailer: renders and sends emails.
         heartbeat_s: seconds from one heartbeat of a partition to the next; 0 for none.
+        lease_s: seconds after the last acknowledgement of the broker in which emails may begin: half of the session timeout.
+        drain_timeout_s: seconds to wait for what is on the wire, before a partition is given back.
+        uncommitted: returns the uncommitted end of a changelog.
     """
     decoder, encoder = instrumentation.decoder, instrumentation.encoder
 
     def open_context(partition: int, store: PartitionStore) -> MailerContext:
         heartbeat = Heartbeat(heartbeat_key(partition, app.partitions), heartbeat_s)
-        return MailerContext(DeliveryMarks(store, uuid4().hex, boot_id()), heartbeat)
+        return MailerContext(DeliveryMarks(store, uuid4().hex, boot_id()), heartbeat, Lease(lease_s))
 
     def parse(record: Any) -> Command | datetime:
         if record.topic() == topics.HEARTBEATS:
@@ -74,45 +105,56 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbe
     ) -> tuple[list[tuple[Command, Plan]], datetime | None]:
         """Return the commands to execute with their plans, and the due time of the newest heartbeat, if any."""
         now, plans, heartbeat = utc_from_ms(batch.now_ms), {}, None
-        for command in batch.decode(parse):
+        with batch.only_with_commit():
+            parsed = list(batch.decode(parse))
+        for command in parsed:
             if isinstance(command, datetime):
                 heartbeat = command
                 continue
             entry = batch.get(command.send_id.encode())
             crash_state = marks.crash_state(command.send_id, entry.disk) if entry is not None else "none"
             plan = plan_delivery(entry, command, now, crash_state)
+            if plan == "confirm" and crash_state != "accepted" and entry is not None:
+                marks.mark_accepted(command.send_id, entry.queue_id, is_resend=entry.is_resend)
             if plan != "skip" and command.send_id not in plans:
                 plans[command.send_id] = (command, plan)
         return list(plans.values()), heartbeat
 
-    async def mark(batch: Batch[MailerContext], marks: DeliveryMarks, plans: list[tuple[Command, Plan]]) -> None:
-        """Record every send as in flight, and wait until Kafka has it."""
-        for command, plan in plans:
-            if plan in ("resend", "abandon"):
-                # Keeps the doubt over another crash: the old mark may be on another disk.
-                marks.mark_begun(command.send_id)
-            if plan != "confirm":
-                in_flight = Entry("in_flight", command.attempt, utc_from_ms(batch.now_ms), disk=marks.disk)
-                batch.put(command.send_id.encode(), in_flight)
-        failpoints.reach("mailer.planned")
-        await batch.checkpoint()
-        failpoints.reach("mailer.marked")
+    async def learn_doubts(batch: Batch[MailerContext]) -> None:
+        """Commit the sends that an earlier owner left in doubt, before anything else is written to the changelog."""
+        found = await asyncio.to_thread(uncommitted, stage.changelog, batch.partition)
+        doubts = {key: in_doubt(decode_entry(raw)) for key, raw in found.items() if raw}
+        for key, entry in doubts.items():
+            if entry is not None:
+                batch.put(key, entry)
+        if any(doubts.values()):
+            await batch.checkpoint()
+        batch.task.context.knows_doubts = True
 
     async def deliver(batch: Batch[MailerContext]) -> None:
-        marks, heartbeat = batch.task.context.marks, batch.task.context.heartbeat
-        plans, arrived = read_batch(batch, marks)
+        context = batch.task.context
+        ledger = BatchLedger(
+            batch, context.marks, mailer.window, context.lease, partial(encode_safely, encoder.reports), count_report
+        )
+        try:
+            await deliver_with(batch, ledger)
+        except PartitionRevoked as revoked:
+            log.info("a batch was given up, the partition's next owner continues", reason=str(revoked))
+            batch.abandon()
+        finally:
+            ledger.abandon()
+
+    async def deliver_with(batch: Batch[MailerContext], ledger: BatchLedger) -> None:
+        context, heartbeat = batch.task.context, batch.task.context.heartbeat
+        if not context.knows_doubts:
+            await learn_doubts(batch)
+        plans, arrived = read_batch(batch, context.marks)
         if heartbeat.is_due(batch.now_ms):
             batch.send(*heartbeat.send(encoder.heartbeats, utc_from_ms(batch.now_ms)))
-        if plans:
-            await mark(batch, marks, plans)
-        reports = await mailer.deliver(plans, marks, lambda: not app.task_manager.is_ready)
-        for report in reports:
-            key = report.command.send_id.encode()
-            batch.put(key, Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id))
-            for record in encode_report(encoder.reports, report):
-                batch.send(*record)
+        reports = await mailer.deliver(plans, context.marks, lambda: not app.task_manager.is_ready, ledger)
+        is_complete = ledger.conclude(reports) and len(reports) == len(plans)
         failpoints.reach("mailer.reported")
-        if len(reports) == len(plans):
+        if is_complete:
             await batch.commit()
             await batch.done()
             if arrived is not None:
@@ -120,9 +162,7 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbe
         else:
             await batch.checkpoint()
             batch.abandon()
-        for report in reports:
-            marks.clear(report.command.send_id)
-            count_report(report)
+        ledger.close()
 
     stage = instrumentation.stage(
         "mailer",
@@ -133,6 +173,8 @@ def register(app: App, instrumentation: Instrumentation, mailer: Mailer, heartbe
         open=open_context,
         is_due=(lambda context, now_ms: context.heartbeat.is_due(now_ms)) if heartbeat_s else None,
     )
+
+    stage.drain_timeout_s = drain_timeout_s
 
     @app.stage(stage)
     async def mail(batches: AsyncIterator[Batch[MailerContext]]) -> None:
@@ -198,6 +240,21 @@ def encode_report(encoder: ReportEncoder, report: Report) -> Iterator[ProducerRe
         yield encoder.bounce(command, report.is_hard, reason, at)
     if report.outcome not in ("sent", "deferred"):
         yield encoder.mail_decision(command, "skip", report.rule, reason, at)
+
+
+def encode_safely(encoder: ReportEncoder, report: Report) -> list[ProducerRecord]:
+    """Return the records of a report. A report that cannot be encoded loses its details: it must not stop the reports of others."""
+    for attempt in (report, replace(report, text="", code=None, queue_id=None)):
+        try:
+            return list(encode_report(encoder, attempt))
+        except Exception as error:
+            log.exception(
+                "a report cannot be encoded",
+                send_id=report.command.send_id,
+                rule=report.rule,
+                error=type(error).__name__,
+            )
+    return []
 
 
 def count_report(report: Report) -> None:

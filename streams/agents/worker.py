@@ -46,6 +46,7 @@ from streams.runtime.errors import StoreError
 from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
 from streams.runtime.processing.task import Task
 from streams.runtime.state.permissions import make_private
+from streams.runtime.state.uncommitted import uncommitted_changes
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.codec import codec_of
@@ -54,6 +55,9 @@ log = structlog.get_logger(__name__)
 
 #: The number of send commands in a batch of the mailer: about one second's work, so that a shutdown does not wait longer.
 MAILER_BATCH = 400
+#: Seconds that a rebalance waits for each process, at least, and those beyond the time that a mailer waits for what is on the wire.
+REBALANCE_TIMEOUT_S = 60.0
+REBALANCE_MARGIN_S = 15.0
 #: Seconds between two samples of lag and ownership.
 SAMPLE_INTERVAL_S = 1.0
 
@@ -154,7 +158,15 @@ def run_mailer(settings: Settings) -> None:
         clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock per process
         on_pause=metrics.SMTP_PAUSED.set,
     )
-    mailer.register(app, instrumentation, work, settings.heartbeat_s)
+    mailer.register(
+        app,
+        instrumentation,
+        work,
+        settings.heartbeat_s,
+        lease_s=settings.session_timeout_s / 2,
+        drain_timeout_s=settings.smtp_stop_timeout_s,
+        uncommitted=partial(uncommitted_changes, settings.kafka()),
+    )
     zero_mailer(messages_by_flow(settings.templates_dir))
     _run(app, settings, instrumentation, gauges=[heartbeat_gauges()], global_tables=[products, withdrawn_emails])
 
@@ -182,6 +194,7 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
         batch_bytes=settings.batch_max_bytes,
         credentials=settings.faust_credentials(),
         session_timeout_s=settings.session_timeout_s,
+        rebalance_timeout_s=max(REBALANCE_TIMEOUT_S, settings.smtp_stop_timeout_s + REBALANCE_MARGIN_S),
         standby_replicas=settings.standby_replicas,
     )
 

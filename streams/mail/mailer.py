@@ -1,37 +1,46 @@
-"""The mailer: renders and sends the commands of a batch concurrently, and reports the outcome of each. Independent of Kafka."""
+"""The mailer: renders and sends the emails of commands, and reports the outcome of each. Independent of Kafka."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
+from streams.core.model.events import MailOutcome
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
 from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.core.rules.consent_policy import is_transactional
 from streams.mail.command import Command
+from streams.mail.delivery.bounces import BounceClass, classify
 from streams.mail.delivery.ledger import Plan, retry_at
 from streams.mail.delivery.marks import DeliveryMarks
-from streams.mail.delivery.smtp import Accepted, Refused, ServerDown, SmtpPool, Unknown
+from streams.mail.delivery.providers import provider_of
+from streams.mail.delivery.smtp import Accepted, Answer, Refused, ServerDown, SmtpPool, Unknown
+from streams.mail.delivery.window import LeaseExpired, Window
+from streams.mail.dispatch import Dispatch, NoLedger, Planned, SendLedger, Trouble
 from streams.mail.links import Sender
 from streams.mail.mime import Unsendable, compose
 from streams.mail.rendering.renderer import Renderer, RenderError
 from streams.mail.report import Report
+from streams.mail.server_health import ServerHealth
 from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-#: Seconds between two attempts while the server is down. They are short at first, since most outages are restarts.
-PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+#: Seconds that the last emails of a batch wait for an answer before their data, while the server answers others.
+PATIENCE_S = 30.0
+#: Characters of the server's text that are kept.
+MAX_ANSWER = 400
 
 
 class Stopped(Exception):
@@ -57,6 +66,7 @@ class Mailer:
         fetch_assortment: returns the products that emails may recommend.
         backoff_scale: factor of the backoff between two attempts.
         on_pause: called with True when the mailer pauses because the server is down, and with False when it resumes.
+        patience_s: seconds that the last emails of a batch wait for an answer before their data, while the server answers others.
         clock: returns the current time, UTC.
     """
 
@@ -70,6 +80,7 @@ class Mailer:
         fetch_assortment: Callable[[], Awaitable[Assortment]] = _no_products,
         backoff_scale: float = 1.0,
         on_pause: Callable[[bool], None] = lambda is_paused: None,
+        patience_s: float = PATIENCE_S,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._renderer = renderer
@@ -82,13 +93,24 @@ class Mailer:
         self._backoff_scale = backoff_scale
         self._on_pause = on_pause
         self._clock = clock
-        #: Reason of the last outage, for the log.
-        self._outage_reason = ""
+        self._patience_s = patience_s
+        self._health = ServerHealth()
+        #: The emails in doubt of all batches.
+        self.window = Window(pool.size)
         #: Number of batches that wait. Partitions are processed concurrently, and one may resume before the others.
         self._paused_batches = 0
 
+    @property
+    def connections(self) -> int:
+        """The number of emails that are sent at once."""
+        return self._pool.size
+
     async def deliver(
-        self, planned: Iterable[tuple[Command, Plan]], marks: DeliveryMarks, is_stopping: Callable[[], bool]
+        self,
+        planned: Iterable[Planned],
+        marks: DeliveryMarks,
+        is_stopping: Callable[[], bool],
+        ledger: SendLedger | None = None,
     ) -> list[Report]:
         """Execute the plans and return a report for each command. Commands that a stop prevented have no report.
 
@@ -97,72 +119,74 @@ class Mailer:
         Args:
             planned: the commands with their plans.
             marks: updated right before the data of an email leaves, and right after the server's reply.
-            is_stopping: returns whether the mailer must stop.
+            is_stopping: returns whether the mailer must stop. What is on the wire then is waited for.
+            ledger: records each slice of emails before it is sent; None records nothing.
         """
-        reports: list[Report] = []
-        planned = waiting = list(planned)
+        planned = list(planned)
         try:
             self._withdrawn = await _await_unless_stopping(is_stopping, self._fetch_withdrawn())
             if any(REQUEST_KEY in command.context for command, _ in planned):
                 self._assortment = await _await_unless_stopping(is_stopping, self._fetch_assortment())
         except Stopped:
             return []
-        pauses = 0
-        is_paused = False
-        while waiting:
-            done = await self._attempt_all(waiting, marks, is_stopping)
-            reports += [result for result in done if isinstance(result, Report)]
-            left = [result for result in done if not isinstance(result, Report)]
-            if not left or is_stopping():
-                break
-            if not is_paused:
-                log.warning("mail server unavailable, pausing", reason=self._outage_reason, emails=len(left))
-                self._count_pause(1)
-            is_paused = True
-            pauses = 0 if len(left) < len(waiting) else pauses
-            await _sleep(PAUSES_S[min(pauses, len(PAUSES_S) - 1)], is_stopping)
-            pauses += 1
-            waiting = left
-        if is_paused:
-            self._count_pause(-1)
-            log.info("mail server available, resuming", emails_left=len(planned) - len(reports))
-        return reports
+        dispatch = Dispatch(
+            partial(self._attempt, marks),
+            self._report_trouble,
+            ledger or NoLedger(),
+            self._health,
+            # One more than connections: it renders while the others send. An email is rendered just before it leaves.
+            senders=self._pool.size + 1,
+            patience_s=self._patience_s,
+            is_stopping=is_stopping,
+            on_pause=self._count_pause,
+        )
+        return await dispatch.run(planned)
 
-    def _count_pause(self, change: int) -> None:
-        self._paused_batches += change
+    def _count_pause(self, is_paused: bool) -> None:
+        self._paused_batches += 1 if is_paused else -1
         self._on_pause(self._paused_batches > 0)
+        if not is_paused:
+            log.info("mail server available, resuming")
 
     async def close(self) -> None:
         """Close the connections."""
         await self._pool.close()
 
-    async def _attempt_all(
-        self, waiting: list[tuple[Command, Plan]], marks: DeliveryMarks, is_stopping: Callable[[], bool]
-    ) -> list[Report | tuple[Command, Plan]]:
-        """Attempt each command once. A command that found the server down is returned with its plan, to be attempted again."""
-        done: list[Report | tuple[Command, Plan]] = []
-        left = deque(waiting)
-        is_down = False
+    async def _attempt(
+        self, marks: DeliveryMarks, command: Command, plan: Plan, may_begin: Callable[[], None]
+    ) -> Report | Trouble:
+        """Attempt one command. Whatever fails concerns this command alone.
 
-        async def attempt_next() -> None:
-            nonlocal is_down
-            while left:
-                command, plan = left.popleft()
-                if is_down or is_stopping():
-                    done.append((command, plan))
-                    continue
-                result = await self._attempt(command, plan, marks)
-                is_down = is_down or not isinstance(result, Report)
-                done.append(result)
+        Raises:
+            LeaseExpired: `may_begin` raised it. The email has not left.
+        """
+        is_begun = False
 
-        # One more task than connections: it renders while the others send. An email is rendered just before it leaves.
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._pool.size + 1, len(waiting))):
-                group.create_task(attempt_next())
-        return done
+        def begin() -> None:
+            nonlocal is_begun
+            may_begin()
+            marks.mark_begun(command.send_id)
+            is_begun = True
 
-    async def _attempt(self, command: Command, plan: Plan, marks: DeliveryMarks) -> Report | tuple[Command, Plan]:
-        """Attempt one command. Return its report, or the command and its plan if the server is down."""
+        try:
+            return await self._attempt_unguarded(marks, command, plan, begin)
+        except LeaseExpired:
+            raise
+        except Exception as error:
+            log.exception("sending an email failed", send_id=command.send_id, error=type(error).__name__)
+            # Once the data has begun, the server may have accepted the email.
+            outcome: MailOutcome = "unknown" if is_begun or plan == "resend" else "refused"
+            return Report(
+                command=command,
+                outcome=outcome,
+                at=self._clock(),
+                rule="failed",
+                text=f"failed: {type(error).__name__}",
+            )
+
+    async def _attempt_unguarded(
+        self, marks: DeliveryMarks, command: Command, plan: Plan, begin: Callable[[], None]
+    ) -> Report | Trouble:
         now = self._clock()
         report = self._report_unsent(command, plan, marks, now)
         if report is not None:
@@ -170,41 +194,40 @@ class Mailer:
         data = self._compose(command, now)
         if isinstance(data, Report):
             return data
-        answer = await self._pool.send(
-            self._sender.address, command.to_address, data, lambda: marks.mark_begun(command.send_id)
-        )
+        started = time.perf_counter()
+        answer = _printable(await self._pool.send(self._sender.address, command.to_address, data, begin))
         is_resend = plan == "resend"
         at = self._clock()
         if isinstance(answer, ServerDown):
-            self._outage_reason = answer.text
-            return command, plan
+            return Trouble(plan, answer, is_outage=getattr(answer, "is_connecting", True))
         if isinstance(answer, Accepted):
-            marks.mark_accepted(command.send_id, answer.queue_id)
+            self.window.measure(time.perf_counter() - started)
+            self._health.note_accepted()
+            marks.mark_accepted(command.send_id, answer.queue_id, is_resend=is_resend)
             if command.send_id in self._withdrawn and not is_transactional(command.purpose):
                 # It was withdrawn after the check above. A withdrawal from now on finds the mark: see agents/mailer.py.
                 metrics.WITHDRAWALS.labels("too_late").inc()
-            rule = "sent_again" if is_resend else "accepted"
-            return Report(
-                command=command,
-                outcome="sent",
-                at=at,
-                rule=rule,
-                queue_id=answer.queue_id,
-                code=250,
-                is_resend=is_resend,
-            )
+            return self._report_accepted(command, at, answer.queue_id, is_resend=is_resend)
         if isinstance(answer, Unknown):
             if is_transactional(command.purpose) and not is_resend:
-                return await self._attempt(command, "resend", marks)
+                return await self._attempt_unguarded(marks, command, "resend", begin)
             return Report(command=command, outcome="unknown", at=at, rule="connection_lost", text=answer.text)
         marks.clear(command.send_id)
-        return self._report_refusal(command, answer, at)
+        bounce = classify(answer.code, answer.text, answer.phase, provider_of(command.to_address))
+        if bounce.is_about_sender:
+            return Trouble(plan, answer)
+        self._health.note_answered()
+        if answer.is_final and self._health.refuses_all(command.to_address, is_transactional(command.purpose)):
+            # Nobody has so many dead addresses in a row. The server refuses the sender, whatever it says.
+            return self._report_deferred(command, at, _refusal_text(answer, bounce), answer.code, rule="refused_us")
+        return self._report_refusal(command, answer, bounce, at)
 
     def _report_unsent(self, command: Command, plan: Plan, marks: DeliveryMarks, now: datetime) -> Report | None:
         """Return the report of a command that is not sent now, or None if it is."""
         if plan == "confirm":
-            queue_id = marks.queue_id(command.send_id)
-            return Report(command=command, outcome="sent", at=now, rule="accepted", queue_id=queue_id, code=250)
+            return self._report_accepted(
+                command, now, marks.queue_id(command.send_id), is_resend=marks.is_resend(command.send_id)
+            )
         if plan == "abandon" or (plan == "resend" and now > command.not_after):
             return Report(command=command, outcome="unknown", at=now, rule="in_flight_after_crash")
         if plan == "expire" or now > command.not_after:
@@ -244,23 +267,58 @@ class Mailer:
         metrics.RENDER_SECONDS.labels(command.flow).observe(time.perf_counter() - started)
         return data
 
-    def _report_refusal(self, command: Command, answer: Refused, at: datetime) -> Report:
-        text = f"{answer.bounce_class.reason}: {answer.text}"
-        due = None if answer.is_final else retry_at(command, at, self._backoff_scale)
-        if due is not None:
-            return Report(
-                command=command, outcome="deferred", at=at, rule="4xx", text=text, code=answer.code, retry_at=due
-            )
+    def _report_accepted(self, command: Command, at: datetime, queue_id: str | None, *, is_resend: bool) -> Report:
+        rule = "sent_again" if is_resend else "accepted"
+        return Report(
+            command=command, outcome="sent", at=at, rule=rule, queue_id=queue_id, code=250, is_resend=is_resend
+        )
+
+    def _report_refusal(self, command: Command, answer: Refused, bounce: BounceClass, at: datetime) -> Report:
+        text = _refusal_text(answer, bounce)
+        if not answer.is_final:
+            return self._report_deferred(command, at, text, answer.code, rule="4xx")
         return Report(
             command=command,
             outcome="refused",
             at=at,
-            rule="5xx" if answer.is_final else "gave_up",
+            rule="5xx",
             text=text,
             code=answer.code,
-            is_hard=answer.is_hard,
-            is_bounce=not answer.bounce_class.is_sender_fault,
+            is_hard=bounce.is_hard,
+            is_bounce=not bounce.is_sender_fault,
         )
+
+    def _report_trouble(self, command: Command, trouble: Trouble) -> Report:
+        """Return the report of an email whose trouble is its own, or its provider's with the sender: it waits for its retry."""
+        answer, at = trouble.answer, self._clock()
+        if isinstance(answer, Refused):
+            bounce = classify(answer.code, answer.text, answer.phase, provider_of(command.to_address))
+            return self._report_deferred(command, at, _refusal_text(answer, bounce), answer.code, rule="refused_us")
+        return self._report_deferred(command, at, answer.text, getattr(answer, "code", None), rule="no_answer")
+
+    def _report_deferred(self, command: Command, at: datetime, text: str, code: int | None, *, rule: str) -> Report:
+        due = retry_at(command, at, self._backoff_scale)
+        if due is not None:
+            return Report(command=command, outcome="deferred", at=at, rule=rule, text=text, code=code, retry_at=due)
+        return Report(command=command, outcome="refused", at=at, rule="gave_up", text=text, code=code)
+
+
+def _printable(answer: Answer) -> Answer:
+    """Return the answer with texts that can be encoded, logged and stored. Only the transport knows what a server may say."""
+    if isinstance(answer, Accepted):
+        return Accepted(_cleaned(answer.queue_id) if answer.queue_id else None)
+    return dataclasses.replace(answer, text=_cleaned(answer.text))
+
+
+def _cleaned(text: str) -> str:
+    if text.isprintable() and text.isascii() and len(text) <= MAX_ANSWER:
+        return text
+    # `isprintable` is false for surrogates, which UTF-8 cannot encode.
+    return "".join(letter if letter.isprintable() else " " for letter in text[:MAX_ANSWER])
+
+
+def _refusal_text(answer: Refused, bounce: BounceClass) -> str:
+    return f"{bounce.reason}: {answer.text}"
 
 
 async def _await_unless_stopping(is_stopping: Callable[[], bool], awaitable: Awaitable[T]) -> T:
@@ -271,10 +329,3 @@ async def _await_unless_stopping(is_stopping: Callable[[], bool], awaitable: Awa
             task.cancel()
             raise Stopped
     return task.result()
-
-
-async def _sleep(seconds: float, is_stopping: Callable[[], bool]) -> None:
-    for _ in range(max(1, round(seconds / 0.05))):
-        if is_stopping():
-            return
-        await asyncio.sleep(0.05)

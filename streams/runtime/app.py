@@ -86,6 +86,7 @@ class App:
         batch_records, batch_bytes: the limits of one batch.
         credentials: Faust's credentials, if the cluster requires them.
         session_timeout_s: seconds without a heartbeat before the worker loses its partitions.
+        rebalance_timeout_s: seconds that a rebalance waits for this worker to give back its partitions.
         standby_replicas: the number of other workers that keep a warm replica of each partition (fewer in a smaller group).
     """
 
@@ -103,6 +104,7 @@ class App:
         batch_bytes: int = 16 << 20,
         credentials: Any = None,
         session_timeout_s: float = 45.0,
+        rebalance_timeout_s: float = 60.0,
         standby_replicas: int = 1,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -116,6 +118,7 @@ class App:
             broker=brokers,
             broker_credentials=credentials,
             broker_session_timeout=session_timeout_s,
+            broker_rebalance_timeout=rebalance_timeout_s,
             broker_heartbeat_interval=3.0,
             # aiokafka reads no records here (see transport.py). After this time it would consider its consumer hung, and leave the group
             # silently and permanently.

@@ -39,6 +39,9 @@ CLOCK_PROBES = "clock-probes"
 #: Header of `email-commands`: when the email became due, in milliseconds since 1970 as decimal text. Only metrics depend on it.
 DUE_AT_HEADER = "takk_due_at"
 
+#: End of the name of the send ledger's changelog.
+SENDS_CHANGELOG = "-sends-changelog"
+
 DAY_MS = 86_400_000
 #: A little more than a quarter, so that flows can be simulated with the records of the last quarter.
 QUARTER_MS = 100 * DAY_MS
@@ -110,13 +113,11 @@ def subjects() -> dict[str, list[str]]:
 
 def changelog_spec(name: str) -> TopicSpec:
     """Return the topic of a table's changelog: compacted, with tombstones kept for a day, which restoring relies on."""
-    return TopicSpec(
-        name=name,
-        schema="",
-        key="the table's key",
-        cleanup="compact",
-        config={"delete.retention.ms": str(DAY_MS), **_LARGE},
-    )
+    config = {"delete.retention.ms": str(DAY_MS), **_LARGE}
+    if name.endswith(SENDS_CHANGELOG):
+        # The next owner looks for sends that were acknowledged and not committed. Compaction deletes uncommitted records at once.
+        config["min.compaction.lag.ms"] = str(DAY_MS)
+    return TopicSpec(name=name, schema="", key="the table's key", cleanup="compact", config=config)
 
 
 class TopicSettings(Protocol):

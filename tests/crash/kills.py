@@ -17,7 +17,7 @@ WORKER_FAILPOINTS = (
     "tasks.fenced", "restore.applied", "tasks.restored",
 )  # fmt: skip
 MAILER_FAILPOINTS = (
-    "mailer.planned", "mailer.marker_produced", "mailer.marker_committed", "mailer.marker_stored", "mailer.marked",
+    "mailer.planned", "mailer.changes_produced", "mailer.changes_acknowledged", "mailer.marked",
     "mailer.reported", "mailer.produced", "mailer.offsets", "mailer.committed", "mailer.stored",
 )  # fmt: skip
 #: Failpoints that a process may reach only once.

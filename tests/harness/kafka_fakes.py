@@ -66,10 +66,14 @@ class Delivered:
 
 @dataclass
 class FakeProducer:
-    """Records every call in order. It can be full for a number of calls, and can let a call fail or hang by its name."""
+    """Records every call in order. It can be full for a number of calls, and can let a call fail or hang by its name.
+
+    `acknowledged` has the records of the open transaction that a flush has waited for.
+    """
 
     calls: list[str] = field(default_factory=list)
     open: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
+    acknowledged: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
     committed: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
     full_for: int = 0
@@ -112,6 +116,14 @@ class FakeProducer:
         self._call("offsets")
         self.offsets.update({tp.topic: tp.offset for tp in offsets})
 
+    def flush(self, wait_s: float) -> int:
+        self._call("flush")
+        self.acknowledged = list(self.open)
+        for report, offset in self._reports:
+            report(None, Delivered(offset))
+        self._reports.clear()
+        return 0
+
     def commit_transaction(self) -> None:
         self._call("commit")
         for report, offset in self._reports:
@@ -119,10 +131,12 @@ class FakeProducer:
         self._reports.clear()
         self.committed += self.open
         self.open.clear()
+        self.acknowledged.clear()
 
     def abort_transaction(self, wait_s: float) -> None:
         self._call("abort")
         self.open.clear()
+        self.acknowledged.clear()
 
 
 def dead_letter(record: Any, reason: str, detail: str, now_ms: int) -> Any:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,9 +21,12 @@ from confluent_kafka.admin import AdminClient
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 from tests.harness import records
-from tests.harness.stack import HEARTBEATS, Stack, await_heartbeats, open_stack
+from tests.harness.stack import HEARTBEATS, PATIENCE_S, Stack, await_heartbeats, open_stack
 
 STOP_PATIENCE_S = 15.0
+#: Seconds that a slow mail server takes for each of four emails, one after the other: more than a stop waits for anything else.
+SLOW_S = 4.0
+SLOW_STOP_PATIENCE_S = 75.0
 #: The number of times that each process is stopped under load, and the seconds for which orders are published at most.
 ROUNDS = 2
 LONGEST_TRADE_S = 180.0
@@ -169,6 +173,30 @@ def test_stopped_under_load(stack: Stack) -> None:
     assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
     assert len(verdict.sends) >= FEWEST_EMAILS
     assert stack.records(topics.DEAD_LETTERS) == []
+
+
+def test_a_stop_waits_for_a_slow_mail_server(stack: Stack) -> None:
+    """A stopped mailer waits for the answers to the emails on the wire, begins no other, and exits with 0: none is doubled or in doubt."""
+    stack.wait_until_idle()
+    reached = threading.Event()
+
+    def slow(envelope: Any) -> None:
+        reached.set()
+        time.sleep(SLOW_S)  # The slow server is simulated; the test itself does not wait for a time.
+
+    stack.inbox.behaviour = slow
+    try:
+        stack.run_shop(1.0, 40.0, seed=14).join()
+        assert reached.wait(PATIENCE_S)
+        assert stack.mailer.stop(SLOW_STOP_PATIENCE_S) == 0, f"see {stack.mailer.log_file}"
+    finally:
+        stack.inbox.behaviour = None
+    stack.mailer.start()
+    stack.mailer.await_ready()
+    stack.wait_until_idle()
+    verdict = stack.judge()
+    assert (verdict.problems, verdict.lost, verdict.duplicates, verdict.unknown) == ([], [], [], [])
+    assert "sent_again" not in {event["reason"] for event in stack.records(topics.EVENTS)}
 
 
 def test_a_worker_does_not_start_with_an_invalid_flow(shared_stack: Stack, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The send ledger: the state of every send id, and the plan that follows from it. Pure.
 
-`in_flight` is committed to Kafka before any data leaves; the other states are outcomes. SMTP has no deduplication. A send found in
-flight after a crash may have left, unless the marks on this disk prove otherwise (see marks.py).
+Kafka has `in_flight` before any data leaves; the other states are outcomes. SMTP has no deduplication. A send found in flight after a crash
+may have left, unless the marks on this disk prove otherwise (see marks.py), or the entry itself says that the server accepted it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.core.model.versioned_codec import VersionedCodec
 from streams.core.rules.consent_policy import is_transactional
@@ -23,6 +24,11 @@ State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "
 #: late; confirm: record that it was sent before the crash; skip: do nothing, the outcome is already recorded.
 Plan: TypeAlias = Literal["send", "resend", "abandon", "expire", "confirm", "skip"]
 VERSION = 1
+#: In the place of a disk: the server has accepted the send in flight. An older mailer takes it for the name of another disk, and counts the
+#: send as one that may have left.
+ACCEPTED = "accepted"
+#: The same for a send that may have left before, too.
+ACCEPTED_AGAIN = "accepted-again"
 #: Seconds before the second attempt, doubled for each further attempt up to the longest backoff. Greylisting servers need some minutes.
 FIRST_BACKOFF_S = 60
 LONGEST_BACKOFF_S = 6 * 3600
@@ -36,7 +42,8 @@ class Entry(Struct, frozen=True, array_like=True):
         attempt: the attempt that reached it, from 1.
         at: when it was reached, UTC.
         queue_id: the mail server's id of the email.
-        disk: for a send in flight, the name of the disk that has its mark.
+        disk: for a send in flight, the name of the disk that has its mark, `ACCEPTED` or `ACCEPTED_AGAIN`; for one that was sent,
+            `ACCEPTED_AGAIN` if it may have left before, too.
     """
 
     state: State
@@ -44,6 +51,16 @@ class Entry(Struct, frozen=True, array_like=True):
     at: datetime
     queue_id: str | None = None
     disk: str | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the server has accepted a send in flight. Its report is not published yet."""
+        return self.state == "in_flight" and self.disk in (ACCEPTED, ACCEPTED_AGAIN)
+
+    @property
+    def is_resend(self) -> bool:
+        """Whether an accepted send may have left before, too."""
+        return self.disk == ACCEPTED_AGAIN
 
 
 _CODEC: VersionedCodec[Entry] = VersionedCodec(Entry, "ledger entry", VERSION)
@@ -62,13 +79,23 @@ def plan_delivery(entry: Entry | None, command: Command, now: datetime, crash_st
     """
     if entry is not None:
         if entry.state == "in_flight" and entry.attempt >= command.attempt:
-            if crash_state == "accepted":
+            if crash_state == "accepted" or entry.is_accepted:
                 return "confirm"
             if crash_state == "begun":
                 return "resend" if is_transactional(command.purpose) and now <= command.not_after else "abandon"
         elif not (entry.state == "retry" and entry.attempt < command.attempt):
             return "skip"
     return "expire" if now > command.not_after else "send"
+
+
+def in_doubt(entry: Entry | None) -> Entry | None:
+    """Return the entry to continue from after finding `entry` uncommitted: a send that may have left stays in flight. None for any other.
+
+    An uncommitted outcome has no report. A send that was accepted needs one; one that was not is sent as if it had never been tried.
+    """
+    if entry is None or entry.state not in ("in_flight", "sent", "unknown"):
+        return None
+    return replace(entry, state="in_flight", disk=(entry.disk or ACCEPTED) if entry.state == "sent" else entry.disk)
 
 
 def retry_at(command: Command, now: datetime, scale: float = 1.0) -> datetime | None:

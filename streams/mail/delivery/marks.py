@@ -23,6 +23,8 @@ DISK = b"disk"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BEGUN = b"1"
 ACCEPTED = b"2"
+#: Accepted, by an attempt that knew that the email may have left before. An older mailer takes it for a send that has begun.
+ACCEPTED_AGAIN = b"3"
 
 
 class LocalStore(Protocol):
@@ -65,9 +67,10 @@ class DeliveryMarks:
         """Record that the data of a send is about to leave."""
         self._store.put_local(send_id.encode(), BEGUN)
 
-    def mark_accepted(self, send_id: str, queue_id: str | None) -> None:
-        """Record that the server accepted the email under `queue_id`."""
-        self._store.put_local(send_id.encode(), ACCEPTED + (queue_id or "").encode())
+    def mark_accepted(self, send_id: str, queue_id: str | None, *, is_resend: bool = False) -> None:
+        """Record that the server accepted the email under `queue_id`. A resend may have left before, too."""
+        mark = ACCEPTED_AGAIN if is_resend else ACCEPTED
+        self._store.put_local(send_id.encode(), mark + (queue_id or "").encode())
 
     def clear(self, send_id: str) -> None:
         """Delete the mark of a send that the server did not accept, or whose outcome is in the ledger."""
@@ -85,9 +88,13 @@ class DeliveryMarks:
         mark = self._store.get_local(send_id.encode())
         if mark is None:
             return "none"
-        return "accepted" if mark.startswith(ACCEPTED) else "begun"
+        return "accepted" if mark.startswith((ACCEPTED, ACCEPTED_AGAIN)) else "begun"
 
     def queue_id(self, send_id: str) -> str | None:
         """Return the server's id of an accepted email, or None if the server gave no id."""
         mark = self._store.get_local(send_id.encode()) or b""
-        return mark[1:].decode() or None if mark.startswith(ACCEPTED) else None
+        return mark[1:].decode() or None if mark.startswith((ACCEPTED, ACCEPTED_AGAIN)) else None
+
+    def is_resend(self, send_id: str) -> bool:
+        """Return whether an accepted email may have left before, too."""
+        return (self._store.get_local(send_id.encode()) or b"").startswith(ACCEPTED_AGAIN)

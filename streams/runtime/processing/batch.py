@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from streams.runtime import failpoints
 from streams.runtime.errors import CommitTimeout, PartitionRevoked
 from streams.runtime.kafka.producer_record import Headers, ProducerRecord
-from streams.runtime.processing.commit import cluster_answers, offset_ranges, retry_commit
+from streams.runtime.processing.commit import cluster_answers, flush, offset_ranges, retry_commit
 from streams.runtime.processing.guard import Changes, Guard
 from streams.runtime.processing.stage import S
 from streams.runtime.processing.task import Task
@@ -71,6 +71,11 @@ class Batch(Generic[S]):
         #: The bytes of the changed values that the guard has encoded.
         self._encoded: dict[bytes, bytes | None] = {}
         self._meta: dict[bytes, bytes] = {}
+        #: Changes that the broker has in the open transaction, but the store has not.
+        self._acknowledged: dict[bytes, bytes | None] = {}
+        #: Outputs that only the last commit of the batch publishes.
+        self._last_outputs: list[tuple[Any, ...]] = []
+        self._is_last = False
         self._in_transaction = False
         self._produce = task.producer.produce
         self.sent: Counter[str] = Counter()
@@ -112,6 +117,9 @@ class Batch(Generic[S]):
 
     def send(self, topic: str, key: bytes, value: bytes | None, headers: Headers | None = None) -> None:
         """Publish a record with the commit."""
+        if self._is_last:
+            self._last_outputs.append((topic, key, value, headers))
+            return
         if not self._in_transaction:
             self._begin()
         self.sent[topic] += 1
@@ -122,6 +130,19 @@ class Batch(Generic[S]):
                 self._produce(topic, value, key)
         except BufferError:
             self._produce_when_possible(topic, value, key, headers=headers or [])
+
+    @contextlib.contextmanager
+    def only_with_commit(self) -> Iterator[None]:
+        """Publish what is sent in this context with `commit`, and with no `checkpoint`.
+
+        The records of a checkpoint are read again if the batch does not end. What depends on a record alone, such as its dead letter, would
+        then be published twice.
+        """
+        self._is_last = True
+        try:
+            yield
+        finally:
+            self._is_last = False
 
     def apply(self, handler: Callable[[Any, Batch[S]], tuple[bytes | None, Any, Sequence[ProducerRecord]]]) -> None:
         """Call `handler(record, batch)` for every record in order, and put and send what it returns: (key, new value, outputs).
@@ -150,9 +171,36 @@ class Batch(Generic[S]):
     async def checkpoint(self) -> None:
         """Commit the changes and outputs so far *without* the source offsets, and wait for it.
 
-        Afterwards they are in Kafka and on disk while the batch still counts as unread. The mailer marks its sends this way.
+        Afterwards they are in Kafka and on disk while the batch still counts as unread.
+
+        Raises:
+            PartitionRevoked: the partition was revoked; nothing was committed.
         """
-        await self._run(self._produce_changelog(), [])
+        self._check_owned()
+        await self._run(self._commit, self._produce_changelog(), [])
+
+    @property
+    def has_uncommitted(self) -> bool:
+        """Whether the batch has an open transaction. The broker aborts one that is open for `TRANSACTION_TIMEOUT_MS`."""
+        return self._in_transaction
+
+    async def acknowledge(self) -> None:
+        """Produce the changes so far in the open transaction, and wait until the broker has them.
+
+        A later owner of the partition finds them at the end of the changelog, committed or not: see `state/uncommitted.py`. It has fenced
+        this task's producer before it looks (KIP-98), and the broker acknowledges nothing of a fenced producer. This costs one request,
+        and a commit costs several.
+
+        Raises:
+            PartitionRevoked: the partition was revoked.
+        """
+        self._check_owned()
+        self._acknowledged |= self._produce_changelog()
+        await self._run(self._flush)
+
+    def _check_owned(self) -> None:
+        if self.task.is_closed:
+            raise PartitionRevoked(f"partition {self.partition} of {self._stage.name}")
 
     async def commit(self) -> None:
         """Let a thread commit the batch, and return at once, so that another partition can compute meanwhile.
@@ -163,8 +211,10 @@ class Batch(Generic[S]):
             PartitionRevoked: the partition was revoked; nothing was committed.
         """
         self.computed = time.perf_counter()
-        if self.task.is_closed:
-            raise PartitionRevoked(f"partition {self.partition} of {self._stage.name}")
+        self._check_owned()
+        for output in self._last_outputs:
+            self.send(*output)
+        self._last_outputs.clear()
         offsets, self.read = offset_ranges(self.records)
         if self.records and self._stage.journal is not None:
             self.send(*self._stage.journal(self.partition, self.now_ms, offsets, len(self.records)))
@@ -173,7 +223,7 @@ class Batch(Generic[S]):
         if not sources and not self._in_transaction and not self._meta:
             self._finish()
             return
-        self.committed = asyncio.ensure_future(self._run(changes, sources))
+        self.committed = asyncio.ensure_future(self._run(self._commit, changes, sources))
         self.committed.add_done_callback(lambda _: self._finish())
 
     async def done(self) -> None:
@@ -182,22 +232,36 @@ class Batch(Generic[S]):
             await self.committed
 
     def abandon(self) -> None:
-        """Abort the transaction and release the task."""
+        """Abort the transaction and release the task, unless `commit` has already begun: then it releases the task when it ends."""
+        if self.committed is not None:
+            return
         if self._in_transaction:
             self._in_transaction = False
-            self.task.producer.abort_transaction(10.0)
+            # An open transaction of a revoked partition is the next owner's to abort: this producer may be fenced already.
+            if not self.task.is_closed:
+                self.task.producer.abort_transaction(10.0)
         self._finish()
 
-    async def _run(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
-        work = asyncio.get_running_loop().run_in_executor(self._executor, self._commit, changes, sources)
+    async def _run(self, call: Callable[..., None], *arguments: Any) -> None:
+        work = asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
         try:
             while not (await asyncio.wait({work}, timeout=COMMIT_TIMEOUT_S))[0]:
                 if await asyncio.to_thread(cluster_answers, self.task.producer) and not work.done():
                     raise CommitTimeout("a commit does not complete although the cluster answers")
             work.result()
         except Exception as error:
+            if self.task.is_closed:
+                # The next owner has fenced the producer, as it must.
+                raise PartitionRevoked(f"partition {self.partition} of {self._stage.name}") from error
             self._stage.on_fatal(self._stage.name, self.partition, error)
             raise
+
+    def _flush(self) -> None:
+        failpoints.reach(f"{self._stage.name}.changes_produced")
+        flush(self.task.producer)
+        if self.task.delivery_error is not None:
+            raise KafkaException(self.task.delivery_error)
+        failpoints.reach(f"{self._stage.name}.changes_acknowledged")
 
     def _finish(self) -> None:
         self.task.records = ()
@@ -266,6 +330,8 @@ class Batch(Generic[S]):
             self._in_transaction = False
         failpoints.reach(f"{prefix}committed")
         meta, self._meta = self._meta, {}
+        changes = self._acknowledged | changes
+        self._acknowledged = {}
         # The store of a task that was closed during the commit may have a new owner, which has read the changes from the changelog.
         if task.store is not None and (changes or meta) and not task.is_closed:
             position = task.changelog_offset + 1 if changes else None

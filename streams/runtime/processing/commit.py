@@ -11,6 +11,8 @@ from streams.runtime.kafka.retry import retry
 
 #: Seconds for which a commit is retried while the broker reports retriable errors. After that the process ends and is restarted.
 COMMIT_RETRY_TIMEOUT_S = 60.0
+#: Seconds of one call of `flush`, which is repeated.
+FLUSH_S = 5.0
 #: Seconds in which a live cluster answers a metadata request.
 METADATA_TIMEOUT_S = 5.0
 
@@ -52,3 +54,17 @@ def retry_commit(call: Callable[[], None]) -> None:
     """
     # librdkafka has already waited before it reports such an error, so there is no pause.
     retry(call, is_retriable=KafkaError.retriable, pause_s=0.0, timeout_s=COMMIT_RETRY_TIMEOUT_S)
+
+
+def flush(producer: Producer) -> None:
+    """Wait until every produced record is delivered, or has failed. A record fails when it is not delivered within the transaction's timeout.
+
+    Raises:
+        KafkaException: the producer cannot be used any more, for example because it is fenced.
+    """
+    try:
+        while producer.flush(FLUSH_S):
+            pass
+    except SystemError as error:
+        # confluent-kafka 2.14 raises a fatal error while it calls a delivery report, and Python then reports the call.
+        raise KafkaException(KafkaError(KafkaError._FATAL, str(error.__cause__ or error))) from error

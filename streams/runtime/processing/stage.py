@@ -11,6 +11,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.state.store import PartitionStore
 
+#: Seconds that giving back partitions may take: less than Kafka's default session timeout of 45 s.
+DRAIN_TIMEOUT_S = 12.0
 #: The type of `Task.context`: the objects that a stage keeps per partition, such as its timers.
 S = TypeVar("S")
 
@@ -69,6 +71,7 @@ class Stage(Generic[S]):
         on_fatal: called when a commit failed: (stage name, partition, error).
         on_done: called when a batch ended, committed or not.
         limits: topic -> bytes of a record that it accepts. All other topics accept `DEFAULT_TOPIC_BYTES`.
+        drain_timeout_s: seconds that its batches in flight may take to end before their partition is given back.
         changelog: the table's changelog topic, set by `App.stage`.
     """
 
@@ -88,4 +91,5 @@ class Stage(Generic[S]):
     on_fatal: Callable[[str, int, Exception], None] = lambda stage, partition, error: None
     on_done: Callable[[FinishedBatch], None] = lambda batch: None
     limits: dict[str, int] = field(default_factory=dict)
+    drain_timeout_s: float = DRAIN_TIMEOUT_S
     changelog: str = ""

@@ -53,6 +53,8 @@ class Task(Generic[S]):
         self.failures_in_a_row = 0
         #: The offset of the newest changelog record, or -1.
         self.changelog_offset = -1
+        #: Why the newest changelog record that asked for a delivery report was not delivered, or None.
+        self.delivery_error: KafkaError | None = None
         #: Whether the next commit must write `CHANGELOG_MARKER`, because the changelog is empty.
         self.needs_marker = False
 
@@ -63,5 +65,6 @@ class Task(Generic[S]):
 
     def on_delivery(self, error: KafkaError | None, message: Any) -> None:
         """Note the offset of a batch's last changelog record: it is the store's new position. One delivery report per batch is cheap."""
+        self.delivery_error = error
         if error is None:
             self.changelog_offset = message.offset()

@@ -27,8 +27,6 @@ from streams.runtime.processing.task import Task
 from streams.runtime.state.restore import restore
 from streams.runtime.state.standby import Standbys
 
-#: Seconds that giving back partitions may take: less than Kafka's default session timeout of 45 s.
-DRAIN_TIMEOUT_S = 12.0
 #: Seconds that the broker may take to initialize a transactional id.
 FENCING_TIMEOUT_S = 60.0
 #: Seconds that one request for committed offsets may take.
@@ -244,14 +242,15 @@ class TaskManager:
     async def drain(self) -> None:
         """Stop handing out batches, and wait until none is in flight.
 
-        After `DRAIN_TIMEOUT_S` the remaining tasks are closed, so that their commit fails.
+        After its `Stage.drain_timeout_s` a remaining task is closed, so that its commit fails. Heartbeats continue meanwhile.
         """
         self.generation += 1
         self.is_ready = False
-        deadline = time.monotonic() + DRAIN_TIMEOUT_S
+        started = time.monotonic()
         for task in self:
+            left_s = started + task.stage.drain_timeout_s - time.monotonic()
             try:
-                await asyncio.wait_for(task.lock.acquire(), max(0.1, deadline - time.monotonic()))
+                await asyncio.wait_for(task.lock.acquire(), max(0.1, left_s))
             except TimeoutError:
                 task.is_closed = True
                 self._tasks.pop((task.stage.name, task.partition), None)

@@ -11,6 +11,7 @@ from streams.agents.heartbeats import Heartbeat
 from streams.agents.mailer import MailerContext, count_report, late_withdrawals
 from streams.mail.delivery.ledger import VERSION, Entry, State, encode_entry
 from streams.mail.delivery.marks import DeliveryMarks
+from streams.mail.delivery.window import Lease
 from streams.mail.report import Report
 from streams.observability import metrics
 from streams.runtime.kafka.partitioner import partition_of
@@ -103,7 +104,9 @@ class Owned:
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.store = Store()
-        self.context = MailerContext(DeliveryMarks(self.store, "disk-1", "boot-1"), Heartbeat("heartbeat-0", 0))
+        self.context = MailerContext(
+            DeliveryMarks(self.store, "disk-1", "boot-1"), Heartbeat("heartbeat-0", 0), Lease(1.0)
+        )
 
     def enter(self, send_id: str, state: State) -> None:
         """Enter a state into the ledger."""

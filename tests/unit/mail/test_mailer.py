@@ -113,15 +113,29 @@ async def test_sent(setup: MailerSetup) -> None:
 
 async def test_deferred_and_refused(setup: MailerSetup) -> None:
     """4xx is deferred with a time. 5xx is refused, and is a bounce only if the address was refused."""
-    setup.server.answers["rcpt"] = ["450 4.2.0 greylisted", "550 5.1.1 no such user", "550 5.7.26 no SPF"]
+    setup.server.answers["rcpt"] = ["450 4.2.0 greylisted", "550 5.1.1 no such user"]
+    setup.server.answers["data"] = ["550 5.6.0 content not wanted"]
     deferred = await setup.one()
     assert (deferred.outcome, deferred.code) == ("deferred", 450)
     assert deferred.retry_at is not None
     assert NOW < deferred.retry_at < NOW + timedelta(minutes=2)
-    hard, sender_fault = await setup.one(), await setup.one()
+    hard, content = await setup.one(), await setup.one(to_address="bo@post.example", purpose="marketing")
     assert (hard.outcome, hard.is_hard, hard.is_bounce) == ("refused", True, True)
-    assert (sender_fault.outcome, sender_fault.is_hard, sender_fault.is_bounce) == ("refused", False, False)
-    assert sender_fault.text.startswith("sender_authentication: 550 5.7.26")
+    assert (content.outcome, content.is_hard, content.is_bounce) == ("refused", False, False)
+    assert content.text.startswith("policy: 550 5.6.0")
+
+
+@pytest.mark.parametrize("phase", ["rcpt", "data"])
+@pytest.mark.parametrize(
+    "answer", ["550 5.7.26 no SPF", "554 5.7.1 Relay access denied", "504 5.5.2 <a>: Helo command rejected"]
+)
+async def test_a_refusal_of_the_sender_waits(setup: MailerSetup, phase: str, answer: str) -> None:
+    """An email whose sender is refused waits for its retry, in any phase and for any purpose; it is no bounce of the customer."""
+    setup.server.answers[phase] = [answer]
+    report = await setup.one(purpose="marketing")
+    assert (report.outcome, report.rule, report.is_hard, report.is_bounce) == ("deferred", "refused_us", False, False)
+    assert report.retry_at is not None
+    assert (await setup.one()).outcome == "sent"
 
 
 async def test_an_accepted_email_is_not_sent_again(setup: MailerSetup) -> None:

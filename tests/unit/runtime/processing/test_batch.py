@@ -263,6 +263,52 @@ def test_a_checkpoint_does_not_commit_the_offsets(store: PartitionStore) -> None
     assert (store.get(b"k"), store.position) == (b"sent", 2)
 
 
+def test_acknowledged_changes_are_on_disk_after_the_commit(store: PartitionStore) -> None:
+    """The broker has acknowledged changes at once, and nobody else: the transaction is open. The commit stores them with the later ones."""
+    one = batch(task(store), [Record(0)])
+    producer: Any = one.task.producer
+    one.put(b"k", b"in flight")
+    one.put(b"other", b"in flight")
+    asyncio.run(one.acknowledge())
+    assert producer.acknowledged == [(CHANGELOG, b"k", b"in flight"), (CHANGELOG, b"other", b"in flight")]
+    assert (producer.committed, store.get(b"k"), one.has_uncommitted) == ([], None, True)
+    one.put(b"k", b"sent")
+    assert committed(one).calls == ["begin", "produce", "flush", "produce", "offsets", "commit"]
+    assert (store.get(b"k"), store.get(b"other"), store.position) == (b"sent", b"in flight", 3)
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_change_that_is_not_acknowledged(store: PartitionStore, is_closed: bool) -> None:
+    """A failed delivery ends the process, unless another process owns the partition: then the batch is given up."""
+    errors: list[Exception] = []
+    of = task(store, stage(on_fatal=lambda stage, partition, error: errors.append(error)))
+    one = batch(of, [Record(0)])
+    one.put(b"k", b"in flight")
+    fenced = KafkaError(KafkaError._FENCED)
+
+    def flush(wait_s: float) -> int:
+        of.on_delivery(fenced, None)
+        of.is_closed = is_closed
+        return 0
+
+    of.producer.flush = flush
+    with pytest.raises(PartitionRevoked if is_closed else KafkaException):
+        asyncio.run(one.acknowledge())
+    assert len(errors) == (not is_closed)
+
+
+def test_outputs_of_the_last_commit(store: PartitionStore) -> None:
+    """A checkpoint leaves out what is sent only with the commit: the batch may be read again. The commit publishes it once."""
+    one = batch(task(store), [Record(0)])
+    with one.only_with_commit():
+        one.send("late", b"k", b"1")
+    one.send("out", b"k", b"2")
+    asyncio.run(one.checkpoint())
+    producer: Any = one.task.producer
+    assert [topic for topic, _, _ in producer.committed] == ["out"]
+    assert [topic for topic, _, _ in committed(one).committed] == ["out", "late"]
+
+
 def test_records_are_ordered_by_topic(store: PartitionStore) -> None:
     """The records of several topics are ordered by the stage's topics, then by offset; the journal has the same order."""
     journal: list[Any] = []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from confluent_kafka import TopicPartition
 
 from streams.runtime.processing.task import Task
@@ -68,6 +71,23 @@ async def test_a_member_keeps_its_tasks_over_a_rebalance() -> None:
     await manager.assign({("a", 1), ("a", 2)}, member_id="m-1")
     assert manager.taken == [("one", 2)]
     assert [task.partition for task in manager] == [1, 2]
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 60.0])
+async def test_a_drain_waits_as_long_as_the_stage_allows(patience_s: float) -> None:
+    """A batch in flight is waited for up to the stage's time. After it, the task is closed, so that its commit fails."""
+    manager = Fenced()
+    manager.stages["one"].drain_timeout_s = patience_s
+    await manager.assign({("a", 0)}, member_id="m-1")
+    (task,) = manager
+    await task.lock.acquire()
+    drain = asyncio.ensure_future(manager.drain())
+    if patience_s:
+        await asyncio.wait({drain}, timeout=0.3)
+        assert not drain.done()
+        task.lock.release()
+    await drain
+    assert task.is_closed == (not patience_s)
 
 
 async def test_a_new_member_takes_over_all_its_tasks() -> None:

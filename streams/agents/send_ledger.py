@@ -1,0 +1,201 @@
+"""Writes the send ledger of one batch: sends about to begin, their outcomes, and their reports.
+
+Before an email may begin, the broker must have acknowledged its entry `in_flight`. The entry is part of a transaction that is committed later,
+so acknowledging a slice costs one request. A later owner of the partition finds entries that were not committed: see
+`runtime/state/uncommitted.py`. Outcomes are acknowledged in the same way, so that few sends are in doubt at any time.
+
+Reports are published in the same transaction as their outcomes. It is committed with the source offsets at the end of the batch, and about
+once a second before that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from streams.core.model.events import MailOutcome
+from streams.core.values.local_time import utc_from_ms
+from streams.mail.delivery.ledger import ACCEPTED, ACCEPTED_AGAIN, Entry, State
+from streams.mail.delivery.marks import DeliveryMarks
+from streams.mail.delivery.window import Lease, Window, clock
+from streams.mail.dispatch import Planned
+from streams.mail.report import Report
+from streams.runtime import failpoints
+from streams.runtime.kafka.producer_record import ProducerRecord
+
+STATES: dict[MailOutcome, State] = {
+    "sent": "sent", "refused": "refused", "deferred": "retry", "expired": "expired", "suppressed": "suppressed", "unknown": "unknown"
+}  # fmt: skip
+#: Seconds after which a transaction is committed before its batch ends. The readers of its topics wait for it, and the broker aborts it
+#: after a minute.
+COMMIT_S = 1.0
+
+
+class SendsBatch(Protocol):
+    """The part of a batch that the ledger uses."""
+
+    now_ms: int
+
+    @property
+    def has_uncommitted(self) -> bool:
+        """Whether the batch has an open transaction."""
+
+    def get(self, key: bytes) -> Any:
+        """Return the entry under `key`, or None."""
+
+    def put(self, key: bytes, value: Any) -> None:
+        """Set the entry under `key`; None deletes it."""
+
+    def send(self, topic: str, key: bytes, value: bytes | None, headers: Any = None) -> None:
+        """Publish a record with the commit."""
+
+    async def acknowledge(self) -> None:
+        """Wait until the broker has the changes so far."""
+
+    async def checkpoint(self) -> None:
+        """Commit the changes and outputs so far without the source offsets."""
+
+
+class BatchLedger:
+    """The ledger of the sends of one batch.
+
+    Args:
+        batch: the batch.
+        marks: the marks of the partition.
+        window: the emails in doubt of the process.
+        lease: the lease of the partition.
+        encode: returns the records of a report.
+        on_reported: called with each report once it is committed.
+    """
+
+    def __init__(
+        self,
+        batch: SendsBatch,
+        marks: DeliveryMarks,
+        window: Window,
+        lease: Lease,
+        encode: Callable[[Report], Iterable[ProducerRecord]],
+        on_reported: Callable[[Report], None],
+    ) -> None:
+        self._batch = batch
+        self._marks = marks
+        self._window = window
+        self._lease = lease
+        self._encode = encode
+        self._on_reported = on_reported
+        #: The entry that each send in flight had before.
+        self._before: dict[bytes, Entry | None] = {}
+        #: The sends whose outcome is not acknowledged yet.
+        self._in_doubt: set[bytes] = set()
+        self._advanced = 0
+        self._unpublished: list[Report] = []
+        self._uncommitted: list[Report] = []
+        self._committed_at = clock()
+
+    @property
+    def room(self) -> int:
+        """How many emails more may be in doubt."""
+        return self._window.room
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether emails that were recorded may still begin."""
+        return self._lease.is_valid
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the transaction is open for too long."""
+        return self._batch.has_uncommitted and clock() - self._committed_at > COMMIT_S
+
+    async def wait_for_room(self, timeout_s: float) -> None:
+        """Wait until `room` may have grown, at most `timeout_s` seconds."""
+        await self._window.wait_for_room(timeout_s)
+
+    async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
+        """Record sends about to begin, and outcomes. Return when the broker has both.
+
+        Raises:
+            PartitionRevoked: another process owns the partition.
+        """
+        started, batch = clock(), self._batch
+        for command, plan in begin:
+            key = command.send_id.encode()
+            if plan == "resend":
+                # Keeps the doubt over another crash: the old mark may be on another disk.
+                self._marks.mark_begun(command.send_id)
+            if key not in self._before:
+                self._before[key] = batch.get(key)
+                self._in_doubt.add(key)
+                self._window.take(1)
+            batch.put(key, Entry("in_flight", command.attempt, utc_from_ms(batch.now_ms), disk=self._marks.disk))
+        failpoints.reach("mailer.planned")
+        self._unpublished += done
+        self._advanced += len(done)
+        if self.is_overdue:
+            self._publish()
+            await batch.checkpoint()
+            self._note_committed()
+        elif begin or done:
+            for report in done:
+                self._put_unreported(report)
+            await batch.acknowledge()
+        if begin or done:
+            self._lease.renew(started)
+        self._release(report.command.send_id.encode() for report in done)
+        failpoints.reach("mailer.marked")
+
+    def _put_unreported(self, report: Report) -> None:
+        """Put the outcome of a send whose report is not published yet."""
+        key = report.command.send_id.encode()
+        if report.outcome == "sent":
+            disk = ACCEPTED_AGAIN if report.is_resend else ACCEPTED
+            self._batch.put(key, Entry("in_flight", report.command.attempt, report.at, report.queue_id, disk))
+        elif report.outcome != "unknown" and key in self._before:
+            self._batch.put(key, self._before[key])
+
+    def _publish(self) -> None:
+        """Put the outcomes so far, and publish their reports."""
+        for report in self._unpublished:
+            key, attempt = report.command.send_id.encode(), report.command.attempt
+            again = ACCEPTED_AGAIN if report.outcome == "sent" and report.is_resend else None
+            self._batch.put(key, Entry(STATES[report.outcome], attempt, report.at, report.queue_id, again))
+            for record in self._encode(report):
+                self._batch.send(*record)
+            self._before.pop(key, None)
+        self._uncommitted += self._unpublished
+        self._unpublished = []
+
+    def _note_committed(self) -> None:
+        for report in self._uncommitted:
+            self._marks.clear(report.command.send_id)
+            self._on_reported(report)
+        self._uncommitted = []
+        self._committed_at = clock()
+
+    def _release(self, keys: Iterable[bytes]) -> None:
+        known = self._in_doubt.intersection(keys)
+        self._in_doubt -= known
+        self._window.give_back(len(known))
+
+    def conclude(self, reports: Sequence[Report]) -> bool:
+        """Put the outcomes and reports that remain. Return whether each send that was recorded has one.
+
+        A send that was recorded and has not begun gets its earlier entry again: it cannot have left.
+
+        Args:
+            reports: all reports of the batch. Those given to `advance` come first.
+        """
+        self._unpublished += reports[self._advanced :]
+        self._publish()
+        for key, entry in self._before.items():
+            self._batch.put(key, entry)
+        return not self._before
+
+    def close(self) -> None:
+        """Note that the batch is committed: its reports are final, and none of its sends is in doubt."""
+        self._note_committed()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Give back the room of the sends in doubt."""
+        self._release(list(self._in_doubt))

@@ -1,0 +1,370 @@
+"""The dispatch of one batch: marks its emails in slices, sends them concurrently, and records the outcomes. Independent of Kafka.
+
+While one slice is sent, the ledger records the next one and the outcomes of the one before, so that sending never waits for the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import structlog
+
+from streams.mail.command import Command
+from streams.mail.delivery.ledger import Plan
+from streams.mail.delivery.smtp import Refused, ServerDown
+from streams.mail.delivery.window import LeaseExpired
+from streams.mail.report import Report
+from streams.mail.server_health import ServerHealth
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two attempts while the server is down. They are short at first, since most outages are restarts.
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+#: Least seconds between two records of the ledger, while there are emails to send: one record then has several emails.
+PACE_S = 0.02
+#: Seconds after which the dispatch looks again whether it must stop.
+POLL_S = 0.05
+#: Attempts of an email that meets trouble alone, before it waits for its retry.
+TRIES_ALONE = 2
+
+Planned: TypeAlias = tuple[Command, Plan]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An attempt that failed for reasons that may be the email's own or the server's. The email has not left.
+
+    Attributes:
+        plan: the plan for the next attempt.
+        answer: the server's answer.
+        is_outage: whether no connection could be opened: then it is not the email's own.
+    """
+
+    plan: Plan
+    answer: ServerDown | Refused
+    is_outage: bool = False
+
+
+class SendLedger(Protocol):
+    """The record of what is sent, which survives the process."""
+
+    @property
+    def room(self) -> int:
+        """How many emails more may be in doubt."""
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether `advance` must be called, though with nothing new."""
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether emails that were recorded may still begin. Otherwise they must be recorded again."""
+
+    async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
+        """Record that emails are about to be sent, and the outcomes of others. Return when the record survives a crash."""
+
+    async def wait_for_room(self, timeout_s: float) -> None:
+        """Wait until `room` may have grown, at most `timeout_s` seconds."""
+
+
+class NoLedger:
+    """A ledger that records nothing."""
+
+    room = 1 << 30
+    is_overdue = False
+    may_begin = True
+
+    async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
+        """Do nothing."""
+
+    async def wait_for_room(self, timeout_s: float) -> None:
+        """Do nothing: there is always room."""
+
+
+class _Item:
+    """One email on its way.
+
+    Attributes:
+        is_begun: whether its data has begun to leave.
+        is_recorded: whether the ledger knows that it is about to be sent.
+        is_given_up: whether its attempt is cancelled. It has not begun.
+        tries: the attempts that met trouble.
+        worked: `ServerHealth.worked` when the attempt began.
+        since: when the attempt began, in seconds of `time.monotonic`.
+        trouble: the newest trouble.
+    """
+
+    __slots__ = (
+        "command",
+        "is_begun",
+        "is_given_up",
+        "is_recorded",
+        "plan",
+        "since",
+        "task",
+        "tries",
+        "trouble",
+        "worked",
+    )
+
+    def __init__(self, command: Command, plan: Plan) -> None:
+        self.command = command
+        self.plan = plan
+        self.is_begun = False
+        self.is_given_up = False
+        self.is_recorded = False
+        self.tries = 0
+        self.worked = 0
+        self.since = 0.0
+        self.task: asyncio.Task[None] | None = None
+        self.trouble: Trouble | None = None
+
+    @property
+    def must_be_recorded(self) -> bool:
+        """Whether the email may leave, so that the ledger must know of it first."""
+        return self.plan in ("send", "resend")
+
+
+#: Attempt an email. The last argument is called right before its data begins, and may raise `LeaseExpired`.
+Attempt: TypeAlias = Callable[[Command, Plan, Callable[[], None]], Awaitable[Report | Trouble]]
+
+
+class Dispatch:
+    """Sends the emails of one batch.
+
+    Args:
+        attempt: attempts one email.
+        defer: returns the report of an email whose trouble is its own.
+        ledger: records what is sent.
+        health: the state of the server, shared by all batches.
+        senders: how many emails are attempted at once.
+        patience_s: seconds that the last emails of a batch may wait for an answer before their data has begun.
+        is_stopping: returns whether no email may begin any more.
+        on_pause: called with True when this batch pauses, and with False when it resumes.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        defer: Callable[[Command, Trouble], Report],
+        ledger: SendLedger,
+        health: ServerHealth,
+        *,
+        senders: int,
+        patience_s: float,
+        is_stopping: Callable[[], bool],
+        on_pause: Callable[[bool], None],
+    ) -> None:
+        self._attempt = attempt
+        self._defer = defer
+        self._ledger = ledger
+        self._health = health
+        self._senders = senders
+        self._patience_s = patience_s
+        self._is_stopping = is_stopping
+        self._on_pause = on_pause
+        self._todo: deque[_Item] = deque()
+        self._ready: asyncio.Queue[_Item] = asyncio.Queue()
+        self._active: set[_Item] = set()
+        #: Emails that met trouble, until it is known whether it is their own.
+        self._suspects: list[_Item] = []
+        self._reports: list[Report] = []
+        self._recorded = 0
+        self._changed = asyncio.Event()
+        self._is_down = False
+        self._is_paused = False
+        self._pauses = 0
+        self._reports_at_pause = 0
+        self._advanced_at = float("-inf")
+
+    async def run(self, planned: Iterable[Planned]) -> list[Report]:
+        """Send the emails, and return their reports. An email that a stop prevented has none.
+
+        What is on the wire when a stop comes is waited for.
+        """
+        self._todo.extend(_Item(*item) for item in planned)
+        idle = [asyncio.ensure_future(self._send_next()) for _ in range(min(self._senders, len(self._todo)))]
+        try:
+            while self._todo or self._suspects or self._active or not self._ready.empty():
+                await self._step()
+                for task in idle:
+                    if task.done():
+                        task.result()  # raises: it only ends with an error
+        finally:
+            for task in idle:
+                task.cancel()
+            await asyncio.gather(*idle, return_exceptions=True)
+            if self._is_paused:
+                self._on_pause(False)
+        return self._reports
+
+    async def _step(self) -> None:
+        if self._is_stopping():
+            self._stop()
+        self._judge_suspects()
+        if self._is_down and not self._active:
+            await self._pause()
+            return
+        begin = [] if self._is_down else self._take()
+        wait_s = PACE_S - (time.monotonic() - self._advanced_at)
+        done = self._reports[self._recorded :]
+        if wait_s > 0 and (not begin or not self._ready.empty()):
+            self._todo.extendleft(reversed(begin))
+            await asyncio.sleep(wait_s if begin or done else POLL_S)
+            return
+        self._give_up_slow()
+        is_last = not (begin or self._todo or self._suspects or self._active or not self._ready.empty())
+        if begin or (done and not is_last) or self._ledger.is_overdue:
+            await self._advance(begin)
+            return
+        if is_last:
+            return
+        if self._todo and not self._ledger.room:
+            await self._ledger.wait_for_room(POLL_S)
+            return
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), POLL_S)
+
+    def _take(self) -> list[_Item]:
+        """Remove the emails of the next slice from those to do."""
+        begin: list[_Item] = []
+        room = self._ledger.room
+        while self._todo and (room > 0 or self._todo[0].is_recorded):
+            item = self._todo.popleft()
+            room -= item.must_be_recorded and not item.is_recorded
+            begin.append(item)
+        return begin
+
+    async def _advance(self, begin: Sequence[_Item]) -> None:
+        done = self._reports[self._recorded :]
+        self._recorded = len(self._reports)
+        record = [(item.command, item.plan) for item in begin if item.must_be_recorded]
+        await self._ledger.advance(record, done)
+        self._advanced_at = time.monotonic()
+        for item in begin:
+            item.is_recorded = True
+            self._ready.put_nowait(item)
+
+    async def _send_next(self) -> None:
+        """Attempt emails until cancelled."""
+        while True:
+            item = await self._ready.get()
+            if self._is_down or self._is_stopping():
+                self._todo.appendleft(item)
+            else:
+                self._active.add(item)
+                try:
+                    await self._send(item)
+                finally:
+                    self._active.discard(item)
+            self._changed.set()
+
+    async def _send(self, item: _Item) -> None:
+        item.task = asyncio.current_task()
+        item.is_begun = item.is_given_up = False
+        item.since, item.worked = time.monotonic(), self._health.worked
+
+        def begin() -> None:
+            if item.is_given_up or self._is_stopping() or not self._ledger.may_begin:
+                raise LeaseExpired
+            item.is_begun = True
+
+        try:
+            result = await self._attempt(item.command, item.plan, begin)
+        except LeaseExpired:
+            self._todo.appendleft(item)
+            return
+        except asyncio.CancelledError:
+            if not item.is_given_up or item.task is None:
+                raise
+            item.task.uncancel()
+            result = Trouble(item.plan, ServerDown("no answer"))
+            if self._is_stopping():
+                self._todo.appendleft(item)
+                return
+        if isinstance(result, Report):
+            self._reports.append(result)
+            return
+        item.plan, item.trouble = result.plan, result
+        if result.is_outage:
+            self._note_outage(result)
+            self._todo.appendleft(item)
+            return
+        item.tries += 1
+        self._health.note_trouble(item.command.send_id)
+        self._suspects.append(item)
+
+    def _note_outage(self, trouble: Trouble) -> None:
+        if not self._is_paused and not self._is_down:
+            log.warning("mail server unavailable, pausing", reason=trouble.answer.text)
+        self._is_down = True
+
+    def _judge_suspects(self) -> None:
+        """Decide about emails that met trouble: it is their own if a neighbour got through, and the server's if others fail too."""
+        if not self._suspects:
+            return
+        suspects, self._suspects = self._suspects, []
+        for item in suspects:
+            trouble = item.trouble
+            if trouble is None:
+                continue
+            if self._health.worked > item.worked:
+                self._reports.append(self._defer(item.command, trouble))
+            elif self._health.is_down:
+                self._note_outage(trouble)
+                self._todo.appendleft(item)
+            elif self._todo or self._active or not self._ready.empty():
+                self._suspects.append(item)  # its neighbours will show
+            elif item.tries < TRIES_ALONE and isinstance(trouble.answer, ServerDown):
+                self._todo.appendleft(item)
+            else:
+                self._reports.append(self._defer(item.command, trouble))
+
+    async def _pause(self) -> None:
+        """Wait until the server may be available again."""
+        if not self._is_paused:
+            self._is_paused = True
+            self._on_pause(True)
+        await self._advance([])
+        if len(self._reports) > self._reports_at_pause:
+            self._pauses = 0
+        self._reports_at_pause = len(self._reports)
+        pause_s = PAUSES_S[min(self._pauses, len(PAUSES_S) - 1)]
+        self._pauses += 1
+        for _ in range(round(pause_s / POLL_S)):
+            if self._is_stopping():
+                break
+            await asyncio.sleep(POLL_S)
+        self._is_down = False
+
+    def _give_up_slow(self) -> None:
+        """Cancel the last emails of the batch if the server answers their neighbours and not them: a batch ends with its slowest email."""
+        if self._todo or not self._ready.empty():
+            return
+        for item in self._active:
+            patience_s = self._patience_s * item.command.attempt**2
+            is_slow = time.monotonic() - item.since > patience_s and self._health.worked > item.worked
+            if is_slow and not item.is_begun:
+                self._give_up(item)
+
+    def _stop(self) -> None:
+        """Drop what has not begun."""
+        self._todo.clear()
+        self._suspects.clear()
+        while not self._ready.empty():
+            self._ready.get_nowait()
+        for item in self._active:
+            if not item.is_begun:
+                self._give_up(item)
+
+    def _give_up(self, item: _Item) -> None:
+        if item.task is not None and not item.is_given_up:
+            item.is_given_up = True
+            item.task.cancel()

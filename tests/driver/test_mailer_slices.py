@@ -1,0 +1,333 @@
+"""The mailer stage with a simulated mail server: what is in doubt at any time, and what a crash at any time leads to."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from streams.agents import mailer
+from streams.core.values.local_time import utc_from_ms
+from streams.mail.delivery.ledger import decode_entry
+from streams.mail.delivery.smtp import Accepted, Answer, Refused, ServerDown, Unknown
+from streams.mail.delivery.window import Window
+from streams.mail.mailer import Mailer
+from streams.mail.rendering.renderer import RenderedEmail
+from streams.wire import topics
+from streams.wire.codec import open_codec
+from streams.wire.encode.encoder import Encoder
+from tests.harness.agents import CODEC, Agent, Output
+from tests.harness.commands import SENDER
+from tests.harness.effects import SEND
+from tests.harness.kafka_fakes import CHANGELOG
+from tests.harness.records import AT_MS
+
+AT = utc_from_ms(AT_MS)
+
+
+class Killed(BaseException):
+    """The process was killed."""
+
+
+class PlainRenderer:
+    """Renders every email to the same short text."""
+
+    def render(self, command: Any, links: Any) -> RenderedEmail:
+        """Return an email."""
+        return RenderedEmail("Subject", "<p>Text</p>", "Text")
+
+
+class InDialogue(ServerDown):
+    """Trouble that came with one email, on an open connection."""
+
+    is_connecting = False
+
+
+class Server:
+    """A mail server that answers after `seconds`, and can kill the mailer.
+
+    Attributes:
+        accepted: the recipients of the accepted emails.
+        answers: recipient -> its answers, before it accepts.
+        steps_left: the begun and accepted emails until the mailer is killed.
+        on_begun: called when the data of an email begins.
+    """
+
+    def __init__(self, size: int = 4, seconds: float = 0.0) -> None:
+        self.size = size
+        self.seconds = seconds
+        self.accepted: list[str] = []
+        self.answers: dict[str, list[Answer]] = {}
+        self.steps_left = -1
+        self.on_begun: Callable[[], None] = lambda: None
+        self._slots = asyncio.Semaphore(size)
+
+    def step(self) -> None:
+        """Kill the mailer if it is time."""
+        self.steps_left -= 1
+        if self.steps_left == 0:
+            raise Killed
+
+    async def send(self, sender: str, recipient: str, data: bytes, on_begun: Callable[[], None]) -> Answer:
+        """Send one email as `SmtpPool.send` does."""
+        async with self._slots:
+            answers = self.answers.get(recipient)
+            if answers:
+                return answers.pop(0)
+            on_begun()
+            self.on_begun()
+            self.step()
+            await asyncio.sleep(self.seconds)
+            self.accepted.append(recipient)
+            self.step()
+            return Accepted("Q1")
+
+
+def agent_of(
+    folder: Path, server: Server, uncommitted: Mapping[bytes, bytes | None] | None = None, patience_s: float = 0.2
+) -> Agent:
+    """Return the mailer stage, sending to `server`."""
+    renderer: Any = PlainRenderer()
+    pool: Any = server
+    work = Mailer(renderer, SENDER, pool, clock=lambda: AT, patience_s=patience_s)
+    return Agent(
+        folder,
+        lambda app, instrumentation: mailer.register(
+            app, instrumentation, work, uncommitted=lambda topic, partition: uncommitted or {}
+        ),
+    )
+
+
+def command_records(count: int, purpose: Any = "order") -> list[Output]:
+    """Return `count` commands, each to its own recipient `0@post.example`, `1@post.example`, ..."""
+    encode = Encoder(CODEC).effects.encode
+    outputs = []
+    for number in range(count):
+        effect = replace(SEND, send_id=f"s{number}", to_address=f"{number}@post.example", purpose=purpose)
+        topic, key, value, _ = encode(effect, AT)
+        outputs.append((topic, key, value))
+    return outputs
+
+
+def outcomes(outputs: list[Output]) -> dict[str, list[tuple[str, str]]]:
+    """Return outcome and reason of each send, from the reports."""
+    codec, found = open_codec(), {}
+    for topic, _, value in outputs:
+        if topic == topics.EVENTS:
+            event = codec.decode("email_event", value or b"")
+            found.setdefault(event["send_id"], []).append((event["outcome"], event["reason"]))
+    return found
+
+
+def in_doubt(changelog: list[tuple[str, bytes, bytes | None]]) -> set[bytes]:
+    """Return the sends that may have left for all that a changelog says."""
+    newest = {key: value for topic, key, value in changelog if topic == CHANGELOG}
+    entries = {key: decode_entry(value) for key, value in newest.items() if value}
+    return {key for key, entry in entries.items() if entry.state == "in_flight" and not entry.is_accepted}
+
+
+@pytest.mark.parametrize("count", [1, 7, 60])
+def test_each_email_is_acknowledged_before_it_begins(tmp_path: Path, count: int) -> None:
+    """The broker has the entry of each email before its data leaves. The whole batch takes one transaction and one report per email."""
+    server = Server()
+    agent = agent_of(tmp_path, server)
+    begun: list[bytes] = []
+
+    def on_begun() -> None:
+        begun.append(b"")
+        assert len(begun) <= len({key for topic, key, _ in agent.producer.acknowledged if topic == CHANGELOG})
+
+    server.on_begun = on_begun
+    reports = outcomes(agent.run(command_records(count), at_ms=AT_MS))
+    assert reports == {f"s{n}": [("sent", "accepted")] for n in range(count)}
+    assert len(server.accepted) == count
+    assert agent.producer.calls.count("commit") == 1
+    assert in_doubt(agent.producer.committed) == set()
+
+
+def test_few_emails_are_in_doubt_at_any_time(tmp_path: Path) -> None:
+    """Of 120 emails at about 100 a second, no more are in doubt than the server takes in a tenth of a second, or two per connection."""
+    server = Server(size=4, seconds=0.04)
+    agent = agent_of(tmp_path, server)
+    most = 0
+
+    def on_begun() -> None:
+        nonlocal most
+        most = max(most, len(in_doubt(agent.producer.committed + agent.producer.acknowledged)))
+
+    server.on_begun = on_begun
+    assert len(outcomes(agent.run(command_records(120), at_ms=AT_MS))) == 120
+    assert 0 < most <= 10
+
+
+def test_the_window_follows_the_server() -> None:
+    """The window is what the server takes in a tenth of a second, and never less than two emails per connection."""
+    window = Window(4)
+    assert window.limit == 8
+    for seconds, limit in ((0.04, 10), (0.002, 200), (1.0, 8)):
+        for _ in range(200):
+            window.measure(seconds)
+        assert window.limit == limit
+    window.take(5)
+    assert (window.room, window.in_doubt) == (3, 5)
+    window.give_back(5)
+    assert window.room == 8
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kills=st.lists(st.integers(1, 26), min_size=1, max_size=3),
+    keeps_disk=st.lists(st.booleans(), min_size=3, max_size=3),
+    sizes=st.lists(st.integers(1, 12), min_size=4, max_size=4),
+    purpose=st.sampled_from(["order", "marketing"]),
+)
+def test_a_crash_at_any_time(kills: list[int], keeps_disk: list[bool], sizes: list[int], purpose: str) -> None:
+    """The mailer dies at any step, on the same or another disk each time, and reads other batches after it.
+
+    Each email has one outcome. It arrives twice only if the report says that it was sent again, and not at all only if it is unknown.
+    """
+    with TemporaryDirectory() as folder:
+        records, server = command_records(12, purpose), Server()
+        committed: list[tuple[str, bytes, bytes | None]] = []
+        uncommitted: list[tuple[str, bytes, bytes | None]] = []
+        done, disk, reports = 0, Path(folder) / "disk-0", []
+        for life, size in enumerate([*sizes, *[12] * 12]):
+            if done == len(records):
+                break
+            if life and not (life <= 3 and keeps_disk[life - 1]):
+                shutil.rmtree(disk)
+                disk = Path(folder) / f"disk-{life}"
+            tail = {key: value for topic, key, value in uncommitted if topic == CHANGELOG}
+            server._slots = asyncio.Semaphore(server.size)
+            agent = agent_of(disk, server, tail)
+            changes = {key: value for topic, key, value in committed if topic == CHANGELOG}
+            agent.store.write(changes, len(changes))
+            server.steps_left = kills[life] if life < len(kills) else -1
+            try:
+                agent.run(records[done : done + size], at_ms=AT_MS)
+                done += len(records[done : done + size])
+            except BaseExceptionGroup as error:
+                if error.subgroup(Killed) is None:
+                    raise
+            now = agent.producer
+            if now.committed:
+                # What was uncommitted before is older than what this life committed.
+                uncommitted = [r for r in uncommitted if r[1] not in {key for _, key, _ in now.committed}]
+            committed += now.committed
+            uncommitted += now.acknowledged
+            reports += [output for output in now.committed if output[0] == topics.EVENTS]
+            agent.store.close()
+        by_send = outcomes(reports)
+        assert set(by_send) == {f"s{n}" for n in range(12)}
+        arrived = Counter(server.accepted)
+        for number in range(12):
+            (outcome, reason), *more = by_send[f"s{number}"]
+            times = arrived[f"{number}@post.example"]
+            assert not more
+            assert times == 1 or reason == "sent_again" or outcome == "unknown", (times, outcome, reason)
+            assert times <= 1 or purpose == "order" or outcome == "unknown"
+            assert purpose != "order" or times >= 1
+
+
+def test_a_dead_letter_is_published_once(tmp_path: Path) -> None:
+    """A batch that stops and is read again has one dead letter for its invalid record, not one per attempt."""
+    server = Server()
+    agent = agent_of(tmp_path, server)
+    batch = [*command_records(2), (topics.COMMANDS, b"c1", b"not a command")]
+    agent.app.task_manager.is_ready = False
+    stopped = [agent.run(batch, at_ms=AT_MS) for _ in range(3)]
+    assert [topic for outputs in stopped for topic, *_ in outputs] == []
+    agent.app.task_manager.is_ready = True
+    outputs = agent.run(batch, at_ms=AT_MS)
+    assert [topic for topic, *_ in outputs].count(topics.DEAD_LETTERS) == 1
+    assert len(server.accepted) == 2
+
+
+def test_a_stop_waits_for_what_is_on_the_wire(tmp_path: Path) -> None:
+    """Emails whose data has begun are answered and reported. The others are not sent, and are not in doubt for another disk."""
+    server = Server(size=2, seconds=0.3)
+    agent = agent_of(tmp_path / "a", server)
+    loops = 0
+
+    def on_begun() -> None:
+        nonlocal loops
+        loops += 1
+        if loops == 2:
+            agent.app.task_manager.is_ready = False
+
+    server.on_begun = on_begun
+    reports = outcomes(agent.run(command_records(30, "marketing"), at_ms=AT_MS))
+    assert reports == {f"s{n}": [("sent", "accepted")] for n in range(2)}
+    assert in_doubt(agent.producer.committed) == set()
+    other = agent_of(tmp_path / "b", server)
+    changes = {key: value for topic, key, value in agent.producer.committed if topic == CHANGELOG}
+    other.store.write(changes, len(changes))
+    server._slots, server.seconds = asyncio.Semaphore(2), 0.0
+    reports = outcomes(other.run(command_records(30, "marketing"), at_ms=AT_MS))
+    assert reports == {f"s{n}": [("sent", "accepted")] for n in range(2, 30)}
+    assert sorted(server.accepted) == sorted(f"{n}@post.example" for n in range(30))
+
+
+def test_a_revoked_partition_does_not_end_the_agent(tmp_path: Path) -> None:
+    """The batch of a partition that was taken away is given up. The next batch is processed."""
+    server = Server()
+    agent = agent_of(tmp_path, server)
+    agent.task.is_closed = True
+    assert agent.run(command_records(3), at_ms=AT_MS) == []
+    assert server.accepted == []
+    agent.task.is_closed = False
+    assert len(outcomes(agent.run(command_records(3), at_ms=AT_MS))) == 3
+
+
+#: Texts as a server may send them, decoded in every wrong way.
+TEXTS = st.one_of(
+    st.text(max_size=600),
+    st.binary(max_size=600).map(lambda raw: raw.decode("latin-1")),
+    st.binary(max_size=600).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
+)
+ANSWERS = st.one_of(
+    st.builds(Accepted, TEXTS),
+    st.builds(Refused, st.integers(400, 599), TEXTS, st.sampled_from(["mail", "rcpt", "data"])),
+    st.builds(Unknown, TEXTS),
+    st.builds(InDialogue, TEXTS),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(answers=st.lists(ANSWERS, min_size=1, max_size=4), purpose=st.sampled_from(["order", "marketing"]))
+def test_any_text_of_the_server_has_an_outcome(answers: list[Answer], purpose: str) -> None:
+    """Whatever the server says to some emails, each has a report that can be read, and the others are sent."""
+    with TemporaryDirectory() as folder:
+        server = Server()
+        for number, answer in enumerate(answers):
+            server.answers[f"{number}@post.example"] = [answer] * 2
+        agent = agent_of(Path(folder), server)
+        reports = outcomes(agent.run(command_records(len(answers) + 4, purpose), at_ms=AT_MS))
+        assert reports.keys() == {f"s{n}" for n in range(len(answers) + 4)}
+        assert {reports[f"s{n}"][0][0] for n in range(len(answers), len(answers) + 4)} == {"sent"}
+        agent.store.close()
+
+
+def test_a_refused_email_is_sent_again_after_a_crash(tmp_path: Path) -> None:
+    """An email that was refused before a crash has not left: another disk sends it as if for the first time."""
+    server = Server()
+    server.answers["0@post.example"] = [Refused(450, "450 4.2.0 later")]
+    agent = agent_of(tmp_path / "a", server)
+    server.steps_left = 3
+    with pytest.raises(BaseExceptionGroup):
+        agent.run(command_records(5, "marketing"), at_ms=AT_MS)
+    tail = {key: value for topic, key, value in agent.producer.acknowledged if topic == CHANGELOG}
+    server._slots, server.steps_left = asyncio.Semaphore(4), -1
+    other = agent_of(tmp_path / "b", server, tail)
+    reports = outcomes(other.run(command_records(5, "marketing"), at_ms=AT_MS))
+    assert set(reports) == {f"s{n}" for n in range(5)}
+    assert all(times == 1 for times in Counter(server.accepted).values())
