@@ -211,26 +211,28 @@ class Dispatch:
         if self._is_down and not self._active:
             await self._pause()
             return
-        begin = [] if self._is_down else self._take()
-        wait_s = PACE_S - (time.monotonic() - self._advanced_at)
-        done = self._reports[self._recorded :]
-        if wait_s > 0 and (not begin or not self._ready.empty()):
-            self._todo.extendleft(reversed(begin))
-            await asyncio.sleep(wait_s if begin or done else POLL_S)
-            return
         self._give_up_slow()
-        is_last = not (begin or self._todo or self._suspects or self._active or not self._ready.empty())
-        if begin or (done and not is_last) or self._ledger.is_overdue:
+        begin = [] if self._is_down else self._take()
+        has_done = len(self._reports) > self._recorded
+        if not (begin or self._todo or self._suspects or self._active or not self._ready.empty()):
+            return  # the batch's commit records what is left
+        wait_s = PACE_S - (time.monotonic() - self._advanced_at)
+        if ((begin or has_done) and (wait_s <= 0 or (begin and self._ready.empty()))) or self._ledger.is_overdue:
             await self._advance(begin)
             return
-        if is_last:
-            return
-        if self._todo and not self._ledger.room:
+        self._todo.extendleft(reversed(begin))
+        if self._todo and (begin or has_done):
+            await asyncio.sleep(wait_s)
+        elif self._todo and not self._ledger.room:
             await self._ledger.wait_for_room(POLL_S)
-            return
+        else:
+            await self._wait_for_change(min(wait_s, POLL_S) if has_done else POLL_S)
+
+    async def _wait_for_change(self, timeout_s: float) -> None:
+        """Wait until an attempt has ended, at most `timeout_s` seconds."""
         self._changed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), POLL_S)
+            await asyncio.wait_for(self._changed.wait(), timeout_s)
 
     def _take(self) -> list[_Item]:
         """Remove the emails of the next slice from those to do."""
