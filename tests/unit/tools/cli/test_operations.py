@@ -27,7 +27,7 @@ def test_invalid_settings_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_hide_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """`takk settings` prints every variable, and no secret."""
     monkeypatch.setenv("TAKK_MAIL_SECRET", SECRET)
-    monkeypatch.setenv("SCHEMA_REGISTRY_URL", f"http://user:{SECRET}@registry")
+    monkeypatch.setenv("SCHEMA_REGISTRY_URL", f"https://user:{SECRET}@registry")
     code, output = run("settings")
     assert code == 0
     assert SECRET not in output
