@@ -15,7 +15,8 @@ from streams.runtime.kafka.topic_reader import partitions_of, read_to_the_end
 from streams.settings import Settings
 from streams.tools.operations.customer_states import read_customer
 from streams.tools.operations.customer_story import ENTRY_OF, Timeline, build_timeline
-from streams.tools.operations.dead_letters import of_customer
+from streams.tools.operations.dead_letters import decode as decode_letter
+from streams.tools.operations.dead_letters import is_of, record_of
 from streams.wire import topics
 from streams.wire.codec import codec_of
 
@@ -66,19 +67,24 @@ def read_timeline(
             on_progress=on_progress,
         )
 
-    own = (message for message in read(ENTRY_OF, partition) if message.key() == key)
     newest = Newest(None if send_id else limit)
-    for message in own:
-        newest.add(message.topic(), message.value())
-    raw: Iterable[Raw] = newest
+    for message in read(ENTRY_OF, partition):
+        if message.key() == key:
+            newest.add(message.topic(), message.value())
+    for message in read([topics.DEAD_LETTERS]):
+        if is_of(codec, message, customer_id):
+            newest.add(topics.DEAD_LETTERS, message.value())
+    raw: Iterable[Raw] = [record for record in newest if record[0] in ENTRY_OF]
+    letters = [decode_letter(codec, value) for topic, value in newest if topic == topics.DEAD_LETTERS]
     if send_id:
-        raw = of_send(codec, [*newest], send_id)
+        raw = of_send(codec, raw, send_id)
+        letters = [letter for letter in letters if record_of(codec, letter).get("send_id") == send_id]
     timeline = build_timeline(
         customer_id,
         ((topic, decode(codec, topic, value)) for topic, value in raw),
         read_customer(settings, customer_id, partition, on_progress),
         send_id,
-        letters=of_customer(codec, read([topics.DEAD_LETTERS]), customer_id, send_id),
+        letters=letters,
         limit=limit,
     )
     return replace(timeline, omitted=timeline.omitted + newest.dropped)

@@ -121,32 +121,22 @@ def count(letters: Iterable[DeadLetter]) -> list[Group]:
     return sorted((group for group, _ in groups.values()), key=lambda group: -group.count)
 
 
-def of_customer(
-    codec: Codec, messages: Iterable[Any], customer_id: str, send_id: str | None = None
-) -> Iterator[DeadLetter]:
-    """Yield the letters of a customer: those under the customer's key, and those with another key whose record names the customer.
+def is_of(codec: Codec, message: Any, customer_id: str) -> bool:
+    """Return whether a record of the topic is a letter of a customer: by its key, or because its record names the customer.
 
     Args:
-        codec: decodes the letters and their records.
-        messages: records of the topic, of any customers.
+        codec: decodes the letter and its record.
+        message: a record of the topic.
         customer_id: the customer.
-        send_id: restricts the letters to records that name this send.
     """
-    key = customer_id.encode()
-    for message in messages:
-        value = message.value() or b""
-        # Most letters are of others. A letter contains the bytes of its record, so few of these must be decoded.
-        if message.key() != key and key not in value:
-            continue
-        letter = decode(codec, value)
-        record = _record_of(codec, letter)
-        if letter.key != key and record.get("customer_id") != customer_id:
-            continue
-        if send_id is None or record.get("send_id") == send_id:
-            yield letter
+    key, value = customer_id.encode(), message.value() or b""
+    if message.key() == key:
+        return True
+    # A letter contains the bytes of its record, so few letters of others must be decoded.
+    return key in value and record_of(codec, decode(codec, value)).get("customer_id") == customer_id
 
 
-def _record_of(codec: Codec, letter: DeadLetter) -> Mapping[str, Any]:
+def record_of(codec: Codec, letter: DeadLetter) -> Mapping[str, Any]:
     """Return the record of a letter, or an empty one if it cannot be decoded."""
     if letter.value is None or letter.topic not in topics.SCHEMA_OF:
         return {}
