@@ -102,6 +102,26 @@ RECORD_LIMITS: dict[str, int] = {
 #: Topic -> name of its schema.
 SCHEMA_OF: dict[str, str] = {spec.name: spec.schema for spec in TOPICS}
 
+#: The topics that a stage reads: the only ones that dead letters come from, and that they can be replayed to.
+STAGE_INPUTS = frozenset(
+    {
+        ORDERS,
+        SHIPMENTS,
+        ENGAGEMENT,
+        CUSTOMERS,
+        BROWSING,
+        PRESSURE,
+        DUE,
+        EVENTS,
+        GRANTS,
+        DELAYS,
+        COMMANDS,
+        HEARTBEATS,
+        SALES,
+    }
+    | {CODES, CLAIMS, CLAIM_WITHDRAWALS}
+)
+
 
 def subjects() -> dict[str, list[str]]:
     """Return the schema registry's subjects of each schema by name: `<topic>-value` for each of its topics."""

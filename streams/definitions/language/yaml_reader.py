@@ -47,19 +47,24 @@ def read_yaml(text: str, reader: R, read: Callable[[R, yaml.Node | None], T]) ->
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 hint = "write the value out"
-                return [Problem("yaml.E002", "YAML aliases (*) are not supported", hint, _location(event.start_mark))]
+                return [Problem("yaml.E002", "YAML aliases (*) are not supported", hint, location(event.start_mark))]
         root = yaml.compose(text, yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         return [invalid_yaml(error)]
     except ReaderError as error:
-        before = text[: error.position]
-        location = Location(before.count("\n") + 1, error.position - before.rfind("\n"))
-        return [Problem("yaml.E003", f"invalid character {text[error.position]!r}", "remove it", location)]
+        return [invalid_character(text, error)]
     except RecursionError:
-        return [Problem("yaml.E004", "brackets or lists are nested too deeply", "remove some levels")]
+        return [Problem("yaml.E004", "brackets or lists are nested too deeply", "remove some levels", Location(1))]
     result = read(reader, root)
     reader.problems.sort(key=lambda problem: (problem.location.line, problem.location.column))
     return reader.problems or result
+
+
+def invalid_character(text: str, error: ReaderError) -> Problem:
+    """Return the problem for a character that YAML does not allow."""
+    before = text[: error.position]
+    at = Location(before.count("\n") + 1, error.position - before.rfind("\n"))
+    return Problem("yaml.E003", f"invalid character {text[error.position]!r}", "remove it", at)
 
 
 def invalid_yaml(error: yaml.MarkedYAMLError) -> Problem:
@@ -75,7 +80,7 @@ def invalid_yaml(error: yaml.MarkedYAMLError) -> Problem:
         hint = "put quotes around the whole value, for example \"'vip' in customer.segments\""
     elif "another document" in problem:
         hint = "remove the line ---"
-    return Problem("yaml.E001", f"invalid YAML: {problem}", hint, _location(error.problem_mark))
+    return Problem("yaml.E001", f"invalid YAML: {problem}", hint, location(error.problem_mark))
 
 
 class _Mark(Protocol):
@@ -85,7 +90,8 @@ class _Mark(Protocol):
     column: int
 
 
-def _location(mark: _Mark | None) -> Location:
+def location(mark: _Mark | None) -> Location:
+    """Return the location of a mark."""
     return Location(mark.line + 1, mark.column + 1) if mark else Location()
 
 

@@ -50,6 +50,9 @@ ENTRIES = {
     "condition.E017": Entry(
         "Not comparable", "Only numbers can be compared with `<`, `<=`, `>` and `>=`.", "`customer.country != 'DK'`"
     ),
+    "condition.E018": Entry(
+        "Number out of range", "Numbers in conditions have at most 15 digits.", "`order.total > 100`"
+    ),
     "flow.E001": Entry(
         "Name differs from the folder",
         "The folder has the name of the flow.",

@@ -13,13 +13,14 @@ import yaml
 from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound, Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.links import Links
+from streams.mail.rendering.copy import InvalidCopy, copy_texts
 from streams.mail.rendering.filters import FILTERS
+from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.structured_data import STRUCTURED_DATA
 from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
@@ -52,20 +53,6 @@ class RenderedEmail:
     subject: str
     html: str
     text: str
-
-
-class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, in which `order.lines` first looks for the key `lines` of a dictionary.
-
-    Jinja looks for an attribute first and catches its error, which is slow for the hundred fields of an email. It would also prefer the
-    method `items` to a field of that name. A name that the dictionary lacks is resolved and checked by Jinja's sandbox.
-    """
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """Return the value of `obj.attribute` in a template."""
-        if type(obj) is dict and attribute in obj:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
 
 
 class Renderer:
@@ -109,6 +96,8 @@ class Renderer:
         location = f"{command.flow}/{command.message}"
         if not (_FOLDER.match(command.flow) and _FOLDER.match(command.message)):
             raise RenderError("the name of the flow or the message is not a valid folder or file name")
+        self._html.start()
+        self._text.start()
         try:
             return self._render(command, links)
         except RenderError:
@@ -226,14 +215,11 @@ class Renderer:
     def _texts(self, folder: str, language: str) -> dict[str, str]:
         name = f"{folder}/{language}.yaml"
         try:
-            texts = yaml.safe_load((self._dir / name).read_text(encoding="utf-8"))
+            return copy_texts((self._dir / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}  # a missing text is reported where it is used
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, InvalidCopy) as error:
             raise RenderError(f"{name}: {error}") from error
-        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-            raise RenderError(f"{name}: expected lines of the form `key: text`")
-        return texts
 
 
 def greeting_key(mood: str) -> str:

@@ -45,14 +45,23 @@ def parse_safely(text: str) -> Any:
     Raises:
         UnsafeSchema: it is not JSON, or beyond the limits.
     """
+    schema = parse_json(text)
+    check_safe(schema)
+    return schema
+
+
+def parse_json(text: str) -> Any:
+    """Return the JSON of a schema, which is not checked otherwise.
+
+    Raises:
+        UnsafeSchema: it is not JSON, or too long.
+    """
     if len(text) > MAX_SCHEMA_CHARS:
         raise UnsafeSchema(f"the schema has {len(text)} characters, the limit is {MAX_SCHEMA_CHARS}")
     try:
-        schema = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         raise UnsafeSchema("the schema is not valid JSON") from None
-    check_safe(schema)
-    return schema
 
 
 def check_safe(schema: Any) -> None:

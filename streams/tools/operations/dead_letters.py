@@ -46,6 +46,8 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     @property
     def obstacle(self) -> str | None:
         """The reason why the record cannot be replayed, or None if it can. A record is processed without its headers."""
+        if self.topic not in topics.STAGE_INPUTS:
+            return f"no stage reads the topic {self.topic!r}"
         for name, kept, size in (("value", self.value, self.value_bytes), ("key", self.key, self.key_bytes)):
             if size is not None:
                 known = f"only {len(kept or b''):,} of {size:,} bytes of its {name}" if size >= 0 else f"no {name}"
@@ -57,6 +59,10 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """The position of the record: `topic/partition/offset`."""
         return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class NotReplayable(ValueError):
+    """A dead letter that must not be replayed. The message says why."""
 
 
 def read(settings: Settings, since: datetime | None = None) -> Iterator[DeadLetter]:
@@ -169,6 +175,20 @@ def select(
             yield letter
 
 
+def check_replayable(letters: Iterable[DeadLetter]) -> None:
+    """Check that letters come from topics that a stage reads.
+
+    Otherwise a program that may write dead letters could have records published anywhere, with the rights of the operator.
+
+    Raises:
+        NotReplayable: one does not.
+    """
+    foreign = sorted({letter.topic for letter in letters} - topics.STAGE_INPUTS)
+    if foreign:
+        names = ", ".join(map(repr, foreign))
+        raise NotReplayable(f"no stage reads {names}, so its records cannot be replayed. Nothing was published.")
+
+
 def replay_producer(settings: Settings) -> Producer:
     """Return a producer that accepts every record that Takk's topics do."""
     return Producer(
@@ -193,9 +213,12 @@ def replay(settings: Settings, letters: Iterable[DeadLetter], *, producer: Any =
         producer: the producer to use; None creates one.
 
     Raises:
+        NotReplayable: a letter does not come from a topic that a stage reads. Nothing was published.
         KafkaException: a record was not accepted; earlier ones may have been.
         TimeoutError: the cluster did not acknowledge all records in time.
     """
+    letters = list(letters)
+    check_replayable(letters)
     producer = producer or replay_producer(settings)
     failed: list[Any] = []
     done = 0

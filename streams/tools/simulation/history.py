@@ -18,6 +18,8 @@ from streams.core.model.events import Event
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.values.text import plain
 from streams.runtime.avro.codec import DecodeFailed
+from streams.runtime.avro.container import Container, InvalidContainer
+from streams.runtime.avro.safety import UnsafeSchema
 from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.settings import Settings
 from streams.wire import topics
@@ -185,10 +187,10 @@ def _records(
     """
     try:
         with path.open("rb") as file:
-            name = _kind_of(fastavro.reader(file))
+            container = Container(file)
+            name = _kind_of(container.schema)
             if name in schemas:
-                file.seek(0)
-                for number, record in enumerate(fastavro.reader(file, schemas[name]), 1):
+                for number, record in enumerate(container.records(schemas[name]), 1):
                     if number % _STEP == 0:
                         on_progress(file.tell(), path.stat().st_size)
                     yield name, record
@@ -199,6 +201,8 @@ def _records(
         raise HistoryError(
             f"{path}: the file's schema does not match the one in schemas/ ({error}). Write the file with that schema."
         ) from error
+    except (InvalidContainer, UnsafeSchema) as error:
+        raise HistoryError(f"{path}: not a readable Avro container file: {error}. Is the file complete?") from error
     except Exception as error:  # fastavro, zlib and json raise many kinds of errors for invalid bytes
         raise HistoryError(
             f"{path}: not a readable Avro container file ({type(error).__name__}: {error}). Is the file complete?"
@@ -206,9 +210,8 @@ def _records(
     raise HistoryError(f"{path}: the records are of type {name}; expected {', '.join(sorted(schemas))}")
 
 
-def _kind_of(reader: Any) -> str:
+def _kind_of(schema: Any) -> str:
     """Return the name of the type of a file's records, without its namespace."""
-    schema = reader.writer_schema
     return plain(
         str(schema["name"]).rpartition(".")[2] if isinstance(schema, dict) and "name" in schema else str(schema)
     )

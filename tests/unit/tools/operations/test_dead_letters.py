@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streams.tools.operations.dead_letters import DeadLetter, count, decode, is_of
+import pytest
+
+from streams.agents import flows
+from streams.settings import PROJECT_ROOT, load_settings
+from streams.tools.operations.dead_letters import DeadLetter, NotReplayable, count, decode, is_of, replay
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.encode.encoder import Encoder
 from tests.harness import records
+from tests.harness.kafka_fakes import FakeProducer
 from tests.harness.records import AT
 
 CODEC = open_codec()
@@ -90,3 +96,36 @@ def test_only_a_complete_record_can_be_replayed() -> None:
     assert cut.obstacle == f"the dead letter has only 65,536 of 9,000,000 bytes of its value. {place}"
     assert letter(key_bytes=2000).obstacle == f"the dead letter has only 1 of 2,000 bytes of its key. {place}"
     assert letter(value=None, value_bytes=-1).obstacle == f"the dead letter has no value. {place}"
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "customers-of-another-team",
+        "dead-letters",
+        "rewards",
+        "flow-decisions",
+        "__consumer_offsets",
+        "",
+        "orders\n",
+        "Orders",
+    ],
+)
+def test_letters_go_back_to_topics_that_a_stage_reads_only(topic: str) -> None:
+    """A letter that names another topic is refused, and nothing is published, not even the letters beside it."""
+    producer = FakeProducer()
+    with pytest.raises(NotReplayable, match="Nothing was published"):
+        replay(load_settings(), [letter(), letter(topic=topic)], producer=producer)
+    assert producer.calls == []
+    assert "no stage reads" in str(letter(topic=topic).obstacle)
+
+
+def test_inputs_are_those_of_the_stages() -> None:
+    """The topics that letters can be replayed to are the topics that the agents read."""
+    found: set[str] = set()
+    for path in (PROJECT_ROOT / "streams" / "agents").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "instrumentation.stage":
+                read = eval(ast.unparse(node.args[1]), {"topics": topics, "INPUTS": flows.INPUTS})
+                found |= set(read)
+    assert found == topics.STAGE_INPUTS
