@@ -90,8 +90,10 @@ class Registry:
         from confluent_kafka.schema_registry import Schema as RegistrySchema
 
         registered = RegistrySchema(json.dumps(schema), "AVRO")
-        ids = [self._client.register_schema(subject, registered) for subject in self._subjects[name]]
-        return int(ids[0])
+        ids = [int(self._client.register_schema(subject, registered)) for subject in self._subjects[name]]
+        # Records of this version need no further request.
+        self._schemas[name] |= dict.fromkeys(ids, registered)
+        return ids[0]
 
     def find(self, name: str, number: int) -> Any | None:
         """Return the schema with an id as the client's object (`schema_type`, `schema_str`, `references`), or None. No request is made."""
