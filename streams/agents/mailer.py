@@ -151,6 +151,9 @@ def register(
         plans, arrived = read_batch(batch, context.marks)
         if heartbeat.is_due(batch.now_ms):
             batch.send(*heartbeat.send(encoder.heartbeats, utc_from_ms(batch.now_ms)))
+            if plans:
+                # To wait for the withdrawals and the mail server may take longer than a transaction may be open.
+                await batch.checkpoint()
         reports = await mailer.deliver(plans, context.marks, lambda: not app.task_manager.is_ready, ledger)
         is_complete = ledger.conclude(reports) and len(reports) == len(plans)
         failpoints.reach("mailer.reported")

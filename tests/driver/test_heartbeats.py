@@ -14,6 +14,7 @@ from streams.agents.instrumentation import Instrumentation
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.values.local_time import utc_from_ms
+from streams.mail.delivery.window import Window
 from streams.mail.report import Report
 from streams.observability import metrics
 from streams.runtime.kafka.partitioner import partition_of
@@ -35,7 +36,12 @@ RULESET = shop_ruleset()
 class IdleMailer:
     """A mailer that accepts nothing, as one that is stopping."""
 
-    async def deliver(self, planned: Iterable[Any], marks: Any, is_stopping: Callable[[], bool]) -> list[Report]:
+    def __init__(self) -> None:
+        self.window = Window(1)
+
+    async def deliver(
+        self, planned: Iterable[Any], marks: Any, is_stopping: Callable[[], bool], ledger: Any
+    ) -> list[Report]:
         """Return no reports."""
         return []
 

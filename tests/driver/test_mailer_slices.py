@@ -93,7 +93,11 @@ class Server:
 
 
 def agent_of(
-    folder: Path, server: Server, uncommitted: Mapping[bytes, bytes | None] | None = None, patience_s: float = 0.2
+    folder: Path,
+    server: Server,
+    uncommitted: Mapping[bytes, bytes | None] | None = None,
+    patience_s: float = 0.2,
+    heartbeat_s: int = 0,
 ) -> Agent:
     """Return the mailer stage, sending to `server`."""
     renderer: Any = PlainRenderer()
@@ -102,7 +106,7 @@ def agent_of(
     return Agent(
         folder,
         lambda app, instrumentation: mailer.register(
-            app, instrumentation, work, uncommitted=lambda topic, partition: uncommitted or {}
+            app, instrumentation, work, heartbeat_s, uncommitted=lambda topic, partition: uncommitted or {}
         ),
     )
 
@@ -236,6 +240,17 @@ def test_a_crash_at_any_time(kills: list[int], keeps_disk: list[bool], sizes: li
             assert times == 1 or reason == "sent_again" or outcome == "unknown", (times, outcome, reason)
             assert times <= 1 or purpose == "order" or outcome == "unknown"
             assert purpose != "order" or times >= 1
+
+
+def test_no_transaction_is_open_while_the_mailer_waits(tmp_path: Path) -> None:
+    """A heartbeat is committed before the emails of its batch: the withdrawals may take longer to read than a transaction may be open."""
+    server = Server()
+    agent = agent_of(tmp_path, server, heartbeat_s=15)
+    open_then: list[int] = []
+    server.on_begun = lambda: open_then.append(sum(topic != CHANGELOG for topic, _, _ in agent.producer.open))
+    outputs = agent.run(command_records(2), at_ms=AT_MS)
+    assert outputs[0][0] == topics.DELAYS
+    assert open_then == [0, 0]
 
 
 def test_a_dead_letter_is_published_once(tmp_path: Path) -> None:
