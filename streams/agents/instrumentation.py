@@ -46,7 +46,7 @@ class Instrumentation:
     """
 
     def __init__(self, codec: Codec) -> None:
-        self._codec = codec
+        self.codec = codec
         self.decoder = Decoder(codec)
         self.encoder = Encoder(codec)
 
@@ -124,7 +124,7 @@ class Instrumentation:
             journal=self._journal(name, flows) if has_journal else None,
             on_done=on_done,
             on_failure=on_failure,
-            prepare=self._prepare if self._codec.has_registry else None,
+            prepare=self._prepare if self.codec.has_registry else None,
             on_misrouted=on_misrouted,
             limits=dict(RECORD_LIMITS),
         )
@@ -133,16 +133,16 @@ class Instrumentation:
         """Return an awaitable that asks the schema registry for the writer schemas of records, or None if all are known."""
         since = time.monotonic()
         names = self._missing(records)
-        return load_schemas(self._codec, names, since) if names else None
+        return load_schemas(self.codec, names, since) if names else None
 
     def _missing(self, records: Iterable[Any]) -> set[str]:
-        return self._codec.missing((SCHEMA_OF[record.topic()], record.value()) for record in records)
+        return self.codec.missing((SCHEMA_OF[record.topic()], record.value()) for record in records)
 
     def load_schemas(self, records: Iterable[Any], stop: threading.Event) -> None:
         """Load the writer schemas of records in this thread. Wait while the registry does not answer, until `stop` is set."""
         since = time.monotonic()
-        if self._codec.has_registry and (names := self._missing(records)):
-            while not stop.is_set() and not _load(self._codec, names, since):
+        if self.codec.has_registry and (names := self._missing(records)):
+            while not stop.is_set() and not _load(self.codec, names, since):
                 stop.wait(REGISTRY_PAUSE_S)
 
     def _dead_letter(self, stage: str, record: Any, reason: str, detail: str, now_ms: int) -> ProducerRecord:

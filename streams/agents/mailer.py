@@ -173,6 +173,7 @@ def register(
         table="sends",
         encode=encode_entry,
         decode=decode_entry,
+        is_too_new=UnknownVersion,
         open=open_context,
         is_due=(lambda context, now_ms: context.heartbeat.is_due(now_ms)) if heartbeat_s else None,
     )

@@ -18,6 +18,7 @@ import uvloop
 
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
 from streams.agents.clock_check import check_clock
+from streams.agents.crash_log import isolate
 from streams.agents.global_tables import assortment, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
@@ -218,6 +219,7 @@ def _run(
     for stage in stages:
         stage.limits.update(limits)
     check_clock(settings.kafka(), instrumentation.encoder)
+    isolate(app, settings.kafka(), instrumentation.codec, settings.reader_group_id)
     metrics.BUILD_INFO.labels(version("takk")).set(1)
     for name in app.task_manager.stages:
         metrics.STAGE_PARTITIONS.labels(name).set(settings.partitions)

@@ -48,12 +48,12 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "pools": (topics.GRANTS,),
     "mailer": (topics.EVENTS, topics.ENGAGEMENT, topics.DELAYS, topics.DECISIONS),
 }  # fmt: skip
-#: The reasons of dead letters: broken rules, invalid Avro, and `failed` for a handler that raised.
-DEAD_LETTER_REASONS = (*RULES, "not_avro", "unknown_schema", "truncated", "failed")
+#: The reasons of dead letters: broken rules, invalid Avro, `failed` for a handler that raised, and `crashed`.
+DEAD_LETTER_REASONS = (*RULES, "not_avro", "unknown_schema", "truncated", "failed", "crashed")
 
 #: The reasons for which a record of the catalogue or the sales counts is invalid.
 CATALOGUE_REASONS = (
-    "bad_id", "bad_currency", "bad_link", "negative_amount", "too_long", "not_avro", "unknown_schema", "truncated",
+    "bad_id", "bad_currency", "bad_link", "negative_amount", "too_much", "too_long", "not_avro", "unknown_schema", "truncated",
 )  # fmt: skip
 
 #: The decisions that are exported as 0 for each flow: whether an email is sent, and what most often prevents it. All outcomes with all rules

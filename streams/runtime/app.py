@@ -40,6 +40,7 @@ def end_process(stage: str, partition: int, error: Exception) -> None:
         stage=stage,
         partition=partition,
         error=error,
+        detail="; ".join(getattr(error, "__notes__", ())),
         hint="nothing is lost: the supervisor restarts the worker. If this repeats, check the broker named in the error.",
     )
     os._exit(EXIT_FATAL)
@@ -107,6 +108,7 @@ class App:
         rebalance_timeout_s: float = 60.0,
         standby_replicas: int = 1,
     ) -> None:
+        self.state_dir = state_dir
         state_dir.mkdir(parents=True, exist_ok=True)
         self.task_manager = TaskManager(
             app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes, clock=Clock(end_process_after_step)
@@ -161,7 +163,13 @@ class App:
 
         def decorate(function: Callable[[AsyncIterator[Batch[S]]], Awaitable[None]]) -> Any:
             async def agent(stream: Any) -> None:
-                await function(self.task_manager.batches(stream))
+                try:
+                    await function(self.task_manager.batches(stream))
+                except Exception as error:
+                    if self.task_manager.isolation is not None:
+                        tasks = [task for task in self.task_manager if task.stage is stage]
+                        self.task_manager.isolation.agent_failed(stage.name, stage.is_too_new, error, tasks)
+                    raise
 
             return self.faust.agent(topic, name=stage.name)(agent)
 

@@ -35,6 +35,7 @@ HEARTBEATS = "heartbeats"
 DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
 CLOCK_PROBES = "clock-probes"
+CRASH_NOTES = "crash-notes"
 
 #: Header of `email-commands`: when the email became due, in milliseconds since 1970 as decimal text. Only metrics depend on it.
 DUE_AT_HEADER = "takk_due_at"
@@ -94,6 +95,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(CHECKPOINTS, "checkpoint", key="agent/partition"),
     # Each process writes one record at its start. The broker answers with its own time, which is all that the topic is for.
     _retained(CLOCK_PROBES, "heartbeat", DAY_MS, key="host", config={"message.timestamp.type": "LogAppendTime"}),
+    # One partition, because every process reads the whole topic when it takes over partitions.
+    TopicSpec(name=CRASH_NOTES, schema="crash_note", key="stage/partition", cleanup="compact", partitions=1),
 )
 #: Topic -> bytes of a record that it accepts at least.
 RECORD_LIMITS: dict[str, int] = {

@@ -32,6 +32,7 @@ RECORDED = {
     "code_claim": ("d757acabbaaa8668", "cba1803864e7d0105802d01ba0d53118f62fd151794692db77d9d27ff26f6df6"),
     "code_grant": ("735b8b234a325824", "bf155d2699ebd209e3054581cfc4a1bf47f7559ac1302a22b2e25578258453e7"),
     "contact_pressure": ("26a2ee77d8aeaf9f", "d1d7a4e8d635ad9d4821ca4127a5344994ede567d50f48b41f1fdc84a25785e8"),
+    "crash_note": ("0dbd1e61ec748ff0", "8286b5d015842776def0c533c22111a1194abf652c9aee95df6b2d99351e381d"),
     "customer": ("f4edf67fe25064ed", "7469cbb5eb744d7c6c6aaa3c4600cf94a331e499d9638883a4dc60cc76a3b3cf"),
     "dead_letter": ("48932ddd7d2338f8", "f556e3d30bce86450e088bedd907d8d5fcf17589c3392fba2949e184b867c659"),
     "discount_code": ("66b8b5849d34b640", "b0bb8d33ba5119374bd81e5e7c93ea21cc5e76e3105c4b77a66ea120699ad19b"),

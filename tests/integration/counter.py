@@ -2,6 +2,7 @@
 
 It reads `<app>-in`, keeps the count of each key in the table `counts`, and publishes it on `<app>-out`. A record `forget` deletes its key's
 count. A record `hold` stops a worker with `--hold FILE` just before its commit, when the whole transaction is on the broker, until FILE exists.
+The records `EXIT` and `SEGFAULT` end the process, and `SLOW` takes 50 ms. With `--isolate` such records are isolated.
 With `--hold-takeover FILE` every takeover of partitions waits for FILE, after it has fenced the previous owners.
 `python -m tests.integration.counter -h` lists the options.
 """
@@ -9,7 +10,9 @@ With `--hold-takeover FILE` every takeover of partitions waits for FILE, after i
 from __future__ import annotations
 
 import argparse
+import ctypes
 import logging
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -17,10 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from streams.agents.crash_log import KafkaCrashLog, report_crashes
 from streams.runtime import failpoints
 from streams.runtime.app import App, RestartableWorker
+from streams.runtime.isolation.isolation import Isolation
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
+from streams.wire.codec import open_codec
 
 PARTITIONS = 4
 #: Seconds without a heartbeat before the broker gives a worker's partitions away, unless `--session` sets others. Heartbeats come every 3 s.
@@ -28,6 +34,9 @@ SESSION_S = 6.0
 TABLE = "counts"
 FORGET = b"forget"
 HOLD = b"hold"
+EXIT, SEGFAULT, SLOW = b"exit", b"segfault", b"slow"
+#: The folder of the crash notes in the state directory.
+NOTES = "crash-notes"
 #: Printed when the worker waits in its transaction, and when it waits in a takeover.
 HOLDING = "holding an open transaction"
 TAKING_OVER = "holding a takeover"
@@ -62,10 +71,20 @@ def main(arguments: argparse.Namespace) -> None:
         failpoints.reach = partial(hold_takeover, app, arguments.hold_takeover)
         logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(Heartbeats(logging.DEBUG))
         logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.DEBUG)
+    if arguments.isolate:
+        crash_log = crash_log_of(arguments.bootstrap, arguments.app)
+        report_crashes(crash_log, arguments.state / NOTES, app.task_manager.clock())
+        app.task_manager.isolation = Isolation(crash_log, arguments.state / NOTES)
     by = [("by", arguments.state.name.encode())]
 
     def count(record: Any, batch: Batch[None]) -> Any:
         key = record.key()
+        if record.value() == EXIT:
+            os._exit(3)
+        if record.value() == SEGFAULT:
+            ctypes.string_at(0)
+        if record.value() == SLOW:
+            time.sleep(0.05)
         number = step(int(batch.get(key) or 0), record.value())
         return key, b"%d" % number if number else None, [(out, key, b"%d" % number, by)]
 
@@ -73,7 +92,7 @@ def main(arguments: argparse.Namespace) -> None:
         name="counter",
         topics=(f"{arguments.app}-in",),
         table=TABLE,
-        # No record is invalid here. A dead letter would appear as an additional output.
+        # No record is invalid here. The dead letter of one that ended the process appears as an output.
         dead_letter=lambda record, reason, detail, now: (out, record.key(), reason.encode(), by),
     )
 
@@ -85,6 +104,11 @@ def main(arguments: argparse.Namespace) -> None:
             await batch.commit()
 
     RestartableWorker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
+
+
+def crash_log_of(bootstrap: str, app: str) -> KafkaCrashLog:
+    """Return the crash log of a job, on `<app>-crash-notes`."""
+    return KafkaCrashLog({"bootstrap.servers": bootstrap}, open_codec(), f"{app}-reader", f"{app}-crash-notes")
 
 
 def hold_commit(held: list[Batch[None]], until: Path, place: str) -> None:
@@ -122,6 +146,7 @@ if __name__ == "__main__":
     parser.add_argument("--hold", type=Path)
     parser.add_argument("--hold-takeover", type=Path)
     parser.add_argument("--instance")
+    parser.add_argument("--isolate", action="store_true")
     parser.add_argument("--session", type=float, default=SESSION_S)
     options = parser.parse_args()
     sys.argv = sys.argv[:1]  # Faust parses it too

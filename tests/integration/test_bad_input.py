@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
+from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import read_all
 from streams.tools.operations.dead_letters import DeadLetter, decode
 from streams.wire import topics
-from tests.harness import records
+from tests.harness import raw_headers, records
 from tests.harness.stack import Stack, open_stack
 
 HTML = '<img src=x onerror="alert(1)"><b>Anna</b>'
@@ -146,6 +149,76 @@ def test_a_replayed_record_that_is_still_invalid_becomes_a_dead_letter_again(sta
     takk(stack, "dead-letters", "replay", letters()[0].id)
     stack.wait_until(lambda: len(letters()) == 2, "the dead letter of the replayed record")
     assert [(letter.reason, letter.value) for letter in letters()] == [("negative_amount", value)] * 2
+
+
+def produce_zstd(
+    stack: Stack, items: Iterable[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes | None]]]]
+) -> None:
+    """Produce (topic, key, value, headers), each as a batch of its own that is compressed with zstd. The broker limits the compressed size."""
+    producer = Producer(
+        {
+            **stack.settings.kafka(),
+            "compression.type": "zstd",
+            "message.max.bytes": 64 << 20,
+            "linger.ms": 0,
+            "partitioner": "murmur2_random",
+        }
+    )
+    failed: list[Any] = []
+    for topic, key, value, headers in items:
+        producer.produce(
+            topic, value, key, headers=headers, on_delivery=lambda error, _: error and failed.append(error)
+        )
+        assert producer.flush(60) == 0
+    assert failed == []
+
+
+def test_a_record_that_was_compressed_well_is_cut(stack: Stack) -> None:
+    """9 MB of zeros in a few kB become a dead letter with the first bytes, the size and the SHA-256, and `replay` says why it cannot."""
+    zeros = bytes(9_000_000)
+    produce_zstd(stack, [(topics.ORDERS, b"zeros", zeros, [("h", b"1")])])
+    stack.produce(topics.ORDERS, b"after-zeros", order("after-zeros"))
+    email_to(stack, "after-zeros@example.org")
+    stack.wait_until(lambda: any(letter.key == b"zeros" for letter in dead_letters(stack)), "a dead letter")
+    (letter,) = [letter for letter in dead_letters(stack) if letter.key == b"zeros"]
+    assert (letter.reason, letter.value, letter.value_bytes) == ("not_avro", bytes(65_536), len(zeros))
+    assert letter.value_sha256 == hashlib.sha256(zeros).hexdigest()
+    assert letter.headers == (("h", b"1"),)
+    replay = [sys.executable, "-m", "streams", "dead-letters", "replay", letter.id]
+    done = subprocess.run(
+        replay, env={**os.environ, **stack.env}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "only 65,536 of 9,000,000 bytes of its value" in done.stderr
+
+
+def test_a_large_order_without_its_key_is_a_dead_letter(stack: Stack) -> None:
+    """A valid order of 1.2 MB that was compressed well cannot be republished under its key: its topic might not accept it."""
+    lines = [records.line(sku=f"{n:0200}", title="t" * 500, category="c" * 500) for n in range(1000)]
+    value = stack.codec.encode("order", order("large", lines=lines))
+    assert len(value) > 1_200_000
+    produce_zstd(stack, [(topics.ORDERS, b"large-wrong", value, [])])
+    stack.wait_until(lambda: any(letter.key == b"large-wrong" for letter in dead_letters(stack)), "a dead letter")
+    (letter,) = [letter for letter in dead_letters(stack) if letter.key == b"large-wrong"]
+    assert (letter.reason, letter.value_bytes) == ("too_large", len(value))
+
+
+@pytest.mark.parametrize("key", [b"raw-headers-1", None])
+def test_a_header_that_is_not_text(stack: Stack, key: bytes | None) -> None:
+    """The order is confirmed, also when it has to be republished: librdkafka cannot read its headers."""
+    customer = f"raw-headers-{1 if key else 0}"
+    value = stack.codec.encode("order", order(customer))
+    partition = partition_of(customer.encode(), stack.settings.partitions) if key else 0
+    raw_headers.produce(stack.settings.kafka_bootstrap_servers, topics.ORDERS, partition, key, value)
+    email_to(stack, f"{customer}@example.org")
+
+
+def test_a_record_with_unreadable_headers_becomes_a_dead_letter(stack: Stack) -> None:
+    """The letter has the value, and says that the headers are missing."""
+    raw_headers.produce(stack.settings.kafka_bootstrap_servers, topics.ORDERS, 0, b"raw-invalid", b"invalid")
+    stack.wait_until(lambda: any(letter.key == b"raw-invalid" for letter in dead_letters(stack)), "a dead letter")
+    (letter,) = [letter for letter in dead_letters(stack) if letter.key == b"raw-invalid"]
+    assert (letter.value, letter.headers, letter.has_all_headers) == (b"invalid", (), False)
 
 
 def test_html_in_a_name_is_text(stack: Stack) -> None:

@@ -44,6 +44,7 @@ class Worker:
     def __init__(self, bootstrap: str, app: str, disk: Path) -> None:
         self.disk = disk
         self.log_file = disk.with_suffix(".log")
+        self.bootstrap = bootstrap
         self._command = [sys.executable, "-m", "tests.integration.counter", bootstrap, app, str(disk)]
         self._child: subprocess.Popen[bytes] | None = None
         self._options: tuple[str, ...] = ()
@@ -59,6 +60,11 @@ class Worker:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process was started and has ended, other than by `kill`."""
+        return self._child is not None and self._child.poll() is not None
 
     def signal(self, number: signal.Signals) -> None:
         """Send the process a signal."""

@@ -78,8 +78,9 @@ class Batch(Generic[S]):
         self._is_last = False
         self._in_transaction = False
         self._produce = task.producer.produce
+        #: Topic -> (first offset, last offset) of the records, and topic -> the number of records.
+        self.offsets, self.read = offset_ranges(self.records)
         self.sent: Counter[str] = Counter()
-        self.read: dict[str, int] = {}
         self.started = self.computed = time.perf_counter()
         self.committed: asyncio.Future[None] | None = None
 
@@ -215,10 +216,9 @@ class Batch(Generic[S]):
         for output in self._last_outputs:
             self.send(*output)
         self._last_outputs.clear()
-        offsets, self.read = offset_ranges(self.records)
         if self.records and self._stage.journal is not None:
-            self.send(*self._stage.journal(self.partition, self.now_ms, offsets, len(self.records)))
-        sources = [TopicPartition(topic, self.partition, last + 1) for topic, (_, last) in offsets.items()]
+            self.send(*self._stage.journal(self.partition, self.now_ms, self.offsets, len(self.records)))
+        sources = [TopicPartition(topic, self.partition, last + 1) for topic, (_, last) in self.offsets.items()]
         changes = self._produce_changelog()
         if not sources and not self._in_transaction and not self._meta:
             self._finish()
@@ -253,6 +253,8 @@ class Batch(Generic[S]):
             if self.task.is_closed:
                 # The next owner has fenced the producer, as it must.
                 raise PartitionRevoked(f"partition {self.partition} of {self._stage.name}") from error
+            spans = [f"{topic}[{self.partition}] {first} to {last}" for topic, (first, last) in self.offsets.items()]
+            error.add_note(f"offsets of the batch: {', '.join(spans) or 'none'}")
             self._stage.on_fatal(self._stage.name, self.partition, error)
             raise
 

@@ -148,6 +148,8 @@ class Fetcher:
                 if size > self._batch_bytes:
                     end = index + 1
                     break
+        if (crashes := self._tasks[key].crashes) is not None:
+            end = crashes.batch_end(batch[:end])
         if end < len(batch):
             self._waiting[key] = batch[end:]
             del batch[end:]

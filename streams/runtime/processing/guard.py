@@ -11,9 +11,12 @@ outputs would already be produced. Encoding a state costs a small part of decidi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from streams.runtime.errors import InvalidRecord, Misrouted, RegistryUnavailable, TooManyFailures
+from streams.runtime.isolation.crashes import Crashes
+from streams.runtime.isolation.note import CrashNote, Place
 from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, SMALL_BYTES
 from streams.runtime.kafka.producer_record import Headers, ProducerRecord, headers_of, size_of
 
@@ -60,58 +63,96 @@ class Guard:
         """Process every record with `handler`: see `Batch.apply`."""
         batch, task, encode = self._batch, self._task, self._stage.encode
         put_encoded, send = batch.put_encoded, batch.send
-        for record in batch.records:
-            try:
-                key, value, outputs = handler(record, batch)
-                raw = None
-                if key is not None and value is not None:
-                    raw = encode(value)
-                    if len(raw) > SMALL_BYTES:
-                        self._check(self._stage.changelog, key, raw, None)
+        with self._computing():
+            for record in self._noted():
+                try:
+                    key, value, outputs = handler(record, batch)
+                    raw = None
+                    if key is not None and value is not None:
+                        raw = encode(value)
+                        if len(raw) > SMALL_BYTES:
+                            self._check(self._stage.changelog, key, raw, None)
+                    for output in outputs:
+                        if (body := output[2]) is not None and len(body) > SMALL_BYTES:
+                            self._check(*output)
+                except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
+                    self._reject(record, error)
+                    continue
+                task.failures_in_a_row = 0
+                if key is not None:
+                    put_encoded(key, value, raw)
                 for output in outputs:
-                    if (body := output[2]) is not None and len(body) > SMALL_BYTES:
-                        self._check(*output)
-            except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
-                self._reject(record, error)
-                continue
-            task.failures_in_a_row = 0
-            if key is not None:
-                put_encoded(key, value, raw)
-            for output in outputs:
-                send(*output)
+                    send(*output)
 
     def apply_changes(self, handler: Callable[[Any, Changes], Sequence[ProducerRecord]]) -> None:
         """Process every record with `handler`: see `Batch.apply_changes`."""
         batch, task, encode = self._batch, self._task, self._stage.encode
-        for record in batch.records:
-            try:
-                changes = Changes(batch)
-                outputs = handler(record, changes)
-                encoded = {key: None if value is None else encode(value) for key, value in changes.values.items()}
+        with self._computing():
+            for record in self._noted():
+                try:
+                    changes = Changes(batch)
+                    outputs = handler(record, changes)
+                    encoded = {key: None if value is None else encode(value) for key, value in changes.values.items()}
+                    for key, raw in encoded.items():
+                        self._check(self._stage.changelog, key, raw, None)
+                    for output in outputs:
+                        self._check(*output)
+                except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
+                    self._reject(record, error)
+                    continue
+                task.failures_in_a_row = 0
                 for key, raw in encoded.items():
-                    self._check(self._stage.changelog, key, raw, None)
+                    batch.put_encoded(key, changes.values[key], raw)
                 for output in outputs:
-                    self._check(*output)
-            except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
-                self._reject(record, error)
-                continue
-            task.failures_in_a_row = 0
-            for key, raw in encoded.items():
-                batch.put_encoded(key, changes.values[key], raw)
-            for output in outputs:
-                batch.send(*output)
+                    batch.send(*output)
 
     def decode(self, parse: Callable[[Any], T]) -> Iterator[T]:
         """Yield `parse(record)` for every record: see `Batch.decode`."""
         task = self._task
+        with self._computing():
+            for record in self._noted():
+                try:
+                    result = parse(record)
+                except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
+                    self._reject(record, error)
+                    continue
+                task.failures_in_a_row = 0
+                yield result
+
+    def _noted(self) -> Iterator[Any] | Sequence[Any]:
+        """Note that the records of the batch are being computed, and return them: without those of them that ended the process twice."""
+        batch, note, crashes = self._batch, self._task.note, self._task.crashes
+        if note is None or not batch.records:
+            return batch.records
+        note.begin(batch.offsets)
+        if crashes is None:
+            return batch.records
+        self._task.crashes = crashes.after(batch.offsets)
+        return self._noted_singly(note, crashes) if crashes.covers(batch.records) else batch.records
+
+    def _noted_singly(self, note: CrashNote, crashes: Crashes) -> Iterator[Any]:
         for record in self._batch.records:
-            try:
-                result = parse(record)
-            except Exception as error:  # noqa: BLE001 - not swallowed: `_reject` makes it a dead letter, or raises
-                self._reject(record, error)
+            place = Place(record.topic(), record.offset())
+            if place == crashes.condemned:
+                detail = f"the process ended {crashes.suspect_count} times while it handled this record"
+                self._batch.send(*self._stage.dead_letter(record, "crashed", detail, self._now_ms))
                 continue
-            task.failures_in_a_row = 0
-            yield result
+            note.at(*place)
+            yield record
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Clear the note at the end, and after an exception too: then the process ends for a reason that it knows."""
+        try:
+            yield
+        except Exception:
+            self._clear_note()
+            raise
+        self._clear_note()
+
+    def _clear_note(self) -> None:
+        if self._task.note is not None:
+            self._task.note.clear()
 
     def _check(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None) -> None:
         """Raise InvalidRecord (`too_large`) if the topic may not accept a record."""

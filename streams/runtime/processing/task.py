@@ -8,6 +8,8 @@ from typing import Any, Generic
 
 from confluent_kafka import KafkaError, Producer
 
+from streams.runtime.isolation.crashes import Crashes
+from streams.runtime.isolation.note import CrashNote
 from streams.runtime.processing.stage import S, Stage
 from streams.runtime.state.store import PartitionStore
 
@@ -55,6 +57,10 @@ class Task(Generic[S]):
         self.changelog_offset = -1
         #: Why the newest changelog record that asked for a delivery report was not delivered, or None.
         self.delivery_error: KafkaError | None = None
+        #: Where the records are noted while they are computed; None if they are not.
+        self.note: CrashNote | None = None
+        #: The crashes at offsets that this task has still to process.
+        self.crashes: Crashes | None = None
         #: Whether the next commit must write `CHANGELOG_MARKER`, because the changelog is empty.
         self.needs_marker = False
 

@@ -17,6 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer
 
 from streams.runtime import failpoints
 from streams.runtime.errors import StoreError
+from streams.runtime.isolation.isolation import Isolation
 from streams.runtime.kafka.client_config import consumer_config, producer_config
 from streams.runtime.kafka.retry import retry
 from streams.runtime.processing.batch import Batch
@@ -64,6 +65,7 @@ class TaskManager:
         self.idle = asyncio.Event()
         self.stages: dict[str, Stage[Any]] = {}
         self.stores: dict[str, Any] = {}
+        self.isolation: Isolation | None = None
         self.on_restore: Callable[[str, int, int], None] = lambda stage, done, total: None
         self.on_restored: Callable[[str, int, float], None] = lambda stage, records, seconds: None
         #: Called after every assignment, when all partitions are restored and processed.
@@ -135,6 +137,8 @@ class TaskManager:
             TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic and (self.stage_of(t), p) in wanted
         ]
         self.fetcher.starts = await asyncio.to_thread(self._committed, sources)
+        if self.isolation is not None:
+            await asyncio.to_thread(self._attach_crashes, self.isolation)
         self._check_changelogs()
         for task in self:
             task.is_queued = False  # batches of the earlier assignment are dropped
@@ -189,6 +193,8 @@ class TaskManager:
                 records = restore(self.kafka, stage.changelog, stores, partial(self.on_restore, name))
                 self.on_restored(name, records, time.monotonic() - started)
             for task in tasks:
+                if self.isolation is not None:
+                    task.note = self.isolation.note(name, task.partition)
                 task.open()
                 self._tasks[(name, task.partition)] = task
 
@@ -234,8 +240,15 @@ class TaskManager:
                 )
             task.needs_marker = True
 
+    def _attach_crashes(self, isolation: Isolation) -> None:
+        committed = [((self.stage_of(tp.topic), tp.partition), tp.topic, tp.offset) for tp in self.fetcher.starts]
+        isolation.attach(self._tasks, committed, self.clock())
+
     def _release(self, task: Task[Any]) -> None:
         task.is_closed = True
+        if task.note is not None:
+            task.note.close()
+            task.note = None
         if task.stage.table:
             self.stores[task.stage.name].release(task.partition)
 
@@ -278,6 +291,8 @@ class TaskManager:
         async for task, records, generation in prepared(stream):
             await task.lock.acquire()
             task.is_queued = False
+            if self.isolation is not None and task.crashes is not None and task.crashes.is_suspect(records):
+                await self.isolation.until_alone(task, self)
             if task.is_closed or generation != self.generation:
                 task.lock.release()
                 continue

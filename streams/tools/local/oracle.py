@@ -148,6 +148,7 @@ def _replay(
         offsets.setdefault((topic, partition), []).append(offset)
     read: Counter[tuple[str, int, int]] = Counter()
     expected: dict[str, Counter[tuple[bytes, bytes]]] = {t: Counter() for t in topics.SCHEMA_OF}
+    crashed = _crashed(records, codec)
     handle = make_handler(Decoder(codec), Encoder(codec), ruleset, partitions)
     replays = [_Replay(p) for p in range(partitions)]
     early: list[tuple[bytes, int]] = []
@@ -161,6 +162,8 @@ def _replay(
             for offset in offsets.get((topic, number), ()):
                 if part["first"] <= offset <= part["last"]:
                     read[(topic, number, offset)] += 1
+                    if (topic, number, offset) in crashed:
+                        continue
                     with contextlib.suppress(InvalidRecord, Misrouted):
                         key, after, outputs = handle(by_position[(topic, number, offset)], replay)
                         if key is not None:
@@ -180,6 +183,12 @@ def _replay(
     for _, value in expected[topics.COMMANDS]:
         verdict.sends.add(codec.decode("email_command", value)["send_id"])
     return expected
+
+
+def _crashed(records: Mapping[str, list[Any]], codec: Codec) -> set[tuple[str, int, int]]:
+    """Return the positions of the records that were not processed because they had ended a process twice."""
+    letters = [codec.decode("dead_letter", record.value()) for record in records.get(topics.DEAD_LETTERS, ())]
+    return {(each["topic"], each["partition"], each["offset"]) for each in letters if each["reason"] == "crashed"}
 
 
 def _compare(

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from streams.runtime.errors import InvalidRecord, Misrouted
+from streams.runtime.isolation.crashes import Crashes
+from streams.runtime.isolation.note import CrashNote, Noted, Place
 from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, MAX_RECORD_BYTES, RECORD_OVERHEAD
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.guard import Changes
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.kafka_fakes import CHANGELOG, TOPIC, Record, batch, stage, task
-from tests.unit.runtime.processing.test_batch import committed
+from tests.unit.runtime.processing.test_batch import committed, count_up
 
 #: Bytes that a value may have in a topic with the default limit, under a key of one byte and without headers.
 FITS = DEFAULT_TOPIC_BYTES - RECORD_OVERHEAD - 1
@@ -153,3 +155,81 @@ def test_several_changes_of_a_record_take_effect_together(store: PartitionStore)
     two.apply_changes(handle)
     committed(two)
     assert (store.get(b"a"), store.get(b"b"), store.get(b"old")) == (b"2", b"2", None)
+
+
+def crashes(suspect: int | None, count: int) -> Crashes:
+    """Return crashes at the offsets 0 to 9."""
+    place = None if suspect is None else Place(TOPIC, suspect)
+    return Crashes(
+        stage="stage", partition=0, ranges={TOPIC: (0, 9)}, count=3, suspect=place, suspect_count=count, at_ms=1000
+    )
+
+
+def test_a_batch_is_noted_while_it_is_computed(store: PartitionStore, tmp_path: Path) -> None:
+    """The note has the offsets of the batch. It is cleared afterwards, and when the worker stops for a reason that it knows."""
+    of = task(store, stage(is_too_new=LookupError))
+    of.note = CrashNote(tmp_path / "notes", "stage", 0)
+    seen: list[Noted | None] = []
+
+    def handle(record: Any, of: Batch[Any]) -> Any:
+        assert of.task.note is not None
+        seen.append(of.task.note.noted)
+        if record.value() == b"newer":
+            raise LookupError
+        return None, None, []
+
+    batch(of, [Record(5), Record(6)]).apply(handle)
+    assert seen == [Noted("stage", 0, {TOPIC: (5, 6)}, None)] * 2
+    assert of.note.noted is None
+    with pytest.raises(LookupError):
+        batch(of, [Record(7, body=b"newer")]).apply(handle)
+    assert seen[2:] == [Noted("stage", 0, {TOPIC: (7, 7)}, Place(TOPIC, 7))]
+    assert of.note.noted is None
+    batch(of, []).apply(handle)
+    for _ in batch(of, [Record(8), Record(9)]).decode(lambda record: record):
+        assert of.note.noted == Noted("stage", 0, {TOPIC: (8, 9)}, None)
+    assert of.note.noted is None
+
+
+def test_after_a_crash_each_record_is_noted(store: PartitionStore, tmp_path: Path) -> None:
+    """At the offsets of the crash the note names the record, and no longer after them. A panic keeps the note."""
+    of = task(store)
+    of.note = CrashNote(tmp_path / "notes", "stage", 0)
+    of.crashes = crashes(3, 1)
+    seen: list[Place | None] = []
+
+    class Panic(BaseException):
+        """An error of another kind than Exception, such as a panic in a library written in Rust."""
+
+    def handle(record: Any, of: Batch[Any]) -> Any:
+        assert of.task.note is not None
+        assert of.task.note.noted is not None
+        seen.append(of.task.note.noted.place)
+        if record.value() == b"panic":
+            raise Panic
+        return None, None, []
+
+    batch(of, [Record(2), Record(3)]).apply(handle)
+    batch(of, [Record(4), Record(9)]).apply(handle)
+    assert of.crashes is None
+    batch(of, [Record(10), Record(11)]).apply(handle)
+    assert seen == [Place(TOPIC, 2), Place(TOPIC, 3), Place(TOPIC, 4), Place(TOPIC, 9), None, None]
+    of.crashes = crashes(3, 1)
+    with pytest.raises(Panic):
+        batch(of, [Record(3), Record(4, body=b"panic")]).apply(handle)
+    assert of.note.noted == Noted("stage", 0, {TOPIC: (3, 4)}, Place(TOPIC, 4))
+
+
+def test_a_condemned_record_is_a_dead_letter(store: PartitionStore, tmp_path: Path) -> None:
+    """It is not handled; its offset is committed with those of the others."""
+    of = task(store)
+    of.note = CrashNote(tmp_path / "notes", "stage", 0)
+    of.crashes = crashes(3, 2)
+    one = batch(of, [Record(2), Record(3, b"poison"), Record(4)])
+    one.apply(count_up)
+    producer = committed(one)
+    assert [(topic, key) for topic, key, _ in producer.committed if topic != CHANGELOG] == [
+        ("out", b"k"), ("dead-letters", b"poison"), ("out", b"k"),
+    ]  # fmt: skip
+    assert producer.offsets == {TOPIC: 5}
+    assert (store.get(b"k"), store.get(b"poison")) == (b"2", None)
