@@ -1,7 +1,7 @@
 """Produces one record with a header whose name is not UTF-8, as a program: no client accepts such a name.
 
 `AIOKAFKA_NO_EXTENSIONS=1 python -m tests.harness.raw_headers BOOTSTRAP TOPIC PARTITION KEY VALUE`; key and value are hexadecimal digits, and
-`-` is no key. aiokafka written in Python encodes the name by a method of its object, which this program replaces.
+`-` stands for a missing key. aiokafka written in Python encodes the name by a method of its object, which this program replaces.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Crashes: what is known of the records that ended a process, and the record that is given up for it.
 
 The first crash while a batch is computed shows its offsets only. From then on the records of those offsets are noted one by one. The next
-crash shows the record; it becomes the suspect, and is computed alone in its batch. If the process ends once more, exactly that record has ended
+crash shows the record; it becomes the suspect, and is computed alone in its batch. If the process ends again, exactly that record has ended
 it twice, and becomes a dead letter.
 
-A kill from outside cannot be told from a crash. It condemns a record only if two of them strike while the same single record is computed, which
+A kill from outside looks like a crash. It condemns a record only if two of them strike while the same single record is computed, which
 takes less than a millisecond, after a third has struck in the same batch. A commit in between makes the crash history of the batch void.
 """
 
@@ -18,7 +18,7 @@ from streams.runtime.isolation.note import Noted, Place
 
 #: Crashes while exactly one record was computed, after which the record becomes a dead letter.
 MAX_RECORD_CRASHES = 2
-#: Milliseconds after which crashes count no more. A topic that was recreated meanwhile has other records at the same offsets.
+#: Milliseconds after which crashes no longer count. A topic that was recreated meanwhile has other records at the same offsets.
 MAX_AGE_MS = 86_400_000
 
 
@@ -49,7 +49,7 @@ class Crashes:
         return self.suspect if self.suspect_count >= MAX_RECORD_CRASHES else None
 
     def covers(self, records: Sequence[Any]) -> bool:
-        """Return whether any of the records of this partition lies in the offsets of the crashes."""
+        """Return whether any of the records has an offset of the crashes."""
         for record in records:
             first, last = self.ranges.get(record.topic(), (0, -1))
             if first <= record.offset() <= last:

@@ -50,7 +50,7 @@ def test_a_batch_of_one_record_names_it(tmp_path: Path) -> None:
 
 
 def test_a_new_task_starts_without_a_note(tmp_path: Path) -> None:
-    """What another process left is gone: it has been published before."""
+    """The note of another process is gone: it has been published before."""
     CrashNote(tmp_path, "flows", 0).begin(RANGES)
     assert len(list(read_notes(tmp_path))) == 1
     CrashNote(tmp_path, "flows", 0)
