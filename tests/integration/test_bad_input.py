@@ -8,23 +8,32 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from hypothesis import HealthCheck, Phase, given, settings
 
 from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import read_all
 from streams.tools.operations.dead_letters import DeadLetter, decode
 from streams.wire import topics
+from streams.wire.validation import LATEST_MS
+from tests.driver.test_any_record import STAGES, batches, decoded
 from tests.harness import raw_headers, records
+from tests.harness.kafka_fakes import Record
 from tests.harness.stack import Stack, open_stack
 
 HTML = '<img src=x onerror="alert(1)"><b>Anna</b>'
 #: Just below Kafka's default limit for a record. Its dead letter is larger, and exceeds that limit.
 HUGE = b"\xff" * 999_000
+#: The topics that this stack reads: no shipped flow has a code pool.
+READ = tuple(topic for stage, names in STAGES.items() if stage != "pools" for topic in names)
 
 
 @pytest.fixture(scope="module")
@@ -288,3 +297,74 @@ def test_a_huge_dead_letter_can_be_listed_as_json(stack: Stack) -> None:
     """`dead-letters list --json` prints one JSON object per line for any bytes."""
     listing = takk(stack, "dead-letters", "list", "--json")
     assert all(isinstance(json.loads(line), dict) for line in listing.splitlines() if line)
+
+
+def any_input() -> list[Record]:
+    """Return some hundred records of any kind on all topics that Takk reads; the same ones each time."""
+    drawn: list[Record] = []
+
+    @settings(
+        max_examples=60,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(batches(READ))
+    def collect(batch: list[Record]) -> None:
+        drawn.extend(batch)
+
+    collect()
+    return drawn
+
+
+def produce_any(stack: Stack, drawn: list[Record]) -> dict[tuple[str, int, int], Record]:
+    """Produce the records, compressed or not, and return those that the broker has accepted by their positions."""
+    accepted: dict[tuple[str, int, int], Record] = {}
+
+    def note(record: Record, error: Any, message: Any) -> None:
+        if error is None:
+            accepted[message.topic(), message.partition(), message.offset()] = record
+
+    producers = [
+        Producer(
+            {
+                **stack.settings.kafka(),
+                "compression.type": kind,
+                "message.max.bytes": 64 << 20,
+                "linger.ms": 0,
+                "partitioner": "murmur2_random",
+            }
+        )
+        for kind in ("none", "lz4", "zstd")
+    ]
+    for number, record in enumerate(drawn):
+        producer = producers[number % len(producers)]
+        with suppress(UnicodeError):  # a header that is not text: see above
+            producer.produce(
+                record.topic(), record.value(), record.key(), headers=record.headers(), on_delivery=partial(note, record),
+                timestamp=record.written_ms if 0 < record.written_ms < LATEST_MS else 0,
+            )  # fmt: skip
+        assert producer.flush(60) == 0
+    return accepted
+
+
+def test_any_record_has_one_outcome(stack: Stack) -> None:
+    """Hundreds of records of any kind: no process ends, and each record is processed, republished or a dead letter."""
+    pids = [process.pid for process in stack.processes]
+    accepted = produce_any(stack, any_input())
+    assert len(accepted) > 150
+    stack.wait_until_idle(quiet_s=2.0)
+    assert [process.pid for process in stack.processes] == pids
+    letters = Counter((each.topic, each.partition, each.offset) for each in dead_letters(stack))
+    assert {position: times for position, times in letters.items() if times > 1} == {}
+    assert [each for each in dead_letters(stack) if each.reason in ("failed", "crashed")] == []
+    topics_read = {position[0] for position in accepted}
+    written = read_all(stack.settings.kafka(), topics_read)
+    again = Counter((topic, record.key(), record.value()) for topic in topics_read for record in written[topic])
+    for position, record in accepted.items():
+        if position in letters:
+            continue
+        event = decoded(record)  # raises if the record should be a dead letter
+        if record.topic() in STAGES["flows"] and (owner := event.customer_id.encode()) != record.key():
+            assert again[record.topic(), owner, record.value()] > 0, record
