@@ -38,6 +38,8 @@ COMMIT_TIMEOUT_S = 15.0
 #: Key of the tombstone that a partition's first commit writes to its changelog. A changelog that is empty although offsets were committed
 #: has therefore been lost.
 CHANGELOG_MARKER = b""
+#: Stands for the bytes of a changed value that the commit still has to encode.
+NOT_ENCODED: Any = object()
 
 
 class Batch(Generic[S]):
@@ -66,10 +68,10 @@ class Batch(Generic[S]):
         self._stage = task.stage
         self._metadata = metadata
         self._executor = executor
-        self._values: dict[bytes, Any] = {}
-        self._changed: dict[bytes, None] = {}
-        #: The bytes of the changed values that the guard has encoded.
-        self._encoded: dict[bytes, bytes | None] = {}
+        #: Key -> value, of the values that were read or changed.
+        self.values: dict[bytes, Any] = {}
+        #: Key -> the bytes of the changed value (None: deleted), or `NOT_ENCODED`.
+        self.changed: dict[bytes, Any] = {}
         self._meta: dict[bytes, bytes] = {}
         #: Changes that the broker has in the open transaction, but the store has not.
         self._acknowledged: dict[bytes, bytes | None] = {}
@@ -88,7 +90,7 @@ class Batch(Generic[S]):
 
     def get(self, key: bytes) -> Any:
         """Return the value under `key`, or None. The batch's own writes are included."""
-        values = self._values
+        values = self.values
         if key in values:
             return values[key]
         store = self.task.store
@@ -100,15 +102,8 @@ class Batch(Generic[S]):
 
     def put(self, key: bytes, value: Any) -> None:
         """Set the value under `key`; None deletes it. The commit writes it to the changelog and to disk."""
-        self._values[key] = value
-        self._changed[key] = None
-        self._encoded.pop(key, None)
-
-    def put_encoded(self, key: bytes, value: Any, raw: bytes | None) -> None:
-        """Set the value under `key` whose bytes are `raw`; None deletes it."""
-        self._values[key] = value
-        self._changed[key] = None
-        self._encoded[key] = raw
+        self.values[key] = value
+        self.changed[key] = NOT_ENCODED
 
     def put_meta(self, key: bytes, value: bytes) -> None:
         """Set a value that the commit stores beside the position in this partition's store. It is not part of the changelog."""
@@ -294,27 +289,23 @@ class Batch(Generic[S]):
         if self.task.needs_marker:
             self.task.needs_marker = False
             self.put(CHANGELOG_MARKER, None)
-        if not self._changed:
+        changes, self.changed = self.changed, {}
+        if not changes:
             return {}
         self._begin()
-        stage, values, encoded, partition = self._stage, self._values, self._encoded, self.partition
+        stage, values, partition = self._stage, self.values, self.partition
         topic, encode, produce = stage.changelog, stage.encode, self._produce
         last_report: dict[str, Any] = {"on_delivery": self.task.on_delivery}
-        changes: dict[bytes, bytes | None] = {}
-        last = len(self._changed) - 1
-        for index, key in enumerate(self._changed):
-            if key in encoded:
-                raw = encoded[key]
-            else:
+        last = len(changes) - 1
+        for index, (key, raw) in enumerate(changes.items()):
+            if raw is NOT_ENCODED:
                 value = values[key]
-                raw = None if value is None else encode(value)
-            changes[key] = raw
+                raw = changes[key] = None if value is None else encode(value)
             report = last_report if index == last else {}
             try:
                 produce(topic, raw, key, partition=partition, **report)
             except BufferError:
                 self._produce_when_possible(topic, raw, key, partition=partition, **report)
-        self._changed, self._encoded = {}, {}
         return changes
 
     def _commit(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:

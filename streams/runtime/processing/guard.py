@@ -62,16 +62,14 @@ class Guard:
     def apply(self, handler: Callable[[Any, Batch[Any]], tuple[bytes | None, Any, Sequence[ProducerRecord]]]) -> None:
         """Process every record with `handler`: see `Batch.apply`."""
         batch, task, encode = self._batch, self._task, self._stage.encode
-        put_encoded, send = batch.put_encoded, batch.send
+        values, changed, changelog, send = batch.values, batch.changed, self._stage.changelog, batch.send
         with self._computing():
             for record in self._noted():
                 try:
                     key, value, outputs = handler(record, batch)
-                    raw = None
-                    if key is not None and value is not None:
-                        raw = encode(value)
-                        if len(raw) > SMALL_BYTES:
-                            self._check(self._stage.changelog, key, raw, None)
+                    raw = None if key is None or value is None else encode(value)
+                    if raw is not None and len(raw) > SMALL_BYTES:
+                        self._check(changelog, key, raw, None)
                     for output in outputs:
                         if (body := output[2]) is not None and len(body) > SMALL_BYTES:
                             self._check(*output)
@@ -80,7 +78,8 @@ class Guard:
                     continue
                 task.failures_in_a_row = 0
                 if key is not None:
-                    put_encoded(key, value, raw)
+                    values[key] = value
+                    changed[key] = raw
                 for output in outputs:
                     send(*output)
 
@@ -101,8 +100,8 @@ class Guard:
                     self._reject(record, error)
                     continue
                 task.failures_in_a_row = 0
-                for key, raw in encoded.items():
-                    batch.put_encoded(key, changes.values[key], raw)
+                batch.values.update(changes.values)
+                batch.changed.update(encoded)
                 for output in outputs:
                     batch.send(*output)
 
