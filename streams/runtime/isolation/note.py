@@ -90,6 +90,7 @@ class CrashNote:
         is_single = len(ranges) == 1 and all(first == last for first, last in ranges.values())
         end = _HEAD.size + len(text)
         if end > SIZE:
+            _HEAD.pack_into(self._map, 0, False, _NONE, 0, 0)
             return
         self._map[_HEAD.size : end] = text
         offset = next(iter(ranges.values()))[0] if is_single else 0

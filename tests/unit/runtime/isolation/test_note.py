@@ -65,6 +65,16 @@ def test_the_longest_names_fit(tmp_path: Path) -> None:
     assert note.noted == Noted("flows", 0, ranges, None)
 
 
+def test_a_note_that_is_too_long_is_left_out(tmp_path: Path) -> None:
+    """Such a batch is not noted, and neither are its records."""
+    note = CrashNote(tmp_path, "flows", 0)
+    note.begin(RANGES)
+    ranges = {f"{number}".ljust(249, "x"): (0, 1) for number in range(40)}
+    note.begin(ranges)
+    note.at(next(iter(ranges)), 1)
+    assert note.noted is None
+
+
 @pytest.mark.parametrize("data", [b"", b"\x01", b"\x01" * 8192, b"\xff" * 100])
 def test_a_damaged_note_is_skipped(tmp_path: Path, data: bytes) -> None:
     """Whatever is in a file, reading the notes does not fail."""
