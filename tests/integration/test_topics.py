@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from streams.agents.clock_check import check_clock
 from streams.runtime.kafka import broker_clock
 from streams.runtime.kafka.broker_clock import seconds_ahead
-from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_topics
+from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_topics, record_limits
 from streams.tools.cli.main import main
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
@@ -71,19 +71,26 @@ def test_topics_are_created_once_with_their_configuration(bootstrap: str, admin:
 
 
 def test_all_mismatched_topics_are_named_and_none_is_created(bootstrap: str, admin: Any) -> None:
-    """One error names all topics with wrong partitions or cleanup, each with its fix; a missing topic is not created."""
+    """One error names all topics with wrong partitions or cleanup, or for small records only, each with its fix; a missing topic is not created."""
     for future in admin.create_topics(
-        [NewTopic("few", 1, 1), NewTopic("kept", 3, 1, config={"cleanup.policy": "compact"})]
+        [
+            NewTopic("few", 1, 1),
+            NewTopic("kept", 3, 1, config={"cleanup.policy": "compact"}),
+            NewTopic("small", 3, 1, config={"max.message.bytes": "1000000"}),
+        ]
     ).values():
         future.result()
     specs = [
-        TopicSpec(name=name, schema="order", key="customer_id", retention_ms=1000) for name in ("few", "kept", "new")
+        TopicSpec(name=name, schema="order", key="customer_id", retention_ms=1000)
+        for name in ("few", "kept", "small", "new")
     ]
     with pytest.raises(TopicMismatch) as error:
         ensure_topics({"bootstrap.servers": bootstrap}, specs, partitions=3, replication=1)
-    few, kept = error.value.problems
+    few, kept, small = error.value.problems
     assert few.startswith("topic few has 1 partitions and must have 3: set TAKK_PARTITIONS=1")
     assert kept.startswith("topic kept has cleanup.policy=compact and must have delete: set it with")
+    assert small.startswith("topic small has max.message.bytes=1000000 and must accept 1000012: set it with")
+    assert record_limits({"bootstrap.servers": bootstrap}, ["few", "small"]) == {"few": 1_048_588, "small": 1_000_000}
     assert "new" not in admin.list_topics(timeout=10).topics
 
 
@@ -105,12 +112,13 @@ def test_commands_name_missing_services(bootstrap: str, monkeypatch: pytest.Monk
 
 
 def test_topics_keyed_by_customer_have_equal_partitions() -> None:
-    """Only the catalogue, which every process reads in full, has its own number of partitions; cleanup and retention are as listed."""
-    assert [spec.name for spec in TOPICS if spec.partitions is not None] == [topics.PRODUCTS]
+    """Only topics that every process reads in full have their own number of partitions; cleanup and retention are as listed."""
+    assert [spec.name for spec in TOPICS if spec.partitions is not None] == [topics.PRODUCTS, topics.CRASH_NOTES]
     assert {spec.name for spec in TOPICS if spec.cleanup == "compact"} == {
         topics.CUSTOMERS,
         topics.PRODUCTS,
         topics.POPULARITY,
+        topics.CRASH_NOTES,
     }
     # Codes must be kept until a flow first uses their pool, which may be at any time.
     assert [spec.name for spec in TOPICS if spec.cleanup == "delete" and not spec.retention_ms] == [topics.CODES]
