@@ -23,6 +23,10 @@ class StoreError(RuntimeError):
     """A store cannot be used as it is; the message says what to do."""
 
 
+class TimerTooNew(ValueError):
+    """A newer Takk wrote a stored timer. This worker cannot fire it."""
+
+
 class RegistryUnavailable(RuntimeError):
     """The schema registry does not answer, or not as a registry does. Records may be valid: wait, and ask again."""
 

@@ -26,6 +26,7 @@ from streams.core.offers.popularity import decode_counts, encode_counts
 from streams.mail.delivery import ledger
 from streams.mail.delivery.ledger import decode_entry, encode_entry
 from streams.mail.delivery.marks import DeliveryMarks
+from streams.runtime.errors import TimerTooNew
 from streams.runtime.processing import timers
 from streams.runtime.processing.timers import CURSOR, Timers, due_of, pack, timer_key, unpack
 from streams.runtime.state.restore import apply
@@ -237,7 +238,7 @@ def test_state_of_every_version_is_restored_from_a_changelog(tmp_path: Path) -> 
 
 def test_timers_of_a_newer_version_are_refused() -> None:
     """A timer of a newer version is an error, and no current timer looks like one."""
-    with pytest.raises(ValueError, match="newer Takk"):
+    with pytest.raises(TimerTooNew, match=r"timer of version 2.*newer Takk"):
         unpack(b"\xff\x02" + bytes(20))
     with pytest.raises(ValueError, match="too long"):
         pack(bytes(0xFF00), b"")

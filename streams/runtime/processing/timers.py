@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from streams.runtime import failpoints
+from streams.runtime.errors import TimerTooNew
 from streams.runtime.processing.batch import Batch
 from streams.runtime.state.store import PartitionStore
 
@@ -53,10 +54,13 @@ def unpack(payload: bytes) -> tuple[bytes, bytes]:
     """Return the key and value in a table value made by `pack`.
 
     Raises:
-        ValueError: the value has a version that this Takk does not support.
+        TimerTooNew: the value has a version that this Takk does not support.
     """
     if payload[0] == OTHER_VERSION:
-        raise ValueError(f"timer of version {payload[1]}: written by a newer Takk; upgrade this worker")
+        raise TimerTooNew(
+            f"timer of version {payload[1]}: this program reads versions up to {VERSION} "
+            "(hint: it was written by a newer Takk; upgrade this process)"
+        )
     end = 2 + int.from_bytes(payload[:2], "big")
     return payload[2:end], payload[end:]
 
