@@ -23,8 +23,8 @@ from streams.agents.global_tables import assortment, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
+from streams.agents.newer_state import explain_newer_state
 from streams.agents.zeros import zero_mailer, zero_worker
-from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.offers.assortment import Assortment
 from streams.core.rules.content_hash import content_hash
 from streams.core.values.local_time import utc_from_ms
@@ -44,7 +44,7 @@ from streams.observability.lag import LagMonitor
 from streams.observability.logs import setup_logs
 from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App, RestartableWorker
-from streams.runtime.errors import StoreError, TimerTooNew
+from streams.runtime.errors import StoreError
 from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
 from streams.runtime.processing.task import Task
 from streams.runtime.state.permissions import make_private
@@ -273,20 +273,9 @@ class Worker(RestartableWorker):
         self._global_tables = global_tables
 
     def execute_from_commandline(self) -> None:
-        """Run until stopped.
-
-        Raises:
-            SystemExit: with 1 if the state is of a newer version; a restart does not help. With `EXIT_FATAL` as in `RestartableWorker`.
-        """
-        try:
+        """Run until stopped. See `newer_state` and `RestartableWorker` for exit codes."""
+        with explain_newer_state():
             super().execute_from_commandline()
-        except (UnknownVersion, TimerTooNew) as error:
-            log.critical(
-                "the state was written by a newer Takk, exiting",
-                error=error,
-                hint="upgrade this process. Newer processes take over its partitions, and nothing is lost",
-            )
-            sys.exit(1)
 
     async def on_first_start(self) -> None:
         """Start the health server before anything else.

@@ -12,7 +12,7 @@ from tests.crash.kills import kill_mailer, kill_worker, random_kills
 from tests.crash.membership import rolling, scaling, zombies
 from tests.crash.outages import brokers, changelog_deleted, clock_steps, disk_full, mail_server, poison
 from tests.crash.scenario_run import ScenarioRun
-from tests.crash.upgrade import BEFORE, upgrade
+from tests.crash.upgrade import BEFORE, newer_templates, older_templates, upgrade
 
 SESSION_TIMEOUT_S = 6
 _SHORT_SESSION = {"TAKK_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S)}
@@ -29,6 +29,7 @@ class Scenario:
         judges_itself: `play` compares the stack with the recomputation itself; otherwise the campaign does so afterwards.
         before: the git revision of the program that the processes run at first; empty: this one.
         has_own_clock: the file `clock` in the folder of the stack holds the seconds by which the processes' clock is off.
+        has_newer_templates: the processes use a copy of the templates in which each flow has one version more.
         env: additional settings of the processes.
     """
 
@@ -41,6 +42,7 @@ class Scenario:
     judges_itself: bool = False
     before: str = ""
     has_own_clock: bool = False
+    has_newer_templates: bool = False
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -131,6 +133,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         judges_itself=True,
     ),
     Scenario(
+        name="older templates",
+        acceptance="a worker with older templates beside one with newer: it leaves newer instances alone, which then continue",
+        play=older_templates,
+        workers=2,
+        has_newer_templates=True,
+    ),
+    Scenario(
         name="poison",
         acceptance="1 % invalid records: each becomes a dead letter, all others are processed",
         play=poison,
@@ -140,7 +149,11 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 def environment(scenario: Scenario, folder: Path) -> dict[str, str]:
     """Return the settings of the scenario's processes; the stack's files are in `folder`."""
-    return {**scenario.env, **(own_clock(folder) if scenario.has_own_clock else {})}
+    return {
+        **scenario.env,
+        **(own_clock(folder) if scenario.has_own_clock else {}),
+        **(newer_templates(folder) if scenario.has_newer_templates else {}),
+    }
 
 
 def own_clock(folder: Path) -> dict[str, str]:

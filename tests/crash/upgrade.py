@@ -1,10 +1,12 @@
-"""The rolling upgrade: replace the workers and mailers of an earlier commit one by one, under load."""
+"""Rolling upgrades under load: of the program, by workers and mailers of an earlier commit, and of the templates."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from base64 import b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -70,6 +72,43 @@ def upgrade(run: ScenarioRun) -> None:
         return stack.codec.encode("email_command", {**command, "context": json.dumps(context)})
 
     run.judge(comparable)
+
+
+def newer_templates(folder: Path) -> dict[str, str]:
+    """Return the settings of processes whose flows have one version more, with the same content, beside the version of the project."""
+    templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
+    for path in templates.glob("flows/*/*/flow.yaml"):
+        text = path.read_text(encoding="utf-8")
+        version = int(text.partition("\nversion: ")[2].partition("\n")[0])
+        path.rename(path.with_name(f"flow.v{version}.yaml"))
+        path.write_text(text.replace(f"\nversion: {version}\n", f"\nversion: {version + 1}\n"), encoding="utf-8")
+    return {"TAKK_TEMPLATES_DIR": str(templates)}
+
+
+def older_templates(run: ScenarioRun) -> None:
+    """Restart a worker with the older templates, and later with the newer ones. Every instance that waited for them continues."""
+    stack, worker = run.stack, run.stack.workers[0]
+    stack.other_templates.append(PROJECT_ROOT / "templates")
+    with run.shop_open():
+        run.await_emails(EMAILS_BETWEEN)
+        for older in (True, False):
+            assert worker.stop() == 0, f"the worker did not exit cleanly, see {worker.log_file}"
+            worker.start(**({"TAKK_TEMPLATES_DIR": str(PROJECT_ROOT / "templates")} if older else {}))
+            worker.await_ready()
+            run.log(f"a worker has the {'older' if older else 'newer'} templates")
+            run.await_emails(EMAILS_BETWEEN)
+
+    def left_alone(*, have_continued: bool) -> int:
+        """Return the number of instances that the worker with the older templates left alone: those that have or have not continued."""
+        waited, continued = {}, {}
+        for decision in stack.records(topics.DECISIONS):
+            found = waited if decision["rule"] == "flow_unknown" else continued
+            found[decision["instance_id"]] = decision["decided_at"]
+        never = datetime.min.replace(tzinfo=UTC)
+        return [continued.get(instance, never) > at for instance, at in waited.items()].count(have_continued)
+
+    run.wait_until(lambda: not left_alone(have_continued=False), "every instance has continued", timeout_s=300)
+    assert left_alone(have_continued=True), "the worker with the older templates met no newer instance"
 
 
 def _record(run: ScenarioRun) -> None:

@@ -131,6 +131,8 @@ class Stack:
         self.worker, self.mailer = self.workers[0], self.mailers[0]
         topics.create_topics(self.settings)
         self.brokers: list[EmbeddedKafka] = []
+        #: Folders of other templates that processes of this stack used for a while.
+        self.other_templates: list[Path] = []
         self._producer = Producer({**self.settings.kafka(), **PRODUCER})
 
     def _process(self, role: str, number: int) -> Process:
@@ -296,9 +298,11 @@ class Stack:
             list(pool.map(Process.stop, self.mailers))
         changelog = f"{self.settings.app_id}-flows-customers-changelog"
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
-        ruleset = load_ruleset(self.settings.templates_dir, day_scale=self.settings.day_scale)
+        folders = (*self.other_templates, self.settings.templates_dir)
+        *others, ruleset = [load_ruleset(folder, day_scale=self.settings.day_scale) for folder in folders]
         arrived = Counter(mail.send_id for mail in self.inbox.mails())
-        verdict = judge(records, ruleset, self.codec, arrived, self.settings.partitions, stopped_ms - 5_000, comparable)
+        partitions = self.settings.partitions
+        verdict = judge(records, ruleset, self.codec, arrived, partitions, stopped_ms - 5_000, comparable, others)
         logged = {r.key(): r.value() for r in records[changelog]}
         logged = {key: value for key, value in logged.items() if value is not None}
         assert logged == verdict.states, "the changelog differs from the recomputed state"

@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from streams.agents.flows import INPUTS, make_handler
 from streams.core.model.customer_codec import encode_customer
 from streams.core.offers.popularity import Counts, Tally, sales_of
+from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values.ids import split_send_id
 from streams.runtime.avro.codec import Codec
@@ -116,6 +117,7 @@ def judge(
     partitions: int,
     until_ms: int,
     comparable: Callable[[str, bytes], bytes] = lambda topic, value: value,
+    others: Iterable[Ruleset] = (),
 ) -> Verdict:
     """Compare the actual output with a recomputation from the input.
 
@@ -127,9 +129,10 @@ def judge(
         partitions: number of partitions of every topic.
         until_ms: timers due before this time (ms since 1970) must have fired.
         comparable: returns the part of a value that must be equal, given the topic and the value; for output of two versions.
+        others: further rulesets that workers used. The journal has the hash of the one that decided.
     """
     verdict = Verdict()
-    expected = _replay(records, ruleset, codec, partitions, verdict)
+    expected = _replay(records, [*others, ruleset], codec, partitions, verdict)
     for topic in EFFECTS:
         _compare(topic, expected[topic], records[topic], codec, verdict, comparable)
     _timers(records, until_ms, verdict)
@@ -140,7 +143,7 @@ def judge(
 
 
 def _replay(
-    records: Mapping[str, list[Any]], ruleset: Ruleset, codec: Codec, partitions: int, verdict: Verdict
+    records: Mapping[str, list[Any]], rulesets: list[Ruleset], codec: Codec, partitions: int, verdict: Verdict
 ) -> dict[str, Counter[tuple[bytes, bytes]]]:
     by_position = {(t, r.partition(), r.offset()): r for t in INPUTS for r in records[t]}
     offsets: dict[tuple[str, int], list[int]] = {}
@@ -149,14 +152,14 @@ def _replay(
     read: Counter[tuple[str, int, int]] = Counter()
     expected: dict[str, Counter[tuple[bytes, bytes]]] = {t: Counter() for t in topics.SCHEMA_OF}
     crashed = _crashed(records, codec)
-    handle = make_handler(Decoder(codec), Encoder(codec), ruleset, partitions)
+    handlers = {content_hash(each): make_handler(Decoder(codec), Encoder(codec), each, partitions) for each in rulesets}
+    handlers[""] = handlers[content_hash(rulesets[-1])]  # of older versions of Takk
     replays = [_Replay(p) for p in range(partitions)]
     early: list[tuple[bytes, int]] = []
     for entry in records[topics.CHECKPOINTS]:
         batch = codec.decode("checkpoint", entry.value())
-        replay = replays[batch["partition"]]
+        replay, handle = replays[batch["partition"]], handlers.get(batch["flows"], handlers[""])
         replay.now_ms = round(batch["now"].timestamp() * 1000)
-        written_ms = entry.timestamp()[1]
         for part in batch["slices"]:
             topic, number = part["topic"], batch["partition"]
             for offset in offsets.get((topic, number), ()):
@@ -172,8 +175,9 @@ def _replay(
                             expected[name][(out_key, value or b"")] += 1
                             if topic == topics.DUE and name == topics.COMMANDS:
                                 due_ms = int(dict(headers)[topics.DUE_AT_HEADER])
-                                # Not the batch's `now`, which may come from a clock that was wrong.
-                                if due_ms > written_ms + EARLY_MS:
+                                if (
+                                    due_ms > entry.timestamp()[1] + EARLY_MS
+                                ):  # `now` may come from a clock that was wrong
                                     early.append((out_key, due_ms))
     verdict.add_problem("emails before they were due", early)
     verdict.add_problem("input records never read", [position for position in by_position if position not in read])

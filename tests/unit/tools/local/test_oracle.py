@@ -10,6 +10,8 @@ import pytest
 
 from streams.agents.flows import make_handler
 from streams.core.model.customer_codec import encode_customer
+from streams.core.rules.content_hash import content_hash
+from streams.core.rules.ruleset import Ruleset
 from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import Verdict, judge
 from streams.wire import topics
@@ -313,6 +315,17 @@ def test_an_input_read_twice(history: History) -> None:
     """An input is in two batches of the journal."""
     history.journal([Slice(topics.ORDERS, 0, 0)])
     assert kinds(history.verdict()) == ["input records read twice"]
+
+
+def test_each_batch_is_replayed_with_its_own_flows(history: History) -> None:
+    """The journal has the hash of the flows that decided. Without those flows, the batch is replayed with those of the stack."""
+    other = Ruleset(())
+    entry = history.records[topics.CHECKPOINTS][0]
+    altered = CODEC.encode("checkpoint", CODEC.decode("checkpoint", entry.value()) | {"flows": content_hash(other)})
+    history.records[topics.CHECKPOINTS][0] = replace(entry, body=altered)
+    assert history.verdict().problems == []
+    verdict = judge(history.records, RULESET, CODEC, history.inbox, PARTITIONS, history.until_ms, others=[other])
+    assert "email-commands: unexpected" in kinds(verdict)
 
 
 def test_the_state_is_computed_from_the_input(history: History) -> None:
