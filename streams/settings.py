@@ -211,8 +211,17 @@ class Settings(BaseSettings):
     smtp_tls: Literal["none", "starttls", "tls"] = _env("SMTP_TLS", "none")
     #: Connections to the mail server per mailer.
     smtp_connections: int = _env("SMTP_CONNECTIONS", 4, ge=1, le=200)
-    #: Seconds to wait for an answer of the mail server.
+    #: Seconds to wait for an answer of the mail server that has no timeout of its own below: to EHLO, STARTTLS and the login.
     smtp_timeout_s: float = _env("SMTP_TIMEOUT_S", 30.0, gt=0)
+    #: Seconds to wait for the greeting of a new connection (RFC 5321 4.5.3.2).
+    smtp_greeting_timeout_s: float = _env("SMTP_GREETING_TIMEOUT_S", 300.0, gt=0)
+    #: Seconds to wait for the answer to `MAIL`, and for the answer to `RCPT` (RFC 5321 4.5.3.2).
+    smtp_envelope_timeout_s: float = _env("SMTP_ENVELOPE_TIMEOUT_S", 300.0, gt=0)
+    #: Seconds to wait for the answer to `DATA` (RFC 5321 4.5.3.2).
+    smtp_data_timeout_s: float = _env("SMTP_DATA_TIMEOUT_S", 120.0, gt=0)
+    #: Seconds to wait for the answer to the whole email (RFC 5321 4.5.3.2). After a shorter time the server may still accept it, and a
+    #: second copy may follow.
+    smtp_dot_timeout_s: float = _env("SMTP_DOT_TIMEOUT_S", 600.0, gt=0)
     #: Seconds that a mailer which stops or gives back a partition waits for the answers to emails that are on the wire. Give its process 15
     #: seconds more to end. An email without an answer is in doubt.
     smtp_stop_timeout_s: float = _env("SMTP_STOP_TIMEOUT_S", 60.0, gt=0, le=3600)

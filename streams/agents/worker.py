@@ -32,7 +32,8 @@ from streams.definitions.checks.layout import old_layout
 from streams.definitions.checks.messages import check_messages
 from streams.definitions.loader import load_ruleset
 from streams.definitions.problems import FlowFileError
-from streams.mail.delivery.smtp import Server, SmtpPool
+from streams.mail.delivery.smtp.pool import SmtpPool
+from streams.mail.delivery.smtp.server import Server, Timeouts
 from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
@@ -125,7 +126,14 @@ def run_mailer(settings: Settings) -> None:
         username=settings.smtp_username,
         password=password,
         connections=settings.smtp_connections,
-        timeout_s=settings.smtp_timeout_s,
+        timeouts=Timeouts(
+            connect_s=min(Timeouts.connect_s, settings.smtp_timeout_s),
+            greeting_s=settings.smtp_greeting_timeout_s,
+            command_s=settings.smtp_timeout_s,
+            envelope_s=settings.smtp_envelope_timeout_s,
+            data_s=settings.smtp_data_timeout_s,
+            dot_s=settings.smtp_dot_timeout_s,
+        ),
     )
     products = GlobalTable(
         settings.kafka(),

@@ -17,7 +17,7 @@ import structlog
 
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan
-from streams.mail.delivery.smtp import Refused, ServerDown
+from streams.mail.delivery.smtp.answers import Refused, ServerDown
 from streams.mail.delivery.window import LeaseExpired
 from streams.mail.report import Report
 from streams.mail.server_health import ServerHealth

@@ -24,7 +24,8 @@ from streams.mail.delivery.bounces import BounceClass, classify
 from streams.mail.delivery.ledger import Plan, retry_at
 from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.providers import provider_of
-from streams.mail.delivery.smtp import Accepted, Answer, Refused, ServerDown, SmtpPool, Unknown
+from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, ServerDown, Unknown
+from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.window import LeaseExpired, Window
 from streams.mail.dispatch import Dispatch, NoLedger, Planned, SendLedger, Trouble
 from streams.mail.links import Sender

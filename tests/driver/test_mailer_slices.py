@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from streams.agents import mailer
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.delivery.ledger import decode_entry
-from streams.mail.delivery.smtp import Accepted, Answer, Refused, ServerDown, Unknown
+from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, ServerDown, Unknown
 from streams.mail.delivery.window import Window
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import RenderedEmail

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from streams.mail.delivery.smtp import Server
+from streams.mail.delivery.smtp.server import Server, Timeouts
 
 #: In the place of a reply: the server drops the connection.
 DROP = "drop"
@@ -23,6 +23,7 @@ class FakeMailServer:
         tls: the server's TLS context; None for a server without TLS.
         is_tls_from_start: whether the server uses TLS from the first byte, instead of STARTTLS.
         login: the user name and the password that it requires, over TLS.
+        is_pipelining: whether it offers PIPELINING.
 
     Attributes:
         answers: the replies to MAIL, RCPT and DATA, in order.
@@ -32,14 +33,20 @@ class FakeMailServer:
         was_over_tls: for each MAIL, whether it came over TLS.
         connections: the number of connections.
         most_at_once: the largest number of simultaneous connections.
+        names: the name of the client in each EHLO.
     """
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, is_tls_from_start: bool = False, login: tuple[str, str] | None = None
+        self,
+        tls: ssl.SSLContext | None = None,
+        is_tls_from_start: bool = False,
+        login: tuple[str, str] | None = None,
+        is_pipelining: bool = True,
     ) -> None:
         self._tls = tls
         self._is_tls_from_start = is_tls_from_start
         self._login = login
+        self._is_pipelining = is_pipelining
         self.was_over_tls: list[bool] = []
         self.logins: list[tuple[str, bool]] = []
         self.answers: dict[str, list[str]] = {"mail": [], "rcpt": [], "data": []}
@@ -48,6 +55,7 @@ class FakeMailServer:
         self.connections = 0
         self.at_once = 0
         self.most_at_once = 0
+        self.names: list[str] = []
         self.port = 0
         self.transports: set[asyncio.Transport] = set()
         self._listener: asyncio.Server | None = None
@@ -57,6 +65,13 @@ class FakeMailServer:
         if answer == DROP:
             server.transport.abort()
         return answer
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        self.names.append(hostname)
+        return [*responses[:-1], *(["250-PIPELINING"] if self._is_pipelining else []), responses[-1]]
 
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
         self.was_over_tls.append(session.ssl is not None or self._is_tls_from_start)
@@ -127,7 +142,8 @@ class FakeMailServer:
 
     def server(self, **changes: Any) -> Server:
         """Return the client's settings for this server, with `changes`."""
-        return Server(**{"host": "127.0.0.1", "port": self.port, "connections": 2, "timeout_s": 5.0} | changes)
+        quick = Timeouts(greeting_s=5.0, command_s=5.0, envelope_s=5.0, data_s=5.0, dot_s=5.0)
+        return Server(**{"host": "127.0.0.1", "port": self.port, "connections": 2, "timeouts": quick} | changes)
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from streams.agents.worker import MAILER_BATCH
 from streams.mail.delivery.marks import DeliveryMarks
-from streams.mail.delivery.smtp import Server, SmtpPool
+from streams.mail.delivery.smtp.pool import SmtpPool
+from streams.mail.delivery.smtp.server import Server
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from streams.runtime.state.store import Memory, PartitionStore

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.mail.delivery.marks import DeliveryMarks
-from streams.mail.delivery.smtp import Accepted, Answer, Refused, ServerDown, Unknown
+from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, ServerDown, Unknown
 from streams.mail.delivery.window import Lease
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import RenderedEmail

@@ -14,7 +14,7 @@ from streams.core.offers.recommendations import request_for
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import BEGUN, DeliveryMarks
-from streams.mail.delivery.smtp import SmtpPool
+from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.report import Report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
@@ -9,10 +10,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import uvloop
 from structlog.testing import capture_logs
 
 from streams.mail.delivery.marks import DeliveryMarks
-from streams.mail.delivery.smtp import Accepted, Answer, ServerDown, SmtpPool
+from streams.mail.delivery.smtp.answers import Accepted, Answer, ServerDown
+from streams.mail.delivery.smtp.pool import SmtpPool
+from streams.mail.delivery.smtp.server import Server
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from tests.harness.certificates import self_signed
@@ -144,3 +148,67 @@ async def test_certificate_of_another_server(tmp_path: Path) -> None:
         assert isinstance(answer, ServerDown)
         assert "127.0.0.1" in answer.text
         assert (mail_server.logins, mail_server.accepted) == ([], [])
+
+
+@pytest.mark.parametrize("tls", ["none", "starttls", "tls"])
+def test_with_uvloop(pair: tuple[Path, ssl.SSLContext], trusted: ssl.SSLContext, tls: str) -> None:
+    """The event loop of the mailer hands over its connections too, which are not those of asyncio."""
+
+    async def work() -> None:
+        options = {} if tls == "none" else {"tls": pair[1], "is_tls_from_start": tls == "tls"}
+        async with running(**options) as mail_server:
+            pool = SmtpPool(mail_server.server(tls=tls, context=None if tls == "none" else trusted, connections=1))
+            data = b"Message-ID: <s1@shop.example>\r\n\r\n" + b".x\r\n" * 200_000
+            answers = await asyncio.gather(*(pool.send(FROM, TO, data, lambda: None) for _ in range(4)))
+            assert answers == [Accepted("Q1")] * 4
+            assert mail_server.bodies == [data] * 4
+            assert mail_server.connections == (2 if tls == "starttls" else 1)  # aiosmtpd counts the change to TLS
+            await pool.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())
+
+
+async def test_the_name_in_ehlo() -> None:
+    """EHLO gives the name that the settings say."""
+    async with running() as mail_server:
+        assert await _send(SmtpPool(mail_server.server(helo_name="xn--smrrebrd-q1ae.dk"))) == Accepted("Q1")
+        assert mail_server.names == ["xn--smrrebrd-q1ae.dk"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "phase", "code", "status"),
+    [
+        ([b"554 5.7.1 not you\r\n"], "connect", 554, "5.7.1"),
+        ([b"421 4.7.0 busy \xff\x1b[31m\r\n"], "connect", 421, "4.7.0"),
+        (
+            [b"220 hi\r\n", b"504 5.5.2 <me>: Helo rejected\r\n", b"504 5.5.2 <me>: Helo rejected\r\n"],
+            "helo",
+            504,
+            "5.5.2",
+        ),
+        ([b"220 hi\r\n", b"421 4.3.2 later\r\n"], "helo", 421, "4.3.2"),
+        ([b"hello\r\n"], "connect", -1, None),
+        ([b"220-" + b"x" * 1000 + b"\r\n"] * 50, "connect", -1, None),
+        ([b""], "connect", None, None),
+    ],
+)
+async def test_refused_connections(lines: list[bytes], phase: str, code: int | None, status: str | None) -> None:
+    """A refusal while connecting has its phase, code and status, and its text is printable, whatever the server sends."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number, line in enumerate(lines):
+            if number and lines[0].startswith(b"220 "):
+                await reader.readline()
+            writer.write(line)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    answer = await SmtpPool(Server(host="127.0.0.1", port=port, connections=2)).send(FROM, TO, DATA, lambda: None)
+    assert isinstance(answer, ServerDown)
+    assert (answer.phase, answer.code, answer.status, answer.is_connecting) == (phase, code, status, True)
+    assert answer.text.isprintable()
+    assert len(answer.text) < 700
+    server.close()

@@ -7,18 +7,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from streams.mail.delivery import smtp
-from streams.mail.delivery.smtp import Accepted, Answer, Refused, Server, ServerDown, SmtpPool, Unknown
+from streams.mail.delivery.smtp import pool as pool_module
+from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, ServerDown, Unknown
+from streams.mail.delivery.smtp.pool import SmtpPool
+from streams.mail.delivery.smtp.server import Server, Timeouts
 from streams.observability import metrics
 from tests.harness.smtp_server import DROP, FakeMailServer, running
 
 FROM, TO = "shop@shop.example", "anna@post.example"
 
 
-@pytest.fixture
-async def mail_server() -> AsyncIterator[FakeMailServer]:
+@pytest.fixture(params=[True, False], ids=["pipelining", "one by one"])
+async def mail_server(request: pytest.FixtureRequest) -> AsyncIterator[FakeMailServer]:
     """A server without TLS and login."""
-    async with running() as server:
+    async with running(is_pipelining=request.param) as server:
         yield server
 
 
@@ -58,7 +60,7 @@ async def test_refusals(mail_server: FakeMailServer, phase: str, answer: str, is
     refusal = await _send(pool)
     assert isinstance(refusal, Refused)
     assert (refusal.code, refusal.is_final, refusal.is_hard) == (int(answer[:3]), is_final, is_hard)
-    assert refusal.phase == phase
+    assert refusal.phase == {"rcpt": "rcpt", "data": "dot"}[phase]
     assert await _send(pool, "s2") == Accepted("Q1")
     assert (mail_server.connections, mail_server.accepted) == (1, ["s2"])
     await pool.close()
@@ -104,7 +106,7 @@ async def test_an_old_idle_connection_is_replaced(mail_server: FakeMailServer, m
     """A connection that was idle too long is replaced before an email is sent through it."""
     pool = SmtpPool(mail_server.server())
     await _send(pool)
-    monkeypatch.setattr(smtp, "FRESH_S", -1.0)
+    monkeypatch.setattr(pool_module, "FRESH_S", -1.0)
     assert await _send(pool, "s2") == Accepted("Q1")
     assert mail_server.connections == 2
     await pool.close()
@@ -128,7 +130,7 @@ async def test_a_silent_server_costs_one_timeout() -> None:
     """All emails that wait for a silent server wait for one timeout together."""
     silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
-    pool = SmtpPool(Server(host="127.0.0.1", port=port, connections=2, timeout_s=0.3))
+    pool = SmtpPool(Server(host="127.0.0.1", port=port, connections=2, timeouts=Timeouts(greeting_s=0.3)))
     async with asyncio.timeout(5):
         answers = await asyncio.gather(*(_send(pool, f"s{n}") for n in range(60)))
     assert {type(answer) for answer in answers} == {ServerDown}

@@ -1,0 +1,195 @@
+"""The emails on one open connection: envelope, message and answer, pipelined if the server offers it (RFC 2920)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from streams.mail.delivery.bounces import Phase
+from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, ServerDown, Unknown
+from streams.mail.delivery.smtp.channel import CLOSING, Channel, Cut, Expected
+from streams.mail.delivery.smtp.replies import Reply
+from streams.mail.delivery.smtp.server import Timeouts
+
+_ENVELOPE: Final[tuple[Phase, ...]] = ("mail", "rcpt", "data")
+_DOT: Final[tuple[Phase, ...]] = ("dot",)
+_RESET: Final[tuple[Phase, ...]] = ("helo",)
+#: The server waits for the message.
+_GO_AHEAD = 354
+
+
+class NotTried:
+    """The email was not offered to the server on this connection. The cause is not this email."""
+
+
+class Written:
+    """The email was written to the connection, and its answer is expected."""
+
+    __slots__ = ("expected",)
+
+    def __init__(self, expected: Expected) -> None:
+        self.expected = expected
+
+
+class Connection(Channel):
+    """A connection after the login. One email at a time may `begin` on it.
+
+    If the server offers PIPELINING, an email may begin while the one before it waits for its answer.
+
+    Args:
+        is_pipelining: whether the server offers PIPELINING.
+        timeouts: how long to wait for each reply.
+        on_closed: called once, with this connection, when it is no longer open.
+
+    Attributes:
+        answered: the number of emails that the server accepted or refused on it.
+    """
+
+    def __init__(self, is_pipelining: bool, timeouts: Timeouts, on_closed: Callable[[Connection], None]) -> None:
+        super().__init__(timeouts, lambda: on_closed(self))
+        self.is_pipelining = is_pipelining
+        self.answered = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether an email may begin, unless another one is beginning."""
+        return self.is_usable and not (self.expected and self.expected[-1].is_left)
+
+    async def begin(
+        self, sender: bytes, recipient: bytes, data: bytes, on_begun: Callable[[], None]
+    ) -> Written | Answer | NotTried:
+        """Send the envelope, and then write the email. Return `Written`, or why the email was not written.
+
+        Args:
+            sender, recipient: the addresses of the envelope.
+            data: the message. All its lines end with CRLF.
+            on_begun: called right before the message is written. Until then the server cannot accept it.
+        """
+        if not self.is_pipelining and self.expected:
+            await asyncio.wait({self.expected[-1].future})
+        if not self.is_ready:
+            return NotTried()
+        answer = await self._offer(sender, recipient)
+        if answer is not None:
+            return answer
+        if self.problem is not None:
+            return ServerDown(self.problem, "data")
+        try:
+            on_begun()
+        except BaseException:
+            # The server waits for the message, and accepts nothing without the dot (RFC 5321 4.1.1.4).
+            self.close("the email was given up")
+            raise
+        # The envelope of the next email may follow: RFC 2920 3.1 allows it in the same group as this message.
+        return Written(self.write(with_dots(data), _DOT))
+
+    async def finish(self, written: Written) -> Answer:
+        """Return the server's answer to a written email."""
+        expected = written.expected
+        try:
+            await expected.future
+        except Cut as cut:
+            if not expected.replies:
+                return Unknown(cut.text)
+        except asyncio.CancelledError:
+            if not self.is_pipelining:
+                self.close("the email was given up")  # the next command would be sent before the reply
+            raise
+        reply = expected.replies[0]
+        if reply.code // 100 == 2:
+            self.answered += 1
+            return Accepted(reply.queue_id)
+        if reply.code >= 400:
+            self.answered += 1
+            return _refusal(reply, "dot")
+        self.close("unexpected reply", is_blamed=False)
+        return Unknown(f"unexpected reply: {reply.text}")
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether an envelope waits behind a written email."""
+        return len(self.expected) > 1 and self.expected[-1].phases is _ENVELOPE
+
+    def release_waiting(self, seconds: float) -> None:
+        """Give up an envelope that has waited for `seconds` behind a written email: another connection can send it."""
+        if self.has_waiting and self._loop.time() - self.expected[-1].since >= seconds:
+            waiting = self.expected[-1]
+            waiting.is_left = True
+            waiting.fail(Cut("the email before it is slow", False, False))
+
+    async def _offer(self, sender: bytes, recipient: bytes) -> Answer | NotTried | None:
+        """Send the envelope. Return None if the server waits for the message."""
+        commands = (b"MAIL FROM:<%b>\r\n" % sender, b"RCPT TO:<%b>\r\n" % recipient, b"DATA\r\n")
+        if self.is_pipelining:
+            groups = [(b"".join(commands), _ENVELOPE)]
+        else:
+            groups = [(command, (phase,)) for command, phase in zip(commands, _ENVELOPE, strict=True)]
+        replies: list[Reply] = []
+        for command, phases in groups:
+            expected = self.write(command, phases)
+            try:
+                await expected.future
+            except Cut as cut:
+                answer = _judge(replies + expected.replies)
+                if answer is not None or not cut.is_blamed:
+                    return answer or NotTried()
+                return ServerDown(cut.text, phases[len(expected.replies)], is_timeout=cut.is_timeout)
+            except asyncio.CancelledError:
+                self._leave(expected)
+                raise
+            replies += expected.replies
+            answer = _judge(replies)
+            if answer is not None:
+                self.answered += isinstance(answer, Refused)
+                self._abandon(replies)
+                return answer
+        return None
+
+    def _leave(self, expected: Expected) -> None:
+        """Give up an envelope. The connection is closed as soon as no other email needs it."""
+        expected.is_left = True
+        # If all replies are here, the server waits for the message.
+        if expected not in self.expected or self.expected[0] is expected:
+            self.close("the email was given up")
+
+    def _abandon(self, replies: list[Reply]) -> None:
+        """Return to the state without an envelope, after a refusal."""
+        codes = dict(zip(_ENVELOPE, (reply.code for reply in replies), strict=False))
+        is_taken = {phase: code // 100 == 2 for phase, code in codes.items()}
+        if any(code < 400 and not is_taken[phase] for phase, code in codes.items() if phase != "data"):
+            self.close("unexpected reply")
+        elif codes.get("data") == _GO_AHEAD and not is_taken["rcpt"]:
+            # The server waits for a message although it has no recipient. RFC 2920 3.1 demands a lone dot.
+            self.write(b".\r\n", _DOT, is_email=False)
+        elif codes.get("data", 500) < 400:
+            # A lone dot would send an empty email to the recipient.
+            self.close("unexpected reply")
+        elif is_taken["mail"]:
+            self.write(b"RSET\r\n", _RESET, is_email=False)
+
+
+def with_dots(data: bytes) -> bytes:
+    """Return the message with the dots at the beginning of its lines doubled, and with the dot that ends it (RFC 5321 4.5.2)."""
+    stuffed = data.replace(b"\r\n.", b"\r\n..")
+    if stuffed.startswith(b"."):
+        stuffed = b"." + stuffed
+    return b"%b%b.\r\n" % (stuffed, b"" if not stuffed or stuffed.endswith(b"\r\n") else b"\r\n")
+
+
+def _judge(replies: list[Reply]) -> Answer | None:
+    """Return what the replies to the envelope mean, or None if they are what the message needs."""
+    for phase, reply in zip(_ENVELOPE, replies, strict=False):
+        if reply.code == _GO_AHEAD if phase == "data" else reply.code // 100 == 2:
+            continue
+        if reply.code >= 400:
+            return _refusal(reply, phase)
+        return ServerDown(f"unexpected reply: {reply.text}", phase)
+    return None
+
+
+def _refusal(reply: Reply, phase: Phase) -> Refused | ServerDown:
+    # The server is closing, or it rejects the sender. Every email would fail, so wait until the cause is fixed.
+    if reply.code == CLOSING or (phase == "mail" and reply.code >= 500):
+        return ServerDown(reply.text, phase, reply.code, reply.status)
+    return Refused(reply.code, reply.text, phase, reply.status)

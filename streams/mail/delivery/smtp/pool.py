@@ -1,0 +1,217 @@
+"""The pool of connections to the mail server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from streams.mail.delivery.counting import count_answer, count_seconds
+from streams.mail.delivery.smtp.answers import Answer, ServerDown
+from streams.mail.delivery.smtp.channel import CLOSING
+from streams.mail.delivery.smtp.connection import Connection, NotTried, Written
+from streams.mail.delivery.smtp.opening import OpeningFailed, open_connection
+from streams.mail.delivery.smtp.rate_limits import RateLimits
+from streams.mail.delivery.smtp.server import Server
+from streams.observability import metrics
+
+Open: TypeAlias = Callable[[Server, Callable[[Connection], None]], Awaitable[Connection]]
+
+#: Seconds after which an idle connection is not used. A firewall may have dropped it, and an email sent through it would hang.
+FRESH_S = 20.0
+#: Seconds for which an email waits behind another one on its connection. Then it moves, if another connection is idle.
+PATIENCE_S = 1.0
+#: Seconds without a new connection after the server refused one although others are open. Many servers limit their number.
+HOLD_BACK_S = 30.0
+#: Seconds to wait for the answer to QUIT.
+_QUIT_S = 2.0
+
+
+class SmtpPool:
+    """Up to `server.connections` connections, opened on demand and kept open. For one event loop.
+
+    If the server offers PIPELINING, the envelope of an email is sent while the email before it waits for its answer (RFC 2920 3.1).
+
+    Args:
+        server: the mail server.
+        limits: how many emails may be sent per second.
+        open_connection: opens a connection, or raises `OpeningFailed`.
+    """
+
+    def __init__(
+        self, server: Server, limits: RateLimits | None = None, open_connection: Open = open_connection
+    ) -> None:
+        self._server = server
+        self._limits = limits or RateLimits()
+        self._open_connection = open_connection
+        self._open: set[Connection] = set()
+        self._opening = 0
+        self._hold_back_until = 0.0
+        #: Connections on which an email may begin. Some wait for the answer to the email before it.
+        self._ready: list[Connection] = []
+        #: Emails that wait for a connection. The result is None, or the outage that answers all of them.
+        self._waiters: deque[asyncio.Future[ServerDown | None]] = deque()
+        self._tick: asyncio.TimerHandle | None = None
+        metrics.SMTP_CONNECTIONS_LIMIT.set(server.connections)
+
+    @property
+    def size(self) -> int:
+        """The number of emails that can be sent at once: per connection, one that is written and one whose envelope is sent."""
+        return 2 * self._server.connections
+
+    async def send(self, sender: str, recipient: str, data: bytes, on_begun: Callable[[], None]) -> Answer:
+        """Send one email and return the server's answer. It may be cancelled until `on_begun` is called.
+
+        Args:
+            sender, recipient: the addresses of the SMTP envelope.
+            data: the message as `compose` returns it. All its lines end with CRLF.
+            on_begun: called right before the message is written. From then on the email may have left. Before it, the email waits for
+                the rate limits, for a connection, and for the answers to its envelope.
+        """
+        await self._limits.wait(recipient)
+        answer = await self._deliver(sender.encode(), recipient.encode(), data, on_begun)
+        count_answer(recipient, answer)
+        return answer
+
+    async def close(self) -> None:
+        """Close all idle connections."""
+        idle, self._ready = self._ready, []
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+        await asyncio.gather(*(connection.quit(_QUIT_S) for connection in idle))
+
+    async def _deliver(self, sender: bytes, recipient: bytes, data: bytes, on_begun: Callable[[], None]) -> Answer:
+        failures = 0
+        while True:
+            connection = await self._take(is_new_better=failures > 0)
+            if isinstance(connection, ServerDown):
+                return connection
+            if not connection.is_idle and self._tick is None:
+                self._tick = asyncio.get_running_loop().call_later(PATIENCE_S, self._move_waiting)
+            started = time.perf_counter()
+            try:
+                answer = await connection.begin(sender, recipient, data, on_begun)
+                if isinstance(answer, Written) and not connection.is_pipelining:
+                    answer = await connection.finish(answer)
+            finally:
+                self._give_back(connection)
+            if isinstance(answer, Written):
+                answer = await connection.finish(answer)
+            if isinstance(answer, NotTried):
+                continue
+            count_seconds(answer, time.perf_counter() - started)
+            # The server may have closed an idle connection, or it limits the emails per connection. A new connection decides.
+            if not _may_be_connection(answer) or not connection.answered or failures == self._server.connections:
+                return answer
+            failures += 1
+
+    async def _take(self, *, is_new_better: bool) -> Connection | ServerDown:
+        """Return a connection on which an email may begin, or the outage."""
+        is_woken = False
+        while True:
+            if is_woken or not self._waiters:
+                connection = None if is_new_better and self._may_open() else self._pick(is_idle=True)
+                if connection is None and self._may_open():
+                    opened = await self._connect()
+                    if opened is not None:
+                        return opened
+                    is_woken = True  # it was its turn
+                    continue
+                connection = connection or self._pick(is_idle=False)
+                if connection is not None:
+                    return connection
+            waiter: asyncio.Future[ServerDown | None] = asyncio.get_running_loop().create_future()
+            (self._waiters.appendleft if is_woken else self._waiters.append)(waiter)
+            try:
+                outage = await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._wake()
+                raise
+            if outage is not None:
+                return outage
+            is_woken = True
+
+    def _pick(self, *, is_idle: bool) -> Connection | None:
+        """Remove and return a ready connection: if `is_idle` the last one without an email in flight, otherwise the first."""
+        for connection in reversed(self._ready) if is_idle else self._ready:
+            if connection.is_idle or not is_idle:
+                self._ready.remove(connection)
+                if connection.is_silent_since(FRESH_S):
+                    connection.close("idle for too long")
+                    return self._pick(is_idle=is_idle)
+                return connection
+        return None
+
+    def _may_open(self) -> bool:
+        is_held_back = bool(self._open) and asyncio.get_running_loop().time() < self._hold_back_until
+        return len(self._open) + self._opening < self._server.connections and not is_held_back
+
+    async def _connect(self) -> Connection | ServerDown | None:
+        """Return a new connection, the outage, or None if the email can use another connection."""
+        self._opening += 1
+        self._show_open()
+        try:
+            connection = await self._open_connection(self._server, self._forget)
+            self._open.add(connection)
+        except OpeningFailed as failure:
+            outage = failure.answer
+        except asyncio.CancelledError:
+            self._wake()  # another email may open it
+            raise
+        else:
+            return connection
+        finally:
+            self._opening -= 1
+            self._show_open()
+        if self._open:
+            self._hold_back_until = asyncio.get_running_loop().time() + HOLD_BACK_S
+            self._wake()
+            return None
+        if not self._opening:
+            # Only one email waits for the timeout of a server that is down.
+            while self._waiters:
+                self._wake(outage)
+        return outage
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.is_ready:
+            self._ready.append(connection)
+            self._wake()
+
+    def _wake(self, outage: ServerDown | None = None) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(outage)
+                return
+
+    def _forget(self, connection: Connection) -> None:
+        """Remove a connection that was closed."""
+        self._open.discard(connection)
+        if connection in self._ready:
+            self._ready.remove(connection)
+        self._show_open()
+        self._wake()
+
+    def _move_waiting(self) -> None:
+        """Let emails that wait behind a slow one use idle connections."""
+        self._tick = None
+        for connection in list(self._open):
+            if self._may_open() or any(other.is_idle for other in self._ready):
+                connection.release_waiting(PATIENCE_S)
+        if any(connection.has_waiting for connection in self._open):
+            self._tick = asyncio.get_running_loop().call_later(PATIENCE_S, self._move_waiting)
+
+    def _show_open(self) -> None:
+        metrics.SMTP_CONNECTIONS.set(len(self._open) + self._opening)
+
+
+def _may_be_connection(answer: Answer) -> bool:
+    """Return whether another connection may give another answer. The message was not written on this one."""
+    if not isinstance(answer, ServerDown) or answer.is_connecting or answer.is_timeout or answer.phase == "dot":
+        return False
+    return answer.code is None or answer.code == CLOSING
