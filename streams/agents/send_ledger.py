@@ -107,9 +107,13 @@ class BatchLedger:
         """Whether the transaction is open for too long."""
         return self._batch.has_uncommitted and clock() - self._committed_at > COMMIT_S
 
-    async def wait_for_room(self, timeout_s: float) -> None:
-        """Wait until `room` may have grown, at most `timeout_s` seconds."""
-        await self._window.wait_for_room(timeout_s)
+    def add_listener(self, on_room: Callable[[], None]) -> None:
+        """Call `on_room` whenever `room` may have grown."""
+        self._window.add_listener(on_room)
+
+    def remove_listener(self, on_room: Callable[[], None]) -> None:
+        """No longer call `on_room`."""
+        self._window.remove_listener(on_room)
 
     async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
         """Record sends about to begin, and outcomes. Return when the broker has both.

@@ -69,8 +69,11 @@ class SendLedger(Protocol):
     async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
         """Record that emails are about to be sent, and the outcomes of others. Return when the record survives a crash."""
 
-    async def wait_for_room(self, timeout_s: float) -> None:
-        """Wait until `room` may have grown, at most `timeout_s` seconds."""
+    def add_listener(self, on_room: Callable[[], None]) -> None:
+        """Call `on_room` whenever `room` may have grown."""
+
+    def remove_listener(self, on_room: Callable[[], None]) -> None:
+        """No longer call `on_room`."""
 
 
 class NoLedger:
@@ -83,8 +86,11 @@ class NoLedger:
     async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
         """Do nothing."""
 
-    async def wait_for_room(self, timeout_s: float) -> None:
+    def add_listener(self, on_room: Callable[[], None]) -> None:
         """Do nothing: there is always room."""
+
+    def remove_listener(self, on_room: Callable[[], None]) -> None:
+        """Do nothing."""
 
 
 class _Item:
@@ -190,6 +196,8 @@ class Dispatch:
         """
         self._todo.extend(_Item(*item) for item in planned)
         idle = [asyncio.ensure_future(self._send_next()) for _ in range(min(self._senders, len(self._todo)))]
+        on_room = self._changed.set
+        self._ledger.add_listener(on_room)
         try:
             while self._todo or self._suspects or self._active or not self._ready.empty():
                 await self._step()
@@ -197,6 +205,7 @@ class Dispatch:
                     if task.done():
                         task.result()  # raises: it only ends with an error
         finally:
+            self._ledger.remove_listener(on_room)
             for task in idle:
                 task.cancel()
             await asyncio.gather(*idle, return_exceptions=True)
@@ -223,8 +232,6 @@ class Dispatch:
         self._todo.extendleft(reversed(begin))
         if self._todo and (begin or has_done):
             await asyncio.sleep(wait_s)
-        elif self._todo and not self._ledger.room:
-            await self._ledger.wait_for_room(POLL_S)
         else:
             await self._wait_for_change(min(wait_s, POLL_S) if has_done else POLL_S)
 

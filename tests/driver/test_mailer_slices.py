@@ -183,8 +183,19 @@ def test_the_window_follows_the_server() -> None:
         assert window.limit == limit
     window.take(5)
     assert (window.room, window.in_doubt) == (3, 5)
+    heard: list[int] = []
+
+    def on_room() -> None:
+        heard.append(window.room)
+
+    window.add_listener(on_room)
     window.give_back(5)
     assert window.room == 8
+    window.give_back(0)
+    window.remove_listener(on_room)
+    window.take(1)
+    window.give_back(1)
+    assert heard == [8]
 
 
 @settings(max_examples=40, deadline=None)

@@ -6,9 +6,8 @@ time, nobody knows whether it left. The window bounds their number to the emails
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
+from collections.abc import Callable
 
 #: Seconds of sending that may be in doubt.
 WINDOW_S = 0.1
@@ -38,7 +37,7 @@ class Window:
         self._connections = connections
         #: Mean seconds that the server takes for an email; 0.0 before the first.
         self._seconds = 0.0
-        self._freed = asyncio.Event()
+        self._waiting: dict[Callable[[], None], None] = {}
 
     @property
     def limit(self) -> int:
@@ -63,13 +62,16 @@ class Window:
         """Note that `count` emails are no longer in doubt."""
         self.in_doubt -= count
         if count:
-            self._freed.set()
+            for on_room in list(self._waiting):
+                on_room()
 
-    async def wait_for_room(self, timeout_s: float) -> None:
-        """Wait until emails are no longer in doubt, at most `timeout_s` seconds."""
-        self._freed.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._freed.wait(), timeout_s)
+    def add_listener(self, on_room: Callable[[], None]) -> None:
+        """Call `on_room` whenever there may be more room."""
+        self._waiting[on_room] = None
+
+    def remove_listener(self, on_room: Callable[[], None]) -> None:
+        """No longer call `on_room`."""
+        self._waiting.pop(on_room, None)
 
 
 class Lease:

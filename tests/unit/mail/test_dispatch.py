@@ -248,7 +248,10 @@ class SlowLedger:
         self.is_expired = False
         self.begun.append([command.send_id for command, _ in begin])
 
-    async def wait_for_room(self, timeout_s: float) -> None:
+    def add_listener(self, on_room: Callable[[], None]) -> None:
+        """Do nothing."""
+
+    def remove_listener(self, on_room: Callable[[], None]) -> None:
         """Do nothing."""
 
 
