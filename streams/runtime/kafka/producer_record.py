@@ -26,7 +26,7 @@ def headers_of(record: Any) -> list[tuple[str, bytes | None]] | None:
     """
     try:
         return list(record.headers() or ())
-    except UnicodeError:
+    except Exception:  # noqa: BLE001 - librdkafka's binding raises UnicodeDecodeError or SystemError; the caller goes on without headers
         return None
 
 
