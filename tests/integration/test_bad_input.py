@@ -340,7 +340,7 @@ def produce_any(stack: Stack, drawn: list[Record]) -> dict[tuple[str, int, int],
     ]
     for number, record in enumerate(drawn):
         producer = producers[number % len(producers)]
-        with suppress(UnicodeError):  # a header that is not text: see above
+        with suppress(SystemError):  # a header that is not text: see above
             producer.produce(
                 record.topic(), record.value(), record.key(), headers=record.headers(), on_delivery=partial(note, record),
                 timestamp=record.written_ms if 0 < record.written_ms < LATEST_MS else 0,
