@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.defaults import DEFAULT_FILTERS
 
-from streams.mail.rendering import sandbox
-from streams.mail.rendering.sandbox import LimitExceeded, Sandbox
+from streams.mail.rendering.sandbox import Sandbox
+from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
 
 DOUBLE = "{% set ns = namespace(x='ab') %}{% for i in range(64) %}{% set ns.x = OPERATION %}{% endfor %}{{ ns.x }}"
 HOSTILE = {
@@ -126,7 +126,7 @@ def test_hostile_templates_end(name: str) -> None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 64 << 20
-    assert len(written) < 2 * sandbox.MAX_OUTPUT
+    assert len(written) < 2 * MAX_OUTPUT
 
 
 @pytest.mark.parametrize(
@@ -233,4 +233,4 @@ def test_any_expression_ends(expressions: list[str]) -> None:
         written = render(source)
     except Exception:  # noqa: BLE001 - an expression may fail in any way; the renderer makes each a RenderError
         written = ""
-    assert len(written) < 10 * sandbox.MAX_OUTPUT
+    assert len(written) < 10 * MAX_OUTPUT

@@ -1,0 +1,97 @@
+"""The limits of templates, and the budget of one rendering."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from jinja2 import TemplateRuntimeError
+
+#: Steps of one rendering. The largest email of the library takes some 3,000; 200,000 take less than a second.
+MAX_STEPS = 200_000
+#: Characters that one rendering writes, in all its parts. Gmail cuts an email at 102 kB.
+MAX_OUTPUT = 4_000_000
+#: Characters, and characters and parts together, of one value that a template makes.
+MAX_SIZE = 200_000
+#: The largest number that is an argument of a filter or of a method of a text: a width, a count, a length.
+MAX_ARGUMENT = 10_000
+#: Bits of a whole number that a template computes.
+MAX_BITS = 4096
+#: Characters of which a step costs one more.
+CHARS_PER_STEP = 4096
+
+_WIDE = re.compile(r"[0-9]{4,}|\*")
+_NESTED = re.compile(r"\{[^{}]*\{")
+
+
+class LimitExceeded(TemplateRuntimeError):
+    """A template that costs more than it may. The text names the limit, and no data."""
+
+
+class Budget:
+    """The steps and characters that one rendering may still use."""
+
+    def __init__(self) -> None:
+        self.steps = MAX_STEPS
+        self.output = MAX_OUTPUT
+
+    def step(self, count: int = 1) -> None:
+        """Use some steps. Raise LimitExceeded if none is left."""
+        self.steps -= count
+        if self.steps < 0:
+            raise LimitExceeded(f"the template takes more than {MAX_STEPS:,} steps; use shorter loops")
+
+    def write(self, characters: int) -> None:
+        """Use some characters of the output. Raise LimitExceeded if none is left."""
+        self.output -= characters
+        if self.output < 0:
+            raise LimitExceeded(f"the message has more than {MAX_OUTPUT:,} characters; write less in loops")
+
+
+def check_size(size: int) -> None:
+    """Raise LimitExceeded for a value of more than `MAX_SIZE` characters."""
+    if size > MAX_SIZE:
+        raise LimitExceeded(f"a value of more than {MAX_SIZE:,} characters")
+
+
+def check_arguments(name: str, args: Iterable[Any]) -> None:
+    """Raise LimitExceeded if an argument of a filter or a method is a large number: a width, a count, a length."""
+    for arg in args:
+        if isinstance(arg, int | float) and not -MAX_ARGUMENT <= arg <= MAX_ARGUMENT:
+            raise LimitExceeded(f"an argument of {name} is greater than {MAX_ARGUMENT:,}")
+
+
+def check_product(operator: str, left: Any, right: Any) -> None:
+    """Raise LimitExceeded if `left * right`, or `left ** right`, would be too long."""
+    if operator == "**":
+        if isinstance(left, int) and isinstance(right, int) and right > 0 and left.bit_length() * right > MAX_BITS:
+            raise LimitExceeded(f"a number of more than {MAX_BITS} bits")
+        return
+    for value, times in ((left, right), (right, left)):
+        if isinstance(value, str | bytes | list | tuple) and isinstance(times, int):
+            check_size(len(value) * times)
+
+
+def check_format(pattern: str | bytes) -> None:
+    """Raise LimitExceeded if a format has a width of four digits, or one that is computed."""
+    text = pattern.decode("latin-1") if isinstance(pattern, bytes) else str(pattern)
+    if _WIDE.search(text) or _NESTED.search(text):
+        raise LimitExceeded("a format has a width of four digits or more, or one that is computed")
+
+
+def check_replace(text: Any, old: Any = "", new: Any = "") -> None:
+    """Raise LimitExceeded if replacing would make a text too long."""
+    if isinstance(text, str) and isinstance(old, str) and isinstance(new, str):
+        check_size(len(text) + text.count(old) * len(new))
+
+
+def check_join(separator: Any, items: Any = ()) -> None:
+    """Raise LimitExceeded if joining would make a text too long."""
+    if hasattr(items, "__len__") and hasattr(separator, "__len__"):
+        check_size(len(items) * len(separator) + sum(len(item) for item in items if isinstance(item, str)))
+
+
+def text_of(value: Any) -> Any:
+    """Return the text of a value that a filter reads as text; an empty one for other values."""
+    return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""

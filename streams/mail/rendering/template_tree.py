@@ -1,0 +1,81 @@
+"""The parsed tree of a template, changed so that the compiled template spends its budget (see `sandbox.py`)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from jinja2 import TemplateSyntaxError, nodes
+
+#: Characters of one template, levels of its parts, and loops and macros within each other: Jinja's time grows faster than these.
+MAX_SOURCE, MAX_DEPTH, MAX_LOOPS = 1_000_000, 100, 12
+#: Names of filters that no template can write.
+SPEND, COUNTED, SIZED, CONCAT = "takk spend", "takk counted", "takk sized", "takk concat"
+#: The bodies of a template: each pass through one is counted.
+_BODIES = (nodes.Template, nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block)
+#: What is wrong with a template that Jinja or Python cannot read: the reason, by whether it is a number.
+UNREADABLE = {False: "the template is nested too deeply", True: "a number with too many digits"}
+
+
+def check_depth(tree: nodes.Template, name: str | None, filename: str | None) -> None:
+    """Raise TemplateSyntaxError if parts, or loops and macros, are nested too deeply."""
+    todo: list[tuple[nodes.Node, int, int]] = [(tree, 0, 0)]
+    while todo:
+        node, depth, loops = todo.pop()
+        if depth > MAX_DEPTH or loops > MAX_LOOPS:
+            raise TemplateSyntaxError(UNREADABLE[False], getattr(node, "lineno", 1), name, filename)
+        inner = loops + isinstance(node, nodes.For | nodes.Macro | nodes.CallBlock)
+        todo += [(child, depth + 1, inner) for child in node.iter_child_nodes()]
+
+
+def with_limits(tree: nodes.Template) -> nodes.Template:
+    """Return the tree of a template with the steps that spend the budget."""
+    for body in [tree, *tree.find_all(_BODIES)]:
+        if isinstance(body, nodes.For):
+            body.iter = _filtered(cast(nodes.Expr, body.iter), COUNTED)
+        if isinstance(body, _BODIES):
+            spent = nodes.Output([_filtered(nodes.Const(_characters(body)), SPEND)], lineno=body.lineno)
+            # It writes an empty text, so it may stand before `extends`.
+            body.body.insert(0, spent)
+    _replace_children(tree)
+    if tree.environment is not None:
+        tree.set_environment(tree.environment)
+    return tree
+
+
+def _characters(body: nodes.Node) -> int:
+    """Return the number of characters of plain text in a body, without those of the bodies in it."""
+    total, todo = 0, list(body.iter_child_nodes())
+    while todo:
+        node = todo.pop()
+        if isinstance(node, nodes.TemplateData):
+            total += len(node.data)
+        elif not isinstance(node, _BODIES):
+            todo += node.iter_child_nodes()
+    return total
+
+
+def _replace_children(node: nodes.Node) -> None:
+    """Replace `a ~ b` by a call with a limit, and check the size of lists, tuples and mappings that a template writes."""
+    todo = [node]
+    while todo:
+        parent = todo.pop()
+        if isinstance(parent, nodes.Filter) and parent.name in (SIZED, CONCAT) and parent.node is not None:
+            parent = parent.node  # it was replaced already
+        for name, value in list(parent.iter_fields()):
+            if isinstance(value, list):
+                setattr(parent, name, [_replaced(item) for item in value])
+            elif isinstance(value, nodes.Node):
+                setattr(parent, name, _replaced(value))
+        todo += parent.iter_child_nodes()
+
+
+def _replaced(node: Any) -> Any:
+    if isinstance(node, nodes.Concat):
+        return _filtered(nodes.List(node.nodes, lineno=node.lineno), CONCAT)
+    if isinstance(node, nodes.List | nodes.Dict) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
+        return _filtered(node, SIZED)
+    return node
+
+
+def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
+    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
