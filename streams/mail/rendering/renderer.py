@@ -24,6 +24,7 @@ from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.structured_data import STRUCTURED_DATA
 from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
+from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
 
 #: Language of a text that the customer's language lacks.
 FALLBACK = "en"
@@ -239,7 +240,13 @@ def _text_template(environment: Sandbox, key: str, source: str) -> Template:
 
 def _fill(template: Template, variables: dict[str, Any]) -> str:
     # `Template.render` would copy the variables and the globals each time. An email is filled from five templates; none changes them.
-    return "".join(template.root_render_func(template.new_context(variables, shared=True)))
+    pieces, left = [], MAX_OUTPUT
+    for piece in template.root_render_func(template.new_context(variables, shared=True)):
+        left -= len(piece)
+        if left < 0:
+            raise LimitExceeded(f"the message has more than {MAX_OUTPUT:,} characters; write less in loops")
+        pieces.append(piece)
+    return "".join(pieces)
 
 
 def _environment(loader: FileSystemLoader, autoescape: bool) -> Sandbox:

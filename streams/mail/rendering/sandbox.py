@@ -3,7 +3,8 @@
 Each rendering has a budget of steps (calls, filters, operations, passes of loops) and of characters. Every value that a template makes has
 a bounded size, so each step costs little. `_generate` adds a step to each body of the compiled template.
 
-Constants are not computed while a template is compiled, as Jinja does otherwise: `{{ 'a' * 10**8 }}` would cost as much there.
+A value that is written by a loop, a macro or a `set` is counted at once, since Jinja collects it. Everything else is counted by the
+renderer, piece by piece.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 from jinja2 import TemplateSyntaxError, nodes, pass_context, pass_eval_context
@@ -40,6 +42,7 @@ from streams.mail.rendering.template_tree import (
     SIZED,
     SPEND,
     UNREADABLE,
+    WRITTEN,
     check_depth,
     with_limits,
 )
@@ -65,7 +68,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options, optimized=False, finalize=_finalize)
+        super().__init__(*args, **options, optimized=False)
         self._local = threading.local()
         for name in _REMOVED:
             self.globals.pop(name, None)
@@ -74,6 +77,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self.filters[name] = self._guarded(name, function)
         self.filters |= {
             SPEND: self._spend,
+            WRITTEN: self._written,
             COUNTED: self._counted,
             SIZED: self._sized,
             CONCAT: self._concat,
@@ -127,6 +131,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function of a template within the limits."""
         __self.budget.step()
+        if type(__obj) is FunctionType:  # of Takk, such as `t`
+            return super().call(__context, __obj, *args, **kwargs)
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str | bytes | int | float):
             args = tuple(__self._metered(arg) if hasattr(arg, "__next__") else arg for arg in args)
@@ -143,7 +149,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator in ("*", "**"):
             check_product(operator, left, right)
         elif operator == "%" and isinstance(left, str | bytes):
-            check_format(left)
+            check_format(left, self._sized(list(right) if isinstance(right, tuple) else [right]))
         return self._checked(super().call_binop(context, operator, left, right))
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
@@ -153,8 +159,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return None
 
         def guarded(*args: Any, **kwargs: Any) -> str:
-            check_format(value.__self__)
-            return wrapped(*args, **kwargs)
+            check_format(value.__self__, self._sized([*args, *kwargs.values()]))
+            text: str = self._checked(wrapped(*args, **kwargs))
+            return text
 
         return guarded
 
@@ -192,7 +199,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 text = text_of(value)
                 check_size(len(text) + (text.count("\n") + 1) * (width if isinstance(width, int) else len(width)))
             elif name == "format":
-                check_format(text_of(value))
+                check_format(text_of(value), self._sized(list(more)))
             elif name in ("tojson", "string", "e", "escape", "forceescape", "pprint", "urlencode", "xmlattr"):
                 self._sized(value)
             return self._checked(function(*args, **kwargs))
@@ -212,7 +219,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self._sized(value)
         return value
 
-    def _spend(self, characters: int) -> str:
+    # These two need the context, so that Jinja does not compute them once, while it compiles.
+
+    @pass_context
+    def _written(self, context: Context, value: Any) -> Any:
+        """Count an expression that is written, and return it."""
+        self.budget.step()
+        if isinstance(value, str):
+            self.budget.write(len(value))
+        elif isinstance(value, Mapping | list | tuple | set | frozenset):
+            self.budget.write(len(str(self._sized(value))))
+        return value
+
+    @pass_context
+    def _spend(self, context: Context, characters: int) -> str:
         """Count one pass of a body with `characters` of plain text."""
         self.budget.step()
         self.budget.write(characters)
@@ -263,16 +283,3 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if len(found) > MAX_ARGUMENT:
             raise LimitExceeded(f"a range of more than {MAX_ARGUMENT:,} numbers")
         return found
-
-
-@pass_context
-def _finalize(context: Context, value: Any) -> Any:
-    """Count an expression that is written. Because it needs the context, Jinja computes no expression while it compiles."""
-    environment = context.environment
-    if isinstance(environment, Sandbox):
-        environment.budget.step()
-        if isinstance(value, str):
-            environment.budget.write(len(value))
-        elif isinstance(value, Mapping | list | tuple | set | frozenset):
-            environment.budget.write(len(str(environment._sized(value))))
-    return value

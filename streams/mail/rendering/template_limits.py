@@ -73,11 +73,13 @@ def check_product(operator: str, left: Any, right: Any) -> None:
             check_size(len(value) * times)
 
 
-def check_format(pattern: str | bytes) -> None:
-    """Raise LimitExceeded if a format has a width of four digits, or one that is computed."""
+def check_format(pattern: str | bytes, args: Iterable[Any]) -> None:
+    """Raise LimitExceeded if a format has a width of four digits, or one that is computed, or would make a text too long."""
     text = pattern.decode("latin-1") if isinstance(pattern, bytes) else str(pattern)
     if _WIDE.search(text) or _NESTED.search(text):
         raise LimitExceeded("a format has a width of four digits or more, or one that is computed")
+    longest = max([len(arg) if isinstance(arg, str | bytes) else len(str(arg)) for arg in args], default=0)
+    check_size(len(text) + max(text.count("{"), text.count("%")) * longest)
 
 
 def check_replace(text: Any, old: Any = "", new: Any = "") -> None:

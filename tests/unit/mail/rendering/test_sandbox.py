@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.defaults import DEFAULT_FILTERS
 
+from streams.mail.rendering.renderer import _fill
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
 
@@ -33,6 +34,10 @@ HOSTILE = {
     "loops in a set": "{% set y %}{% for i in range(9999) %}" + "x" * 5000 + "{% endfor %}{% endset %}{{ y }}",
     "loops of a value": "{% set y = 'x' * 9999 %}{% for i in range(9999) %}{{ y }}{% endfor %}",
     "loops of a value in a set": "{% set y = 'x' * 99999 %}{% set z %}{% for i in range(9999) %}{{ y }}{% endfor %}{% endset %}",
+    "many values in a set": "{% set y = 'x' * 99999 %}{% set z %}" + "{{ y }}" * 9999 + "{% endset %}",
+    "many values in a block": "{% set y = 'x' * 99999 %}{% block a %}" + "{{ 'x' * 99999 }}" * 9999 + "{% endblock %}{% set z = self.a() %}",
+    "many values": "{% set y = 'x' * 99999 %}" + "{{ y }}" * 9999,
+    "loops in a block": "{% block a %}{% for i in range(9999) %}{{ 'x' * 99999 }}{% endfor %}{% endblock %}{% set z = self.a() %}",
     "loops of a list": "{% set y = range(9999)|list %}{% for i in range(9999) %}{{ y }}{% endfor %}",
     "recursive loops": "{% for i in range(9999) recursive %}{% if loop.depth < 4 %}{{ loop(range(9999)) }}{% endif %}{% endfor %}",
     "recursive macro": "{% macro m() %}x{{ m() }}{% endmacro %}{{ m() }}",
@@ -49,6 +54,10 @@ HOSTILE = {
     "translate": "{{ ('a' * 9999).translate({97: 'b' * 9999}) }}",
     "to_bytes": "{{ (1).to_bytes(10**9, 'big') }}",
     "attr": "{{ ('a'|attr('ljust'))(10**9) }}",
+    "many fields": "{{ ('{0}' * 9999).format('x' * 9999) }}",
+    "many percents": "{{ ('%s' * 9999) % (('x' * 9999,) * 9999) }}",
+    "many named percents": "{{ ('%(a)s' * 9999) % {'a': 'x' * 9999} }}",
+    "many percents in a filter": "{{ ('%(a)s' * 9999)|format(a='x' * 9999) }}",
     "percent": '{{ "%1000000000d"|format(1) }}',
     "percent operator": "{{ '%1000000000d' % 1 }}",
     "percent star": "{{ '%*d' % (10**9, 1) }}",
@@ -111,7 +120,7 @@ def environment(*, autoescape: bool = True) -> Sandbox:
 def render(source: str, *, autoescape: bool = True, **data: Any) -> str:
     made = environment(autoescape=autoescape)
     made.start()
-    return made.from_string(source).render(data)
+    return _fill(made.from_string(source), {**made.globals, **data})
 
 
 @pytest.mark.parametrize("name", HOSTILE)
