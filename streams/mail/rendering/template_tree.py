@@ -7,7 +7,7 @@ from typing import Any, cast
 from jinja2 import TemplateSyntaxError, nodes
 
 #: Characters of one template, levels of its parts, and loops and macros within each other: Jinja's time grows faster than these.
-MAX_SOURCE, MAX_DEPTH, MAX_LOOPS = 1_000_000, 100, 12
+MAX_SOURCE, MAX_DEPTH, MAX_LOOPS = 400_000, 100, 12
 #: Names of filters that no template can write.
 SPEND, COUNTED, SIZED, CONCAT, WRITTEN = "takk spend", "takk counted", "takk sized", "takk concat", "takk written"
 #: The bodies of a template: each pass through one is counted.
