@@ -192,7 +192,7 @@ class Dispatch:
     async def run(self, planned: Iterable[Planned]) -> list[Report]:
         """Send the emails, and return their reports. An email that a stop prevented has none.
 
-        What is on the wire when a stop comes is waited for.
+        An email that is on the wire at a stop is waited for.
         """
         self._todo.extend(_Item(*item) for item in planned)
         idle = [asyncio.ensure_future(self._send_next()) for _ in range(min(self._senders, len(self._todo)))]

@@ -120,7 +120,7 @@ class Mailer:
         Args:
             planned: the commands with their plans.
             marks: updated right before the data of an email leaves, and right after the server's reply.
-            is_stopping: returns whether the mailer must stop. What is on the wire then is waited for.
+            is_stopping: returns whether the mailer must stop. Emails on the wire are waited for.
             ledger: records each slice of emails before it is sent; None records nothing.
         """
         planned = list(planned)

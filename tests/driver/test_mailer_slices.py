@@ -235,7 +235,7 @@ def test_a_crash_at_any_time(kills: list[int], keeps_disk: list[bool], sizes: li
                     raise
             now = agent.producer
             if now.committed:
-                # What was uncommitted before is older than what this life committed.
+                # Uncommitted sends of an earlier life are older than the commits of this one.
                 uncommitted = [r for r in uncommitted if r[1] not in {key for _, key, _ in now.committed}]
             committed += now.committed
             uncommitted += now.acknowledged

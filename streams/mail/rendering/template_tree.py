@@ -16,7 +16,7 @@ _COLLECTED = (nodes.For, nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.
 #: The expressions that a template may write outside of these parts without being counted one by one.
 MAX_UNCOUNTED = 200
 _BODIES = (nodes.Template, nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block)
-#: What is wrong with a template that Jinja or Python cannot read: the reason, by whether it is a number.
+#: The reasons why Jinja or Python cannot read a template, by whether a number is the cause.
 UNREADABLE = {False: "the template is nested too deeply", True: "a number with too many digits"}
 
 

@@ -131,7 +131,7 @@ class Batch(Generic[S]):
     def only_with_commit(self) -> Iterator[None]:
         """Publish what is sent in this context with `commit`, and with no `checkpoint`.
 
-        The records of a checkpoint are read again if the batch does not end. What depends on a record alone, such as its dead letter, would
+        The records of a checkpoint are read again if the batch does not end. Output of a record alone, such as its dead letter, would
         then be published twice.
         """
         self._is_last = True

@@ -130,7 +130,7 @@ async def test_deferred_and_refused(setup: MailerSetup) -> None:
     "answer", ["550 5.7.26 no SPF", "554 5.7.1 Relay access denied", "504 5.5.2 <a>: Helo command rejected"]
 )
 async def test_a_refusal_of_the_sender_waits(setup: MailerSetup, phase: str, answer: str) -> None:
-    """An email whose sender is refused waits for its retry, in any phase and for any purpose; it is no bounce of the customer."""
+    """An email whose sender is refused waits for its retry, in any phase and for any purpose; it does not count as a bounce of the customer."""
     setup.server.answers[phase] = [answer]
     report = await setup.one(purpose="marketing")
     assert (report.outcome, report.rule, report.is_hard, report.is_bounce) == ("deferred", "refused_us", False, False)

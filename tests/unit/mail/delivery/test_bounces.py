@@ -86,7 +86,7 @@ def test_classify(code: int, text: str, phase: Phase, reason: str, is_hard: bool
     ],
 )
 def test_refusals_of_the_sender(code: int, text: str, phase: Phase, provider: Provider) -> None:
-    """What a server says about the sender is never about the recipient, in any phase."""
+    """An answer about the sender is never about the recipient, in any phase."""
     bounce = classify(code, text, phase, provider)
     assert (bounce.is_about_sender, bounce.is_hard, bounce.is_sender_fault) == (True, False, True)
 
