@@ -142,6 +142,24 @@ def _await(admin: Any, names: set[str]) -> dict[str, int]:
     return existing
 
 
+def partitions_problem(topic: str, actual: int, expected: int, *, is_setting: bool = True) -> str:
+    """Return what is wrong with a topic of `actual` instead of `expected` partitions, and what to do.
+
+    Args:
+        topic: the name of the topic.
+        actual, expected: numbers of partitions.
+        is_setting: whether TAKK_PARTITIONS sets the number.
+    """
+    replaced = "delete or rename the topic, run `takk topics create`, and copy its records over"
+    remedy = (
+        f"set TAKK_PARTITIONS={actual} if all topics have {actual}; otherwise {replaced} (adding partitions moves customers, so it does "
+        "not help)"
+        if is_setting
+        else replaced
+    )
+    return f"topic {topic} has {actual} partitions and must have {expected}: {remedy}"
+
+
 def _refuse_mismatches(admin: Any, specs: list[TopicSpec], existing: Mapping[str, int], partitions: int) -> None:
     present = [spec for spec in specs if spec.name in existing]
     configs = _configs(admin, [spec.name for spec in present])
@@ -149,15 +167,7 @@ def _refuse_mismatches(admin: Any, specs: list[TopicSpec], existing: Mapping[str
     for spec in present:
         expected, actual = spec.partitions or partitions, existing[spec.name]
         if actual != expected:
-            problems.append(
-                f"topic {spec.name} has {actual} partitions and must have {expected}: "
-                + (
-                    f"set TAKK_PARTITIONS={actual} if all topics have {actual}; otherwise delete or rename the topic, run "
-                    "`takk topics create`, and copy its records over (adding partitions moves customers, so it does not help)"
-                    if spec.partitions is None
-                    else "delete or rename the topic, run `takk topics create`, and copy its records over"
-                )
-            )
+            problems.append(partitions_problem(spec.name, actual, expected, is_setting=spec.partitions is None))
         cleanup = configs[spec.name]["cleanup.policy"].value
         if cleanup != spec.cleanup:
             problems.append(

