@@ -25,7 +25,13 @@ GROUPS = (STACKS, COMPUTE, BROKERS)
 #: The tiers whose modules start a stack, except for the modules below, and a module that starts one in another tier.
 WITH_STACKS = ("integration", "crash", "test_compose_services.py")
 #: Modules that need a broker but no stack.
-WITH_BROKERS = ("test_crashing_records.py", "test_embedded_kafka.py", "test_runtime.py", "test_topics.py")
+WITH_BROKERS = (
+    "test_crashing_records.py",
+    "test_embedded_kafka.py",
+    "test_runtime.py",
+    "test_state_faults.py",
+    "test_topics.py",
+)
 
 
 def group_of(nodeid: str) -> str:

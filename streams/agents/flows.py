@@ -12,7 +12,6 @@ from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import SendMail
 from streams.core.model.events import Event, TimerFired
-from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values.local_time import utc_from_ms
@@ -110,7 +109,6 @@ def register(app: App, instrumentation: Instrumentation, ruleset: Ruleset) -> An
         table="customers",
         encode=encode_customer,
         decode=decode_customer,
-        is_too_new=UnknownVersion,
         has_journal=True,
         flows=content_hash(ruleset),
     )

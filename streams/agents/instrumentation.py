@@ -18,6 +18,7 @@ from streams.agents.zeros import zero_stage
 from streams.core.model.customer import Customer
 from streams.core.model.effects import Attribute, Effect, LogDecision
 from streams.core.model.events import Event, MailBounced
+from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.values.local_time import utc_from_ms
 from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
@@ -58,7 +59,7 @@ class Instrumentation:
         table: str,
         encode: Callable[[Any], bytes],
         decode: Callable[[bytes], Any],
-        is_too_new: type[Exception] | tuple[type[Exception], ...] = (),
+        is_too_new: type[Exception] | tuple[type[Exception], ...] = UnknownVersion,
         open: Callable[[int, PartitionStore], S] = no_context,
         is_due: Callable[[S, int], bool] | None = None,
         has_journal: bool = False,

@@ -7,11 +7,11 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 import uvloop
@@ -56,6 +56,9 @@ from streams.wire.codec import codec_of
 
 log = structlog.get_logger(__name__)
 
+#: The things that an operator may accept for one start: a changelog that does not fit the disk, or offsets that do not fit the state.
+Accepted = Literal["changelog", "offsets"]
+
 #: The number of send commands in a batch of the mailer: about one second's work, so that a shutdown does not wait longer.
 MAILER_BATCH = 400
 #: Seconds that a rebalance waits for each process, at least, and those beyond the time that a mailer waits for what is on the wire.
@@ -65,8 +68,12 @@ REBALANCE_MARGIN_S = 15.0
 SAMPLE_INTERVAL_S = 1.0
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     """Run flows, scheduler, popularity and code pools until SIGTERM. It does not return.
+
+    Args:
+        settings: the settings.
+        accepted: what an operator has accepted for this start.
 
     Raises:
         SystemExit: a flow file, a topic or a setting is invalid; the message says which.
@@ -79,7 +86,7 @@ def run_worker(settings: Settings) -> None:
         sys.exit(
             "cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE) for the worker too; it signs the reward codes of a flow"
         )
-    app = _app(settings, "flows", settings.batch_max_records)
+    app = _app(settings, "flows", settings.batch_max_records, accepted)
     instrumentation = Instrumentation(codec_of(settings))
     if ruleset.consent_policy.is_built_in:
         log.warning(
@@ -103,8 +110,12 @@ def run_worker(settings: Settings) -> None:
     _run(app, settings, instrumentation, gauges=[scheduler.timer_gauges(), code_pools.pool_gauges()])
 
 
-def run_mailer(settings: Settings) -> None:
+def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     """Run the mailer until SIGTERM. It does not return.
+
+    Args:
+        settings: the settings.
+        accepted: what an operator has accepted for this start.
 
     Raises:
         SystemExit: a topic, a setting or the layout of the templates directory is invalid; the message says which.
@@ -115,7 +126,7 @@ def run_mailer(settings: Settings) -> None:
     if settings.templates_dir.is_dir() and (problems := list(old_layout(settings.templates_dir))):
         sys.exit("\n".join(["cannot start: the templates directory has an old layout:", *map(str, problems)]))
     uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
-    app = _app(settings, "mailer", MAILER_BATCH)
+    app = _app(settings, "mailer", MAILER_BATCH, accepted)
     instrumentation = Instrumentation(codec_of(settings))
     sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, settings.link_keys())
     password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
@@ -181,7 +192,7 @@ def run_mailer(settings: Settings) -> None:
     _run(app, settings, instrumentation, gauges=[heartbeat_gauges()], global_tables=[products, withdrawn_emails])
 
 
-def _app(settings: Settings, role: str, batch_records: int) -> App:
+def _app(settings: Settings, role: str, batch_records: int, accepted: Collection[Accepted]) -> App:
     setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
     if insecure := settings.insecure_connections():
         log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
@@ -192,7 +203,7 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
     except (StoreError, OSError) as error:
         sys.exit(f"cannot start: {error}")
     name = settings.group_instance_id
-    return App(
+    app = App(
         f"{settings.app_id}-{role}",
         settings.kafka(),
         brokers=settings.faust_brokers(),
@@ -207,6 +218,9 @@ def _app(settings: Settings, role: str, batch_records: int) -> App:
         rebalance_timeout_s=max(REBALANCE_TIMEOUT_S, settings.smtp_stop_timeout_s + REBALANCE_MARGIN_S),
         standby_replicas=settings.standby_replicas,
     )
+    app.task_manager.takeover.is_changelog_accepted = "changelog" in accepted
+    app.task_manager.takeover.are_offsets_accepted = "offsets" in accepted
+    return app
 
 
 def _run(
@@ -235,6 +249,11 @@ def _run(
     restores, monitor = RestoreProgress(), LagMonitor(app.task_manager, gauges)
     app.task_manager.on_restore = restores.step
     app.task_manager.on_restored = restores.end
+    app.task_manager.on_quarantine = lambda stage: metrics.STATE_QUARANTINED.labels(stage).inc()
+    app.task_manager.takeover.on_lost = lambda stage, topic, offsets: metrics.RECORDS_LOST.labels(stage, topic).inc(
+        offsets
+    )
+    app.task_manager.standbys.on_error = lambda error: metrics.STANDBY_ERRORS.inc()
     app.task_manager.standbys.on_lag = metrics.STANDBY_LAG.set
     app.task_manager.on_assigned = metrics.REBALANCES.inc
 

@@ -104,9 +104,10 @@ def zero_stage(stage: str, inputs: Iterable[str]) -> None:
     _zero(metrics.RECORDS_IN, one, inputs)
     _zero(metrics.RECORDS_OUT, one, (*OUTPUTS[stage], topics.DEAD_LETTERS))
     _zero(metrics.DEAD_LETTERS, one, DEAD_LETTER_REASONS)
+    _zero(metrics.RECORDS_LOST, one, inputs)
     for metric in (
         metrics.BATCH_RECORDS, metrics.BATCH_SECONDS, metrics.COMMIT_SECONDS, metrics.REPUBLISHED, metrics.RESTORED, metrics.RESTORE_SECONDS,
-        metrics.RESTORE_RATE, metrics.RESTORE_LEFT, metrics.PARTITIONS, metrics.STATE_BYTES,
+        metrics.RESTORE_RATE, metrics.RESTORE_LEFT, metrics.PARTITIONS, metrics.STATE_BYTES, metrics.STATE_QUARANTINED,
     ):  # fmt: skip
         _zero(metric, one)
 

@@ -112,11 +112,28 @@ RESTORE_SECONDS = Histogram(
     "takk_restore_seconds", "Time to restore the partitions of one assignment, by stage.", ["stage"],
     buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600), registry=REGISTRY,
 )  # fmt: skip
+STATE_QUARANTINED = Counter(
+    "takk_state_quarantined_total",
+    "Damaged stores that were moved away and are restored from their changelogs, by stage.",
+    ["stage"],
+    registry=REGISTRY,
+)
+RECORDS_LOST = Counter(
+    "takk_records_lost_total",
+    "Offsets of input topics that Kafka deleted before the stage read them, by stage and topic.",
+    ["stage", "topic"],
+    registry=REGISTRY,
+)
+STANDBY_ERRORS = Counter(
+    "takk_standby_errors_total",
+    "Errors that stopped the replication of standbys for a moment; it is retried.",
+    registry=REGISTRY,
+)
 STANDBY_LAG = Gauge(
     "takk_standby_lag_offsets", "Changelog offsets by which the standbys of this worker are behind, in total.", registry=REGISTRY
 )  # fmt: skip
 STATE_BYTES = Gauge(
-    "takk_state_bytes", "Size of the tables on disk, by stage. Recent writes are still in memory, and not counted.", ["stage"], registry=REGISTRY
+    "takk_state_bytes", "Size of the tables, by stage: files on disk, and recent writes in memory.", ["stage"], registry=REGISTRY
 )  # fmt: skip
 DISK_FREE = Gauge(
     "takk_disk_free_bytes", "Free space that this process may use on the volume of TAKK_STATE_DIR.", registry=REGISTRY
@@ -338,6 +355,7 @@ LOOP_LAG = Gauge(
 ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, PARTITIONS,
     STAGE_PARTITIONS, REBALANCES, DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS,
+    STATE_QUARANTINED, RECORDS_LOST, STANDBY_ERRORS,
     STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS,
     HANDOVER, ORDER_TO_EMAIL, MESSAGES, MAIL_RULES, WITHDRAWALS, WITHDRAWALS_READ, SENDS_UNKNOWN,
     RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,

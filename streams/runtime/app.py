@@ -13,7 +13,7 @@ import structlog
 from yarl import URL
 
 from streams.runtime.clock import Clock
-from streams.runtime.errors import GroupLeft
+from streams.runtime.errors import GroupLeft, StateError
 from streams.runtime.faust_adapter import tables, transport
 from streams.runtime.faust_adapter.store import Store
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
@@ -41,7 +41,7 @@ def end_process(stage: str, partition: int, error: Exception) -> None:
         partition=partition,
         error=error,
         detail="; ".join(getattr(error, "__notes__", ())),
-        hint="nothing is lost: the supervisor restarts the worker. If this repeats, check the broker named in the error.",
+        hint="nothing is lost: the supervisor restarts the worker. If this repeats, check the broker or the disk named in the error.",
     )
     os._exit(EXIT_FATAL)
 
@@ -57,6 +57,24 @@ def end_process_after_step(step_s: float) -> None:
     os._exit(EXIT_FATAL)
 
 
+def state_error_in(error: Exception) -> StateError | None:
+    """Return `error` if it is a StateError, or the first one in a group of errors."""
+    if isinstance(error, ExceptionGroup):
+        return next((found for part in error.exceptions if (found := state_error_in(part)) is not None), None)
+    return error if isinstance(error, StateError) else None
+
+
+def end_on_state_error(stage: str, error: StateError) -> None:
+    """Exit at once after stored state could not be read: a clean stop would wait for the batch that has just failed."""
+    log.critical(
+        "state cannot be read, exiting",
+        stage=stage,
+        error=error,
+        hint="nothing is lost: the supervisor restarts the worker, which restores damaged state from Kafka. If this repeats, check the disk.",
+    )
+    os._exit(EXIT_FATAL)
+
+
 class RestartableWorker(faust.Worker):  # type: ignore[misc]  # Faust has no usable types
     """Faust's worker, which asks its supervisor for a restart after an error that a restart repairs."""
 
@@ -64,10 +82,13 @@ class RestartableWorker(faust.Worker):  # type: ignore[misc]  # Faust has no usa
         """Run until stopped.
 
         Raises:
-            SystemExit: with `EXIT_FATAL`, when the worker has left its group.
+            SystemExit: with `EXIT_FATAL`, when the worker has left its group, or its state cannot be read.
         """
         try:
             super().execute_from_commandline()
+        except StateError as error:
+            log.critical("state cannot be read, exiting", error=error)
+            sys.exit(EXIT_FATAL)
         except GroupLeft as error:
             log.critical("left the group, exiting", error=error)
             sys.exit(EXIT_FATAL)
@@ -111,7 +132,12 @@ class App:
         self.state_dir = state_dir
         state_dir.mkdir(parents=True, exist_ok=True)
         self.task_manager = TaskManager(
-            app_id, kafka, batch_records=batch_records, batch_bytes=batch_bytes, clock=Clock(end_process_after_step)
+            app_id,
+            kafka,
+            batch_records=batch_records,
+            batch_bytes=batch_bytes,
+            partitions=partitions,
+            clock=Clock(end_process_after_step),
         )
         Store.memory = Memory(memory_mb)
         manager = type("TableManager", (tables.TableManager,), {"task_manager": self.task_manager})
@@ -169,6 +195,8 @@ class App:
                     if self.task_manager.isolation is not None:
                         tasks = [task for task in self.task_manager if task.stage is stage]
                         self.task_manager.isolation.agent_failed(stage.name, stage.is_too_new, error, tasks)
+                    if (state_error := state_error_in(error)) is not None:
+                        end_on_state_error(stage.name, state_error)
                     raise
 
             return self.faust.agent(topic, name=stage.name)(agent)

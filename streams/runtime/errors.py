@@ -31,6 +31,10 @@ class RegistryUnavailable(RuntimeError):
     """The schema registry does not answer, or not as a registry does. Records may be valid: wait, and ask again."""
 
 
+class StateError(RuntimeError):
+    """Stored state could not be read, decoded or written. No record is at fault, so none becomes a dead letter. The process must end."""
+
+
 class Misrouted(Exception):
     """Raised by a handler when a record's key is not its customer. The record is published again under `key`."""
 

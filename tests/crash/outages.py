@@ -101,7 +101,7 @@ def changelog_deleted(run: ScenarioRun) -> None:
         run.wait_until(lambda: worker.exit_code is not None, "the worker refused to start")
         log = worker.log_file.read_text(errors="replace")
         assert worker.exit_code not in (0, None), "the worker continued with empty state"
-        assert ("changelog was deleted" if is_wiped else "ahead of its changelog") in log, log[-2000:]
+        assert ("changelog was deleted" if is_wiped else "belongs to another changelog") in log, log[-2000:]
 
 
 def clock_steps(run: ScenarioRun) -> None:

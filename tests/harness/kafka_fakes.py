@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
+from streams.runtime.kafka.cluster import TopicIds
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
@@ -80,6 +82,7 @@ class FakeProducer:
     fail: dict[str, Exception] = field(default_factory=dict)
     hang: dict[str, threading.Event] = field(default_factory=dict)
     answers: list[bool] = field(default_factory=list)
+    changelog_headers: list[Any] = field(default_factory=list)
     _reports: list[Any] = field(default_factory=list)
     _changelog_end: int = 0
 
@@ -101,6 +104,7 @@ class FakeProducer:
         self._call("produce")
         self.open.append((topic, key, value))
         if topic == CHANGELOG:
+            self.changelog_headers.append(more.get("headers"))
             if more.get("on_delivery"):
                 self._reports.append((more["on_delivery"], self._changelog_end))
             self._changelog_end += 1
@@ -137,6 +141,28 @@ class FakeProducer:
         self._call("abort")
         self.open.clear()
         self.acknowledged.clear()
+
+
+@dataclass
+class FakeCluster:
+    """A cluster whose topics have one id, and whose partitions all have the same bounds."""
+
+    low: int = 0
+    high: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    id_of: dict[str, str] = field(default_factory=dict)
+
+    def bounds(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
+        return dict.fromkeys(partitions, (self.low, self.high))
+
+    def partition_counts(self) -> dict[str, int]:
+        return self.counts
+
+    def transactional_id_expiration_s(self) -> float | None:
+        return 300.0
+
+    def ids(self, topics: Iterable[str]) -> TopicIds:
+        return TopicIds("cluster", self.id_of)
 
 
 def dead_letter(record: Any, reason: str, detail: str, now_ms: int) -> Any:

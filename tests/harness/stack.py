@@ -313,6 +313,8 @@ class Stack:
         """Compare the newest copy of each partition, and each standby replica that is as new, with the recomputed state."""
         copies: dict[int, list[tuple[int, dict[bytes, bytes]]]] = {}
         for path in sorted(self.folder.glob("state*/flows/**/customers/*")):
+            if not path.name.isdecimal():
+                continue  # a damaged copy, or the note beside it
             store = PartitionStore(path, Memory(16))
             copies.setdefault(int(path.name), []).append((store.position, dict(store.items())))
             store.close()

@@ -67,6 +67,8 @@ def main(arguments: argparse.Namespace) -> None:
         batch_records=500,
         session_timeout_s=arguments.session,
     )
+    app.task_manager.takeover.is_changelog_accepted = arguments.accept_changelog
+    app.task_manager.takeover.are_offsets_accepted = arguments.accept_offsets
     if arguments.hold_takeover:
         failpoints.reach = partial(hold_takeover, app, arguments.hold_takeover)
         logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(Heartbeats(logging.DEBUG))
@@ -145,6 +147,8 @@ if __name__ == "__main__":
     parser.add_argument("state", type=Path)
     parser.add_argument("--hold", type=Path)
     parser.add_argument("--hold-takeover", type=Path)
+    parser.add_argument("--accept-changelog", action="store_true")
+    parser.add_argument("--accept-offsets", action="store_true")
     parser.add_argument("--instance")
     parser.add_argument("--isolate", action="store_true")
     parser.add_argument("--session", type=float, default=SESSION_S)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import encode_customer
@@ -48,7 +49,7 @@ def probe(process: Process, path: str) -> tuple[int, str]:
 
 
 def fill(settings: Settings, changelog: str) -> None:
-    """Create a changelog with `RECORDS` customers."""
+    """Create a changelog with `RECORDS` customers. State without any offset would be refused, so the group gets some."""
     ensure_topics(settings.kafka(), [topics.changelog_spec(changelog)], settings.partitions, 1)
     producer = Producer({**settings.kafka(), "queue.buffering.max.messages": RECORDS + 1, "linger.ms": 20})
     value = encode_customer(new_customer("c1"))
@@ -57,6 +58,10 @@ def fill(settings: Settings, changelog: str) -> None:
         if not number % 10_000:
             producer.poll(0)
     assert producer.flush(60) == 0
+    group = changelog.removesuffix("-customers-changelog")
+    offsets = [TopicPartition(topics.ORDERS, number, 0) for number in range(settings.partitions)]
+    admin = AdminClient(settings.kafka())
+    admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, offsets)])[group].result()
 
 
 def lines_of(log_file: Path) -> list[dict[str, Any]]:

@@ -53,8 +53,8 @@ SCREEN: Final = Screen(
                     "State on disk",
                     TILE,
                     About(
-                        "Size of the tables of all stages, without standbys, and without recent writes, which are still in memory.",
-                        "Some kB per customer; 0 while all of them fit into memory. It grows with the number of customers.",
+                        "Size of the tables of all stages on disk, with recent writes in memory, without standbys.",
+                        "Some kB per customer. It grows with the number of customers.",
                         "A sudden drop means that a process owns fewer partitions or lost its disk.",
                     ),
                     "bytes",
@@ -151,6 +151,30 @@ SCREEN: Final = Screen(
                     "short",
                     Query(total(series("takk_standby_lag_offsets"), "instance"), "{{instance}}"),
                     steps=((None, "transparent"), (100_000, RED)),
+                ),
+                graph(
+                    "Damage and loss",
+                    Size(24, 6),
+                    About(
+                        "Damaged stores that were moved away and restored, errors that interrupted standbys, and offsets of input topics that"
+                        " Kafka deleted before they were read. Per hour.",
+                        "0.",
+                        "A damaged store points to a failing disk. Lost records: follow the runbook.",
+                        ("TakkRecordsLost",),
+                    ),
+                    "short",
+                    Query(
+                        total(increase("takk_state_quarantined_total", STAGE, window="1h"), "stage"),
+                        "damaged stores, {{stage}}",
+                    ),
+                    Query(
+                        total(increase("takk_standby_errors_total", window="1h"), "instance"), "standbys, {{instance}}"
+                    ),
+                    Query(
+                        total(increase("takk_records_lost_total", STAGE, window="1h"), "stage, topic"),
+                        "lost records, {{stage}} {{topic}}",
+                    ),
+                    steps=((None, "transparent"), (1, RED)),
                 ),
             ),
         ),

@@ -12,6 +12,20 @@ from streams.runtime.errors import StoreError
 from streams.runtime.state.store import Memory, PartitionStore
 
 
+def advice(error: Exception) -> str:
+    """Return what to do about a store that cannot be opened although its files are not damaged. A damaged one is restored without help."""
+    text = str(error).lower()
+    if "lock" in text or "resource temporarily unavailable" in text:
+        return "Another process uses this directory: give each worker its own TAKK_STATE_DIR."
+    if "too many open files" in text:
+        return "Raise the limit of open files of this process (ulimit -n, or LimitNOFILE of systemd): a partition needs about 50."
+    if "no space left" in text or "quota" in text:
+        return "Free space on this volume, or enlarge it."
+    if "permission denied" in text or "read-only" in text:
+        return "Give the worker's user the right to write there."
+    return "Nothing was changed. Start the worker again when the cause is removed."
+
+
 class Store(SerializedStore):  # type: ignore[misc]
     """Faust's store of one table: opens a `PartitionStore` for every partition that the worker owns.
 
@@ -40,10 +54,7 @@ class Store(SerializedStore):  # type: ignore[misc]
             try:
                 store = self._partitions[number] = PartitionStore(path, Store.memory)
             except Exception as error:
-                raise StoreError(
-                    f"cannot open the state in {path}: {error}. If another worker uses this directory, give each worker its own "
-                    "TAKK_STATE_DIR. If the files are damaged, delete the directory; the state is then restored from Kafka."
-                ) from error
+                raise StoreError(f"cannot open the state in {path}: {error}. {advice(error)}") from error
         return store
 
     def release(self, number: int) -> None:

@@ -45,6 +45,7 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         """Wait until every commit is on disk before the stores close: Faust stops the tables before the consumer."""
+        self.task_manager.is_stopping = True
         await self.task_manager.drain()
         await super().on_stop()
 

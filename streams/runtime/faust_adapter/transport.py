@@ -127,6 +127,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         """Wait until no batch is in flight, then leave the group."""
+        self.task_manager.is_stopping = True
         await self.task_manager.drain()
         await super().on_stop()
         self.task_manager.close()

@@ -11,7 +11,15 @@ from typing import Protocol
 import structlog
 from confluent_kafka import KafkaException
 
-from streams.runtime.errors import CommitTimeout, PartitionRevoked, RegistryUnavailable, StoreError, TooManyFailures
+from streams.runtime.errors import (
+    CommitTimeout,
+    GroupLeft,
+    PartitionRevoked,
+    RegistryUnavailable,
+    StateError,
+    StoreError,
+    TooManyFailures,
+)
 from streams.runtime.isolation.crashes import Crashes, CrashLog
 from streams.runtime.isolation.note import CrashNote
 
@@ -21,7 +29,8 @@ log = structlog.get_logger(__name__)
 ALONE_TIMEOUT_S = 10.0
 #: Errors that end a process for another reason than the records that it was computing.
 ENVIRONMENT = (
-    PartitionRevoked, CommitTimeout, RegistryUnavailable, StoreError, TooManyFailures, KafkaException, OSError, asyncio.CancelledError,
+    PartitionRevoked, CommitTimeout, GroupLeft, RegistryUnavailable, StateError, StoreError, TooManyFailures, KafkaException, OSError,
+    asyncio.CancelledError,
 )  # fmt: skip
 
 

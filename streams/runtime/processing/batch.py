@@ -23,20 +23,21 @@ from typing import Any, Generic, TypeVar
 from confluent_kafka import KafkaException, TopicPartition
 
 from streams.runtime import failpoints
-from streams.runtime.errors import CommitTimeout, PartitionRevoked
+from streams.runtime.errors import CommitTimeout, PartitionRevoked, StateError
 from streams.runtime.kafka.producer_record import Headers, ProducerRecord
 from streams.runtime.processing.commit import cluster_answers, flush, offset_ranges, retry_commit
 from streams.runtime.processing.guard import Changes, Guard
 from streams.runtime.processing.stage import S
 from streams.runtime.processing.task import Task
+from streams.runtime.state.offsets import HEADER, META, encode_offsets
 
 T = TypeVar("T")
 
 #: Seconds after which a commit that neither succeeds nor fails is checked. If the cluster answers meanwhile, the commit hangs and is given
 #: up: librdkafka can wait without limit for a group coordinator that has left the cluster, whatever timeout it has (its issues 5456, 5511).
 COMMIT_TIMEOUT_S = 15.0
-#: Key of the tombstone that a partition's first commit writes to its changelog. A changelog that is empty although offsets were committed
-#: has therefore been lost.
+#: Key of the tombstone that a commit without changes writes to the changelog, for its header with the source offsets. A changelog that is
+#: empty although offsets were committed has therefore been lost. The record has no value: older workers would take that for an entry.
 CHANGELOG_MARKER = b""
 #: Stands for the bytes of a changed value that the commit still has to encode.
 NOT_ENCODED: Any = object()
@@ -89,7 +90,12 @@ class Batch(Generic[S]):
     # -- the table ---------------------------------------------------------------------------------------------------
 
     def get(self, key: bytes) -> Any:
-        """Return the value under `key`, or None. The batch's own writes are included."""
+        """Return the value under `key`, or None. The batch's own writes are included.
+
+        Raises:
+            StateError: the value cannot be read or decoded. The process must end; the next start restores the store.
+            Exception: one of `Stage.is_too_new`.
+        """
         values = self.values
         if key in values:
             return values[key]
@@ -97,7 +103,14 @@ class Batch(Generic[S]):
         if store is None:
             raise LookupError(f"stage {self._stage.name} has no table")
         raw = store.get(key)
-        value = values[key] = None if raw is None else self._stage.decode(raw)
+        try:
+            value = values[key] = None if raw is None else self._stage.decode(raw)
+        except self._stage.is_too_new:
+            raise
+        except Exception as error:
+            reason = f"a value of {self._stage.changelog}[{self.partition}] cannot be decoded: {type(error).__name__}"
+            store.mark_damaged(reason)
+            raise StateError(reason) from error
         return value
 
     def put(self, key: bytes, value: Any) -> None:
@@ -150,6 +163,7 @@ class Batch(Generic[S]):
         Raises:
             TooManyFailures: the handler failed for too many records in a row.
             RegistryUnavailable: the schema of a record could not be loaded.
+            StateError: stored state cannot be read or decoded.
             Exception: one of `Stage.is_too_new`.
         """
         Guard(self).apply(handler)
@@ -173,7 +187,7 @@ class Batch(Generic[S]):
             PartitionRevoked: the partition was revoked; nothing was committed.
         """
         self._check_owned()
-        await self._run(self._commit, self._produce_changelog(), [])
+        await self._run(self._commit, self._produce_changelog([]), [])
 
     @property
     def has_uncommitted(self) -> bool:
@@ -191,7 +205,7 @@ class Batch(Generic[S]):
             PartitionRevoked: the partition was revoked.
         """
         self._check_owned()
-        self._acknowledged |= self._produce_changelog()
+        self._acknowledged |= self._produce_changelog([])
         await self._run(self._flush)
 
     def _check_owned(self) -> None:
@@ -214,7 +228,7 @@ class Batch(Generic[S]):
         if self.records and self._stage.journal is not None:
             self.send(*self._stage.journal(self.partition, self.now_ms, self.offsets, len(self.records)))
         sources = [TopicPartition(topic, self.partition, last + 1) for topic, (_, last) in self.offsets.items()]
-        changes = self._produce_changelog()
+        changes = self._produce_changelog(sources)
         if not sources and not self._in_transaction and not self._meta:
             self._finish()
             return
@@ -284,18 +298,22 @@ class Batch(Generic[S]):
                 self._produce(topic, value, key, **more)
                 return
 
-    def _produce_changelog(self) -> dict[bytes, bytes | None]:
-        """Produce one changelog record per changed key, and return the changes for the store."""
-        if self.task.needs_marker:
-            self.task.needs_marker = False
+    def _produce_changelog(self, sources: list[TopicPartition]) -> dict[bytes, bytes | None]:
+        """Produce one changelog record per changed key, the last one with the offsets, and return the changes for the store."""
+        task = self.task
+        if task.store is None:
+            return {}
+        if sources and not self.changed:
             self.put(CHANGELOG_MARKER, None)
         changes, self.changed = self.changed, {}
         if not changes:
             return {}
+        offsets = encode_offsets(task.cluster, task.offsets | {tp.topic: tp.offset for tp in sources})
+        self._meta[META] = offsets
         self._begin()
         stage, values, partition = self._stage, self.values, self.partition
         topic, encode, produce = stage.changelog, stage.encode, self._produce
-        last_report: dict[str, Any] = {"on_delivery": self.task.on_delivery}
+        last_report: dict[str, Any] = {"on_delivery": task.on_delivery, "headers": [(HEADER, offsets)]}
         last = len(changes) - 1
         for index, (key, raw) in enumerate(changes.items()):
             if raw is NOT_ENCODED:
@@ -321,6 +339,9 @@ class Batch(Generic[S]):
             failpoints.reach(f"{prefix}offsets")
             retry_commit(producer.commit_transaction)
             self._in_transaction = False
+            task.offsets.update({tp.topic: tp.offset for tp in sources})
+            task.knows_offsets = True
+            task.touch()
         failpoints.reach(f"{prefix}committed")
         meta, self._meta = self._meta, {}
         changes = self._acknowledged | changes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -27,6 +27,7 @@ class Fetcher:
         tasks: (stage name, partition) -> task. The task manager changes it.
         batch_records: the number of records of one read, and of one batch, at most.
         batch_bytes: the number of bytes after which a batch is cut.
+        start_of: return the offset at which to continue, from topic, partition and an offset that no longer exists.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Fetcher:
         *,
         batch_records: int,
         batch_bytes: int,
+        start_of: Callable[[str, int, int], int],
     ) -> None:
         self._kafka = kafka
         self._group_id = group_id
@@ -45,6 +47,7 @@ class Fetcher:
         self._tasks = tasks
         self._batch_records = batch_records
         self._batch_bytes = batch_bytes
+        self._start_of = start_of
         #: The committed offsets of the current assignment, set by the task manager.
         self.starts: list[TopicPartition] = []
         self._reader: Any = None
@@ -65,7 +68,7 @@ class Fetcher:
                     self._kafka,
                     self._group_id,
                     {
-                        "auto.offset.reset": "earliest",
+                        "auto.offset.reset": "error",
                         "queued.min.messages": 50_000,
                         "fetch.wait.max.ms": 50,
                         "enable.partition.eof": True,
@@ -83,6 +86,7 @@ class Fetcher:
 
         Raises:
             KafkaException: the broker reported an error that is not retriable.
+            StoreError: an input was truncated.
         """
         with self._lock:
             if self._reader is None:
@@ -90,16 +94,34 @@ class Fetcher:
             messages = self._reader.consume(1, wait_s)
             if messages:
                 messages += self._reader.consume(self._batch_records - 1, 0.0)
-        records = []
+        records, missing = [], []
         for message in messages:
             error = message.error()
             if error is None:
                 records.append(message)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                missing.append(TopicPartition(message.topic(), message.partition()))
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._ends[(message.topic(), message.partition())] = message.offset()
             elif not error.retriable():
                 raise KafkaException(error)
+        if missing:
+            self._continue(missing)
         return records
+
+    def _continue(self, partitions: list[TopicPartition]) -> None:
+        """Move the reader on where the offset that it wants no longer exists: the records were deleted, or the topic was truncated."""
+        starts = {(tp.topic, tp.partition): tp.offset for tp in self.starts}
+        with self._lock:
+            if self._reader is None:
+                return
+            moved = []
+            for tp in self._reader.position(partitions):
+                position = tp.offset if tp.offset >= 0 else starts[tp.topic, tp.partition]
+                moved.append(TopicPartition(tp.topic, tp.partition, self._start_of(tp.topic, tp.partition, position)))
+            # A partition whose offset was refused is no longer fetched, and cannot be moved with `seek`.
+            self._reader.incremental_unassign(moved)
+            self._reader.incremental_assign(moved)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from streams.runtime.errors import InvalidRecord, Misrouted, RegistryUnavailable, TooManyFailures
+from streams.runtime.errors import InvalidRecord, Misrouted, RegistryUnavailable, StateError, TooManyFailures
 from streams.runtime.isolation.crashes import Crashes
 from streams.runtime.isolation.note import CrashNote, Place
 from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, SMALL_BYTES
@@ -162,7 +162,7 @@ class Guard:
     def _reject(self, record: Any, error: Exception) -> None:
         """Publish a record that was not accepted under its right key, or as a dead letter."""
         task, stage = self._task, self._stage
-        if isinstance(error, (RegistryUnavailable, stage.is_too_new)):
+        if isinstance(error, (RegistryUnavailable, StateError, stage.is_too_new)):
             raise error  # the record may be valid
         if isinstance(error, Misrouted):
             # Unreadable headers are left behind: the record is processed without them.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, Generic
 
 from confluent_kafka import KafkaError, Producer
 
+from streams.runtime.errors import StateError
 from streams.runtime.isolation.crashes import Crashes
 from streams.runtime.isolation.note import CrashNote
 from streams.runtime.processing.stage import S, Stage
+from streams.runtime.state.offsets import META, decode_offsets, encode_offsets
 from streams.runtime.state.store import PartitionStore
 
 
@@ -53,6 +56,9 @@ class Task(Generic[S]):
         #: The number of records whose batches were committed.
         self.committed_records = 0
         self.failures_in_a_row = 0
+        #: When its transactional id was last used, in seconds of the monotonic clock and of the wall clock. Only the latter advances while
+        #: the machine sleeps.
+        self._used = time.monotonic(), time.time()
         #: The offset of the newest changelog record, or -1.
         self.changelog_offset = -1
         #: Why the newest changelog record that asked for a delivery report was not delivered, or None.
@@ -61,16 +67,62 @@ class Task(Generic[S]):
         self.note: CrashNote | None = None
         #: The crashes at offsets that this task has still to process.
         self.crashes: Crashes | None = None
-        #: Whether the next commit must write `CHANGELOG_MARKER`, because the changelog is empty.
-        self.needs_marker = False
+        #: The source offsets that the state contains: topic -> the offset of the next record. Each commit stores them.
+        self.offsets: dict[str, int] = {}
+        #: Whether the store has them. A store of an older version has none before the first commit.
+        self.knows_offsets = False
+        #: The id of the cluster that has these offsets.
+        self.cluster = ""
 
     def open(self) -> None:
-        """Set `context`, if the stage has a table. The store must be restored."""
-        if self.store is not None:
+        """Set `context`, if the stage has a table. The store must be restored.
+
+        Raises:
+            StateError: the stored state cannot be read or decoded.
+            Exception: one of `Stage.is_too_new`.
+        """
+        if self.store is None:
+            return
+        try:
             self.context = self.stage.open(self.partition, self.store)
+        except StateError:
+            raise
+        except self.stage.is_too_new:
+            raise
+        except Exception as error:
+            reason = f"the state of {self.stage.name}[{self.partition}] cannot be decoded: {type(error).__name__}"
+            self.store.mark_damaged(reason)
+            raise StateError(reason) from error
 
     def on_delivery(self, error: KafkaError | None, message: Any) -> None:
         """Note the offset of a batch's last changelog record: it is the store's new position. One delivery report per batch is cheap."""
         self.delivery_error = error
         if error is None:
             self.changelog_offset = message.offset()
+
+    def touch(self) -> None:
+        """Note that the transactional id was used."""
+        self._used = time.monotonic(), time.time()
+
+    @property
+    def idle_s(self) -> float:
+        """The seconds since its transactional id was used."""
+        return max(time.monotonic() - self._used[0], time.time() - self._used[1])
+
+    def learn_offsets(self, cluster: str) -> None:
+        """Read the source offsets of a restored store, unless this task has committed since.
+
+        Args:
+            cluster: the id of the cluster. Offsets of another one are ignored.
+        """
+        if self.store is not None and not self.knows_offsets:
+            offsets = decode_offsets(self.store.meta(META), cluster)
+            self.knows_offsets = offsets is not None
+            self.offsets = offsets or {}
+        self.cluster = cluster
+
+    def skip_to(self, topic: str, offset: int) -> None:
+        """Note that the records of `topic` before `offset` are lost, so that a restart does not count them again."""
+        self.offsets[topic] = offset
+        if self.store is not None:
+            self.store.write({}, None, {META: encode_offsets(self.cluster, self.offsets)})

@@ -1,8 +1,4 @@
-"""The task manager: which partitions a worker owns, and how it takes them over and gives them back.
-
-The order of a takeover matters (KIP-98): first `init_transactions` fences the previous owner, then the store is restored from the
-changelog, and only then the committed source offsets are read. In any other order a paused previous owner could commit in between.
-"""
+"""The task manager: which partitions a worker owns, and how it takes them over and gives them back."""
 
 from __future__ import annotations
 
@@ -13,25 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException
 
 from streams.runtime import failpoints
-from streams.runtime.errors import StoreError
+from streams.runtime.errors import GroupLeft
 from streams.runtime.isolation.isolation import Isolation
-from streams.runtime.kafka.client_config import consumer_config, producer_config
-from streams.runtime.kafka.retry import retry
+from streams.runtime.kafka.cluster import Cluster
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.fetcher import Fetcher
 from streams.runtime.processing.preparation import prepared
 from streams.runtime.processing.stage import Stage
+from streams.runtime.processing.takeover import Takeover
 from streams.runtime.processing.task import Task
-from streams.runtime.state.restore import restore
 from streams.runtime.state.standby import Standbys
-
-#: Seconds that the broker may take to initialize a transactional id.
-FENCING_TIMEOUT_S = 60.0
-#: Seconds that one request for committed offsets may take.
-OFFSETS_TIMEOUT_S = 30.0
+from streams.runtime.state.store import PartitionStore
 
 
 class TaskManager:
@@ -42,6 +33,7 @@ class TaskManager:
         kafka: librdkafka settings of the cluster.
         batch_records: the number of records of one read, and of one batch, at most.
         batch_bytes: the number of bytes after which a batch is cut.
+        partitions: the number of partitions of every topic; 0 accepts any number that all topics of a stage share.
         clock: the wall clock, in milliseconds since 1970.
     """
 
@@ -52,6 +44,7 @@ class TaskManager:
         *,
         batch_records: int = 8000,
         batch_bytes: int = 16 << 20,
+        partitions: int = 0,
         clock: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
         self.app_id = app_id
@@ -61,6 +54,8 @@ class TaskManager:
         self.generation: int = 0
         #: Whether all assigned partitions are restored and processed.
         self.is_ready = False
+        #: Whether the worker is being stopped. A takeover that runs meanwhile ends early: its tasks may be closed at any moment.
+        self.is_stopping = False
         #: Set whenever a task becomes idle.
         self.idle = asyncio.Event()
         self.stages: dict[str, Stage[Any]] = {}
@@ -68,15 +63,18 @@ class TaskManager:
         self.isolation: Isolation | None = None
         self.on_restore: Callable[[str, int, int], None] = lambda stage, done, total: None
         self.on_restored: Callable[[str, int, float], None] = lambda stage, records, seconds: None
+        #: Called with the name of a stage when a damaged store of it was moved away; it is restored from its changelog.
+        self.on_quarantine: Callable[[str], None] = lambda stage: None
         #: Called after every assignment, when all partitions are restored and processed.
         self.on_assigned: Callable[[], None] = lambda: None
-        self.standbys = Standbys(self.kafka, f"{app_id}-standby")
+        cluster = Cluster(self.kafka)
+        self.takeover = Takeover(app_id, self.kafka, cluster, partitions)
+        self.standbys = Standbys(self.kafka, f"{app_id}-standby", cluster)
         self._followed: set[tuple[str, int]] = set()
         self._member_id = ""
         self._tasks: dict[tuple[str, int], Task[Any]] = {}
         self._by_topic: dict[str, Stage[Any]] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
-        self._offsets: Any = None
         self.fetcher = Fetcher(
             self.kafka,
             f"{app_id}-reader",
@@ -84,6 +82,9 @@ class TaskManager:
             self._tasks,
             batch_records=batch_records,
             batch_bytes=batch_bytes,
+            start_of=lambda topic, partition, position: self.takeover.start_again(
+                self._tasks[self.stage_of(topic), partition], topic, partition, position
+            ),
         )
 
     def add(self, stage: Stage[Any]) -> None:
@@ -118,8 +119,10 @@ class TaskManager:
             member_id: this worker's name in the group. The broker gives a worker that has lost its session another one.
 
         Raises:
-            StoreError, KafkaException: the partitions cannot be taken over; the worker must stop.
+            StoreError, StateError, TopicMismatch, KafkaException: the partitions cannot be taken over; the worker must stop.
         """
+        if assigned or standbys:
+            await asyncio.to_thread(self.takeover.check_topics, self.stages.values())
         wanted = self.owned(assigned)
         followed = {(s.name, p) for t, p in standbys if (s := self._by_changelog.get(t)) is not None} - wanted
         await asyncio.to_thread(self._follow, self._followed & followed)
@@ -131,15 +134,18 @@ class TaskManager:
         for name, partition in set(self._tasks) - kept:
             self._release(self._tasks.pop((name, partition)))
         await asyncio.to_thread(self._take_over, sorted(wanted - set(self._tasks)))
+        if self.is_stopping:
+            return
         await asyncio.to_thread(self._follow, followed)
         failpoints.reach("tasks.restored")
-        sources = [
-            TopicPartition(t, p) for t, p in sorted(assigned) if t in self._by_topic and (self.stage_of(t), p) in wanted
-        ]
-        self.fetcher.starts = await asyncio.to_thread(self._committed, sources)
+        sources = {
+            (t, p): self._tasks[key]
+            for t, p in sorted(assigned)
+            if t in self._by_topic and (key := (self.stage_of(t), p)) in wanted
+        }
+        self.fetcher.starts = await asyncio.to_thread(self.takeover.starts, sources)
         if self.isolation is not None:
             await asyncio.to_thread(self._attach_crashes, self.isolation)
-        self._check_changelogs()
         for task in self:
             task.is_queued = False  # batches of the earlier assignment are dropped
         self.generation += 1
@@ -169,7 +175,11 @@ class TaskManager:
 
     def _follow(self, followed: set[tuple[str, int]]) -> None:
         """Keep warm replicas of exactly these (stage name, partition) pairs."""
-        self.standbys.follow({(self.stages[name].changelog, p): self.stores[name].partition(p) for name, p in followed})
+        self.standbys.follow(
+            {(self.stages[name].changelog, p): self._store(name, p) for name, p in followed},
+            self.takeover.ids,
+            is_accepted=self.takeover.is_changelog_accepted,
+        )
         self._followed = followed
 
     @property
@@ -178,19 +188,19 @@ class TaskManager:
 
     def _take_over(self, wanted: list[tuple[str, int]]) -> None:
         with ThreadPoolExecutor(8) as pool:
-            producers = list(pool.map(lambda w: self._fence(*w), wanted))
+            producers = list(pool.map(lambda w: self.takeover.fence(*w), wanted))
         failpoints.reach("tasks.fenced")
         new: dict[str, list[Task[Any]]] = {}
         for (name, partition), producer in zip(wanted, producers, strict=True):
             stage = self.stages[name]
-            store = self.stores[name].partition(partition) if stage.table else None
+            store = self._store(name, partition) if stage.table else None
             new.setdefault(name, []).append(Task(stage, partition, producer, store, self.idle))
         for name, tasks in new.items():
             stage = self.stages[name]
             if stage.table:
                 stores = {task.partition: task.store for task in tasks if task.store is not None}
                 started = time.monotonic()
-                records = restore(self.kafka, stage.changelog, stores, partial(self.on_restore, name))
+                records = self.takeover.restore(stage, stores, partial(self.on_restore, name))
                 self.on_restored(name, records, time.monotonic() - started)
             for task in tasks:
                 if self.isolation is not None:
@@ -198,47 +208,12 @@ class TaskManager:
                 task.open()
                 self._tasks[(name, task.partition)] = task
 
-    def _fence(self, name: str, partition: int) -> Producer:
-        """Return a producer of this task whose transactions exclude every earlier owner."""
-        producer = Producer(producer_config(self.kafka, f"{self.app_id}-{name}-{partition}"))
-        producer.init_transactions(FENCING_TIMEOUT_S)
-        return producer
-
-    def _committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
-        """Return the committed offsets of `sources`."""
-        if not sources:
-            return []
-        if self._offsets is None:
-            self._offsets = Consumer(consumer_config(self.kafka, self.app_id))
-        committed = retry(partial(self._request_committed, sources))
-        for tp in committed:
-            if tp.offset < 0:
-                tp.offset = OFFSET_BEGINNING
-        return list(committed)
-
-    def _request_committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
-        committed: list[TopicPartition] = self._offsets.committed(sources, timeout=OFFSETS_TIMEOUT_S)
-        for tp in committed:
-            if tp.error is not None:
-                raise KafkaException(tp.error)
-        return committed
-
-    def _check_changelogs(self) -> None:
-        """Raise StoreError if a table is empty although its batches were committed: then its changelog has been lost."""
-        processed = {
-            (self.stage_of(tp.topic), tp.partition): tp for tp in self.fetcher.starts if tp.offset != OFFSET_BEGINNING
-        }
-        for key, task in self._tasks.items():
-            if task.store is None or task.store.position:
-                continue
-            tp = processed.get(key)
-            if tp is not None:
-                raise StoreError(
-                    f"the changelog {task.stage.changelog}[{task.partition}] is empty, but {tp.topic}[{tp.partition}] was processed up to "
-                    f"offset {tp.offset}: the changelog was deleted. Restore the topic. To start over with empty state, use another "
-                    "TAKK_APP_ID."
-                )
-            task.needs_marker = True
+    def _store(self, name: str, partition: int) -> PartitionStore:
+        store: PartitionStore = self.stores[name].partition(partition)
+        if store.is_quarantined:
+            store.is_quarantined = False
+            self.on_quarantine(name)
+        return store
 
     def _attach_crashes(self, isolation: Isolation) -> None:
         committed = [((self.stage_of(tp.topic), tp.partition), tp.topic, tp.offset) for tp in self.fetcher.starts]
@@ -296,4 +271,10 @@ class TaskManager:
             if task.is_closed or generation != self.generation:
                 task.lock.release()
                 continue
-            yield Batch(task, records, self.clock(), self._offsets.consumer_group_metadata(), self._threads)
+            if 0 < self.takeover.idle_limit_s < task.idle_s:
+                try:
+                    await asyncio.to_thread(self.takeover.renew, task)
+                except (GroupLeft, KafkaException) as error:
+                    task.stage.on_fatal(task.stage.name, task.partition, error)
+                    raise
+            yield Batch(task, records, self.clock(), self.takeover.group_metadata(), self._threads)

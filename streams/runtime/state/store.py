@@ -14,6 +14,9 @@ from typing import Any
 
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteBufferManager
 
+from streams.runtime.errors import StateError
+from streams.runtime.state.quarantine import is_damage, mark_damaged, quarantine, quarantine_marked, unmark
+
 POSITION = b"position"
 WRITTEN_AT = b"written_at_ms"
 MEBIBYTE = 1 << 20
@@ -53,15 +56,35 @@ class PartitionStore:
     `write` stores changed values and the changelog position in one atomic batch. The store therefore always equals the changelog up to
     `position`.
 
+    Every method raises StateError when RocksDB fails. If files are damaged, it also notes that, and the next start restores the store.
+
     Args:
-        path: the directory of the database, created if missing.
+        path: the directory of the database, created if missing. A damaged one is moved away first.
         memory: the memory shared with the other stores.
+
+    Attributes:
+        is_damaged: whether damage was noted since it was opened.
+        is_quarantined: whether a damaged store was moved away, so that this one started empty.
+
+    Raises:
+        Exception: RocksDB cannot open the store, although its files are not damaged.
     """
 
     def __init__(self, path: Path, memory: Memory) -> None:
         self.path = path
         self._memory = memory
-        self._open()
+        self.is_damaged = False
+        self.is_quarantined = quarantine_marked(path) is not None
+        try:
+            self._open()
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            self.mark_damaged(str(error))
+            quarantine(path)
+            self.is_damaged = False
+            self.is_quarantined = True
+            self._open()
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,36 +94,68 @@ class PartitionStore:
         self._meta: Any = self._db.get_column_family("meta")
         self._local: Any = self._db.get_column_family("local")
         self._handles: Any = {n: self._db.get_column_family_handle(n) for n in ("data", "meta", "local")}
-        self.get = self._data.get
 
     def close(self) -> None:
         """Close the database, and drop every handle: RocksDB releases its file lock with the last of them."""
         db = self._db
-        del self.get
         self._handles = self._data = self._meta = self._local = self._db = None
-        db.close()
+        if db is not None:
+            db.close()
+
+    def reopen(self) -> None:
+        """Close the store and open it again. If that fails, it stays closed, and this can be repeated.
+
+        Raises:
+            Exception: RocksDB cannot open the store.
+        """
+        self.close()
+        self._open()
 
     def wipe(self) -> None:
         """Delete all content, and reopen the store empty."""
         self.close()
         shutil.rmtree(self.path)
+        unmark(self.path)
+        self.is_damaged = False
         self._open()
+
+    def mark_damaged(self, reason: str) -> None:
+        """Note that the content cannot be used. The next start restores the store from its changelog."""
+        self.is_damaged = True
+        mark_damaged(self.path, reason)
+
+    def _failed(self, action: str, error: Exception) -> StateError:
+        """Return the error to raise after RocksDB failed. Note damaged files."""
+        if is_damage(error):
+            self.mark_damaged(str(error))
+        return StateError(f"cannot {action} the state in {self.path}: {error}")
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value under `key`, or None."""
+        try:
+            value: bytes | None = self._data.get(key)
+        except Exception as error:
+            raise self._failed("read", error) from error
+        return value
 
     @property
     def position(self) -> int:
         """The next changelog offset to apply; 0 if the store is new."""
-        value = self._meta.get(POSITION)
+        value = self.meta(POSITION)
         return int(value) if value else 0
 
     @property
     def written_at_ms(self) -> int:
         """The wall clock of the last write, in milliseconds since 1970; 0 before the first write."""
-        value = self._meta.get(WRITTEN_AT)
+        value = self.meta(WRITTEN_AT)
         return int(value) if value else 0
 
     def meta(self, key: bytes) -> bytes | None:
         """Return a value stored beside the position, such as a cursor, or None."""
-        value: bytes | None = self._meta.get(key)
+        try:
+            value: bytes | None = self._meta.get(key)
+        except Exception as error:
+            raise self._failed("read", error) from error
         return value
 
     def write(
@@ -120,18 +175,27 @@ class PartitionStore:
             put(WRITTEN_AT, b"%d" % int(time.time() * 1000), info)
         for key, value in (meta or {}).items():
             put(key, value, info)
-        self._db.write(batch)
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise self._failed("write", error) from error
 
     def put_local(self, key: bytes, value: bytes | None) -> None:
         """Write a value outside the changelog, or delete it if `value` is None. It survives the process, but not the disk."""
-        if value is None:
-            self._local.delete(key)
-        else:
-            self._local.put(key, value)
+        try:
+            if value is None:
+                self._local.delete(key)
+            else:
+                self._local.put(key, value)
+        except Exception as error:
+            raise self._failed("write", error) from error
 
     def get_local(self, key: bytes) -> bytes | None:
         """Return the value of `put_local` under `key`, or None."""
-        value: bytes | None = self._local.get(key)
+        try:
+            value: bytes | None = self._local.get(key)
+        except Exception as error:
+            raise self._failed("read", error) from error
         return value
 
     def estimate(self) -> int:
@@ -139,13 +203,38 @@ class PartitionStore:
         return int(self._data.property_int_value("rocksdb.estimate-num-keys") or 0)
 
     def size(self) -> int:
-        """Return the size of the files on disk in bytes, without the memtables."""
-        return int(self._data.property_int_value("rocksdb.total-sst-files-size") or 0)
+        """Return the size of the table in bytes: its files, and recent writes in the memtables."""
+        names = "rocksdb.total-sst-files-size", "rocksdb.cur-size-all-mem-tables"
+        return sum(int(self._data.property_int_value(name) or 0) for name in names)
 
     def items(self, lower: bytes | None = None, upper: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Yield the entries with lower <= key < upper, ordered by key."""
-        options = ReadOptions()
-        if upper is not None:
-            options.set_iterate_upper_bound(upper)
-        # `set_iterate_lower_bound` would not do: in rocksdict 0.3.29 a lower bound without an upper bound yields nothing.
-        yield from self._data.items(from_key=lower, read_opt=options)
+        last = lower
+        try:
+            # `set_iterate_lower_bound` would not do: in rocksdict 0.3.29 a lower bound without an upper bound yields nothing.
+            for item in self._data.items(from_key=lower, read_opt=_read_options(upper)):
+                last = item[0]
+                yield item
+            self._check_end(last, upper)
+        except StateError:
+            raise
+        except Exception as error:
+            raise self._failed("read", error) from error
+
+    def _check_end(self, last: bytes | None, upper: bytes | None) -> None:
+        """Raise the error that ended a scan after the key `last`. rocksdict ends its iterator at a damaged block without an error."""
+        iterator = self._data.iter(read_opt=_read_options(upper))
+        if last is None:
+            iterator.seek_to_first()
+        else:
+            iterator.seek(last)
+            if iterator.valid():
+                iterator.next()
+        iterator.status()
+
+
+def _read_options(upper: bytes | None) -> ReadOptions:
+    options = ReadOptions()
+    if upper is not None:
+        options.set_iterate_upper_bound(upper)
+    return options

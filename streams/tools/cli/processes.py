@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import click
 
 from streams.tools.cli.options import on_kafka, read_settings
 
+if TYPE_CHECKING:
+    from streams.agents.worker import Accepted
+
+
+def process_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a process to `command`."""
+    for option in (
+        click.option(
+            "--accept-offsets",
+            is_flag=True,
+            help="For one start: read from the group's committed offsets, even if the state contains others.",
+        ),
+        click.option(
+            "--accept-changelog",
+            is_flag=True,
+            help="For one start: discard state on disk that does not fit its changelog topic, and restore it from the topic.",
+        ),
+        click.option(
+            "--web-port",
+            type=int,
+            help="Port of /metrics, /livez and /readyz; 0 selects a free one. Default: TAKK_WEB_PORT.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def accepted(changelog: bool, offsets: bool) -> set[Accepted]:
+    """Return what the options accept."""
+    chosen: dict[Accepted, bool] = {"changelog": changelog, "offsets": offsets}
+    return {name for name, is_chosen in chosen.items() if is_chosen}
+
 
 @click.command()
-@click.option(
-    "--web-port", type=int, help="Port of /metrics, /livez and /readyz; 0 selects a free one. Default: TAKK_WEB_PORT."
-)
-def worker(web_port: int | None) -> None:
+@process_options
+def worker(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -> None:
     """Run a worker: flows, timers, code pools and sales counts.
 
     Run one worker, or up to one per partition (TAKK_PARTITIONS); they share the customers. A worker restarts within seconds if
@@ -29,14 +62,12 @@ def worker(web_port: int | None) -> None:
     from streams.agents.worker import run_worker
 
     settings = read_settings(web_port=web_port)
-    on_kafka(settings, lambda: run_worker(settings))
+    on_kafka(settings, lambda: run_worker(settings, accepted(accept_changelog, accept_offsets)))
 
 
 @click.command()
-@click.option(
-    "--web-port", type=int, help="Port of /metrics, /livez and /readyz; 0 selects a free one. Default: TAKK_WEB_PORT."
-)
-def mailer(web_port: int | None) -> None:
+@process_options
+def mailer(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -> None:
     """Run a mailer: render emails and send them over SMTP.
 
     It reads the commands that the workers write, and sends each email at most once; README.md names the one exception.
@@ -53,4 +84,4 @@ def mailer(web_port: int | None) -> None:
     from streams.agents.worker import run_mailer
 
     settings = read_settings(web_port=web_port)
-    on_kafka(settings, lambda: run_mailer(settings))
+    on_kafka(settings, lambda: run_mailer(settings, accepted(accept_changelog, accept_offsets)))

@@ -11,8 +11,8 @@ import pytest
 import structlog
 from faust import stores
 
-from streams.runtime.app import EXIT_FATAL, App, RestartableWorker
-from streams.runtime.errors import GroupLeft
+from streams.runtime.app import EXIT_FATAL, App, RestartableWorker, state_error_in
+from streams.runtime.errors import GroupLeft, StateError
 from streams.runtime.faust_adapter.store import Store
 
 
@@ -61,6 +61,27 @@ def test_a_worker_outside_its_group_asks_for_a_restart(monkeypatch: pytest.Monke
 
     def run(worker: faust.Worker) -> None:
         raise GroupLeft("this worker has left the consumer group")
+
+    monkeypatch.setattr(faust.Worker, "execute_from_commandline", run)
+    with pytest.raises(SystemExit) as end:
+        RestartableWorker.__new__(RestartableWorker).execute_from_commandline()
+    assert end.value.code == EXIT_FATAL
+
+
+def test_a_state_error_is_found_in_a_group() -> None:
+    """The mailer's errors come in groups. A state error in one ends the process like any other."""
+    state = StateError("cannot read the state")
+    assert state_error_in(state) is state
+    assert state_error_in(ExceptionGroup("batches", [ValueError("x"), ExceptionGroup("inner", [state])])) is state
+    assert state_error_in(ExceptionGroup("batches", [ValueError("x")])) is None
+    assert state_error_in(ValueError("x")) is None
+
+
+def test_unreadable_state_asks_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next start restores the state, so the supervisor must start the process again."""
+
+    def run(worker: faust.Worker) -> None:
+        raise StateError("cannot read the state")
 
     monkeypatch.setattr(faust.Worker, "execute_from_commandline", run)
     with pytest.raises(SystemExit) as end:

@@ -10,9 +10,17 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.errors import CommitTimeout, InvalidRecord, Misrouted, PartitionRevoked, TooManyFailures
+from streams.runtime.errors import (
+    CommitTimeout,
+    InvalidRecord,
+    Misrouted,
+    PartitionRevoked,
+    StateError,
+    TooManyFailures,
+)
 from streams.runtime.processing.batch import CHANGELOG_MARKER, Batch
 from streams.runtime.processing.guard import MAX_FAILURES_IN_A_ROW
+from streams.runtime.state.offsets import HEADER, META, decode_offsets
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, batch, stage, task
 
@@ -32,6 +40,11 @@ def committed(one: Batch[Any]) -> FakeProducer:
     asyncio.run(run())
     producer: Any = one.task.producer
     return producer
+
+
+def outputs(producer: FakeProducer) -> list[tuple[str, bytes, bytes | None]]:
+    """Return what is committed, without the changelog."""
+    return [output for output in producer.committed if output[0] != CHANGELOG]
 
 
 def count_up(record: Any, of: Batch[Any]) -> Any:
@@ -165,7 +178,7 @@ def test_a_misrouted_record_is_published_again(store: PartitionStore) -> None:
 
     one = batch(task(store, stage(on_misrouted=misrouted.append)), [Record(0, b"wrong", b"body")])
     one.apply(handle)
-    assert committed(one).committed == [(TOPIC, b"right", b"body")]
+    assert outputs(committed(one)) == [(TOPIC, b"right", b"body")]
     assert len(misrouted) == 1
 
 
@@ -223,7 +236,7 @@ def test_decode_yields_valid_records(store: PartitionStore) -> None:
 
     one = batch(task(store), [Record(0), Record(1), Record(2)])
     assert list(one.decode(handle)) == [0, 2]
-    assert [topic for topic, _, _ in committed(one).committed] == ["dead-letters"]
+    assert [topic for topic, _, _ in outputs(committed(one))] == ["dead-letters"]
 
 
 def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
@@ -306,7 +319,7 @@ def test_outputs_of_the_last_commit(store: PartitionStore) -> None:
     asyncio.run(one.checkpoint())
     producer: Any = one.task.producer
     assert [topic for topic, _, _ in producer.committed] == ["out"]
-    assert [topic for topic, _, _ in committed(one).committed] == ["out", "late"]
+    assert [topic for topic, _, _ in outputs(committed(one))] == ["out", "late"]
 
 
 def test_records_are_ordered_by_topic(store: PartitionStore) -> None:
@@ -325,12 +338,74 @@ def test_records_are_ordered_by_topic(store: PartitionStore) -> None:
     assert journal == [(0, 77, {"first": (8, 9), "second": (3, 4)}, 4)]
 
 
-def test_the_first_commit_marks_the_changelog(store: PartitionStore) -> None:
-    """The first commit writes a marker, so that a changelog that is empty later has been lost."""
+def test_a_commit_without_changes_marks_the_changelog(store: PartitionStore) -> None:
+    """A commit that changes nothing writes a tombstone under the reserved key, for the header. Older workers delete nothing with it."""
     of = task(store)
-    of.needs_marker = True
     committed(batch(of, [Record(0)]))
     producer = committed(batch(of, [Record(1)]))
-    assert producer.committed == [(CHANGELOG, CHANGELOG_MARKER, None)]
-    assert store.position == 1
+    assert producer.committed == [(CHANGELOG, CHANGELOG_MARKER, None)] * 2
+    assert store.position == 2
     assert list(store.items()) == []
+
+
+def offsets_of(producer: FakeProducer) -> list[dict[str, int] | None]:
+    """Return the offsets in the headers of the changelog records."""
+    return [decode_offsets(dict(headers)[HEADER], "c") for headers in producer.changelog_headers if headers]
+
+
+def test_offsets_belong_to_the_state(store: PartitionStore) -> None:
+    """Each commit stores the offsets of all topics, in the header of its last changelog record and on disk."""
+    of = task(store, stage(topics=("first", "second")))
+    of.learn_offsets("c")
+    one = batch(of, [Record(3, b"a", of="first"), Record(7, b"b", of="first")])
+    one.apply(count_up)
+    producer = committed(one)
+    assert [bool(headers) for headers in producer.changelog_headers] == [False, True]
+    committed(batch(of, [Record(4, of="second")]))
+    one = batch(of, [])
+    one.put(b"timer", b"1")
+    asyncio.run(one.checkpoint())
+    assert offsets_of(producer) == [{"first": 8}, {"first": 8, "second": 5}, {"first": 8, "second": 5}]
+    assert decode_offsets(store.meta(META), "c") == {"first": 8, "second": 5}
+    assert decode_offsets(store.meta(META), "another") is None
+    later = task(store)
+    later.learn_offsets("c")
+    assert (later.offsets, later.knows_offsets) == ({"first": 8, "second": 5}, True)
+
+
+def test_a_failed_commit_keeps_the_offsets(store: PartitionStore) -> None:
+    """Offsets of a transaction that was not committed are neither on disk nor in the next header."""
+    of = task(store)
+    of.learn_offsets("c")
+    committed(batch(of, [Record(3)]))
+    of.producer.fail["commit"] = KafkaException(KafkaError(KafkaError._FENCED))
+    with pytest.raises(KafkaException):
+        committed(batch(of, [Record(4)]))
+    assert of.offsets == {TOPIC: 4}
+    assert decode_offsets(store.meta(META), "c") == {TOPIC: 4}
+
+
+@pytest.mark.parametrize("how", ["apply", "decode"])
+def test_unreadable_state_is_not_the_fault_of_a_record(store: PartitionStore, how: str) -> None:
+    """A value that cannot be decoded ends the batch: no record becomes a dead letter, and the store is noted as damaged."""
+
+    def decode(raw: bytes) -> Any:
+        raise EOFError("cut")
+
+    store.write({b"k": b"1"}, 1)
+    one = batch(task(store, stage(decode=decode)), [Record(0)])
+    with pytest.raises(StateError, match="cannot be decoded"):
+        one.apply(count_up) if how == "apply" else list(one.decode(lambda record: count_up(record, one)))
+    assert not one.sent
+    assert "EOFError" in store.path.with_name("0.corrupt").read_text()
+
+
+def test_state_that_cannot_be_opened_is_noted(store: PartitionStore) -> None:
+    """A stage that cannot decode what it reads at the start of a task raises StateError, and the store is noted as damaged."""
+
+    def open_it(partition: int, store: PartitionStore) -> None:
+        raise EOFError("cut")
+
+    with pytest.raises(StateError, match="cannot be decoded"):
+        task(store, stage(open=open_it)).open()
+    assert store.path.with_name("0.corrupt").exists()

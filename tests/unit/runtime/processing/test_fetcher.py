@@ -70,7 +70,7 @@ def test_an_unreachable_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     fetcher.close()
 
 
-LIMITS = {"batch_records": 100, "batch_bytes": 1 << 20}
+LIMITS: dict[str, Any] = {"batch_records": 100, "batch_bytes": 1 << 20, "start_of": lambda *at: 0}
 
 
 def fetcher_of(one: Task[Any], **limits: int) -> Fetcher:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
 
+from streams.runtime.errors import GroupLeft, StoreError
+from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
-from tests.harness.kafka_fakes import FakeProducer, stage
+from streams.runtime.state.offsets import META, encode_offsets
+from streams.runtime.state.store import Memory, PartitionStore
+from tests.harness.kafka_fakes import CHANGELOG, FakeCluster, FakeProducer, stage
 
 
 def task_manager() -> TaskManager:
     """Return a task manager without a broker."""
-    return TaskManager("app", {"bootstrap.servers": "127.0.0.1:1"})
+    manager, cluster = TaskManager("app", {"bootstrap.servers": "127.0.0.1:1"}), FakeCluster(high=100)
+    manager.takeover.cluster = cluster  # type: ignore[assignment]
+    return manager
 
 
 def test_topics_that_an_assignment_lacks() -> None:
@@ -53,6 +63,9 @@ class Fenced(TaskManager):
     def __init__(self) -> None:
         super().__init__("app", {"bootstrap.servers": "127.0.0.1:1"})
         self.add(stage(name="one", topics=("a",), table=""))
+        self.cluster = FakeCluster(high=100)
+        self.takeover.cluster = self.cluster  # type: ignore[assignment]
+        self.takeover.committed = self._group_offsets  # type: ignore[method-assign]
         self.taken: list[tuple[str, int]] = []
 
     def _take_over(self, wanted: list[tuple[str, int]]) -> None:
@@ -60,7 +73,7 @@ class Fenced(TaskManager):
         for name, partition in wanted:
             self._tasks[name, partition] = Task(self.stages[name], partition, FakeProducer(), None, self.idle)
 
-    def _committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
+    def _group_offsets(self, sources: list[TopicPartition]) -> list[TopicPartition]:
         return sources
 
 
@@ -98,3 +111,162 @@ async def test_a_new_member_takes_over_all_its_tasks() -> None:
     await manager.assign({("a", 0), ("a", 1)}, member_id="m-2")
     assert manager.taken == [("one", 0), ("one", 1)]
     assert all(task.is_closed for task in old)
+
+
+class Restored(Fenced):
+    """A task manager whose one task has a store, and whose group has the offsets that the test sets."""
+
+    def __init__(self, store: PartitionStore) -> None:
+        super().__init__()
+        self.of_group: dict[str, int] = {}
+        self.lost: list[tuple[str, str, int]] = []
+        self.takeover.on_lost = lambda *lost: self.lost.append(lost)
+        self._store_of_task = store
+
+    def _take_over(self, wanted: list[tuple[str, int]]) -> None:
+        for name, partition in wanted:
+            task = Task(self.stages[name], partition, FakeProducer(), self._store_of_task, self.idle)  # type: ignore[arg-type]
+            self._tasks[name, partition] = task
+
+    def _group_offsets(self, sources: list[TopicPartition]) -> list[TopicPartition]:
+        return [TopicPartition(tp.topic, tp.partition, self.of_group.get(tp.topic, -1001)) for tp in sources]
+
+    def _release(self, task: Task[Any]) -> None:
+        task.is_closed = True
+
+    async def starts(self) -> dict[str, int]:
+        """Own partition 0, and return the offset from which each topic is read."""
+        await self.assign({(topic, 0) for topic in self.stages["one"].topics})
+        return {tp.topic: tp.offset for tp in self.fetcher.starts}
+
+
+@pytest.fixture
+def restored(tmp_path: Path) -> Restored:
+    """A task manager of a stage of two topics, with a store whose state contains records of the first topic up to offset 50."""
+    store = PartitionStore(tmp_path / "0", Memory(16))
+    store.write({b"k": b"1"}, 7, {META: encode_offsets("cluster", {"a": 50})})
+    manager = Restored(store)
+    manager.stages.clear()
+    manager._by_topic.clear()
+    manager.add(stage(name="one", topics=("a", "b")))
+    return manager
+
+
+async def test_expired_offsets_are_those_of_the_state(restored: Restored) -> None:
+    """A group without offsets continues at those of the state; a topic that was never read starts at its beginning."""
+    assert await restored.starts() == {"a": 50, "b": 0}
+    restored.of_group = {"a": 40, "b": 3}
+    assert await restored.starts() == {"a": 50, "b": 3}
+    restored.of_group = {"a": 60, "b": 3}
+    assert await restored.starts() == {"a": 60, "b": 3}
+    assert restored.lost == []
+
+
+async def test_records_that_were_deleted_unread_are_counted_once(restored: Restored) -> None:
+    """A stage that retention has overtaken continues at the first record left. A restart does not count the lost ones again."""
+    restored.cluster.low = 80
+    assert await restored.starts() == {"a": 80, "b": 80}
+    assert restored.lost == [("one", "a", 30)]
+    restored._tasks.clear()
+    assert await restored.starts() == {"a": 80, "b": 80}
+    assert restored.lost == [("one", "a", 30)]
+
+
+async def test_an_input_that_ends_before_the_state_is_refused(restored: Restored) -> None:
+    """The error names the topic and the remedy; with accepted offsets the group's offset holds."""
+    restored.cluster.high = 49
+    with pytest.raises(StoreError, match=r"a\[0\] ends at offset 49, but was read up to offset 50"):
+        await restored.starts()
+    restored.of_group, restored.takeover.are_offsets_accepted = {"a": 20}, True
+    assert await restored.starts() == {"a": 20, "b": 0}
+
+
+async def test_state_without_any_offset_is_refused(restored: Restored, tmp_path: Path) -> None:
+    """State of an older version, or of another cluster, with an empty group: reading from the start would do everything twice."""
+    store = restored._store_of_task
+    store.write({}, None, {META: encode_offsets("another", {"a": 50})})
+    with pytest.raises(StoreError, match=r"no committed offset for a, b.*--accept-offsets"):
+        await restored.starts()
+    restored._tasks.clear()
+    restored.of_group = {"a": 20}
+    assert await restored.starts() == {"a": 20, "b": 0}
+
+
+async def test_a_table_that_is_empty_although_its_input_was_read(restored: Restored) -> None:
+    """Its changelog was deleted."""
+    restored._store_of_task.wipe()
+    restored.of_group = {"b": 1}
+    with pytest.raises(
+        StoreError, match=r"is empty, but b\[0\] was processed up to offset 1: the changelog was deleted"
+    ):
+        await restored.starts()
+
+
+@pytest.mark.parametrize("topic", ["a", "b", CHANGELOG])
+async def test_added_partitions_are_refused(restored: Restored, topic: str) -> None:
+    """Partitions that were added to one topic would be read by nobody: the next assignment ends the worker in words."""
+    restored.cluster.counts = dict.fromkeys(("a", "b", CHANGELOG, "another"), 4)
+    await restored.starts()
+    restored.cluster.counts[topic] = 8
+    with pytest.raises(TopicMismatch, match=f"topic {topic} has 8 partitions and must have 4"):
+        await restored.starts()
+
+
+class Idle(Fenced):
+    """A task manager whose one task was last used a day ago."""
+
+    def __init__(self, offset: int, restored: int) -> None:
+        super().__init__()
+        self.offset = offset
+        self.errors: list[Exception] = []
+        self.stages["one"].on_fatal = lambda stage, partition, error: self.errors.append(error)
+        self.takeover.fence = lambda name, partition: FakeProducer()  # type: ignore[method-assign, assignment, return-value]
+        self.takeover.restore = lambda stage, stores, on_progress: restored  # type: ignore[method-assign]
+        self.takeover.group_metadata = lambda: None  # type: ignore[method-assign]
+        self.takeover.idle_limit_s = 3600.0
+
+    def _group_offsets(self, sources: list[TopicPartition]) -> list[TopicPartition]:
+        return [TopicPartition(tp.topic, tp.partition, self.offset) for tp in sources]
+
+    async def producers(self, store: PartitionStore, idle_s: float) -> tuple[Any, Any]:
+        """Return the producer before and after one batch of the task."""
+        await self.assign({("a", 0)})
+        (task,) = self
+        task.store, task.offsets = store, {"a": 5}
+        task._used = time.monotonic() - idle_s, time.time()
+        before = task.producer
+
+        async def stream() -> AsyncIterator[Any]:
+            yield task, [], self.generation
+
+        async for batch in self.batches(stream()):
+            assert batch.task is task
+        return before, task.producer
+
+
+@pytest.mark.parametrize(("idle_s", "is_new"), [(86_400.0, True), (60.0, False)])
+async def test_an_idle_task_gets_a_new_producer(tmp_path: Path, idle_s: float, is_new: bool) -> None:
+    """A task that was idle for longer than the limit gets a producer whose transactional id has not expired; others keep theirs."""
+    manager = Idle(offset=5, restored=0)
+    before, after = await manager.producers(PartitionStore(tmp_path / "0", Memory(16)), idle_s)
+    assert (before is not after) == is_new
+    assert manager.errors == []
+
+
+@pytest.mark.parametrize(("offset", "restored"), [(6, 0), (5, 1)], ids=["offset", "state"])
+async def test_an_idle_task_that_another_worker_has_used(tmp_path: Path, offset: int, restored: int) -> None:
+    """A worker that has lost its partition unawares must not fence the owner and go on from its own old state: it ends."""
+    manager = Idle(offset, restored)
+    with pytest.raises(GroupLeft, match="another worker has owned partition 0 of one"):
+        await manager.producers(PartitionStore(tmp_path / "0", Memory(16)), 86_400.0)
+    assert len(manager.errors) == 1
+
+
+def test_a_sleeping_machine_counts_as_idle(tmp_path: Path) -> None:
+    """The monotonic clock stands still while a machine sleeps; the wall clock shows how long that was."""
+    one = Task(stage(), 0, FakeProducer(), None)  # type: ignore[arg-type]
+    assert one.idle_s < 60
+    one._used = time.monotonic(), time.time() - 90_000
+    assert one.idle_s > 80_000
+    one.touch()
+    assert one.idle_s < 60

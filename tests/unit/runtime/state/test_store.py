@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import floats
 
+from streams.runtime.errors import StateError
+from streams.runtime.state.quarantine import is_damage
 from streams.runtime.state.store import Memory, PartitionStore
 
 
@@ -63,3 +70,124 @@ def test_a_store_is_opened_once(store: PartitionStore) -> None:
     """Two workers cannot open the same directory."""
     with pytest.raises(Exception, match=r"[Ll]ock"):
         PartitionStore(store.path, Memory(16))
+
+
+def fill(store: PartitionStore, count: int = 3000) -> dict[bytes, bytes]:
+    """Write `count` entries of 200 random bytes to files, and return them."""
+    entries = {b"%05d" % n: random.Random(n).randbytes(200) for n in range(count)}
+    store.write(entries, count)
+    store._data.flush()
+    return entries
+
+
+def damage(path: Path, at: float) -> None:
+    """Overwrite 64 bytes of the largest file at the share `at` of its blocks of data."""
+    file = max(path.glob("*.sst"), key=lambda file: file.stat().st_size)
+    with file.open("r+b") as content:
+        content.seek(int(file.stat().st_size * at))
+        content.write(bytes(64))
+
+
+def note(path: Path) -> Path:
+    """Return where the note of a damaged store is."""
+    return path.with_name(f"{path.name}.corrupt")
+
+
+@given(at=floats(0.0, 0.9))
+@settings(max_examples=20)
+def test_no_damage_is_passed_over(tmp_path_factory: pytest.TempPathFactory, at: float) -> None:
+    """Wherever a block is damaged, a scan and a read raise StateError, and a note is left. rocksdict would end the scan in silence."""
+    path = tmp_path_factory.mktemp("state") / "table" / "0"
+    store = PartitionStore(path, Memory(16))
+    entries = fill(store)
+    store.close()
+    damage(path, at)
+    store = PartitionStore(path, Memory(16))
+    with pytest.raises(StateError, match="cannot read the state in"):
+        list(store.items())
+    assert "Corruption" in note(path).read_text()
+    note(path).unlink()
+    with pytest.raises(StateError):
+        list(map(store.get, entries))
+    assert note(path).exists()
+    store.close()
+
+
+def test_a_noted_store_is_moved_away(store: PartitionStore) -> None:
+    """The next start moves a damaged store away and begins with an empty one. The one after it finds nothing to do."""
+    fill(store, 10)
+    store.mark_damaged("a reason")
+    path = store.path
+    store.close()
+    store = PartitionStore(path, Memory(16))
+    assert (store.is_quarantined, store.position, keys(store)) == (True, 0, [])
+    assert not note(path).exists()
+    (moved,) = path.parent.glob("0.corrupt-*")
+    assert (moved / "DAMAGED").read_text() == "a reason\n"
+    store.close()
+    store = PartitionStore(path, Memory(16))
+    assert not store.is_quarantined
+
+
+@pytest.mark.parametrize("file", ["CURRENT", "MANIFEST-*", "*.sst"])
+@pytest.mark.parametrize("how", ["deleted", "emptied"])
+def test_a_store_that_cannot_be_opened(store: PartitionStore, file: str, how: str) -> None:
+    """A store whose files are missing or cut is moved away at once."""
+    fill(store)
+    path = store.path
+    store.close()
+    for broken in path.glob(file):
+        broken.unlink()
+        if how == "emptied":
+            broken.touch()
+    store = PartitionStore(path, Memory(16))
+    assert (store.is_quarantined, keys(store)) == (True, [])
+
+
+def test_few_damaged_copies_are_kept(store: PartitionStore) -> None:
+    """The newest two damaged copies stay. A store that is damaged for the third time within an hour is used as it is."""
+    path = store.path
+    for old in range(3):
+        (path.parent / f"0.corrupt-{old}").mkdir()
+    for _ in range(2):
+        store.mark_damaged("again")
+        store.close()
+        store = PartitionStore(path, Memory(16))
+        assert store.is_quarantined
+    assert len(list(path.parent.glob("0.corrupt-*"))) == 2
+    fill(store, 10)
+    store.mark_damaged("again")
+    store.close()
+    store = PartitionStore(path, Memory(16))
+    assert (store.is_quarantined, len(keys(store))) == (False, 10)
+    assert not note(path).exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Corruption: block checksum mismatch: stored(context removed) = 1, computed = 2", True),
+        ("IO error: Input/output error: While pread offset 0 len 4096: /state/0/000009.sst", True),
+        ("IO error: No such file or directory: While open a file for random read: /state/0/000009.sst", True),
+        ("IO error: No space left on device: While appending to file: /state/0/000012.log", False),
+        ("IO error: Too many open files: While open a file for random read: /state/0/000009.sst", False),
+        ("IO error: While lock file: /state/0/LOCK: Resource temporarily unavailable", False),
+        (
+            "IO error: lock hold by current process, acquire time 1 acquiring thread 2: /state/0/LOCK: No locks available",
+            False,
+        ),
+        ("Too many open files (os error 24)", False),
+        ("Invalid argument: Column families not opened: other", False),
+    ],
+)
+def test_what_damage_is(text: str, expected: bool) -> None:
+    """Only damaged, missing and unreadable files are damage: a full disk, a limit of the process and a lock are not."""
+    assert is_damage(Exception(text)) == expected
+
+
+def test_a_store_in_use_is_not_moved_away(store: PartitionStore) -> None:
+    """A note beside a store that another process uses changes nothing."""
+    store.mark_damaged("a reason")
+    script = "import sys, pathlib; from streams.runtime.state.quarantine import quarantine_marked as q; assert q(pathlib.Path(sys.argv[1])) is None"
+    subprocess.run([sys.executable, "-c", script, str(store.path)], check=True, capture_output=True)
+    assert store.path.exists()
