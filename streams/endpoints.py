@@ -31,6 +31,12 @@ _PORTS = range(1, 65536)
 _SERVER = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?")
 
 
+#: An IPv4 or IPv6 address in brackets.
+_ADDRESS_LITERAL = re.compile(r"\[(?:\d{1,3}(?:\.\d{1,3}){3}|IPv6:[0-9A-Fa-f:.]{2,45})\]")
+#: Emails per second.
+_RATE = re.compile(r"\d{1,7}(?:\.\d{1,6})?", re.ASCII)
+
+
 def check_text(text: str, *, is_secret: bool = False) -> str:
     """Return a value of one line: without control characters and, unless it is a secret, without blanks around it.
 
@@ -84,6 +90,53 @@ def check_mailbox(text: str) -> str:
         raise ValueError(f"not a valid domain: {domain!r} (use for example hello@shop.example)")
     before, _, after = text.rpartition(address)
     return f"{before}{local}@{ascii_domain}{after}"
+
+
+def check_helo_name(text: str) -> str:
+    """Return the name for EHLO in ASCII: a domain name, or an address literal such as `[192.0.2.1]` (RFC 5321 4.1.3).
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if _ADDRESS_LITERAL.fullmatch(text):
+        return text
+    try:
+        return _ascii_domain(text)
+    except ValueError:
+        raise ValueError(
+            "not a valid name (use a domain name such as mail.shop.example, or an address as [192.0.2.1])"
+        ) from None
+
+
+def rates_by_domain(text: str) -> dict[str, float]:
+    """Return the rates of `gmail.com=14,outlook.com=5` by domain, in ASCII and lower case.
+
+    Raises:
+        ValueError: an entry is not a domain with a positive number, or a domain has two entries.
+    """
+    rates: dict[str, float] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        domain, _, number = (part.strip() for part in entry.partition("="))
+        try:
+            domain = _ascii_domain(domain)
+            if not _RATE.fullmatch(number) or float(number) <= 0 or domain in rates:
+                raise ValueError
+        except ValueError:
+            raise ValueError(
+                f"not a valid rate: {entry!r} (use for example gmail.com=14,outlook.com=5, each domain once)"
+            ) from None
+        rates[domain] = float(number)
+    return rates
+
+
+def _ascii_domain(name: str) -> str:
+    try:
+        ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:
+        ascii_name = ""
+    if not _DOMAIN.fullmatch(ascii_name) or not _is_host(ascii_name):
+        raise ValueError("not a valid domain")
+    return ascii_name.lower()
 
 
 def check_servers(servers: str) -> str:

@@ -34,6 +34,7 @@ from streams.core.rules.ruleset import Shop
 from streams.core.values.local_time import zone
 from streams.core.values.tokens import MIN_BITS, Keyring, estimated_bits
 from streams.endpoints import (
+    check_helo_name,
     check_host,
     check_mailbox,
     check_servers,
@@ -42,6 +43,7 @@ from streams.endpoints import (
     check_urls,
     host_of,
     is_loopback,
+    rates_by_domain,
     split_urls,
     without_login,
 )
@@ -225,6 +227,12 @@ class Settings(BaseSettings):
     #: Seconds that a mailer which stops or gives back a partition waits for the answers to emails that are on the wire. Give its process 15
     #: seconds more to end. An email without an answer is in doubt.
     smtp_stop_timeout_s: float = _env("SMTP_STOP_TIMEOUT_S", 60.0, gt=0, le=3600)
+    #: Name of this host in `EHLO`, which some servers look up. Default: the domain of the sender.
+    smtp_helo_name: str | None = _env("SMTP_HELO_NAME")
+    #: Emails per second, per mailer. Default: no limit.
+    smtp_max_per_second: float | None = _env("SMTP_MAX_PER_SECOND", gt=0, le=1_000_000)
+    #: Emails per second to the recipients of a domain, per mailer, such as `gmail.com=14,outlook.com=5`. Default: no limits.
+    smtp_max_per_second_per_domain: str = _env("SMTP_MAX_PER_SECOND_PER_DOMAIN", "")
     #: Sender of the emails: `Name <address>` or an address.
     mail_from: str = "Takk <takk@localhost>"
     #: Address that the links of the emails start with.
@@ -260,6 +268,17 @@ class Settings(BaseSettings):
     @classmethod
     def _has_address(cls, value: str) -> str:
         return check_mailbox(value)
+
+    @field_validator("smtp_helo_name")
+    @classmethod
+    def _is_helo_name(cls, value: str | None) -> str | None:
+        return None if value is None else check_helo_name(value)
+
+    @field_validator("smtp_max_per_second_per_domain")
+    @classmethod
+    def _are_rates(cls, value: str) -> str:
+        rates_by_domain(value)
+        return value
 
     @field_validator("shop_time_zone")
     @classmethod

@@ -32,7 +32,9 @@ from streams.definitions.checks.layout import old_layout
 from streams.definitions.checks.messages import check_messages
 from streams.definitions.loader import load_ruleset
 from streams.definitions.problems import FlowFileError
+from streams.endpoints import rates_by_domain
 from streams.mail.delivery.smtp.pool import SmtpPool
+from streams.mail.delivery.smtp.rate_limits import RateLimits
 from streams.mail.delivery.smtp.server import Server, Timeouts
 from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
@@ -145,6 +147,7 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
             data_s=settings.smtp_data_timeout_s,
             dot_s=settings.smtp_dot_timeout_s,
         ),
+        helo_name=settings.smtp_helo_name or settings.mail_domain,
     )
     products = GlobalTable(
         settings.kafka(),
@@ -172,7 +175,9 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     work = Mailer(
         Renderer(settings.templates_dir, sender.name),
         sender,
-        SmtpPool(server),
+        SmtpPool(
+            server, RateLimits(settings.smtp_max_per_second, rates_by_domain(settings.smtp_max_per_second_per_domain))
+        ),
         fetch_withdrawn=fetch_withdrawn,
         fetch_assortment=fetch_assortment,
         backoff_scale=settings.day_scale,

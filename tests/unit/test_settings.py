@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.values.tokens import BadToken
+from streams.endpoints import rates_by_domain
 from streams.mail.links import Sender
 from streams.mail.mime import compose
 from streams.mail.rendering.renderer import RenderedEmail
@@ -410,3 +411,56 @@ def test_any_sender_is_refused_or_can_be_sent(text: str) -> None:
         return
     sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, KEYS)
     assert compose(sender, command(), RenderedEmail("s", "h", "t"), sender.links(command()), NOW).startswith(b"From: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("mail.shop.example", "mail.shop.example"),
+        ("Smørrebrød.dk", "xn--smrrebrd-64af.dk"),
+        ("[192.0.2.1]", "[192.0.2.1]"),
+        ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"),
+        (None, None),
+    ],
+)
+def test_helo_name(text: str | None, name: str | None) -> None:
+    """The name in EHLO is a domain in ASCII or an address literal."""
+    assert load_settings(smtp_helo_name=text).smtp_helo_name == name
+
+
+@pytest.mark.parametrize(
+    "text", ["two words", "a..b", "-a.example", "mail.example\r\nMAIL", "[192.0.2]", "a@b.example", "ø" * 80]
+)
+def test_invalid_helo_name(text: str) -> None:
+    """Other names are rejected: they could add commands, or every server would refuse them."""
+    with pytest.raises(SettingsError, match="SMTP_HELO_NAME"):
+        load_settings(smtp_helo_name=text)
+
+
+def test_rates_by_domain() -> None:
+    """Rates per domain are read with blanks, capitals and other letters; an empty text has none."""
+    assert rates_by_domain("gmail.com=14, Outlook.com = 0.5 ,smørrebrød.dk=2,") == {
+        "gmail.com": 14.0, "outlook.com": 0.5, "xn--smrrebrd-64af.dk": 2.0
+    }  # fmt: skip
+    assert rates_by_domain("") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gmail.com",
+        "gmail.com=",
+        "gmail.com=0",
+        "gmail.com=-1",
+        "=3",
+        "gmail.com=nan",
+        "a.com=1e9",
+        "a b=1",
+        "a.com=1,A.com=2",
+        "a.com=1;b.com=2",
+    ],
+)
+def test_invalid_rates(text: str) -> None:
+    """A rate that would never or always hold, and a domain that is there twice, are rejected with the entry."""
+    with pytest.raises(SettingsError, match="SMTP_MAX_PER_SECOND_PER_DOMAIN: not a valid rate"):
+        load_settings(smtp_max_per_second_per_domain=text)

@@ -172,8 +172,8 @@ def test_with_uvloop(pair: tuple[Path, ssl.SSLContext], trusted: ssl.SSLContext,
 async def test_the_name_in_ehlo() -> None:
     """EHLO gives the name that the settings say."""
     async with running() as mail_server:
-        assert await _send(SmtpPool(mail_server.server(helo_name="xn--smrrebrd-q1ae.dk"))) == Accepted("Q1")
-        assert mail_server.names == ["xn--smrrebrd-q1ae.dk"]
+        assert await _send(SmtpPool(mail_server.server(helo_name="xn--smrrebrd-64af.dk"))) == Accepted("Q1")
+        assert mail_server.names == ["xn--smrrebrd-64af.dk"]
 
 
 @pytest.mark.parametrize(
