@@ -73,7 +73,8 @@ SERVERS = number(
         see="takk-mail",
     ),
     "none",
-    Query(largest(shop_series("takk_kafka_unreachable")), "Kafka"),
+    # Between two attempts to connect, the gauge may be 0 for some seconds.
+    Query(largest(f"max_over_time({shop_series('takk_kafka_unreachable')}[1m])"), "Kafka"),
     Query(mail_server_state(largest(shop_series("takk_smtp_paused"))), "mail server"),
     steps=ZERO_IS_GOOD,
     words=MAIL_SERVER_STATES,
