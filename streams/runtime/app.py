@@ -32,6 +32,17 @@ MAX_QUEUED_BATCHES = 8
 NEVER_S = 3_155_760_000.0
 
 
+#: Texts of the errors of a full disk. RocksDB's errors have no type of their own.
+NO_SPACE = ("No space left on device", "File too large")
+
+
+def hint_after(error: Exception) -> str:
+    """Return what to do after a failed commit. The log leaves out texts of libraries' errors, so the hint names a full disk."""
+    if any(text in str(error) for text in NO_SPACE):
+        return "No space left on device: free space on the disk of TAKK_STATE_DIR. Nothing is lost: the supervisor restarts the worker."
+    return "nothing is lost: the supervisor restarts the worker. If this repeats, check the broker or the disk named in the error."
+
+
 def end_process(stage: str, partition: int, error: Exception) -> None:
     """Exit at once after a failed commit: nothing may continue from state that Kafka has not accepted. A restart resumes after the last
     commit."""
@@ -41,7 +52,7 @@ def end_process(stage: str, partition: int, error: Exception) -> None:
         partition=partition,
         error=error,
         detail="; ".join(getattr(error, "__notes__", ())),
-        hint="nothing is lost: the supervisor restarts the worker. If this repeats, check the broker or the disk named in the error.",
+        hint=hint_after(error),
     )
     os._exit(EXIT_FATAL)
 

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from faust import stores
 
-from streams.runtime.app import EXIT_FATAL, App, RestartableWorker, state_error_in
+from streams.runtime.app import EXIT_FATAL, App, RestartableWorker, hint_after, state_error_in
 from streams.runtime.errors import GroupLeft, StateError
 from streams.runtime.faust_adapter.store import Store
 
@@ -87,3 +87,16 @@ def test_unreadable_state_asks_for_a_restart(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SystemExit) as end:
         RestartableWorker.__new__(RestartableWorker).execute_from_commandline()
     assert end.value.code == EXIT_FATAL
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("IO error: No space left on device: While appending to file: /state/0/000020.log", "TAKK_STATE_DIR"),
+        ("IO error: File too large: While appending to file: /state/0/000020.log", "TAKK_STATE_DIR"),
+        ("Local: Broker transport failure", "check the broker"),
+    ],
+)
+def test_the_hint_after_a_failed_commit(text: str, words: str) -> None:
+    """A full disk is named, since the log leaves out the text of the error; otherwise the broker is the suspect."""
+    assert words in hint_after(Exception(text))
