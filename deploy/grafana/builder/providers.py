@@ -116,7 +116,7 @@ def providers() -> list[model.Panel]:
                 "The ten most frequent refusals within the time range, by provider of the recipient and reason.",
                 "Mailboxes that do not exist or are full.",
                 "spam_rate, rate_limited and policy: send less to this provider. sender_authentication: check SPF, DKIM and DMARC.",
-                ("TakkProviderRefuses",),
+                ("TakkProviderRefuses", "TakkServerRefusesUs"),
             ),
             "locale",
             Query(
