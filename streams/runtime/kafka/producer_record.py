@@ -10,6 +10,10 @@ from streams.runtime.kafka.limits import RECORD_OVERHEAD
 Headers: TypeAlias = list[tuple[str, bytes]]
 
 
+#: Replaces the headers of a record that cannot be read.
+_UNREADABLE: list[tuple[str, bytes | None]] = []
+
+
 class ProducerRecord(NamedTuple):
     """A record for a topic, with its encoded key and value (None: a tombstone)."""
 
@@ -22,12 +26,16 @@ class ProducerRecord(NamedTuple):
 def headers_of(record: Any) -> list[tuple[str, bytes | None]] | None:
     """Return the headers of a record that librdkafka has read, or None if the name of one is not UTF-8.
 
-    librdkafka then raises for all of them, although key and value are readable.
+    librdkafka's binding then raises SystemError, although key and value are readable. A second call would return a list with a null pointer,
+    which ends the process when it is used. Read headers only with this function.
     """
     try:
-        return list(record.headers() or ())
-    except Exception:  # noqa: BLE001 - librdkafka's binding raises UnicodeDecodeError or SystemError; the caller goes on without headers
+        headers = record.headers()
+    except Exception:  # noqa: BLE001 - the error is the answer: the caller goes on without headers
+        if hasattr(record, "set_headers"):
+            record.set_headers(_UNREADABLE)
         return None
+    return None if headers is _UNREADABLE else list(headers or ())
 
 
 def size_of(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None) -> int:
