@@ -33,6 +33,8 @@ STATE: dict[str, Callable[[bytes], bytes]] = {
     "takk-flows-timers-changelog": lambda value: pack(*unpack(value)),
     "takk-mailer-sends-changelog": lambda value: encode_entry(decode_entry(value)),
 }
+#: The topics whose schema has new fields since the records were made.
+GROWN = {topics.CHECKPOINTS}
 
 
 def value_of(record: dict[str, Any]) -> bytes:
@@ -49,10 +51,13 @@ def test_the_recording_has_every_topic_of_the_run() -> None:
 
 @pytest.mark.parametrize("topic", sorted({record["topic"] for record in RECORDS} - STATE.keys()))
 def test_recorded_records_decode_and_encode_to_the_same_bytes(topic: str) -> None:
-    """Each record of a topic decodes with its schema, and encodes to the bytes that the earlier version wrote."""
+    """Each record of a topic decodes with its schema, and encodes to the bytes that the earlier version wrote, unless its schema grew."""
     schema = topics.SCHEMA_OF[topic]
     for record in [record for record in RECORDS if record["topic"] == topic]:
-        assert CODEC.encode(schema, CODEC.decode(schema, value_of(record))) == value_of(record)
+        decoded = CODEC.decode(schema, value_of(record))
+        encoded = CODEC.encode(schema, decoded)
+        assert CODEC.decode(schema, encoded) == decoded
+        assert (encoded == value_of(record)) == (topic not in GROWN)
 
 
 @pytest.mark.parametrize("topic", sorted(STATE))
