@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from streams.runtime.errors import StoreError
+from streams.runtime.kafka.producer_record import headers_of
 
 #: The header of a changelog record, and the key in the store.
 HEADER, META = "takk-offsets", b"offsets"
@@ -52,9 +53,9 @@ def decode_offsets(raw: bytes | None, cluster: str) -> dict[str, int] | None:
 
 def offsets_of(message: Any) -> bytes | None:
     """Return the header of a changelog record, or None."""
-    for name, value in message.headers() or ():
+    for name, value in headers_of(message) or ():
         if name == HEADER:
-            return bytes(value)
+            return value
     return None
 
 
