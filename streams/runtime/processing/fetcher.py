@@ -13,8 +13,8 @@ from streams.runtime.kafka.client_config import consumer_config
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
 
-#: Seconds after librdkafka's last report that no broker is reachable. It waits up to 10 s between two attempts to connect
-#: (`reconnect.backoff.max.ms`), and does not report each one: with a dead broker, 20 s without a report were seen.
+#: Seconds after librdkafka's last report that no broker is reachable. It waits up to 10 s between two attempts to connect, and does not
+#: report each one: with a dead broker, 20 s without a report were seen.
 DOWN_S = 30.0
 
 
