@@ -140,7 +140,7 @@ def register(
             await deliver_with(batch, ledger)
         except PartitionRevoked as revoked:
             log.info("a batch was given up, the partition's next owner continues", reason=str(revoked))
-            batch.abandon()
+            await batch.abandon()
         finally:
             ledger.abandon()
 
@@ -164,7 +164,7 @@ def register(
                 heartbeat.receive(arrived, utc_from_ms(app.task_manager.clock()))
         else:
             await batch.checkpoint()
-            batch.abandon()
+            await batch.abandon()
         ledger.close()
 
     stage = instrumentation.stage(

@@ -79,6 +79,7 @@ class FakeProducer:
     committed: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
     full_for: int = 0
+    polled: threading.Event = field(default_factory=threading.Event)
     fail: dict[str, Exception] = field(default_factory=dict)
     hang: dict[str, threading.Event] = field(default_factory=dict)
     answers: list[bool] = field(default_factory=list)
@@ -110,6 +111,7 @@ class FakeProducer:
             self._changelog_end += 1
 
     def poll(self, wait_s: float) -> int:
+        self.polled.set()
         return 0
 
     def list_topics(self, timeout: float) -> None:

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -36,6 +37,8 @@ T = TypeVar("T")
 #: Seconds after which a commit that neither succeeds nor fails is checked. If the cluster answers meanwhile, the commit hangs and is given
 #: up: librdkafka can wait without limit for a group coordinator that has left the cluster, whatever timeout it has (its issues 5456, 5511).
 COMMIT_TIMEOUT_S = 15.0
+#: Seconds that the abort of a transaction may take.
+ABORT_TIMEOUT_S = 10.0
 #: Key of the tombstone that a commit without changes writes to the changelog, for its header with the source offsets. A changelog that is
 #: empty although offsets were committed has therefore been lost. The record has no value: older workers would take that for an entry.
 CHANGELOG_MARKER = b""
@@ -80,7 +83,9 @@ class Batch(Generic[S]):
         self._last_outputs: list[tuple[Any, ...]] = []
         self._is_last = False
         self._in_transaction = False
-        self._produce = task.producer.produce
+        self._produce: Callable[..., None] = task.producer.produce
+        #: Topic, value, key and further arguments of the records that the commit is to produce first.
+        self._held: list[tuple[str, bytes | None, bytes, dict[str, Any]]] = []
         #: Topic -> (first offset, last offset) of the records, and topic -> the number of records.
         self.offsets, self.read = offset_ranges(self.records)
         self.sent: Counter[str] = Counter()
@@ -138,7 +143,7 @@ class Batch(Generic[S]):
             else:
                 self._produce(topic, value, key)
         except BufferError:
-            self._produce_when_possible(topic, value, key, headers=headers or [])
+            self._hold(topic, value, key, headers=headers or [])
 
     @contextlib.contextmanager
     def only_with_commit(self) -> Iterator[None]:
@@ -240,20 +245,29 @@ class Batch(Generic[S]):
         if self.committed is not None:
             await self.committed
 
-    def abandon(self) -> None:
-        """Abort the transaction and release the task, unless `commit` has already begun: then it releases the task when it ends."""
+    async def abandon(self) -> None:
+        """Abort the transaction and release the task, unless `commit` has already begun: then it releases the task when it ends.
+
+        Raises:
+            KafkaException: the transaction cannot be aborted within `ABORT_TIMEOUT_S`.
+        """
         if self.committed is not None:
             return
-        if self._in_transaction:
-            self._in_transaction = False
+        try:
             # An open transaction of a revoked partition is the next owner's to abort: this producer may be fenced already.
-            if not self.task.is_closed:
-                self.task.producer.abort_transaction(10.0)
-        self._finish()
+            if self._in_transaction and not self.task.is_closed:
+                abort = partial(self.task.producer.abort_transaction, ABORT_TIMEOUT_S)
+                await asyncio.get_running_loop().run_in_executor(self._executor, abort)
+        finally:
+            self._in_transaction = False
+            self._finish()
 
     async def _run(self, call: Callable[..., None], *arguments: Any) -> None:
-        work = asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+        run = partial(asyncio.get_running_loop().run_in_executor, self._executor)
         try:
+            if self._held:
+                await run(self._produce_held)
+            work = run(call, *arguments)
             while not (await asyncio.wait({work}, timeout=COMMIT_TIMEOUT_S))[0]:
                 if await asyncio.to_thread(cluster_answers, self.task.producer) and not work.done():
                     raise CommitTimeout("a commit does not complete although the cluster answers")
@@ -290,13 +304,26 @@ class Batch(Generic[S]):
             self._in_transaction = True
             self.task.producer.begin_transaction()
 
-    def _produce_when_possible(self, topic: str, value: bytes | None, key: bytes, **more: Any) -> None:
-        while True:
-            # The producer's queue is full, and only polling frees it. Later records must not overtake this one.
-            self.task.producer.poll(0.05)
-            with contextlib.suppress(BufferError):
-                self._produce(topic, value, key, **more)
-                return
+    def _hold(self, topic: str, value: bytes | None, key: bytes, **more: Any) -> None:
+        """Keep a record for which the producer's queue has no room, and all later ones, so that none overtakes another.
+
+        Only polling makes room, and to wait for that here would stop the event loop: with a broker that is away, for as long as it is.
+        """
+        self._produce = self._hold
+        self._held.append((topic, value, key, more))
+
+    def _produce_held(self) -> None:
+        """Produce the records that were held back. Called in a thread."""
+        producer = self.task.producer
+        for topic, value, key, more in self._held:
+            while True:
+                try:
+                    producer.produce(topic, value, key, **more)
+                    break
+                except BufferError:
+                    producer.poll(0.05)
+        self._held = []
+        self._produce = producer.produce
 
     def _produce_changelog(self, sources: list[TopicPartition]) -> dict[bytes, bytes | None]:
         """Produce one changelog record per changed key, the last one with the offsets, and return the changes for the store."""
@@ -323,7 +350,8 @@ class Batch(Generic[S]):
             try:
                 produce(topic, raw, key, partition=partition, **report)
             except BufferError:
-                self._produce_when_possible(topic, raw, key, partition=partition, **report)
+                produce = self._hold
+                produce(topic, raw, key, partition=partition, **report)
         return changes
 
     def _commit(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:

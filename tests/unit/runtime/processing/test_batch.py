@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -191,7 +192,7 @@ def test_too_many_failures_in_a_row_stop(store: PartitionStore) -> None:
     one = batch(task(store), [Record(n) for n in range(MAX_FAILURES_IN_A_ROW)])
     with pytest.raises(TooManyFailures):
         one.apply(handle)
-    one.abandon()
+    asyncio.run(one.abandon())
     producer: Any = one.task.producer
     assert producer.committed == []
     assert producer.calls[-1] == "abort"
@@ -207,7 +208,7 @@ def test_a_state_of_a_newer_version_stops_at_once(store: PartitionStore) -> None
     one = batch(task(store, stage(decode=decode, is_too_new=LookupError)), [Record(0)])
     with pytest.raises(LookupError, match="newer"):
         one.apply(count_up)
-    one.abandon()
+    asyncio.run(one.abandon())
     producer: Any = one.task.producer
     assert producer.committed == []
 
@@ -249,6 +250,22 @@ def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
     producer = committed(one)
     assert [key for topic, key, _ in producer.committed if topic == "out"] == [b"0", b"1", b"2", b"3"]
     assert [key for topic, key, _ in producer.committed if topic == CHANGELOG] == [b"0", b"1", b"2", b"3"]
+
+
+async def test_a_full_queue_does_not_stop_the_event_loop(store: PartitionStore) -> None:
+    """While librdkafka's queue is full, as with a broker that is away, the event loop runs, and the batch waits in a thread."""
+    of = task(store)
+    producer: Any = of.producer
+    producer.full_for = sys.maxsize
+    one = batch(of, [Record(n, b"%d" % n) for n in range(4)])
+    one.apply(count_up)
+    await one.commit()
+    await asyncio.to_thread(producer.polled.wait)
+    assert one.committed is not None
+    assert not one.committed.done()
+    producer.full_for = 0
+    await one.done()
+    assert [key for topic, key, _ in producer.committed if topic == "out"] == [b"0", b"1", b"2", b"3"]
 
 
 def test_a_revoked_partition_commits_nothing(store: PartitionStore) -> None:
