@@ -15,6 +15,7 @@ from yarl import URL
 from streams.runtime.clock import Clock
 from streams.runtime.errors import GroupLeft, StateError
 from streams.runtime.faust_adapter import tables, transport
+from streams.runtime.faust_adapter.assignment import Assignor
 from streams.runtime.faust_adapter.store import Store
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.processing.batch import Batch
@@ -175,6 +176,7 @@ class App:
             consumer_auto_offset_reset="earliest",
             consumer_group_instance_id=instance_id,
             TableManager=manager,
+            PartitionAssignor=Assignor,
             agent_supervisor="mode.supervisors.CrashingSupervisor",
             web_enabled=False,  # the `/` of Faust's own web server answers OK whatever happens; see observability/health.py
             web_tables_enabled=False,

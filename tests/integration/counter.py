@@ -3,6 +3,7 @@
 It reads `<app>-in`, keeps the count of each key in the table `counts`, and publishes it on `<app>-out`. A record `forget` deletes its key's
 count. A record `hold` stops a worker with `--hold FILE` just before its commit, when the whole transaction is on the broker, until FILE exists.
 The records `EXIT` and `SEGFAULT` end the process, and `SLOW` takes 50 ms. With `--isolate` such records are isolated.
+With `--extra` a second stage does the same from `<app>-more`, with the table `extras`.
 With `--hold-takeover FILE` every takeover of partitions waits for FILE, after it has fenced the previous owners.
 `python -m tests.integration.counter -h` lists the options.
 """
@@ -32,6 +33,7 @@ PARTITIONS = 4
 #: Seconds without a heartbeat before the broker gives a worker's partitions away, unless `--session` sets others. Heartbeats come every 3 s.
 SESSION_S = 6.0
 TABLE = "counts"
+EXTRA_TABLE = "extras"
 FORGET = b"forget"
 HOLD = b"hold"
 EXIT, SEGFAULT, SLOW = b"exit", b"segfault", b"slow"
@@ -90,21 +92,25 @@ def main(arguments: argparse.Namespace) -> None:
         number = step(int(batch.get(key) or 0), record.value())
         return key, b"%d" % number if number else None, [(out, key, b"%d" % number, by)]
 
-    stage: Stage[None] = Stage(
-        name="counter",
-        topics=(f"{arguments.app}-in",),
-        table=TABLE,
-        # No record is invalid here. The dead letter of one that ended the process appears as an output.
-        dead_letter=lambda record, reason, detail, now: (out, record.key(), reason.encode(), by),
-    )
+    def register(name: str, topic: str, table: str) -> None:
+        stage: Stage[None] = Stage(
+            name=name,
+            topics=(topic,),
+            table=table,
+            # No record is invalid here. The dead letter of one that ended the process appears as an output.
+            dead_letter=lambda record, reason, detail, now: (out, record.key(), reason.encode(), by),
+        )
 
-    @app.stage(stage)  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
-    async def counter(batches: AsyncIterator[Batch[None]]) -> None:
-        async for batch in batches:
-            batch.apply(count)
-            held.extend(batch for record in batch.records if record.value() == HOLD)
-            await batch.commit()
+        @app.stage(stage)  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
+        async def counter(batches: AsyncIterator[Batch[None]]) -> None:
+            async for batch in batches:
+                batch.apply(count)
+                held.extend(batch for record in batch.records if record.value() == HOLD)
+                await batch.commit()
 
+    register("counter", f"{arguments.app}-in", TABLE)
+    if arguments.extra:
+        register("extra", f"{arguments.app}-more", EXTRA_TABLE)
     RestartableWorker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 
 
@@ -151,6 +157,7 @@ if __name__ == "__main__":
     parser.add_argument("--accept-offsets", action="store_true")
     parser.add_argument("--instance")
     parser.add_argument("--isolate", action="store_true")
+    parser.add_argument("--extra", action="store_true")
     parser.add_argument("--session", type=float, default=SESSION_S)
     options = parser.parse_args()
     sys.argv = sys.argv[:1]  # Faust parses it too

@@ -27,7 +27,18 @@ from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire.topics import changelog_spec
 from tests.harness.stack import PATIENCE_S, PRODUCER, wait_until
-from tests.integration.counter import FORGET, HEARTBEAT, HOLD, HOLDING, PARTITIONS, STOPPING, TABLE, TAKING_OVER, step
+from tests.integration.counter import (
+    EXTRA_TABLE,
+    FORGET,
+    HEARTBEAT,
+    HOLD,
+    HOLDING,
+    PARTITIONS,
+    STOPPING,
+    TABLE,
+    TAKING_OVER,
+    step,
+)
 
 #: Seconds that a supervisor gives a process to stop.
 STOP_PATIENCE_S = 15.0
@@ -138,9 +149,9 @@ class Job:
         self.create(f"{app}-in", f"{app}-out")
         self.create(self.changelog, **{"cleanup.policy": "compact"})
 
-    def worker(self, name: str) -> Worker:
-        """Return a new worker of this job, not yet started."""
-        self.workers.append(Worker(self.bootstrap, self.app, self.folder / name))
+    def worker(self, name: str, bootstrap: str = "") -> Worker:
+        """Return a new worker of this job, not yet started; it connects to the broker, or to a proxy in front of it."""
+        self.workers.append(Worker(bootstrap or self.bootstrap, self.app, self.folder / name))
         return self.workers[-1]
 
     def create(self, *names: str, **config: str) -> None:
@@ -196,13 +207,14 @@ class Job:
         consumer.assign([TopicPartition(name, number, 0) for number in range(PARTITIONS)])
         return consumer
 
-    def owned(self) -> list[int]:
-        """Return the number of input partitions of each member of the group, in ascending order; empty during a rebalance."""
+    def owned(self, topic: str = "") -> list[int]:
+        """Return the number of partitions of a topic (the input) that each member has, in ascending order; empty during a rebalance."""
         group = self.admin.describe_consumer_groups([self.app])[self.app].result()
         if group.state is not ConsumerGroupState.STABLE:
             return []
         return sorted(
-            sum(tp.topic == f"{self.app}-in" for tp in member.assignment.topic_partitions) for member in group.members
+            sum(tp.topic == (topic or f"{self.app}-in") for tp in member.assignment.topic_partitions)
+            for member in group.members
         )
 
     def output(self) -> dict[bytes, list[bytes]]:
@@ -405,6 +417,34 @@ def test_a_takeover_may_outlast_the_session(job: Job) -> None:
     job.await_output()
     assert worker.stop() == 0
     assert worker.log().count(TAKING_OVER) == 1
+
+
+def test_a_worker_returns_with_fewer_topics(job: Job) -> None:
+    """A worker that returns within its session and reads fewer topics than before works on; the other worker reads the topic that it left.
+
+    When it reads the topic again, it gets its share of it.
+    """
+    session = ("--session", "60")
+    more = f"{job.app}-more"
+    job.create(more)
+    job.create(f"{job.app}-{EXTRA_TABLE}-changelog", **{"cleanup.policy": "compact"})
+    first, second = job.worker("first"), job.worker("second")
+    first.start("--instance", "first", "--extra", *session)
+    second.start("--instance", "second", "--extra", *session)
+    shared, left = [PARTITIONS // 2, PARTITIONS // 2], [0, PARTITIONS]
+    job.wait_until(lambda: job.owned(more) == job.owned() == shared, "the workers share both topics")
+    assert first.stop() == 0
+    first.start("--instance", "first", *session)
+    job.wait_until(lambda: job.owned(more) == left and job.owned() == shared, "the second worker reads the topic alone")
+    job.publish(*make_records(200))
+    job.await_output()
+    assert first.stop() == 0
+    first.start("--instance", "first", "--extra", *session)
+    job.wait_until(lambda: job.owned(more) == job.owned() == shared, "the workers share both topics again")
+    job.publish(*make_records(200, start=200))
+    job.await_output()
+    assert (first.stop(), second.stop()) == (0, 0)
+    assert "left the group" not in first.log() + second.log()
 
 
 def test_stopped_during_a_rebalance(job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -53,20 +54,29 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
         """Take over the assigned partitions before Faust resumes the streams."""
         standbys = {(tp.topic, tp.partition) for tp in self.app.assignor.assigned_standbys()}
         partitions = {(tp.topic, tp.partition) for tp in assigned}
-        member_id = self.app.consumer._thread._ensure_consumer()._coordinator.member_id
-        await self.task_manager.assign(partitions, standbys, member_id)
-        self._request_rebalance(self.task_manager.missing_topics(partitions))
+        consumer = self.app.consumer._thread._ensure_consumer()
+        await self.task_manager.assign(partitions, standbys, consumer._coordinator.member_id)
+        self._request_rebalance(self.task_manager.missing_topics(partitions), consumer._subscription.unread_topics)
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
-    def _request_rebalance(self, missing: list[str]) -> None:
-        """Request a rebalance if the assignment lacks topics of this worker.
+    def _request_rebalance(self, missing: Sequence[str], unread: Sequence[str]) -> None:
+        """Request a rebalance if the assignment has other topics than this worker reads.
 
-        A static member (KIP-345) that returns gets its old assignment, even if it now reads more topics. The input of a newer version, or
-        of a stage that a flow newly needs, would stay unread until another worker joins or leaves.
+        A static member (KIP-345) that returns gets its old assignment, even if it now reads other topics. The input of a newer version, or
+        of a stage that a flow newly needs, would stay unread until another worker joins or leaves; so would the partitions of topics that
+        only other workers of the group still read.
+
+        Args:
+            missing: topics that this worker reads and whose partitions are not assigned to it.
+            unread: topics that are assigned to it and that it does not read.
         """
-        if not missing or self._has_requested_rebalance or not self.app.conf.consumer_group_instance_id:
+        if not (missing or unread) or self._has_requested_rebalance or not self.app.conf.consumer_group_instance_id:
             return
         self._has_requested_rebalance = True
-        log.info("requesting a rebalance: the group's assignment lacks topics this worker reads", topics=missing)
+        log.info(
+            "requesting a rebalance: the group's assignment has other topics than this worker reads",
+            missing=list(missing),
+            unread=list(unread),
+        )
         thread = self.app.consumer._thread
         thread.thread_loop.call_soon_threadsafe(thread._ensure_consumer()._coordinator.request_rejoin)

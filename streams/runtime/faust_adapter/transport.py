@@ -16,6 +16,7 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 
 from streams.runtime.errors import GroupLeft
+from streams.runtime.faust_adapter.assignment import ConsumerThread
 from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
 
@@ -90,6 +91,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     RebalanceListener = RebalanceListener
     task_manager: TaskManager
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def track_message(self, message: Any) -> None:
         """Do nothing: a batch is tracked by its task's lock."""
