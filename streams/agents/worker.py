@@ -42,9 +42,10 @@ from streams.mail.rendering.renderer import Renderer
 from streams.mail.rendering.template_folders import messages_by_flow
 from streams.observability import metrics
 from streams.observability.disk import sample_disk
-from streams.observability.health import HealthServer, Status
+from streams.observability.health import HealthServer
 from streams.observability.lag import LagMonitor
 from streams.observability.logs import setup_logs
+from streams.observability.probes import Probes
 from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App, RestartableWorker
 from streams.runtime.errors import StoreError
@@ -262,18 +263,22 @@ def _run(
     app.task_manager.standbys.on_lag = metrics.STANDBY_LAG.set
     app.task_manager.on_assigned = metrics.REBALANCES.inc
 
-    def is_ready() -> Status:
-        return (
-            app.task_manager.is_ready,
-            "ready" if app.task_manager.is_ready else restores.text or "joining or rebalancing",
-        )
+    probes = Probes(
+        app.task_manager,
+        app.membership,
+        is_cluster_down=lambda: app.task_manager.fetcher.is_cluster_down,
+        stalled=app.stalled,
+        progress=lambda: restores.text,
+    )
 
     def refresh() -> None:
-        metrics.READY.set(app.task_manager.is_ready)
+        metrics.READY.set(probes.is_ready()[0])
         metrics.KAFKA_UNREACHABLE.set(app.task_manager.fetcher.is_cluster_down)
         sample_disk(Path(settings.state_dir))
 
-    health = HealthServer(settings.web_host, settings.web_port, is_ready, refresh=refresh)
+    health = HealthServer(
+        settings.web_host, settings.web_port, probes.is_ready, is_alive=probes.is_alive, refresh=refresh
+    )
 
     @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators have no types
     async def monitor_lag() -> None:
@@ -281,6 +286,7 @@ def _run(
             "worker started", app=app.task_manager.app_id, health=health.url, host=socket.gethostname(), pid=os.getpid()
         )
         while True:
+            probes.look()
             await monitor.sample()
             await asyncio.sleep(SAMPLE_INTERVAL_S)
 

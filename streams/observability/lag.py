@@ -62,10 +62,14 @@ class LagMonitor:
         self._clock = clock
         #: The number of records that a partition had committed when it last advanced, and that time.
         self._advanced: dict[TaskKey, tuple[int, float]] = {}
+        for stage in tasks.stages:
+            metrics.STAGE_PROGRESS.labels(stage).set(clock())
 
     async def sample(self) -> None:
-        """Set all gauges once. During a rebalance, do nothing."""
+        """Set all gauges once. During a rebalance nothing advances, and only the seconds of lag grow."""
         if not self._tasks.is_ready:
+            for key, (_, advanced) in self._advanced.items():
+                metrics.LAG_SECONDS.labels(*key).set(max(0.0, self._clock() - advanced))
             return
         unread = await asyncio.to_thread(self._unread)
         if not self._tasks.is_ready:
@@ -78,6 +82,9 @@ class LagMonitor:
             self._set_lag(key, task.committed_records, unread.get(key, 0), records, oldest_ms, now)
         for key in set(self._advanced) - set(owned):
             self._remove(key)
+        for stage in self._tasks.stages:
+            times = [time for (name, _), (_, time) in self._advanced.items() if name == stage]
+            metrics.STAGE_PROGRESS.labels(stage).set(min(times, default=now))
         self._set_ownership_gauges(owned.values())
         for set_gauges in self._gauges:
             set_gauges(owned.values())

@@ -35,8 +35,8 @@ ALLOWED_KEYS = frozenset(
         "claim_id", "flow", "flow_version", "message", "pool", "reward_id", "schema", "schema_id", "send_id", "step", "subject", "timer_id",
         # numbers and times
         "attempt", "attempts", "bytes", "count", "deadline", "due_at", "emails", "emails_left", "first", "generation", "last", "limit",
-        "lost", "offsets", "offsets_done", "offsets_per_s", "offsets_total", "pause_s", "percent", "records", "seconds", "seconds_left",
-        "size", "until",
+        "lost", "missing", "offsets", "offsets_done", "offsets_per_s", "offsets_total", "pause_s", "percent", "records", "seconds", "seconds_left",
+        "size", "unread", "until",
     }
 )  # fmt: skip
 #: Set to the number of keys of a line that are not allowed.

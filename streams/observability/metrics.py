@@ -72,6 +72,12 @@ LAST_PROGRESS = Gauge(
     ["stage", "partition"],
     registry=REGISTRY,
 )
+STAGE_PROGRESS = Gauge(
+    "takk_stage_progress_timestamp_seconds",
+    "The oldest takk_last_progress_timestamp_seconds of the stage's partitions in this process; until it has one, its start.",
+    ["stage"],
+    registry=REGISTRY,
+)
 PARTITIONS = Gauge(
     "takk_assigned_partitions", "Partitions that this process owns, by stage.", ["stage"], registry=REGISTRY
 )
@@ -343,8 +349,16 @@ KAFKA_UNREACHABLE = Gauge(
     "takk_kafka_unreachable", "1 while no broker of the Kafka cluster accepts a connection of this process.", registry=REGISTRY
 )  # fmt: skip
 READY = Gauge(
-    "takk_ready", "1 if all assigned partitions are restored and processed, as in /readyz.", registry=REGISTRY
+    "takk_ready",
+    "1 if this process takes part, as in /readyz: it has had partitions, and Kafka answers.",
+    registry=REGISTRY,
 )
+MEMBER = Gauge(
+    "takk_member", "1 if this process is a member of its consumer group, by the newest answer of Kafka.", registry=REGISTRY
+)  # fmt: skip
+RESTORING = Gauge(
+    "takk_restoring_partitions", "Partitions that this process takes over and does not process yet.", registry=REGISTRY
+)  # fmt: skip
 LOOP_LAG = Gauge(
     "takk_loop_lag_seconds",
     "Delay of the event loop: how late its last check ran. One is due every second.",
@@ -353,8 +367,8 @@ LOOP_LAG = Gauge(
 
 #: The closed list.
 ALL: Final[tuple[MetricWrapperBase, ...]] = (
-    RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, PARTITIONS,
-    STAGE_PARTITIONS, REBALANCES, DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS,
+    RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, STAGE_PROGRESS,
+    PARTITIONS, STAGE_PARTITIONS, REBALANCES, DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS,
     STATE_QUARANTINED, RECORDS_LOST, STANDBY_ERRORS,
     STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS,
     HANDOVER, ORDER_TO_EMAIL, MESSAGES, MAIL_RULES, WITHDRAWALS, WITHDRAWALS_READ, SENDS_UNKNOWN,
@@ -362,7 +376,7 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
     ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
     POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO,
-    FLOWS_INFO, KAFKA_UNREACHABLE, READY, LOOP_LAG,
+    FLOWS_INFO, KAFKA_UNREACHABLE, READY, MEMBER, RESTORING, LOOP_LAG,
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from streams.runtime.clock import Clock
 from streams.runtime.errors import GroupLeft, StateError
 from streams.runtime.faust_adapter import tables, transport
 from streams.runtime.faust_adapter.assignment import Assignor
+from streams.runtime.faust_adapter.liveness import STEP_LIMIT_S, Liveness
+from streams.runtime.faust_adapter.membership import Membership
 from streams.runtime.faust_adapter.store import Store
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.processing.batch import Batch
@@ -183,10 +185,20 @@ class App:
             key_serializer="raw",
             value_serializer="raw",
         )
-        consumer = type("Consumer", (transport.Consumer,), {"task_manager": self.task_manager})
+        self.membership = Membership(kafka, app_id, instance_id, session_timeout_s)
+        self.liveness = Liveness()
+        parts = {"task_manager": self.task_manager, "membership": self.membership, "liveness": self.liveness}
+        consumer = type("Consumer", (transport.Consumer,), parts)
         transport_class = type("Transport", (transport.Transport,), {"Consumer": consumer})
         self.faust.transport = transport_class(list(self.faust.conf.broker), self.faust, loop=None)
         self.partitions = partitions
+
+    def stalled(self) -> Iterator[tuple[str, float]]:
+        """Yield the threads that stand still although they have work, and the seconds for which they do."""
+        yield from self.liveness.stalled()
+        silence_s = self.task_manager.standbys.silence_s
+        if silence_s > STEP_LIMIT_S:
+            yield "standby", silence_s
 
     def stage(self, stage: Stage[S]) -> Callable[[Callable[[AsyncIterator[Batch[S]]], Awaitable[None]]], Any]:
         """Return a decorator that makes an async function over batches a Faust agent on the stage's topics, with the stage's table."""

@@ -26,6 +26,7 @@ from streams.runtime.state.restore import restore
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire.topics import changelog_spec
+from tests.harness.kafka_proxy import Api, KafkaProxy
 from tests.harness.stack import PATIENCE_S, PRODUCER, wait_until
 from tests.integration.counter import (
     EXTRA_TABLE,
@@ -444,7 +445,47 @@ def test_a_worker_returns_with_fewer_topics(job: Job) -> None:
     job.publish(*make_records(200, start=200))
     job.await_output()
     assert (first.stop(), second.stop()) == (0, 0)
-    assert "left the group" not in first.log() + second.log()
+    assert "left the consumer group" not in first.log() + second.log()
+
+
+@pytest.fixture
+def proxy(kafka: EmbeddedKafka) -> Iterator[KafkaProxy]:
+    """A proxy in front of the broker."""
+    with KafkaProxy(kafka.port) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize(
+    "code",
+    [KafkaError.UNKNOWN, KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.FENCED_INSTANCE_ID],
+    ids=["unknown", "authorization", "fenced"],
+)
+def test_one_odd_heartbeat_answer_ends_the_worker(job: Job, proxy: KafkaProxy, code: int) -> None:
+    """After an answer that aiokafka does not expect, it sends no more heartbeats. The worker ends, is restarted, and works on."""
+    worker = job.worker("one", proxy.bootstrap)
+    job.publish(*make_records(200))
+    worker.start(*STATIC)
+    job.await_output()
+    assert proxy.fail_next(Api.HEARTBEAT, code).wait(PATIENCE_S)
+    assert worker.await_exit() == EXIT_FATAL
+    assert "left the consumer group" in worker.log()
+    worker.start(*STATIC)
+    job.publish(*make_records(200, start=200))
+    job.await_output()
+    assert worker.stop() == 0
+
+
+def test_a_worker_that_a_full_group_refuses_asks_again(job: Job, proxy: KafkaProxy) -> None:
+    """A worker that the group refuses once ends and is restarted until the group has room."""
+    worker = job.worker("one", proxy.bootstrap)
+    refused = proxy.fail_next(Api.JOIN_GROUP, KafkaError.GROUP_MAX_SIZE_REACHED)
+    worker.start()
+    job.publish(*make_records(200))
+    assert refused.wait(PATIENCE_S)
+    assert worker.await_exit() == EXIT_FATAL
+    worker.start()
+    job.await_output()
+    assert worker.stop() == 0
 
 
 def test_stopped_during_a_rebalance(job: Job) -> None:

@@ -88,7 +88,7 @@ SCREEN: Final = Screen(
                         "Each process with its version, its age, and what it uses now.",
                         "All have the same version, and about the same age and load.",
                         "Two versions at a time are normal during a deployment only. A young process has restarted.",
-                        ("TakkRestartLoop", "TakkTargetDown"),
+                        ("TakkRestartLoop", "TakkTargetDown", "TakkNotMember"),
                     ),
                     "none",
                     (
@@ -101,6 +101,9 @@ SCREEN: Final = Screen(
                         Column("Value #E", "CPU cores", "none", decimals=2),
                         Column("Value #F", "Memory", "bytes", decimals=0),
                         Column("Value #G", "Partitions", "none", decimals=0),
+                        Column("Value #H", "Taking over", "none", decimals=0),
+                        Column("Value #I", "Member", "bool_yes_no", ((None, RED), (1, GREEN))),
+                        Column("Value #J", "Since it advanced", "s", decimals=0),
                     ),
                     Query(f"max by (instance, role, version) ({series('takk_build_info')})", instant=True),
                     Query(f"max by (instance, role) ({series('up', JOB)})", instant=True),
@@ -111,6 +114,12 @@ SCREEN: Final = Screen(
                     ),
                     Query(f"max by (instance, role) ({series('process_resident_memory_bytes', JOB)})", instant=True),
                     Query(f"sum by (instance, role) ({series('takk_assigned_partitions')})", instant=True),
+                    Query(f"max by (instance, role) ({series('takk_restoring_partitions')})", instant=True),
+                    Query(f"max by (instance, role) ({series('takk_member')})", instant=True),
+                    Query(
+                        age(f"min by (instance, role) ({series('takk_stage_progress_timestamp_seconds')})"),
+                        instant=True,
+                    ),
                     sort=("Process", False),
                 ),
                 number(

@@ -17,6 +17,8 @@ from mode import Service
 
 from streams.runtime.errors import GroupLeft
 from streams.runtime.faust_adapter.assignment import ConsumerThread
+from streams.runtime.faust_adapter.liveness import Liveness
+from streams.runtime.faust_adapter.membership import INTERVAL_S, Membership
 from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
 
@@ -26,6 +28,8 @@ IDLE_WAIT_S = 0.02
 BUSY_WAIT_S = 0.002
 #: Seconds between two checks that this worker still takes part in its group.
 GROUP_CHECK_S = 1.0
+#: The names of two threads for people: the one that reads records, and aiokafka's, which sends the heartbeats of the group.
+READER_THREAD, MEMBERSHIP_THREAD = "reader", "membership"
 
 
 def as_faust_message(task: Task[Any], records: list[Any], generation: int, faust_generation: int) -> ConsumerMessage:
@@ -91,6 +95,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     RebalanceListener = RebalanceListener
     task_manager: TaskManager
+    membership: Membership
+    liveness: Liveness
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -125,9 +131,25 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def _watch_group(self) -> None:
         """Stop the worker when it no longer takes part in its group."""
         while not self.should_stop:
-            if (consumer := self._thread._consumer) is not None and consumer._coordinator is not None:
-                check_group(consumer._coordinator)
+            if (coordinator := self._coordinator) is not None:
+                check_group(coordinator)
+                self.liveness.begin(MEMBERSHIP_THREAD)
+                self._thread.thread_loop.call_soon_threadsafe(self.liveness.end, MEMBERSHIP_THREAD)
             await self.sleep(GROUP_CHECK_S)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _ask_membership(self) -> None:
+        """Stop the worker when the broker no longer knows it as a member."""
+        while not self.should_stop:
+            if (coordinator := self._coordinator) is not None:
+                await self.membership.ask(coordinator)
+            await self.sleep(INTERVAL_S)
+
+    @property
+    def _coordinator(self) -> Any:
+        """aiokafka's coordinator, or None until it exists."""
+        consumer = self._thread._consumer
+        return None if consumer is None else consumer._coordinator
 
     async def on_stop(self) -> None:
         """Wait until no batch is in flight, then leave the group."""
@@ -150,15 +172,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     continue
                 if generation != task_manager.generation:
                     generation = task_manager.generation
-                    await loop.run_in_executor(thread, source.seek)
+                    with self.liveness.step(READER_THREAD):
+                        await loop.run_in_executor(thread, source.seek)
                 if source.has_waiting:
                     # All tasks with records commit. The first to finish takes the records that wait; until then, read on if there is room.
                     task_manager.idle.clear()
                     if source.is_full:
                         await self._wait_for_idle_task()
-                    records = [] if source.is_full else await loop.run_in_executor(thread, source.read, BUSY_WAIT_S)
+                    wait_s = BUSY_WAIT_S
                 else:
-                    records = await loop.run_in_executor(thread, source.read, IDLE_WAIT_S)
+                    wait_s = IDLE_WAIT_S
+                records: list[Any] = []
+                if not source.is_full:
+                    with self.liveness.step(READER_THREAD):
+                        records = await loop.run_in_executor(thread, source.read, wait_s)
                 for task, batch in source.next_batches(records, task_manager.clock()):
                     if generation != task_manager.generation or not self.flow_active:
                         break

@@ -56,6 +56,8 @@ class TaskManager:
         self.is_ready = False
         #: Whether the worker is being stopped. A takeover that runs meanwhile ends early: its tasks may be closed at any moment.
         self.is_stopping = False
+        #: The number of partitions that are being taken over: fenced, restored and opened.
+        self.restoring = 0
         #: Set whenever a task becomes idle.
         self.idle = asyncio.Event()
         self.stages: dict[str, Stage[Any]] = {}
@@ -133,7 +135,10 @@ class TaskManager:
         self._member_id = member_id
         for name, partition in set(self._tasks) - kept:
             self._release(self._tasks.pop((name, partition)))
-        await asyncio.to_thread(self._take_over, sorted(wanted - set(self._tasks)))
+        new = sorted(wanted - set(self._tasks))
+        self.restoring = len(new)
+        await asyncio.to_thread(self._take_over, new)
+        self.restoring = 0
         if self.is_stopping:
             return
         await asyncio.to_thread(self._follow, followed)

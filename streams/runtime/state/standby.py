@@ -77,6 +77,7 @@ class Standbys:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._retry_at = 0.0
+        self._looked_at = time.monotonic()
 
     @property
     def is_alive(self) -> bool:
@@ -136,6 +137,11 @@ class Standbys:
         self._retry_at = time.monotonic() + RETRY_PAUSE_S
         self.on_error(error)
 
+    @property
+    def silence_s(self) -> float:
+        """Seconds since the thread last began a read; 0 without a standby."""
+        return time.monotonic() - self._looked_at if self._stores and self._thread is not None else 0.0
+
     def close(self) -> None:
         """Stop following. The caller closes the stores. A later `follow` does nothing."""
         self._stop.set()
@@ -154,6 +160,7 @@ class Standbys:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            self._looked_at = time.monotonic()
             try:
                 with self._lock:
                     self._retry()

@@ -158,10 +158,42 @@ async def test_a_revoked_partition_has_no_series(task_manager: TaskManager, moni
     assert metrics.REGISTRY.get_sample_value("takk_assigned_partitions", {"stage": STAGE}) == 1
 
 
-async def test_a_rebalance_changes_no_gauge(task_manager: TaskManager, monitor: LagMonitor) -> None:
-    """During a rebalance the fetcher is not read, and the gauges keep their values."""
+async def test_only_seconds_grow_during_a_rebalance(
+    task_manager: TaskManager, monitor: LagMonitor, clock: Clock
+) -> None:
+    """During a rebalance the fetcher is not read. A rebalance that does not end is visible as growing seconds of lag."""
     await monitor.sample()
     task_manager.is_ready = False
     task_manager.unread[0] = 9
+    started = clock.now
+    clock.now += 50
     await monitor.sample()
-    assert value("takk_lag_records") == 0
+    assert lag() == (0, 50)
+    assert value("takk_last_progress_timestamp_seconds") == started
+    task_manager.is_ready, task_manager.unread[0] = True, 0
+    await monitor.sample()
+    assert lag() == (0, 0)
+
+
+async def test_a_stage_has_a_time_of_progress_from_the_start(clock: Clock) -> None:
+    """It is the start of the process until partitions are assigned, then that of the partition that is furthest behind."""
+    tasks = TaskManager()
+    tasks.is_ready = False
+    monitor, started = LagMonitor(tasks, clock=clock), clock.now
+
+    def progress() -> float | None:
+        return metrics.REGISTRY.get_sample_value("takk_stage_progress_timestamp_seconds", {"stage": STAGE})
+
+    clock.now += 60
+    await monitor.sample()
+    assert progress() == started
+    tasks.is_ready = True
+    await monitor.sample()
+    assert progress() == clock.now
+    for number in range(2):
+        tasks.tasks[number], tasks.unread[number] = Task(number), number
+    await monitor.sample()
+    both = clock.now
+    clock.now += 60
+    await monitor.sample()
+    assert progress() == both

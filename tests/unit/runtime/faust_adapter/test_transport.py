@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,15 @@ from aiokafka.errors import GroupAuthorizationFailedError
 from faust.types import TP
 
 from streams.runtime.errors import GroupLeft
-from streams.runtime.faust_adapter.transport import RebalanceListener, as_faust_message, check_group
+from streams.runtime.faust_adapter.liveness import STEP_LIMIT_S, Liveness
+from streams.runtime.faust_adapter.transport import (
+    MEMBERSHIP_THREAD,
+    READER_THREAD,
+    Consumer,
+    RebalanceListener,
+    as_faust_message,
+    check_group,
+)
 from tests.harness.kafka_fakes import TOPIC, Record, stage, task
 
 
@@ -57,11 +66,94 @@ async def test_a_worker_outside_its_group_is_noticed() -> None:
     await coordinator.close()
 
 
+class BlockedFetcher:
+    """A fetcher whose read does not return until the test lets it."""
+
+    has_waiting = is_full = False
+
+    def __init__(self) -> None:
+        self.is_reading = threading.Event()
+        self.may_return = threading.Event()
+
+    def seek(self) -> None:
+        return
+
+    def read(self, wait_s: float) -> list[Any]:
+        self.is_reading.set()
+        self.may_return.wait()
+        return []
+
+    def next_batches(self, records: list[Any], now_ms: int) -> list[Any]:
+        return []
+
+
+class Worker:
+    """The parts of Faust's consumer, its service and Takk's task manager that the reading and watching of a worker need."""
+
+    def __init__(self) -> None:
+        self.should_stop = False
+        self.flow_active = True
+        self.generation = 1
+        self.fetcher = BlockedFetcher()
+        self.now = 0.0
+        self.liveness = Liveness(lambda: self.now)
+        self.thread_loop = asyncio.new_event_loop()  # it never runs, like one that is blocked
+
+    @property
+    def task_manager(self) -> Worker:
+        return self
+
+    @property
+    def _thread(self) -> Worker:
+        return self
+
+    @property
+    def _coordinator(self) -> Any:
+        return Coordinator()
+
+    def clock(self) -> int:
+        return 0
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+async def test_a_reader_that_stands_still_is_noticed() -> None:
+    """A read that does not return stalls the reader thread, until it returns; afterwards it is not stalled."""
+    worker = Worker()
+    reading = asyncio.ensure_future(Consumer._drain_messages(worker, worker))
+    await asyncio.to_thread(worker.fetcher.is_reading.wait)
+    worker.now = STEP_LIMIT_S + 1
+    assert [name for name, _ in worker.liveness.stalled()] == [READER_THREAD]
+    worker.should_stop = True
+    worker.fetcher.may_return.set()
+    await reading
+    assert not list(worker.liveness.stalled())
+
+
+async def test_a_membership_thread_that_stands_still_is_noticed() -> None:
+    """The loop that sends the heartbeats is checked every second. It is stalled from the first check that it does not answer."""
+    worker = Worker()
+    watching = asyncio.ensure_future(Consumer._watch_group.fun(worker))
+    for worker.now in (0.0, 30.0, STEP_LIMIT_S + 1):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert [name for name, _ in worker.liveness.stalled()] == [MEMBERSHIP_THREAD]
+    worker.thread_loop.call_soon(worker.thread_loop.stop)
+    await asyncio.to_thread(worker.thread_loop.run_forever)
+    worker.should_stop = True
+    await watching
+    worker.liveness.end(MEMBERSHIP_THREAD)
+    assert not list(worker.liveness.stalled())
+    worker.thread_loop.close()
+
+
 @dataclass
 class Coordinator:
     """aiokafka's coordinator and Faust's thread around it; records their calls."""
 
     generation: int = 3
+    _pending_exception: Exception | None = None
     calls: list[str] = field(default_factory=list)
 
     @property
@@ -71,6 +163,10 @@ class Coordinator:
     @property
     def app(self) -> Coordinator:
         return self
+
+    @property
+    def _coordination_task(self) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().create_future()
 
     def _ensure_consumer(self) -> Coordinator:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -194,3 +195,35 @@ def test_a_store_that_cannot_continue_is_wiped(tmp_path: Path, reader: Reader, h
     assert (store.get(b"a"), store.position) == (None, 0)
     assert standbys.is_alive
     standbys.close()
+
+
+class BlockedConsumer(SilentConsumer):
+    """A consumer whose reads do not return until the test lets them."""
+
+    def __init__(self) -> None:
+        self.is_reading = threading.Event()
+        self.may_return = threading.Event()
+
+    def consume(self, count: int, wait_s: float) -> list[Any]:
+        self.is_reading.set()
+        self.may_return.wait()
+        return []
+
+
+def test_a_thread_that_stands_still_is_noticed(store: PartitionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seconds since the thread last began a read grow while it stands still; without a standby they are 0."""
+    consumer = BlockedConsumer()
+    monkeypatch.setattr(standby, "changelog_reader", lambda kafka, group_id: consumer)
+    cluster: Any = FakeCluster()
+    standbys = Standbys({}, "app-standby", cluster)
+    assert standbys.silence_s == 0
+    standbys.follow({(CHANGELOG, 0): store})
+    consumer.is_reading.wait()
+    standbys._looked_at -= 100
+    assert standbys.silence_s >= 100
+    consumer.may_return.set()
+    wait_until(lambda: standbys.silence_s < 100)
+    standbys.follow({})
+    assert standbys.silence_s == 0
+    standbys.close()
+    store.close()

@@ -1,0 +1,137 @@
+"""The membership of this process in its consumer group, as the broker reports it.
+
+aiokafka cannot answer that: after some errors it sends no heartbeats and believes that it is a member. So the broker is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.runtime.errors import GroupLeft
+from streams.runtime.kafka.retry import is_transient
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two questions to the broker.
+INTERVAL_S = 5.0
+#: Seconds in which a live broker answers.
+ANSWER_TIMEOUT_S = 5.0
+#: Seconds without an answer after which the broker counts as away: three questions.
+AWAY_S = 15.0
+#: A process that does not return to its group within its session ends. A shorter session is extended to this, in seconds, because a process
+#: that lost its session first finishes its batches (12 s at most).
+MIN_OUTSIDE_S = 30.0
+
+
+class Group(Protocol):
+    """The part of aiokafka's coordinator that is compared with the broker's answer."""
+
+    member_id: str
+
+
+class Membership:
+    """The broker's newest answer.
+
+    Args:
+        kafka: librdkafka settings of the cluster.
+        group_id: the consumer group.
+        instance_id: the name of this process in the group (KIP-345), or None.
+        session_timeout_s: seconds after which the broker removes a silent member.
+        clock: a monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        group_id: str,
+        instance_id: str | None,
+        session_timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kafka = kafka
+        self._group_id = group_id
+        self._instance_id = instance_id
+        self._limit_s = max(session_timeout_s, MIN_OUTSIDE_S)
+        self._clock = clock
+        self._admin: Any = None
+        self._answered_at = clock()
+        self._error_code: int | None = None
+        #: Since when the broker has answered that this process is not a member; None while it is one, or while the broker is away.
+        self._outside_since: float | None = None
+        #: Whether this process is a member, by the broker's newest answer.
+        self.is_member = False
+
+    @property
+    def is_broker_away(self) -> bool:
+        """Whether the broker has not answered for `AWAY_S`."""
+        return self._clock() - self._answered_at > AWAY_S
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the broker has answered for a whole session that this process is not a member."""
+        return self._outside_since is not None and self._clock() - self._outside_since > self._limit_s
+
+    async def ask(self, group: Group) -> None:
+        """Ask the broker who the members are.
+
+        Raises:
+            GroupLeft: this process has not been a member for a whole session.
+        """
+        try:
+            members = await asyncio.to_thread(self._members)
+        except KafkaException as error:
+            self._note_error(error.args[0])
+            return
+        self._note_answer()
+        # A process that is joining under a name has no member id yet. Its name is listed.
+        joining = not group.member_id and self._instance_id is not None and self._instance_id in members.values()
+        self.is_member = joining or group.member_id in members
+        if self.is_member:
+            self._outside_since = None
+        elif self._outside_since is None:
+            self._outside_since = self._clock()
+        if self.is_over:
+            raise GroupLeft(
+                f"the broker answers that this process has not been a member of the consumer group {self._group_id} for {self._limit_s:.0f} s. "
+                "Nothing is lost: the supervisor restarts the process. If this repeats, check the log of the group's coordinator."
+            )
+
+    def _note_answer(self) -> None:
+        if self._error_code is not None:
+            log.info("the broker answers again", seconds=round(self._clock() - self._answered_at))
+            self._error_code = None
+        self._answered_at = self._clock()
+
+    def _note_error(self, error: KafkaError) -> None:
+        if error.code() != self._error_code:
+            log.warning("the broker does not list the members of the group", error=error.str(), group=self._group_id)
+            self._error_code = error.code()
+        # Nobody knows: the session may end while the broker is away, and the process rejoins when it is back.
+        self._outside_since = None
+        if is_transient(error):
+            self.is_member = False
+        else:
+            self._answered_at = self._clock()  # a broker that refuses to say is not away
+
+    def _members(self) -> dict[str, str | None]:
+        """Return the instance id of each member of the group by its member id.
+
+        Raises:
+            KafkaException: the broker does not answer, or refuses to.
+        """
+        if self._admin is None:
+            self._admin = AdminClient(dict(self._kafka))
+        answers = self._admin.describe_consumer_groups([self._group_id], request_timeout=ANSWER_TIMEOUT_S)
+        try:
+            return {member.member_id: member.group_instance_id for member in answers[self._group_id].result().members}
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                raise
+            return {}
