@@ -236,5 +236,5 @@ class Takeover:
                 f"the changelog {task.stage.changelog}[{task.partition}] is empty, but {topic}[{task.partition}] was processed up to "
                 f"offset {offset}: the changelog was deleted. Restore the topic. To start over with empty state, use another TAKK_APP_ID."
             )
-        if not read and task.store.position and not task.knows_offsets and not self.are_offsets_accepted:
+        if not read and not task.knows_offsets and not self.are_offsets_accepted and not task.store.is_empty:
             raise refuse_unknown(task.stage.name, task.partition, task.stage.topics)

@@ -198,6 +198,11 @@ class PartitionStore:
             raise self._failed("read", error) from error
         return value
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the table has no entry. The position of an empty store is above 0 if its changelog has only aborted transactions."""
+        return next(self.items(), None) is None
+
     def estimate(self) -> int:
         """Return RocksDB's own estimate of the number of keys, which costs nothing."""
         return int(self._data.property_int_value("rocksdb.estimate-num-keys") or 0)

@@ -192,6 +192,13 @@ async def test_state_without_any_offset_is_refused(restored: Restored, tmp_path:
     assert await restored.starts() == {"a": 20, "b": 0}
 
 
+async def test_a_first_commit_that_was_aborted(restored: Restored) -> None:
+    """A worker that ended before its first commit leaves an aborted transaction: a position, but no state. The input is read from the start."""
+    restored._store_of_task.wipe()
+    restored._store_of_task.write({}, 40)
+    assert await restored.starts() == {"a": 0, "b": 0}
+
+
 async def test_a_table_that_is_empty_although_its_input_was_read(restored: Restored) -> None:
     """Its changelog was deleted."""
     restored._store_of_task.wipe()
