@@ -17,8 +17,8 @@ from streams.core.model.events import MailOutcome
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.delivery.ledger import ACCEPTED, ACCEPTED_AGAIN, Entry, State
 from streams.mail.delivery.marks import DeliveryMarks
+from streams.mail.delivery.recording import Planned
 from streams.mail.delivery.window import Lease, Window, clock
-from streams.mail.dispatch import Planned
 from streams.mail.report import Report
 from streams.runtime import failpoints
 from streams.runtime.kafka.producer_record import ProducerRecord

@@ -9,15 +9,14 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
+from streams.mail.attempt import Attempt, Item, Trouble
 from streams.mail.command import Command
-from streams.mail.delivery.ledger import Plan
-from streams.mail.delivery.smtp.answers import Refused, ServerDown
+from streams.mail.delivery.recording import Planned, SendLedger
+from streams.mail.delivery.smtp.answers import ServerDown
 from streams.mail.delivery.window import LeaseExpired
 from streams.mail.report import Report
 from streams.mail.server_health import ServerHealth
@@ -32,113 +31,6 @@ PACE_S = 0.02
 POLL_S = 0.05
 #: Attempts of an email that meets trouble alone, before it waits for its retry.
 TRIES_ALONE = 2
-
-Planned: TypeAlias = tuple[Command, Plan]
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """An attempt that failed for reasons that may be the email's own or the server's. The email has not left.
-
-    Attributes:
-        plan: the plan for the next attempt.
-        answer: the server's answer.
-        is_outage: whether no connection could be opened: then it is not the email's own.
-    """
-
-    plan: Plan
-    answer: ServerDown | Refused
-    is_outage: bool = False
-
-
-class SendLedger(Protocol):
-    """The record of what is sent, which survives the process."""
-
-    @property
-    def room(self) -> int:
-        """How many emails more may be in doubt."""
-
-    @property
-    def is_overdue(self) -> bool:
-        """Whether `advance` must be called, though with nothing new."""
-
-    @property
-    def may_begin(self) -> bool:
-        """Whether emails that were recorded may still begin. Otherwise they must be recorded again."""
-
-    async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
-        """Record that emails are about to be sent, and the outcomes of others. Return when the record survives a crash."""
-
-    def add_listener(self, on_room: Callable[[], None]) -> None:
-        """Call `on_room` whenever `room` may have grown."""
-
-    def remove_listener(self, on_room: Callable[[], None]) -> None:
-        """No longer call `on_room`."""
-
-
-class NoLedger:
-    """A ledger that records nothing."""
-
-    room = 1 << 30
-    is_overdue = False
-    may_begin = True
-
-    async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
-        """Do nothing."""
-
-    def add_listener(self, on_room: Callable[[], None]) -> None:
-        """Do nothing: there is always room."""
-
-    def remove_listener(self, on_room: Callable[[], None]) -> None:
-        """Do nothing."""
-
-
-class _Item:
-    """One email on its way.
-
-    Attributes:
-        is_begun: whether its data has begun to leave.
-        is_recorded: whether the ledger knows that it is about to be sent.
-        is_given_up: whether its attempt is cancelled. It has not begun.
-        tries: the attempts that met trouble.
-        worked: `ServerHealth.worked` when the attempt began.
-        since: when the attempt began, in seconds of `time.monotonic`.
-        trouble: the newest trouble.
-    """
-
-    __slots__ = (
-        "command",
-        "is_begun",
-        "is_given_up",
-        "is_recorded",
-        "plan",
-        "since",
-        "task",
-        "tries",
-        "trouble",
-        "worked",
-    )
-
-    def __init__(self, command: Command, plan: Plan) -> None:
-        self.command = command
-        self.plan = plan
-        self.is_begun = False
-        self.is_given_up = False
-        self.is_recorded = False
-        self.tries = 0
-        self.worked = 0
-        self.since = 0.0
-        self.task: asyncio.Task[None] | None = None
-        self.trouble: Trouble | None = None
-
-    @property
-    def must_be_recorded(self) -> bool:
-        """Whether the email may leave, so that the ledger must know of it first."""
-        return self.plan in ("send", "resend")
-
-
-#: Attempt an email. The last argument is called right before its data begins, and may raise `LeaseExpired`.
-Attempt: TypeAlias = Callable[[Command, Plan, Callable[[], None]], Awaitable[Report | Trouble]]
 
 
 class Dispatch:
@@ -175,11 +67,11 @@ class Dispatch:
         self._patience_s = patience_s
         self._is_stopping = is_stopping
         self._on_pause = on_pause
-        self._todo: deque[_Item] = deque()
-        self._ready: asyncio.Queue[_Item] = asyncio.Queue()
-        self._active: set[_Item] = set()
+        self._todo: deque[Item] = deque()
+        self._ready: asyncio.Queue[Item] = asyncio.Queue()
+        self._active: set[Item] = set()
         #: Emails that met trouble, until it is known whether it is their own.
-        self._suspects: list[_Item] = []
+        self._suspects: list[Item] = []
         self._reports: list[Report] = []
         self._recorded = 0
         self._changed = asyncio.Event()
@@ -194,7 +86,7 @@ class Dispatch:
 
         An email that is on the wire at a stop is waited for.
         """
-        self._todo.extend(_Item(*item) for item in planned)
+        self._todo.extend(Item(*item) for item in planned)
         idle = [asyncio.ensure_future(self._send_next()) for _ in range(min(self._senders, len(self._todo)))]
         on_room = self._changed.set
         self._ledger.add_listener(on_room)
@@ -241,9 +133,9 @@ class Dispatch:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout_s)
 
-    def _take(self) -> list[_Item]:
+    def _take(self) -> list[Item]:
         """Remove the emails of the next slice from those to do."""
-        begin: list[_Item] = []
+        begin: list[Item] = []
         room = self._ledger.room
         while self._todo and (room > 0 or self._todo[0].is_recorded):
             item = self._todo.popleft()
@@ -251,7 +143,7 @@ class Dispatch:
             begin.append(item)
         return begin
 
-    async def _advance(self, begin: Sequence[_Item]) -> None:
+    async def _advance(self, begin: Sequence[Item]) -> None:
         done = self._reports[self._recorded :]
         self._recorded = len(self._reports)
         record = [(item.command, item.plan) for item in begin if item.must_be_recorded]
@@ -275,7 +167,7 @@ class Dispatch:
                     self._active.discard(item)
             self._changed.set()
 
-    async def _send(self, item: _Item) -> None:
+    async def _send(self, item: Item) -> None:
         item.task = asyncio.current_task()
         item.is_begun = item.is_given_up = False
         item.since, item.worked = time.monotonic(), self._health.worked
@@ -373,7 +265,7 @@ class Dispatch:
             if not item.is_begun:
                 self._give_up(item)
 
-    def _give_up(self, item: _Item) -> None:
+    def _give_up(self, item: Item) -> None:
         if item.task is not None and not item.is_given_up:
             item.is_given_up = True
             item.task.cancel()

@@ -19,15 +19,17 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
 from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.core.rules.consent_policy import is_transactional
+from streams.mail.attempt import Trouble
 from streams.mail.command import Command
 from streams.mail.delivery.bounces import BounceClass, classify
 from streams.mail.delivery.ledger import Plan, retry_at
 from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.providers import provider_of
+from streams.mail.delivery.recording import NoLedger, Planned, SendLedger
 from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, ServerDown, Unknown
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.window import LeaseExpired, Window
-from streams.mail.dispatch import Dispatch, NoLedger, Planned, SendLedger, Trouble
+from streams.mail.dispatch import Dispatch
 from streams.mail.links import Sender
 from streams.mail.mime import Unsendable, compose
 from streams.mail.rendering.renderer import Renderer, RenderError
