@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.failpoints import VARIABLE
+from streams.runtime.kafka.retry import is_transient
 from streams.runtime.kafka.topic_admin import ensure_topics
 from streams.runtime.state.restore import restore
 from streams.runtime.state.store import Memory, PartitionStore
@@ -210,7 +211,12 @@ class Job:
 
     def owned(self, topic: str = "") -> list[int]:
         """Return the number of partitions of a topic (the input) that each member has, in ascending order; empty during a rebalance."""
-        group = self.admin.describe_consumer_groups([self.app])[self.app].result()
+        try:
+            group = self.admin.describe_consumer_groups([self.app])[self.app].result()
+        except KafkaException as error:
+            if not is_transient(error.args[0]):  # a new broker has no coordinator yet
+                raise
+            return []
         if group.state is not ConsumerGroupState.STABLE:
             return []
         return sorted(
