@@ -139,9 +139,10 @@ class TaskManager:
         self.restoring = len(new)
         await asyncio.to_thread(self._take_over, new)
         self.restoring = 0
+        if not self.is_stopping:
+            await asyncio.to_thread(self._follow, followed)
         if self.is_stopping:
             return
-        await asyncio.to_thread(self._follow, followed)
         failpoints.reach("tasks.restored")
         sources = {
             (t, p): self._tasks[key]
