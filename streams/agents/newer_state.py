@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import structlog
 
 from streams.core.model.versioned_codec import UnknownVersion
@@ -14,19 +10,11 @@ from streams.runtime.errors import TimerTooNew
 log = structlog.get_logger(__name__)
 
 
-@contextmanager
-def explain_newer_state() -> Iterator[None]:
-    """Log what to do if the block fails because a newer Takk wrote the state.
-
-    Raises:
-        SystemExit: with 1, because a restart does not help.
-    """
-    try:
-        yield
-    except (UnknownVersion, TimerTooNew) as error:
+def explain_newer_state(reason: BaseException) -> None:
+    """Log what to do if the process ends because a newer Takk wrote the state. A restart does not help."""
+    if isinstance(reason, (UnknownVersion, TimerTooNew)):
         log.critical(
             "the state was written by a newer Takk, exiting",
-            error=error,
+            error=reason,
             hint="upgrade this process. Newer processes take over its partitions, and nothing is lost",
         )
-        sys.exit(1)

@@ -310,10 +310,9 @@ class Worker(RestartableWorker):
         self._health = health
         self._global_tables = global_tables
 
-    def execute_from_commandline(self) -> None:
-        """Run until stopped. See `newer_state` and `RestartableWorker` for exit codes."""
-        with explain_newer_state():
-            super().execute_from_commandline()
+    def _crash(self, reason: BaseException) -> None:
+        explain_newer_state(reason)
+        super()._crash(reason)
 
     async def on_first_start(self) -> None:
         """Start the health server before anything else.

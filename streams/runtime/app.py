@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -90,22 +89,15 @@ def end_on_state_error(stage: str, error: StateError) -> None:
 
 
 class RestartableWorker(faust.Worker):  # type: ignore[misc]  # Faust has no usable types
-    """Faust's worker, which asks its supervisor for a restart after an error that a restart repairs."""
+    """Faust's worker, which ends at once after a crash."""
 
-    def execute_from_commandline(self) -> None:
-        """Run until stopped.
+    def _crash(self, reason: BaseException) -> None:
+        """Log the error and exit. A clean stop would wait for a batch that nobody ends, while other workers wait for its partitions.
 
-        Raises:
-            SystemExit: with `EXIT_FATAL`, when the worker has left its group, or its state cannot be read.
+        The exit code is `EXIT_FATAL` if a restart repairs the error, otherwise 1.
         """
-        try:
-            super().execute_from_commandline()
-        except StateError as error:
-            log.critical("state cannot be read, exiting", error=error)
-            sys.exit(EXIT_FATAL)
-        except GroupLeft as error:
-            log.critical("left the group, exiting", error=error)
-            sys.exit(EXIT_FATAL)
+        log.critical("crashed, exiting", error=reason, exc_info=reason)
+        os._exit(EXIT_FATAL if isinstance(reason, (GroupLeft, StateError)) else 1)
 
 
 class App:

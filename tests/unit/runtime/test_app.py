@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
 
 import faust
+import mode
 import pytest
 import structlog
 from faust import stores
@@ -56,16 +58,25 @@ def test_a_step_of_the_clock_ends_the_process(tmp_path: Path, monkeypatch: pytes
     ]
 
 
-def test_a_worker_outside_its_group_asks_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The supervisor restarts a process with the exit code 75; other errors keep their own."""
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(GroupLeft("outside"), EXIT_FATAL), (StateError("cannot read the state"), EXIT_FATAL), (ValueError("a bug"), 1)],
+)
+async def test_a_crash_ends_the_process_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, code: int
+) -> None:
+    """A crash of any service of the worker is logged, and ends the process with the code 75 if a restart repairs it."""
 
-    def run(worker: faust.Worker) -> None:
-        raise GroupLeft("this worker has left the consumer group")
+    def end(code: int) -> None:
+        raise SystemExit(code)
 
-    monkeypatch.setattr(faust.Worker, "execute_from_commandline", run)
-    with pytest.raises(SystemExit) as end:
-        RestartableWorker.__new__(RestartableWorker).execute_from_commandline()
-    assert end.value.code == EXIT_FATAL
+    monkeypatch.setattr(os, "_exit", end)
+    worker = RestartableWorker(faust.App("app", broker="kafka://a:1"), loop=asyncio.get_running_loop())
+    child = mode.Service(beacon=worker.beacon)
+    with pytest.raises(SystemExit) as exit_code:
+        await child.crash(error)
+    assert exit_code.value.code == code
+    assert str(error) in caplog.text
 
 
 def test_a_state_error_is_found_in_a_group() -> None:
@@ -75,18 +86,6 @@ def test_a_state_error_is_found_in_a_group() -> None:
     assert state_error_in(ExceptionGroup("batches", [ValueError("x"), ExceptionGroup("inner", [state])])) is state
     assert state_error_in(ExceptionGroup("batches", [ValueError("x")])) is None
     assert state_error_in(ValueError("x")) is None
-
-
-def test_unreadable_state_asks_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next start restores the state, so the supervisor must start the process again."""
-
-    def run(worker: faust.Worker) -> None:
-        raise StateError("cannot read the state")
-
-    monkeypatch.setattr(faust.Worker, "execute_from_commandline", run)
-    with pytest.raises(SystemExit) as end:
-        RestartableWorker.__new__(RestartableWorker).execute_from_commandline()
-    assert end.value.code == EXIT_FATAL
 
 
 @pytest.mark.parametrize(
