@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -21,17 +20,18 @@ from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.core.rules.consent_policy import is_transactional
 from streams.mail.attempt import Trouble
 from streams.mail.command import Command
-from streams.mail.delivery.bounces import BounceClass, classify
-from streams.mail.delivery.ledger import Plan, retry_at
+from streams.mail.delivery.bounces import classify
+from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.providers import provider_of
 from streams.mail.delivery.recording import NoLedger, Planned, SendLedger
-from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, ServerDown, Unknown
+from streams.mail.delivery.smtp.answers import Accepted, ServerDown, Unknown, printable
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.window import LeaseExpired, Window
 from streams.mail.dispatch import Dispatch
 from streams.mail.links import Sender
 from streams.mail.mime import Unsendable, compose
+from streams.mail.outcomes import refusal_text, report_accepted, report_deferred, report_refusal, report_trouble
 from streams.mail.rendering.renderer import Renderer, RenderError
 from streams.mail.report import Report
 from streams.mail.server_health import ServerHealth
@@ -42,8 +42,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 #: Seconds that the last emails of a batch wait for an answer before their data, while the server answers others.
 PATIENCE_S = 30.0
-#: Characters of the server's text that are kept.
-MAX_ANSWER = 400
 
 
 class Stopped(Exception):
@@ -134,7 +132,7 @@ class Mailer:
             return []
         dispatch = Dispatch(
             partial(self._attempt, marks),
-            self._report_trouble,
+            self._defer,
             ledger or NoLedger(),
             self._health,
             # One more than connections: it renders while the others send. An email is rendered just before it leaves.
@@ -144,6 +142,9 @@ class Mailer:
             on_pause=self._count_pause,
         )
         return await dispatch.run(planned)
+
+    def _defer(self, command: Command, trouble: Trouble) -> Report:
+        return report_trouble(command, trouble, self._clock(), self._backoff_scale)
 
     def _count_pause(self, is_paused: bool) -> None:
         self._paused_batches += 1 if is_paused else -1
@@ -198,11 +199,11 @@ class Mailer:
         if isinstance(data, Report):
             return data
         started = time.perf_counter()
-        answer = _printable(await self._pool.send(self._sender.address, command.to_address, data, begin))
+        answer = printable(await self._pool.send(self._sender.address, command.to_address, data, begin))
         is_resend = plan == "resend"
         at = self._clock()
         if isinstance(answer, ServerDown):
-            return Trouble(plan, answer, is_outage=getattr(answer, "is_connecting", True))
+            return Trouble(plan, answer, is_outage=answer.is_connecting)
         if isinstance(answer, Accepted):
             self.window.measure(time.perf_counter() - started)
             self._health.note_accepted()
@@ -210,7 +211,7 @@ class Mailer:
             if command.send_id in self._withdrawn and not is_transactional(command.purpose):
                 # It was withdrawn after the check above. A withdrawal from now on finds the mark: see agents/mailer.py.
                 metrics.WITHDRAWALS.labels("too_late").inc()
-            return self._report_accepted(command, at, answer.queue_id, is_resend=is_resend)
+            return report_accepted(command, at, answer.queue_id, is_resend=is_resend)
         if isinstance(answer, Unknown):
             if is_transactional(command.purpose) and not is_resend:
                 return await self._attempt_unguarded(marks, command, "resend", begin)
@@ -222,13 +223,14 @@ class Mailer:
         self._health.note_answered()
         if answer.is_final and self._health.refuses_all(command.to_address, is_transactional(command.purpose)):
             # Nobody has so many dead addresses in a row. The server refuses the sender, whatever it says.
-            return self._report_deferred(command, at, _refusal_text(answer, bounce), answer.code, rule="refused_us")
-        return self._report_refusal(command, answer, bounce, at)
+            text = refusal_text(answer, bounce)
+            return report_deferred(command, at, text, answer.code, self._backoff_scale, rule="refused_us")
+        return report_refusal(command, answer, bounce, at, self._backoff_scale)
 
     def _report_unsent(self, command: Command, plan: Plan, marks: DeliveryMarks, now: datetime) -> Report | None:
         """Return the report of a command that is not sent now, or None if it is."""
         if plan == "confirm":
-            return self._report_accepted(
+            return report_accepted(
                 command, now, marks.queue_id(command.send_id), is_resend=marks.is_resend(command.send_id)
             )
         if plan == "abandon" or (plan == "resend" and now > command.not_after):
@@ -269,59 +271,6 @@ class Mailer:
         data = compose(self._sender, command, self._renderer.render(command, links), links, now)
         metrics.RENDER_SECONDS.labels(command.flow).observe(time.perf_counter() - started)
         return data
-
-    def _report_accepted(self, command: Command, at: datetime, queue_id: str | None, *, is_resend: bool) -> Report:
-        rule = "sent_again" if is_resend else "accepted"
-        return Report(
-            command=command, outcome="sent", at=at, rule=rule, queue_id=queue_id, code=250, is_resend=is_resend
-        )
-
-    def _report_refusal(self, command: Command, answer: Refused, bounce: BounceClass, at: datetime) -> Report:
-        text = _refusal_text(answer, bounce)
-        if not answer.is_final:
-            return self._report_deferred(command, at, text, answer.code, rule="4xx")
-        return Report(
-            command=command,
-            outcome="refused",
-            at=at,
-            rule="5xx",
-            text=text,
-            code=answer.code,
-            is_hard=bounce.is_hard,
-            is_bounce=not bounce.is_sender_fault,
-        )
-
-    def _report_trouble(self, command: Command, trouble: Trouble) -> Report:
-        """Return the report of an email whose trouble is its own, or its provider's with the sender: it waits for its retry."""
-        answer, at = trouble.answer, self._clock()
-        if isinstance(answer, Refused):
-            bounce = classify(answer.code, answer.text, answer.phase, provider_of(command.to_address))
-            return self._report_deferred(command, at, _refusal_text(answer, bounce), answer.code, rule="refused_us")
-        return self._report_deferred(command, at, answer.text, getattr(answer, "code", None), rule="no_answer")
-
-    def _report_deferred(self, command: Command, at: datetime, text: str, code: int | None, *, rule: str) -> Report:
-        due = retry_at(command, at, self._backoff_scale)
-        if due is not None:
-            return Report(command=command, outcome="deferred", at=at, rule=rule, text=text, code=code, retry_at=due)
-        return Report(command=command, outcome="refused", at=at, rule="gave_up", text=text, code=code)
-
-
-def _printable(answer: Answer) -> Answer:
-    """Return the answer with texts that can be encoded, logged and stored. Only the transport knows what a server may say."""
-    if isinstance(answer, Accepted):
-        return Accepted(_cleaned(answer.queue_id) if answer.queue_id else None)
-    return dataclasses.replace(answer, text=_cleaned(answer.text))
-
-
-def _cleaned(text: str) -> str:
-    if text.isprintable() and text.isascii() and len(text) <= MAX_ANSWER:
-        return text
-    # `isprintable` is false for surrogates, which UTF-8 cannot encode.
-    return "".join(letter if letter.isprintable() else " " for letter in text[:MAX_ANSWER])
-
-
-def _refusal_text(answer: Refused, bounce: BounceClass) -> str:
-    return f"{bounce.reason}: {answer.text}"
 
 
 async def _await_unless_stopping(is_stopping: Callable[[], bool], awaitable: Awaitable[T]) -> T:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from streams.mail.delivery.bounces import BounceClass, Phase, classify
 
 #: Phases of opening a connection. Trouble in one of them concerns every email.
 _CONNECTING = frozenset({"connect", "helo", "auth"})
+#: Characters of the server's text that are kept.
+MAX_ANSWER = 400
 
 
 @dataclass(frozen=True)
@@ -85,3 +87,17 @@ class ServerDown:
 
 
 Answer: TypeAlias = Accepted | Refused | Unknown | ServerDown
+
+
+def printable(answer: Answer) -> Answer:
+    """Return the answer with texts that can be encoded, logged and stored."""
+    if isinstance(answer, Accepted):
+        return Accepted(_cleaned(answer.queue_id) if answer.queue_id else None)
+    return replace(answer, text=_cleaned(answer.text))
+
+
+def _cleaned(text: str) -> str:
+    if text.isprintable() and text.isascii() and len(text) <= MAX_ANSWER:
+        return text
+    # `isprintable` is false for surrogates, which UTF-8 cannot encode.
+    return "".join(letter if letter.isprintable() else " " for letter in text[:MAX_ANSWER])

@@ -14,6 +14,7 @@ STREAMS = PROJECT_ROOT / "streams"
 FILES = [
     *(STREAMS / "core").rglob("*.py"),
     STREAMS / "mail" / "mailer.py",
+    STREAMS / "mail" / "outcomes.py",
     STREAMS / "agents" / "mailer.py",
     STREAMS / "tools" / "operations" / "resend.py",
 ]
@@ -26,7 +27,7 @@ NAMING = {
     "ConsentDecision": (1, "rule"),
     "LogDecision": (None, "rule"),
     "Report": (None, "rule"),
-    "_report_deferred": (None, "rule"),
+    "report_deferred": (None, "rule"),
 }
 #: Functions whose results are rules.
 GIVING = ("_suppression", "exit_reason")

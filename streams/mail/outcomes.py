@@ -1,0 +1,94 @@
+"""The outcomes of attempts: the report that follows from the mail server's answer to an email."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from streams.mail.attempt import Trouble
+from streams.mail.command import Command
+from streams.mail.delivery.bounces import BounceClass, classify
+from streams.mail.delivery.ledger import retry_at
+from streams.mail.delivery.providers import provider_of
+from streams.mail.delivery.smtp.answers import Refused
+from streams.mail.report import Report
+
+
+def report_accepted(command: Command, at: datetime, queue_id: str | None, *, is_resend: bool) -> Report:
+    """Return the report of an email that the server has accepted.
+
+    Args:
+        command: the command to send it.
+        at: when the server accepted it, UTC.
+        queue_id: the server's id of the email, or None.
+        is_resend: whether the email may have left before, too.
+    """
+    rule = "sent_again" if is_resend else "accepted"
+    return Report(command=command, outcome="sent", at=at, rule=rule, queue_id=queue_id, code=250, is_resend=is_resend)
+
+
+def report_refusal(
+    command: Command, answer: Refused, bounce: BounceClass, at: datetime, backoff_scale: float
+) -> Report:
+    """Return the report of an email that the server refused for reasons of its own: a 4xx code defers it, a 5xx code ends it.
+
+    Args:
+        command: the command to send it.
+        answer: the refusal.
+        bounce: the meaning of the refusal for the address.
+        at: when the server refused it, UTC.
+        backoff_scale: factor of the backoff before the next attempt.
+    """
+    text = refusal_text(answer, bounce)
+    if not answer.is_final:
+        return report_deferred(command, at, text, answer.code, backoff_scale, rule="4xx")
+    return Report(
+        command=command,
+        outcome="refused",
+        at=at,
+        rule="5xx",
+        text=text,
+        code=answer.code,
+        is_hard=bounce.is_hard,
+        is_bounce=not bounce.is_sender_fault,
+    )
+
+
+def report_trouble(command: Command, trouble: Trouble, at: datetime, backoff_scale: float) -> Report:
+    """Return the report of an email whose trouble is its own, or its provider's with the sender: it waits for its retry.
+
+    Args:
+        command: the command to send it.
+        trouble: the newest trouble.
+        at: the current time, UTC.
+        backoff_scale: factor of the backoff before the next attempt.
+    """
+    answer = trouble.answer
+    if isinstance(answer, Refused):
+        bounce = classify(answer.code, answer.text, answer.phase, provider_of(command.to_address))
+        text = refusal_text(answer, bounce)
+        return report_deferred(command, at, text, answer.code, backoff_scale, rule="refused_us")
+    return report_deferred(command, at, answer.text, answer.code, backoff_scale, rule="no_answer")
+
+
+def report_deferred(
+    command: Command, at: datetime, text: str, code: int | None, backoff_scale: float, *, rule: str
+) -> Report:
+    """Return the report of an email that waits for its next attempt, or that has no attempt left.
+
+    Args:
+        command: the command to send it.
+        at: when the last attempt ended, UTC.
+        text: why it failed: the server's text.
+        code: the SMTP reply code, or None without a reply.
+        backoff_scale: factor of the backoff before the next attempt.
+        rule: the rule of a deferred email.
+    """
+    due = retry_at(command, at, backoff_scale)
+    if due is not None:
+        return Report(command=command, outcome="deferred", at=at, rule=rule, text=text, code=code, retry_at=due)
+    return Report(command=command, outcome="refused", at=at, rule="gave_up", text=text, code=code)
+
+
+def refusal_text(answer: Refused, bounce: BounceClass) -> str:
+    """Return the text of a refusal in a report: its reason, then the server's text."""
+    return f"{bounce.reason}: {answer.text}"
