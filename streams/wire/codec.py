@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from streams.runtime.avro.codec import Codec, load_history, load_schemas
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.schemas import load_history, load_schemas
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 

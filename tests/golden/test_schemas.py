@@ -15,7 +15,8 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from streams.runtime.avro.codec import Codec, fingerprint_of, load_schemas
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.schemas import fingerprint_of, load_schemas
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec
 from tests.harness import records

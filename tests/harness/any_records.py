@@ -8,7 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from streams.runtime.avro.codec import Codec, load_schemas
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.schemas import load_schemas
 from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, MAX_RECORD_BYTES, SMALL_BYTES
 from streams.wire.codec import SCHEMAS
 from streams.wire.encode.journal import MAX_WHOLE

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from streams.runtime.avro.codec import Codec, load_schemas
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.schemas import load_schemas
 from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import read_all
 from streams.wire import topics

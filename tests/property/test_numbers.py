@@ -24,7 +24,7 @@ from streams.core.offers.popularity import Change, Counts, Tally, encode_counts,
 from streams.core.values.money import MAX_SUM, convert
 from streams.mail.command import Command
 from streams.mail.report import Report
-from streams.runtime.avro.codec import load_schemas
+from streams.runtime.avro.schemas import load_schemas
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec
 from streams.wire.decode.decoder import Decoder

@@ -8,23 +8,21 @@ bytes, big-endian), then the data. Both framings are always read. Data of an old
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
-from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
+from fastavro.schema import SchemaParseException
 
 from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
 from streams.runtime.avro.registry import Registry, connect
 from streams.runtime.avro.safety import UnsafeSchema, parse_safely
+from streams.runtime.avro.schemas import Schema, fingerprint_of
 from streams.runtime.errors import InvalidRecord
 
-Schema: TypeAlias = dict[str, Any]
 StreamReader: TypeAlias = Callable[[BytesIO], dict[str, Any]]
 
 SINGLE_OBJECT = b"\xc3\x01"
@@ -42,37 +40,6 @@ class DecodeFailed(InvalidRecord):
     `reason` is `not_avro` (no known framing, or data that the schema cannot produce), `unknown_schema` (the writer's schema is unknown or
     incompatible) or `truncated` (the data ends too early). `detail` contains no data of the record.
     """
-
-
-def load_schemas(folder: Path) -> dict[str, Schema]:
-    """Return the schemas in a directory: file name without `.avsc` -> schema.
-
-    Raises:
-        ValueError: a file is not a valid Avro schema; the message names the file.
-        OSError: the directory cannot be read, or contains no schema (FileNotFoundError).
-    """
-    schemas = {}
-    for path in sorted(folder.glob("*.avsc")):
-        try:
-            schema = json.loads(path.read_text(encoding="utf-8"))
-            parse_schema(schema)
-        except (ValueError, SchemaParseException) as error:
-            raise ValueError(f"{path} is not a valid Avro schema: {error}") from error
-        schemas[path.stem] = schema
-    if not schemas:
-        raise FileNotFoundError(f"no .avsc files in {folder}")
-    return schemas
-
-
-def load_history(folder: Path) -> list[Schema]:
-    """Return the former versions of schemas in a directory (`*.avsc`), in which old records are written. It may be empty."""
-    return list(load_schemas(folder).values()) if any(folder.glob("*.avsc")) else []
-
-
-def fingerprint_of(schema: Schema) -> bytes:
-    """Return the CRC-64-AVRO fingerprint of a schema's parsing canonical form: 8 bytes, in the byte order of the header."""
-    # fastavro returns the bytes in little-endian order, as hexadecimal digits.
-    return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
 class Codec:

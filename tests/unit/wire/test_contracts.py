@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from streams.runtime.avro.codec import load_schemas
+from streams.runtime.avro.schemas import load_schemas
 from streams.wire.codec import SCHEMAS
 from streams.wire.topics import TOPICS
 from streams.wire.validation import RULES

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from streams.runtime.avro.codec import Codec, load_schemas
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.schemas import load_schemas
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS
 from streams.wire.encode.encoder import Encoder

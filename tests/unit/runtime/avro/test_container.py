@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.runtime.avro import container
-from streams.runtime.avro.codec import load_schemas
 from streams.runtime.avro.compiled import varint
 from streams.runtime.avro.container import Container, InvalidContainer
 from streams.runtime.avro.safety import UnsafeSchema
+from streams.runtime.avro.schemas import load_schemas
 from streams.tools.simulation.history import HistoryError, from_files
 from streams.wire.codec import SCHEMAS
 from tests.harness import records

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.runtime.avro import safety
-from streams.runtime.avro.codec import DecodeFailed, load_schemas
+from streams.runtime.avro.codec import DecodeFailed
 from streams.runtime.avro.safety import UnsafeSchema, check_safe, parse_safely
+from streams.runtime.avro.schemas import load_schemas
 from streams.wire.codec import SCHEMAS, open_codec
 from tests.harness.registry_server import RegistryServer
 
