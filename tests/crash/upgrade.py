@@ -12,7 +12,7 @@ from pathlib import Path
 from confluent_kafka.admin import AdminClient
 
 from streams.settings import PROJECT_ROOT
-from streams.tools.local.oracle import read_all
+from streams.tools.local.kafka.committed import read_all
 from streams.wire import topics
 from tests.crash.scenario_run import ScenarioRun
 

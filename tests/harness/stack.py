@@ -26,7 +26,8 @@ from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.cluster import EmbeddedCluster
-from streams.tools.local.oracle import Verdict, judge, read_all
+from streams.tools.local.kafka.committed import read_all
+from streams.tools.local.oracle import Verdict, judge
 from streams.tools.local.processes import Process
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics

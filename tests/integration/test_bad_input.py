@@ -20,7 +20,7 @@ from confluent_kafka import Producer
 from hypothesis import HealthCheck, Phase, given, settings
 
 from streams.runtime.kafka.partitioner import partition_of
-from streams.tools.local.oracle import read_all
+from streams.tools.local.kafka.committed import read_all
 from streams.tools.operations.dead_letters import DeadLetter, decode
 from streams.wire import topics
 from streams.wire.validation import LATEST_MS

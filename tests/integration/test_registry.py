@@ -12,7 +12,7 @@ import pytest
 from streams.runtime.avro.codec import Codec
 from streams.runtime.avro.schemas import load_schemas
 from streams.runtime.kafka.partitioner import partition_of
-from streams.tools.local.oracle import read_all
+from streams.tools.local.kafka.committed import read_all
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec
 from tests.harness import records

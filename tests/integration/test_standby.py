@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.runtime.state.store import Memory, PartitionStore
-from streams.tools.local.oracle import read_all
+from streams.tools.local.kafka.committed import read_all
 from streams.tools.local.processes import Process
 from streams.wire import topics
 from tests.harness.stack import Stack, open_stack

@@ -15,7 +15,8 @@ from streams.definitions.loader import load_ruleset
 from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.settings import Settings
 from streams.tools.local.inbox.server import Inbox
-from streams.tools.local.oracle import judge, read_all
+from streams.tools.local.kafka.committed import read_all
+from streams.tools.local.oracle import judge
 from streams.tools.local.recipients import SentEmails
 from streams.tools.operations.rule_texts import RULES
 from streams.tools.simulation.history import TOPICS, write_file

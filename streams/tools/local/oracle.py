@@ -1,6 +1,6 @@
 """The oracle: recomputes every output from the input, and compares it with the actual output byte by byte.
 
-It does not use the state of a worker. It reads the committed records of all topics, and replays the flows agent's journal
+It does not use the state of a worker. It gets the committed records of all topics, and replays the flows agent's journal
 through the core (`flow-checkpoints`: the offsets that each committed batch read, and its time).
 """
 
@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-
 from streams.agents.flows import INPUTS, make_handler
 from streams.core.model.customer_codec import encode_customer
 from streams.core.offers.popularity import Counts, Tally, sales_of
@@ -22,7 +20,6 @@ from streams.core.rules.ruleset import Ruleset
 from streams.core.values.ids import split_send_id
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
-from streams.runtime.kafka.client_config import consumer_config
 from streams.wire import topics
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
@@ -68,33 +65,6 @@ class Verdict:
         examples = list(items)
         if examples:
             self.problems.append(f"{kind}: {len(examples)}, e.g. {examples[:3]}")
-
-
-def read_all(kafka: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[Any]]:
-    """Return all committed records of the topics `names`, in the order of their offsets within each partition."""
-    settings = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
-    consumer = Consumer(consumer_config(kafka, "takk-oracle", settings))
-    try:
-        records: dict[str, list[Any]] = {name: [] for name in names}
-        partitions = [
-            TopicPartition(name, number, 0)
-            for name in records
-            for number in consumer.list_topics(name, timeout=30).topics[name].partitions
-        ]
-        consumer.assign(partitions)
-        unfinished = {(partition.topic, partition.partition) for partition in partitions}
-        while unfinished:
-            for message in consumer.consume(10_000, 0.5):
-                error = message.error()
-                if error is None:
-                    records[message.topic()].append(message)
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    unfinished.discard((message.topic(), message.partition()))
-                else:
-                    raise KafkaException(error)
-        return records
-    finally:
-        consumer.close()
 
 
 class _Replay:
