@@ -19,11 +19,11 @@ import uvloop
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
 from streams.agents.clock_check import check_clock
 from streams.agents.crash_log import isolate
+from streams.agents.faust_worker import Worker
 from streams.agents.global_tables import assortment, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
-from streams.agents.newer_state import explain_newer_state
 from streams.agents.zeros import zero_mailer, zero_worker
 from streams.core.offers.assortment import Assortment
 from streams.core.rules.content_hash import content_hash
@@ -47,7 +47,7 @@ from streams.observability.lag import LagMonitor
 from streams.observability.logs import setup_logs
 from streams.observability.probes import Probes
 from streams.observability.restore_progress import RestoreProgress
-from streams.runtime.app import App, RestartableWorker
+from streams.runtime.app import App
 from streams.runtime.errors import StoreError
 from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
 from streams.runtime.processing.task import Task
@@ -294,41 +294,3 @@ def _run(
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     Worker(app.faust, health, global_tables).execute_from_commandline()
-
-
-class Worker(RestartableWorker):
-    """Faust's worker with a health server that answers from the start.
-
-    Faust starts an app's tasks only after the restore. A health server among them would not answer during the restore, and an orchestrator
-    would kill the worker.
-    """
-
-    def __init__(self, app: Any, health: HealthServer, global_tables: Sequence[GlobalTable[Any]] = ()) -> None:
-        # Faust's own log handler would write no JSON, drop lines below WARNING, and show the email addresses that libraries quote.
-        super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
-        self.spinner = None  # it would write terminal codes into the log
-        self._health = health
-        self._global_tables = global_tables
-
-    def _crash(self, reason: BaseException) -> None:
-        explain_newer_state(reason)
-        super()._crash(reason)
-
-    async def on_first_start(self) -> None:
-        """Start the health server before anything else.
-
-        Raises:
-            SystemExit: the port is in use; the message names the setting that changes it.
-        """
-        await super().on_first_start()
-        try:
-            await self._health.start()
-        except OSError as error:
-            sys.exit(f"cannot start: {error.strerror}")
-
-    async def on_shutdown(self) -> None:
-        """Stop the global tables, and the health server last."""
-        for table in self._global_tables:
-            await table.stop()
-        await self._health.stop()
-        await super().on_shutdown()

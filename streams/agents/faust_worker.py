@@ -1,0 +1,50 @@
+"""Faust's worker, as both kinds of process run it: with a health server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from streams.agents.global_tables.global_table import GlobalTable
+from streams.agents.newer_state import explain_newer_state
+from streams.observability.health import HealthServer
+from streams.runtime.app import RestartableWorker
+
+
+class Worker(RestartableWorker):
+    """Faust's worker with a health server that answers from the start.
+
+    Faust starts an app's tasks only after the restore. A health server among them would not answer during the restore, and an orchestrator
+    would kill the worker.
+    """
+
+    def __init__(self, app: Any, health: HealthServer, global_tables: Sequence[GlobalTable[Any]] = ()) -> None:
+        # Faust's own log handler would write no JSON, drop lines below WARNING, and show the email addresses that libraries quote.
+        super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
+        self.spinner = None  # it would write terminal codes into the log
+        self._health = health
+        self._global_tables = global_tables
+
+    def _crash(self, reason: BaseException) -> None:
+        explain_newer_state(reason)
+        super()._crash(reason)
+
+    async def on_first_start(self) -> None:
+        """Start the health server before anything else.
+
+        Raises:
+            SystemExit: the port is in use; the message names the setting that changes it.
+        """
+        await super().on_first_start()
+        try:
+            await self._health.start()
+        except OSError as error:
+            sys.exit(f"cannot start: {error.strerror}")
+
+    async def on_shutdown(self) -> None:
+        """Stop the global tables, and the health server last."""
+        for table in self._global_tables:
+            await table.stop()
+        await self._health.stop()
+        await super().on_shutdown()
