@@ -237,14 +237,13 @@ def _run(
     gauges: Sequence[Callable[[Iterable[Task[Any]]], None]] = (),
     global_tables: Sequence[GlobalTable[Any]] = (),
 ) -> None:
+    stages = app.task_manager.stages.values()
+    changelogs = [stage.changelog for stage in stages if stage.changelog]
     try:
-        topics.create_topics(
-            settings, [stage.changelog for stage in app.task_manager.stages.values() if stage.changelog]
-        )
+        topics.create_topics(settings, changelogs)
     except TopicMismatch as error:
         sys.exit(f"cannot start: {error}")
-    stages = app.task_manager.stages.values()
-    limits = record_limits(settings.kafka(), {*topics.RECORD_LIMITS, *(s.changelog for s in stages if s.changelog)})
+    limits = record_limits(settings.kafka(), {*topics.RECORD_LIMITS, *changelogs})
     for stage in stages:
         stage.limits.update(limits)
     check_clock(settings.kafka(), instrumentation.encoder)
