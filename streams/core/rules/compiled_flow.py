@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.rules.flow import Flow, Step, WaitFor, branches
+from streams.core.rules.flow import Flow, Step, branches
 
 
 class CompiledFlow:
@@ -15,10 +15,9 @@ class CompiledFlow:
         steps: every step by its path, in the order of the file.
         next_step: for each path, the path of the step that follows; None after the last one.
         first: the path of the first step; None if there are no steps.
-        awaits: the events that steps of the flow wait for.
     """
 
-    __slots__ = ("awaits", "first", "flow", "next_step", "steps")
+    __slots__ = ("first", "flow", "next_step", "steps")
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
@@ -26,7 +25,6 @@ class CompiledFlow:
         self.next_step: dict[str, str | None] = {}
         self._index(flow.steps, None)
         self.first: str | None = flow.steps[0].path if flow.steps else None
-        self.awaits = frozenset(step.event for step in self.steps.values() if isinstance(step, WaitFor))
 
     def _index(self, steps: tuple[Step, ...], after: str | None) -> None:
         for index, step in enumerate(steps):

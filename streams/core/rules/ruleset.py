@@ -104,7 +104,7 @@ class Ruleset:
 
     __slots__ = (
         "_newest",
-        "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
+        "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
         "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "paused_for", "pools", "rates", "reward_key",
         "rules", "segments", "shop", "time_dependent_flows", "vip_spend_minor", "watched_segments",
     )  # fmt: skip
@@ -160,8 +160,6 @@ class Ruleset:
         for compiled in sorted((versions[max(versions)] for versions in self.by_name.values()), key=_urgency):
             on = compiled.flow.trigger.on
             self.by_trigger[on] = (*self.by_trigger.get(on, ()), compiled)
-        #: The events that a flow waits for: other events skip the search for waiting instances.
-        self.awaited = frozenset(name for compiled in compiled_flows for name in compiled.awaits)
         #: Whether a flow recommends products. Sales are counted only then.
         self.counts_sales = any(
             isinstance(step, Send) and step.products for compiled in compiled_flows for step in compiled.steps.values()
