@@ -153,11 +153,11 @@ class Ruleset:
         self.by_name: dict[str, dict[int, CompiledFlow]] = {}
         for compiled in compiled_flows:
             self.by_name.setdefault(compiled.flow.name, {})[compiled.flow.version] = compiled
-        self._newest = {name: max(versions) for name, versions in self.by_name.items()}
+        self._newest = {name: versions[max(versions)] for name, versions in self.by_name.items()}
         self.by_trigger: dict[str, tuple[CompiledFlow, ...]] = {}
         # A new instance starts on the newest version. If one event starts several flows, the most urgent one comes first, since it
         # may take the last place under a cap. Flows with `not_with` come last, so that they see the others.
-        for compiled in sorted((versions[max(versions)] for versions in self.by_name.values()), key=_urgency):
+        for compiled in sorted(self._newest.values(), key=_urgency):
             on = compiled.flow.trigger.on
             self.by_trigger[on] = (*self.by_trigger.get(on, ()), compiled)
         #: Whether a flow recommends products. Sales are counted only then.
@@ -201,12 +201,12 @@ class Ruleset:
 
     def newest_flow(self, name: str) -> CompiledFlow | None:
         """Return the newest version of a flow, or None if the flow is unknown."""
-        versions = self.by_name.get(name)
-        return versions[max(versions)] if versions else None
+        return self._newest.get(name)
 
     def knows(self, name: str, version: int) -> bool:
         """Return whether these flows contain `version` of a flow, or a newer one. Other workers may have newer flows."""
-        return version <= self._newest.get(name, -1)
+        newest = self._newest.get(name)
+        return newest is not None and version <= newest.flow.version
 
     def migrate_position(self, name: str, version: int, step: str) -> tuple[int, str]:
         """Return the version and step at which an instance continues that waits at `step` of `version`, after all migrations."""
@@ -222,6 +222,5 @@ class Ruleset:
         """
         if not self.knows(name, version):
             return None
-        versions = self.by_name[name]
-        compiled = versions.get(version) or versions[self._newest[name]]
+        compiled = self.by_name[name].get(version) or self._newest[name]
         return compiled if step in compiled.steps else None
