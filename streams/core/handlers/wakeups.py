@@ -8,7 +8,7 @@ from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.reschedule import reschedule
 from streams.core.instances.resume import continue_from, prepare, resume
 from streams.core.instances.unknown import hold, is_unknown, look_again, release, successor
-from streams.core.instances.waiting import find_instance, other_instances, schedule_timer
+from streams.core.instances.waiting import drop_instance, find_instance, schedule_timer
 from streams.core.model.events import CodeGranted, TimerFired
 from streams.core.model.instance import CODE_GRANTED, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -47,8 +47,7 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
         start_on_launch(uow, instance)
     else:
         # Every event that changes the customer ends with a check of the segments, so this change is enough.
-        uow.instances = other_instances(uow, instance.instance_id)
-        uow.changed = True
+        drop_instance(uow, instance.instance_id)
 
 
 def continue_after_wait(uow: UnitOfWork, instance: Instance) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
-from streams.core.instances.waiting import other_instances
+from streams.core.instances.waiting import drop_instance
 from streams.core.model.customer import OrderState
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -117,7 +117,7 @@ def exit_instance(uow: UnitOfWork, flow: Flow, instance: Instance, reason: str) 
 
 def remove_instance(uow: UnitOfWork, instance_id: str) -> None:
     """Remove an instance from the waiting ones and mark it as finished."""
-    uow.instances = other_instances(uow, instance_id)
+    drop_instance(uow, instance_id)
     mark_finished(uow, instance_id)
 
 

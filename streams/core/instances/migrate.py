@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.instances.exits import mark_finished
+from streams.core.instances.waiting import replace_instance
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Send
@@ -57,6 +58,6 @@ def apply_migration(uow: UnitOfWork, instance: Instance, moved: Instance) -> Ins
         return instance
     detail = f"continues at step {moved.step} of version {moved.flow_version} as instance {moved.instance_id}"
     uow.decisions(compiled.flow, instance).schedule("migrated", detail)
-    uow.instances = tuple([moved if other is instance else other for other in uow.instances])
+    replace_instance(uow, instance, moved)
     mark_finished(uow, instance.instance_id)
     return moved

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from streams.core.instances.exits import log_missing_flow, remove_instance
 from streams.core.instances.migrate import EARLIER_ID
-from streams.core.instances.waiting import find_instance, other_instances, schedule_timer
+from streams.core.instances.waiting import drop_instance, find_instance, replace_instance, schedule_timer
 from streams.core.model.decision_log import DecisionLog
 from streams.core.model.instance import HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -39,9 +39,7 @@ def hold(uow: UnitOfWork, instance: Instance, event: HeldEvent) -> None:
         return
     if not instance.is_holding:
         schedule_timer(uow, instance, uow.now + SHORTEST)
-    holding = instance.holding(event)
-    uow.instances = tuple([holding if other is instance else other for other in uow.instances])
-    uow.changed = True
+    replace_instance(uow, instance, instance.holding(event))
 
 
 def look_again(uow: UnitOfWork, instance: Instance, fired_for: datetime) -> None:
@@ -61,7 +59,7 @@ def look_again(uow: UnitOfWork, instance: Instance, fired_for: datetime) -> None
         if instance.has_started:
             remove_instance(uow, instance.instance_id)
         else:
-            uow.instances, uow.changed = other_instances(uow, instance.instance_id), True
+            drop_instance(uow, instance.instance_id)
         return
     next_look = uow.now + min(max(waited, SHORTEST), LONGEST)
     if fired_for == instance.due_at:
@@ -73,9 +71,7 @@ def look_again(uow: UnitOfWork, instance: Instance, fired_for: datetime) -> None
 
 def release(uow: UnitOfWork, instance: Instance) -> list[HeldEvent]:
     """Remove the events that an instance keeps, and return them."""
-    released = instance.holding_none()
-    uow.instances = tuple([released if other is instance else other for other in uow.instances])
-    uow.changed = True
+    replace_instance(uow, instance, instance.holding_none())
     return instance.held_events()
 
 

@@ -1,4 +1,4 @@
-"""Waiting instances: suspend one, find one, and list the others."""
+"""Waiting instances: suspend one, find, replace or drop one, and list the others."""
 
 from __future__ import annotations
 
@@ -49,6 +49,18 @@ def find_instance(uow: UnitOfWork, instance_id: str) -> Instance | None:
         if instance.instance_id == instance_id:
             return instance
     return None
+
+
+def replace_instance(uow: UnitOfWork, instance: Instance, changed: Instance) -> None:
+    """Store `changed` in the place of a waiting instance."""
+    uow.instances = tuple([changed if other is instance else other for other in uow.instances])
+    uow.changed = True
+
+
+def drop_instance(uow: UnitOfWork, instance_id: str) -> None:
+    """Remove an instance from the waiting ones. A later event may start it again."""
+    uow.instances = other_instances(uow, instance_id)
+    uow.changed = True
 
 
 def other_instances(uow: UnitOfWork, instance_id: str) -> tuple[Instance, ...]:

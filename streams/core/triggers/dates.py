@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import log_missing_flow
 from streams.core.instances.start import start_once
-from streams.core.instances.waiting import find_instance, other_instances, schedule_start
+from streams.core.instances.waiting import drop_instance, find_instance, schedule_start
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
@@ -32,7 +32,7 @@ def _schedule_date(uow: UnitOfWork, compiled: CompiledFlow, after: datetime) -> 
     scheduled = find_instance(uow, instance_id)
     if date is None:
         if scheduled is not None:  # the only order was cancelled
-            uow.instances, uow.changed = other_instances(uow, instance_id), True
+            drop_instance(uow, instance_id)
         return
     if scheduled is not None:
         # If the scheduled date has come but its timer has not been processed yet, it is still the next date.
@@ -44,8 +44,7 @@ def _schedule_date(uow: UnitOfWork, compiled: CompiledFlow, after: datetime) -> 
 
 def start_on_date(uow: UnitOfWork, scheduled: Instance) -> None:
     """Start the flow whose date has come, and schedule it for the next year."""
-    uow.instances = other_instances(uow, scheduled.instance_id)
-    uow.changed = True
+    drop_instance(uow, scheduled.instance_id)
     compiled = uow.ruleset.newest_flow(scheduled.flow)
     if compiled is None or compiled.flow.trigger.on not in DATES:
         log_missing_flow(uow, scheduled)
