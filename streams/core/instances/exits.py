@@ -139,7 +139,4 @@ def _fingerprint(instance_id: str) -> bytes:
 
 def log_missing_flow(uow: UnitOfWork, instance: Instance) -> None:
     """Log that an instance ends because its flow, or its step of the flow, was removed."""
-    log = uow.decisions_of(
-        instance.flow, instance.flow_version, instance.instance_id, instance.step, order_id=instance.order_id or None
-    )
-    log.exit("flow_gone", "the flow, or this step of it, was removed")
+    uow.decisions(None, instance).exit("flow_gone", "the flow, or this step of it, was removed")

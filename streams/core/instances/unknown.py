@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from streams.core.instances.exits import log_missing_flow, remove_instance
 from streams.core.instances.migrate import EARLIER_ID
 from streams.core.instances.waiting import drop_instance, find_instance, replace_instance, schedule_timer
-from streams.core.model.decision_log import DecisionLog
 from streams.core.model.instance import HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
 
@@ -35,7 +34,7 @@ def hold(uow: UnitOfWork, instance: Instance, event: HeldEvent) -> None:
     if len(instance.trigger_data) - len(instance.own_data) >= limit:
         if uow.is_new("limit", "held_events", instance.instance_id):
             detail = f"more than {limit} events before this worker knew version {instance.flow_version} of the flow"
-            _log(uow, instance).limit("held_events", detail)
+            uow.decisions(None, instance).limit("held_events", detail)
         return
     if not instance.is_holding:
         schedule_timer(uow, instance, uow.now + SHORTEST)
@@ -64,7 +63,7 @@ def look_again(uow: UnitOfWork, instance: Instance, fired_for: datetime) -> None
     next_look = uow.now + min(max(waited, SHORTEST), LONGEST)
     if fired_for == instance.due_at:
         detail = f"this worker does not know version {instance.flow_version} of the flow; it looks again"
-        _log(uow, instance).defer("flow_unknown", detail, next_look)
+        uow.decisions(None, instance).defer("flow_unknown", detail, next_look)
     if is_over or next_look < instance.due_at:  # else the timer of the wait comes first
         schedule_timer(uow, instance, next_look)
 
@@ -82,9 +81,3 @@ def successor(uow: UnitOfWork, instance_id: str) -> Instance | None:
         return instance
     earlier = (EARLIER_ID, instance_id)
     return next((other for other in uow.instances if earlier in other.trigger_data), None)
-
-
-def _log(uow: UnitOfWork, instance: Instance) -> DecisionLog:
-    return uow.decisions_of(
-        instance.flow, instance.flow_version, instance.instance_id, instance.step, order_id=instance.order_id or None
-    )

@@ -204,7 +204,7 @@ class UnitOfWork:
 
     def decisions(
         self,
-        flow: Flow,
+        flow: Flow | None,
         instance: Instance,
         step: str = "",
         *,
@@ -214,7 +214,7 @@ class UnitOfWork:
         """Return the log for decisions about one step of an instance.
 
         Args:
-            flow: the flow and its version.
+            flow: the flow and its version. With None they are those of the instance: the flow is not known here.
             instance: the instance, waiting or not.
             step: the path of the step, by default the step at which the instance waits.
             order_id: the order, by default the instance's own.
@@ -224,8 +224,8 @@ class UnitOfWork:
             self.effects,
             self.customer_id,
             self.now,
-            flow.name,
-            flow.version,
+            flow.name if flow is not None else instance.flow,
+            flow.version if flow is not None else instance.flow_version,
             instance.instance_id,
             step or instance.step,
             order_id or instance.order_id or None,
@@ -242,7 +242,7 @@ class UnitOfWork:
         order_id: str | None = None,
         send_id: str | None = None,
     ) -> DecisionLog:
-        """Return the same log by names, for a flow or an instance that does not exist."""
+        """Return the same log by names, for an instance that does not exist."""
         return DecisionLog(
             self.effects, self.customer_id, self.now, flow, flow_version, instance_id, step, order_id, send_id
         )
