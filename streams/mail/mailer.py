@@ -101,11 +101,6 @@ class Mailer:
         #: Number of batches that wait. Partitions are processed concurrently, and one may resume before the others.
         self._paused_batches = 0
 
-    @property
-    def connections(self) -> int:
-        """The number of emails that are sent at once."""
-        return self._pool.size
-
     async def deliver(
         self,
         planned: Iterable[Planned],
