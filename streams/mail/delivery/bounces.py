@@ -10,33 +10,17 @@ from streams.mail.delivery.refusals import Phase as Phase
 from streams.mail.delivery.refusals import Reason as Reason
 from streams.mail.delivery.refusals import find_row
 
-#: Enhanced status codes of RFC 3463 and its registry, with the additions of Gmail and Microsoft. 4.x.y is the temporary form of 5.x.y.
+#: Reasons of enhanced status codes that fit no row of the table of refusals (RFC 3463 and its registry). 4.x.y is the temporary form of 5.x.y.
 _BY_STATUS: dict[str, Reason] = {
     "1.1": "no_mailbox",
     "1.2": "no_domain",
     "1.3": "no_mailbox",
     "1.6": "no_mailbox",
     "1.7": "policy",
-    "1.8": "policy",
     "1.10": "no_domain",
     "2.1": "mailbox_disabled",
     "2.2": "mailbox_full",
-    "2.3": "too_large",
-    "3.4": "too_large",
     "4.5": "rate_limited",
-    "7.20": "sender_authentication",
-    "7.21": "sender_authentication",
-    "7.22": "sender_authentication",
-    "7.23": "sender_authentication",
-    "7.25": "sender_authentication",
-    "7.26": "sender_authentication",
-    "7.27": "sender_authentication",
-    "7.28": "spam_rate",
-    "7.29": "no_tls",
-    "7.30": "sender_authentication",
-    "7.32": "sender_alignment",
-    "7.509": "sender_authentication",
-    "7.515": "sender_authentication",
 }
 #: Reason by the subject of the status (RFC 3463, its second number), if the detail is unknown.
 _BY_SUBJECT: dict[str, Reason] = {"3": "server_trouble", "4": "server_trouble", "6": "policy", "7": "policy"}
