@@ -10,7 +10,6 @@ renderer, piece by piece.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import Any
@@ -63,13 +62,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     Jinja looks for an attribute first and catches its error, which is slow for the hundred fields of an email. It would also prefer the
     method `items` to a field of that name. A name that the dictionary lacks is resolved and checked by Jinja's sandbox.
+
+    It renders one email at a time.
     """
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options, optimized=False)
-        self._local = threading.local()
+        #: The budget of the present rendering.
+        self.budget = Budget()
         for name in _REMOVED:
             self.globals.pop(name, None)
         self.globals["range"] = self._range
@@ -83,17 +85,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             CONCAT: self._concat,
         }
 
-    @property
-    def budget(self) -> Budget:
-        """The budget of the rendering in this thread."""
-        found: Budget | None = getattr(self._local, "budget", None)
-        if found is None:
-            found = self._local.budget = Budget()
-        return found
-
     def start(self) -> None:
         """Begin a rendering: the budget is whole again."""
-        self._local.budget = Budget()
+        self.budget = Budget()
 
     # -- compiling ---------------------------------------------------------------------------------------------------
 
