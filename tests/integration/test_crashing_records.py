@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from streams.runtime.isolation.note import Noted, read_notes
-from streams.tools.local.kafka.broker import EmbeddedKafka
 from tests.harness.stack import wait_until
 from tests.integration.counter import EXIT, NOTES, SEGFAULT, SLOW, crash_log_of
-from tests.integration.test_runtime import KEYS, Job, Worker, make_records
+from tests.integration.jobs import KEYS, Job, Worker, make_records
 
 ISOLATE = "--isolate"
 #: The reason of the dead letter of a record that ended the process, as the job publishes it.
@@ -19,16 +15,10 @@ CRASHED = b"crashed"
 
 
 @pytest.fixture
-def job(kafka: EmbeddedKafka, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Job]:
-    """A job with its own topics and crash log; its workers end with the test."""
-    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
-    job = Job(kafka.bootstrap, name, tmp_path)
-    job.create(f"{name}-crash-notes", **{"cleanup.policy": "compact"})
-    try:
-        yield job
-    finally:
-        for worker in job.workers:
-            worker.kill()
+def job(job: Job) -> Job:
+    """The job, with a crash log."""
+    job.create(f"{job.app}-crash-notes", **{"cleanup.policy": "compact"})
+    return job
 
 
 def noted(worker: Worker) -> Noted | None:

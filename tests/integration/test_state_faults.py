@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,7 @@ from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from tests.harness.stack import PATIENCE_S, wait_until
 from tests.integration.counter import PARTITIONS
-from tests.integration.test_runtime import REFUSAL_PATIENCE_S, STATIC, Job, Worker, keep, make_records
-
-
-@pytest.fixture
-def job(kafka: EmbeddedKafka, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Job]:
-    """A job with its own topics; its workers end with the test."""
-    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
-    job = Job(kafka.bootstrap, name, tmp_path)
-    try:
-        yield job
-    finally:
-        for worker in job.workers:
-            worker.kill()
+from tests.integration.jobs import REFUSAL_PATIENCE_S, STATIC, Job, Worker, keep, make_records
 
 
 def damage(path: Path) -> None:
