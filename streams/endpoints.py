@@ -29,8 +29,6 @@ _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
 _PORTS = range(1, 65536)
 #: `[IPv6 address]` or a name, and a port.
 _SERVER = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?")
-
-
 #: An IPv4 or IPv6 address in brackets.
 _ADDRESS_LITERAL = re.compile(r"\[(?:\d{1,3}(?:\.\d{1,3}){3}|IPv6:[0-9A-Fa-f:.]{2,45})\]")
 #: Emails per second.
@@ -83,11 +81,11 @@ def check_mailbox(text: str) -> str:
             f"invalid part before the @: {local!r} (use at most 64 letters without accents, digits, dots and dashes, as in hello@)"
         )
     try:
-        ascii_domain = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
+        ascii_domain = _ascii_domain(domain)
     except idna.IDNAError as error:
         raise ValueError(f"the domain {domain!r} cannot be used in an email: {error}") from None
-    if not _DOMAIN.fullmatch(ascii_domain) or not _is_host(ascii_domain):
-        raise ValueError(f"not a valid domain: {domain!r} (use for example hello@shop.example)")
+    except ValueError:
+        raise ValueError(f"not a valid domain: {domain!r} (use for example hello@shop.example)") from None
     before, _, after = text.rpartition(address)
     return f"{before}{local}@{ascii_domain}{after}"
 
@@ -101,7 +99,7 @@ def check_helo_name(text: str) -> str:
     if _ADDRESS_LITERAL.fullmatch(text):
         return text
     try:
-        return _ascii_domain(text)
+        return _ascii_domain(text).lower()
     except ValueError:
         raise ValueError(
             "not a valid name (use a domain name such as mail.shop.example, or an address as [192.0.2.1])"
@@ -118,7 +116,7 @@ def rates_by_domain(text: str) -> dict[str, float]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         domain, _, number = (part.strip() for part in entry.partition("="))
         try:
-            domain = _ascii_domain(domain)
+            domain = _ascii_domain(domain).lower()
             if not _RATE.fullmatch(number) or float(number) <= 0 or domain in rates:
                 raise ValueError
         except ValueError:
@@ -130,13 +128,16 @@ def rates_by_domain(text: str) -> dict[str, float]:
 
 
 def _ascii_domain(name: str) -> str:
-    try:
-        ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
-    except idna.IDNAError:
-        ascii_name = ""
+    """Return a domain in ASCII.
+
+    Raises:
+        IDNAError: it has no ASCII form.
+        ValueError: it is invalid otherwise.
+    """
+    ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
     if not _DOMAIN.fullmatch(ascii_name) or not _is_host(ascii_name):
         raise ValueError("not a valid domain")
-    return ascii_name.lower()
+    return ascii_name
 
 
 def check_servers(servers: str) -> str:
