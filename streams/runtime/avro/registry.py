@@ -32,24 +32,22 @@ NOT_FOUND, FORBIDDEN = 404, (401, 403)
 MISSING = object()
 
 
-def client_config(address: str, login: str | None) -> dict[str, Any]:
-    """Return the configuration of Confluent's client.
+def connect(address: str, login: str | None = None, timeout_s: float = TIMEOUT_S) -> Any:
+    """Return Confluent's client, which does not repeat requests.
 
     Args:
         address: the URL of the registry, or several with commas between, without user and password: the HTTP client logs it.
+            `mock://` is an in-memory registry.
         login: `user:password`, or None.
+        timeout_s: seconds to wait for an answer.
     """
-    return {"url": address, "timeout": TIMEOUT_S, "max.retries": 0} | (
-        {"basic.auth.user.info": login} if login is not None else {}
-    )
-
-
-def connect(address: str, login: str | None = None) -> Any:
-    """Return Confluent's client; `mock://` is an in-memory registry. Arguments as in `client_config`."""
     # Imported late: most installations have no registry, and its client imports an HTTP library.
     from confluent_kafka.schema_registry import SchemaRegistryClient
 
-    return SchemaRegistryClient.new_client(client_config(address, login))
+    config: dict[str, Any] = {"url": address, "timeout": timeout_s, "max.retries": 0}
+    if login is not None:
+        config["basic.auth.user.info"] = login
+    return SchemaRegistryClient.new_client(config)
 
 
 class Registry:

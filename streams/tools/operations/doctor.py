@@ -18,7 +18,7 @@ from streams.core.values.text import counted
 from streams.definitions.loader import load_flows
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import is_loopback
-from streams.runtime.avro.registry import client_config
+from streams.runtime.avro.registry import connect
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import Settings
 from streams.wire import topics
@@ -128,13 +128,10 @@ def registry(settings: Settings) -> str:
     """Check that the schema registry answers."""
     url = str(settings.registry_address)
     where = urlsplit(url).hostname or "?"
-    from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError  # late: the import is slow
+    from confluent_kafka.schema_registry import SchemaRegistryError  # late: the import is slow
 
     try:
-        client = SchemaRegistryClient(
-            client_config(url, settings.registry_login) | {"timeout": TIMEOUT_S, "max.retries": 0}
-        )
-        subjects = client.get_subjects()
+        subjects = connect(url, settings.registry_login, TIMEOUT_S).get_subjects()
     except SchemaRegistryError as error:
         raise CheckFailed(
             f"{where} answers {error.http_status_code}: check the user and the password in SCHEMA_REGISTRY_URL"
