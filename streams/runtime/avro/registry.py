@@ -14,11 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
+from streams.runtime.avro.schemas import Schema
 from streams.runtime.errors import RegistryUnavailable
-
-Schema: TypeAlias = dict[str, Any]
 
 #: Seconds from one refresh to the next.
 REFRESH_INTERVAL_S = 1.0
