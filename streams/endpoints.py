@@ -196,7 +196,7 @@ def check_urls(urls: str) -> str:
 
 def without_login(urls: str) -> tuple[str, str | None]:
     """Return URLs (commas between) without user and password, and the first one's `user:password`, or None."""
-    parts = [urlsplit(url) for url in urls.split(",")]
+    parts = split_urls(urls)
     login = next((part.netloc.rpartition("@")[0] for part in parts if "@" in part.netloc), None)
     addresses = ",".join(urlunsplit(part._replace(netloc=part.netloc.rpartition("@")[2])) for part in parts)
     if login is None:

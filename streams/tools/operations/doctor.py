@@ -17,7 +17,7 @@ from msgspec import Struct
 from streams.core.values.text import counted
 from streams.definitions.loader import load_flows
 from streams.definitions.problems import FlowFileError
-from streams.endpoints import is_loopback
+from streams.endpoints import is_loopback, split_urls
 from streams.runtime.avro.registry import connect
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import Settings
@@ -127,7 +127,7 @@ def existing_topics(settings: Settings) -> str:
 def registry(settings: Settings) -> str:
     """Check that the schema registry answers."""
     url = str(settings.registry_address)
-    where = urlsplit(url).hostname or "?"
+    where = split_urls(url)[0].hostname or "?"
     from confluent_kafka.schema_registry import SchemaRegistryError  # late: the import is slow
 
     try:

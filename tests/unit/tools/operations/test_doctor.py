@@ -85,6 +85,13 @@ def test_registry_does_not_answer(settings: Callable[..., Settings], monkeypatch
     assert "hunter2" not in message
 
 
+def test_registries_do_not_answer(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several registries the first one is named."""
+    monkeypatch.setattr(doctor, "TIMEOUT_S", 0.5)
+    message = failure(doctor.registry, settings(schema_registry_url="https://127.0.0.1,https://localhost"))
+    assert message.startswith("no answer from 127.0.0.1 (")
+
+
 def test_mail_server(settings: Callable[..., Settings], mail_server: Controller) -> None:
     """A mail server that accepts the connection, with and without a login."""
     at = {"smtp_host": "127.0.0.1", "smtp_port": mail_server.port}
