@@ -176,17 +176,16 @@ def select(
 
 
 def check_replayable(letters: Iterable[DeadLetter]) -> None:
-    """Check that letters come from topics that a stage reads.
+    """Check that no letter has an `obstacle`.
 
     Otherwise a program that may write dead letters could have records published anywhere, with the rights of the operator.
 
     Raises:
-        NotReplayable: one does not.
+        NotReplayable: one has.
     """
-    foreign = sorted({letter.topic for letter in letters} - topics.STAGE_INPUTS)
-    if foreign:
-        names = ", ".join(map(repr, foreign))
-        raise NotReplayable(f"no stage reads {names}, so its records cannot be replayed. Nothing was published.")
+    for letter in letters:
+        if obstacle := letter.obstacle:
+            raise NotReplayable(f"cannot replay {letter.id}: {obstacle}. Nothing was published.")
 
 
 def replay_producer(settings: Settings) -> Producer:
@@ -213,7 +212,7 @@ def replay(settings: Settings, letters: Iterable[DeadLetter], *, producer: Any =
         producer: the producer to use; None creates one.
 
     Raises:
-        NotReplayable: a letter does not come from a topic that a stage reads. Nothing was published.
+        NotReplayable: a letter has an `obstacle`. Nothing was published.
         KafkaException: a record was not accepted; earlier ones may have been.
         TimeoutError: the cluster did not acknowledge all records in time.
     """

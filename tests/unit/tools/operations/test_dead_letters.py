@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -87,7 +88,7 @@ def letter(**changes: Any) -> DeadLetter:
 
 
 def test_only_a_complete_record_can_be_replayed() -> None:
-    """A letter says why its record cannot be replayed, and where the record is. Without its headers a record is processed too."""
+    """A letter says why its record cannot be replayed, and where the record is; nothing is published. Headers are not needed."""
     assert letter().obstacle is None
     assert letter(value=None, key=None).obstacle is None
     assert letter(has_all_headers=False).obstacle is None
@@ -96,6 +97,10 @@ def test_only_a_complete_record_can_be_replayed() -> None:
     assert cut.obstacle == f"the dead letter has only 65,536 of 9,000,000 bytes of its value. {place}"
     assert letter(key_bytes=2000).obstacle == f"the dead letter has only 1 of 2,000 bytes of its key. {place}"
     assert letter(value=None, value_bytes=-1).obstacle == f"the dead letter has no value. {place}"
+    producer = FakeProducer()
+    with pytest.raises(NotReplayable, match=re.escape(str(cut.obstacle))):
+        replay(load_settings(), [letter(), cut], producer=producer)
+    assert producer.calls == []
 
 
 @pytest.mark.parametrize(
