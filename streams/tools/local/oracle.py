@@ -7,8 +7,9 @@ through the core (`flow-checkpoints`: the offsets that each committed batch read
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,6 @@ EFFECTS = (
     topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
     topics.WITHDRAWALS, topics.SALES,
 )  # fmt: skip
-
 
 #: Milliseconds by which a timer or an email may be early: corrections of the machine's clock while the pipeline runs.
 EARLY_MS = 1000
@@ -123,32 +123,29 @@ def _replay(
     expected: dict[str, Counter[tuple[bytes, bytes]]] = {t: Counter() for t in topics.SCHEMA_OF}
     crashed = _crashed(records, codec)
     handlers = {content_hash(each): make_handler(Decoder(codec), Encoder(codec), each, partitions) for each in rulesets}
-    handlers[""] = handlers[content_hash(rulesets[-1])]  # of older versions of Takk
+    newest = handlers[content_hash(rulesets[-1])]  # entries of older versions of Takk have no hash
     replays = [_Replay(p) for p in range(partitions)]
     early: list[tuple[bytes, int]] = []
     for entry in records[topics.CHECKPOINTS]:
         batch = codec.decode("checkpoint", entry.value())
-        replay, handle = replays[batch["partition"]], handlers.get(batch["flows"], handlers[""])
+        replay, handle = replays[batch["partition"]], handlers.get(batch["flows"], newest)
         replay.now_ms = round(batch["now"].timestamp() * 1000)
-        for part in batch["slices"]:
-            topic, number = part["topic"], batch["partition"]
-            for offset in offsets.get((topic, number), ()):
-                if part["first"] <= offset <= part["last"]:
-                    read[(topic, number, offset)] += 1
-                    if (topic, number, offset) in crashed:
-                        continue
-                    with contextlib.suppress(InvalidRecord, Misrouted):
-                        key, after, outputs = handle(by_position[(topic, number, offset)], replay)
-                        if key is not None:
-                            replay.states[key] = after
-                        for name, out_key, value, headers in outputs:
-                            expected[name][(out_key, value or b"")] += 1
-                            if topic == topics.DUE and name == topics.COMMANDS:
-                                due_ms = int(dict(headers)[topics.DUE_AT_HEADER])
-                                if (
-                                    due_ms > entry.timestamp()[1] + EARLY_MS
-                                ):  # `now` may come from a clock that was wrong
-                                    early.append((out_key, due_ms))
+        # The time of the entry, because `now` may come from a clock that was wrong.
+        latest_ms = entry.timestamp()[1] + EARLY_MS
+        for position in _positions(batch, offsets):
+            read[position] += 1
+            if position in crashed:
+                continue
+            with contextlib.suppress(InvalidRecord, Misrouted):
+                key, after, outputs = handle(by_position[position], replay)
+                if key is not None:
+                    replay.states[key] = after
+                for name, out_key, value, headers in outputs:
+                    expected[name][(out_key, value or b"")] += 1
+                    if position[0] == topics.DUE and name == topics.COMMANDS:
+                        due_ms = int(dict(headers)[topics.DUE_AT_HEADER])
+                        if due_ms > latest_ms:
+                            early.append((out_key, due_ms))
     verdict.add_problem("emails before they were due", early)
     verdict.add_problem("input records never read", [position for position in by_position if position not in read])
     verdict.add_problem("input records read twice", [position for position, times in read.items() if times > 1])
@@ -157,6 +154,22 @@ def _replay(
     for _, value in expected[topics.COMMANDS]:
         verdict.sends.add(codec.decode("email_command", value)["send_id"])
     return expected
+
+
+def _positions(
+    batch: Mapping[str, Any], offsets: Mapping[tuple[str, int], list[int]]
+) -> Iterator[tuple[str, int, int]]:
+    """Yield the positions of the input records that a committed batch has read, in the order in which it read them.
+
+    Args:
+        batch: an entry of the journal.
+        offsets: topic and partition -> the offsets of its records, in ascending order.
+    """
+    for part in batch["slices"]:
+        topic, partition = part["topic"], batch["partition"]
+        present = offsets.get((topic, partition), [])
+        for offset in present[bisect_left(present, part["first"]) : bisect_right(present, part["last"])]:
+            yield topic, partition, offset
 
 
 def _crashed(records: Mapping[str, list[Any]], codec: Codec) -> set[tuple[str, int, int]]:
