@@ -13,37 +13,33 @@ The steps of one commit, and why the process may die between any two of them:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from streams.runtime import failpoints
 from streams.runtime.errors import CommitTimeout, PartitionRevoked, StateError
-from streams.runtime.kafka.producer_record import Headers, ProducerRecord
-from streams.runtime.processing.commit import cluster_answers, flush, offset_ranges, retry_commit
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.runtime.processing.commit import cluster_answers, offset_ranges
 from streams.runtime.processing.guard import Changes, Guard
 from streams.runtime.processing.stage import S
 from streams.runtime.processing.task import Task
-from streams.runtime.state.offsets import HEADER, META, encode_offsets
+from streams.runtime.processing.transaction import NOT_ENCODED, Transaction
+from streams.runtime.state.offsets import META, encode_offsets
 
 T = TypeVar("T")
 
 #: Seconds after which a commit that neither succeeds nor fails is checked. If the cluster answers meanwhile, the commit hangs and is given
 #: up: librdkafka can wait without limit for a group coordinator that has left the cluster, whatever timeout it has (its issues 5456, 5511).
 COMMIT_TIMEOUT_S = 15.0
-#: Seconds that the abort of a transaction may take.
-ABORT_TIMEOUT_S = 10.0
 #: Key of the tombstone that a commit without changes writes to the changelog, for its header with the source offsets. A changelog that is
 #: empty although offsets were committed has therefore been lost. The record has no value: older workers would take that for an entry.
 CHANGELOG_MARKER = b""
-#: Stands for the bytes of a changed value that the commit still has to encode.
-NOT_ENCODED: Any = object()
 
 
 class Batch(Generic[S]):
@@ -79,16 +75,13 @@ class Batch(Generic[S]):
         self._meta: dict[bytes, bytes] = {}
         #: Changes that the broker has in the open transaction, but the store has not.
         self._acknowledged: dict[bytes, bytes | None] = {}
-        #: Outputs that only the last commit of the batch publishes.
-        self._last_outputs: list[tuple[Any, ...]] = []
-        self._is_last = False
-        self._in_transaction = False
-        self._produce: Callable[..., None] = task.producer.produce
-        #: Topic, value, key and further arguments of the records that the commit is to produce first.
-        self._held: list[tuple[str, bytes | None, bytes, dict[str, Any]]] = []
+        self._transaction = Transaction(task)
+        #: Called for every output: an attribute saves a call.
+        self.send = self._transaction.send
+        #: Topic -> the number of records sent to it.
+        self.sent = self._transaction.sent
         #: Topic -> (first offset, last offset) of the records, and topic -> the number of records.
         self.offsets, self.read = offset_ranges(self.records)
-        self.sent: Counter[str] = Counter()
         self.started = self.computed = time.perf_counter()
         self.committed: asyncio.Future[None] | None = None
 
@@ -129,34 +122,13 @@ class Batch(Generic[S]):
 
     # -- outputs -----------------------------------------------------------------------------------------------------
 
-    def send(self, topic: str, key: bytes, value: bytes | None, headers: Headers | None = None) -> None:
-        """Publish a record with the commit."""
-        if self._is_last:
-            self._last_outputs.append((topic, key, value, headers))
-            return
-        if not self._in_transaction:
-            self._begin()
-        self.sent[topic] += 1
-        try:
-            if headers:
-                self._produce(topic, value, key, headers=headers)
-            else:
-                self._produce(topic, value, key)
-        except BufferError:
-            self._hold(topic, value, key, headers=headers or [])
-
-    @contextlib.contextmanager
-    def only_with_commit(self) -> Iterator[None]:
+    def only_with_commit(self) -> AbstractContextManager[None]:
         """Publish what is sent in this context with `commit`, and with no `checkpoint`.
 
         The records of a checkpoint are read again if the batch does not end. Output of a record alone, such as its dead letter, would
         then be published twice.
         """
-        self._is_last = True
-        try:
-            yield
-        finally:
-            self._is_last = False
+        return self._transaction.only_with_commit()
 
     def apply(self, handler: Callable[[Any, Batch[S]], tuple[bytes | None, Any, Sequence[ProducerRecord]]]) -> None:
         """Call `handler(record, batch)` for every record in order, and put and send what it returns: (key, new value, outputs).
@@ -197,7 +169,7 @@ class Batch(Generic[S]):
     @property
     def has_uncommitted(self) -> bool:
         """Whether the batch has an open transaction. The broker aborts one that is open for `TRANSACTION_TIMEOUT_MS`."""
-        return self._in_transaction
+        return self._transaction.is_open
 
     async def acknowledge(self) -> None:
         """Produce the changes so far in the open transaction, and wait until the broker has them.
@@ -211,7 +183,7 @@ class Batch(Generic[S]):
         """
         self._check_owned()
         self._acknowledged |= self._produce_changelog([])
-        await self._run(self._flush)
+        await self._run(self._transaction.flush)
 
     def _check_owned(self) -> None:
         if self.task.is_closed:
@@ -227,14 +199,12 @@ class Batch(Generic[S]):
         """
         self.computed = time.perf_counter()
         self._check_owned()
-        for output in self._last_outputs:
-            self.send(*output)
-        self._last_outputs.clear()
+        self._transaction.send_last()
         if self.records and self._stage.journal is not None:
             self.send(*self._stage.journal(self.partition, self.now_ms, self.offsets, len(self.records)))
         sources = [TopicPartition(topic, self.partition, last + 1) for topic, (_, last) in self.offsets.items()]
         changes = self._produce_changelog(sources)
-        if not sources and not self._in_transaction and not self._meta:
+        if not sources and not self._transaction.is_open and not self._meta:
             self._finish()
             return
         self.committed = asyncio.ensure_future(self._run(self._commit, changes, sources))
@@ -255,18 +225,17 @@ class Batch(Generic[S]):
             return
         try:
             # An open transaction of a revoked partition is the next owner's to abort: this producer may be fenced already.
-            if self._in_transaction and not self.task.is_closed:
-                abort = partial(self.task.producer.abort_transaction, ABORT_TIMEOUT_S)
-                await asyncio.get_running_loop().run_in_executor(self._executor, abort)
+            if self._transaction.is_open and not self.task.is_closed:
+                await asyncio.get_running_loop().run_in_executor(self._executor, self._transaction.abort)
         finally:
-            self._in_transaction = False
+            self._transaction.is_open = False
             self._finish()
 
     async def _run(self, call: Callable[..., None], *arguments: Any) -> None:
         run = partial(asyncio.get_running_loop().run_in_executor, self._executor)
         try:
-            if self._held:
-                await run(self._produce_held)
+            if self._transaction.has_held:
+                await run(self._transaction.produce_held)
             work = run(call, *arguments)
             while not (await asyncio.wait({work}, timeout=COMMIT_TIMEOUT_S))[0]:
                 if await asyncio.to_thread(cluster_answers, self.task.producer) and not work.done():
@@ -281,13 +250,6 @@ class Batch(Generic[S]):
             self._stage.on_fatal(self._stage.name, self.partition, error)
             raise
 
-    def _flush(self) -> None:
-        failpoints.reach(f"{self._stage.name}.changes_produced")
-        flush(self.task.producer)
-        if self.task.delivery_error is not None:
-            raise KafkaException(self.task.delivery_error)
-        failpoints.reach(f"{self._stage.name}.changes_acknowledged")
-
     def _finish(self) -> None:
         self.task.records = ()
         commit = self.committed
@@ -298,32 +260,6 @@ class Batch(Generic[S]):
         if self.task.idle is not None:
             self.task.idle.set()
         self._stage.on_done(self)
-
-    def _begin(self) -> None:
-        if not self._in_transaction:
-            self._in_transaction = True
-            self.task.producer.begin_transaction()
-
-    def _hold(self, topic: str, value: bytes | None, key: bytes, **more: Any) -> None:
-        """Keep a record for which the producer's queue has no room, and all later ones, so that none overtakes another.
-
-        Only polling makes room, and to wait for that here would stop the event loop: with a broker that is away, for as long as it is.
-        """
-        self._produce = self._hold
-        self._held.append((topic, value, key, more))
-
-    def _produce_held(self) -> None:
-        """Produce the records that were held back. Called in a thread."""
-        producer = self.task.producer
-        for topic, value, key, more in self._held:
-            while True:
-                try:
-                    producer.produce(topic, value, key, **more)
-                    break
-                except BufferError:
-                    producer.poll(0.05)
-        self._held = []
-        self._produce = producer.produce
 
     def _produce_changelog(self, sources: list[TopicPartition]) -> dict[bytes, bytes | None]:
         """Produce one changelog record per changed key, the last one with the offsets, and return the changes for the store."""
@@ -337,36 +273,16 @@ class Batch(Generic[S]):
             return {}
         offsets = encode_offsets(task.cluster, task.offsets | {tp.topic: tp.offset for tp in sources})
         self._meta[META] = offsets
-        self._begin()
-        stage, values, partition = self._stage, self.values, self.partition
-        topic, encode, produce = stage.changelog, stage.encode, self._produce
-        last_report: dict[str, Any] = {"on_delivery": task.on_delivery, "headers": [(HEADER, offsets)]}
-        last = len(changes) - 1
-        for index, (key, raw) in enumerate(changes.items()):
-            if raw is NOT_ENCODED:
-                value = values[key]
-                raw = changes[key] = None if value is None else encode(value)
-            report = last_report if index == last else {}
-            try:
-                produce(topic, raw, key, partition=partition, **report)
-            except BufferError:
-                produce = self._hold
-                produce(topic, raw, key, partition=partition, **report)
+        self._transaction.produce_changes(changes, self.values, offsets)
         return changes
 
     def _commit(self, changes: dict[bytes, bytes | None], sources: list[TopicPartition]) -> None:
-        producer, task = self.task.producer, self.task
+        task = self.task
         # A transaction without source offsets is the mailer's marker, or a sweep of the scheduler.
         prefix = f"{self._stage.name}.{'' if sources else 'marker_'}"
         failpoints.reach(f"{prefix}produced")
-        if sources or self._in_transaction:
-            if not self._in_transaction:
-                producer.begin_transaction()
-            if sources:
-                retry_commit(lambda: producer.send_offsets_to_transaction(sources, self._metadata))
-            failpoints.reach(f"{prefix}offsets")
-            retry_commit(producer.commit_transaction)
-            self._in_transaction = False
+        if sources or self._transaction.is_open:
+            self._transaction.commit(sources, self._metadata, prefix)
             task.offsets.update({tp.topic: tp.offset for tp in sources})
             task.knows_offsets = True
             task.touch()
