@@ -24,7 +24,7 @@ NOT_ENCODED: Any = object()
 
 
 class Transaction:
-    """What one batch produces. The transaction begins with the first record, so a batch without output costs none.
+    """The records that one batch produces. The transaction begins with the first record, so a batch without output costs none.
 
     The methods that wait for the broker (`produce_held`, `flush`, `commit`, `abort`) are for a thread.
 
