@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 
 from streams.runtime.clock import MAX_STEP_S
 from streams.runtime.kafka.broker_clock import seconds_ahead
+from streams.runtime.kafka.retry import is_away
 from streams.wire import topics
 from streams.wire.encode.encoder import Encoder
 
@@ -24,10 +25,13 @@ def check_clock(kafka: Mapping[str, Any], encoder: Encoder) -> None:
 
     Raises:
         SystemExit: they differ by more than `MAX_STEP_S`.
+        KafkaException: the broker is away.
     """
     try:
         ahead_s = seconds_ahead(kafka, encoder.clock_probe(socket.gethostname(), datetime.now(UTC)))
     except KafkaException as error:
+        if is_away(error):
+            raise
         log.warning("cannot compare the clock with the broker's", error=error)
         return
     if ahead_s is None:

@@ -15,6 +15,7 @@ from streams.runtime.errors import InvalidRecord
 from streams.runtime.isolation.crashes import Crashes, with_note
 from streams.runtime.isolation.isolation import Isolation
 from streams.runtime.isolation.note import forget_notes, read_notes
+from streams.runtime.kafka.retry import is_away
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
 from streams.wire import topics
 from streams.wire.decode.crash_notes import decode_crashes
@@ -79,7 +80,7 @@ def report_crashes(crash_log: KafkaCrashLog, folder: Path, now_ms: int) -> None:
     Args:
         crash_log: the log of the group.
         folder: the notes of the process that ran here before.
-        now_ms: the time, in milliseconds since 1970.
+        now_ms: when this process started, in milliseconds since 1970. A second call with the same time counts no crash again.
 
     Raises:
         KafkaException, TimeoutError: the log cannot be read or written; the notes are kept.
@@ -87,7 +88,8 @@ def report_crashes(crash_log: KafkaCrashLog, folder: Path, now_ms: int) -> None:
     notes = list(read_notes(folder))
     if notes:
         before = crash_log.read()
-        crashes = [with_note(before.get((note.stage, note.partition)), note, now_ms) for note in notes]
+        found = [(before.get((note.stage, note.partition)), note) for note in notes]
+        crashes = [with_note(known, note, now_ms) for known, note in found if known is None or known.at_ms != now_ms]
         crash_log.publish(crashes)
         for each in crashes:
             place = each.suspect
@@ -107,7 +109,7 @@ def report_crashes(crash_log: KafkaCrashLog, folder: Path, now_ms: int) -> None:
     forget_notes(folder)
 
 
-def isolate(app: App, kafka: Mapping[str, Any], codec: Codec, group_id: str) -> None:
+def isolate(app: App, kafka: Mapping[str, Any], codec: Codec, group_id: str, now_ms: int) -> None:
     """Report the crashes of the process that ran here before, and isolate records that end the process from now on.
 
     Args:
@@ -115,11 +117,17 @@ def isolate(app: App, kafka: Mapping[str, Any], codec: Codec, group_id: str) -> 
         kafka: librdkafka settings of the cluster.
         codec: encodes and decodes the crash log.
         group_id: the consumer group with which the broker sees the reader of the crash log.
+        now_ms: when this process started, in milliseconds since 1970.
+
+    Raises:
+        KafkaException, TimeoutError: the broker is away.
     """
     crash_log = KafkaCrashLog(kafka, codec, group_id)
     notes = app.state_dir / "crash-notes"
     try:
-        report_crashes(crash_log, notes, app.task_manager.clock())
+        report_crashes(crash_log, notes, now_ms)
     except (KafkaException, TimeoutError) as error:
+        if is_away(error):
+            raise
         log.error("the crashes of the last process could not be published", error=error)
     app.task_manager.isolation = Isolation(crash_log, notes)

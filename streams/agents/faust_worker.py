@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from streams.agents.global_tables.global_table import GlobalTable
@@ -17,13 +17,26 @@ class Worker(RestartableWorker):
 
     Faust starts an app's tasks only after the restore. A health server among them would not answer during the restore, and an orchestrator
     would kill the worker.
+
+    Args:
+        app: Faust's app.
+        health: the health server.
+        prepare: what the process does before it joins its group, once the health server answers.
+        global_tables: tables to stop at the end.
     """
 
-    def __init__(self, app: Any, health: HealthServer, global_tables: Sequence[GlobalTable[Any]] = ()) -> None:
+    def __init__(
+        self,
+        app: Any,
+        health: HealthServer,
+        prepare: Callable[[], Awaitable[None]],
+        global_tables: Sequence[GlobalTable[Any]] = (),
+    ) -> None:
         # Faust's own log handler would write no JSON, drop lines below WARNING, and show the email addresses that libraries quote.
         super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
         self.spinner = None  # it would write terminal codes into the log
         self._health = health
+        self._prepare = prepare
         self._global_tables = global_tables
 
     def _crash(self, reason: BaseException) -> None:
@@ -31,16 +44,17 @@ class Worker(RestartableWorker):
         super()._crash(reason)
 
     async def on_first_start(self) -> None:
-        """Start the health server before anything else.
+        """Start the health server before anything else, then prepare the process.
 
         Raises:
-            SystemExit: the port is in use; the message names the setting that changes it.
+            SystemExit: the port is in use, and the message names the setting that changes it; or the process cannot start.
         """
         await super().on_first_start()
         try:
             await self._health.start()
         except OSError as error:
             sys.exit(f"cannot start: {error.strerror}")
+        await self._prepare()
 
     async def on_shutdown(self) -> None:
         """Stop the global tables, and the health server last."""

@@ -17,13 +17,12 @@ import structlog
 import uvloop
 
 from streams.agents import code_pools, flows, mailer, popularity, scheduler
-from streams.agents.clock_check import check_clock
-from streams.agents.crash_log import isolate
 from streams.agents.faust_worker import Worker
 from streams.agents.global_tables import assortment, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
+from streams.agents.startup import Startup, kafka_steps
 from streams.agents.zeros import zero_mailer, zero_worker
 from streams.core.offers.assortment import Assortment
 from streams.core.rules.content_hash import content_hash
@@ -49,12 +48,11 @@ from streams.observability.probes import Probes
 from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App
 from streams.runtime.errors import StoreError
-from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
+from streams.runtime.kafka.availability import count_brokers
 from streams.runtime.processing.task import Task
 from streams.runtime.state.permissions import make_private
 from streams.runtime.state.uncommitted import uncommitted_changes
 from streams.settings import Settings
-from streams.wire import topics
 from streams.wire.codec import codec_of
 
 log = structlog.get_logger(__name__)
@@ -96,9 +94,6 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
             "consent.yaml is missing: only transactional emails, and emails with the customer's consent, are sent",
             at=str(settings.templates_dir),
         )
-    # The worker starts nevertheless: all other emails can be sent.
-    for problem in check_messages(settings.templates_dir, ruleset.flows):
-        log.error("a message cannot be rendered", message=str(problem))
     zero_worker(ruleset)
     for flow in {flow.name: flow for flow in ruleset.flows}.values():
         metrics.FLOW_INFO.labels(flow.name, flow.version, flow.status).set(1)
@@ -110,7 +105,14 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     # which the stage reads from the beginning.
     if ruleset.pools:
         code_pools.register(app, instrumentation, ruleset.pools)
-    _run(app, settings, instrumentation, gauges=[scheduler.timer_gauges(), code_pools.pool_gauges()])
+
+    def render_messages() -> None:
+        # The worker starts nevertheless: all other emails can be sent.
+        for problem in check_messages(settings.templates_dir, ruleset.flows):
+            log.error("a message cannot be rendered", message=str(problem))
+
+    gauges = [scheduler.timer_gauges(), code_pools.pool_gauges()]
+    _run(app, settings, instrumentation, check=render_messages, gauges=gauges)
 
 
 def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
@@ -208,6 +210,12 @@ def _app(settings: Settings, role: str, batch_records: int, accepted: Collection
             log.warning("state folder closed to other users", at=str(folder))
     except (StoreError, OSError) as error:
         sys.exit(f"cannot start: {error}")
+    try:
+        credentials = settings.faust_credentials()
+    except OSError as error:
+        sys.exit(
+            f"cannot start: check KAFKA_SSL_CA_FILE, KAFKA_SSL_CERTIFICATE_FILE and KAFKA_SSL_KEY_FILE: {error.strerror}"
+        )
     name = settings.group_instance_id
     app = App(
         f"{settings.app_id}-{role}",
@@ -219,7 +227,7 @@ def _app(settings: Settings, role: str, batch_records: int, accepted: Collection
         memory_mb=settings.memory_mb,
         batch_records=batch_records,
         batch_bytes=settings.batch_max_bytes,
-        credentials=settings.faust_credentials(),
+        credentials=credentials,
         session_timeout_s=settings.session_timeout_s,
         rebalance_timeout_s=max(REBALANCE_TIMEOUT_S, settings.smtp_stop_timeout_s + REBALANCE_MARGIN_S),
         standby_replicas=settings.standby_replicas,
@@ -234,23 +242,14 @@ def _run(
     settings: Settings,
     instrumentation: Instrumentation,
     *,
+    check: Callable[[], None] = lambda: None,
     gauges: Sequence[Callable[[Iterable[Task[Any]]], None]] = (),
     global_tables: Sequence[GlobalTable[Any]] = (),
 ) -> None:
-    stages = app.task_manager.stages.values()
-    changelogs = [stage.changelog for stage in stages if stage.changelog]
-    try:
-        topics.create_topics(settings, changelogs)
-    except TopicMismatch as error:
-        sys.exit(f"cannot start: {error}")
-    limits = record_limits(settings.kafka(), {*topics.RECORD_LIMITS, *changelogs})
-    for stage in stages:
-        stage.limits.update(limits)
-    check_clock(settings.kafka(), instrumentation.encoder)
-    isolate(app, settings.kafka(), instrumentation.codec, settings.reader_group_id)
     metrics.BUILD_INFO.labels(version("takk")).set(1)
     for name in app.task_manager.stages:
         metrics.STAGE_PARTITIONS.labels(name).set(settings.partitions)
+    startup = Startup(settings.kafka_bootstrap_servers, partial(count_brokers, settings.kafka()))
     restores, monitor = RestoreProgress(), LagMonitor(app.task_manager, gauges)
     app.task_manager.on_restore = restores.step
     app.task_manager.on_restored = restores.end
@@ -268,11 +267,12 @@ def _run(
         is_cluster_down=lambda: app.task_manager.fetcher.is_cluster_down,
         stalled=app.stalled,
         progress=lambda: restores.text,
+        startup=lambda: startup.state,
     )
 
     def refresh() -> None:
         metrics.READY.set(probes.is_ready()[0])
-        metrics.KAFKA_UNREACHABLE.set(app.task_manager.fetcher.is_cluster_down)
+        metrics.KAFKA_UNREACHABLE.set(startup.is_waiting or app.task_manager.fetcher.is_cluster_down)
         sample_disk(Path(settings.state_dir))
 
     health = HealthServer(
@@ -289,7 +289,11 @@ def _run(
             await monitor.sample()
             await asyncio.sleep(SAMPLE_INTERVAL_S)
 
-    # All objects loaded so far are permanent. A batch creates thousands of short-lived objects, so the collector runs less often.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-    Worker(app.faust, health, global_tables).execute_from_commandline()
+    async def prepare() -> None:
+        await asyncio.to_thread(check)
+        await startup.take(kafka_steps(app, settings, instrumentation))
+        # All objects loaded so far are permanent. A batch creates thousands of short-lived objects, so the collector runs less often.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+
+    Worker(app.faust, health, prepare, global_tables).execute_from_commandline()

@@ -48,6 +48,7 @@ class Probes:
         is_cluster_down: whether no broker accepts a connection.
         stalled: yields the threads that stand still, with the seconds since they began their step.
         progress: describes the restores that run; an empty text if none does.
+        startup: describes the start, until it is over; then an empty text.
         clock: a monotonic clock, in seconds.
     """
 
@@ -59,6 +60,7 @@ class Probes:
         is_cluster_down: Callable[[], bool],
         stalled: Callable[[], Iterator[tuple[str, float]]],
         progress: Callable[[], str],
+        startup: Callable[[], str] = str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tasks = tasks
@@ -66,6 +68,7 @@ class Probes:
         self._is_cluster_down = is_cluster_down
         self._stalled = stalled
         self._progress = progress
+        self._startup = startup
         self._clock = clock
         #: When all partitions were last restored and processed; None until they are for the first time.
         self._last_ready: float | None = None
@@ -83,6 +86,8 @@ class Probes:
     def is_ready(self) -> Status:
         """Return whether the process takes part: it has partitions, and the broker answers."""
         self.look()
+        if startup := self._startup():
+            return False, startup
         if self._is_broker_away:
             return False, "the broker does not answer"
         if self._tasks.is_ready:

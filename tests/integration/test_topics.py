@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import structlog
 from click.testing import CliRunner
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from streams.agents import clock_check
 from streams.agents.clock_check import check_clock
 from streams.runtime.kafka import broker_clock
 from streams.runtime.kafka.broker_clock import seconds_ahead
@@ -145,11 +147,19 @@ def test_the_clock_is_compared_with_that_of_the_broker(bootstrap: str, monkeypat
             check_clock(cluster.kafka(), encoder)
 
 
-def test_a_broker_that_does_not_answer_is_no_reason_to_stop(
+def test_a_broker_that_is_away_is_an_error_of_the_clock_check(
     unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process starts although it cannot compare its clock: the check logs that, and returns."""
+    """The start waits for a broker that went away; an error that does not pass, such as a missing permission, is only logged."""
     monkeypatch.setattr(broker_clock, "TIMEOUT_S", 0.2)
+    encoder = Encoder(open_codec())
+    with pytest.raises(KafkaException):
+        check_clock({"bootstrap.servers": f"127.0.0.1:{unused_tcp_port}", "log_level": 0}, encoder)
+
+    def refuse(*arguments: object) -> None:
+        raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+
+    monkeypatch.setattr(clock_check, "seconds_ahead", refuse)
     with structlog.testing.capture_logs() as lines:
-        check_clock({"bootstrap.servers": f"127.0.0.1:{unused_tcp_port}", "log_level": 0}, Encoder(open_codec()))
+        check_clock({}, encoder)
     assert [line["event"] for line in lines] == ["cannot compare the clock with the broker's"]

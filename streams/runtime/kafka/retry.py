@@ -46,6 +46,13 @@ def is_transient(error: KafkaError) -> bool:
     return error.code() in TRANSIENT_ERRORS
 
 
+def is_away(error: Exception) -> bool:
+    """Return whether `error` is what a request gets while the broker is away: it may succeed later without help."""
+    if isinstance(error, KafkaException):
+        return is_transient(error.args[0]) or error.args[0].code() == KafkaError._MSG_TIMED_OUT
+    return isinstance(error, TimeoutError)
+
+
 def retry(
     request: Callable[[], T],
     is_retriable: Callable[[KafkaError], bool] = is_transient,

@@ -45,12 +45,11 @@ def on_kafka(settings: Settings, action: Callable[[], Result]) -> Result:
     """
     from confluent_kafka import KafkaException
 
-    from streams.tools.operations.doctor import CheckFailed, broker, registry
+    from streams.tools.operations.doctor import CheckFailed, broker
 
     try:
         broker(settings)
-        if settings.schema_registry_url:
-            registry(settings)
+        check_registry(settings)
         return action()
     except CheckFailed as error:
         raise click.ClickException(str(error)) from error
@@ -60,6 +59,21 @@ def on_kafka(settings: Settings, action: Callable[[], Result]) -> Result:
         ) from error
     except TimeoutError as error:
         raise click.ClickException(str(error)) from error
+
+
+def check_registry(settings: Settings) -> None:
+    """Check that the schema registry answers, if there is one.
+
+    Raises:
+        click.ClickException: it does not answer, or refuses the login.
+    """
+    from streams.tools.operations.doctor import CheckFailed, registry
+
+    if settings.schema_registry_url:
+        try:
+            registry(settings)
+        except CheckFailed as error:
+            raise click.ClickException(str(error)) from error
 
 
 @contextmanager

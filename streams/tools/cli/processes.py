@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streams.tools.cli.options import on_kafka, read_settings
+from streams.tools.cli.options import check_registry, read_settings
 
 if TYPE_CHECKING:
     from streams.agents.worker import Accepted
@@ -50,7 +50,7 @@ def worker(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -
     Run one worker, or up to one per partition (TAKK_PARTITIONS); they share the customers. A worker restarts within seconds if
     it has its own TAKK_GROUP_INSTANCE_ID, and keeps the disk of TAKK_STATE_DIR.
 
-    The worker does not start while the flows contain errors. SIGTERM stops it cleanly. It serves /livez (it runs),
+    The worker does not start while the flows contain errors. While Kafka is away, it waits. SIGTERM stops it cleanly. It serves /livez (it runs),
     /readyz (its partitions are assigned and restored) and /metrics on TAKK_WEB_HOST:TAKK_WEB_PORT. On one machine, give each process its own port.
 
     \b
@@ -62,7 +62,8 @@ def worker(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -
     from streams.agents.worker import run_worker
 
     settings = read_settings(web_port=web_port)
-    on_kafka(settings, lambda: run_worker(settings, accepted(accept_changelog, accept_offsets)))
+    check_registry(settings)
+    run_worker(settings, accepted(accept_changelog, accept_offsets))
 
 
 @click.command()
@@ -71,7 +72,7 @@ def mailer(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -
     """Run a mailer: render emails and send them over SMTP.
 
     It reads the commands that the workers write, and sends each email at most once; README.md names the one exception.
-    While the mail server is unavailable it pauses, and resumes automatically. Run any number of mailers.
+    While the mail server or Kafka is unavailable it pauses, and resumes automatically. Run any number of mailers.
 
     Needs SMTP_HOST, TAKK_MAIL_FROM, TAKK_MAIL_BASE_URL and TAKK_MAIL_SECRET; `takk doctor` checks them. SIGTERM stops it
     cleanly. It serves /livez, /readyz and /metrics like a worker.
@@ -84,4 +85,5 @@ def mailer(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -
     from streams.agents.worker import run_mailer
 
     settings = read_settings(web_port=web_port)
-    on_kafka(settings, lambda: run_mailer(settings, accepted(accept_changelog, accept_offsets)))
+    check_registry(settings)
+    run_mailer(settings, accepted(accept_changelog, accept_offsets))

@@ -19,6 +19,7 @@ from streams.definitions.loader import load_flows
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import is_loopback, split_urls
 from streams.runtime.avro.registry import connect
+from streams.runtime.kafka.availability import KafkaUnavailable, count_brokers
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import Settings
 from streams.wire import topics
@@ -91,17 +92,11 @@ def replicas(settings: Settings) -> str:
 
 
 def _brokers(settings: Settings) -> int:
-    servers = settings.kafka_bootstrap_servers
-    reasons: list[str] = []
     try:
-        admin = AdminClient(
-            {**settings.kafka(), "error_cb": lambda error: reasons.append(error.str()), "log_level": 0},
-        )
-        return len(admin.list_topics(timeout=TIMEOUT_S).brokers)
-    except KafkaException as error:
-        reason = next((message for message in reasons if "brokers are down" not in message), error.args[0].str())
+        return count_brokers(settings.kafka(), TIMEOUT_S)
+    except KafkaUnavailable as error:
         raise CheckFailed(
-            f"no answer from {servers} with {settings.kafka_security_protocol}: {reason}. Check KAFKA_BOOTSTRAP_SERVERS, "
+            f"no answer from {settings.kafka_bootstrap_servers} with {settings.kafka_security_protocol}: {error}. Check KAFKA_BOOTSTRAP_SERVERS, "
             "KAFKA_SECURITY_PROTOCOL, the credentials and the firewall. `takk kafka start` starts a broker on this machine"
         ) from error
 

@@ -73,6 +73,31 @@ def test_notes_are_published_and_then_deleted(tmp_path: Path) -> None:
     assert log.known["flows", 3] == found
 
 
+def test_a_repeated_report_counts_a_crash_once(tmp_path: Path) -> None:
+    """If the broker accepted a record but its answer was lost, the next attempt of the same start adds nothing."""
+    note = CrashNote(tmp_path, "flows", 3)
+    note.begin({"orders": (10, 25)})
+    note.at("orders", 12)
+
+    class LostAnswer(FakeLog):
+        """A log whose first answer is lost."""
+
+        def publish(self, crashes: Any) -> None:
+            """Keep the crashes; the first time, raise nevertheless."""
+            super().publish(crashes)
+            if not self.is_down:
+                self.is_down = True
+                raise TimeoutError
+
+    log = LostAnswer()
+    with pytest.raises(TimeoutError):
+        report_crashes(log, tmp_path, NOW_MS)
+    log.is_down = False
+    report_crashes(FakeLog(*log.known.values()), tmp_path, NOW_MS)
+    assert log.known["flows", 3].suspect_count == 1
+    assert list(read_notes(tmp_path)) == []
+
+
 def test_invalid_records_of_the_topic_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest valid record of each task counts."""
     older, newer = crashes(count=2), crashes(count=3)

@@ -20,6 +20,7 @@ class Process:
     is_cluster_down: bool = False
     stalled: dict[str, float] = field(default_factory=dict)
     progress: str = ""
+    startup: str = ""
     now: float = 0.0
 
     def probes(self) -> Probes:
@@ -29,6 +30,7 @@ class Process:
             is_cluster_down=lambda: self.is_cluster_down,
             stalled=lambda: iter(self.stalled.items()),
             progress=lambda: self.progress,
+            startup=lambda: self.startup,
             clock=lambda: self.now,
         )
 
@@ -43,6 +45,14 @@ def test_ready_with_the_first_assignment() -> None:
     assert probes.is_alive()[0]
     process.is_ready = True
     assert probes.is_ready() == (True, "ready")
+
+
+def test_during_its_start_it_is_alive_and_not_ready() -> None:
+    """While a process waits for Kafka before it has joined, `/readyz` fails with what it waits for, and `/livez` answers."""
+    process = Process(startup="waiting for Kafka at broker:9092", is_broker_away=True)
+    probes = process.probes()
+    assert probes.is_ready() == (False, "waiting for Kafka at broker:9092")
+    assert probes.is_alive()[0]
 
 
 def test_an_ordinary_rebalance_leaves_it_ready() -> None:

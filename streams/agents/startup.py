@@ -1,0 +1,146 @@
+"""The start of a process, before it joins its group: checks that need Kafka, which are repeated while Kafka is away."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+
+import structlog
+from confluent_kafka import KafkaException
+
+from streams.agents.clock_check import check_clock
+from streams.agents.crash_log import isolate
+from streams.agents.instrumentation import Instrumentation
+from streams.runtime.app import App
+from streams.runtime.kafka.availability import KafkaUnavailable
+from streams.runtime.kafka.retry import is_away
+from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
+from streams.settings import Settings
+from streams.wire import topics
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two attempts. An attempt without an answer takes some seconds itself.
+PAUSE_S = 1.0
+#: Seconds between two lines of the log while Kafka is away: at first, and at most. They double with each line.
+FIRST_LINE_S, LAST_LINE_S = 5.0, 300.0
+HINT = "the process goes on when Kafka answers. Check KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL, the brokers and the firewall; "
+HINT += "`takk doctor` checks the configuration"
+
+
+class Startup:
+    """Waits for Kafka, and takes the steps of a start.
+
+    Args:
+        servers: the addresses of the brokers.
+        ask: raises KafkaUnavailable while the cluster does not answer.
+        clock: a monotonic clock, in seconds.
+        sleep: waits for some seconds.
+
+    Attributes:
+        state: what the process waits for, for people; empty once all steps are taken.
+    """
+
+    def __init__(
+        self,
+        servers: str,
+        ask: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._servers = servers
+        self._ask = ask
+        self._clock = clock
+        self._sleep = sleep
+        self._since: float | None = None
+        self._next_line_at = 0.0
+        self._line_pause_s = FIRST_LINE_S
+        self.state = "starting"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether Kafka is away."""
+        return self._since is not None
+
+    async def take(self, steps: Iterable[Callable[[], None]]) -> None:
+        """Take the steps in threads, one after the other. A step is repeated while Kafka is away.
+
+        Raises:
+            SystemExit: waiting cannot help; the message says why.
+        """
+        for step in steps:
+            while not await self._succeeds(step):
+                await self._sleep(PAUSE_S)
+        self.state = ""
+
+    async def _succeeds(self, step: Callable[[], None]) -> bool:
+        try:
+            await asyncio.to_thread(self._ask)
+            await asyncio.to_thread(step)
+        except KafkaUnavailable as error:
+            if error.is_permanent:
+                sys.exit(
+                    f"cannot start: Kafka at {self._servers} cannot be used: {error}. Check KAFKA_BOOTSTRAP_SERVERS, "
+                    "KAFKA_SECURITY_PROTOCOL, the credentials and the certificates. `takk doctor` checks the configuration"
+                )
+            self._note_silence(str(error))
+        except (KafkaException, TimeoutError) as error:
+            reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+            if not is_away(error):
+                sys.exit(f"cannot start: Kafka at {self._servers}: {reason}. `takk doctor` checks the configuration")
+            self._note_silence(reason)
+        else:
+            self._note_answer()
+            return True
+        return False
+
+    def _note_silence(self, reason: str) -> None:
+        now = self._clock()
+        if self._since is None:
+            self._since = self._next_line_at = now
+            self._line_pause_s = FIRST_LINE_S
+        self.state = f"waiting for Kafka at {self._servers} for {now - self._since:.0f} s: {reason}"
+        if now >= self._next_line_at:
+            log.warning(
+                "waiting for Kafka", broker=self._servers, reason=reason, seconds=round(now - self._since), hint=HINT
+            )
+            self._next_line_at = now + self._line_pause_s
+            self._line_pause_s = min(2 * self._line_pause_s, LAST_LINE_S)
+
+    def _note_answer(self) -> None:
+        if self._since is not None:
+            log.info("Kafka answers", broker=self._servers, seconds=round(self._clock() - self._since))
+            self._since = None
+            self.state = "starting"
+
+
+def kafka_steps(app: App, settings: Settings, instrumentation: Instrumentation) -> list[Callable[[], None]]:
+    """Return the steps of a start that need Kafka. Each may be repeated, and raises what `Startup.take` handles.
+
+    Args:
+        app: the process with its stages, which has not joined its group.
+        settings: the settings.
+        instrumentation: encodes what the steps publish.
+    """
+    kafka, now_ms = settings.kafka(), app.task_manager.clock()
+    return [
+        partial(_prepare_topics, app, settings),
+        partial(check_clock, kafka, instrumentation.encoder),
+        partial(isolate, app, kafka, instrumentation.codec, settings.reader_group_id, now_ms),
+    ]
+
+
+def _prepare_topics(app: App, settings: Settings) -> None:
+    """Create the missing topics, and give the stages the limits of all topics."""
+    stages = app.task_manager.stages.values()
+    changelogs = [stage.changelog for stage in stages if stage.changelog]
+    try:
+        topics.create_topics(settings, changelogs)
+    except TopicMismatch as error:
+        sys.exit(f"cannot start: {error}")
+    limits = record_limits(settings.kafka(), {*topics.RECORD_LIMITS, *changelogs})
+    for stage in stages:
+        stage.limits.update(limits)

@@ -1,0 +1,58 @@
+"""A process that starts while Kafka is away waits, says so, and goes on without help."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from streams.tools.local.kafka.broker import EmbeddedKafka
+from streams.tools.local.processes import Process
+from tests.harness.kafka_proxy import KafkaProxy
+from tests.harness.stack import wait_until
+
+
+def probe(process: Process, path: str) -> tuple[int, str]:
+    """Return the HTTP status and body of a probe; the status is 0 without a response."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+@pytest.mark.parametrize("role", ["worker", "mailer"])
+def test_a_process_waits_for_kafka(kafka: EmbeddedKafka, tmp_path: Path, role: str) -> None:
+    """While Kafka is away the process is alive and not ready, and both `/readyz` and the log name the address; then it becomes ready."""
+    proxy = KafkaProxy(kafka.port)
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": proxy.bootstrap,
+        "TAKK_STATE_DIR": str(tmp_path / "state"),
+        "TAKK_APP_ID": f"waits-{role}",
+        "TAKK_MAIL_SECRET": "5d6ad4a0c4b1f2e79a3c8d5e",
+        "TAKK_PARTITIONS": "3",  # as in test_topics.py, on the same broker
+    }
+    process = Process(role, env, tmp_path / "process.log")
+    process.start()
+    try:
+        wait_until(
+            lambda: probe(process, "/readyz")[1].startswith(f"waiting for Kafka at {proxy.bootstrap}"), "it waits"
+        )
+        assert probe(process, "/readyz")[0] == 503
+        assert probe(process, "/livez")[0] == 200
+        assert process.metrics()["takk_kafka_unreachable"] == 1
+        with proxy:
+            process.await_ready()
+            assert process.stop() == 0
+    finally:
+        process.kill()
+    lines = [json.loads(line) for line in process.log_file.read_text().splitlines() if line.startswith("{")]
+    (waiting, *_) = [line for line in lines if line["event"] == "waiting for Kafka"]
+    assert waiting["broker"] == proxy.bootstrap
+    assert "Connection refused" in waiting["reason"]
+    assert [line["event"] for line in lines if line["event"] == "Kafka answers"] == ["Kafka answers"]
