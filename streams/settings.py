@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     replication: int = Field(1, ge=1, le=32)
     #: Name of this process in its consumer group, unique and the same after a restart (KIP-345). A restart then takes seconds.
     group_instance_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,249}$")
-    #: Seconds without a heartbeat before a process loses its partitions.
+    #: Seconds without a heartbeat before a process loses its partitions. The brokers limit it; each start compares it with their limits.
     session_timeout_s: float = Field(45.0, ge=1)
     #: Workers that keep a warm copy of each partition's state (fewer in a smaller group).
     standby_replicas: int = _env("STANDBY_REPLICAS", 1, ge=0, le=5)

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 from streams.agents.clock_check import check_clock
 from streams.agents.crash_log import isolate
 from streams.agents.instrumentation import Instrumentation
+from streams.agents.limits_check import check_limits
 from streams.runtime.app import App
 from streams.runtime.kafka.availability import KafkaUnavailable
 from streams.runtime.kafka.retry import is_away
@@ -127,6 +128,7 @@ def kafka_steps(app: App, settings: Settings, instrumentation: Instrumentation) 
     """
     kafka, now_ms = settings.kafka(), app.task_manager.clock()
     return [
+        partial(check_limits, app.task_manager.takeover.cluster, settings.session_timeout_s),
         partial(_prepare_topics, app, settings),
         partial(check_clock, kafka, instrumentation.encoder),
         partial(isolate, app, kafka, instrumentation.codec, settings.reader_group_id, now_ms),

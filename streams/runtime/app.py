@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 EXIT_FATAL = 75
 #: Batches that may wait in an agent's channel: enough that agents never wait for the reader, few enough to bound memory.
 MAX_QUEUED_BATCHES = 8
+#: Seconds from one heartbeat of the membership to the next, and seconds that a request of Faust may take, with an ordinary session.
+HEARTBEAT_S, REQUEST_TIMEOUT_S = 3.0, 90.0
 #: Longer than any process runs: a hundred years.
 NEVER_S = 3_155_760_000.0
 
@@ -152,8 +154,11 @@ class App:
             broker=brokers,
             broker_credentials=credentials,
             broker_session_timeout=session_timeout_s,
+            broker_request_timeout=max(
+                REQUEST_TIMEOUT_S, session_timeout_s
+            ),  # Faust refuses a shorter one than the session
             broker_rebalance_timeout=rebalance_timeout_s,
-            broker_heartbeat_interval=3.0,
+            broker_heartbeat_interval=min(HEARTBEAT_S, session_timeout_s / 3),
             # aiokafka reads no records here (see transport.py). After this time it would consider its consumer hung, and leave the group
             # silently and permanently.
             broker_max_poll_interval=NEVER_S,

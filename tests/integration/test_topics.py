@@ -16,8 +16,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from streams.agents import clock_check
 from streams.agents.clock_check import check_clock
+from streams.agents.limits_check import check_limits
 from streams.runtime.kafka import broker_clock
 from streams.runtime.kafka.broker_clock import seconds_ahead
+from streams.runtime.kafka.cluster import Cluster as KafkaCluster
 from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_topics, record_limits
 from streams.tools.cli.main import main
 from streams.tools.local.kafka.broker import EmbeddedKafka
@@ -145,6 +147,16 @@ def test_the_clock_is_compared_with_that_of_the_broker(bootstrap: str, monkeypat
         monkeypatch.setattr(time, "time", lambda shift_s=shift_s: real_time() + shift_s)
         with pytest.raises(SystemExit, match=words) if words else nullcontext():
             check_clock(cluster.kafka(), encoder)
+
+
+def test_settings_are_compared_with_the_limits_of_the_broker(bootstrap: str) -> None:
+    """A session that the broker does not allow ends the start; one that it allows does not. The broker of tests allows 1 to 1800 seconds."""
+    cluster = KafkaCluster({"bootstrap.servers": bootstrap})
+    check_limits(cluster, 1.0)
+    for session_s in (0.5, 3600.0):
+        with pytest.raises(SystemExit, match=r"TAKK_SESSION_TIMEOUT_S=.* 1 to 1800 seconds"):
+            check_limits(cluster, session_s)
+    assert cluster.transactional_id_expiration_s() == 7 * 86_400
 
 
 def test_a_broker_that_is_away_is_an_error_of_the_clock_check(

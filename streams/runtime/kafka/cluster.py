@@ -10,7 +10,7 @@ import structlog
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
-from streams.runtime.kafka.retry import retry
+from streams.runtime.kafka.retry import is_away, retry
 
 log = structlog.get_logger(__name__)
 
@@ -85,18 +85,32 @@ class Cluster:
         metadata = retry(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT_S))
         return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
 
+    def broker_settings(self) -> dict[str, str]:
+        """Return the settings of one of the brokers that have a value.
+
+        Raises:
+            KafkaException: the cluster did not answer, or does not give them to this user.
+        """
+        metadata = retry(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT_S))
+        broker = ConfigResource(ResourceType.BROKER, str(min(metadata.brokers)))
+
+        def describe() -> Any:
+            (answer,) = self._admin.describe_configs([broker], request_timeout=REQUEST_TIMEOUT_S).values()
+            return answer.result()
+
+        return {name: entry.value for name, entry in retry(describe).items() if entry.value is not None}
+
     def transactional_id_expiration_s(self) -> float | None:
         """Return the seconds after which an idle transactional id expires; None if the cluster does not say it to this user.
 
         Raises:
             KafkaException: the cluster did not answer.
         """
-        metadata = retry(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT_S))
-        broker = ConfigResource(ResourceType.BROKER, str(min(metadata.brokers)))
         try:
-            (answer,) = self._admin.describe_configs([broker], request_timeout=REQUEST_TIMEOUT_S).values()
-            return int(answer.result()["transactional.id.expiration.ms"].value) / 1000
+            return int(self.broker_settings()["transactional.id.expiration.ms"]) / 1000
         except KafkaException as error:
+            if is_away(error):
+                raise
             log.info("cannot read when transactional ids expire", error=error)
             return None
 

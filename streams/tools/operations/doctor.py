@@ -14,12 +14,14 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
+from streams.agents.limits_check import limit_problems
 from streams.core.values.text import counted
 from streams.definitions.loader import load_flows
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import is_loopback, split_urls
 from streams.runtime.avro.registry import connect
 from streams.runtime.kafka.availability import KafkaUnavailable, count_brokers
+from streams.runtime.kafka.cluster import Cluster
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import Settings
 from streams.wire import topics
@@ -56,6 +58,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("broker", broker),
         ("replicas", replicas),
+        ("limits", limits),
         ("topics", existing_topics),
         ("smtp", smtp),
         ("sender", sender),
@@ -63,10 +66,10 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
         ("disk", disk),
     ]
     if settings.schema_registry_url:
-        checks.insert(3, ("registry", registry))
+        checks.insert(4, ("registry", registry))
     is_reachable = True
     for name, check in checks:
-        if name in ("replicas", "topics") and not is_reachable:
+        if name in ("replicas", "limits", "topics") and not is_reachable:
             yield CheckResult(name=name, ok=False, message="skipped: the broker is not reachable")
             continue
         try:
@@ -89,6 +92,19 @@ def replicas(settings: Settings) -> str:
             f"{counted(count, 'broker')}, but TAKK_REPLICATION={settings.replication}: lower it, or add brokers"
         )
     return f"{counted(settings.replication, 'replica')} of each partition"
+
+
+def limits(settings: Settings) -> str:
+    """Check that the brokers allow the session of TAKK_SESSION_TIMEOUT_S, and Takk's transactions."""
+    try:
+        problems = list(limit_problems(Cluster(settings.kafka()).broker_settings(), settings.session_timeout_s))
+    except KafkaException as error:
+        raise CheckFailed(
+            f"cannot read the settings of the brokers: {error.args[0].str()}. Takk needs the permission DescribeConfigs on the cluster"
+        ) from error
+    if problems:
+        raise CheckFailed("; ".join(problems))
+    return "the brokers allow the session and the transactions"
 
 
 def _brokers(settings: Settings) -> int:

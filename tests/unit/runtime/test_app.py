@@ -30,6 +30,16 @@ def test_the_worker_stays_in_the_group_without_reads(tmp_path: Path) -> None:
     assert app.faust.conf.broker_max_poll_interval > 50 * 365 * 86_400
 
 
+@pytest.mark.parametrize("session_s", [1.0, 6.0, 45.0, 600.0])
+def test_any_session_has_heartbeats_and_requests_that_fit(tmp_path: Path, session_s: float) -> None:
+    """A session has at least three heartbeats, and no request is shorter than it, which Faust refuses."""
+    conf = App(
+        "app", {}, brokers="kafka://a:1", partitions=1, state_dir=tmp_path, session_timeout_s=session_s
+    ).faust.conf
+    assert conf.broker_heartbeat_interval <= min(3.0, session_s / 3)
+    assert conf.broker_request_timeout >= max(90.0, session_s)
+
+
 def test_faust_finds_the_store(tmp_path: Path) -> None:
     """The entry point `takk-rocksdb` is Takk's store. A wrong entry point would fail only when a worker starts.
 
