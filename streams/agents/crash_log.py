@@ -15,6 +15,7 @@ from streams.runtime.errors import InvalidRecord
 from streams.runtime.isolation.crashes import Crashes, with_note
 from streams.runtime.isolation.isolation import Isolation
 from streams.runtime.isolation.note import forget_notes, read_notes
+from streams.runtime.kafka.client_config import client_config
 from streams.runtime.kafka.retry import is_away
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
 from streams.wire import topics
@@ -62,7 +63,7 @@ class KafkaCrashLog:
         Raises:
             KafkaException, TimeoutError: a record was not accepted.
         """
-        producer = Producer({**self._kafka, "enable.idempotence": True, "linger.ms": 0})
+        producer = Producer(client_config(self._kafka, {"enable.idempotence": True, "linger.ms": 0}))
         results: list[Any] = []
         for each in crashes:
             key, value = encode_crashes(self._codec, each)

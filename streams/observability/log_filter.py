@@ -26,10 +26,10 @@ ALLOWED_KEYS = frozenset(
         # added by the logging setup
         "event", "exception", "level", "logger", "stack", "timestamp",
         # places in Kafka and in the program
-        "agent", "app", "at", "broker", "changelog", "cluster", "group", "health", "host", "instance_id", "level_name", "member", "name", "names",
-        "offset", "partition", "partitions", "pid", "port", "role", "stage", "state", "store", "table", "task", "thread", "topic", "topics",
+        "agent", "app", "at", "broker", "changelog", "client", "cluster", "group", "health", "host", "instance_id", "level_name", "member", "name",
+        "names", "offset", "partition", "partitions", "pid", "port", "role", "stage", "state", "store", "table", "task", "thread", "topic", "topics",
         # what happened
-        "code", "detail", "error", "expected", "found", "hint", "kind", "outcome", "provider", "reason", "rule", "setting", "settings",
+        "code", "detail", "error", "expected", "facility", "found", "hint", "kind", "outcome", "provider", "reason", "rule", "setting", "settings",
         "status", "version", "versions",
         # ids: random or hashed, except those of orders and customers, which are never logged
         "claim_id", "flow", "flow_version", "message", "pool", "reward_id", "schema", "schema_id", "send_id", "step", "subject", "timer_id",

@@ -51,7 +51,7 @@ def test_a_process_waits_for_kafka(kafka: EmbeddedKafka, tmp_path: Path, role: s
             assert process.stop() == 0
     finally:
         process.kill()
-    lines = [json.loads(line) for line in process.log_file.read_text().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in process.log_file.read_text().splitlines()]
     (waiting, *_) = [line for line in lines if line["event"] == "waiting for Kafka"]
     assert waiting["broker"] == proxy.bootstrap
     assert "Connection refused" in waiting["reason"]

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.runtime.errors import GroupLeft
+from streams.runtime.kafka.client_config import admin_config
 from streams.runtime.kafka.retry import is_transient
 
 log = structlog.get_logger(__name__)
@@ -127,7 +128,8 @@ class Membership:
             KafkaException: the broker does not answer, or refuses to.
         """
         if self._admin is None:
-            self._admin = AdminClient(dict(self._kafka))
+            self._admin = AdminClient(admin_config(self._kafka))
+        self._admin.poll(0)  # delivers its log lines
         answers = self._admin.describe_consumer_groups([self._group_id], request_timeout=ANSWER_TIMEOUT_S)
         try:
             return {member.member_id: member.group_instance_id for member in answers[self._group_id].result().members}

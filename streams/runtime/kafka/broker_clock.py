@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException, Producer
 
+from streams.runtime.kafka.client_config import client_config
 from streams.runtime.kafka.producer_record import ProducerRecord
 
 #: Seconds that the broker may take to accept the record.
@@ -41,7 +42,7 @@ def seconds_ahead(
     def on_delivery(error: Any, record: Any) -> None:
         answers.append((error, record.timestamp(), wall()))
 
-    producer = Producer({**kafka, "linger.ms": 0, "message.timeout.ms": int(TIMEOUT_S * 1000)})
+    producer = Producer(client_config(kafka, {"linger.ms": 0, "message.timeout.ms": int(TIMEOUT_S * 1000)}))
     asked = wall()
     producer.produce(probe.topic, probe.value, probe.key, headers=probe.headers, on_delivery=on_delivery)
     producer.flush(TIMEOUT_S + 1)

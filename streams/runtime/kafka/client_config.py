@@ -6,11 +6,38 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from streams.runtime.kafka.client_log import CLIENT_LOG
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 
 #: Milliseconds after which the broker aborts an open transaction. This is longer than any batch, and short enough that a dead worker's
 #: transaction does not block the readers of its outputs for long. (A new owner of the partition ends it at once.)
 TRANSACTION_TIMEOUT_MS = 60_000
+
+
+#: librdkafka's level of severe errors (syslog's CRIT). A client delivers its lines when it is polled. Clients that are polled rarely log only
+#: these, because others would pile up while a broker is away. The reader and the watch of the membership log the same errors of connections.
+SEVERE = 2
+#: The level above the lines of an admin client about its own end (syslog's NOTICE).
+NOTICE = 5
+
+
+def client_config(kafka: Mapping[str, Any], settings: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Return the settings of a client whose log lines come out in the log of the process.
+
+    Args:
+        kafka: librdkafka settings of the cluster.
+        settings: further librdkafka settings.
+    """
+    return {"logger": CLIENT_LOG, **kafka, **settings}
+
+
+def admin_config(kafka: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an admin client.
+
+    Args:
+        kafka: librdkafka settings of the cluster.
+    """
+    return client_config({"log_level": NOTICE, **kafka})
 
 
 def consumer_config(
@@ -23,13 +50,8 @@ def consumer_config(
         group_id: the consumer group that the broker sees.
         settings: further librdkafka settings.
     """
-    return {
-        **kafka,
-        "group.id": group_id,
-        "enable.auto.commit": False,
-        "isolation.level": "read_committed",
-        **settings,
-    }
+    base = {"group.id": group_id, "enable.auto.commit": False, "isolation.level": "read_committed"}
+    return client_config(kafka, {**base, **settings})
 
 
 def producer_config(kafka: Mapping[str, Any], transactional_id: str) -> dict[str, Any]:
@@ -39,8 +61,8 @@ def producer_config(kafka: Mapping[str, Any], transactional_id: str) -> dict[str
         kafka: librdkafka settings of the cluster.
         transactional_id: the id by which the broker fences earlier owners of the partition.
     """
-    return {
-        **kafka,
+    settings = {
+        "log_level": SEVERE,
         "transactional.id": transactional_id,
         "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
         "partitioner": "murmur2_random",
@@ -56,3 +78,4 @@ def producer_config(kafka: Mapping[str, Any], transactional_id: str) -> dict[str
         "compression.type": "lz4",
         "message.max.bytes": MAX_RECORD_BYTES,
     }
+    return client_config(kafka, settings)

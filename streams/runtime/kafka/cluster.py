@@ -10,6 +10,7 @@ import structlog
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
+from streams.runtime.kafka.client_config import admin_config
 from streams.runtime.kafka.retry import is_away, retry
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,8 @@ class Cluster:
     @property
     def _admin(self) -> Any:
         if self._client is None:
-            self._client = AdminClient({"log_level": 5, **self._kafka})
+            self._client = AdminClient(admin_config(self._kafka))
+        self._client.poll(0)  # delivers its log lines
         return self._client
 
     def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:

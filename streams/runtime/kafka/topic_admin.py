@@ -10,6 +10,7 @@ from typing import Any, Literal
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from streams.runtime.kafka.client_config import admin_config
 from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES
 
 #: Timeout for one admin request, and for new topics to appear in the metadata, in seconds.
@@ -73,7 +74,7 @@ def ensure_topics(kafka: Mapping[str, Any], specs: Iterable[TopicSpec], partitio
         KafkaException: the cluster is unreachable or refuses a request.
     """
     specs = list(specs)
-    admin = AdminClient({"log_level": 5, **kafka})  # without messages about its own shutdown
+    admin = AdminClient(admin_config(kafka))
     existing = _partitions(admin)
     _refuse_mismatches(admin, specs, existing, partitions)
     durable = {"min.insync.replicas": str(replication - 1)} if replication >= 3 else {}
@@ -101,7 +102,7 @@ def record_limits(kafka: Mapping[str, Any], names: Iterable[str]) -> dict[str, i
     Raises:
         KafkaException: the cluster is unreachable or refuses the request.
     """
-    configs = _configs(AdminClient({"log_level": 5, **kafka}), sorted(names))
+    configs = _configs(AdminClient(admin_config(kafka)), sorted(names))
     return {name: int(config["max.message.bytes"].value) for name, config in configs.items()}
 
 

@@ -14,7 +14,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from streams.runtime.errors import GroupLeft, StateError, StoreError
-from streams.runtime.kafka.client_config import consumer_config, producer_config
+from streams.runtime.kafka.client_config import SEVERE, consumer_config, producer_config
 from streams.runtime.kafka.cluster import Cluster, Partition, TopicIds
 from streams.runtime.kafka.retry import retry
 from streams.runtime.kafka.topic_admin import TopicMismatch, partitions_problem
@@ -214,7 +214,7 @@ class Takeover:
     @property
     def _consumer(self) -> Any:
         if self._offsets is None:
-            self._offsets = Consumer(consumer_config(self._kafka, self._app_id))
+            self._offsets = Consumer(consumer_config(self._kafka, self._app_id, {"log_level": SEVERE}))
         return self._offsets
 
     def group_metadata(self) -> Any:
