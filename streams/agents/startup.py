@@ -16,6 +16,7 @@ from streams.agents.crash_log import isolate
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.limits_check import check_limits
 from streams.runtime.app import App
+from streams.runtime.errors import NameInUse
 from streams.runtime.kafka.availability import KafkaUnavailable
 from streams.runtime.kafka.retry import is_away
 from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
@@ -30,6 +31,8 @@ PAUSE_S = 1.0
 FIRST_LINE_S, LAST_LINE_S = 5.0, 300.0
 HINT = "the process goes on when Kafka answers. Check KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL, the brokers and the firewall; "
 HINT += "`takk doctor` checks the configuration"
+NAME_HINT = "give each process its own TAKK_GROUP_INSTANCE_ID. This process goes on when the name is free: after a process has stopped, that takes "
+NAME_HINT += "TAKK_SESSION_TIMEOUT_S"
 
 
 class Startup:
@@ -43,6 +46,7 @@ class Startup:
 
     Attributes:
         state: what the process waits for, for people; empty once all steps are taken.
+        is_kafka_away: whether the process waits for Kafka.
     """
 
     def __init__(
@@ -56,18 +60,15 @@ class Startup:
         self._ask = ask
         self._clock = clock
         self._sleep = sleep
+        self._event = ""
         self._since: float | None = None
         self._next_line_at = 0.0
         self._line_pause_s = FIRST_LINE_S
         self.state = "starting"
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether Kafka is away."""
-        return self._since is not None
+        self.is_kafka_away = False
 
     async def take(self, steps: Iterable[Callable[[], None]]) -> None:
-        """Take the steps in threads, one after the other. A step is repeated while Kafka is away.
+        """Take the steps in threads, one after the other. A step is repeated while Kafka is away, or the name of the process is in use.
 
         Raises:
             SystemExit: waiting cannot help; the message says why.
@@ -93,29 +94,37 @@ class Startup:
             if not is_away(error):
                 sys.exit(f"cannot start: Kafka at {self._servers}: {reason}. `takk doctor` checks the configuration")
             self._note_silence(reason)
+        except NameInUse as error:
+            self._note_wait("waiting for a name", "waiting for the name in the group", str(error), NAME_HINT)
         else:
-            self._note_answer()
+            self._note_success()
             return True
         return False
 
     def _note_silence(self, reason: str) -> None:
+        self._note_wait("waiting for Kafka", f"waiting for Kafka at {self._servers}", reason, HINT)
+        self.is_kafka_away = True
+
+    def _note_wait(self, event: str, state: str, reason: str, hint: str) -> None:
         now = self._clock()
-        if self._since is None:
+        if self._since is None or event != self._event:
+            self._event = event
             self._since = self._next_line_at = now
             self._line_pause_s = FIRST_LINE_S
-        self.state = f"waiting for Kafka at {self._servers} for {now - self._since:.0f} s: {reason}"
+        self.is_kafka_away = False
+        waited_s = round(now - self._since)
+        self.state = f"{state} for {waited_s} s: {reason}"
         if now >= self._next_line_at:
-            log.warning(
-                "waiting for Kafka", broker=self._servers, reason=reason, seconds=round(now - self._since), hint=HINT
-            )
+            log.warning(event, broker=self._servers, reason=reason, seconds=waited_s, hint=hint)
             self._next_line_at = now + self._line_pause_s
             self._line_pause_s = min(2 * self._line_pause_s, LAST_LINE_S)
 
-    def _note_answer(self) -> None:
+    def _note_success(self) -> None:
         if self._since is not None:
-            log.info("Kafka answers", broker=self._servers, seconds=round(self._clock() - self._since))
+            log.info("the start goes on", broker=self._servers, seconds=round(self._clock() - self._since))
             self._since = None
-            self.state = "starting"
+        self.is_kafka_away = False
+        self.state = "starting"
 
 
 def kafka_steps(app: App, settings: Settings, instrumentation: Instrumentation) -> list[Callable[[], None]]:
@@ -131,6 +140,7 @@ def kafka_steps(app: App, settings: Settings, instrumentation: Instrumentation) 
         partial(check_limits, app.task_manager.takeover.cluster, settings.session_timeout_s),
         partial(_prepare_topics, app, settings),
         partial(check_clock, kafka, instrumentation.encoder),
+        app.membership.check_name,
         partial(isolate, app, kafka, instrumentation.codec, settings.reader_group_id, now_ms),
     ]
 

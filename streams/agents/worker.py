@@ -272,7 +272,7 @@ def _run(
 
     def refresh() -> None:
         metrics.READY.set(probes.is_ready()[0])
-        metrics.KAFKA_UNREACHABLE.set(startup.is_waiting or app.task_manager.fetcher.is_cluster_down)
+        metrics.KAFKA_UNREACHABLE.set(startup.is_kafka_away or app.task_manager.fetcher.is_cluster_down)
         sample_disk(Path(settings.state_dir))
 
     health = HealthServer(

@@ -17,6 +17,7 @@ from streams.runtime.faust_adapter import tables, transport
 from streams.runtime.faust_adapter.assignment import Assignor
 from streams.runtime.faust_adapter.liveness import STEP_LIMIT_S, Liveness
 from streams.runtime.faust_adapter.membership import Membership
+from streams.runtime.faust_adapter.name_owner import NameOwner
 from streams.runtime.faust_adapter.store import Store
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.processing.batch import Batch
@@ -148,11 +149,13 @@ class App:
             clock=Clock(end_process_after_step),
         )
         Store.memory = Memory(memory_mb)
+        owner = NameOwner(state_dir, instance_id)
         manager = type("TableManager", (tables.TableManager,), {"task_manager": self.task_manager})
         self.faust = faust.App(
             app_id,
             broker=brokers,
             broker_credentials=credentials,
+            broker_client_id=owner.client_id,
             broker_session_timeout=session_timeout_s,
             broker_request_timeout=max(
                 REQUEST_TIMEOUT_S, session_timeout_s
@@ -182,7 +185,7 @@ class App:
             key_serializer="raw",
             value_serializer="raw",
         )
-        self.membership = Membership(kafka, app_id, instance_id, session_timeout_s)
+        self.membership = Membership(kafka, app_id, owner, session_timeout_s)
         self.liveness = Liveness()
         parts = {"task_manager": self.task_manager, "membership": self.membership, "liveness": self.liveness}
         consumer = type("Consumer", (transport.Consumer,), parts)

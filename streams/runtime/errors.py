@@ -11,6 +11,10 @@ class GroupLeft(RuntimeError):
     """This worker no longer takes part in its consumer group, and does not return on its own."""
 
 
+class NameInUse(RuntimeError):
+    """Another process uses the name of this one in its consumer group. It may join when that process is gone."""
+
+
 class CommitTimeout(RuntimeError):
     """A commit neither succeeded nor failed in time. The partition's next owner finds out whether it took effect."""
 

@@ -14,7 +14,8 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.runtime.errors import GroupLeft
+from streams.runtime.errors import GroupLeft, NameInUse
+from streams.runtime.faust_adapter.name_owner import NameOwner
 from streams.runtime.kafka.client_config import admin_config
 from streams.runtime.kafka.retry import is_transient
 
@@ -31,6 +32,10 @@ AWAY_S = 15.0
 MIN_OUTSIDE_S = 30.0
 
 
+#: The remedy for two processes with one name.
+TAKEN_HINT = "Give each process its own TAKK_GROUP_INSTANCE_ID. Nothing is lost: after its restart this process waits until the name is free."
+
+
 class Group(Protocol):
     """The part of aiokafka's coordinator that is compared with the broker's answer."""
 
@@ -43,7 +48,7 @@ class Membership:
     Args:
         kafka: librdkafka settings of the cluster.
         group_id: the consumer group.
-        instance_id: the name of this process in the group (KIP-345), or None.
+        owner: the name of this process in the group, and its right to it.
         session_timeout_s: seconds after which the broker removes a silent member.
         clock: a monotonic clock, in seconds.
     """
@@ -52,13 +57,13 @@ class Membership:
         self,
         kafka: Mapping[str, Any],
         group_id: str,
-        instance_id: str | None,
+        owner: NameOwner,
         session_timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kafka = kafka
         self._group_id = group_id
-        self._instance_id = instance_id
+        self.owner = owner
         self._limit_s = max(session_timeout_s, MIN_OUTSIDE_S)
         self._clock = clock
         self._admin: Any = None
@@ -83,19 +88,25 @@ class Membership:
         """Ask the broker who the members are.
 
         Raises:
-            GroupLeft: this process has not been a member for a whole session.
+            GroupLeft: this process has not been a member for a whole session, or another one has joined under its name.
         """
         try:
-            members = await asyncio.to_thread(self._members)
+            listed = await asyncio.to_thread(self._members)
         except KafkaException as error:
             self._note_error(error.args[0])
             return
         self._note_answer()
+        if (other := self.owner.other(listed)) is not None:
+            raise GroupLeft(f"{self._taken(other)}. {TAKEN_HINT}")
+        members = {member.member_id: member.group_instance_id for member in listed}
         # A process that is joining under a name has no member id yet. Its name is listed.
-        joining = not group.member_id and self._instance_id is not None and self._instance_id in members.values()
+        name = self.owner.instance_id
+        joining = not group.member_id and name is not None and name in members.values()
         self.is_member = joining or group.member_id in members
         if self.is_member:
             self._outside_since = None
+            if group.member_id:
+                self.owner.keep()
         elif self._outside_since is None:
             self._outside_since = self._clock()
         if self.is_over:
@@ -121,8 +132,31 @@ class Membership:
         else:
             self._answered_at = self._clock()  # a broker that refuses to say is not away
 
-    def _members(self) -> dict[str, str | None]:
-        """Return the instance id of each member of the group by its member id.
+    def check_name(self) -> None:
+        """Check that no other process uses the name of this one. Call it before this process joins.
+
+        Raises:
+            NameInUse: another process uses it.
+            KafkaException: the broker is away.
+        """
+        try:
+            other = self.owner.other(self._members())
+        except KafkaException as error:
+            if is_transient(error.args[0]):
+                raise
+            log.warning("the broker does not list the members of the group", error=error, group=self._group_id)
+            return
+        if other is not None:
+            raise NameInUse(self._taken(other))
+
+    def _taken(self, other: Any) -> str:
+        return (
+            f"another process uses the name {self.owner.instance_id} in the group {self._group_id}: host {str(other.host).strip('/')}, client id "
+            f"{other.client_id}"
+        )
+
+    def _members(self) -> list[Any]:
+        """Return the members of the group.
 
         Raises:
             KafkaException: the broker does not answer, or refuses to.
@@ -132,8 +166,8 @@ class Membership:
         self._admin.poll(0)  # delivers its log lines
         answers = self._admin.describe_consumer_groups([self._group_id], request_timeout=ANSWER_TIMEOUT_S)
         try:
-            return {member.member_id: member.group_instance_id for member in answers[self._group_id].result().members}
+            return list(answers[self._group_id].result().members)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
                 raise
-            return {}
+            return []

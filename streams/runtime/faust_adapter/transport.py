@@ -132,7 +132,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Stop the worker when it no longer takes part in its group."""
         while not self.should_stop:
             if (coordinator := self._coordinator) is not None:
-                check_group(coordinator)
+                try:
+                    check_group(coordinator)
+                except GroupLeft:
+                    # aiokafka does not know the error of a member whose name another process uses. The broker lists that process.
+                    await self.membership.ask(coordinator)
+                    raise
                 self.liveness.begin(MEMBERSHIP_THREAD)
                 self._thread.thread_loop.call_soon_threadsafe(self.liveness.end, MEMBERSHIP_THREAD)
             await self.sleep(GROUP_CHECK_S)

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.agents import startup as module
 from streams.agents.startup import Startup
+from streams.runtime.errors import NameInUse
 from streams.runtime.kafka.availability import KafkaUnavailable
 
 AWAY = KafkaUnavailable("connection refused", is_permanent=False)
@@ -56,7 +57,7 @@ def make(ask: Callable[[], object]) -> tuple[Startup, Clock]:
     """Return a start with a clock of its own."""
     clock = Clock()
     startup = Startup("broker:9092", ask, clock, clock.sleep)
-    clock.observe = lambda: startup.state if startup.is_waiting else ""
+    clock.observe = lambda: startup.state if startup.is_kafka_away else ""
     return startup, clock
 
 
@@ -67,11 +68,11 @@ async def test_a_start_waits_for_kafka_and_goes_on() -> None:
     with structlog.testing.capture_logs() as lines:
         await startup.take([step])
     assert clock.states[3] == "waiting for Kafka at broker:9092 for 3 s: connection refused"
-    assert (startup.state, startup.is_waiting, step.calls) == ("", False, 1)
+    assert (startup.state, startup.is_kafka_away, step.calls) == ("", False, 1)
     waiting = [line for line in lines if line["event"] == "waiting for Kafka"]
     assert [line["seconds"] for line in waiting] == [0, 5, 15, 35, 75]
     assert {(line["broker"], "KAFKA_BOOTSTRAP_SERVERS" in line["hint"]) for line in waiting} == {("broker:9092", True)}
-    assert lines[-1]["event"] == "Kafka answers"
+    assert lines[-1]["event"] == "the start goes on"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,19 @@ async def test_a_step_is_repeated_while_kafka_is_away(error: Exception) -> None:
     startup, _ = make(Script())
     await startup.take([first, second, third])
     assert (first.calls, second.calls, third.calls) == (1, 3, 1)
+
+
+async def test_a_name_in_use_is_waited_for() -> None:
+    """A process whose name another one uses waits, says so at once, and does not report that Kafka is away."""
+    startup, clock = make(Script(AWAY))
+    clock.observe = lambda: f"{startup.is_kafka_away} {startup.state}"
+    step = Script(*[NameInUse("another process uses the name worker-1")] * 2)
+    with structlog.testing.capture_logs() as lines:
+        await startup.take([step])
+    assert clock.states[0].startswith("True waiting for Kafka")
+    assert clock.states[1].startswith("False waiting for the name in the group for 0 s: another process uses")
+    assert [line["event"] for line in lines] == ["waiting for Kafka", "waiting for a name", "the start goes on"]
+    assert "TAKK_GROUP_INSTANCE_ID" in lines[1]["hint"]
 
 
 async def test_wrong_settings_end_the_start() -> None:

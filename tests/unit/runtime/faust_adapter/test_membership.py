@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.runtime.errors import GroupLeft
+from streams.runtime.errors import GroupLeft, NameInUse
 from streams.runtime.faust_adapter.membership import AWAY_S, MIN_OUTSIDE_S, Membership
+from streams.runtime.faust_adapter.name_owner import NameOwner
 
 SESSION_S = 45.0
 
@@ -21,6 +24,8 @@ class Member:
 
     member_id: str
     group_instance_id: str | None = None
+    client_id: str = ""
+    host: str = "/10.0.0.2"
 
 
 @dataclass
@@ -49,15 +54,23 @@ class World:
     instance_id: str | None = None
     broker: Broker = field(default_factory=Broker)
     now: float = 0.0
+    folder: ClassVar[Path]
 
     def __post_init__(self) -> None:
-        self.membership = Membership({}, "app", self.instance_id, SESSION_S, lambda: self.now)
+        owner = NameOwner(self.folder, self.instance_id)
+        self.membership = Membership({}, "app", owner, SESSION_S, lambda: self.now)
         self.membership._admin = self.broker
 
     async def ask(self, member_id: str = "me") -> tuple[bool, bool, bool]:
         """Ask, and return whether it is a member, whether the membership is over, and whether the broker is away."""
         await self.membership.ask(Member(member_id))
         return self.membership.is_member, self.membership.is_over, self.membership.is_broker_away
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path) -> None:
+    """Give each test a state folder of its own."""
+    World.folder = tmp_path
 
 
 async def test_a_member() -> None:
@@ -87,7 +100,7 @@ async def test_outside_for_a_whole_session() -> None:
 async def test_a_short_session_leaves_time_to_return() -> None:
     """A process whose session is short may first finish its batches."""
     world = World()
-    world.membership = Membership({}, "app", None, 3.0, lambda: world.now)
+    world.membership = Membership({}, "app", world.membership.owner, 3.0, lambda: world.now)
     world.membership._admin = world.broker
     await world.ask()
     world.now = MIN_OUTSIDE_S
@@ -135,3 +148,47 @@ async def test_a_named_process_that_joins() -> None:
     assert await world.ask("") == (True, False, False)
     assert await World("worker-2", broker=world.broker).ask("") == (False, False, False)
     assert await World(None, broker=Broker([Member("x", None)])).ask("") == (False, False, False)
+
+
+async def test_a_name_belongs_to_one_state_folder(tmp_path: Path) -> None:
+    """A process recognises its own predecessor, and waits while another folder's process uses its name. A new folder takes the name over."""
+    first = World("worker-1")
+    first.membership.check_name()  # nobody uses the name
+    own = Member("a", "worker-1", first.membership.owner.client_id)
+    first.broker.members = [own]
+    await first.ask("a")
+    restarted = World("worker-1", broker=first.broker)
+    restarted.membership.check_name()
+
+    World.folder = tmp_path / "other"
+    World.folder.mkdir()
+    second = World("worker-1", broker=first.broker)
+    second.membership.check_name()
+    second.broker.members = [Member("b", "worker-1", second.membership.owner.client_id)]
+    await second.ask("b")
+    with pytest.raises(
+        GroupLeft, match=r"uses the name worker-1 in the group app: host 10\.0\.0\.2.*TAKK_GROUP_INSTANCE_ID"
+    ):
+        await first.ask("a")
+    with pytest.raises(NameInUse, match="uses the name worker-1"):
+        restarted.membership.check_name()
+    first.broker.members = []
+    restarted.membership.check_name()
+
+
+def test_a_process_that_ends_before_it_joined_has_not_taken_the_name(tmp_path: Path) -> None:
+    """With a new disk, the next start takes the name over as well, also while the broker still lists the predecessor."""
+    broker = Broker([Member("a", "worker-1", "takk-lost-disk")])
+    World("worker-1", broker=broker).membership.check_name()
+    World("worker-1", broker=broker).membership.check_name()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "is_raised"), [(KafkaError._TRANSPORT, True), (KafkaError.GROUP_AUTHORIZATION_FAILED, False)]
+)
+def test_a_name_is_not_checked_without_permission(error: int, is_raised: bool) -> None:
+    """A process without the right to describe its group starts; a broker that is away is waited for."""
+    membership = World("worker-1", broker=Broker(error=error)).membership
+    with pytest.raises(KafkaException) if is_raised else nullcontext():
+        membership.check_name()

@@ -1,0 +1,50 @@
+"""The owner of a name in a group: the state folder whose process uses it.
+
+A name (KIP-345) belongs to one process. When a second one joins under it, the broker fences the first. If both were restarted whenever that
+happens, they would fence each other without end. So the fenced one waits: before it joins, it looks whose process uses the name.
+
+The broker lists the client id of each member. A process has the id of its state folder there, so it recognises its own predecessor, which
+the broker lists until its session ends. A process with a new folder takes the name over: its predecessor may have lost its disk.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+class NameOwner:
+    """The right of a process to its name.
+
+    Args:
+        folder: the state folder, which the process keeps.
+        instance_id: the name, or None.
+
+    Attributes:
+        client_id: the client id of the process in its group.
+    """
+
+    def __init__(self, folder: Path, instance_id: str | None) -> None:
+        self.instance_id = instance_id
+        self._file = folder / "name-owner"
+        self._is_new = not self._file.exists()
+        self.client_id = f"takk-{uuid.uuid4().hex}" if self._is_new else self._file.read_text().strip()
+
+    def keep(self) -> None:
+        """Keep the client id for the next start. Call it once the process is a member: before that, it has not taken the name over."""
+        if self._is_new:
+            self._file.write_text(self.client_id)
+            self._is_new = False
+
+    def other(self, members: Iterable[Any]) -> Any | None:
+        """Return the member of another folder that uses the name, or None if this process may use it.
+
+        Args:
+            members: the members of the group, as librdkafka describes them.
+        """
+        if self.instance_id is None or self._is_new:
+            return None
+        owners = (member for member in members if member.group_instance_id == self.instance_id)
+        return next((member for member in owners if member.client_id != self.client_id), None)
