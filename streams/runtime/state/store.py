@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteBufferManager
 
 from streams.runtime.errors import StateError
 from streams.runtime.state.quarantine import is_damage, mark_damaged, quarantine, quarantine_marked, unmark
+
+log = structlog.get_logger(__name__)
 
 POSITION = b"position"
 WRITTEN_AT = b"written_at_ms"
@@ -56,7 +59,7 @@ class PartitionStore:
     `write` stores changed values and the changelog position in one atomic batch. The store therefore always equals the changelog up to
     `position`.
 
-    Every method raises StateError when RocksDB fails. If files are damaged, it also notes that, and the next start restores the store.
+    Every method but `close` raises StateError when RocksDB fails. If files are damaged, it also notes that, and the next start restores the store.
 
     Args:
         path: the directory of the database, created if missing. A damaged one is moved away first.
@@ -96,11 +99,20 @@ class PartitionStore:
         self._handles: Any = {n: self._db.get_column_family_handle(n) for n in ("data", "meta", "local")}
 
     def close(self) -> None:
-        """Close the database, and drop every handle: RocksDB releases its file lock with the last of them."""
+        """Close the database, and drop every handle: RocksDB releases its file lock with the last of them.
+
+        An error is logged and not raised, since the owner could not end otherwise. The changelog has what is missing on the disk.
+        """
         db = self._db
         self._handles = self._data = self._meta = self._local = self._db = None
-        if db is not None:
+        if db is None:
+            return
+        try:
             db.close()
+        except Exception as error:  # noqa: BLE001 - rocksdict raises no other class; logged
+            log.error("cannot close the state", at=str(self.path), error=error)
+            if is_damage(error):
+                self.mark_damaged(str(error))
 
     def reopen(self) -> None:
         """Close the store and open it again. If that fails, it stays closed, and this can be repeated.

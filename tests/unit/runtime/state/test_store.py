@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -191,3 +192,33 @@ def test_a_store_in_use_is_not_moved_away(store: PartitionStore) -> None:
     script = "import sys, pathlib; from streams.runtime.state.quarantine import quarantine_marked as q; assert q(pathlib.Path(sys.argv[1])) is None"
     subprocess.run([sys.executable, "-c", script, str(store.path)], check=True, capture_output=True)
     assert store.path.exists()
+
+
+class _Failing:
+    """A database that fails to close after it has closed."""
+
+    def __init__(self, database: Any, error: str) -> None:
+        self._database = database
+        self._error = error
+
+    def close(self) -> None:
+        self._database.close()
+        raise Exception(self._error)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_damaged"),
+    [
+        ("IO error: While fsync: 000014.sst: Input/output error", True),
+        ("IO error: No space left on device: 000014.sst", False),
+    ],
+)
+def test_a_store_that_cannot_be_closed(store: PartitionStore, error: str, is_damaged: bool) -> None:
+    """An error of the disk at the close does not keep the process from ending, and damage is repaired at the next start."""
+    store.write({b"a": b"1"}, 3)
+    store._db = _Failing(store._db, error)
+    store.close()
+    store.close()
+    again = PartitionStore(store.path, Memory(16))
+    assert (again.is_quarantined, again.position) == ((True, 0) if is_damaged else (False, 3))
+    again.close()
