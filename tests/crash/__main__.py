@@ -1,12 +1,11 @@
 """`make crash`: run the scenarios of the crash campaign, each on its own stack, and compare each with a recomputation.
 
-Prints a table and writes .takk/crash/results.json.
+Prints a table and writes .takk/crash/results.json. With `--write`, the table of all results so far goes into the README.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -16,7 +15,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from streams.tools.local.processes import ProcessFailed
-from tests.crash.scenario_run import SEED, Row, ScenarioRun
+from tests.crash.results import README, Row, merge, table, with_table
+from tests.crash.scenario_run import SEED, ScenarioRun
 from tests.crash.scenarios import SCENARIOS, Scenario, environment
 from tests.crash.upgrade import checkout
 from tests.harness.stack import open_stack
@@ -42,9 +42,10 @@ def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
         workers=scenario.workers,
         mailers=scenario.mailers,
         env=environment(scenario, folder),
+        broker=scenario.broker,
         program=checkout(scenario.before, folder / "before") if scenario.before else None,
     ) as stack:
-        run = ScenarioRun(stack, row, seconds)
+        run = ScenarioRun(stack, row, seconds, scenario.in_doubt_per_kill)
         try:
             scenario.play(run)
             if not scenario.judges_itself:
@@ -54,29 +55,6 @@ def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
             traceback.print_exc()
     row.seconds = round(time.monotonic() - started, 1)
     return row
-
-
-def table(rows: list[Row]) -> str:
-    """Return the rows as a table of text."""
-    lines = [
-        f"{'scenario':<30} {'kills':>5} {'sends':>6} {'lost':>5} {'duplicated':>10} {'unknown':>7} {'gap s':>6} {'seconds':>7}  result"
-    ]
-    for row in rows:
-        lines.append(
-            f"{row.scenario:<30} {row.kills:>5} {row.sends:>6} {row.lost:>5} {row.duplicated:>10} {row.unknown:>7} "
-            f"{row.longest_gap_s:>6.1f} {row.seconds:>7.0f}  {'passed' if row.passed else 'FAILED'}"
-        )
-        lines += [f"    {problem.splitlines()[0]}" for problem in row.problems]
-    return "\n".join(lines)
-
-
-def write(rows: list[Row], path: Path) -> None:
-    """Write the rows as JSON, and keep the rows of scenarios that did not run now."""
-    replaced = {row.scenario for row in rows}
-    recorded = json.loads(path.read_text()) if path.exists() else []
-    # Rows in the format of earlier commits have the key `cell` instead of `scenario`. They are dropped.
-    earlier = [row for row in recorded if "scenario" in row and row["scenario"] not in replaced]
-    path.write_text(json.dumps(earlier + [row.as_dict() for row in rows], indent=2) + "\n")
 
 
 def main() -> int:
@@ -90,6 +68,7 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=600.0, help="length of the scenario 'random kill -9' (default: 600)"
     )
+    parser.add_argument("--write", action="store_true", help="write the table of all results so far into the README")
     options = parser.parse_args()
     words = options.scenarios or [""]
     selected = [scenario for scenario in SCENARIOS if any(word in scenario.name for word in words)]
@@ -100,9 +79,13 @@ def main() -> int:
     rows = []
     for number, scenario in enumerate(selected):
         rows.append(play(scenario, options.seed, options.seconds, CRASH_DIR / f"stack-{number}"))
-        print(table(rows[-1:]), file=sys.stderr, flush=True)
-        write(rows, CRASH_DIR / "results.json")
+        print(table(rows[-1:]), *rows[-1].problems, sep="\n", file=sys.stderr, flush=True)
+        merged = merge(rows, CRASH_DIR / "results.json", [scenario.name for scenario in SCENARIOS])
+        if options.write:
+            README.write_text(with_table(README.read_text(encoding="utf-8"), merged), encoding="utf-8")
     print(table(rows))
+    for row in rows:
+        print(*(f"{row.scenario}: {problem}" for problem in row.problems), sep="\n")
     print(f"\nwritten to {CRASH_DIR / 'results.json'}")
     return 0 if all(row.passed for row in rows) else 1
 

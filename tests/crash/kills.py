@@ -37,6 +37,7 @@ def kill_at_failpoints(run: ScenarioRun, *, process: Process, failpoints: Iterab
         for failpoint in failpoints:
             if failpoint == "restore.applied" and not is_wiped:
                 continue  # nothing is restored when the state is kept
+            run.note_fault(process)
             process.kill()
             if is_wiped:
                 run.wipe_state(process)
@@ -70,6 +71,7 @@ def kill_mailer(run: ScenarioRun, *, is_wiped: bool) -> None:
                 if not hits_left:
                     mailer.signal(signal.SIGKILL)
 
+            run.note_fault(mailer)
             inbox.on_phase = kill_in_phase
             run.wait_until(lambda: mailer.exit_code is not None, f"the mail server reached {phase}", KILL_TIMEOUT_S)
             inbox.on_phase = None

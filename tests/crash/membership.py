@@ -6,6 +6,7 @@ import signal
 
 from streams.tools.local.processes import Process
 from tests.crash.scenario_run import ScenarioRun
+from tests.crash.stops import WORKER
 
 
 def zombies(run: ScenarioRun) -> None:
@@ -17,6 +18,7 @@ def zombies(run: ScenarioRun) -> None:
             (stack.mailers[0], stack.mailers[1:], "mailer"),
         ):
             run.await_emails(60)
+            run.note_fault(paused)
             paused.signal(signal.SIGSTOP)
             run.row.kills += 1
             partitions = stack.settings.partitions
@@ -52,6 +54,7 @@ def scaling(run: ScenarioRun) -> None:
             process.stop()
         run.await_emails(100)
         for process in others:
+            run.note_fault(others=[WORKER])
             run.restart(process)
             run.await_emails(60)
         partitions = run.stack.settings.partitions
@@ -62,6 +65,7 @@ def scaling(run: ScenarioRun) -> None:
         if owned_partitions(first, "flows") == partitions:
             run.row.problems.append("two more workers took no partition from the first")
         for process in others:
+            run.note_fault(process)
             assert process.stop() == 0
             run.await_emails(60)
         run.wait_until(lambda: owned_partitions(first, "flows") == partitions, "the first worker has all partitions")
@@ -76,6 +80,7 @@ def rolling(run: ScenarioRun) -> None:
             stage = "flows" if process.role == "worker" else "mailer"
             others = [other for other in stack.processes if other.role == process.role and other is not process]
             before = {id(other): owned_partitions(other, stage) for other in others}
+            run.note_fault(process)
             assert process.stop() == 0, f"the {process.role} did not exit cleanly"
             process.start()
             process.await_ready()

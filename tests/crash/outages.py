@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
 
 from streams.runtime.app import EXIT_FATAL
 from streams.tools.local.inbox.server import HANG_UP
+from streams.wire import topics
 from tests.crash.scenario_run import ScenarioRun
+from tests.crash.stops import MAILER, WORKER
+from tests.harness.kafka_faults import delete_topic
 
 #: Bytes that a log may grow by on the full disk. RocksDB's own files exceed the limit within a few commits.
 LOG_ROOM = 32_768
@@ -25,6 +28,7 @@ def brokers(run: ScenarioRun) -> None:
     with run.shop_open(), run.supervise():
         for broker in stack.brokers:
             run.await_emails(60)
+            run.note_fault(others=[WORKER, MAILER])
             broker.kill()
             run.row.kills += 1
             run.log(f"killed the broker on port {broker.port}")
@@ -52,10 +56,12 @@ def mail_server(run: ScenarioRun) -> None:
     with run.shop_open():
         for name, behaviour in behaviours:
             run.log(name)
+            run.note_fault(others=[MAILER])
             inbox.behaviour = behaviour
             run.await_emails(60)
             inbox.behaviour = None
         run.log("no answers")
+        run.note_fault(others=[MAILER])
         inbox.stop()
         run.wait_until(lambda: stack.mailer.metrics().get("takk_smtp_paused", 0) == 1, "the mailer pauses")
         inbox.start()
@@ -68,6 +74,7 @@ def disk_full(run: ScenarioRun) -> None:
     with run.shop_open():
         run.await_emails(60)
         # The limit also applies to the worker's log, which needs room for the error.
+        run.note_fault(worker)
         limit = worker.log_file.stat().st_size + LOG_ROOM
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (limit, limit))
         run.wait_until(lambda: worker.exit_code is not None, "the worker exited")
@@ -88,13 +95,8 @@ def changelog_deleted(run: ScenarioRun) -> None:
     admin = AdminClient(stack.settings.kafka())
     name = f"{stack.settings.app_id}-flows-customers-changelog"
     for is_wiped in (False, True):
-        for future in admin.delete_topics([name]).values():
-            future.result()
-        run.wait_until(lambda: name not in admin.list_topics(timeout=10).topics, "the changelog is deleted")
-        for future in admin.create_topics(
-            [NewTopic(name, stack.settings.partitions, 1, config={"cleanup.policy": "compact"})]
-        ).values():
-            future.result()
+        delete_topic(admin, name)
+        topics.create_topics(stack.settings, [name])
         if is_wiped:
             run.wipe_state(worker)
         worker.start()
@@ -121,6 +123,7 @@ def step_clock(run: ScenarioRun, shift_s: int) -> None:
     """Let the wall clock step: worker and mailer exit, do not start before it is right, and then continue. They decide nothing by it."""
     file, processes = run.stack.folder / "clock", run.stack.processes
     run.log(f"the clock is off by {shift_s:+} s")
+    run.note_fault(*processes)
     file.write_text(str(shift_s), encoding="ascii")
     for code, words in (
         (EXIT_FATAL, "the clock of this machine stepped"),

@@ -7,51 +7,28 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from itertools import pairwise
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+from confluent_kafka import KafkaException
+
+from streams.runtime.app import EXIT_FATAL
+from streams.tools.local.kafka.committed import read_all
 from streams.tools.local.processes import Process, ProcessFailed
 from streams.wire import topics
-from tests.harness.stack import Stack, wait_until
+from tests.crash.results import Row
+from tests.crash.stops import MAILER, WORKER, Fault, longest_stops
+from tests.harness.scripted_inbox import ScriptedInbox
+from tests.harness.stack import GROUPS, Stack, wait_until
 
 #: Orders per second: enough that a process reaches every failpoint within a second.
 RATE = 30.0
 SEED = 3
 #: Starts that a process gets when it exits while it starts, for example because the broker answers too late on a loaded machine.
 MAX_STARTS = 3
-
-
-@dataclass
-class Row:
-    """The result of a scenario.
-
-    `unknown` counts the sends that may have arrived twice or not at all: their data had begun when a process died.
-    """
-
-    scenario: str
-    acceptance: str
-    seed: int
-    kills: int = 0
-    sends: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    unknown: int = 0
-    longest_gap_s: float = 0.0
-    seconds: float = 0.0
-    unknown_sends: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing was lost, duplicated or different."""
-        return not (self.lost or self.duplicated or self.problems)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as it is written to results.json."""
-        return {**asdict(self), "passed": self.passed}
 
 
 class ScenarioRun:
@@ -61,14 +38,26 @@ class ScenarioRun:
         stack: started.
         row: receives the results.
         seconds: length of the scenario with random kills.
+        in_doubt_per_kill: emails that may be in doubt after each kill; None: any number.
     """
 
-    def __init__(self, stack: Stack, row: Row, seconds: float) -> None:
+    def __init__(self, stack: Stack, row: Row, seconds: float, in_doubt_per_kill: int | None = None) -> None:
         self.stack = stack
         self.row = row
         self.seconds = seconds
+        self._in_doubt_per_kill = in_doubt_per_kill
         self.rng = random.Random(row.seed)
         self._closed = threading.Event()
+        self._faults: list[Fault] = []
+        self._windows: list[tuple[int, int]] = []
+        #: role -> the newest known partitions of each process, by its number.
+        self._assigned: dict[str, dict[int, frozenset[int]]] = {WORKER: {}, MAILER: {}}
+
+    @property
+    def inbox(self) -> ScriptedInbox:
+        """The inbox, with the answers that a scenario sets."""
+        assert isinstance(self.stack.inbox, ScriptedInbox)
+        return self.stack.inbox
 
     def log(self, text: str) -> None:
         """Print a progress line to stderr."""
@@ -83,14 +72,16 @@ class ScenarioRun:
             rate: orders per second.
         """
         opened_ms = int(time.time() * 1000)
-        shop = self.stack.run_shop(3600.0, rate, poison, self.row.seed, until=self._closed)
+        # Another shop each time: the orders of the same one would have the same ids.
+        seed = self.row.seed + 1000 * len(self._windows)
+        shop = self.stack.run_shop(3600.0, rate, poison, seed, until=self._closed)
         try:
             yield
         finally:
             self._closed.set()
             shop.join()
             self._closed.clear()
-            self._note_longest_gap(opened_ms, int(time.time() * 1000))
+            self._windows.append((opened_ms, int(time.time() * 1000)))
 
     def close_shop(self) -> None:
         """Stop the orders before the end of the `shop_open` block, so that the stack can become idle within it."""
@@ -120,32 +111,59 @@ class ScenarioRun:
                 self.log(f"a {process.role} exited with {process.exit_code}, restarting it")
                 process.start()
 
-    def wait_until(self, condition: Callable[[], bool], description: str, timeout_s: float = 90.0) -> None:
-        """Wait until `condition` is true.
+    def wait_until(
+        self, condition: Callable[[], bool], description: str, timeout_s: float = 90.0, *, is_supervised: bool = False
+    ) -> None:
+        """Wait until `condition` is true. With `is_supervised`, restart processes that exit meanwhile.
 
         Raises:
             AssertionError: it is still false after `timeout_s` seconds.
         """
-        wait_until(condition, f"{self.row.scenario}: {description}", timeout_s)
+
+        def is_met() -> bool:
+            if is_supervised:
+                self.restart_exited()
+            return condition()
+
+        wait_until(is_met, f"{self.row.scenario}: {description}", timeout_s)
 
     def await_emails(self, count: int, *, is_supervised: bool = False) -> None:
         """Wait until `count` more emails have arrived. With `is_supervised`, restart processes that exit meanwhile."""
         expected = self.stack.inbox.accepted + count
+        self.wait_until(
+            lambda: self.stack.inbox.accepted >= expected, f"{count} more emails", is_supervised=is_supervised
+        )
 
-        def have_arrived() -> bool:
-            if is_supervised:
-                self.restart_exited()
-            return self.stack.inbox.accepted >= expected
+    def note_fault(self, *victims: Process, others: Sequence[str] = ()) -> None:
+        """Note that something fails now, for the longest stops.
 
-        self.wait_until(have_arrived, f"{count} more emails")
+        Args:
+            victims: the processes that fail. The partitions of the other processes of their roles are those of the others.
+            others: the roles whose processes are all others, for a fault outside the processes.
+        """
+        owned: dict[str, frozenset[int]] = dict.fromkeys(others, frozenset())
+        for process in victims:
+            role = process.role
+            with suppress(KafkaException):
+                self._assigned[role] |= self.stack.assignment(role)
+            partitions = self._assigned[role].get(self.stack.number_of(process), frozenset())
+            owned[role] = owned.get(role, frozenset()) | partitions
+        self._faults.append(Fault(int(time.time() * 1000), owned))
 
     def kill(self, process: Process) -> None:
         """Kill the process (SIGKILL)."""
+        self.note_fault(process)
         process.kill()
         self.row.kills += 1
 
-    def restart(self, process: Process, *, is_wiped: bool = False) -> None:
+    def restart(self, process: Process, *options: str, is_wiped: bool = False, **env: str) -> None:
         """Start a dead process, with or without its state, and wait until it is ready.
+
+        Args:
+            process: the process.
+            options: of its command line.
+            is_wiped: whether its state is deleted before.
+            env: additional settings for this start.
 
         Raises:
             ProcessFailed: it exited while starting, `MAX_STARTS` times in a row, or did not become ready.
@@ -153,7 +171,7 @@ class ScenarioRun:
         if is_wiped:
             self.wipe_state(process)
         for attempt in range(MAX_STARTS):
-            process.start()
+            process.start(*options, **env)
             try:
                 process.await_ready()
             except ProcessFailed:
@@ -163,20 +181,50 @@ class ScenarioRun:
             else:
                 return
 
+    def stop_all(self, role: str) -> None:
+        """Stop all processes of a role, and wait until the broker has removed them from their group."""
+        processes = [process for process in self.stack.processes if process.role == role]
+        self.note_fault(*processes)
+        with ThreadPoolExecutor() as pool:
+            codes = list(pool.map(Process.stop, processes))
+        assert not any(codes), f"exit codes {codes}"
+        self.wait_until(lambda: not self.stack.members(role), "the group is empty")
+
+    def refused(self, process: Process, words: str, *options: str) -> None:
+        """Start a process, and check that it does not start, with the reason in its log."""
+        process.start(*options)
+        self.wait_until(lambda: process.exit_code is not None, "the process refused to start")
+        log = process.log_file.read_text(errors="replace")
+        assert process.exit_code not in (0, EXIT_FATAL), f"exit code {process.exit_code}"
+        assert words in log, log[-2000:]
+
+    def dead_letters(self) -> Counter[str]:
+        """Return the number of dead letters by reason."""
+        return Counter(letter["reason"] for letter in self.stack.records(topics.DEAD_LETTERS))
+
     def wipe_state(self, process: Process) -> None:
         """Delete the local state of a dead process."""
-        roles = (self.stack.workers, self.stack.mailers)
-        number = next(processes.index(process) for processes in roles if process in processes)
-        for folder in self.stack.state_dir(number).glob("flows*" if process.role == "worker" else "mailer*"):
+        for folder in self.state_of(process):
             shutil.rmtree(folder)
 
-    def _note_longest_gap(self, opened_ms: int, closed_ms: int) -> None:
-        """Record the longest time between two emails while orders arrived: for that long, no email was sent."""
-        arrived_ms = sorted(
-            mail.received_at_ms for mail in self.stack.inbox.mails() if opened_ms < mail.received_at_ms < closed_ms
-        )
-        gaps_ms = [later - earlier for earlier, later in pairwise(arrived_ms)]
-        self.row.longest_gap_s = max(self.row.longest_gap_s, round(max(gaps_ms, default=0) / 1000, 1))
+    def state_of(self, process: Process) -> list[Path]:
+        """Return the directories of the local state of a process."""
+        folder = self.stack.state_dir(self.stack.number_of(process))
+        return sorted(folder.glob(f"{GROUPS[process.role]}*"))
+
+    def _measure_stops(self) -> None:
+        """Fill in the longest stops: of the batches of flows, and of the emails that arrived."""
+        codec, partitions = self.stack.codec, range(self.stack.settings.partitions)
+        outputs: dict[tuple[str, int], list[int]] = {(role, n): [] for role in (WORKER, MAILER) for n in partitions}
+        records = read_all(self.stack.settings.kafka(), [topics.CHECKPOINTS, topics.COMMANDS])
+        for entry in records[topics.CHECKPOINTS]:
+            outputs[WORKER, codec.decode("checkpoint", entry.value())["partition"]].append(entry.timestamp()[1])
+        of_send = {codec.decode("email_command", r.value())["send_id"]: r.partition() for r in records[topics.COMMANDS]}
+        for mail in self.stack.inbox.mails():
+            if mail.send_id in of_send:
+                outputs[MAILER, of_send[mail.send_id]].append(mail.received_at_ms)
+        stops = longest_stops(self._faults, outputs, self._windows)
+        self.row.victim_stop_s, self.row.others_stop_s = stops.victim_s, stops.others_s
 
     def judge(self, comparable: Callable[[str, bytes], bytes] = lambda topic, value: value) -> None:
         """Wait until the stack is idle, stop it, compare its records, state and inbox with the recomputation, and fill the row."""
@@ -193,5 +241,8 @@ class ScenarioRun:
         self.row.unknown = len(unknown)
         self.row.unknown_sends = sorted(unknown)
         self.row.problems += verdict.problems
+        self._measure_stops()
+        if self._in_doubt_per_kill is not None and len(unknown) > (allowed := self._in_doubt_per_kill * self.row.kills):
+            self.row.problems.append(f"{len(unknown)} emails are in doubt, at most {allowed} may be")
         if not verdict.sends:
             self.row.problems.append("nothing was sent, so the scenario tested nothing")

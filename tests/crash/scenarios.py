@@ -8,14 +8,27 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tests.crash.disk_faults import corrupt_block, faulty_disk, io_errors, power_loss_of_mailer, power_loss_of_worker
+from tests.crash.group_faults import EXPIRING_IDS, FULL_GROUP, expired_ids, full_group, odd_heartbeat
+from tests.crash.hostile_records import fatal_record, hostile_records
 from tests.crash.kills import kill_mailer, kill_worker, random_kills
+from tests.crash.mail_faults import odd_recipients, slow_stop
 from tests.crash.membership import rolling, scaling, zombies
 from tests.crash.outages import brokers, changelog_deleted, clock_steps, disk_full, mail_server, poison
 from tests.crash.scenario_run import ScenarioRun
+from tests.crash.topic_faults import (
+    changelog_recreated,
+    hanging_transaction,
+    input_truncated,
+    offsets_expired,
+    retention_overtook,
+)
 from tests.crash.upgrade import BEFORE, newer_templates, older_templates, upgrade
 
 SESSION_TIMEOUT_S = 6
 _SHORT_SESSION = {"TAKK_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S)}
+#: Emails in doubt per kill, with the marks of the killed mailer and without them.
+KEPT, LOST = 4, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +43,12 @@ class Scenario:
         before: the git revision of the program that the processes run at first; empty: this one.
         has_own_clock: the file `clock` in the folder of the stack holds the seconds by which the processes' clock is off.
         has_newer_templates: the processes use a copy of the templates in which each flow has one version more.
+        has_faulty_disk: the disk of the processes fails on demand. Needs gcc.
         env: additional settings of the processes.
+        broker: further settings of the broker.
+        seconds: that it takes on two cores.
+        in_doubt_per_kill: emails that may be in doubt after each kill: with the marks on the disk only those between the final dot and
+            the answer, one per connection; without them those of a slice. None: any number.
     """
 
     name: str
@@ -43,7 +61,11 @@ class Scenario:
     before: str = ""
     has_own_clock: bool = False
     has_newer_templates: bool = False
+    has_faulty_disk: bool = False
     env: dict[str, str] = field(default_factory=dict)
+    broker: dict[str, str] = field(default_factory=dict)
+    seconds: float = 90.0
+    in_doubt_per_kill: int | None = KEPT
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -66,6 +88,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="mailer edges, disk wiped",
         acceptance="the same without the local delivery marks: more unknown sends, all of them reported",
         play=partial(kill_mailer, is_wiped=True),
+        in_doubt_per_kill=LOST,
     ),
     Scenario(
         name="random kill -9",
@@ -74,6 +97,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=3,
         mailers=2,
         env=_SHORT_SESSION,
+        in_doubt_per_kill=LOST,
     ),
     Scenario(
         name="zombies",
@@ -82,6 +106,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=2,
         mailers=2,
         env=_SHORT_SESSION,
+        in_doubt_per_kill=LOST,
     ),
     Scenario(
         name="scaling out and in",
@@ -104,6 +129,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         acceptance="4xx answers, slow answers, cut connections, invalid answers, no answers: every email arrives, once or "
         "reported as unknown",
         play=mail_server,
+        in_doubt_per_kill=None,
     ),
     Scenario(
         name="disk full",
@@ -122,6 +148,118 @@ SCENARIOS: tuple[Scenario, ...] = (
         "fires early",
         play=clock_steps,
         has_own_clock=True,
+    ),
+    Scenario(
+        name="corrupt block",
+        acceptance="a worker that reads a damaged block ends, and restores its state; no record becomes a dead letter",
+        play=corrupt_block,
+        workers=2,
+        env=_SHORT_SESSION,
+    ),
+    Scenario(
+        name="I/O errors",
+        acceptance="one write, one sync and one read of a worker's state fail; it restores what it needs",
+        play=io_errors,
+        workers=2,
+        env=_SHORT_SESSION,
+        has_faulty_disk=True,
+    ),
+    Scenario(
+        name="power loss, worker",
+        acceptance="what was not synced is lost with the process; the state is restored from there",
+        play=power_loss_of_worker,
+        workers=2,
+        env=_SHORT_SESSION,
+        has_faulty_disk=True,
+    ),
+    Scenario(
+        name="power loss, mailer",
+        acceptance="what was not synced is lost with the process, and the machine boots: the marks are not trusted",
+        play=power_loss_of_mailer,
+        mailers=2,
+        env=_SHORT_SESSION,
+        has_faulty_disk=True,
+        in_doubt_per_kill=LOST,
+    ),
+    Scenario(
+        name="hanging transaction",
+        acceptance="a worker that must restore behind it refuses to start, with the remedy; the other one goes on",
+        play=hanging_transaction,
+        workers=2,
+    ),
+    Scenario(
+        name="offsets expired",
+        acceptance="the offsets of all workers, then of all mailers are deleted; they continue where their state ends",
+        play=offsets_expired,
+        workers=2,
+        mailers=2,
+        env=_SHORT_SESSION,
+    ),
+    Scenario(
+        name="retention overtook",
+        acceptance="orders that were deleted before they were read are counted, and all others are processed",
+        play=retention_overtook,
+        workers=2,
+        env=_SHORT_SESSION,
+    ),
+    Scenario(
+        name="input truncated",
+        acceptance="the workers refuse a recreated topic until an operator accepts its offsets",
+        play=input_truncated,
+        workers=2,
+        env=_SHORT_SESSION,
+    ),
+    Scenario(
+        name="changelog recreated",
+        acceptance="the workers refuse a longer copy of a changelog until an operator accepts it",
+        play=changelog_recreated,
+        workers=2,
+        env=_SHORT_SESSION,
+    ),
+    Scenario(
+        name="group full",
+        acceptance="a worker that the group refuses asks again, and takes over when there is room",
+        play=full_group,
+        workers=2,
+        env=_SHORT_SESSION,
+        broker=FULL_GROUP,
+    ),
+    Scenario(
+        name="odd heartbeat answer",
+        acceptance="a process whose heartbeat is answered oddly ends, and goes on after a restart",
+        play=odd_heartbeat,
+        workers=2,
+        mailers=2,
+        env=_SHORT_SESSION,
+    ),
+    Scenario(
+        name="expired transactional ids",
+        acceptance="processes that are idle for longer than their transactional ids live continue without a restart",
+        play=expired_ids,
+        broker=EXPIRING_IDS,
+    ),
+    Scenario(
+        name="hostile records",
+        acceptance="each hostile record is processed or becomes a dead letter, while workers and mailer are killed",
+        play=hostile_records,
+        workers=2,
+        env=_SHORT_SESSION | fatal_record(),
+        judges_itself=True,
+    ),
+    Scenario(
+        name="odd recipients",
+        acceptance="recipients that are answered oddly, cut off or not at all stop no other",
+        play=odd_recipients,
+        mailers=2,
+        env=_SHORT_SESSION,
+        in_doubt_per_kill=None,
+    ),
+    Scenario(
+        name="slow stop",
+        acceptance="a mailer that stops waits for a slow mail server: exit code 0, nothing in doubt",
+        play=slow_stop,
+        mailers=2,
+        in_doubt_per_kill=0,
     ),
     Scenario(
         name="upgrade",
@@ -152,6 +290,7 @@ def environment(scenario: Scenario, folder: Path) -> dict[str, str]:
     return {
         **scenario.env,
         **(own_clock(folder) if scenario.has_own_clock else {}),
+        **(faulty_disk(folder) if scenario.has_faulty_disk else {}),
         **(newer_templates(folder) if scenario.has_newer_templates else {}),
     }
 

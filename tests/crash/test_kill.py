@@ -10,7 +10,8 @@ import pytest
 
 from streams.wire import topics
 from tests.crash.outages import YEARS_S, step_clock
-from tests.crash.scenario_run import Row, ScenarioRun
+from tests.crash.results import Row
+from tests.crash.scenario_run import ScenarioRun
 from tests.crash.scenarios import own_clock
 from tests.harness.stack import HEARTBEATS, Stack, await_heartbeats, open_stack
 

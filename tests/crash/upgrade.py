@@ -52,6 +52,7 @@ def upgrade(run: ScenarioRun) -> None:
         run.await_emails(EMAILS_BETWEEN)
         _record(run)
         for process in (stack.mailers[0], stack.workers[0], stack.mailers[1], stack.workers[1]):
+            run.note_fault(process)
             assert process.stop() == 0, f"the old {process.role} did not exit cleanly, see {process.log_file}"
             process.program = None
             process.start()
@@ -92,6 +93,7 @@ def older_templates(run: ScenarioRun) -> None:
     with run.shop_open():
         run.await_emails(EMAILS_BETWEEN)
         for older in (True, False):
+            run.note_fault(worker)
             assert worker.stop() == 0, f"the worker did not exit cleanly, see {worker.log_file}"
             worker.start(**({"TAKK_TEMPLATES_DIR": str(PROJECT_ROOT / "templates")} if older else {}))
             worker.await_ready()

@@ -7,14 +7,16 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streams.definitions.loader import load_ruleset
 from streams.runtime.app import EXIT_FATAL
@@ -32,6 +34,7 @@ from streams.tools.local.processes import Process
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.codec import open_codec
+from tests.harness.scripted_inbox import ScriptedInbox
 
 #: Seconds that a test waits for anything. They are enough on a busy machine, and for a broker that does not answer for a minute.
 PATIENCE_S = 180.0
@@ -51,6 +54,9 @@ def wait_until(condition: Callable[[], bool], description: str, timeout_s: float
         time.sleep(0.02)
 
 
+#: role -> the end of the name of its consumer group, and the topic whose records its stage of that name reads.
+GROUPS = {"worker": "flows", "mailer": "mailer"}
+INPUTS = {"worker": topics.ORDERS, "mailer": topics.COMMANDS}
 #: Settings of a stack with heartbeats: one when a mailer takes over a partition, then so few that topics have time to be idle.
 HEARTBEATS = {"TAKK_HEARTBEAT_S": "60"}
 
@@ -134,7 +140,46 @@ class Stack:
         self.brokers: list[EmbeddedKafka] = []
         #: Folders of other templates that processes of this stack used for a while.
         self.other_templates: list[Path] = []
+        #: Called with the records of all topics before they are judged: a test that deletes a topic's records adds those that were read.
+        self.complete: Callable[[dict[str, list[Any]]], None] = lambda records: None
         self._producer = Producer({**self.settings.kafka(), **PRODUCER})
+        self.admin = AdminClient(self.settings.kafka())
+
+    def add_worker(self) -> Process:
+        """Return one more worker, not yet started."""
+        self.workers.append(self._process("worker", len(self.workers)))
+        return self.workers[-1]
+
+    def number_of(self, process: Process) -> int:
+        """Return the number of a process among those of its role."""
+        return (self.workers if process.role == "worker" else self.mailers).index(process)
+
+    def group_of(self, role: str) -> str:
+        """Return the consumer group of the processes of this role."""
+        return f"{self.settings.app_id}-{GROUPS[role]}"
+
+    def members(self, role: str) -> list[Any]:
+        """Return the members of the group of this role, as the broker describes them.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        (answer,) = self.admin.describe_consumer_groups([self.group_of(role)], request_timeout=5).values()
+        return list(answer.result().members)
+
+    def assignment(self, role: str) -> dict[int, frozenset[int]]:
+        """Return the partitions of each process of this role, by its number, as the broker assigned them; empty during a rebalance.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        topic, assigned = INPUTS[role], dict[int, frozenset[int]]()
+        for member in self.members(role):
+            name = (member.group_instance_id or "").removesuffix(f"-{GROUPS[role]}")
+            partitions = frozenset(tp.partition for tp in member.assignment.topic_partitions if tp.topic == topic)
+            if name.rpartition("-")[2].isdecimal() and partitions:
+                assigned[int(name.rpartition("-")[2])] = partitions
+        return assigned
 
     def _process(self, role: str, number: int) -> Process:
         own = {"TAKK_STATE_DIR": str(self.state_dir(number)), "TAKK_GROUP_INSTANCE_ID": f"stack-{number}"}
@@ -299,6 +344,7 @@ class Stack:
             list(pool.map(Process.stop, self.mailers))
         changelog = f"{self.settings.app_id}-flows-customers-changelog"
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
+        self.complete(records)
         folders = (*self.other_templates, self.settings.templates_dir)
         *others, ruleset = [load_ruleset(folder, day_scale=self.settings.day_scale) for folder in folders]
         arrived = Counter(mail.send_id for mail in self.inbox.mails())
@@ -330,16 +376,20 @@ class Stack:
 
 
 @contextmanager
-def open_stack(folder: Path, brokers: int = 1, **more: Any) -> Iterator[Stack]:
+def open_stack(
+    folder: Path, brokers: int = 1, *, broker: Mapping[str, str] = MappingProxyType({}), **more: Any
+) -> Iterator[Stack]:
     """Start a stack with its own brokers and inbox, and stop all of it at the end of the block.
 
     Args:
         folder: for the files of the stack.
         brokers: number of brokers, and replication factor of all topics.
+        broker: further settings of a single broker.
         more: passed to `Stack`.
     """
-    kafka = EmbeddedCluster(folder / "kafka", brokers) if brokers > 1 else EmbeddedKafka(folder / "kafka")
-    with kafka, Inbox(journal=folder / "inbox.jsonl") as inbox:
+    alone = EmbeddedKafka(folder / "kafka", settings=broker)
+    kafka = EmbeddedCluster(folder / "kafka", brokers) if brokers > 1 else alone
+    with kafka, ScriptedInbox(journal=folder / "inbox.jsonl") as inbox:
         stack = Stack(folder, kafka.bootstrap, inbox, replication=brokers, **more)
         stack.brokers = kafka.brokers if isinstance(kafka, EmbeddedCluster) else [kafka]
         try:

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.kafka.retry import is_transient
 from streams.runtime.state.store import Memory, PartitionStore
+from tests.harness.kafka_faults import delete_topic
 from tests.harness.stack import PATIENCE_S, PRODUCER, wait_until
 from tests.integration.counter import FORGET, PARTITIONS, TABLE, step
 
@@ -147,8 +148,7 @@ class Job:
 
     def recreate(self, name: str, **config: str) -> None:
         """Replace a topic with an empty one."""
-        self.admin.delete_topics([name])[name].result()
-        wait_until(lambda: name not in self.admin.list_topics(timeout=10).topics, f"{name} is deleted")
+        delete_topic(self.admin, name)
         self.create(name, **config)
 
     def recreate_changelog(self) -> None:

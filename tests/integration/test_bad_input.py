@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,6 +26,7 @@ from streams.wire import topics
 from streams.wire.validation import LATEST_MS
 from tests.driver.test_any_record import STAGES, batches, decoded
 from tests.harness import raw_headers, records
+from tests.harness.compressed import produce_zstd
 from tests.harness.kafka_fakes import Record
 from tests.harness.stack import Stack, open_stack
 
@@ -161,32 +162,10 @@ def test_a_replayed_record_that_is_still_invalid_becomes_a_dead_letter_again(sta
     assert [(letter.reason, letter.value) for letter in letters()] == [("negative_amount", value)] * 2
 
 
-def produce_zstd(
-    stack: Stack, items: Iterable[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes | None]]]]
-) -> None:
-    """Produce (topic, key, value, headers), each as a batch of its own that is compressed with zstd. The broker limits the compressed size."""
-    producer = Producer(
-        {
-            **stack.settings.kafka(),
-            "compression.type": "zstd",
-            "message.max.bytes": 64 << 20,
-            "linger.ms": 0,
-            "partitioner": "murmur2_random",
-        }
-    )
-    failed: list[Any] = []
-    for topic, key, value, headers in items:
-        producer.produce(
-            topic, value, key, headers=headers, on_delivery=lambda error, _: error and failed.append(error)
-        )
-        assert producer.flush(60) == 0
-    assert failed == []
-
-
 def test_a_record_that_was_compressed_well_is_cut(stack: Stack) -> None:
     """9 MB of zeros in a few kB become a dead letter with the first bytes, the size and the SHA-256, and `replay` says why it cannot."""
     zeros = bytes(9_000_000)
-    produce_zstd(stack, [(topics.ORDERS, b"zeros", zeros, [("h", b"1")])])
+    produce_zstd(stack.settings.kafka(), [(topics.ORDERS, b"zeros", zeros, [("h", b"1")])])
     stack.produce(topics.ORDERS, b"after-zeros", order("after-zeros"))
     email_to(stack, "after-zeros@example.org")
     stack.wait_until(lambda: any(letter.key == b"zeros" for letter in dead_letters(stack)), "a dead letter")
@@ -207,7 +186,7 @@ def test_a_large_order_without_its_key_is_a_dead_letter(stack: Stack) -> None:
     lines = [records.line(sku=f"{n:0200}", title="t" * 500, category="c" * 500) for n in range(1000)]
     value = stack.codec.encode("order", order("large", lines=lines))
     assert len(value) > 1_200_000
-    produce_zstd(stack, [(topics.ORDERS, b"large-wrong", value, [])])
+    produce_zstd(stack.settings.kafka(), [(topics.ORDERS, b"large-wrong", value, [])])
     stack.wait_until(lambda: any(letter.key == b"large-wrong" for letter in dead_letters(stack)), "a dead letter")
     (letter,) = [letter for letter in dead_letters(stack) if letter.key == b"large-wrong"]
     assert (letter.reason, letter.value_bytes) == ("too_large", len(value))

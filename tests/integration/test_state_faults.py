@@ -15,23 +15,11 @@ from confluent_kafka.admin import NewPartitions
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.processing.fetcher import Fetcher
 from streams.runtime.processing.stage import Stage
-from streams.runtime.state.store import Memory, PartitionStore
 from streams.tools.local.kafka.broker import EmbeddedKafka
+from tests.harness.kafka_faults import damage, delete_records
 from tests.harness.stack import PATIENCE_S, wait_until
 from tests.integration.counter import PARTITIONS
 from tests.integration.jobs import REFUSAL_PATIENCE_S, STATIC, Job, Worker, keep, make_records
-
-
-def damage(path: Path) -> None:
-    """Overwrite 64 bytes of each file with values of a store, and leave its other files as they are."""
-    store = PartitionStore(path, Memory(16))
-    store._data.flush()
-    files = [file["name"] for file in store._data.live_files() if file["start_key"].startswith(b"customer")]
-    store.close()
-    assert files
-    for name in files:
-        with (path / name.lstrip("/")).open("r+b") as content:
-            content.write(bytes(64))
 
 
 def test_a_damaged_block(job: Job) -> None:
@@ -42,7 +30,7 @@ def test_a_damaged_block(job: Job) -> None:
     job.await_output()
     assert worker.stop() == 0
     damaged = worker.stores()[0]
-    damage(damaged)
+    damage(damaged, b"customer")
     job.publish(*make_records(200, start=200))
     worker.start(*STATIC)
     job.await_output()  # restarts the worker, as a supervisor does
@@ -51,13 +39,6 @@ def test_a_damaged_block(job: Job) -> None:
     assert worker.contents() == job.expected_state()
     assert [path.name.partition("-")[0] for path in damaged.parent.glob("*.corrupt*")] == [f"{damaged.name}.corrupt"]
     assert "state cannot be read, exiting" in worker.log()
-
-
-def delete_records(job: Job, topic: str, before: int | None = None) -> None:
-    """Delete the records of a topic before an offset of each partition; all of them by default."""
-    partitions = [TopicPartition(topic, n, OFFSET_END if before is None else before) for n in range(PARTITIONS)]
-    for answer in job.admin.delete_records(partitions).values():
-        answer.result()
 
 
 def refused(worker: Worker, words: str, *options: str) -> None:
@@ -97,7 +78,7 @@ def test_retention_overtakes(job: Job) -> None:
     run(job, worker)
     before = list(job.input)
     job.publish(*make_records(200, start=200))
-    delete_records(job, f"{job.app}-in")
+    delete_records(job.admin, f"{job.app}-in", dict.fromkeys(range(PARTITIONS), OFFSET_END))
     job.input = before
     job.publish(*make_records(200, start=400))
     run(job, worker)
@@ -114,7 +95,7 @@ def test_the_fetcher_passes_deleted_records(job: Job) -> None:
         return 3
 
     job.publish(*make_records(200))
-    delete_records(job, topic, before=3)
+    delete_records(job.admin, topic, dict.fromkeys(range(PARTITIONS), 3))
     stage: Any = Stage(name="counter", topics=(topic,), dead_letter=lambda record, reason, detail, now: record)
     fetcher = Fetcher(
         {"bootstrap.servers": job.bootstrap},

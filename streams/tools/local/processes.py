@@ -27,6 +27,9 @@ class Process:
         env: settings of the process, in addition to this process's environment.
         log_file: the file that its output is appended to.
         program: the directory whose `streams` package runs; None runs this one.
+
+    Attributes:
+        settings: the environment of the process at its next start.
     """
 
     def __init__(self, role: str, env: dict[str, str], log_file: Path, program: Path | None = None) -> None:
@@ -35,7 +38,7 @@ class Process:
         self.port = free_port()
         self.log_file = log_file
         # A process that is aborted writes the stacks of its threads to its log.
-        self._env = {
+        self.settings = {
             "PYTHONFAULTHANDLER": "1",
             **os.environ,
             **env,
@@ -44,8 +47,8 @@ class Process:
         }
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self, **env: str) -> None:
-        """Start the process. `env` has additional settings for this start.
+    def start(self, *options: str, **env: str) -> None:
+        """Start the process, with command line options and additional settings for this start.
 
         The process has its own process group: a terminal sends Ctrl-C to the whole group of the program that it runs, and
         that program must stop this process only after the last emails.
@@ -53,8 +56,8 @@ class Process:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "streams", self.role],
-                env={**self._env, **env},
+                [sys.executable, "-m", "streams", self.role, *options],
+                env={**self.settings, **env},
                 cwd=self.program,
                 stdout=log,
                 stderr=log,
