@@ -53,7 +53,7 @@ def odd_heartbeat(run: ScenarioRun) -> None:
             run.note_fault(victim)
             assert victim.stop() == 0
             run.restart(victim, KAFKA_BOOTSTRAP_SERVERS=proxy.bootstrap)
-            for code in ODD_ANSWERS[: 2 if victim.role == WORKER else 1]:
+            for code in ODD_ANSWERS[:2] if victim.role == WORKER else ODD_ANSWERS[2:]:
                 run.await_emails(EMAILS_BETWEEN)
                 run.log(f"a {victim.role}'s heartbeat is answered with error {code}")
                 run.note_fault(victim)

@@ -29,6 +29,8 @@ RATE = 30.0
 SEED = 3
 #: Starts that a process gets when it exits while it starts, for example because the broker answers too late on a loaded machine.
 MAX_STARTS = 3
+#: Seconds that a partition whose process is not hit may stand still, on a busy machine: a session, and the takeover of a neighbour.
+OTHERS_LIMIT_S = 45.0
 
 
 class ScenarioRun:
@@ -242,6 +244,8 @@ class ScenarioRun:
         self.row.unknown_sends = sorted(unknown)
         self.row.problems += verdict.problems
         self._measure_stops()
+        if (others_s := self.row.others_stop_s or 0.0) > OTHERS_LIMIT_S:
+            self.row.problems.append(f"others stood still for {others_s} s")
         if self._in_doubt_per_kill is not None and len(unknown) > (allowed := self._in_doubt_per_kill * self.row.kills):
             self.row.problems.append(f"{len(unknown)} emails are in doubt, at most {allowed} may be")
         if not verdict.sends:

@@ -17,6 +17,8 @@ from tests.crash.membership import rolling, scaling, zombies
 from tests.crash.outages import brokers, changelog_deleted, clock_steps, disk_full, mail_server, poison
 from tests.crash.scenario_run import ScenarioRun
 from tests.crash.topic_faults import (
+    EXPIRING_OFFSETS,
+    EXPIRING_RECORDS,
     changelog_recreated,
     hanging_transaction,
     input_truncated,
@@ -186,14 +188,18 @@ SCENARIOS: tuple[Scenario, ...] = (
         acceptance="a worker that must restore behind it refuses to start, with the remedy; the other one goes on",
         play=hanging_transaction,
         workers=2,
+        # The other worker must not take over and meet the transaction too, before the one that refuses has returned.
+        env={"TAKK_SESSION_TIMEOUT_S": "60"},
     ),
     Scenario(
         name="offsets expired",
-        acceptance="the offsets of all workers, then of all mailers are deleted; they continue where their state ends",
+        acceptance="the broker deletes the offsets of both groups; all processes continue where their state ends",
         play=offsets_expired,
         workers=2,
         mailers=2,
         env=_SHORT_SESSION,
+        broker=EXPIRING_OFFSETS,
+        seconds=190.0,
     ),
     Scenario(
         name="retention overtook",
@@ -201,6 +207,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         play=retention_overtook,
         workers=2,
         env=_SHORT_SESSION,
+        broker=EXPIRING_RECORDS,
     ),
     Scenario(
         name="input truncated",

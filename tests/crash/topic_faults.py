@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, OffsetSpec
 
 from streams.tools.local.kafka.committed import read_all
 from streams.wire import topics
 from tests.crash.scenario_run import ScenarioRun
 from tests.crash.stops import MAILER, WORKER
-from tests.harness.kafka_faults import delete_records, delete_topic
+from tests.harness.kafka_faults import delete_topic
 from tests.harness.stack import PATIENCE_S, PRODUCER
 
 #: Emails to wait for between two steps.
 EMAILS_BETWEEN = 100
+#: Settings of a broker that deletes offsets a minute after their group is empty, and old records within seconds.
+EXPIRING_OFFSETS = {"offsets.retention.minutes": "1", "offsets.retention.check.interval.ms": "1000"}
+EXPIRING_RECORDS = {"log.retention.check.interval.ms": "1000"}
+#: Seconds that the broker may take for that. It looks at its records for the first time after half a minute.
+EXPIRY_TIMEOUT_S = 180.0
 
 
 def hanging_transaction(run: ScenarioRun) -> None:
@@ -25,6 +31,7 @@ def hanging_transaction(run: ScenarioRun) -> None:
     foreign = Producer({**stack.settings.kafka(), "transactional.id": "foreign", "transaction.timeout.ms": 600_000})
     with run.shop_open():
         run.await_emails(EMAILS_BETWEEN)
+        run.wait_until(lambda: len(stack.assignment(WORKER)) == len(stack.workers), "both workers have partitions")
         partition = min(stack.assignment(WORKER)[0])
         foreign.init_transactions(PATIENCE_S)
         foreign.begin_transaction()
@@ -33,8 +40,7 @@ def hanging_transaction(run: ScenarioRun) -> None:
         run.await_emails(EMAILS_BETWEEN)
         run.kill(victim)
         run.wipe_state(victim)
-        for _ in range(2):
-            run.refused(victim, f"a transaction hangs on the changelog {changelog}[{partition}]")
+        run.refused(victim, f"a transaction hangs on the changelog {changelog}[{partition}]")
         foreign.abort_transaction(PATIENCE_S)
         run.restart(victim)
         run.await_emails(2 * EMAILS_BETWEEN)
@@ -42,37 +48,48 @@ def hanging_transaction(run: ScenarioRun) -> None:
 
 
 def offsets_expired(run: ScenarioRun) -> None:
-    """Delete the offsets of the workers, then of the mailers, while none runs: they continue where their state ends."""
-    stack = run.stack
+    """Stop everything until the broker has deleted the offsets of both groups: all continue where their state ends."""
+    stack, roles = run.stack, (WORKER, MAILER)
     with run.shop_open():
-        for role, processes in ((WORKER, stack.workers), (MAILER, stack.mailers)):
-            run.await_emails(EMAILS_BETWEEN)
-            run.stop_all(role)
-            group = stack.group_of(role)
-            stack.admin.delete_consumer_groups([group])[group].result()
-            run.log(f"the offsets of {group} are deleted")
-            run.wipe_state(processes[0])  # the offsets are in the changelog, too
-            for process in processes:
-                process.start()
-            for process in processes:
-                process.await_ready()
-            run.await_emails(EMAILS_BETWEEN)
-            logs = [process.log_file.read_text(errors="replace") for process in processes]
-            assert all("continuing at the offset of the state" in log for log in logs)
+        run.await_emails(3 * EMAILS_BETWEEN)
+    for role in roles:
+        run.stop_all(role)
+    for group in map(stack.group_of, roles):
+        run.wait_until(
+            lambda group=group: not _offsets(run, group), f"the offsets of {group} expire", timeout_s=EXPIRY_TIMEOUT_S
+        )
+    for process in (stack.workers[0], stack.mailers[0]):
+        run.wipe_state(process)  # the offsets are in the changelog, too
+    with run.shop_open():
+        run.note_fault(*stack.processes)
+        for process in stack.processes:
+            process.start()
+        for process in stack.processes:
+            process.await_ready()
+        run.await_emails(3 * EMAILS_BETWEEN)
+    for processes in (stack.workers, stack.mailers):
+        # The first one may have all partitions, and new offsets, before the second one joins.
+        logs = [process.log_file.read_text(errors="replace") for process in processes]
+        assert any("continuing at the offset of the state" in log for log in logs)
 
 
 def retention_overtook(run: ScenarioRun) -> None:
-    """Delete orders that no worker has read: they are counted and logged, and everything behind them is processed."""
+    """Let the retention of orders pass those that no worker has read: they are counted and logged, and all others are processed."""
     stack = run.stack
     with run.shop_open():
         run.await_emails(EMAILS_BETWEEN)
         run.stop_all(WORKER)
-        read = _committed(run)
+        read = _offsets(run, stack.group_of(WORKER))
         orders = read_all(stack.settings.kafka(), [topics.ORDERS])[topics.ORDERS]
         first_read = [record for record in orders if record.offset() < read[record.partition()]]
-        run.wait_until(lambda: all(end > read[n] + 10 for n, end in _ends(run).items()), "orders that nobody has read")
-        ends = _ends(run)
-        delete_records(stack.admin, topics.ORDERS, ends)
+        before = _configure(run, {"retention.ms": "1000", "segment.ms": "1000"})
+        run.wait_until(
+            lambda: all(low > read[n] for n, low in _offsets_at(run, OffsetSpec.earliest()).items()),
+            "orders that nobody has read are deleted",
+            timeout_s=EXPIRY_TIMEOUT_S,
+        )
+        _configure(run, before)
+        run.note_fault(*stack.workers)
         for process in stack.workers:
             process.start()
         for process in stack.workers:
@@ -81,7 +98,7 @@ def retention_overtook(run: ScenarioRun) -> None:
         name = f'takk_records_lost_total{{stage="flows",topic="{topics.ORDERS}"}}'
         counted = sum(process.series().get(name, 0) for process in stack.workers)
     stack.complete = lambda records: records[topics.ORDERS].extend(first_read)
-    lost = sum(ends[number] - read[number] for number in ends)
+    lost = sum(low - read[number] for number, low in _offsets_at(run, OffsetSpec.earliest()).items())
     run.log(f"{lost} orders were deleted before they were read")
     if counted != lost:
         run.row.problems.append(f"{lost} records were deleted before they were read, {counted:.0f} are counted")
@@ -94,7 +111,7 @@ def input_truncated(run: ScenarioRun) -> None:
         run.await_emails(EMAILS_BETWEEN)
     stack.wait_until_idle()
     run.stop_all(WORKER)
-    read = _committed(run)
+    read = _offsets(run, stack.group_of(WORKER))
     before = read_all(stack.settings.kafka(), [topics.ORDERS, topics.CHECKPOINTS])
     delete_topic(stack.admin, topics.ORDERS)
     topics.create_topics(stack.settings)
@@ -191,17 +208,26 @@ def _changelog(run: ScenarioRun) -> str:
     return f"{run.stack.group_of(WORKER)}-customers-changelog"
 
 
-def _committed(run: ScenarioRun) -> dict[int, int]:
-    """Return the offset of each partition of the orders that the workers read next."""
-    group = run.stack.group_of(WORKER)
-    request = ConsumerGroupTopicPartitions(
-        group, [TopicPartition(topics.ORDERS, n) for n in range(run.stack.settings.partitions)]
-    )
-    answer = run.stack.admin.list_consumer_group_offsets([request])[group].result()
-    return {tp.partition: max(tp.offset, 0) for tp in answer.topic_partitions}
+def _offsets(run: ScenarioRun, group: str) -> dict[int, int]:
+    """Return the offset of each partition of the first input that a group reads next; empty if it has none."""
+    topic = topics.ORDERS if group == run.stack.group_of(WORKER) else topics.COMMANDS
+    answer = run.stack.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+    return {tp.partition: tp.offset for tp in answer.topic_partitions if tp.topic == topic and tp.offset >= 0}
 
 
-def _ends(run: ScenarioRun) -> dict[int, int]:
-    """Return the offset after the last record of each partition of the orders."""
-    latest = {TopicPartition(topics.ORDERS, n): OffsetSpec.latest() for n in range(run.stack.settings.partitions)}
-    return {tp.partition: future.result().offset for tp, future in run.stack.admin.list_offsets(latest).items()}
+def _offsets_at(run: ScenarioRun, which: OffsetSpec) -> dict[int, int]:
+    """Return an offset of each partition of the orders."""
+    wanted = {TopicPartition(topics.ORDERS, n): which for n in range(run.stack.settings.partitions)}
+    return {tp.partition: future.result().offset for tp, future in run.stack.admin.list_offsets(wanted).items()}
+
+
+def _configure(run: ScenarioRun, values: Mapping[str, str]) -> dict[str, str]:
+    """Set values in the configuration of the orders, and return the former ones."""
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topics.ORDERS)
+    (answer,) = run.stack.admin.describe_configs([resource]).values()
+    before = {name: answer.result()[name].value for name in values}
+    for name, value in values.items():
+        resource.add_incremental_config(ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET))
+    (changed,) = run.stack.admin.incremental_alter_configs([resource]).values()
+    changed.result()
+    return before

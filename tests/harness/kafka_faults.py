@@ -11,9 +11,14 @@ from confluent_kafka.admin import AdminClient
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.stack import wait_until
 
+#: RocksDB's size of a block.
+BLOCK_BYTES = 4096
+
 
 def damage(path: Path, first_key: bytes) -> None:
-    """Overwrite 64 bytes of each file with values of a store, and leave its other files as they are. The process must have ended.
+    """Overwrite 64 bytes of each block in the first half of each file with values. The process must have ended.
+
+    The index is at the end of a file, and the values are before it. All other files stay as they are.
 
     Args:
         path: the directory of the store.
@@ -25,8 +30,11 @@ def damage(path: Path, first_key: bytes) -> None:
     store.close()
     assert files
     for name in files:
-        with (path / name.lstrip("/")).open("r+b") as content:
-            content.write(bytes(64))
+        file = path / name.lstrip("/")
+        with file.open("r+b") as content:
+            for at in range(0, file.stat().st_size // 2 + 1, BLOCK_BYTES):
+                content.seek(at)
+                content.write(bytes(64))
 
 
 def delete_records(admin: AdminClient, topic: str, before: Mapping[int, int]) -> None:
