@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.core.values.tokens import BadToken
@@ -344,6 +344,7 @@ def test_secrets_that_are_easy_to_guess(secret: str) -> None:
 
 
 @given(st.binary(min_size=8, max_size=64))
+@example(b"\xb7\x02&\x91$D|\xc7J>\xf5")
 def test_random_secrets_are_strong(raw: bytes) -> None:
     """The output of `openssl rand -hex` is accepted, from 16 digits on."""
     generated = hashlib.sha256(raw).hexdigest()

@@ -25,8 +25,9 @@ SIGNATURE_BYTES = 16
 SEPARATOR = "."
 #: The characters of a key id: among the few secrets of a shop they are unique, and they reveal nothing of the secret.
 KEY_ID_CHARS = 6
-#: The least estimated entropy of a secret in bits. 16 random hexadecimal digits have about 53 by this estimate.
-MIN_BITS = 40.0
+#: The least estimated entropy of a secret in bits. 16 random hexadecimal digits have about 53 by this estimate, and a few in a million less than 33.
+#: Four digits of which each is repeated four times have 32.
+MIN_BITS = 32.5
 #: The most characters of a token that is verified: a link of Takk has some 300.
 MAX_CHARS = 4096
 
