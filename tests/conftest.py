@@ -6,6 +6,8 @@ time slow each other down, and their emails arrive late. This group starts first
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from streams.tools.local.kafka.broker import EmbeddedKafka
 
+# Without stored bytecode each process that a test starts compiles a thousand modules again, which takes longer than all else at its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # The time of an example depends on the load of the machine, not on the code.
 settings.register_profile("takk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("takk")
