@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from streams.agents import mailer
-from streams.core.values.local_time import utc_from_ms
-from streams.mail.command import Command
-from streams.mail.delivery.ledger import Plan
-from streams.mail.delivery.window import Window
-from streams.mail.report import Report
 from streams.observability import metrics
 from streams.wire import topics
 from streams.wire.encode.encoder import Encoder
+from tests.harness.accepting_mailer import AT, AcceptingMailer
 from tests.harness.agents import CODEC, Agent
 from tests.harness.effects import SEND
 from tests.harness.records import AT_MS
-
-AT = utc_from_ms(AT_MS)
-
-
-class AcceptingMailer:
-    """A mailer whose server accepts every email."""
-
-    def __init__(self) -> None:
-        self.before_reports: Callable[[], None] = lambda: None
-        self.window = Window(1)
-
-    async def deliver(
-        self, planned: Iterable[tuple[Command, Plan]], marks: Any, is_stopping: Callable[[], bool], ledger: Any
-    ) -> list[Report]:
-        """Return a report per command."""
-        self.before_reports()
-        return [Report(command=command, outcome="sent", at=AT, rule="accepted") for command, _ in planned]
 
 
 def sent() -> float:

@@ -24,11 +24,11 @@ from streams.tools.local.kafka.committed import read_all
 from streams.tools.operations.dead_letters import DeadLetter, decode
 from streams.wire import topics
 from streams.wire.validation import LATEST_MS
-from tests.driver.test_any_record import STAGES, batches, decoded
 from tests.harness import raw_headers, records
 from tests.harness.compressed import produce_zstd
 from tests.harness.kafka_fakes import Record
 from tests.harness.stack import Stack, open_stack
+from tests.harness.stage_records import STAGES, batches, decoded
 
 HTML = '<img src=x onerror="alert(1)"><b>Anna</b>'
 #: Just below Kafka's default limit for a record. Its dead letter is larger, and exceeds that limit.

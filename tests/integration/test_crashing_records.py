@@ -14,11 +14,10 @@ ISOLATE = "--isolate"
 CRASHED = b"crashed"
 
 
-@pytest.fixture
-def job(job: Job) -> Job:
-    """The job, with a crash log."""
+@pytest.fixture(autouse=True)
+def _crash_log(job: Job) -> None:
+    """Create the topic of the job's crash log."""
     job.create(f"{job.app}-crash-notes", **{"cleanup.policy": "compact"})
-    return job
 
 
 def noted(worker: Worker) -> Noted | None:

@@ -16,7 +16,7 @@ from streams.core.rules.ruleset import Ruleset
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES
-from tests.property.test_mutation import BODIES, HEAD, check_codes, check_once, codes, events
+from tests.property.changing_flows import BODIES, HEAD, check_codes, check_once, codes, events
 
 #: An event, code or takeover, and the time until the next one. All together take less than the week after which an unknown flow counts as deleted.
 Step = tuple[Event | Code | Literal["older", "newer"], timedelta]

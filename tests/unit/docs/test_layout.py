@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -58,6 +59,43 @@ def test_each_folder_explains_itself(folder: str) -> None:
 def test_tiers() -> None:
     """Each folder in `tests/` is one of the tiers."""
     assert {path.parts[1] for path in tracked() if path.parts[0] == "tests" and len(path.parts) > 2} <= TIERS
+
+
+def imported_tests(source: str) -> list[str]:
+    """Return the modules with tests that `source` imports, wherever the import is."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module or ''}.{alias.name}" for alias in node.names]
+    return [name for name in names if re.search(r"^tests\b.*\.test_|^\.?test_", name)]
+
+
+def test_no_module_imports_from_tests() -> None:
+    """Shared code is in a module without tests, so that each module of tests can be changed or deleted alone."""
+    sources = {
+        path: (ROOT / path).read_text(encoding="utf-8")
+        for path in tracked()
+        if path.parts[0] == "tests" and path.suffix == ".py"
+    }
+    assert {str(path): names for path, source in sources.items() if (names := imported_tests(source))} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("from tests.unit.test_a import b", 1),
+        ("from tests.unit import test_a", 1),
+        ("from . import test_a", 1),
+        ("def f():\n    import tests.unit.test_a", 1),
+        ("from tests.harness.stack import open_stack", 0),
+        ("from streams.testing import simulate", 0),
+    ],
+)
+def test_imports_from_tests_are_found(source: str, count: int) -> None:
+    """Imports of modules with tests are found, in any form and at any place."""
+    assert len(imported_tests(source)) == count
 
 
 def test_the_lock_names_no_registry() -> None:

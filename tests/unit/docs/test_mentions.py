@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.unit.docs.test_prose import ROOT, checked, comments, docstrings
+from tests.unit.docs.prose import ROOT, checked, comments, docstrings
 
 #: Names of other projects.
 FOREIGN = frozenset(("CheckMessage", "set_iterate_lower_bound"))

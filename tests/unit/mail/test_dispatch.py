@@ -19,7 +19,7 @@ from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import RenderedEmail
 from streams.mail.report import Report
 from tests.harness.commands import NOW, SENDER, command
-from tests.unit.mail.test_mailer import InMemoryStore
+from tests.harness.mailer_setup import InMemoryStore
 
 
 class PlainRenderer:

@@ -22,44 +22,11 @@ from streams.core.offers.recommendations import Bought, recommend
 from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
 from streams.wire import topics
-from streams.wire.codec import SCHEMAS, open_codec
-from streams.wire.decode.decoder import Decoder
+from streams.wire.codec import SCHEMAS
 from streams.wire.encode.encoder import Encoder
+from tests.harness.product_records import CODEC, DECODER, POPULARITY, PRODUCTS, Message, product, view
 from tests.harness.products import WEEK, counts_of
 from tests.harness.records import AT
-
-CODEC = open_codec()
-DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
-PRODUCTS, POPULARITY = (topics.PRODUCTS, 0), (topics.POPULARITY, 0)
-
-
-@dataclass
-class Message:
-    """A record or an end-of-partition event, like librdkafka's."""
-
-    place: tuple[str, int]
-    at: int
-    name: bytes | None = None
-    body: bytes | None = None
-    failure: int | None = None
-
-    def topic(self) -> str:
-        return self.place[0]
-
-    def partition(self) -> int:
-        return self.place[1]
-
-    def offset(self) -> int:
-        return self.at
-
-    def key(self) -> bytes | None:
-        return self.name
-
-    def value(self) -> bytes | None:
-        return self.body
-
-    def error(self) -> KafkaError | None:
-        return None if self.failure is None else KafkaError(self.failure)
 
 
 def end(place: tuple[str, int], at: int) -> Message:
@@ -67,21 +34,10 @@ def end(place: tuple[str, int], at: int) -> Message:
     return Message(place, at, failure=KafkaError._PARTITION_EOF)
 
 
-def product(sku: str, at: int, key: bytes | None = None, **changes: Any) -> Message:
-    """Return a record of `products`."""
-    record = {"sku": sku, "title": sku, "category": "c", "unit_price_minor": 100, "currency": "DKK", "updated_at": AT}
-    return Message(PRODUCTS, at, sku.encode() if key is None else key, CODEC.encode("product", {**record, **changes}))
-
-
 def counts(one: Counts, at: int) -> Message:
     """Return a record of `product-popularity`, as the popularity agent publishes it."""
-    _, key, value, _ = ENCODER.products.counts(one, AT)
+    _, key, value, _ = Encoder(CODEC).products.counts(one, AT)
     return Message(POPULARITY, at, key, value)
-
-
-def view(products: int = 9, popularity: int = 9) -> AssortmentTable:
-    """Return a view that is ready at these offsets."""
-    return AssortmentTable(DECODER, {PRODUCTS: (0, products), POPULARITY: (0, popularity)})
 
 
 def skus(one: AssortmentTable) -> list[str]:
@@ -161,7 +117,7 @@ def test_a_sku_with_a_slash() -> None:
 def test_counts_are_decoded_as_encoded() -> None:
     """Decoded counts equal the encoded ones. A window of another length is cut or filled."""
     one = Counts("a", 3, WEEK, (5, 0, 1, 0, 0, 0, 0, 2), (("b", 2), ("c", 1)))
-    output = ENCODER.products.counts(one, AT)
+    output = Encoder(CODEC).products.counts(one, AT)
     assert (output[0], output[1], DECODER.counts(output[2])) == (topics.POPULARITY, b"a/3", one)
     record = CODEC.decode("popularity", output[2])
     for weeks, read in ([7], (7, 0, 0, 0, 0, 0, 0, 0)), ([1] * 12, (1,) * 8):

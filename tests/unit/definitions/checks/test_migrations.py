@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
-from streams.core.model.customer import Customer
-from streams.core.model.instance import Instance
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import DATE_STEP, SEGMENT_STEP, Flow, Migration
+from streams.core.rules.flow import DATE_STEP, SEGMENT_STEP, Migration
 from streams.definitions.checks.migrations import check_migration, check_migrations
 from streams.definitions.checks.paths import before, onward, reachable, waiting_steps
-from streams.definitions.language.flow import parse_flow
 from streams.definitions.problems import Problem
 from streams.definitions.views.migration_plan import count_waiting
-
-HEAD = "flow: f\nversion: {version}\nstatus: live\npurpose: service\ntrigger: {{on: order.placed}}\n"
-OLD = """\
-steps:
-  - send: {message: a}
-  - wait: 1d
-  - split:
-      - when: customer.is_vip
-        steps: [{send: {message: b}}, {wait: 1d}, {emit: seen}]
-      - when: customer.orders == 1
-        steps: [{wait_for: {event: mail.opened, up_to: 1d, then: [{send: {message: c}}]}}]
-  - send: {message: d}
-"""
-NEW = """\
-steps:
-  - send: {message: a}
-  - wait_for: {event: mail.opened, up_to: 1d}
-  - wait_for: {event: mail.clicked, up_to: 1d}
-  - send: {message: b}
-  - send: {message: d}
-"""
-
-
-def flow(version: int, body: str) -> Flow:
-    """A version of the flow."""
-    parsed = parse_flow(HEAD.format(version=version) + body, ["a", "b", "c", "d"], "f")
-    assert isinstance(parsed, Flow), parsed
-    return parsed
+from tests.harness.flow_versions import NEW, OLD, customer, flow
 
 
 def test_paths() -> None:
@@ -128,13 +96,6 @@ def test_older_version_is_required() -> None:
     (problem,) = check_migrations(migrating, {})
     assert (problem.location.part, problem.id) == ("migrations.1", "flow.E056")
     assert "flow.v1.yaml" in problem.hint
-
-
-def customer(name: str, *runs: tuple[str, int, str]) -> Customer:
-    """A customer with these runs: flow, version, step."""
-    now = datetime(2026, 3, 2, tzinfo=UTC)
-    instances = [Instance(f"{name}{number}", *run[:2], "o1", None, run[2], now, now) for number, run in enumerate(runs)]
-    return Customer(customer_id=name, instances=tuple(instances))
 
 
 def test_counting() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.core.rules.flow import Migration
 from streams.definitions.views.migration_plan import preview
-from tests.unit.definitions.checks.test_migrations import NEW, OLD, customer, flow
+from tests.harness.flow_versions import NEW, OLD, customer, flow
 
 PREVIEW = """\
 f, from version 1 to version 2:

@@ -12,7 +12,7 @@ from streams.mail.delivery.ledger import Entry, Plan, plan_delivery
 from streams.mail.delivery.marks import DeliveryMarks, boot_id
 from streams.runtime.state.store import Memory, PartitionStore
 from tests.harness.commands import NOW, command
-from tests.unit.mail.test_mailer import InMemoryStore
+from tests.harness.mailer_setup import InMemoryStore
 
 BOOT = "boot-1"
 

@@ -23,35 +23,13 @@ from streams.runtime.processing.batch import CHANGELOG_MARKER, Batch
 from streams.runtime.processing.guard import MAX_FAILURES_IN_A_ROW
 from streams.runtime.state.offsets import HEADER, META, decode_offsets
 from streams.runtime.state.store import Memory, PartitionStore
+from tests.harness.batches import committed, count_up, outputs
 from tests.harness.kafka_fakes import CHANGELOG, TOPIC, FakeProducer, Record, batch, stage, task
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> PartitionStore:
     return PartitionStore(tmp_path / "table" / "0", Memory(16))
-
-
-def committed(one: Batch[Any]) -> FakeProducer:
-    """Commit a batch, wait, and return its producer."""
-
-    async def run() -> None:
-        await one.commit()
-        await one.done()
-
-    asyncio.run(run())
-    producer: Any = one.task.producer
-    return producer
-
-
-def outputs(producer: FakeProducer) -> list[tuple[str, bytes, bytes | None]]:
-    """Return what is committed, without the changelog."""
-    return [output for output in producer.committed if output[0] != CHANGELOG]
-
-
-def count_up(record: Any, of: Batch[Any]) -> Any:
-    """A handler that counts the records of a key."""
-    count = int(of.get(record.key()) or b"0") + 1
-    return record.key(), b"%d" % count, [("out", record.key(), record.value(), [])]
 
 
 def test_one_transaction_in_order(store: PartitionStore) -> None:

@@ -14,8 +14,8 @@ from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, MAX_RECORD_BYTES, 
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.guard import Changes
 from streams.runtime.state.store import Memory, PartitionStore
+from tests.harness.batches import committed, count_up, outputs
 from tests.harness.kafka_fakes import CHANGELOG, TOPIC, Record, batch, stage, task
-from tests.unit.runtime.processing.test_batch import committed, count_up, outputs
 
 #: Bytes that a value may have in a topic with the default limit, under a key of one byte and without headers.
 FITS = DEFAULT_TOPIC_BYTES - RECORD_OVERHEAD - 1

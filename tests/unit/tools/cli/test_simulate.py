@@ -15,8 +15,7 @@ from streams.tools.simulation.history import (
 )
 from tests.harness.driver import START
 from tests.harness.events import TEMPLATES
-from tests.unit.tools.simulation.samples import products_file
-from tests.unit.tools.simulation.test_report import Page
+from tests.unit.tools.simulation.samples import Page, products_file
 
 
 def history_files(directory: Path, count: int = 4_000) -> list[Path]:

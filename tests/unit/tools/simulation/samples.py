@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +31,21 @@ def products_file(directory: Path, *records: dict[str, Any]) -> Path:
     defaults = {"category": "c", "unit_price_minor": 100, "currency": "DKK", "updated_at": START, "title": "T"}
     write_file(path, topics.PRODUCTS, [defaults | record for record in records])
     return path
+
+
+class Page(HTMLParser):
+    """Records the tags of a page, and checks that each is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag

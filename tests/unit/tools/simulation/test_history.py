@@ -18,8 +18,8 @@ from streams.tools.simulation.history import (
 )
 from streams.wire import topics
 from tests.harness import records
-from tests.unit.agents.global_tables.test_assortment import DECODER, PRODUCTS, Message, view
-from tests.unit.agents.global_tables.test_assortment import product as item
+from tests.harness.product_records import DECODER, PRODUCTS, Message, view
+from tests.harness.product_records import product as item
 from tests.unit.tools.simulation.samples import products_file
 
 

@@ -20,8 +20,8 @@ from streams.wire.encode.encoder import Encoder
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, flow_text, ruleset_of, sent
+from tests.harness.mailer_setup import mailer_setup
 from tests.harness.products import product
-from tests.unit.mail.test_mailer import MailerSetup, setup  # noqa: F401 - a fixture
 
 CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
@@ -53,7 +53,7 @@ def test_products_are_recommended() -> None:
     assert run.messages("c1") == ["a", "b"]
 
 
-async def test_an_email_without_products_is_reported_like_the_mailer_does(setup: MailerSetup) -> None:  # noqa: F811 - the fixture
+async def test_an_email_without_products_is_reported_like_the_mailer_does() -> None:
     """Outcome, rule and decision are byte for byte those of the mailer; the flow continues without a send."""
     run, blind = Driver(RULESET, catalogue=Catalogue((LAMP, product("bulb")))), Driver(RULESET)
     for one in (run, blind):
@@ -65,9 +65,10 @@ async def test_an_email_without_products_is_reported_like_the_mailer_does(setup:
     _, _, value, _ = ENCODER.effects.encode(mail, START + DAY)
     assert value is not None
     assert run.recommendations is not None
-    setup.now = START + DAY
-    setup.assortment.set_result(run.recommendations.assortment)
-    (report,) = (await setup.deliver((DECODER.command(value), "send"))).values()
+    async with mailer_setup() as setup:
+        setup.now = START + DAY
+        setup.assortment.set_result(run.recommendations.assortment)
+        (report,) = (await setup.deliver((DECODER.command(value), "send"))).values()
     assert (report.outcome, report.rule) == ("suppressed", decision.rule)
     assert ENCODER.reports.mail_decision(
         report.command, "skip", report.rule, report.text or report.rule, decision.decided_at

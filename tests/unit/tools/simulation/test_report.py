@@ -2,29 +2,8 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-from typing import Any
-
 from streams.tools.simulation.report import page
-from tests.unit.tools.simulation.samples import result_of
-
-
-class Page(HTMLParser):
-    """Records the tags of a page, and checks that each is closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.tags.append(tag)
-        if tag not in ("meta",):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
+from tests.unit.tools.simulation.samples import Page, result_of
 
 
 def test_the_page_is_complete_and_safe() -> None:

@@ -21,8 +21,8 @@ from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from tests.harness.certificates import self_signed
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command
+from tests.harness.mailer_setup import InMemoryStore
 from tests.harness.smtp_server import FakeMailServer, running
-from tests.unit.mail.test_mailer import InMemoryStore
 
 FROM, TO = "shop@shop.example", "anna@post.example"
 LOGIN = ("shop", "the right password")
