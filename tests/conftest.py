@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -20,6 +21,13 @@ from streams.tools.local.kafka.broker import EmbeddedKafka
 # Without stored bytecode each process that a test starts compiles a thousand modules again, which takes longer than all else at its start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# By default structlog prints a traceback with the variables of each frame, which takes up to a second.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 # The time of an example depends on the load of the machine, not on the code.
 settings.register_profile("takk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("takk")
