@@ -22,7 +22,8 @@ def names_in(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Constant):
             yield from re.findall(r"\w+", node.value) if isinstance(node.value, str) and len(node.value) < 80 else ()
         for field in ("id", "attr", "name", "arg", "asname", "module"):
-            yield from re.findall(r"\w+", str(getattr(node, field, None)))
+            if isinstance(value := getattr(node, field, None), str):
+                yield from re.findall(r"\w+", value)
 
 
 def missing(source: str, known: set[str], files: list[str]) -> Iterator[str]:
