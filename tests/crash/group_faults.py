@@ -61,6 +61,7 @@ def odd_heartbeat(run: ScenarioRun) -> None:
                 run.wait_until(edited.is_set, "a heartbeat is answered")
                 run.wait_until(lambda victim=victim: victim.exit_code is not None, f"the {victim.role} ended")
                 assert victim.exit_code == EXIT_FATAL, f"exit code {victim.exit_code}"
+                run.row.kills += 1
                 assert "left the consumer group" in victim.log_file.read_text(errors="replace")
                 run.restart(victim, KAFKA_BOOTSTRAP_SERVERS=proxy.bootstrap)
             run.await_emails(EMAILS_BETWEEN)

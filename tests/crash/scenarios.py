@@ -238,6 +238,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=2,
         mailers=2,
         env=_SHORT_SESSION,
+        in_doubt_per_kill=LOST,
     ),
     Scenario(
         name="expired transactional ids",

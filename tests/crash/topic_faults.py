@@ -118,7 +118,7 @@ def input_truncated(run: ScenarioRun) -> None:
     with run.shop_open():
         run.note_fault(*stack.workers)
         for process in stack.workers:
-            run.refused(process, "the topic was truncated, or deleted and recreated")
+            run.refused(process, "deleted and recreated")
         run.wait_until(lambda: not stack.members(WORKER), "the group is empty")
         beginning = [TopicPartition(topics.ORDERS, number, 0) for number in read]
         group = stack.group_of(WORKER)

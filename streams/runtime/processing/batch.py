@@ -30,7 +30,7 @@ from streams.runtime.processing.guard import Changes, Guard
 from streams.runtime.processing.stage import S
 from streams.runtime.processing.task import Task
 from streams.runtime.processing.transaction import NOT_ENCODED, Transaction
-from streams.runtime.state.offsets import META, encode_offsets
+from streams.runtime.state.offsets import META
 
 T = TypeVar("T")
 
@@ -271,7 +271,7 @@ class Batch(Generic[S]):
         changes, self.changed = self.changed, {}
         if not changes:
             return {}
-        offsets = encode_offsets(task.cluster, task.offsets | {tp.topic: tp.offset for tp in sources})
+        offsets = task.encode_offsets({tp.topic: tp.offset for tp in sources})
         self._meta[META] = offsets
         self._transaction.produce_changes(changes, self.values, offsets)
         return changes

@@ -48,7 +48,7 @@ class Takeover:
         is_changelog_accepted: whether a store that does not fit its changelog is discarded. An operator has said so for this start.
         are_offsets_accepted: whether the group's committed offsets hold, whatever the state contains. An operator has set them.
         on_lost: called with stage, topic and number of offsets when Kafka deleted records before they were read.
-        ids: the ids of the cluster and its changelogs, as of the last `check_topics`.
+        ids: the ids of the cluster, its changelogs and its inputs, as of the last `check_topics`.
         idle_limit_s: seconds after which an idle task needs `renew`; 0 before the first `check_topics`.
     """
 
@@ -64,7 +64,7 @@ class Takeover:
         self._offsets: Any = None
 
     def check_topics(self, stages: Iterable[Stage[Any]]) -> None:
-        """Compare the partitions of all inputs and changelogs, and learn the ids of the changelogs.
+        """Compare the partitions of all inputs and changelogs, and learn their ids.
 
         Raises:
             TopicMismatch: partitions were added to a topic. Those that only one topic of a stage has would be read by nobody.
@@ -80,7 +80,8 @@ class Takeover:
             ]
         if problems:
             raise TopicMismatch(problems)
-        self.ids = self.cluster.ids([stage.changelog for stage in stages if stage.changelog])
+        inputs = {topic for stage in stages for topic in stage.topics if topic in counts}
+        self.ids = self.cluster.ids([*sorted(inputs), *(stage.changelog for stage in stages if stage.changelog)])
         if not self.idle_limit_s:
             expiration_s = self.cluster.transactional_id_expiration_s()
             self.idle_limit_s = min(IDLE_LIMIT_S, expiration_s / 3) if expiration_s else IDLE_LIMIT_S
@@ -155,9 +156,13 @@ class Takeover:
         starts = []
         for (topic, partition), task in sources.items():
             low, high = bounds[topic, partition]
-            source = Source(topic, partition, committed.get((topic, partition)), task.offsets.get(topic), low, high)
-            start, lost = self._start(task, source)
-            if lost:
+            known, current = task.topic_ids.get(topic), self.ids.topics.get(topic)
+            is_recreated = bool(known and current and known != current)
+            offsets = committed.get((topic, partition)), task.offsets.get(topic)
+            start, lost = self._start(task, Source(topic, partition, *offsets, low, high, is_recreated))
+            if current:
+                task.topic_ids[topic] = current
+            if lost or (self.are_offsets_accepted and offsets[1] not in (None, start)):
                 task.skip_to(topic, start)
             starts.append(TopicPartition(topic, partition, start))
         return starts

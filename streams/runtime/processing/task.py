@@ -13,7 +13,7 @@ from streams.runtime.errors import StateError
 from streams.runtime.isolation.crashes import Crashes
 from streams.runtime.isolation.note import CrashNote
 from streams.runtime.processing.stage import S, Stage
-from streams.runtime.state.offsets import META, decode_offsets, encode_offsets
+from streams.runtime.state.offsets import META, decode_ids, decode_offsets, encode_offsets
 from streams.runtime.state.store import PartitionStore
 
 
@@ -69,6 +69,8 @@ class Task(Generic[S]):
         self.crashes: Crashes | None = None
         #: The source offsets that the state contains: topic -> the offset of the next record. Each commit stores them.
         self.offsets: dict[str, int] = {}
+        #: The id of each of these topics, if it is known: a recreated topic has another one.
+        self.topic_ids: dict[str, str] = {}
         #: Whether the store has them. A store of an older version has none before the first commit.
         self.knows_offsets = False
         #: The id of the cluster that has these offsets.
@@ -116,13 +118,19 @@ class Task(Generic[S]):
             cluster: the id of the cluster. Offsets of another one are ignored.
         """
         if self.store is not None and not self.knows_offsets:
-            offsets = decode_offsets(self.store.meta(META), cluster)
+            raw = self.store.meta(META)
+            offsets = decode_offsets(raw, cluster)
             self.knows_offsets = offsets is not None
             self.offsets = offsets or {}
+            self.topic_ids = decode_ids(raw) if offsets else {}
         self.cluster = cluster
 
     def skip_to(self, topic: str, offset: int) -> None:
-        """Note that the records of `topic` before `offset` are lost, so that a restart does not count them again."""
+        """Note that `topic` is read from `offset`, whatever was read before: a restart neither counts lost records again nor returns."""
         self.offsets[topic] = offset
         if self.store is not None:
-            self.store.write({}, None, {META: encode_offsets(self.cluster, self.offsets)})
+            self.store.write({}, None, {META: self.encode_offsets({})})
+
+    def encode_offsets(self, read: dict[str, int]) -> bytes:
+        """Return the offsets as a commit stores them, after that of each topic in `read`."""
+        return encode_offsets(self.cluster, self.offsets | read, self.topic_ids)

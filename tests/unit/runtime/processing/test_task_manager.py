@@ -181,6 +181,31 @@ async def test_an_input_that_ends_before_the_state_is_refused(restored: Restored
     assert await restored.starts() == {"a": 20, "b": 0}
 
 
+async def test_a_recreated_input_is_refused(restored: Restored) -> None:
+    """However many records it has: the offset of the state is one of the earlier topic. The first start learns the id."""
+    restored.cluster.id_of = {"a": "first"}
+    assert await restored.starts() == {"a": 50, "b": 0}
+    (task,) = restored
+    restored._store_of_task.write({}, None, {META: task.encode_offsets({"b": 1})})
+    restored.cluster.id_of = {"a": "second", "b": "first"}
+    restored._tasks.clear()
+    with pytest.raises(
+        StoreError, match=r"a\[0\] was read up to offset 50, and was deleted and recreated since.*--accept-offsets"
+    ):
+        await restored.starts()
+    restored.of_group, restored.takeover.are_offsets_accepted = {"a": 20}, True
+    assert await restored.starts() == {"a": 20, "b": 0}
+
+
+async def test_accepted_offsets_become_those_of_the_state(restored: Restored) -> None:
+    """Before its first commit, the next start without the option continues where the accepted offset was."""
+    restored.of_group, restored.takeover.are_offsets_accepted = {"a": 20}, True
+    assert await restored.starts() == {"a": 20, "b": 0}
+    restored._tasks.clear()
+    restored.takeover.are_offsets_accepted = False
+    assert await restored.starts() == {"a": 20, "b": 0}
+
+
 async def test_state_without_any_offset_is_refused(restored: Restored, tmp_path: Path) -> None:
     """State of an older version, or of another cluster, with an empty group: reading from the start would do everything twice."""
     store = restored._store_of_task

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis.strategies import dictionaries, integers, none, one_of, text
 
 from streams.runtime.errors import StoreError
-from streams.runtime.state.offsets import Source, decode_offsets, encode_offsets
+from streams.runtime.state.offsets import Source, decode_ids, decode_offsets, encode_offsets
 
 OFFSETS = integers(0, 30)
 
@@ -44,3 +44,12 @@ def test_offsets_survive_and_belong_to_one_cluster(offsets: dict[str, int], clus
     assert decode_offsets(raw, cluster) == offsets
     assert decode_offsets(raw, f"{cluster}!") is None
     assert decode_offsets(None, cluster) is None
+
+
+def test_the_ids_of_topics_belong_to_their_offsets() -> None:
+    """Only topics with an offset need one. Without ids the bytes are those of earlier versions, which have none."""
+    released = b'{"cluster":"c","offsets":{"a":5}}'
+    assert encode_offsets("c", {"a": 5}) == released
+    assert (decode_offsets(released, "c"), decode_ids(released), decode_ids(None)) == ({"a": 5}, {}, {})
+    raw = encode_offsets("c", {"a": 5, "b": 1}, {"a": "id-a", "z": "id-z"})
+    assert (decode_offsets(raw, "c"), decode_ids(raw)) == ({"a": 5, "b": 1}, {"a": "id-a"})
