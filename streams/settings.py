@@ -155,6 +155,9 @@ class Settings(BaseSettings):
     # Topics and membership
     #: Prefix of consumer groups and changelog topics. A new value starts with empty state.
     app_id: str = Field("takk", pattern=r"^[A-Za-z0-9._-]+$")
+    #: Name of the installation, the same for all its processes. A process does not start if another installation uses its app id on the
+    #: cluster. Default: nothing is compared.
+    installation: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,100}$")
     #: Partitions of every topic. They cannot be changed later.
     partitions: int = Field(4, ge=1, le=10_000)
     #: Replicas of every partition of every topic.

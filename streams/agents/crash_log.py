@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
 from streams.runtime.app import App
 from streams.runtime.avro.codec import Codec
@@ -15,9 +15,9 @@ from streams.runtime.errors import InvalidRecord
 from streams.runtime.isolation.crashes import Crashes, with_note
 from streams.runtime.isolation.isolation import Isolation
 from streams.runtime.isolation.note import forget_notes, read_notes
-from streams.runtime.kafka.client_config import client_config
+from streams.runtime.kafka.publishing import publish
 from streams.runtime.kafka.retry import is_away
-from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
+from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.wire import topics
 from streams.wire.decode.crash_notes import decode_crashes
 from streams.wire.encode.crash_notes import encode_crashes
@@ -63,16 +63,7 @@ class KafkaCrashLog:
         Raises:
             KafkaException, TimeoutError: a record was not accepted.
         """
-        producer = Producer(client_config(self._kafka, {"enable.idempotence": True, "linger.ms": 0}))
-        results: list[Any] = []
-        for each in crashes:
-            key, value = encode_crashes(self._codec, each)
-            producer.produce(self._topic, value, key, on_delivery=lambda error, _: results.append(error))
-        left = producer.flush(READ_TIMEOUT_S)
-        if failed := [error for error in results if error is not None]:
-            raise KafkaException(failed[0])
-        if left:
-            raise TimeoutError(f"{left} records were not acknowledged within {READ_TIMEOUT_S:.0f} s")
+        publish(self._kafka, self._topic, [encode_crashes(self._codec, each) for each in crashes])
 
 
 def report_crashes(crash_log: KafkaCrashLog, folder: Path, now_ms: int) -> None:

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 
 from streams.agents.clock_check import check_clock
 from streams.agents.crash_log import isolate
+from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.limits_check import check_limits
 from streams.runtime.app import App
@@ -127,17 +128,21 @@ class Startup:
         self.state = "starting"
 
 
-def kafka_steps(app: App, settings: Settings, instrumentation: Instrumentation) -> list[Callable[[], None]]:
+def kafka_steps(
+    app: App, settings: Settings, instrumentation: Instrumentation, is_taken_over: bool
+) -> list[Callable[[], None]]:
     """Return the steps of a start that need Kafka. Each may be repeated, and raises what `Startup.take` handles.
 
     Args:
         app: the process with its stages, which has not joined its group.
         settings: the settings.
         instrumentation: encodes what the steps publish.
+        is_taken_over: whether this installation replaces another one.
     """
     kafka, now_ms = settings.kafka(), app.task_manager.clock()
     return [
         partial(check_limits, app.task_manager.takeover.cluster, settings.session_timeout_s),
+        partial(check_installation, settings, is_taken_over),
         partial(_prepare_topics, app, settings),
         partial(check_clock, kafka, instrumentation.encoder),
         app.membership.check_name,

@@ -57,8 +57,9 @@ from streams.wire.codec import codec_of
 
 log = structlog.get_logger(__name__)
 
-#: The things that an operator may accept for one start: a changelog that does not fit the disk, or offsets that do not fit the state.
-Accepted = Literal["changelog", "offsets"]
+#: The things that an operator may accept for one start: a changelog that does not fit the disk, offsets that do not fit the state, and taking
+#: over the app id of another installation.
+Accepted = Literal["changelog", "offsets", "take-over"]
 
 #: The number of send commands in a batch of the mailer: about one second's work, so that a shutdown does not wait longer.
 MAILER_BATCH = 400
@@ -112,7 +113,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
             log.error("a message cannot be rendered", message=str(problem))
 
     gauges = [scheduler.timer_gauges(), code_pools.pool_gauges()]
-    _run(app, settings, instrumentation, check=render_messages, gauges=gauges)
+    _run(app, settings, instrumentation, accepted, check=render_messages, gauges=gauges)
 
 
 def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
@@ -197,7 +198,8 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         uncommitted=partial(uncommitted_changes, settings.kafka()),
     )
     zero_mailer(messages_by_flow(settings.templates_dir))
-    _run(app, settings, instrumentation, gauges=[heartbeat_gauges()], global_tables=[products, withdrawn_emails])
+    gauges, tables = [heartbeat_gauges()], (products, withdrawn_emails)
+    _run(app, settings, instrumentation, accepted, gauges=gauges, global_tables=tables)
 
 
 def _app(settings: Settings, role: str, batch_records: int, accepted: Collection[Accepted]) -> App:
@@ -213,9 +215,7 @@ def _app(settings: Settings, role: str, batch_records: int, accepted: Collection
     try:
         credentials = settings.faust_credentials()
     except OSError as error:
-        sys.exit(
-            f"cannot start: check KAFKA_SSL_CA_FILE, KAFKA_SSL_CERTIFICATE_FILE and KAFKA_SSL_KEY_FILE: {error.strerror}"
-        )
+        sys.exit(f"cannot start: check the files of KAFKA_SSL_*_FILE: {error.strerror}")
     name = settings.group_instance_id
     app = App(
         f"{settings.app_id}-{role}",
@@ -241,6 +241,7 @@ def _run(
     app: App,
     settings: Settings,
     instrumentation: Instrumentation,
+    accepted: Collection[Accepted],
     *,
     check: Callable[[], None] = lambda: None,
     gauges: Sequence[Callable[[Iterable[Task[Any]]], None]] = (),
@@ -291,7 +292,7 @@ def _run(
 
     async def prepare() -> None:
         await asyncio.to_thread(check)
-        await startup.take(kafka_steps(app, settings, instrumentation))
+        await startup.take(kafka_steps(app, settings, instrumentation, "take-over" in accepted))
         # All objects loaded so far are permanent. A batch creates thousands of short-lived objects, so the collector runs less often.
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)

@@ -98,6 +98,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     # One partition, because every process reads the whole topic when it takes over partitions.
     TopicSpec(name=CRASH_NOTES, schema="crash_note", key="stage/partition", cleanup="compact", partitions=1),
 )
+#: The topic with the installation that uses an app id: names as UTF-8, without a schema. It exists where TAKK_INSTALLATION is set.
+INSTALLATION = TopicSpec(name="takk-installation", schema="", key="app id", cleanup="compact", partitions=1)
 #: Topic -> bytes of a record that it accepts at least.
 RECORD_LIMITS: dict[str, int] = {
     spec.name: int(spec.config.get("max.message.bytes", DEFAULT_TOPIC_BYTES)) for spec in TOPICS

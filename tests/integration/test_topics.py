@@ -16,11 +16,13 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from streams.agents import clock_check
 from streams.agents.clock_check import check_clock
+from streams.agents.installation import check_installation
 from streams.agents.limits_check import check_limits
 from streams.runtime.kafka import broker_clock
 from streams.runtime.kafka.broker_clock import seconds_ahead
 from streams.runtime.kafka.cluster import Cluster as KafkaCluster
 from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_topics, record_limits
+from streams.settings import load_settings
 from streams.tools.cli.main import main
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
@@ -157,6 +159,25 @@ def test_settings_are_compared_with_the_limits_of_the_broker(bootstrap: str) -> 
         with pytest.raises(SystemExit, match=r"TAKK_SESSION_TIMEOUT_S=.* 1 to 1800 seconds"):
             check_limits(cluster, session_s)
     assert cluster.transactional_id_expiration_s() == 7 * 86_400
+
+
+def test_an_app_id_belongs_to_one_installation(bootstrap: str) -> None:
+    """The first start writes its installation; another one is refused until it takes over, and then the first one is refused."""
+
+    def check(installation: str | None, app_id: str = "shop", is_taken_over: bool = False) -> None:
+        settings = load_settings(kafka_bootstrap_servers=bootstrap, app_id=app_id, installation=installation)
+        check_installation(settings, is_taken_over)
+
+    check("production")
+    check("production")
+    check(None)
+    check("trial", app_id="other")
+    with pytest.raises(SystemExit, match=r"the installation 'production' uses TAKK_APP_ID=shop.*--take-over"):
+        check("trial")
+    check("trial", is_taken_over=True)
+    check("trial")
+    with pytest.raises(SystemExit, match="the installation 'trial' uses TAKK_APP_ID=shop"):
+        check("production")
 
 
 def test_a_broker_that_is_away_is_an_error_of_the_clock_check(

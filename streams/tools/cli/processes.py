@@ -17,6 +17,11 @@ def process_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of a process to `command`."""
     for option in (
         click.option(
+            "--take-over",
+            is_flag=True,
+            help="For one start: replace the installation that uses TAKK_APP_ID on this cluster by TAKK_INSTALLATION.",
+        ),
+        click.option(
             "--accept-offsets",
             is_flag=True,
             help="For one start: read from the group's committed offsets, even if the state contains others.",
@@ -36,15 +41,15 @@ def process_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def accepted(changelog: bool, offsets: bool) -> set[Accepted]:
+def accepted(changelog: bool, offsets: bool, take_over: bool) -> set[Accepted]:
     """Return what the options accept."""
-    chosen: dict[Accepted, bool] = {"changelog": changelog, "offsets": offsets}
+    chosen: dict[Accepted, bool] = {"changelog": changelog, "offsets": offsets, "take-over": take_over}
     return {name for name, is_chosen in chosen.items() if is_chosen}
 
 
 @click.command()
 @process_options
-def worker(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -> None:
+def worker(web_port: int | None, accept_changelog: bool, accept_offsets: bool, take_over: bool) -> None:
     """Run a worker: flows, timers, code pools and sales counts.
 
     Run one worker, or up to one per partition (TAKK_PARTITIONS); they share the customers. A worker restarts within seconds if
@@ -63,12 +68,12 @@ def worker(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -
 
     settings = read_settings(web_port=web_port)
     check_registry(settings)
-    run_worker(settings, accepted(accept_changelog, accept_offsets))
+    run_worker(settings, accepted(accept_changelog, accept_offsets, take_over))
 
 
 @click.command()
 @process_options
-def mailer(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -> None:
+def mailer(web_port: int | None, accept_changelog: bool, accept_offsets: bool, take_over: bool) -> None:
     """Run a mailer: render emails and send them over SMTP.
 
     It reads the commands that the workers write, and sends each email at most once; README.md names the one exception.
@@ -86,4 +91,4 @@ def mailer(web_port: int | None, accept_changelog: bool, accept_offsets: bool) -
 
     settings = read_settings(web_port=web_port)
     check_registry(settings)
-    run_mailer(settings, accepted(accept_changelog, accept_offsets))
+    run_mailer(settings, accepted(accept_changelog, accept_offsets, take_over))
