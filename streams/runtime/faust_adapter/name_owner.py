@@ -14,6 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 
 class NameOwner:
     """The right of a process to its name.
@@ -29,14 +33,22 @@ class NameOwner:
     def __init__(self, folder: Path, instance_id: str | None) -> None:
         self.instance_id = instance_id
         self._file = folder / "name-owner"
-        self._is_new = not self._file.exists()
-        self.client_id = f"takk-{uuid.uuid4().hex}" if self._is_new else self._file.read_text().strip()
+        kept = self._file.read_text().strip() if self._file.exists() else ""
+        self._is_new = not kept
+        self.client_id = kept or f"takk-{uuid.uuid4().hex}"
 
     def keep(self) -> None:
         """Keep the client id for the next start. Call it once the process is a member: before that, it has not taken the name over."""
-        if self._is_new:
-            self._file.write_text(self.client_id)
-            self._is_new = False
+        if not self._is_new:
+            return
+        self._is_new = False
+        new = self._file.with_suffix(".new")
+        try:
+            new.write_text(self.client_id)
+            new.replace(self._file)
+        except OSError as error:
+            # The next start takes the name over, as with a new folder.
+            log.warning("the owner of the name is not kept", at=str(self._file), error=error)
 
     def other(self, members: Iterable[Any]) -> Any | None:
         """Return the member of another folder that uses the name, or None if this process may use it.

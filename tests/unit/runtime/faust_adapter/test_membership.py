@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.runtime.errors import GroupLeft, NameInUse
@@ -182,6 +183,19 @@ def test_a_process_that_ends_before_it_joined_has_not_taken_the_name(tmp_path: P
     World("worker-1", broker=broker).membership.check_name()
     World("worker-1", broker=broker).membership.check_name()
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_full_disk_does_not_end_a_member(tmp_path: Path) -> None:
+    """A name that cannot be kept is logged once, and an empty file counts as a new folder."""
+    (tmp_path / "name-owner").write_text("")
+    world = World("worker-1", broker=Broker([Member("me", "worker-1")]))
+    assert world.membership.owner.client_id != NameOwner(tmp_path, "worker-1").client_id
+    (tmp_path / "name-owner.new").mkdir()  # the file cannot be written
+    world.broker.members = [Member("me", "worker-1", world.membership.owner.client_id)]
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            assert await world.ask() == (True, False, False)
+    assert [line["event"] for line in lines] == ["the owner of the name is not kept"]
 
 
 @pytest.mark.parametrize(
