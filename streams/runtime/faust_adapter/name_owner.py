@@ -1,7 +1,8 @@
 """The owner of a name in a group: the state folder whose process uses it.
 
-A name (KIP-345) belongs to one process. When a second one joins under it, the broker fences the first. If both were restarted whenever that
-happens, they would fence each other without end. So the fenced one waits: before it joins, it looks whose process uses the name.
+A name (KIP-345) belongs to one process. When a second one joins under it, the broker removes the first. aiokafka joins again at once, so two
+running processes take the name from each other until one of them ends. That one then looks whose process uses the name before it joins, unless
+its folder is new.
 
 The broker lists the client id of each member. A process has the id of its state folder there, so it recognises its own predecessor, which
 the broker lists until its session ends. A process with a new folder takes the name over: its predecessor may have lost its disk.
