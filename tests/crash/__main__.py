@@ -11,9 +11,11 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from confluent_kafka import KafkaException
 
+from streams.tools.local.kafka.jars import KafkaStartError
 from streams.tools.local.processes import ProcessFailed
 from tests.crash.results import README, Row, merge, table, with_table
 from tests.crash.scenario_run import SEED, ScenarioRun
@@ -36,23 +38,23 @@ def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     folder = folder.resolve()  # an earlier program runs in its own working directory
-    with open_stack(
-        folder,
-        scenario.brokers,
-        workers=scenario.workers,
-        mailers=scenario.mailers,
-        env=environment(scenario, folder),
-        broker=scenario.broker,
-        program=checkout(scenario.before, folder / "before") if scenario.before else None,
-    ) as stack:
-        run = ScenarioRun(stack, row, seconds, scenario.in_doubt_per_kill)
-        try:
+    try:
+        with open_stack(
+            folder,
+            scenario.brokers,
+            workers=scenario.workers,
+            mailers=scenario.mailers,
+            env=environment(scenario, folder),
+            broker=scenario.broker,
+            program=checkout(scenario.before, folder / "before") if scenario.before else None,
+        ) as stack:
+            run = ScenarioRun(stack, row, seconds, scenario.in_doubt_per_kill)
             scenario.play(run)
             if not scenario.judges_itself:
                 run.judge()
-        except (AssertionError, ProcessFailed, KafkaException) as error:
-            row.problems.append((f"{error}" or f"{type(error).__name__}: see the traceback above")[:2000])
-            traceback.print_exc()
+    except (AssertionError, ProcessFailed, KafkaException, KafkaStartError, CalledProcessError, OSError) as error:
+        row.problems.append((f"{error}" or f"{type(error).__name__}: see the traceback above")[:2000])
+        traceback.print_exc()
     row.seconds = round(time.monotonic() - started, 1)
     return row
 

@@ -61,6 +61,7 @@ def hostile_records(run: ScenarioRun) -> None:
         with run.shop_open():
             for number in range(ROUNDS):
                 run.await_emails(EMAILS_BETWEEN, is_supervised=True)
+                run.note_fault(*stack.workers)  # the fatal record ends each worker that gets its partition
                 expected.update(_produce(run, registry, number))
                 for victim in (stack.workers[number % 2], stack.mailer):
                     run.await_emails(EMAILS_BETWEEN, is_supervised=True)

@@ -41,6 +41,7 @@ class Scenario:
         name: unique; the command line selects scenarios by words of it.
         acceptance: what must hold, for the results.
         play: carries out the scenario and leaves the stack running.
+        seconds: that it takes on two cores.
         judges_itself: `play` compares the stack with the recomputation itself; otherwise the campaign does so afterwards.
         before: the git revision of the program that the processes run at first; empty: this one.
         has_own_clock: the file `clock` in the folder of the stack holds the seconds by which the processes' clock is off.
@@ -48,7 +49,6 @@ class Scenario:
         has_faulty_disk: the disk of the processes fails on demand. Needs gcc.
         env: additional settings of the processes.
         broker: further settings of the broker.
-        seconds: that it takes on two cores.
         in_doubt_per_kill: emails that may be in doubt after each kill: with the marks on the disk only those between the final dot and
             the answer, one per connection; without them those of a slice. None: any number.
     """
@@ -56,6 +56,7 @@ class Scenario:
     name: str
     acceptance: str
     play: Callable[[ScenarioRun], None]
+    seconds: float
     workers: int = 1
     mailers: int = 1
     brokers: int = 1
@@ -66,7 +67,6 @@ class Scenario:
     has_faulty_disk: bool = False
     env: dict[str, str] = field(default_factory=dict)
     broker: dict[str, str] = field(default_factory=dict)
-    seconds: float = 90.0
     in_doubt_per_kill: int | None = KEPT
 
 
@@ -75,22 +75,26 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="worker edges, disk kept",
         acceptance="kill -9 at each of 14 failpoints; nothing lost or duplicated",
         play=partial(kill_worker, is_wiped=False),
+        seconds=90.0,
     ),
     Scenario(
         name="worker edges, disk wiped",
         acceptance="the same at 15 failpoints, with the state restored from Kafka",
         play=partial(kill_worker, is_wiped=True),
+        seconds=95.0,
     ),
     Scenario(
         name="mailer edges, disk kept",
         acceptance="kill -9 at 14 places; only sends that are reported as unknown may arrive twice",
         play=partial(kill_mailer, is_wiped=False),
+        seconds=120.0,
     ),
     Scenario(
         name="mailer edges, disk wiped",
         acceptance="the same without the local delivery marks: more unknown sends, all of them reported",
         play=partial(kill_mailer, is_wiped=True),
         in_doubt_per_kill=LOST,
+        seconds=125.0,
     ),
     Scenario(
         name="random kill -9",
@@ -100,6 +104,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         mailers=2,
         env=_SHORT_SESSION,
         in_doubt_per_kill=LOST,
+        seconds=680.0,
     ),
     Scenario(
         name="zombies",
@@ -109,6 +114,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         mailers=2,
         env=_SHORT_SESSION,
         in_doubt_per_kill=LOST,
+        seconds=65.0,
     ),
     Scenario(
         name="scaling out and in",
@@ -116,33 +122,40 @@ SCENARIOS: tuple[Scenario, ...] = (
         play=scaling,
         workers=3,
         env=_SHORT_SESSION,
+        seconds=70.0,
     ),
-    Scenario(name="broker restarted", acceptance="kill -9 of the only broker, then a restart", play=brokers),
+    Scenario(
+        name="broker restarted", acceptance="kill -9 of the only broker, then a restart", play=brokers, seconds=50.0
+    ),
     Scenario(
         name="three brokers",
         acceptance="replication 3, min.insync.replicas 2: each broker killed and restarted in turn",
         play=brokers,
         workers=2,
         brokers=3,
+        seconds=120.0,
     ),
-    Scenario(name="rolling restart", acceptance="no partition moves", play=rolling, workers=2, mailers=2),
+    Scenario(name="rolling restart", acceptance="no partition moves", play=rolling, workers=2, mailers=2, seconds=70.0),
     Scenario(
         name="mail server",
         acceptance="4xx answers, slow answers, cut connections, invalid answers, no answers: every email arrives, once or "
         "reported as unknown",
         play=mail_server,
         in_doubt_per_kill=None,
+        seconds=50.0,
     ),
     Scenario(
         name="disk full",
         acceptance="the worker exits with an error and continues after a restart with free space",
         play=disk_full,
+        seconds=45.0,
     ),
     Scenario(
         name="changelog deleted",
         acceptance="the worker refuses to start, with the disk kept and wiped, and its log has the reason",
         play=changelog_deleted,
         judges_itself=True,
+        seconds=50.0,
     ),
     Scenario(
         name="clock steps",
@@ -150,13 +163,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         "fires early",
         play=clock_steps,
         has_own_clock=True,
+        seconds=110.0,
     ),
     Scenario(
         name="corrupt block",
         acceptance="a worker that reads a damaged block ends, and restores its state; no record becomes a dead letter",
         play=corrupt_block,
         workers=2,
-        env=_SHORT_SESSION,
+        seconds=120.0,
     ),
     Scenario(
         name="I/O errors",
@@ -165,6 +179,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=2,
         env=_SHORT_SESSION,
         has_faulty_disk=True,
+        seconds=130.0,
     ),
     Scenario(
         name="power loss, worker",
@@ -173,6 +188,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=2,
         env=_SHORT_SESSION,
         has_faulty_disk=True,
+        seconds=135.0,
     ),
     Scenario(
         name="power loss, mailer",
@@ -182,6 +198,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         env=_SHORT_SESSION,
         has_faulty_disk=True,
         in_doubt_per_kill=LOST,
+        seconds=120.0,
     ),
     Scenario(
         name="hanging transaction",
@@ -190,6 +207,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=2,
         # The other worker must not take over and meet the transaction too, before the one that refuses has returned.
         env={"TAKK_SESSION_TIMEOUT_S": "60"},
+        seconds=130.0,
     ),
     Scenario(
         name="offsets expired",
@@ -208,6 +226,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=2,
         env=_SHORT_SESSION,
         broker=EXPIRING_RECORDS,
+        seconds=120.0,
     ),
     Scenario(
         name="input truncated",
@@ -215,6 +234,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         play=input_truncated,
         workers=2,
         env=_SHORT_SESSION,
+        seconds=130.0,
     ),
     Scenario(
         name="changelog recreated",
@@ -222,6 +242,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         play=changelog_recreated,
         workers=2,
         env=_SHORT_SESSION,
+        seconds=95.0,
     ),
     Scenario(
         name="group full",
@@ -230,6 +251,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=2,
         env=_SHORT_SESSION,
         broker=FULL_GROUP,
+        seconds=95.0,
     ),
     Scenario(
         name="odd heartbeat answer",
@@ -239,12 +261,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         mailers=2,
         env=_SHORT_SESSION,
         in_doubt_per_kill=LOST,
+        seconds=170.0,
     ),
     Scenario(
         name="expired transactional ids",
         acceptance="processes that are idle for longer than their transactional ids live continue without a restart",
         play=expired_ids,
         broker=EXPIRING_IDS,
+        seconds=140.0,
     ),
     Scenario(
         name="hostile records",
@@ -253,6 +277,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         workers=2,
         env=_SHORT_SESSION | fatal_record(),
         judges_itself=True,
+        seconds=250.0,
     ),
     Scenario(
         name="odd recipients",
@@ -261,6 +286,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         mailers=2,
         env=_SHORT_SESSION,
         in_doubt_per_kill=None,
+        seconds=120.0,
     ),
     Scenario(
         name="slow stop",
@@ -268,6 +294,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         play=slow_stop,
         mailers=2,
         in_doubt_per_kill=0,
+        seconds=150.0,
     ),
     Scenario(
         name="upgrade",
@@ -277,6 +304,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         mailers=2,
         before=BEFORE,
         judges_itself=True,
+        seconds=140.0,
     ),
     Scenario(
         name="older templates",
@@ -284,11 +312,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         play=older_templates,
         workers=2,
         has_newer_templates=True,
+        seconds=160.0,
     ),
     Scenario(
         name="poison",
         acceptance="1 % invalid records: each becomes a dead letter, all others are processed",
         play=poison,
+        seconds=45.0,
     ),
 )
 
