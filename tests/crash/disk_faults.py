@@ -35,7 +35,7 @@ def faulty_disk(folder: Path) -> dict[str, str]:
 
 def corrupt_block(run: ScenarioRun) -> None:
     """Damage the customers of a worker, on all partitions: it ends when it reads them, and restores them. No record becomes a dead letter."""
-    # The session is long: another worker that took over meanwhile would write all values anew.
+    # The session is long: another worker that took over meanwhile would write all values again.
     victim, owned = run.stack.workers[0], run.stack.settings.partitions // 2
     with run.shop_open():
         run.await_emails(3 * EMAILS_BETWEEN)
