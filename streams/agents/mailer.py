@@ -267,9 +267,10 @@ def count_report(report: Report) -> None:
     for counter in _outcome_counters(flow, command.message, report.outcome, report.rule):
         counter.inc()
     if report.outcome == "sent":
-        metrics.HANDOVER.labels(flow).observe(_seconds(command.due_at or command.commanded_at, report.at))
-        if command.purpose == "order" and command.order_placed_at is not None:
-            metrics.ORDER_TO_EMAIL.labels(flow).observe(_seconds(command.order_placed_at, report.at))
+        _handover(flow).observe(_seconds(command.due_at or command.commanded_at, report.at))
+        placed_at = command.order_placed_at if command.purpose == "order" else None
+        if placed_at is not None:
+            _order_to_email(flow).observe(_seconds(placed_at, report.at))
     if report.rule == "withdrawn":
         metrics.WITHDRAWALS.labels("in_time").inc()
     if report.is_resend or report.outcome == "unknown":
@@ -283,6 +284,16 @@ def _outcome_counters(flow: str, message: str, outcome: str, rule: str) -> tuple
         metrics.MESSAGES.labels(flow, message, outcome),
         metrics.MAIL_RULES.labels(flow, outcome, rule),
     )
+
+
+@cache
+def _handover(flow: str) -> Any:
+    return metrics.HANDOVER.labels(flow)
+
+
+@cache
+def _order_to_email(flow: str) -> Any:
+    return metrics.ORDER_TO_EMAIL.labels(flow)
 
 
 def _seconds(start: datetime, end: datetime) -> float:

@@ -27,7 +27,7 @@ class Encoder:
     def __init__(self, codec: Codec, source: str = "/takk") -> None:
         envelope = self._envelope = Envelope(codec, source)
         self.effects = EffectEncoder(codec, envelope)
-        self.reports = ReportEncoder(envelope, self.effects)
+        self.reports = ReportEncoder(codec, envelope, self.effects)
         self.journal = JournalEncoder(codec, envelope)
         self.products = ProductEncoder(envelope)
         self.heartbeats = HeartbeatEncoder(envelope)

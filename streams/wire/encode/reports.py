@@ -7,19 +7,28 @@ from datetime import datetime
 from streams.core.model.effects import DecisionOutcome, LogDecision
 from streams.core.model.events import MailOutcome
 from streams.mail.command import Command
+from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
 from streams.wire.encode.effects import EffectEncoder
 from streams.wire.encode.envelope import Envelope
 from streams.wire.validation import MAX_TEXT
 
+#: The fields of an email event that are attributes of its command, and the others.
+_FIELDS_OF_COMMAND = (
+    "send_id", "customer_id", "instance_id", "flow", "flow_version", "step", "message", "purpose", "order_id", "attempt", "order_placed_at",
+    "commanded_at",
+)  # fmt: skip
+_FIELDS_OF_EVENT = ("event_id", "outcome", "queue_id", "status_code", "reason", "retry_at", "occurred_at")
+
 
 class ReportEncoder:
     """Encodes what the mailer did with a command."""
 
-    def __init__(self, envelope: Envelope, effects: EffectEncoder) -> None:
+    def __init__(self, codec: Codec, envelope: Envelope, effects: EffectEncoder) -> None:
         self._envelope = envelope
         self._effects = effects
+        self._write_event = codec.writer("email_event", _FIELDS_OF_COMMAND, given=_FIELDS_OF_EVENT)
 
     def retry_timer(self, command: Command, due_at: datetime, now: datetime | None = None) -> ProducerRecord:
         """Encode the timer that sends a command again, as its next attempt.
@@ -70,28 +79,8 @@ class ReportEncoder:
             retry_at: the time of the next attempt, UTC, of a `deferred` email.
         """
         event_id = f"{command.send_id}.{command.attempt}.{outcome}"
-        record = {
-            "event_id": event_id,
-            "send_id": command.send_id,
-            "customer_id": command.customer_id,
-            "outcome": outcome,
-            "instance_id": command.instance_id,
-            "flow": command.flow,
-            "flow_version": command.flow_version,
-            "step": command.step,
-            "message": command.message,
-            "purpose": command.purpose,
-            "order_id": command.order_id,
-            "attempt": command.attempt,
-            "queue_id": queue_id,
-            "status_code": status_code,
-            "reason": reason[:MAX_TEXT],
-            "retry_at": retry_at,
-            "order_placed_at": command.order_placed_at,
-            "commanded_at": command.commanded_at,
-            "occurred_at": at,
-        }
-        return self._envelope.record(topics.EVENTS, "email_event", command.customer_id, event_id, record, at)
+        value = self._write_event(command, event_id, outcome, queue_id, status_code, reason[:MAX_TEXT], retry_at, at)
+        return self._envelope.framed(topics.EVENTS, "email_event", command.customer_id, event_id, value, at)
 
     def bounce(self, command: Command, hard: bool, reason: str, at: datetime) -> ProducerRecord:
         """Encode a bounce as engagement. `hard` means that the address is dead; `reason` and `at` as in `email_event`."""
