@@ -24,8 +24,9 @@ from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command,
 from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable
 from streams.mail.links import Links
-from streams.mail.rendering.renderer import COPY_TEXT, FALLBACK, Renderer, RenderError, greeting_key
+from streams.mail.rendering.renderer import FALLBACK, Renderer, RenderError, greeting_key
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders
+from streams.mail.rendering.texts import COPY_TEXT
 
 #: Names that every message gets beside its data.
 _ALWAYS = ("language", "shop_name", "subject", "preview", "unsubscribe_url", "pixel_url", "review_url", "t")

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
@@ -17,8 +17,10 @@ from babel.numbers import format_currency
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from streams.core.values.money import major
+from streams.core.values.money import exponent, major
 
+#: Amounts and patterns of one locale that are cached.
+_MOST_AMOUNTS = 8192
 _DIGIT = re.compile(r"[0-9]")
 _LINK = re.compile(r"https?://[^\s\"<>]+\Z")
 
@@ -26,26 +28,25 @@ _LINK = re.compile(r"https?://[^\s\"<>]+\Z")
 @pass_context
 def money(context: Context, amount: Mapping[str, Any], times: int = 1) -> str:
     """Return `{"minor": 12500, "currency": "DKK"}` as `125,00 kr.`, multiplied by `times` (a line's quantity)."""
-    currency = str(amount["currency"])
-    return _amount(int(amount["minor"]) * times, currency, context["_locale"])
+    return _formats(context).amount(int(amount["minor"]) * times, str(amount["currency"]))
 
 
 @pass_context
 def day(context: Context, iso_time: str) -> str:
     """Return the local day of an ISO 8601 time: `onsdag den 25. november 2026`."""
-    return _day(_local(iso_time, context["_zone"]).date(), context["_locale"])
+    return _day(_local(iso_time, context["_zone"]).date(), _formats(context).locale)
 
 
 @pass_context
 def clock(context: Context, iso_time: str) -> str:
     """Return the local time of day of an ISO 8601 time: `10.00`."""
     # The cache needs a naive time: aware times of two zones are equal if they are the same instant.
-    return _time(_local(iso_time, context["_zone"]).time().replace(second=0, microsecond=0), context["_locale"])
+    return _time(_local(iso_time, context["_zone"]).time().replace(second=0, microsecond=0), _formats(context).locale)
 
 
 def decimal(amount: Mapping[str, Any]) -> str:
     """Return an amount as a plain number, `125.00`, for structured data."""
-    return str(major(int(amount["minor"]), str(amount["currency"])))
+    return plain_amount(int(amount["minor"]), str(amount["currency"]))
 
 
 def link(url: str | None) -> str:
@@ -71,22 +72,61 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-@lru_cache(maxsize=8192)
-def _amount(minor: int, currency: str, locale: Locale) -> str:
-    # Few orders have the same total, and Babel takes a tenth of an email's rendering time to format one.
-    plain = str(major(minor, currency))
-    pattern = _pattern(_DIGIT.sub("1", plain), currency, locale)
-    digits = _DIGIT.findall(plain)
-    if pattern.count("1") != len(digits):  # CLDR rounds currencies that are written without decimals
-        return format_currency(major(minor, currency), currency, locale=locale)
-    remaining = iter(digits)
-    return "".join([next(remaining) if sign == "1" else sign for sign in pattern])
+class Formats:
+    """How one locale writes money, days and times.
+
+    Attributes:
+        locale: the locale.
+    """
+
+    def __init__(self, locale: Locale) -> None:
+        self.locale = locale
+        self._amounts: dict[tuple[int, str], str] = {}
+        #: (currency, number of digits) -> the text of an amount, with 1 for each digit.
+        self._patterns: dict[tuple[str, str], str] = {}
+
+    def amount(self, minor: int, currency: str) -> str:
+        """Return an amount of money, such as `125,00 kr.`."""
+        text = self._amounts.get((minor, currency))
+        if text is None:
+            if len(self._amounts) >= _MOST_AMOUNTS:
+                self._amounts.clear()
+            text = self._amounts[(minor, currency)] = self._format(minor, currency)
+        return text
+
+    def _format(self, minor: int, currency: str) -> str:
+        # Few orders have the same total, and Babel takes a tenth of an email's rendering time to format one. Only the number of digits
+        # decides where separators are.
+        plain = plain_amount(minor, currency)
+        ones = _DIGIT.sub("1", plain)
+        pattern = self._patterns.get((currency, ones))
+        if pattern is None:
+            if len(self._patterns) >= _MOST_AMOUNTS:
+                self._patterns.clear()
+            pattern = format_currency(Decimal(ones), currency, locale=self.locale)
+            self._patterns[(currency, ones)] = pattern
+        digits = _DIGIT.findall(plain)
+        if pattern.count("1") != len(digits):  # CLDR rounds currencies that are written without decimals
+            return format_currency(major(minor, currency), currency, locale=self.locale)
+        remaining = iter(digits)
+        return "".join([next(remaining) if sign == "1" else sign for sign in pattern])
 
 
 @lru_cache(maxsize=1024)
-def _pattern(ones: str, currency: str, locale: Locale) -> str:
-    """Return the format of an amount, with 1 for each digit. Only the number of digits decides where separators are."""
-    return format_currency(Decimal(ones), currency, locale=locale)
+def formats_of(locale: Locale) -> Formats:
+    """Return the formats of a locale."""
+    return Formats(locale)
+
+
+def plain_amount(minor: int, currency: str) -> str:
+    """Return an amount as a plain number, `125.00`."""
+    if minor >= 0 and exponent(currency) == 2:  # most amounts; a decimal takes five times as long
+        return f"{minor // 100}.{minor % 100:02}"
+    return str(major(minor, currency))
+
+
+def _formats(context: Context) -> Formats:
+    return cast(Formats, context.resolve_or_missing("_formats"))
 
 
 @lru_cache(maxsize=2048)

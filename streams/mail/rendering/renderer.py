@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,23 +13,20 @@ import yaml
 from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound, Undefined
-from markupsafe import Markup, escape
 
 from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.links import Links
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
-from streams.mail.rendering.filters import FILTERS
+from streams.mail.rendering.filters import FILTERS, Formats, formats_of
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.structured_data import STRUCTURED_DATA
 from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
-from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
+from streams.mail.rendering.texts import MissingText, Texts, Translator, fill, missing_text
 
 #: Language of a text that the customer's language lacks.
 FALLBACK = "en"
-#: Prefix of the file name of a compiled text, before its key.
-COPY_TEXT = "copy:"
 #: Pairs of a flow and a locale whose texts are cached.
 MOST_COPIES = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -56,6 +53,22 @@ class RenderedEmail:
     text: str
 
 
+@dataclass(frozen=True)
+class _Copy:
+    """The copy of a flow in one language.
+
+    Attributes:
+        language: the language.
+        sources: the texts by key.
+        plain, html: the texts for subjects and text parts, and for HTML parts.
+    """
+
+    language: str
+    sources: Mapping[str, str]
+    plain: Texts
+    html: Texts
+
+
 class Renderer:
     """Renders commands. A template is compiled on first use and cached.
 
@@ -75,9 +88,10 @@ class Renderer:
         loader = StyledLoader(templates_dir) if is_styled else FileSystemLoader(templates_dir)
         self._html = _environment(loader, autoescape=True)
         self._text = _environment(loader, autoescape=False)
-        self._copies: dict[tuple[str, str], tuple[str, Mapping[str, str]]] = {}
-        #: (is HTML, source of a text) -> the text, or a compiled template if the source has expressions.
-        self._compiled_texts: dict[tuple[bool, str], str | Template] = {}
+        #: The templates of each message.
+        self._messages: dict[tuple[str, str], tuple[Template, Template | None]] = {}
+        self._copies: dict[tuple[str, str], _Copy] = {}
+        self._compiled_texts: dict[Sandbox, dict[str, str | Template]] = {self._text: {}, self._html: {}}
 
     @property
     def environment(self) -> Sandbox:
@@ -103,6 +117,8 @@ class Renderer:
             return self._render(command, links)
         except RenderError:
             raise
+        except MissingText as error:
+            raise RenderError(str(error)) from error
         except TemplateNotFound as error:
             raise RenderError(f"{location}: missing template {error.name}") from error
         except TemplateError as error:
@@ -112,7 +128,8 @@ class Renderer:
             raise RenderError(f"{location}: {type(error).__name__} while rendering") from error
 
     def _render(self, command: Command, links: Links) -> RenderedEmail:
-        language, copy = self._copy(command.flow, command.locale)
+        copy = self._copy(command.flow, command.locale)
+        language = copy.language
         common: dict[str, Any] = {
             **self._html.globals,
             **command.context,
@@ -121,63 +138,46 @@ class Renderer:
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,
             "review_url": links.review,
-            "_locale": _locale(command.locale, language, command.country),
+            "_formats": _formats(command.locale, language, command.country),
             "_zone": command.time_zone,
         }
-        translate_text, translate_html = (
-            self._translator(self._text, copy, common),
-            self._translator(self._html, copy, common),
-        )
+        translate = Translator(copy.plain, common, is_html=False)
         if "mood" in command.context:
-            common["greeting"] = self._greeting(command.context, copy, translate_text, language)
-        subject = _CONTROL.sub(" ", translate_text(f"{command.message}.subject")).strip()
-        common["subject"] = subject
-        common["preview"] = translate_text(f"{command.message}.preview") if f"{command.message}.preview" in copy else ""
-        page = f"{self._folder(command.flow)}/{command.message}"
-        html = _fill(self._html.get_template(f"{page}.html.j2"), common | {"t": translate_html})
-        try:
-            template = self._text.get_template(f"{page}.txt.j2")
-        except TemplateNotFound:
-            text = get_text(html)
-        else:
-            text = _fill(template, common | {"t": translate_text})
+            common["greeting"] = self._greeting(command.context, copy, translate)
+        message = command.message
+        subject = translate(f"{message}.subject")
+        if not subject.isprintable():
+            subject = _CONTROL.sub(" ", subject)
+        common["subject"] = subject = subject.strip()
+        common["preview"] = translate(f"{message}.preview") if f"{message}.preview" in copy.sources else ""
+        html_template, text_template = self._templates(command.flow, message)
+        html = fill(html_template, common | {"t": Translator(copy.html, common, is_html=True)})
+        text = get_text(html) if text_template is None else fill(text_template, common | {"t": translate})
         return RenderedEmail(subject, html, text.strip() + "\n")
 
-    def _greeting(
-        self, context: Mapping[str, Any], copy: Mapping[str, str], translate_text: Callable[[str], str], language: str
-    ) -> str | Undefined:
+    def _templates(self, flow: str, message: str) -> tuple[Template, Template | None]:
+        """Return the templates of the HTML part and of the text part. The text part may have none."""
+        found = self._messages.get((flow, message))
+        if found is None:
+            page = f"{self._folder(flow)}/{message}"
+            html = self._html.get_template(f"{page}.html.j2")
+            try:
+                found = (html, self._text.get_template(f"{page}.txt.j2"))
+            except TemplateNotFound:
+                found = (html, None)
+            self._messages[(flow, message)] = found
+        return found
+
+    def _greeting(self, context: Mapping[str, Any], copy: _Copy, translate: Translator) -> str | Undefined:
         """Return the greeting of the command's mood, with the first name if it is known.
 
         If the copy lacks the greeting, only a template that uses it fails. The mood of a newer version is replaced by `plain`.
         """
         key = greeting_key(context["mood"] if context["mood"] in MOODS else "plain")
-        if key not in copy:
-            return self._text.undefined(_missing(key, language), name="greeting")
+        if key not in copy.sources:
+            return self._text.undefined(missing_text(key, copy.language), name="greeting")
         first_name = context.get("customer", {}).get("first_name", "")
-        return f"{translate_text(key)} {first_name}" if first_name else translate_text(key)
-
-    def _translator(
-        self, environment: Sandbox, copy: Mapping[str, str], common: dict[str, Any]
-    ) -> Callable[[str], str]:
-        """Return the function `t` of templates, which returns a text of the copy, escaped if the environment escapes."""
-        is_html = bool(environment.autoescape)
-
-        def translate(key: str) -> str:
-            source = copy.get(key)
-            if source is None:
-                raise RenderError(_missing(key, common["language"]))
-            text = self._compiled_texts.get((is_html, source))
-            if text is None:
-                plain = escape(source) if is_html else source
-                text = _text_template(environment, key, source) if "{" in source else plain
-                self._compiled_texts[(is_html, source)] = text
-            if isinstance(text, str):
-                return text
-            filled = _fill(text, common)
-            # Already escaped: it was rendered in the same autoescaping environment.
-            return Markup(filled) if is_html else filled  # noqa: S704
-
-        return translate
+        return f"{translate(key)} {first_name}" if first_name else translate(key)
 
     def texts(self, flow: str, language: str) -> dict[str, str]:
         """Return the texts of a flow in one language, without those of the fallback language.
@@ -187,8 +187,8 @@ class Renderer:
         """
         return self._texts(COPY, language) | self._texts(f"{self._folder(flow)}/{COPY}", language)
 
-    def _copy(self, flow: str, locale: str) -> tuple[str, Mapping[str, str]]:
-        """Return the language of the copy for a locale, and all texts. A missing text is replaced by the fallback language's."""
+    def _copy(self, flow: str, locale: str) -> _Copy:
+        """Return the copy of a flow for a locale. A missing text is replaced by the fallback language's."""
         copy = self._copies.get((flow, locale))
         if copy is None:
             language = locale.replace("_", "-").partition("-")[0].lower()
@@ -201,7 +201,10 @@ class Renderer:
                 texts |= self.texts(flow, name)
             if len(self._copies) >= MOST_COPIES:
                 self._copies.clear()  # bounded, because records may contain any locale
-            copy = self._copies[(flow, locale)] = (language, texts)
+            plain, html = (
+                Texts(environment, texts, language, compiled) for environment, compiled in self._compiled_texts.items()
+            )
+            copy = self._copies[(flow, locale)] = _Copy(language, texts, plain, html)
         return copy
 
     def _folder(self, flow: str) -> str:
@@ -228,27 +231,6 @@ def greeting_key(mood: str) -> str:
     return f"greeting.{mood}"
 
 
-def _missing(key: str, language: str) -> str:
-    return f"the copy has no text {key!r}; add it to copy/{language}.yaml"
-
-
-def _text_template(environment: Sandbox, key: str, source: str) -> Template:
-    """Return the compiled text `key` of the copy. In errors the key is the file name, so that a check can report the text's own line."""
-    code = environment.compile(source, filename=f"{COPY_TEXT}{key}")
-    return environment.template_class.from_code(environment, code, environment.make_globals(None))
-
-
-def _fill(template: Template, variables: dict[str, Any]) -> str:
-    # `Template.render` would copy the variables and the globals each time. An email is filled from five templates; none changes them.
-    pieces, left = [], MAX_OUTPUT
-    for piece in template.root_render_func(template.new_context(variables, shared=True)):
-        left -= len(piece)
-        if left < 0:
-            raise LimitExceeded(f"the message has more than {MAX_OUTPUT:,} characters; write less in loops")
-        pieces.append(piece)
-    return "".join(pieces)
-
-
 def _environment(loader: FileSystemLoader, autoescape: bool) -> Sandbox:
     environment = Sandbox(
         loader=loader,
@@ -264,13 +246,13 @@ def _environment(loader: FileSystemLoader, autoescape: bool) -> Sandbox:
 
 
 @lru_cache(maxsize=1024)
-def _locale(requested: str, language: str, country: str) -> Locale:
-    """Return the locale of money and dates: the copy's language, in the customer's region or country if that locale exists."""
+def _formats(requested: str, language: str, country: str) -> Formats:
+    """Return the formats of money and dates: the copy's language, in the customer's region or country if that locale exists."""
     own = [requested] if requested.replace("_", "-").partition("-")[0].lower() == language else []
     regional = [name for name in own if "-" in name or "_" in name]
     for name in (*regional, f"{language}_{country}", *own, language):
         try:
-            return Locale.parse(name.replace("-", "_"))
+            return formats_of(Locale.parse(name.replace("-", "_")))
         except (UnknownLocaleError, ValueError):
             continue
-    return Locale(FALLBACK)
+    return formats_of(Locale(FALLBACK))

@@ -1,29 +1,26 @@
 """The sandbox of templates: a template can neither reach the program nor cost much time or memory, whatever is written in it.
 
 Each rendering has a budget of steps (calls, filters, operations, passes of loops) and of characters. Every value that a template makes has
-a bounded size, so each step costs little. `_generate` adds a step to each body of the compiled template.
-
-A value that is written by a loop, a macro or a `set` is counted at once, since Jinja collects it. Everything else is counted by the
-renderer, piece by piece.
+a bounded size, so each step costs little. `_generate` adds a step to each body of the compiled template, and each value that a template
+writes is counted when it is written.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import FunctionType
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from jinja2 import TemplateSyntaxError, nodes, pass_context, pass_eval_context
+from jinja2 import TemplateSyntaxError, nodes, pass_eval_context
 from jinja2.nodes import EvalContext
 from jinja2.runtime import Context, LoopContext, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from streams.mail.rendering.template_code import CountingCodeGenerator
 from streams.mail.rendering.template_limits import (
     CHARS_PER_STEP,
     MAX_ARGUMENT,
     MAX_BITS,
-    MAX_SIZE,
     Budget,
     LimitExceeded,
     check_arguments,
@@ -39,15 +36,16 @@ from streams.mail.rendering.template_tree import (
     COUNTED,
     MAX_SOURCE,
     SIZED,
-    SPEND,
     UNREADABLE,
-    WRITTEN,
     check_depth,
     with_limits,
 )
+from streams.mail.rendering.template_writers import writers
 
 #: Jinja's functions that make texts of any length, and that a template of an email does not need.
 _REMOVED = ("lipsum",)
+#: The arguments that compiled templates add to each call.
+_SCOPES = ("_loop_vars", "_block_vars")
 #: The methods of texts that a template may call. `_check_method` bounds those that make longer texts.
 _METHODS = frozenset(
     {"capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "index", "isalnum", "isalpha", "isascii", "isdecimal"}
@@ -55,6 +53,16 @@ _METHODS = frozenset(
     | {"removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip"}
     | {"swapcase", "title", "upper", "zfill", "striptags", "unescape", "encode", "format", "format_map", "isidentifier", "isprintable"}
 )  # fmt: skip
+
+
+class TemplateFunction:
+    """A function of Takk that templates may call with one text. The sandbox does not check its result."""
+
+    __slots__ = ()
+
+    def __call__(self, key: str) -> str:
+        """Return the result."""
+        raise NotImplementedError
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -66,28 +74,29 @@ class Sandbox(ImmutableSandboxedEnvironment):
     It renders one email at a time.
     """
 
+    code_generator_class = CountingCodeGenerator
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options, optimized=False)
         #: The budget of the present rendering.
         self.budget = Budget()
+        #: The functions that compiled templates call: see `template_code.py`.
+        self.writers = writers(self.budget)
         for name in _REMOVED:
             self.globals.pop(name, None)
         self.globals["range"] = self._range
         for name, function in list(self.filters.items()):
             self.filters[name] = self._guarded(name, function)
         self.filters |= {
-            SPEND: self._spend,
-            WRITTEN: self._written,
             COUNTED: self._counted,
-            SIZED: self._sized,
+            SIZED: self.budget.sized,
             CONCAT: self._concat,
         }
 
     def start(self) -> None:
         """Begin a rendering: the budget is whole again."""
-        self.budget = Budget()
+        self.budget.renew()
 
     # -- compiling ---------------------------------------------------------------------------------------------------
 
@@ -122,11 +131,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return obj[attribute]
         return super().getattr(obj, attribute)
 
+    def call_with_text(self, context: Context, function: Any, key: Any) -> Any:
+        """Call a function of a template, most likely `t`, within the limits."""
+        if isinstance(function, TemplateFunction):
+            self.budget.step()
+            return function(key)
+        return self.call(context, function, key)
+
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function of a template within the limits."""
         __self.budget.step()
-        if type(__obj) is FunctionType:  # of Takk, such as `t`
-            return super().call(__context, __obj, *args, **kwargs)
+        if isinstance(__obj, TemplateFunction):
+            return __obj(*args, **{name: kwargs[name] for name in kwargs if name not in _SCOPES})
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str | bytes | int | float):
             args = tuple(__self._metered(arg) if hasattr(arg, "__next__") else arg for arg in args)
@@ -143,7 +159,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator in ("*", "**"):
             check_product(operator, left, right)
         elif operator == "%" and isinstance(left, str | bytes):
-            check_format(left, self._sized(list(right) if isinstance(right, tuple) else [right]))
+            check_format(left, self.budget.sized(list(right) if isinstance(right, tuple) else [right]))
         return self._checked(super().call_binop(context, operator, left, right))
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
@@ -153,7 +169,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return None
 
         def guarded(*args: Any, **kwargs: Any) -> str:
-            check_format(value.__self__, self._sized([*args, *kwargs.values()]))
+            check_format(value.__self__, self.budget.sized([*args, *kwargs.values()]))
             text: str = self._checked(wrapped(*args, **kwargs))
             return text
 
@@ -185,7 +201,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if name == "replace":
                 check_replace(text_of(value), *more[:2])
             elif name == "join":
-                value = self._sized(list(self._counted(value)))
+                value = self.budget.sized(list(self._counted(value)))
                 check_join(text_of(more[0]) if more and isinstance(more[0], str) else "", value)
                 args = (*args[:at], value, *args[at + 1 :])
             elif name == "indent":
@@ -193,9 +209,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 text = text_of(value)
                 check_size(len(text) + (text.count("\n") + 1) * (width if isinstance(width, int) else len(width)))
             elif name == "format":
-                check_format(text_of(value), self._sized(list(more)))
+                check_format(text_of(value), self.budget.sized(list(more)))
             elif name in ("tojson", "string", "e", "escape", "forceescape", "pprint", "urlencode", "xmlattr"):
-                self._sized(value)
+                self.budget.sized(value)
             return self._checked(function(*args, **kwargs))
 
         return guarded
@@ -210,29 +226,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
             check_size(len(value))
             self.budget.step(len(value) // CHARS_PER_STEP)
         elif kind in (list, tuple, dict, set):
-            self._sized(value)
+            self.budget.sized(value)
         return value
 
-    # These two need the context, so that Jinja does not compute them once, while it compiles.
+    def _counted(self, items: Iterable[Any]) -> Iterable[Any]:
+        """Return `items`, each for one step."""
+        if type(items) is list:
+            self.budget.step(len(items))
+            return items
+        return self._each_counted(items)
 
-    @pass_context
-    def _written(self, context: Context, value: Any) -> Any:
-        """Count an expression that is written, and return it."""
-        self.budget.step()
-        if isinstance(value, str):
-            self.budget.write(len(value))
-        elif isinstance(value, Mapping | list | tuple | set | frozenset):
-            self.budget.write(len(str(self._sized(value))))
-        return value
-
-    @pass_context
-    def _spend(self, context: Context, characters: int) -> str:
-        """Count one pass of a body with `characters` of plain text."""
-        self.budget.step()
-        self.budget.write(characters)
-        return ""
-
-    def _counted(self, items: Iterable[Any]) -> Iterator[Any]:
+    def _each_counted(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield `items`, each for one step."""
         budget = self.budget
         for item in items:
@@ -242,33 +246,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _metered(self, items: Iterator[Any]) -> Iterator[Any]:
         """Yield `items`, each for one step, as long as their texts together are not too long."""
         size = 0
-        for item in self._counted(items):
+        for item in self._each_counted(items):
             size += len(item) if isinstance(item, str | bytes) else 1
             check_size(size)
             yield item
 
-    def _sized(self, value: Any) -> Any:
-        """Return a value that is not too large with everything in it. Parts that occur twice count twice."""
-        left, todo = MAX_SIZE, [value]
-        while todo:
-            part = todo.pop()
-            left -= 1 + (len(part) if isinstance(part, str | bytes) else 0)
-            if left < 0:
-                check_size(MAX_SIZE + 1)
-            if isinstance(part, Mapping):
-                todo += part.keys()
-                todo += part.values()
-            elif isinstance(part, list | tuple | set | frozenset):
-                if len(part) + len(todo) > MAX_SIZE:
-                    check_size(MAX_SIZE + 1)
-                todo += part
-        self.budget.step((MAX_SIZE - left) // CHARS_PER_STEP)
-        return value
-
     @pass_eval_context
     def _concat(self, context: EvalContext, parts: list[Any]) -> str:
         """Return the result of `a ~ b ~ c`."""
-        self._sized(parts)
+        self.budget.sized(parts)
         joined: str = self._checked(markup_join(parts) if context.autoescape else str_join(parts))
         return joined
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
 
 from jinja2 import TemplateRuntimeError
 
@@ -36,17 +36,47 @@ class Budget:
         self.steps = MAX_STEPS
         self.output = MAX_OUTPUT
 
+    def renew(self) -> None:
+        """Make the budget whole again."""
+        self.steps = MAX_STEPS
+        self.output = MAX_OUTPUT
+
     def step(self, count: int = 1) -> None:
         """Use some steps. Raise LimitExceeded if none is left."""
         self.steps -= count
         if self.steps < 0:
-            raise LimitExceeded(f"the template takes more than {MAX_STEPS:,} steps; use shorter loops")
+            self.refuse()
 
     def write(self, characters: int) -> None:
-        """Use some characters of the output. Raise LimitExceeded if none is left."""
+        """Use a step, and some characters of the output. Raise LimitExceeded if none is left."""
+        self.steps -= 1
         self.output -= characters
-        if self.output < 0:
-            raise LimitExceeded(f"the message has more than {MAX_OUTPUT:,} characters; write less in loops")
+        if self.steps < 0 or self.output < 0:
+            self.refuse()
+
+    def sized(self, value: Any) -> Any:
+        """Return a value that is not too large with everything in it. Parts that occur twice count twice."""
+        left, todo = MAX_SIZE, [value]
+        while todo:
+            part = todo.pop()
+            left -= 1 + (len(part) if isinstance(part, str | bytes) else 0)
+            if left < 0:
+                check_size(MAX_SIZE + 1)
+            if isinstance(part, Mapping):
+                todo += part.keys()
+                todo += part.values()
+            elif isinstance(part, list | tuple | set | frozenset):
+                if len(part) + len(todo) > MAX_SIZE:
+                    check_size(MAX_SIZE + 1)
+                todo += part
+        self.step((MAX_SIZE - left) // CHARS_PER_STEP)
+        return value
+
+    def refuse(self) -> NoReturn:
+        """Raise LimitExceeded for the limit that the rendering exceeds."""
+        if self.steps < 0:
+            raise LimitExceeded(f"the template takes more than {MAX_STEPS:,} steps; use shorter loops")
+        raise LimitExceeded(f"the message has more than {MAX_OUTPUT:,} characters; write less in loops")
 
 
 def check_size(size: int) -> None:

@@ -9,12 +9,8 @@ from jinja2 import TemplateSyntaxError, nodes
 #: Characters of one template, levels of its parts, and loops and macros within each other: Jinja's time grows faster than these.
 MAX_SOURCE, MAX_DEPTH, MAX_LOOPS = 400_000, 100, 12
 #: Names of filters that no template can write.
-SPEND, COUNTED, SIZED, CONCAT, WRITTEN = "takk spend", "takk counted", "takk sized", "takk concat", "takk written"
+COUNTED, SIZED, CONCAT = "takk counted", "takk sized", "takk concat"
 #: The bodies of a template: each pass through one is counted.
-#: The parts whose output Jinja may collect, or write often.
-_COLLECTED = (nodes.For, nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock)
-#: The expressions that a template may write outside of these parts without being counted one by one.
-MAX_UNCOUNTED = 200
 _BODIES = (nodes.Template, nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block)
 #: The reasons why Jinja or Python cannot read a template, by whether a number is the cause.
 UNREADABLE = {False: "the template is nested too deeply", True: "a number with too many digits"}
@@ -37,26 +33,12 @@ def with_limits(tree: nodes.Template) -> nodes.Template:
         if isinstance(body, nodes.For):
             body.iter = _filtered(cast(nodes.Expr, body.iter), COUNTED)
         if isinstance(body, _BODIES):
-            spent = nodes.Output([_filtered(nodes.Const(_characters(body)), SPEND)], lineno=body.lineno)
-            # It writes an empty text, so it may stand before `extends`.
-            body.body.insert(0, spent)
+            # The code generator makes a call of this statement, which writes nothing and may stand before `extends`.
+            body.body.insert(0, nodes.ExprStmt(nodes.Const(_characters(body)), lineno=body.lineno))
     _replace_children(tree)
-    _count_written(tree)
     if tree.environment is not None:
         tree.set_environment(tree.environment)
     return tree
-
-
-def _count_written(tree: nodes.Template) -> None:
-    """Count each expression that is written in a part whose output is collected, or in all if there are many."""
-    is_counted = sum(len(output.nodes) for output in tree.find_all(nodes.Output)) > MAX_UNCOUNTED
-    for part in [tree] if is_counted else list(tree.find_all(_COLLECTED)):
-        for output in part.find_all(nodes.Output):
-            output.nodes = [node if _is_counted(node) else _filtered(node, WRITTEN) for node in output.nodes]
-
-
-def _is_counted(node: nodes.Expr) -> bool:
-    return isinstance(node, nodes.TemplateData) or (isinstance(node, nodes.Filter) and node.name in (SPEND, WRITTEN))
 
 
 def _characters(body: nodes.Node) -> int:

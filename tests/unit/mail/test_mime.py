@@ -137,7 +137,9 @@ def test_any_body_survives(text: str) -> None:
 
 def test_half_a_character_becomes_a_question_mark() -> None:
     """A surrogate, which UTF-8 cannot encode, does not stop the email."""
-    assert _part(email.message_from_bytes(_raw(RenderedEmail("s", "ø\ud800", "t")), policy=policy.default), "html") == "ø?"
+    assert (
+        _part(email.message_from_bytes(_raw(RenderedEmail("s", "ø\ud800", "t")), policy=policy.default), "html") == "ø?"
+    )
 
 
 def test_both_parts() -> None:

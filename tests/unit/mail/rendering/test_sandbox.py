@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.defaults import DEFAULT_FILTERS
 
-from streams.mail.rendering.renderer import _fill
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
+from streams.mail.rendering.texts import fill
 
 DOUBLE = "{% set ns = namespace(x='ab') %}{% for i in range(64) %}{% set ns.x = OPERATION %}{% endfor %}{{ ns.x }}"
 HOSTILE = {
@@ -43,6 +43,9 @@ HOSTILE = {
     "many values in a block": "{% set y = 'x' * 99999 %}{% block a %}" + "{{ 'x' * 99999 }}" * 999 + "{% endblock %}{% set z = self.a() %}",
     "many values": "{% set y = 'x' * 99999 %}" + "{{ y }}" * 999,
     "loops in a block": "{% block a %}{% for i in range(9999) %}{{ 'x' * 99999 }}{% endfor %}{% endblock %}{% set z = self.a() %}",
+    "loops of filter blocks": "{% for i in range(9999) %}{% filter center(9999) %}x{% endfilter %}{% endfor %}",
+    "loops of call blocks": "{% macro m() %}{{ caller() }}{% endmacro %}"
+    "{% for i in range(9999) %}{% call m() %}{{ 'x' * 9999 }}{% endcall %}{% endfor %}",
     "loops of a list": "{% set y = range(9999)|list %}{% for i in range(9999) %}{{ y }}{% endfor %}",
     "recursive loops": "{% for i in range(9999) recursive %}{% if loop.depth < 4 %}{{ loop(range(9999)) }}{% endif %}{% endfor %}",
     "recursive macro": "{% macro m() %}x{{ m() }}{% endmacro %}{{ m() }}",
@@ -125,7 +128,7 @@ def environment(*, autoescape: bool = True) -> Sandbox:
 def render(source: str, *, autoescape: bool = True, **data: Any) -> str:
     made = environment(autoescape=autoescape)
     made.start()
-    return _fill(made.from_string(source), {**made.globals, **data})
+    return fill(made.from_string(source), {**made.globals, **data})
 
 
 def peak_bytes() -> int:
@@ -232,11 +235,36 @@ def test_templates_that_cannot_be_compiled(source: str) -> None:
         ),
         ("{% filter upper %}abc{% endfilter %}{{ 12345678|string|length }}{{ 1.2345|round(2) }}", "ABC81.23"),
         ("{{ order.lines[0].name }}{{ order.items }}", "Tea7"),
+        ("{% macro t(x) %}[{{ x }}]{% endmacro %}{{ t('<') }}{{ t(x=1) }}", "[&lt;][1]"),
+        ("{% autoescape false %}{{ '<' }}{% endautoescape %}{{ '<' }}", "<&lt;"),
     ],
 )
 def test_ordinary_templates_are_as_in_jinja(source: str, expected: str) -> None:
     """Everything that emails need gives what Jinja gives."""
     assert render(source, order={"lines": [{"name": "Tea"}], "items": 7}) == expected
+
+
+PARTS = {
+    "layout": "<{% block a %}{{ x }}{% endblock %}|{% block b scoped %}{% endblock %}>{{ self.a() }}",
+    "middle": "{% extends 'layout' %}ignored {{ x }}{% block a %}({{ super() }}){% endblock %}",
+    "part": "{{ x }}{% for y in order.lines %}{{ y.name }}{% endfor %}",
+    "macros": "{% macro m(z) %}{% if z %}*{{ z }}*{% endif %}{% endmacro %}",
+    "page": "{% extends 'middle' %}{% import 'macros' as tools %}{% block a %}{{ super() }}{% include 'part' %}{% endblock %}"
+    "{% block b %}{% set kept %}{% include 'part' %}{% endset %}{{ kept }}{{ tools.m('&') }}{% filter upper %}{% block c %}ab{{ x }}{% endblock %}"
+    "{% endfilter %}{{ order.lines | map(attribute='name') | join('<') }}{{ order.lines[0]['name'] }}{% endblock %}",
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("autoescape", [True, False])
+def test_inheritance_is_as_in_jinja(name: str, autoescape: bool) -> None:
+    """Layouts, blocks, includes and macros give what Jinja gives."""
+    data = {"x": "<x>", "order": {"lines": [{"name": "Tea"}, {"name": "<Cup>"}]}}
+    made = Sandbox(autoescape=autoescape, undefined=StrictUndefined, cache_size=-1, loader=DictLoader(PARTS))
+    expected = Environment(autoescape=autoescape, undefined=StrictUndefined, loader=DictLoader(PARTS))
+    made.start()
+    text = fill(made.get_template(name), {**made.globals, **data})
+    assert text == expected.get_template(name).render(data)
 
 
 def test_a_rendering_starts_with_a_whole_budget() -> None:
