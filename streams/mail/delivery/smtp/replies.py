@@ -113,10 +113,10 @@ def printable(raw: bytes) -> str:
     A line that is not UTF-8 is read as Latin-1, in which every byte is valid. Control characters, escape sequences, invisible characters
     and unassigned code points become blanks.
     """
-    text = " ".join(_decode(line) for line in raw[: MAX_TEXT + MAX_LINE].split(b"\n"))
-    if not text.isprintable():
-        text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return " ".join(text.split())
+    text = " ".join(" ".join([_decode(line) for line in raw[: MAX_TEXT + MAX_LINE].split(b"\n")]).split())
+    if text.isprintable():
+        return text
+    return " ".join("".join([letter if letter.isprintable() else " " for letter in text]).split())
 
 
 def without_addresses(raw: bytes) -> str:
