@@ -173,5 +173,6 @@ def _encode_line(line: str) -> str:
     return "=\r\n".join(folded)
 
 
+@lru_cache(maxsize=1024)
 def _octets(text: str) -> str:
     return f"={text.encode().hex('=').upper()}"
