@@ -143,7 +143,7 @@ def _replay(
                 for name, out_key, value, headers in outputs:
                     expected[name][(out_key, value or b"")] += 1
                     if position[0] == topics.DUE and name == topics.COMMANDS:
-                        due_ms = int(dict(headers)[topics.DUE_AT_HEADER])
+                        due_ms = int(dict(headers).get(topics.DUE_AT_HEADER) or 0)  # a retry has none
                         if due_ms > latest_ms:
                             early.append((out_key, due_ms))
     verdict.add_problem("emails before they were due", early)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from streams.agents.flows import make_handler
 from streams.core.model.customer_codec import encode_customer
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
+from streams.core.values.local_time import utc_from_ms
 from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import Verdict, judge
 from streams.wire import topics
@@ -233,6 +235,19 @@ def test_a_timer_that_never_fired(history: History) -> None:
     assert "timers that have not fired" in kinds(history.verdict())
     history.until_ms = records.AT_MS
     assert "timers that have not fired" not in kinds(history.verdict())
+
+
+def test_a_retry(history: History) -> None:
+    """The command of a retry has no time at which it was due: its timer has."""
+    command = DECODER.command(history.records[topics.COMMANDS][-1].value(), [])
+    at = utc_from_ms(history.replayed.now_ms)
+    timer = ENCODER.reports.retry_timer(command, at + timedelta(milliseconds=1), at)
+    history.put(topics.DELAYS, timer.value or b"")
+    history.replayed.now_ms += 1
+    before = len(history.sends)
+    history.batch(history.put(topics.DUE, timer.value or b""))
+    assert len(history.sends) == before + 1
+    assert history.verdict().problems == []
 
 
 def test_a_timer_that_was_stored_twice(history: History) -> None:
