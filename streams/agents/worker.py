@@ -29,7 +29,7 @@ from streams.core.rules.content_hash import content_hash
 from streams.core.values.local_time import utc_from_ms
 from streams.definitions.checks.layout import old_layout
 from streams.definitions.checks.messages import check_messages
-from streams.definitions.loader import load_ruleset
+from streams.definitions.loader import load_ruleset, read_templates
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import rates_by_domain
 from streams.mail.delivery.smtp.pool import SmtpPool
@@ -184,6 +184,7 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         ),
         fetch_withdrawn=fetch_withdrawn,
         fetch_assortment=fetch_assortment,
+        newest_versions={flow.name: flow.version for flow in read_templates(settings.templates_dir).newest},
         backoff_scale=settings.day_scale,
         clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock per process
         on_pause=metrics.SMTP_PAUSED.set,

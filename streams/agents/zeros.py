@@ -90,7 +90,7 @@ MAIL_RULES = (
     ("sent", "accepted"), ("sent", "sent_again"), ("deferred", "4xx"), ("refused", "5xx"), ("refused", "gave_up"), ("refused", "unrenderable"),
     ("refused", "unsendable"), ("expired", "not_after"), ("suppressed", "withdrawn"), ("suppressed", "too_few_products"),
     ("unknown", "in_flight_after_crash"), ("unknown", "connection_lost"), ("unknown", "failed"), ("refused", "failed"),
-    ("deferred", "refused_us"), ("deferred", "no_answer"),
+    ("deferred", "refused_us"), ("deferred", "no_answer"), ("deferred", "newer_templates"),
 )  # fmt: skip
 SMTP_OUTCOMES = ("accepted", "refused", "deferred", "unknown", "down")
 

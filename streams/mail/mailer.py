@@ -31,8 +31,16 @@ from streams.mail.delivery.window import LeaseExpired, Window
 from streams.mail.dispatch import Dispatch
 from streams.mail.links import Sender
 from streams.mail.mime import Unsendable, compose
-from streams.mail.outcomes import refusal_text, report_accepted, report_deferred, report_refusal, report_trouble
-from streams.mail.rendering.renderer import Renderer, RenderError
+from streams.mail.newer_templates import NewerTemplates
+from streams.mail.outcomes import (
+    refusal_text,
+    report_accepted,
+    report_deferred,
+    report_refusal,
+    report_trouble,
+    report_unrenderable,
+)
+from streams.mail.rendering.renderer import MissingMessage, Renderer, RenderError
 from streams.mail.report import Report
 from streams.mail.server_health import ServerHealth
 from streams.observability import metrics
@@ -65,6 +73,7 @@ class Mailer:
         pool: the connections to the mail server.
         fetch_withdrawn: returns the withdrawn sends, send id to rule. They are checked right before each email.
         fetch_assortment: returns the products that emails may recommend.
+        newest_versions: flow -> its newest version in the templates.
         backoff_scale: factor of the backoff between two attempts.
         on_pause: called with True when the mailer pauses because the server is down, and with False when it resumes.
         patience_s: seconds that the last emails of a batch wait for an answer before their data, while the server answers others.
@@ -79,6 +88,7 @@ class Mailer:
         *,
         fetch_withdrawn: Callable[[], Awaitable[Mapping[str, str]]] = _nothing_withdrawn,
         fetch_assortment: Callable[[], Awaitable[Assortment]] = _no_products,
+        newest_versions: Mapping[str, int] | None = None,
         backoff_scale: float = 1.0,
         on_pause: Callable[[bool], None] = lambda is_paused: None,
         patience_s: float = PATIENCE_S,
@@ -91,6 +101,7 @@ class Mailer:
         self._fetch_assortment = fetch_assortment
         self._withdrawn: Mapping[str, str] = {}
         self._assortment = Assortment()
+        self._newer_templates = NewerTemplates(newest_versions or {}, backoff_scale)
         self._backoff_scale = backoff_scale
         self._on_pause = on_pause
         self._clock = clock
@@ -238,20 +249,24 @@ class Mailer:
         return None
 
     def _compose(self, command: Command, now: datetime) -> bytes | Report:
-        """Return the bytes of the email, or the report of a command that has no email."""
+        """Return the bytes of the email, or the report of a command that has no email, or none yet."""
+        waiting = self._newer_templates.wait_for_version(command, now)
+        if waiting is not None:
+            return waiting
         try:
             complete = self._fill_products(command)
             if complete is None:
                 return Report(command=command, outcome="suppressed", at=now, rule="too_few_products")
             return self._render(complete, now)
         except msgspec.ValidationError as error:
-            return Report(
-                command=command, outcome="refused", at=now, rule="unrenderable", text=f"{REQUEST_KEY}: {error}"
-            )
+            return report_unrenderable(command, now, f"{REQUEST_KEY}: {error}")
         except Unsendable as error:
             return Report(command=command, outcome="refused", at=now, rule="unsendable", text=error.reason)
+        except MissingMessage as error:
+            waiting = self._newer_templates.wait_for_message(command, now, str(error))
+            return waiting or report_unrenderable(command, now, str(error))
         except RenderError as error:
-            return Report(command=command, outcome="refused", at=now, rule="unrenderable", text=str(error))
+            return report_unrenderable(command, now, str(error))
 
     def _fill_products(self, command: Command) -> Command | None:
         """Return the command with the products it requests, or None if the assortment has too few."""

@@ -10,6 +10,7 @@ from streams.mail.delivery.bounces import BounceClass, classify
 from streams.mail.delivery.ledger import retry_at
 from streams.mail.delivery.providers import provider_of
 from streams.mail.delivery.smtp.answers import Refused
+from streams.mail.newer_templates import describe_problem
 from streams.mail.report import Report
 
 
@@ -68,6 +69,12 @@ def report_trouble(command: Command, trouble: Trouble, at: datetime, backoff_sca
         text = refusal_text(answer, bounce)
         return report_deferred(command, at, text, answer.code, backoff_scale, rule="refused_us")
     return report_deferred(command, at, answer.text, answer.code, backoff_scale, rule="no_answer")
+
+
+def report_unrenderable(command: Command, at: datetime, problem: str) -> Report:
+    """Return the report of an email that cannot be rendered because of `problem`."""
+    text = describe_problem(command, problem)
+    return Report(command=command, outcome="refused", at=at, rule="unrenderable", text=text)
 
 
 def report_deferred(

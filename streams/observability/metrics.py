@@ -187,9 +187,9 @@ MESSAGES = Counter(
 )
 MAIL_RULES = Counter(
     "takk_mail_rules_total",
-    "Send commands, by flow, outcome and the rule of the mailer that decided it: accepted, sent_again (sent); 4xx, refused_us, no_answer "
-    "(deferred); 5xx, gave_up, unrenderable, unsendable, failed (refused); not_after (expired); withdrawn, too_few_products (suppressed); "
-    "in_flight_after_crash, connection_lost, failed (unknown).",
+    "Send commands, by flow, outcome and the rule of the mailer that decided it: accepted, sent_again (sent); 4xx, refused_us, no_answer, "
+    "newer_templates (deferred); 5xx, gave_up, unrenderable, unsendable, failed (refused); not_after (expired); withdrawn, "
+    "too_few_products (suppressed); in_flight_after_crash, connection_lost, failed (unknown).",
     ["flow", "outcome", "rule"],
     registry=REGISTRY,
 )

@@ -58,10 +58,12 @@ class MailerSetup:
         self.on_pause: Callable[[], object] = lambda: None
         self.withdrawn: dict[str, str] = {}
         self.assortment: asyncio.Future[Assortment] = asyncio.get_running_loop().create_future()
+        self.versions = {"order-confirmation": 3}
         self.mailer = Mailer(
             RENDERER,
             SENDER,
             SmtpPool(server.server()),
+            newest_versions=self.versions,
             fetch_withdrawn=self._withdrawn,
             fetch_assortment=lambda: asyncio.shield(self.assortment),
             on_pause=self._paused,

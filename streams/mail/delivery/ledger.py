@@ -98,7 +98,9 @@ def in_doubt(entry: Entry | None) -> Entry | None:
     return replace(entry, state="in_flight", disk=(entry.disk or ACCEPTED) if entry.state == "sent" else entry.disk)
 
 
-def retry_at(command: Command, now: datetime, scale: float = 1.0) -> datetime | None:
+def retry_at(
+    command: Command, now: datetime, scale: float = 1.0, *, longest_s: int = LONGEST_BACKOFF_S
+) -> datetime | None:
     """Return the time of the next attempt after a 4xx, or None if it would be after `not_after`.
 
     The backoff doubles with each attempt. A hash of the send id spreads it, so that a thousand emails are not retried at once.
@@ -107,8 +109,9 @@ def retry_at(command: Command, now: datetime, scale: float = 1.0) -> datetime | 
         command: the command of the failed attempt.
         now: the current time, UTC.
         scale: factor of the backoff.
+        longest_s: the longest backoff in seconds.
     """
-    seconds = min(FIRST_BACKOFF_S * 2 ** (command.attempt - 1), LONGEST_BACKOFF_S)
+    seconds = min(FIRST_BACKOFF_S * 2 ** (command.attempt - 1), longest_s)
     spread = int.from_bytes(hashlib.blake2b(command.send_id.encode(), digest_size=2).digest(), "big") / 65536
     due = now + timedelta(seconds=seconds * (0.75 + spread / 2) * scale)
     return due if due <= command.not_after else None

@@ -38,6 +38,10 @@ class RenderError(RuntimeError):
     """A message that cannot be rendered. The text names the template and the error, without customer data."""
 
 
+class MissingMessage(RenderError):
+    """A message or a flow that the templates do not have. Newer templates may have it."""
+
+
 @dataclass(frozen=True)
 class RenderedEmail:
     """The content of one email.
@@ -106,7 +110,8 @@ class Renderer:
             links: the links of the email.
 
         Raises:
-            RenderError: the template is missing or invalid, or uses data that the command lacks.
+            MissingMessage: the flow or the message is missing.
+            RenderError: the template is invalid, or uses data that the command lacks.
         """
         location = f"{command.flow}/{command.message}"
         if not (_FOLDER.match(command.flow) and _FOLDER.match(command.message)):
@@ -128,6 +133,8 @@ class Renderer:
             raise RenderError(f"{location}: {type(error).__name__} while rendering") from error
 
     def _render(self, command: Command, links: Links) -> RenderedEmail:
+        message = command.message
+        html_template, text_template = self._templates(command.flow, message)
         copy = self._copy(command.flow, command.locale)
         language = copy.language
         common: dict[str, Any] = {
@@ -144,23 +151,28 @@ class Renderer:
         translate = Translator(copy.plain, common, is_html=False)
         if "mood" in command.context:
             common["greeting"] = self._greeting(command.context, copy, translate)
-        message = command.message
         subject = translate(f"{message}.subject")
         if not subject.isprintable():
             subject = _CONTROL.sub(" ", subject)
         common["subject"] = subject = subject.strip()
         common["preview"] = translate(f"{message}.preview") if f"{message}.preview" in copy.sources else ""
-        html_template, text_template = self._templates(command.flow, message)
         html = fill(html_template, common | {"t": Translator(copy.html, common, is_html=True)})
         text = get_text(html) if text_template is None else fill(text_template, common | {"t": translate})
         return RenderedEmail(subject, html, text.strip() + "\n")
 
     def _templates(self, flow: str, message: str) -> tuple[Template, Template | None]:
-        """Return the templates of the HTML part and of the text part. The text part may have none."""
+        """Return the templates of the HTML part and of the text part. The text part may have none.
+
+        Raises:
+            MissingMessage: the flow or the message is missing.
+        """
         found = self._messages.get((flow, message))
         if found is None:
             page = f"{self._folder(flow)}/{message}"
-            html = self._html.get_template(f"{page}.html.j2")
+            try:
+                html = self._html.get_template(f"{page}.html.j2")
+            except TemplateNotFound as error:
+                raise MissingMessage(f"missing template {page}.html.j2") from error
             try:
                 found = (html, self._text.get_template(f"{page}.txt.j2"))
             except TemplateNotFound:
@@ -213,7 +225,7 @@ class Renderer:
             folders = flow_folders(self._dir)
             self._folders = {name: path.relative_to(self._dir).as_posix() for name, path in folders.items()}
         if flow not in self._folders:
-            raise RenderError(f"{flow}: missing folder {FLOWS}/<group>/{flow}")
+            raise MissingMessage(f"missing folder {FLOWS}/<group>/{flow}")
         return self._folders[flow]
 
     def _texts(self, folder: str, language: str) -> dict[str, str]:

@@ -74,6 +74,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "4xx": "the mail server asked to retry later",
         "refused_us": "the mail server refused the sender, not the recipient: it is tried again",
         "no_answer": "the mail server did not answer this email, or closed the connection: it is tried again",
+        "newer_templates": "the mailer has older templates, without this version or message: it is tried again",
         "put_off": "the mail server asked to retry later",
         "not_after": "it was too late to send it",
         "withdrawn": "it was no longer allowed when it was about to be sent",

@@ -137,7 +137,7 @@ async def test_invalid_commands_do_not_affect_others(setup: MailerSetup) -> None
     reports = await setup.deliver(
         (command(send_id="a", to_address="x@y.example\r\nBcc: z"), "send"),
         (command(send_id="b", context=invalid), "send"),
-        (command(send_id="c", message="gone"), "send"),
+        (command(send_id="c", message="gone", flow_version=2), "send"),
         (command(send_id="d", time_zone="Mars/Olympus"), "send"),
         (command(send_id="e"), "send"),
     )
@@ -145,6 +145,56 @@ async def test_invalid_commands_do_not_affect_others(setup: MailerSetup) -> None
         "a": "unsendable", "b": "unrenderable", "c": "unrenderable", "d": "accepted", "e": "accepted"
     }  # fmt: skip
     assert all(reports[key].code is None and not reports[key].is_bounce for key in "abc")
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        {"flow_version": 4},
+        {"flow_version": 4, "message": "new"},
+        {"flow_version": 3, "message": "new"},
+        {"flow": "new", "context": {}},
+    ],
+)
+async def test_newer_templates_are_waited_for(setup: MailerSetup, newer: dict[str, Any]) -> None:
+    """An email of a flow, version or message that this mailer does not have yet waits for one that has it. Other emails are sent."""
+    reports = await setup.deliver((command(send_id="a", **newer), "send"), (command(send_id="b"), "send"))
+    waiting = reports["a"]
+    assert (waiting.outcome, waiting.rule, waiting.is_bounce) == ("deferred", "newer_templates", False)
+    assert waiting.retry_at is not None
+    assert NOW < waiting.retry_at < NOW + timedelta(minutes=2)
+    assert (reports["b"].outcome, setup.marked) == ("sent", ["b"])
+    setup.versions |= {"order-confirmation": 4}
+    if newer == {"flow_version": 4}:
+        assert (await setup.one(send_id="a", attempt=2, **newer)).outcome == "sent"
+
+
+async def test_newer_templates_are_waited_for_an_hour_if_the_message_is_known(setup: MailerSetup) -> None:
+    """The last attempt is at the end of the hour. It sends the message of the older templates: a newer version may have been rolled back."""
+    setup.now = NOW + timedelta(minutes=50)
+    last = await setup.one(flow_version=4, attempt=7)
+    assert (last.rule, last.retry_at) == ("newer_templates", NOW + timedelta(hours=1))
+    setup.now = NOW + timedelta(hours=1)
+    assert (await setup.one(flow_version=4, attempt=8)).rule == "accepted"
+    assert (await setup.one(send_id="s2", flow_version=4, not_after=setup.now)).rule == "accepted"
+
+
+@pytest.mark.parametrize(("days", "attempt"), [(7, 200), (2, 1)])
+async def test_unknown_messages_are_refused_in_the_end(setup: MailerSetup, days: int, attempt: int) -> None:
+    """An unknown message is waited for until the email expires, at most a week. The refusal names the flow, the version and the message."""
+    setup.now = NOW + timedelta(days=days)
+    expiry = NOW + timedelta(days=2 if days == 2 else 30)
+    changes: dict[str, Any] = {"flow": "gone", "flow_version": 5, "context": {}}
+    report = await setup.one(attempt=attempt, not_after=expiry, **changes)
+    assert (report.outcome, report.rule) == ("refused", "unrenderable")
+    assert report.text.startswith("gone/confirmation, version 5: ")
+
+
+async def test_removed_messages_are_refused_at_once(setup: MailerSetup) -> None:
+    """A message that newer templates no longer have is not waited for. The refusal names the flow, the version and the message."""
+    report = await setup.one(message="gone", flow_version=2)
+    assert (report.outcome, report.rule) == ("refused", "unrenderable")
+    assert report.text.startswith("order-confirmation/gone, version 2: missing template ")
 
 
 async def test_the_mailer_waits_for_the_server(setup: MailerSetup) -> None:

@@ -14,6 +14,7 @@ STREAMS = PROJECT_ROOT / "streams"
 FILES = [
     *(STREAMS / "core").rglob("*.py"),
     STREAMS / "mail" / "mailer.py",
+    STREAMS / "mail" / "newer_templates.py",
     STREAMS / "mail" / "outcomes.py",
     STREAMS / "agents" / "mailer.py",
     STREAMS / "tools" / "operations" / "resend.py",
