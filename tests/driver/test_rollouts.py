@@ -343,3 +343,39 @@ steps: [{send: {message: a}}, {wait_for: {event: mail.opened, up_to: 9d, then: [
     own(run, new)
     run.advance(HOUR)
     assert run.messages() == ["a", "b"]
+
+
+def test_segments_that_an_older_worker_does_not_know() -> None:
+    """An older worker keeps the membership of newer segments: the customer has not entered them again when a newer one returns."""
+    entered = "trigger: {on: segment.entered, segment: %s}\nsteps: [{send: {message: %s}}]"
+    flows = [flow_text(entered % each, name=each[0]) for each in (("buyers", "a"), ("regulars", "b"))]
+    both = "buyers: customer.orders > 0\nregulars: customer.orders > 1"
+    new, old = ruleset_of(*flows, segments=both), ruleset_of(flows[0], segments="buyers: customer.orders > 0")
+    unused = ruleset_of(flows[0], segments=both)  # the segment is known, and no flow starts by it yet
+    run = Driver(new)
+    buy(run, "o1")
+    buy(run, "o2")
+    assert run.messages() == ["a", "b"]
+    for older in (old, unused):
+        own(run, older)
+        run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
+        update_profile(run, name="Anna")
+        assert run.customers["c1"].segments == ("buyers", "regulars")
+    own(run, new)
+    update_profile(run, name="Bo")
+    assert run.messages() == ["a", "b"]
+    assert run.customers["c1"].segments == ("buyers", "regulars")
+
+
+def test_few_unknown_segments_are_kept() -> None:
+    """The state stays small after many segments have come and gone."""
+    flow = "trigger: {on: segment.entered, segment: %s}\nsteps: [{send: {message: a}}]"
+    run = Driver(ruleset_of(flow_text(REVIEW % "a")))
+    buy(run)
+    for number in range(60):
+        name = f"s{number:02}"
+        own(run, ruleset_of(flow_text(flow % name, name=name), segments=f"{name}: customer.orders > 0"))
+        update_profile(run, name=f"n{number}")
+    segments = run.customers["c1"].segments
+    assert "s59" in segments
+    assert len(segments) == 1 + Limits().unknown_segments

@@ -229,7 +229,8 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
         seen_fingerprints: events that have been processed.
         fields: the values that flows set, sorted by name.
         lists: the lists that the customer is on, sorted.
-        segments: the segments that start flows and that the customer belonged to after the last event, sorted.
+        segments: the segments that start flows and that the customer belonged to after the last event, sorted. Those that only
+            a worker with other templates knows stay.
         contacts: emails and series of other systems, the newest last.
         visited_at: the hour in which the customer last visited the shop.
     """

@@ -25,8 +25,8 @@ class VersionedCodec(Generic[_Value]):
     Args:
         kind: the type of the values, a struct or a union of tagged structs.
         name: what an error message calls such a value.
-        version: the version that is written, 1 to 255. It is raised when the fields of the structs change incompatibly. A field
-            that is added at the end with a default is compatible.
+        version: the version that is written, 1 to 255. It is raised when the fields of the structs change, also when a field is added at
+            the end with a default: an older program would drop that field when it writes the value again.
         upcasts: for each older version, a function that turns its msgpack value into that of the next version.
     """
 

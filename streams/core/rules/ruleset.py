@@ -59,6 +59,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         sends: emails.
         last_starts: flows that may start again.
         fingerprints: entries of each row of fingerprints.
+        unknown_segments: segments by which no flow starts here: a worker with other templates stored them.
         contacts: emails and series of other systems.
         held_events: events that one instance keeps until its version of the flow is known here.
     """
@@ -75,6 +76,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     last_starts: int = 40
     fields: int = 40
     lists: int = 40
+    unknown_segments: int = 40
     fingerprints: int = 128
     contacts: int = 12
     held_events: int = 32

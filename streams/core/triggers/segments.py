@@ -25,12 +25,15 @@ def check_segments(uow: UnitOfWork) -> None:
     Also schedule a check for the next time at which a segment may change without an event.
     """
     context = EvalContext(uow, None)
-    members = tuple([name for name in uow.ruleset.watched_segments if uow.ruleset.segments[name].holds(context)])
+    watched = uow.ruleset.watched_segments
     before = uow.segments
+    # While templates roll out, this worker may have older ones. A worker with the newer ones must not start their flows again.
+    unknown = [name for name in before if name not in watched][: uow.ruleset.limits.unknown_segments]
+    members = tuple(sorted([*unknown, *(name for name in watched if uow.ruleset.segments[name].holds(context))]))
     if members != before:
         uow.segments = members
         uow.changed = True
-        for name in uow.ruleset.watched_segments:
+        for name in watched:
             if (name in members) != (name in before):
                 event = "segment.entered" if name in members else "segment.left"
                 dispatch(uow, Occurrence(event, None, None, uow.now, (("segment", name),)))
