@@ -44,6 +44,7 @@ WITH_BROKERS = (
     "test_runtime.py",
     "test_state_faults.py",
     "test_topics.py",
+    "test_transactional_resend.py",
     "test_waiting_for_kafka.py",
 )
 

@@ -96,6 +96,9 @@ def resend(
     and its full time until it expires, and passes through the mailer as every other; `takk why` shows it. Its content stays the same.
     Emails that need consent are left out: their flows decide about them.
 
+    An email that was sent again counts once, with its newest outcome. So a time range, run twice, sends no email twice that arrived or is
+    still on its way. Name an email with --send to send it in any case.
+
     \b
     takk resend --order 1042
     takk resend --since 2026-11-23T08:00 --until 2026-11-23T10:00 --dry-run
@@ -119,7 +122,8 @@ def resend(
     found = on_kafka(settings, lambda: read_found(settings, selection, show_progress()))
     if missing := sorted(set(send_ids) - found.commands.keys()):
         raise click.ClickException(
-            f"no transactional email with this send id in the last 30 days: {', '.join(missing)}. Nothing was sent."
+            f"no transactional email with this send id{' and outcome' if outcomes else ''} in the last 30 days: {', '.join(missing)}. "
+            "Nothing was sent."
         )
     count = counted(len(found.commands), "email")
     if found.others:

@@ -74,6 +74,9 @@ class Found:
 def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) -> Found:
     """Return the emails that `selection` includes.
 
+    An email and its repetitions are one email with the outcome of the newest, unless they are selected by their send ids: to select the
+    same time twice must not send an email twice.
+
     Args:
         records: (topic, record) of commands and email events, each topic's in the order of its partitions.
         selection: the conditions.
@@ -94,13 +97,24 @@ def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) ->
             found.commands[send_id] = record
         else:
             others.add(send_id)
+    if not selection.send_ids:
+        newest = {split_send_id(key)[0]: key for key in sorted(found.commands, key=lambda key: split_send_id(key)[1])}
+        found.commands = {key: command for key, command in found.commands.items() if key in newest.values()}
     if selection.outcomes:
         found.commands = {
-            key: command for key, command in found.commands.items() if outcomes.get(key) in selection.outcomes
+            key: command
+            for key, command in found.commands.items()
+            if outcomes.get(_newest_id(found, key)) in selection.outcomes
         }
         others = {key for key in others if outcomes.get(key) in selection.outcomes}
     found.others = len(others)
     return found
+
+
+def _newest_id(found: Found, send_id: str) -> str:
+    """Return the send id of the newest repetition of an email."""
+    first = split_send_id(send_id)[0]
+    return repeated_send_id(first, found.times[first]) if first in found.times else first
 
 
 def repeat(found: Found, encoder: Encoder, now: datetime) -> Iterator[ProducerRecord]:

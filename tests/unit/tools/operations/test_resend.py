@@ -71,6 +71,30 @@ def test_the_first_attempt_and_its_retries_are_one_email() -> None:
     assert [record["attempt"] for record in found.commands.values()] == [2]
 
 
+@pytest.mark.parametrize(
+    ("selection", "events", "send_ids"),
+    [
+        (Selection(since=AT, outcomes=frozenset(NOT_ARRIVED)), [], []),
+        (Selection(since=AT, outcomes=frozenset(NOT_ARRIVED)), [event("a-again-1", "deferred")], []),
+        (Selection(since=AT, outcomes=frozenset(NOT_ARRIVED)), [event("a-again-1", "sent")], []),
+        (Selection(since=AT, outcomes=frozenset(NOT_ARRIVED)), [event("a-again-1", "refused")], ["a-again-1"]),
+        (Selection(since=AT, until=NOW, outcomes=frozenset({"refused"})), [event("a-again-1", "refused")], ["a"]),
+        (Selection(order_ids=frozenset({"o1"})), [event("a-again-1", "sent")], ["a-again-1"]),
+        (Selection(send_ids=frozenset({"a"})), [event("a-again-1", "sent")], ["a"]),
+    ],
+)
+def test_an_email_and_its_repetitions_are_one(
+    selection: Selection, events: list[tuple[str, dict[str, Any]]], send_ids: list[str]
+) -> None:
+    """An email that was sent again counts once, with the outcome of its newest repetition, unless it is named."""
+    records = [
+        command("a", order_id="o1"),
+        event("a", "refused"),
+        command("a-again-1", order_id="o1", commanded_at=NOW),
+    ]
+    assert sorted(find([*records, *events], selection).commands) == send_ids
+
+
 def test_an_email_is_sent_again_as_a_new_one() -> None:
     """The command has a new send id, its first attempt, all its time and the same content; a decision has the reason."""
     found = find([command("a")], Selection(send_ids=frozenset({"a"})))
