@@ -25,6 +25,7 @@ from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_t
 from streams.settings import load_settings
 from streams.tools.cli.main import main
 from streams.tools.local.kafka.broker import EmbeddedKafka
+from streams.tools.operations import doctor
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.encode.encoder import Encoder
@@ -149,6 +150,14 @@ def test_the_clock_is_compared_with_that_of_the_broker(bootstrap: str, monkeypat
         monkeypatch.setattr(time, "time", lambda shift_s=shift_s: real_time() + shift_s)
         with pytest.raises(SystemExit, match=words) if words else nullcontext():
             check_clock(cluster.kafka(), encoder)
+        settings = load_settings(kafka_bootstrap_servers=bootstrap)
+        if words:
+            with pytest.raises(doctor.CheckFailed, match=f"{words}.* NTP"):
+                doctor.clock(settings)
+        else:
+            assert doctor.clock(settings).endswith("s ahead of the broker's")
+    monkeypatch.undo()
+    assert doctor.clock(settings) == "as the broker's"
 
 
 def test_settings_are_compared_with_the_limits_of_the_broker(bootstrap: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import smtplib
+import socket
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,11 +22,15 @@ from streams.definitions.loader import load_flows
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import is_loopback, split_urls
 from streams.runtime.avro.registry import connect
+from streams.runtime.clock import MAX_STEP_S
 from streams.runtime.kafka.availability import KafkaUnavailable, count_brokers
+from streams.runtime.kafka.broker_clock import seconds_ahead
 from streams.runtime.kafka.cluster import Cluster
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import Settings
 from streams.wire import topics
+from streams.wire.codec import open_codec
+from streams.wire.encode.encoder import Encoder
 
 #: Seconds to wait for an answer of the broker, the registry or the mail server.
 TIMEOUT_S = 5.0
@@ -54,12 +60,13 @@ class CheckFailed(Exception):
 
 
 def run_checks(settings: Settings) -> Iterator[CheckResult]:
-    """Run every check and yield its result. No check changes anything."""
+    """Run every check and yield its result. No check changes anything, except that the one of the clock writes a record that nobody reads."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("broker", broker),
         ("replicas", replicas),
         ("limits", limits),
         ("topics", existing_topics),
+        ("clock", clock),
         ("smtp", smtp),
         ("sender", sender),
         ("templates", templates),
@@ -69,7 +76,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
         checks.insert(4, ("registry", registry))
     is_reachable = True
     for name, check in checks:
-        if name in ("replicas", "limits", "topics") and not is_reachable:
+        if name in ("replicas", "limits", "topics", "clock") and not is_reachable:
             yield CheckResult(name=name, ok=False, message="skipped: the broker is not reachable")
             continue
         try:
@@ -133,6 +140,28 @@ def existing_topics(settings: Settings) -> str:
             "DescribeConfigs on its topics"
         ) from error
     return f"{len(topics.TOPICS)} topics with {counted(settings.partitions, 'partition')} each"
+
+
+def clock(settings: Settings) -> str:
+    """Check that the clock of this machine differs from the broker's by no more than a worker accepts."""
+    name = topics.CLOCK_PROBES
+    try:
+        if name not in AdminClient(settings.kafka()).list_topics(timeout=TIMEOUT_S).topics:
+            raise CheckFailed(f"skipped: the topic {name} is missing")
+        probe = Encoder(open_codec()).clock_probe(socket.gethostname(), datetime.now(UTC))
+        ahead_s = seconds_ahead(settings.kafka(), probe)
+    except KafkaException as error:
+        raise CheckFailed(
+            f"cannot compare the clock with the broker's: {error.args[0].str()}. Takk needs the permission Write on the topic {name}"
+        ) from error
+    if ahead_s is None:
+        raise CheckFailed(f"set message.timestamp.type=LogAppendTime on the topic {name}")
+    difference = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} the broker's"
+    if abs(ahead_s) > MAX_STEP_S:
+        raise CheckFailed(
+            f"{difference}; no worker starts with more than {MAX_STEP_S:.0f} s. Synchronize both clocks, for example with NTP"
+        )
+    return difference if abs(ahead_s) >= 0.05 else "as the broker's"
 
 
 def registry(settings: Settings) -> str:

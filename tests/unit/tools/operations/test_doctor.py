@@ -65,7 +65,8 @@ def test_broker_does_not_answer(settings: Callable[..., Settings], monkeypatch: 
     assert not results["broker"].ok
     assert "KAFKA_BOOTSTRAP_SERVERS" in results["broker"].message
     assert "the broker is not reachable" in results["topics"].message
-    assert list(results) == ["broker", "replicas", "limits", "topics", "smtp", "sender", "templates", "disk"]
+    assert "the broker is not reachable" in results["clock"].message
+    assert list(results) == ["broker", "replicas", "limits", "topics", "clock", "smtp", "sender", "templates", "disk"]
 
 
 def test_broker_settings_that_the_client_rejects(settings: Callable[..., Settings], tmp_path: Path) -> None:
