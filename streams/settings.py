@@ -57,7 +57,8 @@ DAY_S = 86_400.0
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
 #: Fields that may also be read from the file `<NAME>_FILE`. The registry's address may contain a password.
 FROM_FILE = (
-    "kafka_sasl_password", "kafka_ssl_key_password", "schema_registry_url", "smtp_password", "mail_secret", "mail_old_secrets"
+    "kafka_sasl_password", "kafka_ssl_key_password", "schema_registry_url", "smtp_password", "mail_secret", "mail_old_secrets",
+    "reward_secret",
 )  # fmt: skip
 
 
@@ -240,10 +241,12 @@ class Settings(BaseSettings):
     mail_from: str = "Takk <takk@localhost>"
     #: Address that the links of the emails start with.
     mail_base_url: str = "http://localhost:8080"
-    #: Signs the links and the codes of rewards; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
+    #: Signs the links; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
     mail_secret: SecretStr | None = Field(None)
     #: Earlier values of `TAKK_MAIL_SECRET`, separated by blanks or lines. Links in emails that were sent remain valid with them.
     mail_old_secrets: SecretStr | None = Field(None)
+    #: Signs the codes of rewards; workers whose flows give them require it. At least 16 characters. Default: `TAKK_MAIL_SECRET`.
+    reward_secret: SecretStr | None = Field(None)
 
     # Metrics, health and logs
     #: Address that `/metrics`, `/livez` and `/readyz` listen on. Set it to `0.0.0.0` in a container.
@@ -320,7 +323,7 @@ class Settings(BaseSettings):
     def _is_url(cls, value: str) -> str:
         return check_url(value)
 
-    @field_validator("mail_secret")
+    @field_validator("mail_secret", "reward_secret")
     @classmethod
     def _is_strong(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
@@ -414,10 +417,11 @@ class Settings(BaseSettings):
 
     @property
     def reward_key(self) -> bytes:
-        """The key that signs reward codes, derived from `mail_secret` so that there is one secret to manage; empty without it."""
-        if self.mail_secret is None:
+        """The key that signs reward codes, derived from `reward_secret`, or from `mail_secret` as in earlier versions; empty without both."""
+        secret = self.reward_secret or self.mail_secret
+        if secret is None:
             return b""
-        return blake2b(self.mail_secret.get_secret_value().encode(), person=b"takk-rewards").digest()
+        return blake2b(secret.get_secret_value().encode(), person=b"takk-rewards").digest()
 
     def secret_values(self) -> tuple[str, ...]:
         """Return the values that no log line and no error may contain."""

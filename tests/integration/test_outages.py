@@ -230,7 +230,7 @@ def test_a_worker_that_gives_rewards_needs_the_secret(shared_stack: Stack, tmp_p
         check=False,
     )
     assert done.returncode == 1
-    assert "TAKK_MAIL_SECRET" in done.stderr
+    assert "set TAKK_REWARD_SECRET" in done.stderr
 
 
 @pytest.mark.parametrize("command", [("topics", "create"), ("worker",), ("mailer",)])

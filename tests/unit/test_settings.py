@@ -106,6 +106,21 @@ def test_a_missing_secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         load_settings()
 
 
+def test_reward_codes_have_a_secret_of_their_own() -> None:
+    """The secret of rewards signs codes, so that workers need no other. Without it the secret of emails does, as in earlier versions."""
+    by_mail = load_settings(mail_secret=SECRET).reward_key
+    assert by_mail.hex() == hashlib.blake2b(SECRET.encode(), person=b"takk-rewards").hexdigest()
+    assert load_settings(reward_secret=SECRET).reward_key == by_mail
+    other = "f3a9c17be02d4468"
+    assert (
+        load_settings(reward_secret=other, mail_secret=SECRET).reward_key == load_settings(mail_secret=other).reward_key
+    )
+    assert load_settings().reward_key == b""
+    assert other in load_settings(reward_secret=other).secret_values()
+    with pytest.raises(SettingsError, match="TAKK_REWARD_SECRET: too short"):
+        load_settings(reward_secret="tooshort")
+
+
 def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the representation of the settings nor an error contains a secret."""
     monkeypatch.setenv("SCHEMA_REGISTRY_URL", "https://user:hunter2hunter2@registry")
