@@ -15,11 +15,11 @@ from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from streams.wire import topics
 from streams.wire.encode.encoder import Encoder
-from tests.driver.test_mailer_slices import Server
 from tests.harness.agents import CODEC, Agent, Output
 from tests.harness.commands import SENDER
 from tests.harness.effects import SEND
 from tests.harness.records import AT_MS
+from tests.harness.simulated_mail_server import Server
 
 AT = utc_from_ms(AT_MS)
 MESSAGE = "{% block main %}Hello{% endblock %}"

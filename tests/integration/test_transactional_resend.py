@@ -1,4 +1,4 @@
-"""`takk resend` on a real broker: a refused email is sent once more, and a repetition of the command does not send it again."""
+"""`takk resend` on a real broker: a refused email is sent again, and only once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from streams.tools.cli.main import main
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
 from streams.wire.encode.encoder import Encoder
-from tests.driver.test_mailer_slices import Server, agent_of, outcomes
 from tests.harness.agents import CODEC, Agent, Output
 from tests.harness.effects import SEND
 from tests.harness.records import AT_MS
+from tests.harness.simulated_mail_server import Server, agent_of, outcomes
 
 AT = utc_from_ms(AT_MS)
 
@@ -58,7 +58,7 @@ def takk(*arguments: str) -> str:
     return str(done.output)
 
 
-def test_a_refused_email_is_sent_once_more(
+def test_a_refused_email_is_sent_again_once(
     kafka: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The email arrives once. The same command again finds nothing, and only an email that is named is sent another time."""
