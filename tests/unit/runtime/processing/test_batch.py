@@ -44,16 +44,19 @@ def test_one_transaction_in_order(store: PartitionStore) -> None:
     assert (store.get(b"a"), store.get(b"b"), store.position) == (b"2", b"1", 2)
 
 
-def test_nothing_is_on_disk_before_the_commit(store: PartitionStore) -> None:
-    """A failed commit leaves the disk unchanged, and calls `on_fatal`."""
+@pytest.mark.parametrize("call", ["offsets", "commit"])
+@pytest.mark.parametrize("code", [KafkaError._FENCED, KafkaError.INVALID_PRODUCER_ID_MAPPING])
+def test_nothing_is_on_disk_before_the_commit(store: PartitionStore, code: int, call: str) -> None:
+    """A failed commit leaves the disk unchanged, and calls `on_fatal`, also if the broker no longer knows the producer."""
     errors: list[Exception] = []
     of = task(store, stage(on_fatal=lambda stage, partition, error: errors.append(error)))
     one = batch(of, [Record(0)])
     one.apply(count_up)
-    of.producer.fail["commit"] = KafkaException(KafkaError(KafkaError._FENCED))
+    of.producer.fail[call] = KafkaException(KafkaError(code))
     with pytest.raises(KafkaException):
         committed(one)
     assert (store.get(b"k"), store.position) == (None, 0)
+    assert of.producer.committed == []
     assert len(errors) == 1
 
 
