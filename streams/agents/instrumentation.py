@@ -144,7 +144,9 @@ class Instrumentation:
         since = time.monotonic()
         if self.codec.has_registry and (names := self._missing(records)):
             while not stop.is_set() and not _load(self.codec, names, since):
+                metrics.REGISTRY_UNAVAILABLE.set(1)
                 stop.wait(REGISTRY_PAUSE_S)
+            metrics.REGISTRY_UNAVAILABLE.set(0)
 
     def _dead_letter(self, stage: str, record: Any, reason: str, detail: str, now_ms: int) -> ProducerRecord:
         """Return the dead letter of a record. It cannot fail."""
@@ -196,10 +198,12 @@ async def load_schemas(codec: Codec, names: Collection[str], since: float) -> No
         names: the names of the schemas.
         since: when the records had been read, in seconds of `time.monotonic`.
     """
-    while True:
-        if await asyncio.to_thread(_load, codec, names, since):
-            return
-        await asyncio.sleep(REGISTRY_PAUSE_S)
+    try:
+        while not await asyncio.to_thread(_load, codec, names, since):
+            metrics.REGISTRY_UNAVAILABLE.set(1)
+            await asyncio.sleep(REGISTRY_PAUSE_S)
+    finally:
+        metrics.REGISTRY_UNAVAILABLE.set(0)  # also if the partition was revoked: others that wait set it again
 
 
 def _load(codec: Codec, names: Collection[str], since: float) -> bool:

@@ -348,6 +348,11 @@ FLOWS_INFO = Gauge(
 KAFKA_UNREACHABLE = Gauge(
     "takk_kafka_unreachable", "1 while no broker of the Kafka cluster accepts a connection of this process.", registry=REGISTRY
 )  # fmt: skip
+REGISTRY_UNAVAILABLE = Gauge(
+    "takk_registry_unavailable",
+    "1 while this process waits for the schema registry. Partitions with a record of an unknown schema wait meanwhile.",
+    registry=REGISTRY,
+)
 READY = Gauge(
     "takk_ready",
     "1 if this process takes part, as in /readyz: it has had partitions, and Kafka answers.",
@@ -376,7 +381,7 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
     ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
     POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO,
-    FLOWS_INFO, KAFKA_UNREACHABLE, READY, MEMBER, RESTORING, LOOP_LAG,
+    FLOWS_INFO, KAFKA_UNREACHABLE, REGISTRY_UNAVAILABLE, READY, MEMBER, RESTORING, LOOP_LAG,
 )  # fmt: skip
 
 

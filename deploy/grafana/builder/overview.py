@@ -64,17 +64,18 @@ SERVERS = number(
     "Kafka and mail server",
     TILE,
     About(
-        "Whether every process reaches Kafka, and every mailer the mail server. "
+        "Whether every process reaches Kafka and the schema registry, and every mailer the mail server. "
         "Slow: the mail server takes more than a second per email, within 2 minutes.",
-        "Both answer.",
+        "All answer.",
         "Down: records and emails wait. Check the server that is down, its certificate and its password. "
         "Slow: emails wait, and expire if they wait too long.",
-        ("TakkKafkaUnreachable", "TakkMailServerDown", "TakkMailServerSlow"),
+        ("TakkKafkaUnreachable", "TakkRegistryUnavailable", "TakkMailServerDown", "TakkMailServerSlow"),
         see="takk-mail",
     ),
     "none",
     # Between two attempts to connect, the gauge may be 0 for some seconds.
     Query(largest(f"max_over_time({shop_series('takk_kafka_unreachable')}[1m])"), "Kafka"),
+    Query(largest(f"max_over_time({shop_series('takk_registry_unavailable')}[1m])"), "registry"),
     Query(mail_server_state(largest(shop_series("takk_smtp_paused"))), "mail server"),
     steps=ZERO_IS_GOOD,
     words=MAIL_SERVER_STATES,
