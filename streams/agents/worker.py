@@ -85,9 +85,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     except FlowFileError as error:
         sys.exit("\n".join(["cannot start: the flow definitions contain errors:", *error.errors]))
     if ruleset.gives_rewards and not settings.reward_key:
-        sys.exit(
-            "cannot start: set TAKK_REWARD_SECRET (or TAKK_REWARD_SECRET_FILE); it signs the reward codes of a flow"
-        )
+        sys.exit("cannot start: set TAKK_REWARD_SECRET (or TAKK_REWARD_SECRET_FILE); it signs reward codes of a flow")
     app = _app(settings, "flows", settings.batch_max_records, accepted)
     instrumentation = Instrumentation(codec_of(settings))
     if ruleset.consent_policy.is_built_in:
