@@ -215,16 +215,21 @@ class ScenarioRun:
         return sorted(folder.glob(f"{GROUPS[process.role]}*"))
 
     def _measure_stops(self) -> None:
-        """Fill in the longest stops: of the batches of flows, and of the emails that arrived."""
+        """Fill in the longest stops: of the batches of flows, and of the emails that arrived or have another outcome.
+
+        A day takes a second, so the emails of a mailer that was away for ten seconds may all have expired.
+        """
         codec, partitions = self.stack.codec, range(self.stack.settings.partitions)
         outputs: dict[tuple[str, int], list[int]] = {(role, n): [] for role in (WORKER, MAILER) for n in partitions}
-        records = read_all(self.stack.settings.kafka(), [topics.CHECKPOINTS, topics.COMMANDS])
+        records = read_all(self.stack.settings.kafka(), [topics.CHECKPOINTS, topics.COMMANDS, topics.EVENTS])
         for entry in records[topics.CHECKPOINTS]:
             outputs[WORKER, codec.decode("checkpoint", entry.value())["partition"]].append(entry.timestamp()[1])
         of_send = {codec.decode("email_command", r.value())["send_id"]: r.partition() for r in records[topics.COMMANDS]}
         for mail in self.stack.inbox.mails():
             if mail.send_id in of_send:
                 outputs[MAILER, of_send[mail.send_id]].append(mail.received_at_ms)
+        for event in records[topics.EVENTS]:
+            outputs[MAILER, event.partition()].append(event.timestamp()[1])
         stops = longest_stops(self._faults, outputs, self._windows)
         self.row.victim_stop_s, self.row.others_stop_s = stops.victim_s, stops.others_s
 
