@@ -96,7 +96,7 @@ class Membership:
             self._note_error(error.args[0])
             return
         self._note_answer()
-        if (other := self.owner.other(listed)) is not None:
+        if (other := self.owner.other(listed, group.member_id)) is not None:
             raise GroupLeft(f"{self._taken(other)}. {TAKEN_HINT}")
         members = {member.member_id: member.group_instance_id for member in listed}
         # A process that is joining under a name has no member id yet. Its name is listed.
@@ -106,7 +106,7 @@ class Membership:
         if self.is_member:
             self._outside_since = None
             if group.member_id:
-                self.owner.keep()
+                self.owner.keep(group.member_id)
         elif self._outside_since is None:
             self._outside_since = self._clock()
         if self.is_over:

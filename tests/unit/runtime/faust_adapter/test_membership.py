@@ -185,6 +185,23 @@ def test_a_process_that_ends_before_it_joined_has_not_taken_the_name(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_name_that_was_taken_over_within_its_session() -> None:
+    """The broker lists the client id of the first process of a name until its session ends, also for those that replace it.
+
+    A process whose predecessor was killed before it kept its client id stays a member, and so do its successors.
+    """
+    broker = Broker([Member("first", "worker-1", "takk-never-kept")])
+    for life in ("second", "third", "fourth"):
+        world = World("worker-1", broker=broker)
+        world.membership.check_name()
+        broker.members = [Member(life, "worker-1", "takk-never-kept")]
+        for _ in range(2):
+            assert await world.ask(life) == (True, False, False)
+    broker.members = [Member("another", "worker-1", "takk-never-kept")]
+    with pytest.raises(NameInUse):
+        World("worker-1", broker=broker).membership.check_name()
+
+
 async def test_a_full_disk_does_not_end_a_member(tmp_path: Path) -> None:
     """A name that cannot be kept is logged once, and an empty file counts as a new folder."""
     (tmp_path / "name-owner").write_text("")
