@@ -16,8 +16,8 @@ FOR ?=
 RATE ?= 5
 DAY ?= 1s
 ARGS ?=
-# The two workers of `make test`; tests/conftest.py defines the groups of tests that they run.
-SIDE_BY_SIDE := -n 2
+# The three workers of `make test`; tests/conftest.py defines the groups of tests that they run.
+SIDE_BY_SIDE := -n 3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check bench crash docs lock clean

@@ -1,7 +1,8 @@
-"""Order the tests, and put them into the groups that `make test` runs on two workers.
+"""Order the tests, and put them into the groups that `make test` runs on three workers.
 
-A worker runs a whole group, one test after the other. All tests that start a stack (broker, worker, mailer) are one group: two stacks at a
-time slow each other down, and their emails arrive late. This group starts first because it takes longest.
+A worker runs a whole group, one test after the other. Tests with processes wait much, so three workers use two cores. The tests that start a
+stack (broker, worker, mailer) and count its emails are one group: two stacks at a time slow each other down, and their emails arrive late.
+This group starts first because it takes longest. The other stacks run after the tests without processes.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ structlog.configure(
 settings.register_profile("takk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("takk")
 
-STACKS, COMPUTE, BROKERS = "stacks", "compute", "brokers"
+STACKS, BROKERS, COMPUTE, OTHER_STACKS = "stacks", "brokers", "compute", "other stacks"
 #: The order in which the workers take the groups.
-GROUPS = (STACKS, COMPUTE, BROKERS)
+GROUPS = (STACKS, BROKERS, COMPUTE, OTHER_STACKS)
 #: The tiers whose modules start a stack, except for the modules below, and a module that starts one in another tier.
 WITH_STACKS = ("integration", "crash", "test_compose_services.py")
 #: Modules that need a broker but no stack.
@@ -47,6 +48,13 @@ WITH_BROKERS = (
     "test_transactional_resend.py",
     "test_waiting_for_kafka.py",
 )
+#: Modules that start a stack, and wait for its metrics or its records rather than for many emails.
+WITH_OTHER_STACKS = (
+    "test_compose_services.py",
+    "test_dashboards_on_prometheus.py",
+    "test_pools.py",
+    "test_probes.py",
+)
 
 
 def group_of(nodeid: str) -> str:
@@ -54,6 +62,8 @@ def group_of(nodeid: str) -> str:
     path = nodeid.partition("::")[0].split("/")
     if not set(path).intersection(WITH_STACKS):
         return COMPUTE
+    if path[-1] in WITH_OTHER_STACKS:
+        return OTHER_STACKS
     return BROKERS if path[-1] in WITH_BROKERS else STACKS
 
 
