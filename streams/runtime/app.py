@@ -155,7 +155,6 @@ class App:
             app_id,
             broker=brokers,
             broker_credentials=credentials,
-            broker_client_id=owner.client_id,
             broker_session_timeout=session_timeout_s,
             broker_request_timeout=max(
                 REQUEST_TIMEOUT_S, session_timeout_s

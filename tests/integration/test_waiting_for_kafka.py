@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from streams.runtime.app import EXIT_FATAL
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.processes import Process
 from tests.harness.kafka_proxy import KafkaProxy
@@ -65,3 +66,40 @@ def test_a_process_waits_for_kafka(kafka: EmbeddedKafka, tmp_path: Path, role: s
     assert waiting["broker"] == proxy.bootstrap
     assert "Connection refused" in waiting["reason"]
     assert [line["event"] for line in lines if line["event"] == "the start goes on"] == ["the start goes on"]
+
+
+def test_two_processes_with_one_name_do_not_fence_each_other_without_end(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    """The second process takes the name over. The first one ends, and after its restart waits in words until the name is free."""
+    first, second = (
+        Process(
+            "mailer",
+            {
+                **environment(kafka.bootstrap, tmp_path / name, "one-name"),
+                "TAKK_GROUP_INSTANCE_ID": "mailer-1",
+                "TAKK_SESSION_TIMEOUT_S": "6",
+            },
+            tmp_path / f"{name}.log",
+        )
+        for name in ("first", "second")
+    )
+    try:
+        first.start()
+        first.await_ready()
+        wait_until(lambda: first.metrics()["takk_member"] == 1, "the first one is a member")
+        second.start()
+        second.await_ready()
+        wait_until(lambda: not first.is_alive, "the first one has ended")
+        assert first.exit_code == EXIT_FATAL
+        first.start()
+        wait_until(
+            lambda: "another process uses the name mailer-1" in probe(first, "/readyz")[1], "the first one waits"
+        )
+        assert (probe(first, "/readyz")[0], probe(first, "/livez")[0]) == (503, 200)
+        assert second.is_ready
+        second.kill()
+        first.await_ready()
+    finally:
+        first.kill()
+        second.kill()
+    (waiting, *_) = [line for line in lines_of(first) if line["event"] == "waiting for a name"]
+    assert "TAKK_GROUP_INSTANCE_ID" in waiting["hint"]

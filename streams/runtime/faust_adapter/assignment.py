@@ -15,6 +15,8 @@ from faust.assignor.client_assignment import ClientAssignment, ClientMetadata
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
+from streams.runtime.faust_adapter.coordinator import Coordinator
+
 
 class Subscription(SubscriptionState):  # type: ignore[misc]  # aiokafka has no types
     """aiokafka's subscription, which leaves out assigned topics that are not subscribed."""
@@ -60,7 +62,12 @@ class Assignor(PartitionAssignor):  # type: ignore[misc]  # Faust has no usable 
 
 
 class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's thread of the group membership, with Takk's subscription."""
+    """Faust's thread of the group membership, with Takk's subscription and coordinator."""
+
+    async def on_start(self) -> None:
+        """Start the consumer, which joins the group when Faust subscribes."""
+        await super().on_start()
+        Coordinator.adopt(self._ensure_consumer()._coordinator, self.consumer.membership)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)

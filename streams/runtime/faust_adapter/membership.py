@@ -90,14 +90,17 @@ class Membership:
         Raises:
             GroupLeft: this process has not been a member for a whole session, or another one has joined under its name.
         """
+        member_id = group.member_id
         try:
             listed = await asyncio.to_thread(self._members)
         except KafkaException as error:
             self._note_error(error.args[0])
             return
         self._note_answer()
-        if (other := self.owner.other(listed, group.member_id)) is not None:
-            raise GroupLeft(f"{self._taken(other)}. {TAKEN_HINT}")
+        if member_id and member_id == group.member_id:  # it did not join while the broker answered
+            self.owner.keep(member_id)
+            if (other := self.owner.other(listed)) is not None:
+                raise GroupLeft(f"{self._taken(other)}. {TAKEN_HINT}")
         members = {member.member_id: member.group_instance_id for member in listed}
         # A process that is joining under a name has no member id yet. Its name is listed.
         name = self.owner.instance_id
@@ -105,8 +108,6 @@ class Membership:
         self.is_member = joining or group.member_id in members
         if self.is_member:
             self._outside_since = None
-            if group.member_id:
-                self.owner.keep(group.member_id)
         elif self._outside_since is None:
             self._outside_since = self._clock()
         if self.is_over:
@@ -149,11 +150,27 @@ class Membership:
         if other is not None:
             raise NameInUse(self._taken(other))
 
+    async def check_rejoin(self, lost_id: str) -> None:
+        """Check that no other process has taken the name of this one. Call it before this process joins again.
+
+        Args:
+            lost_id: the member id of this process that the broker no longer knows.
+
+        Raises:
+            GroupLeft: another process has taken the name.
+            KafkaException: the broker is away.
+        """
+        if self.owner.instance_id is None:
+            return
+        self.owner.keep(lost_id)
+        try:
+            await asyncio.to_thread(self.check_name)
+        except NameInUse as error:
+            raise GroupLeft(f"{error}. {TAKEN_HINT}") from error
+
     def _taken(self, other: Any) -> str:
-        return (
-            f"another process uses the name {self.owner.instance_id} in the group {self._group_id}: host {str(other.host).strip('/')}, client id "
-            f"{other.client_id}"
-        )
+        name = self.owner.instance_id
+        return f"another process uses the name {name} in the group {self._group_id}, as its member {other.member_id}"
 
     def _members(self) -> list[Any]:
         """Return the members of the group.

@@ -70,10 +70,12 @@ def check_group(coordinator: Any) -> None:
     """
     task = coordinator._coordination_task
     error = coordinator._pending_exception or (task.done() and not task.cancelled() and task.exception())
+    if isinstance(error, GroupLeft):
+        raise error
     if error:
         raise GroupLeft(
             f"this worker has left the consumer group {coordinator.group_id}: {error}. Nothing is lost: the supervisor restarts the worker. If "
-            "this repeats, check the broker, and the permissions of the group."
+            "this repeats, check the broker, the permissions of the group, and that each process has its own TAKK_GROUP_INSTANCE_ID."
         ) from error
 
 

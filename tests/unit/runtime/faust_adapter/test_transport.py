@@ -12,9 +12,11 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import GroupAuthorizationFailedError
+from confluent_kafka import KafkaError, KafkaException
 from faust.types import TP
 
 from streams.runtime.errors import GroupLeft
+from streams.runtime.faust_adapter.coordinator import Coordinator
 from streams.runtime.faust_adapter.liveness import STEP_LIMIT_S, Liveness
 from streams.runtime.faust_adapter.transport import (
     MEMBERSHIP_THREAD,
@@ -64,6 +66,56 @@ async def test_a_worker_outside_its_group_is_noticed() -> None:
     with pytest.raises(GroupLeft, match=r"has left the consumer group app-worker: .*GroupAuthorizationFailedError"):
         check_group(coordinator)
     await coordinator.close()
+
+
+class NamedMembership:
+    """A membership whose broker is away once. Another process has taken its name if `taken` is not empty."""
+
+    def __init__(self, taken: str) -> None:
+        self.taken = taken
+        self.asked: list[str] = []
+
+    async def check_rejoin(self, lost_id: str) -> None:
+        self.asked.append(lost_id)
+        if len(self.asked) == 1:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        if self.taken:
+            raise GroupLeft(self.taken)
+
+
+@pytest.mark.parametrize("taken", ["", "another process uses the name"])
+async def test_a_name_is_checked_before_the_next_join(monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
+    """A process that lost its member id joins again once the broker has answered, and not if another process has taken its name."""
+
+    async def join(self: Any, subscription: Any) -> bool:
+        self.member_id = "new"
+        return True
+
+    monkeypatch.setattr(GroupCoordinator, "_do_rejoin_group", join)
+    coordinator: Any = GroupCoordinator(RefusingClient(), SubscriptionState(), retry_backoff_ms=0)
+    membership = NamedMembership(taken)
+    Coordinator.adopt(coordinator, membership)  # type: ignore[arg-type]
+    coordinator._subscription.register_fetch_waiters(set())
+    assert await coordinator._do_rejoin_group(None)
+    assert membership.asked == []
+    coordinator.member_id = "old"
+    for _ in range(2):
+        coordinator.reset_generation()
+    assert not await coordinator._do_rejoin_group(None)  # the broker is away
+    join_again = asyncio.create_task(coordinator._do_rejoin_group(None))
+    if taken:
+        while coordinator._pending_exception is None:  # noqa: ASYNC110 - aiokafka has no event for it
+            await asyncio.sleep(0)
+        with pytest.raises(GroupLeft, match=taken):
+            check_group(coordinator)
+        await coordinator.close()
+        assert not await join_again
+        assert coordinator.member_id == ""
+    else:
+        assert await join_again
+        assert await coordinator._do_rejoin_group(None)
+        await coordinator.close()
+    assert membership.asked == ["old", "old"]
 
 
 class BlockedFetcher:
