@@ -17,7 +17,8 @@ from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.limits_check import check_limits
 from streams.runtime.app import App
-from streams.runtime.errors import NameInUse
+from streams.runtime.avro.codec import Codec
+from streams.runtime.errors import NameInUse, RegistryUnavailable
 from streams.runtime.kafka.availability import KafkaUnavailable
 from streams.runtime.kafka.retry import is_away
 from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
@@ -32,6 +33,9 @@ PAUSE_S = 1.0
 FIRST_LINE_S, LAST_LINE_S = 5.0, 300.0
 HINT = "the process goes on when Kafka answers. Check KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL, the brokers and the firewall; "
 HINT += "`takk doctor` checks the configuration"
+REGISTRY_HINT = (
+    "the process goes on when the registry answers. Check SCHEMA_REGISTRY_URL; `takk doctor` checks the configuration"
+)
 NAME_HINT = "give each process its own TAKK_GROUP_INSTANCE_ID. This process goes on when the name is free: after a process has stopped, that takes "
 NAME_HINT += "TAKK_SESSION_TIMEOUT_S"
 
@@ -69,7 +73,7 @@ class Startup:
         self.is_kafka_away = False
 
     async def take(self, steps: Iterable[Callable[[], None]]) -> None:
-        """Take the steps in threads, one after the other. A step is repeated while Kafka is away, or the name of the process is in use.
+        """Take the steps in threads, one after the other. A step is repeated while it has to wait: for Kafka, the schema registry or a name.
 
         Raises:
             SystemExit: waiting cannot help; the message says why.
@@ -97,6 +101,9 @@ class Startup:
             self._note_silence(reason)
         except NameInUse as error:
             self._note_wait("waiting for a name", "waiting for the name in the group", str(error), NAME_HINT)
+        except RegistryUnavailable as error:
+            event = "waiting for the schema registry"
+            self._note_wait(event, event, str(error), REGISTRY_HINT)
         else:
             self._note_success()
             return True
@@ -144,10 +151,28 @@ def kafka_steps(
         partial(check_limits, app.task_manager.takeover.cluster, settings.session_timeout_s),
         partial(check_installation, settings, is_taken_over),
         partial(_prepare_topics, app, settings),
+        partial(_register_schemas, instrumentation.codec, settings.registry_address),
         partial(check_clock, kafka, instrumentation.encoder),
         app.membership.check_name,
         partial(isolate, app, kafka, instrumentation.codec, settings.reader_group_id, now_ms),
     ]
+
+
+def _register_schemas(codec: Codec, address: str | None) -> None:
+    """Register the schemas, if there is a registry."""
+    if address is None:
+        return
+    from confluent_kafka.schema_registry import SchemaRegistryError  # late: the import is slow
+
+    try:
+        codec.register()
+    except RegistryUnavailable as error:
+        raise RegistryUnavailable(f"{address}: {error}") from error
+    except SchemaRegistryError as error:
+        sys.exit(
+            f"cannot start: the schema registry at {address} answers {error.http_status_code}: {error.error_message}. Check the address, the user "
+            "and the password in SCHEMA_REGISTRY_URL. With 409 or 422, a schema of its subjects is incompatible"
+        )
 
 
 def _prepare_topics(app: App, settings: Settings) -> None:

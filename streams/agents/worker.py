@@ -87,7 +87,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     if ruleset.gives_rewards and not settings.reward_key:
         sys.exit("cannot start: set TAKK_REWARD_SECRET (or TAKK_REWARD_SECRET_FILE); it signs reward codes of a flow")
     app = _app(settings, "flows", settings.batch_max_records, accepted)
-    instrumentation = Instrumentation(codec_of(settings))
+    instrumentation = Instrumentation(codec_of(settings, registers_later=True))
     if ruleset.consent_policy.is_built_in:
         log.warning(
             "consent.yaml is missing: only transactional emails, and emails with the customer's consent, are sent",
@@ -131,7 +131,7 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         sys.exit("\n".join(["cannot start: the templates directory has an old layout:", *map(str, problems)]))
     uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
     app = _app(settings, "mailer", MAILER_BATCH, accepted)
-    instrumentation = Instrumentation(codec_of(settings))
+    instrumentation = Instrumentation(codec_of(settings, registers_later=True))
     sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, settings.link_keys())
     password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
     server = Server(

@@ -29,10 +29,13 @@ class RegistrySettings(Protocol):
         """The folder of the schemas."""
 
 
-def codec_of(settings: RegistrySettings) -> Codec:
+def codec_of(settings: RegistrySettings, registers_later: bool = False) -> Codec:
     """Return the codec of an installation. It raises what `open_codec` raises."""
     return open_codec(
-        settings.registry_address, registry_login=settings.registry_login, schemas=Path(settings.schemas_dir)
+        settings.registry_address,
+        registry_login=settings.registry_login,
+        schemas=Path(settings.schemas_dir),
+        registers_later=registers_later,
     )
 
 
@@ -42,6 +45,7 @@ def open_codec(
     registry_login: str | None = None,
     registry: Any = None,
     schemas: Path = SCHEMAS,
+    registers_later: bool = False,
 ) -> Codec:
     """Return the codec of the schemas in `schemas` and of their former versions in `schemas/history`.
 
@@ -50,10 +54,11 @@ def open_codec(
         registry_login: `user:password` for the registry, or None.
         registry: a registry client to use instead of a new one for `registry_url`.
         schemas: folder of the `.avsc` files.
+        registers_later: whether the caller calls `Codec.register` before it encodes a record.
 
     Raises:
         ValueError, OSError: a schema cannot be read.
-        SchemaRegistryError: the registry rejects a schema.
+        RegistryUnavailable, SchemaRegistryError: as in `Codec.register`, unless `registers_later`.
     """
     return Codec(
         load_schemas(schemas),
@@ -62,4 +67,5 @@ def open_codec(
         registry=registry,
         history=load_history(schemas / "history"),
         subjects=topics.subjects(),
+        registers_later=registers_later,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from io import BytesIO
 from typing import Any, TypeAlias
 
@@ -47,16 +48,17 @@ class Codec:
 
     Args:
         schemas: name -> current version of the Avro schema.
-        registry_url: the URL of a Confluent schema registry, without user and password. The schemas are registered there at once, and
-            records get its framing.
+        registry_url: the URL of a Confluent schema registry, without user and password. The schemas are registered there, and records get
+            its framing.
         registry_login: `user:password` for the registry, or None.
         registry: a `SchemaRegistryClient` to use instead of creating one from `registry_url`.
         history: former versions of the schemas, in any order.
         subjects: name -> the subjects to register the schema under; by default the full name of the record.
+        registers_later: whether the caller calls `register` before it encodes a record.
 
     Raises:
         fastavro.schema.SchemaParseException: a schema is invalid.
-        SchemaRegistryError: the registry rejects a schema, for example because it breaks the compatibility of the subject.
+        RegistryUnavailable, SchemaRegistryError: as in `register`, unless `registers_later`.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Codec:
         registry: Any = None,
         history: Iterable[Schema] = (),
         subjects: Mapping[str, Sequence[str]] | None = None,
+        registers_later: bool = False,
     ) -> None:
         self._raw = {name: dict(schema) for name, schema in schemas.items()}
         self._readers = {name: parse_schema(dict(schema)) for name, schema in schemas.items()}
@@ -81,11 +84,21 @@ class Codec:
         self._stream_readers: dict[str, dict[bytes, StreamReader]] = {name: {} for name in schemas}
         # Compiled readers of data in the current schema, by schema name and record header.
         self._compiled: dict[str, dict[bytes, Reader]] = {name: {} for name in schemas}
-        self._headers = {name: SINGLE_OBJECT + digest for name, digest in self._fingerprints.items()}
+        # The bytes before the data, by schema name; empty until a registry has given the ids.
+        self._headers = {} if self._registry else {name: SINGLE_OBJECT + it for name, it in self._fingerprints.items()}
+        if not registers_later:
+            self.register()
+
+    def register(self) -> None:
+        """Register the schemas, if there is a registry. It may be called again after an error.
+
+        Raises:
+            RegistryUnavailable: the registry does not answer.
+            SchemaRegistryError: the registry rejects the login, or a schema, for example because it breaks the compatibility of the subject.
+        """
         if self._registry is not None:
-            self._headers = {
-                name: CONFLUENT + self._registry.register(name, self._raw[name]).to_bytes(4, "big") for name in schemas
-            }
+            ids = {name: self._registry.register(name, schema) for name, schema in self._raw.items()}
+            self._headers = {name: CONFLUENT + number.to_bytes(4, "big") for name, number in ids.items()}
 
     @property
     def has_registry(self) -> bool:
@@ -132,12 +145,16 @@ class Codec:
             record |= {field: getattr(source, field) for field in fields}
             return self.encode(name, record)
 
-        try:
-            return compile_writer(
-                self._readers[name], self._headers[name], fields, fixed, given, encoded, write_with_fastavro
-            )
-        except Unsupported:
-            return write_with_fastavro
+        @cache
+        def compiled() -> Callable[..., bytes]:
+            try:
+                header = self._headers[name]
+                return compile_writer(self._readers[name], header, fields, fixed, given, encoded, write_with_fastavro)
+            except Unsupported:
+                return write_with_fastavro
+
+        # A compiled writer contains the header.
+        return compiled() if self._headers else lambda source, *values: compiled()(source, *values)
 
     def decode(self, name: str, data: bytes) -> dict[str, Any]:
         """Return the record of schema `name` in `data`; times are UTC-aware datetimes.

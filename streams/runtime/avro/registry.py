@@ -27,6 +27,8 @@ TIMEOUT_S = 10.0
 MAX_VERSIONS = 500
 #: HTTP statuses that mean that a subject does not exist, or is not for this client.
 NOT_FOUND, FORBIDDEN = 404, (401, 403)
+#: HTTP statuses below 500 after which the same request may succeed later: timeout, and too many requests.
+TRY_AGAIN = (408, 429)
 #: The answer to a request whose status is ignored.
 MISSING = object()
 
@@ -82,12 +84,22 @@ class Registry:
         """Register a schema under its subjects, and return its id.
 
         Raises:
-            SchemaRegistryError: the registry rejects it.
+            RegistryUnavailable: the registry does not answer.
+            SchemaRegistryError: the registry rejects the schema or the login.
         """
         from confluent_kafka.schema_registry import Schema as RegistrySchema
+        from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         registered = RegistrySchema(json.dumps(schema), "AVRO")
-        ids = [int(self._client.register_schema(subject, registered)) for subject in self._subjects[name]]
+        try:
+            ids = [int(self._client.register_schema(subject, registered)) for subject in self._subjects[name]]
+        except SchemaRegistryError as error:
+            if error.http_status_code < 500 and error.http_status_code not in TRY_AGAIN:
+                raise
+            raise RegistryUnavailable(f"the registry answers {error.http_status_code}") from error
+        # As in `_ask`: the client does not wrap the errors of its HTTP library.
+        except Exception as error:
+            raise RegistryUnavailable(f"no answer of the registry ({type(error).__name__}: {error})") from error
         # Records of this version need no further request.
         self._schemas[name] |= dict.fromkeys(ids, registered)
         return ids[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import structlog
@@ -12,6 +13,9 @@ from streams.agents import startup as module
 from streams.agents.startup import Startup
 from streams.runtime.errors import NameInUse
 from streams.runtime.kafka.availability import KafkaUnavailable
+from streams.wire.codec import open_codec
+from tests.harness import records
+from tests.harness.registry_server import RegistryServer
 
 AWAY = KafkaUnavailable("connection refused", is_permanent=False)
 
@@ -98,6 +102,38 @@ async def test_a_name_in_use_is_waited_for() -> None:
     assert clock.states[1].startswith("False waiting for the name in the group for 0 s: another process uses")
     assert [line["event"] for line in lines] == ["waiting for Kafka", "waiting for a name", "the start goes on"]
     assert "TAKK_GROUP_INSTANCE_ID" in lines[1]["hint"]
+
+
+async def test_a_schema_registry_that_is_away_is_waited_for() -> None:
+    """The state names the registry's address, and the start goes on when the registry answers."""
+    with RegistryServer() as server:
+        codec = open_codec(server.url, registers_later=True)
+        server.status = 503
+        startup, clock = make(Script())
+
+        def observe() -> str:
+            server.status = 200
+            return f"{startup.is_kafka_away} {startup.state}"
+
+        clock.observe = observe
+        with structlog.testing.capture_logs() as lines:
+            await startup.take([partial(module._register_schemas, codec, server.url)])
+        reason = f"{server.url}: the registry answers 503"
+        assert clock.states == [f"False waiting for the schema registry for 0 s: {reason}"]
+        assert [line["event"] for line in lines] == ["waiting for the schema registry", "the start goes on"]
+        assert "SCHEMA_REGISTRY_URL" in lines[0]["hint"]
+        assert codec.decode("order", codec.encode("order", records.order())) == records.order()
+
+
+@pytest.mark.parametrize("status", [401, 409])
+async def test_a_schema_registry_that_refuses_ends_the_start(status: int) -> None:
+    """A refused login and a refused schema end the process with words."""
+    with RegistryServer() as server:
+        server.status = status
+        startup, _ = make(Script())
+        codec = open_codec(server.url, registers_later=True)
+        with pytest.raises(SystemExit, match=f"schema registry at {server.url} answers {status}.*SCHEMA_REGISTRY_URL"):
+            await startup.take([partial(module._register_schemas, codec, server.url)])
 
 
 async def test_wrong_settings_end_the_start() -> None:

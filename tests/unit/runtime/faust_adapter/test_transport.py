@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException
 from faust.types import TP
 
 from streams.runtime.errors import GroupLeft
-from streams.runtime.faust_adapter.coordinator import Coordinator
+from streams.runtime.faust_adapter.coordinator import Coordinator as NamedCoordinator
 from streams.runtime.faust_adapter.liveness import STEP_LIMIT_S, Liveness
 from streams.runtime.faust_adapter.transport import (
     MEMBERSHIP_THREAD,
@@ -94,7 +94,7 @@ async def test_a_name_is_checked_before_the_next_join(monkeypatch: pytest.Monkey
     monkeypatch.setattr(GroupCoordinator, "_do_rejoin_group", join)
     coordinator: Any = GroupCoordinator(RefusingClient(), SubscriptionState(), retry_backoff_ms=0)
     membership = NamedMembership(taken)
-    Coordinator.adopt(coordinator, membership)  # type: ignore[arg-type]
+    NamedCoordinator.adopt(coordinator, membership)  # type: ignore[arg-type]
     coordinator._subscription.register_fetch_waiters(set())
     assert await coordinator._do_rejoin_group(None)
     assert membership.asked == []
