@@ -7,6 +7,7 @@ This group starts first because it takes longest. The other stacks run after the
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -103,6 +104,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort the tests by their group."""
     items.sort(key=lambda item: GROUPS.index(group_of(item.nodeid)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests out of the garbage collector's work: they live until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ broker lists until its session ends, and another process that has taken the name
 predecessor may have lost its disk.
 
 The client id and the host that the broker lists cannot show that: they stay those of the name's first process
-(`ClassicGroup.replaceStaticMember`).
+(ClassicGroup.replaceStaticMember in Kafka).
 """
 
 from __future__ import annotations
