@@ -65,7 +65,8 @@ def test_a_process_waits_for_kafka(kafka: EmbeddedKafka, tmp_path: Path, role: s
     (waiting, *_) = [line for line in lines if line["event"] == "waiting for Kafka"]
     assert waiting["broker"] == proxy.bootstrap
     assert "Connection refused" in waiting["reason"]
-    assert [line["event"] for line in lines if line["event"] == "the start goes on"] == ["the start goes on"]
+    # On a busy machine a later step may wait for an answer again.
+    assert "the start goes on" in {line["event"] for line in lines}
 
 
 def test_two_processes_with_one_name_do_not_fence_each_other_without_end(kafka: EmbeddedKafka, tmp_path: Path) -> None:
