@@ -29,6 +29,14 @@ _LINE = 75
 #: The characters of a line that quoted-printable does not encode, and the one that it has encoded before.
 _PLAIN = bytes([9, *range(32, 127)])
 _BLANKS = (" ", "\t")
+#: The text of each octet that quoted-printable encodes.
+_ESCAPES = {octet: f"={octet:02X}" for octet in range(256) if octet not in _PLAIN}
+#: Characters of a line that is cached, so that 4,096 lines of hostile texts take 40 MB at most.
+_LONGEST_CACHED = 500
+#: Different characters that are replaced one by one. Each reads the whole line.
+_MOST_REPLACED = 64
+#: Characters of a link in a line of a header. A longer one is folded (RFC 2369 2); RFC 5322 allows lines of 998.
+_LONGEST_LINK = 900
 
 
 class Unsendable(ValueError):
@@ -67,9 +75,7 @@ def compose(sender: Sender, command: Command, email: RenderedEmail, links: Links
     boundary = f"=_{command.send_id[:32]}"
     unsubscribe = ""
     if links.unsubscribe is not None:
-        unsubscribe = (
-            f"List-Unsubscribe: <{links.unsubscribe}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-        )
+        unsubscribe = f"List-Unsubscribe: <{_folded_link(links.unsubscribe)}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
     head = (
         f"From: {_from(sender.name, sender.address)}\r\n"
         f"To: {_mailbox(command.to_name, command.to_address)}\r\n"
@@ -136,32 +142,38 @@ def _encode_header(text: str) -> str:
     return "\r\n ".join(f"=?utf-8?b?{b64encode(word).decode()}?=" for word in words)
 
 
+def _folded_link(url: str) -> str:
+    if len(url) <= _LONGEST_LINK:
+        return url
+    return "\r\n ".join(url[start : start + _LONGEST_LINK] for start in range(0, len(url), _LONGEST_LINK))
+
+
 def _quoted_printable(text: str) -> str:
     # The line ends of the text are LF, CRLF or CR: some servers read a lone CR as a line end.
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "\r\n".join(map(_encode_line, text.split("\n")))
+    return "\r\n".join(
+        [_cached_line(line) if len(line) <= _LONGEST_CACHED else _encode_line(line) for line in text.split("\n")]
+    )
 
 
-@lru_cache(maxsize=4096)
 def _encode_line(line: str) -> str:
-    """Return one line of a text in quoted-printable (RFC 2045 6.7), in lines of at most 76 characters.
-
-    Most lines of an email are those of its template, so they are cached: to encode all of them takes a tenth of an email's CPU time.
-    """
+    """Return one line of a text in quoted-printable (RFC 2045 6.7), in lines of at most 76 characters."""
     encoded = line.replace("=", "=3D")
     if not (line.isascii() and line.isprintable()):
         # Lines have few different characters to encode, and these calls take a quarter of the time of a regular expression.
         octets = encoded.encode(errors="replace")
-        encoded = octets.decode()
-        for character in set(octets.translate(None, _PLAIN).decode()):
-            encoded = encoded.replace(character, _octets(character))
+        characters = set(octets.translate(None, _PLAIN).decode())
+        if len(characters) <= _MOST_REPLACED:
+            encoded = octets.decode()
+            for character in characters:
+                encoded = encoded.replace(character, _octets(character))
+        else:
+            encoded = octets.decode("latin-1").translate(_ESCAPES)
     if encoded[-1:] in _BLANKS:
         encoded = encoded[:-1] + _octets(encoded[-1:])
-    elif encoded == ".":
-        encoded = _octets(".")  # it would end the message, if a server did not remove the dot that SMTP adds
     if len(encoded) <= _LINE:
-        return encoded
+        return _without_lone_dot(encoded)
     folded, start = [], 0
     while len(encoded) - start > _LINE:
         end = start + _LINE
@@ -169,8 +181,17 @@ def _encode_line(line: str) -> str:
         end -= 1 if encoded[end - 1] == "=" else 2 if encoded[end - 2] == "=" else 0
         folded.append(encoded[start:end])
         start = end
-    folded.append(encoded[start:])
+    folded.append(_without_lone_dot(encoded[start:]))
     return "=\r\n".join(folded)
+
+
+# Most lines of an email are those of its template. To encode all of them takes a tenth of an email's CPU time.
+_cached_line = lru_cache(maxsize=4096)(_encode_line)
+
+
+def _without_lone_dot(line: str) -> str:
+    # A lone dot would end the message, if a server did not remove the dot that SMTP adds.
+    return "=2E" if line == "." else line
 
 
 @lru_cache(maxsize=1024)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import email
+import quopri
 from email import policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import parseaddr
+from time import process_time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.mail.mime import Unsendable, compose
+from streams.mail.mime import Unsendable, _cached_line, _quoted_printable, compose
 from streams.mail.rendering.renderer import RenderedEmail
 from tests.harness.commands import NOW, SENDER, command
 
@@ -148,3 +150,37 @@ def test_both_parts() -> None:
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
     assert _part(mail, "plain").strip() == "Godmorgen Åse"
     assert _part(mail, "html").strip() == "<p>Godmorgen Åse</p>"
+
+
+def test_a_long_customer_id_does_not_break_a_line() -> None:
+    """The link to unsubscribe of an id of 200 characters is folded: no line has more than 998 characters (RFC 5322)."""
+    order = command(customer_id="😀" * 200, purpose="marketing")
+    raw = _raw(customer_id="😀" * 200, purpose="marketing")
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    folded = email.message_from_bytes(raw)["List-Unsubscribe"]
+    assert "".join(folded.split()) == f"<{SENDER.links(order).unsubscribe}>"
+
+
+@pytest.mark.parametrize("line", [".", "x" * 75 + ".", "é" * 25 + "."])
+def test_no_line_is_a_lone_dot(line: str) -> None:
+    """No line ends the message of a server that does not remove the dot that SMTP adds, also after a soft line break."""
+    lines = _raw(RenderedEmail("Tak", line, line)).split(b"\r\n")
+    assert b"." not in lines
+    assert _part(_parsed(RenderedEmail("Tak", line, line)), "html") == line
+
+
+def test_a_line_with_many_different_characters() -> None:
+    """An order of 1,000 lines in Chinese is one line of 500,000 characters. It is encoded in one pass, not in one for each character."""
+    line = "".join(chr(0x4E00 + number % 20_000) for number in range(500_000))
+    start = process_time()
+    encoded = _quoted_printable(line)
+    assert process_time() - start < 10  # one pass takes 0.2 s; one for each character took 80 s
+    assert quopri.decodestring(encoded.encode()).decode() == line
+    assert max(map(len, encoded.split("\r\n"))) <= 76
+
+
+def test_the_cache_of_lines_is_bounded_in_bytes() -> None:
+    """Long lines, which may contain an order, are not kept."""
+    _cached_line.cache_clear()
+    _quoted_printable("short\n" + "é" * 501)
+    assert _cached_line.cache_info().currsize == 1
