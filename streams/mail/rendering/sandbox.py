@@ -15,9 +15,11 @@ from jinja2 import TemplateSyntaxError, nodes, pass_eval_context
 from jinja2.nodes import EvalContext
 from jinja2.runtime import Context, LoopContext, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import escape
 
 from streams.mail.rendering.template_code import CountingCodeGenerator
 from streams.mail.rendering.template_limits import (
+    CHARS_PER_FILTER,
     CHARS_PER_STEP,
     MAX_ARGUMENT,
     MAX_BITS,
@@ -29,40 +31,26 @@ from streams.mail.rendering.template_limits import (
     check_product,
     check_replace,
     check_size,
+    check_slow,
     text_of,
 )
+from streams.mail.rendering.template_names import CHEAP_FILTERS, COMPARING_TESTS, METHODS, REMOVED
+from streams.mail.rendering.template_objects import EmailNamespace, EmailTemplate, TemplateFunction
 from streams.mail.rendering.template_tree import (
+    COMPARED,
     CONCAT,
     COUNTED,
     MAX_SOURCE,
     SIZED,
+    STRIPTAGS,
     UNREADABLE,
     check_depth,
     with_limits,
 )
 from streams.mail.rendering.template_writers import writers
 
-#: Jinja's functions that make texts of any length, and that a template of an email does not need.
-_REMOVED = ("lipsum",)
 #: The arguments that compiled templates add to each call.
 _SCOPES = ("_loop_vars", "_block_vars")
-#: The methods of texts that a template may call. `_check_method` bounds those that make longer texts.
-_METHODS = frozenset(
-    {"capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "index", "isalnum", "isalpha", "isascii", "isdecimal"}
-    | {"isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip", "partition", "removeprefix"}
-    | {"removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip"}
-    | {"swapcase", "title", "upper", "zfill", "striptags", "unescape", "encode", "format", "format_map", "isidentifier", "isprintable"}
-)  # fmt: skip
-
-
-class TemplateFunction:
-    """A function of Takk that templates may call with one text. The sandbox does not check its result."""
-
-    __slots__ = ()
-
-    def __call__(self, key: str) -> str:
-        """Return the result."""
-        raise NotImplementedError
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -75,6 +63,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     """
 
     code_generator_class = CountingCodeGenerator
+    template_class = EmailTemplate
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -83,12 +72,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.budget = Budget()
         #: The functions that compiled templates call: see `template_code.py`.
         self.writers = writers(self.budget)
-        for name in _REMOVED:
+        for name in REMOVED:
             self.globals.pop(name, None)
-        self.globals["range"] = self._range
+        self.globals |= {"range": self._range, "namespace": EmailNamespace}
         for name, function in list(self.filters.items()):
             self.filters[name] = self._guarded(name, function)
+        self.tests |= {name: self._guarded_test(self.tests[name]) for name in COMPARING_TESTS}
         self.filters |= {
+            COMPARED: self._compared,
+            STRIPTAGS: self._striptags,
             COUNTED: self._counted,
             SIZED: self.budget.sized,
             CONCAT: self._concat,
@@ -149,6 +141,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if getattr(__obj, "__name__", "") == "join":
                 args = tuple(list(arg) if hasattr(arg, "__next__") else arg for arg in args)
             __self._check_method(owner, str(getattr(__obj, "__name__", "")), (*args, *kwargs.values()))
+        elif isinstance(owner, list | tuple | range):
+            __self.budget.step(len(owner) + __self.budget.charge(owner))
         elif isinstance(__obj, LoopContext) and args and hasattr(args[0], "__len__"):
             __self.budget.step(len(args[0]))
         return __self._checked(super().call(__context, __obj, *args, **kwargs))
@@ -176,8 +170,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return guarded
 
     def _check_method(self, owner: Any, name: str, args: tuple[Any, ...]) -> None:
-        if isinstance(owner, int | float) or name not in _METHODS:
+        if isinstance(owner, int | float) or name not in METHODS:
             raise LimitExceeded(f"the method {name} is not available in templates")
+        self.budget.step(len(owner) // CHARS_PER_STEP)
         check_arguments(name, args)
         if name == "replace":
             check_replace(owner, *args[:2])
@@ -198,12 +193,25 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 value = self._metered(value)
                 args = (*args[:at], value, *args[at + 1 :])
             check_arguments(name, more)
+            if name not in CHEAP_FILTERS:
+                self.budget.step(len(value) // CHARS_PER_FILTER) if isinstance(value, str) else self.budget.charge(
+                    value
+                )
             if name == "replace":
                 check_replace(text_of(value), *more[:2])
             elif name == "join":
                 value = self.budget.sized(list(self._counted(value)))
                 check_join(text_of(more[0]) if more and isinstance(more[0], str) else "", value)
                 args = (*args[:at], value, *args[at + 1 :])
+            elif name == "sum" and any(isinstance(arg, list | tuple) for arg in more):
+                value = list(self._counted(value))
+                self.budget.step(
+                    len(value) * self.budget.charge(value) // CHARS_PER_STEP
+                )  # each addition copies the sum
+                args = (*args[:at], value, *args[at + 1 :])
+            elif name in ("wordwrap", "urlize"):
+                check_slow(name, text := text_of(value))
+                self.budget.step(len(text))
             elif name == "indent":
                 width = next((arg for arg in more if isinstance(arg, int | str) and not isinstance(arg, bool)), 4)
                 text = text_of(value)
@@ -215,6 +223,26 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return self._checked(function(*args, **kwargs))
 
         return guarded
+
+    def _guarded_test(self, function: Any) -> Callable[..., Any]:
+        """Return a test of Jinja that uses steps for the value with which it compares."""
+
+        @functools.wraps(function)
+        def guarded(value: Any, other: Any) -> Any:
+            return function(value, self._compared(other))
+
+        return guarded
+
+    def _compared(self, value: Any) -> Any:
+        """Return a value for a comparison, which reads all of it."""
+        self.budget.charge(value)
+        return value
+
+    @pass_eval_context
+    def _striptags(self, context: EvalContext, value: Any) -> str:
+        """Return the text of HTML without tags, as the result of a block."""
+        text: str = self.filters["striptags"](value)
+        return escape(text) if context.autoescape else text
 
     def _checked(self, value: Any) -> Any:
         """Return a value that a template made, if it is small enough."""

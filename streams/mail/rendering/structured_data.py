@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from jinja2 import pass_context
@@ -17,6 +17,8 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from streams.mail.rendering.filters import decimal, link
+from streams.mail.rendering.sandbox import Sandbox
+from streams.mail.rendering.template_limits import CHARS_PER_STEP
 
 
 @pass_context
@@ -36,8 +38,9 @@ def order_data(context: Context, order: Mapping[str, Any]) -> Markup:
         _offer(line["title"], line["sku"], (price := line["unit_price"])["minor"], price["currency"], line["quantity"])
         for line in order["lines"]
     ]
-    # Serialized and escaped in the two calls.
-    return Markup(f'{facts[:-1]},"acceptedOffer":[{",".join(offers)}]}}')  # noqa: S704
+    text = f'{facts[:-1]},"acceptedOffer":[{",".join(offers)}]}}'
+    cast(Sandbox, context.environment).budget.step(len(text) // CHARS_PER_STEP)
+    return Markup(text)  # noqa: S704 - serialized and escaped in the two calls
 
 
 @lru_cache(maxsize=4096, typed=True)

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
 
@@ -23,7 +25,8 @@ class CountingCodeGenerator(CodeGenerator):
     def start_write(self, frame: Frame, node: nodes.Node | None = None) -> None:
         """Begin to write a text that is complete, such as the result of a macro."""
         super().start_write(frame, node)
-        self.write("takk_count(")
+        # The result of a macro is HTML already. A call block may call a method of a text too.
+        self.write(_writer(frame) if isinstance(node, nodes.CallBlock) else "takk_count(")
 
     def end_write(self, frame: Frame) -> None:
         """End what `start_write` began."""
@@ -32,9 +35,8 @@ class CountingCodeGenerator(CodeGenerator):
 
     def visit_ExprStmt(self, node: nodes.ExprStmt, frame: Frame) -> None:
         """Write the code that counts a pass of a body. `with_limits` adds the statement; a template cannot have one."""
-        self.writeline("takk_spend(", node)
-        self.visit(node.node, frame)
-        self.write(")")
+        characters, steps = cast(nodes.Const, node.node).value
+        self.writeline(f"takk_spend({characters}, {steps})", node)
 
     def visit_Output(self, node: nodes.Output, frame: Frame) -> None:
         """Write the code of plain text and expressions."""
@@ -63,10 +65,7 @@ class CountingCodeGenerator(CodeGenerator):
             self.outdent()
 
     def _write_value(self, node: nodes.Expr, frame: Frame) -> None:
-        if frame.eval_ctx.volatile:
-            self.write("(takk_html if context.eval_ctx.autoescape else takk_text)(")
-        else:
-            self.write("takk_html(" if frame.eval_ctx.autoescape else "takk_text(")
+        self.write(_writer(frame))
         self.visit(node, frame)
         self.write(")")
 
@@ -88,3 +87,10 @@ class CountingCodeGenerator(CodeGenerator):
         self.write(", ")
         self.visit(node.args[0], frame)
         self.write(")")
+
+
+def _writer(frame: Frame) -> str:
+    """Return the beginning of the call that writes a value."""
+    if frame.eval_ctx.volatile:
+        return "(takk_html if context.eval_ctx.autoescape else takk_text)("
+    return "takk_html(" if frame.eval_ctx.autoescape else "takk_text("

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import ItemsView, Iterable, KeysView, Mapping, ValuesView
+from types import MethodType
 from typing import Any, NoReturn
 
 from jinja2 import TemplateRuntimeError
+from jinja2.environment import TemplateModule
 
 #: Steps of one rendering. The largest email of the library takes some 3,000; 200,000 take less than a second.
 MAX_STEPS = 200_000
@@ -18,8 +20,12 @@ MAX_SIZE = 200_000
 MAX_ARGUMENT = 10_000
 #: Bits of a whole number that a template computes.
 MAX_BITS = 4096
-#: Characters of which a step costs one more.
-CHARS_PER_STEP = 4096
+#: Characters of a value, and values in a list or mapping, that cost a step. So all values that one rendering keeps take some 50 MB at most.
+CHARS_PER_STEP, PARTS_PER_STEP = 256, 4
+#: Characters of a text that cost a step in a filter, which may read them one by one.
+CHARS_PER_FILTER = 16
+#: The values that have no other values in them.
+_ATOMS = (str, bytes, int, float, type(None))
 
 _WIDE = re.compile(r"[0-9]{4,}|\*")
 _NESTED = re.compile(r"\{[^{}]*\{")
@@ -47,36 +53,49 @@ class Budget:
         if self.steps < 0:
             self.refuse()
 
-    def write(self, characters: int) -> None:
-        """Use a step, and some characters of the output. Raise LimitExceeded if none is left."""
-        self.steps -= 1
+    def write(self, characters: int, steps: int = 1) -> None:
+        """Use some steps, and some characters of the output. Raise LimitExceeded if none is left."""
+        self.steps -= steps
         self.output -= characters
         if self.steps < 0 or self.output < 0:
             self.refuse()
 
     def sized(self, value: Any) -> Any:
         """Return a value that is not too large with everything in it. Parts that occur twice count twice."""
-        left, todo = MAX_SIZE, [value]
-        while todo:
-            part = todo.pop()
-            left -= 1 + (len(part) if isinstance(part, str | bytes) else 0)
-            if left < 0:
-                check_size(MAX_SIZE + 1)
-            if isinstance(part, Mapping):
-                todo += part.keys()
-                todo += part.values()
-            elif isinstance(part, list | tuple | set | frozenset):
-                if len(part) + len(todo) > MAX_SIZE:
-                    check_size(MAX_SIZE + 1)
-                todo += part
-        self.step((MAX_SIZE - left) // CHARS_PER_STEP)
+        check_size(self.charge(value))
         return value
+
+    def charge(self, value: Any) -> int:
+        """Use steps for a value and everything in it. Return the size of both, or one above the limit."""
+        parts, characters, todo = 0, 0, [value]
+        while todo and parts + characters + len(todo) <= MAX_SIZE:
+            part = todo.pop()
+            parts += 1
+            if isinstance(part, str | bytes):
+                characters += len(part)
+            elif not isinstance(part, _ATOMS):
+                todo += _contents(part)
+        self.step(parts // PARTS_PER_STEP + characters // CHARS_PER_STEP)
+        return parts + characters + len(todo)
 
     def refuse(self) -> NoReturn:
         """Raise LimitExceeded for the limit that the rendering exceeds."""
         if self.steps < 0:
             raise LimitExceeded(f"the template takes more than {MAX_STEPS:,} steps; use shorter loops")
         raise LimitExceeded(f"the message has more than {MAX_OUTPUT:,} characters; write less in loops")
+
+
+def _contents(value: Any) -> Iterable[Any]:
+    """Return the values that are in the text of a value."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return value
+    if isinstance(value, Mapping):
+        return (*value.keys(), *value.values())
+    if isinstance(value, KeysView | ValuesView | ItemsView):
+        return value
+    if isinstance(value, MethodType):  # its text has the text of its object
+        return (value.__self__,) if isinstance(value.__self__, str) else ()
+    return (str(value),) if isinstance(value, TemplateModule) else ()
 
 
 def check_size(size: int) -> None:
@@ -122,6 +141,12 @@ def check_join(separator: Any, items: Any = ()) -> None:
     """Raise LimitExceeded if joining would make a text too long."""
     if hasattr(items, "__len__") and hasattr(separator, "__len__"):
         check_size(len(items) * len(separator) + sum(len(item) for item in items if isinstance(item, str)))
+
+
+def check_slow(name: str, text: str) -> None:
+    """Raise LimitExceeded if a filter that is slow, such as `wordwrap`, would take a second or more."""
+    if len(text) > MAX_ARGUMENT:
+        raise LimitExceeded(f"a value of {name} has more than {MAX_ARGUMENT:,} characters")
 
 
 def text_of(value: Any) -> Any:

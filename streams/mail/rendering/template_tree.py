@@ -9,7 +9,11 @@ from jinja2 import TemplateSyntaxError, nodes
 #: Characters of one template, levels of its parts, and loops and macros within each other: Jinja's time grows faster than these.
 MAX_SOURCE, MAX_DEPTH, MAX_LOOPS = 400_000, 100, 12
 #: Names of filters that no template can write.
-COUNTED, SIZED, CONCAT = "takk counted", "takk sized", "takk concat"
+COUNTED, SIZED, CONCAT, COMPARED = "takk counted", "takk sized", "takk concat", "takk compared"
+#: The filter of the texts of blocks whose result is HTML, unlike that of `striptags`.
+STRIPTAGS = "takk striptags"
+#: Parts of a body that cost a step.
+_NODES_PER_STEP = 16
 #: The bodies of a template: each pass through one is counted.
 _BODIES = (nodes.Template, nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block)
 #: The reasons why Jinja or Python cannot read a template, by whether a number is the cause.
@@ -34,23 +38,36 @@ def with_limits(tree: nodes.Template) -> nodes.Template:
             body.iter = _filtered(cast(nodes.Expr, body.iter), COUNTED)
         if isinstance(body, _BODIES):
             # The code generator makes a call of this statement, which writes nothing and may stand before `extends`.
-            body.body.insert(0, nodes.ExprStmt(nodes.Const(_characters(body)), lineno=body.lineno))
+            body.body.insert(0, nodes.ExprStmt(nodes.Const(_cost(body)), lineno=body.lineno))
+    for filtered in tree.find_all(nodes.FilterBlock):
+        _escape_stripped(filtered.filter)
+    for assigned in tree.find_all(nodes.AssignBlock):
+        _escape_stripped(assigned.filter)
     _replace_children(tree)
     if tree.environment is not None:
         tree.set_environment(tree.environment)
     return tree
 
 
-def _characters(body: nodes.Node) -> int:
-    """Return the number of characters of plain text in a body, without those of the bodies in it."""
-    total, todo = 0, list(body.iter_child_nodes())
+def _cost(body: nodes.Node) -> tuple[int, int]:
+    """Return the characters of plain text in a body, and the steps of a pass, without those of the bodies in it."""
+    characters, parts, todo = 0, 0, list(body.iter_child_nodes())
     while todo:
         node = todo.pop()
+        parts += 1
         if isinstance(node, nodes.TemplateData):
-            total += len(node.data)
+            characters += len(node.data)
         elif not isinstance(node, _BODIES):
             todo += node.iter_child_nodes()
-    return total
+    return characters, 1 + parts // _NODES_PER_STEP
+
+
+def _escape_stripped(block_filter: nodes.Node | None) -> None:
+    """Replace `striptags` in the filters of a block: Jinja writes their result unchanged, and `striptags` makes `<` of `&lt;`."""
+    while isinstance(block_filter, nodes.Filter):
+        if block_filter.name == "striptags":
+            block_filter.name = STRIPTAGS
+        block_filter = block_filter.node
 
 
 def _replace_children(node: nodes.Node) -> None:
@@ -73,7 +90,21 @@ def _replaced(node: Any) -> Any:
         return _filtered(nodes.List(node.nodes, lineno=node.lineno), CONCAT)
     if isinstance(node, nodes.List | nodes.Dict) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
         return _filtered(node, SIZED)
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        return _filtered(node, SIZED)
+    if isinstance(node, nodes.Compare):
+        _limit_comparisons(node)
     return node
+
+
+def _limit_comparisons(node: nodes.Compare) -> None:
+    left = node.expr
+    for operand in node.ops:
+        right = operand.expr
+        is_search = operand.op in ("in", "notin")
+        if not isinstance(right, nodes.Literal) and (is_search or not isinstance(left, nodes.Const)):
+            operand.expr = _filtered(right, COMPARED)
+        left = right
 
 
 def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from markupsafe import Markup, escape
@@ -11,8 +11,6 @@ from streams.mail.rendering.template_limits import Budget
 
 #: The functions for a pass of a body, a value in HTML, a value in text, and a complete text, in this order.
 Writers: TypeAlias = tuple[Callable[[int], None], Callable[[Any], str], Callable[[Any], str], Callable[[str], str]]
-#: The values whose text is as long as everything in them.
-_CONTAINERS = (Mapping, list, tuple, set, frozenset)
 
 
 def writers(budget: Budget) -> Writers:
@@ -30,7 +28,7 @@ def writers(budget: Budget) -> Writers:
         elif kind is int:
             text = str(value)
         else:
-            text = escape(sized(value) if isinstance(value, _CONTAINERS) else value)
+            text = escape(sized(value))
         write(len(text))
         return text
 
@@ -39,7 +37,7 @@ def writers(budget: Budget) -> Writers:
         if kind is str:
             text: str = value
         else:
-            text = str(sized(value) if kind is not int and isinstance(value, _CONTAINERS) else value)
+            text = str(value if kind is int else sized(value))
         write(len(text))
         return text
 

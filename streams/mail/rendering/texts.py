@@ -9,8 +9,9 @@ from typing import Any
 from jinja2 import Template
 from markupsafe import Markup, escape
 
-from streams.mail.rendering.sandbox import Sandbox, TemplateFunction
+from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
+from streams.mail.rendering.template_objects import TemplateFunction
 
 #: Prefix of the file name of a compiled text, before its key.
 COPY_TEXT = "copy:"

@@ -21,6 +21,9 @@ from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
 from streams.mail.rendering.texts import fill
 
 DOUBLE = "{% set ns = namespace(x='ab') %}{% for i in range(64) %}{% set ns.x = OPERATION %}{% endfor %}{{ ns.x }}"
+PASSES = "{% for i in range(9999) %}{% for j in range(9999) %}PASS{% endfor %}{% endfor %}"
+KEPT = "{% set ns = namespace(p=none) %}" + PASSES.replace("PASS", "{% set ns.p = namespace(v=VALUE, p=ns.p) %}")
+LONG = "{% set a = range(9999)|list %}{% set a = a + a + a + a + a + a + a %}"
 HOSTILE = {
     "repeat": "{{ 'a' * 10**8 }}",
     "repeat reversed": "{{ 10**8 * 'a' }}",
@@ -109,6 +112,28 @@ HOSTILE = {
     "squares of texts": "{{ ('x' * 400) * 400 ~ ('x' * 400) * 400 }}",
     "compare": "{% set a = namespace(x=1) %}{% set b = namespace(x=1) %}{% for i in range(60) %}{% set a.x = [a.x, a.x] %}"
     "{% set b.x = [b.x, b.x] %}{% endfor %}{{ a.x == b.x }}",
+    "namespaces of namespaces": "{% set a = namespace(v='x') %}" + f"{{% set a = namespace(v=[{'a, ' * 10}]) %}}" * 8 + "{{ a }}{{ a|upper }}",
+    "views of views": "{% set a = {'k': 'x'} %}" + f"{{% set a = {{{', '.join(f'{k}: a.values()' for k in range(8))}}} %}}" * 8 + "{{ a.values() }}",
+    "methods": "{% set m = ('x' * 199999)|e %}{{ [m.striptags] * 9999 }}",
+    "modules": "{% set l = [part] * 9999 %}{{ l|join }}",
+    "wordwrap": "{{ (' ' * 199999)|wordwrap(1) }}",
+    "wordwraps": "{% set a = ' ' * 9999 %}" + PASSES.replace("PASS", "{% set z = a|wordwrap(1) %}"),
+    "links": "{% set a = '< ' * 4999 %}" + PASSES.replace("PASS", "{% set z = a|urlize %}"),
+    "sort a text": "{% set a = 'ab' * 49999 %}" + PASSES.replace("PASS", "{% set z = a|sort|first %}"),
+    "count in a list": LONG + PASSES.replace("PASS", "{% set z = a.count('s') %}"),
+    "count in a range": "{% set a = range(10000) %}" + PASSES.replace("PASS", "{% set z = a.count('s') %}"),
+    "sum of lists": "{{ ([[1]] * 60000)|sum(start=[])|length }}",
+    "compare lists": f"{LONG}{{% set b = a + [1] %}}{{% set a = a + [1] %}}{PASSES.replace('PASS', '{% if a == b %}{% endif %}')}",
+    "search a list": LONG + PASSES.replace("PASS", "{% if 's' in a %}{% endif %}"),
+    "search a list by a test": LONG + PASSES.replace("PASS", "{% if 's' is in a %}{% endif %}"),
+    "maximum": LONG + PASSES.replace("PASS", "{% if a|max %}{% endif %}"),
+    "sort": LONG + PASSES.replace("PASS", "{% set z = a|sort %}"),
+    "count": "{% set a = 'x' * 199999 %}" + PASSES.replace("PASS", "{% set z = a.count('yy') %}"),
+    "slices": "{% set a = 'x' * 199999 %}" + PASSES.replace("PASS", "{% set z = a[1:] %}"),
+    "long bodies": "{% set a = 1 %}" + PASSES.replace("PASS", "{% if a - 1 %}{% endif %}" * 2000),
+    "keep lists": KEPT.replace("VALUE", "range(9999)|list"),
+    "keep texts": KEPT.replace("VALUE", "'x' * 99999"),
+    "keep slices": "{% set a = 'x' * 99999 %}" + KEPT.replace("VALUE", "a[1:]"),
     "deep parentheses": "{{ " + "(" * 50_000 + "1" + ")" * 50_000 + " }}",
     "deep lists": "{{ " + "[" * 50_000 + "]" * 50_000 + " }}",
     "deep loops": "{% for i in [1] %}" * 200 + "{% endfor %}" * 200,
@@ -128,7 +153,8 @@ def environment(*, autoescape: bool = True) -> Sandbox:
 def render(source: str, *, autoescape: bool = True, **data: Any) -> str:
     made = environment(autoescape=autoescape)
     made.start()
-    return fill(made.from_string(source), {**made.globals, **data})
+    part = made.from_string("x" * 99_999).module
+    return fill(made.from_string(source), {"part": part, **made.globals, **data})
 
 
 def peak_bytes() -> int:
@@ -171,6 +197,60 @@ def test_hostile_templates_end(name: str) -> None:
 
     assert growth_bytes(run) < 64 << 20
     assert len(written) < 2 * MAX_OUTPUT
+
+
+def test_work_on_large_values_takes_steps() -> None:
+    """A pass of a loop that reads or keeps a value of 70,000 parts or characters costs more than a pass that does not."""
+    large = [
+        "compare lists",
+        "search a list",
+        "search a list by a test",
+        "maximum",
+        "sort",
+        "count",
+        "slices",
+        "long bodies",
+        "wordwraps",
+        "links",
+        "sort a text",
+        "count in a list",
+        "count in a range",
+    ]
+    for name in [*large, "keep lists", "keep texts", "keep slices"]:
+        source = HOSTILE[name].replace("range(9999) %}", "range(50) %}")
+        with pytest.raises(LimitExceeded, match="steps"):
+            render(source)
+
+
+def test_an_import_keeps_nothing_of_another_email() -> None:
+    """A namespace of an imported template begins empty in each email."""
+    parts = {
+        "macros": "{% set ns = namespace(seen=[]) %}{% macro see(name) %}{% set ns.seen = ns.seen + [name] %}{{ ns.seen|join(',') }}{% endmacro %}",
+        "page": "{% from 'macros' import see %}{{ see(name) }}",
+    }
+    made = Sandbox(autoescape=True, undefined=StrictUndefined, cache_size=-1, loader=DictLoader(parts))
+    texts = [fill(made.get_template("page"), {**made.globals, "name": name}) for name in ("Anna", "Bo")]
+    assert texts == ["Anna", "Bo"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% filter striptags %}{{ name }}{% endfilter %}",
+        "{% set x | striptags | trim %}{{ name }}{% endset %}{{ x }}",
+        "{% call '{}'.format(name) %}{% endcall %}",
+        "{% autoescape true %}{% filter trim | striptags %}{{ name }}{% endfilter %}{% endautoescape %}",
+    ],
+)
+def test_blocks_write_escaped_texts(source: str) -> None:
+    """Jinja would write the name of a customer as HTML."""
+    assert render(source, name="<script>") == "&lt;script&gt;"
+
+
+def test_blocks_write_texts_unchanged_without_autoescape() -> None:
+    """A text part has no HTML to escape."""
+    source = "{% filter striptags %}{{ name }}{% endfilter %}{% call '{}'.format(name) %}{% endcall %}"
+    assert render(source, autoescape=False, name="a & b") == "a & ba & b"
 
 
 @pytest.mark.parametrize(

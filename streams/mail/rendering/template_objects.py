@@ -1,0 +1,35 @@
+"""The objects of templates that differ from Jinja's: functions of Takk, namespaces, and templates that are imported."""
+
+from __future__ import annotations
+
+from jinja2 import Template
+from jinja2.environment import TemplateModule
+from jinja2.runtime import Context
+from jinja2.utils import Namespace
+
+
+class TemplateFunction:
+    """A function of Takk that templates may call with one text. The sandbox does not check its result."""
+
+    __slots__ = ()
+
+    def __call__(self, key: str) -> str:
+        """Return the result."""
+        raise NotImplementedError
+
+
+class EmailNamespace(Namespace):
+    """A namespace whose text is short: namespaces may contain each other."""
+
+    def __repr__(self) -> str:
+        return "<Namespace>"
+
+
+class EmailTemplate(Template):
+    """A template that each `import` renders again.
+
+    Jinja keeps its module, with the namespaces in it: a macro could write the data of one email into the next.
+    """
+
+    def _get_default_module(self, ctx: Context | None = None) -> TemplateModule:
+        return self.make_module()
