@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from babel import Locale
 from babel.numbers import format_currency
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.values.money import major
-from streams.mail.rendering.filters import FILTERS
+from streams.mail.rendering.filters import formats_of
 
 LOCALES = [
     "da",
@@ -37,6 +35,4 @@ CURRENCIES = ["DKK", "EUR", "USD", "JPY", "KWD", "CLF", "ISK", "HUF", "INR", "CH
 def test_amounts_are_written_as_babel_writes_them(minor: int, currency: str, locale: str) -> None:
     """This holds for any amount, currency and locale, also for negative amounts and those without decimals."""
     babel = Locale.parse(locale)
-    context: Any = {"_locale": babel}
-    amount = {"minor": minor, "currency": currency}
-    assert FILTERS["money"](context, amount) == format_currency(major(minor, currency), currency, locale=babel)
+    assert formats_of(babel).amount(minor, currency) == format_currency(major(minor, currency), currency, locale=babel)
