@@ -153,7 +153,7 @@ def _of(stack: Stack, topic: str, customer_id: str) -> list[dict[str, Any]]:
 def test_stopped_under_load(stack: Stack) -> None:
     """After SIGTERM under load both processes exit with 0, and after the restart no email is lost or duplicated; heartbeats pass."""
     enough = threading.Event()
-    shop = stack.run_shop(LONGEST_TRADE_S, 60.0, seed=13, until=enough)
+    shop = stack.run_shop(LONGEST_TRADE_S, 30.0, seed=13, until=enough)
     try:
         for process in ROUNDS * stack.processes:
             emails = stack.inbox.accepted + 40
