@@ -304,6 +304,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         mailers=2,
         before=BEFORE,
         judges_itself=True,
+        # The earlier mailer marks whole batches, and its marks name no boot, so the newer mailer cannot trust them.
+        in_doubt_per_kill=None,
         seconds=140.0,
     ),
     Scenario(
