@@ -29,6 +29,13 @@ SMTP_PHASES = ("mail", "data", "dot", "kept")
 #: Share of the random kills that also delete the state of the process.
 WIPED_SHARE = 0.25
 KILL_TIMEOUT_S = 60.0
+#: Emails that the mail server takes per second while the mailer is killed. The number of emails in doubt depends on it.
+SERVER_PER_S = 100
+
+
+def take_email(envelope: object) -> None:
+    """Take an email in the time that a server with `SERVER_PER_S` needs."""
+    time.sleep(1 / SERVER_PER_S)
 
 
 def kill_at_failpoints(run: ScenarioRun, *, process: Process, failpoints: Iterable[str], is_wiped: bool) -> None:
@@ -61,6 +68,7 @@ def kill_worker(run: ScenarioRun, *, is_wiped: bool) -> None:
 def kill_mailer(run: ScenarioRun, *, is_wiped: bool) -> None:
     """Kill the mailer in every phase of the SMTP conversation, then at every failpoint of the send ledger."""
     mailer, inbox = run.stack.mailer, run.stack.inbox
+    inbox.behaviour = take_email
     with run.shop_open():
         for phase in SMTP_PHASES:
             hits_left = run.rng.randint(1, 20)
@@ -79,6 +87,7 @@ def kill_mailer(run: ScenarioRun, *, is_wiped: bool) -> None:
             run.log(f"killed in SMTP phase {phase}")
             run.restart(mailer, is_wiped=is_wiped)
     kill_at_failpoints(run, process=mailer, failpoints=MAILER_FAILPOINTS, is_wiped=is_wiped)
+    inbox.behaviour = None
 
 
 def random_kills(run: ScenarioRun) -> None:
