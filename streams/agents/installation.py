@@ -8,43 +8,19 @@ a compacted topic, and a process of another installation does not start. Nothing
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any, Protocol
 
 import structlog
 
 from streams.runtime.kafka.publishing import publish
 from streams.runtime.kafka.topic_admin import ensure_topics
 from streams.runtime.kafka.topic_reader import read_newest
+from streams.settings import Settings
 from streams.wire import topics
 
 log = structlog.get_logger(__name__)
 
 
-class InstallationSettings(Protocol):
-    """The settings that the check needs."""
-
-    @property
-    def app_id(self) -> str:
-        """The prefix of consumer groups and changelogs."""
-
-    @property
-    def installation(self) -> str | None:
-        """The name of the installation, or None: nothing is compared."""
-
-    @property
-    def replication(self) -> int:
-        """Number of replicas of every topic."""
-
-    @property
-    def reader_group_id(self) -> str:
-        """The consumer group that the broker sees."""
-
-    def kafka(self) -> Mapping[str, Any]:
-        """Return the librdkafka settings of the cluster."""
-
-
-def check_installation(settings: InstallationSettings, is_taken_over: bool) -> None:
+def check_installation(settings: Settings, is_taken_over: bool) -> None:
     """Check that no other installation uses the app id, and write the name of this one if it is the first.
 
     Args:
@@ -75,9 +51,9 @@ def check_installation(settings: InstallationSettings, is_taken_over: bool) -> N
         )
 
 
-def _read(settings: InstallationSettings) -> str | None:
+def _read(settings: Settings) -> str | None:
     value = read_newest(
-        dict(settings.kafka()),
+        settings.kafka(),
         topics.INSTALLATION.name,
         settings.app_id.encode(),
         group_id=settings.reader_group_id,
