@@ -286,14 +286,8 @@ def _outcome_counters(flow: str, message: str, outcome: str, rule: str) -> tuple
     )
 
 
-@cache
-def _handover(flow: str) -> Any:
-    return metrics.HANDOVER.labels(flow)
-
-
-@cache
-def _order_to_email(flow: str) -> Any:
-    return metrics.ORDER_TO_EMAIL.labels(flow)
+_handover = cache(metrics.HANDOVER.labels)
+_order_to_email = cache(metrics.ORDER_TO_EMAIL.labels)
 
 
 def _seconds(start: datetime, end: datetime) -> float:
