@@ -156,9 +156,8 @@ class App:
             broker=brokers,
             broker_credentials=credentials,
             broker_session_timeout=session_timeout_s,
-            broker_request_timeout=max(
-                REQUEST_TIMEOUT_S, session_timeout_s
-            ),  # Faust refuses a shorter one than the session
+            # Faust refuses a shorter one than the session.
+            broker_request_timeout=max(REQUEST_TIMEOUT_S, session_timeout_s),
             broker_rebalance_timeout=rebalance_timeout_s,
             broker_heartbeat_interval=min(HEARTBEAT_S, session_timeout_s / 3),
             # aiokafka reads no records here (see transport.py). After this time it would consider its consumer hung, and leave the group
