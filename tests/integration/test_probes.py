@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +19,7 @@ from streams.settings import Settings
 from streams.tools.local.kafka.ports import free_port
 from streams.tools.local.processes import Process
 from streams.wire import topics
+from tests.harness.probe import probe
 from tests.harness.stack import Stack, open_stack, wait_until
 
 #: Seconds per day: so many that no timer fires and no email expires during a test.
@@ -35,17 +34,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack for this module, with long days."""
     with open_stack(tmp_path_factory.mktemp("stack"), day_s=DAY_S) as stack:
         yield stack
-
-
-def probe(process: Process, path: str) -> tuple[int, str]:
-    """Return the HTTP status and body of a probe; the status is 0 without a response."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
 
 
 def fill(settings: Settings, changelog: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,8 @@ from streams.runtime.app import EXIT_FATAL
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.processes import Process
 from tests.harness.kafka_proxy import KafkaProxy
+from tests.harness.probe import probe
 from tests.harness.stack import wait_until
-
-
-def probe(process: Process, path: str) -> tuple[int, str]:
-    """Return the HTTP status and body of a probe; the status is 0 without a response."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
 
 
 def environment(bootstrap: str, folder: Path, app_id: str) -> dict[str, str]:
