@@ -16,6 +16,7 @@ from streams.agents.crash_log import isolate
 from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.limits_check import check_limits
+from streams.observability import metrics
 from streams.runtime.app import App
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import NameInUse, RegistryUnavailable
@@ -102,6 +103,7 @@ class Startup:
         except NameInUse as error:
             self._note_wait("waiting for a name", "waiting for the name in the group", str(error), NAME_HINT)
         except RegistryUnavailable as error:
+            metrics.REGISTRY_UNAVAILABLE.set(1)
             event = "waiting for the schema registry"
             self._note_wait(event, event, str(error), REGISTRY_HINT)
         else:
@@ -130,6 +132,7 @@ class Startup:
     def _note_success(self) -> None:
         if self._since is not None:
             log.info("the start goes on", broker=self._servers, seconds=round(self._clock() - self._since))
+            metrics.REGISTRY_UNAVAILABLE.set(0)
             self._since = None
         self.is_kafka_away = False
         self.state = "starting"
