@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.agents import startup as module
 from streams.agents.startup import Startup
+from streams.observability import metrics
 from streams.runtime.errors import NameInUse
 from streams.runtime.kafka.availability import KafkaUnavailable
 from streams.wire.codec import open_codec
@@ -105,7 +106,11 @@ async def test_a_name_in_use_is_waited_for() -> None:
 
 
 async def test_a_schema_registry_that_is_away_is_waited_for() -> None:
-    """The state names the registry's address, and the start goes on when the registry answers."""
+    """The state names the registry's address, the metric shows the outage, and the start goes on when the registry answers."""
+
+    def is_unavailable() -> float | None:
+        return metrics.REGISTRY.get_sample_value("takk_registry_unavailable")
+
     with RegistryServer() as server:
         codec = open_codec(server.url, registers_later=True)
         server.status = 503
@@ -113,13 +118,14 @@ async def test_a_schema_registry_that_is_away_is_waited_for() -> None:
 
         def observe() -> str:
             server.status = 200
-            return f"{startup.is_kafka_away} {startup.state}"
+            return f"{is_unavailable()} {startup.is_kafka_away} {startup.state}"
 
         clock.observe = observe
         with structlog.testing.capture_logs() as lines:
             await startup.take([partial(module._register_schemas, codec, server.url)])
         reason = f"{server.url}: the registry answers 503"
-        assert clock.states == [f"False waiting for the schema registry for 0 s: {reason}"]
+        assert clock.states == [f"1.0 False waiting for the schema registry for 0 s: {reason}"]
+        assert is_unavailable() == 0
         assert [line["event"] for line in lines] == ["waiting for the schema registry", "the start goes on"]
         assert "SCHEMA_REGISTRY_URL" in lines[0]["hint"]
         assert codec.decode("order", codec.encode("order", records.order())) == records.order()
