@@ -2,7 +2,8 @@
 
 A worker runs a whole group, one test after the other. Tests with processes wait much, so three workers use two cores. The tests that start a
 stack (broker, worker, mailer) and count its emails are one group: two stacks at a time slow each other down, and their emails arrive late.
-This group starts first because it takes longest. The other stacks run after the tests without processes.
+This group starts first because it takes longest. The tests without processes are several groups: the last ones go to the workers that have
+nothing else to do, so that all end at the same time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import pytest
 import structlog
@@ -34,9 +36,11 @@ structlog.configure(
 settings.register_profile("takk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("takk")
 
-STACKS, BROKERS, COMPUTE, OTHER_STACKS = "stacks", "brokers", "compute", "other stacks"
+STACKS, BROKERS, OTHER_STACKS = "stacks", "brokers", "other stacks"
+#: The groups of tests without processes, each with some of the modules.
+COMPUTE = tuple(f"compute {number}" for number in range(8))
 #: The order in which the workers take the groups.
-GROUPS = (STACKS, BROKERS, COMPUTE, OTHER_STACKS)
+GROUPS = (STACKS, BROKERS, *COMPUTE[:4], OTHER_STACKS, *COMPUTE[4:])
 #: The tiers whose modules start a stack, except for the modules below, and a module that starts one in another tier.
 WITH_STACKS = ("integration", "crash", "test_compose_services.py")
 #: Modules that need a broker but no stack.
@@ -62,7 +66,7 @@ def group_of(nodeid: str) -> str:
     """Return the group of the test with this node id: `tests/<tier>/.../<module>.py::<test>`."""
     path = nodeid.partition("::")[0].split("/")
     if not set(path).intersection(WITH_STACKS):
-        return COMPUTE
+        return COMPUTE[crc32("/".join(path).encode()) % len(COMPUTE)]
     if path[-1] in WITH_OTHER_STACKS:
         return OTHER_STACKS
     return BROKERS if path[-1] in WITH_BROKERS else STACKS
