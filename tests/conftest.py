@@ -39,6 +39,8 @@ settings.load_profile("takk")
 STACKS, BROKERS, OTHER_STACKS = "stacks", "brokers", "other stacks"
 #: The groups of tests without processes, each with some of the modules.
 COMPUTE = tuple(f"compute {number}" for number in range(8))
+#: The modules without processes that take longest, one for each of the first groups.
+LONG = ("test_rules.py", "test_any_yaml.py", "test_any_record.py")
 #: The order in which the workers take the groups.
 GROUPS = (STACKS, BROKERS, *COMPUTE[:4], OTHER_STACKS, *COMPUTE[4:])
 #: The tiers whose modules start a stack, except for the modules below, and a module that starts one in another tier.
@@ -66,7 +68,8 @@ def group_of(nodeid: str) -> str:
     """Return the group of the test with this node id: `tests/<tier>/.../<module>.py::<test>`."""
     path = nodeid.partition("::")[0].split("/")
     if not set(path).intersection(WITH_STACKS):
-        return COMPUTE[crc32("/".join(path).encode()) % len(COMPUTE)]
+        number = LONG.index(path[-1]) if path[-1] in LONG else crc32("/".join(path).encode())
+        return COMPUTE[number % len(COMPUTE)]
     if path[-1] in WITH_OTHER_STACKS:
         return OTHER_STACKS
     return BROKERS if path[-1] in WITH_BROKERS else STACKS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -63,7 +64,9 @@ def severities(alert: str) -> set[str]:
 def promtool(*arguments: str | Path) -> str:
     """Run promtool, and return its output; fail with the output if it reports an error."""
     program = require_program("promtool", "prometheus")
-    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+    # Without its garbage collector, which runs only near the limit, it needs a third less CPU.
+    env = {**os.environ, "GOGC": "off", "GOMEMLIMIT": "800MiB", "GOMAXPROCS": "1"}
+    done = subprocess.run([program, *map(str, arguments)], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

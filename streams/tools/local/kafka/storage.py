@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streams.tools.local.kafka.jars import KAFKA_VERSION, cache_dir
 
-#: What the tool writes beside `meta.properties`: the features that a cluster has at first. It depends on Kafka's version alone.
+#: The tool's file with the features that a cluster has at first. Its content depends on Kafka's version alone.
 _CHECKPOINT = "bootstrap.checkpoint"
 
 
@@ -18,7 +18,7 @@ def format_storage(logs: Path, cluster_id: str, node: int, run_tool: Callable[[]
     """Make `logs` the storage of a broker, unless it is one.
 
     Args:
-        logs: the broker's `log.dirs`.
+        logs: the folder of the broker's data.
         cluster_id: the id of its cluster.
         node: its node id.
         run_tool: runs `StorageTool format`. It is called if no result of an earlier run is kept.
