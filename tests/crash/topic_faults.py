@@ -198,9 +198,7 @@ def changelog_recreated(run: ScenarioRun) -> None:
         for process in stack.workers:
             run.refused(process, "belongs to another changelog")
         for process in stack.workers:
-            process.start("--accept-changelog")
-        for process in stack.workers:
-            process.await_ready()
+            run.restart(process, "--accept-changelog")
         run.await_emails(2 * EMAILS_BETWEEN)
 
 
