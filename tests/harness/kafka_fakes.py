@@ -30,12 +30,13 @@ class Record:
     of: str = TOPIC
     written_ms: int = 1000
     annotations: list[tuple[str, bytes]] | None = None
+    number: int = 0
 
     def topic(self) -> str:
         return self.of
 
     def partition(self) -> int:
-        return 0
+        return self.number
 
     def offset(self) -> int:
         return self.at

@@ -139,12 +139,14 @@ class Fetcher:
         A task that commits is skipped. Records that arrive meanwhile become its next, larger batch, and no task waits for another. An idle
         task with nothing to read gets an empty batch when a timer is due.
         """
-        waiting, stages = self._waiting, self._stages
+        waiting = self._waiting
+        topic, partition = "", -1
+        queue: list[Any] = []
         for record in records:
-            key = (stages[record.topic()].name, record.partition())
-            queue = waiting.get(key)
-            if queue is None:
-                queue = waiting[key] = []
+            # A read returns the records of one partition in long runs, so the queue rarely changes.
+            if record.partition() != partition or record.topic() != topic:
+                topic, partition = record.topic(), record.partition()
+                queue = waiting.setdefault((self._stages[topic].name, partition), [])
             queue.append(record)
         self._waiting_count += len(records)
         for key, task in list(self._tasks.items()):

@@ -14,7 +14,7 @@ from streams.runtime.processing import fetcher as fetcher_module
 from streams.runtime.processing.fetcher import Fetcher
 from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
-from tests.harness.kafka_fakes import TOPIC, Record, stage, task
+from tests.harness.kafka_fakes import TOPIC, FakeProducer, Record, stage, task
 
 
 class Reader:
@@ -95,6 +95,20 @@ def test_records_wait_while_their_task_commits() -> None:
     one.lock.release()
     assert sizes(fetcher.next_batches([Record(3)], 0)) == [3]
     assert not fetcher.has_waiting
+
+
+def test_records_reach_their_task() -> None:
+    """A read mixes topics and partitions. Each task gets its records in the order of the read, those of its topics together."""
+    orders, shipments, others = "orders", "shipments", "others"
+    producer: Any = FakeProducer()
+    first, second = stage(topics=(orders, shipments)), stage(name="other", topics=(others,))
+    tasks = {(of.name, number): Task(of, number, producer, None) for of in (first, second) for number in (0, 1)}
+    fetcher = Fetcher({}, "group", {orders: first, shipments: first, others: second}, tasks, **LIMITS)
+    read = [(orders, 0), (orders, 0), (shipments, 0), (others, 0), (orders, 1), (others, 1), (others, 0), (orders, 0)]
+    records = [Record(at, of=topic, number=number) for at, (topic, number) in enumerate(read)]
+    batches = fetcher.next_batches(records, 0)
+    offsets = {(one.stage.name, one.partition): [record.offset() for record in batch] for one, batch in batches}
+    assert offsets == {("stage", 0): [0, 1, 2, 7], ("other", 0): [3, 6], ("stage", 1): [4], ("other", 1): [5]}
 
 
 def test_a_batch_has_limits() -> None:
