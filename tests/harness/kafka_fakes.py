@@ -85,6 +85,7 @@ class FakeProducer:
     hang: dict[str, threading.Event] = field(default_factory=dict)
     answers: list[bool] = field(default_factory=list)
     changelog_headers: list[Any] = field(default_factory=list)
+    changelog_partitions: list[int] = field(default_factory=list)
     _reports: list[Any] = field(default_factory=list)
     _changelog_end: int = 0
 
@@ -99,7 +100,7 @@ class FakeProducer:
     def begin_transaction(self) -> None:
         self._call("begin")
 
-    def produce(self, topic: str, value: bytes | None, key: bytes, **more: Any) -> None:
+    def produce(self, topic: str, value: bytes | None, key: bytes, partition: int = -1, **more: Any) -> None:
         if self.full_for:
             self.full_for -= 1
             raise BufferError
@@ -107,6 +108,7 @@ class FakeProducer:
         self.open.append((topic, key, value))
         if topic == CHANGELOG:
             self.changelog_headers.append(more.get("headers"))
+            self.changelog_partitions.append(partition)
             if more.get("on_delivery"):
                 self._reports.append((more["on_delivery"], self._changelog_end))
             self._changelog_end += 1

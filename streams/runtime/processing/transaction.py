@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ABORT_TIMEOUT_S = 10.0
 #: Stands for the bytes of a changed value that the commit still has to encode.
 NOT_ENCODED: Any = object()
+#: The partition of a record whose partition librdkafka selects by the key (RD_KAFKA_PARTITION_UA).
+ANY_PARTITION = -1
 
 
 class Transaction:
@@ -39,8 +41,8 @@ class Transaction:
         self.is_open = False
         #: Topic -> the number of records sent to it.
         self.sent: Counter[str] = Counter()
-        #: Topic, value, key and further arguments of the records that the commit is to produce first.
-        self._held: list[tuple[str, bytes | None, bytes, dict[str, Any]]] = []
+        #: Topic, value, key, partition and further arguments of the records that the commit is to produce first.
+        self._held: list[tuple[str, bytes | None, bytes, int, dict[str, Any]]] = []
         #: Outputs that only the last commit of the batch publishes.
         self._last_outputs: list[tuple[Any, ...]] = []
         self._is_last = False
@@ -93,26 +95,32 @@ class Transaction:
         self.begin()
         task, stage, produce = self._task, self._task.stage, self._produce
         topic, encode, partition = stage.changelog, stage.encode, task.partition
-        last_report: dict[str, Any] = {"on_delivery": task.on_delivery, "headers": [(HEADER, offsets)]}
-        last = len(changed) - 1
-        for index, (key, raw) in enumerate(changed.items()):
+        last = next(reversed(changed))
+        for key, raw in changed.items():
             if raw is NOT_ENCODED:
                 value = values[key]
                 raw = changed[key] = None if value is None else encode(value)
-            report = last_report if index == last else {}
+            if key is last:
+                break
             try:
-                produce(topic, raw, key, partition=partition, **report)
+                # librdkafka's binding parses positional arguments faster.
+                produce(topic, raw, key, partition)
             except BufferError:
                 produce = self._hold
-                produce(topic, raw, key, partition=partition, **report)
+                produce(topic, raw, key, partition)
+        report = {"on_delivery": task.on_delivery, "headers": [(HEADER, offsets)]}
+        try:
+            produce(topic, changed[last], last, partition, **report)
+        except BufferError:
+            self._hold(topic, changed[last], last, partition, **report)
 
-    def _hold(self, topic: str, value: bytes | None, key: bytes, **more: Any) -> None:
+    def _hold(self, topic: str, value: bytes | None, key: bytes, partition: int = ANY_PARTITION, **more: Any) -> None:
         """Keep a record for which the producer's queue has no room, and all later ones, so that none overtakes another.
 
         Only polling makes room, and to wait for that here would stop the event loop: with a broker that is away, for as long as it is.
         """
         self._produce = self._hold
-        self._held.append((topic, value, key, more))
+        self._held.append((topic, value, key, partition, more))
 
     @property
     def has_held(self) -> bool:
@@ -122,10 +130,10 @@ class Transaction:
     def produce_held(self) -> None:
         """Produce the records that wait for room in the producer's queue."""
         producer = self._producer
-        for topic, value, key, more in self._held:
+        for topic, value, key, partition, more in self._held:
             while True:
                 try:
-                    producer.produce(topic, value, key, **more)
+                    producer.produce(topic, value, key, partition, **more)
                     break
                 except BufferError:
                     producer.poll(0.05)

@@ -233,6 +233,18 @@ def test_a_full_queue_loses_nothing(store: PartitionStore) -> None:
     assert [key for topic, key, _ in producer.committed if topic == CHANGELOG] == [b"0", b"1", b"2", b"3"]
 
 
+@pytest.mark.parametrize("full_for", [0, 1])
+def test_changes_are_written_to_the_partition_of_their_task(store: PartitionStore, full_for: int) -> None:
+    """The changelog record of a key is in the task's partition, whatever the key, also if it waits for room in librdkafka's queue."""
+    of = task(store)
+    one = batch(of, [Record(n, b"%d" % n) for n in range(4)])
+    one.apply(count_up)
+    of.producer.full_for = full_for
+    producer = committed(one)
+    assert producer.changelog_partitions == [0] * 4
+    assert [bool(headers) for headers in producer.changelog_headers] == [False, False, False, True]
+
+
 async def test_a_full_queue_does_not_stop_the_event_loop(store: PartitionStore) -> None:
     """While librdkafka's queue is full, as with a broker that is away, the event loop runs, and the batch waits in a thread."""
     of = task(store)
