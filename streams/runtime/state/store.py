@@ -175,13 +175,14 @@ class PartitionStore:
     ) -> None:
         """Store `changes` (None deletes), the changelog `position` and `meta` values in one atomic batch."""
         batch: Any = WriteBatch(raw_mode=True)
-        data, info = self._handles["data"], self._handles["meta"]
-        put, delete = batch.put, batch.delete
+        # Faster than to pass the column family with each of thousands of changes.
+        batch.set_default_column_family(self._handles["data"])
         for key, value in changes.items():
             if value is None:
-                delete(key, data)
+                batch.delete(key)
             else:
-                put(key, value, data)
+                batch[key] = value
+        put, info = batch.put, self._handles["meta"]
         if position is not None:
             put(POSITION, b"%d" % position, info)
             put(WRITTEN_AT, b"%d" % int(time.time() * 1000), info)
