@@ -80,8 +80,8 @@ class Guard:
                 if key is not None:
                     values[key] = value
                     changed[key] = raw
-                for output in outputs:
-                    send(*output)
+                for topic, output_key, body, headers in outputs:
+                    send(topic, output_key, body, headers)
 
     def apply_changes(self, handler: Callable[[Any, Changes], Sequence[ProducerRecord]]) -> None:
         """Process every record with `handler`: see `Batch.apply_changes`."""
