@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: 
             batch.apply(count_order)
             await batch.commit()
 
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # as in the worker
     faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 
 
