@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from streams.tools.local.kafka.jars import KAFKA_VERSION, cache_dir
+from streams.tools.local.kafka.jar_list import KAFKA_VERSION
+from streams.tools.local.kafka.jars import cache_dir
 
 #: The tool's file with the features that a cluster has at first. Its content depends on Kafka's version alone.
 _CHECKPOINT = "bootstrap.checkpoint"
