@@ -24,6 +24,8 @@ from streams.tools.local.processes import Process
 from streams.wire import topics
 
 BENCH_DIR = Path(".takk/bench")
+#: Seconds between two readings of a process's metrics. Each reading takes the process some 8 ms, which Prometheus uses every 15 s.
+SCRAPE_S = 1.0
 RESULT = re.compile(r"RESULT (\S+) (\d+) ([\d.]+) (\d+)")
 
 
@@ -153,7 +155,7 @@ def steady_rate(process: Process, count: int, done: Callable[[dict[str, float]],
         while not marks or marks[-1][1] < count:
             series = process.series()
             marks.append((time.time(), done(series), series.get("process_cpu_seconds_total", 0.0)))
-            time.sleep(0.1)
+            time.sleep(SCRAPE_S)
     finally:
         process.stop()
     inner = [mark for mark in marks if 0.1 * count <= mark[1] <= 0.95 * count]
