@@ -26,6 +26,8 @@ _WORD_BYTES = 42
 _LONGEST_LINE = 200
 #: Characters of a line in quoted-printable, without the sign of a soft line break (RFC 2045).
 _LINE = 75
+#: The segments of a longer line. An encoded octet stays whole.
+_SEGMENTS = re.compile(rf".{{{_LINE - 2}}}(?:[^=][^=](?=.)|[^=](?==)|(?==))|.+")
 #: The characters of a line that quoted-printable does not encode, and the one that it has encoded before.
 _PLAIN = bytes([9, *range(32, 127)])
 _BLANKS = (" ", "\t")
@@ -131,6 +133,9 @@ def _encode_header(text: str) -> str:
     """Return `text` for a header: unchanged, or as encoded words of whole characters (RFC 2047), one per line."""
     if _is_plain(text):
         return text
+    whole = text.encode(errors="replace")
+    if len(whole) <= _WORD_BYTES:  # most names, without a loop over their letters
+        return f"=?utf-8?b?{b64encode(whole).decode()}?="
     words, chunk = [], b""
     for letter in text:
         octets = letter.encode(errors="replace")
@@ -174,14 +179,8 @@ def _encode_line(line: str) -> str:
         encoded = encoded[:-1] + _octets(encoded[-1:])
     if len(encoded) <= _LINE:
         return _without_lone_dot(encoded)
-    folded, start = [], 0
-    while len(encoded) - start > _LINE:
-        end = start + _LINE
-        # An encoded octet stays whole.
-        end -= 1 if encoded[end - 1] == "=" else 2 if encoded[end - 2] == "=" else 0
-        folded.append(encoded[start:end])
-        start = end
-    folded.append(_without_lone_dot(encoded[start:]))
+    folded: list[str] = _SEGMENTS.findall(encoded)
+    folded[-1] = _without_lone_dot(folded[-1])
     return "=\r\n".join(folded)
 
 
