@@ -93,9 +93,14 @@ class BatchLedger:
         self._committed_at = clock()
 
     @property
-    def room(self) -> int:
-        """How many emails more may be in doubt."""
-        return self._window.room
+    def sharers(self) -> int:
+        """How many batches are sent at once."""
+        return self._window.sharers
+
+    def room_after(self, done: Sequence[Report]) -> int:
+        """Return how many emails more may be in doubt when the outcomes `done` are recorded before them."""
+        known = self._in_doubt.intersection([report.command.send_id.encode() for report in done])
+        return self._window.room_after(len(self._in_doubt), len(known))
 
     @property
     def may_begin(self) -> bool:
@@ -108,7 +113,7 @@ class BatchLedger:
         return self._batch.has_uncommitted and clock() - self._committed_at > COMMIT_S
 
     def add_listener(self, on_room: Callable[[], None]) -> None:
-        """Call `on_room` whenever `room` may have grown."""
+        """Call `on_room` whenever there may be more room."""
         self._window.add_listener(on_room)
 
     def remove_listener(self, on_room: Callable[[], None]) -> None:
@@ -116,12 +121,22 @@ class BatchLedger:
         self._window.remove_listener(on_room)
 
     async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
-        """Record sends about to begin, and outcomes. Return when the broker has both.
+        """Record outcomes, and sends about to begin. Return when the broker has both.
+
+        The outcomes come first: the sends may have their places in the window.
 
         Raises:
             PartitionRevoked: another process owns the partition.
         """
         started, batch = clock(), self._batch
+        self._unpublished += done
+        self._advanced += len(done)
+        is_overdue = self.is_overdue
+        if is_overdue:
+            self._publish()
+        else:
+            for report in done:
+                self._put_unreported(report)
         for command, plan in begin:
             key = command.send_id.encode()
             if plan == "resend":
@@ -133,15 +148,10 @@ class BatchLedger:
                 self._window.take(1)
             batch.put(key, Entry("in_flight", command.attempt, utc_from_ms(batch.now_ms), disk=self._marks.disk))
         failpoints.reach("mailer.planned")
-        self._unpublished += done
-        self._advanced += len(done)
-        if self.is_overdue:
-            self._publish()
+        if is_overdue:
             await batch.checkpoint()
             self._note_committed()
         elif begin or done:
-            for report in done:
-                self._put_unreported(report)
             await batch.acknowledge()
         if begin or done:
             self._lease.renew(started)

@@ -6,7 +6,6 @@ While one slice is sent, the ledger records the next one and the outcomes of the
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +16,7 @@ from streams.mail.attempt import Attempt, Item, Trouble
 from streams.mail.command import Command
 from streams.mail.delivery.recording import Planned, SendLedger
 from streams.mail.delivery.smtp.answers import ServerDown
-from streams.mail.delivery.window import LeaseExpired
+from streams.mail.delivery.window import WINDOW_S, LeaseExpired
 from streams.mail.report import Report
 from streams.mail.server_health import ServerHealth
 
@@ -25,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two attempts while the server is down. They are short at first, since most outages are restarts.
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-#: Least seconds between two records of the ledger, while there are emails to send: one record then has several emails.
+#: Least seconds between two records of the ledger, for each of the batches that are sent at once: one record then has several emails.
 PACE_S = 0.02
 #: Seconds after which the dispatch looks again whether it must stop.
 POLL_S = 0.05
@@ -75,6 +74,8 @@ class Dispatch:
         self._reports: list[Report] = []
         self._recorded = 0
         self._changed = asyncio.Event()
+        #: Whether the next record is due, and waits for its pace. Only an idle server makes it earlier.
+        self._is_paced = False
         self._is_down = False
         self._is_paused = False
         self._pauses = 0
@@ -114,29 +115,38 @@ class Dispatch:
             return
         self._give_up_slow()
         begin = [] if self._is_down else self._take()
-        has_done = len(self._reports) > self._recorded
+        is_due = bool(begin) or len(self._reports) > self._recorded
         if not (begin or self._todo or self._suspects or self._active or not self._ready.empty()):
             return  # the batch's commit records what is left
-        wait_s = PACE_S - (time.monotonic() - self._advanced_at)
-        if ((begin or has_done) and (wait_s <= 0 or (begin and self._ready.empty()))) or self._ledger.is_overdue:
+        # The window holds what the server takes in `WINDOW_S`, so a slower pace would stop the server.
+        wait_s = min(PACE_S * self._ledger.sharers, WINDOW_S) - (time.monotonic() - self._advanced_at)
+        if (is_due and (wait_s <= 0 or (begin and not self._is_sending))) or self._ledger.is_overdue:
             await self._advance(begin)
             return
         self._todo.extendleft(reversed(begin))
-        if self._todo and (begin or has_done):
-            await asyncio.sleep(wait_s)
-        else:
-            await self._wait_for_change(min(wait_s, POLL_S) if has_done else POLL_S)
+        self._is_paced = is_due
+        await self._wait_for_change(min(wait_s, POLL_S) if is_due else POLL_S)
+        self._is_paced = False
+
+    @property
+    def _is_sending(self) -> bool:
+        """Whether emails that are recorded are on their way."""
+        return bool(self._active) or not self._ready.empty()
 
     async def _wait_for_change(self, timeout_s: float) -> None:
         """Wait until an attempt has ended, at most `timeout_s` seconds."""
         self._changed.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
+        # `asyncio.wait_for` would make a task of its own.
+        timer = asyncio.get_running_loop().call_later(timeout_s, self._changed.set)
+        try:
+            await self._changed.wait()
+        finally:
+            timer.cancel()
 
     def _take(self) -> list[Item]:
         """Remove the emails of the next slice from those to do."""
         begin: list[Item] = []
-        room = self._ledger.room
+        room = self._ledger.room_after(self._reports[self._recorded :])
         while self._todo and (room > 0 or self._todo[0].is_recorded):
             item = self._todo.popleft()
             room -= item.must_be_recorded and not item.is_recorded
@@ -165,7 +175,8 @@ class Dispatch:
                     await self._send(item)
                 finally:
                     self._active.discard(item)
-            self._changed.set()
+            if not (self._is_paced and self._is_sending):
+                self._changed.set()
 
     async def _send(self, item: Item) -> None:
         item.task = asyncio.current_task()

@@ -109,7 +109,9 @@ class Mailer:
         self._health = ServerHealth()
         #: The emails in doubt of all batches.
         self.window = Window(pool.size)
-        #: Number of batches that wait. Partitions are processed concurrently, and one may resume before the others.
+        #: One email more than connections, rendered just before it leaves. More would wait in the pool, in the time that the window measures.
+        self._turns = asyncio.Semaphore(pool.size + 1)
+        #: Number of batches that wait. One may resume before the others.
         self._paused_batches = 0
 
     async def deliver(
@@ -141,7 +143,6 @@ class Mailer:
             self._defer,
             ledger or NoLedger(),
             self._health,
-            # One more than connections: it renders while the others send. An email is rendered just before it leaves.
             senders=self._pool.size + 1,
             patience_s=self._patience_s,
             is_stopping=is_stopping,
@@ -179,7 +180,8 @@ class Mailer:
             is_begun = True
 
         try:
-            return await self._attempt_unguarded(marks, command, plan, begin)
+            async with self._turns:
+                return await self._attempt_unguarded(marks, command, plan, begin)
         except LeaseExpired:
             raise
         except Exception as error:

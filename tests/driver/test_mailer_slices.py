@@ -71,20 +71,41 @@ def test_the_window_follows_the_server() -> None:
             window.measure(seconds)
         assert window.limit == limit
     window.take(5)
-    assert (window.room, window.in_doubt) == (3, 5)
+    assert (window.room_after(5, 0), window.in_doubt) == (3, 5)
     heard: list[int] = []
 
     def on_room() -> None:
-        heard.append(window.room)
+        heard.append(window.room_after(window.in_doubt, 0))
 
     window.add_listener(on_room)
     window.give_back(5)
-    assert window.room == 8
+    assert window.room_after(0, 0) == 8
     window.give_back(0)
     window.remove_listener(on_room)
     window.take(1)
     window.give_back(1)
     assert heard == [8]
+
+
+def test_batches_share_the_window() -> None:
+    """Two batches at once have half of the window each. Outcomes make room for as many emails in the same record."""
+    window = Window(4)
+    assert (window.sharers, window.room_after(0, 0)) == (1, 8)
+    window.add_listener(lambda: None)
+    window.add_listener(list)
+    assert (window.sharers, window.room_after(0, 0)) == (2, 4)
+    window.take(6)
+    assert [window.room_after(4, done) for done in (0, 3)] == [0, 3]
+    assert [window.room_after(2, done) for done in (0, 1)] == [2, 3]
+
+
+def test_the_changelog_never_has_more_in_doubt(tmp_path: Path) -> None:
+    """Wherever the changelog ends after a crash, no more emails are in doubt than the window allows."""
+    server = Server(size=4, seconds=0.04)
+    agent = agent_of(tmp_path, server)
+    agent.run(command_records(60), at_ms=AT_MS)
+    written = agent.producer.committed
+    assert max(len(in_doubt(written[:end])) for end in range(len(written))) <= 10
 
 
 @settings(max_examples=40, deadline=None)

@@ -16,8 +16,11 @@ class SendLedger(Protocol):
     """The record of what is sent, which survives the process."""
 
     @property
-    def room(self) -> int:
-        """How many emails more may be in doubt."""
+    def sharers(self) -> int:
+        """How many batches are sent at once."""
+
+    def room_after(self, done: Sequence[Report]) -> int:
+        """Return how many emails more may be in doubt when the outcomes `done` are recorded before them."""
 
     @property
     def is_overdue(self) -> bool:
@@ -31,7 +34,7 @@ class SendLedger(Protocol):
         """Record that emails are about to be sent, and the outcomes of others. Return when the record survives a crash."""
 
     def add_listener(self, on_room: Callable[[], None]) -> None:
-        """Call `on_room` whenever `room` may have grown."""
+        """Call `on_room` whenever there may be more room. Its batch is one of the sharers until `remove_listener`."""
 
     def remove_listener(self, on_room: Callable[[], None]) -> None:
         """No longer call `on_room`."""
@@ -40,9 +43,13 @@ class SendLedger(Protocol):
 class NoLedger:
     """A ledger that records nothing."""
 
-    room = 1 << 30
+    sharers = 1
     is_overdue = False
     may_begin = True
+
+    def room_after(self, done: Sequence[Report]) -> int:
+        """Return a number that is never reached."""
+        return 1 << 30
 
     async def advance(self, begin: Sequence[Planned], done: Sequence[Report]) -> None:
         """Do nothing."""

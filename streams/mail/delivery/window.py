@@ -46,9 +46,22 @@ class Window:
         return max(least, round(WINDOW_S * self._connections / self._seconds)) if self._seconds else least
 
     @property
-    def room(self) -> int:
-        """How many emails more may be in doubt."""
-        return max(0, self.limit - self.in_doubt)
+    def sharers(self) -> int:
+        """The number of batches that are sent at once: those that listen, or 1."""
+        return len(self._waiting) or 1
+
+    def room_after(self, own: int, done: int) -> int:
+        """Return how many emails more a batch may have in doubt when it records outcomes before them.
+
+        The batches share the window equally. Otherwise the first one would keep it until its last email.
+
+        Args:
+            own: the emails in doubt of the batch.
+            done: how many of them the outcomes are about.
+        """
+        limit = self.limit
+        share = -(-limit // self.sharers)
+        return max(0, min(limit - self.in_doubt, share - own) + done)
 
     def measure(self, seconds: float) -> None:
         """Note how long an email took from its start to the server's answer."""

@@ -227,7 +227,7 @@ def test_a_lease_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 class SlowLedger:
     """A ledger whose lease ends once, after the third email has begun."""
 
-    room = 100
+    sharers = 1
     is_overdue = False
 
     def __init__(self) -> None:
@@ -242,6 +242,10 @@ class SlowLedger:
         if self.checks == 3:
             self.is_expired = True
         return not self.is_expired
+
+    def room_after(self, done: Any) -> int:
+        """Return the room of a window that is never full."""
+        return 100
 
     async def advance(self, begin: Any, done: Any) -> None:
         """Record emails: the lease begins again."""
@@ -265,6 +269,26 @@ async def test_an_email_after_the_lease_is_recorded_again() -> None:
     assert len(reports) == 6
     assert len(ledger.begun) >= 2
     assert sum(map(len, ledger.begun)) > 6
+
+
+async def test_emails_of_several_batches_do_not_wait_in_the_pool() -> None:
+    """Of three batches at once, no more emails are with the server than it has connections, and one more that is ready."""
+    run, most, now = Run(lambda to, times: Accepted("Q1")), 0, 0
+    send = run.server.send
+
+    async def counted(*arguments: Any) -> Answer:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        answer = await send(*arguments)
+        now -= 1
+        return answer
+
+    run.server.send = counted  # type: ignore[method-assign]
+    planned = addressed(60)
+    await asyncio.gather(*(run.mailer.deliver(planned[n::3], run.marks, lambda: False) for n in range(3)))
+    assert len(run.server.accepted) == 60
+    assert most == run.server.size + 1
 
 
 async def test_a_late_email_waits_no_longer() -> None:
