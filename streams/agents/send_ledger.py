@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from streams.core.model.events import MailOutcome
 from streams.core.values.local_time import utc_from_ms
-from streams.mail.delivery.ledger import ACCEPTED, ACCEPTED_AGAIN, Entry, State
+from streams.mail.delivery.ledger import ACCEPTED_AGAIN, Entry, State
 from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.recording import Planned
 from streams.mail.delivery.window import Lease, Window, clock
@@ -159,20 +159,22 @@ class BatchLedger:
         failpoints.reach("mailer.marked")
 
     def _put_unreported(self, report: Report) -> None:
-        """Put the outcome of a send whose report is not published yet."""
+        """Put the outcome of a send whose report is not published yet.
+
+        After a crash, an entry `sent` that is not committed says only that the server accepted the email: see `ledger.in_doubt`.
+        """
         key = report.command.send_id.encode()
         if report.outcome == "sent":
-            disk = ACCEPTED_AGAIN if report.is_resend else ACCEPTED
-            self._batch.put(key, Entry("in_flight", report.command.attempt, report.at, report.queue_id, disk))
+            self._batch.put(key, _entry(report))
         elif report.outcome != "unknown" and key in self._before:
             self._batch.put(key, self._before[key])
 
     def _publish(self) -> None:
         """Put the outcomes so far, and publish their reports."""
         for report in self._unpublished:
-            key, attempt = report.command.send_id.encode(), report.command.attempt
-            again = ACCEPTED_AGAIN if report.outcome == "sent" and report.is_resend else None
-            self._batch.put(key, Entry(STATES[report.outcome], attempt, report.at, report.queue_id, again))
+            key, entry = report.command.send_id.encode(), _entry(report)
+            if self._batch.get(key) != entry:  # the changelog has most outcomes already
+                self._batch.put(key, entry)
             for record in self._encode(report):
                 self._batch.send(*record)
             self._before.pop(key, None)
@@ -213,3 +215,9 @@ class BatchLedger:
     def abandon(self) -> None:
         """Give back the room of the sends in doubt."""
         self._release(list(self._in_doubt))
+
+
+def _entry(report: Report) -> Entry:
+    """Return the entry of a send with an outcome."""
+    again = ACCEPTED_AGAIN if report.outcome == "sent" and report.is_resend else None
+    return Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id, again)
