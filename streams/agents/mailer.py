@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 import structlog
+from msgspec.structs import replace
 
 from streams.agents.heartbeats import Heartbeat, heartbeat_key
 from streams.agents.instrumentation import Instrumentation
@@ -248,9 +249,9 @@ def encode_report(encoder: ReportEncoder, report: Report) -> Iterator[ProducerRe
 
 def encode_safely(encoder: ReportEncoder, report: Report) -> list[ProducerRecord]:
     """Return the records of a report. A report that cannot be encoded loses its details: it must not stop the reports of others."""
-    for attempt in (report, replace(report, text="", code=None, queue_id=None)):
+    for changes in ({}, {"text": "", "code": None, "queue_id": None}):
         try:
-            return list(encode_report(encoder, attempt))
+            return list(encode_report(encoder, replace(report, **changes)))
         except Exception as error:
             log.exception(
                 "a report cannot be encoded",
