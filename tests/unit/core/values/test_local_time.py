@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.values.local_time import COUNTRY_ZONES, local_zone, scale_deadline, text_of, zone
+from streams.core.values.country_zones import COUNTRY_ZONES
+from streams.core.values.local_time import local_zone, scale_deadline, text_of, zone
 
 
 def utc(text: str) -> datetime:
@@ -21,6 +24,42 @@ def test_zones() -> None:
     assert local_zone(None, "XX", "Europe/Oslo").key == "Europe/Oslo"
     assert zone("Europe") is None
     assert all(zone(name) for name in COUNTRY_ZONES.values())
+
+
+def table(name: str) -> list[list[str]]:
+    """Return the rows of a table of the time zone database."""
+    text = (files("tzdata") / "zoneinfo" / name).read_text(encoding="utf-8")
+    return [row.split("\t") for row in text.splitlines() if not row.startswith("#")]
+
+
+def test_every_country_has_a_zone() -> None:
+    """Each country of ISO 3166-1 has one of its own zones; the two without inhabitants have a neighbour's."""
+    zones: dict[str, set[str]] = {}
+    for country, _, name, *_ in table("zone.tab"):
+        zones.setdefault(country, set()).add(name)
+    for country in [row[0] for row in table("iso3166.tab")]:
+        assert COUNTRY_ZONES[country] in zones.get(country, {"Europe/Oslo", "Indian/Kerguelen"}), country
+
+
+@pytest.mark.parametrize(
+    ("country", "expected"),
+    [
+        ("TW", "Asia/Taipei"),
+        ("TH", "Asia/Bangkok"),
+        ("AE", "Asia/Dubai"),
+        ("CO", "America/Bogota"),
+        ("RU", "Europe/Moscow"),
+        ("ID", "Asia/Jakarta"),
+        ("KZ", "Asia/Almaty"),
+        ("UZ", "Asia/Tashkent"),
+        ("CD", "Africa/Kinshasa"),
+        ("PT", "Europe/Lisbon"),
+        ("XK", "Europe/Belgrade"),
+    ],
+)
+def test_a_country_has_its_most_populous_zone(country: str, expected: str) -> None:
+    """Quiet hours in a country with several zones follow the one where most people live."""
+    assert local_zone(None, country, "Europe/Copenhagen").key == expected
 
 
 def test_scaled_deadlines() -> None:
