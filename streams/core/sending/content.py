@@ -10,8 +10,9 @@ from typing import Any
 
 from streams.core.model.effects import Content
 from streams.core.offers.recommendations import REQUEST_KEY, request_for
-from streams.core.sending.greeting import first_name, mood
+from streams.core.sending.greeting import mood
 from streams.core.values.local_time import text_of
+from streams.core.values.person_names import first_name, printable_name
 
 
 def template_data(content: Content) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def template_data(content: Content) -> dict[str, Any]:
     order_id = order.order_id if order is not None else ""
     data: dict[str, Any] = {
         "customer": {
-            "name": content.name,
+            "name": printable_name(content.name),
             "first_name": given_name,
             "purchases": content.purchases,
             "country": content.country,

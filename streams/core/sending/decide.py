@@ -19,6 +19,7 @@ from streams.core.rules.flow import Flow, Send
 from streams.core.sending import consent, smart_sending
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import in_share
+from streams.core.values.person_names import printable_name
 
 # Countries where opens may be measured with consent only (France: CNIL).
 _TRACKING_NEEDS_CONSENT = frozenset(("FR",))
@@ -142,12 +143,13 @@ def hold_out(
 
 def _recipient(uow: UnitOfWork, step: Send, context: EvalContext) -> _Recipient:
     profile, order, facts = uow.profile, context.order, context.facts
-    address, name = profile.email, profile.name
+    address, name = profile.email, printable_name(profile.name)
     if facts is not None:
         # A receipt goes to the address of the order, everything else to the customer's present address.
         is_receipt = is_transactional(step.purpose)
         address = facts.email or address if is_receipt else address or facts.email
-        name = facts.name or name if is_receipt else name or facts.name
+        on_order = printable_name(facts.name)
+        name = on_order or name if is_receipt else name or on_order
     return _Recipient(address, name, uow.zone_of(order), consent.country_of(uow, order))
 
 

@@ -9,20 +9,6 @@ Mood: TypeAlias = Literal["plain", "morning", "weekend", "christmas"]
 MOODS: tuple[Mood, ...] = get_args(Mood)
 _FRIDAY, _DECEMBER, _CHRISTMAS_EVE = 4, 12, 24
 _MORNING = range(6, 9)
-_LONGEST_NAME = 40
-
-
-def first_name(name: str) -> str:
-    """Return the first given name, or "" for an empty name: "Anna" for "Anna Hansen" and for "Hansen, Anna".
-
-    Control characters are removed, and at most 40 characters are kept.
-    """
-    family, comma, given = name.partition(",")
-    names = (given if comma and given.strip() else family).split()
-    if not names:
-        return ""
-    first = names[0] if names[0].isprintable() else "".join([char for char in names[0] if char.isprintable()])
-    return first[:_LONGEST_NAME]
 
 
 def mood(local: datetime) -> Mood:

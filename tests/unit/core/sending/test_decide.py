@@ -10,11 +10,14 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model.effects import LogDecision, SendMail
+from streams.core.model.events import OrderPlaced, ProfileUpdated
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Send, Status
+from streams.core.sending.content import template_data
 from streams.core.sending.decide import Deferred, SendOutcome, Sent, Skipped, decide_send
 from tests.harness.driver import START, Driver
+from tests.harness.events import order
 from tests.harness.flow_texts import DAY, HOUR, buy, flow_text, ruleset_of, unsubscribe
 
 BODY = "trigger: {on: order.placed}\nsteps: [{wait: 9d}, {send: {message: a, expires: 3d}}]"
@@ -89,3 +92,28 @@ def test_a_day_to_wait_for_defers_every_email() -> None:
     outcome, logged, _ = decided(customer(), purpose="order", not_before=day)
     assert outcome == Deferred("not_before", START + 3 * DAY - 10 * HOUR)
     assert logged == [("defer", "not_before")]
+
+
+@pytest.mark.parametrize("purpose", ["order", "marketing"])
+@pytest.mark.parametrize("name", ["https://evil.example/win", "Anna evil.example", "anna@evil.example"])
+def test_a_name_with_a_link_is_nowhere_in_the_email(name: str, purpose: str) -> None:
+    """The header To and the data of the templates are without the name, whether the order or the profile has it."""
+    run = Driver(ruleset_of(flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}]", purpose=purpose)))
+    run.handle(ProfileUpdated(customer_id="c1", name=name, marketing_consent=True, occurred_at=START))
+    run.handle(OrderPlaced(order("o1", START, name=name), START))
+    (mail,) = run.mails()
+    assert mail.to_name == ""
+    data = template_data(mail.content)
+    assert "evil" not in str(data)
+    assert (data["customer"]["name"], data["customer"]["first_name"]) == ("", "")
+
+
+def test_a_printable_name_takes_the_place_of_another() -> None:
+    """If the name of the profile has a link, that of the order is used."""
+    run = Driver(
+        ruleset_of(flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}]", purpose="marketing"))
+    )
+    run.handle(ProfileUpdated(customer_id="c1", name="evil.example", marketing_consent=True, occurred_at=START + HOUR))
+    run.handle(OrderPlaced(order("o1", START, name="ANNA HOLM"), START))
+    (mail,) = run.mails()
+    assert (mail.to_name, template_data(mail.content)["customer"]["first_name"]) == ("ANNA HOLM", "Anna")

@@ -1,4 +1,4 @@
-"""The mood of a greeting, and first names."""
+"""The mood of a greeting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streams.core.sending.greeting import Mood, first_name, mood
+from streams.core.sending.greeting import Mood, mood
 
 
 @pytest.mark.parametrize(
@@ -26,20 +26,3 @@ from streams.core.sending.greeting import Mood, first_name, mood
 def test_moods(local: str, expected: Mood) -> None:
     """Christmas takes precedence over the weekend, and the weekend over the morning."""
     assert mood(datetime.fromisoformat(local).replace(tzinfo=UTC)) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "first"),
-    [
-        ("", ""),
-        ("  ", ""),
-        ("Anna", "Anna"),
-        ("Holm, Anna Sofie", "Anna"),
-        ("A\r\nBcc: x", "A"),
-        ("\x00Bo", "Bo"),
-        (",", ""),
-    ],
-)
-def test_first_names(name: str, first: str) -> None:
-    """Empty, reversed and hostile names give a usable first name or none."""
-    assert first_name(name) == first
