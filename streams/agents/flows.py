@@ -66,7 +66,7 @@ def make_handler(
     def handle(record: Any, batch: ReadOnlyBatch) -> Decision:
         record_key = record.key()
         written_ms = record.timestamp()[1]
-        event = decoder.event(record.topic(), record_key, record.value(), written_ms)
+        event = decoder.event(record.topic(), record_key, record.value(), written_ms, batch.now_ms)
         customer_id = event.customer_id
         key = customer_id.encode()
         if key != record_key:

@@ -63,7 +63,7 @@ DECISIONS = (
     *(
         ("skip", rule)
         for rule in (
-            "unsubscribed", "hard_bounced", "complained", "soft_bounces", "no_consent", "no_own_opt_in", "no_soft_opt_in",
+            "unsubscribed", "hard_bounced", "bad_address", "complained", "soft_bounces", "no_consent", "no_own_opt_in", "no_soft_opt_in",
             "soft_opt_in_ended", "no_address", "expired", "holdout",
         )
     ),

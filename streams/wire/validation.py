@@ -56,6 +56,7 @@ MAX_TEXT = 500
 MAX_GENDER = 40
 MAX_SOURCE = 40
 MAX_LINK = 2000
+MAX_WORDING = 300  # the state of a customer may hold four of them
 MAX_ADDRESS = 254
 MAX_CODE = 32  # the state of a customer may hold forty of them
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -70,6 +71,7 @@ _NOT_IN_ADDRESS = r"\s@<>()\[\],;:\"\\\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u20
 _ADDRESS = re.compile(f"[^{_NOT_IN_ADDRESS}]{{1,64}}@[^{_NOT_IN_ADDRESS}]+")
 _CURRENCY = re.compile("[A-Z]{3}")
 _COUNTRY = re.compile("(?:[A-Z]{2})?")
+_ALSO_IN_USE = {"UK": "GB", "EL": "GR"}
 # Also prevents a locale from naming a file outside the copy's folder.
 _LOCALE = re.compile("(?:[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4})?")
 _LINK = re.compile(r"(?:https?://[^\s\"<>\x00-\x1f\x7f-\x9f]+)?")
@@ -177,6 +179,14 @@ def check_country(value: str, field: str) -> None:
     """Raise ValidationFailed (`bad_country`) unless `value` is empty or looks like ISO 3166-1 alpha-2."""
     if not _COUNTRY.fullmatch(value):
         raise ValidationFailed("bad_country", f"{field} is not two uppercase letters")
+
+
+@_cached
+def parse_country(value: str, field: str) -> str:
+    """Return a country in uppercase, with the code of ISO 3166-1 for two others in use. Raise ValidationFailed (`bad_country`)."""
+    code = value.strip().upper()
+    check_country(code, field)
+    return _ALSO_IN_USE.get(code, code)
 
 
 @_cached

@@ -15,6 +15,7 @@ from streams.core.model.customer import (
     OrderState,
     Parcel,
     Profile,
+    Resubscription,
     Sent,
 )
 from streams.core.model.effects import ScheduleTimer
@@ -103,7 +104,7 @@ _FACTS_3 = FULL_3.orders[0].facts
 assert _FACTS_3 is not None
 
 #: The same customer with the fields of version 4.
-FULL = replace(
+FULL_4 = replace(
     FULL_3,
     orders=(
         replace(
@@ -117,6 +118,19 @@ FULL = replace(
         ),
     ),
     visited_at=_hours(30),
+)
+
+#: The same customer with the fields of version 5.
+FULL = replace(
+    FULL_4,
+    consent=replace(
+        FULL_4.consent,
+        unsubscribed_at=(("marketing", _hours(31)), ("review", _hours(32))),
+        resubscriptions=(
+            Resubscription("marketing", _hours(33), "NO", "notice-4", "checkout", "Ja, send mig nyheder"),
+        ),
+        bad_address_at=_hours(34),
+    ),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

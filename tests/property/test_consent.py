@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,17 +130,46 @@ profiles = st.builds(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(profiles, max_size=6), st.lists(profiles, max_size=6), policies())
-def test_no_profile_undoes_an_unsubscription(
-    before: list[ProfileUpdated], after: list[ProfileUpdated], policy: ConsentPolicy
+@given(st.lists(profiles, max_size=6), st.lists(profiles, max_size=6), policies(), times)
+def test_only_a_newer_yes_with_a_notice_undoes_an_unsubscription(
+    before: list[ProfileUpdated], after: list[ProfileUpdated], policy: ConsentPolicy, left_at: datetime
 ) -> None:
-    """After an unsubscription from marketing only transactional emails are allowed, whatever profiles arrive."""
+    """After an unsubscription from marketing only transactional emails are allowed, and those with a newer, evident "yes"."""
     ruleset = Ruleset([], consent_policy=policy)
     run = Driver(ruleset)
-    goodbye = Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START)
+    goodbye = Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=left_at)
     run.handle(*before, OrderPlaced(order("o1", START), START), goodbye, *after)
     uow = UnitOfWork(ruleset, run.customers["c1"], run.now)
-    assert {purpose for purpose in PURPOSES if decide(uow, purpose, None).is_allowed} == TRANSACTIONAL
+    evident = [update for update in (*before, *after) if update.consent_notice and update.occurred_at > left_at]
+    for purpose in sorted(set(PURPOSES) - TRANSACTIONAL):
+        has_returned = any(update.marketing_consent or getattr(update, f"{purpose}_consent") for update in evident)
+        decision = decide(uow, purpose, None)
+        assert has_returned or (decision.is_allowed, decision.rule) == (False, "unsubscribed")
+        assert not has_returned or decision.rule != "unsubscribed"
+        assert not decision.is_allowed or "after unsubscribing from marketing" in decision.basis
+    assert all(decide(uow, purpose, None).is_allowed for purpose in TRANSACTIONAL)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(profiles, max_size=4), times, policies(), st.randoms(use_true_random=False))
+def test_returning_does_not_depend_on_the_order_of_records(
+    updates: list[ProfileUpdated], left_at: datetime, policy: ConsentPolicy, random: object
+) -> None:
+    """An unsubscription and answers of different times, in any order, lead to the same decisions."""
+    events = [Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=left_at)] + [
+        replace(update, country="DK", occurred_at=START + timedelta(hours=at, minutes=1)) for at, update in enumerate(updates)
+    ]  # fmt: skip
+    mixed = [*events, *events]
+    random.shuffle(mixed)  # type: ignore[attr-defined]  # a random.Random
+    ruleset = Ruleset([], consent_policy=policy)
+    straight, shuffled = Driver(ruleset), Driver(ruleset)
+    straight.handle(*events)
+    shuffled.handle(*mixed)
+    for purpose in PURPOSES:
+        first, second = (
+            decide(UnitOfWork(ruleset, run.customers["c1"], run.now), purpose, None) for run in (straight, shuffled)
+        )
+        assert first == second
 
 
 @settings(max_examples=200, deadline=None)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from streams.core.conditions.context import TriggerData
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
-from streams.core.model.customer import Sent
+from streams.core.model.customer import Consent, Sent
 from streams.core.model.effects import Attribute
 from streams.core.model.events import (
     EngagementEvent,
@@ -34,6 +34,8 @@ def on_engagement(uow: UnitOfWork, event: EngagementEvent) -> None:
     """Update consent and the email, publish the attributed engagement, and start and resume flows. Duplicates change nothing."""
     kind, link, agent = _describe(event)
     subject = event.question if isinstance(event, SurveyAnswered) else link or ""
+    if isinstance(event, Unsubscribed) and event.scope != "marketing":
+        subject = event.scope  # two unsubscriptions of one time from different scopes are two
     if not uow.is_new(event.send_id or "", kind, subject, local_time.text_of(event.occurred_at)):
         return
     sent = next((sent for sent in uow.sends if sent.send_id == event.send_id), None)
@@ -107,9 +109,19 @@ def _update_consent(uow: UnitOfWork, event: EngagementEvent) -> None:
     elif isinstance(event, MailComplained):
         uow.consent = replace(consent, complained=True)
     elif isinstance(event, Unsubscribed):
-        uow.consent = replace(consent, unsubscribed=tuple(sorted({*consent.unsubscribed, event.scope})))
+        uow.consent = _unsubscribed(consent, event)
     elif isinstance(event, MailDelivered) and consent.soft_bounces:
         uow.consent = replace(consent, soft_bounces=0)
+
+
+def _unsubscribed(consent: Consent, event: Unsubscribed) -> Consent:
+    scope, at, times = event.scope, event.occurred_at, dict(consent.unsubscribed_at)
+    times[scope] = max(at, times.get(scope, at))
+    return replace(
+        consent,
+        unsubscribed=tuple(sorted({*consent.unsubscribed, scope})),
+        unsubscribed_at=tuple(sorted(times.items())),
+    )
 
 
 def _update_sent(uow: UnitOfWork, event: EngagementEvent, sent: Sent) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.instances.occurrence import Occurrence
-from streams.core.model.customer import Answer, Consent, Profile
+from streams.core.model.customer import Answer, Consent, Profile, Resubscription
 from streams.core.model.events import Order, ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dates import schedule_dates
@@ -30,7 +30,12 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
             event.gender or "",
         ),
     )
-    uow.consent = _merge_answers(uow.consent, event, event.country or uow.profile.country)
+    if event.has_bad_address and (before.at is None or event.occurred_at >= before.at):
+        # The customer has left the stored address, and the new one is unknown.
+        uow.consent = replace(uow.consent, bad_address_at=event.occurred_at)
+    country = event.country or uow.profile.country
+    uow.consent = _merge_answers(uow.consent, event, country)
+    _note_resubscriptions(uow, event, country)
     uow.changed = uow.changed or uow.profile != before or uow.consent != uow.state.consent
     dispatch_completion(uow, event.occurred_at)
     if uow.ruleset.has_dates:
@@ -49,6 +54,9 @@ def _update_profile(uow: UnitOfWork, update: Profile) -> None:
     has_bounced = uow.consent.hard_bounced or uow.consent.soft_bounces
     if address and uow.profile.email != address and has_bounced:
         uow.consent = replace(uow.consent, hard_bounced=False, soft_bounces=0)
+    bad_at = uow.consent.bad_address_at
+    if bad_at is not None and update.email and update.at is not None and update.at > bad_at:
+        uow.consent = replace(uow.consent, bad_address_at=None)
 
 
 def merge_profile(profile: Profile, update: Profile) -> Profile:
@@ -105,3 +113,25 @@ def _merge_answers(consent: Consent, event: ProfileUpdated, country: str) -> Con
         answer = Answer(purpose, is_yes, at, country, notice)
         consent = replace(consent, answers=tuple(sorted([*others, answer], key=lambda item: item.purpose)))
     return consent
+
+
+def _note_resubscriptions(uow: UnitOfWork, event: ProfileUpdated, country: str) -> None:
+    """Store each "yes" that has a notice. The newest for each purpose counts."""
+    answers = (
+        ("marketing", event.marketing_consent),
+        ("profile", event.profile_consent),
+        ("review", event.review_consent),
+        ("survey", event.survey_consent),
+    )
+    agreed = [purpose for purpose, is_yes in answers if is_yes]
+    at = event.occurred_at
+    if not agreed or not event.consent_notice:
+        return
+    stored = {yes.purpose: yes for yes in uow.consent.resubscriptions}
+    source, wording = event.consent_source or "", event.consent_wording or ""
+    for purpose in agreed:
+        if purpose not in stored or at > stored[purpose].at:
+            stored[purpose] = Resubscription(purpose, at, country, event.consent_notice, source, wording)
+    resubscriptions = tuple([stored[purpose] for purpose in sorted(stored)])
+    if resubscriptions != uow.consent.resubscriptions:
+        uow.consent = replace(uow.consent, resubscriptions=resubscriptions)

@@ -156,17 +156,17 @@ class MailBounced(Struct, frozen=True, gc=False, kw_only=True):
     """The email bounced: permanently if `hard`, else temporarily. `reason` is the status code and text."""
 
     customer_id: str
-    send_id: str
+    send_id: str | None
     hard: bool
     reason: str
     occurred_at: datetime
 
 
 class MailComplained(Struct, frozen=True, gc=False, kw_only=True):
-    """The recipient marked the email as spam."""
+    """The recipient marked the email, or an unknown one, as spam."""
 
     customer_id: str
-    send_id: str
+    send_id: str | None
     occurred_at: datetime
 
 
@@ -190,7 +190,13 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
-    """The shop's newest profile of the customer. None means unknown and keeps the older value."""
+    """The shop's newest profile of the customer. None means unknown and keeps the older value.
+
+    Attributes:
+        consent_notice, consent_source, consent_wording: the evidence of the answers: the version of the notice, where the customer
+            answered, and the text of the question.
+        has_bad_address: whether the profile has an address that is not one. Then `email` is None.
+    """
 
     customer_id: str
     email: str | None = None
@@ -206,6 +212,9 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
     survey_consent: bool | None = None
     profile_consent: bool | None = None
     consent_notice: str | None = None
+    consent_source: str | None = None
+    consent_wording: str | None = None
+    has_bad_address: bool = False
     occurred_at: datetime
 
 

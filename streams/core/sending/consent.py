@@ -59,13 +59,14 @@ def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDe
     answer = consent.answer(purpose) if purpose in OWN_SCOPES else None
     if answer is not None:
         text = f"{'yes' if answer.is_yes else 'no'} to {purpose}"
-        evidence = _evidence(text, answer.at, answer.country, answer.notice)
+        evidence = _evidence(text, answer.at, answer.country, answer.notice) + _after_unsubscription(consent, purpose)
         return ConsentDecision(answer.is_yes, "own_opt_in" if answer.is_yes else "no_consent", f"{basis}: {evidence}")
     if line.verdict == "own_opt_in":
         return ConsentDecision(False, "no_own_opt_in", f"{basis}: never said yes to {purpose}")
     if consent.marketing is not None:
         text = f"{'yes' if consent.marketing else 'no'} to marketing"
         evidence = _evidence(text, consent.marketing_at, consent.marketing_country, consent.marketing_notice)
+        evidence += _after_unsubscription(consent, purpose)
         return ConsentDecision(
             consent.marketing, "consent" if consent.marketing else "no_consent", f"{basis}: {evidence}"
         )
@@ -109,9 +110,23 @@ def _suppression(consent: Consent, purpose: str) -> str | None:
         return "unsubscribed"
     if consent.hard_bounced:
         return "hard_bounced"
+    if consent.bad_address_at is not None:
+        return "bad_address"
     if consent.complained:
         return "complained"
     return "soft_bounces" if consent.soft_bounces >= SOFT_BOUNCES_IN_A_ROW else None
+
+
+def _after_unsubscription(consent: Consent, purpose: str) -> str:
+    """Return the evidence of the "yes" that counts more than an unsubscription, as the end of a text; "" without an unsubscription."""
+    texts = []
+    for scope in dict.fromkeys(("marketing", purpose)):
+        yes, left_at = consent.resubscription(scope, purpose), consent.unsubscription_at(scope)
+        if scope in consent.unsubscribed and yes is not None and left_at is not None:
+            text = _evidence(f"yes to {yes.purpose}", yes.at, yes.country, yes.notice)
+            source = f" at {yes.source}" if yes.source else ""
+            texts.append(f"; {text}{source}, after unsubscribing from {scope} on {left_at.date().isoformat()}")
+    return "".join(texts)
 
 
 def _soft_opt_in(uow: UnitOfWork, line: PolicyLine, basis: str) -> ConsentDecision:

@@ -21,7 +21,7 @@ from fastavro.schema import SchemaParseException
 from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
 from streams.runtime.avro.registry import Registry, connect
 from streams.runtime.avro.safety import UnsafeSchema, parse_safely
-from streams.runtime.avro.schemas import Schema, fingerprint_of
+from streams.runtime.avro.schemas import Schema, fingerprint_of, without_logical_types
 from streams.runtime.errors import InvalidRecord
 
 StreamReader: TypeAlias = Callable[[BytesIO], dict[str, Any]]
@@ -199,6 +199,32 @@ class Codec:
             raise DecodeFailed("not_avro", f"invalid data for schema {name} ({type(error).__name__})") from None
         if source.tell() != len(data):
             raise DecodeFailed("not_avro", f"{len(data) - source.tell()} unexpected bytes after the {name}")
+        return record
+
+    def decode_as_written(self, name: str, data: bytes) -> dict[str, Any]:
+        """Return the record in `data` as its writer's schema has it: with its fields, its symbols, and times as integers.
+
+        For records that `decode` rejects although the bytes are those of a record. It is slow.
+
+        Raises:
+            KeyError: the schema name is unknown.
+            DecodeFailed: the writer's schema is unknown, or the bytes are not a record of it.
+            RegistryUnavailable: as in `decode`.
+        """
+        is_single_object = data[:2] == SINGLE_OBJECT
+        start = SINGLE_OBJECT_HEADER if is_single_object else CONFLUENT_HEADER
+        if len(data) < start or not (is_single_object or data[:1] == CONFLUENT):
+            raise DecodeFailed("not_avro", "neither Avro's single-object encoding nor the Confluent framing")
+        writer = self._writers.get(data[2:start]) if is_single_object else self._registered(name, data[:start])
+        source = BytesIO(data[start:])
+        try:
+            record = schemaless_reader(source, parse_schema(without_logical_types(writer)))
+        except EOFError:
+            raise DecodeFailed("truncated", f"the data ends within a field, after {len(data)} bytes") from None
+        except (SchemaParseException, ValueError, LookupError, TypeError, ArithmeticError, MemoryError, AttributeError):
+            raise DecodeFailed("not_avro", f"invalid data for schema {name}") from None
+        if not isinstance(record, dict) or source.tell() != len(data) - start:
+            raise DecodeFailed("not_avro", f"the {name} is not one whole record")
         return record
 
     # -- the writer's schema --------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -41,3 +42,12 @@ def fingerprint_of(schema: Schema) -> bytes:
     """Return the CRC-64-AVRO fingerprint of a schema's parsing canonical form: 8 bytes, in the byte order of the header."""
     # fastavro returns the bytes in little-endian order, as hexadecimal digits.
     return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+def without_logical_types(schema: Any) -> Any:
+    """Return the schema with plain numbers and texts in place of times, decimals and the like."""
+    if isinstance(schema, list):
+        return [without_logical_types(part) for part in schema]
+    if isinstance(schema, Mapping):
+        return {key: without_logical_types(value) for key, value in schema.items() if key != "logicalType"}
+    return schema

@@ -20,6 +20,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         # consent and address
         "unsubscribed": "the customer unsubscribed",
         "hard_bounced": "the email address does not exist",
+        "bad_address": "the newest email address from the shop is invalid",
         "complained": "the customer reported an email as spam",
         "soft_bounces": "the last emails to this address all bounced",
         "no_consent": "the customer has not agreed to such emails",

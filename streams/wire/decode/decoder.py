@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from streams.core.model.effects import WithdrawMail
-from streams.core.model.events import Event
+from streams.core.model.events import Event, ProfileUpdated
 from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
-from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.runtime.errors import InvalidRecord
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.products import to_counts, to_product, to_sales_change
-from streams.wire.validation import LATEST_MS, Record, ValidationFailed, parse_id, parse_time
+from streams.wire.decode.refusals import REFUSING, refusal_of
+from streams.wire.validation import LATEST, LATEST_MS, Record, ValidationFailed, parse_id, parse_time
 
 T = TypeVar("T")
+#: The time of a refusal if no time is known: no consent is newer, so it holds.
+_LAST = LATEST - timedelta(milliseconds=1)
 
 
 class Decoder:
@@ -32,14 +38,17 @@ class Decoder:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
 
-    def event(self, topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Event:
+    def event(self, topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int = 0) -> Event:
         """Decode a record into an event. The caller checks that `key` matches the customer.
+
+        A record that breaks a rule, but refuses emails, becomes an event of what it refuses: see `streams.wire.decode.refusals`.
 
         Args:
             topic: the record's topic, any topic in `EVENT_DECODERS`.
             key: the record's key.
             value: the record's value.
             timestamp_ms: the record's timestamp in ms since 1970; 0 or less if it has none.
+            now_ms: the present time in ms since 1970, 0 if unknown. No profile is newer, and it is that of a refusal without a usable time.
 
         Raises:
             DecodeFailed: `value` is not a record of the topic's schema.
@@ -49,13 +58,40 @@ class Decoder:
             schema, to_event = EVENT_DECODERS[topic]
         except KeyError:
             raise ValidationFailed("unknown_topic", f"no events are read from {topic}") from None
-        record = self._record(schema, value)
-        if not record["customer_id"]:
-            raise ValidationFailed("no_customer", "customer_id is empty")
-        parse_id(record, "customer_id")
         # A producer may set any timestamp. An impossible timestamp does not limit the times in the record.
         written_at = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
-        return to_event(record, written_at)
+        now = datetime.fromtimestamp(now_ms / 1000, UTC) if 0 < now_ms < LATEST_MS else None
+        record: Record = {}
+        try:
+            record = self._record(schema, value)
+            if not record["customer_id"]:
+                raise ValidationFailed("no_customer", "customer_id is empty")
+            parse_id(record, "customer_id")
+            event = to_event(record, written_at)
+        except (ValidationFailed, DecodeFailed) as error:
+            if topic not in REFUSING or value is None:
+                raise
+            refusal = self._refusal(topic, schema, value, record, written_at or now or _LAST)
+            if refusal is None:
+                raise error
+            return refusal
+        earliest = min(written_at or _LAST, now or _LAST)
+        if isinstance(event, ProfileUpdated) and event.occurred_at > earliest:
+            # A clock that is ahead must not make a "yes" newer than a refusal that follows it.
+            return replace(event, occurred_at=earliest)
+        return event
+
+    def _refusal(self, topic: str, schema: str, value: bytes, record: Record, at: datetime) -> Event | None:
+        """Return the event of what a broken record refuses, or None. Only the writer's own schema has symbols that are unknown here."""
+        try:
+            record = self._codec.decode_as_written(schema, value)
+        except DecodeFailed:
+            if not record:
+                return None
+        try:
+            return refusal_of(topic, record, at)
+        except InvalidRecord:
+            return None
 
     def command(self, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None = None) -> Command:
         """Decode a value of `email-commands`. The headers of the record only have the due time."""

@@ -16,6 +16,7 @@ from streams.wire.validation import (
     MAX_LINES,
     MAX_LINK,
     MAX_SOURCE,
+    MAX_WORDING,
     Record,
     ValidationFailed,
     check_address,
@@ -27,6 +28,7 @@ from streams.wire.validation import (
     check_number,
     parse_birthday,
     parse_code,
+    parse_country,
     parse_id,
     parse_optional_time,
     parse_pool,
@@ -197,20 +199,18 @@ _MAIL_EVENTS: dict[str, Callable[[Record, str, str, datetime], Event]] = {
 
 def profile_event(record: Record, written_at: datetime | None) -> Event:
     """Return the event of a customer's profile. Arguments and errors as `order_event`."""
-    email, name, locale, country = record["email"], record["name"], record["locale"], record["country"]
+    email, name, locale, country = (record["email"] or "").strip(), record["name"], record["locale"], record["country"]
     if email:
         check_address(email, "email")
     if locale:
         check_locale(locale)
-    if country:
-        check_country(country, "country")
     # The forms of a shop send an empty text for an unknown value.
     return events.ProfileUpdated(
         customer_id=record["customer_id"],
         email=email or None,
         name=parse_text(name, "name") if name else None,
         locale=locale or None,
-        country=country or None,
+        country=parse_country(country, "country") or None if country else None,
         time_zone=parse_time_zone(record["time_zone"]),
         marketing_consent=record["marketing_consent"],
         tracking_consent=record["tracking_consent"],
@@ -218,6 +218,8 @@ def profile_event(record: Record, written_at: datetime | None) -> Event:
         survey_consent=record["survey_consent"],
         profile_consent=record["profile_consent"],
         consent_notice=parse_id(record, "consent_notice") if record["consent_notice"] else None,
+        consent_source=parse_text(record["consent_source"] or "", "consent_source", MAX_ID) or None,
+        consent_wording=parse_text(record["consent_wording"] or "", "consent_wording", MAX_WORDING) or None,
         birthday=parse_birthday(record["birthday"]),
         gender=parse_text(record["gender"], "gender", MAX_GENDER) if record["gender"] else None,
         occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from streams.core.engine import advance
-from streams.core.model.customer import Answer, Consent, Customer, OrderState, Profile
+from streams.core.model.customer import Answer, Consent, Customer, OrderState, Profile, Resubscription
 from streams.core.model.effects import LogDecision
-from streams.core.model.events import OrderCancelled, OrderPlaced, ProfileUpdated, RetryDue, Unsubscribed
+from streams.core.model.events import (
+    Event,
+    MailBounced,
+    MailComplained,
+    OrderCancelled,
+    OrderPlaced,
+    ProfileUpdated,
+    RetryDue,
+    Unsubscribed,
+)
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import (
     ANY_COUNTRY,
@@ -123,6 +133,7 @@ def test_an_answer_for_the_purpose(purpose: str, verdict: Verdict) -> None:
         (Consent(unsubscribed=("review",)), "unsubscribed", {"review"}),
         (Consent(unsubscribed=("review", "survey")), "unsubscribed", {"review", "survey"}),
         (Consent(hard_bounced=True), "hard_bounced", set(ASKABLE)),
+        (Consent(bad_address_at=ASKED_AT), "bad_address", set(ASKABLE)),
         (Consent(complained=True), "complained", set(ASKABLE)),
         (Consent(soft_bounces=7), "soft_bounces", set(ASKABLE)),
         (Consent(soft_bounces=6), "", set()),
@@ -229,6 +240,123 @@ def test_the_evidence_of_an_answer_is_kept() -> None:
     assert known.notice == "n1"
     run.handle(profile(START + DAY, country="SE"), profile(START + DAY, review_consent=True))
     assert run.customers["c1"].consent.answer("review") == Answer("review", True, START + DAY, "SE", "")
+
+
+MARCH, JUNE = datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 6, 2, tzinfo=UTC)
+
+
+def goodbye(at: datetime, scope: str = "marketing") -> Unsubscribed:
+    return Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=at)  # type: ignore[arg-type]  # a scope
+
+
+def allowed_after(*events: Event) -> list[str]:
+    """Return the purposes that the shop's policy allows in Denmark after an order and these events."""
+    run = Driver(shop_ruleset())
+    run.handle(OrderPlaced(order("o1", START), START), *events)
+    uow = UnitOfWork(run.ruleset, run.customers["c1"], JUNE + DAY)
+    return [purpose for purpose in ASKABLE if decide(uow, purpose, None).is_allowed]
+
+
+def test_a_newer_yes_with_a_notice_undoes_an_unsubscription() -> None:
+    """Unsubscribed in March, yes again in June with a notice: the yes holds, and the decision has its evidence."""
+    evidence = {"consent_notice": "2026-06", "consent_source": "checkout", "consent_wording": "Ja, send mig nyheder"}
+    run = Driver(shop_ruleset())
+    yes = profile(JUNE, country="DK", marketing_consent=True, **evidence)
+    run.handle(OrderPlaced(order("o1", START), START), goodbye(MARCH), yes)
+    state = run.customers["c1"]
+    assert state.consent.resubscriptions == (
+        Resubscription("marketing", JUNE, "DK", "2026-06", "checkout", "Ja, send mig nyheder"),
+    )
+    decision = decide(UnitOfWork(run.ruleset, state, JUNE + DAY), "marketing", None)
+    assert (decision.is_allowed, decision.rule) == (True, "consent")
+    assert decision.basis == (
+        "marketing/DK is soft_opt_in: yes to marketing of 2026-06-02 in DK by notice 2026-06; "
+        "yes to marketing of 2026-06-02 in DK by notice 2026-06 at checkout, after unsubscribing from marketing on 2026-03-10"
+    )
+    assert decide(UnitOfWork(run.ruleset, state, JUNE + DAY), "review", None).is_allowed
+
+
+@pytest.mark.parametrize(
+    "yes",
+    [
+        {"at": MARCH - DAY, "marketing_consent": True, "consent_notice": "n1"},
+        {"at": MARCH, "marketing_consent": True, "consent_notice": "n1"},
+        {"at": JUNE, "marketing_consent": True},
+        {"at": JUNE, "marketing_consent": True, "consent_notice": ""},
+        {"at": JUNE, "marketing_consent": False, "consent_notice": "n1"},
+        {"at": JUNE, "consent_notice": "n1"},
+    ],
+)
+def test_what_does_not_undo_an_unsubscription(yes: dict[str, Any]) -> None:
+    """A yes that is older, of the same time, or without a notice, a no and a profile without an answer change nothing."""
+    assert allowed_after(goodbye(MARCH), profile(**yes)) == []
+    assert allowed_after(profile(**yes), goodbye(MARCH)) == []
+
+
+def test_an_unsubscription_after_the_yes_holds() -> None:
+    """The newest of the two counts, in whatever order they arrive, and also the third time."""
+    yes = profile(JUNE, marketing_consent=True, consent_notice="n1")
+    assert allowed_after(goodbye(MARCH), yes, goodbye(JUNE + timedelta(hours=1))) == []
+    assert allowed_after(goodbye(JUNE + timedelta(hours=1)), goodbye(MARCH), yes) == []
+    again = profile(JUNE + DAY, marketing_consent=True, consent_notice="n2")
+    assert allowed_after(goodbye(MARCH), yes, goodbye(JUNE + timedelta(hours=1)), again) == [
+        "marketing",
+        "profile",
+        "review",
+        "survey",
+    ]
+
+
+def test_a_yes_without_evidence_does_not_end_one_with_it() -> None:
+    """The shop repeats the profile without the notice, as forms do: the customer stays subscribed."""
+    yes = profile(JUNE, marketing_consent=True, consent_notice="n1")
+    assert "marketing" in allowed_after(goodbye(MARCH), yes, profile(JUNE + DAY, marketing_consent=True))
+
+
+def test_a_yes_to_one_purpose() -> None:
+    """It lets only emails of that purpose continue, and a yes to marketing does not undo an unsubscription from one purpose."""
+    review = profile(JUNE, review_consent=True, consent_notice="n1")
+    marketing = profile(JUNE, marketing_consent=True, consent_notice="n1")
+    assert allowed_after(goodbye(MARCH), review) == ["review"]
+    assert "review" not in allowed_after(goodbye(MARCH, "review"), marketing)
+    assert "review" in allowed_after(goodbye(MARCH, "review"), review)
+    assert allowed_after(goodbye(MARCH), goodbye(MARCH, "review"), marketing) == ["marketing", "profile", "survey"]
+
+
+def test_an_unsubscription_of_unknown_time_holds() -> None:
+    """State of earlier versions has no time of the unsubscription, so no yes is newer, until the customer unsubscribes again."""
+    known = bought(Consent(unsubscribed=("marketing",)))
+    ruleset = shop_ruleset()
+    yes = profile(JUNE, marketing_consent=True, consent_notice="n1")
+    state, _ = advance(ruleset, known, yes, JUNE)
+    assert decide(UnitOfWork(ruleset, state, JUNE), "marketing", None).rule == "unsubscribed"
+    state, _ = advance(ruleset, known, goodbye(MARCH), MARCH)
+    state, _ = advance(ruleset, state, yes, JUNE)
+    assert decide(UnitOfWork(ruleset, state, JUNE), "marketing", None).is_allowed
+
+
+def test_two_unsubscriptions_of_one_time() -> None:
+    """The second is not a duplicate of the first if it has another scope."""
+    assert allowed_after(goodbye(MARCH, "review"), goodbye(MARCH, "survey"), goodbye(MARCH)) == []
+    assert "review" not in allowed_after(goodbye(MARCH), goodbye(MARCH, "review"))
+
+
+def test_a_complaint_without_its_email() -> None:
+    """It suppresses the address like any other."""
+    complaint = MailComplained(customer_id="c1", send_id=None, occurred_at=MARCH)
+    bounce = MailBounced(customer_id="c1", send_id=None, hard=True, reason="", occurred_at=MARCH)
+    assert allowed_after(complaint) == allowed_after(bounce) == []
+    assert allowed_after(complaint, profile(JUNE, marketing_consent=True, consent_notice="n1")) == []
+
+
+def test_an_address_that_is_not_one() -> None:
+    """No marketing goes to the address that the customer left, until the shop has a valid one. Order emails continue."""
+    bad = profile(MARCH, has_bad_address=True)
+    assert allowed_after(bad) == []
+    assert allowed_after(bad, profile(MARCH - DAY, email="old@example.com")) == []
+    assert "marketing" in allowed_after(bad, profile(JUNE, email="anna@example.com"))
+    assert "marketing" in allowed_after(bad, OrderPlaced(order("o2", JUNE), JUNE))
+    assert "marketing" in allowed_after(profile(JUNE, email="new@example.com"), bad)
 
 
 def test_a_retry_is_decided_by_its_order_s_country() -> None:
