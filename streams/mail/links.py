@@ -46,15 +46,17 @@ class Sender:
     def links(self, command: Command) -> Links:
         """Return the links of an email.
 
-        A transactional email has no unsubscribe link. An email without the customer's consent to tracking has no pixel.
+        A transactional email has neither an unsubscribe link nor a pixel. An email that may not be tracked has no pixel.
         """
         parts = (command.send_id, command.customer_id)
         scope = command.purpose if command.purpose in ("review", "survey") else "marketing"
-        unsubscribe = None
+        unsubscribe = pixel = None
         if not is_transactional(command.purpose):
             unsubscribe = f"{self.base_url}/u/{self.keys.sign('unsubscribe', *parts, scope)}"
+            # A command of an earlier version may allow tracking of a transactional email.
+            pixel = f"{self.base_url}/o/{self.keys.sign('open', *parts)}" if command.tracking else None
         return Links(
             unsubscribe=unsubscribe,
-            pixel=f"{self.base_url}/o/{self.keys.sign('open', *parts)}" if command.tracking else None,
+            pixel=pixel,
             review=f"{self.base_url}/r/{self.keys.sign('review', *parts)}",
         )

@@ -123,6 +123,7 @@ FULL_4 = replace(
 #: The same customer with the fields of version 5.
 FULL = replace(
     FULL_4,
+    profile=replace(FULL_4.profile, stated_country="DK"),
     consent=replace(
         FULL_4.consent,
         unsubscribed_at=(("marketing", _hours(31)), ("review", _hours(32))),

@@ -28,6 +28,7 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
             event.occurred_at,
             event.birthday,
             event.gender or "",
+            event.country or "",
         ),
     )
     if event.has_bad_address and (before.at is None or event.occurred_at >= before.at):
@@ -72,6 +73,7 @@ def merge_profile(profile: Profile, update: Profile) -> Profile:
         newer.at,
         newer.birthday or older.birthday,
         newer.gender or older.gender,
+        newer.stated_country or older.stated_country,
     )
 
 

@@ -22,7 +22,13 @@ NO_YEAR = 1604
 
 
 class Profile(Struct, frozen=True, gc=False, array_like=True):
-    """The customer's profile. `at` is the time of the newest event that changed it; `gender` is in the customer's own words."""
+    """The customer's profile.
+
+    Attributes:
+        at: the time of the newest event that changed it.
+        gender: in the customer's own words.
+        stated_country: the country that the shop's newest profile has, while `country` may also come from a newer order.
+    """
 
     email: str = ""
     name: str = ""
@@ -32,6 +38,7 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
     at: datetime | None = None
     birthday: date | None = None
     gender: str = ""
+    stated_country: str = ""
 
 
 class Answer(Struct, frozen=True, gc=False, array_like=True):

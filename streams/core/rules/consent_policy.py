@@ -5,8 +5,10 @@ A shop writes its policy in `consent.yaml`; `definitions/language/consent.py` re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from math import inf
+from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
@@ -18,6 +20,9 @@ PURPOSES: tuple[str, ...] = get_args(Purpose)
 TRANSACTIONAL = frozenset(("order", "service"))
 #: The purposes with a consent of their own (`review_consent` and others of the topic `customers`).
 OWN_SCOPES = frozenset(("review", "survey", "profile"))
+#: In the policy beside the purposes: whether opens and clicks of an email may be measured.
+TRACKING = "tracking"
+TRACKING_VERDICTS: frozenset[Verdict] = frozenset(("allowed", "needs_consent"))
 #: Stands for every country without a line of its own.
 ANY_COUNTRY = "*"
 
@@ -31,7 +36,7 @@ class PolicyLine(Struct, frozen=True, kw_only=True):
     """The consent that an email of `purpose` needs in `country`.
 
     Attributes:
-        purpose: the purpose.
+        purpose: the purpose, or `TRACKING`.
         country: the country (ISO 3166-1 alpha-2), or `ANY_COUNTRY`.
         verdict: the consent that is needed.
         law, article: the law or guidance that requires it.
@@ -45,12 +50,23 @@ class PolicyLine(Struct, frozen=True, kw_only=True):
     article: str
     within: timedelta | None = None
 
+    @property
+    def strictness(self) -> tuple[int, float]:
+        """Compares lines of one purpose: of two, the one with the greater value allows less."""
+        # A soft opt-in allows less the sooner it ends.
+        return _STRICTNESS[self.verdict], -inf if self.within is None else -self.within.total_seconds()
+
+
+_STRICTNESS: Mapping[Verdict, int] = MappingProxyType(
+    {"allowed": 0, "soft_opt_in": 1, "needs_consent": 2, "own_opt_in": 3}
+)
+
 
 class ConsentPolicy:
     """An immutable table of policy lines.
 
     Args:
-        lines: the lines. Each purpose needs one for `ANY_COUNTRY`.
+        lines: the lines. Each purpose needs one for `ANY_COUNTRY`. Tracking needs consent if it has none.
         is_built_in: whether it stands in for a missing policy of the shop.
 
     Raises:
@@ -72,11 +88,30 @@ class ConsentPolicy:
     def line(self, purpose: str, country: str) -> PolicyLine:
         """Return the line of `purpose` for `country` (ISO 3166-1 alpha-2), else the one for all other countries."""
         lines = self._lines
-        return lines.get((purpose, country)) or lines[purpose, ANY_COUNTRY]
+        line = lines.get((purpose, country)) or lines.get((purpose, ANY_COUNTRY))
+        if line is None and purpose == TRACKING:
+            return NO_TRACKING
+        return line or lines[purpose, ANY_COUNTRY]
+
+    def strictest(self, purpose: str, countries: Iterable[str]) -> tuple[PolicyLine, str]:
+        """Return the line that allows least in any of `countries`, and its country. Of equal lines that of the first country counts.
+
+        Args:
+            purpose: the purpose, or `TRACKING`.
+            countries: at least one country (ISO 3166-1 alpha-2).
+        """
+        lines = [(self.line(purpose, country), country) for country in countries]
+        return max(lines, key=lambda pair: pair[0].strictness)
 
     def lines(self) -> tuple[PolicyLine, ...]:
         """Return all lines, in the order of the file."""
         return tuple(self._lines.values())
+
+
+#: The line for tracking of a policy without one.
+NO_TRACKING = PolicyLine(
+    purpose=TRACKING, country=ANY_COUNTRY, verdict="needs_consent", law="Directive 2002/58/EC", article="5(3)"
+)
 
 
 def _strict(purpose: str) -> PolicyLine:

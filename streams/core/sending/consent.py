@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
@@ -9,8 +10,9 @@ from msgspec import Struct
 from streams.core.model.customer import Consent, OrderState
 from streams.core.model.effects import WithdrawMail
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.consent_policy import ANY_COUNTRY, OWN_SCOPES, PolicyLine, is_transactional
+from streams.core.rules.consent_policy import ANY_COUNTRY, OWN_SCOPES, TRACKING, PolicyLine, is_transactional
 from streams.core.values import ids, local_time
+from streams.core.values.locale_countries import likely_country, region_of
 
 #: An address is suppressed after this many soft bounces without a delivery between them.
 SOFT_BOUNCES_IN_A_ROW = 7
@@ -31,13 +33,51 @@ class ConsentDecision(Struct, frozen=True, gc=False):
 
 
 def country_of(uow: UnitOfWork, order: OrderState | None) -> str:
-    """Return the country whose law applies (ISO 3166-1 alpha-2): the customer's, else the order's, else the shop's."""
+    """Return the customer's country (ISO 3166-1 alpha-2): that of the profile, else the order's, else the shop's."""
     facts = order.facts if order is not None else None
     return uow.profile.country or (facts.country if facts is not None else "") or uow.ruleset.shop.country
 
 
+def known_countries(uow: UnitOfWork, order: OrderState | None) -> list[str]:
+    """Return every country whose law may apply (ISO 3166-1 alpha-2), at least one, the likeliest first.
+
+    These are the countries of the profile, of the orders and their deliveries, and the regions of their locales. If no profile and no order
+    has a country, they are also the shop's, and those where the locales' languages are spoken.
+
+    Args:
+        uow: the customer.
+        order: the order that the email is about, if any.
+    """
+    profile, facts = (
+        uow.profile,
+        [stored.facts for stored in (order, *uow.orders) if stored is not None and stored.facts],
+    )
+    locales = [profile.locale, *(each.locale for each in facts)]
+    countries = [country_of(uow, order), profile.country, profile.stated_country]
+    for each in facts:
+        countries += (each.country, each.ship_country)
+    countries += map(region_of, locales)
+    if not (profile.country or any(each.country for each in facts)):
+        countries += map(likely_country, locales)
+    return [country for country in dict.fromkeys(countries) if country]
+
+
+def may_track(uow: UnitOfWork, purpose: str, countries: Iterable[str]) -> bool:
+    """Return whether opens and clicks of an email may be measured: never those of a transactional one.
+
+    Args:
+        uow: the customer.
+        purpose: the purpose of the email.
+        countries: the countries whose law may apply, see `known_countries`.
+    """
+    if is_transactional(purpose) or uow.consent.tracking is False:
+        return False
+    line, _ = uow.ruleset.consent_policy.strictest(TRACKING, countries)
+    return line.verdict == "allowed" or uow.consent.tracking is True
+
+
 def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDecision:
-    """Decide whether the customer may receive an email now.
+    """Decide whether the customer may receive an email now, by the strictest line of all countries whose law may apply.
 
     Unsubscriptions and suppressed addresses take precedence over every line of the policy. Then an answer to the question for this
     purpose counts more than an answer about marketing, and either counts more than a purchase.
@@ -50,8 +90,7 @@ def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDe
     if is_transactional(purpose):
         return ConsentDecision(True, "transactional", f"{purpose}/{ANY_COUNTRY} is allowed")
     consent = uow.consent
-    country = country_of(uow, order)
-    line = uow.ruleset.consent_policy.line(purpose, country)
+    line, country = uow.ruleset.consent_policy.strictest(purpose, known_countries(uow, order))
     basis = _basis(uow, line, country)
     suppression = _suppression(consent, purpose)
     if suppression is not None:

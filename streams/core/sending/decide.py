@@ -21,9 +21,6 @@ from streams.core.values import ids, local_time
 from streams.core.values.buckets import in_share
 from streams.core.values.person_names import printable_name
 
-# Countries where opens may be measured with consent only (France: CNIL).
-_TRACKING_NEEDS_CONSENT = frozenset(("FR",))
-
 
 class Sent(Struct, frozen=True, gc=False):
     """The email was commanded; `rule` is the rule that allowed it."""
@@ -189,7 +186,6 @@ def _command(
     recipient: _Recipient,
     content: Content,
 ) -> SendMail:
-    tracking = uow.consent.tracking
     return SendMail(
         send_id=send_id,
         customer_id=uow.customer_id,
@@ -208,7 +204,7 @@ def _command(
         country=recipient.country,
         order_id=content.order.order_id if content.order is not None else None,
         content=content,
-        tracking=bool(tracking) if recipient.country in _TRACKING_NEEDS_CONSENT else tracking is not False,
+        tracking=consent.may_track(uow, step.purpose, consent.known_countries(uow, content.order)),
     )
 
 

@@ -11,6 +11,8 @@ from streams.core.rules.consent_policy import (
     ANY_COUNTRY,
     OWN_SCOPES,
     PURPOSES,
+    TRACKING,
+    TRACKING_VERDICTS,
     TRANSACTIONAL,
     ConsentPolicy,
     PolicyLine,
@@ -48,7 +50,7 @@ class _PolicyReader(Reader):
         if root is None:
             self.error("consent.E001", empty("consent.yaml"), "empty file", f"add the keys {', '.join(PURPOSES)}")
             return ()
-        for purpose, node in self.mapping(root, PURPOSES, PURPOSES).items():
+        for purpose, node in self.mapping(root, (*PURPOSES, TRACKING), PURPOSES).items():
             has_default = False
             pairs = self.pairs(node, f'"{ANY_COUNTRY}": {{verdict: …, law: …, article: …}}')
             for key, country, value in pairs:
@@ -76,6 +78,9 @@ class _PolicyReader(Reader):
         if verdict and purpose in TRANSACTIONAL and verdict != "allowed":
             message = f"{purpose} emails are transactional and cannot require {verdict}"
             self.error("consent.E004", values["verdict"], message, "write `verdict: allowed`")
+        elif verdict and purpose == TRACKING and verdict not in TRACKING_VERDICTS:
+            message = f"`tracking` cannot require {verdict}"
+            self.error("consent.E007", values["verdict"], message, "write `needs_consent` or `allowed`")
         elif verdict == "own_opt_in" and purpose not in OWN_SCOPES:
             message = f"`own_opt_in` exists only for {', '.join(sorted(OWN_SCOPES))}"
             self.error("consent.E005", values["verdict"], message, "write `verdict: needs_consent`")

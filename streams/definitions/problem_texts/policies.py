@@ -36,6 +36,11 @@ ENTRIES = {
         "`within_days` counts from a purchase.",
         "`{verdict: soft_opt_in, within_days: 730}`",
     ),
+    "consent.E007": Entry(
+        "Invalid verdict for tracking",
+        "Customers agree to tracking, or it is allowed; a purchase and other consents do not count.",
+        "`verdict: needs_consent`",
+    ),
     "consent.W001": Entry(
         "No `consent.yaml`",
         "The strictest policy applies: only transactional emails and emails with explicit consent are sent.",

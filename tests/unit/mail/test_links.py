@@ -30,9 +30,11 @@ def test_one_click_unsubscribe(purpose: str, scope: str) -> None:
 
 
 def test_tracking_needs_consent() -> None:
-    """Only a command with tracking has a pixel."""
-    assert SENDER.links(command()).pixel is None
-    assert SENDER.links(command(tracking=True)).pixel is not None
+    """Only a command with tracking has a pixel, and never one of a transactional email."""
+    assert SENDER.links(command(purpose="review")).pixel is None
+    assert SENDER.links(command(purpose="review", tracking=True)).pixel is not None
+    for purpose in ("order", "service"):
+        assert SENDER.links(command(purpose=purpose, tracking=True)).pixel is None
 
 
 def test_secret_is_not_shown() -> None:

@@ -27,13 +27,14 @@ from streams.core.rules.consent_policy import (
     OWN_SCOPES,
     PURPOSES,
     STRICT,
+    TRACKING,
     TRANSACTIONAL,
     ConsentPolicy,
     PolicyLine,
     Verdict,
 )
 from streams.core.rules.ruleset import Ruleset, Shop
-from streams.core.sending.consent import ConsentDecision, country_of, decide
+from streams.core.sending.consent import ConsentDecision, country_of, decide, may_track
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shop_policy, shop_ruleset
 
@@ -194,6 +195,113 @@ def test_whose_country_counts() -> None:
     ]:
         uow = UnitOfWork(ruleset, replace(known, profile=Profile(country=profile)), NOW)
         assert country_of(uow, held) == country
+
+
+def lines(purpose: str, verdicts: dict[str, Verdict]) -> ConsentPolicy:
+    """Return the strict policy with these verdicts for one purpose, by country."""
+    given = [
+        PolicyLine(purpose=purpose, country=country, verdict=verdict, law="L", article="1") for country, verdict in verdicts.items()
+    ]  # fmt: skip
+    return ConsentPolicy([*STRICT.lines(), *given])
+
+
+MARKETING_LINES: dict[str, Verdict] = {
+    "DK": "soft_opt_in",
+    "DE": "needs_consent",
+    "US": "allowed",
+    "AT": "needs_consent",
+}
+
+
+@pytest.mark.parametrize(
+    ("stated", "bought_in", "delivered_to", "locale", "strictest"),
+    [
+        ("", "", "DE", "de", "DE"),
+        ("", "DK", "DE", "da", "DE"),
+        ("", "DK", "DK", "de-DE", "DE"),
+        ("", "DK", "DK", "de_DE", "DE"),
+        ("", "", "", "de", "DE"),
+        ("", "", "", "de-AT", "AT"),
+        ("AT", "US", "US", "en-US", "AT"),
+        ("US", "US", "US", "en-US", "US"),
+        ("DK", "DK", "DK", "de", "DK"),
+        ("DK", "DK", "DK", "", "DK"),
+        ("", "", "", "", "DK"),
+        ("", "", "", "en", "DK"),
+        ("US", "", "", "da", "US"),
+        ("", "US", "DK", "da", "DK"),
+    ],
+)
+def test_the_strictest_line_of_all_known_countries(
+    stated: str, bought_in: str, delivered_to: str, locale: str, strictest: str
+) -> None:
+    """Profile, orders, deliveries and regions of locales count; a language, and the shop's country, only if no country is known."""
+    ruleset = Ruleset([], consent_policy=lines("marketing", MARKETING_LINES))
+    run = Driver(ruleset)
+    run.handle(profile(START, country=stated, locale=locale))
+    later = START + DAY
+    run.handle(OrderPlaced(order("o1", later, country=bought_in, ship_country=delivered_to, locale=locale), later))
+    uow = UnitOfWork(ruleset, run.customers["c1"], NOW)
+    verdict = MARKETING_LINES[strictest]
+    for held in (None, uow.order("o1")):
+        assert f"marketing/{strictest} is {verdict}" in decide(uow, "marketing", held).basis
+
+
+def test_the_stated_country_outlives_a_newer_order() -> None:
+    """A customer of Austria who then buys in the United States stays under Austria's line, also when the order is forgotten."""
+    ruleset = Ruleset([], consent_policy=lines("marketing", MARKETING_LINES))
+    run = Driver(ruleset)
+    run.handle(
+        profile(START, country="AT"), OrderPlaced(order("o1", NOW, country="US", ship_country="US", locale=""), NOW)
+    )
+    state = run.customers["c1"]
+    assert (state.profile.country, state.profile.stated_country) == ("US", "AT")
+    for orders in (state.orders, ()):
+        decision = decide(UnitOfWork(ruleset, replace(state, orders=orders), NOW), "marketing", None)
+        assert (decision.is_allowed, decision.rule) == (False, "no_consent")
+
+
+def test_strictness() -> None:
+    """Each verdict allows less than the one before, and a soft opt-in that ends sooner allows less."""
+    verdicts: list[tuple[Verdict, timedelta | None]] = [
+        ("allowed", None),
+        ("soft_opt_in", None),
+        ("soft_opt_in", 730 * DAY),
+        ("soft_opt_in", 365 * DAY),
+        ("needs_consent", None),
+        ("own_opt_in", None),
+    ]
+    levels = [
+        PolicyLine(purpose="review", country="*", verdict=verdict, law="L", article="1", within=within).strictness
+        for verdict, within in verdicts
+    ]
+    assert levels == sorted(set(levels))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "answer", "is_tracked"),
+    [
+        ("needs_consent", None, False),
+        ("needs_consent", True, True),
+        ("needs_consent", False, False),
+        ("allowed", None, True),
+        ("allowed", True, True),
+        ("allowed", False, False),
+    ],
+)
+def test_tracking(verdict: Verdict, answer: bool | None, is_tracked: bool) -> None:
+    """By the line of the strictest country and the answer; an email about an order or a parcel is never tracked."""
+    policy = lines(TRACKING, {ANY_COUNTRY: verdict, "US": "allowed"})
+    uow = UnitOfWork(Ruleset([], consent_policy=policy), bought(Consent(tracking=answer)), NOW)
+    for purpose in PURPOSES:
+        assert may_track(uow, purpose, ["US", "DE"]) == (is_tracked and purpose not in TRANSACTIONAL)
+
+
+def test_tracking_needs_consent_without_a_line() -> None:
+    """Also in a policy from before there were lines for tracking, and in the built-in one."""
+    for answer in (None, True):
+        uow = UnitOfWork(Ruleset([]), bought(Consent(tracking=answer)), NOW)
+        assert may_track(uow, "marketing", ["DK"]) == bool(answer)
 
 
 def test_the_built_in_policy() -> None:

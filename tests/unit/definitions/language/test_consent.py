@@ -7,10 +7,10 @@ from importlib.resources import files
 
 import pytest
 
-from streams.core.rules.consent_policy import ANY_COUNTRY, PURPOSES, TRANSACTIONAL, ConsentPolicy
+from streams.core.rules.consent_policy import ANY_COUNTRY, PURPOSES, TRACKING, TRANSACTIONAL, ConsentPolicy
 from streams.definitions.language.consent import COUNTRIES, parse_policy
 from streams.definitions.problems import Problem
-from tests.harness.events import shop_policy
+from tests.harness.events import TEMPLATES, shop_policy
 
 GOOD = """\
 order:
@@ -28,6 +28,10 @@ survey:
 profile:
   "*": {verdict: needs_consent, law: ePrivacy, article: 13(1)}
 """
+
+
+#: The countries that the repository's own file knows.
+COVERED = ["DK", "DE", "FR", "SE", "NO", "NL", "GB", "US", "CA", "FI", "IS", "FO", "GL", "AT", "CH", "PL", "BE", "IE", "ES", "IT", "PT"]
 
 
 def parsed(text: str) -> ConsentPolicy:
@@ -48,12 +52,12 @@ def test_valid_file() -> None:
 
 
 def test_own_file() -> None:
-    """Every purpose has a default and nine countries have lines with their sources; only transactional emails are always allowed."""
+    """Every purpose has a default and 21 countries have lines with their sources; only transactional emails are always allowed."""
     policy = shop_policy()
     for purpose in PURPOSES:
         default = policy.line(purpose, ANY_COUNTRY)
         assert (default.verdict == "allowed") == (purpose in TRANSACTIONAL)
-        for country in ("DK", "DE", "FR", "SE", "NO", "NL", "GB", "US", "CA"):
+        for country in COVERED:
             assert (policy.line(purpose, country).country == country) == (purpose not in TRANSACTIONAL)
     assert all(line.law and line.article for line in policy.lines())
     assert [line.verdict for line in policy.lines() if line.country == "DE"] == [
@@ -64,6 +68,29 @@ def test_own_file() -> None:
     ]
 
 
+def test_tracking_needs_consent_everywhere() -> None:
+    """The repository's own file lets no opens and clicks be measured without consent."""
+    assert {policy_line.verdict for policy_line in shop_policy().lines() if policy_line.purpose == TRACKING} == {
+        "needs_consent"
+    }
+
+
+def test_lines_with_open_questions_are_strict() -> None:
+    """A line that asks counsel requires consent, in each purpose."""
+    rows = [
+        row for row in (TEMPLATES / "consent.yaml").read_text(encoding="utf-8").splitlines() if "# ask counsel" in row
+    ]
+    assert len(rows) >= 10
+    assert all("needs_consent" in row for row in rows)
+
+
+def test_a_file_with_tracking() -> None:
+    """`tracking` has lines like a purpose, with two verdicts; it may be missing."""
+    line = 'tracking:\n  "*": {verdict: %s, law: ePrivacy, article: 5(3)}\n'
+    assert parsed(GOOD).line(TRACKING, "DK").verdict == "needs_consent"
+    assert parsed(GOOD + line % "allowed").line(TRACKING, "DK").verdict == "allowed"
+
+
 def test_countries_are_those_of_iso_3166() -> None:
     """The countries are those of the time zone database."""
     table = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text(encoding="utf-8")
@@ -71,6 +98,16 @@ def test_countries_are_those_of_iso_3166() -> None:
 
 
 INVALID = [
+    (
+        "survey:\n",
+        'tracking:\n  "*": {verdict: soft_opt_in, law: L, article: 1}\nsurvey:\n',
+        "consent.E007 12:18",
+    ),
+    (
+        "survey:\n",
+        'tracking:\n  "*": {verdict: own_opt_in, law: L, article: 1}\nsurvey:\n',
+        "consent.E007 12:18",
+    ),
     ("order:\n", "orders:\n", "yaml.E010 1:1"),
     (
         "profile:\n  \"*\": {verdict: needs_consent, law: ePrivacy, article: 13(1)}\n",
