@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 
-from streams.core.rules.consent_policy import is_transactional
+from streams.core.rules.consent_policy import has_opt_out, is_transactional
 from streams.core.values.tokens import Keyring
 from streams.mail.command import Command
 
@@ -46,13 +46,15 @@ class Sender:
     def links(self, command: Command) -> Links:
         """Return the links of an email.
 
-        A transactional email has neither an unsubscribe link nor a pixel. An email that may not be tracked has no pixel.
+        An email about an order has neither an unsubscribe link nor a pixel. A service email has a link to opt out of service emails. An
+        email that may not be tracked has no pixel.
         """
         parts = (command.send_id, command.customer_id)
-        scope = command.purpose if command.purpose in ("review", "survey") else "marketing"
+        scope = command.purpose if command.purpose in ("review", "survey", "service") else "marketing"
         unsubscribe = pixel = None
-        if not is_transactional(command.purpose):
+        if has_opt_out(command.purpose):
             unsubscribe = f"{self.base_url}/u/{self.keys.sign('unsubscribe', *parts, scope)}"
+        if not is_transactional(command.purpose):
             # A command of an earlier version may allow tracking of a transactional email.
             pixel = f"{self.base_url}/o/{self.keys.sign('open', *parts)}" if command.tracking else None
         return Links(

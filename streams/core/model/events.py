@@ -171,11 +171,11 @@ class MailComplained(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True):
-    """The recipient unsubscribed from `scope`: `marketing` (everything that is not transactional), `review` or `survey`."""
+    """The recipient unsubscribed from `scope`: `marketing` (everything that is not transactional), `review`, `survey` or `service`."""
 
     customer_id: str
     send_id: str | None
-    scope: Literal["marketing", "review", "survey"]
+    scope: Literal["marketing", "review", "survey", "service"]
     occurred_at: datetime
 
 

@@ -32,6 +32,11 @@ def is_transactional(purpose: str) -> bool:
     return purpose in TRANSACTIONAL
 
 
+def has_opt_out(purpose: str) -> bool:
+    """Return whether customers can unsubscribe from emails of this purpose: from all but those about an order itself."""
+    return purpose != "order"
+
+
 class PolicyLine(Struct, frozen=True, kw_only=True):
     """The consent that an email of `purpose` needs in `country`.
 

@@ -87,9 +87,12 @@ def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDe
         purpose: the purpose of the email.
         order: the order that the email is about, if any.
     """
-    if is_transactional(purpose):
-        return ConsentDecision(True, "transactional", f"{purpose}/{ANY_COUNTRY} is allowed")
     consent = uow.consent
+    if is_transactional(purpose):
+        basis = f"{purpose}/{ANY_COUNTRY} is allowed"
+        if purpose in consent.unsubscribed:  # only service emails have a scope to unsubscribe from
+            return ConsentDecision(False, "unsubscribed", basis)
+        return ConsentDecision(True, "transactional", basis)
     line, country = uow.ruleset.consent_policy.strictest(purpose, known_countries(uow, order))
     basis = _basis(uow, line, country)
     suppression = _suppression(consent, purpose)

@@ -24,6 +24,7 @@ from streams.core.rules.flow import (
 from streams.core.rules.sending_rules import SendingRules
 from streams.definitions.checks.conditions import is_never_true, parts_of
 from streams.definitions.checks.recipients import check_consent
+from streams.definitions.checks.transactional import check_transactional
 from streams.definitions.problems import Problem, problem_at
 
 # Events that end an instance before its wait_for can continue with them.
@@ -51,6 +52,7 @@ def check_flow(flow: Flow, rules: SendingRules, consent: ConsentPolicy) -> list[
         elif isinstance(step, Wait):
             problems += _check_wait(step, compiled, rules)
     problems += check_consent(flow, consent)
+    problems += check_transactional(flow)
     sends = [step for step in compiled.steps.values() if isinstance(step, Send)]
     if flow.not_with and all(is_transactional(send.purpose) for send in sends):
         message = "`not_with` has no effect: transactional emails do not wait for other flows"

@@ -232,6 +232,21 @@ ENTRIES = {
         "After the move, customers could receive an email, a reward or a signal again.",
         "map it to a later step",
     ),
+    "flow.E062": Entry(
+        "Transactional email without an order",
+        "Emails that are sent whatever the consent are about an order or a parcel.",
+        "`trigger: {on: order.placed}`, or another `purpose`",
+    ),
+    "flow.E063": Entry(
+        "Reward in a transactional flow",
+        "A reward is advertising, which needs consent.",
+        "give the reward in a flow for `marketing`",
+    ),
+    "flow.E064": Entry(
+        "Transactional email too late",
+        "A transactional email is sent within 60 days of the event that starts the flow.",
+        "shorten the waits, or use another `purpose`",
+    ),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),

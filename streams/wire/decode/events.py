@@ -139,7 +139,7 @@ def engagement_event(record: Record, written_at: datetime | None) -> Event:
     if send_id is not None:
         parse_id(record, "send_id")
     if kind == "unsubscribed":
-        scope: Literal["marketing", "review", "survey"] = record["scope"] or "marketing"
+        scope: Literal["marketing", "review", "survey", "service"] = record["scope"] or "marketing"
         return events.Unsubscribed(customer_id=customer_id, send_id=send_id, scope=scope, occurred_at=at)
     if kind == "answered":
         question, answer = record["question"], record["answer"]

@@ -38,7 +38,7 @@ _YES = frozenset(("true", "t", "yes", "y", "1", "on", "granted", "subscribed", "
 #: Parts of the names that systems give to a kind of engagement, in lowercase and with letters only.
 _UNSUBSCRIBED = ("unsub", "optout", "optedout", "optingout", "removed", "stop")
 _COMPLAINED = ("complain", "complaint", "spam", "abuse", "junk")
-_SCOPES = ("review", "survey")
+_SCOPES = ("review", "survey", "service")
 
 
 def refusal_of(topic: str, record: Record, written_at: datetime) -> Event | None:

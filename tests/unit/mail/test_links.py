@@ -13,10 +13,16 @@ from tests.harness.commands import KEYS, NOW, SECRET, SENDER, command
 
 @pytest.mark.parametrize(
     ("purpose", "scope"),
-    [("review", "review"), ("survey", "survey"), ("marketing", "marketing"), ("profile", "marketing")],
+    [
+        ("review", "review"),
+        ("survey", "survey"),
+        ("marketing", "marketing"),
+        ("profile", "marketing"),
+        ("service", "service"),
+    ],
 )
 def test_one_click_unsubscribe(purpose: str, scope: str) -> None:
-    """Every other than a transactional email has the two headers of RFC 8058, unfolded, with a token that only the secret can sign."""
+    """Every email but one about an order has the two headers of RFC 8058, unfolded, with a token that only the secret can sign."""
     order = command(purpose=purpose)
     raw = compose(SENDER, order, RenderedEmail("Hej", "", ""), SENDER.links(order), NOW)
     assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw

@@ -508,3 +508,14 @@ def test_denmark_has_soft_opt_in() -> None:
     """In Denmark the shop's policy has soft opt-in: an order allows these emails until a "no"."""
     for purpose in ("marketing", "review", "survey"):
         assert shop_policy().line(purpose, "DK").verdict == "soft_opt_in"
+
+
+def test_an_opt_out_of_service_emails() -> None:
+    """It stops service emails alone; order emails and marketing continue."""
+    run = Driver(shop_ruleset())
+    run.handle(OrderPlaced(order("o1", START), START), goodbye(MARCH, "service"))
+    uow = UnitOfWork(run.ruleset, run.customers["c1"], JUNE)
+    decision = decide(uow, "service", None)
+    assert (decision.is_allowed, decision.rule) == (False, "unsubscribed")
+    assert decide(uow, "order", None).is_allowed
+    assert decide(uow, "marketing", None).is_allowed

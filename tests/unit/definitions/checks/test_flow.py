@@ -8,6 +8,7 @@ from streams.core.rules.consent_policy import STRICT
 from streams.core.rules.flow import Flow
 from streams.core.rules.sending_rules import NO_RULES
 from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
+from streams.definitions.checks.transactional import service_messages
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules
@@ -220,3 +221,46 @@ steps:
         "1": (13, 5), "1.1": (17, 9), "1.1.0": (17, 11), "2": (18, 5), "2.0": (21, 11), "2.0.0": (21, 45), "2.0.1": (21, 57),
     }  # fmt: skip
     assert positions["trigger.on"] == (5, 15)
+
+
+TRANSACTIONAL = "flow: f\nversion: 1\nstatus: live\npurpose: {purpose}\ntrigger: {{on: {trigger}{more}}}\nsteps:\n"
+
+
+@pytest.mark.parametrize("purpose", ["service", "order"])
+@pytest.mark.parametrize(
+    ("trigger", "steps", "expected"),
+    [
+        ("order.placed", "  - send: {message: a}\n", []),
+        ("shipment.delivered", "  - wait: 60d\n  - send: {message: a}\n", []),
+        ("shipment.delivered", "  - wait: 61d\n  - send: {message: a}\n", [("1", "flow.E064")]),
+        ("order.placed", "  - wait: 2mo\n  - send: {message: a}\n", [("1", "flow.E064")]),
+        ("order.placed", "  - wait: 1mo\n  - send: {message: a}\n", []),
+        ("order.placed", "  - wait: 30d\n  - wait: {days: 30, at: '10:00'}\n  - send: {message: a}\n", [("2", "flow.E064")]),
+        ("order.placed", "  - wait_for: {event: order.paid, up_to: 90d, then: [{send: {message: a}}]}\n", [("0.0.0", "flow.E064")]),
+        ("order.placed", "  - wait_for: {event: order.paid, up_to: 20d, then: [{wait: 50d}]}\n  - send: {message: a}\n", [("1", "flow.E064")]),
+        ("order.placed", "  - split: [{when: customer.is_vip, steps: [{wait: 61d}]}]\n  - send: {message: a}\n", [("1", "flow.E064")]),
+        ("order.placed", "  - split: [{when: customer.is_vip, steps: [{wait: 9d}]}]\n  - send: {message: a}\n", []),
+        ("shipment.shipped", "  - wait: {until: shipment.window_to, days: 5}\n  - send: {message: a}\n", []),
+        ("customer.birthday", "  - send: {message: a}\n", [("trigger.on", "flow.E062")]),
+        ("profile.completed", "  - send: {message: a}\n", [("trigger.on", "flow.E062")]),
+        ("mail.opened", "  - send: {message: a}\n", [("trigger.on", "flow.E062")]),
+        ("order.placed", "  - reward: {name: ten}\n  - send: {message: a}\n", [("0", "flow.E063")]),
+        ("order.placed", "  - reward: {name: ten, pool: ten}\n  - wait: 1d\n  - send: {message: a}\n", [("0", "flow.E063")]),
+        ("order.placed", "  - send: {message: a}\n  - reward: {name: ten}\n", []),
+    ],
+)  # fmt: skip
+def test_transactional_emails(purpose: str, trigger: str, steps: str, expected: list[tuple[str, str]]) -> None:
+    """They need an order or a parcel, at most 60 days from it, and no reward before them."""
+    parsed = parse_flow(TRANSACTIONAL.format(purpose=purpose, trigger=trigger, more="") + steps, ["a"], "f")
+    assert isinstance(parsed, Flow), parsed
+    assert [(each.location.part, each.id) for each in check_flow(parsed, NO_RULES, STRICT)] == expected
+
+
+def test_a_service_email_when_a_product_runs_out() -> None:
+    """The end of the wait may be a year away, so it is an error."""
+    head = TRANSACTIONAL.format(purpose="service", trigger="order.placed", more=", once_per: product")
+    parsed = parse_flow(f"{head}  - wait: {{until: product.runs_out}}\n  - send: {{message: a}}\n", ["a"], "f")
+    assert isinstance(parsed, Flow), parsed
+    assert [each.id for each in check_flow(parsed, NO_RULES, STRICT)] == ["flow.E064"]
+    assert service_messages([parsed]) == ["f/a"]
+    assert service_messages([flow("steps: [{send: {message: a}}]")]) == []
