@@ -19,7 +19,7 @@ def test_check(tmp_path: Path) -> None:
     flow.parent.mkdir()
     flow.write_text("flow: hello\n")
     report = json.loads(CliRunner().invoke(main, ["flows", "check", "--json", "--templates", str(tmp_path)]).stdout)
-    assert list(report) == ["flows", "older", "segments", "rules", "errors", "warnings"]
+    assert list(report) == ["flows", "older", "segments", "rules", "errors", "warnings", "service", "languages"]
     assert set(report["errors"][0]) >= {"file", "line", "column", "problem", "remedy"}
 
 

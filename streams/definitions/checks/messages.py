@@ -18,18 +18,21 @@ from streams.core.rules.flow import Flow, Send
 from streams.core.sending.greeting import MOODS
 from streams.core.values.text import nearest, similar
 from streams.definitions.checks.copy_files import check_copy, text_position
+from streams.definitions.checks.languages import check_languages, languages_of, missing_copies
 from streams.definitions.checks.layout import FLOW, version_file
 from streams.definitions.checks.recipients import check_rewards
 from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command, template_sample
+from streams.definitions.checks.used_names import uses_name
 from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable
 from streams.mail.links import Links
-from streams.mail.rendering.renderer import FALLBACK, Renderer, RenderError, greeting_key
+from streams.mail.rendering.languages import language_chain, read_languages
+from streams.mail.rendering.renderer import Renderer, RenderError, closing_key, greeting_key
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders
 from streams.mail.rendering.texts import COPY_TEXT
 
 #: Names that every message gets beside its data.
-_ALWAYS = ("language", "shop_name", "subject", "preview", "unsubscribe_url", "pixel_url", "review_url", "t")
+_ALWAYS = ("closing", "language", "shop_name", "subject", "preview", "unsubscribe_url", "pixel_url", "review_url", "t")
 #: Names that only some messages get, with what makes them available.
 _SOMETIMES = {
     "order": "start the flow with an order or a parcel",
@@ -55,7 +58,9 @@ def check_messages(root: Path, flows: Iterable[Flow]) -> list[Problem]:
         flows: all versions of all flows; they must be valid.
     """
     problems: dict[Problem, None] = dict.fromkeys(_check_files(root))  # in order, each once
+    names = list(check_languages(root)) if root.is_dir() else []
     unreadable_files = [Path(problem.location.file) for problem in problems]
+    problems |= dict.fromkeys(names)
     flows = list(flows)
     folders = flow_folders(root) if flows else {}
     newest = {flow.name: flow.version for flow in flows}
@@ -95,13 +100,18 @@ class _MessageChecker:
         self.flow = flow
         self.folder = folder
         self.sends = [step for step in CompiledFlow(flow).steps.values() if isinstance(step, Send)]
-        self.languages = sorted({FALLBACK, *(path.stem for path in (self.folder / COPY).glob("*.yaml"))})
+        self.languages = languages_of(root, folder)
+        self.default = read_languages(root).default
         # Without styles, a template's lines are those of its file. With styles, errors of the styling are found.
-        self._plain, self._styled = (Renderer(root, "Shop", is_styled=is_styled) for is_styled in (False, True))
+        self._plain, self._styled = (
+            Renderer(root, "Shop", is_styled=is_styled, is_strict=True) for is_styled in (False, True)
+        )
 
     def problems(self) -> Iterator[Problem]:
         """Yield the problems of all messages. Of each message the first kind of problem is reported."""
-        for step in self.sends:
+        missing = list(missing_copies(self.root, self.folder)) if self.sends else []
+        yield from missing
+        for step in self.sends if not missing else ():
             files = [path for ending in ("html", "txt") if (path := self._file(step.message, ending)).is_file()]
             if not files:
                 continue
@@ -119,7 +129,7 @@ class _MessageChecker:
     def _needs(self, name: str, step: Send, without: dict[str, Any]) -> bool:
         """Return whether a message cannot be rendered with data that lacks `name`."""
         try:
-            self._plain.render(command(self.flow, step, FALLBACK, without), LINKS)
+            self._plain.render(command(self.flow, step, self.default, without), LINKS)
         except RenderError as error:
             return f"'{name}' is undefined" in str(error)
         return False
@@ -144,21 +154,30 @@ class _MessageChecker:
                 yield self._problem("message.E004", (path, part.lineno), f"has no attribute '{part.attr}'", fields)
 
     def _check_greetings(self, step: Send) -> Iterator[Problem]:
-        """Yield the problems of the greetings of a message, for every mood.
+        """Yield the problems of the greetings and closings of a message, for every mood.
 
-        If a language lacks a greeting, the English one would stand in, and customers would notice first.
+        If a language lacks one, that of another language would stand in, and customers would notice first.
         """
-        without = template_sample(self.flow, step, is_full=True)
-        del without["mood"], without["greeting"]
-        if not self._needs("greeting", step, without):
+        full = template_sample(self.flow, step, is_full=True)
+        without = {name: value for name, value in full.items() if name not in ("mood", "greeting")}
+        page = self._file(step.message, "html").relative_to(self.root).as_posix()
+        needs_greeting = self._needs("greeting", step, without)
+        needs_closing = uses_name(self._plain.environment, self.root, page, "closing")
+        if not needs_greeting and not needs_closing:
             return
         for language in self.languages:
-            texts = self._plain.texts(self.flow.name, language)
-            for key in [key for mood in MOODS if (key := greeting_key(mood)) not in texts]:
+            texts: dict[str, str] = {}
+            for name in (*language_chain(language), language):
+                texts |= self._plain.texts(self.flow.name, name)
+            keys = [greeting_key(mood) for mood in MOODS if needs_greeting]
+            # The copies of earlier versions have one closing for all moods.
+            keys += [closing_key(mood) for mood in MOODS if needs_closing and "regards" not in texts]
+            missing = [key for key in keys if key not in texts]
+            for key in missing:
                 path = self.root / COPY / f"{language}.yaml"
                 yield Problem("message.E006", f"missing text {key!r}", "add it to the file").in_file(path)
-            for mood in MOODS:
-                yield from self._render(step, language, template_sample(self.flow, step, is_full=True) | {"mood": mood})
+            for mood in MOODS if not missing else ():
+                yield from self._render(step, language, full | {"mood": mood})
 
     def _check_rendering(self, step: Send) -> Iterator[Problem]:
         """Yield the first error while the message is rendered."""
@@ -196,10 +215,12 @@ class _MessageChecker:
         return self._problem(id, (Path(file), line), message, data)
 
     def _problem_in_copy(self, id: str, key: str, language: str, message: str, data: Mapping[str, Any]) -> Problem:
-        """Return the problem of a text, in the first copy file that has it: the flow's before the shared, the language before English."""
+        """Return the problem of a text, in the first copy file that has it: the flow's before the shared, the language before the default."""
         id, message, hint, word = self._described(id, message, data)
         for path in [
-            folder / COPY / f"{name}.yaml" for name in (language, FALLBACK) for folder in (self.folder, self.root)
+            folder / COPY / f"{name}.yaml"
+            for name in dict.fromkeys((language, *language_chain(language), self.default))
+            for folder in (self.folder, self.root)
         ]:
             position = text_position(path, key, word)
             if position is not None:

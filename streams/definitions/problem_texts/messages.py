@@ -20,7 +20,7 @@ ENTRIES = {
     ),
     "message.E006": Entry(
         "Missing text",
-        "The copy has no such text, neither in the language nor in English.",
+        "Each language needs every text. One that is like another, as pt-BR is like pt, may have some there.",
         'add `<key>: "…"` to the copy',
     ),
     "message.E007": Entry("Not a text", "The values of a copy file are texts.", "put quotes around the value"),
@@ -30,4 +30,14 @@ ENTRIES = {
         '`{% extends "shared/layout.html.j2" %}`',
     ),
     "message.E009": Entry("Cannot be rendered", "The message fails with sample data.", "check the template"),
+    "message.E010": Entry(
+        "Not a language",
+        "Copy files, and the languages in `languages.yaml`, are named by language, script and region.",
+        "`pt-BR`",
+    ),
+    "message.E011": Entry(
+        "Missing language",
+        "`languages.yaml` names a language, and a flow has no copy in it.",
+        "add `copy/<language>.yaml`",
+    ),
 }

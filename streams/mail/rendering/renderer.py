@@ -19,19 +19,17 @@ from streams.mail.command import Command
 from streams.mail.links import Links
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
 from streams.mail.rendering.filters import FILTERS, Formats, formats_of
+from streams.mail.rendering.languages import USUAL_DEFAULT, language_chain, read_languages
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.structured_data import STRUCTURED_DATA
 from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
 from streams.mail.rendering.texts import MissingText, Texts, Translator, fill, missing_text
 
-#: Language of a text that the customer's language lacks.
-FALLBACK = "en"
 #: Pairs of a flow and a locale whose texts are cached.
 MOST_COPIES = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\Z")
-_LANGUAGE = re.compile(r"[a-z]{2,3}\Z")
 
 
 class RenderError(RuntimeError):
@@ -82,10 +80,13 @@ class Renderer:
         templates_dir: folder of the templates.
         shop_name: the shop's name, for the templates.
         is_styled: whether styles are inlined.
+        is_strict: whether a text that a language lacks is an error. Otherwise it is that of the shop's default language.
     """
 
-    def __init__(self, templates_dir: Path, shop_name: str, *, is_styled: bool = True) -> None:
+    def __init__(self, templates_dir: Path, shop_name: str, *, is_styled: bool = True, is_strict: bool = False) -> None:
         self._dir = templates_dir
+        self._is_strict = is_strict
+        self._languages = read_languages(templates_dir)
         #: The folder of each flow, relative to the templates folder.
         self._folders: dict[str, str] = {}
         self._shop_name = shop_name
@@ -151,6 +152,7 @@ class Renderer:
         translate = Translator(copy.plain, common, is_html=False)
         if "mood" in command.context:
             common["greeting"] = self._greeting(command.context, copy, translate)
+        common["closing"] = self._closing(command.context.get("mood"), copy, translate)
         subject = translate(f"{message}.subject")
         if not subject.isprintable():
             subject = _CONTROL.sub(" ", subject)
@@ -185,14 +187,22 @@ class Renderer:
 
         If the copy lacks the greeting, only a template that uses it fails. The mood of a newer version is replaced by `plain`.
         """
-        key = greeting_key(context["mood"] if context["mood"] in MOODS else "plain")
+        key = greeting_key(_known_mood(context["mood"]))
         if key not in copy.sources:
             return self._text.undefined(missing_text(key, copy.language), name="greeting")
         first_name = context.get("customer", {}).get("first_name", "")
         return f"{translate(key)} {first_name}" if first_name else translate(key)
 
+    def _closing(self, mood: Any, copy: _Copy, translate: Translator) -> str | Undefined:
+        """Return the words before the shop's name at the end. Copies of earlier versions have only `regards`."""
+        key = closing_key(_known_mood(mood))
+        for name in (key, closing_key("plain"), "regards"):
+            if name in copy.sources:
+                return translate(name)
+        return self._text.undefined(missing_text(key, copy.language), name="closing")
+
     def texts(self, flow: str, language: str) -> dict[str, str]:
-        """Return the texts of a flow in one language, without those of the fallback language.
+        """Return the texts of a flow in one language, without those of other languages.
 
         Raises:
             RenderError: the flow or its copy cannot be read.
@@ -200,16 +210,22 @@ class Renderer:
         return self._texts(COPY, language) | self._texts(f"{self._folder(flow)}/{COPY}", language)
 
     def _copy(self, flow: str, locale: str) -> _Copy:
-        """Return the copy of a flow for a locale. A missing text is replaced by the fallback language's."""
+        """Return the copy of a flow for a locale, in the best language of the flow (`language_chain`), else the shop's default.
+
+        A missing text is taken from the next language of the chain, and then from the default.
+        """
         copy = self._copies.get((flow, locale))
         if copy is None:
-            language = locale.replace("_", "-").partition("-")[0].lower()
-            if not (
-                _LANGUAGE.match(language) and (self._dir / self._folder(flow) / COPY / f"{language}.yaml").is_file()
-            ):
-                language = FALLBACK
+            chain, folder = language_chain(locale), self._dir / self._folder(flow) / COPY
+            languages = self._languages
+            language = next(
+                (name for name in chain if languages.is_offered(name) and (folder / f"{name}.yaml").is_file()), ""
+            )
+            if not language:
+                language = languages.default
+                chain = (language, *language_chain(language))
             texts: dict[str, str] = {}
-            for name in dict.fromkeys((FALLBACK, language)):
+            for name in reversed(dict.fromkeys(chain if self._is_strict else [*chain, languages.default])):
                 texts |= self.texts(flow, name)
             if len(self._copies) >= MOST_COPIES:
                 self._copies.clear()  # bounded, because records may contain any locale
@@ -243,6 +259,15 @@ def greeting_key(mood: str) -> str:
     return f"greeting.{mood}"
 
 
+def closing_key(mood: str) -> str:
+    """Return the copy's key of the closing for a mood."""
+    return f"closing.{mood}"
+
+
+def _known_mood(mood: Any) -> str:
+    return mood if mood in MOODS else "plain"
+
+
 def _environment(loader: FileSystemLoader, autoescape: bool) -> Sandbox:
     environment = Sandbox(
         loader=loader,
@@ -260,11 +285,12 @@ def _environment(loader: FileSystemLoader, autoescape: bool) -> Sandbox:
 @lru_cache(maxsize=1024)
 def _formats(requested: str, language: str, country: str) -> Formats:
     """Return the formats of money and dates: the copy's language, in the customer's region or country if that locale exists."""
-    own = [requested] if requested.replace("_", "-").partition("-")[0].lower() == language else []
+    own = [requested] if language in language_chain(requested) else []
     regional = [name for name in own if "-" in name or "_" in name]
-    for name in (*regional, f"{language}_{country}", *own, language):
+    base = language.partition("-")[0]
+    for name in (*regional, f"{base}_{country}", *own, language, base):
         try:
             return formats_of(Locale.parse(name.replace("-", "_")))
         except (UnknownLocaleError, ValueError):
             continue
-    return formats_of(Locale(FALLBACK))
+    return formats_of(Locale(USUAL_DEFAULT))

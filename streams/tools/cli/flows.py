@@ -40,7 +40,7 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     Each problem is printed as file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
     Errors are invalid keys and values, unreachable steps and branches, events that can never occur, and messages that
     cannot be rendered: each message is rendered with sample data in every language. Warnings point out redundant
-    configuration. Needs no Kafka.
+    configuration. Service emails are listed for review, and so are the languages that stand in for others. Needs no Kafka.
 
     \b
     takk flows check
@@ -49,7 +49,9 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     Exit codes: 0 no errors (there may be warnings), 1 errors.
     """
     from streams.core.values.text import counted
+    from streams.definitions.checks.languages import OTHERS, fallbacks
     from streams.definitions.checks.messages import check_messages
+    from streams.definitions.checks.transactional import service_messages
     from streams.definitions.loader import read_templates
 
     root = read_settings(templates_dir=templates_dir).templates_dir
@@ -59,6 +61,8 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
         map(bool, (rules.quiet, rules.holdout, rules.pause_if_late, rules.pause_after_refund, rules.pause_series))
     )
     older = len(templates.flows) - len(templates.newest)
+    service = service_messages(templates.flows)
+    languages = fallbacks(root) if templates.flows else {}
     if as_json:
         counts = {
             "flows": len(templates.newest),
@@ -68,10 +72,16 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
         }
         levels = {"errors": errors, "warnings": templates.warnings}
         lists = {level: [problem.as_json() for problem in problems] for level, problems in levels.items()}
-        click.echo(json.dumps(counts | lists))
+        click.echo(json.dumps(counts | lists | {"service": service, "languages": languages}))
     else:
         for problem in (*errors, *templates.warnings):
             click.echo(str(problem), err=True)
+        for name in service:
+            click.echo(f"to review: {name} is a service email, which customers get without consent")
+        others = "".join(languages.pop(OTHERS, []))
+        if len(languages) > 1:
+            chains = [" > ".join(chain) for chain in languages.values()]
+            click.echo(f"languages: {', '.join(chains)}; all others get {others}")
         parts = [
             counted(len(templates.newest), "flow"),
             counted(len(templates.segments), "segment"),

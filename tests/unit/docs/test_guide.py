@@ -123,7 +123,7 @@ def test_every_other_file_is_valid() -> None:
     assert isinstance(parse_segments(FILES["segments.yaml"]), dict)
     assert isinstance(parse_rules(FILES["rules.yaml"]), SendingRules)
     assert policy().line("review", "DE").verdict == "own_opt_in"
-    assert FILES.keys() == {"segments.yaml", "rules.yaml", "consent.yaml", "copy/en.yaml"}
+    assert FILES.keys() == {"segments.yaml", "rules.yaml", "consent.yaml", "languages.yaml", "copy/en.yaml"}
 
 
 def test_every_trigger_has_an_example() -> None:

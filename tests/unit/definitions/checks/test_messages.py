@@ -17,7 +17,7 @@ from tests.harness.events import TEMPLATES
 REVIEW = "flows/asking/review"
 ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"
 CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
-NAMES = "known: customer, greeting, language, mood, order, pixel_url, preview, review_url, shipment, shop_name, subject, t, unsubscribe_url"
+NAMES = "known: closing, customer, greeting, language, mood, order, pixel_url, preview, review_url, shipment, shop_name, subject, t, unsubscribe_url"
 
 
 def put(name: str, line: int, text: str) -> Callable[[Path], None]:
@@ -173,15 +173,102 @@ def test_shared_templates_need_only_shared_copy(root: Path) -> None:
     assert problems_in(root) == []
 
 
+MOODS = ("plain", "morning", "weekend", "christmas")
+GREETINGS = [f"{kind}.{mood}" for kind in ("greeting", "closing") for mood in MOODS]
+REST = [f"{key}: Hej" for key in ("why", "unsubscribe")]
+
+
+def only_review(root: Path, languages: str) -> None:
+    """Leave one flow in the folder, and name its languages."""
+    for folder in ("transactional", "selling"):
+        shutil.rmtree(root / "flows" / folder)
+    (root / "languages.yaml").write_text(f"languages: {languages}\n", encoding="utf-8")
+
+
 def test_language_without_greetings(root: Path) -> None:
-    """Each greeting that a language lacks is one error for all messages. A flow's own copy can have it instead."""
+    """Each greeting and closing that a language lacks is one error for all messages. A flow's own copy can have it instead."""
+    only_review(root, "[en, sv]")
     shutil.copy(root / COPY, root / REVIEW / "copy/sv.yaml")
-    keys = [f"greeting.{mood}" for mood in ("plain", "morning", "weekend", "christmas")]
     assert [described(problem, root) for problem in problems_in(root)] == [
         "copy/sv.yaml:1:1 message.E006 add it to the file"
-    ] * 4
-    assert [re.findall(r"'(.*)'", problem.message) for problem in problems_in(root)] == [[key] for key in keys]
-    put(f"{REVIEW}/copy/sv.yaml", 1, "\n".join(f"{key}: Hej" for key in keys))(root)
+    ] * 8
+    assert [re.findall(r"'(.*)'", problem.message) for problem in problems_in(root)] == [[key] for key in GREETINGS]
+    put(f"{REVIEW}/copy/sv.yaml", 1, "\n".join([*(f"{key}: Hej" for key in GREETINGS), *REST]))(root)
+    assert problems_in(root) == []
+
+
+def test_one_closing_for_all_moods(root: Path) -> None:
+    """Copies of earlier versions have `regards`, which is a closing for every mood."""
+    only_review(root, "[da]")
+    instead("copy/da.yaml", "^closing.*\n", "")(root)
+    assert {problem.id for problem in problems_in(root)} == {"message.E006"}
+    put("copy/da.yaml", 1, "regards: Hilsen")(root)
+    assert problems_in(root) == []
+
+
+@pytest.mark.parametrize("key", ["ask.subject", "ask.question", "honest"])
+def test_each_language_is_complete(key: str, root: Path) -> None:
+    """A text that one language lacks is an error there: it does not silently become that of another language."""
+    for file, language in ((COPY, "da"), (ENGLISH, "en")):
+        only_review(root, "[en, da]") if language == "da" else None
+        kept = (root / file).read_text(encoding="utf-8")
+        instead(file, rf"^{re.escape(key)}:.*\n", "")(root)
+        errors = problems_in(root)
+        assert {problem.id for problem in errors} == {"message.E006"}
+        assert f"copy/{language}.yaml" in str(errors[0])
+        (root / file).write_text(kept, encoding="utf-8")
+
+
+def test_a_danish_shop_needs_no_english(root: Path) -> None:
+    """With and without languages.yaml a shop may have copies in Danish only."""
+    only_review(root, "[da]")
+    for path in (root / ENGLISH, root / "copy/en.yaml"):
+        path.unlink()
+    assert problems_in(root) == []
+    (root / "languages.yaml").unlink()
+    assert problems_in(root) == []
+
+
+def test_a_named_language_without_a_copy(root: Path) -> None:
+    """Each flow needs a copy in each language that the shop names; one that it does not name is not read."""
+    only_review(root, "[da, de]")
+    assert [described(problem, root) for problem in problems_in(root)] == [
+        f"{REVIEW}/copy/de.yaml:1:1 message.E011 add the file, or remove de from languages.yaml"
+    ]
+    only_languages = root / "languages.yaml"
+    only_languages.write_text("languages: [da]\n", encoding="utf-8")
+    (root / REVIEW / "copy/de.yaml").write_text("ask.subject: Hallo\n", encoding="utf-8")
+    assert problems_in(root) == []
+
+
+@pytest.mark.parametrize(
+    ("languages", "error"),
+    [
+        ("[da, pt_br]", "languages.yaml:1:17 message.E010 write pt-BR"),
+        ("[Danish]", "languages.yaml:1:13 message.E010 write for example da, pt-BR or zh-Hant"),
+        ("[]", "languages.yaml:1:12 message.E010 write for example [da]"),
+        ("da", "languages.yaml:1:12 yaml.E006 start each item with a dash"),
+    ],
+)
+def test_invalid_languages(languages: str, error: str, root: Path) -> None:
+    """Languages are written as BCP 47 has them."""
+    only_review(root, languages)
+    assert described(problems_in(root)[0], root) == error
+
+
+def test_the_name_of_a_copy_file(root: Path) -> None:
+    """A copy file that no customer could get is an error."""
+    only_review(root, "[da]")
+    (root / "copy/pt_BR.yaml").write_text("why: x\n", encoding="utf-8")
+    assert [described(problem, root) for problem in problems_in(root)] == [
+        "copy/pt_BR.yaml:1:1 message.E010 write pt-BR.yaml"
+    ]
+
+
+def test_a_language_that_is_like_another(root: Path) -> None:
+    """A regional copy needs only the texts that differ; the others are those of its parent."""
+    only_review(root, "[da, da-GL]")
+    (root / REVIEW / "copy/da-GL.yaml").write_text("ask.subject: Aluu\n", encoding="utf-8")
     assert problems_in(root) == []
 
 
@@ -193,7 +280,7 @@ def test_own_messages_are_valid() -> None:
 FLOW = """flow: f
 version: 1
 status: live
-purpose: service
+purpose: marketing
 trigger: {{on: order.placed}}
 steps:
 {steps}

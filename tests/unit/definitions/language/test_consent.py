@@ -31,7 +31,29 @@ profile:
 
 
 #: The countries that the repository's own file knows.
-COVERED = ["DK", "DE", "FR", "SE", "NO", "NL", "GB", "US", "CA", "FI", "IS", "FO", "GL", "AT", "CH", "PL", "BE", "IE", "ES", "IT", "PT"]
+COVERED = [
+    "DK",
+    "DE",
+    "FR",
+    "SE",
+    "NO",
+    "NL",
+    "GB",
+    "US",
+    "CA",
+    "FI",
+    "IS",
+    "FO",
+    "GL",
+    "AT",
+    "CH",
+    "PL",
+    "BE",
+    "IE",
+    "ES",
+    "IT",
+    "PT",
+]
 
 
 def parsed(text: str) -> ConsentPolicy:

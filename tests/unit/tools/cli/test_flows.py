@@ -82,6 +82,36 @@ def test_segments_and_rules_are_checked(tmp_path: Path) -> None:
     assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flow, 1 segment, 3 rules: no errors.\n")
 
 
+def test_service_emails_are_listed(tmp_path: Path) -> None:
+    """Each service email is listed for a person to judge, in JSON too."""
+    write_flow(tmp_path, "live")
+    path = tmp_path / HELLO / "flow.yaml"
+    path.write_text(path.read_text().replace("purpose: order", "purpose: service"))
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    assert code == 0
+    assert "to review: hello/hi is a service email, which customers get without consent\n" in output
+    _, output = run("flows", "check", "--json", "--templates", str(tmp_path))
+    assert json.loads(output)["service"] == ["hello/hi"]
+
+
+def test_languages_that_stand_in_for_others(tmp_path: Path) -> None:
+    """The copies that customers of each language get are printed, in JSON too."""
+    write_flow(tmp_path, "live")
+    for language in ("pt", "pt-BR", "zh-Hant"):
+        (tmp_path / HELLO / "copy" / f"{language}.yaml").write_text("hi.subject: Hi")
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    assert code == 0
+    assert "languages: en, pt > pt-BR, pt-BR > pt, zh-Hant; all others get en\n" in output
+    _, output = run("flows", "check", "--json", "--templates", str(tmp_path))
+    assert json.loads(output)["languages"] == {
+        "en": ["en"],
+        "pt": ["pt", "pt-BR"],
+        "pt-BR": ["pt-BR", "pt"],
+        "zh-Hant": ["zh-Hant"],
+        "*": ["en"],
+    }
+
+
 def test_warnings(tmp_path: Path) -> None:
     """A warning does not fail the check; `--json` has errors and warnings, with their positions."""
     write_flow(tmp_path, "live")
