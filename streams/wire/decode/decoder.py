@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from streams.core.model.effects import WithdrawMail
 from streams.core.model.events import Event
+from streams.core.model.person_events import CustomerErased
 from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
@@ -15,9 +16,10 @@ from streams.mail.command import Command
 from streams.runtime.avro.codec import Codec
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
+from streams.wire import topics
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.products import to_counts, to_product, to_sales_change
-from streams.wire.validation import LATEST_MS, Record, ValidationFailed, parse_id, parse_time
+from streams.wire.validation import EPOCH, LATEST_MS, Record, ValidationFailed, parse_id, parse_time
 
 T = TypeVar("T")
 
@@ -41,6 +43,9 @@ class Decoder:
             value: the record's value.
             timestamp_ms: the record's timestamp in ms since 1970; 0 or less if it has none.
 
+        Returns:
+            The event. A record without a value on `customers` erases the customer.
+
         Raises:
             DecodeFailed: `value` is not a record of the topic's schema.
             ValidationFailed: the record breaks a rule of `streams.wire.validation.RULES`.
@@ -49,13 +54,13 @@ class Decoder:
             schema, to_event = EVENT_DECODERS[topic]
         except KeyError:
             raise ValidationFailed("unknown_topic", f"no events are read from {topic}") from None
+        if value is None and topic == topics.CUSTOMERS:
+            return _erasure(key, timestamp_ms)
         record = self._record(schema, value)
         if not record["customer_id"]:
             raise ValidationFailed("no_customer", "customer_id is empty")
         parse_id(record, "customer_id")
-        # A producer may set any timestamp. An impossible timestamp does not limit the times in the record.
-        written_at = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
-        return to_event(record, written_at)
+        return to_event(record, _written_at(timestamp_ms))
 
     def command(self, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None = None) -> Command:
         """Decode a value of `email-commands`. The headers of the record only have the due time."""
@@ -101,3 +106,24 @@ class Decoder:
         if value is None:
             raise ValidationFailed("no_value", f"a record of {schema} without a value")
         return self._codec.decode(schema, value)
+
+
+def _written_at(timestamp_ms: int) -> datetime | None:
+    """Return when a record was written, UTC. A producer may set any timestamp: an impossible one does not limit the times in the record."""
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
+
+
+def _erasure(key: bytes | None, timestamp_ms: int) -> CustomerErased:
+    """Return the event of a tombstone on `customers`. The key names the customer.
+
+    Raises:
+        ValidationFailed: `no_customer`, `bad_id`.
+    """
+    if not key:
+        raise ValidationFailed("no_customer", "a deleted customer without a key")
+    try:
+        record = {"customer_id": key.decode()}
+    except UnicodeDecodeError:
+        raise ValidationFailed("bad_id", "the key of a deleted customer is not UTF-8") from None
+    customer_id = parse_id(record, "customer_id")
+    return CustomerErased(customer_id=customer_id, occurred_at=_written_at(timestamp_ms) or EPOCH)
