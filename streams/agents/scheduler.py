@@ -33,13 +33,13 @@ def register(app: App, instrumentation: Instrumentation, sweep_limit: int = MAX_
         value = record.value()
         # A timer without a key is published under its customer by the flows agent.
         key = record.key() or b""
-        if value is None:
-            if not key:
-                raise ValidationFailed("no_value", "neither a timer nor the key of one that is cancelled")
-            return NEVER, b"", key
-        timer_id, due_ms = timer_due(value)
+        if value is None and not key:
+            raise ValidationFailed("no_value", "neither a timer nor the key of timers to cancel")
         if len(key) > MAX_KEY_BYTES:
             raise ValidationFailed("bad_id", f"a timer with a key of {len(key):,} bytes")
+        if value is None:
+            return NEVER, b"", key
+        timer_id, due_ms = timer_due(value)
         payload = pack(key, value)
         # A timer that fits into the table also fits into `flow-due`: there it has a shorter key and no headers.
         if len(payload) + RECORD_OVERHEAD + MAX_ID > MAX_RECORD_BYTES:

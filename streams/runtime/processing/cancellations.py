@@ -22,7 +22,7 @@ class _Pending(msgspec.Struct, array_like=True):
     """A pending cancellation: the table is read up to the key `position`. The timers in `kept` were stored after the cancellation."""
 
     position: bytes = b""
-    kept: list[bytes] = []  # noqa: RUF012 - msgspec copies an empty default for each instance
+    kept: list[bytes] = []
 
 
 _decode = msgspec.msgpack.Decoder(_Pending).decode
@@ -80,13 +80,12 @@ class Cancellations:
         group = {key: pending for key, pending in self._pending.items() if pending.position == start}
         ahead = min((p.position for p in self._pending.values() if p.position > start), default=PREFIX)
         kept = {name for pending in group.values() for name in pending.kept}
-        read = deleted = 0
+        deleted = 0
         end = ahead
-        for name, payload in self._store.items(start or None, ahead):
+        for read, (name, payload) in enumerate(self._store.items(start or None, ahead)):
             if read == self._limit:
                 end = name
                 break
-            read += 1
             # The batch may have fired or deleted it.
             if name not in kept and batch.values.get(name, b"") is not None and _is_timer_of(name, payload, group):
                 batch.put(name, None)
@@ -108,5 +107,7 @@ class Cancellations:
 def _is_timer_of(name: bytes, payload: bytes | None, keys: Any) -> bool:
     """Return whether an entry of the table is a timer of one of the record keys. For the format of `payload` see `timers.pack`."""
     return (
-        payload is not None and not name.startswith(PREFIX) and payload[2 : 2 + int.from_bytes(payload[:2], "big")] in keys
+        payload is not None
+        and not name.startswith(PREFIX)
+        and payload[2 : 2 + int.from_bytes(payload[:2], "big")] in keys
     )

@@ -165,7 +165,7 @@ def dead_letters_list(
     """List or count dead letters.
 
     Prints one line per letter: id (topic/partition/offset), time, stage, reason, detail and size. Keys and values may contain
-    personal data and are not printed. Letters stay for 100 days, also after a replay, so choose those of an incident with
+    personal data and are not printed. Letters stay for 30 days, also after a replay, so choose those of an incident with
     --since.
 
     \b

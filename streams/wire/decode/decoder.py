@@ -14,9 +14,9 @@ from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro.codec import Codec
+from streams.wire import topics
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
-from streams.wire import topics
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.products import to_counts, to_product, to_sales_change
 from streams.wire.validation import EPOCH, LATEST_MS, Record, ValidationFailed, parse_id, parse_time
