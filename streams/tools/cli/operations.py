@@ -128,6 +128,8 @@ def resend(
     count = counted(len(found.commands), "email")
     if found.others:
         click.echo(f"{counted(found.others, 'email')} left out: only transactional emails can be sent again.")
+    if found.erased:
+        click.echo(f"{counted(found.erased, 'email')} left out: their customers were erased.")
     if dry_run or not found.commands:
         click.echo(f"{count} would be sent again.")
         return

@@ -16,6 +16,8 @@ from confluent_kafka import Producer
 from streams.core.model.effects import LogDecision
 from streams.core.rules.consent_policy import is_transactional
 from streams.core.values.ids import repeated_send_id, split_send_id
+from streams.core.values.local_time import utc_from_ms
+from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.client_config import producer_config
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
@@ -64,11 +66,13 @@ class Found:
         commands: the newest command of each, by send id.
         times: how often each email was sent again before, by the first send id.
         others: the number of selected emails that are not transactional.
+        erased: the number of emails that were decided before their customer was erased.
     """
 
     commands: dict[str, dict[str, Any]] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
     others: int = 0
+    erased: int = 0
 
 
 def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) -> Found:
@@ -78,12 +82,17 @@ def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) ->
     same time twice must not send an email twice.
 
     Args:
-        records: (topic, record) of commands and email events, each topic's in the order of its partitions.
+        records: (topic, record) of commands, email events and erasures (on `flow-delays`: `customer_id` and `erased_at`), each topic's in
+            the order of its partitions.
         selection: the conditions.
     """
     found, others = Found(), set()
     outcomes: dict[str, str] = {}
+    erased_at: dict[str, datetime] = {}
     for topic, record in records:
+        if topic == topics.DELAYS:
+            erased_at[record["customer_id"]] = record["erased_at"]
+            continue
         send_id = record["send_id"]
         if topic == topics.EVENTS:
             outcomes[send_id] = record["outcome"]
@@ -97,6 +106,13 @@ def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) ->
             found.commands[send_id] = record
         else:
             others.add(send_id)
+    gone = {
+        key
+        for key, command in found.commands.items()
+        if (at := erased_at.get(command["customer_id"])) is not None and command["commanded_at"] <= at
+    }
+    found.commands = {key: command for key, command in found.commands.items() if key not in gone}
+    found.erased = len(gone)
     if not selection.send_ids:
         newest = {split_send_id(key)[0]: key for key in sorted(found.commands, key=lambda key: split_send_id(key)[1])}
         found.commands = {key: command for key, command in found.commands.items() if key in newest.values()}
@@ -169,12 +185,22 @@ def read_found(
     codec = codec_of(settings)
     messages = read_to_the_end(
         settings.kafka(),
-        (topics.COMMANDS, topics.EVENTS),
+        (topics.COMMANDS, topics.EVENTS, topics.DELAYS),
         group_id=settings.reader_group_id,
         since_ms=None if selection.since is None else int(selection.since.timestamp() * 1000),
         on_progress=on_progress,
     )
-    return find(((m.topic(), codec.decode(topics.SCHEMA_OF[m.topic()], m.value())) for m in messages), selection)
+    return find(_decoded(codec, messages), selection)
+
+
+def _decoded(codec: Codec, messages: Iterable[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for message in messages:
+        topic = message.topic()
+        if topic != topics.DELAYS:
+            yield topic, codec.decode(topics.SCHEMA_OF[topic], message.value())
+        elif message.value() is None:  # the flows agent cancels the timers of an erased customer
+            at = utc_from_ms(message.timestamp()[1])
+            yield topic, {"customer_id": (message.key() or b"").decode("utf-8", "replace"), "erased_at": at}
 
 
 def send_again(settings: Settings, found: Found, now: datetime, *, producer: Any = None) -> int:

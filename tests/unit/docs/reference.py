@@ -192,8 +192,8 @@ def retention_page() -> str:
         "Kafka deletes whole segments: a record of a topic that is rarely written may stay up to 7 days longer (`segment.ms`).\n"
         "`TAKK_TOPIC_RETENTION` sets the days of new topics. Takk never changes existing topics: use `kafka-configs --alter\n"
         "--topic orders --add-config retention.ms=...`, and set `max.compaction.lag.ms=604800000` on `customers` and on the\n"
-        "changelogs if an older version created them. On the disks of workers and standbys, erased values stay in RocksDB's\n"
-        "files until RocksDB compacts them.\n\n"
+        "changelogs if an older version created them. On the disks of workers and standbys, erased values are gone after eight\n"
+        "days: one until RocksDB's log is deleted, and seven until its files are rewritten.\n\n"
         "Each table also has a changelog topic, which is compacted. Logs and metrics contain neither addresses nor names. The\n"
         "mail server, its logs and your backups are not Takk's: erase the customer there too."
     )
