@@ -23,7 +23,10 @@ def test_without_the_setting_the_defaults_hold() -> None:
 def test_a_retention_is_set_by_topic() -> None:
     """The setting changes the topics that it names, and no other."""
     changed = days("orders=400, flow-decisions=30")
-    assert {name: value for name, value in changed.items() if value != days("")[name]} == {"orders": 400, "flow-decisions": 30}
+    assert {name: value for name, value in changed.items() if value != days("")[name]} == {
+        "orders": 400,
+        "flow-decisions": 30,
+    }
 
 
 @pytest.mark.parametrize(("retention", "letters"), [("shipments=7", 7), ("dead-letters=3", 3), ("dead-letters=90", 30)])
@@ -44,7 +47,11 @@ def test_a_retention_that_breaks_something_is_refused(retention: str) -> None:
 def test_topics_with_people_are_compacted_soon() -> None:
     """The broker compacts `customers` and every changelog within a week, so that erased data goes although nothing else is written."""
     compacted = [spec for spec in TOPICS if spec.name == topics.CUSTOMERS]
-    for spec in (*compacted, changelog_spec("takk-flows-customers-changelog"), changelog_spec("takk-mailer-sends-changelog")):
+    for spec in (
+        *compacted,
+        changelog_spec("takk-flows-customers-changelog"),
+        changelog_spec("takk-mailer-sends-changelog"),
+    ):
         config = spec.settings()
         assert int(config["max.compaction.lag.ms"]) == 7 * DAY_MS
         assert int(config.get("min.compaction.lag.ms", 0)) < 7 * DAY_MS

@@ -14,7 +14,14 @@ from streams.tools.cli.people import write_private
 from streams.tools.operations.customer_erasure import Known
 from tests.unit.tools.cli.runner import run
 
-EXPORT = {"customer_id": "c1", "state": None, "timers": [], "sends": {}, "records": {"orders": [{"name": "Åse"}]}, "dead_letters": []}
+EXPORT = {
+    "customer_id": "c1",
+    "state": None,
+    "timers": [],
+    "sends": {},
+    "records": {"orders": [{"name": "Åse"}]},
+    "dead_letters": [],
+}
 OPERATIONS = "streams.tools.operations"
 
 
@@ -30,7 +37,9 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(f"{OPERATIONS}.doctor.broker", lambda settings: "")
     monkeypatch.setattr(f"{OPERATIONS}.customer_erasure.look_up", look_up)
     monkeypatch.setattr(f"{OPERATIONS}.customer_erasure.forget", lambda settings, customers: erased.extend(customers))
-    monkeypatch.setattr(f"{OPERATIONS}.customer_export.read_export", lambda settings, customer, now, on_progress: EXPORT)
+    monkeypatch.setattr(
+        f"{OPERATIONS}.customer_export.read_export", lambda settings, customer, now, on_progress: EXPORT
+    )
     return erased
 
 

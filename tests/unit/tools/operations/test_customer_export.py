@@ -45,7 +45,10 @@ def test_records_by_topic() -> None:
         message(topics.CUSTOMERS, None),
         message(topics.DUE, records.retry(command=b"\x00")),
     ]
-    others = [message(topics.CLAIMS, claim(CUSTOMER), b"spring"), message(topics.CLAIMS, claim(CUSTOMER + "0"), b"spring")]
+    others = [
+        message(topics.CLAIMS, claim(CUSTOMER), b"spring"),
+        message(topics.CLAIMS, claim(CUSTOMER + "0"), b"spring"),
+    ]
     found = records_of(CODEC, CUSTOMER, own, others)
     assert {topic: len(each) for topic, each in found.items()} == {
         topics.ORDERS: 2, topics.CUSTOMERS: 1, topics.DUE: 1, topics.CLAIMS: 1
@@ -95,6 +98,14 @@ def test_the_state_has_names() -> None:
 
 def test_an_export_of_nothing() -> None:
     """A customer of whom nothing is known has an empty export."""
-    empty: dict[str, Any] = {"customer_id": "x", "read_at": "", "state": None, "timers": [], "sends": {}, "records": {}, "dead_letters": []}
+    empty: dict[str, Any] = {
+        "customer_id": "x",
+        "read_at": "",
+        "state": None,
+        "timers": [],
+        "sends": {},
+        "records": {},
+        "dead_letters": [],
+    }
     assert is_empty(empty)
     assert not is_empty({**empty, "timers": [{}]})

@@ -156,6 +156,11 @@ def test_an_erased_customer_gets_nothing_again() -> None:
     """Emails that were decided before their customer was erased are left out. Those of a later order are not."""
     customer = command("a")[1]["customer_id"]
     erased = (topics.DELAYS, {"customer_id": customer, "erased_at": AT + timedelta(minutes=30)})
-    records = [command("a"), command("c", commanded_at=AT + timedelta(hours=1)), command("x", customer_id="other"), erased]
+    records = [
+        command("a"),
+        command("c", commanded_at=AT + timedelta(hours=1)),
+        command("x", customer_id="other"),
+        erased,
+    ]
     found = find(records, Selection(since=AT))
     assert (sorted(found.commands), found.erased) == (["c", "x"], 1)

@@ -324,7 +324,9 @@ def test_a_tombstone_of_a_customer_is_an_erasure(written_ms: int, at: datetime) 
     assert event == CustomerErased(customer_id="c1", occurred_at=at)
 
 
-@pytest.mark.parametrize(("key", "rule"), [(None, "no_customer"), (b"", "no_customer"), (b"\xff", "bad_id"), (b"a\n", "bad_id")])
+@pytest.mark.parametrize(
+    ("key", "rule"), [(None, "no_customer"), (b"", "no_customer"), (b"\xff", "bad_id"), (b"a\n", "bad_id")]
+)
 def test_an_erasure_needs_a_customer(key: bytes | None, rule: str) -> None:
     """A tombstone whose key is not a customer id is invalid."""
     with pytest.raises(ValidationFailed, match=rule):
