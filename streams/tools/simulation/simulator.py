@@ -53,7 +53,8 @@ class Simulator:
         #: Number of handled events: those passed to `handle`, fired timers and reports of emails.
         self.decided = 0
         self._queue: list[tuple[datetime, str, ScheduleTimer]] = []
-        self._timers: set[str] = set()
+        #: The id of each timer so far, fired or not -> its customer.
+        self._timers: dict[str, str] = {}
         #: The content of the code pools.
         self.pools = InMemoryTable()
 
@@ -104,11 +105,11 @@ class Simulator:
 
     def _schedule(self, timer: ScheduleTimer) -> None:
         if timer.timer_id not in self._timers:
-            self._timers.add(timer.timer_id)
+            self._timers[timer.timer_id] = timer.customer_id
             heapq.heappush(self._queue, (timer.due_at, timer.timer_id, timer))
 
     def _cancel(self, customer_id: str) -> None:
-        self._timers.difference_update(name for _, name, timer in self._queue if timer.customer_id == customer_id)
+        self._timers = {name: owner for name, owner in self._timers.items() if owner != customer_id}
         self._queue[:] = [entry for entry in self._queue if entry[2].customer_id != customer_id]
         heapq.heapify(self._queue)
 
