@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -16,12 +17,11 @@ from confluent_kafka import Producer
 from streams.core.model.effects import LogDecision
 from streams.core.rules.consent_policy import is_transactional
 from streams.core.values.ids import repeated_send_id, split_send_id
-from streams.core.values.local_time import utc_from_ms
-from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.client_config import producer_config
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
 from streams.settings import Settings
+from streams.tools.operations.erasures import read_erasures
 from streams.wire import topics
 from streams.wire.codec import codec_of
 from streams.wire.encode.encoder import Encoder
@@ -75,24 +75,24 @@ class Found:
     erased: int = 0
 
 
-def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) -> Found:
+def find(
+    records: Iterable[tuple[str, dict[str, Any]]],
+    selection: Selection,
+    erased_at: Mapping[str, datetime] = MappingProxyType({}),
+) -> Found:
     """Return the emails that `selection` includes.
 
     An email and its repetitions are one email with the outcome of the newest, unless they are selected by their send ids: to select the
     same time twice must not send an email twice.
 
     Args:
-        records: (topic, record) of commands, email events and erasures (on `flow-delays`: `customer_id` and `erased_at`), each topic's in
-            the order of its partitions.
+        records: (topic, record) of commands and email events, each topic's in the order of its partitions.
         selection: the conditions.
+        erased_at: when customers were erased, UTC. Their emails from before are left out.
     """
     found, others = Found(), set()
     outcomes: dict[str, str] = {}
-    erased_at: dict[str, datetime] = {}
     for topic, record in records:
-        if topic == topics.DELAYS:
-            erased_at[record["customer_id"]] = record["erased_at"]
-            continue
         send_id = record["send_id"]
         if topic == topics.EVENTS:
             outcomes[send_id] = record["outcome"]
@@ -185,22 +185,13 @@ def read_found(
     codec = codec_of(settings)
     messages = read_to_the_end(
         settings.kafka(),
-        (topics.COMMANDS, topics.EVENTS, topics.DELAYS),
+        (topics.COMMANDS, topics.EVENTS),
         group_id=settings.reader_group_id,
         since_ms=None if selection.since is None else int(selection.since.timestamp() * 1000),
         on_progress=on_progress,
     )
-    return find(_decoded(codec, messages), selection)
-
-
-def _decoded(codec: Codec, messages: Iterable[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for message in messages:
-        topic = message.topic()
-        if topic != topics.DELAYS:
-            yield topic, codec.decode(topics.SCHEMA_OF[topic], message.value())
-        elif message.value() is None:  # the flows agent cancels the timers of an erased customer
-            at = utc_from_ms(message.timestamp()[1])
-            yield topic, {"customer_id": (message.key() or b"").decode("utf-8", "replace"), "erased_at": at}
+    records = ((m.topic(), codec.decode(topics.SCHEMA_OF[m.topic()], m.value())) for m in messages)
+    return find(records, selection, read_erasures(settings, on_progress))
 
 
 def send_again(settings: Settings, found: Found, now: datetime, *, producer: Any = None) -> int:
