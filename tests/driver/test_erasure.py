@@ -36,9 +36,12 @@ from tests.harness.agents import CODEC, Agent
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment, shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of
+from tests.harness.stage_records import CUSTOMER
 
 RULESET = shop_ruleset()
 HOUR = timedelta(hours=1)
+#: The key of a customer whose partition the agents of these tests own.
+KEY = CUSTOMER.encode()
 
 
 def erased(run: Driver) -> CustomerErased:
@@ -195,15 +198,20 @@ def test_only_a_later_yes_counts(run: Driver) -> None:
 
 
 def test_an_erasure_starts_no_flow() -> None:
-    """A customer who leaves a segment by being erased does not start the flow of those who leave it."""
+    """A customer who leaves or enters a segment by being erased starts no flow."""
+    text = "trigger: {{on: segment.{0}, segment: {1}}}\nsteps: [{{send: {{message: a}}}}]"
     ruleset = ruleset_of(
-        flow_text("trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a}}]", name="waits"),
+        flow_text(text.format("left", "buyers"), name="left"),
+        flow_text(text.format("entered", "others"), name="entered"),
+        segments="buyers: customer.orders > 0\nothers: customer.orders == 0",
     )
     run = Driver(ruleset)
     run.handle(OrderPlaced(order("o1", START), START))
     run.effects.clear()
     run.handle(erased(run))
-    assert not [effect for effect in run.effects if isinstance(effect, ScheduleTimer)]
+    run.advance(timedelta(days=30))
+    assert {type(effect) for effect in run.effects} == {CancelTimers, LogDecision}
+    assert run.customers["c1"] == new_customer("c1")
 
 
 def test_an_instance_of_an_unknown_version_is_erased(run: Driver) -> None:
@@ -220,17 +228,17 @@ def test_the_stages_delete_what_is_stored(tmp_path: Path) -> None:
     agent = Agent(tmp_path / "flows", lambda app, own: flows.register(app, own, RULESET))
     timers = Agent(tmp_path / "timers", scheduler.register)
     at_ms = records.AT_MS
-    placed = agent.run([(topics.ORDERS, records.KEY, CODEC.encode("order", records.order()))], at_ms=at_ms)
+    placed = agent.run([(topics.ORDERS, KEY, CODEC.encode("order", records.order(customer_id=CUSTOMER)))], at_ms=at_ms)
     delays = [output for output in placed if output[0] == topics.DELAYS]
     timers.run(delays, at_ms=at_ms)
     assert delays
-    assert dict(agent.store.items()).keys() == {records.KEY}
+    assert dict(agent.store.items()).keys() == {KEY}
     assert len(dict(timers.store.items())) == len(delays)
-    outputs = agent.run([(topics.CUSTOMERS, records.KEY, None)], at_ms=at_ms + 1000)
+    outputs = agent.run([(topics.CUSTOMERS, KEY, None)], at_ms=at_ms + 1000)
     assert dict(agent.store.items()) == {}
     assert topics.DEAD_LETTERS not in {topic for topic, _, _ in outputs}
     cancellations = [output for output in outputs if output[0] == topics.DELAYS]
-    assert cancellations == [(topics.DELAYS, records.KEY, None)]
+    assert cancellations == [(topics.DELAYS, KEY, None)]
     assert timers.run(cancellations, at_ms=at_ms + 2000) == []
     assert dict(timers.store.items()) == {}
     assert not timers.is_due
@@ -239,12 +247,12 @@ def test_the_stages_delete_what_is_stored(tmp_path: Path) -> None:
 def test_a_refusal_is_all_that_is_stored(tmp_path: Path) -> None:
     """The table keeps the scopes of an unsubscription under the customer id."""
     agent = Agent(tmp_path, lambda app, own: flows.register(app, own, RULESET))
-    goodbye = records.engagement("unsubscribed", scope="review")
-    agent.run([(topics.ORDERS, records.KEY, CODEC.encode("order", records.order()))], at_ms=records.AT_MS)
-    agent.run([(topics.ENGAGEMENT, records.KEY, CODEC.encode("engagement", goodbye))], at_ms=records.AT_MS)
-    agent.run([(topics.CUSTOMERS, records.KEY, None)], at_ms=records.AT_MS)
-    kept = Customer(records.KEY.decode(), consent=Consent(unsubscribed=("review",)))
-    assert dict(agent.store.items()) == {records.KEY: encode_customer(kept)}
+    goodbye = records.engagement("unsubscribed", scope="review", customer_id=CUSTOMER)
+    agent.run([(topics.ORDERS, KEY, CODEC.encode("order", records.order(customer_id=CUSTOMER)))], at_ms=records.AT_MS)
+    agent.run([(topics.ENGAGEMENT, KEY, CODEC.encode("engagement", goodbye))], at_ms=records.AT_MS)
+    agent.run([(topics.CUSTOMERS, KEY, None)], at_ms=records.AT_MS)
+    kept = Customer(CUSTOMER, consent=Consent(unsubscribed=("review",)))
+    assert dict(agent.store.items()) == {KEY: encode_customer(kept)}
 
 
 @pytest.mark.parametrize(("key", "reason"), [(b"", "no_customer"), (b"\xff", "bad_id"), (b"k" * 300, "bad_id")])
