@@ -47,6 +47,7 @@ from streams.endpoints import (
     split_urls,
     without_login,
 )
+from streams.runtime.kafka.retention import days_by_topic
 
 PREFIX = "TAKK_"
 _PACKAGE = Path(__file__).resolve().parent
@@ -163,6 +164,9 @@ class Settings(BaseSettings):
     partitions: int = Field(4, ge=1, le=10_000)
     #: Replicas of every partition of every topic.
     replication: int = Field(1, ge=1, le=32)
+    #: Days that new topics keep their records, such as `orders=400,flow-decisions=30`. Default: those of RETENTION.md. Dead letters are never
+    #: kept longer than the shortest of the topics that they come from.
+    topic_retention: str = ""
     #: Name of this process in its consumer group, unique and the same after a restart (KIP-345). A restart then takes seconds.
     group_instance_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,249}$")
     #: Seconds without a heartbeat before a process loses its partitions. The brokers limit it; each start compares it with their limits.
@@ -284,6 +288,12 @@ class Settings(BaseSettings):
     @classmethod
     def _are_rates(cls, value: str) -> str:
         rates_by_domain(value)
+        return value
+
+    @field_validator("topic_retention")
+    @classmethod
+    def _are_days(cls, value: str) -> str:
+        days_by_topic(value)
         return value
 
     @field_validator("shop_time_zone")

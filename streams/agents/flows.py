@@ -12,6 +12,7 @@ from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import SendMail
 from streams.core.model.events import Event, TimerFired
+from streams.core.model.person_events import CustomerErased
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values.local_time import utc_from_ms
@@ -89,7 +90,8 @@ def make_handler(
             outputs.append(output)
         # Not before the encoding: a record with an effect that cannot be encoded is a dead letter.
         count_effects(event, effects, state, after)
-        return (None if after is state else key), after, outputs
+        is_gone = type(event) is CustomerErased and after == new_customer(customer_id)
+        return (None if after is state else key), (None if is_gone else after), outputs
 
     return handle
 

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from streams.agents.heartbeats import Heartbeat, heartbeat_key
 from streams.agents.instrumentation import Instrumentation
+from streams.agents.ledger_retention import LedgerRetention
 from streams.agents.send_ledger import BatchLedger
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.values.local_time import utc_from_ms
@@ -60,12 +61,14 @@ class MailerContext:
         marks: the marks of its sends.
         heartbeat: its heartbeat.
         lease: until when its emails may begin.
+        retention: deletes its old entries of the ledger.
         knows_doubts: whether the ledger has the sends that an earlier owner left in doubt without committing them.
     """
 
     marks: DeliveryMarks
     heartbeat: Heartbeat
     lease: Lease
+    retention: LedgerRetention
     knows_doubts: bool = False
 
 
@@ -94,7 +97,8 @@ def register(
 
     def open_context(partition: int, store: PartitionStore) -> MailerContext:
         heartbeat = Heartbeat(heartbeat_key(partition, app.partitions), heartbeat_s)
-        return MailerContext(DeliveryMarks(store, uuid4().hex, boot_id()), heartbeat, Lease(lease_s))
+        marks = DeliveryMarks(store, uuid4().hex, boot_id())
+        return MailerContext(marks, heartbeat, Lease(lease_s), LedgerRetention(store))
 
     def parse(record: Any) -> Command | datetime:
         if record.topic() == topics.HEARTBEATS:
@@ -150,6 +154,8 @@ def register(
         if not context.knows_doubts:
             await learn_doubts(batch)
         plans, arrived = read_batch(batch, context.marks)
+        if context.retention.is_due(batch.now_ms):
+            context.retention.read_slice(batch)
         if heartbeat.is_due(batch.now_ms):
             batch.send(*heartbeat.send(encoder.heartbeats, utc_from_ms(batch.now_ms)))
             if plans:
@@ -176,9 +182,8 @@ def register(
         decode=decode_entry,
         is_too_new=UnknownVersion,
         open=open_context,
-        is_due=(lambda context, now_ms: context.heartbeat.is_due(now_ms)) if heartbeat_s else None,
+        is_due=lambda context, now_ms: context.heartbeat.is_due(now_ms) or context.retention.is_due(now_ms),
     )
-
     stage.drain_timeout_s = drain_timeout_s
 
     @app.stage(stage)

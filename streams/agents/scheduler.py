@@ -1,4 +1,7 @@
-"""The scheduler: stores the timers of `flow-delays`, and publishes each on `flow-due` when it is due."""
+"""The scheduler: stores the timers of `flow-delays`, and publishes each on `flow-due` when it is due.
+
+A record without a value deletes all timers that were stored under its key before it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from streams.runtime.app import App
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES, RECORD_OVERHEAD
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import identity
-from streams.runtime.processing.timers import MAX_FIRED_PER_SWEEP, MAX_KEY_BYTES, Timers, pack, unpack
+from streams.runtime.processing.timers import MAX_FIRED_PER_SWEEP, MAX_KEY_BYTES, NEVER, Timers, pack, unpack
 from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.decode.timers import timer_due
@@ -26,14 +29,17 @@ def register(app: App, instrumentation: Instrumentation, sweep_limit: int = MAX_
         return Timers(store, sweep_limit)
 
     def parse_timer(record: Any) -> tuple[int, bytes, bytes]:
+        """Return a new timer, or the cancellation that a record without a value is, as `Timers.sweep` takes them."""
         value = record.value()
-        if value is None:
-            raise ValidationFailed("no_value", "a timer without a value")
-        timer_id, due_ms = timer_due(value)
         # A timer without a key is published under its customer by the flows agent.
         key = record.key() or b""
+        if value is None and not key:
+            raise ValidationFailed("no_value", "neither a timer nor the key of timers to cancel")
         if len(key) > MAX_KEY_BYTES:
             raise ValidationFailed("bad_id", f"a timer with a key of {len(key):,} bytes")
+        if value is None:
+            return NEVER, b"", key
+        timer_id, due_ms = timer_due(value)
         payload = pack(key, value)
         # A timer that fits into the table also fits into `flow-due`: there it has a shorter key and no headers.
         if len(payload) + RECORD_OVERHEAD + MAX_ID > MAX_RECORD_BYTES:

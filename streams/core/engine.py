@@ -11,6 +11,7 @@ from streams.core.handlers.browsing import on_product_browsed
 from streams.core.handlers.contacts import on_contact
 from streams.core.handlers.delivery import on_delivery_report, on_retry_due
 from streams.core.handlers.engagement import on_engagement
+from streams.core.handlers.erasure import FOLLOW_UPS, erase, follow_up, is_known
 from streams.core.handlers.orders import on_order
 from streams.core.handlers.profiles import on_profile_updated
 from streams.core.handlers.shipments import on_shipment
@@ -35,6 +36,7 @@ from streams.core.model.events import (
     ShipmentUpdated,
     TimerFired,
 )
+from streams.core.model.person_events import CustomerErased
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.rules.ruleset import Ruleset
@@ -57,6 +59,10 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
         The new state and the effects. A duplicate event has no effects, and the state returned is `state` itself.
     """
     uow = UnitOfWork(ruleset, state, now)
+    if type(event) is CustomerErased:
+        return erase(uow, event)
+    if type(event) in FOLLOW_UPS and not is_known(state):
+        return state, follow_up(uow, event)
     replay_held_events(uow)
     _HANDLERS[type(event)](uow, event)
     if uow.consent is not state.consent:

@@ -17,7 +17,7 @@ from streams.core.model.events import MailOutcome
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
 from streams.core.offers.recommendations import REQUEST_KEY, fulfil
-from streams.core.rules.consent_policy import has_opt_out, is_transactional
+from streams.core.rules.consent_policy import is_transactional
 from streams.mail.attempt import Trouble
 from streams.mail.command import Command
 from streams.mail.delivery.bounces import classify
@@ -39,6 +39,7 @@ from streams.mail.outcomes import (
     report_refusal,
     report_trouble,
     report_unrenderable,
+    withdrawn_by,
 )
 from streams.mail.rendering.renderer import MissingMessage, Renderer, RenderError
 from streams.mail.report import Report
@@ -216,7 +217,7 @@ class Mailer:
             self.window.measure(time.perf_counter() - started)
             self._health.note_accepted()
             marks.mark_accepted(command.send_id, answer.queue_id, is_resend=is_resend)
-            if command.send_id in self._withdrawn and has_opt_out(command.purpose):
+            if withdrawn_by(self._withdrawn, command) is not None:
                 # It was withdrawn after the check above. A withdrawal from now on finds the mark: see agents/mailer.py.
                 metrics.WITHDRAWALS.labels("too_late").inc()
             return report_accepted(command, at, answer.queue_id, is_resend=is_resend)
@@ -245,8 +246,8 @@ class Mailer:
             return Report(command=command, outcome="unknown", at=now, rule="in_flight_after_crash")
         if plan == "expire" or now > command.not_after:
             return Report(command=command, outcome="expired", at=now, rule="not_after")
-        withdrawn = self._withdrawn.get(command.send_id)
-        if withdrawn is not None and has_opt_out(command.purpose):
+        withdrawn = withdrawn_by(self._withdrawn, command)
+        if withdrawn is not None:
             return Report(command=command, outcome="suppressed", at=now, rule="withdrawn", text=withdrawn)
         return None
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from streams.core.model.person_events import ERASED
+from streams.core.rules.consent_policy import has_opt_out
 from streams.mail.attempt import Trouble
 from streams.mail.command import Command
 from streams.mail.delivery.bounces import BounceClass, classify
@@ -12,6 +15,17 @@ from streams.mail.delivery.providers import provider_of
 from streams.mail.delivery.smtp.answers import Refused
 from streams.mail.newer_templates import describe_problem
 from streams.mail.report import Report
+
+
+def withdrawn_by(withdrawn: Mapping[str, str], command: Command) -> str | None:
+    """Return the rule that withdraws an email, or None. An email about an order is withdrawn only if its customer was erased.
+
+    Args:
+        withdrawn: send id -> rule.
+        command: the command to send it.
+    """
+    rule = withdrawn.get(command.send_id)
+    return rule if rule == ERASED or has_opt_out(command.purpose) else None
 
 
 def report_accepted(command: Command, at: datetime, queue_id: str | None, *, is_resend: bool) -> Report:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
 from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, MAX_RECORD_BYTES
-from streams.runtime.kafka.topic_admin import TopicSpec, ensure_topics
+from streams.runtime.kafka.retention import days_by_topic
+from streams.runtime.kafka.topic_admin import TopicMismatch, TopicSpec, ensure_topics
 
 ORDERS = "orders"
 SHIPMENTS = "shipments"
@@ -61,12 +63,16 @@ def _retained(
     return TopicSpec(name=name, schema=schema, key=key, retention_ms=retention_ms, config=config or {})
 
 
+#: How soon the broker compacts a record that was replaced or deleted, also in a topic that is rarely written, where it would otherwise wait for
+#: the segment to fill. The data of an erased customer is gone by then.
+COMPACTION_LAG = timedelta(days=7)
+_COMPACTED_SOON = {"max.compaction.lag.ms": str(COMPACTION_LAG // timedelta(milliseconds=1))}
 _LARGE = {"max.message.bytes": str(MAX_RECORD_BYTES)}
 TOPICS: tuple[TopicSpec, ...] = (
     _retained(ORDERS, "order"),
     _retained(SHIPMENTS, "shipment"),
     _retained(ENGAGEMENT, "engagement"),
-    TopicSpec(name=CUSTOMERS, schema="customer", key="customer_id", cleanup="compact"),
+    TopicSpec(name=CUSTOMERS, schema="customer", key="customer_id", cleanup="compact", config=_COMPACTED_SOON),
     _retained(BROWSING, "browsing"),
     _retained(PRESSURE, "contact_pressure"),
     # One partition, because every worker reads the whole topic.
@@ -91,7 +97,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(WITHDRAWALS, "withdrawal", COMMANDS_RETENTION_MS),
     _retained(SALES, "sales", 30 * DAY_MS),
     _retained(HEARTBEATS, "heartbeat", DAY_MS, key="heartbeat-<number>"),
-    _retained(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
+    # No longer than the topics that the records come from: see `specs`.
+    _retained(DEAD_LETTERS, "dead_letter", 30 * DAY_MS, key="original key", config=_LARGE),
     _retained(CHECKPOINTS, "checkpoint", key="agent/partition"),
     # Each process writes one record at its start. The broker answers with its own time, which is all that the topic is for.
     _retained(CLOCK_PROBES, "heartbeat", DAY_MS, key="host", config={"message.timestamp.type": "LogAppendTime"}),
@@ -137,16 +144,60 @@ def subjects() -> dict[str, list[str]]:
 
 
 def changelog_spec(name: str) -> TopicSpec:
-    """Return the topic of a table's changelog: compacted, with tombstones kept for a day, which restoring relies on."""
-    config = {"delete.retention.ms": str(DAY_MS), **_LARGE}
+    """Return the topic of a table's changelog: compacted within a week, with tombstones kept for a day, which restoring relies on."""
+    config = {"delete.retention.ms": str(DAY_MS), **_COMPACTED_SOON, **_LARGE}
     if name.endswith(SENDS_CHANGELOG):
         # The next owner looks for sends that were acknowledged and not committed. Compaction deletes uncommitted records at once.
         config["min.compaction.lag.ms"] = str(DAY_MS)
     return TopicSpec(name=name, schema="", key="the table's key", cleanup="compact", config=config)
 
 
+#: The topics whose retention dead letters follow: those with personal data that is deleted by time.
+LETTER_SOURCES = STAGE_INPUTS - {HEARTBEATS, CUSTOMERS, CODES}
+
+
+def specs(retention: str = "") -> tuple[TopicSpec, ...]:
+    """Return the topics with their retention. Dead letters are kept no longer than the shortest of their sources.
+
+    Args:
+        retention: the setting: days by topic.
+
+    Raises:
+        TopicMismatch: a topic is unknown or is not deleted by time, or the days would break what the mailer relies on.
+    """
+    days = days_by_topic(retention)
+    problems = [
+        f"TAKK_TOPIC_RETENTION: {name} is not one of the topics that are deleted by time ({', '.join(sorted(_BY_TIME))})"
+        for name in days
+        if name not in _BY_TIME
+    ]
+    longest = COMMANDS_RETENTION.days
+    if days.get(COMMANDS, longest) > longest:
+        problems.append(
+            f"TAKK_TOPIC_RETENTION: {COMMANDS} is kept for at most {longest} days: the send ledger prevents a second delivery no longer"
+        )
+    if days.get(WITHDRAWALS, longest) < days.get(COMMANDS, longest):
+        problems.append(
+            f"TAKK_TOPIC_RETENTION: {WITHDRAWALS} is kept at least as long as {COMMANDS}: otherwise withdrawn emails are sent"
+        )
+    if problems:
+        raise TopicMismatch(problems)
+    retained = {spec.name: days.get(spec.name, 0) * DAY_MS or spec.retention_ms for spec in TOPICS}
+    letters = min(ms for name, ms in retained.items() if ms and name in LETTER_SOURCES | {DEAD_LETTERS})
+    return tuple(
+        [replace(spec, retention_ms=letters if spec.name == DEAD_LETTERS else retained[spec.name]) for spec in TOPICS]
+    )
+
+
+_BY_TIME = frozenset(spec.name for spec in TOPICS if spec.retention_ms is not None)
+
+
 class TopicSettings(Protocol):
     """The settings that creating topics needs."""
+
+    @property
+    def topic_retention(self) -> str:
+        """Days that new topics keep their records, by topic."""
 
     @property
     def partitions(self) -> int:
@@ -168,9 +219,9 @@ def create_topics(settings: TopicSettings, changelogs: Iterable[str] = ()) -> li
         changelogs: names of changelog topics to create as well.
 
     Raises:
-        TopicMismatch: a topic exists with other partitions or another cleanup policy, or accepts too small records only. No topic was
-            created.
+        TopicMismatch: a topic exists with other partitions or another cleanup policy, or accepts too small records only, or the retention
+            is invalid. No topic was created.
         KafkaException: the cluster is unreachable or refuses a request.
     """
-    specs = [*TOPICS, *map(changelog_spec, changelogs)]
-    return ensure_topics(settings.kafka(), specs, settings.partitions, settings.replication)
+    wanted = [*specs(settings.topic_retention), *map(changelog_spec, changelogs)]
+    return ensure_topics(settings.kafka(), wanted, settings.partitions, settings.replication)

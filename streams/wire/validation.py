@@ -19,7 +19,7 @@ Record: TypeAlias = dict[str, Any]
 
 #: Rule -> its text. The rules are the closed list of `ValidationFailed.rule`.
 RULES: dict[str, str] = {
-    "no_value": "The record has a value.",
+    "no_value": "The record has a value, unless it erases a customer (`customers`) or cancels timers (`flow-delays`).",
     "unknown_topic": "The topic is one that Takk reads.",
     "no_customer": "`customer_id` is not empty.",
     "bad_id": "An id is not empty, has at most 200 characters, and contains no control characters.",

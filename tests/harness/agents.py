@@ -80,7 +80,7 @@ class Agent:
     def run(self, records: Iterable[Output] = (), *, at_ms: int) -> list[Output]:
         """Process one batch at `at_ms`, and return what it committed without changelog and journal."""
         return self.process(
-            [Record(n, key, value or b"", topic, at_ms) for n, (topic, key, value) in enumerate(records)], at_ms=at_ms
+            [Record(n, key, value, topic, at_ms) for n, (topic, key, value) in enumerate(records)], at_ms=at_ms
         )
 
     def process(self, read: list[Any], *, at_ms: int) -> list[Output]:

@@ -26,7 +26,7 @@ class Record:
 
     at: int
     name: bytes = b"k"
-    body: bytes = b"v"
+    body: bytes | None = b"v"
     of: str = TOPIC
     written_ms: int = 1000
     annotations: list[tuple[str, bytes]] | None = None
@@ -44,7 +44,7 @@ class Record:
     def key(self) -> bytes:
         return self.name
 
-    def value(self) -> bytes:
+    def value(self) -> Any:
         return self.body
 
     def headers(self) -> list[tuple[str, bytes]] | None:
@@ -54,7 +54,7 @@ class Record:
         return 1, self.written_ms
 
     def __len__(self) -> int:
-        return len(self.body)
+        return len(self.body or b"")
 
 
 @dataclass

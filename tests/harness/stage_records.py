@@ -101,7 +101,7 @@ def decoded(record: Record) -> Any:
     if topic in flows.INPUTS:
         return DECODER.event(topic, record.key(), value, record.timestamp()[1])
     if topic == topics.DELAYS:
-        return timer_due(value)
+        return timer_due(value) if value is not None else None  # a cancellation
     decode = {
         topics.SALES: DECODER.sales, topics.CODES: DECODER.code, topics.CLAIMS: DECODER.claim, topics.COMMANDS: DECODER.command,
         topics.CLAIM_WITHDRAWALS: DECODER.claim_withdrawal, topics.HEARTBEATS: DECODER.heartbeat,

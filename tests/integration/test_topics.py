@@ -39,6 +39,7 @@ class Cluster:
     bootstrap: str
     partitions: int = 3
     replication: int = 1
+    topic_retention: str = ""
 
     def kafka(self) -> dict[str, str]:
         """Return the librdkafka settings of the broker."""

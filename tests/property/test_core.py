@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.engine import advance
-from streams.core.model.customer import new_customer
+from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import LogDecision, ScheduleTimer, SendMail
 from streams.core.model.events import (
@@ -25,6 +25,7 @@ from streams.core.model.events import (
     ProfileUpdated,
     Unsubscribed,
 )
+from streams.core.model.person_events import CustomerErased
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order, shipment, shop_ruleset
 
@@ -115,6 +116,32 @@ def test_one_email_per_step_whatever_is_repeated(story: list[tuple[Event, timede
     decided = Counter(one.decision_id for one in run.effects if isinstance(one, LogDecision))
     assert not [decision for decision, count in decided.items() if count > 1]
     assert run.customers == {} or run.customers["c1"].instances == ()
+
+
+@settings(max_examples=120, deadline=None)
+@given(stories, stories)
+def test_an_erased_customer_is_a_new_one(
+    before: list[tuple[Event, timedelta]], after: list[tuple[Event, timedelta]]
+) -> None:
+    """After an erasure everything happens as for a customer of whom only the refusals are known: state, emails, timers and decisions."""
+    erased, fresh = Driver(RULESET), Driver(RULESET)
+    for event, gap in before:
+        erased.handle(event)
+        for run in (erased, fresh):
+            run.advance(gap)
+    erased.handle(CustomerErased(customer_id="c1", occurred_at=erased.now))
+    kept = erased.customers["c1"]
+    assert kept == Customer("c1", consent=kept.consent)
+    fresh.customers["c1"] = kept
+    erased.effects.clear()
+    for event, gap in after:
+        for run in (erased, fresh):
+            run.handle(event)
+            run.advance(gap)
+    for run in (erased, fresh):
+        run.advance(timedelta(days=30))
+    assert erased.customers == fresh.customers
+    assert erased.effects == fresh.effects
 
 
 @settings(max_examples=120, deadline=None)

@@ -58,6 +58,10 @@ class DecisionLog(Struct, frozen=True, gc=False):
         """Log that `rule` ends the instance."""
         self._log("exit", rule, detail)
 
+    def erase(self, rule: str, detail: str, *, repeat: str) -> None:
+        """Log that the customer was erased, which ends all instances at once."""
+        self._log("exit", rule, detail, repeat)
+
     def draft(self, detail: str) -> None:
         """Log the action that a draft does not take."""
         self._log("draft", "draft", detail)

@@ -28,6 +28,13 @@ class ScheduleTimer(Struct, frozen=True, gc=False, kw_only=True):
     due_at: datetime
 
 
+class CancelTimers(Struct, frozen=True, gc=False, kw_only=True):
+    """Delete all timers of the customer: those of instances and the retries of emails. Timers that are scheduled later stay."""
+
+    cancellation_id: str
+    customer_id: str
+
+
 class Content(Struct, frozen=True, gc=False):
     """The subject of one email. `sending/content.py` turns it into the data for the templates.
 
@@ -253,6 +260,7 @@ class CountSales(Struct, frozen=True, gc=False, kw_only=True):
 
 Effect: TypeAlias = (
     ScheduleTimer
+    | CancelTimers
     | SendMail
     | ResendMail
     | LogDecision

@@ -11,6 +11,8 @@ from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
+from streams.core.model.person_events import CustomerErased
+
 ShipmentStatus: TypeAlias = Literal["created", "shipped", "out_for_delivery", "delivered", "delayed", "returned"]
 AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
 MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "unknown", "deferred"]
@@ -299,6 +301,7 @@ Event: TypeAlias = (
     | ShipmentUpdated
     | EngagementEvent
     | ProfileUpdated
+    | CustomerErased
     | ProductBrowsed
     | ContactPressed
     | MailReported

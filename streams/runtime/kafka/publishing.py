@@ -11,13 +11,13 @@ from streams.runtime.kafka.client_config import client_config
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S
 
 
-def publish(kafka: Mapping[str, Any], topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+def publish(kafka: Mapping[str, Any], topic: str, records: Iterable[tuple[bytes, bytes | None]]) -> None:
     """Publish keys and values, and wait until the broker has them.
 
     Args:
         kafka: librdkafka settings of the cluster.
         topic: the topic.
-        records: key and value of each record.
+        records: key and value of each record; None deletes the key of a compacted topic.
 
     Raises:
         KafkaException, TimeoutError: a record was not accepted.

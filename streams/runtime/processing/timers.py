@@ -13,6 +13,7 @@ from itertools import islice
 from streams.runtime import failpoints
 from streams.runtime.errors import TimerTooNew
 from streams.runtime.processing.batch import Batch
+from streams.runtime.processing.cancellations import PREFIX, Cancellations
 from streams.runtime.state.store import PartitionStore
 
 CURSOR = b"cursor"
@@ -20,7 +21,7 @@ CURSOR = b"cursor"
 MAX_COUNTED = 50_000
 #: The number of timers that one transaction fires at most: some 70 ms of work, so that new timers never wait long behind a burst.
 MAX_FIRED_PER_SWEEP = 5000
-#: A due time after all others, in ms.
+#: A due time after all others, in ms. A timer that arrives with it cancels all timers of the record key that is its payload.
 NEVER = 1 << 62
 #: The version of the table's keys and values. Version 1 does not store its number. Any other version starts its value with `OTHER_VERSION`
 #: and its number, which in version 1 would mean a key of 65,280 bytes or more.
@@ -81,6 +82,7 @@ class Timers:
     def __init__(self, store: PartitionStore, limit: int = MAX_FIRED_PER_SWEEP) -> None:
         self._store = store
         self._limit = limit
+        self._cancellations = Cancellations(store)
         raw = store.meta(CURSOR)
         self.cursor_ms = int(raw) if raw else 0
         # The cursor is not in the changelog. A restored timer may be due before it, since another worker stored the timer, or this one did
@@ -92,8 +94,8 @@ class Timers:
         self.next_ms = self._first()
 
     def is_due(self, now_ms: int) -> bool:
-        """Return whether a stored timer is due."""
-        return self.next_ms <= now_ms
+        """Return whether a stored timer is due, or timers are still to be cancelled."""
+        return self.next_ms <= now_ms or bool(self._cancellations)
 
     def sweep(
         self,
@@ -105,17 +107,21 @@ class Timers:
 
         Args:
             batch: the batch whose transaction contains all changes and outputs.
-            arrived: (due time in ms, timer id, payload) of each new timer.
+            arrived: (due time in ms, timer id, payload) of each new timer; (`NEVER`, b"", record key) of each cancellation.
             fire: called with (batch, due time in ms, payload) for each timer that is due.
         """
-        now, put = batch.now_ms, batch.put
-        stored = 0
+        now, put, cancellations = batch.now_ms, batch.put, self._cancellations
+        stored = cancelled = 0
         earliest = NEVER
         for due, timer_id, payload in arrived:
             if due <= now:
                 fire(batch, due, payload)
+            elif due == NEVER:
+                cancelled += cancellations.add(batch, payload)
             else:
                 put(timer_key(due, timer_id), payload)
+                if cancellations:
+                    cancellations.keep(batch, timer_key(due, timer_id), payload)
                 stored += 1
                 if due < earliest:
                     earliest = due
@@ -138,6 +144,8 @@ class Timers:
             if self.next_ms == NEVER:
                 # Nothing else is stored, so correct an estimate, or a timer that was counted twice.
                 self.pending = stored
+        cancelled += cancellations.read_slice(batch)
+        self.pending = max(0, self.pending - cancelled)
         if earliest < self.cursor_ms:  # the clock was ahead when the cursor was set
             self._move(batch, earliest)
         self.next_ms = min(self.next_ms, earliest)
@@ -152,9 +160,9 @@ class Timers:
         estimate = self._store.estimate()
         if estimate > MAX_COUNTED:
             return estimate
-        return sum(1 for _ in islice(self._store.items(timer_key(self.cursor_ms, b"")), 2 * MAX_COUNTED))
+        return sum(1 for _ in islice(self._store.items(timer_key(self.cursor_ms, b""), PREFIX), 2 * MAX_COUNTED))
 
     def _first(self) -> int:
-        for key, _ in self._store.items(timer_key(self.cursor_ms, b"")):
+        for key, _ in self._store.items(timer_key(self.cursor_ms, b""), PREFIX):
             return due_of(key)
         return NEVER

@@ -23,6 +23,11 @@ log = structlog.get_logger(__name__)
 POSITION = b"position"
 WRITTEN_AT = b"written_at_ms"
 MEBIBYTE = 1 << 20
+#: RocksDB rewrites each file after this time, so that deleted values of people leave the disk: within a week, whatever else is written.
+COMPACTION_S = 7 * 86_400
+#: Seconds between two flushes of all memtables. The log of writes contains deleted values until every family of columns is flushed. The two
+#: small ones would never fill a memtable.
+FLUSH_INTERVAL_S = 86_400.0
 
 
 class Memory:
@@ -97,6 +102,9 @@ class PartitionStore:
         self._meta: Any = self._db.get_column_family("meta")
         self._local: Any = self._db.get_column_family("local")
         self._handles: Any = {n: self._db.get_column_family_handle(n) for n in ("data", "meta", "local")}
+        for family in (self._data, self._local):
+            family.set_options({"periodic_compaction_seconds": str(COMPACTION_S)})
+        self._flushed_at = time.monotonic()
 
     def close(self) -> None:
         """Close the database, and drop every handle: RocksDB releases its file lock with the last of them.
@@ -190,8 +198,16 @@ class PartitionStore:
             put(key, value, info)
         try:
             self._db.write(batch)
+            if time.monotonic() - self._flushed_at > FLUSH_INTERVAL_S:
+                self.flush()
         except Exception as error:
             raise self._failed("write", error) from error
+
+    def flush(self) -> None:
+        """Write all memtables to files, after which RocksDB deletes its log of writes."""
+        self._flushed_at = time.monotonic()
+        for family in (self._data, self._meta, self._local):
+            family.flush()
 
     def put_local(self, key: bytes, value: bytes | None) -> None:
         """Write a value outside the changelog, or delete it if `value` is None. It survives the process, but not the disk."""

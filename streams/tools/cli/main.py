@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from streams.observability.log_filter import without_secrets
-from streams.tools.cli import flows, local, operations, processes, simulate, topics
+from streams.tools.cli import flows, local, operations, people, processes, simulate, topics
 
 
 class _Masked(click.Group):
@@ -70,6 +70,8 @@ for command in (
     simulate.simulate,
     operations.why,
     operations.resend,
+    people.export,
+    people.forget,
     operations.dead_letters,
     operations.doctor,
     operations.settings,

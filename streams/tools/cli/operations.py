@@ -128,6 +128,8 @@ def resend(
     count = counted(len(found.commands), "email")
     if found.others:
         click.echo(f"{counted(found.others, 'email')} left out: only transactional emails can be sent again.")
+    if found.erased:
+        click.echo(f"{counted(found.erased, 'email')} left out: their customers were erased.")
     if dry_run or not found.commands:
         click.echo(f"{count} would be sent again.")
         return
@@ -165,7 +167,7 @@ def dead_letters_list(
     """List or count dead letters.
 
     Prints one line per letter: id (topic/partition/offset), time, stage, reason, detail and size. Keys and values may contain
-    personal data and are not printed. Letters stay for 100 days, also after a replay, so choose those of an incident with
+    personal data and are not printed. Letters stay for 30 days, also after a replay, so choose those of an incident with
     --since.
 
     \b
@@ -222,6 +224,7 @@ def dead_letters_replay(
 
     Select them by id, --reason, --topic, --since or --all. The letters stay on dead-letters. A record that is published
     twice is processed once. A record of more than 1 MiB cannot be replayed, because its letter has only its first bytes.
+    Letters of customers who were erased afterwards are left out.
 
     \b
     takk dead-letters replay --reason bad_currency --since 2h --dry-run
@@ -234,22 +237,29 @@ def dead_letters_replay(
             "Select the letters with ids, --reason, --topic, --since or --all. `takk dead-letters list` lists them."
         )
     from streams.core.values.text import counted
-    from streams.tools.operations.dead_letters import read, replay, select
+    from streams.tools.operations.dead_letters import of_erased, read, replay, select
+    from streams.tools.operations.erasures import read_erasures
+    from streams.wire.codec import codec_of
 
     settings = read_settings()
-    obstacles: list[str] = []
+    codec, obstacles, erased = codec_of(settings), list[str](), list[str]()
 
     def replay_selected() -> int:
         selected = list(select(read(settings, since), ids=ids, reason=reason, topic=topic))
         missing = sorted(set(ids) - {letter.id for letter in selected})
         if missing:
             raise click.ClickException(f"unknown dead letter: {', '.join(missing)}. Nothing was published.")
+        erased_at = read_erasures(settings, show_progress()) if selected else {}
+        erased.extend(letter.id for letter in selected if of_erased(codec, letter, erased_at))
+        selected = [letter for letter in selected if letter.id not in erased]
         obstacles.extend(f"cannot replay {letter.id}: {letter.obstacle}." for letter in selected if letter.obstacle)
         complete = [letter for letter in selected if letter.obstacle is None]
         return len(complete) if dry_run else replay(settings, complete)
 
     count = on_kafka(settings, replay_selected)
     click.echo(f"{counted(count, 'record')} {'would be ' if dry_run else ''}replayed.")
+    if erased:
+        click.echo(f"{counted(len(erased), 'letter')} left out: their customers were erased.")
     if obstacles:
         raise click.ClickException("\n".join(obstacles))
 

@@ -175,6 +175,18 @@ def select(
             yield letter
 
 
+def of_erased(codec: Codec, letter: DeadLetter, erased_at: Mapping[str, datetime]) -> bool:
+    """Return whether the customer of a letter was erased after it was written: its record would bring back what was erased.
+
+    Args:
+        codec: decodes the record of the letter.
+        letter: the letter.
+        erased_at: when customers were erased, UTC.
+    """
+    names = {(letter.key or b"").decode("utf-8", "replace"), record_of(codec, letter).get("customer_id")}
+    return any(name in erased_at and letter.failed_at <= erased_at[name] for name in names if name)
+
+
 def check_replayable(letters: Iterable[DeadLetter]) -> None:
     """Check that no letter has an `obstacle`.
 

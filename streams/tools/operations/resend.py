@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from streams.runtime.kafka.client_config import producer_config
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
 from streams.settings import Settings
+from streams.tools.operations.erasures import read_erasures
 from streams.wire import topics
 from streams.wire.codec import codec_of
 from streams.wire.encode.encoder import Encoder
@@ -64,14 +66,20 @@ class Found:
         commands: the newest command of each, by send id.
         times: how often each email was sent again before, by the first send id.
         others: the number of selected emails that are not transactional.
+        erased: the number of emails that were decided before their customer was erased.
     """
 
     commands: dict[str, dict[str, Any]] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
     others: int = 0
+    erased: int = 0
 
 
-def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) -> Found:
+def find(
+    records: Iterable[tuple[str, dict[str, Any]]],
+    selection: Selection,
+    erased_at: Mapping[str, datetime] = MappingProxyType({}),
+) -> Found:
     """Return the emails that `selection` includes.
 
     An email and its repetitions are one email with the outcome of the newest, unless they are selected by their send ids: to select the
@@ -80,6 +88,7 @@ def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) ->
     Args:
         records: (topic, record) of commands and email events, each topic's in the order of its partitions.
         selection: the conditions.
+        erased_at: when customers were erased, UTC. Their emails from before are left out.
     """
     found, others = Found(), set()
     outcomes: dict[str, str] = {}
@@ -97,6 +106,13 @@ def find(records: Iterable[tuple[str, dict[str, Any]]], selection: Selection) ->
             found.commands[send_id] = record
         else:
             others.add(send_id)
+    gone = {
+        key
+        for key, command in found.commands.items()
+        if (at := erased_at.get(command["customer_id"])) is not None and command["commanded_at"] <= at
+    }
+    found.commands = {key: command for key, command in found.commands.items() if key not in gone}
+    found.erased = len(gone)
     if not selection.send_ids:
         newest = {split_send_id(key)[0]: key for key in sorted(found.commands, key=lambda key: split_send_id(key)[1])}
         found.commands = {key: command for key, command in found.commands.items() if key in newest.values()}
@@ -174,7 +190,8 @@ def read_found(
         since_ms=None if selection.since is None else int(selection.since.timestamp() * 1000),
         on_progress=on_progress,
     )
-    return find(((m.topic(), codec.decode(topics.SCHEMA_OF[m.topic()], m.value())) for m in messages), selection)
+    records = ((m.topic(), codec.decode(topics.SCHEMA_OF[m.topic()], m.value())) for m in messages)
+    return find(records, selection, read_erasures(settings, on_progress))
 
 
 def send_again(settings: Settings, found: Found, now: datetime, *, producer: Any = None) -> int:

@@ -28,6 +28,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "no_soft_opt_in": "the customer has neither bought anything nor agreed to such emails",
         "soft_opt_in_ended": "the last purchase is too long ago to send without consent",
         "no_address": "the customer's email address is unknown",
+        "erased": "the customer was erased, as the shop or the customer asked for",
         # the flow
         "where": "the flow does not apply to this order or customer",
         "no_arm": "no branch of the split matches",

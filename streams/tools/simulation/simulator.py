@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
-from streams.core.model.effects import ClaimCode, Effect, ScheduleTimer, SendMail, WithdrawClaim
+from streams.core.model.effects import CancelTimers, ClaimCode, Effect, ScheduleTimer, SendMail, WithdrawClaim
 from streams.core.model.events import Event, MailReported, TimerFired
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, Withdrawal
@@ -53,7 +53,8 @@ class Simulator:
         #: Number of handled events: those passed to `handle`, fired timers and reports of emails.
         self.decided = 0
         self._queue: list[tuple[datetime, str, ScheduleTimer]] = []
-        self._timers: set[str] = set()
+        #: The id of each timer so far, fired or not -> its customer.
+        self._timers: dict[str, str] = {}
         #: The content of the code pools.
         self.pools = InMemoryTable()
 
@@ -72,6 +73,8 @@ class Simulator:
             for effect in effects:
                 if isinstance(effect, ScheduleTimer):
                     self._schedule(effect)
+                elif isinstance(effect, CancelTimers):
+                    self._cancel(customer_id)
                 elif isinstance(effect, ClaimCode):
                     invented = [Code(effect.pool, effect.reward_id)] if self.has_codes else []
                     self._apply_to_pools(*invented, claim_of(effect))
@@ -102,8 +105,13 @@ class Simulator:
 
     def _schedule(self, timer: ScheduleTimer) -> None:
         if timer.timer_id not in self._timers:
-            self._timers.add(timer.timer_id)
+            self._timers[timer.timer_id] = timer.customer_id
             heapq.heappush(self._queue, (timer.due_at, timer.timer_id, timer))
+
+    def _cancel(self, customer_id: str) -> None:
+        self._timers = {name: owner for name, owner in self._timers.items() if owner != customer_id}
+        self._queue[:] = [entry for entry in self._queue if entry[2].customer_id != customer_id]
+        heapq.heapify(self._queue)
 
     def advance(self, length: timedelta) -> None:
         """Move the clock by `length`, and fire each timer at its due time."""

@@ -10,18 +10,20 @@ from msgspec.structs import replace
 
 from streams.core.model.effects import WithdrawMail
 from streams.core.model.events import Event, ProfileUpdated
+from streams.core.model.person_events import CustomerErased
 from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.runtime.errors import InvalidRecord
+from streams.wire import topics
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.products import to_counts, to_product, to_sales_change
 from streams.wire.decode.refusals import REFUSING, refusal_of
-from streams.wire.validation import LATEST, LATEST_MS, Record, ValidationFailed, parse_id, parse_time
+from streams.wire.validation import EPOCH, LATEST, LATEST_MS, Record, ValidationFailed, parse_id, parse_time
 
 T = TypeVar("T")
 #: The time of a refusal if no time is known: no consent is newer, so it holds.
@@ -50,6 +52,9 @@ class Decoder:
             timestamp_ms: the record's timestamp in ms since 1970; 0 or less if it has none.
             now_ms: the present time in ms since 1970, 0 if unknown. No profile is newer, and it is that of a refusal without a usable time.
 
+        Returns:
+            The event. A record without a value on `customers` erases the customer.
+
         Raises:
             DecodeFailed: `value` is not a record of the topic's schema.
             ValidationFailed: the record breaks a rule of `streams.wire.validation.RULES`.
@@ -58,9 +63,10 @@ class Decoder:
             schema, to_event = EVENT_DECODERS[topic]
         except KeyError:
             raise ValidationFailed("unknown_topic", f"no events are read from {topic}") from None
-        # A producer may set any timestamp. An impossible timestamp does not limit the times in the record.
-        written_at = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
-        now = datetime.fromtimestamp(now_ms / 1000, UTC) if 0 < now_ms < LATEST_MS else None
+        if value is None and topic == topics.CUSTOMERS:
+            return _erasure(key, timestamp_ms)
+        written_at = _written_at(timestamp_ms)
+        now = _written_at(now_ms)
         record: Record = {}
         try:
             record = self._record(schema, value)
@@ -137,3 +143,24 @@ class Decoder:
         if value is None:
             raise ValidationFailed("no_value", f"a record of {schema} without a value")
         return self._codec.decode(schema, value)
+
+
+def _written_at(timestamp_ms: int) -> datetime | None:
+    """Return when a record was written, UTC. A producer may set any timestamp: an impossible one does not limit the times in the record."""
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
+
+
+def _erasure(key: bytes | None, timestamp_ms: int) -> CustomerErased:
+    """Return the event of a tombstone on `customers`. The key names the customer.
+
+    Raises:
+        ValidationFailed: `no_customer`, `bad_id`.
+    """
+    if not key:
+        raise ValidationFailed("no_customer", "a deleted customer without a key")
+    try:
+        record = {"customer_id": key.decode()}
+    except UnicodeDecodeError:
+        raise ValidationFailed("bad_id", "the key of a deleted customer is not UTF-8") from None
+    customer_id = parse_id(record, "customer_id")
+    return CustomerErased(customer_id=customer_id, occurred_at=_written_at(timestamp_ms) or EPOCH)

@@ -10,6 +10,7 @@ import orjson
 
 from streams.core.model.effects import (
     Attribute,
+    CancelTimers,
     ClaimCode,
     CountSales,
     Effect,
@@ -56,6 +57,7 @@ class EffectEncoder:
         self._write_sales = codec.writer("sales", CountSales.__struct_fields__)
         self._encoders: dict[type, Callable[[Any, datetime], ProducerRecord]] = {
             ScheduleTimer: self._schedule,
+            CancelTimers: self._cancel,
             SendMail: self._send,
             ResendMail: self._resend,
             LogDecision: self._decision,
@@ -93,6 +95,11 @@ class EffectEncoder:
     def _schedule(self, effect: ScheduleTimer, now: datetime) -> ProducerRecord:
         value = self._write_schedule(effect)
         return self._framed(topics.DELAYS, "timer", effect.customer_id, effect.timer_id, value, now)
+
+    def _cancel(self, effect: CancelTimers, now: datetime) -> ProducerRecord:
+        # A record without a value: an older scheduler makes it a dead letter, and fires the timers, which then change nothing.
+        headers = self._envelope.headers("timer", effect.cancellation_id, now)
+        return ProducerRecord(topics.DELAYS, effect.customer_id.encode(), None, headers)
 
     def _send(self, effect: SendMail, now: datetime) -> ProducerRecord:
         value = self._write_send(effect, orjson.dumps(template_data(effect.content)), now)

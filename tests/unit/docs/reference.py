@@ -17,6 +17,7 @@ from streams.definitions.problem_table import PREFIXES, PROBLEMS
 from streams.observability import metrics
 from streams.settings import FROM_FILE, PROJECT_ROOT, Settings, env_name, seconds
 from streams.tools.cli.main import main as takk
+from streams.wire.retention import rows
 
 FOLDER = PROJECT_ROOT / "deploy"
 LANGUAGE = PROJECT_ROOT / "templates" / "LANGUAGE.md"
@@ -173,6 +174,35 @@ def _source(module: ModuleType) -> str:
     return module.__name__.replace(".", "/") + ".py"
 
 
+def retention_page() -> str:
+    """Return the page of retention: for each topic and table what it knows of a person, and when that is gone."""
+    text = (
+        "`takk forget CUSTOMER` erases a customer, and so does a record without a value on `customers`. This page says for\n"
+        "each topic and table what an erasure removes at once, and when the rest is gone. `takk export CUSTOMER` prints what\n"
+        "is still there.\n\n"
+        "What stays: the decision `erased` with the customer id, and the refusals of the customer. Those are the scopes of\n"
+        'unsubscriptions, and each "no" with its time. They prevent that a later record of the same customer id starts marketing\n'
+        "without a fresh yes. A customer without refusals leaves no state.\n\n"
+        "Emails that have not left are withdrawn, order confirmations too: the data needed to send them is erased. To\n"
+        "send them first, wait until they are sent, and erase the customer then. An email that is on the wire at that moment\n"
+        "still arrives.\n\n"
+        "Records that arrive later are new data: an order starts a new customer, and a parcel of an erased order is stored\n"
+        "without address and name. So stop the source first. Reports, opens and clicks of earlier emails are not stored. After a\n"
+        "late record, erase the customer again.\n\n"
+        "Kafka deletes whole segments: a record of a topic that is rarely written may stay up to 7 days longer (`segment.ms`).\n"
+        "`TAKK_TOPIC_RETENTION` sets the days of new topics. Takk never changes existing topics: use `kafka-configs --alter\n"
+        "--topic orders --add-config retention.ms=...`, and set `max.compaction.lag.ms=604800000` on `customers` and on the\n"
+        "changelogs if an older version created them. On the disks of workers and standbys, erased values are gone after eight\n"
+        "days: one until RocksDB's log is deleted, and seven until its files are rewritten.\n\n"
+        "Each table also has a changelog topic, which is compacted. Logs and metrics contain neither addresses nor names. The\n"
+        "mail server, its logs and your backups are not Takk's: erase the customer there too."
+    )
+    head = HEAD.format(source="streams/wire/retention.py", title="Retention and erasure", text=text)
+    titles = ("topic or table", "knows of a person", "an erasure removes at once", "the rest is gone", "kept because")
+    body = [(f"`{row.name}`", row.contains or "nothing", row.at_once, row.rest, row.reason) for row in rows()]
+    return f"{head}\n{table(titles, body)}"
+
+
 def language_page() -> str:
     """Return LANGUAGE.md with a generated section of problems."""
     parts = []
@@ -189,7 +219,12 @@ def language_page() -> str:
     return before + begin + "".join(parts) + "\n" + end + rest.partition(end)[2]
 
 
-PAGES = {"SETTINGS.md": settings_page, "METRICS.md": metrics_page, "COMMANDS.md": commands_page}
+PAGES = {
+    "SETTINGS.md": settings_page,
+    "METRICS.md": metrics_page,
+    "COMMANDS.md": commands_page,
+    "RETENTION.md": retention_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -243,6 +243,15 @@ async def test_a_withdrawn_email_is_suppressed(setup: MailerSetup) -> None:
     assert (reports["s2"].outcome, setup.marked, setup.server.accepted) == ("sent", ["s2"], ["s2"])
 
 
+async def test_an_email_of_an_erased_customer_is_not_sent(setup: MailerSetup) -> None:
+    """The erasure of its customer withdraws a transactional email too, also one that may have left before a crash."""
+    setup.withdrawn["s1"] = "erased"
+    for plan in ("send", "resend"):
+        report = (await setup.deliver((command(), plan)))["s1"]
+        assert (report.outcome, report.rule, report.text) == ("suppressed", "withdrawn", "erased")
+    assert setup.server.accepted == []
+
+
 class WithdrawingStore(InMemoryStore):
     """Marks in memory. Each send is withdrawn when its data begins."""
 

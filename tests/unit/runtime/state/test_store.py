@@ -14,7 +14,7 @@ from hypothesis.strategies import floats
 
 from streams.runtime.errors import StateError
 from streams.runtime.state.quarantine import is_damage
-from streams.runtime.state.store import Memory, PartitionStore
+from streams.runtime.state.store import FLUSH_INTERVAL_S, Memory, PartitionStore
 
 
 @pytest.fixture
@@ -222,3 +222,26 @@ def test_a_store_that_cannot_be_closed(store: PartitionStore, error: str, is_dam
     again = PartitionStore(store.path, Memory(16))
     assert (again.is_quarantined, again.position) == ((True, 0) if is_damaged else (False, 3))
     again.close()
+
+
+def test_a_deleted_value_leaves_the_disk(store: PartitionStore) -> None:
+    """The log of writes is deleted with the next flush, which happens once a day. A compaction then leaves nothing of a deleted value."""
+    secret = b"anna@example.org"
+
+    def files() -> list[str]:
+        return [path.name for path in store.path.rglob("*") if path.is_file() and secret in path.read_bytes()]
+
+    store.write({b"a": secret}, 1)
+    assert files()
+    store.write({b"a": None}, 2)
+    store._flushed_at -= FLUSH_INTERVAL_S
+    store.write({b"b": b"other"}, 3)
+    store._data.compact_range(None, None)
+    assert files() == []
+    assert store.get(b"b") == b"other"
+
+
+def test_files_are_rewritten_each_week(store: PartitionStore) -> None:
+    """RocksDB has the option that rewrites old files, in the families that contain keys or values of people."""
+    options = sorted(store.path.glob("OPTIONS-*"))[-1].read_text(encoding="utf-8")
+    assert options.count("periodic_compaction_seconds=604800") == 2

@@ -57,6 +57,7 @@ def test_a_cut_record_is_not_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.tools.operations.doctor.broker", lambda settings: "")
     monkeypatch.setattr("streams.tools.operations.dead_letters.read", lambda settings, since: [complete, cut])
     monkeypatch.setattr("streams.tools.operations.dead_letters.replay", replay)
+    monkeypatch.setattr("streams.tools.operations.erasures.read_erasures", lambda settings, on_progress: {})
     code, output = run("dead-letters", "replay", "--all")
     assert (code, replayed) == (1, [complete])
     assert "1 record replayed." in output

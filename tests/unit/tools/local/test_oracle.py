@@ -40,7 +40,7 @@ class Record:
     number: int
     place: int
     name: bytes | None
-    body: bytes
+    body: bytes | None
     at_ms: int
 
     def topic(self) -> str:
@@ -59,7 +59,7 @@ class Record:
         """Its key."""
         return self.name
 
-    def value(self) -> bytes:
+    def value(self) -> Any:
         """Its bytes."""
         return self.body
 
@@ -96,7 +96,7 @@ class History:
             self.batch(self.put(topics.DUE, timer.value()))
         self.arrive()
 
-    def put(self, topic: str, value: bytes, key: bytes | None = records.KEY) -> Record:
+    def put(self, topic: str, value: bytes | None, key: bytes | None = records.KEY) -> Record:
         """Append a record to `topic`."""
         record = Record(topic, self.partition, len(self.records[topic]), key, value, self.replayed.now_ms)
         self.records[topic].append(record)
@@ -108,7 +108,7 @@ class History:
         if key is not None:
             self.replayed.states[key] = after
         for topic, out_key, value, _ in outputs:
-            self.put(topic, value or b"", out_key)
+            self.put(topic, value, out_key)
         self.journal([Slice(record.source, record.place, record.place)])
 
     def journal(self, slices: list[Slice]) -> None:
@@ -349,3 +349,27 @@ def test_the_state_is_computed_from_the_input(history: History) -> None:
     assert before == {key: encode_customer(state) for key, state in history.replayed.states.items()}
     history.batch(history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o2"))))
     assert history.verdict().states != before
+
+
+def test_an_erasure_is_right() -> None:
+    """After an erasure there is no state, the cancelled timers need not fire, and a withdrawn email need not arrive."""
+    history = History()
+    history.replayed.now_ms = records.AT_MS
+    late = CODEC.encode("order", records.order(order_id="o9"))
+    history.batch(history.put(topics.ORDERS, late))
+    history.batch(history.put(topics.CUSTOMERS, None))
+    assert history.replayed.states[records.KEY] is None
+    assert history.records[topics.WITHDRAWALS]
+    history.until_ms = timer_due(history.records[topics.DELAYS][-2].value())[1] + 1
+    verdict = history.verdict()
+    assert (verdict.problems, verdict.lost, verdict.states) == ([], [], {})
+
+
+def test_a_timer_after_an_erasure_must_fire() -> None:
+    """A timer of an order after the erasure is not cancelled."""
+    history = History()
+    history.batch(history.put(topics.CUSTOMERS, None))
+    history.batch(history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o9"))))
+    history.arrive()
+    history.until_ms = timer_due(history.records[topics.DELAYS][-1].value())[1] + 1
+    assert any("have not fired" in problem for problem in history.verdict().problems)

@@ -150,3 +150,15 @@ def test_ids_of_first_emails(send_id: str) -> None:
     """Only the ids that a resend makes are those of repeated emails."""
     assert split_send_id(send_id) == (send_id, 0)
     assert split_send_id(repeated_send_id(send_id, 12)) == (send_id, 12)
+
+
+def test_an_erased_customer_gets_nothing_again() -> None:
+    """Emails that were decided before their customer was erased are left out. Those of a later order are not."""
+    customer = command("a")[1]["customer_id"]
+    records = [
+        command("a"),
+        command("c", commanded_at=AT + timedelta(hours=1)),
+        command("x", customer_id="other"),
+    ]
+    found = find(records, Selection(since=AT), {customer: AT + timedelta(minutes=30)})
+    assert (sorted(found.commands), found.erased) == (["c", "x"], 1)

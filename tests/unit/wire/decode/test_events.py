@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from streams.core.model import events
 from streams.core.model.customer import NO_YEAR
+from streams.core.model.person_events import CustomerErased
 from streams.core.offers.code_pool_records import Code
 from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.tools.local.shop.shop import Shop
@@ -329,7 +330,7 @@ def test_an_invalid_record_names_its_rule(rule: str, topic: str, record: dict[st
 @pytest.mark.parametrize(
     "decode_value",
     [
-        lambda value: DECODER.event(topics.CUSTOMERS, KEY, value, AT_MS),
+        lambda value: DECODER.event(topics.ORDERS, KEY, value, AT_MS),
         DECODER.command,
         DECODER.product,
         DECODER.counts,
@@ -341,9 +342,25 @@ def test_an_invalid_record_names_its_rule(rule: str, topic: str, record: dict[st
     ],
 )
 def test_a_tombstone_is_an_invalid_record(decode_value: Callable[[bytes | None], Any]) -> None:
-    """A record without a value is invalid on every topic; it does not count as a failure of the program."""
+    """A record without a value is invalid on these topics; it does not count as a failure of the program."""
     with pytest.raises(ValidationFailed, match="no_value"):
         decode_value(None)
+
+
+@pytest.mark.parametrize(("written_ms", "at"), [(AT_MS, AT), (-1, datetime(1970, 1, 1, tzinfo=UTC))])
+def test_a_tombstone_of_a_customer_is_an_erasure(written_ms: int, at: datetime) -> None:
+    """A record without a value on `customers` erases the customer of its key. It occurred when it was written."""
+    event = DECODER.event(topics.CUSTOMERS, b"c1", None, written_ms)
+    assert event == CustomerErased(customer_id="c1", occurred_at=at)
+
+
+@pytest.mark.parametrize(
+    ("key", "rule"), [(None, "no_customer"), (b"", "no_customer"), (b"\xff", "bad_id"), (b"a\n", "bad_id")]
+)
+def test_an_erasure_needs_a_customer(key: bytes | None, rule: str) -> None:
+    """A tombstone whose key is not a customer id is invalid."""
+    with pytest.raises(ValidationFailed, match=rule):
+        DECODER.event(topics.CUSTOMERS, key, None, AT_MS)
 
 
 def test_a_topic_without_events() -> None:

@@ -1,0 +1,129 @@
+"""What each topic and table knows of a person, what an erasure removes at once, and when the rest is gone. deploy/RETENTION.md shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from streams.runtime.kafka.topic_admin import TopicSpec
+from streams.wire import topics
+from streams.wire.topics import COMPACTION_LAG, DAY_MS, DEAD_LETTERS, TOPICS
+
+
+class Row(NamedTuple):
+    """One topic or table.
+
+    Attributes:
+        name: its name.
+        contains: what it knows of a person; "" for nothing.
+        at_once: what an erasure removes at once.
+        rest: when the rest is gone.
+        reason: why it is kept as long.
+    """
+
+    name: str
+    contains: str
+    at_once: str
+    rest: str
+    reason: str
+
+
+class _About(NamedTuple):
+    contains: str
+    reason: str
+    at_once: str = "nothing: Kafka deletes such a topic by time only"
+
+
+_ID = "customer id"
+_QUARTER = "so that flows can be simulated with the last quarter"
+_OUTAGE = "the longest outage of the stage that reads it"
+_NOTHING = ""
+#: Topic -> what is known about it.
+_TOPICS: Mapping[str, _About] = MappingProxyType(
+    {
+        topics.ORDERS: _About("address, name, order", _QUARTER),
+        topics.SHIPMENTS: _About(f"{_ID}, parcel with its tracking number", _QUARTER),
+        topics.ENGAGEMENT: _About(f"{_ID}, opens, clicks, answers, unsubscriptions", _QUARTER),
+        topics.CUSTOMERS: _About(
+            "address, name, profile, consent",
+            "the newest profile of each customer",
+            "the record: the tombstone replaces it",
+        ),
+        topics.BROWSING: _About(f"{_ID}, products viewed", _QUARTER),
+        topics.PRESSURE: _About(f"{_ID}, emails of other systems", _QUARTER),
+        topics.PRODUCTS: _About(_NOTHING, "the catalogue", _NOTHING),
+        topics.POPULARITY: _About(_NOTHING, "counts per product", _NOTHING),
+        topics.DELAYS: _About("retries contain the email: address, name, order", _OUTAGE),
+        topics.DUE: _About("retries contain the email: address, name, order", _OUTAGE),
+        topics.COMMANDS: _About(
+            "address, name, order", "so that an email can be sent again", "emails that have not left are withdrawn"
+        ),
+        topics.EVENTS: _About(f"{_ID}, outcome of each email", _QUARTER),
+        topics.ATTRIBUTED: _About(f"{_ID}, engagement with each email", _QUARTER),
+        topics.DECISIONS: _About(_ID, "so that `takk why` can explain each email"),
+        topics.REWARDS: _About(f"{_ID}, discount code", "the shop reads it to accept the code"),
+        topics.CODES: _About(_NOTHING, "codes, before a customer has one", _NOTHING),
+        topics.CLAIMS: _About(_ID, _OUTAGE, "the claim is withdrawn"),
+        topics.CLAIM_WITHDRAWALS: _About(_ID, _OUTAGE),
+        topics.GRANTS: _About(f"{_ID}, discount code", "the shop reads it to match codes with customers"),
+        topics.SIGNALS: _About(_ID, "other systems read it"),
+        topics.WITHDRAWALS: _About(_ID, "as long as the command that it withdraws"),
+        topics.SALES: _About(f"{_ID}, products", _OUTAGE),
+        topics.HEARTBEATS: _About(_NOTHING, "measures the delay of the pipeline", _NOTHING),
+        DEAD_LETTERS: _About("the invalid record", "no longer than the topics that the records come from"),
+        topics.CHECKPOINTS: _About(_NOTHING, "offsets, from which decisions can be replayed", _NOTHING),
+        topics.CLOCK_PROBES: _About(_NOTHING, "compares clocks", _NOTHING),
+        topics.CRASH_NOTES: _About(_NOTHING, "offsets of records that ended a process", _NOTHING),
+    }
+)
+_COMPACTED = f"after compaction: within {COMPACTION_LAG.days} days and the time that a compaction takes"
+#: The tables, each with its changelog topic.
+_TABLES = (
+    Row(
+        "flows: customers",
+        "address, name, orders, emails, instances, profile, consent",
+        'everything but the scopes of unsubscriptions, and the time of a "no" to marketing',
+        _COMPACTED,
+        "while the customer is known",
+    ),
+    Row(
+        "scheduler: timers",
+        f"{_ID}; retries contain the email: address, name, order",
+        "all timers of the customer",
+        _COMPACTED,
+        "until they fire",
+    ),
+    Row(
+        "mailer: sends",
+        "send id (a hash), outcome, time, and the mail server's id of the email; no customer id",
+        "nothing: an entry prevents a second delivery while its command can be read",
+        "45 days after the last attempt",
+        "30 days of commands, 7 of their last segment, and 8 for late deletions",
+    ),
+    Row(
+        "pools: codes",
+        "customer id of a claim that waits for a code",
+        "the claim is withdrawn",
+        "when the queue reaches the claim, or the claim gives up",
+        "the order of the claims",
+    ),
+    Row("popularity: counts", _NOTHING, _NOTHING, "not deleted", "counts per product"),
+)
+
+
+def rows() -> Iterator[Row]:
+    """Yield a row for each topic, then for each table."""
+    for spec in TOPICS:
+        about = _TOPICS[spec.name]
+        yield Row(spec.name, about.contains, about.at_once, _rest(spec), about.reason)
+    yield from _TABLES
+
+
+def _rest(spec: TopicSpec) -> str:
+    if spec.cleanup == "compact":
+        return _COMPACTED if _TOPICS[spec.name].contains else "when a newer record replaces it"
+    if spec.retention_ms is None:
+        return "not deleted"
+    days = spec.retention_ms // DAY_MS
+    return f"after {days} day{'' if days == 1 else 's'}"
