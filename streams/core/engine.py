@@ -59,7 +59,7 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     uow = UnitOfWork(ruleset, state, now)
     replay_held_events(uow)
     _HANDLERS[type(event)](uow, event)
-    if uow.consent is not state.consent:
+    if uow.consent is not state.consent or uow.shared_until != state.shared_until:
         withdraw_emails(uow)
     if uow.changed and ruleset.watched_segments:
         check_segments(uow)

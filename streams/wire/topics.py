@@ -31,6 +31,8 @@ CLAIM_WITHDRAWALS = "claim-withdrawals"
 SIGNALS = "flow-signals"
 WITHDRAWALS = "email-withdrawals"
 SALES = "product-sales"
+ADDRESS_EVENTS = "address-events"
+SUPPRESSIONS = "suppressions"
 HEARTBEATS = "heartbeats"
 DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
@@ -90,6 +92,10 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(SIGNALS, "signal"),
     _retained(WITHDRAWALS, "withdrawal", COMMANDS_RETENTION_MS),
     _retained(SALES, "sales", 30 * DAY_MS),
+    # As for timers: the suppressions stage stores what it reads. Keyed hashes of addresses, never the addresses.
+    _retained(ADDRESS_EVENTS, "address_event", 30 * DAY_MS, key="address hash"),
+    # Kept permanently, at some hundred bytes per address: a refusal holds without end, also after the customer's data was deleted.
+    TopicSpec(name=SUPPRESSIONS, schema="suppression", key="address hash", cleanup="compact"),
     _retained(HEARTBEATS, "heartbeat", DAY_MS, key="heartbeat-<number>"),
     _retained(DEAD_LETTERS, "dead_letter", key="original key", config=_LARGE),
     _retained(CHECKPOINTS, "checkpoint", key="agent/partition"),
@@ -123,6 +129,7 @@ STAGE_INPUTS = frozenset(
         COMMANDS,
         HEARTBEATS,
         SALES,
+        ADDRESS_EVENTS,
     }
     | {CODES, CLAIMS, CLAIM_WITHDRAWALS}
 )

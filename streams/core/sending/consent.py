@@ -49,6 +49,8 @@ def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDe
     """
     if is_transactional(purpose):
         return ConsentDecision(True, "transactional", f"{purpose}/{ANY_COUNTRY} is allowed")
+    if uow.is_shared:
+        return ConsentDecision(False, "shared_id", "several people share this customer id")
     consent = uow.consent
     country = country_of(uow, order)
     line = uow.ruleset.consent_policy.line(purpose, country)

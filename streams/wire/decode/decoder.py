@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from streams.core.model.effects import WithdrawMail
+from streams.core.model.address_state import Suppression
+from streams.core.model.effects import NoteAddress, WithdrawMail
 from streams.core.model.events import Event
 from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
 from streams.runtime.avro.codec import Codec
+from streams.wire.decode.addresses import to_address_event, to_suppression
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
 from streams.wire.decode.events import EVENT_DECODERS
@@ -93,6 +95,14 @@ class Decoder:
     def withdrawal(self, value: bytes | None) -> WithdrawMail:
         """Decode a value of `email-withdrawals`."""
         return self._decode("withdrawal", value, to_mail_withdrawal)
+
+    def address_event(self, value: bytes | None) -> NoteAddress:
+        """Decode a value of `address-events`."""
+        return self._decode("address_event", value, to_address_event)
+
+    def suppression(self, value: bytes | None) -> tuple[str, Suppression]:
+        """Decode a value of `suppressions` into the hash of the address and what mailers must know of it."""
+        return self._decode("suppression", value, to_suppression)
 
     def _decode(self, schema: str, value: bytes | None, parse: Callable[[Record], T]) -> T:
         return parse(self._record(schema, value))
