@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
 
+from streams.core.model.address_state import AddressState, CountedSend, Refusal
 from streams.core.model.customer import (
     Answer,
     Consent,
@@ -103,7 +104,7 @@ _FACTS_3 = FULL_3.orders[0].facts
 assert _FACTS_3 is not None
 
 #: The same customer with the fields of version 4.
-FULL = replace(
+FULL_4 = replace(
     FULL_3,
     orders=(
         replace(
@@ -117,6 +118,14 @@ FULL = replace(
         ),
     ),
     visited_at=_hours(30),
+)
+
+#: The same customer with the fields of version 5.
+FULL = replace(
+    FULL_4,
+    sends=(replace(FULL_4.sends[0], address=bytes(range(48, 64))),),
+    order_addresses=bytes(range(64, 76)),
+    shared_until=_hours(33),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -176,4 +185,11 @@ POOL: dict[str, PoolEntry] = {
     "-asked": ClaimRecord("Ø-ABC", _hours(30), _hours(32)),
     "-waits": ClaimRecord(),
 }
+ADDRESS = AddressState(
+    (Refusal("marketing", "unsubscribed", _hours(34)),),
+    (("review", _hours(35)),),
+    _hours(36),
+    _hours(37),
+    (CountedSend(_hours(38), bytes(range(8)), "survey"),),
+)
 STEP = ScheduleTimer(timer_id="t" * 32, customer_id="c1", instance_id="i" * 32, flow="review", step="1", due_at=DUE)

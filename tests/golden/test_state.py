@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from streams.core.model import customer_codec
+from streams.core.model import address_state, customer_codec
+from streams.core.model.address_state import decode_address, encode_address
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.events import TimerFired
 from streams.core.offers import code_pool_records, popularity
@@ -35,7 +36,21 @@ from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
-from tests.golden.state_values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, FULL_3, PLAIN, POOL, STEP
+from tests.golden.state_values import (
+    ADDRESS,
+    AT,
+    COUNTS,
+    DUE_MS,
+    ENTRY,
+    FULL,
+    FULL_1,
+    FULL_2,
+    FULL_3,
+    FULL_4,
+    PLAIN,
+    POOL,
+    STEP,
+)  # fmt: skip
 from tests.harness.kafka_fakes import CHANGELOG, Record, batch, task
 
 HERE = Path(__file__).parent / "state"
@@ -73,8 +88,9 @@ def _pool_bytes(entry: code_pool_records.Entry, _: Path) -> bytes:
 CURRENT: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     "customer": (
         customer_codec.VERSION,
-        {"customer_v4": lambda _: encode_customer(PLAIN), "customer_v4-full": lambda _: encode_customer(FULL)},
+        {"customer_v5": lambda _: encode_customer(PLAIN), "customer_v5-full": lambda _: encode_customer(FULL)},
     ),
+    "address": (address_state.VERSION, {"address_v1": lambda _: encode_address(ADDRESS)}),
     "counts": (popularity.VERSION, {"counts_v1": lambda _: encode_counts(COUNTS)}),
     "pool": (
         code_pool_records.VERSION,
@@ -120,7 +136,9 @@ def test_every_version_has_a_file(kind: str) -> None:
         ("customer_v3", PLAIN),
         ("customer_v3-full", FULL_3),
         ("customer_v4", PLAIN),
-        ("customer_v4-full", FULL),
+        ("customer_v4-full", FULL_4),
+        ("customer_v5", PLAIN),
+        ("customer_v5-full", FULL),
     ],
 )
 def test_a_customer_of_every_version(name: str, customer: Any) -> None:
@@ -145,13 +163,20 @@ def _default_fields(value: Any) -> Iterator[str]:
 
 def test_every_field_has_a_value() -> None:
     """Every field has a value that is not its default, so its bytes are tested."""
-    assert [*_default_fields(FULL), *_default_fields(ENTRY), *_default_fields(COUNTS)] == []
+    assert [*_default_fields(FULL), *_default_fields(ENTRY), *_default_fields(COUNTS), *_default_fields(ADDRESS)] == []
     assert [*_default_fields(tuple(entry for suffix, entry in POOL.items() if suffix != "-waits"))] == []
 
 
 def test_a_ledger_entry_of_version_1() -> None:
     """The entry of a send in flight is decoded, with the disk that has its delivery marks."""
     assert decode_entry(fixture("ledger_v1")) == ENTRY
+
+
+def test_an_address_of_version_1() -> None:
+    """The state of an address is decoded, with its refusals and emails; a newer version is an error."""
+    assert decode_address(fixture("address_v1")) == ADDRESS
+    with pytest.raises(ValueError, match="newer"):
+        decode_address(b"\x02" + fixture("address_v1")[1:])
 
 
 def test_counts_of_version_1() -> None:
@@ -226,7 +251,7 @@ def test_state_of_every_version_is_restored_from_a_changelog(tmp_path: Path) -> 
     replay(sends, {name.encode(): fixture(name) for name in files["ledger"]})
     timer = fixture("timer_v1")
     replay(pending, {timer[: len(TIMER_KEY)]: timer[len(TIMER_KEY) :]})
-    expected = [PLAIN, FULL_1, PLAIN, FULL_2, PLAIN, FULL_3, PLAIN, FULL]
+    expected = [PLAIN, FULL_1, PLAIN, FULL_2, PLAIN, FULL_3, PLAIN, FULL_4, PLAIN, FULL]
     assert [decode_customer(value) for _, value in customers.items()] == expected
     assert [decode_entry(value) for _, value in sends.items()] == [ENTRY]
     fired: list[tuple[int, bytes]] = []

@@ -35,6 +35,8 @@ STATE: dict[str, Callable[[bytes], bytes]] = {
 }
 #: The topics whose schema has new fields since the records were made.
 GROWN = {topics.CHECKPOINTS}
+#: The changelogs whose values have new fields since.
+GROWN_STATE = {"takk-flows-customers-changelog"}
 
 
 def value_of(record: dict[str, Any]) -> bytes:
@@ -62,9 +64,11 @@ def test_recorded_records_decode_and_encode_to_the_same_bytes(topic: str) -> Non
 
 @pytest.mark.parametrize("topic", sorted(STATE))
 def test_recorded_state_decodes_and_encodes_to_the_same_bytes(topic: str) -> None:
-    """Each value of a changelog decodes, and encodes to the bytes that the earlier version wrote."""
+    """Each value of a changelog decodes, and encodes to the bytes that the earlier version wrote, unless its struct grew."""
     for record in [record for record in RECORDS if record["topic"] == topic]:
-        assert STATE[topic](value_of(record)) == value_of(record)
+        encoded = STATE[topic](value_of(record))
+        assert STATE[topic](encoded) == encoded
+        assert (encoded == value_of(record)) == (topic not in GROWN_STATE)
 
 
 @pytest.mark.parametrize("topic", sorted({record["topic"] for record in RECORDS} & EVENT_DECODERS.keys()))
