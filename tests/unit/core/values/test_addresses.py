@@ -15,6 +15,7 @@ KEY = address_key(b"c41b8e02d97f65a3e8107d4c")
         "anna@example.com",
         "ANNA@EXAMPLE.COM",
         "  Anna@Example.com\n",
+        "\u200banna@example.com \ufeff",
     ],
 )
 def test_spellings_of_an_address_have_one_form(spelling: str) -> None:
