@@ -38,6 +38,7 @@ from streams.core.model.events import (
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.rules.ruleset import Ruleset
+from streams.core.sending.address_events import note_refusals
 from streams.core.sending.consent import withdraw_emails
 from streams.core.triggers.segments import check_segments
 
@@ -61,6 +62,8 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     _HANDLERS[type(event)](uow, event)
     if uow.consent is not state.consent or uow.shared_until != state.shared_until:
         withdraw_emails(uow)
+    if uow.changed and ruleset.address_key:
+        note_refusals(uow)
     if uow.changed and ruleset.watched_segments:
         check_segments(uow)
     if uow.changed and uow.instances:

@@ -111,6 +111,26 @@ def test_a_refusal_belongs_to_the_address_that_got_the_email() -> None:
     assert len([effect for effect in run.effects if isinstance(effect, NoteAddress)]) == len(notes)
 
 
+@pytest.mark.parametrize("kind", ["unsubscribed", "complained", "answered no"])
+@pytest.mark.parametrize("is_key_late", [False, True])
+def test_a_later_address_of_a_person_refuses_too(kind: str, is_key_late: bool) -> None:
+    """Anna refused, and then gives a new address; or she refused before the shop had a key. Her next event makes it known, once."""
+    run = Driver(shop_ruleset()) if is_key_late else shop()
+    buy(run, "anna", "anna@example.com")
+    run.handle(refusals(run)[kind])
+    run.ruleset, run.addresses = shop().ruleset, shop().addresses
+    run.effects.clear()
+    run.advance(DAY)
+    for name in ("Anna", "Anna H."):
+        run.handle(ProfileUpdated(customer_id="anna", email="new@example.com", name=name, occurred_at=run.now))
+    noted = [effect.address for effect in run.effects if isinstance(effect, NoteAddress)]
+    both = {address_hash(KEY, address).hex() for address in ("anna@example.com", "new@example.com")}
+    assert sorted(noted) == sorted(both if is_key_late else both - {address_hash(KEY, "anna@example.com").hex()})
+    deliver(run, "guest-17", buy(run, "guest-17", "NEW@example.com"))
+    run.advance(30 * DAY)
+    assert "address_suppressed" in skipped(run, "guest-17")
+
+
 def test_a_newer_yes_under_another_id_counts() -> None:
     """Whoever unsubscribed as anna says yes to reviews as bo, and was shown a notice: bo's review request is sent, once they order."""
     run = shop()

@@ -126,6 +126,7 @@ FULL = replace(
     sends=(replace(FULL_4.sends[0], address=bytes(range(48, 64))),),
     order_addresses=bytes(range(64, 76)),
     shared_until=_hours(33),
+    noted_address=bytes(range(80, 96)),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -237,6 +237,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
         visited_at: the hour in which the customer last visited the shop.
         order_addresses: the newest addresses of orders, see `handlers/shared_ids.py`.
         shared_until: until when the id counts as shared by several people (UTC), or None.
+        noted_address: the hash of the address for which the refusals of `consent` were published.
     """
 
     customer_id: str
@@ -264,6 +265,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     visited_at: datetime | None = None
     order_addresses: bytes = b""
     shared_until: datetime | None = None
+    noted_address: bytes = b""
 
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""

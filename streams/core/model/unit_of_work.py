@@ -40,6 +40,7 @@ class UnitOfWork:
         "last_send_at",
         "last_starts",
         "lists",
+        "noted_address",
         "now",
         "order_addresses",
         "orders",
@@ -87,6 +88,7 @@ class UnitOfWork:
         self.visited_at = state.visited_at
         self.order_addresses = state.order_addresses
         self.shared_until = state.shared_until
+        self.noted_address = state.noted_address
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """Return the new state, or the old one itself if nothing changed, and the effects in the order in which they were added."""
@@ -119,6 +121,7 @@ class UnitOfWork:
             self.visited_at,
             self.order_addresses,
             self.shared_until,
+            self.noted_address,
         )
         return customer, self.effects
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core.model.customer import Answer, Sent
+from streams.core.model.customer import Answer, Consent, Sent
 from streams.core.model.effects import AddressEventKind, NoteAddress
 from streams.core.model.events import EngagementEvent, MailBounced, MailComplained, Unsubscribed
 from streams.core.model.unit_of_work import UnitOfWork
@@ -31,7 +31,9 @@ def note_engagement(uow: UnitOfWork, event: EngagementEvent, sent: Sent | None) 
             _note(uow, _recipient(uow, sent), "bounced_hard", at, send_id=event.send_id)
     elif isinstance(event, (MailComplained, Unsubscribed)):
         # The person who received the email refuses, whichever address they gave since.
-        for address in sorted({_recipient(uow, sent), _hash(uow, uow.profile.email)}):
+        own = _hash(uow, uow.profile.email)
+        _mark_noted(uow, own)
+        for address in sorted({_recipient(uow, sent), own}):
             if isinstance(event, Unsubscribed):
                 _note(uow, address, "refused", at, scope=event.scope, reason=UNSUBSCRIBED, send_id=event.send_id)
             else:
@@ -41,15 +43,50 @@ def note_engagement(uow: UnitOfWork, event: EngagementEvent, sent: Sent | None) 
 def note_answers(uow: UnitOfWork) -> None:
     """Note each answer to a consent question that this event changed. A yes counts only with the notice that the customer was shown."""
     before, after, address = uow.state.consent, uow.consent, _hash(uow, uow.profile.email)
-    if (after.marketing, after.marketing_at) != (
-        before.marketing,
-        before.marketing_at,
-    ) and after.marketing_at is not None:
-        answer = Answer("marketing", bool(after.marketing), after.marketing_at, notice=after.marketing_notice)
-        _note_answer(uow, address, answer)
+    at = after.marketing_at
+    if at is not None and (after.marketing, at) != (before.marketing, before.marketing_at):
+        _note_answer(uow, address, Answer("marketing", bool(after.marketing), at, notice=after.marketing_notice))
     for answer in after.answers:
         if answer != before.answer(answer.purpose):
             _note_answer(uow, address, answer)
+    if after != before:
+        _mark_noted(uow, address)
+
+
+def note_refusals(uow: UnitOfWork) -> None:
+    """Note what the customer refused for an address that they gave later, and for one of the time before the shop had a key.
+
+    When they refused is not stored, so the refusals count as new.
+    """
+    consent, address = uow.consent, _hash(uow, uow.profile.email)
+    if not address or uow.noted_address.hex() == address or not _refuses(consent):
+        return
+    uow.noted_address = bytes.fromhex(address)
+    for scope in consent.unsubscribed:
+        if consent.is_unsubscribed(scope):
+            _note(uow, address, "refused", uow.now, scope=scope, reason=UNSUBSCRIBED)
+    if consent.complained:
+        _note(uow, address, "complained", uow.now)
+    if consent.marketing is False and consent.marketing_at is not None:
+        _note_answer(uow, address, Answer("marketing", False, consent.marketing_at))
+    for answer in consent.answers:
+        if not answer.is_yes:
+            _note_answer(uow, address, answer)
+
+
+def _mark_noted(uow: UnitOfWork, address: str) -> None:
+    """Mark the refusals of this event as noted, unless there are older ones, which `note_refusals` notes."""
+    if not _refuses(uow.state.consent):
+        uow.noted_address = bytes.fromhex(address)
+
+
+def _refuses(consent: Consent) -> bool:
+    return (
+        bool(consent.unsubscribed)
+        or consent.complained
+        or consent.marketing is False
+        or any(not answer.is_yes for answer in consent.answers)
+    )
 
 
 def _note_answer(uow: UnitOfWork, address: str, answer: Answer) -> None:
