@@ -1,4 +1,4 @@
-"""The suppressions agent: keeps what happened to each email address, and publishes what every mailer must know. Each address has one writer."""
+"""The suppressions agent: keeps the events of each email address, and publishes its limits for every mailer. Each address has one writer."""
 
 from __future__ import annotations
 

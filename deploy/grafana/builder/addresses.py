@@ -50,7 +50,7 @@ def addresses() -> list[model.Panel]:
             About(
                 "Time since each mailer last read the suppressed addresses to their end. A mailer without emails so far has no line.",
                 "Some seconds.",
-                "What people refuse under one customer id does not reach the emails to their others. See whether the mailer can read from "
+                "A refusal under one customer id does not reach the emails of the other ids. See whether the mailer can read from "
                 "Kafka, and whether the stage suppressions is behind.",
                 ("TakkSuppressionsStale",),
                 see="takk-pipeline",

@@ -23,7 +23,7 @@ KEPT_AFTER_CAP = timedelta(days=7)
 
 
 class SuppressedAddresses(TableView):
-    """What is known of each address. Caps that ended are removed, so that the table has the refusing addresses and the busy ones.
+    """The limits of each address. Caps that ended are removed, so that the table has the refusing addresses and the busy ones.
 
     Args:
         decoder: decodes the records.

@@ -1,6 +1,6 @@
 """Customer ids that several people share, such as the id 0 that some shops give to every guest.
 
-What one of them did must not concern another: Anna's review request must not go to Bo. While an id is shared, each order still gets its
+The acts of one of them must not concern another: Anna's review request must not go to Bo. While an id is shared, each order still gets its
 transactional emails at its own address, but the id gets no other email, and no event teaches its profile.
 """
 

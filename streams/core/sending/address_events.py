@@ -1,4 +1,4 @@
-"""What happens to a customer's email addresses, as events for everybody who uses the same address.
+"""The events of a customer's email addresses, which count for everybody who uses the same address.
 
 An event has the keyed hash of the address. A ruleset without a key publishes none.
 """

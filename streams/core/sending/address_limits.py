@@ -1,4 +1,4 @@
-"""What an email address may get, whichever customer ids use it: suppressed purposes, frequency caps, and a bound for transactional emails.
+"""The limits of an email address, whichever customer ids use it: suppressed purposes, frequency caps, and a bound for transactional emails.
 
 Consent and caps of a customer (`consent.py`, `smart_sending.py`) hold for one customer id. Shops give one person several: each order of a guest
 may have its own. So the same limits hold for the address too.
@@ -122,7 +122,7 @@ def _refusal(state: AddressState, purpose: str) -> str | None:
         if refusal.scope not in ("marketing", purpose):
             continue
         accepted = [at for scope, at in yes.items() if scope in (refusal.scope, purpose)]
-        # Whoever answered the question for this purpose decided it apart from marketing.
+        # An answer to the question for this purpose is apart from the one to marketing.
         has_own_answer = refusal.reason == ANSWERED_NO and refusal.scope != purpose and purpose in yes
         if not has_own_answer and refusal.at >= max(accepted, default=refusal.at):
             return refusal.reason
