@@ -132,7 +132,7 @@ def test_a_later_address_of_a_person_refuses_too(kind: str, is_key_late: bool) -
 
 
 def test_a_newer_yes_under_another_id_counts() -> None:
-    """Whoever unsubscribed as anna says yes to reviews as bo, and was shown a notice: bo's review request is sent, once they order."""
+    """A person unsubscribed as anna, and says yes to reviews as bo, with a notice: bo's review request is sent after their next order."""
     run = shop()
     buy(run, "anna", "anna@example.com")
     run.handle(refusals(run)["unsubscribed"])

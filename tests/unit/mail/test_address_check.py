@@ -73,7 +73,7 @@ async def test_an_email_does_not_stand_in_its_own_way() -> None:
 
 
 async def test_published_suppressions_hold_at_once() -> None:
-    """What is published while a batch is sent holds for its next email; other addresses are not affected."""
+    """A suppression that is published while a batch is sent holds for its next email; other addresses are not affected."""
     published: dict[bytes, Suppression] = {}
     checked = await check(published)
     assert rules(checked, email(0, "review")) == [None]

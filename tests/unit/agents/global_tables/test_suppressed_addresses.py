@@ -44,7 +44,7 @@ def test_the_newest_record_of_an_address_holds() -> None:
 
 
 def test_caps_that_ended_are_removed() -> None:
-    """Addresses that were once capped take no memory for ever; refusals stay."""
+    """Addresses that were once capped take no memory permanently; refusals stay."""
     now = AT
     view = SuppressedAddresses(DECODER, {}, lambda: now)
     put(view, 1, CAPPED)

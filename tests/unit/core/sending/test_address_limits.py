@@ -92,7 +92,7 @@ def test_a_newer_yes_ends_a_refusal() -> None:
 
 
 def test_a_no_to_marketing_leaves_purposes_with_a_yes() -> None:
-    """Whoever says no to marketing and yes to reviews gets review requests; an unsubscription ends them too."""
+    """A customer who says no to marketing and yes to reviews gets review requests; an unsubscription ends them too."""
     yes = event("consented", -1, scope="review")
     assert suppressed(event("refused", scope="marketing", reason="answered_no"), yes) == (
         "marketing",

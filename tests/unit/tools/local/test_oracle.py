@@ -357,7 +357,7 @@ def test_the_state_is_computed_from_the_input(history: History) -> None:
 
 
 def test_suppressions(history: History) -> None:
-    """The events of addresses that the mailer writes are no effects; each email counts for its address, and each suppression follows."""
+    """The mailer's events of addresses are not unexpected; each email counts for its address, and each suppression follows."""
     secret = address_key(b"a secret of the tests, long enough")
     ruleset = shop_ruleset(day_scale=1 / 86_400, address_key=secret, transactional_per_address=1)
     address = address_hash(secret, "anna@example.org").hex()
