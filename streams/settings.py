@@ -31,6 +31,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams.core.rules.ruleset import Shop
+from streams.core.rules.sending_rules import TRANSACTIONAL_PER_ADDRESS
+from streams.core.values.addresses import address_key
 from streams.core.values.local_time import zone
 from streams.core.values.tokens import MIN_BITS, Keyring, estimated_bits
 from streams.endpoints import (
@@ -59,7 +61,7 @@ UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
 #: Fields that may also be read from the file `<NAME>_FILE`. The registry's address may contain a password.
 FROM_FILE = (
     "kafka_sasl_password", "kafka_ssl_key_password", "schema_registry_url", "smtp_password", "mail_secret", "mail_old_secrets",
-    "reward_secret",
+    "reward_secret", "address_secret",
 )  # fmt: skip
 
 
@@ -251,6 +253,11 @@ class Settings(BaseSettings):
     mail_old_secrets: SecretStr | None = Field(None)
     #: Signs the codes of rewards; workers whose flows give them require it. At least 16 characters. Default: `TAKK_MAIL_SECRET`.
     reward_secret: SecretStr | None = Field(None)
+    #: Key of the hashes by which workers and mailers know an email address across customer ids; the same for all of them. At least 16
+    #: characters. Never change it: refusals are stored under these hashes. Default: consent and caps hold for each customer id only.
+    address_secret: SecretStr | None = Field(None)
+    #: Transactional emails that one address gets per day, whichever customer ids use it. Needs `TAKK_ADDRESS_SECRET`.
+    transactional_per_address: int = Field(TRANSACTIONAL_PER_ADDRESS, ge=1, le=200)
 
     # Metrics, health and logs
     #: Address that `/metrics`, `/livez` and `/readyz` listen on. Set it to `0.0.0.0` in a container.
@@ -333,7 +340,7 @@ class Settings(BaseSettings):
     def _is_url(cls, value: str) -> str:
         return check_url(value)
 
-    @field_validator("mail_secret", "reward_secret")
+    @field_validator("mail_secret", "reward_secret", "address_secret")
     @classmethod
     def _is_strong(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
@@ -423,7 +430,18 @@ class Settings(BaseSettings):
             "attribution_days": self.attribution_days,
             "day_scale": self.day_scale,
             "reward_key": self.reward_key,
+            **self.address_options(),
         }
+
+    def address_options(self) -> dict[str, Any]:
+        """Return the arguments of `load_ruleset` about email addresses."""
+        return {"address_key": self.address_key, "transactional_per_address": self.transactional_per_address}
+
+    @property
+    def address_key(self) -> bytes:
+        """The key of the hashes of addresses, derived from `address_secret`; empty without it."""
+        secret = self.address_secret
+        return b"" if secret is None else address_key(secret.get_secret_value().encode())
 
     @property
     def reward_key(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The two kinds of process, built from the settings: the worker (flows, scheduler, popularity and code pools) and the mailer."""
+"""The two kinds of process, built from the settings: the worker (flows, scheduler, popularity, code pools, suppressions) and the mailer."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from typing import Any, Literal
 import structlog
 import uvloop
 
-from streams.agents import code_pools, flows, mailer, popularity, scheduler
+from streams.agents import code_pools, flows, mailer, popularity, scheduler, suppressions
 from streams.agents.faust_worker import Worker
-from streams.agents.global_tables import assortment, withdrawals
+from streams.agents.global_tables import assortment, suppressed_addresses, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
+from streams.agents.mail_server import open_pool
 from streams.agents.startup import Startup, kafka_steps
 from streams.agents.zeros import zero_mailer, zero_worker
+from streams.core.model.address_state import Suppression
 from streams.core.offers.assortment import Assortment
 from streams.core.rules.content_hash import content_hash
+from streams.core.sending.address_limits import AddressRules, rules_of
 from streams.core.values.local_time import utc_from_ms
 from streams.definitions.checks.layout import old_layout
 from streams.definitions.checks.messages import check_messages
 from streams.definitions.loader import load_ruleset, read_templates
 from streams.definitions.problems import FlowFileError
-from streams.endpoints import rates_by_domain
-from streams.mail.delivery.smtp.pool import SmtpPool
-from streams.mail.delivery.smtp.rate_limits import RateLimits
-from streams.mail.delivery.smtp.server import Server, Timeouts
+from streams.mail.address_check import AddressCheck
 from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
@@ -71,7 +71,7 @@ SAMPLE_INTERVAL_S = 1.0
 
 
 def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
-    """Run flows, scheduler, popularity and code pools until SIGTERM. It does not return.
+    """Run flows, scheduler, popularity, code pools and suppressions until SIGTERM. It does not return.
 
     Args:
         settings: the settings.
@@ -104,6 +104,8 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     # which the stage reads from the beginning.
     if ruleset.pools:
         code_pools.register(app, instrumentation, ruleset.pools)
+    if settings.address_key:
+        suppressions.register(app, instrumentation, rules_of(ruleset))
 
     def render_messages() -> None:
         # The worker starts nevertheless: all other emails can be sent.
@@ -133,24 +135,6 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     app = _app(settings, "mailer", MAILER_BATCH, accepted)
     instrumentation = Instrumentation(codec_of(settings, registers_later=True))
     sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, settings.link_keys())
-    password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
-    server = Server(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        tls=settings.smtp_tls,
-        username=settings.smtp_username,
-        password=password,
-        connections=settings.smtp_connections,
-        timeouts=Timeouts(
-            connect_s=min(Timeouts.connect_s, settings.smtp_timeout_s),
-            greeting_s=settings.smtp_greeting_timeout_s,
-            command_s=settings.smtp_timeout_s,
-            envelope_s=settings.smtp_envelope_timeout_s,
-            data_s=settings.smtp_data_timeout_s,
-            dot_s=settings.smtp_dot_timeout_s,
-        ),
-        helo_name=settings.smtp_helo_name or settings.mail_domain,
-    )
     products = GlobalTable(
         settings.kafka(),
         assortment.TOPICS,
@@ -168,21 +152,33 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         prepare=instrumentation.load_schemas,
     )
 
+    suppressed = GlobalTable(
+        settings.kafka(),
+        suppressed_addresses.TOPICS,
+        partial(suppressed_addresses.SuppressedAddresses, instrumentation.decoder),
+        prepare=instrumentation.load_schemas,
+    )
+
     async def fetch_withdrawn() -> Mapping[str, str]:
         return (await withdrawn_emails.view()).rules
 
     async def fetch_assortment() -> Assortment:
         return (await products.view()).assortment
 
+    async def fetch_suppressed() -> Mapping[bytes, Suppression]:
+        return (await suppressed.view()).by_address
+
+    templates = read_templates(settings.templates_dir)
+    rules = AddressRules(templates.rules.caps, settings.transactional_per_address, settings.day_scale)
+    key = settings.address_key
     work = Mailer(
         Renderer(settings.templates_dir, sender.name),
         sender,
-        SmtpPool(
-            server, RateLimits(settings.smtp_max_per_second, rates_by_domain(settings.smtp_max_per_second_per_domain))
-        ),
+        open_pool(settings),
         fetch_withdrawn=fetch_withdrawn,
         fetch_assortment=fetch_assortment,
-        newest_versions={flow.name: flow.version for flow in read_templates(settings.templates_dir).newest},
+        addresses=AddressCheck(key, rules, fetch_suppressed) if key else None,
+        newest_versions={flow.name: flow.version for flow in templates.newest},
         backoff_scale=settings.day_scale,
         clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock per process
         on_pause=metrics.SMTP_PAUSED.set,
@@ -194,10 +190,11 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         settings.heartbeat_s,
         lease_s=settings.session_timeout_s / 2,
         drain_timeout_s=settings.smtp_stop_timeout_s,
+        address_key=key,
         uncommitted=partial(uncommitted_changes, settings.kafka()),
     )
     zero_mailer(messages_by_flow(settings.templates_dir))
-    gauges, tables = [heartbeat_gauges()], (products, withdrawn_emails)
+    gauges, tables = [heartbeat_gauges()], (products, withdrawn_emails, suppressed)
     _run(app, settings, instrumentation, accepted, gauges=gauges, global_tables=tables)
 
 
@@ -205,6 +202,8 @@ def _app(settings: Settings, role: str, batch_records: int, accepted: Collection
     setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
     if insecure := settings.insecure_connections():
         log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
+    if not settings.address_key:
+        log.warning("TAKK_ADDRESS_SECRET is not set: consent and caps hold per customer id, not per address")
     folder = Path(settings.state_dir) / role
     try:
         if make_private(folder):

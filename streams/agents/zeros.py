@@ -30,7 +30,7 @@ OF_WORKER = (
 #: The metrics that only a mailer exports.
 OF_MAILER = (
     metrics.MAILS, metrics.MESSAGES, metrics.HANDOVER, metrics.ORDER_TO_EMAIL, metrics.WITHDRAWALS,
-    metrics.MAIL_RULES, metrics.WITHDRAWALS_READ, metrics.SENDS_UNKNOWN,
+    metrics.MAIL_RULES, metrics.WITHDRAWALS_READ, metrics.SUPPRESSIONS_READ, metrics.SUPPRESSED_ADDRESSES, metrics.SENDS_UNKNOWN,
     metrics.RENDER_SECONDS, metrics.SMTP_SECONDS, metrics.HEARTBEAT_TIMESTAMP, metrics.HEARTBEAT_SECONDS,
     metrics.SMTP_PAUSED, metrics.SMTP_ANSWERS, metrics.SMTP_REFUSALS, metrics.SMTP_CONNECTIONS, metrics.SMTP_CONNECTIONS_LIMIT,
     metrics.CATALOGUE_PRODUCTS, metrics.POPULARITY_PRODUCTS, metrics.CATALOGUE_READ, metrics.CATALOGUE_REFUSED,
@@ -41,12 +41,13 @@ OF_MAILER = (
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "flows": (
         topics.DELAYS, topics.COMMANDS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS,
-        topics.SIGNALS, topics.WITHDRAWALS, topics.SALES, topics.CHECKPOINTS, topics.HEARTBEATS,
+        topics.SIGNALS, topics.WITHDRAWALS, topics.SALES, topics.CHECKPOINTS, topics.HEARTBEATS, topics.ADDRESS_EVENTS,
     ),
     "scheduler": (topics.DUE,),
     "popularity": (topics.POPULARITY,),
     "pools": (topics.GRANTS,),
-    "mailer": (topics.EVENTS, topics.ENGAGEMENT, topics.DELAYS, topics.DECISIONS),
+    "suppressions": (topics.SUPPRESSIONS,),
+    "mailer": (topics.EVENTS, topics.ENGAGEMENT, topics.DELAYS, topics.DECISIONS, topics.ADDRESS_EVENTS),
 }  # fmt: skip
 #: The reasons of dead letters: broken rules, invalid Avro, `failed` for a handler that raised, and `crashed`.
 DEAD_LETTER_REASONS = (*RULES, "not_avro", "unknown_schema", "truncated", "failed", "crashed")
@@ -64,7 +65,7 @@ DECISIONS = (
         ("skip", rule)
         for rule in (
             "unsubscribed", "hard_bounced", "bad_address", "complained", "soft_bounces", "no_consent", "no_own_opt_in", "no_soft_opt_in",
-            "soft_opt_in_ended", "no_address", "expired", "holdout",
+            "soft_opt_in_ended", "no_address", "expired", "holdout", "shared_id",
         )
     ),
     *(("defer", rule) for rule in ("cap", "quiet_hours", "order_late", "refunded", "calm_series", "clash", "not_before", "paused")),
@@ -89,6 +90,7 @@ OUTCOMES: tuple[str, ...] = get_args(MailOutcome)
 MAIL_RULES = (
     ("sent", "accepted"), ("sent", "sent_again"), ("deferred", "4xx"), ("refused", "5xx"), ("refused", "gave_up"), ("refused", "unrenderable"),
     ("refused", "unsendable"), ("expired", "not_after"), ("suppressed", "withdrawn"), ("suppressed", "too_few_products"),
+    ("suppressed", "address_suppressed"), ("suppressed", "address_cap"), ("suppressed", "address_limit"),
     ("unknown", "in_flight_after_crash"), ("unknown", "connection_lost"), ("unknown", "failed"), ("refused", "failed"),
     ("deferred", "refused_us"), ("deferred", "no_answer"), ("deferred", "newer_templates"),
 )  # fmt: skip
@@ -122,6 +124,7 @@ def zero_worker(ruleset: Ruleset) -> None:
     flows, currencies = tuple(messages), (ruleset.shop.currency,)
     for name in flows:
         _zero_pairs(metrics.DECISIONS, (name,), DECISIONS)
+    metrics.DECISIONS.labels("", "limit", "shared_id")  # of a customer, so without a flow
     _zero(metrics.OPENS, flows, get_args(AgentClass))
     _zero(metrics.CLICKS, flows, get_args(AgentClass))
     _zero(metrics.BOUNCES, flows, ("hard", "soft"))

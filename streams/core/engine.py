@@ -40,6 +40,7 @@ from streams.core.model.person_events import CustomerErased
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.rules.ruleset import Ruleset
+from streams.core.sending.address_events import note_refusals
 from streams.core.sending.consent import withdraw_emails
 from streams.core.triggers.segments import check_segments
 
@@ -65,8 +66,10 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
         return state, follow_up(uow, event)
     replay_held_events(uow)
     _HANDLERS[type(event)](uow, event)
-    if uow.consent is not state.consent:
+    if uow.consent is not state.consent or uow.shared_until != state.shared_until:
         withdraw_emails(uow)
+    if uow.changed and ruleset.address_key:
+        note_refusals(uow)
     if uow.changed and ruleset.watched_segments:
         check_segments(uow)
     if uow.changed and uow.instances:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from streams.core.rules.consent_policy import STRICT, ConsentPolicy
 from streams.core.rules.flow import Condition, Flow
 from streams.core.rules.ruleset import RATES, Limits, Ruleset, Shop
-from streams.core.rules.sending_rules import NO_RULES, SendingRules
+from streams.core.rules.sending_rules import NO_RULES, TRANSACTIONAL_PER_ADDRESS, SendingRules
 from streams.core.values.text import nearest
 from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file
@@ -208,6 +208,8 @@ def load_ruleset(
     attribution_days: int = 3,
     day_scale: Fraction | float = 1.0,
     reward_key: bytes = b"",
+    address_key: bytes = b"",
+    transactional_per_address: int = TRANSACTIONAL_PER_ADDRESS,
 ) -> Ruleset:
     """Return the ruleset of `templates_dir`: its flows, sending rules, segments and consent policy.
 
@@ -229,4 +231,6 @@ def load_ruleset(
         attribution_days=attribution_days,
         day_scale=day_scale,
         reward_key=reward_key,
+        address_key=address_key,
+        transactional_per_address=transactional_per_address,
     )

@@ -6,20 +6,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache, partial
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
-import msgspec
 import structlog
-from msgspec.structs import replace
 
 from streams.core.model.events import MailOutcome
 from streams.core.offers.assortment import Assortment
-from streams.core.offers.popularity import week_of
-from streams.core.offers.recommendations import REQUEST_KEY, fulfil
+from streams.core.offers.recommendations import REQUEST_KEY
 from streams.core.rules.consent_policy import is_transactional
+from streams.mail.address_check import COUNTED, AddressCheck
 from streams.mail.attempt import Trouble
 from streams.mail.command import Command
+from streams.mail.composing import Composer
 from streams.mail.delivery.bounces import classify
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import DeliveryMarks
@@ -30,18 +29,15 @@ from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.window import LeaseExpired, Window
 from streams.mail.dispatch import Dispatch
 from streams.mail.links import Sender
-from streams.mail.mime import Unsendable, compose
-from streams.mail.newer_templates import NewerTemplates
 from streams.mail.outcomes import (
     refusal_text,
     report_accepted,
     report_deferred,
     report_refusal,
     report_trouble,
-    report_unrenderable,
     withdrawn_by,
 )
-from streams.mail.rendering.renderer import MissingMessage, Renderer, RenderError
+from streams.mail.rendering.renderer import Renderer
 from streams.mail.report import Report
 from streams.mail.server_health import ServerHealth
 from streams.observability import metrics
@@ -74,6 +70,7 @@ class Mailer:
         pool: the connections to the mail server.
         fetch_withdrawn: returns the withdrawn sends, send id to rule. They are checked right before each email.
         fetch_assortment: returns the products that emails may recommend.
+        addresses: whether an address may get an email, checked right before each; None checks nothing.
         newest_versions: flow -> its newest version in the templates.
         backoff_scale: factor of the backoff between two attempts.
         on_pause: called with True when the mailer pauses because the server is down, and with False when it resumes.
@@ -89,20 +86,20 @@ class Mailer:
         *,
         fetch_withdrawn: Callable[[], Awaitable[Mapping[str, str]]] = _nothing_withdrawn,
         fetch_assortment: Callable[[], Awaitable[Assortment]] = _no_products,
+        addresses: AddressCheck | None = None,
         newest_versions: Mapping[str, int] | None = None,
         backoff_scale: float = 1.0,
         on_pause: Callable[[bool], None] = lambda is_paused: None,
         patience_s: float = PATIENCE_S,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._renderer = renderer
-        self._sender = sender
+        self._composer = Composer(renderer, sender, newest_versions or {}, backoff_scale)
+        self._from = sender.address
         self._pool = pool
         self._fetch_withdrawn = fetch_withdrawn
         self._fetch_assortment = fetch_assortment
         self._withdrawn: Mapping[str, str] = {}
-        self._assortment = Assortment()
-        self._newer_templates = NewerTemplates(newest_versions or {}, backoff_scale)
+        self._addresses = addresses
         self._backoff_scale = backoff_scale
         self._on_pause = on_pause
         self._clock = clock
@@ -135,8 +132,10 @@ class Mailer:
         planned = list(planned)
         try:
             self._withdrawn = await _await_unless_stopping(is_stopping, self._fetch_withdrawn())
+            if self._addresses is not None:
+                await _await_unless_stopping(is_stopping, self._addresses.refresh())
             if any(REQUEST_KEY in command.context for command, _ in planned):
-                self._assortment = await _await_unless_stopping(is_stopping, self._fetch_assortment())
+                self._composer.assortment = await _await_unless_stopping(is_stopping, self._fetch_assortment())
         except Stopped:
             return []
         dispatch = Dispatch(
@@ -173,6 +172,7 @@ class Mailer:
             LeaseExpired: `may_begin` raised it. The email has not left.
         """
         is_begun = False
+        result: Report | Trouble | None = None
 
         def begin() -> None:
             nonlocal is_begun
@@ -182,7 +182,8 @@ class Mailer:
 
         try:
             async with self._turns:
-                return await self._attempt_unguarded(marks, command, plan, begin)
+                result = await self._attempt_unguarded(marks, command, plan, begin)
+                return result
         except LeaseExpired:
             raise
         except Exception as error:
@@ -196,6 +197,10 @@ class Mailer:
                 rule="failed",
                 text=f"failed: {type(error).__name__}",
             )
+        finally:
+            if self._addresses is not None:
+                is_sent = result.outcome in COUNTED if isinstance(result, Report) else result is None and is_begun
+                self._addresses.settle(command, is_sent=is_sent)
 
     async def _attempt_unguarded(
         self, marks: DeliveryMarks, command: Command, plan: Plan, begin: Callable[[], None]
@@ -204,11 +209,11 @@ class Mailer:
         report = self._report_unsent(command, plan, marks, now)
         if report is not None:
             return report
-        data = self._compose(command, now)
+        data = self._composer.compose(command, now)
         if isinstance(data, Report):
             return data
         started = time.perf_counter()
-        answer = printable(await self._pool.send(self._sender.address, command.to_address, data, begin))
+        answer = printable(await self._pool.send(self._from, command.to_address, data, begin))
         is_resend = plan == "resend"
         at = self._clock()
         if isinstance(answer, ServerDown):
@@ -249,46 +254,10 @@ class Mailer:
         withdrawn = withdrawn_by(self._withdrawn, command)
         if withdrawn is not None:
             return Report(command=command, outcome="suppressed", at=now, rule="withdrawn", text=withdrawn)
+        # A second copy has the place of the first.
+        if self._addresses is not None and plan == "send" and (forbidden := self._addresses.begin(command)) is not None:
+            return Report(command=command, outcome="suppressed", at=now, rule=forbidden[0], text=forbidden[1])
         return None
-
-    def _compose(self, command: Command, now: datetime) -> bytes | Report:
-        """Return the bytes of the email, or the report of a command that has no email, or none yet."""
-        waiting = self._newer_templates.wait_for_version(command, now)
-        if waiting is not None:
-            return waiting
-        try:
-            complete = self._fill_products(command)
-            if complete is None:
-                return Report(command=command, outcome="suppressed", at=now, rule="too_few_products")
-            return self._render(complete, now)
-        except msgspec.ValidationError as error:
-            return report_unrenderable(command, now, f"{REQUEST_KEY}: {error}")
-        except Unsendable as error:
-            return Report(command=command, outcome="refused", at=now, rule="unsendable", text=error.reason)
-        except MissingMessage as error:
-            waiting = self._newer_templates.wait_for_message(command, now, str(error))
-            return waiting or report_unrenderable(command, now, str(error))
-        except RenderError as error:
-            return report_unrenderable(command, now, str(error))
-
-    def _fill_products(self, command: Command) -> Command | None:
-        """Return the command with the products it requests, or None if the assortment has too few."""
-        if REQUEST_KEY not in command.context:
-            return command
-        products = fulfil(command.context[REQUEST_KEY], self._assortment, week_of(command.commanded_at))
-        return None if products is None else replace(command, context={**command.context, "products": products})
-
-    def _render(self, command: Command, now: datetime) -> bytes:
-        started = time.perf_counter()
-        links = self._sender.links(command)
-        data = compose(self._sender, command, self._renderer.render(command, links), links, now)
-        _render_seconds(command.flow).observe(time.perf_counter() - started)
-        return data
-
-
-@cache  # bounded like the labels; `labels` is slower
-def _render_seconds(flow: str) -> Any:
-    return metrics.RENDER_SECONDS.labels(flow)
 
 
 async def _await_unless_stopping(is_stopping: Callable[[], bool], awaitable: Awaitable[T]) -> T:

@@ -2,8 +2,8 @@
 
 Names are `takk_<noun>_<unit>`; counters end in `_total`. Label values are bounded: a stage, a partition, a flow or one of its messages, a
 pool that a flow uses, a currency, an outcome, or a reason from a closed list. They never contain a customer, an order, an address, a code or
-free text. `stage` is flows, scheduler, popularity, pools or mailer. A process exports the series that it can change as 0 from its start: see
-`agents/zeros.py`.
+free text. `stage` is flows, scheduler, popularity, pools, suppressions or mailer. A process exports the series that it can change as 0 from
+its start: see `agents/zeros.py`.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ MAIL_RULES = Counter(
     "takk_mail_rules_total",
     "Send commands, by flow, outcome and the rule of the mailer that decided it: accepted, sent_again (sent); 4xx, refused_us, no_answer, "
     "newer_templates (deferred); 5xx, gave_up, unrenderable, unsendable, failed (refused); not_after (expired); withdrawn, "
-    "too_few_products (suppressed); in_flight_after_crash, connection_lost, failed (unknown).",
+    "too_few_products, address_suppressed, address_cap, address_limit (suppressed); in_flight_after_crash, connection_lost, failed (unknown).",
     ["flow", "outcome", "rule"],
     registry=REGISTRY,
 )
@@ -205,6 +205,15 @@ WITHDRAWALS_READ = Gauge(
     "Unix time at which the mailer last read the withdrawals to the end of their topic; 0 before its first batch. It checks every 10 s.",
     registry=REGISTRY,
 )
+SUPPRESSIONS_READ = Gauge(
+    "takk_suppressions_read_timestamp_seconds",
+    "Unix time at which the mailer last read the suppressed addresses to the end of their topic; 0 before its first batch, and without "
+    "TAKK_ADDRESS_SECRET. It checks every 10 s.",
+    registry=REGISTRY,
+)
+SUPPRESSED_ADDRESSES = Gauge(
+    "takk_suppressed_addresses", "Addresses that refuse emails of a purpose, whichever customer ids use them.", registry=REGISTRY
+)  # fmt: skip
 SENDS_UNKNOWN = Counter(
     "takk_sends_unknown_total", "Sends in flight during a crash, which the mail server may have accepted. action: sent_again, given_up.",
     ["flow", "action"], registry=REGISTRY,
@@ -376,8 +385,8 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     PARTITIONS, STAGE_PARTITIONS, REBALANCES, DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS,
     STATE_QUARANTINED, RECORDS_LOST, STANDBY_ERRORS,
     STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS,
-    HANDOVER, ORDER_TO_EMAIL, MESSAGES, MAIL_RULES, WITHDRAWALS, WITHDRAWALS_READ, SENDS_UNKNOWN,
-    RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
+    HANDOVER, ORDER_TO_EMAIL, MESSAGES, MAIL_RULES, WITHDRAWALS, WITHDRAWALS_READ, SUPPRESSIONS_READ, SUPPRESSED_ADDRESSES,
+    SENDS_UNKNOWN, RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
     ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
     POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO,

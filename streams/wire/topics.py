@@ -33,6 +33,8 @@ CLAIM_WITHDRAWALS = "claim-withdrawals"
 SIGNALS = "flow-signals"
 WITHDRAWALS = "email-withdrawals"
 SALES = "product-sales"
+ADDRESS_EVENTS = "address-events"
+SUPPRESSIONS = "suppressions"
 HEARTBEATS = "heartbeats"
 DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
@@ -96,6 +98,10 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(SIGNALS, "signal"),
     _retained(WITHDRAWALS, "withdrawal", COMMANDS_RETENTION_MS),
     _retained(SALES, "sales", 30 * DAY_MS),
+    # As for timers: the suppressions stage stores what it reads. Keyed hashes of addresses, never the addresses.
+    _retained(ADDRESS_EVENTS, "address_event", 30 * DAY_MS, key="address hash"),
+    # Kept permanently, at some hundred bytes per address: a refusal holds without end, also after the customer's data was deleted.
+    TopicSpec(name=SUPPRESSIONS, schema="suppression", key="address hash", cleanup="compact"),
     _retained(HEARTBEATS, "heartbeat", DAY_MS, key="heartbeat-<number>"),
     # No longer than the topics that the records come from: see `specs`.
     _retained(DEAD_LETTERS, "dead_letter", 30 * DAY_MS, key="original key", config=_LARGE),
@@ -130,6 +136,7 @@ STAGE_INPUTS = frozenset(
         COMMANDS,
         HEARTBEATS,
         SALES,
+        ADDRESS_EVENTS,
     }
     | {CODES, CLAIMS, CLAIM_WITHDRAWALS}
 )

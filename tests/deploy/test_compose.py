@@ -137,7 +137,9 @@ def test_secrets_are_only_where_they_are_read(project: dict[str, Any]) -> None:
         assert set(service.get("secrets", ())) == read, name
         assert not secret_settings & settings.keys(), name
     assert all("secrets" not in project["services"][name] for name in UNPROBED)
-    assert all(project["services"][name]["secrets"] == ["reward_secret"] for name in ("worker-1", "worker-2"))
+    assert all(
+        project["services"][name]["secrets"] == ["reward_secret", "address_secret"] for name in ("worker-1", "worker-2")
+    )
     used = {secret for service in project["services"].values() for secret in service.get("secrets", ())}
     assert used == project["secrets"].keys()
     for secret, source in project["secrets"].items():

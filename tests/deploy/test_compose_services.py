@@ -101,7 +101,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         inbox = stack.enter_context(Inbox(journal=folder / "inbox.jsonl"))
         network = Network({"mailpit:1025": inbox.smtp_port})
         kafka = stack.enter_context(ComposedKafka(folder / "kafka", network))
-        secrets = {"mail_secret": "5d6ad4a0c4b1f2e79a3c8d5e", "reward_secret": "c41b8e02d97f65a3e8107d4c"}
+        secrets = {
+            "mail_secret": "5d6ad4a0c4b1f2e79a3c8d5e",
+            "reward_secret": "c41b8e02d97f65a3e8107d4c",
+            "address_secret": "0e7a5c3f9b1d48e2a6c4f08b",
+        }
         names = ("topics", "shop", *PROCESSES, "alertmanager", "prometheus")
         services = {name: Service(name, PROJECT, folder, network, secrets) for name in names}
         _shorten(services["alertmanager"].path("/etc/alertmanager/alertmanager.yml"))

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from streams.agents import code_pools, flows, mailer, popularity, scheduler
+from streams.agents import code_pools, flows, mailer, popularity, scheduler, suppressions
 from streams.agents.zeros import DEAD_LETTER_REASONS
+from streams.core.sending.address_limits import rules_of
 from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES
 from streams.runtime.kafka.producer_record import size_of
 from streams.wire import topics
@@ -39,6 +40,7 @@ def agents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agent]:
         "popularity": Agent(folder, popularity.register),
         "pools": Agent(folder, lambda app, own: code_pools.register(app, own, [POOL])),
         "mailer": Agent(folder, lambda app, own: mailer.register(app, own, work)),
+        "suppressions": Agent(folder, lambda app, own: suppressions.register(app, own, rules_of(ruleset))),
     }
 
 
@@ -67,7 +69,7 @@ def check(agent: Agent, batch: list[Record]) -> None:
             assert (record.value() or b"").startswith(letter["value"] or b"")
             continue
         event = decoded(record)  # raises if the record is not valid
-        owner = {"flows": "customer_id", "pools": "pool"}.get(agent.app.of.name)
+        owner = {"flows": "customer_id", "pools": "pool", "suppressions": "address"}.get(agent.app.of.name)
         if owner is None:
             continue
         output = (record.topic(), getattr(event, owner).encode(), record.value())

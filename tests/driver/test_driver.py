@@ -317,7 +317,7 @@ def test_size_of_a_large_customer(letters: int) -> None:
     """Years of large orders with long names, parcels, emails, codes and launches stay under 16 kB, and the receipt has every line."""
     launch = "trigger: {on: product.launch}\nsteps: [{send: {message: a}}]"
     code = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, {wait: 300d}, {send: {message: a}}]"
-    ruleset = shop_ruleset()
+    ruleset = shop_ruleset(address_key=bytes(32))
     more = ruleset_of(flow_text(launch, name="launch"), flow_text(code, name="code"))
     run = Driver(ruleset.with_flows([*ruleset.flows, *more.flows]))
     name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3

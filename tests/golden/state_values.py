@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
 
+from streams.core.model.address_state import AddressState, CountedSend, Refusal
 from streams.core.model.customer import (
     Answer,
     Consent,
@@ -132,6 +133,10 @@ FULL = replace(
         ),
         bad_address_at=_hours(34),
     ),
+    sends=(replace(FULL_4.sends[0], address=bytes(range(48, 64))),),
+    order_addresses=bytes(range(64, 76)),
+    shared_until=_hours(33),
+    noted_address=bytes(range(80, 96)),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -191,4 +196,11 @@ POOL: dict[str, PoolEntry] = {
     "-asked": ClaimRecord("Ø-ABC", _hours(30), _hours(32)),
     "-waits": ClaimRecord(),
 }
+ADDRESS = AddressState(
+    (Refusal("marketing", "unsubscribed", _hours(34)),),
+    (("review", _hours(35)),),
+    _hours(36),
+    _hours(37),
+    (CountedSend(_hours(38), bytes(range(8)), "survey"),),
+)
 STEP = ScheduleTimer(timer_id="t" * 32, customer_id="c1", instance_id="i" * 32, flow="review", step="1", due_at=DUE)

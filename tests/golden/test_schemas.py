@@ -26,6 +26,7 @@ HISTORY = sorted((SCHEMAS / "history").glob("*.avsc"))
 
 #: Per schema: the fingerprint in the header of records, and the digest of the schema without its documentation.
 RECORDED = {
+    "address_event": ("c5ae22758b7f2e9d", "55169a7a7acd7f96a239b4a2de674132ae4bc671f40c793bb77402ccf3447154"),
     "attributed_engagement": ("03657eb161cd374c", "941ba34a7e7e17a1ae85c9ebf03953acbadac582b410c028551683982b70b091"),
     "browsing": ("32c72a0a83ee08d5", "0e9ba70b3f20fbf8a466ecd46642bfe02f9a57458243b2dbac944cea489c7ee5"),
     "checkpoint": ("92c5288eeb402897", "6477aed3c5e87e40a2fff0962a21a358d40e068067e8f9a58b33f5a8f4ba9fd1"),
@@ -49,6 +50,7 @@ RECORDED = {
     "sales": ("10f913f7e559b5b1", "c86fe825386c2cc0bd52a13ee68536ba8bdf7522aa544a9e2dadde087fad23d6"),
     "shipment": ("0a5e3261326527d1", "cd51d996ec1c5122991f127f91a48540d38a6585047d325f3e4e6b10965f3ee4"),
     "signal": ("1809690301b95851", "49470ff8d80b40ad02081cdaac19842619436d3d110ae139ca25cba4932cac78"),
+    "suppression": ("f09630becd72613e", "f96810e55e299c83fbb7dca03c34d69e0009ea463a1d4c99379f0ee5a3cfd980"),
     "timer": ("5d8e0786771eb30a", "9d48c652837d339060e95c647acef2a5b99ef3a4a3e5f6a71fa56ed1732c1a8d"),
     "withdrawal": ("e96e87f933c08360", "96a5a49e6415fbbf56a2cc3b44e7e645b06d52d0d0dc372138e800a27eedce09"),
 }

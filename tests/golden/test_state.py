@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from streams.core.model import customer_codec
+from streams.core.model import address_state, customer_codec
+from streams.core.model.address_state import decode_address, encode_address
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.events import TimerFired
 from streams.core.offers import code_pool_records, popularity
@@ -35,7 +36,21 @@ from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
-from tests.golden.state_values import AT, COUNTS, DUE_MS, ENTRY, FULL, FULL_1, FULL_2, FULL_3, FULL_4, PLAIN, POOL, STEP
+from tests.golden.state_values import (
+    ADDRESS,
+    AT,
+    COUNTS,
+    DUE_MS,
+    ENTRY,
+    FULL,
+    FULL_1,
+    FULL_2,
+    FULL_3,
+    FULL_4,
+    PLAIN,
+    POOL,
+    STEP,
+)  # fmt: skip
 from tests.harness.kafka_fakes import CHANGELOG, Record, batch, task
 
 HERE = Path(__file__).parent / "state"
@@ -75,6 +90,7 @@ CURRENT: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
         customer_codec.VERSION,
         {"customer_v5": lambda _: encode_customer(PLAIN), "customer_v5-full": lambda _: encode_customer(FULL)},
     ),
+    "address": (address_state.VERSION, {"address_v1": lambda _: encode_address(ADDRESS)}),
     "counts": (popularity.VERSION, {"counts_v1": lambda _: encode_counts(COUNTS)}),
     "pool": (
         code_pool_records.VERSION,
@@ -147,13 +163,20 @@ def _default_fields(value: Any) -> Iterator[str]:
 
 def test_every_field_has_a_value() -> None:
     """Every field has a value that is not its default, so its bytes are tested."""
-    assert [*_default_fields(FULL), *_default_fields(ENTRY), *_default_fields(COUNTS)] == []
+    assert [*_default_fields(FULL), *_default_fields(ENTRY), *_default_fields(COUNTS), *_default_fields(ADDRESS)] == []
     assert [*_default_fields(tuple(entry for suffix, entry in POOL.items() if suffix != "-waits"))] == []
 
 
 def test_a_ledger_entry_of_version_1() -> None:
     """The entry of a send in flight is decoded, with the disk that has its delivery marks."""
     assert decode_entry(fixture("ledger_v1")) == ENTRY
+
+
+def test_an_address_of_version_1() -> None:
+    """The state of an address is decoded, with its refusals and emails; a newer version is an error."""
+    assert decode_address(fixture("address_v1")) == ADDRESS
+    with pytest.raises(ValueError, match="newer"):
+        decode_address(b"\x02" + fixture("address_v1")[1:])
 
 
 def test_counts_of_version_1() -> None:

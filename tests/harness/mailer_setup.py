@@ -8,7 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+from streams.core.model.address_state import Suppression
 from streams.core.offers.assortment import Assortment
+from streams.core.sending.address_limits import AddressRules
+from streams.core.values.addresses import address_key
+from streams.mail.address_check import AddressCheck
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import BEGUN, DeliveryMarks
@@ -19,6 +23,9 @@ from streams.mail.report import Report
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command
 from tests.harness.smtp_server import FakeMailServer, running
 
+ADDRESS_KEY = address_key(b"a secret of the tests, long enough")
+#: More emails than a test sends to one address.
+NO_LIMITS = AddressRules(transactional=10_000)
 RENDERER = Renderer(TEMPLATES, "Butik Ø")
 
 
@@ -46,7 +53,7 @@ class InMemoryStore:
 class MailerSetup:
     """A mailer with a fake server and a clock, and a record of its marks and pauses."""
 
-    def __init__(self, server: FakeMailServer) -> None:
+    def __init__(self, server: FakeMailServer, rules: AddressRules = NO_LIMITS) -> None:
         self.server = server
         self.now: datetime = NOW
         self.marked: list[str] = []
@@ -57,6 +64,7 @@ class MailerSetup:
         self.restart: asyncio.Task[None] | None = None
         self.on_pause: Callable[[], object] = lambda: None
         self.withdrawn: dict[str, str] = {}
+        self.suppressed: dict[bytes, Suppression] = {}
         self.assortment: asyncio.Future[Assortment] = asyncio.get_running_loop().create_future()
         self.versions = {"order-confirmation": 3}
         self.mailer = Mailer(
@@ -65,6 +73,7 @@ class MailerSetup:
             SmtpPool(server.server()),
             newest_versions=self.versions,
             fetch_withdrawn=self._withdrawn,
+            addresses=AddressCheck(ADDRESS_KEY, rules, self._suppressed),
             fetch_assortment=lambda: asyncio.shield(self.assortment),
             on_pause=self._paused,
             clock=lambda: self.now,
@@ -72,6 +81,9 @@ class MailerSetup:
 
     async def _withdrawn(self) -> dict[str, str]:
         return self.withdrawn
+
+    async def _suppressed(self) -> dict[bytes, Suppression]:
+        return self.suppressed
 
     def _paused(self, is_paused: bool) -> None:
         self.pauses.append(is_paused)
@@ -93,9 +105,9 @@ class MailerSetup:
 
 
 @asynccontextmanager
-async def mailer_setup() -> AsyncIterator[MailerSetup]:
-    """A mailer whose server listens."""
+async def mailer_setup(rules: AddressRules = NO_LIMITS) -> AsyncIterator[MailerSetup]:
+    """A mailer whose server listens; `rules` are the limits of every address."""
     async with running() as server:
-        setup = MailerSetup(server)
+        setup = MailerSetup(server, rules)
         yield setup
         await setup.mailer.close()

@@ -122,6 +122,7 @@ class Stack:
             replication=replication,
             # The oracle uses the same flows as the processes.
             templates_dir=(env or {}).get("TAKK_TEMPLATES_DIR", PROJECT_ROOT / "templates"),
+            address_secret=(env or {}).get("TAKK_ADDRESS_SECRET"),
         )
         self.env = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -350,7 +351,8 @@ class Stack:
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
         self.complete(records)
         folders = (*self.other_templates, self.settings.templates_dir)
-        *others, ruleset = [load_ruleset(folder, day_scale=self.settings.day_scale) for folder in folders]
+        options = {"day_scale": self.settings.day_scale, **self.settings.address_options()}
+        *others, ruleset = [load_ruleset(folder, **options) for folder in folders]
         arrived = Counter(mail.send_id for mail in self.inbox.mails())
         partitions = self.settings.partitions
         verdict = judge(records, ruleset, self.codec, arrived, partitions, stopped_ms - 5_000, comparable, others)

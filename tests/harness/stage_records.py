@@ -21,6 +21,7 @@ from tests.harness.records import AT
 
 CUSTOMER = next(f"c{n}" for n in range(100) if partition_of(f"c{n}".encode(), PARTITIONS) == PARTITION)
 POOL = next(f"spring-{n}" for n in range(100) if partition_of(f"spring-{n}".encode(), PARTITIONS) == 0)
+ADDRESS = next(f"{n:032x}" for n in range(100) if partition_of(f"{n:032x}".encode(), PARTITIONS) == PARTITION)
 COMMAND = CODEC.decode("email_command", Encoder(CODEC).effects.encode(SEND, NOW).value or b"")
 CLAIM = {
     "pool": POOL, "reward_id": "r1", "customer_id": CUSTOMER, "flow": "spring", "flow_version": 2, "instance_id": "i1", "step": "0",
@@ -46,6 +47,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     topics.CLAIM_WITHDRAWALS: {name: CLAIM[name] for name in ("pool", "reward_id", "customer_id", "give_up_at")} | {"withdrawn_at": AT},
     topics.COMMANDS: COMMAND,
     topics.HEARTBEATS: {"due_at": AT},
+    topics.ADDRESS_EVENTS: {
+        "event_id": "e1", "address": ADDRESS, "kind": "sent", "send_id": "s-1", "purpose": "review", "occurred_at": AT,
+    },
 }  # fmt: skip
 STAGES = {
     "flows": flows.INPUTS,
@@ -53,13 +57,14 @@ STAGES = {
     "popularity": (topics.SALES,),
     "pools": (topics.CODES, topics.CLAIMS, topics.CLAIM_WITHDRAWALS),
     "mailer": (topics.COMMANDS, topics.HEARTBEATS),
+    "suppressions": (topics.ADDRESS_EVENTS,),
 }
 DECODER = Decoder(CODEC)
 
 
 def keys() -> st.SearchStrategy[Any]:
     """Keys: the right one, none, another one, and a very long one."""
-    right = st.sampled_from([CUSTOMER.encode(), POOL.encode()])
+    right = st.sampled_from([CUSTOMER.encode(), POOL.encode(), ADDRESS.encode()])
     return st.one_of(
         right, right, right, st.none(), st.binary(max_size=20), any_records.sizes().map(lambda size: b"k" * size)
     )
@@ -104,6 +109,7 @@ def decoded(record: Record) -> Any:
         return timer_due(value) if value is not None else None  # a cancellation
     decode = {
         topics.SALES: DECODER.sales, topics.CODES: DECODER.code, topics.CLAIMS: DECODER.claim, topics.COMMANDS: DECODER.command,
+        topics.ADDRESS_EVENTS: DECODER.address_event,
         topics.CLAIM_WITHDRAWALS: DECODER.claim_withdrawal, topics.HEARTBEATS: DECODER.heartbeat,
     }[topic]  # fmt: skip
     return decode(value)

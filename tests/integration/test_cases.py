@@ -157,7 +157,8 @@ def stack_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackRun]:
     for name, flow in flow_folders(templates).items():
         if name not in MESSAGES:
             shutil.rmtree(flow)
-    with open_stack(folder, day_s=DAY_S, env={"TAKK_TEMPLATES_DIR": str(templates)}) as stack:
+    env = {"TAKK_TEMPLATES_DIR": str(templates), "TAKK_ADDRESS_SECRET": "0e7a5c3f9b1d48e2a6c4f08b"}
+    with open_stack(folder, day_s=DAY_S, env=env) as stack:
         stack_run = StackRun(stack)
         try:
             stack_run.run()
@@ -225,3 +226,40 @@ def test_simulation_reads_the_catalogue_from_its_topic(stack_run: StackRun) -> N
     catalogue, invalid = products_from_topic(stack_run.stack.settings)
     assert [product.sku for product in catalogue] == ["a"]
     assert invalid == {"bad_id": 1}
+
+
+def test_a_refusal_holds_for_every_customer_id_of_its_address(stack_run: StackRun) -> None:
+    """Anna unsubscribes. A guest with her address in capitals gets the receipt and no review request; everything follows from the input."""
+    stack, now = stack_run.stack, datetime.now(UTC)
+
+    def order(customer: str, email: str) -> None:
+        fields = {
+            "customer_id": customer,
+            "order_id": f"o-{customer}",
+            "email": email,
+            "placed_at": now,
+            "occurred_at": now,
+        }
+        stack.produce(topics.ORDERS, customer.encode(), records.order(**fields))
+
+    def decided(customer: str) -> set[str]:
+        decisions = stack.records(topics.DECISIONS)
+        return {decision["rule"] for decision in decisions if decision["customer_id"] == customer}
+
+    order("anna", "anna@shared.example")
+    stack.wait_until(lambda: stack.inbox.mails("anna@shared.example") != [], "the receipt of anna")
+    unsubscribed = records.engagement(
+        "unsubscribed", customer_id="anna", send_id=None, scope="marketing", occurred_at=now
+    )
+    stack.produce(topics.ENGAGEMENT, b"anna", unsubscribed)
+    stack.wait_until(lambda: stack.records(topics.SUPPRESSIONS) != [], "the suppression of the address")
+    order("guest-17", "ANNA@Shared.Example")
+    delivered = records.shipment(
+        customer_id="guest-17", order_id="o-guest-17", parcel_id="p-guest-17", status="delivered", occurred_at=now
+    )
+    stack.produce(topics.SHIPMENTS, b"guest-17", delivered)
+    stack.wait_until(lambda: "address_suppressed" in decided("guest-17"), "the decision about the review request")
+    assert stack.inbox.mails("ANNA@Shared.Example") != []
+    stack.wait_until_idle()
+    verdict = stack.judge()
+    assert (verdict.problems, verdict.lost, verdict.duplicates) == ([], [], [])

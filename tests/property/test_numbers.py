@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.agents.mailer import encode_report
+from streams.agents.mail_reports import encode_report
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
@@ -124,7 +124,7 @@ def process(decoded: Any) -> None:
             Report(command=decoded, outcome="deferred", at=NOW, rule="4xx", code=450, retry_at=NOW),
             Report(command=decoded, outcome="refused", at=NOW, rule="5xx", code=550, is_bounce=True),
         ):
-            list(encode_report(ENCODER.reports, report))
+            list(encode_report(ENCODER, report, b"key"))
     elif hasattr(decoded, "give_up_at"):
         table = InMemoryTable()
         CodePools(table, NOW).apply(decoded)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from streams.core.values.addresses import address_key
 from streams.core.values.tokens import BadToken
 from streams.endpoints import rates_by_domain
 from streams.mail.links import Sender
@@ -119,6 +120,17 @@ def test_reward_codes_have_a_secret_of_their_own() -> None:
     assert other in load_settings(reward_secret=other).secret_values()
     with pytest.raises(SettingsError, match="TAKK_REWARD_SECRET: too short"):
         load_settings(reward_secret="tooshort")
+
+
+def test_addresses_have_a_secret_of_their_own() -> None:
+    """The key of the hashes of addresses comes from its own secret, which is never replaced; without it there is no key."""
+    assert load_settings(mail_secret=SECRET, reward_secret=SECRET).address_key == b""
+    settings = load_settings(address_secret=SECRET, transactional_per_address=3)
+    assert settings.address_key == address_key(SECRET.encode())
+    assert settings.address_options() == {"address_key": settings.address_key, "transactional_per_address": 3}
+    assert SECRET in settings.secret_values()
+    with pytest.raises(SettingsError, match="TAKK_ADDRESS_SECRET: too easy"):
+        load_settings(address_secret="0" * 40)
 
 
 def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:

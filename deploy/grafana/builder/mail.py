@@ -6,6 +6,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from deploy.grafana.builder.addresses import addresses
 from deploy.grafana.builder.colors import RED, YELLOW
 from deploy.grafana.builder.links import flow_url
 from deploy.grafana.builder.mail_numbers import numbers
@@ -191,6 +192,7 @@ SCREEN: Final = Screen(
         Row("Lateness", delays()),
         Row("The mail server", server()),
         Row("Providers, bounces and withdrawals", providers()),
+        Row("Addresses", addresses()),
     ),
     variables=("shop", "flow", "instance"),
 )

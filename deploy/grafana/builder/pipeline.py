@@ -235,7 +235,10 @@ SCREEN: Final = Screen(
         Row("Stage flows: " + STAGES["flows"], stage("flows")),
         Row("Stage scheduler: " + STAGES["scheduler"], stage("scheduler")),
         Row("From scheduler back to flows: timers that are due", due()),
-        *(Row(f"Stage {name}: {STAGES[name]}", stage(name)) for name in ("popularity", "pools", "mailer")),
+        *(
+            Row(f"Stage {name}: {STAGES[name]}", stage(name))
+            for name in ("popularity", "pools", "suppressions", "mailer")
+        ),
     ),
     variables=("shop", "stage", "instance"),
 )

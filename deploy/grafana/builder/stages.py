@@ -17,6 +17,7 @@ STAGES: Final = {
     "scheduler": "stores timers and fires them when they are due",
     "popularity": "counts sales for recommendations",
     "pools": "gives discount codes from code pools to customers",
+    "suppressions": "keeps what each email address must not get",
     "mailer": "renders emails and hands them to the mail server",
 }
 #: Kafka keeps the records of a stage while it is stuck.

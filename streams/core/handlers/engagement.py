@@ -20,6 +20,7 @@ from streams.core.model.events import (
     Unsubscribed,
 )
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.sending.address_events import note_engagement
 from streams.core.sending.attribution import attribute_order
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values import ids, local_time
@@ -42,6 +43,7 @@ def on_engagement(uow: UnitOfWork, event: EngagementEvent) -> None:
     if event.send_id is not None:
         uow.effects.append(_attribute(uow, event, event.send_id, sent, kind, link, agent))
     _update_consent(uow, event)
+    note_engagement(uow, event, sent)
     if sent is not None:
         _update_sent(uow, event, sent)
     if isinstance(event, Unsubscribed):

@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.handlers.profiles import dispatch_completion, learn_profile
+from streams.core.handlers.shared_ids import note_order_address
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
 from streams.core.model.customer import OrderFacts, OrderState
@@ -63,6 +64,7 @@ def on_order(uow: UnitOfWork, event: OrderEvent) -> None:
     if len(order.lines) > limit:
         uow.hit_limit("lines_per_order", f"{len(order.lines)} lines; the first {limit} are stored", order.order_id)
     is_described_now = before is None or before.facts is None
+    note_order_address(uow, order)
     learn_profile(uow, order, at)
     _update_totals(uow, before, after)
     _update_first_and_last(uow, before, after)

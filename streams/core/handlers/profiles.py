@@ -10,6 +10,7 @@ from streams.core.instances.occurrence import Occurrence
 from streams.core.model.customer import Answer, Consent, Profile, Resubscription
 from streams.core.model.events import Order, ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.sending.address_events import note_answers
 from streams.core.triggers.dates import schedule_dates
 from streams.core.triggers.dispatch import dispatch
 
@@ -37,6 +38,7 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
     country = event.country or uow.profile.country
     uow.consent = _merge_answers(uow.consent, event, country)
     _note_resubscriptions(uow, event, country)
+    note_answers(uow)
     uow.changed = uow.changed or uow.profile != before or uow.consent != uow.state.consent
     dispatch_completion(uow, event.occurred_at)
     if uow.ruleset.has_dates:
@@ -49,6 +51,8 @@ def learn_profile(uow: UnitOfWork, order: Order, at: datetime) -> None:
 
 
 def _update_profile(uow: UnitOfWork, update: Profile) -> None:
+    if uow.is_shared:
+        return
     address = uow.profile.email
     uow.profile = merge_profile(uow.profile, update)
     # Clear bounces when the address changes: they belonged to the old one.

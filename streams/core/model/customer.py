@@ -226,6 +226,7 @@ class Sent(Struct, frozen=True, gc=False, array_like=True):
         outcome: the mailer's newest report, or "held_out" for an email that the customer did not get so that its effect can be
             measured. None before the first report.
         clicked_at: the newest click of a human.
+        address: the keyed hash of the recipient's address (see `values.addresses`), empty if there is no key.
     """
 
     send_id: str
@@ -240,6 +241,7 @@ class Sent(Struct, frozen=True, gc=False, array_like=True):
     delivered_at: datetime | None = None
     opened_at: datetime | None = None
     clicked_at: datetime | None = None
+    address: bytes = b""
 
 
 class ExternalContact(Struct, frozen=True, gc=False, array_like=True):
@@ -285,6 +287,9 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
             a worker with other templates knows stay.
         contacts: emails and series of other systems, the newest last.
         visited_at: the hour in which the customer last visited the shop.
+        order_addresses: the newest addresses of orders, see `handlers/shared_ids.py`.
+        shared_until: until when the id counts as shared by several people (UTC), or None.
+        noted_address: the hash of the address for which the refusals of `consent` were published.
     """
 
     customer_id: str
@@ -310,6 +315,9 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     discounted: int = 0
     contacts: tuple[ExternalContact, ...] = ()
     visited_at: datetime | None = None
+    order_addresses: bytes = b""
+    shared_until: datetime | None = None
+    noted_address: bytes = b""
 
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""

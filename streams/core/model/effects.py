@@ -14,6 +14,7 @@ from msgspec import Struct
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.rules.consent_policy import Purpose
 
+AddressEventKind: TypeAlias = Literal["refused", "consented", "bounced_hard", "complained", "sent"]
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
 
 
@@ -245,6 +246,28 @@ class WithdrawMail(Struct, frozen=True, gc=False, kw_only=True):
     withdrawn_at: datetime
 
 
+class NoteAddress(Struct, frozen=True, gc=False, kw_only=True):
+    """Note what happened to an email address. It counts for every customer id with this address.
+
+    Attributes:
+        address: the keyed hash of the address (see `values.addresses`), as hexadecimal text.
+        scope: what was refused or allowed: `marketing`, `review`, `survey` or `profile`; else "".
+        reason: how it was refused: `unsubscribed` or `answered_no`; else "".
+        send_id: the email that this is about, if any.
+        purpose, is_transactional: the purpose of a `sent` email, and whether it is transactional.
+    """
+
+    event_id: str
+    address: str
+    kind: AddressEventKind
+    occurred_at: datetime
+    scope: str = ""
+    reason: str = ""
+    send_id: str | None = None
+    purpose: str = ""
+    is_transactional: bool = False
+
+
 class CountSales(Struct, frozen=True, gc=False, kw_only=True):
     """Change the sales counts. The fields are those of `popularity.Change`."""
 
@@ -271,4 +294,5 @@ Effect: TypeAlias = (
     | EmitSignal
     | WithdrawMail
     | CountSales
+    | NoteAddress
 )

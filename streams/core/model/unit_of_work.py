@@ -40,7 +40,9 @@ class UnitOfWork:
         "last_send_at",
         "last_starts",
         "lists",
+        "noted_address",
         "now",
+        "order_addresses",
         "orders",
         "profile",
         "purchases",
@@ -48,6 +50,7 @@ class UnitOfWork:
         "seen_fingerprints",
         "segments",
         "sends",
+        "shared_until",
         "spend",
         "spend_converted_minor",
         "state",
@@ -83,6 +86,9 @@ class UnitOfWork:
         self.discounted = state.discounted
         self.contacts = state.contacts
         self.visited_at = state.visited_at
+        self.order_addresses = state.order_addresses
+        self.shared_until = state.shared_until
+        self.noted_address = state.noted_address
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """Return the new state, or the old one itself if nothing changed, and the effects in the order in which they were added."""
@@ -113,8 +119,16 @@ class UnitOfWork:
             self.discounted,
             self.contacts,
             self.visited_at,
+            self.order_addresses,
+            self.shared_until,
+            self.noted_address,
         )
         return customer, self.effects
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several people share the customer id now, so that what one of them did must not concern another."""
+        return self.shared_until is not None and self.now < self.shared_until
 
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""

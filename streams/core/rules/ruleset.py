@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import STRICT, ConsentPolicy
 from streams.core.rules.flow import DATES, Condition, Flow, Reward, Send
-from streams.core.rules.sending_rules import NO_RULES, SendingRules
+from streams.core.rules.sending_rules import NO_RULES, TRANSACTIONAL_PER_ADDRESS, SendingRules
 from streams.core.values import money
 
 # The value of one unit of each currency in Danish kroner. The defaults only need to separate high spenders; a shop sets its own.
@@ -61,6 +61,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         fingerprints: entries of each row of fingerprints.
         unknown_segments: segments by which no flow starts here: a worker with other templates stored them.
         contacts: emails and series of other systems.
+        addresses: different addresses in orders of 7 days. With more, several people share the customer id.
         held_events: events that one instance keeps until its version of the flow is known here.
     """
 
@@ -79,6 +80,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     unknown_segments: int = 40
     fingerprints: int = 128
     contacts: int = 12
+    addresses: int = 5
     held_events: int = 32
 
 
@@ -102,13 +104,15 @@ class Ruleset:
         attribution_days: days after a click within which an order is credited to the email.
         day_scale: the length of a day, in days. Waits, expiries and windows are computed in calendar time and then multiplied by it.
         reward_key: the key that signs the codes of rewards, at most 64 bytes.
+        address_key: the key of the hashes of addresses, or b"": limits then hold for each customer id only.
+        transactional_per_address: the transactional emails that one address gets per day.
     """
 
     __slots__ = (
-        "_newest",
+        "_newest", "address_key",
         "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
         "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "paused_for", "pools", "rates", "reward_key",
-        "rules", "segments", "shop", "time_dependent_flows", "vip_spend_minor", "watched_segments",
+        "rules", "segments", "shop", "time_dependent_flows", "transactional_per_address", "vip_spend_minor", "watched_segments",
     )  # fmt: skip
 
     def __init__(
@@ -125,9 +129,13 @@ class Ruleset:
         attribution_days: int = 3,
         day_scale: Fraction | float = 1.0,
         reward_key: bytes = b"",
+        address_key: bytes = b"",
+        transactional_per_address: int = TRANSACTIONAL_PER_ADDRESS,
     ) -> None:
         self.shop = shop or Shop()
         self.reward_key = reward_key
+        self.address_key = address_key
+        self.transactional_per_address = transactional_per_address
         self.rates = MappingProxyType(dict(rates))
         self.limits = limits or Limits()
         self.consent_policy = consent_policy
@@ -199,6 +207,8 @@ class Ruleset:
             attribution_days=self.attribution_days,
             day_scale=self.day_scale,
             reward_key=self.reward_key,
+            address_key=self.address_key,
+            transactional_per_address=self.transactional_per_address,
         )
 
     def newest_flow(self, name: str) -> CompiledFlow | None:

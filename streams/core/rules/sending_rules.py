@@ -6,6 +6,9 @@ from datetime import time, timedelta
 
 from msgspec import Struct
 
+#: The transactional emails that one address gets per day, by default. A person has a few orders a day, with two or three emails each.
+TRANSACTIONAL_PER_ADDRESS = 20
+
 
 class Cap(Struct, frozen=True, kw_only=True):
     """A frequency cap: at most `most` emails in any period of length `per`.

@@ -93,6 +93,8 @@ def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDe
         if purpose in consent.unsubscribed:  # only service emails have a scope to unsubscribe from
             return ConsentDecision(False, "unsubscribed", basis)
         return ConsentDecision(True, "transactional", basis)
+    if uow.is_shared:
+        return ConsentDecision(False, "shared_id", "several people share this customer id")
     line, country = uow.ruleset.consent_policy.strictest(purpose, known_countries(uow, order))
     basis = _basis(uow, line, country)
     suppression = _suppression(consent, purpose)

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model import customer
@@ -18,6 +19,7 @@ from streams.core.rules.consent_policy import is_transactional
 from streams.core.rules.flow import Flow, Send
 from streams.core.sending import consent, smart_sending
 from streams.core.values import ids, local_time
+from streams.core.values.addresses import address_hash
 from streams.core.values.buckets import in_share
 from streams.core.values.person_names import printable_name
 
@@ -102,10 +104,10 @@ def decide_send(
     content = _content(uow, step, instance, context, greeted_at, recipient)
     uow.effects.append(_command(uow, send_id, flow, step, instance, not_after, recipient, content))
     log.send(decision.rule, f"sends {step.message}; {decision.basis}")
-    _remember(
-        uow,
-        customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now),
-    )
+    key = uow.ruleset.address_key
+    address = address_hash(key, recipient.address) if key else b""
+    sent = customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now)
+    _remember(uow, replace(sent, address=address) if address else sent)
     return Sent(decision.rule)
 
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
+from pydantic import SecretStr
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -63,16 +64,20 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         console.print("starting Kafka, the inbox, the worker and the mailer (about 15 seconds) ...")
         kafka = stack.enter_context(EmbeddedKafka())
         inbox = stack.enter_context(Inbox(journal=DEMO_DIR / "inbox.jsonl"))
+        address_secret = SecretStr(secrets.token_urlsafe(32))
         env = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(inbox.smtp_port),
             "TAKK_STATE_DIR": str(DEMO_DIR / "state"),
             "TAKK_MAIL_SECRET": secrets.token_urlsafe(32),
+            "TAKK_ADDRESS_SECRET": address_secret.get_secret_value(),
             "TAKK_GROUP_INSTANCE_ID": "demo",
             "DAY": str(settings.day_scale_seconds),
         }
-        ours = settings.model_copy(update={"kafka_bootstrap_servers": kafka.bootstrap})
+        ours = settings.model_copy(
+            update={"kafka_bootstrap_servers": kafka.bootstrap, "address_secret": address_secret}
+        )
         topics.create_topics(ours)
         processes = [Process(role, env, DEMO_DIR / f"{role}.log") for role in ("worker", "mailer")]
         for process in processes:

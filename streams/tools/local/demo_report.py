@@ -45,7 +45,7 @@ def summarize(
         directory: receives one file per topic.
     """
     records = read_all(settings.kafka(), topics.SCHEMA_OF)
-    ruleset = load_ruleset(settings.templates_dir, day_scale=settings.day_scale)
+    ruleset = load_ruleset(settings.templates_dir, day_scale=settings.day_scale, **settings.address_options())
     arrived = Counter(email.send_id for email in inbox.mails())
     verdict = judge(records, ruleset, codec, arrived, settings.partitions, stopped_ms - TIMER_GRACE_MS)
     decoded = {

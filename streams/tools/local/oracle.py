@@ -10,23 +10,23 @@ import contextlib
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from streams.agents.flows import INPUTS, make_handler
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.person_events import ERASED
-from streams.core.offers.popularity import Counts, Tally, sales_of
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
+from streams.core.sending.address_limits import rules_of
 from streams.core.values.ids import split_send_id
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
+from streams.tools.local.oracle_stages import check_codes, check_counts, check_suppressions
+from streams.tools.local.verdict import Verdict as Verdict
 from streams.wire import topics
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode.encoder import Encoder
-from streams.wire.encode.products import counts_key
 
 #: Outcomes after which an email need not arrive; the event has the reason. A decision to skip has the same effect.
 ENDED = ("refused", "expired", "suppressed", "unknown")
@@ -34,38 +34,11 @@ ENDED = ("refused", "expired", "suppressed", "unknown")
 #: Topics that the flows agent writes.
 EFFECTS = (
     topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
-    topics.WITHDRAWALS, topics.SALES,
+    topics.WITHDRAWALS, topics.SALES, topics.ADDRESS_EVENTS,
 )  # fmt: skip
 
 #: Milliseconds by which a timer or an email may be early: corrections of the machine's clock while the pipeline runs.
 EARLY_MS = 1000
-
-
-@dataclass
-class Verdict:
-    """The result of a comparison.
-
-    Attributes:
-        sends: send ids of the commands that the input requires.
-        lost: send ids of emails that did not arrive, without a reason.
-        duplicates: send ids of emails that arrived twice, or were not required.
-        unknown: send ids of emails that may have arrived: the mailer does not know.
-        problems: one line per kind of difference, with examples by id.
-        states: the encoded state of each customer, by key.
-    """
-
-    sends: set[str] = field(default_factory=set)
-    lost: list[str] = field(default_factory=list)
-    duplicates: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    states: dict[bytes, bytes] = field(default_factory=dict)
-
-    def add_problem(self, kind: str, items: Iterable[Any]) -> None:
-        """Add a problem if there are `items`."""
-        examples = list(items)
-        if examples:
-            self.problems.append(f"{kind}: {len(examples)}, e.g. {examples[:3]}")
 
 
 class _Replay:
@@ -105,11 +78,13 @@ def judge(
     verdict = Verdict()
     expected = _replay(records, [*others, ruleset], codec, partitions, verdict)
     for topic in EFFECTS:
-        _compare(topic, expected[topic], records[topic], codec, verdict, comparable)
+        _compare(topic, expected[topic], records.get(topic, []), codec, verdict, comparable)
     _timers(records, until_ms, verdict)
     _mails(records, codec, inbox, verdict)
-    _counts(records, Decoder(codec), verdict)
-    _codes(records, codec, verdict)
+    check_counts(records, Decoder(codec), verdict)
+    check_codes(records, codec, verdict)
+    if ruleset.address_key:
+        check_suppressions(records, Decoder(codec), rules_of(ruleset), _crashed(records, codec), verdict)
     return verdict
 
 
@@ -201,6 +176,8 @@ def _compare(
             continue
         if topic == topics.DECISIONS and _is_from_mailer(codec.decode("flow_decision", record.value())):
             continue
+        if topic == topics.ADDRESS_EVENTS and _is_event_of_mailer(codec.decode("address_event", record.value())):
+            continue
         if topic == topics.COMMANDS and _is_resend(send_id := codec.decode("email_command", record.value())["send_id"]):
             verdict.sends.add(send_id)
             continue
@@ -209,46 +186,9 @@ def _compare(
     verdict.add_problem(f"{topic}: unexpected", list((actual - required).elements()))
 
 
-def _counts(records: Mapping[str, list[Any]], decoder: Decoder, verdict: Verdict) -> None:
-    """Check that the newest counts of each product and partition follow from its sales, each counted once."""
-    tallies: dict[bytes, Tally] = {}
-    for record in records[topics.SALES]:
-        for sale in sales_of(decoder.sales(record.value())):
-            key = counts_key(sale.sku, record.partition()).encode()
-            tallies.setdefault(key, Tally(Counts(sale.sku, record.partition()))).add(sale)
-    expected = {key: tally.counts() for key, tally in tallies.items()}
-    actual = {record.key(): decoder.counts(record.value()) for record in records[topics.POPULARITY]}
-    verdict.add_problem("wrong product counts", [k for k in expected | actual if expected.get(k) != actual.get(k)])
-
-
-def _codes(records: Mapping[str, list[Any]], codec: Codec, verdict: Verdict) -> None:
-    """Check that each grant has a claim and a code of the pool, that each claim has one code, and each code one claim.
-
-    The code of a withdrawn claim returns to its pool, so it may be granted again.
-    """
-    read = {
-        t: [codec.decode(topics.SCHEMA_OF[t], r.value()) for r in records[t]]
-        for t in (topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.GRANTS)
-    }
-    claims = {(claim["pool"], claim["reward_id"]) for claim in read[topics.CLAIMS]}
-    withdrawn = {(claim["pool"], claim["reward_id"]) for claim in read[topics.CLAIM_WITHDRAWALS]}
-    verdict.add_problem("withdrawals without a claim", withdrawn - claims)
-    grants = [(grant["pool"], grant["reward_id"], grant["code"]) for grant in read[topics.GRANTS]]
-    stock = set()
-    for record in records[topics.CODES] if grants else ():
-        with contextlib.suppress(InvalidRecord):  # invalid codes are in the dead letters
-            code = Decoder(codec).code(record.value())
-            stock.add((code.pool, code.code))
-    verdict.add_problem("codes granted without a claim", [grant[:2] for grant in grants if grant[:2] not in claims])
-    # Identified by the reward, never by the code, because the verdict is printed.
-    verdict.add_problem(
-        "granted codes that are in no pool", [grant[:2] for grant in grants if (grant[0], grant[2]) not in stock]
-    )
-    kept = [grant for grant in grants if grant[:2] not in withdrawn]
-    times = Counter((pool, code) for pool, _, code in kept)
-    verdict.add_problem("codes granted twice", [grant[:2] for grant in kept if times[(grant[0], grant[2])] > 1])
-    granted = Counter(grant[:2] for grant in grants)
-    verdict.add_problem("claims with two codes", [claim for claim, count in granted.items() if count > 1])
+def _is_event_of_mailer(event: Mapping[str, Any]) -> bool:
+    """Return whether the mailer wrote the event of an address: it tells of the email's attempt."""
+    return bool(event["send_id"]) and str(event["event_id"]).startswith(f"{event['send_id']}.")
 
 
 def _is_timer_of_mailer(timer: Mapping[str, Any]) -> bool:

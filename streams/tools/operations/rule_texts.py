@@ -27,6 +27,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "no_own_opt_in": "the customer has not opted in to this kind of email",
         "no_soft_opt_in": "the customer has neither bought anything nor agreed to such emails",
         "soft_opt_in_ended": "the last purchase is too long ago to send without consent",
+        "shared_id": "several people share this customer id: it gets only transactional emails, each at the address of its order",
         "no_address": "the customer's email address is unknown",
         "erased": "the customer was erased, as the shop or the customer asked for",
         # the flow
@@ -80,6 +81,9 @@ RULES: Mapping[str, str] = MappingProxyType(
         "put_off": "the mail server asked to retry later",
         "not_after": "it was too late to send it",
         "withdrawn": "it was no longer allowed when it was about to be sent",
+        "address_suppressed": "the address refused such emails, perhaps under another customer id, or reported spam, or does not exist",
+        "address_cap": "the address got as many emails as the frequency cap allows, all its customer ids together",
+        "address_limit": "the address got as many transactional emails as one address gets per day",
         "too_few_products": "there were too few products to recommend",
         "unsendable": "the email could not be composed: an address or the subject contains invalid characters",
         "unrenderable": "the email could not be rendered: a template is missing or invalid",

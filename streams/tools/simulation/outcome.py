@@ -110,7 +110,7 @@ def simulate(
     started = time.perf_counter()
     if history.events:
         end, done = history.events[-1][0] + timedelta(days=days) * ruleset.day_scale, 0
-        is_shared = catalogue is not None and ruleset.counts_sales
+        is_shared = (catalogue is not None and ruleset.counts_sales) or bool(ruleset.address_key)
         for events in [history.events] if is_shared else _by_customer(history.events):
             run = Simulator(ruleset, events[0][0], on_effect=counter.add, has_codes=True, catalogue=catalogue)
             for at, event in events:
@@ -128,7 +128,8 @@ def simulate(
 def _by_customer(events: Iterable[tuple[datetime, Event]]) -> Iterable[list[tuple[datetime, Event]]]:
     """Return the events of each customer.
 
-    Customers do not affect each other. One customer at a time stays in the processor's cache, which is 20 % faster.
+    Without recommendations and limits for addresses, customers do not affect each other. One customer at a time stays in the processor's
+    cache, which is 20 % faster.
     """
     grouped: dict[str, list[tuple[datetime, Event]]] = {}
     for event in events:

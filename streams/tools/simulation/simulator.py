@@ -17,6 +17,8 @@ from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, Withdrawal
 from streams.core.offers.code_pools import CodePools, InMemoryTable
 from streams.core.rules.ruleset import Ruleset
+from streams.tools.simulation import addresses
+from streams.tools.simulation.addresses import SimulatedAddresses
 from streams.tools.simulation.recommendations import SimulatedRecommendations, suppressed_send
 
 
@@ -49,6 +51,8 @@ class Simulator:
         self.on_effect = on_effect
         self.has_codes = has_codes
         self.recommendations = SimulatedRecommendations(catalogue) if catalogue is not None else None
+        #: The addresses of all customers; None without `Ruleset.address_key`.
+        self.addresses = SimulatedAddresses(ruleset) if ruleset.address_key else None
         self.customers: dict[str, Customer] = {}
         #: Number of handled events: those passed to `handle`, fired timers and reports of emails.
         self.decided = 0
@@ -68,6 +72,8 @@ class Simulator:
             recommendations = self.recommendations
             if recommendations is not None and self.is_reporting:
                 effects = recommendations.apply(effects, self.now)
+            if self.addresses is not None and self.is_reporting:
+                effects = self.addresses.apply(effects, self.now)
             for effect in effects:
                 self.on_effect(effect, self.now)
             for effect in effects:
@@ -86,7 +92,7 @@ class Simulator:
                             customer_id=customer_id, send_id=effect.send_id, outcome="sent", occurred_at=self.now
                         )
                     )
-                elif recommendations is not None and (send_id := suppressed_send(effect)) is not None:
+                elif (send_id := suppressed_send(effect) or addresses.suppressed_send(effect)) is not None:
                     self.handle(
                         MailReported(
                             customer_id=customer_id, send_id=send_id, outcome="suppressed", occurred_at=self.now

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from streams.core.model.effects import WithdrawMail
+from streams.core.model.address_state import Suppression
+from streams.core.model.effects import NoteAddress, WithdrawMail
 from streams.core.model.events import Event, ProfileUpdated
 from streams.core.model.person_events import CustomerErased
 from streams.core.offers.catalogue import Product
@@ -18,6 +19,7 @@ from streams.mail.command import Command
 from streams.runtime.avro.codec import Codec, DecodeFailed
 from streams.runtime.errors import InvalidRecord
 from streams.wire import topics
+from streams.wire.decode.addresses import to_address_event, to_suppression
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
 from streams.wire.decode.events import EVENT_DECODERS
@@ -135,6 +137,14 @@ class Decoder:
     def withdrawal(self, value: bytes | None) -> WithdrawMail:
         """Decode a value of `email-withdrawals`."""
         return self._decode("withdrawal", value, to_mail_withdrawal)
+
+    def address_event(self, value: bytes | None) -> NoteAddress:
+        """Decode a value of `address-events`."""
+        return self._decode("address_event", value, to_address_event)
+
+    def suppression(self, value: bytes | None) -> tuple[str, Suppression]:
+        """Decode a value of `suppressions` into the hash of the address and what mailers must know of it."""
+        return self._decode("suppression", value, to_suppression)
 
     def _decode(self, schema: str, value: bytes | None, parse: Callable[[Record], T]) -> T:
         return parse(self._record(schema, value))

@@ -17,6 +17,7 @@ from streams.core.model.effects import (
     EmitSignal,
     IssueReward,
     LogDecision,
+    NoteAddress,
     ResendMail,
     ScheduleTimer,
     SendMail,
@@ -28,13 +29,14 @@ from streams.core.sending.content import template_data
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
+from streams.wire.encode.addresses import AddressEncoder
 from streams.wire.encode.envelope import Envelope
 
 
 class EffectEncoder:
     """Encodes the effects of the core, and the codes that pools grant."""
 
-    def __init__(self, codec: Codec, envelope: Envelope) -> None:
+    def __init__(self, codec: Codec, envelope: Envelope, addresses: AddressEncoder) -> None:
         self._codec = codec
         self._envelope = envelope
         self._framed = envelope.framed
@@ -68,6 +70,7 @@ class EffectEncoder:
             EmitSignal: self._signal,
             WithdrawMail: self._withdraw,
             CountSales: self._sales,
+            NoteAddress: addresses.event,
         }
 
     def encode(self, effect: Effect, now: datetime) -> ProducerRecord:

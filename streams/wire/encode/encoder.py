@@ -7,6 +7,7 @@ from datetime import datetime
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
+from streams.wire.encode.addresses import AddressEncoder
 from streams.wire.encode.effects import EffectEncoder
 from streams.wire.encode.envelope import Envelope
 from streams.wire.encode.heartbeats import HeartbeatEncoder
@@ -16,8 +17,8 @@ from streams.wire.encode.reports import ReportEncoder
 
 
 class Encoder:
-    """Encodes what the stages write: `effects`, `reports` of the mailer, the `journal`, `products` and
-    `heartbeats`.
+    """Encodes what the stages write: `effects`, `reports` of the mailer, the `journal`, `products`,
+    `addresses` and `heartbeats`.
 
     Args:
         codec: the codec of the schemas, see `streams.wire.codec.open_codec`.
@@ -26,7 +27,8 @@ class Encoder:
 
     def __init__(self, codec: Codec, source: str = "/takk") -> None:
         envelope = self._envelope = Envelope(codec, source)
-        self.effects = EffectEncoder(codec, envelope)
+        self.addresses = AddressEncoder(codec, envelope)
+        self.effects = EffectEncoder(codec, envelope, self.addresses)
         self.reports = ReportEncoder(codec, envelope, self.effects)
         self.journal = JournalEncoder(codec, envelope)
         self.products = ProductEncoder(envelope)

@@ -34,6 +34,8 @@ _TYPES = {
         "sales": "Sales",
         "withdrawal": "Withdrawal",
         "heartbeat": "Heartbeat",
+        "address_event": "AddressEvent",
+        "suppression": "Suppression",
     }.items()
 }
 

@@ -8,13 +8,19 @@ from typing import Any, cast
 import pytest
 
 from streams.agents.heartbeats import Heartbeat
-from streams.agents.mailer import MailerContext, count_report, late_withdrawals
+from streams.agents.mail_reports import count_report, encode_safely
+from streams.agents.mailer import MailerContext, late_withdrawals
+from streams.core.values.addresses import address_hash, address_key
 from streams.mail.delivery.ledger import VERSION, Entry, State, encode_entry
 from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.window import Lease
 from streams.mail.report import Report
 from streams.observability import metrics
 from streams.runtime.kafka.partitioner import partition_of
+from streams.wire import topics
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
+from streams.wire.encode.encoder import Encoder
 from tests.harness.commands import NOW, command
 
 MINUTE = timedelta(minutes=1)
@@ -193,3 +199,34 @@ def test_outcomes_by_message_and_rule() -> None:
     sent = command(flow=flow, message="confirmation")
     count_report(Report(command=sent, outcome="refused", at=NOW, rule="5xx"))
     assert values() == [value + 1 for value in before]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fields", "kind"),
+    [
+        ("sent", {}, "sent"),
+        ("unknown", {}, "sent"),
+        ("refused", {"is_bounce": True, "is_hard": True}, "bounced_hard"),
+        ("refused", {"is_bounce": True}, None),
+        ("deferred", {}, None),
+        ("suppressed", {}, None),
+    ],
+)
+def test_what_happened_to_the_address_is_published(outcome: Any, fields: dict[str, Any], kind: str | None) -> None:
+    """An email that was or may have been sent counts for its address from the time of its command, and a missing mailbox is noted.
+
+    Without a key nothing is published.
+    """
+    codec, key = open_codec(), address_key(b"a secret of the shop, long enough")
+    sent = command(to_address="ANNA@post.example", attempt=2)
+    report = Report(command=sent, outcome=outcome, at=NOW + MINUTE, rule="r", **fields)
+    written = [record for record in encode_safely(Encoder(codec), key, report) if record.topic == topics.ADDRESS_EVENTS]
+    events = [Decoder(codec).address_event(record.value) for record in written]
+    address = address_hash(key, "anna@post.example").hex()
+    assert [(event.kind, event.address, event.send_id) for event in events] == ([(kind, address, "s1")] if kind else [])
+    assert [record.key for record in written] == [address.encode() for _ in written]
+    if kind == "sent":
+        assert (events[0].occurred_at, events[0].purpose, events[0].is_transactional) == (NOW, "order", True)
+    assert not [
+        record for record in encode_safely(Encoder(codec), b"", report) if record.topic == topics.ADDRESS_EVENTS
+    ]

@@ -15,13 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streams.agents import flows, zeros
 from streams.core.model.effects import DecisionOutcome
+from streams.core.sending import address_limits
+from streams.mail import composing, newer_templates
 from streams.mail import mailer as mail
-from streams.mail import newer_templates
 from streams.mail import outcomes as mail_outcomes
 from streams.observability import metrics
 from streams.tools.operations.rule_texts import ENGAGEMENT, RULES
 from streams.wire import topics
-from streams.wire.encode import effects, heartbeats, reports
+from streams.wire.encode import addresses, effects, heartbeats, reports
 
 #: Label -> value, and the value of the sample.
 Series = list[tuple[dict[str, str], float]]
@@ -41,7 +42,8 @@ TEMPLATES = PROJECT_ROOT / "templates"
 WORKER = """
 zero_worker(load_ruleset(TEMPLATES))
 zero_pools(("spring", OTHER))
-for stage, inputs in {"flows": INPUTS, "scheduler": ["flow-delays"], "popularity": ["product-sales"], "pools": ["code-claims"]}.items():
+for stage, inputs in {"flows": INPUTS, "scheduler": ["flow-delays"], "popularity": ["product-sales"], "pools": ["code-claims"],
+                      "suppressions": ["address-events"]}.items():
     zero_stage(stage, inputs)
 """
 MAILER = """
@@ -145,9 +147,10 @@ def test_the_decisions_exist() -> None:
 
 def test_the_rules_of_the_mailer() -> None:
     """The rules are those that the mailer's code names, and the outcomes are those of a report."""
-    modules = (mail, mail_outcomes, newer_templates)
+    modules = (mail, composing, mail_outcomes, newer_templates)
     nodes = [node for module in modules for node in ast.walk(ast.parse(inspect.getsource(module)))]
     named = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    named |= {address_limits.SUPPRESSED, address_limits.CAPPED, address_limits.LIMITED}
     assert {rule for _, rule in zeros.MAIL_RULES} == (named - set(zeros.OUTCOMES)) & set(RULES)
     assert {outcome for outcome, _ in zeros.MAIL_RULES} == set(zeros.OUTCOMES)
 
@@ -172,5 +175,6 @@ def outputs(*stages: str) -> set[str]:
 
 def test_the_outputs_of_the_stages() -> None:
     """The outputs are the topics for which effects and reports are encoded; the flows agent also writes heartbeats and the journal."""
-    assert outputs("flows", "pools") == written(effects) | written(heartbeats) | {topics.CHECKPOINTS}
-    assert outputs("mailer") == written(reports) | {topics.DECISIONS}
+    effects_and_grants = written(effects) | written(heartbeats) | written(addresses) | {topics.CHECKPOINTS}
+    assert outputs("flows", "pools", "suppressions") == effects_and_grants
+    assert outputs("mailer") == written(reports) | {topics.DECISIONS, topics.ADDRESS_EVENTS}

@@ -19,8 +19,8 @@ IMPURE = frozenset(
     {"asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket", "subprocess", "sys", "tempfile", "threading"}
     | {"time", "uuid"}
 )  # fmt: skip
-#: The other packages that the core may import: structures, JSON and public holidays.
-ALLOWED = frozenset({"holidays", "msgspec", "orjson"})
+#: The other packages that the core may import: structures, JSON, public holidays and the names of domains.
+ALLOWED = frozenset({"holidays", "idna", "msgspec", "orjson"})
 CLOCKS = frozenset({"now", "today", "utcnow"})
 BUILTINS = frozenset({"__import__", "eval", "exec", "input", "open", "print"})
 

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
+from streams.core.model.address_state import Suppression
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.recommendations import request_for
+from streams.core.sending.address_limits import AddressRules
+from streams.core.values.addresses import address_hash
 from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import BEGUN, DeliveryMarks
 from streams.observability import metrics
 from tests.harness import products
 from tests.harness.commands import NOW, command, example
-from tests.harness.mailer_setup import InMemoryStore, MailerSetup, mailer_setup
+from tests.harness.mailer_setup import ADDRESS_KEY, InMemoryStore, MailerSetup, mailer_setup
 from tests.harness.smtp_server import DROP
 
 LATER = NOW + timedelta(days=3)
@@ -323,3 +326,26 @@ async def test_stop_while_the_catalogue_is_read(setup: MailerSetup) -> None:
     await asyncio.sleep(0)
     setup.is_stopping = True
     assert (await delivery, setup.marked) == ({}, [])
+
+
+async def test_an_address_is_checked_right_before_its_email(setup: MailerSetup) -> None:
+    """An email of a suppressed purpose is not sent, however its address is spelled. Other purposes and other addresses are sent."""
+    setup.suppressed[address_hash(ADDRESS_KEY, "anna@post.example")] = Suppression((("review", "unsubscribed"),))
+    assert (await setup.one(send_id="s1", to_address="bo@post.example", purpose="review")).outcome == "sent"
+    report = await setup.one(send_id="s2", to_address="ANNA@post.example", purpose="review")
+    assert (report.outcome, report.rule, report.text) == ("suppressed", "address_suppressed", "unsubscribed")
+    assert (await setup.one(send_id="s3")).outcome == "sent"
+    assert (await setup.one(send_id="s4", purpose="survey")).outcome == "sent"
+    assert setup.server.accepted == ["s1", "s3", "s4"]
+
+
+async def test_only_emails_that_may_have_arrived_count_for_their_address() -> None:
+    """An email that the server refused or deferred leaves its place to the next; a second copy of an email in doubt is never held back."""
+    async with mailer_setup(AddressRules(transactional=1)) as setup:
+        setup.server.answers["rcpt"] = ["450 4.2.0 greylisted", "550 5.1.1 no such user"]
+        outcomes = [(await setup.one(send_id=f"s{number}")).outcome for number in range(3)]
+        assert outcomes == ["deferred", "refused", "sent"]
+        limited = await setup.one(send_id="s4")
+        assert (limited.outcome, limited.rule) == ("suppressed", "address_limit")
+        assert (await setup.one("resend", send_id="s5")).outcome == "sent"
+        assert (await setup.one(send_id="s6", commanded_at=NOW + timedelta(days=1))).outcome == "sent"

@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 
 from streams.agents.flows import make_handler
+from streams.core.model.address_state import NEW_ADDRESS
 from streams.core.model.customer_codec import encode_customer
+from streams.core.model.effects import NoteAddress
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
+from streams.core.sending.address_limits import apply, rules_of, suppression_of
+from streams.core.values.addresses import address_hash, address_key
 from streams.core.values.local_time import utc_from_ms
+from streams.mail.address_check import sent_event
 from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import Verdict, judge
 from streams.wire import topics
@@ -373,3 +378,36 @@ def test_a_timer_after_an_erasure_must_fire() -> None:
     history.arrive()
     history.until_ms = timer_due(history.records[topics.DELAYS][-1].value())[1] + 1
     assert any("have not fired" in problem for problem in history.verdict().problems)
+
+
+def test_suppressions(history: History) -> None:
+    """The mailer's events of addresses are not unexpected; each email counts for its address, and each suppression follows."""
+    secret = address_key(b"a secret of the tests, long enough")
+    ruleset = shop_ruleset(day_scale=1 / 86_400, address_key=secret, transactional_per_address=1)
+    address = address_hash(secret, "anna@example.org").hex()
+
+    def found() -> set[str]:
+        verdict = judge(history.records, ruleset, CODEC, history.inbox, PARTITIONS, history.until_ms)
+        return {kind for kind in kinds(verdict) if "address" in kind or "suppressions" in kind}
+
+    def count(send_id: str) -> None:
+        command = DECODER.command(
+            next(r.value() for r in history.records[topics.COMMANDS] if send_id.encode() in r.value())
+        )
+        topic, key, value, _ = ENCODER.addresses.event(sent_event(bytes.fromhex(address), command), records.AT)
+        history.put(topic, value or b"", key)
+
+    assert found() == {"emails that do not count for their address"}
+    for send_id in history.sends:
+        count(send_id)
+    state = NEW_ADDRESS
+    for record in history.records[topics.ADDRESS_EVENTS]:
+        state = apply(state, DECODER.address_event(record.value()), rules_of(ruleset))
+    assert found() == {"wrong suppressions"}
+    topic, key, value, _ = ENCODER.addresses.suppression(address, suppression_of(state, rules_of(ruleset)), records.AT)
+    history.put(topic, value or b"", key)
+    assert found() == set()
+    note = NoteAddress(event_id="x", address=address, kind="complained", occurred_at=records.AT)
+    topic, key, value, _ = ENCODER.effects.encode(note, records.AT)
+    history.put(topic, value or b"", key)
+    assert found() == {f"{topics.ADDRESS_EVENTS}: unexpected", "wrong suppressions"}

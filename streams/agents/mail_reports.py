@@ -1,0 +1,100 @@
+"""The records and the metrics of the mailer's reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import structlog
+from msgspec.structs import replace
+
+from streams.core.values.addresses import address_hash
+from streams.mail.address_check import COUNTED, bounced_event, sent_event
+from streams.mail.report import Report
+from streams.observability import metrics
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.wire.encode.encoder import Encoder
+
+log = structlog.get_logger(__name__)
+
+
+def encode_report(encoder: Encoder, report: Report, address_key: bytes = b"") -> Iterator[ProducerRecord]:
+    """Return the records of a report: the outcome, and a retry timer, a bounce, a decision or an event of the address if it has one.
+
+    Args:
+        encoder: the encoder.
+        report: the report.
+        address_key: the key of the hashes of addresses; without it there are no events of addresses.
+    """
+    command, at = report.command, report.at
+    reason = report.text or report.rule
+    yield encoder.reports.email_event(
+        command,
+        report.outcome,
+        at,
+        queue_id=report.queue_id,
+        status_code=report.code,
+        reason=reason,
+        retry_at=report.retry_at,
+    )
+    if report.retry_at is not None:
+        yield encoder.reports.retry_timer(command, report.retry_at, at)
+    if report.is_bounce:
+        yield encoder.reports.bounce(command, report.is_hard, reason, at)
+    if report.outcome not in ("sent", "deferred"):
+        yield encoder.reports.mail_decision(command, "skip", report.rule, reason, at)
+    if address_key and report.outcome in COUNTED:
+        yield encoder.addresses.event(sent_event(address_hash(address_key, command.to_address), command), at)
+    elif address_key and report.is_hard:
+        yield encoder.addresses.event(bounced_event(address_hash(address_key, command.to_address), command, at), at)
+
+
+def encode_safely(encoder: Encoder, address_key: bytes, report: Report) -> list[ProducerRecord]:
+    """Return the records of a report. A report that cannot be encoded loses its details: it must not stop the reports of others."""
+    for changes in ({}, {"text": "", "code": None, "queue_id": None}):
+        try:
+            return list(encode_report(encoder, replace(report, **changes), address_key))
+        except Exception as error:
+            log.exception(
+                "a report cannot be encoded",
+                send_id=report.command.send_id,
+                rule=report.rule,
+                error=type(error).__name__,
+            )
+    return []
+
+
+def count_report(report: Report) -> None:
+    """Count the outcome of a command, and how late the email was if the mail server accepted it."""
+    command, flow = report.command, report.command.flow
+    for counter in _outcome_counters(flow, command.message, report.outcome, report.rule):
+        counter.inc()
+    if report.outcome == "sent":
+        _handover(flow).observe(_seconds(command.due_at or command.commanded_at, report.at))
+        placed_at = command.order_placed_at if command.purpose == "order" else None
+        if placed_at is not None:
+            _order_to_email(flow).observe(_seconds(placed_at, report.at))
+    if report.rule == "withdrawn":
+        metrics.WITHDRAWALS.labels("in_time").inc()
+    if report.is_resend or report.outcome == "unknown":
+        metrics.SENDS_UNKNOWN.labels(flow, "sent_again" if report.is_resend else "given_up").inc()
+
+
+@cache  # bounded like the labels; `labels` is slower
+def _outcome_counters(flow: str, message: str, outcome: str, rule: str) -> tuple[Any, ...]:
+    return (
+        metrics.MAILS.labels(flow, outcome),
+        metrics.MESSAGES.labels(flow, message, outcome),
+        metrics.MAIL_RULES.labels(flow, outcome, rule),
+    )
+
+
+_handover = cache(metrics.HANDOVER.labels)
+_order_to_email = cache(metrics.ORDER_TO_EMAIL.labels)
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    """Return the seconds from `start` to `end`, at least 0: the two clocks may differ."""
+    return max(0.0, (end - start).total_seconds())
