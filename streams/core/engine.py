@@ -56,7 +56,7 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     Returns:
         The new state and the effects. A duplicate event has no effects, and the state returned is `state` itself.
     """
-    uow = UnitOfWork(ruleset, state, now)
+    uow = UnitOfWork(ruleset, state, now, event.occurred_at, is_imported=getattr(event, "is_imported", False))
     replay_held_events(uow)
     _HANDLERS[type(event)](uow, event)
     if uow.consent is not state.consent:

@@ -11,6 +11,7 @@ from streams.core.model.customer import (
     Consent,
     Customer,
     ExternalContact,
+    History,
     OrderFacts,
     OrderState,
     Parcel,
@@ -103,7 +104,7 @@ _FACTS_3 = FULL_3.orders[0].facts
 assert _FACTS_3 is not None
 
 #: The same customer with the fields of version 4.
-FULL = replace(
+FULL_4 = replace(
     FULL_3,
     orders=(
         replace(
@@ -118,6 +119,9 @@ FULL = replace(
     ),
     visited_at=_hours(30),
 )
+
+#: The same customer with the fields of version 5.
+FULL = replace(FULL_4, forgotten_until=_hours(31), history=History("partial", _hours(32), 7, 450_000))
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

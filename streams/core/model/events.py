@@ -11,6 +11,8 @@ from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
+from streams.core.rules.sending_rules import HistoryState
+
 ShipmentStatus: TypeAlias = Literal["created", "shipped", "out_for_delivery", "delivered", "delayed", "returned"]
 AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
 MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "unknown", "deferred"]
@@ -35,7 +37,8 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     """An order as the shop described it at one time.
 
     `total_minor` is in minor units of `currency` (ISO 4217), after deduction of `discount_minor`. `country` and `ship_country` are ISO
-    3166-1 alpha-2 codes, `locale` is a BCP 47 tag (`da`, `en-GB`), and `time_zone` is an IANA name or None.
+    3166-1 alpha-2 codes, `locale` is a BCP 47 tag (`da`, `en-GB`), and `time_zone` is an IANA name or None. `is_imported`: the order comes
+    from an earlier system.
     """
 
     order_id: str
@@ -51,6 +54,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     lines: tuple[OrderLine, ...]
     time_zone: str | None = None
     discount_minor: int = 0
+    is_imported: bool = False
 
 
 class _OrderEvent(Struct, frozen=True, gc=False):
@@ -64,6 +68,10 @@ class _OrderEvent(Struct, frozen=True, gc=False):
     @property
     def customer_id(self) -> str:
         return self.order.customer_id
+
+    @property
+    def is_imported(self) -> bool:
+        return self.order.is_imported
 
 
 class OrderPlaced(_OrderEvent, frozen=True, gc=False):
@@ -123,6 +131,7 @@ class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True):
     window_to: datetime | None
     lines: tuple[ShippedLine, ...]
     occurred_at: datetime
+    is_imported: bool = False
 
 
 class MailDelivered(Struct, frozen=True, gc=False, kw_only=True):
@@ -190,7 +199,11 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
-    """The shop's newest profile of the customer. None means unknown and keeps the older value."""
+    """The shop's newest profile of the customer. None means unknown and keeps the older value.
+
+    `history` says how much of what the customer bought before is in `orders_before` and `spend_before_minor` (minor units of the shop's
+    currency).
+    """
 
     customer_id: str
     email: str | None = None
@@ -206,6 +219,10 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
     survey_consent: bool | None = None
     profile_consent: bool | None = None
     consent_notice: str | None = None
+    history: HistoryState | None = None
+    orders_before: int = 0
+    spend_before_minor: int = 0
+    is_imported: bool = False
     occurred_at: datetime
 
 
