@@ -364,10 +364,10 @@ def test_size_and_time_of_many_orders(run: Driver, count: int) -> None:
             run.handle(*(events[:1] if is_open else events))
             run.effects.clear()
         state = run.customers["c1"]
-        began = time.perf_counter()
+        began = time.process_time()
         for number in range(count, count + 200):
             run.handle(placed(f"o{number}", run.now))
-        spent_ms = (time.perf_counter() - began) / 200 * 1000
+        spent_ms = (time.process_time() - began) / 200 * 1000
         size = len(encode_customer(state))
         print(f"{count} orders, open={is_open}: {size} bytes, {len(state.orders)} stored, {spent_ms:.3f} ms per event")
         assert size < 65_536

@@ -96,7 +96,7 @@ def _on_forgotten_order(uow: UnitOfWork, event: OrderEvent) -> None:
     nothing.
     """
     order, at = event.order, event.occurred_at
-    if not isinstance(event, (OrderCancelled, OrderRefunded)) or not uow.is_new_of_forgotten(order.order_id, event.ID_TAG):
+    if not isinstance(event, (OrderCancelled, OrderRefunded)) or not uow.is_new_end(order.order_id, event.NAME):
         return
     before = _merge(uow, OrderState(order.order_id), OrderPlaced(order, order.placed_at))
     after = _merge(uow, before, event)

@@ -66,7 +66,7 @@ def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
 
 def _on_parcel_of_forgotten_order(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     """Start transactional flows for a parcel of an open order that is no longer stored, once per status, from what the event says."""
-    if not uow.is_new_of_forgotten(event.order_id, event.parcel_id, event.status):
+    if not uow.is_new_parcel(event.order_id, event.parcel_id, event.status):
         return
     parcel = _merge(None, event, uow.ruleset.limits.lines_per_order)
     order = OrderState(event.order_id, placed=True, parcels=(parcel,), parcels_in_order=event.parcels_in_order)

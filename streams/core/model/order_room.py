@@ -17,6 +17,7 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 def make_room(
     orders: tuple[OrderState, ...],
+    present: OrderState,
     awaited: Collection[str],
     other_pieces: int,
     limits: Limits,
@@ -25,11 +26,12 @@ def make_room(
     """Return the orders that stay, some without their lines, and those that are dropped.
 
     While there are too many orders, or they are too large, the oldest is dropped if it is closed and no instance waits with it.
-    Otherwise it is shortened. The newest stays in full. If there are too many short orders, the oldest are dropped: first those that no
+    Otherwise it is shortened. If there are too many short orders, the oldest are dropped: first those that no
     instance waits with, and closed ones before open ones.
 
     Args:
-        orders: all orders, the newest update anywhere.
+        orders: all orders.
+        present: the one that has just changed: it stays as it is, since its next event may follow at once.
         awaited: the ids of orders that instances wait with.
         other_pieces: the pieces that the data of instances takes.
         limits: `orders` and `pieces` bound the orders in full, `short_pieces` the others.
@@ -37,16 +39,16 @@ def make_room(
     """
     kept = {order.order_id: order for order in orders}
     dropped: list[OrderState] = []
-    full = sorted([order for order in orders if not is_short(order)], key=placed_at)
-    pieces = other_pieces + sum([size(order) for order in full])
-    while len(full) > limits.orders or (len(full) > 1 and pieces > limits.pieces):
+    full = sorted([order for order in orders if order is not present and not is_short(order)], key=placed_at)
+    pieces = other_pieces + sum([size(order) for order in (*full, present)])
+    while full and (len(full) >= limits.orders or pieces > limits.pieces):
         oldest = full.pop(0)
         pieces -= size(oldest)
         if is_open(oldest) or oldest.order_id in awaited:
             kept[oldest.order_id] = shortened(oldest)
         else:
             dropped.append(kept.pop(oldest.order_id))
-    short = [order for order in kept.values() if is_short(order)]
+    short = [order for order in kept.values() if order is not present and is_short(order)]
     pieces = sum([_short_size(order) for order in short])
     if pieces > limits.short_pieces:
         short.sort(key=lambda order: (order.order_id in awaited, is_open(order), placed_at(order)))

@@ -6,7 +6,6 @@ Handlers change the copy, and `finish` builds the immutable state once. It never
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from streams.core.model import forgotten_orders, order_room
@@ -158,18 +157,18 @@ class UnitOfWork:
             if stored.order_id == order.order_id:
                 self.orders = (*self.orders[:index], order, *self.orders[index + 1 :])
                 if order_room.size(order) > order_room.size(stored):
-                    self._make_room()
+                    self._make_room(order)
                 return
         self.orders = (*self.orders, order)
-        self._make_room()
+        self._make_room(order)
 
-    def _make_room(self) -> None:
+    def _make_room(self, order: OrderState) -> None:
         awaited = {instance.order_id for instance in self.instances}
         self.orders, dropped = order_room.make_room(
-            self.orders, awaited, self._instance_pieces(), self.ruleset.limits, self.is_open
+            self.orders, order, awaited, self._instance_pieces(), self.ruleset.limits, self.is_open
         )
-        for order in dropped:
-            self._forget(order)
+        for other in dropped:
+            self._forget(other)
 
     def _forget(self, order: OrderState) -> None:
         """Keep the fingerprint of an order that is dropped. One that was not placed leaves none: it may still be placed, and then counts."""
@@ -204,15 +203,22 @@ class UnitOfWork:
         """Return whether more may happen to an order: it is not fully delivered, refunded or cancelled, and not too old."""
         return order.is_open(self.now, self.ruleset.open_for)
 
-    def is_new_of_forgotten(self, order_id: str, *parts: str) -> bool:
-        """Return whether something happens to a dropped order for the first time, and store its fingerprint."""
+    def is_new_parcel(self, order_id: str, parcel_id: str, status: str) -> bool:
+        """Return whether a parcel of a dropped order reaches a status for the first time, and store it."""
         row, most = self.forgotten_order_fingerprints, self.ruleset.limits.order_fingerprints
-        self.forgotten_order_fingerprints, is_new = forgotten_orders.add(row, most, order_id, *parts)
+        self.forgotten_order_fingerprints, is_new = forgotten_orders.add_parcel(row, most, order_id, parcel_id, status)
         self.changed = self.changed or is_new
         return is_new
 
-    def forgotten(self, order_id: str) -> Literal["open", "closed"] | None:
-        """Return whether the order was open or closed when it was dropped; None if it is not known to have been stored."""
+    def is_new_end(self, order_id: str, event: str) -> bool:
+        """Return whether a dropped order is cancelled, or refunded, for the first time, and store it."""
+        row, most = self.forgotten_order_fingerprints, self.ruleset.limits.order_fingerprints
+        self.forgotten_order_fingerprints, is_new = forgotten_orders.add_end(row, most, order_id, event)
+        self.changed = self.changed or is_new
+        return is_new
+
+    def forgotten(self, order_id: str) -> forgotten_orders.Forgotten | None:
+        """Return whether more may happen to an order that was dropped; None if it is not known to have been stored."""
         return forgotten_orders.find(self.forgotten_order_fingerprints, order_id)
 
     def is_before_memory(self, placed_at: datetime) -> bool:
