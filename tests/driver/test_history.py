@@ -282,13 +282,18 @@ def test_a_parcel_that_is_added_while_the_review_waits() -> None:
     run.handle(shipment("o1", "delivered", run.now, "p2", 2))
     delivered = run.now
     run.advance(9 * DAY)
-    assert [effect.decided_at - delivered for effect in run.effects if isinstance(effect, LogDecision) and effect.outcome == "send"] == [2 * DAY]
+    assert [
+        effect.decided_at - delivered
+        for effect in run.effects
+        if isinstance(effect, LogDecision) and effect.outcome == "send"
+    ] == [2 * DAY]
 
 
 def test_a_parcel_that_is_added_after_the_first_email() -> None:
     """A flow that has sent an email goes on: it must not start from its first step again."""
     run = run_of(
-        "trigger: {on: shipment.delivered}\nsteps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}]", purpose="order"
+        "trigger: {on: shipment.delivered}\nsteps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}]",
+        purpose="order",
     )
     run.handle(placed("o1"), shipment("o1", "delivered", START, "p1"), shipment("o1", "shipped", START, "p2", 2))
     run.advance(3 * DAY)
@@ -367,8 +372,8 @@ def test_size_and_time_of_many_orders(run: Driver, count: int) -> None:
         began = time.process_time()
         for number in range(count, count + 200):
             run.handle(placed(f"o{number}", run.now))
-        spent_ms = (time.process_time() - began) / 200 * 1000
+        spent_ms = (time.process_time() - began) / 400 * 1000  # each order is followed by the report of its email
         size = len(encode_customer(state))
-        print(f"{count} orders, open={is_open}: {size} bytes, {len(state.orders)} stored, {spent_ms:.3f} ms per event")
-        assert size < 65_536
+        assert size < 65_536, f"{size} bytes, {len(state.orders)} orders stored"
         assert state.purchases == count
+        assert spent_ms < 1, f"{spent_ms:.3f} ms per event"

@@ -37,6 +37,10 @@ STATE: dict[str, Callable[[bytes], bytes]] = {
 GROWN = {topics.CHECKPOINTS, topics.ORDERS, topics.SHIPMENTS, topics.CUSTOMERS}
 
 
+#: The changelogs whose values have new fields since.
+GROWN_STATE = {"takk-flows-customers-changelog"}
+
+
 def value_of(record: dict[str, Any]) -> bytes:
     """Return the value of a recorded record."""
     return b64decode(record["value"])
@@ -62,9 +66,11 @@ def test_recorded_records_decode_and_encode_to_the_same_bytes(topic: str) -> Non
 
 @pytest.mark.parametrize("topic", sorted(STATE))
 def test_recorded_state_decodes_and_encodes_to_the_same_bytes(topic: str) -> None:
-    """Each value of a changelog decodes, and encodes to the bytes that the earlier version wrote."""
+    """Each value of a changelog decodes, and encodes to the bytes that the earlier version wrote, unless its version is newer now."""
     for record in [record for record in RECORDS if record["topic"] == topic]:
-        assert STATE[topic](value_of(record)) == value_of(record)
+        written = STATE[topic](value_of(record))
+        assert STATE[topic](written) == written
+        assert (written == value_of(record)) == (topic not in GROWN_STATE)
 
 
 @pytest.mark.parametrize("topic", sorted({record["topic"] for record in RECORDS} & EVENT_DECODERS.keys()))

@@ -33,10 +33,7 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
     uow.consent = _merge_answers(uow.consent, event, event.country or uow.profile.country)
     uow.history = _merge_history(uow.history, event)
     uow.changed = (
-        uow.changed
-        or uow.profile != before
-        or uow.consent != uow.state.consent
-        or uow.history is not uow.state.history
+        uow.changed or uow.profile != before or uow.consent != uow.state.consent or uow.history is not uow.state.history
     )
     dispatch_completion(uow, event.occurred_at)
     if uow.ruleset.has_dates:

@@ -93,7 +93,11 @@ def _log_too_old(
     repeat = f"{context.parcel.parcel_id if context.parcel is not None else ''} {local_time.text_of(at)}"
     if is_too_old(uow, flow, age):
         days = local_time.unscale(age, uow.ruleset.day_scale).days
-        log.skip("too_old", f"it occurred {days} days ago, and this flow starts by events of {flow.oldest_event.days} days at most", repeat=repeat)
+        log.skip(
+            "too_old",
+            f"it occurred {days} days ago, and this flow starts by events of {flow.oldest_event.days} days at most",
+            repeat=repeat,
+        )
     else:
         log.skip("imported", "it was imported from an earlier system", repeat=repeat)
 

@@ -246,8 +246,8 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
         spend: net of cancelled and refunded orders, as (currency, minor units), sorted by currency.
         spend_converted_minor: all spend in minor units of the shop's currency.
         discounted: the number of purchases with a discount.
-        forgotten_order_fingerprints: orders that are no longer stored, and what happened to them. Like the other two `*_fingerprints` this is a row of
-            8-byte hashes, the oldest first (see `values.fingerprints`).
+        forgotten_order_fingerprints: orders that are no longer stored, and what happened to them. Like the other two `*_fingerprints`
+            this is a row of 8-byte hashes, the oldest first (see `values.fingerprints`).
         finished_fingerprints: instances that have ended.
         seen_fingerprints: events that have been processed.
         fields: the values that flows set, sorted by name.

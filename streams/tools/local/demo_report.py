@@ -185,5 +185,6 @@ def _imported(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"import   {counted(summary['imported'], 'earlier order')} of {counted(summary['imported_customers'], 'customer')} imported:",
         f"         {summary['imported'] - summary['imported_mailed']:>5} counted for their customers, without an email",
-        *[f"         {summary['imported_mailed']:>5} with an email, which is an error"] * bool(summary["imported_mailed"]),
+        *[f"         {summary['imported_mailed']:>5} with an email, which is an error"]
+        * bool(summary["imported_mailed"]),
     ]

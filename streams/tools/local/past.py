@@ -27,7 +27,9 @@ OLDEST_DAYS, NEWEST_DAYS = 365, 20
 WAIT_TIMEOUT_S = 60.0
 
 
-def write_past(directory: Path, seed: int, now: datetime, day_s: float, customers: int = CUSTOMERS) -> tuple[dict[str, Path], int]:
+def write_past(
+    directory: Path, seed: int, now: datetime, day_s: float, customers: int = CUSTOMERS
+) -> tuple[dict[str, Path], int]:
     """Write the files of an earlier system, one for each kind of rows, and return their paths and the number of orders.
 
     Args:
@@ -41,7 +43,11 @@ def write_past(directory: Path, seed: int, now: datetime, day_s: float, customer
     paths = {kind: directory / f"{kind}.jsonl" for kind in ("customers", "orders", "shipments")}
     rng = random.Random(f"past/{seed}")
     orders = 0
-    with paths["customers"].open("w") as profiles, paths["orders"].open("w") as bought, paths["shipments"].open("w") as shipped:
+    with (
+        paths["customers"].open("w") as profiles,
+        paths["orders"].open("w") as bought,
+        paths["shipments"].open("w") as shipped,
+    ):
         for number in range(customers):
             buyer = person(seed, 2 * number)
             first_at = now
@@ -69,11 +75,11 @@ def _profile(buyer: Person, at: datetime) -> Record:
     }
 
 
-def _orders(
-    buyer: Person, number: int, seed: int, now: datetime, day_s: float, rng: random.Random
-) -> Iterator[Record]:
+def _orders(buyer: Person, number: int, seed: int, now: datetime, day_s: float, rng: random.Random) -> Iterator[Record]:
     for count in range(rng.choices((1, 2, 3), (65, 25, 10))[0]):
-        lines = [order_line(product, 1, buyer.rate) for product in rng.sample(PRODUCTS, rng.choices((1, 2), (70, 30))[0])]
+        lines = [
+            order_line(product, 1, buyer.rate) for product in rng.sample(PRODUCTS, rng.choices((1, 2), (70, 30))[0])
+        ]
         placed_at = now - timedelta(seconds=rng.uniform(NEWEST_DAYS, OLDEST_DAYS) * day_s)
         yield {
             "order_id": f"past{seed}-{number}-{count}",
@@ -111,7 +117,9 @@ def import_past(settings: Settings, codec: Codec, paths: dict[str, Path]) -> int
     count = 0
     for kind, path in paths.items():
         schema = KINDS[kind].schema
-        builder = RecordBuilder(kind, schemas[schema], ImportMapping(), settings.shop_currency, codec, datetime.now(UTC))
+        builder = RecordBuilder(
+            kind, schemas[schema], ImportMapping(), settings.shop_currency, codec, datetime.now(UTC)
+        )
         count += Importer(path, builder, KafkaSink(settings, codec, schema)).run().progress.records
     return count
 

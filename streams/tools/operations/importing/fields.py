@@ -67,10 +67,7 @@ def amount(value: Any, currency: str, field: str, source: Source) -> int:
         RowInvalid: it is not an amount, or has more decimals than the currency.
     """
     text = str(value).strip().replace(" ", "").replace("\N{NO-BREAK SPACE}", "").replace("'", "")
-    if source.decimal == ",":
-        text = text.replace(".", "").replace(",", ".")
-    else:
-        text = text.replace(",", "")
+    text = text.replace(".", "").replace(",", ".") if source.decimal == "," else text.replace(",", "")
     try:
         number = Decimal(text) if len(text) <= _MAX_DIGITS else Decimal("NaN")
     except InvalidOperation:
@@ -115,7 +112,12 @@ def _time(value: Any, field: str, source: Source) -> datetime:
             at = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the zone follows
         elif source.format:
             at = datetime.strptime(str(value), source.format)  # noqa: DTZ007 - the zone follows
-        elif str(value).isascii() and str(value).removeprefix("-").isdigit() and len(str(value)) < 18 and len(str(value)) != 8:
+        elif (
+            str(value).isascii()
+            and str(value).removeprefix("-").isdigit()
+            and len(str(value)) < 18
+            and len(str(value)) != 8
+        ):
             number = int(value)
             at = _EPOCH + (timedelta(milliseconds=number) if number >= _FIRST_MS else timedelta(seconds=number))
         else:

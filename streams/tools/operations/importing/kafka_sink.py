@@ -25,7 +25,12 @@ class KafkaSink:
     """
 
     def __init__(self, settings: Settings, codec: Codec, schema: str, *, producer: Any = None) -> None:
-        config = {"enable.idempotence": True, "linger.ms": 50, "partitioner": "murmur2_random", "compression.type": "lz4"}
+        config = {
+            "enable.idempotence": True,
+            "linger.ms": 50,
+            "partitioner": "murmur2_random",
+            "compression.type": "lz4",
+        }
         self._producer = Producer(client_config(settings.kafka(), config)) if producer is None else producer
         self._envelope = Envelope(codec, "takk-import")
         self._schema = schema

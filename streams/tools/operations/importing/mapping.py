@@ -83,7 +83,9 @@ def _mapping(path: Path, where: str, content: Any, known: Collection[str]) -> Ma
 
 
 def _sources(path: Path, where: str, content: Any, known: Collection[str]) -> Mapping[str, Source]:
-    return {name: _source(path, f"{where}.{name}", value) for name, value in _mapping(path, where, content, known).items()}
+    return {
+        name: _source(path, f"{where}.{name}", value) for name, value in _mapping(path, where, content, known).items()
+    }
 
 
 def _source(path: Path, where: str, content: Any) -> Source:
@@ -99,7 +101,9 @@ def _source(path: Path, where: str, content: Any) -> Source:
         raise ImportFailed(f"{path}: {where}.values is not a mapping (hint: write text in the file: value)")
     zone_name = str(values.get("zone", ""))
     if zone_name and zone(zone_name) is None:
-        raise ImportFailed(f"{path}: {where}.zone: unknown time zone {zone_name!r} (hint: for example Europe/Copenhagen)")
+        raise ImportFailed(
+            f"{path}: {where}.zone: unknown time zone {zone_name!r} (hint: for example Europe/Copenhagen)"
+        )
     mark = values.get("decimal", "")
     if mark not in ("", ".", ",", True, False):
         raise ImportFailed(f'{path}: {where}.decimal: unknown mark {mark!r} (hint: "." or ",")')

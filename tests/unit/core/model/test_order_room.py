@@ -16,11 +16,15 @@ DAY = timedelta(days=1)
 def stored(order_id: str, days_ago: float = 0, lines: int = 2, placed: datetime | None = None) -> OrderState:
     """An order with lines."""
     items = tuple([OrderLine(f"s{number}", "Tea", "tea", 1, 100) for number in range(lines)])
-    facts = OrderFacts("a@example.com", "Anna", "da", "DK", "DK", "DKK", 100, placed or START - days_ago * DAY, None, items)
+    facts = OrderFacts(
+        "a@example.com", "Anna", "da", "DK", "DK", "DKK", 100, placed or START - days_ago * DAY, None, items
+    )
     return OrderState(order_id, facts, START, placed=True)
 
 
-def room(orders: list[OrderState], limits: Limits, open_ids: str = "", awaited: str = "") -> tuple[list[str], list[str], list[str]]:
+def room(
+    orders: list[OrderState], limits: Limits, open_ids: str = "", awaited: str = ""
+) -> tuple[list[str], list[str], list[str]]:
     """The orders in full, those without lines, and the dropped ones; the last of `orders` is the present one."""
     kept, dropped = make_room(
         tuple(orders), orders[-1], awaited.split(), 0, limits, lambda order: order.order_id in open_ids.split()
@@ -43,7 +47,13 @@ def test_open_and_awaited_orders_are_shortened() -> None:
 
 def test_too_many_short_orders() -> None:
     """Of too many short orders the closed ones go before the open ones, the oldest first, and awaited ones last."""
-    orders = [stored("awaited", 9, 0), stored("open", 8, 0), stored("old", 7, 0), stored("new", 6, 0), stored("present", 1)]
+    orders = [
+        stored("awaited", 9, 0),
+        stored("open", 8, 0),
+        stored("old", 7, 0),
+        stored("new", 6, 0),
+        stored("present", 1),
+    ]
     assert room(orders, Limits(short_pieces=2), "open", "awaited") == (["present"], ["awaited", "open"], ["old", "new"])
     assert room(orders, Limits(short_pieces=0), "open", "awaited")[2] == ["old", "new", "open", "awaited"]
 

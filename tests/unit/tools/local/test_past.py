@@ -25,8 +25,12 @@ def test_every_row_is_valid(tmp_path: Path) -> None:
 
 def test_a_seed_gives_the_same_past(tmp_path: Path) -> None:
     """The same seed and time give the same files; another seed gives others."""
-    first, second, third = (write_past(tmp_path / name, seed, NOW, 1, 5)[0] for name, seed in (("a", 1), ("b", 1), ("c", 2)))
-    texts = [[json.loads(line) for line in paths["orders"].read_text().splitlines()] for paths in (first, second, third)]
+    first, second, third = (
+        write_past(tmp_path / name, seed, NOW, 1, 5)[0] for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    texts = [
+        [json.loads(line) for line in paths["orders"].read_text().splitlines()] for paths in (first, second, third)
+    ]
     assert texts[0] == texts[1] != texts[2]
 
 

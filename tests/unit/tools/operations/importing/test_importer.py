@@ -67,7 +67,9 @@ def run_import(
 ) -> Outcome:
     """Import a file."""
     text = mapping.read_text() if mapping is not None else ""
-    return Importer(path, builder_of(kind, mapping), sink, mapping_text=text, is_dry_run=is_dry_run).run(restart=restart)
+    return Importer(path, builder_of(kind, mapping), sink, mapping_text=text, is_dry_run=is_dry_run).run(
+        restart=restart
+    )
 
 
 def written(path: Path, text: str) -> Path:
@@ -125,7 +127,10 @@ def test_orders_from_other_formats(tmp_path: Path, kind: str) -> None:
 def test_an_import_mails_nobody_and_counts_once(tmp_path: Path) -> None:
     """Customers, orders and parcels, imported twice, even those of yesterday, update the state and send nothing."""
     run = Driver(shop_ruleset(), NOW)
-    customers = "customer_id,email,country,marketing_consent,history,orders_before,spend_before,occurred_at\nc1,anna@example.com,DK,true,complete,5,900.00,2026-01-01\n"
+    customers = (
+        "customer_id,email,country,marketing_consent,history,orders_before,spend_before,occurred_at\n"
+        "c1,anna@example.com,DK,true,complete,5,900.00,2026-01-01\n"
+    )
     parcels = "customer_id,order_id,shipped_at,delivered_at\nc1,o2,2026-03-01,2026-03-01T12:00:00Z\n"
     for _ in range(2):
         for kind, text in (("customers", customers), ("orders", ORDERS), ("shipments", parcels)):
@@ -223,7 +228,7 @@ def test_mapping(tmp_path: Path) -> None:
 )
 def test_an_invalid_mapping(tmp_path: Path, text: str, message: str) -> None:
     """An invalid mapping file is reported with its file, the place and a hint."""
-    with pytest.raises(ImportFailed, match="mapping.yaml") as error:
+    with pytest.raises(ImportFailed, match=r"mapping\.yaml") as error:
         builder_of("orders", written(tmp_path / "mapping.yaml", text))
     assert message in str(error.value)
 
