@@ -64,7 +64,7 @@ DECISIONS = (
         ("skip", rule)
         for rule in (
             "unsubscribed", "hard_bounced", "complained", "soft_bounces", "no_consent", "no_own_opt_in", "no_soft_opt_in",
-            "soft_opt_in_ended", "no_address", "expired", "holdout",
+            "soft_opt_in_ended", "no_address", "expired", "holdout", "too_old",
         )
     ),
     *(("defer", rule) for rule in ("cap", "quiet_hours", "order_late", "refunded", "calm_series", "clash", "not_before", "paused")),
