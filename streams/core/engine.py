@@ -59,7 +59,7 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     Returns:
         The new state and the effects. A duplicate event has no effects, and the state returned is `state` itself.
     """
-    uow = UnitOfWork(ruleset, state, now)
+    uow = UnitOfWork(ruleset, state, now, event.occurred_at, is_imported=getattr(event, "is_imported", False))
     if type(event) is CustomerErased:
         return erase(uow, event)
     if type(event) in FOLLOW_UPS and not is_known(state):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from streams.settings import PROJECT_ROOT
 from streams.tools.local.kafka.committed import read_all
 from streams.wire import topics
 from tests.crash.scenario_run import ScenarioRun
+from tests.harness.patient_templates import patient_templates
 
 #: The last commit before the packages and classes got new names.
 BEFORE = "8c5c04a"
@@ -77,7 +77,7 @@ def upgrade(run: ScenarioRun) -> None:
 
 def newer_templates(folder: Path) -> dict[str, str]:
     """Return the settings of processes whose flows have one version more, with the same content, beside the version of the project."""
-    templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
+    templates = patient_templates(folder / "templates")
     for path in templates.glob("flows/*/*/flow.yaml"):
         text = path.read_text(encoding="utf-8")
         version = int(text.partition("\nversion: ")[2].partition("\n")[0])
@@ -89,13 +89,14 @@ def newer_templates(folder: Path) -> dict[str, str]:
 def older_templates(run: ScenarioRun) -> None:
     """Restart a worker with the older templates, and later with the newer ones. Every instance that waited for them continues."""
     stack, worker = run.stack, run.stack.workers[0]
-    stack.other_templates.append(PROJECT_ROOT / "templates")
+    templates = patient_templates(stack.folder / "older-templates")
+    stack.other_templates.append(templates)
     with run.shop_open():
         run.await_emails(EMAILS_BETWEEN)
         for older in (True, False):
             run.note_fault(worker)
             assert worker.stop() == 0, f"the worker did not exit cleanly, see {worker.log_file}"
-            worker.start(**({"TAKK_TEMPLATES_DIR": str(PROJECT_ROOT / "templates")} if older else {}))
+            worker.start(**({"TAKK_TEMPLATES_DIR": str(templates)} if older else {}))
             worker.await_ready()
             run.log(f"a worker has the {'older' if older else 'newer'} templates")
             run.await_emails(EMAILS_BETWEEN)

@@ -318,7 +318,7 @@ def test_other_pool_at_the_end_of_the_wait() -> None:
 def test_limit_of_instances() -> None:
     """An instance without room to wait claims no code."""
     waits = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 9d}, {send: {message: c}}]", name="a-first")
-    run = Driver(ruleset_of(waits, flow_text(SPRING), limits=Limits(instances=1)))
+    run = Driver(ruleset_of(waits, flow_text(SPRING), limits=Limits(instances=1, transactional_instances=0)))
     buy(run)
     assert claims(run) == []
     assert [rule for _, outcome, rule in run.decisions() if outcome == "limit"] == ["instances"]

@@ -12,6 +12,7 @@ from streams.core.model.customer import (
     Consent,
     Customer,
     ExternalContact,
+    History,
     OrderFacts,
     OrderState,
     Parcel,
@@ -137,6 +138,8 @@ FULL = replace(
     order_addresses=bytes(range(64, 76)),
     shared_until=_hours(33),
     noted_address=bytes(range(80, 96)),
+    forgotten_until=_hours(31),
+    history=History("partial", _hours(32), 7, 450_000),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -24,7 +24,7 @@ FOLDERS = flow_folders(TEMPLATES)
 MESSAGES = {
     "order-confirmation": ["confirmation"],
     "shipment-confirmation": ["shipped"],
-    "thank-you": ["first-time", "returning", "vip"],
+    "thank-you": ["first-time", "returning", "thanks", "vip"],
     "review": ["ask", "ask-first-time"],
 }
 
@@ -53,8 +53,10 @@ def shop_policy() -> ConsentPolicy:
 
 @cache
 def shop_rules() -> SendingRules:
-    """The sending rules of the repository, without quiet hours: with days of seconds there is no time of day."""
-    return replace(read_templates(TEMPLATES).rules, quiet=None)
+    """The sending rules of the repository for a shop whose first customers these are, without quiet hours: with days of seconds there is
+    no time of day.
+    """
+    return replace(read_templates(TEMPLATES).rules, quiet=None, history="complete")
 
 
 def shop_ruleset(**settings: Any) -> Ruleset:

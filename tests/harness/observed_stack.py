@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.settings import PROJECT_ROOT
 from streams.tools.local.recipients import Recipients, SentEmails
 from streams.tools.local.shop.shop import Shop
 from tests.harness.alert_sink import AlertSink
+from tests.harness.patient_templates import patient_templates
 from tests.harness.prometheus import Prometheus, Target
 from tests.harness.stack import Stack, open_stack, wait_until
 
@@ -54,7 +53,7 @@ def copy_templates(folder: Path) -> Path:
     The copy has no quiet hours: the time of day would decide whether marketing emails are sent. Emails that are not
     transactional do not expire: a day may last a second, and they would expire before they can be withdrawn.
     """
-    templates = Path(shutil.copytree(PROJECT_ROOT / "templates", folder / "templates"))
+    templates = patient_templates(folder / "templates")
     rules = templates / "rules.yaml"
     lines = rules.read_text(encoding="utf-8").splitlines(keepends=True)
     rules.write_text("".join(line for line in lines if not line.startswith("quiet_hours:")), encoding="utf-8")

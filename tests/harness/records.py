@@ -28,6 +28,7 @@ def order(**changes: Any) -> dict[str, Any]:
         "time_zone": "Europe/Copenhagen",
         "lines": [line()],
         "discount_minor": 0,
+        "is_imported": False,
     }
     return {**record, **changes}
 
@@ -60,6 +61,7 @@ def shipment(**changes: Any) -> dict[str, Any]:
         "window_to": AT + timedelta(days=2, hours=4),
         "lines": [{"sku": "s1", "quantity": 1}],
         "occurred_at": AT,
+        "is_imported": False,
     }
     return {**record, **changes}
 

@@ -34,6 +34,7 @@ from streams.tools.local.processes import Process
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.codec import open_codec
+from tests.harness.patient_templates import patient_templates
 from tests.harness.scripted_inbox import ScriptedInbox
 
 #: Seconds that a test waits for anything. They are enough on a busy machine, and for a broker that does not answer for a minute.
@@ -115,6 +116,9 @@ class Stack:
         self.folder = folder
         self.inbox = inbox
         self.day_s = day_s
+        if program is None and "TAKK_TEMPLATES_DIR" not in (env or {}):
+            # An earlier program has its own templates, because it may not know every word of these.
+            env = {"TAKK_TEMPLATES_DIR": str(patient_templates(folder / "patient-templates")), **(env or {})}
         self.settings: Settings = load_settings(
             kafka_bootstrap_servers=bootstrap,
             day_scale_seconds=day_s,

@@ -130,7 +130,8 @@ def test_invalid_records_become_dead_letters_and_valid_ones_are_processed(stack:
 
 def test_a_dead_letter_is_listed_and_replayed(stack: Stack) -> None:
     """A valid order whose record time is a month old is a dead letter; `list` prints it, and after `replay` it is confirmed."""
-    value = stack.codec.encode("order", order("again"))
+    soon = datetime.now(UTC) + timedelta(hours=1)  # with days of a second, it is too old for an email a moment later
+    value = stack.codec.encode("order", order("again", placed_at=soon, occurred_at=soon))
     month_ago_ms = int(time.time() * 1000) - 30 * 86_400_000
     stack.produce(topics.ORDERS, b"again", value, month_ago_ms)
     stack.wait_until(lambda: any(letter.key == b"again" for letter in dead_letters(stack)), "a dead letter")

@@ -15,7 +15,6 @@ from confluent_kafka import Consumer, TopicPartition
 
 from streams.definitions.loader import load_ruleset
 from streams.mail.rendering.template_folders import flow_folders
-from streams.settings import PROJECT_ROOT
 from streams.tools.operations.customer_records import read_timeline
 from streams.tools.operations.customer_states import read_customers
 from streams.tools.simulation.history import from_topics, products_from_topic
@@ -24,6 +23,7 @@ from streams.wire import topics
 from tests.driver.cases import CASES, Case, CaseEvent, CaseRun
 from tests.harness import records
 from tests.harness.events import MESSAGES
+from tests.harness.patient_templates import patient_templates
 from tests.harness.stack import Stack, open_stack
 
 #: Events whose order matters are at least 0.5 days apart, so 1 s. The worker needs 0.1 to 0.3 s per record on a busy machine.
@@ -108,7 +108,10 @@ class StackRun:
         """Wait for the first emails. The first transactions of a new broker and worker take seconds, which would be days in the cases."""
         for number in range(WARM_UPS):
             customer = f"warm-up-{number}"
-            order = records.order(customer_id=customer, order_id=customer, email=f"{customer}@example.org")
+            now = datetime.now(UTC)
+            order = records.order(
+                customer_id=customer, order_id=customer, email=f"{customer}@example.org", placed_at=now, occurred_at=now
+            )
             self.stack.produce(topics.ORDERS, customer.encode(), order)
         # Each customer gets two emails. On a busy machine the first one may expire: its two days last four seconds here.
         self.stack.wait_until(
@@ -153,7 +156,7 @@ class StackRun:
 def stack_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackRun]:
     """The completed run of all cases, with only the flows that the cases use."""
     folder = tmp_path_factory.mktemp("stack")
-    templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
+    templates = patient_templates(folder / "templates")
     for name, flow in flow_folders(templates).items():
         if name not in MESSAGES:
             shutil.rmtree(flow)

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 from streams.settings import PROJECT_ROOT
 from streams.wire import topics
 from tests.harness import records
+from tests.harness.patient_templates import patient_templates
 from tests.harness.stack import HEARTBEATS, PATIENCE_S, Stack, await_heartbeats, open_stack
 
 STOP_PATIENCE_S = 15.0
@@ -40,7 +41,7 @@ def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     A day lasts one second here, so an outage would outlast the days after which emails expire.
     """
     folder = tmp_path_factory.mktemp("stack")
-    templates = shutil.copytree(PROJECT_ROOT / "templates", folder / "templates")
+    templates = patient_templates(folder / "templates")
     # Without this, emails that do not expire would be deferred permanently once the shop has stopped and parcels are late.
     (templates / "rules.yaml").unlink()
     for file in templates.glob("flows/*/*/flow.yaml"):

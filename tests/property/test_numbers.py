@@ -64,6 +64,10 @@ COMMAND = CODEC.decode("email_command", ENCODER.effects.encode(SEND, NOW).value 
 SAMPLES: dict[str, tuple[dict[str, Any], Callable[[bytes], Any]]] = {
     topics.ORDERS: (records.order(lines=[records.line(lasts_days=30)]), lambda value: _event(topics.ORDERS, value)),
     topics.SHIPMENTS: (records.shipment(), lambda value: _event(topics.SHIPMENTS, value)),
+    topics.CUSTOMERS: (
+        records.profile(history="partial", orders_before=1, spend_before_minor=1),
+        lambda value: _event(topics.CUSTOMERS, value),
+    ),
     topics.EVENTS: (records.email_event(status_code=250), lambda value: _event(topics.EVENTS, value)),
     topics.GRANTS: (records.code_grant(), lambda value: _event(topics.GRANTS, value)),
     topics.DUE: (

@@ -21,12 +21,33 @@ def _shop_country(context: EvalContext) -> str:
     return context.uow.ruleset.shop.country
 
 
+def _orders(context: EvalContext) -> int:
+    """Return the number of purchases, those before the first record included."""
+    history = context.uow.history
+    return context.uow.purchases + (history.orders if history is not None else 0)
+
+
+def _spend_minor(context: EvalContext) -> int:
+    history = context.uow.history
+    return context.uow.spend_converted_minor + (history.spend_minor if history is not None else 0)
+
+
+def _history(context: EvalContext) -> str:
+    """Return how much is known of earlier purchases: what the shop said of the customer, else of all customers."""
+    history = context.uow.history
+    return history.state if history is not None else context.uow.ruleset.rules.history
+
+
+def _is_new(context: EvalContext) -> bool:
+    return _orders(context) <= 1 and _history(context) == "complete"
+
+
 def _spend(context: EvalContext) -> Decimal:
-    return money.major(context.uow.spend_converted_minor, context.uow.ruleset.shop.currency)
+    return money.major(_spend_minor(context), context.uow.ruleset.shop.currency)
 
 
 def _average(context: EvalContext) -> Decimal:
-    return _spend(context) / context.uow.purchases if context.uow.purchases > 0 else Decimal(0)
+    return _spend(context) / _orders(context) if _orders(context) > 0 else Decimal(0)
 
 
 def _total(context: EvalContext) -> Decimal:
@@ -112,12 +133,12 @@ def _recency(context: EvalContext) -> int:
 
 
 def _frequency(context: EvalContext) -> int:
-    return _score(context.uow.purchases, FREQUENCY)
+    return _score(_orders(context), FREQUENCY)
 
 
 def _monetary(context: EvalContext) -> int:
     vip_spend = context.uow.ruleset.vip_spend_minor
-    return _score(context.uow.spend_converted_minor * 100, tuple([vip_spend * percent for percent in MONETARY]))
+    return _score(_spend_minor(context) * 100, tuple([vip_spend * percent for percent in MONETARY]))
 
 
 def _is_late(context: EvalContext) -> bool:
@@ -176,18 +197,20 @@ def _counting(since: Callable[[EvalContext], datetime | None]) -> Closure:
 #: Names about purchases read the orders that are still remembered.
 NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
     {
-        "customer.orders": ("number", lambda context: context.uow.purchases),
-        "customer.is_new": ("boolean", lambda context: context.uow.purchases <= 1),
-        "customer.is_returning": ("boolean", lambda context: context.uow.purchases > 1),
+        "customer.orders": ("number", _orders),
+        # Both are false while the first record of a customer may be of a later order: the flow takes its generic branch.
+        "customer.is_new": ("boolean", _is_new),
+        "customer.is_returning": ("boolean", lambda context: _orders(context) > 1),
+        "customer.history": ("text", _history),
         "customer.is_discount_only": (
             "boolean",
-            lambda context: 0 < context.uow.purchases == context.uow.discounted,
+            lambda context: 0 < _orders(context) == context.uow.discounted,
         ),
         "customer.spend": ("number", _spend),
         "customer.average_order": ("number", _average),
         "customer.is_vip": (
             "boolean",
-            lambda context: context.uow.spend_converted_minor >= context.uow.ruleset.vip_spend_minor,
+            lambda context: _spend_minor(context) >= context.uow.ruleset.vip_spend_minor,
         ),
         "customer.country": ("text", _country),
         "customer.locale": ("text", _locale),

@@ -10,6 +10,7 @@ from streams.core.handlers.profiles import dispatch_completion, learn_profile
 from streams.core.handlers.shared_ids import note_order_address
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
+from streams.core.instances.start import start_flows
 from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import CountSales
 from streams.core.model.events import (
@@ -53,9 +54,13 @@ def on_order(uow: UnitOfWork, event: OrderEvent) -> None:
     """Update the order, the profile and the purchase totals, then start and resume flows. Events may arrive in any order."""
     order, at = event.order, event.occurred_at
     before = uow.order(order.order_id)
-    if before is None and uow.has_forgotten(order.order_id):
-        detail = f"more than {uow.ruleset.limits.orders} orders; this one is no longer stored"
-        uow.hit_limit("orders", detail, order.order_id, event.ID_TAG, local_time.text_of(at))
+    if before is None and uow.forgotten(order.order_id):
+        _on_forgotten_order(uow, event)
+        return
+    if before is None and uow.is_before_memory(order.placed_at):
+        detail = "it is older than orders that were forgotten, so it may have been counted before"
+        log = uow.decisions_of("", 0, "", order.order_id, order_id=order.order_id)
+        log.skip("too_old", detail, repeat=f"{event.ID_TAG} {local_time.text_of(at)}")
         return
     after = _merge(uow, before or OrderState(order.order_id), event)
     if after == before:
@@ -65,7 +70,8 @@ def on_order(uow: UnitOfWork, event: OrderEvent) -> None:
         uow.hit_limit("lines_per_order", f"{len(order.lines)} lines; the first {limit} are stored", order.order_id)
     is_described_now = before is None or before.facts is None
     note_order_address(uow, order)
-    learn_profile(uow, order, at)
+    if after.facts_at == at:  # an older description of the order teaches nothing
+        learn_profile(uow, order, order.placed_at)
     _update_totals(uow, before, after)
     _update_first_and_last(uow, before, after)
     is_placed_now = isinstance(event, OrderPlaced) and not (before is not None and before.placed)
@@ -83,6 +89,21 @@ def on_order(uow: UnitOfWork, event: OrderEvent) -> None:
     dispatch_completion(uow, at)
     if uow.ruleset.has_dates:
         schedule_dates(uow)
+
+
+def _on_forgotten_order(uow: UnitOfWork, event: OrderEvent) -> None:
+    """Process an event of an order that is no longer stored. Once only: the state cannot show otherwise that it is a duplicate.
+
+    A cancellation or a refund changes the totals by what the event says of the order, and starts transactional flows. Other events change
+    nothing.
+    """
+    order, at = event.order, event.occurred_at
+    if not isinstance(event, (OrderCancelled, OrderRefunded)) or not uow.is_new_end(order.order_id, event.NAME):
+        return
+    before = _merge(uow, OrderState(order.order_id), OrderPlaced(order, order.placed_at))
+    after = _merge(uow, before, event)
+    _update_totals(uow, before, after)
+    start_flows(uow, Occurrence(event.NAME, after, None, at), only_transactional=True)
 
 
 def _occurrences(
@@ -119,6 +140,8 @@ def _occurrences(
 
 
 def _count_sales(uow: UnitOfWork, before: OrderState | None, after: OrderState, event: OrderEvent) -> None:
+    if before is not None and before.placed and before.facts is not None and not before.facts.lines:
+        return  # the state has dropped the lines, so what was counted is unknown
     change = change_of(before, after, uow.orders)
     if change is None:
         return
@@ -146,8 +169,18 @@ def _with_all_lines(uow: UnitOfWork, order: OrderState, event_order: Order) -> O
 
 
 def _merge(uow: UnitOfWork, before: OrderState, event: OrderEvent) -> OrderState:
-    """Return the order after `event`: the newest description, and the earliest time of each status."""
+    """Return the order after `event`: the newest description, and the times of its statuses.
+
+    An order that is paid after its cancellation lives again: the newest of the two counts.
+    """
     order, at = event.order, event.occurred_at
+    paid_at, cancelled_at = before.paid_at, before.cancelled_at
+    if isinstance(event, OrderPaid):
+        paid_at = _latest(paid_at, at)
+    elif isinstance(event, OrderCancelled):
+        cancelled_at = _latest(cancelled_at, at)
+    if cancelled_at is not None and paid_at is not None and paid_at > cancelled_at:
+        cancelled_at = None
     facts, facts_at, converted = before.facts, before.facts_at, before.converted_minor
     is_placing = isinstance(event, OrderPlaced)
     # Of two descriptions at the same time, the one that does not place the order is newer, in whatever order they arrive.
@@ -175,14 +208,14 @@ def _merge(uow: UnitOfWork, before: OrderState, event: OrderEvent) -> OrderState
         facts,
         facts_at,
         before.placed or is_placing,
-        _earliest(before.cancelled_at, at) if isinstance(event, OrderCancelled) else before.cancelled_at,
+        cancelled_at,
         _earliest(before.refunded_at, at) if isinstance(event, OrderRefunded) else before.refunded_at,
         converted,
         before.parcels,
         before.parcels_in_order,
         before.parcels_at,
         before.attributed_to,
-        _earliest(before.paid_at, at) if isinstance(event, OrderPaid) else before.paid_at,
+        paid_at,
     )
 
 
@@ -192,7 +225,7 @@ def _is_first_arrival(uow: UnitOfWork, order_id: str, at: datetime, stored: Orde
     Their times do not show which of the two is newer, so the one that arrives later counts. The earlier one must not replace it
     when it is delivered again.
     """
-    if described == stored:
+    if stored in (described, replace(described, lines=())):  # the state may have dropped the lines
         return False
     time = local_time.text_of(at)
     uow.is_new("described", order_id, time, ids.frozen_text(stored, DESCRIPTION_LAYOUT))
@@ -205,6 +238,10 @@ def _stored_lines(uow: UnitOfWork, lines: tuple[OrderLine, ...]) -> tuple[OrderL
     if all(len(line.title) <= length and len(line.category) <= length for line in kept):
         return kept
     return tuple([replace(line, title=line.title[:length], category=line.category[:length]) for line in kept])
+
+
+def _latest(before: datetime | None, at: datetime) -> datetime:
+    return at if before is None or at > before else before
 
 
 def _earliest(before: datetime | None, at: datetime) -> datetime:

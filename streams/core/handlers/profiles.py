@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.instances.occurrence import Occurrence
-from streams.core.model.customer import Answer, Consent, Profile, Resubscription
+from streams.core.model.customer import Answer, Consent, History, Profile, Resubscription
 from streams.core.model.events import Order, ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.address_events import note_answers
@@ -39,7 +39,10 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
     uow.consent = _merge_answers(uow.consent, event, country)
     _note_resubscriptions(uow, event, country)
     note_answers(uow)
-    uow.changed = uow.changed or uow.profile != before or uow.consent != uow.state.consent
+    uow.history = _merge_history(uow.history, event)
+    uow.changed = (
+        uow.changed or uow.profile != before or uow.consent != uow.state.consent or uow.history is not uow.state.history
+    )
     dispatch_completion(uow, event.occurred_at)
     if uow.ruleset.has_dates:
         schedule_dates(uow)
@@ -89,6 +92,20 @@ def dispatch_completion(uow: UnitOfWork, at: datetime) -> None:
 
 def _is_complete(profile: Profile) -> bool:
     return bool(profile.email and profile.name and profile.country and profile.birthday)
+
+
+def _merge_history(history: History | None, event: ProfileUpdated) -> History | None:
+    """Return what the shop said last about purchases before the first record. Of two statements at the same time the larger one counts."""
+    if event.history is None:
+        return history
+    stated = History(event.history, event.occurred_at, event.orders_before, event.spend_before_minor)
+    if history is not None and history.at is not None and _rank(stated) <= _rank(history):
+        return history
+    return stated
+
+
+def _rank(history: History) -> tuple[datetime | None, int, int, str]:
+    return history.at, history.orders, history.spend_minor, history.state
 
 
 def _merge_answers(consent: Consent, event: ProfileUpdated, country: str) -> Consent:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
+from streams.core.instances.start import start_flows
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.model.events import ShipmentUpdated
 from streams.core.model.unit_of_work import UnitOfWork
@@ -16,10 +19,10 @@ _STATUS_ORDER = ("created", "shipped", "delayed", "out_for_delivery", "delivered
 def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     """Update the parcel, then start and resume flows. While the order is unknown the parcel is only stored: flows need the order."""
     before = uow.order(event.order_id)
-    if before is None and uow.has_forgotten(event.order_id):
-        detail = f"more than {uow.ruleset.limits.orders} orders; this one is no longer stored"
-        uow.hit_limit("orders", detail, event.order_id, event.parcel_id, event.status)
-        return
+    if before is None and (forgotten := uow.forgotten(event.order_id)):
+        if forgotten == "open":
+            _on_parcel_of_forgotten_order(uow, event)
+        return  # all parcels of a closed order are known
     order = before or OrderState(event.order_id)
     old = order.parcel(event.parcel_id)
     if old is None and len(order.parcels) >= uow.ruleset.limits.parcels_per_order:
@@ -28,6 +31,8 @@ def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
         return
     max_lines = uow.ruleset.limits.lines_per_order
     parcel = _merge(old, event, max_lines)
+    if old is not None and not old.lines and replace(parcel, lines=()) == old:
+        parcel = old  # the state may have dropped the lines
     count, count_at = order.parcels_in_order, order.parcels_at
     if count_at is None or (event.occurred_at, event.parcels_in_order) > (count_at, count):
         count, count_at = event.parcels_in_order, event.occurred_at
@@ -57,6 +62,16 @@ def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     if event.status == "returned":
         exit_instances_on(uow, "shipment.returned", event.order_id)
     dispatch(uow, Occurrence(f"shipment.{event.status}", after, parcel, event.occurred_at))
+
+
+def _on_parcel_of_forgotten_order(uow: UnitOfWork, event: ShipmentUpdated) -> None:
+    """Start transactional flows for a parcel of an open order that is no longer stored, once per status, from what the event says."""
+    if not uow.is_new_parcel(event.order_id, event.parcel_id, event.status):
+        return
+    parcel = _merge(None, event, uow.ruleset.limits.lines_per_order)
+    order = OrderState(event.order_id, placed=True, parcels=(parcel,), parcels_in_order=event.parcels_in_order)
+    occurrence = Occurrence(f"shipment.{event.status}", order, parcel, event.occurred_at)
+    start_flows(uow, occurrence, only_transactional=True)
 
 
 def _by_id(parcel: Parcel) -> str:

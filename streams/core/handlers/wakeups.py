@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from streams.core.instances.occurrence import Occurrence
-from streams.core.instances.reschedule import reschedule
+from streams.core.instances.reschedule import reschedule, start_over, waits_for_parcels
 from streams.core.instances.resume import continue_from, prepare, resume
 from streams.core.instances.unknown import hold, is_unknown, look_again, release, successor
 from streams.core.instances.waiting import drop_instance, find_instance, schedule_timer
@@ -63,6 +63,9 @@ def continue_after_wait(uow: UnitOfWork, instance: Instance) -> None:
     if execution is None:
         return
     compiled, instance = execution.compiled, execution.instance
+    if waits_for_parcels(execution):
+        start_over(execution)
+        return
     step = compiled.steps[instance.step]
     path: str | None = instance.step
     if isinstance(step, Reward) and instance.awaited_pool and instance.awaited_pool == step.pool:

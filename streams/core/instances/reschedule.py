@@ -1,16 +1,20 @@
-"""Reschedule waits whose target time has changed, for example a delivery that is promised for another day."""
+"""Reschedule waits whose target time has changed, for example a delivery that is promised for another day.
+
+A flow that started at the delivery of the last parcel starts over if a parcel was added since.
+"""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
+from streams.core.instances.steps import Execution
 from streams.core.instances.wait_times import awaited_target, ends_at
-from streams.core.instances.waiting import other_instances, suspend
+from streams.core.instances.waiting import drop_instance, other_instances, suspend
 from streams.core.model.instance import Instance, awaits_target
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Wait
-from streams.core.values import local_time
+from streams.core.values import ids, local_time
 
 
 def reschedule_waits(uow: UnitOfWork) -> None:
@@ -45,3 +49,24 @@ def reschedule(uow: UnitOfWork, instance: Instance) -> None:
         uow.instances = (*others, waiting)
     else:
         suspend(uow, waiting, others)
+
+
+def waits_for_parcels(execution: Execution) -> bool:
+    """Return whether an instance waits that all parcels started, a parcel was added since, and no email or code has left yet."""
+    trigger, order, instance = execution.flow.trigger, execution.context.order, execution.instance
+    if trigger.which != "last" or order is None or order.all_parcels(trigger.on.partition(".")[2]):
+        return False
+    sent = {send.send_id for send in execution.uow.sends}
+    return not instance.reward and sent.isdisjoint(
+        [ids.send_id(instance.instance_id, path) for path in execution.compiled.steps]
+    )
+
+
+def start_over(execution: Execution) -> None:
+    """Drop an instance that a later event of a parcel starts again."""
+    uow, flow, instance = execution.uow, execution.flow, execution.instance
+    status = flow.trigger.on.partition(".")[2]
+    detail = f"a parcel was added; the flow starts over when all parcels are {status}"
+    uow.decisions(flow, instance).schedule("parcel_added", detail, repeat=local_time.text_of(instance.due_at))
+    uow.last_starts = tuple([start for start in uow.last_starts if start.at != instance.started_at])
+    drop_instance(uow, instance.instance_id)

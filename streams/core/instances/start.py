@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from streams.core.conditions.context import EvalContext, TriggerData
 from streams.core.instances.exits import exit_reason, is_finished, mark_finished
@@ -22,22 +22,34 @@ from streams.core.values.buckets import in_share
 _BEFORE_DELIVERY = frozenset(("shipment.shipped", "shipment.out_for_delivery", "shipment.delayed"))
 
 
-def start_flows(uow: UnitOfWork, occurrence: Occurrence) -> None:
-    """Start every flow that the occurrence triggers, at most once per order, parcel, product or customer."""
+def start_flows(uow: UnitOfWork, occurrence: Occurrence, *, only_transactional: bool = False) -> None:
+    """Start every flow that the occurrence triggers, at most once per order, parcel, product or customer.
+
+    Args:
+        uow: the unit of work.
+        occurrence: what has occurred. One that is too old for a flow, or was imported, starts nothing; that is logged.
+        only_transactional: whether only transactional flows start.
+    """
     flows = uow.ruleset.by_trigger.get(occurrence.name)
     if flows is None:
         return
     name, order, data = occurrence.name, occurrence.order, occurrence.data
     started_at = min(occurrence.at, uow.now)
+    # A segment changes now, but is as old as the event that changes it.
+    age = uow.now - (uow.caused_at if name.startswith("segment.") else occurrence.at)
     for compiled in flows:
         trigger = compiled.flow.trigger
+        if only_transactional and not compiled.flow.is_transactional:
+            continue
         if trigger.segment and ("segment", trigger.segment) not in data:
             continue
         if trigger.which == "last" and order is not None and not order.all_parcels(name.partition(".")[2]):
             continue
         for key, key_data in _keys(compiled.flow, occurrence):
             context = EvalContext(uow, order, occurrence.parcel, (*data, *key_data))
-            if trigger.again_after is not None:
+            if uow.is_imported or is_too_old(uow, compiled.flow, age):
+                _log_too_old(uow, compiled, key, context, age, started_at)
+            elif trigger.again_after is not None:
                 _start_again(uow, compiled, key, name, context, started_at)
             else:
                 instance_id = ids.instance_id(uow.customer_id, compiled.flow.name, key)
@@ -57,6 +69,37 @@ def _keys(flow: Flow, occurrence: Occurrence) -> list[tuple[str, TriggerData]]:
         lines = order.facts.lines if order.facts is not None else ()
         return [(f"product/{sku}", (("sku", sku),)) for sku in dict.fromkeys([line.sku for line in lines])]
     return [(order.order_id, ())]
+
+
+def is_too_old(uow: UnitOfWork, flow: Flow, age: timedelta) -> bool:
+    """Return whether an event of this age no longer starts the flow. The state has it all the same."""
+    return age > local_time.scale(flow.oldest_event, uow.ruleset.day_scale)
+
+
+def _log_too_old(
+    uow: UnitOfWork, compiled: CompiledFlow, key: str, context: EvalContext, age: timedelta, at: datetime
+) -> None:
+    flow, order = compiled.flow, context.order
+    instance_id = ids.instance_id(uow.customer_id, flow.name, key)
+    if has_instance(uow, instance_id):
+        return
+    log = uow.decisions_of(
+        flow.name,
+        flow.version,
+        instance_id,
+        compiled.first or "",
+        order_id=order.order_id if order is not None else None,
+    )
+    repeat = f"{context.parcel.parcel_id if context.parcel is not None else ''} {local_time.text_of(at)}"
+    if is_too_old(uow, flow, age):
+        days = local_time.unscale(age, uow.ruleset.day_scale).days
+        log.skip(
+            "too_old",
+            f"it occurred {days} days ago, and this flow starts by events of {flow.oldest_event.days} days at most",
+            repeat=repeat,
+        )
+    else:
+        log.skip("imported", "it was imported from an earlier system", repeat=repeat)
 
 
 def _start_again(
@@ -140,6 +183,8 @@ def _start(
     else:
         waiting = Execution(uow, compiled, instance, context, started_at, is_start=True).run(compiled.first)
         limit = uow.ruleset.limits.instances
+        if flow.is_transactional:
+            limit += uow.ruleset.limits.transactional_instances
         if waiting is not None and len(uow.instances) < limit:
             suspend(uow, waiting, uow.instances)
             return True

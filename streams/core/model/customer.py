@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from streams.core.model.events import OrderLine
 from streams.core.model.instance import Instance, LastStart
+from streams.core.rules.sending_rules import HistoryState
 
 #: The outcome of an email that a customer did not get, so that the effect of emails can be measured.
 HELD_OUT = "held_out"
@@ -195,6 +196,12 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
         reached = sum(parcel.has(status) for parcel in self.parcels)
         return bool(self.parcels) and reached >= max(self.parcels_in_order, len(self.parcels))
 
+    def is_open(self, now: datetime, at_most: timedelta) -> bool:
+        """Return whether more may happen to the order: it is placed, and not fully delivered, refunded, cancelled, or placed `at_most` ago."""
+        if self.facts is None or not self.placed or self.cancelled_at is not None or self.refunded_at is not None:
+            return False
+        return now - self.facts.placed_at < at_most and not self.all_parcels("delivered")
+
     def is_late(self, now: datetime, at_most: timedelta) -> bool:
         """Return whether a parcel, neither delivered nor returned, is delayed or past its promised window.
 
@@ -270,6 +277,22 @@ class ExternalContact(Struct, frozen=True, gc=False, array_like=True):
         return self.until or NEVER
 
 
+class History(Struct, frozen=True, gc=False, array_like=True):
+    """What a customer bought before the first record that Takk has.
+
+    Attributes:
+        state: `complete` if the counts include every earlier order, `partial` if there may be more, `unknown` if nobody has said it.
+        at: when the shop said it, UTC.
+        orders: the earlier orders.
+        spend_minor: their sum, in minor units of the shop's currency.
+    """
+
+    state: HistoryState = "unknown"
+    at: datetime | None = None
+    orders: int = 0
+    spend_minor: int = 0
+
+
 class Customer(Struct, frozen=True, gc=False, array_like=True):
     """The state of one customer.
 
@@ -277,8 +300,8 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
         spend: net of cancelled and refunded orders, as (currency, minor units), sorted by currency.
         spend_converted_minor: all spend in minor units of the shop's currency.
         discounted: the number of purchases with a discount.
-        forgotten_order_fingerprints: orders that are no longer stored. Like the other two `*_fingerprints` this is a row of
-            8-byte hashes, the oldest first (see `values.fingerprints`).
+        forgotten_order_fingerprints: orders that are no longer stored, and what happened to them. Like the other two `*_fingerprints`
+            this is a row of 8-byte hashes, the oldest first (see `values.fingerprints`).
         finished_fingerprints: instances that have ended.
         seen_fingerprints: events that have been processed.
         fields: the values that flows set, sorted by name.
@@ -290,6 +313,8 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
         order_addresses: the newest addresses of orders, see `handlers/shared_ids.py`.
         shared_until: until when the id counts as shared by several people (UTC), or None.
         noted_address: the hash of the address for which the refusals of `consent` were published.
+        forgotten_until: when the newest order that is no longer stored was placed.
+        history: what the customer bought before; None if the shop has not said it.
     """
 
     customer_id: str
@@ -318,6 +343,8 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     order_addresses: bytes = b""
     shared_until: datetime | None = None
     noted_address: bytes = b""
+    forgotten_until: datetime | None = None
+    history: History | None = None
 
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""

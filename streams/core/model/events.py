@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, TypeAlias
 from msgspec import Struct
 
 from streams.core.model.person_events import CustomerErased
+from streams.core.rules.sending_rules import HistoryState
 
 ShipmentStatus: TypeAlias = Literal["created", "shipped", "out_for_delivery", "delivered", "delayed", "returned"]
 AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
@@ -37,7 +38,8 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     """An order as the shop described it at one time.
 
     `total_minor` is in minor units of `currency` (ISO 4217), after deduction of `discount_minor`. `country` and `ship_country` are ISO
-    3166-1 alpha-2 codes, `locale` is a BCP 47 tag (`da`, `en-GB`), and `time_zone` is an IANA name or None.
+    3166-1 alpha-2 codes, `locale` is a BCP 47 tag (`da`, `en-GB`), and `time_zone` is an IANA name or None. `is_imported`: the order comes
+    from an earlier system.
     """
 
     order_id: str
@@ -53,6 +55,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     lines: tuple[OrderLine, ...]
     time_zone: str | None = None
     discount_minor: int = 0
+    is_imported: bool = False
 
 
 class _OrderEvent(Struct, frozen=True, gc=False):
@@ -66,6 +69,10 @@ class _OrderEvent(Struct, frozen=True, gc=False):
     @property
     def customer_id(self) -> str:
         return self.order.customer_id
+
+    @property
+    def is_imported(self) -> bool:
+        return self.order.is_imported
 
 
 class OrderPlaced(_OrderEvent, frozen=True, gc=False):
@@ -125,6 +132,7 @@ class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True):
     window_to: datetime | None
     lines: tuple[ShippedLine, ...]
     occurred_at: datetime
+    is_imported: bool = False
 
 
 class MailDelivered(Struct, frozen=True, gc=False, kw_only=True):
@@ -194,6 +202,9 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
 class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
     """The shop's newest profile of the customer. None means unknown and keeps the older value.
 
+    `history` says how much of what the customer bought before is in `orders_before` and `spend_before_minor` (minor units of the shop's
+    currency).
+
     Attributes:
         consent_notice, consent_source, consent_wording: the evidence of the answers: the version of the notice, where the customer
             answered, and the text of the question.
@@ -217,6 +228,10 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
     consent_source: str | None = None
     consent_wording: str | None = None
     has_bad_address: bool = False
+    history: HistoryState | None = None
+    orders_before: int = 0
+    spend_before_minor: int = 0
+    is_imported: bool = False
     occurred_at: datetime
 
 

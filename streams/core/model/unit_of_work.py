@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from streams.core.model import forgotten_orders, order_room
 from streams.core.model.customer import Customer, OrderState, Profile, Sent
 from streams.core.model.decision_log import DecisionLog
 from streams.core.model.effects import Effect
@@ -16,14 +17,23 @@ from streams.core.rules.flow import Flow
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values import fingerprints, ids, local_time
 
-# Characters of an instance, and lines of a parcel, that take as much room as one line of an order.
-_CHARACTERS, _PARCEL_LINES = 20, 8
+# Characters of an instance that take as much room as one line of an order.
+_CHARACTERS = 20
 
 
 class UnitOfWork:
-    """The working copy of a customer. Set `changed` after every change of the state."""
+    """The working copy of a customer. Set `changed` after every change of the state.
+
+    Args:
+        ruleset: the flows and the shop's rules.
+        state: the customer before the event.
+        now: the time of the decision, UTC.
+        caused_at: when the event occurred, UTC; by default now.
+        is_imported: whether the event was imported from an earlier system. It updates the customer, and starts and resumes nothing.
+    """
 
     __slots__ = (
+        "caused_at",
         "changed",
         "consent",
         "contacts",
@@ -34,7 +44,10 @@ class UnitOfWork:
         "finished_fingerprints",
         "first_order_at",
         "forgotten_order_fingerprints",
+        "forgotten_until",
+        "history",
         "instances",
+        "is_imported",
         "last_order_at",
         "last_order_id",
         "last_send_at",
@@ -57,10 +70,20 @@ class UnitOfWork:
         "visited_at",
     )  # fmt: skip
 
-    def __init__(self, ruleset: Ruleset, state: Customer, now: datetime) -> None:
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        state: Customer,
+        now: datetime,
+        caused_at: datetime | None = None,
+        *,
+        is_imported: bool = False,
+    ) -> None:
         self.ruleset = ruleset
         self.state = state
         self.now = now
+        self.caused_at = caused_at or now
+        self.is_imported = is_imported
         self.effects: list[Effect] = []
         self.changed = False
         self.customer_id = state.customer_id
@@ -89,6 +112,8 @@ class UnitOfWork:
         self.order_addresses = state.order_addresses
         self.shared_until = state.shared_until
         self.noted_address = state.noted_address
+        self.forgotten_until = state.forgotten_until
+        self.history = state.history
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """Return the new state, or the old one itself if nothing changed, and the effects in the order in which they were added."""
@@ -122,6 +147,8 @@ class UnitOfWork:
             self.order_addresses,
             self.shared_until,
             self.noted_address,
+            self.forgotten_until,
+            self.history,
         )
         return customer, self.effects
 
@@ -138,39 +165,43 @@ class UnitOfWork:
         return None
 
     def put_order(self, order: OrderState) -> None:
-        """Store an order in place of its earlier state.
-
-        A new or larger order may exceed the limits. Then the oldest orders without a waiting instance are dropped; for a new order,
-        orders with one are dropped too if that is not enough.
-        """
+        """Store an order in place of its earlier state. A new or larger order may exceed the limits (see `order_room.make_room`)."""
         self.changed = True
         for index, stored in enumerate(self.orders):
             if stored.order_id == order.order_id:
                 self.orders = (*self.orders[:index], order, *self.orders[index + 1 :])
-                if _size(order) > _size(stored):
-                    self._make_room(order, is_new=False)
+                if order_room.size(order) > order_room.size(stored):
+                    self._make_room(order)
                 return
         self.orders = (*self.orders, order)
-        self._make_room(order, is_new=True)
+        self._make_room(order)
 
-    def _make_room(self, order: OrderState, *, is_new: bool) -> None:
-        limits = self.ruleset.limits
-        while len(self.orders) > limits.orders or (len(self.orders) > 1 and self._pieces() > limits.pieces):
-            awaited = {instance.order_id for instance in self.instances}
-            others = [other for other in self.orders if other is not order]
-            dropped = next((other for other in others if other.order_id not in awaited), others[0] if is_new else None)
-            if dropped is None:
-                return
-            self.orders = tuple(kept for kept in self.orders if kept is not dropped)
-            self.forgotten_order_fingerprints = self.with_fingerprint(
-                self.forgotten_order_fingerprints, ids.fingerprint("order", dropped.order_id)
-            )
+    def _make_room(self, order: OrderState) -> None:
+        awaited = {instance.order_id for instance in self.instances}
+        self.orders, dropped = order_room.make_room(
+            self.orders, order, awaited, self._instance_pieces(), self.ruleset.limits, self.is_open
+        )
+        for other in dropped:
+            self._forget(other)
 
-    def _pieces(self) -> int:
-        """Return the size of all orders and of the data of the instances, in pieces.
+    def _forget(self, order: OrderState) -> None:
+        """Keep the fingerprint of an order that is dropped. One that was not placed leaves none: it may still be placed, and then counts."""
+        if not order.placed or order.facts is None:
+            return
+        is_open, most = self.is_open(order), self.ruleset.limits.order_fingerprints
+        self.forgotten_order_fingerprints = forgotten_orders.add_order(
+            self.forgotten_order_fingerprints, most, order, is_open=is_open
+        )
+        if is_open:
+            detail = "too many open orders: this one is no longer stored"
+            self.decisions_of("", 0, "", order.order_id, order_id=order.order_id).limit("orders", detail)
+        if self.forgotten_until is None or order.facts.placed_at > self.forgotten_until:
+            self.forgotten_until = order.facts.placed_at
 
-        An order takes two pieces and one for each line. A parcel takes two and one for every `_PARCEL_LINES` lines. An instance that
-        waits for a launch takes two. The data of all other instances takes one for every `_CHARACTERS` characters.
+    def _instance_pieces(self) -> int:
+        """Return the pieces that the data of instances takes.
+
+        An instance that waits for a launch takes two. The data of all others takes one for every `_CHARACTERS` characters.
         """
         characters = pieces = 0
         for instance in self.instances:
@@ -180,12 +211,34 @@ class UnitOfWork:
             characters += len(instance.reward) + len(instance.awaits)
             for name, value in instance.own_data:
                 characters += len(name) + len(value)
-        return pieces + characters // _CHARACTERS + sum([_size(order) for order in self.orders])
+        return pieces + characters // _CHARACTERS
 
-    def has_forgotten(self, order_id: str) -> bool:
-        """Return whether the order was stored once and has been dropped."""
-        forgotten = self.forgotten_order_fingerprints
-        return bool(forgotten) and fingerprints.contains(forgotten, ids.fingerprint("order", order_id))
+    def is_open(self, order: OrderState) -> bool:
+        """Return whether more may happen to an order: it is not fully delivered, refunded or cancelled, and not too old."""
+        return order.is_open(self.now, self.ruleset.open_for)
+
+    def is_new_parcel(self, order_id: str, parcel_id: str, status: str) -> bool:
+        """Return whether a parcel of a dropped order reaches a status for the first time, and store it."""
+        row, most = self.forgotten_order_fingerprints, self.ruleset.limits.order_fingerprints
+        self.forgotten_order_fingerprints, is_new = forgotten_orders.add_parcel(row, most, order_id, parcel_id, status)
+        self.changed = self.changed or is_new
+        return is_new
+
+    def is_new_end(self, order_id: str, event: str) -> bool:
+        """Return whether a dropped order is cancelled, or refunded, for the first time, and store it."""
+        row, most = self.forgotten_order_fingerprints, self.ruleset.limits.order_fingerprints
+        self.forgotten_order_fingerprints, is_new = forgotten_orders.add_end(row, most, order_id, event)
+        self.changed = self.changed or is_new
+        return is_new
+
+    def forgotten(self, order_id: str) -> forgotten_orders.Forgotten | None:
+        """Return whether more may happen to an order that was dropped; None if it is not known to have been stored."""
+        return forgotten_orders.find(self.forgotten_order_fingerprints, order_id)
+
+    def is_before_memory(self, placed_at: datetime) -> bool:
+        """Return whether an order of this time (UTC) may have been forgotten completely: even its fingerprint may have been replaced."""
+        is_full = len(self.forgotten_order_fingerprints) >= fingerprints.SIZE * self.ruleset.limits.order_fingerprints
+        return is_full and self.forgotten_until is not None and placed_at <= self.forgotten_until
 
     def with_fingerprint(self, row: bytes, fingerprint: bytes) -> bytes:
         """Return `row` with `fingerprint` as the newest entry; the oldest entries beyond the limit are dropped."""
@@ -260,11 +313,3 @@ class UnitOfWork:
         return DecisionLog(
             self.effects, self.customer_id, self.now, flow, flow_version, instance_id, step, order_id, send_id
         )
-
-
-def _size(order: OrderState) -> int:
-    """Return the size of an order, see `UnitOfWork._pieces`."""
-    pieces = 2 + (len(order.facts.lines) if order.facts else 0)
-    for parcel in order.parcels:
-        pieces += 2 + len(parcel.lines) // _PARCEL_LINES
-    return pieces

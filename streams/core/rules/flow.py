@@ -58,6 +58,11 @@ def is_about_order(on: str) -> bool:
     return on.startswith(("order.", "shipment."))
 
 
+#: How long after an event a flow may still start by it, unless the flow has a `max_age`. A review may be asked for well after the
+#: delivery, but a receipt of an order of last week only surprises.
+MAX_AGE, MAX_AGE_AFTER_DELIVERY = timedelta(days=3), timedelta(days=14)
+
+
 #: Names whose value changes with time, each with the numbers at which the condition may change (see conditions/time_changes.py).
 TimeDependencies: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -249,6 +254,7 @@ class Flow(Struct, frozen=True, kw_only=True):
 
     The flow ends before the next step if `goal` is true or an event of `exit_on` occurs. `holdout` percent of the customers do not
     enter it. While a flow or a series of `not_with` is running, its emails wait. `migrations` move customers from older versions.
+    An event that is older than `max_age` starts nothing.
     """
 
     name: str
@@ -262,6 +268,14 @@ class Flow(Struct, frozen=True, kw_only=True):
     holdout: int = 0
     not_with: tuple[str, ...] = ()
     migrations: tuple[Migration, ...] = ()
+    max_age: timedelta | None = None
+
+    @property
+    def oldest_event(self) -> timedelta:
+        """The age up to which an event starts the flow."""
+        if self.max_age is not None:
+            return self.max_age
+        return MAX_AGE_AFTER_DELIVERY if self.trigger.on == "shipment.delivered" else MAX_AGE
 
     @property
     def is_transactional(self) -> bool:

@@ -45,20 +45,28 @@ class Shop(Struct, frozen=True, kw_only=True):
 
 #: How long a parcel counts as late after its last event, or after the end of its promised window.
 LATE_AT_MOST = timedelta(days=14)
+#: How long after its placement an order may stay open, if nothing closes it.
+OPEN_FOR = timedelta(days=120)
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The bounds of the state and the work for one customer, so that a stored customer takes less than 16 kB.
+    """The bounds of the state and the work for one customer, so that a stored customer takes less than 64 kB.
+
+    Half of that are the fingerprints of up to 4,000 orders. A customer with fewer than 17 orders takes less than 16 kB.
 
     Attributes:
         steps_per_wake_up: steps that an instance executes at one event.
         instances: waiting instances.
         launches: those of the `instances` that wait for a launch, so that browsing cannot crowd out purchases.
-        pieces: the size of all orders, see `UnitOfWork.put_order`.
+        orders: orders that are stored in full.
+        pieces: the size of these, see `order_room.size`.
+        short_pieces: the size of the orders without lines: one for each, and one for each parcel.
+        order_fingerprints: orders that are no longer stored.
+        transactional_instances: waiting instances of transactional flows beyond `instances`.
         title: characters of a product's title and of its category.
         sends: emails.
         last_starts: flows that may start again.
-        fingerprints: entries of each row of fingerprints.
+        fingerprints: entries of each other row of fingerprints.
         unknown_segments: segments by which no flow starts here: a worker with other templates stored them.
         contacts: emails and series of other systems.
         addresses: different addresses in orders of 7 days. With more, several people share the customer id.
@@ -70,6 +78,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     launches: int = 10
     orders: int = 16
     pieces: int = 86
+    short_pieces: int = 100
+    order_fingerprints: int = 4_000
+    transactional_instances: int = 24
     title: int = 80
     lines_per_order: int = 24
     parcels_per_order: int = 20
@@ -111,7 +122,7 @@ class Ruleset:
     __slots__ = (
         "_newest", "address_key",
         "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
-        "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "paused_for", "pools", "rates", "reward_key",
+        "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "open_for", "paused_for", "pools", "rates", "reward_key",
         "rules", "segments", "shop", "time_dependent_flows", "transactional_per_address", "vip_spend_minor", "watched_segments",
     )  # fmt: skip
 
@@ -147,6 +158,7 @@ class Ruleset:
         self.attribution_window = timedelta(days=attribution_days) * self.day_scale
         self.paused_for = timedelta(hours=1)
         self.late_at_most = LATE_AT_MOST * self.day_scale
+        self.open_for = OPEN_FOR * self.day_scale
         ordered = sorted(flows, key=lambda flow: (flow.name, flow.version))
         # Pausing a flow pauses its older versions too.
         paused = {name for name, status in {flow.name: flow.status for flow in ordered}.items() if status == "paused"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+HistoryState: TypeAlias = Literal["unknown", "partial", "complete"]
 #: The transactional emails that one address gets per day, by default. A person has a few orders a day, with two or three emails each.
 TRANSACTIONAL_PER_ADDRESS = 20
 
@@ -41,7 +43,7 @@ class QuietHours(Struct, frozen=True, kw_only=True):
 
 
 class SendingRules(Struct, frozen=True, kw_only=True):
-    """The rules for every email that is not transactional.
+    """The rules for every email that is not transactional, and what is known of all customers.
 
     Attributes:
         caps: the frequency caps.
@@ -51,6 +53,8 @@ class SendingRules(Struct, frozen=True, kw_only=True):
         pause_after_refund: no emails for this long after an order was refunded.
         pause_series: no emails while one of these series of other systems is running, for example a complaint that is being handled.
         external_series: the series of other systems that flows may name in `not_with`.
+        history: how much Takk knows of the orders of customers of whom the shop has not said it: `complete` if it has every order
+            since the shop opened.
     """
 
     caps: tuple[Cap, ...] = ()
@@ -60,6 +64,7 @@ class SendingRules(Struct, frozen=True, kw_only=True):
     pause_after_refund: timedelta = timedelta()
     pause_series: tuple[str, ...] = ()
     external_series: tuple[str, ...] = ()
+    history: HistoryState = "unknown"
 
 
 NO_RULES = SendingRules()

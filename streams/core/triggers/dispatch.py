@@ -9,7 +9,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 
 
 def dispatch(uow: UnitOfWork, occurrence: Occurrence) -> None:
-    """Resume the instances that wait for `occurrence`, then start the flows that it triggers."""
-    if uow.instances:
+    """Resume the instances that wait for `occurrence`, then start the flows that it triggers. One that was imported resumes nothing."""
+    if uow.instances and not uow.is_imported:
         resume_instances(uow, occurrence)
     start_flows(uow, occurrence)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import log_missing_flow
-from streams.core.instances.start import has_instance, start_once
+from streams.core.instances.start import has_instance, is_too_old, start_once
 from streams.core.instances.waiting import find_instance, other_instances, suspend
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -70,7 +70,8 @@ def _schedule_launch(
     )
     if due_at <= uow.now:
         uow.instances = others
-        _start(uow, compiled, waiting)
+        if not uow.is_imported and not is_too_old(uow, flow, uow.now - max(due_at, first_viewed_at)):
+            _start(uow, compiled, waiting)
     elif scheduled is None and not _has_room(uow, flow, waiting):
         return
     elif scheduled is None or scheduled.due_at != due_at:

@@ -18,6 +18,12 @@ def add(row: bytes, fingerprint: bytes, most: int) -> bytes:
     return (others + fingerprint)[-SIZE * most :]
 
 
+def remove(row: bytes, fingerprint: bytes) -> bytes:
+    """Return `row` without `fingerprint`."""
+    at = _find(row, fingerprint)
+    return row if at == -1 else row[:at] + row[at + SIZE :]
+
+
 def _find(row: bytes, fingerprint: bytes) -> int:
     """Return the offset of `fingerprint` in `row`, or -1. A match across two entries does not count."""
     at = row.find(fingerprint)

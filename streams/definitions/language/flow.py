@@ -83,6 +83,7 @@ class _FlowReader(StepReader):
             holdout=holdout,
             not_with=self.others(values["not_with"]) if "not_with" in values else (),
             migrations=self.migrations(values["migrations"], version) if "migrations" in values else (),
+            max_age=self.duration(values["max_age"]) if "max_age" in values else None,
             steps=self.steps(values["steps"]) if "steps" in values else (),
         )
 

@@ -27,6 +27,7 @@ FLOW = Keys(
         "holdout",
         "not_with",
         "migrations",
+        "max_age",
         "steps",
     ),
     ("flow", "version", "status", "purpose", "trigger", "steps"),

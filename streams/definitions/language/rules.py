@@ -9,7 +9,7 @@ import yaml
 
 from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import Condition
-from streams.core.rules.sending_rules import NO_RULES, Cap, QuietHours, SendingRules
+from streams.core.rules.sending_rules import NO_RULES, Cap, HistoryState, QuietHours, SendingRules
 from streams.definitions.language.conditions import Scope
 from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
 from streams.definitions.problems import Problem
@@ -57,7 +57,9 @@ class _RulesReader(Reader):
 
     def rules(self, root: yaml.Node | None) -> SendingRules:
         """Return all rules."""
-        values = self.mapping(root or empty("rules.yaml"), ("caps", "quiet_hours", "holdout", "calm", "outside"))
+        values = self.mapping(
+            root or empty("rules.yaml"), ("caps", "quiet_hours", "holdout", "calm", "outside", "history")
+        )
         calm = self.mapping(values["calm"], ("while_late", "after_refund", "while_running")) if "calm" in values else {}
         caps = tuple([self.cap(item) for item in self.items(values["caps"], "caps")]) if "caps" in values else ()
         counted = sum(cap.most for cap in caps)
@@ -72,6 +74,9 @@ class _RulesReader(Reader):
             pause_after_refund=self.duration(calm["after_refund"]) if "after_refund" in calm else timedelta(),
             pause_series=self.series(calm, "while_running"),
             external_series=self.series(values, "outside"),
+            history=self.choice(values["history"], get_args(HistoryState), "history")
+            if "history" in values
+            else NO_RULES.history,  # type: ignore[arg-type]  # choice gives one of the literals
         )
 
     def series(self, values: dict[str, yaml.Node], key: str) -> tuple[str, ...]:

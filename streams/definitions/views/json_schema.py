@@ -142,6 +142,7 @@ _FLOW: dict[str, Schema] = {
     "holdout": _number(PERCENT),
     "not_with": {"type": "array", "items": _NAMED},
     "migrations": {"type": "array", "items": _MIGRATION},
+    "max_age": _SPAN,
     "steps": _STEPS,
 }
 

@@ -38,6 +38,8 @@ def trigger_text(flow: Flow) -> str:
         parts.append(f"again after {duration_text(trigger.again_after)}")
     if trigger.where is not None:
         parts.append(f"where {trigger.where.source}")
+    if flow.max_age is not None:
+        parts.append(f"events up to {duration_text(flow.max_age)} old")
     if flow.holdout:
         parts.append(f"{flow.holdout}% held out")
     return plain(", ".join(parts))

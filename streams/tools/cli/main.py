@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from streams.observability.log_filter import without_secrets
-from streams.tools.cli import flows, local, operations, people, processes, simulate, topics
+from streams.tools.cli import flows, importing, local, operations, people, processes, simulate, topics
 
 
 class _Masked(click.Group):
@@ -47,6 +47,7 @@ def main() -> None:
     On your Kafka:   export KAFKA_BOOTSTRAP_SERVERS=broker:9092 SMTP_HOST=mail SMTP_PORT=587 SMTP_TLS=starttls
                      takk doctor                  check the configuration
                      takk topics create           create the topics
+                     takk import orders.csv --kind orders   import past orders, without mailing anybody
                      takk worker                  run the flows
                      takk mailer --web-port 8081  send the emails
     Write flows:     takk flows check             list errors, with file, line and a hint
@@ -68,6 +69,7 @@ for command in (
     topics.topics,
     flows.flows,
     simulate.simulate,
+    importing.import_,
     operations.why,
     operations.resend,
     people.export,

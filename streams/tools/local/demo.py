@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
@@ -26,6 +27,7 @@ from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.jars import classpath
 from streams.tools.local.live_shop import open_shop
+from streams.tools.local.past import CUSTOMERS, import_past, wait_until_processed, write_past
 from streams.tools.local.processes import Process
 from streams.tools.local.recipients import Recipients, SentEmails
 from streams.tools.local.shop.shop import Shop
@@ -93,6 +95,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
             f"The shop {end}: {rate:g} orders per second; one day of waiting takes {settings.day_scale_seconds:g} s.\n"
         )
         codec = codec_of(ours)
+        imported = _import_past(ours, codec, seed, processes[0], console)
         shop = Shop(seed, rate, settings.day_scale_seconds)
         sent = SentEmails()
         recipients = Recipients(ours.kafka(), codec, shop, sent)
@@ -108,12 +111,25 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         stopped_ms = int(time.time() * 1000)
         exit_codes = [process.stop() for process in processes]
         console.print("comparing the inbox with a recomputation of every decision ...\n")
-        summary = summarize(ours, codec, inbox, sent, shop.placed, stopped_ms, DEMO_DIR / "history")
+        summary = summarize(ours, codec, inbox, sent, shop.placed, stopped_ms, DEMO_DIR / "history", imported)
         summary |= {"drained": is_drained, "exit_codes": exit_codes, "seconds": round(time.monotonic() - started, 1)}
     (DEMO_DIR / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     for line in [*example, *report(summary, DEMO_DIR, _takk())]:
         console.print(line, markup=False)
     return 0 if summary["lost"] == summary["duplicates"] == 0 and not summary["problems"] else 1
+
+
+def _import_past(settings: Settings, codec: Codec, seed: int, worker: Process, console: Console) -> int:
+    """Import the customers of an earlier system, wait until the worker has processed them, and return the number of their orders."""
+    paths, orders = write_past(DEMO_DIR / "import", seed, datetime.now(UTC), settings.day_scale_seconds)
+    began = time.monotonic()
+    records = import_past(settings, codec, paths)
+    is_processed = wait_until_processed(lambda: worker.metrics().get("takk_lag_records", 1.0))
+    console.print(
+        f"imported {orders:,} earlier orders of {CUSTOMERS:,} customers ({records:,} records) in {time.monotonic() - began:.1f} s"
+        f"{'' if is_processed else '; the worker is still busy with them'}. Nobody gets an email about them.\n"
+    )
+    return orders
 
 
 def _takk() -> str:

@@ -31,7 +31,14 @@ _FINAL = frozenset(("skip", "exit", "limit", "draft", "unknown"))
 
 
 def summarize(
-    settings: Settings, codec: Codec, inbox: Inbox, sent: SentEmails, placed: int, stopped_ms: int, directory: Path
+    settings: Settings,
+    codec: Codec,
+    inbox: Inbox,
+    sent: SentEmails,
+    placed: int,
+    stopped_ms: int,
+    directory: Path,
+    imported: int = 0,
 ) -> dict[str, Any]:
     """Return the summary of a demo, and write the shop's history as Avro files to `directory`.
 
@@ -43,6 +50,7 @@ def summarize(
         placed: number of orders that the shop placed.
         stopped_ms: when the demo stopped, in ms since 1970.
         directory: receives one file per topic.
+        imported: number of orders that were imported.
     """
     records = read_all(settings.kafka(), topics.SCHEMA_OF)
     ruleset = load_ruleset(settings.templates_dir, day_scale=settings.day_scale, **settings.address_options())
@@ -53,12 +61,19 @@ def summarize(
     }
     for topic in TOPICS:
         write_file(directory / f"{topic}.avro", topic, decoded[topic])
-    orders = (order["order_id"] for order in decoded[topics.ORDERS] if order["kind"] == "placed")
-    confirmed = _confirmed(_decodable(codec, topics.EVENTS, records[topics.EVENTS]))
+    placements = [order for order in decoded[topics.ORDERS] if order["kind"] == "placed"]
+    orders = [order["order_id"] for order in placements if not order["is_imported"]]
+    events = _decodable(codec, topics.EVENTS, records[topics.EVENTS])
+    confirmed = _confirmed(events)
+    mailed = {order["order_id"] for order in placements if order["is_imported"]} & {e["order_id"] for e in events}
+    verdict.add_problem("emails about imported orders", sorted(mailed))
     p50, p99 = quantiles(sent.delays_s)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "orders": placed,
+        "imported": imported,
+        "imported_customers": len({order["customer_id"] for order in placements if order["is_imported"]}),
+        "imported_mailed": len(mailed),
         "orders_by_result": account_for_orders(orders, confirmed, decoded[topics.DECISIONS], placed),
         "mails": sum(arrived.values()),
         "mails_by_flow": dict(sorted(sent.by_flow.items())),
@@ -151,6 +166,7 @@ def report(summary: Mapping[str, Any], directory: Path, takk: str = "takk") -> l
         f"files    {directory}: summary.json, worker.log, mailer.log, inbox.jsonl and history/",
         "next     simulate these orders without the review flow:",
         f"         DAY={summary['day']} {takk} simulate --flow review@off $(printf ' --from %s' {directory}/history/*.avro)",
+        *_imported(summary),
         f"orders   {counted(summary['orders'], 'order')} placed:",
         *(f"         {count:>5} {result}" for result, count in results.items()),
         *(
@@ -159,4 +175,16 @@ def report(summary: Mapping[str, Any], directory: Path, takk: str = "takk") -> l
             ]
             * is_late
         ),
+    ]
+
+
+def _imported(summary: Mapping[str, Any]) -> list[str]:
+    """Return what became of the imported orders, if there are any."""
+    if not summary.get("imported"):
+        return []
+    return [
+        f"import   {counted(summary['imported'], 'earlier order')} of {counted(summary['imported_customers'], 'customer')} imported:",
+        f"         {summary['imported'] - summary['imported_mailed']:>5} counted for their customers, without an email",
+        *[f"         {summary['imported_mailed']:>5} with an email, which is an error"]
+        * bool(summary["imported_mailed"]),
     ]

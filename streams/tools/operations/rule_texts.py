@@ -37,6 +37,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "holdout": "the customer is in the holdout group, which measures the effect of the emails",
         "paused": "the flow is paused; it is evaluated again later",
         "migrated": "moved to a newer version of the flow",
+        "parcel_added": "a parcel was added to the order; the flow starts over when it arrives too",
         "moment_moved": "the time that the flow waits for has changed",
         "flow_gone": "the flow or the step no longer exists",
         "flow_unknown": "the worker does not know the flow, or only older versions of it; another worker continues",
@@ -44,6 +45,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         "code_too_late": "a code arrived after the flow had stopped waiting; it was returned to its pool",
         "code_expired": "the code had expired when it arrived: the flow continued without one",
         "already_delivered": "the parcel had already been delivered",
+        "too_old": "it happened too long ago to start the flow; the customer's history was updated",
+        "imported": "it was imported from an earlier system; the customer's history was updated",
         # sending rules
         "cap": "the frequency cap is reached",
         "quiet_hours": "it was within the customer's quiet hours",

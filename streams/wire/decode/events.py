@@ -83,6 +83,7 @@ def order_event(record: Record, written_at: datetime | None) -> Event:
         lines=tuple([_order_line(line) for line in lines]),
         time_zone=parse_time_zone(record["time_zone"]),
         discount_minor=record["discount_minor"],
+        is_imported=record["is_imported"],
     )
     return event_type(order, parse_time(record["occurred_at"], "occurred_at", written_at))
 
@@ -127,6 +128,7 @@ def shipment_event(record: Record, written_at: datetime | None) -> Event:
         window_from=parse_optional_time(record, "window_from"),
         window_to=parse_optional_time(record, "window_to"),
         lines=tuple([events.ShippedLine(parse_id(line, "sku"), line["quantity"]) for line in lines]),
+        is_imported=record["is_imported"],
         occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
     )
 
@@ -222,8 +224,19 @@ def profile_event(record: Record, written_at: datetime | None) -> Event:
         consent_wording=parse_text(record["consent_wording"] or "", "consent_wording", MAX_WORDING) or None,
         birthday=parse_birthday(record["birthday"]),
         gender=parse_text(record["gender"], "gender", MAX_GENDER) if record["gender"] else None,
+        history=record["history"],
+        orders_before=_checked(record["orders_before"], "orders_before"),
+        spend_before_minor=_checked(record["spend_before_minor"], "spend_before_minor"),
+        is_imported=record["is_imported"],
         occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
     )
+
+
+def _checked(amount: int | None, field: str) -> int:
+    """Return an amount, or 0 if it is unknown."""
+    if amount is not None:
+        check_amount(amount, field)
+    return amount or 0
 
 
 def browsing_event(record: Record, written_at: datetime | None) -> Event:

@@ -17,6 +17,10 @@ _CONTENT_TYPE = ("content-type", b"application/avro")
 _TYPES = {
     schema: ("ce_type", f"takk.{name}".encode())
     for schema, name in {
+        "order": "Order",
+        "shipment": "Shipment",
+        "customer": "ProfileUpdated",
+        "product": "Product",
         "timer": "Timer",
         "email_command": "EmailCommand",
         "email_event": "EmailEvent",

@@ -276,7 +276,10 @@ def test_limits_of_launches() -> None:
     """A limit of waiting launches leaves room for flows that start with orders."""
     launch = flow_text(f"trigger: {{on: product.launch}}\n{SEND}", name="launch")
     bought = flow_text("trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: b}}]", name="bought")
-    for limits, rule in ((Limits(launches=3, instances=4), "launches"), (Limits(launches=9, instances=3), "instances")):
+    for limits, rule in (
+        (Limits(launches=3, instances=4, transactional_instances=0), "launches"),
+        (Limits(launches=9, instances=3, transactional_instances=0), "instances"),
+    ):
         run = Driver(ruleset_of(launch, bought, limits=limits))
         give_consent(run)
         for number in range(5):

@@ -280,7 +280,7 @@ def test_forgotten_order() -> None:
     run = run_of(
         "trigger: {on: order.placed, where: order.total > 600}\n"
         "steps: [{wait_for: {event: order.placed, up_to: 9d, where: order.total < 600, then: [{send: {message: a}}]}}]",
-        limits=Limits(orders=1),
+        limits=Limits(orders=1, short_pieces=0),
     )
     buy(run, total_minor=90_000)
     buy(run, "o2", total_minor=90_000)

@@ -137,7 +137,7 @@ def test_checks_have_positions(folder: Path) -> None:
         f"{path}:17:5: warning flow.W004: no step follows this wait (hint: remove it, or add a step)"
     ]
     assert len(load_flows(folder)) == len(MESSAGES)
-    path.write_text(path.read_text().replace("customer.orders == 1", "true"))
+    path.write_text(path.read_text().replace("customer.is_new", "true"))
     assert errors_of(folder) == [f"{REVIEW}/flow.yaml:15:9 flow.E047"]
 
 

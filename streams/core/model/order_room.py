@@ -1,0 +1,96 @@
+"""Room for the orders of one customer: which are stored in full, which without their lines, and which are dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from streams.core.model.customer import OrderState
+from streams.core.rules.ruleset import Limits
+
+# Lines of a parcel that take as much room as one line of an order.
+_PARCEL_LINES = 8
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def make_room(
+    orders: tuple[OrderState, ...],
+    present: OrderState,
+    awaited: Collection[str],
+    other_pieces: int,
+    limits: Limits,
+    is_open: Callable[[OrderState], bool],
+) -> tuple[tuple[OrderState, ...], list[OrderState]]:
+    """Return the orders that stay, some without their lines, and those that are dropped.
+
+    While there are too many orders, or they are too large, the oldest is dropped if it is closed and no instance waits with it.
+    Otherwise it is shortened. If there are too many short orders, the oldest are dropped: first those that no
+    instance waits with, and closed ones before open ones.
+
+    Args:
+        orders: all orders.
+        present: the one that has just changed: it stays as it is, since its next event may follow at once.
+        awaited: the ids of orders that instances wait with.
+        other_pieces: the pieces that the data of instances takes.
+        limits: `orders` and `pieces` bound the orders in full, `short_pieces` the others.
+        is_open: whether more may happen to an order.
+    """
+    kept = {order.order_id: order for order in orders}
+    dropped: list[OrderState] = []
+    full = sorted([order for order in orders if order is not present and not is_short(order)], key=placed_at)
+    pieces = other_pieces + sum([size(order) for order in (*full, present)])
+    while full and (len(full) >= limits.orders or pieces > limits.pieces):
+        oldest = full.pop(0)
+        pieces -= size(oldest)
+        if is_open(oldest) or oldest.order_id in awaited:
+            kept[oldest.order_id] = shortened(oldest)
+        else:
+            dropped.append(kept.pop(oldest.order_id))
+    short = [order for order in kept.values() if order is not present and is_short(order)]
+    pieces = sum([_short_size(order) for order in short])
+    if pieces > limits.short_pieces:
+        short.sort(key=lambda order: (order.order_id in awaited, is_open(order), placed_at(order)))
+        while short and pieces > limits.short_pieces:
+            oldest = short.pop(0)
+            pieces -= _short_size(oldest)
+            dropped.append(kept.pop(oldest.order_id))
+    return tuple(kept.values()), dropped
+
+
+def placed_at(order: OrderState) -> datetime:
+    """Return when the order was placed, or when something was last heard of it if that is unknown."""
+    if order.facts is not None:
+        return order.facts.placed_at
+    return max([parcel.at for parcel in order.parcels], default=_LONG_AGO)
+
+
+def is_short(order: OrderState) -> bool:
+    """Return whether neither the order nor its parcels have lines."""
+    return not (order.facts is not None and order.facts.lines) and not any(parcel.lines for parcel in order.parcels)
+
+
+def shortened(order: OrderState) -> OrderState:
+    """Return the order without lines: everything else that its emails need stays."""
+    facts = order.facts
+    return replace(
+        order,
+        facts=replace(facts, lines=()) if facts is not None else None,
+        parcels=tuple([replace(parcel, lines=()) for parcel in order.parcels]),
+    )
+
+
+def size(order: OrderState) -> int:
+    """Return the pieces that an order takes in full: two, one for each line, and for each parcel two and one for every eight lines."""
+    pieces = 2 + (len(order.facts.lines) if order.facts else 0)
+    for parcel in order.parcels:
+        pieces += 2 + len(parcel.lines) // _PARCEL_LINES
+    return pieces
+
+
+def _short_size(order: OrderState) -> int:
+    facts = order.facts
+    # Names and addresses may be as long as many lines.
+    characters = len(facts.name) + len(facts.email) if facts is not None else 0
+    return 1 + len(order.parcels) + characters // 100
