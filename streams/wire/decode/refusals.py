@@ -86,7 +86,7 @@ def _engagement(record: Record, at: datetime) -> Event | None:
 
 
 def _profile(record: Record, at: datetime) -> Event | None:
-    refused = {name: False for name in CONSENTS if _answer(record.get(name)) is False}
+    refused: dict[str, Any] = {name: False for name in CONSENTS if _answer(record.get(name)) is False}
     address, has_bad_address = _address(record.get("email"))
     if not refused and not has_bad_address:
         return None

@@ -57,7 +57,8 @@ def convert(value: Any, kind: Any, field: str, source: Source) -> Any:
         return _array(value, kind["items"], field)
     if name == "record":
         return _record(value, kind, field)
-    return _SCALARS.get(name, _text)(value, field, source)
+    parse: Callable[[Any, str, Source], Any] = _SCALARS.get(name, _text)
+    return parse(value, field, source)
 
 
 def amount(value: Any, currency: str, field: str, source: Source) -> int:
