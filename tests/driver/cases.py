@@ -198,13 +198,13 @@ CASES: tuple[Case, ...] = (
     Case(
         "elsewhere",
         "In a country without its own line a purchase is not consent.",
-        (order(0, country="PT"), parcel(1.5, "delivered")),
+        (order(0, country="JP"), parcel(1.5, "delivered")),
         (CONFIRMED,),
         frozenset({("thank-you", "skip", "no_consent"), ("review", "skip", "no_consent")}),
     ),
     Case(
         "moved",
-        "The country of the profile decides, not that of the order.",
+        "Of the countries of the profile and the order the stricter one decides.",
         (profile(0.5, country="DE"), order(0, country="DK"), parcel(1.5, "delivered")),
         (CONFIRMED, FIRST),
         frozenset({("review", "skip", "no_own_opt_in")}),
