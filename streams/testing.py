@@ -63,7 +63,7 @@ class Scenario:
     """A shop with a virtual clock. Time passes only in `after`.
 
     Args:
-        templates: the templates folder, or a Ruleset.
+        templates: the templates folder, or a Ruleset. With a folder, a customer's first order in the scenario is the first of all.
         start: the time at the start, UTC.
         settings: arguments of `load_ruleset`, such as shop, vip_spend and rates; not with a Ruleset.
 
@@ -78,6 +78,8 @@ class Scenario:
         self._orders: dict[str, Order] = {}
         self._newest: dict[str, str] = {}
         ruleset = templates if isinstance(templates, Ruleset) else load_ruleset(templates, **settings)
+        if ruleset is not templates:
+            ruleset.rules = replace(ruleset.rules, history="complete")
         self._run = Simulator(ruleset, start, on_effect=lambda effect, now: self._effects.append((now, effect)))
 
     @property

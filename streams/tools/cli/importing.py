@@ -83,7 +83,7 @@ def import_(
     from datetime import UTC, datetime
 
     from streams.runtime.avro.schemas import load_schemas
-    from streams.tools.operations.importing.importer import Importer, NoSink
+    from streams.tools.operations.importing.importer import Importer, NoSink, Sink
     from streams.tools.operations.importing.kafka_sink import KafkaSink
     from streams.tools.operations.importing.mapping import ImportMapping, read_mapping
     from streams.tools.operations.importing.records import KINDS, RecordBuilder
@@ -105,7 +105,7 @@ def import_(
             builder = builder.with_mapping(read_mapping(mapping_file, builder.fields, builder.line_fields))
             text = mapping_file.read_text(encoding="utf-8")
         for path in files:
-            sink = NoSink() if dry_run else KafkaSink(settings, codec, KINDS[kind].schema)
+            sink: Sink = NoSink() if dry_run else KafkaSink(settings, codec, KINDS[kind].schema)
             importer = Importer(
                 path,
                 builder,

@@ -129,7 +129,8 @@ class RecordBuilder:
         return [(record, self._checked(record)) for record in self._events(values)]
 
     def _converted(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        values, amounts = {}, {}
+        values: dict[str, Any] = {}
+        amounts: dict[str, tuple[Any, Source]] = {}
         for field in self.fields:
             source = self._source(field, row)
             if source is None:

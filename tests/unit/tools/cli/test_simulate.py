@@ -38,7 +38,7 @@ def test_the_command(tmp_path: Path) -> None:
         main, ["simulate", *sources, "--flow", "review@off", "--html", str(html), "--templates", str(TEMPLATES)]
     )
     assert done.exit_code == 0, done.output
-    line = next(line for line in done.output.splitlines() if line.startswith("sent: review/ask-first-time"))
+    line = next(line for line in done.output.splitlines() if line.startswith("sent: review/ask "))
     assert int(line.split()[-1].replace(",", "")) < 0
     assert "events in" in done.output
     assert Page(html.read_text()).open == []
