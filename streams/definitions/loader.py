@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -208,6 +208,7 @@ def load_ruleset(
     attribution_days: int = 3,
     day_scale: Fraction | float = 1.0,
     reward_key: bytes = b"",
+    test_recipients: Collection[str] = (),
 ) -> Ruleset:
     """Return the ruleset of `templates_dir`: its flows, sending rules, segments and consent policy.
 
@@ -229,4 +230,5 @@ def load_ruleset(
         attribution_days=attribution_days,
         day_scale=day_scale,
         reward_key=reward_key,
+        test_recipients=test_recipients,
     )

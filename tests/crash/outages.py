@@ -124,7 +124,9 @@ def step_clock(run: ScenarioRun, shift_s: int) -> None:
     file, processes = run.stack.folder / "clock", run.stack.processes
     run.log(f"the clock is off by {shift_s:+} s")
     run.note_fault(*processes)
-    run.row.kills += len(processes)  # a process exits at once, like one that is killed: it does not wait for what is on the wire
+    run.row.kills += len(
+        processes
+    )  # a process exits at once, like one that is killed: it does not wait for what is on the wire
     file.write_text(str(shift_s), encoding="ascii")
     for code, words in (
         (EXIT_FATAL, "the clock of this machine stepped"),

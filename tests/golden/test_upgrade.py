@@ -34,7 +34,9 @@ STATE: dict[str, Callable[[bytes], bytes]] = {
     "takk-mailer-sends-changelog": lambda value: encode_entry(decode_entry(value)),
 }
 #: The topics whose schema has new fields since the records were made.
-GROWN = {topics.CHECKPOINTS}
+GROWN = {topics.CHECKPOINTS, topics.DECISIONS, topics.ENGAGEMENT, topics.ORDERS, topics.PRODUCTS, topics.SHIPMENTS}
+#: The changelogs whose values have new fields since then.
+GROWN_STATE = {"takk-flows-customers-changelog"}
 
 
 def value_of(record: dict[str, Any]) -> bytes:
@@ -62,9 +64,11 @@ def test_recorded_records_decode_and_encode_to_the_same_bytes(topic: str) -> Non
 
 @pytest.mark.parametrize("topic", sorted(STATE))
 def test_recorded_state_decodes_and_encodes_to_the_same_bytes(topic: str) -> None:
-    """Each value of a changelog decodes, and encodes to the bytes that the earlier version wrote."""
+    """Each value of a changelog decodes, and encodes to the bytes that the earlier version wrote, unless it has new fields."""
     for record in [record for record in RECORDS if record["topic"] == topic]:
-        assert STATE[topic](value_of(record)) == value_of(record)
+        written = STATE[topic](value_of(record))
+        assert (written == value_of(record)) == (topic not in GROWN_STATE)
+        assert STATE[topic](written) == written
 
 
 @pytest.mark.parametrize("topic", sorted({record["topic"] for record in RECORDS} & EVENT_DECODERS.keys()))

@@ -14,7 +14,7 @@ from msgspec import Struct
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.rules.consent_policy import Purpose
 
-DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
+DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry", "note"]
 
 
 class ScheduleTimer(Struct, frozen=True, gc=False, kw_only=True):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from msgspec import msgpack
+
 from streams.core.model.customer import Customer, OrderState, Profile, Sent
 from streams.core.model.decision_log import DecisionLog
 from streams.core.model.effects import Effect
@@ -18,6 +20,9 @@ from streams.core.values import fingerprints, ids, local_time
 
 # Characters of an instance, and lines of a parcel, that take as much room as one line of an order.
 _CHARACTERS, _PARCEL_LINES = 20, 8
+#: Bytes of details that take as much room as one line of an order.
+_DETAIL_BYTES = 160
+_encode = msgpack.Encoder().encode
 
 
 class UnitOfWork:
@@ -155,7 +160,8 @@ class UnitOfWork:
     def _pieces(self) -> int:
         """Return the size of all orders and of the data of the instances, in pieces.
 
-        An order takes two pieces and one for each line. A parcel takes two and one for every `_PARCEL_LINES` lines. An instance that
+        An order takes two pieces and one for each line. A parcel takes two and one for every `_PARCEL_LINES` lines. The details of an
+        order, its lines and its parcels take one for every `_DETAIL_BYTES` bytes. An instance that
         waits for a launch takes two. The data of all other instances takes one for every `_CHARACTERS` characters.
         """
         characters = pieces = 0
@@ -250,7 +256,12 @@ class UnitOfWork:
 
 def _size(order: OrderState) -> int:
     """Return the size of an order, see `UnitOfWork._pieces`."""
-    pieces = 2 + (len(order.facts.lines) if order.facts else 0)
+    facts = order.facts
+    pieces = 2 + (len(facts.lines) if facts else 0)
     for parcel in order.parcels:
         pieces += 2 + len(parcel.lines) // _PARCEL_LINES
-    return pieces
+    details: list[object] = [parcel.details for parcel in order.parcels if parcel.details is not None]
+    if facts is not None:
+        details += [line.details for line in facts.lines if line.details is not None]
+        details += [facts.details] if facts.details is not None else []
+    return pieces + len(_encode(details)) // _DETAIL_BYTES if details else pieces

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -102,13 +102,14 @@ class Ruleset:
         attribution_days: days after a click within which an order is credited to the email.
         day_scale: the length of a day, in days. Waits, expiries and windows are computed in calendar time and then multiplied by it.
         reward_key: the key that signs the codes of rewards, at most 64 bytes.
+        test_recipients: the addresses that get the emails of test orders, in lower case.
     """
 
     __slots__ = (
         "_newest",
         "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
         "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "paused_for", "pools", "rates", "reward_key",
-        "rules", "segments", "shop", "time_dependent_flows", "vip_spend_minor", "watched_segments",
+        "rules", "segments", "shop", "test_recipients", "time_dependent_flows", "vip_spend_minor", "watched_segments",
     )  # fmt: skip
 
     def __init__(
@@ -125,8 +126,10 @@ class Ruleset:
         attribution_days: int = 3,
         day_scale: Fraction | float = 1.0,
         reward_key: bytes = b"",
+        test_recipients: Collection[str] = (),
     ) -> None:
         self.shop = shop or Shop()
+        self.test_recipients = frozenset(test_recipients)
         self.reward_key = reward_key
         self.rates = MappingProxyType(dict(rates))
         self.limits = limits or Limits()
@@ -199,6 +202,7 @@ class Ruleset:
             attribution_days=self.attribution_days,
             day_scale=self.day_scale,
             reward_key=self.reward_key,
+            test_recipients=self.test_recipients,
         )
 
     def newest_flow(self, name: str) -> CompiledFlow | None:

@@ -27,6 +27,10 @@ RULES: Mapping[str, str] = MappingProxyType(
         "no_soft_opt_in": "the customer has neither bought anything nor agreed to such emails",
         "soft_opt_in_ended": "the last purchase is too long ago to send without consent",
         "no_address": "the customer's email address is unknown",
+        "test_order": "the order is a test, and only the addresses in TAKK_TEST_RECIPIENTS get its emails",
+        # the order
+        "does_not_add_up": "the lines, discounts, shipping and tax of the order give another total than the shop's",
+        "bad_address": "the address in the order is not an email address; the order was processed without it",
         # the flow
         "where": "the flow does not apply to this order or customer",
         "no_arm": "no branch of the split matches",
