@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import idna
 
+from streams.addresses import ascii_domain_of
+
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Unicode categories without a place in a setting: control characters, surrogates, and separators of lines.
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -21,9 +23,8 @@ _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 #: The most characters of a host name (RFC 1035 2.3.4).
 _MAX_NAME = 253
-#: The part of an address before the @ without quotes (RFC 5321 4.1.2), and the characters of a domain.
+#: The part of an address before the @ without quotes (RFC 5321 4.1.2).
 _LOCAL_PART = re.compile(r"(?!\.)(?!.*\.\.)[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}(?<!\.)")
-_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 #: The characters of a URL (RFC 3986 2), except those of a path that would start a query or a fragment.
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
 _PORTS = range(1, 65536)
@@ -81,7 +82,7 @@ def check_mailbox(text: str) -> str:
             f"invalid part before the @: {local!r} (use at most 64 letters without accents, digits, dots and dashes, as in hello@)"
         )
     try:
-        ascii_domain = _ascii_domain(domain)
+        ascii_domain = ascii_domain_of(domain)
     except idna.IDNAError as error:
         raise ValueError(f"the domain {domain!r} cannot be used in an email: {error}") from None
     except ValueError:
@@ -99,7 +100,7 @@ def check_helo_name(text: str) -> str:
     if _ADDRESS_LITERAL.fullmatch(text):
         return text
     try:
-        return _ascii_domain(text).lower()
+        return ascii_domain_of(text).lower()
     except ValueError:
         raise ValueError(
             "not a valid name (use a domain name such as mail.shop.example, or an address as [192.0.2.1])"
@@ -116,7 +117,7 @@ def rates_by_domain(text: str) -> dict[str, float]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         domain, _, number = (part.strip() for part in entry.partition("="))
         try:
-            domain = _ascii_domain(domain).lower()
+            domain = ascii_domain_of(domain).lower()
             if not _RATE.fullmatch(number) or float(number) <= 0 or domain in rates:
                 raise ValueError
         except ValueError:
@@ -125,19 +126,6 @@ def rates_by_domain(text: str) -> dict[str, float]:
             ) from None
         rates[domain] = float(number)
     return rates
-
-
-def _ascii_domain(name: str) -> str:
-    """Return a domain in ASCII.
-
-    Raises:
-        IDNAError: it has no ASCII form.
-        ValueError: it is invalid otherwise.
-    """
-    ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
-    if not _DOMAIN.fullmatch(ascii_name) or not _is_host(ascii_name):
-        raise ValueError("not a valid domain")
-    return ascii_name
 
 
 def check_servers(servers: str) -> str:

@@ -30,6 +30,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from streams.addresses import addresses_of
 from streams.core.rules.ruleset import Shop
 from streams.core.rules.sending_rules import TRANSACTIONAL_PER_ADDRESS
 from streams.core.values.addresses import address_key
@@ -207,6 +208,8 @@ class Settings(BaseSettings):
     vip_spend: Decimal = Field(Decimal(10_000), ge=0)
     #: Days after a click in which an order is attributed to the email.
     attribution_days: int = Field(3, ge=0, le=365)
+    #: Addresses that get the emails of test orders (`is_test`), such as `ann@shop.example,bo@shop.example`. Nobody else gets them.
+    test_recipients: str = ""
     #: How long one day of waiting takes. Shorten it for demos and tests: with `1s`, an email due in two days arrives after 2 seconds.
     day_scale_seconds: Annotated[float, BeforeValidator(seconds)] = _env("DAY", DAY_S, le=DAY_S)
 
@@ -285,6 +288,11 @@ class Settings(BaseSettings):
     @classmethod
     def _has_address(cls, value: str) -> str:
         return check_mailbox(value)
+
+    @field_validator("test_recipients")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        return ",".join(addresses_of(value))
 
     @field_validator("smtp_helo_name")
     @classmethod
@@ -431,6 +439,7 @@ class Settings(BaseSettings):
             "day_scale": self.day_scale,
             "reward_key": self.reward_key,
             **self.address_options(),
+            "test_recipients": tuple([each.lower() for each in addresses_of(self.test_recipients)]),
         }
 
     def address_options(self) -> dict[str, Any]:

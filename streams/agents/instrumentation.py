@@ -224,7 +224,10 @@ def count_effects(event: Event, effects: Iterable[Effect], before: Customer, aft
         effects: what the core asked for because of it.
         before, after: the customer before and after the event.
     """
+    tests = {order.order_id for order in after.orders if order.is_test}
     for effect in effects:
+        if tests and isinstance(effect, LogDecision | Attribute) and effect.order_id in tests:
+            continue  # a test counts nowhere
         if isinstance(effect, LogDecision):
             _decision_counter(effect.flow, effect.outcome, effect.rule).inc()
         elif isinstance(effect, Attribute):

@@ -54,7 +54,7 @@ DEAD_LETTER_REASONS = (*RULES, "not_avro", "unknown_schema", "truncated", "faile
 
 #: The reasons for which a record of the catalogue or the sales counts is invalid.
 CATALOGUE_REASONS = (
-    "bad_id", "bad_currency", "bad_link", "negative_amount", "too_much", "too_long", "not_avro", "unknown_schema", "truncated",
+    "bad_id", "bad_currency", "bad_link", "bad_time", "negative_amount", "too_much", "too_long", "not_avro", "unknown_schema", "truncated",
 )  # fmt: skip
 
 #: The decisions that are exported as 0 for each flow: whether an email is sent, and what most often prevents it. All outcomes with all rules
@@ -125,6 +125,7 @@ def zero_worker(ruleset: Ruleset) -> None:
     for name in flows:
         _zero_pairs(metrics.DECISIONS, (name,), DECISIONS)
     metrics.DECISIONS.labels("", "limit", "shared_id")  # of a customer, so without a flow
+    _zero_pairs(metrics.DECISIONS, ("",), (("note", "does_not_add_up"), ("note", "bad_address")))
     _zero(metrics.OPENS, flows, get_args(AgentClass))
     _zero(metrics.CLICKS, flows, get_args(AgentClass))
     _zero(metrics.BOUNCES, flows, ("hard", "soft"))

@@ -7,6 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, get_args
 
+from streams.core.handlers.activities import on_customer_acted
 from streams.core.handlers.browsing import on_product_browsed
 from streams.core.handlers.contacts import on_contact
 from streams.core.handlers.delivery import on_delivery_report, on_retry_due
@@ -22,6 +23,7 @@ from streams.core.model.effects import Effect
 from streams.core.model.events import (
     CodeGranted,
     ContactPressed,
+    CustomerActed,
     EngagementEvent,
     Event,
     MailReported,
@@ -90,6 +92,7 @@ _HANDLERS: Mapping[type[Event], Callable[[UnitOfWork, Any], None]] = MappingProx
         RetryDue: on_retry_due,
         ProfileUpdated: on_profile_updated,
         ProductBrowsed: on_product_browsed,
+        CustomerActed: on_customer_acted,
         ContactPressed: on_contact,
     }
 )

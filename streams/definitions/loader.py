@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -210,6 +210,7 @@ def load_ruleset(
     reward_key: bytes = b"",
     address_key: bytes = b"",
     transactional_per_address: int = TRANSACTIONAL_PER_ADDRESS,
+    test_recipients: Collection[str] = (),
 ) -> Ruleset:
     """Return the ruleset of `templates_dir`: its flows, sending rules, segments and consent policy.
 
@@ -233,4 +234,5 @@ def load_ruleset(
         reward_key=reward_key,
         address_key=address_key,
         transactional_per_address=transactional_per_address,
+        test_recipients=test_recipients,
     )

@@ -28,6 +28,12 @@ class Command(MailFields, frozen=True, gc=True, kw_only=True):
     due_at: datetime | None = None
 
     @property
+    def is_test(self) -> bool:
+        """Whether the email is about a test order, which counts nowhere."""
+        order = self.context.get("order")
+        return isinstance(order, dict) and order.get("is_test") is True
+
+    @property
     def order_placed_at(self) -> datetime | None:
         """When the order in the context was placed. None if the context has no order or no valid time."""
         order = self.context.get("order")

@@ -11,13 +11,12 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
+from streams.addresses import parse_address
 from streams.mail.command import Command
 from streams.mail.links import Links, Sender
 from streams.mail.rendering.renderer import RenderedEmail
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# Printable ASCII without the characters that have a meaning in a header or an SMTP command. RFC 5321 allows 64 octets before the @.
-_ADDRESS = re.compile(r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?\Z")
 #: Ids that need no quotes in Message-ID, List-ID, Feedback-ID and the boundary.
 _TOKEN = re.compile(r"[A-Za-z0-9._\-]{1,200}\Z")
 #: Bytes of text in one encoded word. In base64 and with its delimiters the word stays below the 75 characters of RFC 2047.
@@ -66,7 +65,7 @@ def compose(sender: Sender, command: Command, email: RenderedEmail, links: Links
     Raises:
         Unsendable: the address is invalid, a header field holds a control character, or an id is invalid.
     """
-    if not _ADDRESS.match(command.to_address):
+    if parse_address(command.to_address) != command.to_address:
         raise Unsendable("to_address")
     for name, value in (("to_name", command.to_name), ("subject", email.subject)):
         if not value.isprintable() and _FORBIDDEN.search(value):
@@ -97,7 +96,7 @@ def compose(sender: Sender, command: Command, email: RenderedEmail, links: Links
             for kind, content in (("text/plain", email.text), ("text/html", email.html))
         ]
     )
-    return f"{head}{parts}--{boundary}--\r\n".encode("ascii")
+    return f"{head}{parts}--{boundary}--\r\n".encode()  # ASCII, except an address for SMTPUTF8 (RFC 6532)
 
 
 def message_id(sender: Sender, send_id: str) -> str:

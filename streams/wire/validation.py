@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from streams.addresses import MAX_ADDRESS, parse_address
 from streams.core.model.customer import NO_YEAR
 from streams.core.values.text import NAME
 from streams.runtime.errors import InvalidRecord
@@ -22,16 +23,16 @@ RULES: dict[str, str] = {
     "no_value": "The record has a value, unless it erases a customer (`customers`) or cancels timers (`flow-delays`).",
     "unknown_topic": "The topic is one that Takk reads.",
     "no_customer": "`customer_id` is not empty.",
-    "bad_id": "An id is not empty, has at most 200 characters, and contains no control characters.",
+    "bad_id": "An id is not empty, has at most 200 characters, and contains no control characters. The sku of an order's line may be empty.",
     "bad_time": "A time is between 2000 and 2100.",
     "future_time": "An event occurred at most one day after its record was written.",
-    "negative_amount": "An amount of money is 0 or more.",
+    "negative_amount": "An amount of money is 0 or more, except the price and the total of a line.",
     "too_much": "An amount of money is at most 10^15 minor units; a quantity, or a number of parcels, days or attempts 1,000,000.",
     "bad_currency": "A currency has three uppercase letters.",
-    "bad_quantity": "A quantity, or the days that a piece lasts, is 1 or more.",
-    "too_many_lines": "There are at most 1,000 lines.",
-    "bad_address": "An address is a single user@host, with at most 254 characters, without spaces and control characters. "
-    "It may be empty in an order.",
+    "bad_quantity": "A quantity, or the days that a piece lasts, is 1 or more. The quantity of an order's line may be any number.",
+    "too_many_lines": "There are at most 1,000 lines, and 100 discounts, taxes or returns.",
+    "bad_address": "An address is a single user@host, with at most 254 characters, without spaces and control characters inside. "
+    "An order with another address is processed as one without.",
     "bad_date": "A birthday is a date like 1984-05-01, or --05-01 without the year.",
     "bad_country": "A country has two uppercase letters, or is empty.",
     "bad_locale": "A locale is like da or en-GB, or is empty.",
@@ -57,7 +58,6 @@ MAX_GENDER = 40
 MAX_SOURCE = 40
 MAX_LINK = 2000
 MAX_WORDING = 300  # the state of a customer may hold four of them
-MAX_ADDRESS = 254
 MAX_CODE = 32  # the state of a customer may hold forty of them
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -67,9 +67,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # C0 and C1 controls, line and paragraph separators, and the characters that change the direction of writing.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_NOT_IN_ADDRESS = r"\s@<>()\[\],;:\"\\\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069"
-_ADDRESS = re.compile(f"[^{_NOT_IN_ADDRESS}]{{1,64}}@[^{_NOT_IN_ADDRESS}]+")
 _CURRENCY = re.compile("[A-Z]{3}")
+_DAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 _COUNTRY = re.compile("(?:[A-Z]{2})?")
 _ALSO_IN_USE = {"UK": "GB", "EL": "GR"}
 # Also prevents a locale from naming a file outside the copy's folder.
@@ -116,6 +115,20 @@ def check_amount(value: int, field: str) -> None:
         raise ValidationFailed("too_much", f"{field} is above {MAX_MINOR:,}")
 
 
+def check_signed_amount(value: int, field: str) -> None:
+    """Raise ValidationFailed (`too_much`) unless `value` is an amount of money in minor units, which may be below 0."""
+    if not -MAX_MINOR <= value <= MAX_MINOR:
+        raise ValidationFailed("too_much", f"{field} is above {MAX_MINOR:,} or below -{MAX_MINOR:,}")
+
+
+def parse_optional_amount(record: Record, field: str) -> int | None:
+    """Return the amount in `field` or None. Raise ValidationFailed (`negative_amount`, `too_much`)."""
+    value: int | None = record[field]
+    if value is not None:
+        check_amount(value, field)
+    return value
+
+
 def check_number(value: int, field: str) -> None:
     """Raise ValidationFailed (`bad_quantity`, `too_much`) unless `value` is a number from 1 to `MAX_NUMBER`."""
     if value < 1:
@@ -149,10 +162,38 @@ def parse_text(value: str, field: str, limit: int = MAX_TEXT) -> str:
     return value if value.isprintable() else _CONTROL.sub(" ", value)
 
 
-def check_address(value: str, field: str) -> None:
-    """Raise ValidationFailed (`bad_address`) unless `value` is one email address."""
-    if len(value) > MAX_ADDRESS or not _ADDRESS.fullmatch(value):
+def clipped(value: str, limit: int = MAX_TEXT) -> str:
+    """Return a text for people like `parse_text`, cut to `limit` characters: for a text without which the record is still useful."""
+    kept = value[:limit]
+    return kept if kept.isprintable() else _CONTROL.sub(" ", kept)
+
+
+def link_or_empty(value: str, limit: int = MAX_LINK) -> str:
+    """Return an http or https address, or "" for anything else: for a link without which the record is still useful."""
+    return value if len(value) <= limit and _LINK.fullmatch(value) else ""
+
+
+def country_or_empty(value: str) -> str:
+    """Return a country that looks like ISO 3166-1 alpha-2, or "" for anything else."""
+    return value if _COUNTRY.fullmatch(value) else ""
+
+
+def day_or_empty(value: str | None) -> str:
+    """Return a day as 2026-11-30, or "" for anything else."""
+    if value is None or not _DAY.fullmatch(value):
+        return ""
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        return ""
+
+
+def parse_email(value: str, field: str) -> str:
+    """Return the email address in `value`, see `streams.addresses`. Raise ValidationFailed (`bad_address`)."""
+    address = parse_address(value)
+    if address is None:
         raise ValidationFailed("bad_address", f"{field} is not one email address of at most {MAX_ADDRESS} characters")
+    return address
 
 
 # Records have few currencies, countries and locales. Only valid ones are cached: an exception is not.

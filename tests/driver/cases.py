@@ -226,7 +226,11 @@ CASES: tuple[Case, ...] = (
     Case(
         "thanked",
         "The first order, the second, and the order that makes a VIP have their own thank-you emails.",
-        (order(0), order(2.0, "o2"), order(4.0, "o3", total_minor=2_000_000)),
+        (
+            order(0),
+            order(2.0, "o2"),
+            order(4.0, "o3", total_minor=2_000_000, lines=[records.line(unit_price_minor=2_000_000)]),
+        ),
         (CONFIRMED, FIRST, CONFIRMED, RETURNING, CONFIRMED, VIP),
     ),
     Case(

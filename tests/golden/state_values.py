@@ -21,8 +21,19 @@ from streams.core.model.customer import (
     Sent,
 )
 from streams.core.model.effects import ScheduleTimer
-from streams.core.model.events import OrderLine
 from streams.core.model.instance import Instance, LastStart
+from streams.core.model.orders import (
+    Address,
+    GiftRecipient,
+    LineDetails,
+    OrderDetails,
+    OrderDiscount,
+    OrderLine,
+    OrderReturn,
+    OrderTax,
+    ParcelDetails,
+    PickupPoint,
+)
 from streams.core.offers.code_pool_records import Claim, ClaimRecord, Code, KnownCode, Pool
 from streams.core.offers.code_pool_records import Entry as PoolEntry
 from streams.core.offers.popularity import Counts
@@ -122,9 +133,91 @@ FULL_4 = replace(
     visited_at=_hours(30),
 )
 
+_ORDER_4, _FACTS_4 = FULL_4.orders[0], FULL_4.orders[0].facts
+assert _FACTS_4 is not None
+_ADDRESS = Address("Åsa Ørn", "Ørn AB", "Storgatan 1", "2 tr.", "111 22", "Stockholm", "Uppland", "SE", "+46 70")
+
 #: The same customer with the fields of version 5.
 FULL = replace(
     FULL_4,
+    orders=(
+        replace(
+            _ORDER_4,
+            facts=replace(
+                _FACTS_4,
+                lines=tuple(
+                    [
+                        replace(
+                            line,
+                            details=LineDetails(
+                                f"grön {place}",
+                                500 + place,
+                                "kg",
+                                1_400 + place,
+                                10 + place,
+                                25_000 + place,
+                                300 + place,
+                                "gift",
+                                True,
+                                f"https://shop.example/{place}.png",
+                                f"https://shop.example/{place}",
+                            ),
+                        )
+                        for place, line in enumerate(_FACTS_4.lines)
+                    ]
+                ),
+                details=OrderDetails(
+                    "#1001",
+                    "shop-se",
+                    9_000,
+                    900,
+                    "PostNord",
+                    (OrderDiscount("TE10", "Tea week", 100),),
+                    (OrderTax("moms", 12_000, 1_100),),
+                    1_200,
+                    False,
+                    9_800,
+                    "DKK",
+                    6_401,
+                    "Visa",
+                    "paid",
+                    _hours(31),
+                    "F-17",
+                    (OrderReturn("r1", _hours(32), (("s1", 1),)),),
+                    _ADDRESS,
+                    replace(_ADDRESS, line1="Kungsgatan 2"),
+                    PickupPoint("Kiosk", replace(_ADDRESS, line1="Torget 3"), "9-17"),
+                    "https://shop.example/o/1",
+                    "Ring!",
+                    ("b2b",),
+                    "Ørn AB",
+                    "SE556677889901",
+                    True,
+                    True,
+                    GiftRecipient("Bo", "bo@example.com", "Grattis"),
+                    "https://shop.example/returns",
+                    "https://shop.example/withdrawal",
+                ),
+            ),
+            parcels=(
+                replace(
+                    _ORDER_4.parcels[0],
+                    details=ParcelDetails(
+                        "customs",
+                        PickupPoint("Box 7", replace(_ADDRESS, line1="Hamnen 4"), "0-24"),
+                        "4711",
+                        "2026-12-01",
+                        "2026-11-30",
+                        "I tullen",
+                        True,
+                    ),
+                ),
+            ),
+            refunded_minor=300,
+            partly_refunded_at=_hours(33),
+            does_not_add_up=True,
+        ),
+    ),
     profile=replace(FULL_4.profile, stated_country="DK"),
     consent=replace(
         FULL_4.consent,

@@ -34,8 +34,16 @@ STATE: dict[str, Callable[[bytes], bytes]] = {
     "takk-mailer-sends-changelog": lambda value: encode_entry(decode_entry(value)),
 }
 #: The topics whose schema has new fields since the records were made.
-GROWN = {topics.CHECKPOINTS, topics.ORDERS, topics.SHIPMENTS, topics.CUSTOMERS}
-#: The changelogs whose values have new fields since.
+GROWN = {
+    topics.CHECKPOINTS,
+    topics.CUSTOMERS,
+    topics.DECISIONS,
+    topics.ENGAGEMENT,
+    topics.ORDERS,
+    topics.PRODUCTS,
+    topics.SHIPMENTS,
+}
+#: The changelogs whose values have new fields since then.
 GROWN_STATE = {"takk-flows-customers-changelog"}
 
 
@@ -64,11 +72,11 @@ def test_recorded_records_decode_and_encode_to_the_same_bytes(topic: str) -> Non
 
 @pytest.mark.parametrize("topic", sorted(STATE))
 def test_recorded_state_decodes_and_encodes_to_the_same_bytes(topic: str) -> None:
-    """Each value of a changelog decodes, and encodes to the bytes that the earlier version wrote, unless its version is newer now."""
+    """Each value of a changelog decodes, and encodes to the bytes that the earlier version wrote, unless it has new fields."""
     for record in [record for record in RECORDS if record["topic"] == topic]:
         written = STATE[topic](value_of(record))
-        assert STATE[topic](written) == written
         assert (written == value_of(record)) == (topic not in GROWN_STATE)
+        assert STATE[topic](written) == written
 
 
 @pytest.mark.parametrize("topic", sorted({record["topic"] for record in RECORDS} & EVENT_DECODERS.keys()))

@@ -51,13 +51,16 @@ def values_of(schema: Any, fixed: Mapping[str, Any], named: dict[str, Any] | Non
                 if field["name"] in fixed:
                     values = st.just(fixed[field["name"]]) | values
                 fields[field["name"]] = values
-            return st.fixed_dictionaries(fields)
+            named[f"takk.{schema['name']}"] = st.fixed_dictionaries(fields)
+            return named[f"takk.{schema['name']}"]
         if schema["type"] == "array":
             items = values_of(schema["items"], fixed, named)
             return st.lists(items, max_size=3) | items.map(lambda item: [item] * (MAX_LINES + 1))
         if schema["type"] == "enum":
             return st.sampled_from(schema["symbols"])
         return values_of(schema["type"], fixed, named)
+    if schema in named:
+        return named[schema]
     if schema == "int":
         return st.sampled_from([number for number in NUMBERS if abs(number) <= INT])
     return {

@@ -43,6 +43,7 @@ class Script:
         chunks: divides the bytes of replies into those that arrive together, each after a delay in seconds.
         close_after: the number of bytes after which the connection closes, per connection in order; None for never.
         is_pipelining: whether it offers PIPELINING.
+        has_utf8: whether it offers SMTPUTF8.
         is_strict: whether it refuses DATA without a recipient. Others answer 354 (RFC 2920 3.1).
         is_refusing: returns whether connection number n is refused; from 0.
     """
@@ -51,6 +52,7 @@ class Script:
     chunks: Callable[[bytes], Iterable[tuple[float, bytes]]] = lambda data: [(0.0, data)]
     close_after: list[int | None] = field(default_factory=list)
     is_pipelining: bool = True
+    has_utf8: bool = False
     is_strict: bool = True
     is_refusing: Callable[[int], Any] = lambda number: None
 
@@ -80,7 +82,7 @@ class InMemoryServer:
         refusal = self.script.is_refusing(number)
         if refusal is not None:
             raise OpeningFailed(refusal)
-        connection = Connection(self.script.is_pipelining, server.timeouts, on_closed)
+        connection = Connection(self.script.is_pipelining, server.timeouts, on_closed, has_utf8=self.script.has_utf8)
         limits = self.script.close_after
         connection.take_over(_Session(self, limits.pop(0) if limits else None))
         self.at_once += 1
@@ -156,6 +158,8 @@ class _Session(asyncio.Transport):
             self._server.violations.append("DATA was not the last command of its group")
         if command not in GOOD:
             self._server.violations.append(f"unknown command {line!r}")
+        if command == "MAIL" and line.endswith(b" SMTPUTF8") and not self._server.script.has_utf8:
+            self._server.violations.append("a parameter that was not offered")
         if command == "MAIL" and self._sender:
             self._server.violations.append("a nested MAIL")
         self._answer(command, line)

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model.customer import NO_YEAR
-from streams.core.model.events import OrderLine
+from streams.core.model.orders import NO_DETAILS, OrderDetails, OrderLine
+from streams.core.model.receipt import receipt_of
 from streams.core.values import local_time, money
 
 Kind: TypeAlias = Literal["number", "text", "boolean", "list"]
@@ -60,6 +61,28 @@ def _discount(context: EvalContext) -> Decimal:
     return money.major(facts.discount_minor, facts.currency) if facts else Decimal(0)
 
 
+def _details(context: EvalContext) -> OrderDetails:
+    return (context.facts.details if context.facts else None) or NO_DETAILS
+
+
+def _subtotal(context: EvalContext) -> Decimal:
+    facts = context.facts
+    if facts is None:
+        return Decimal(0)
+    receipt = receipt_of(facts.lines, facts.total_minor, facts.discount_minor, facts.details)
+    return money.major(receipt.subtotal, facts.currency)
+
+
+def _shipping(context: EvalContext) -> Decimal:
+    facts, minor = context.facts, _details(context).shipping_minor
+    return money.major(minor, facts.currency) if facts and minor is not None else Decimal(0)
+
+
+def _refunded(context: EvalContext) -> Decimal:
+    order, facts = context.order, context.facts
+    return money.major(order.refund_minor, facts.currency) if order and facts else Decimal(0)
+
+
 def _value(context: EvalContext) -> Decimal:
     return (
         money.major(context.order.converted_minor, context.uow.ruleset.shop.currency) if context.order else Decimal(0)
@@ -79,7 +102,7 @@ def _ship_country(context: EvalContext) -> str:
 
 
 def _lines(context: EvalContext) -> tuple[OrderLine, ...]:
-    return context.facts.lines if context.facts else ()
+    return tuple([line for line in context.facts.lines if line.is_goods]) if context.facts else ()
 
 
 def _days_since(context: EvalContext, since: datetime | None) -> int:
@@ -111,8 +134,8 @@ def _clicked_at(context: EvalContext) -> datetime | None:
 
 def _bought(context: EvalContext) -> Iterator[OrderLine]:
     for order in context.uow.orders:
-        if order.placed and order.cancelled_at is None and order.facts is not None:
-            yield from order.facts.lines
+        if order.placed and order.cancelled_at is None and order.facts is not None and not order.is_test:
+            yield from [line for line in order.facts.lines if line.is_goods]
 
 
 def _categories(context: EvalContext) -> tuple[str, ...]:
@@ -120,7 +143,7 @@ def _categories(context: EvalContext) -> tuple[str, ...]:
 
 
 def _skus(context: EvalContext) -> tuple[str, ...]:
-    return tuple([line.sku for line in _bought(context)])
+    return tuple([line.sku for line in _bought(context) if line.sku])
 
 
 def _score(value: Decimal | int, bounds: tuple[Decimal | int, ...]) -> int:
@@ -163,7 +186,7 @@ def _is_bought(context: EvalContext) -> bool:
     return any(
         order.order_id != own_order_id and order.placed and order.cancelled_at is None and line.sku == sku
         for order in context.uow.orders
-        if order.facts is not None and (since is None or order.facts.placed_at >= since)
+        if not order.is_test and order.facts is not None and (since is None or order.facts.placed_at >= since)
         for line in order.facts.lines
     )
 
@@ -237,7 +260,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "order.lines": ("number", lambda context: len(_lines(context))),
         "order.quantity": ("number", lambda context: sum(line.quantity for line in _lines(context))),
         "order.categories": ("list", lambda context: tuple([line.category for line in _lines(context)])),
-        "order.skus": ("list", lambda context: tuple([line.sku for line in _lines(context)])),
+        "order.skus": ("list", lambda context: tuple([line.sku for line in _lines(context) if line.sku])),
         "order.parcels": ("number", lambda context: context.order.parcels_in_order if context.order else 0),
         "order.is_refunded": (
             "boolean",
@@ -250,6 +273,14 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "order.is_late": ("boolean", _is_late),
         "order.is_paid": ("boolean", lambda context: context.order is not None and context.order.paid_at is not None),
         "order.discount": ("number", _discount),
+        "order.subtotal": ("number", _subtotal),
+        "order.shipping": ("number", _shipping),
+        "order.refunded": ("number", _refunded),
+        "order.is_gift": ("boolean", lambda context: _details(context).is_gift),
+        "order.is_pickup": ("boolean", lambda context: _details(context).pickup_point is not None),
+        "order.tags": ("list", lambda context: _details(context).tags),
+        "order.payment_method": ("text", lambda context: _details(context).payment_method),
+        "order.adds_up": ("boolean", lambda context: context.order is None or not context.order.does_not_add_up),
         "order.is_discounted": ("boolean", lambda context: _discount(context) > 0),
         "product.sku": ("text", lambda context: context.data("sku")),
         "product.is_bought": ("boolean", _is_bought),
@@ -260,11 +291,20 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "shipment.status": ("text", lambda context: context.parcel.status if context.parcel else ""),
         "shipment.has_tracking": ("boolean", lambda context: bool(context.parcel and context.parcel.tracking_url)),
         "shipment.has_window": ("boolean", lambda context: bool(context.parcel and context.parcel.window_to)),
+        "shipment.exception_reason": (
+            "text",
+            lambda context: (
+                context.parcel.details.exception_reason if context.parcel and context.parcel.details else ""
+            ),
+        ),
         "event.flow": ("text", lambda context: context.data("flow")),
         "event.message": ("text", lambda context: context.data("message")),
         "event.link": ("text", lambda context: context.data("link")),
         "event.question": ("text", lambda context: context.data("question")),
         "event.answer": ("text", lambda context: context.data("answer")),
+        "event.number": ("number", lambda context: Decimal(context.data("number") or 0) / 1000),
+        "event.stars": ("number", lambda context: int(context.data("stars") or 0)),
+        "event.contest": ("text", lambda context: context.data("contest")),
         "event.segment": ("text", lambda context: context.data("segment")),
         "reward.is_given": ("boolean", lambda context: bool(context.reward)),
     }

@@ -49,7 +49,9 @@ def on_engagement(uow: UnitOfWork, event: EngagementEvent) -> None:
     if isinstance(event, Unsubscribed):
         exit_instances_on(uow, "customer.unsubscribed", None)
     elif isinstance(event, SurveyAnswered):
-        data = (("question", event.question[:_MAX_TEXT]), ("answer", event.answer[:_MAX_TEXT]))
+        data: TriggerData = (("question", event.question[:_MAX_TEXT]), ("answer", event.answer[:_MAX_TEXT]))
+        if event.number_thousandths is not None:
+            data = (*data, ("number", str(event.number_thousandths)))
         _dispatch(uow, "survey.answered", event, sent, data)
     elif kind in ("delivered", "opened", "clicked") and agent not in _MACHINES and sent is not None:
         _dispatch(uow, f"mail.{kind}", event, sent, (("link", (link or "")[:_MAX_TEXT]),))

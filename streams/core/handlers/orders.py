@@ -6,8 +6,10 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from streams.core.handlers.order_totals import update_first_and_last, update_totals
 from streams.core.handlers.profiles import dispatch_completion, learn_profile
 from streams.core.handlers.shared_ids import note_order_address
+from streams.core.handlers.stored_orders import stored_details, stored_lines
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.start import start_flows
@@ -17,11 +19,12 @@ from streams.core.model.events import (
     Order,
     OrderCancelled,
     OrderEvent,
-    OrderLine,
     OrderPaid,
     OrderPlaced,
     OrderRefunded,
 )
+from streams.core.model.orders import TRACKED
+from streams.core.model.receipt import receipt_of
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.popularity import change_of
 from streams.core.sending.attribution import attribute_order
@@ -65,27 +68,31 @@ def on_order(uow: UnitOfWork, event: OrderEvent) -> None:
     after = _merge(uow, before or OrderState(order.order_id), event)
     if after == before:
         return
+    _note_flaws(uow, before, after, event)
     limit = uow.ruleset.limits.lines_per_order
     if len(order.lines) > limit:
         uow.hit_limit("lines_per_order", f"{len(order.lines)} lines; the first {limit} are stored", order.order_id)
     is_described_now = before is None or before.facts is None
-    note_order_address(uow, order)
-    if after.facts_at == at:  # an older description of the order teaches nothing
-        learn_profile(uow, order, order.placed_at)
-    _update_totals(uow, before, after)
-    _update_first_and_last(uow, before, after)
+    if not after.is_test:
+        note_order_address(uow, order)
+        if after.facts_at == at:  # an older description of the order teaches nothing
+            learn_profile(uow, order, order.placed_at)
+    update_totals(uow, before, after)
+    update_first_and_last(uow, before, after)
     is_placed_now = isinstance(event, OrderPlaced) and not (before is not None and before.placed)
     if is_placed_now:
         after = attribute_order(uow, after)
     uow.put_order(after)
     if uow.ruleset.counts_sales:
         _count_sales(uow, before, after, event)
-    if is_placed_now:
-        exit_instances_on(uow, event.NAME, None)
-    elif not isinstance(event, OrderPlaced):
-        exit_instances_on(uow, event.NAME, order.order_id)
+    _exit_instances(uow, event, after, is_placed_now=is_placed_now)
     for occurrence in _occurrences(uow, event, after, is_described_now=is_described_now, is_placed_now=is_placed_now):
-        dispatch(uow, occurrence)
+        if occurrence.name == "order.refunded" and after.refunded_at is None:
+            start_flows(
+                uow, occurrence
+            )  # a refund of a part: whoever waits for the refund of the order continues to wait
+        else:
+            dispatch(uow, occurrence)
     dispatch_completion(uow, at)
     if uow.ruleset.has_dates:
         schedule_dates(uow)
@@ -102,8 +109,28 @@ def _on_forgotten_order(uow: UnitOfWork, event: OrderEvent) -> None:
         return
     before = _merge(uow, OrderState(order.order_id), OrderPlaced(order, order.placed_at))
     after = _merge(uow, before, event)
-    _update_totals(uow, before, after)
+    update_totals(uow, before, after)
     start_flows(uow, Occurrence(event.NAME, after, None, at), only_transactional=True)
+
+
+def _exit_instances(uow: UnitOfWork, event: OrderEvent, after: OrderState, *, is_placed_now: bool) -> None:
+    """End the instances that leave their flow at this event. Neither a test nor the refund of a part ends any."""
+    if is_placed_now:
+        if not after.is_test:
+            exit_instances_on(uow, event.NAME, None)
+    elif not isinstance(event, OrderPlaced) and not (isinstance(event, OrderRefunded) and after.refunded_at is None):
+        exit_instances_on(uow, event.NAME, after.order_id)
+
+
+def _note_flaws(uow: UnitOfWork, before: OrderState | None, after: OrderState, event: OrderEvent) -> None:
+    """Log that the address of an order is unusable, once, and that its receipt does not add up, whenever that begins."""
+    order = event.order
+    log = uow.decisions_of("", 0, "", after.order_id, order_id=after.order_id)
+    if after.does_not_add_up and not (before is not None and before.does_not_add_up):
+        detail = "the lines, discounts, shipping and tax of the order give another total than its own"
+        log.note("does_not_add_up", detail, repeat=local_time.text_of(event.occurred_at))
+    if order.has_bad_address and uow.is_new("bad_address", after.order_id):
+        log.note("bad_address", "the address in the order is not one email address; the order is processed without it")
 
 
 def _occurrences(
@@ -120,12 +147,12 @@ def _occurrences(
     """
     occurrences = []
     if is_placed_now:
-        placed = _with_all_lines(uow, order, event.order)
+        placed = _in_full(uow, order, event.order)
         occurrences.append(Occurrence(event.NAME, placed, None, event.occurred_at))
         earlier = (
             ("order.paid", order.paid_at),
             ("order.cancelled", order.cancelled_at),
-            ("order.refunded", order.refunded_at),
+            ("order.refunded", order.refunded_at or order.partly_refunded_at),
         )
         occurrences += [Occurrence(name, order, None, at) for name, at in earlier if at is not None]
     elif not isinstance(event, OrderPlaced):
@@ -134,7 +161,7 @@ def _occurrences(
         occurrences += [
             Occurrence(f"shipment.{status}", order, parcel, at)
             for parcel in order.parcels
-            for status, at in parcel.reached
+            for status, at in (*parcel.reached, *(((TRACKED, parcel.at),) if parcel.has(TRACKED) else ()))
         ]
     return occurrences
 
@@ -160,12 +187,14 @@ def _count_sales(uow: UnitOfWork, before: OrderState | None, after: OrderState, 
     )
 
 
-def _with_all_lines(uow: UnitOfWork, order: OrderState, event_order: Order) -> OrderState:
-    """Return the order with every line of the event in full, for the receipt; the state may keep fewer and shorter lines."""
+def _in_full(uow: UnitOfWork, order: OrderState, event_order: Order) -> OrderState:
+    """Return the order with everything that the event says, for the receipt; the state keeps fewer lines and details."""
     facts = order.facts
-    if facts is None or facts.lines is event_order.lines or facts.lines != _stored_lines(uow, event_order.lines):
-        return order  # every line is stored, or the order has a newer description than the event's
-    return replace(order, facts=replace(facts, lines=event_order.lines))
+    if facts is None or (facts.lines is event_order.lines and facts.details is event_order.details):
+        return order  # all of it is stored
+    if facts != _facts(uow, event_order):
+        return order  # the order has a newer description than the event's
+    return replace(order, facts=replace(facts, lines=event_order.lines, details=event_order.details))
 
 
 def _merge(uow: UnitOfWork, before: OrderState, event: OrderEvent) -> OrderState:
@@ -181,42 +210,65 @@ def _merge(uow: UnitOfWork, before: OrderState, event: OrderEvent) -> OrderState
         cancelled_at = _latest(cancelled_at, at)
     if cancelled_at is not None and paid_at is not None and paid_at > cancelled_at:
         cancelled_at = None
-    facts, facts_at, converted = before.facts, before.facts_at, before.converted_minor
+    facts, facts_at, converted, is_flawed = (
+        before.facts,
+        before.facts_at,
+        before.converted_minor,
+        before.does_not_add_up,
+    )
     is_placing = isinstance(event, OrderPlaced)
     # Of two descriptions at the same time, the one that does not place the order is newer, in whatever order they arrive.
     if facts_at is None or at > facts_at or (at == facts_at and not is_placing):
-        described = OrderFacts(
-            order.email,
-            order.name,
-            order.locale,
-            order.country,
-            order.ship_country,
-            order.currency,
-            order.total_minor,
-            order.placed_at,
-            order.time_zone,
-            _stored_lines(uow, order.lines),
-            order.discount_minor,
-        )
+        described = _facts(uow, order)
         if facts is None or at != facts_at or _is_first_arrival(uow, before.order_id, at, facts, described):
             if facts is None or order.total_minor != facts.total_minor or order.currency != facts.currency:
                 currency = uow.ruleset.shop.currency
                 converted = money.convert(order.total_minor, order.currency, currency, uow.ruleset.rates) or 0
-            facts, facts_at = described, at
+            facts, facts_at, is_flawed = described, at, not _adds_up(order)
+    refunded = order.refunded_minor
+    is_refund = isinstance(event, OrderRefunded)
+    is_whole_refund = is_refund and (refunded is None or refunded >= order.total_minor)
+    is_partial_refund = is_refund and not is_whole_refund and bool(refunded)
     return OrderState(
         before.order_id,
         facts,
         facts_at,
         before.placed or is_placing,
         cancelled_at,
-        _earliest(before.refunded_at, at) if isinstance(event, OrderRefunded) else before.refunded_at,
+        _earliest(before.refunded_at, at) if is_whole_refund else before.refunded_at,
         converted,
         before.parcels,
         before.parcels_in_order,
         before.parcels_at,
         before.attributed_to,
         paid_at,
+        # The shop says what it has refunded so far, so of two records the larger amount is the newer.
+        max(before.refunded_minor, refunded or 0),
+        _earliest(before.partly_refunded_at, at) if is_partial_refund else before.partly_refunded_at,
+        is_flawed,
     )
+
+
+def _facts(uow: UnitOfWork, order: Order) -> OrderFacts:
+    return OrderFacts(
+        order.email,
+        order.name,
+        order.locale,
+        order.country,
+        order.ship_country,
+        order.currency,
+        order.total_minor,
+        order.placed_at,
+        order.time_zone,
+        stored_lines(uow, order.lines),
+        order.discount_minor,
+        stored_details(order.details),
+    )
+
+
+def _adds_up(order: Order) -> bool:
+    """Return whether the receipt of the order adds up. A record without lines is not checked: the shop did not say what was bought."""
+    return not order.lines or receipt_of(order.lines, order.total_minor, order.discount_minor, order.details).adds_up
 
 
 def _is_first_arrival(uow: UnitOfWork, order_id: str, at: datetime, stored: OrderFacts, described: OrderFacts) -> bool:
@@ -225,19 +277,12 @@ def _is_first_arrival(uow: UnitOfWork, order_id: str, at: datetime, stored: Orde
     Their times do not show which of the two is newer, so the one that arrives later counts. The earlier one must not replace it
     when it is delivered again.
     """
-    if stored in (described, replace(described, lines=())):  # the state may have dropped the lines
+    # The state may have dropped the lines and the details.
+    if stored in (described, replace(described, lines=(), details=stored.details)):
         return False
     time = local_time.text_of(at)
     uow.is_new("described", order_id, time, ids.frozen_text(stored, DESCRIPTION_LAYOUT))
     return uow.is_new("described", order_id, time, ids.frozen_text(described, DESCRIPTION_LAYOUT))
-
-
-def _stored_lines(uow: UnitOfWork, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
-    """Return the lines that the state keeps: a limited number, with titles of limited length. Return `lines` itself if all fit."""
-    length, kept = uow.ruleset.limits.title, lines[: uow.ruleset.limits.lines_per_order]
-    if all(len(line.title) <= length and len(line.category) <= length for line in kept):
-        return kept
-    return tuple([replace(line, title=line.title[:length], category=line.category[:length]) for line in kept])
 
 
 def _latest(before: datetime | None, at: datetime) -> datetime:
@@ -246,57 +291,3 @@ def _latest(before: datetime | None, at: datetime) -> datetime:
 
 def _earliest(before: datetime | None, at: datetime) -> datetime:
     return at if before is None or at < before else before
-
-
-def _update_first_and_last(uow: UnitOfWork, before: OrderState | None, after: OrderState) -> None:
-    """Update the first and the last order: an order that counts from now on, or one that no longer counts."""
-    counted, counts, facts = _worth(before)[0], _worth(after)[0], after.facts
-    if counted == counts or facts is None:
-        return
-    key = (facts.placed_at, after.order_id)
-    if counts:
-        if uow.first_order_at is None or facts.placed_at < uow.first_order_at:
-            uow.first_order_at = facts.placed_at
-        if uow.last_order_at is None or key > (uow.last_order_at, uow.last_order_id or ""):
-            uow.last_order_at, uow.last_order_id = key
-        return
-    kept = [
-        (order.facts.placed_at, order.order_id)
-        for order in uow.orders
-        if order.order_id != after.order_id and order.facts is not None and _worth(order)[0]
-    ]
-    if not kept and uow.purchases:
-        return  # the other purchases are no longer stored, so their dates are unknown
-    if uow.first_order_at == facts.placed_at:
-        uow.first_order_at = min(kept)[0] if kept else None
-    if uow.last_order_id == after.order_id:
-        uow.last_order_at, uow.last_order_id = max(kept) if kept else (None, None)
-
-
-def _update_totals(uow: UnitOfWork, before: OrderState | None, after: OrderState) -> None:
-    """Replace the order's earlier share of the purchase totals by its present one."""
-    old, new = _worth(before), _worth(after)
-    if old == new:
-        return
-    uow.purchases += new[0] - old[0]
-    uow.discounted += new[4] - old[4]
-    uow.spend_converted_minor = money.saturated(uow.spend_converted_minor + new[3] - old[3])
-    spend = dict(uow.spend)
-    if old[2]:
-        spend[old[1]] = money.saturated(spend.get(old[1], 0) - old[2])
-    if new[2]:
-        spend[new[1]] = money.saturated(spend.get(new[1], 0) + new[2])
-    uow.spend = tuple(sorted([(currency, minor) for currency, minor in spend.items() if minor]))
-
-
-def _worth(order: OrderState | None) -> tuple[int, str, int, int, int]:
-    """Return the order's share of the totals: purchases, currency, spend, converted spend, and purchases with a discount.
-
-    A cancelled order is not a purchase. A refunded order is a purchase without spend.
-    """
-    if order is None or order.facts is None or not order.placed or order.cancelled_at is not None:
-        return 0, "", 0, 0, 0
-    discounted = int(order.facts.discount_minor > 0)
-    if order.refunded_at is not None:
-        return 1, "", 0, 0, discounted
-    return 1, order.facts.currency, order.facts.total_minor, order.converted_minor, discounted

@@ -9,11 +9,24 @@ from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.start import start_flows
 from streams.core.model.customer import OrderState, Parcel
 from streams.core.model.events import ShipmentUpdated
+from streams.core.model.orders import TRACKED
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import dispatch
 
 # Of two statuses at the same time, the later one in this list is the newer one.
-_STATUS_ORDER = ("created", "shipped", "delayed", "out_for_delivery", "delivered", "returned")
+_STATUS_ORDER = (
+    "created",
+    "shipped",
+    "in_transit",
+    "delayed",
+    "exception",
+    "out_for_delivery",
+    "ready_for_pickup",
+    "delivered",
+    "returned",
+    "returned_to_sender",
+    "cancelled",
+)
 
 
 def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
@@ -50,6 +63,9 @@ def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
         count_at,
         order.attributed_to,
         order.paid_at,
+        order.refunded_minor,
+        order.partly_refunded_at,
+        order.does_not_add_up,
     )
     if after == before:
         return
@@ -59,9 +75,11 @@ def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     uow.put_order(after)
     if after.facts is None:
         return
-    if event.status == "returned":
+    if event.status in ("returned", "returned_to_sender"):
         exit_instances_on(uow, "shipment.returned", event.order_id)
     dispatch(uow, Occurrence(f"shipment.{event.status}", after, parcel, event.occurred_at))
+    if parcel.has(TRACKED) and not (old is not None and old.has(TRACKED)):
+        dispatch(uow, Occurrence(f"shipment.{TRACKED}", after, parcel, event.occurred_at))
 
 
 def _on_parcel_of_forgotten_order(uow: UnitOfWork, event: ShipmentUpdated) -> None:
@@ -97,6 +115,7 @@ def _merge(old: Parcel | None, event: ShipmentUpdated, max_lines: int) -> Parcel
             old.window_to,
             old.lines,
             times,
+            old.details,
         )
     return Parcel(
         event.parcel_id,
@@ -109,4 +128,5 @@ def _merge(old: Parcel | None, event: ShipmentUpdated, max_lines: int) -> Parcel
         event.window_to,
         tuple([(line.sku, line.quantity) for line in event.lines[:max_lines]]),
         times,
+        event.details,
     )

@@ -79,6 +79,7 @@ def exit_event(
         if name == "order.placed":
             has_occurred = any(
                 other.placed
+                and not other.is_test
                 and (order is None or other.order_id != order.order_id)
                 and other.facts is not None
                 and other.facts.placed_at > started_at
@@ -96,7 +97,8 @@ def exit_event(
             has_occurred = order.cancelled_at is not None
         else:
             has_occurred = any(
-                parcel.has("returned") and (parcel.parcel_id == parcel_id or not is_of_parcel)
+                (parcel.has("returned") or parcel.has("returned_to_sender"))
+                and (parcel.parcel_id == parcel_id or not is_of_parcel)
                 for parcel in order.parcels
             )
         if has_occurred:

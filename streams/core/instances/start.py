@@ -19,7 +19,10 @@ from streams.core.values import ids, local_time
 from streams.core.values.buckets import in_share
 
 #: Parcel events that start no flow once the parcel is delivered: they arrived too late.
-_BEFORE_DELIVERY = frozenset(("shipment.shipped", "shipment.out_for_delivery", "shipment.delayed"))
+_BEFORE_DELIVERY = frozenset(
+    f"shipment.{status}"
+    for status in ("shipped", "in_transit", "out_for_delivery", "delayed", "exception", "ready_for_pickup", "tracked")
+)
 
 
 def start_flows(uow: UnitOfWork, occurrence: Occurrence, *, only_transactional: bool = False) -> None:
@@ -67,7 +70,8 @@ def _keys(flow: Flow, occurrence: Occurrence) -> list[tuple[str, TriggerData]]:
         return [(f"{order.order_id}/{parcel.parcel_id}", ())]
     if once_per == "product":
         lines = order.facts.lines if order.facts is not None else ()
-        return [(f"product/{sku}", (("sku", sku),)) for sku in dict.fromkeys([line.sku for line in lines])]
+        skus = [line.sku for line in lines if line.sku and line.is_goods]
+        return [(f"product/{sku}", (("sku", sku),)) for sku in dict.fromkeys(skus)]
     return [(order.order_id, ())]
 
 

@@ -10,8 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from msgspec import Struct
 
-from streams.core.model.events import OrderLine
 from streams.core.model.instance import Instance, LastStart
+from streams.core.model.orders import OrderDetails, OrderLine
+from streams.core.model.orders import Parcel as Parcel
 from streams.core.rules.sending_rules import HistoryState
 
 #: The outcome of an email that a customer did not get, so that the effect of emails can be measured.
@@ -134,7 +135,7 @@ class Consent(Struct, frozen=True, gc=False, array_like=True):
 
 
 class OrderFacts(Struct, frozen=True, gc=False, array_like=True):
-    """An order as the shop last described it; `total_minor` is in minor units of `currency`."""
+    """An order as the shop last described it; `total_minor` is in minor units of `currency`. `details` are those that the shop gave."""
 
     email: str
     name: str
@@ -147,25 +148,11 @@ class OrderFacts(Struct, frozen=True, gc=False, array_like=True):
     time_zone: str | None
     lines: tuple[OrderLine, ...]
     discount_minor: int = 0
+    details: OrderDetails | None = None
 
 
-class Parcel(Struct, frozen=True, gc=False, array_like=True):
-    """A parcel: its newest description, and in `reached` the time at which it first reached each status."""
-
-    parcel_id: str
-    status: str
-    at: datetime
-    carrier: str
-    tracking_number: str
-    tracking_url: str
-    window_from: datetime | None
-    window_to: datetime | None
-    lines: tuple[tuple[str, int], ...]
-    reached: tuple[tuple[str, datetime], ...]
-
-    def has(self, status: str) -> bool:
-        """Return whether the parcel ever reached `status`."""
-        return status in [name for name, _ in self.reached]
+#: Statuses of a parcel that is late whatever its window says.
+_HELD_UP = frozenset(("delayed", "exception"))
 
 
 class OrderState(Struct, frozen=True, gc=False, array_like=True):
@@ -176,6 +163,10 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
         converted_minor: the total in minor units of the shop's currency, 0 if the exchange rate is unknown.
         parcels_in_order: the number of parcels that the order is shipped in.
         attributed_to: the send id of the email that the order is credited to.
+        refunded_at: when it was refunded completely.
+        refunded_minor: the refunds so far, in minor units of the order's currency; 0 if the shop gave no amounts.
+        partly_refunded_at: when a part of it was refunded first.
+        does_not_add_up: whether the lines and amounts of the newest description give another total than the shop.
     """
 
     order_id: str
@@ -190,11 +181,30 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
     parcels_at: datetime | None = None
     attributed_to: str | None = None
     paid_at: datetime | None = None
+    refunded_minor: int = 0
+    partly_refunded_at: datetime | None = None
+    does_not_add_up: bool = False
+
+    @property
+    def is_test(self) -> bool:
+        """Whether the order is a test, which counts nowhere."""
+        return self.facts is not None and self.facts.details is not None and self.facts.details.is_test
+
+    @property
+    def refund_minor(self) -> int:
+        """The refunded amount, in minor units of the order's currency: at most its total, and all of it without a known amount."""
+        if self.facts is None:
+            return 0
+        total = self.facts.total_minor
+        if self.refunded_at is not None and not self.refunded_minor:
+            return total
+        return min(self.refunded_minor, total)
 
     def all_parcels(self, status: str) -> bool:
-        """Return whether every parcel of the order has reached `status`."""
-        reached = sum(parcel.has(status) for parcel in self.parcels)
-        return bool(self.parcels) and reached >= max(self.parcels_in_order, len(self.parcels))
+        """Return whether every parcel of the order has reached `status`. Cancelled parcels do not count."""
+        parcels = [parcel for parcel in self.parcels if not parcel.has("cancelled")]
+        expected = self.parcels_in_order - (len(self.parcels) - len(parcels))
+        return bool(parcels) and sum(parcel.has(status) for parcel in parcels) >= max(expected, len(parcels))
 
     def is_open(self, now: datetime, at_most: timedelta) -> bool:
         """Return whether more may happen to the order: it is placed, and not fully delivered, refunded, cancelled, or placed `at_most` ago."""
@@ -203,16 +213,16 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
         return now - self.facts.placed_at < at_most and not self.all_parcels("delivered")
 
     def is_late(self, now: datetime, at_most: timedelta) -> bool:
-        """Return whether a parcel, neither delivered nor returned, is delayed or past its promised window.
+        """Return whether a parcel, neither delivered nor back nor ready for pickup, is held up or past its promised window.
 
         A parcel counts as late for `at_most` after its last event or the end of its window. So a carrier that never reports
         deliveries cannot block emails permanently.
         """
         for parcel in self.parcels:
             window_to = parcel.window_to
-            if parcel.status != "delayed" and (window_to is None or window_to > now):
+            if parcel.status not in _HELD_UP and (window_to is None or window_to > now):
                 continue
-            if parcel.has("delivered") or parcel.has("returned"):
+            if parcel.has("delivered") or parcel.is_back or parcel.status == "ready_for_pickup":
                 continue
             if now < max(parcel.at, window_to or parcel.at) + at_most:
                 return True

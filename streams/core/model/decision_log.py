@@ -70,6 +70,10 @@ class DecisionLog(Struct, frozen=True, gc=False):
         """Log that a limit (see `ruleset.Limits`) was reached."""
         self._log("limit", limit, detail, repeat)
 
+    def note(self, rule: str, detail: str, *, repeat: str = "") -> None:
+        """Log a flaw of the data that stops nothing."""
+        self._log("note", rule, detail, repeat)
+
     def _log(self, outcome: DecisionOutcome, rule: str, detail: str, repeat: str = "") -> None:
         self.effects.append(
             LogDecision(

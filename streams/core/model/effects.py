@@ -15,7 +15,7 @@ from streams.core.model.customer import OrderState, Parcel
 from streams.core.rules.consent_policy import Purpose
 
 AddressEventKind: TypeAlias = Literal["refused", "consented", "bounced_hard", "complained", "sent"]
-DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry"]
+DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry", "note"]
 
 
 class ScheduleTimer(Struct, frozen=True, gc=False, kw_only=True):

@@ -11,51 +11,18 @@ from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
+from streams.core.model.orders import Order as Order
+from streams.core.model.orders import OrderLine as OrderLine
+from streams.core.model.orders import ParcelDetails
+from streams.core.model.orders import ShipmentStatus as ShipmentStatus
 from streams.core.model.person_events import CustomerErased
 from streams.core.rules.sending_rules import HistoryState
 
-ShipmentStatus: TypeAlias = Literal["created", "shipped", "out_for_delivery", "delivered", "delayed", "returned"]
 AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
+ActivityKind: TypeAlias = Literal[
+    "wished", "unwished", "liked", "unliked", "reviewed", "referral_redeemed", "contest_entered"
+]
 MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "unknown", "deferred"]
-
-
-class OrderLine(Struct, frozen=True, gc=False, array_like=True):
-    """One line of an order; `unit_price_minor` is in minor units (cents, øre) of the order's currency.
-
-    `lasts_days` is the number of days that one piece lasts. The state stores this struct, so its fields are encoded by position
-    (see customer.py).
-    """
-
-    sku: str
-    title: str
-    category: str
-    quantity: int
-    unit_price_minor: int
-    lasts_days: int | None = None
-
-
-class Order(Struct, frozen=True, gc=False, kw_only=True):
-    """An order as the shop described it at one time.
-
-    `total_minor` is in minor units of `currency` (ISO 4217), after deduction of `discount_minor`. `country` and `ship_country` are ISO
-    3166-1 alpha-2 codes, `locale` is a BCP 47 tag (`da`, `en-GB`), and `time_zone` is an IANA name or None. `is_imported`: the order comes
-    from an earlier system.
-    """
-
-    order_id: str
-    customer_id: str
-    email: str
-    name: str
-    locale: str
-    country: str
-    ship_country: str
-    currency: str
-    total_minor: int
-    placed_at: datetime
-    lines: tuple[OrderLine, ...]
-    time_zone: str | None = None
-    discount_minor: int = 0
-    is_imported: bool = False
 
 
 class _OrderEvent(Struct, frozen=True, gc=False):
@@ -133,6 +100,7 @@ class ShipmentUpdated(Struct, frozen=True, gc=False, kw_only=True):
     lines: tuple[ShippedLine, ...]
     occurred_at: datetime
     is_imported: bool = False
+    details: ParcelDetails | None = None
 
 
 class MailDelivered(Struct, frozen=True, gc=False, kw_only=True):
@@ -190,13 +158,35 @@ class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
-    """The customer answered a survey question."""
+    """The customer answered a survey question, with a text, a number (in thousandths) or both."""
 
     customer_id: str
     send_id: str | None
     question: str
     answer: str
     occurred_at: datetime
+    number_thousandths: int | None = None
+
+
+class CustomerActed(Struct, frozen=True, gc=False, kw_only=True):
+    """The customer did something in the shop besides buying.
+
+    Attributes:
+        kind: what; `wished` and `liked` are about a product, and taken back by `unwished` and `unliked`.
+        event_id: the source's id of the event, "" if its time identifies it.
+        sku: the product, "" for the shop itself.
+        stars: a review's stars, on a scale of one to five.
+        contest: the contest that was entered.
+    """
+
+    customer_id: str
+    kind: ActivityKind
+    occurred_at: datetime
+    event_id: str = ""
+    sku: str = ""
+    order_id: str = ""
+    stars: int = 0
+    contest: str = ""
 
 
 class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
@@ -315,6 +305,7 @@ Event: TypeAlias = (
     OrderEvent
     | ShipmentUpdated
     | EngagementEvent
+    | CustomerActed
     | ProfileUpdated
     | CustomerErased
     | ProductBrowsed

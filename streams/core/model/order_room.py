@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
+from msgspec import msgpack
 from msgspec.structs import replace
 
 from streams.core.model.customer import OrderState
+from streams.core.model.orders import OrderDetails
 from streams.core.rules.ruleset import Limits
 
 # Lines of a parcel that take as much room as one line of an order.
 _PARCEL_LINES = 8
+#: Bytes of details that take as much room as one line of an order.
+_DETAIL_BYTES = 160
+_encode = msgpack.Encoder().encode
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -72,21 +77,34 @@ def is_short(order: OrderState) -> bool:
 
 
 def shortened(order: OrderState) -> OrderState:
-    """Return the order without lines: everything else that its emails need stays."""
+    """Return the order without lines and details: everything else that its emails need stays, and its number."""
     facts = order.facts
+    if facts is not None:
+        details = facts.details
+        kept = OrderDetails(order_number=details.order_number, is_test=details.is_test) if details is not None else None
+        facts = replace(facts, lines=(), details=kept if kept != OrderDetails() else None)
     return replace(
         order,
-        facts=replace(facts, lines=()) if facts is not None else None,
-        parcels=tuple([replace(parcel, lines=()) for parcel in order.parcels]),
+        facts=facts,
+        parcels=tuple([replace(parcel, lines=(), details=None) for parcel in order.parcels]),
     )
 
 
 def size(order: OrderState) -> int:
-    """Return the pieces that an order takes in full: two, one for each line, and for each parcel two and one for every eight lines."""
-    pieces = 2 + (len(order.facts.lines) if order.facts else 0)
+    """Return the pieces that an order takes in full.
+
+    It takes two and one for each line, and for each parcel two and one for every eight lines. The details of all of them take one for every
+    `_DETAIL_BYTES` bytes.
+    """
+    facts = order.facts
+    pieces = 2 + (len(facts.lines) if facts else 0)
     for parcel in order.parcels:
         pieces += 2 + len(parcel.lines) // _PARCEL_LINES
-    return pieces
+    details: list[object] = [parcel.details for parcel in order.parcels if parcel.details is not None]
+    if facts is not None:
+        details += [line.details for line in facts.lines if line.details is not None]
+        details += [facts.details] if facts.details is not None else []
+    return pieces + len(_encode(details)) // _DETAIL_BYTES if details else pieces
 
 
 def _short_size(order: OrderState) -> int:

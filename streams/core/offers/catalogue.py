@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -20,6 +21,11 @@ class Product(Struct, frozen=True, gc=False, kw_only=True):
         is_consumable: whether it is used up and bought again.
         replaces: the sku of the older version, if there is one.
         complements: the skus of products that go well with it.
+        stock: pieces in stock; None if unknown.
+        compared_price_minor: the price before a reduction; None if it is not reduced.
+        image_urls: more images; http or https.
+        categories: all its categories.
+        launches_at, back_in_stock_at: when it can be bought first, and when again (UTC); None if unknown or already.
     """
 
     sku: str
@@ -33,6 +39,12 @@ class Product(Struct, frozen=True, gc=False, kw_only=True):
     is_consumable: bool = False
     replaces: str | None = None
     complements: tuple[str, ...] = ()
+    stock: int | None = None
+    compared_price_minor: int | None = None
+    image_urls: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    launches_at: datetime | None = None
+    back_in_stock_at: datetime | None = None
 
 
 class Catalogue:

@@ -231,8 +231,10 @@ def _week_and_skus(order: OrderState | None) -> tuple[int, frozenset[str]]:
     """Return the week in which an order counts, and its products; none if it does not count."""
     if order is None or order.facts is None or not order.placed or order.cancelled_at or order.refunded_at:
         return _NO_SALES
+    if order.is_test:
+        return _NO_SALES
     facts = order.facts
-    return week_of(facts.placed_at), frozenset([line.sku for line in facts.lines])
+    return week_of(facts.placed_at), frozenset([line.sku for line in facts.lines if line.sku and line.is_goods])
 
 
 def _earlier_skus(orders: Sequence[OrderState], new: frozenset[str]) -> tuple[str, ...]:

@@ -100,11 +100,11 @@ def bought_of(orders: Iterable[OrderState]) -> Bought:
     categories: set[str] = set()
     returned: set[str] = set()
     for order in orders:
-        if order.facts is None or not order.placed or order.cancelled_at is not None:
+        if order.facts is None or not order.placed or order.cancelled_at is not None or order.is_test:
             continue
-        lines = order.facts.lines
-        parcels = [parcel for parcel in order.parcels if parcel.has("returned")]
-        back = {sku for parcel in parcels for sku, _ in parcel.lines}
+        lines = [line for line in order.facts.lines if line.sku and line.is_goods]
+        parcels = [parcel for parcel in order.parcels if parcel.is_back]
+        back = {sku for parcel in parcels for sku, _ in parcel.lines if sku}
         # The contents of a parcel may be unknown: then the whole order may have been returned.
         if order.refunded_at is not None or not all(parcel.lines for parcel in parcels):
             back.update(line.sku for line in lines)
@@ -158,6 +158,11 @@ def _data(product: Product, reason: Reason) -> dict[str, Any]:
         "url": product.url,
         "image_url": product.image_url,
         "price": {"minor": product.unit_price_minor, "currency": product.currency},
+        "compared_price": (
+            {"minor": product.compared_price_minor, "currency": product.currency}
+            if product.compared_price_minor is not None and product.compared_price_minor > product.unit_price_minor
+            else None
+        ),
         "reason": reason,
     }
 

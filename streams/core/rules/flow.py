@@ -25,14 +25,19 @@ TargetTime: TypeAlias = Literal[
 TRIGGERS = (
     "order.placed", "order.paid", "order.changed", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
+    "shipment.in_transit", "shipment.ready_for_pickup", "shipment.exception", "shipment.returned_to_sender", "shipment.cancelled",
+    "shipment.tracked",
     "mail.delivered", "mail.opened", "mail.clicked",
-    "product.viewed", "product.added_to_cart", "product.launch",
+    "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
+    "review.written", "referral.redeemed", "contest.entered",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "segment.entered", "segment.left",
 )  # fmt: skip
 #: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
 AWAITED = (
     "order.placed", "order.paid", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
+    "shipment.in_transit", "shipment.ready_for_pickup", "shipment.exception", "shipment.returned_to_sender", "shipment.cancelled",
+    "shipment.tracked",
     "mail.delivered", "mail.opened", "mail.clicked", "survey.answered",
 )  # fmt: skip
 EXITS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -117,13 +117,15 @@ class Ruleset:
         reward_key: the key that signs the codes of rewards, at most 64 bytes.
         address_key: the key of the hashes of addresses, or b"": limits then hold for each customer id only.
         transactional_per_address: the transactional emails that one address gets per day.
+        test_recipients: the addresses that get the emails of test orders, in lower case.
     """
 
     __slots__ = (
         "_newest", "address_key",
         "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
         "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "open_for", "paused_for", "pools", "rates", "reward_key",
-        "rules", "segments", "shop", "time_dependent_flows", "transactional_per_address", "vip_spend_minor", "watched_segments",
+        "rules", "segments", "shop", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
+        "watched_segments",
     )  # fmt: skip
 
     def __init__(
@@ -142,8 +144,10 @@ class Ruleset:
         reward_key: bytes = b"",
         address_key: bytes = b"",
         transactional_per_address: int = TRANSACTIONAL_PER_ADDRESS,
+        test_recipients: Collection[str] = (),
     ) -> None:
         self.shop = shop or Shop()
+        self.test_recipients = frozenset(test_recipients)
         self.reward_key = reward_key
         self.address_key = address_key
         self.transactional_per_address = transactional_per_address
@@ -221,6 +225,7 @@ class Ruleset:
             reward_key=self.reward_key,
             address_key=self.address_key,
             transactional_per_address=self.transactional_per_address,
+            test_recipients=self.test_recipients,
         )
 
     def newest_flow(self, name: str) -> CompiledFlow | None:

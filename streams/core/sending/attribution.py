@@ -16,10 +16,10 @@ def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
     """Credit a placed order, once, to an email; return the order as it is credited.
 
     The order is credited to the email that a human clicked last within the attribution window before it. Without a click it is
-    credited to the newest email that the customer was held out of in that window, for comparison.
+    credited to the newest email that the customer was held out of in that window, for comparison. A test counts nowhere.
     """
     facts = order.facts
-    if facts is None or not order.placed or order.attributed_to is not None:
+    if facts is None or not order.placed or order.attributed_to is not None or order.is_test:
         return order
     sent, kind = _clicked_before(uow, facts.placed_at), "ordered"
     if sent is None:

@@ -84,6 +84,9 @@ def decide_send(
     recipient = _recipient(uow, step, context)
     if not recipient.address:
         return skip("no_address", "the email address is unknown")
+    is_test = is_about_test(context)
+    if is_test and recipient.address.lower() not in uow.ruleset.test_recipients:
+        return skip("test_order", "the order is a test, and the address is not among TAKK_TEST_RECIPIENTS")
     if step.holdout and in_share(step.holdout, "holdout", "send", flow.name, step.path, uow.customer_id):
         hold_out(uow, flow, instance, step.path, step, order_id)
         return Skipped("holdout")
@@ -104,11 +107,20 @@ def decide_send(
     content = _content(uow, step, instance, context, greeted_at, recipient)
     uow.effects.append(_command(uow, send_id, flow, step, instance, not_after, recipient, content))
     log.send(decision.rule, f"sends {step.message}; {decision.basis}")
-    key = uow.ruleset.address_key
-    address = address_hash(key, recipient.address) if key else b""
-    sent = customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now)
-    _remember(uow, replace(sent, address=address) if address else sent)
+    if not is_test:  # an email of a test counts nowhere
+        key = uow.ruleset.address_key
+        address = address_hash(key, recipient.address) if key else b""
+        sent = customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now)
+        _remember(uow, replace(sent, address=address) if address else sent)
     return Sent(decision.rule)
+
+
+def is_about_test(context: EvalContext) -> bool:
+    """Return whether the order or the parcel is a test."""
+    if context.order is not None and context.order.is_test:
+        return True
+    details = context.parcel.details if context.parcel is not None else None
+    return details is not None and details.is_test
 
 
 def hold_out(

@@ -93,10 +93,10 @@ def _recheck_at(uow: UnitOfWork, not_after: datetime) -> datetime:
 def _pause_rules(uow: UnitOfWork, not_after: datetime) -> Deferral | None:
     rules, now = uow.ruleset.rules, uow.now
     for order in uow.orders if rules.pause_if_late else ():
-        if order.is_late(now, uow.ruleset.late_at_most):
+        if order.is_late(now, uow.ruleset.late_at_most) and not order.is_test:
             return Deferral("order_late", "an order is late", _recheck_at(uow, not_after))
     if rules.pause_after_refund:
-        refunds = [order.refunded_at for order in uow.orders if order.refunded_at is not None]
+        refunds = [order.refunded_at for order in uow.orders if order.refunded_at is not None and not order.is_test]
         if refunds:
             until = max(refunds) + local_time.scale(rules.pause_after_refund, uow.ruleset.day_scale)
             if until > now:

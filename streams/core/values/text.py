@@ -51,6 +51,13 @@ def nearest(word: str, known: Collection[str]) -> str:
     return f"did you mean {meant!r}?" if meant is not None else f"known: {', '.join(known) or 'none'}"
 
 
+def thousandths_text(number: int) -> str:
+    """Return a number of thousandths as a decimal number with a dot, and without zeros at its end: 500 is `0.5`, 2000 is `2`."""
+    whole, rest = divmod(abs(number), 1000)
+    text = f"{whole}.{rest:03}".rstrip("0").rstrip(".")
+    return f"-{text}" if number < 0 else text
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun, as in "1 day", "3 days" and "2 people".
 

@@ -8,7 +8,17 @@ from zoneinfo import ZoneInfo
 
 from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.effects import Content
-from streams.core.model.events import OrderLine
+from streams.core.model.orders import (
+    Address,
+    GiftRecipient,
+    LineDetails,
+    OrderDetails,
+    OrderDiscount,
+    OrderLine,
+    OrderTax,
+    ParcelDetails,
+    PickupPoint,
+)
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Reward, Send, WaitFor, is_about_order
 from streams.core.sending.content import template_data
@@ -26,6 +36,21 @@ _FULL_PRODUCT = {
     "reason": "complement",
 }  # fmt: skip
 _LEAST_PRODUCT = {**_FULL_PRODUCT, "url": None, "image_url": None, "reason": "category"}
+
+_LINE_DETAILS = LineDetails("ground", 500, "kg", discount_minor=1_000, tax_rate=25_000)
+_ADDRESS = Address("Åse Ørsted", "Café <Ø>", "Street 1", "2nd floor", "1165", "Copenhagen", "", "DK", "+45 12 34 56 78")
+_DETAILS = OrderDetails(
+    order_number="#1001", shipping_minor=4_900, shipping_method="PostNord", taxes=(OrderTax("VAT", 25_000, 7_118),),
+    discounts=(OrderDiscount("TEA-10", "", 3_001),), paid_minor=35_589, payment_method="Visa 4242", invoice_number="F-17",
+    billing_address=_ADDRESS, shipping_address=_ADDRESS, pickup_point=PickupPoint("Kiosk", _ADDRESS, "9-17"),
+    status_url="https://shop.example/orders/1", note="Ring twice", company="Café <Ø>", vat_number="DK12345678", is_gift=True,
+    gift_recipient=GiftRecipient("Bo", "", "Enjoy"), return_url="https://shop.example/returns",
+    withdrawal_url="https://shop.example/withdrawal", shop_currency="EUR", shop_total_minor=4_770,
+)  # fmt: skip
+
+_PARCEL = ParcelDetails(
+    "address", PickupPoint("Kiosk", _ADDRESS, "9-17"), "1234", "2026-03-05", "2026-03-04", "Handed over"
+)
 
 
 def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) -> dict[str, Any]:
@@ -86,12 +111,16 @@ def _has_parcel(compiled: CompiledFlow, step: Send, is_full: bool) -> bool:
 
 def _order(is_full: bool) -> OrderState:
     line = OrderLine("S-1", "Tea & <more>", "tea", 2, 12_345) if is_full else OrderLine("S-1", "", "", 1, 0)
+    weighed = OrderLine("S-2", "Coffee", "coffee", 1, 20_000, details=_LINE_DETAILS)
     facts = OrderFacts(
-        "a@post.example", "Åse Ørsted", "da", "DK", "DK", "DKK", 24_690 if is_full else 0, _AT, None, (line,)
-    )
+        "a@post.example", "Åse Ørsted", "da", "DK", "DK", "DKK", 35_589 if is_full else 0, _AT, None,
+        (line, weighed) if is_full else (line,), 1_000 if is_full else 0, _DETAILS if is_full else None,
+    )  # fmt: skip
     until = _AT + timedelta(days=2)
     parcel = (
-        Parcel("p1", "delivered", _AT, "PostNord", "T1", "https://track.example/1", _AT, until, (("S-1", 2),), ())
+        Parcel(
+            "p1", "delivered", _AT, "PostNord", "T1", "https://track.example/1", _AT, until, (("S-1", 2),), (), _PARCEL
+        )
         if is_full
         else Parcel("p1", "delivered", _AT, "", "", "", None, None, (), ())
     )

@@ -58,7 +58,9 @@ EVENT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mail.delivered": ("event.flow", "event.message"),
         "mail.opened": ("event.flow", "event.message"),
         "mail.clicked": ("event.flow", "event.message", "event.link"),
-        "survey.answered": ("event.flow", "event.message", "event.question", "event.answer"),
+        "survey.answered": ("event.flow", "event.message", "event.question", "event.answer", "event.number"),
+        "review.written": ("event.stars",),
+        "contest.entered": ("event.contest",),
         "segment.entered": ("event.segment",),
         "segment.left": ("event.segment",),
     }

@@ -1,4 +1,4 @@
-"""The filters of templates: money, days, times and links, in the customer's language and time zone."""
+"""The filters of templates: money, numbers, days, times and links, in the customer's language and time zone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_decimal
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
@@ -21,6 +21,8 @@ from streams.core.values.money import exponent, major
 
 #: Amounts and patterns of one locale that are cached.
 _MOST_AMOUNTS = 8192
+#: Characters of a day such as 2026-11-25, which has no time zone.
+_LENGTH_OF_DAY = 10
 _DIGIT = re.compile(r"[0-9]")
 _LINK = re.compile(r"https?://[^\s\"<>]+\Z")
 
@@ -33,7 +35,9 @@ def money(context: Context, amount: Mapping[str, Any], times: int = 1) -> str:
 
 @pass_context
 def day(context: Context, iso_time: str) -> str:
-    """Return the local day of an ISO 8601 time: `onsdag den 25. november 2026`."""
+    """Return the local day of an ISO 8601 time, or a day such as `2026-11-25`: `onsdag den 25. november 2026`."""
+    if len(iso_time) == _LENGTH_OF_DAY:
+        return _day(date.fromisoformat(iso_time), _formats(context).locale)
     return _day(_local(iso_time, context["_zone"]).date(), _formats(context).locale)
 
 
@@ -49,13 +53,19 @@ def decimal(amount: Mapping[str, Any]) -> str:
     return plain_amount(int(amount["minor"]), str(amount["currency"]))
 
 
+@pass_context
+def number(context: Context, value: str) -> str:
+    """Return a decimal number such as `0.5` as the locale writes it: `0,5`."""
+    return _number(str(value), _formats(context).locale)
+
+
 def link(url: str | None) -> str:
     """Return `url` if it is an http or https address, else "". A `javascript:` link is not allowed in an email."""
     return url if url and _LINK.match(url) else ""
 
 
 FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(
-    {"money": money, "day": day, "clock": clock, "decimal": decimal, "link": link}
+    {"money": money, "day": day, "clock": clock, "decimal": decimal, "link": link, "number": number}
 )
 
 
@@ -132,6 +142,11 @@ def _formats(context: Context) -> Formats:
 @lru_cache(maxsize=2048)
 def _day(value: date, locale: Locale) -> str:
     return format_date(value, "full", locale=locale)
+
+
+@lru_cache(maxsize=8192)
+def _number(value: str, locale: Locale) -> str:
+    return format_decimal(Decimal(value), locale=locale)
 
 
 @lru_cache(maxsize=8192)

@@ -16,6 +16,7 @@ from jinja2.runtime import Context
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from streams.core.model.orders import GOODS
 from streams.mail.rendering.filters import decimal, link
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_limits import CHARS_PER_STEP
@@ -27,7 +28,7 @@ def order_data(context: Context, order: Mapping[str, Any]) -> Markup:
     total = order["total"]
     facts = _json_ld(
         "Order",
-        orderNumber=order["order_id"],
+        orderNumber=order.get("order_number") or order["order_id"],
         orderStatus="http://schema.org/OrderProcessing",
         orderDate=order["placed_at"],
         merchant=_shop(context),
@@ -37,6 +38,7 @@ def order_data(context: Context, order: Mapping[str, Any]) -> Markup:
     offers = [
         _offer(line["title"], line["sku"], (price := line["unit_price"])["minor"], price["currency"], line["quantity"])
         for line in order["lines"]
+        if line["quantity"] > 0 and line.get("kind", "product") in GOODS
     ]
     text = f'{facts[:-1]},"acceptedOffer":[{",".join(offers)}]}}'
     cast(Sandbox, context.environment).budget.step(len(text) // CHARS_PER_STEP)
@@ -68,7 +70,11 @@ def parcel_data(context: Context, shipment: Mapping[str, Any]) -> Markup:
         carrier={"@type": "Organization", "name": shipment["carrier"]},
         expectedArrivalFrom=shipment["window_from"],
         expectedArrivalUntil=shipment["window_to"],
-        partOfOrder={"@type": "Order", "orderNumber": shipment["order_id"], "merchant": _shop(context)},
+        partOfOrder={
+            "@type": "Order",
+            "orderNumber": shipment.get("order_number") or shipment["order_id"],
+            "merchant": _shop(context),
+        },
     )
 
 

@@ -256,10 +256,11 @@ def compile_reader(schema: Schema) -> Reader:
 
 
 class _Names:
-    """Generates unused names of local variables."""
+    """Generates unused names of local variables, and knows the records and enums that were read before, by name."""
 
     def __init__(self) -> None:
         self._count = 0
+        self.types: dict[str, Schema] = {}
 
     def new(self) -> str:
         self._count += 1
@@ -268,6 +269,7 @@ class _Names:
 
 def _read(kind: Schema, target: str, names: _Names) -> list[str]:
     """Return the lines that read a value of `kind` at offset `at` into the variable `target`, and advance `at`."""
+    kind = names.types.get(kind, kind) if isinstance(kind, str) else kind
     name, logical = (kind["type"], kind.get("logicalType")) if isinstance(kind, dict) else (kind, None)
     if isinstance(kind, list):
         if len(kind) != 2 or kind[0] != "null":
@@ -304,6 +306,7 @@ def _read(kind: Schema, target: str, names: _Names) -> list[str]:
     if name == "boolean":
         return [f"{target} = booleans[data[at]]", "at += 1"]
     if name == "enum":
+        names.types[kind["name"]] = kind
         return [*_read_number("size", "length"), f"{target} = {tuple(kind['symbols'])!r}[size]"]
     if name == "array":
         item, count = names.new(), names.new()
@@ -322,6 +325,7 @@ def _read(kind: Schema, target: str, names: _Names) -> list[str]:
             value = names.new()
             lines += _read(field["type"], value, names)
             values.append(f"{field['name']!r}: {value}")
+        names.types[kind["name"]] = kind
         return [*lines, f"{target} = {{{', '.join(values)}}}"]
     raise Unsupported(f"{name} {logical or ''}")
 

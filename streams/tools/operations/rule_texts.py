@@ -20,7 +20,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         # consent and address
         "unsubscribed": "the customer unsubscribed",
         "hard_bounced": "the email address does not exist",
-        "bad_address": "the newest email address from the shop is invalid",
+        "bad_address": "the newest email address from the shop, or that of the order, is not one; the order is processed without it",
         "complained": "the customer reported an email as spam",
         "soft_bounces": "the last emails to this address all bounced",
         "no_consent": "the customer has not agreed to such emails",
@@ -30,6 +30,9 @@ RULES: Mapping[str, str] = MappingProxyType(
         "shared_id": "several people share this customer id: it gets only transactional emails, each at the address of its order",
         "no_address": "the customer's email address is unknown",
         "erased": "the customer was erased, as the shop or the customer asked for",
+        "test_order": "the order is a test, and only the addresses in TAKK_TEST_RECIPIENTS get its emails",
+        # the order
+        "does_not_add_up": "the lines, discounts, shipping and tax of the order give another total than the shop's",
         # the flow
         "where": "the flow does not apply to this order or customer",
         "no_arm": "no branch of the split matches",

@@ -9,6 +9,7 @@ import orjson
 
 from streams.core.model.effects import WithdrawMail
 from streams.core.rules.consent_policy import PURPOSES
+from streams.core.sending.content import complete
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
 from streams.wire.topics import DUE_AT_HEADER
@@ -17,9 +18,9 @@ from streams.wire.validation import (
     MAX_TEXT,
     Record,
     ValidationFailed,
-    check_address,
     check_locale,
     check_number,
+    parse_email,
     parse_id,
     parse_text,
     parse_time,
@@ -32,7 +33,7 @@ def to_command(record: Record, raw: bytes, due_at: datetime | None) -> Command:
     """Return the command of a record; `raw` is the record's encoded value, `due_at` its `due_at_of`. Raise ValidationFailed."""
     for field in ("customer_id", "send_id"):
         parse_id(record, field)
-    check_address(record["to_address"], "to_address")
+    record["to_address"] = parse_email(record["to_address"], "to_address")
     record["to_name"] = parse_text(record["to_name"], "to_name")
     check_locale(record["locale"])
     if record["purpose"] not in PURPOSES:
@@ -48,6 +49,7 @@ def to_command(record: Record, raw: bytes, due_at: datetime | None) -> Command:
         raise ValidationFailed("bad_context", "context is not JSON") from None
     if not isinstance(context, dict):
         raise ValidationFailed("bad_context", "context is not a JSON object")
+    complete(context)
     record["context"] = context
     for field in ("not_after", "commanded_at"):
         record[field] = parse_time(record[field], field, None)

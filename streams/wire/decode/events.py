@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal, get_args
+from typing import get_args
 
 from streams.core.model import events
 from streams.core.model.events import Event
+from streams.core.model.orders import Address, ParcelDetails, PickupPoint
 from streams.core.rules.consent_policy import PURPOSES
 from streams.wire import topics
+from streams.wire.decode.engagement import engagement_event
+from streams.wire.decode.orders import order_event
 from streams.wire.validation import (
     MAX_GENDER,
     MAX_ID,
     MAX_LINES,
-    MAX_LINK,
     MAX_SOURCE,
     MAX_WORDING,
     Record,
     ValidationFailed,
-    check_address,
     check_amount,
-    check_country,
-    check_currency,
     check_link,
     check_locale,
     check_number,
+    clipped,
+    country_or_empty,
+    day_or_empty,
     parse_birthday,
     parse_code,
     parse_country,
+    parse_email,
     parse_id,
     parse_optional_time,
     parse_pool,
@@ -37,75 +40,14 @@ from streams.wire.validation import (
     parse_time_zone,
 )
 
-_ORDER_EVENTS: dict[str, Callable[[events.Order, datetime], events.OrderEvent]] = {
-    event.NAME.removeprefix("order."): event for event in get_args(events.OrderEvent)
-}
+#: Characters of the code of a pickup place, of a part of its address, and of its opening hours or a carrier's status. The state keeps them.
+MAX_PICKUP_CODE, MAX_PLACE_PART, MAX_PLACE = 50, 80, 200
+_NO_PARCEL_DETAILS = ParcelDetails()
 _STATUSES = frozenset(get_args(events.ShipmentStatus))
 
 
-def order_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of an order.
-
-    Args:
-        record: the decoded record.
-        written_at: when the record was written, UTC, or None if unknown.
-
-    Raises:
-        ValidationFailed: the record breaks a rule.
-    """
-    event_type = _ORDER_EVENTS.get(record["kind"])
-    if event_type is None:
-        raise ValidationFailed("unknown_kind", "unknown kind of order event")
-    lines = record["lines"]
-    if len(lines) > MAX_LINES:
-        raise ValidationFailed("too_many_lines", f"lines: {len(lines)}")
-    check_amount(record["total_minor"], "total_minor")
-    check_amount(record["discount_minor"], "discount_minor")
-    check_currency(record["currency"])
-    if record["email"]:
-        check_address(record["email"], "email")
-    check_locale(record["locale"])
-    country, ship_country = record["country"], record["ship_country"]
-    check_country(country, "country")
-    if ship_country is not country:
-        check_country(ship_country, "ship_country")
-    order = events.Order(
-        order_id=parse_id(record, "order_id"),
-        customer_id=record["customer_id"],
-        email=record["email"],
-        name=parse_text(record["name"], "name"),
-        locale=record["locale"],
-        country=country,
-        ship_country=ship_country,
-        currency=record["currency"],
-        total_minor=record["total_minor"],
-        placed_at=parse_time(record["placed_at"], "placed_at", written_at),
-        lines=tuple([_order_line(line) for line in lines]),
-        time_zone=parse_time_zone(record["time_zone"]),
-        discount_minor=record["discount_minor"],
-        is_imported=record["is_imported"],
-    )
-    return event_type(order, parse_time(record["occurred_at"], "occurred_at", written_at))
-
-
-def _order_line(line: Record) -> events.OrderLine:
-    check_number(line["quantity"], "lines.quantity")
-    check_amount(line["unit_price_minor"], "lines.unit_price_minor")
-    lasts_days = line["lasts_days"]
-    if lasts_days is not None:
-        check_number(lasts_days, "lines.lasts_days")
-    return events.OrderLine(
-        parse_id(line, "sku"),
-        parse_text(line["title"], "lines.title"),
-        parse_text(line["category"], "lines.category"),
-        line["quantity"],
-        line["unit_price_minor"],
-        lasts_days,
-    )
-
-
 def shipment_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of a parcel. Arguments and errors as `order_event`."""
+    """Return the event of a parcel. Arguments and errors as `orders.order_event`."""
     if record["status"] not in _STATUSES:
         raise ValidationFailed("unknown_kind", "unknown status of a shipment")
     check_number(record["parcels_in_order"], "parcels_in_order")
@@ -113,7 +55,8 @@ def shipment_event(record: Record, written_at: datetime | None) -> Event:
     if len(lines) > MAX_LINES:
         raise ValidationFailed("too_many_lines", f"lines: {len(lines)}")
     for line in lines:
-        check_number(line["quantity"], "lines.quantity")
+        if line["quantity"]:  # an integration that lists all lines of the order gives the parcel 0 of the others
+            check_number(line["quantity"], "lines.quantity")
     link = record["tracking_url"]
     check_link(link, "tracking_url")
     return events.ShipmentUpdated(
@@ -127,89 +70,47 @@ def shipment_event(record: Record, written_at: datetime | None) -> Event:
         status=record["status"],
         window_from=parse_optional_time(record, "window_from"),
         window_to=parse_optional_time(record, "window_to"),
-        lines=tuple([events.ShippedLine(parse_id(line, "sku"), line["quantity"]) for line in lines]),
+        lines=tuple([_shipped_line(line) for line in lines if line["quantity"]]),
         is_imported=record["is_imported"],
         occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
+        details=_parcel_details(record),
     )
 
 
-def engagement_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of an engagement with an email. Arguments and errors as `order_event`."""
-    kind, customer_id = record["kind"], record["customer_id"]
-    at = parse_time(record["occurred_at"], "occurred_at", written_at)
-    send_id = record["send_id"]
-    if send_id is not None:
-        parse_id(record, "send_id")
-    if kind == "unsubscribed":
-        scope: Literal["marketing", "review", "survey", "service"] = record["scope"] or "marketing"
-        return events.Unsubscribed(customer_id=customer_id, send_id=send_id, scope=scope, occurred_at=at)
-    if kind == "answered":
-        question, answer = record["question"], record["answer"]
-        if not question or answer is None:
-            raise ValidationFailed("missing_field", "answered without question or answer")
-        return events.SurveyAnswered(
-            customer_id=customer_id,
-            send_id=send_id,
-            question=parse_id(record, "question"),
-            answer=parse_text(answer, "answer", MAX_LINK),
-            occurred_at=at,
-        )
-    if kind not in _MAIL_EVENTS:
-        raise ValidationFailed("unknown_kind", "unknown kind of engagement")
-    if send_id is None:
-        raise ValidationFailed("missing_field", f"{kind} without send_id")
-    return _MAIL_EVENTS[kind](record, customer_id, send_id, at)
+def _shipped_line(line: Record) -> events.ShippedLine:
+    return events.ShippedLine(parse_id(line, "sku") if line["sku"] else "", line["quantity"])
 
 
-def _clicked(record: Record, customer_id: str, send_id: str, at: datetime) -> Event:
-    link = record["link"]
-    if not link:
-        raise ValidationFailed("missing_field", "clicked without link")
-    return events.MailClicked(
-        customer_id=customer_id,
-        send_id=send_id,
-        link=parse_text(link, "link", MAX_LINK),
-        agent=record["agent"],
-        occurred_at=at,
+def _parcel_details(record: Record) -> ParcelDetails | None:
+    place = record["pickup"]
+    status = record["status"]
+    details = ParcelDetails(
+        (record["exception_reason"] or "unknown") if status == "exception" else "",
+        _pickup_place(place) if place is not None else None,
+        clipped(place["code"], MAX_PICKUP_CODE) if place is not None else "",
+        day_or_empty(place["last_day"]) if place is not None else "",
+        day_or_empty(record["estimated_day"]),
+        clipped(record["carrier_status"], MAX_PLACE),
+        record["is_test"],
     )
+    return details if details != _NO_PARCEL_DETAILS else None
 
 
-def _bounced(record: Record, customer_id: str, send_id: str, at: datetime) -> Event:
-    return events.MailBounced(
-        customer_id=customer_id,
-        send_id=send_id,
-        hard=bool(record["hard"]),
-        reason=parse_text(record["reason"] or "", "reason", MAX_LINK),
-        occurred_at=at,
-    )
-
-
-_MAIL_EVENTS: dict[str, Callable[[Record, str, str, datetime], Event]] = {
-    "delivered": lambda record, customer_id, send_id, at: events.MailDelivered(
-        customer_id=customer_id, send_id=send_id, occurred_at=at
-    ),
-    "opened": lambda record, customer_id, send_id, at: events.MailOpened(
-        customer_id=customer_id, send_id=send_id, agent=record["agent"], occurred_at=at
-    ),
-    "clicked": _clicked,
-    "bounced": _bounced,
-    "complained": lambda record, customer_id, send_id, at: events.MailComplained(
-        customer_id=customer_id, send_id=send_id, occurred_at=at
-    ),
-}
+def _pickup_place(place: Record) -> PickupPoint:
+    parts = {part: clipped(place[part], MAX_PLACE_PART) for part in ("line1", "line2", "postal_code", "city")}
+    address = Address(**parts, country=country_or_empty(place["country"]))
+    return PickupPoint(clipped(place["name"], MAX_PLACE_PART), address, clipped(place["opening_hours"], MAX_PLACE))
 
 
 def profile_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of a customer's profile. Arguments and errors as `order_event`."""
+    """Return the event of a customer's profile. Arguments and errors as `orders.order_event`."""
     email, name, locale, country = (record["email"] or "").strip(), record["name"], record["locale"], record["country"]
-    if email:
-        check_address(email, "email")
     if locale:
         check_locale(locale)
     # The forms of a shop send an empty text for an unknown value.
     return events.ProfileUpdated(
         customer_id=record["customer_id"],
-        email=email or None,
+        email=parse_email(email, "email") if email else None,
         name=parse_text(name, "name") if name else None,
         locale=locale or None,
         country=parse_country(country, "country") or None if country else None,
@@ -240,7 +141,7 @@ def _checked(amount: int | None, field: str) -> int:
 
 
 def browsing_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of a product that a customer viewed or put into the cart. Arguments and errors as `order_event`."""
+    """Return the event of a product that a customer viewed or put into the cart. Arguments and errors as `orders.order_event`."""
     if record["kind"] not in ("viewed", "added_to_cart", "removed_from_cart"):
         raise ValidationFailed("unknown_kind", "unknown kind of browsing")
     return events.ProductBrowsed(
@@ -253,7 +154,7 @@ def browsing_event(record: Record, written_at: datetime | None) -> Event:
 
 
 def pressure_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of a contact by another system. Arguments and errors as `order_event`."""
+    """Return the event of a contact by another system. Arguments and errors as `orders.order_event`."""
     if record["kind"] not in ("sent", "running", "ended"):
         raise ValidationFailed("unknown_kind", "unknown kind of contact pressure")
     if record["purpose"] not in PURPOSES:
@@ -271,7 +172,7 @@ def pressure_event(record: Record, written_at: datetime | None) -> Event:
 
 
 def report_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of a report of the mailer. Arguments and errors as `order_event`."""
+    """Return the event of a report of the mailer. Arguments and errors as `orders.order_event`."""
     return events.MailReported(
         customer_id=record["customer_id"],
         send_id=parse_id(record, "send_id"),
@@ -281,7 +182,7 @@ def report_event(record: Record, written_at: datetime | None) -> Event:
 
 
 def grant_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of a code that a pool granted. Arguments and errors as `order_event`."""
+    """Return the event of a code that a pool granted. Arguments and errors as `orders.order_event`."""
     return events.CodeGranted(
         customer_id=record["customer_id"],
         reward_id=parse_id(record, "reward_id"),
@@ -298,7 +199,7 @@ def grant_event(record: Record, written_at: datetime | None) -> Event:
 
 
 def timer_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of a timer that fired. Arguments and errors as `order_event`."""
+    """Return the event of a timer that fired. Arguments and errors as `orders.order_event`."""
     due_at = parse_time(record["due_at"], "due_at", None)
     # A timer fired when its record on flow-due was written.
     fired_at = written_at or due_at

@@ -6,19 +6,26 @@ from streams.core.offers.catalogue import Product
 from streams.core.offers.popularity import MOST_PARTNERS, WEEKS, Change, Counts, week_of
 from streams.wire.validation import (
     LATEST,
+    MAX_ID,
     MAX_LINES,
     Record,
     ValidationFailed,
     check_amount,
     check_currency,
     check_link,
+    clipped,
+    link_or_empty,
     parse_id,
     parse_ids,
+    parse_optional_amount,
+    parse_optional_time,
     parse_text,
 )
 
 #: Complements of a product that are read; further ones are ignored.
 MOST_COMPLEMENTS = 50
+#: Images and categories of a product that are read, and the most pieces in stock.
+MOST_IMAGES, MOST_CATEGORIES, MAX_STOCK = 10, 20, 10**9
 #: The week of the latest time that an order may have.
 LATEST_WEEK = week_of(LATEST)
 
@@ -43,7 +50,18 @@ def to_product(record: Record) -> Product:
         is_consumable=record["is_consumable"],
         replaces=parse_id(record, "replaces") if record["replaces"] else None,
         complements=tuple(record["complements"][:MOST_COMPLEMENTS]),
+        stock=_stock(record["stock"]),
+        compared_price_minor=parse_optional_amount(record, "compared_price_minor"),
+        image_urls=tuple(filter(None, map(link_or_empty, record["image_urls"])))[:MOST_IMAGES],
+        categories=tuple([clipped(category, MAX_ID) for category in record["categories"][:MOST_CATEGORIES]]),
+        launches_at=parse_optional_time(record, "launches_at"),
+        back_in_stock_at=parse_optional_time(record, "back_in_stock_at"),
     )
+
+
+def _stock(pieces: int | None) -> int | None:
+    """Return the pieces in stock, at most `MAX_STOCK`. Shops count sold-out products below 0."""
+    return None if pieces is None else max(0, min(pieces, MAX_STOCK))
 
 
 def to_counts(record: Record) -> Counts:

@@ -11,6 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from streams.addresses import parse_address
 from streams.core.model import events
 from streams.core.model.events import Event
 from streams.wire import topics
@@ -20,7 +21,6 @@ from streams.wire.validation import (
     MAX_LINK,
     Record,
     ValidationFailed,
-    check_address,
     check_locale,
     parse_birthday,
     parse_country,
@@ -119,9 +119,8 @@ def _address(value: Any) -> tuple[str | None, bool]:
     """Return a valid address or None, and whether the value is an address that is not valid."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None, False
-    if isinstance(value, str) and _is_valid(check_address, value.strip(), "email"):
-        return value.strip(), False
-    return None, True
+    address = parse_address(value) if isinstance(value, str) else None
+    return address, address is None
 
 
 def _answer(value: Any) -> bool | None:

@@ -26,6 +26,7 @@ from streams.core.model.events import (
     SurveyAnswered,
     Unsubscribed,
 )
+from streams.core.model.orders import OrderDetails
 from streams.observability import metrics
 from streams.runtime.errors import CommitTimeout
 from streams.runtime.processing.stage import identity
@@ -122,6 +123,18 @@ def test_a_machine_is_never_first() -> None:
     run.click("human", 6)
     run.click("human", 7)
     assert run.first() == {(FLOW, MESSAGE, "opened", "human"): 1, (FLOW, MESSAGE, "clicked", "human"): 1}
+
+
+def test_an_order_that_does_not_add_up_is_counted_and_a_test_is_not() -> None:
+    """The decision counts once for each order; no decision about a test order counts."""
+    run, decisions = Run(), Counts(metrics.DECISIONS)
+    wrong = order("o1", AT, total_minor=1)
+    run.handle(OrderPlaced(wrong, AT))
+    run.handle(OrderPlaced(wrong, AT))
+    counted = decisions()
+    assert counted[("", "note", "does_not_add_up")] == 1
+    run.handle(OrderPlaced(order("o2", AT, total_minor=1, details=OrderDetails(is_test=True)), AT))
+    assert decisions() == counted
 
 
 def test_a_duplicate_does_not_count() -> None:

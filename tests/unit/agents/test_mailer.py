@@ -183,6 +183,14 @@ def test_a_suppressed_withdrawn_email_is_in_time() -> None:
     assert withdrawals("in_time") - before == 1
 
 
+def test_an_email_of_a_test_order_counts_nowhere() -> None:
+    """Neither the outcome nor the times of a test's email are counted."""
+    sent = {"flow": "order-confirmation", "outcome": "sent"}
+    before = metrics.REGISTRY.get_sample_value("takk_mails_total", sent)
+    assert count(context={"order": {**ordered(5)["order"], "is_test": True}}) == ((0, 0), (0, 0))
+    assert metrics.REGISTRY.get_sample_value("takk_mails_total", sent) == before
+
+
 def test_outcomes_by_message_and_rule() -> None:
     """Each report counts for its flow and its message, and for its flow and its rule."""
     flow, outcome = "order-confirmation", "refused"

@@ -41,14 +41,23 @@ class Connection(Channel):
         is_pipelining: whether the server offers PIPELINING.
         timeouts: how long to wait for each reply.
         on_closed: called once, with this connection, when it is no longer open.
+        has_utf8: whether the server offers SMTPUTF8 (RFC 6531).
 
     Attributes:
         answered: the number of emails that the server accepted or refused on it.
     """
 
-    def __init__(self, is_pipelining: bool, timeouts: Timeouts, on_closed: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        is_pipelining: bool,
+        timeouts: Timeouts,
+        on_closed: Callable[[Connection], None],
+        *,
+        has_utf8: bool = False,
+    ) -> None:
         super().__init__(timeouts, lambda: on_closed(self))
         self.is_pipelining = is_pipelining
+        self.has_utf8 = has_utf8
         self.answered = 0
 
     @property
@@ -120,7 +129,15 @@ class Connection(Channel):
 
     async def _offer(self, sender: bytes, recipient: bytes) -> Answer | NotTried | None:
         """Send the envelope. Return None if the server waits for the message."""
-        commands = (b"MAIL FROM:<%b>\r\n" % sender, b"RCPT TO:<%b>\r\n" % recipient, b"DATA\r\n")
+        parameters = b""
+        if not recipient.isascii():
+            if not self.has_utf8:
+                # RFC 6531 3.2: the address must not be offered. The code is the one that such servers give themselves.
+                return Refused(
+                    553, "553 5.6.7 the mail server does not offer SMTPUTF8, which this address needs", "rcpt", "5.6.7"
+                )
+            parameters = b" SMTPUTF8"
+        commands = (b"MAIL FROM:<%b>%b\r\n" % (sender, parameters), b"RCPT TO:<%b>\r\n" % recipient, b"DATA\r\n")
         if self.is_pipelining:
             groups = [(b"".join(commands), _ENVELOPE)]
         else:

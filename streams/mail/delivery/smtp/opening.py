@@ -59,7 +59,8 @@ async def open_connection(server: Server, on_closed: Callable[[Connection], None
             await client.login(server.username, server.password or "")
         if client.transport is None:
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        connection = Connection(client.supports_extension("pipelining"), server.timeouts, on_closed)
+        has_utf8 = client.supports_extension("smtputf8")
+        connection = Connection(client.supports_extension("pipelining"), server.timeouts, on_closed, has_utf8=has_utf8)
         connection.take_over(cast(asyncio.Transport, client.transport))
         if not connection.is_usable:
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")

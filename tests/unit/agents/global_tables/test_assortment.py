@@ -7,7 +7,9 @@ import json
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -124,13 +126,29 @@ def test_counts_are_decoded_as_encoded() -> None:
         assert DECODER.counts(CODEC.encode("popularity", {**record, "weeks": weeks})).weeks == read
 
 
-def test_a_product_of_an_older_schema() -> None:
-    """A product without complements, replacement and consumption has their defaults."""
-    (former,) = (SCHEMAS / "history").glob("product-*.avsc")
+@pytest.mark.parametrize("former", sorted((SCHEMAS / "history").glob("product-*.avsc")), ids=lambda path: path.stem)
+def test_a_product_of_an_older_schema(former: Path) -> None:
+    """A product without complements, replacement and consumption, or without stock and other prices, has their defaults."""
     codec = Codec({"product": json.loads(former.read_text())})
     record = {"sku": "a", "title": "A", "category": "", "unit_price_minor": 1, "currency": "DKK", "updated_at": AT}
     decoded = DECODER.product(codec.encode("product", record))
     assert (decoded.sku, decoded.complements, decoded.replaces, decoded.is_consumable) == ("a", (), None, False)
+    assert (decoded.stock, decoded.compared_price_minor, decoded.image_urls, decoded.categories) == (None, None, (), ())
+
+
+def test_a_product_with_all_that_a_shop_knows() -> None:
+    """Stock, the price to compare with, pictures, categories and dates arrive; what is invalid is left out or limited."""
+    record = {
+        "sku": "a", "title": "A", "category": "tea", "unit_price_minor": 100, "currency": "DKK", "updated_at": AT, "stock": 3,
+        "compared_price_minor": 150, "image_urls": ["https://shop.example/1.png", "javascript:alert(1)"], "categories": ["tea", "sale"],
+        "launches_at": AT, "back_in_stock_at": AT + timedelta(days=3),
+    }  # fmt: skip
+    decoded = DECODER.product(CODEC.encode("product", record))
+    assert (decoded.stock, decoded.compared_price_minor) == (3, 150)
+    assert (decoded.image_urls, decoded.categories) == (("https://shop.example/1.png",), ("tea", "sale"))
+    assert (decoded.launches_at, decoded.back_in_stock_at) == (AT, AT + timedelta(days=3))
+    for stock, read in ((-5, 0), (1 << 62, 10**9)):
+        assert DECODER.product(CODEC.encode("product", {**record, "stock": stock})).stock == read
 
 
 def test_a_view_is_ready_at_the_ends() -> None:

@@ -242,6 +242,7 @@ def test_the_data_for_templates() -> None:
             "url": "https://shop.example/bulb",
             "image_url": "https://shop.example/b.png",
             "price": {"minor": 100, "currency": "DKK"},
+            "compared_price": None,
             "reason": "complement",
         }
     ]

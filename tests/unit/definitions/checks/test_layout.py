@@ -18,7 +18,8 @@ GROUPS = "groups are for example transactional, care, asking, selling and loyalt
 OLD = (
     "{root}:1:1: error files.E005: flows or shared templates are at the top of the folder, as in earlier versions (hint: "
     f"move goes-well-with, order-confirmation, review, shipment-confirmation, thank-you to flows/<group>/ ({GROUPS}), and "
-    "move layout.html.j2, layout.txt.j2, products.html.j2, products.txt.j2, style.css to shared/, and "
+    "move delivery.html.j2, delivery.txt.j2, layout.html.j2, layout.txt.j2, products.html.j2, products.txt.j2, "
+    "receipt.html.j2, receipt.txt.j2, style.css to shared/, and "
     'name them in templates as "shared/layout.html.j2")'
 )
 

@@ -57,7 +57,7 @@ def test_html_in_data_is_text(renderer: Renderer) -> None:
 def test_data_in_copy_is_escaped(renderer: Renderer) -> None:
     """Data in a text of the copy is escaped exactly once."""
     context = example("order-confirmation")
-    context["order"]["order_id"] = "<b>&"
+    context["order"]["order_number"] = "<b>&"
     email = renderer.render(command(context=context), NO_LINKS)
     assert "ordre &lt;b&gt;&amp;. Vi har" in email.html
     assert email.subject == "Tak for din ordre <b>&"
@@ -66,7 +66,7 @@ def test_data_in_copy_is_escaped(renderer: Renderer) -> None:
 def test_subject_is_one_line(renderer: Renderer) -> None:
     """Line breaks in the data do not reach the subject."""
     context = example("order-confirmation")
-    context["order"]["order_id"] = "1\r\nBcc: all@post.example"
+    context["order"]["order_number"] = "1\r\nBcc: all@post.example"
     assert renderer.render(command(context=context), NO_LINKS).subject == "Tak for din ordre 1 Bcc: all@post.example"
 
 
@@ -275,7 +275,7 @@ def test_styles_are_on_the_elements(renderer: Renderer) -> None:
     html = renderer.render(command(), NO_LINKS).html
     assert '<td class="amount" align="right" style="' in html
     assert "prefers-color-scheme: dark" in html
-    assert html.count("<tbody>") == html.count("</tbody>") == 3
+    assert html.count("<tbody>") == html.count("</tbody>") == 4
     assert "takk0" not in html
 
 

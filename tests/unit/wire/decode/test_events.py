@@ -84,6 +84,8 @@ def test_a_shipment_arrives_whole() -> None:
     """Every field of a parcel arrives, including the delivery window."""
     record = shipment()
     event = decode(topics.SHIPMENTS, record)
+    for field in ("exception_reason", "pickup", "estimated_day", "carrier_status", "is_test"):
+        del record[field]
     assert event == events.ShipmentUpdated(**{**record, "lines": (events.ShippedLine("s1", 1),)})
     assert decode(topics.SHIPMENTS, shipment(window_from=None, window_to=None, lines=[])).window_from is None
 
@@ -171,7 +173,14 @@ INVALID: list[tuple[str, str, dict[str, Any]]] = [
     ("bad_id", topics.ORDERS, order(lines=[line(sku="a\x00b")])),
     ("bad_id", topics.SHIPMENTS, shipment(parcel_id="p\r\n")),
     ("negative_amount", topics.ORDERS, order(total_minor=-1)),
-    ("negative_amount", topics.ORDERS, order(lines=[line(unit_price_minor=-1)])),
+    ("negative_amount", topics.ORDERS, order(refunded_minor=-1)),
+    ("negative_amount", topics.ORDERS, order(discounts=[{"amount_minor": -1}])),
+    ("too_much", topics.ORDERS, order(lines=[line(unit_price_minor=-(10**15) - 1)])),
+    ("too_much", topics.ORDERS, order(lines=[line(quantity_thousandths=10**9 + 1)])),
+    ("too_many_lines", topics.ORDERS, order(taxes=[{"amount_minor": 1}] * 101)),
+    ("too_much", topics.ENGAGEMENT, engagement("reviewed", stars=6)),
+    ("missing_field", topics.ENGAGEMENT, engagement("reviewed")),
+    ("missing_field", topics.ENGAGEMENT, engagement("wished")),
     ("too_much", topics.ORDERS, order(total_minor=(1 << 63) - 1)),
     ("too_much", topics.ORDERS, order(lines=[line(unit_price_minor=10**15 + 1)])),
     ("too_much", topics.ORDERS, order(lines=[line(quantity=1_000_001)])),
@@ -186,16 +195,11 @@ INVALID: list[tuple[str, str, dict[str, Any]]] = [
     ("future_time", topics.ENGAGEMENT, engagement("opened", occurred_at=AT + timedelta(days=400))),
     ("too_many_lines", topics.ORDERS, order(lines=[line()] * 10_000)),
     ("too_many_lines", topics.SHIPMENTS, shipment(lines=[{"sku": "s1", "quantity": 1}] * 1001)),
-    ("bad_quantity", topics.ORDERS, order(lines=[line(quantity=0)])),
     ("bad_quantity", topics.ORDERS, order(lines=[line(lasts_days=0)])),
     ("bad_quantity", topics.SHIPMENTS, shipment(lines=[{"sku": "s1", "quantity": -2}])),
     ("bad_quantity", topics.SHIPMENTS, shipment(parcels_in_order=0)),
-    ("bad_address", topics.ORDERS, order(email="anna@example.org\nBcc: all@example.org")),
-    ("bad_address", topics.ORDERS, order(email="anna.example.org")),
-    ("bad_address", topics.ORDERS, order(email="anna@example.org, bo@example.org")),
-    ("bad_address", topics.ORDERS, order(email="Anna <anna@example.org>")),
-    ("bad_address", topics.ORDERS, order(email="anna@exam\u2028ple.org")),
-    ("bad_address", topics.ORDERS, order(email="a@" + "b" * 300)),
+    ("bad_address", topics.CUSTOMERS, profile(email="@")),
+    ("bad_address", topics.CUSTOMERS, profile(email="Anna <anna@example.org>")),
     ("bad_currency", topics.ORDERS, order(currency="dkk")),
     ("bad_currency", topics.ORDERS, order(currency="")),
     ("bad_country", topics.ORDERS, order(country="Denmark")),

@@ -56,6 +56,24 @@ def only(name: str, command: str, reply: bytes) -> Callable[[str, str], bytes]:
 
 
 @BOTH
+def test_an_address_with_other_letters_needs_smtputf8(is_pipelining: bool) -> None:
+    """With SMTPUTF8 the email is accepted; without it this email alone is refused, and the server does not see the address."""
+
+    async def work() -> None:
+        client = Client(Script(is_pipelining=is_pipelining, has_utf8=True))
+        assert [type(answer) for answer in await client.send_all("jörg", "anna")] == [Accepted, Accepted]
+        assert sorted(client.accepted) == ["anna", "jörg"]
+        client = Client(Script(is_pipelining=is_pipelining))
+        refused, accepted = await client.send_all("jörg", "anna")
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.phase, refused.status) == (553, "rcpt", "5.6.7")
+        assert isinstance(accepted, Accepted)
+        assert (client.accepted, client.server.violations) == (["anna"], [])
+
+    run(work())
+
+
+@BOTH
 @pytest.mark.parametrize(("command", "phase"), [("MAIL", "mail"), ("RCPT", "rcpt"), ("DATA", "data"), (".", "dot")])
 @pytest.mark.parametrize("is_strict", [True, False], ids=["strict", "354 without recipient"])
 def test_a_refusal_at_any_command(is_pipelining: bool, command: str, phase: Phase, is_strict: bool) -> None:
