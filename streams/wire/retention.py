@@ -70,6 +70,8 @@ _TOPICS: Mapping[str, _About] = MappingProxyType(
         topics.SIGNALS: _About(_ID, "other systems read it"),
         topics.WITHDRAWALS: _About(_ID, "as long as the command that it withdraws"),
         topics.SALES: _About(f"{_ID}, products", _OUTAGE),
+        topics.ADDRESS_EVENTS: _About("keyed hash of an address", _OUTAGE),
+        topics.SUPPRESSIONS: _About("keyed hash of an address, refused scopes", "a refusal holds without end"),
         topics.HEARTBEATS: _About(_NOTHING, "measures the delay of the pipeline", _NOTHING),
         DEAD_LETTERS: _About("the invalid record", "no longer than the topics that the records come from"),
         topics.CHECKPOINTS: _About(_NOTHING, "offsets, from which decisions can be replayed", _NOTHING),
@@ -78,6 +80,7 @@ _TOPICS: Mapping[str, _About] = MappingProxyType(
     }
 )
 _COMPACTED = f"after compaction: within {COMPACTION_LAG.days} days and the time that a compaction takes"
+_KEPT = "not deleted: without the key, the hash names nobody"
 #: The tables, each with its changelog topic.
 _TABLES = (
     Row(
@@ -108,6 +111,13 @@ _TABLES = (
         "when the queue reaches the claim, or the claim gives up",
         "the order of the claims",
     ),
+    Row(
+        "suppressions: addresses",
+        "keyed hash of an address, refusals, times of emails",
+        "nothing",
+        _KEPT,
+        "a refusal holds without end",
+    ),
     Row("popularity: counts", _NOTHING, _NOTHING, "not deleted", "counts per product"),
 )
 
@@ -121,6 +131,8 @@ def rows() -> Iterator[Row]:
 
 
 def _rest(spec: TopicSpec) -> str:
+    if spec.name == topics.SUPPRESSIONS:
+        return _KEPT
     if spec.cleanup == "compact":
         return _COMPACTED if _TOPICS[spec.name].contains else "when a newer record replaces it"
     if spec.retention_ms is None:
