@@ -8,10 +8,10 @@ The marks on this disk then show which sends the server accepted, which had begu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ import structlog
 
 from streams.agents.heartbeats import Heartbeat, heartbeat_key
 from streams.agents.instrumentation import Instrumentation
+from streams.agents.mail_reports import count_report, encode_safely
 from streams.agents.send_ledger import BatchLedger
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.values.local_time import utc_from_ms
@@ -27,19 +28,17 @@ from streams.mail.delivery.ledger import Plan, decode_entry, encode_entry, in_do
 from streams.mail.delivery.marks import DeliveryMarks, boot_id
 from streams.mail.delivery.window import Lease
 from streams.mail.mailer import Mailer
-from streams.mail.report import Report
 from streams.observability import metrics
 from streams.runtime import failpoints
 from streams.runtime.app import App
 from streams.runtime.errors import PartitionRevoked
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.kafka.producer_record import ProducerRecord, headers_of
+from streams.runtime.kafka.producer_record import headers_of
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import DRAIN_TIMEOUT_S
 from streams.runtime.processing.task import Task
 from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
-from streams.wire.encode.reports import ReportEncoder
 
 log = structlog.get_logger(__name__)
 
@@ -111,13 +110,14 @@ def register(
             if isinstance(command, datetime):
                 heartbeat = command
                 continue
-            entry = batch.get(command.send_id.encode())
-            crash_state = marks.crash_state(command.send_id, entry.disk) if entry is not None else "none"
-            plan = plan_delivery(entry, command, now, crash_state)
+            send_id, entry = command.send_id, batch.get(command.send_id.encode())
+            crash_state = marks.crash_state(send_id, entry.disk) if entry is not None else "none"
+            is_waiting = mailer.unanswered.is_waiting(send_id)
+            plan = plan_delivery(entry, command, now, crash_state, is_waiting=is_waiting)
             if plan == "confirm" and crash_state != "accepted" and entry is not None:
-                marks.mark_accepted(command.send_id, entry.queue_id, is_resend=entry.is_resend)
-            if plan != "skip" and command.send_id not in plans:
-                plans[command.send_id] = (command, plan)
+                marks.mark_accepted(send_id, entry.queue_id, is_resend=entry.is_resend)
+            if plan != "skip" and send_id not in plans:
+                plans[send_id] = (command, plan)
         return list(plans.values()), heartbeat
 
     async def learn_doubts(batch: Batch[MailerContext]) -> None:
@@ -178,7 +178,11 @@ def register(
         is_due=(lambda context, now_ms: context.heartbeat.is_due(now_ms)) if heartbeat_s else None,
     )
 
+    def wait_for_answers(context: MailerContext) -> Awaitable[None]:
+        return mailer.unanswered.wait(context.marks)
+
     stage.drain_timeout_s = drain_timeout_s
+    stage.drain = wait_for_answers
 
     @app.stage(stage)
     async def mail(batches: AsyncIterator[Batch[MailerContext]]) -> None:
@@ -223,73 +227,3 @@ def _is_accepted(store: PartitionStore, marks: DeliveryMarks, send_id: str) -> b
         return (
             False  # A newer mailer wrote the entry. Only a metric needs it here, and the withdrawal must take effect.
         )
-
-
-def encode_report(encoder: ReportEncoder, report: Report) -> Iterator[ProducerRecord]:
-    """Return the records of a report: the outcome, and a retry timer, a bounce or a decision if it has one."""
-    command, at = report.command, report.at
-    reason = report.text or report.rule
-    yield encoder.email_event(
-        command,
-        report.outcome,
-        at,
-        queue_id=report.queue_id,
-        status_code=report.code,
-        reason=reason,
-        retry_at=report.retry_at,
-    )
-    if report.retry_at is not None:
-        yield encoder.retry_timer(command, report.retry_at, at)
-    if report.is_bounce:
-        yield encoder.bounce(command, report.is_hard, reason, at)
-    if report.outcome not in ("sent", "deferred"):
-        yield encoder.mail_decision(command, "skip", report.rule, reason, at)
-
-
-def encode_safely(encoder: ReportEncoder, report: Report) -> list[ProducerRecord]:
-    """Return the records of a report. A report that cannot be encoded loses its details: it must not stop the reports of others."""
-    for attempt in (report, replace(report, text="", code=None, queue_id=None)):
-        try:
-            return list(encode_report(encoder, attempt))
-        except Exception as error:
-            log.exception(
-                "a report cannot be encoded",
-                send_id=report.command.send_id,
-                rule=report.rule,
-                error=type(error).__name__,
-            )
-    return []
-
-
-def count_report(report: Report) -> None:
-    """Count the outcome of a command, and how late the email was if the mail server accepted it."""
-    command, flow = report.command, report.command.flow
-    for counter in _outcome_counters(flow, command.message, report.outcome, report.rule):
-        counter.inc()
-    if report.outcome == "sent":
-        _handover(flow).observe(_seconds(command.due_at or command.commanded_at, report.at))
-        placed_at = command.order_placed_at if command.purpose == "order" else None
-        if placed_at is not None:
-            _order_to_email(flow).observe(_seconds(placed_at, report.at))
-    if report.rule == "withdrawn":
-        metrics.WITHDRAWALS.labels("in_time").inc()
-    if report.is_resend or report.outcome == "unknown":
-        metrics.SENDS_UNKNOWN.labels(flow, "sent_again" if report.is_resend else "given_up").inc()
-
-
-@cache  # bounded like the labels; `labels` is slower
-def _outcome_counters(flow: str, message: str, outcome: str, rule: str) -> tuple[Any, ...]:
-    return (
-        metrics.MAILS.labels(flow, outcome),
-        metrics.MESSAGES.labels(flow, message, outcome),
-        metrics.MAIL_RULES.labels(flow, outcome, rule),
-    )
-
-
-_handover = cache(metrics.HANDOVER.labels)
-_order_to_email = cache(metrics.ORDER_TO_EMAIL.labels)
-
-
-def _seconds(start: datetime, end: datetime) -> float:
-    """Return the seconds from `start` to `end`, at least 0: the two clocks may differ."""
-    return max(0.0, (end - start).total_seconds())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -39,10 +38,11 @@ class Dispatch:
     Args:
         attempt: attempts one email.
         defer: returns the report of an email whose trouble is its own.
+        leave: returns the report of an email whose answer the batch no longer waits for. Its attempt continues.
         ledger: records what is sent.
         health: the state of the server, shared by all batches.
         senders: how many emails are attempted at once.
-        patience_s: seconds that the last emails of a batch may wait for an answer before their data has begun.
+        patience_s: seconds that the last emails of a batch may wait for an answer while the server answers others.
         is_stopping: returns whether no email may begin any more.
         on_pause: called with True when this batch pauses, and with False when it resumes.
     """
@@ -51,6 +51,7 @@ class Dispatch:
         self,
         attempt: Attempt,
         defer: Callable[[Command, Trouble], Report],
+        leave: Callable[[Item], Report],
         ledger: SendLedger,
         health: ServerHealth,
         *,
@@ -61,12 +62,15 @@ class Dispatch:
     ) -> None:
         self._attempt = attempt
         self._defer = defer
+        self._leave = leave
         self._ledger = ledger
         self._health = health
         self._senders = senders
         self._patience_s = patience_s
         self._is_stopping = is_stopping
         self._on_pause = on_pause
+        self._now = asyncio.get_running_loop().time
+        self._tasks: set[asyncio.Task[None]] = set()
         self._todo: deque[Item] = deque()
         self._ready: asyncio.Queue[Item] = asyncio.Queue()
         self._active: set[Item] = set()
@@ -79,7 +83,7 @@ class Dispatch:
         self._is_paused = False
         self._pauses = 0
         self._reports_at_pause = 0
-        self._advanced_at = float("-inf")
+        self._next_advance = float("-inf")
 
     async def run(self, planned: Iterable[Planned]) -> list[Report]:
         """Send the emails, and return their reports. An email that a stop prevented has none.
@@ -87,20 +91,21 @@ class Dispatch:
         An email that is on the wire at a stop is waited for.
         """
         self._todo.extend(Item(*item) for item in planned)
-        idle = [asyncio.ensure_future(self._send_next()) for _ in range(min(self._senders, len(self._todo)))]
+        for _ in range(min(self._senders, len(self._todo))):
+            self._add_sender()
         on_room = self._changed.set
         self._ledger.add_listener(on_room)
         try:
             while self._todo or self._suspects or self._active or not self._ready.empty():
                 await self._step()
-                for task in idle:
+                for task in self._tasks:
                     if task.done():
                         task.result()  # raises: it only ends with an error
         finally:
             self._ledger.remove_listener(on_room)
-            for task in idle:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*idle, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             if self._is_paused:
                 self._on_pause(False)
         return self._reports
@@ -117,7 +122,7 @@ class Dispatch:
         has_done = len(self._reports) > self._recorded
         if not (begin or self._todo or self._suspects or self._active or not self._ready.empty()):
             return  # the batch's commit records what is left
-        wait_s = PACE_S - (time.monotonic() - self._advanced_at)
+        wait_s = self._next_advance - self._now()
         if ((begin or has_done) and (wait_s <= 0 or (begin and self._ready.empty()))) or self._ledger.is_overdue:
             await self._advance(begin)
             return
@@ -148,13 +153,16 @@ class Dispatch:
         self._recorded = len(self._reports)
         record = [(item.command, item.plan) for item in begin if item.must_be_recorded]
         await self._ledger.advance(record, done)
-        self._advanced_at = time.monotonic()
+        self._next_advance = self._now() + PACE_S
         for item in begin:
             item.is_recorded = True
             self._ready.put_nowait(item)
 
+    def _add_sender(self) -> None:
+        self._tasks.add(asyncio.ensure_future(self._send_next()))
+
     async def _send_next(self) -> None:
-        """Attempt emails until cancelled."""
+        """Attempt emails until cancelled, or until the batch no longer waits for one of them."""
         while True:
             item = await self._ready.get()
             if self._is_down or self._is_stopping():
@@ -165,22 +173,25 @@ class Dispatch:
                     await self._send(item)
                 finally:
                     self._active.discard(item)
+                if item.is_left:
+                    return
             self._changed.set()
 
     async def _send(self, item: Item) -> None:
         item.task = asyncio.current_task()
         item.is_begun = item.is_given_up = False
-        item.since, item.worked = time.monotonic(), self._health.worked
+        item.since, item.worked = self._now(), self._health.worked
 
         def begin() -> None:
-            if item.is_given_up or self._is_stopping() or not self._ledger.may_begin:
+            if item.is_given_up or item.is_left or self._is_stopping() or not self._ledger.may_begin:
                 raise LeaseExpired
-            item.is_begun = True
+            item.is_begun, item.begun_at, item.is_again = True, self._now(), item.plan == "resend"
 
         try:
-            result = await self._attempt(item.command, item.plan, begin)
+            result = await self._attempt(item, begin)
         except LeaseExpired:
-            self._todo.appendleft(item)
+            if not item.is_left:
+                self._todo.appendleft(item)
             return
         except asyncio.CancelledError:
             if not item.is_given_up or item.task is None:
@@ -190,6 +201,8 @@ class Dispatch:
             if self._is_stopping():
                 self._todo.appendleft(item)
                 return
+        if item.is_left or result is None:
+            return
         if isinstance(result, Report):
             self._reports.append(result)
             return
@@ -246,14 +259,30 @@ class Dispatch:
         self._is_down = False
 
     def _give_up_slow(self) -> None:
-        """Cancel the last emails of the batch if the server answers their neighbours and not them: a batch ends with its slowest email."""
+        """Give up the last emails of the batch if the server answers their neighbours and not them: a batch ends with its slowest email.
+
+        An email that has not begun is cancelled. Those whose data has begun are left behind, once no others remain.
+        """
         if self._todo or not self._ready.empty():
             return
-        for item in self._active:
-            patience_s = self._patience_s * item.command.attempt**2
-            is_slow = time.monotonic() - item.since > patience_s and self._health.worked > item.worked
-            if is_slow and not item.is_begun:
+        now = self._now()
+        alone = [item for item in self._active if self._health.worked > item.worked]
+        for item in alone:
+            if not item.is_begun and now - item.since > self._patience_s * item.command.attempt**2:
                 self._give_up(item)
+        begun = [item for item in alone if item.is_begun and now - item.begun_at > self._patience_s]
+        if len(begun) == len(self._active):
+            for item in begun:
+                self._leave_behind(item)
+
+    def _leave_behind(self, item: Item) -> None:
+        """No longer wait for an email whose data has begun. The task that sends it ends with it, and another one takes its place."""
+        if item.task is not None:
+            item.is_left = True
+            self._active.discard(item)
+            self._tasks.discard(item.task)
+            self._add_sender()
+            self._reports.append(self._leave(item))
 
     def _stop(self) -> None:
         """Drop what has not begun."""

@@ -6,20 +6,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache, partial
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
-import msgspec
 import structlog
-from msgspec.structs import replace
 
 from streams.core.model.events import MailOutcome
 from streams.core.offers.assortment import Assortment
-from streams.core.offers.popularity import week_of
-from streams.core.offers.recommendations import REQUEST_KEY, fulfil
+from streams.core.offers.recommendations import REQUEST_KEY
 from streams.core.rules.consent_policy import is_transactional
-from streams.mail.attempt import Trouble
+from streams.mail.attempt import Item, Trouble
 from streams.mail.command import Command
+from streams.mail.composing import Composer
 from streams.mail.delivery.bounces import classify
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import DeliveryMarks
@@ -30,25 +28,23 @@ from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.window import LeaseExpired, Window
 from streams.mail.dispatch import Dispatch
 from streams.mail.links import Sender
-from streams.mail.mime import Unsendable, compose
-from streams.mail.newer_templates import NewerTemplates
 from streams.mail.outcomes import (
     refusal_text,
     report_accepted,
     report_deferred,
     report_refusal,
     report_trouble,
-    report_unrenderable,
 )
-from streams.mail.rendering.renderer import MissingMessage, Renderer, RenderError
+from streams.mail.rendering.renderer import Renderer
 from streams.mail.report import Report
 from streams.mail.server_health import ServerHealth
+from streams.mail.unanswered import Unanswered, mark_late
 from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-#: Seconds that the last emails of a batch wait for an answer before their data, while the server answers others.
+#: Seconds that the last emails of a batch wait for an answer, before and again after their data, while the server answers others.
 PATIENCE_S = 30.0
 
 
@@ -76,8 +72,13 @@ class Mailer:
         newest_versions: flow -> its newest version in the templates.
         backoff_scale: factor of the backoff between two attempts.
         on_pause: called with True when the mailer pauses because the server is down, and with False when it resumes.
-        patience_s: seconds that the last emails of a batch wait for an answer before their data, while the server answers others.
+        patience_s: seconds that the last emails of a batch wait for an answer, before and again after their data, while the server answers
+            others.
         clock: returns the current time, UTC.
+
+    Attributes:
+        window: the emails in doubt of all batches.
+        unanswered: the emails that still wait for an answer, although their batches do not.
     """
 
     def __init__(
@@ -94,21 +95,19 @@ class Mailer:
         patience_s: float = PATIENCE_S,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._renderer = renderer
-        self._sender = sender
+        self._composer = Composer(renderer, sender, newest_versions or {}, backoff_scale)
+        self._from = sender.address
         self._pool = pool
         self._fetch_withdrawn = fetch_withdrawn
         self._fetch_assortment = fetch_assortment
         self._withdrawn: Mapping[str, str] = {}
-        self._assortment = Assortment()
-        self._newer_templates = NewerTemplates(newest_versions or {}, backoff_scale)
         self._backoff_scale = backoff_scale
         self._on_pause = on_pause
         self._clock = clock
         self._patience_s = patience_s
         self._health = ServerHealth()
-        #: The emails in doubt of all batches.
         self.window = Window(pool.size)
+        self.unanswered = Unanswered(self.window, pool.answer_timeout_s)
         #: Number of batches that wait. Partitions are processed concurrently, and one may resume before the others.
         self._paused_batches = 0
 
@@ -133,12 +132,13 @@ class Mailer:
         try:
             self._withdrawn = await _await_unless_stopping(is_stopping, self._fetch_withdrawn())
             if any(REQUEST_KEY in command.context for command, _ in planned):
-                self._assortment = await _await_unless_stopping(is_stopping, self._fetch_assortment())
+                self._composer.assortment = await _await_unless_stopping(is_stopping, self._fetch_assortment())
         except Stopped:
             return []
         dispatch = Dispatch(
             partial(self._attempt, marks),
             self._defer,
+            partial(self._leave, marks),
             ledger or NoLedger(),
             self._health,
             # One more than connections: it renders while the others send. An email is rendered just before it leaves.
@@ -152,6 +152,11 @@ class Mailer:
     def _defer(self, command: Command, trouble: Trouble) -> Report:
         return report_trouble(command, trouble, self._clock(), self._backoff_scale)
 
+    def _leave(self, marks: DeliveryMarks, item: Item) -> Report:
+        log.info("no answer to the whole email, its batch continues", send_id=item.command.send_id)
+        self.unanswered.add(marks, item)
+        return self.unanswered.report(item.command, self._clock())
+
     def _count_pause(self, is_paused: bool) -> None:
         self._paused_batches += 1 if is_paused else -1
         self._on_pause(self._paused_batches > 0)
@@ -163,14 +168,14 @@ class Mailer:
         await self._pool.close()
 
     async def _attempt(
-        self, marks: DeliveryMarks, command: Command, plan: Plan, may_begin: Callable[[], None]
-    ) -> Report | Trouble:
-        """Attempt one command. Whatever fails concerns this command alone.
+        self, marks: DeliveryMarks, item: Item, may_begin: Callable[[], None]
+    ) -> Report | Trouble | None:
+        """Attempt one command. Whatever fails concerns this command alone. Return None if its batch no longer waits for it.
 
         Raises:
             LeaseExpired: `may_begin` raised it. The email has not left.
         """
-        is_begun = False
+        command, is_begun = item.command, False
 
         def begin() -> None:
             nonlocal is_begun
@@ -179,13 +184,13 @@ class Mailer:
             is_begun = True
 
         try:
-            return await self._attempt_unguarded(marks, command, plan, begin)
+            return await self._attempt_unguarded(marks, item, begin)
         except LeaseExpired:
             raise
         except Exception as error:
             log.exception("sending an email failed", send_id=command.send_id, error=type(error).__name__)
             # Once the data has begun, the server may have accepted the email.
-            outcome: MailOutcome = "unknown" if is_begun or plan == "resend" else "refused"
+            outcome: MailOutcome = "unknown" if is_begun or item.plan == "resend" else "refused"
             return Report(
                 command=command,
                 outcome=outcome,
@@ -195,32 +200,35 @@ class Mailer:
             )
 
     async def _attempt_unguarded(
-        self, marks: DeliveryMarks, command: Command, plan: Plan, begin: Callable[[], None]
-    ) -> Report | Trouble:
-        now = self._clock()
+        self, marks: DeliveryMarks, item: Item, begin: Callable[[], None]
+    ) -> Report | Trouble | None:
+        command, plan, now = item.command, item.plan, self._clock()
         report = self._report_unsent(command, plan, marks, now)
         if report is not None:
             return report
-        data = self._compose(command, now)
+        data = self._composer.compose(command, now)
         if isinstance(data, Report):
             return data
         started = time.perf_counter()
-        answer = printable(await self._pool.send(self._sender.address, command.to_address, data, begin))
-        is_resend = plan == "resend"
-        at = self._clock()
+        answer = printable(await self._pool.send(self._from, command.to_address, data, begin))
+        is_resend, at = plan == "resend", self._clock()
+        if isinstance(answer, Accepted):
+            self._note_accepted(command)
+        if item.is_left:
+            mark_late(marks, command, plan, answer)
+            return None
         if isinstance(answer, ServerDown):
+            if answer.phase == "dot" and plan == "send":
+                marks.clear(command.send_id)
             return Trouble(plan, answer, is_outage=answer.is_connecting)
         if isinstance(answer, Accepted):
             self.window.measure(time.perf_counter() - started)
-            self._health.note_accepted()
             marks.mark_accepted(command.send_id, answer.queue_id, is_resend=is_resend)
-            if command.send_id in self._withdrawn and not is_transactional(command.purpose):
-                # It was withdrawn after the check above. A withdrawal from now on finds the mark: see agents/mailer.py.
-                metrics.WITHDRAWALS.labels("too_late").inc()
             return report_accepted(command, at, answer.queue_id, is_resend=is_resend)
         if isinstance(answer, Unknown):
             if is_transactional(command.purpose) and not is_resend:
-                return await self._attempt_unguarded(marks, command, "resend", begin)
+                item.repeat(asyncio.get_running_loop().time())
+                return await self._attempt_unguarded(marks, item, begin)
             return Report(command=command, outcome="unknown", at=at, rule="connection_lost", text=answer.text)
         marks.clear(command.send_id)
         bounce = classify(answer.code, answer.text, answer.phase, provider_of(command.to_address))
@@ -233,12 +241,23 @@ class Mailer:
             return report_deferred(command, at, text, answer.code, self._backoff_scale, rule="refused_us")
         return report_refusal(command, answer, bounce, at, self._backoff_scale)
 
+    def _note_accepted(self, command: Command) -> None:
+        self._health.note_accepted()
+        if command.send_id in self._withdrawn and not is_transactional(command.purpose):
+            # It was withdrawn after it was checked. A withdrawal from now on finds the mark: see agents/mailer.py.
+            metrics.WITHDRAWALS.labels("too_late").inc()
+
     def _report_unsent(self, command: Command, plan: Plan, marks: DeliveryMarks, now: datetime) -> Report | None:
         """Return the report of a command that is not sent now, or None if it is."""
         if plan == "confirm":
             return report_accepted(
                 command, now, marks.queue_id(command.send_id), is_resend=marks.is_resend(command.send_id)
             )
+        if plan == "wait":
+            return self.unanswered.report(command, now)
+        if plan == "unanswered":
+            text = "no answer to the whole email"
+            return Report(command=command, outcome="unknown", at=now, rule="connection_lost", text=text)
         if plan == "abandon" or (plan == "resend" and now > command.not_after):
             return Report(command=command, outcome="unknown", at=now, rule="in_flight_after_crash")
         if plan == "expire" or now > command.not_after:
@@ -247,45 +266,6 @@ class Mailer:
         if withdrawn is not None and not is_transactional(command.purpose):
             return Report(command=command, outcome="suppressed", at=now, rule="withdrawn", text=withdrawn)
         return None
-
-    def _compose(self, command: Command, now: datetime) -> bytes | Report:
-        """Return the bytes of the email, or the report of a command that has no email, or none yet."""
-        waiting = self._newer_templates.wait_for_version(command, now)
-        if waiting is not None:
-            return waiting
-        try:
-            complete = self._fill_products(command)
-            if complete is None:
-                return Report(command=command, outcome="suppressed", at=now, rule="too_few_products")
-            return self._render(complete, now)
-        except msgspec.ValidationError as error:
-            return report_unrenderable(command, now, f"{REQUEST_KEY}: {error}")
-        except Unsendable as error:
-            return Report(command=command, outcome="refused", at=now, rule="unsendable", text=error.reason)
-        except MissingMessage as error:
-            waiting = self._newer_templates.wait_for_message(command, now, str(error))
-            return waiting or report_unrenderable(command, now, str(error))
-        except RenderError as error:
-            return report_unrenderable(command, now, str(error))
-
-    def _fill_products(self, command: Command) -> Command | None:
-        """Return the command with the products it requests, or None if the assortment has too few."""
-        if REQUEST_KEY not in command.context:
-            return command
-        products = fulfil(command.context[REQUEST_KEY], self._assortment, week_of(command.commanded_at))
-        return None if products is None else replace(command, context={**command.context, "products": products})
-
-    def _render(self, command: Command, now: datetime) -> bytes:
-        started = time.perf_counter()
-        links = self._sender.links(command)
-        data = compose(self._sender, command, self._renderer.render(command, links), links, now)
-        _render_seconds(command.flow).observe(time.perf_counter() - started)
-        return data
-
-
-@cache  # bounded like the labels; `labels` is slower
-def _render_seconds(flow: str) -> Any:
-    return metrics.RENDER_SECONDS.labels(flow)
 
 
 async def _await_unless_stopping(is_stopping: Callable[[], bool], awaitable: Awaitable[T]) -> T:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.agents.mailer import encode_report
+from streams.agents.mail_reports import encode_report
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer

@@ -98,6 +98,11 @@ class PartitionStore:
         self._local: Any = self._db.get_column_family("local")
         self._handles: Any = {n: self._db.get_column_family_handle(n) for n in ("data", "meta", "local")}
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the store is open."""
+        return self._db is not None
+
     def close(self) -> None:
         """Close the database, and drop every handle: RocksDB releases its file lock with the last of them.
 

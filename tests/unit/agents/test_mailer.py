@@ -1,82 +1,25 @@
-"""The metrics of the mailer stage: outcomes, how late emails are handed over, and emails that are withdrawn too late."""
+"""The mailer stage: emails that are withdrawn too late."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
 from streams.agents.heartbeats import Heartbeat
-from streams.agents.mailer import MailerContext, count_report, late_withdrawals
+from streams.agents.mailer import MailerContext, late_withdrawals
 from streams.mail.delivery.ledger import VERSION, Entry, State, encode_entry
 from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.window import Lease
-from streams.mail.report import Report
 from streams.observability import metrics
 from streams.runtime.kafka.partitioner import partition_of
-from tests.harness.commands import NOW, command
-
-MINUTE = timedelta(minutes=1)
-
-
-class Observed:
-    """The observations of a histogram for one flow since this object was made."""
-
-    def __init__(self, name: str, flow: str) -> None:
-        self._name, self._labels = name, {"flow": flow}
-        self._before = self._sample()
-
-    def _sample(self) -> tuple[float, float]:
-        names = (f"{self._name}_count", f"{self._name}_sum")
-        count, total = (metrics.REGISTRY.get_sample_value(name, self._labels) or 0.0 for name in names)
-        return count, total
-
-    def __call__(self) -> tuple[int, float]:
-        """The number of observations and their sum in seconds."""
-        count, total = self._sample()
-        return round(count - self._before[0]), round(total - self._before[1], 3)
-
-
-def count(outcome: Any = "sent", **changes: Any) -> tuple[tuple[int, float], tuple[int, float]]:
-    """Count a report of 10 minutes after `NOW`; return what the handover and the order-to-email histograms observed."""
-    flow = "order-confirmation"
-    handover, order = Observed("takk_handover_seconds", flow), Observed("takk_order_to_email_seconds", flow)
-    count_report(Report(command=command(flow=flow, **changes), outcome=outcome, at=NOW + 10 * MINUTE, rule="accepted"))
-    return handover(), order()
-
-
-def ordered(minutes_before: float) -> dict[str, Any]:
-    """The context of an email about an order placed before `NOW`."""
-    return {"order": {"placed_at": (NOW - minutes_before * MINUTE).isoformat()}}
-
-
-def test_handover_counts_from_the_due_time() -> None:
-    """An accepted email counts from its due time, or without one from the time of its decision."""
-    assert count(due_at=NOW + 4 * MINUTE)[0] == (1, 360)
-    assert count()[0] == (1, 600)
-
-
-def test_handover_is_never_negative() -> None:
-    """A clock that is ahead of the mailer's gives 0 seconds: a histogram takes no negative values."""
-    assert count(due_at=NOW + 20 * MINUTE, context=ordered(-20)) == ((1, 0), (1, 0))
-
-
-@pytest.mark.parametrize("outcome", ["refused", "deferred", "expired", "suppressed", "unknown"])
-def test_only_accepted_emails_are_handed_over(outcome: str) -> None:
-    """Any other outcome observes nothing."""
-    assert count(outcome, due_at=NOW, context=ordered(1)) == ((0, 0), (0, 0))
-
-
-def test_order_to_email_counts_from_the_order() -> None:
-    """An email of the purpose order counts from the placing of its order; others, and those without an order, do not count."""
-    assert count(context=ordered(5))[1] == (1, 900)
-    assert count(context=ordered(5), purpose="review")[1] == (0, 0)
-    assert count(context={})[1] == (0, 0)
+from tests.harness.commands import NOW
 
 
 class Store:
     """The ledger and the marks of one partition."""
+
+    is_open = True
 
     def __init__(self) -> None:
         self.ledger: dict[bytes, bytes] = {}
@@ -167,29 +110,3 @@ def test_only_the_owner_counts_a_late_withdrawal() -> None:
     task = Owned((OWN + 1) % PARTITIONS)
     task.enter("s1", "sent")
     assert late(task, "s1") == 0
-
-
-def test_a_suppressed_withdrawn_email_is_in_time() -> None:
-    """Of the emails that the mailer does not send, only the withdrawn ones count as withdrawn in time."""
-    before = withdrawals("in_time")
-    for rule in ("withdrawn", "too_few_products"):
-        count_report(Report(command=command(), outcome="suppressed", at=NOW, rule=rule))
-    assert withdrawals("in_time") - before == 1
-
-
-def test_outcomes_by_message_and_rule() -> None:
-    """Each report counts for its flow and its message, and for its flow and its rule."""
-    flow, outcome = "order-confirmation", "refused"
-    counters = {
-        "takk_mails_total": {"flow": flow, "outcome": outcome},
-        "takk_messages_total": {"flow": flow, "message": "confirmation", "outcome": outcome},
-        "takk_mail_rules_total": {"flow": flow, "outcome": outcome, "rule": "5xx"},
-    }
-
-    def values() -> list[float]:
-        return [metrics.REGISTRY.get_sample_value(name, labels) or 0.0 for name, labels in counters.items()]
-
-    before = values()
-    sent = command(flow=flow, message="confirmation")
-    count_report(Report(command=sent, outcome="refused", at=NOW, rule="5xx"))
-    assert values() == [value + 1 for value in before]

@@ -67,6 +67,11 @@ class SmtpPool:
         """The number of emails that can be sent at once: per connection, one that is written and one whose envelope is sent."""
         return 2 * self._server.connections
 
+    @property
+    def answer_timeout_s(self) -> float:
+        """The seconds after its data began at which an email has an answer, or its connection is closed."""
+        return self._server.timeouts.dot_s
+
     async def send(self, sender: str, recipient: str, data: bytes, on_begun: Callable[[], None]) -> Answer:
         """Send one email and return the server's answer. It may be cancelled until `on_begun` is called.
 
