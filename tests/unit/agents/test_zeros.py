@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streams.agents import flows, zeros
 from streams.core.model.effects import DecisionOutcome
+from streams.mail import composing, newer_templates
 from streams.mail import mailer as mail
-from streams.mail import newer_templates
 from streams.mail import outcomes as mail_outcomes
 from streams.observability import metrics
 from streams.tools.operations.rule_texts import ENGAGEMENT, RULES
@@ -145,7 +145,7 @@ def test_the_decisions_exist() -> None:
 
 def test_the_rules_of_the_mailer() -> None:
     """The rules are those that the mailer's code names, and the outcomes are those of a report."""
-    modules = (mail, mail_outcomes, newer_templates)
+    modules = (mail, composing, mail_outcomes, newer_templates)
     nodes = [node for module in modules for node in ast.walk(ast.parse(inspect.getsource(module)))]
     named = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert {rule for _, rule in zeros.MAIL_RULES} == (named - set(zeros.OUTCOMES)) & set(RULES)
