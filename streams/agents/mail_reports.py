@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,10 @@ from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire.encode.encoder import Encoder
 
 log = structlog.get_logger(__name__)
+
+#: The time after its retry in which an unanswered email is returned to the mailer, although it has expired: only the mailer knows whether it
+#: was sent. A worker may be down for days.
+_LATEST = timedelta(days=7)
 
 
 def encode_report(encoder: Encoder, report: Report, address_key: bytes = b"") -> Iterator[ProducerRecord]:
@@ -40,7 +44,8 @@ def encode_report(encoder: Encoder, report: Report, address_key: bytes = b"") ->
         retry_at=report.retry_at,
     )
     if report.retry_at is not None:
-        yield encoder.reports.retry_timer(command, report.retry_at, at)
+        expires_at = report.retry_at + _LATEST if report.is_unanswered else None
+        yield encoder.reports.retry_timer(command, report.retry_at, at, expires_at=expires_at)
     if report.is_bounce:
         yield encoder.reports.bounce(command, report.is_hard, reason, at)
     if report.outcome not in ("sent", "deferred"):
@@ -80,7 +85,7 @@ def count_report(report: Report) -> None:
             _order_to_email(flow).observe(_seconds(placed_at, report.at))
     if report.rule == "withdrawn":
         metrics.WITHDRAWALS.labels("in_time").inc()
-    if report.is_resend or report.outcome == "unknown":
+    if (report.is_resend and report.outcome == "sent") or report.outcome == "unknown":
         metrics.SENDS_UNKNOWN.labels(flow, "sent_again" if report.is_resend else "given_up").inc()
 
 

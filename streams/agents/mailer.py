@@ -8,7 +8,7 @@ The marks on this disk then show which sends the server accepted, which had begu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -116,13 +116,14 @@ def register(
             if isinstance(command, datetime):
                 heartbeat = command
                 continue
-            entry = batch.get(command.send_id.encode())
-            crash_state = marks.crash_state(command.send_id, entry.disk) if entry is not None else "none"
-            plan = plan_delivery(entry, command, now, crash_state)
+            send_id, entry = command.send_id, batch.get(command.send_id.encode())
+            crash_state = marks.crash_state(send_id, entry.disk) if entry is not None else "none"
+            is_waiting = mailer.unanswered.is_waiting(send_id)
+            plan = plan_delivery(entry, command, now, crash_state, is_waiting=is_waiting)
             if plan == "confirm" and crash_state != "accepted" and entry is not None:
-                marks.mark_accepted(command.send_id, entry.queue_id, is_resend=entry.is_resend)
-            if plan != "skip" and command.send_id not in plans:
-                plans[command.send_id] = (command, plan)
+                marks.mark_accepted(send_id, entry.queue_id, is_resend=entry.is_resend)
+            if plan != "skip" and send_id not in plans:
+                plans[send_id] = (command, plan)
         return list(plans.values()), heartbeat
 
     async def learn_doubts(batch: Batch[MailerContext]) -> None:
@@ -189,7 +190,12 @@ def register(
         open=open_context,
         is_due=lambda context, now_ms: context.heartbeat.is_due(now_ms) or context.retention.is_due(now_ms),
     )
+
+    def wait_for_answers(context: MailerContext) -> Awaitable[None]:
+        return mailer.unanswered.wait(context.marks)
+
     stage.drain_timeout_s = drain_timeout_s
+    stage.drain = wait_for_answers
 
     @app.stage(stage)
     async def mail(batches: AsyncIterator[Batch[MailerContext]]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from streams.core.model.events import MailOutcome
 from streams.core.values.local_time import utc_from_ms
-from streams.mail.delivery.ledger import ACCEPTED_AGAIN, Entry, State
+from streams.mail.delivery.ledger import ACCEPTED_AGAIN, UNANSWERED, UNANSWERED_AGAIN, Entry, State
 from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.recording import Planned
 from streams.mail.delivery.window import Lease, Window, clock
@@ -164,6 +164,8 @@ class BatchLedger:
         After a crash, an entry `sent` that is not committed says only that the server accepted the email: see `ledger.in_doubt`.
         """
         key = report.command.send_id.encode()
+        if report.is_unanswered:
+            return  # without its report, the send is in doubt like every other in flight
         if report.outcome == "sent":
             self._batch.put(key, _entry(report))
         elif report.outcome != "unknown" and key in self._before:
@@ -172,7 +174,8 @@ class BatchLedger:
     def _publish(self) -> None:
         """Put the outcomes so far, and publish their reports."""
         for report in self._unpublished:
-            key, entry = report.command.send_id.encode(), _entry(report)
+            key = report.command.send_id.encode()
+            entry = self._unanswered_entry(key, report) if report.is_unanswered else _entry(report)
             if self._batch.get(key) != entry:  # the changelog has most outcomes already
                 self._batch.put(key, entry)
             for record in self._encode(report):
@@ -181,9 +184,18 @@ class BatchLedger:
         self._uncommitted += self._unpublished
         self._unpublished = []
 
+    def _unanswered_entry(self, key: bytes, report: Report) -> Entry:
+        """Return the entry of a send that the mail server may still accept: its next attempt looks at its mark."""
+        before: Entry | None = self._batch.get(key)
+        is_again = report.is_resend or (before is not None and before.is_resend)
+        disk = before.disk if before is not None else self._marks.disk
+        state = UNANSWERED_AGAIN if is_again else UNANSWERED
+        return Entry("in_flight", report.command.attempt + 1, report.at, state, disk)
+
     def _note_committed(self) -> None:
         for report in self._uncommitted:
-            self._marks.clear(report.command.send_id)
+            if not report.is_unanswered:
+                self._marks.clear(report.command.send_id)
             self._on_reported(report)
         self._uncommitted = []
         self._committed_at = clock()
@@ -196,7 +208,7 @@ class BatchLedger:
     def conclude(self, reports: Sequence[Report]) -> bool:
         """Put the outcomes and reports that remain. Return whether each send that was recorded has one.
 
-        A send that was recorded and has not begun gets its earlier entry again: it cannot have left.
+        A send that was recorded and has not begun gets its earlier entry again: it cannot have left. One that has begun stays in flight.
 
         Args:
             reports: all reports of the batch. Those given to `advance` come first.
@@ -204,7 +216,8 @@ class BatchLedger:
         self._unpublished += reports[self._advanced :]
         self._publish()
         for key, entry in self._before.items():
-            self._batch.put(key, entry)
+            if self._marks.crash_state(key.decode(), self._marks.disk) == "none":
+                self._batch.put(key, entry)
         return not self._before
 
     def close(self) -> None:

@@ -28,30 +28,32 @@ class Trouble:
     is_outage: bool = False
 
 
-#: Attempt an email. The last argument is called right before its data begins, and may raise `LeaseExpired`.
-Attempt: TypeAlias = Callable[[Command, Plan, Callable[[], None]], Awaitable[Report | Trouble]]
-
-
 class Item:
     """One email on its way.
 
     Attributes:
         command: the command to send it.
-        plan: the plan for its next attempt.
+        plan: the plan for its next attempt, or that of the copy that is attempted.
         is_begun: whether its data has begun to leave.
+        begun_at: when the newest copy was begun or, after a first copy whose answer is unknown, attempted: seconds on the event loop's clock.
+        is_again: whether the newest copy whose data has begun may not be the first one.
         is_recorded: whether the ledger knows that it is about to be sent.
         is_given_up: whether its attempt is cancelled. It has not begun.
+        is_left: whether its batch no longer waits for its answer. No data of it may begin any more.
         tries: the attempts that met trouble.
         worked: `ServerHealth.worked` when the attempt began.
-        since: when the attempt began, in seconds of `time.monotonic`.
+        since: when the attempt began, in seconds on the event loop's clock.
         task: the task that attempts it, or None before its first attempt.
         trouble: the newest trouble.
     """
 
     __slots__ = (
+        "begun_at",
         "command",
+        "is_again",
         "is_begun",
         "is_given_up",
+        "is_left",
         "is_recorded",
         "plan",
         "since",
@@ -65,7 +67,10 @@ class Item:
         self.command = command
         self.plan = plan
         self.is_begun = False
+        self.begun_at = 0.0
+        self.is_again = False
         self.is_given_up = False
+        self.is_left = False
         self.is_recorded = False
         self.tries = 0
         self.worked = 0
@@ -77,3 +82,12 @@ class Item:
     def must_be_recorded(self) -> bool:
         """Whether the email may leave, so that the ledger must know of it first."""
         return self.plan in ("send", "resend")
+
+    def repeat(self, now: float) -> None:
+        """Attempt a second copy, since the first one may or may not have arrived. `now` is in seconds on the event loop's clock."""
+        self.plan, self.begun_at = "resend", now
+
+
+#: Attempt an email. The last argument is called right before its data begins, and may raise `LeaseExpired`. The result is None if the batch
+#: no longer waits for it.
+Attempt: TypeAlias = Callable[[Item, Callable[[], None]], Awaitable[Report | Trouble | None]]

@@ -6,7 +6,6 @@ While one slice is sent, the ledger records the next one and the outcomes of the
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -18,18 +17,14 @@ from streams.mail.delivery.recording import Planned, SendLedger
 from streams.mail.delivery.smtp.answers import ServerDown
 from streams.mail.delivery.window import WINDOW_S, LeaseExpired
 from streams.mail.report import Report
-from streams.mail.server_health import ServerHealth
+from streams.mail.server_health import PAUSES_S, TRIES_ALONE, ServerHealth
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two attempts while the server is down. They are short at first, since most outages are restarts.
-PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 #: Least seconds between two records of the ledger, for each of the batches that are sent at once: one record then has several emails.
 PACE_S = 0.02
 #: Seconds after which the dispatch looks again whether it must stop.
 POLL_S = 0.05
-#: Attempts of an email that meets trouble alone, before it waits for its retry.
-TRIES_ALONE = 2
 
 
 class Dispatch:
@@ -38,10 +33,11 @@ class Dispatch:
     Args:
         attempt: attempts one email.
         defer: returns the report of an email whose trouble is its own.
+        leave: returns the report of an email whose answer the batch no longer waits for. Its attempt continues.
         ledger: records what is sent.
         health: the state of the server, shared by all batches.
         senders: how many emails are attempted at once.
-        patience_s: seconds that the last emails of a batch may wait for an answer before their data has begun.
+        patience_s: seconds that the last emails of a batch may wait for an answer while the server answers others.
         is_stopping: returns whether no email may begin any more.
         on_pause: called with True when this batch pauses, and with False when it resumes.
     """
@@ -50,6 +46,7 @@ class Dispatch:
         self,
         attempt: Attempt,
         defer: Callable[[Command, Trouble], Report],
+        leave: Callable[[Item], Report],
         ledger: SendLedger,
         health: ServerHealth,
         *,
@@ -60,12 +57,15 @@ class Dispatch:
     ) -> None:
         self._attempt = attempt
         self._defer = defer
+        self._leave = leave
         self._ledger = ledger
         self._health = health
         self._senders = senders
         self._patience_s = patience_s
         self._is_stopping = is_stopping
         self._on_pause = on_pause
+        self._now = asyncio.get_running_loop().time
+        self._tasks: set[asyncio.Task[None]] = set()
         self._todo: deque[Item] = deque()
         self._ready: asyncio.Queue[Item] = asyncio.Queue()
         self._active: set[Item] = set()
@@ -76,10 +76,8 @@ class Dispatch:
         self._changed = asyncio.Event()
         #: Whether the next record is due, and waits for its pace. Only an idle server makes it earlier.
         self._is_paced = False
-        self._is_down = False
-        self._is_paused = False
-        self._pauses = 0
-        self._reports_at_pause = 0
+        self._is_down = self._is_paused = False
+        self._pauses = self._reports_at_pause = 0
         self._advanced_at = float("-inf")
 
     async def run(self, planned: Iterable[Planned]) -> list[Report]:
@@ -88,20 +86,21 @@ class Dispatch:
         An email that is on the wire at a stop is waited for.
         """
         self._todo.extend(Item(*item) for item in planned)
-        idle = [asyncio.ensure_future(self._send_next()) for _ in range(min(self._senders, len(self._todo)))]
+        for _ in range(min(self._senders, len(self._todo))):
+            self._tasks.add(asyncio.ensure_future(self._send_next()))
         on_room = self._changed.set
         self._ledger.add_listener(on_room)
         try:
             while self._todo or self._suspects or self._active or not self._ready.empty():
                 await self._step()
-                for task in idle:
+                for task in self._tasks:
                     if task.done():
                         task.result()  # raises: it only ends with an error
         finally:
             self._ledger.remove_listener(on_room)
-            for task in idle:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*idle, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             if self._is_paused:
                 self._on_pause(False)
         return self._reports
@@ -119,7 +118,7 @@ class Dispatch:
         if not (begin or self._todo or self._suspects or self._active or not self._ready.empty()):
             return  # the batch's commit records what is left
         # The window holds what the server takes in `WINDOW_S`, so a slower pace would stop the server.
-        wait_s = min(PACE_S * self._ledger.sharers, WINDOW_S) - (time.monotonic() - self._advanced_at)
+        wait_s = self._advanced_at + min(PACE_S * self._ledger.sharers, WINDOW_S) - self._now()
         if (is_due and (wait_s <= 0 or (begin and not self._is_sending))) or self._ledger.is_overdue:
             await self._advance(begin)
             return
@@ -158,13 +157,13 @@ class Dispatch:
         self._recorded = len(self._reports)
         record = [(item.command, item.plan) for item in begin if item.must_be_recorded]
         await self._ledger.advance(record, done)
-        self._advanced_at = time.monotonic()
+        self._advanced_at = self._now()
         for item in begin:
             item.is_recorded = True
             self._ready.put_nowait(item)
 
     async def _send_next(self) -> None:
-        """Attempt emails until cancelled."""
+        """Attempt emails until cancelled, or until the batch no longer waits for one of them."""
         while True:
             item = await self._ready.get()
             if self._is_down or self._is_stopping():
@@ -175,23 +174,26 @@ class Dispatch:
                     await self._send(item)
                 finally:
                     self._active.discard(item)
+                if item.is_left:
+                    return
             if not (self._is_paced and self._is_sending):
                 self._changed.set()
 
     async def _send(self, item: Item) -> None:
         item.task = asyncio.current_task()
         item.is_begun = item.is_given_up = False
-        item.since, item.worked = time.monotonic(), self._health.worked
+        item.since, item.worked = self._now(), self._health.worked
 
         def begin() -> None:
-            if item.is_given_up or self._is_stopping() or not self._ledger.may_begin:
+            if item.is_given_up or item.is_left or self._is_stopping() or not self._ledger.may_begin:
                 raise LeaseExpired
-            item.is_begun = True
+            item.is_begun, item.begun_at, item.is_again = True, self._now(), item.plan == "resend"
 
         try:
-            result = await self._attempt(item.command, item.plan, begin)
+            result = await self._attempt(item, begin)
         except LeaseExpired:
-            self._todo.appendleft(item)
+            if not item.is_left:
+                self._todo.appendleft(item)
             return
         except asyncio.CancelledError:
             if not item.is_given_up or item.task is None:
@@ -201,6 +203,8 @@ class Dispatch:
             if self._is_stopping():
                 self._todo.appendleft(item)
                 return
+        if item.is_left or result is None:
+            return
         if isinstance(result, Report):
             self._reports.append(result)
             return
@@ -257,14 +261,30 @@ class Dispatch:
         self._is_down = False
 
     def _give_up_slow(self) -> None:
-        """Cancel the last emails of the batch if the server answers their neighbours and not them: a batch ends with its slowest email."""
+        """Give up the last emails of the batch if the server answers their neighbours and not them: a batch ends with its slowest email.
+
+        An email that has not begun is cancelled. Those whose data has begun are left behind, once no others remain.
+        """
         if self._todo or not self._ready.empty():
             return
-        for item in self._active:
-            patience_s = self._patience_s * item.command.attempt**2
-            is_slow = time.monotonic() - item.since > patience_s and self._health.worked > item.worked
-            if is_slow and not item.is_begun:
+        now = self._now()
+        alone = [item for item in self._active if self._health.worked > item.worked]
+        for item in alone:
+            if not item.is_begun and now - item.since > self._patience_s * item.command.attempt**2:
                 self._give_up(item)
+        begun = [item for item in alone if item.is_begun and now - item.begun_at > self._patience_s]
+        if len(begun) == len(self._active):
+            for item in begun:
+                self._leave_behind(item)
+
+    def _leave_behind(self, item: Item) -> None:
+        """No longer wait for an email whose data has begun. The task that sends it ends with it, and another one takes its place."""
+        if item.task is not None:
+            item.is_left = True
+            self._active.discard(item)
+            self._tasks.discard(item.task)
+            self._tasks.add(asyncio.ensure_future(self._send_next()))
+            self._reports.append(self._leave(item))
 
     def _stop(self) -> None:
         """Drop what has not begun."""

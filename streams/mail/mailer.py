@@ -16,7 +16,7 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.recommendations import REQUEST_KEY
 from streams.core.rules.consent_policy import is_transactional
 from streams.mail.address_check import COUNTED, AddressCheck
-from streams.mail.attempt import Trouble
+from streams.mail.attempt import Item, Trouble
 from streams.mail.command import Command
 from streams.mail.composing import Composer
 from streams.mail.delivery.bounces import classify
@@ -40,12 +40,13 @@ from streams.mail.outcomes import (
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.report import Report
 from streams.mail.server_health import ServerHealth
+from streams.mail.unanswered import Unanswered, mark_late
 from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-#: Seconds that the last emails of a batch wait for an answer before their data, while the server answers others.
+#: Seconds that the last emails of a batch wait for an answer, before and again after their data, while the server answers others.
 PATIENCE_S = 30.0
 
 
@@ -74,8 +75,13 @@ class Mailer:
         newest_versions: flow -> its newest version in the templates.
         backoff_scale: factor of the backoff between two attempts.
         on_pause: called with True when the mailer pauses because the server is down, and with False when it resumes.
-        patience_s: seconds that the last emails of a batch wait for an answer before their data, while the server answers others.
+        patience_s: seconds that the last emails of a batch wait for an answer, before and again after their data, while the server answers
+            others.
         clock: returns the current time, UTC.
+
+    Attributes:
+        window: the emails in doubt of all batches.
+        unanswered: the emails that still wait for an answer, although their batches do not.
     """
 
     def __init__(
@@ -105,8 +111,8 @@ class Mailer:
         self._clock = clock
         self._patience_s = patience_s
         self._health = ServerHealth()
-        #: The emails in doubt of all batches.
         self.window = Window(pool.size)
+        self.unanswered = Unanswered(self.window, pool.answer_timeout_s)
         #: One email more than connections, rendered just before it leaves. More would wait in the pool, in the time that the window measures.
         self._turns = asyncio.Semaphore(pool.size + 1)
         #: Number of batches that wait. One may resume before the others.
@@ -141,6 +147,7 @@ class Mailer:
         dispatch = Dispatch(
             partial(self._attempt, marks),
             self._defer,
+            partial(self._leave, marks),
             ledger or NoLedger(),
             self._health,
             senders=self._pool.size + 1,
@@ -153,6 +160,11 @@ class Mailer:
     def _defer(self, command: Command, trouble: Trouble) -> Report:
         return report_trouble(command, trouble, self._clock(), self._backoff_scale)
 
+    def _leave(self, marks: DeliveryMarks, item: Item) -> Report:
+        log.info("no answer to the whole email, its batch continues", send_id=item.command.send_id)
+        self.unanswered.add(marks, item)
+        return self.unanswered.report(item.command, self._clock())
+
     def _count_pause(self, is_paused: bool) -> None:
         self._paused_batches += 1 if is_paused else -1
         self._on_pause(self._paused_batches > 0)
@@ -164,14 +176,14 @@ class Mailer:
         await self._pool.close()
 
     async def _attempt(
-        self, marks: DeliveryMarks, command: Command, plan: Plan, may_begin: Callable[[], None]
-    ) -> Report | Trouble:
-        """Attempt one command. Whatever fails concerns this command alone.
+        self, marks: DeliveryMarks, item: Item, may_begin: Callable[[], None]
+    ) -> Report | Trouble | None:
+        """Attempt one command. Whatever fails concerns this command alone. Return None if its batch no longer waits for it.
 
         Raises:
             LeaseExpired: `may_begin` raised it. The email has not left.
         """
-        is_begun = False
+        command, is_begun = item.command, False
         result: Report | Trouble | None = None
 
         def begin() -> None:
@@ -182,14 +194,14 @@ class Mailer:
 
         try:
             async with self._turns:
-                result = await self._attempt_unguarded(marks, command, plan, begin)
+                result = await self._attempt_unguarded(marks, item, begin)
                 return result
         except LeaseExpired:
             raise
         except Exception as error:
             log.exception("sending an email failed", send_id=command.send_id, error=type(error).__name__)
             # Once the data has begun, the server may have accepted the email.
-            outcome: MailOutcome = "unknown" if is_begun or plan == "resend" else "refused"
+            outcome: MailOutcome = "unknown" if is_begun or item.plan == "resend" else "refused"
             return Report(
                 command=command,
                 outcome=outcome,
@@ -203,9 +215,9 @@ class Mailer:
                 self._addresses.settle(command, is_sent=is_sent)
 
     async def _attempt_unguarded(
-        self, marks: DeliveryMarks, command: Command, plan: Plan, begin: Callable[[], None]
-    ) -> Report | Trouble:
-        now = self._clock()
+        self, marks: DeliveryMarks, item: Item, begin: Callable[[], None]
+    ) -> Report | Trouble | None:
+        command, plan, now = item.command, item.plan, self._clock()
         report = self._report_unsent(command, plan, marks, now)
         if report is not None:
             return report
@@ -214,21 +226,24 @@ class Mailer:
             return data
         started = time.perf_counter()
         answer = printable(await self._pool.send(self._from, command.to_address, data, begin))
-        is_resend = plan == "resend"
-        at = self._clock()
+        is_resend, at = plan == "resend", self._clock()
+        if isinstance(answer, Accepted):
+            self._note_accepted(command)
+        if item.is_left:
+            mark_late(marks, command, plan, answer)
+            return None
         if isinstance(answer, ServerDown):
+            if answer.phase == "dot" and plan == "send":
+                marks.clear(command.send_id)
             return Trouble(plan, answer, is_outage=answer.is_connecting)
         if isinstance(answer, Accepted):
             self.window.measure(time.perf_counter() - started)
-            self._health.note_accepted()
             marks.mark_accepted(command.send_id, answer.queue_id, is_resend=is_resend)
-            if withdrawn_by(self._withdrawn, command) is not None:
-                # It was withdrawn after the check above. A withdrawal from now on finds the mark: see agents/mailer.py.
-                metrics.WITHDRAWALS.labels("too_late").inc()
             return report_accepted(command, at, answer.queue_id, is_resend=is_resend)
         if isinstance(answer, Unknown):
             if is_transactional(command.purpose) and not is_resend:
-                return await self._attempt_unguarded(marks, command, "resend", begin)
+                item.repeat(asyncio.get_running_loop().time())
+                return await self._attempt_unguarded(marks, item, begin)
             return Report(command=command, outcome="unknown", at=at, rule="connection_lost", text=answer.text)
         marks.clear(command.send_id)
         bounce = classify(answer.code, answer.text, answer.phase, provider_of(command.to_address))
@@ -241,12 +256,23 @@ class Mailer:
             return report_deferred(command, at, text, answer.code, self._backoff_scale, rule="refused_us")
         return report_refusal(command, answer, bounce, at, self._backoff_scale)
 
+    def _note_accepted(self, command: Command) -> None:
+        self._health.note_accepted()
+        if withdrawn_by(self._withdrawn, command) is not None:
+            # It was withdrawn after it was checked. A withdrawal from now on finds the mark: see agents/mailer.py.
+            metrics.WITHDRAWALS.labels("too_late").inc()
+
     def _report_unsent(self, command: Command, plan: Plan, marks: DeliveryMarks, now: datetime) -> Report | None:
         """Return the report of a command that is not sent now, or None if it is."""
         if plan == "confirm":
             return report_accepted(
                 command, now, marks.queue_id(command.send_id), is_resend=marks.is_resend(command.send_id)
             )
+        if plan == "wait":
+            return self.unanswered.report(command, now)
+        if plan == "unanswered":
+            text = "no answer to the whole email"
+            return Report(command=command, outcome="unknown", at=now, rule="connection_lost", text=text)
         if plan == "abandon" or (plan == "resend" and now > command.not_after):
             return Report(command=command, outcome="unknown", at=now, rule="in_flight_after_crash")
         if plan == "expire" or now > command.not_after:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from streams.core.model.person_events import ERASED
 from streams.core.rules.consent_policy import has_opt_out
@@ -83,6 +83,29 @@ def report_trouble(command: Command, trouble: Trouble, at: datetime, backoff_sca
         text = refusal_text(answer, bounce)
         return report_deferred(command, at, text, answer.code, backoff_scale, rule="refused_us")
     return report_deferred(command, at, answer.text, answer.code, backoff_scale, rule="no_answer")
+
+
+def report_unanswered(command: Command, at: datetime, seconds: float, *, is_resend: bool) -> Report:
+    """Return the report of an email that the server may still accept: its data has left, and its batch no longer waits for the answer.
+
+    It has a retry even if that is after `not_after`: the retry reports the outcome.
+
+    Args:
+        command: the command to send it.
+        at: the current time, UTC.
+        seconds: the time until the retry.
+        is_resend: whether the email may have left before, too.
+    """
+    return Report(
+        command=command,
+        outcome="deferred",
+        at=at,
+        rule="no_answer",
+        text="no answer to the whole email yet",
+        retry_at=at + timedelta(seconds=seconds),
+        is_resend=is_resend,
+        is_unanswered=True,
+    )
 
 
 def report_unrenderable(command: Command, at: datetime, problem: str) -> Report:

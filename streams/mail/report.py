@@ -25,6 +25,7 @@ class Report(Struct, frozen=True, kw_only=True):
         queue_id: the mail server's id of the email.
         retry_at: the time of the next attempt, UTC.
         is_resend: whether it was sent although it may have left before.
+        is_unanswered: whether its data has left, and the server may still accept it: its retry finds out.
     """
 
     command: Command
@@ -38,3 +39,4 @@ class Report(Struct, frozen=True, kw_only=True):
     queue_id: str | None = None
     retry_at: datetime | None = None
     is_resend: bool = False
+    is_unanswered: bool = False

@@ -14,6 +14,10 @@ IN_A_ROW = 3
 #: addresses may have several, but customers who have just ordered rarely have two.
 REFUSED_IN_A_ROW = 5
 TRANSACTIONAL_REFUSED_IN_A_ROW = 2
+#: Seconds between two attempts while the server is down. They are short at first, since most outages are restarts.
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+#: Attempts of an email that meets trouble alone, before it waits for its retry.
+TRIES_ALONE = 2
 
 
 class ServerHealth:

@@ -16,6 +16,7 @@ from streams.core.model.customer import new_customer
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.delivery.window import Window
 from streams.mail.report import Report
+from streams.mail.unanswered import Unanswered
 from streams.observability import metrics
 from streams.runtime.kafka.partitioner import partition_of
 from streams.wire import topics
@@ -38,6 +39,7 @@ class IdleMailer:
 
     def __init__(self) -> None:
         self.window = Window(1)
+        self.unanswered = Unanswered(self.window, 600.0)
 
     async def deliver(
         self, planned: Iterable[Any], marks: Any, is_stopping: Callable[[], bool], ledger: Any

@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.core.model.effects import ResendMail
 from streams.mail.delivery.ledger import decode_entry
 from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, Unknown
 from streams.mail.delivery.window import Window
+from streams.runtime.processing.batch import Batch
 from streams.wire import topics
-from tests.harness.kafka_fakes import CHANGELOG
+from streams.wire.encode.encoder import Encoder
+from tests.harness.agents import CODEC
+from tests.harness.kafka_fakes import CHANGELOG, Record
 from tests.harness.records import AT_MS
 from tests.harness.simulated_mail_server import InDialogue, Killed, Server, agent_of, command_records, outcomes
 
@@ -211,6 +218,68 @@ def test_a_stop_waits_for_what_is_on_the_wire(tmp_path: Path) -> None:
     reports = outcomes(other.run(command_records(30, "marketing"), at_ms=AT_MS))
     assert reports == {f"s{n}": [("sent", "accepted")] for n in range(2, 30)}
     assert sorted(server.accepted) == sorted(f"{n}@post.example" for n in range(30))
+
+
+def test_a_silent_recipient_does_not_hold_its_partition(tmp_path: Path) -> None:
+    """The server accepts an email long after its data. The next batch does not wait for it, and its retry reports that it was sent."""
+    server = Server()
+    server.seconds_of = {"0@post.example": 2.0}
+    agent = agent_of(tmp_path, server, patience_s=0.2)
+    records = command_records(10, "marketing")
+
+    async def batches() -> AsyncIterator[Batch[Any]]:
+        for first in (0, 5):
+            await agent.task.lock.acquire()
+            read = [Record(n, key, value or b"", topic, AT_MS) for n, (topic, key, value) in enumerate(records)]
+            yield Batch(agent.task, read[first : first + 5], AT_MS, None, ThreadPoolExecutor(1))
+
+    async def process() -> None:
+        await agent.app.agent(batches())
+        assert sorted(server.accepted) == [f"{n}@post.example" for n in range(1, 10)]
+        assert in_doubt(agent.producer.committed) == {b"s0"}
+        assert agent.app.of.drain is not None
+        await agent.app.of.drain(agent.task.context)  # as if the partition were given back
+
+    asyncio.run(process())
+    assert server.accepted[-1] == "0@post.example"
+    found = list(agent.producer.committed)
+    (timer,) = [CODEC.decode("timer", value or b"") for topic, _, value in found if topic == topics.DELAYS]
+    retry = ResendMail(send_id="s0", customer_id="c1", attempt=timer["attempt"], command=timer["command"])
+    topic, key, value, _ = Encoder(CODEC).effects.encode(retry, timer["due_at"])
+    reports = outcomes(found + agent.run([(topic, key, value)], at_ms=AT_MS))
+    assert reports.pop("s0") == [("deferred", "no answer to the whole email yet"), ("sent", "accepted")]
+    assert reports == {f"s{n}": [("sent", "accepted")] for n in range(1, 10)}
+    assert len(server.accepted) == 10
+    assert in_doubt(agent.producer.committed) == set()
+
+
+class Breaking(Server):
+    """A server that accepts an email and breaks the connection, while the mailer begins to stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop: Callable[[], None] = lambda: None
+
+    async def send(self, sender: str, recipient: str, data: bytes, on_begun: Callable[[], None]) -> Answer:
+        """Send one email as `SmtpPool.send` does."""
+        on_begun()
+        self.accepted.append(recipient)
+        self.stop()
+        return Unknown("the connection was closed")
+
+
+def test_a_stop_before_the_second_copy_keeps_the_doubt(tmp_path: Path) -> None:
+    """An email whose first copy may have arrived is in doubt, although its second copy is not sent any more."""
+    server = Breaking()
+    agent = agent_of(tmp_path / "a", server)
+
+    def stop() -> None:
+        agent.app.task_manager.is_ready = False
+
+    server.stop = stop
+    assert agent.run(command_records(1), at_ms=AT_MS) == []
+    assert in_doubt(agent.producer.committed) == {b"s0"}
+    assert server.accepted == ["0@post.example"]
 
 
 def test_a_revoked_partition_does_not_end_the_agent(tmp_path: Path) -> None:

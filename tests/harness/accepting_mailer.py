@@ -10,6 +10,7 @@ from streams.mail.command import Command
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.window import Window
 from streams.mail.report import Report
+from streams.mail.unanswered import Unanswered
 from tests.harness.records import AT_MS
 
 AT = utc_from_ms(AT_MS)
@@ -21,6 +22,7 @@ class AcceptingMailer:
     def __init__(self) -> None:
         self.before_reports: Callable[[], None] = lambda: None
         self.window = Window(1)
+        self.unanswered = Unanswered(self.window, 600.0)
 
     async def deliver(
         self, planned: Iterable[tuple[Command, Plan]], marks: Any, is_stopping: Callable[[], bool], ledger: Any

@@ -32,6 +32,8 @@ RENDERER = Renderer(TEMPLATES, "Butik Ø")
 class InMemoryStore:
     """Marks in memory. The id of every send whose data begins is appended to `begun`."""
 
+    is_open = True
+
     def __init__(self, begun: list[str]) -> None:
         self.marks: dict[bytes, bytes] = {}
         self._begun = begun

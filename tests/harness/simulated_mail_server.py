@@ -49,15 +49,19 @@ class Server:
     Attributes:
         accepted: the recipients of the accepted emails.
         answers: recipient -> its answers, before it accepts.
+        seconds_of: recipient -> the seconds until the answer, where they are not `seconds`.
         steps_left: the begun and accepted emails until the mailer is killed.
         on_begun: called when the data of an email begins.
     """
+
+    answer_timeout_s = 600.0
 
     def __init__(self, size: int = 4, seconds: float = 0.0) -> None:
         self.size = size
         self.seconds = seconds
         self.accepted: list[str] = []
         self.answers: dict[str, list[Answer]] = {}
+        self.seconds_of: dict[str, float] = {}
         self.steps_left = -1
         self.on_begun: Callable[[], None] = lambda: None
         self._slots = asyncio.Semaphore(size)
@@ -77,7 +81,7 @@ class Server:
             on_begun()
             self.on_begun()
             self.step()
-            await asyncio.sleep(self.seconds)
+            await asyncio.sleep(self.seconds_of.get(recipient, self.seconds))
             self.accepted.append(recipient)
             self.step()
             return Accepted("Q1")

@@ -30,6 +30,8 @@ GOOD = {
 CLOSE = b"close"
 #: In the place of a reply: the server is silent from now on.
 SILENCE = b"silence"
+#: In the place of a reply: the server sends nothing, and goes on. It does not accept an email whose final dot it passes over.
+OMIT = b"omit"
 
 _ONE_REPLY = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3} [^\n]*\n")
 
@@ -170,10 +172,10 @@ class _Session(asyncio.Transport):
             argument[argument.find(b"<") + 1 : argument.find(b">")].decode() if command in ("MAIL", "RCPT") else ""
         )
         reply = self._server.script.reply(command, address if command == "RCPT" else self._recipient)
-        code = reply[:1]
+        code = (GOOD[command] if reply == OMIT and command != "." else reply)[:1]
         is_strict = self._server.script.is_strict or code != b"3"
         if (command == "RCPT" and not self._sender) or (command == "DATA" and not self._recipient and is_strict):
-            reply = reply if reply in (CLOSE, SILENCE) else b"503 5.5.1 Bad sequence of commands\r\n"
+            reply = reply if reply in (CLOSE, SILENCE, OMIT) else b"503 5.5.1 Bad sequence of commands\r\n"
         elif command == "MAIL" and code == b"2":
             self._sender = address
         elif command == "RCPT" and code == b"2":
@@ -190,7 +192,7 @@ class _Session(asyncio.Transport):
             self._is_silent = True
         elif reply == CLOSE:
             self._later(0.0, self._end)
-        else:
+        elif reply != OMIT:
             self._unanswered += 1
             for number, (delay, chunk) in enumerate(self._server.script.chunks(reply)):
                 self._later(delay, partial(self._deliver, chunk, number == 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,12 +24,13 @@ class _Selector(selectors.SelectSelector):
 
     now = 0.0
     rounds = 0
+    limit_rounds = LIMIT_ROUNDS
 
     def select(self, timeout: float | None = None) -> Any:
         """Return the sockets that are ready now."""
         ready = super().select(0)
         self.rounds += 1
-        if self.now > LIMIT_S or self.rounds > LIMIT_ROUNDS:
+        if self.now > LIMIT_S or self.rounds > self.limit_rounds:
             raise Stuck(f"after {self.now} s and {self.rounds} rounds")
         if not ready:
             if timeout is None:
@@ -40,8 +42,9 @@ class _Selector(selectors.SelectSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """The loop. It cannot use real connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_rounds: int = LIMIT_ROUNDS) -> None:
         self._virtual = _Selector()
+        self._virtual.limit_rounds = limit_rounds
         super().__init__(self._virtual)
 
     def time(self) -> float:
@@ -49,11 +52,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._virtual.now
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run(work: Coroutine[Any, Any, T], limit_rounds: int = LIMIT_ROUNDS) -> T:
     """Run `work` in virtual time.
+
+    Args:
+        work: the coroutine.
+        limit_rounds: the rounds of the loop after which it counts as stuck. Code that polls needs many.
 
     Raises:
         Stuck: it waits for something that cannot happen.
     """
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    with asyncio.Runner(loop_factory=partial(VirtualTimeLoop, limit_rounds)) as runner:
         return runner.run(work)

@@ -21,14 +21,20 @@ from streams.mail.delivery.marks import CrashState
 State: TypeAlias = Literal["in_flight", "sent", "refused", "retry", "expired", "suppressed", "unknown"]
 #: The plan for a command:
 #: send: send it; resend: send it again, although it may have left; abandon: report its outcome as unknown; expire: report that it is too
-#: late; confirm: record that it was sent before the crash; skip: do nothing, the outcome is already recorded.
-Plan: TypeAlias = Literal["send", "resend", "abandon", "expire", "confirm", "skip"]
+#: late; confirm: record that it was sent before the crash; skip: do nothing, the outcome is already recorded; wait: report that the server may
+#: still answer; unanswered: report its outcome as unknown, since the server has not answered.
+Plan: TypeAlias = Literal["send", "resend", "abandon", "expire", "confirm", "skip", "wait", "unanswered"]
 VERSION = 1
 #: In the place of a disk: the server has accepted the send in flight. An older mailer takes it for the name of another disk, and counts the
 #: send as one that may have left.
 ACCEPTED = "accepted"
 #: The same for a send that may have left before, too.
 ACCEPTED_AGAIN = "accepted-again"
+#: In the place of the server's id of a send in flight: its data has left, its batch no longer waits for the answer, and the attempt of the
+#: entry reports the outcome. An older mailer ignores it, and plans that attempt as it does after a crash.
+UNANSWERED = "unanswered"
+#: The same for a send that may have left before, too. There is no third copy.
+UNANSWERED_AGAIN = "unanswered-again"
 #: Seconds before the second attempt, doubled for each further attempt up to the longest backoff. Greylisting servers need some minutes.
 FIRST_BACKOFF_S = 60
 LONGEST_BACKOFF_S = 6 * 3600
@@ -39,9 +45,9 @@ class Entry(Struct, frozen=True, array_like=True):
 
     Attributes:
         state: the state.
-        attempt: the attempt that reached it, from 1.
+        attempt: the attempt that reached it, from 1; for a send in flight whose batch no longer waits for its answer, the next one.
         at: when it was reached, UTC.
-        queue_id: the mail server's id of the email.
+        queue_id: the mail server's id of the email, `UNANSWERED` or `UNANSWERED_AGAIN`.
         disk: for a send in flight, the name of the disk that has its mark, `ACCEPTED` or `ACCEPTED_AGAIN`; for one that was sent,
             `ACCEPTED_AGAIN` if it may have left before, too.
     """
@@ -58,9 +64,14 @@ class Entry(Struct, frozen=True, array_like=True):
         return self.state == "in_flight" and self.disk in (ACCEPTED, ACCEPTED_AGAIN)
 
     @property
+    def is_unanswered(self) -> bool:
+        """Whether the batch of a send in flight no longer waits for its answer."""
+        return self.state == "in_flight" and not self.is_accepted and self.queue_id in (UNANSWERED, UNANSWERED_AGAIN)
+
+    @property
     def is_resend(self) -> bool:
-        """Whether an accepted send may have left before, too."""
-        return self.disk == ACCEPTED_AGAIN
+        """Whether an accepted or unanswered send may have left before, too."""
+        return self.disk == ACCEPTED_AGAIN or (self.is_unanswered and self.queue_id == UNANSWERED_AGAIN)
 
 
 _CODEC: VersionedCodec[Entry] = VersionedCodec(Entry, "ledger entry", VERSION)
@@ -68,7 +79,9 @@ encode_entry = _CODEC.encode
 decode_entry = _CODEC.decode
 
 
-def plan_delivery(entry: Entry | None, command: Command, now: datetime, crash_state: CrashState) -> Plan:
+def plan_delivery(
+    entry: Entry | None, command: Command, now: datetime, crash_state: CrashState, *, is_waiting: bool = False
+) -> Plan:
     """Return what to do with a command.
 
     Args:
@@ -76,13 +89,19 @@ def plan_delivery(entry: Entry | None, command: Command, now: datetime, crash_st
         command: the command.
         now: the current time, UTC.
         crash_state: for a send in flight, how far it may have come before the crash.
+        is_waiting: whether this process still waits for the server's answer to it.
     """
     if entry is not None:
-        if entry.state == "in_flight" and entry.attempt >= command.attempt:
+        if entry.state == "in_flight":
+            # The send of an earlier attempt is judged in the same way: its batch has not waited for the answer.
+            if is_waiting:
+                return "wait"
             if crash_state == "accepted" or entry.is_accepted:
                 return "confirm"
             if crash_state == "begun":
-                return "resend" if is_transactional(command.purpose) and now <= command.not_after else "abandon"
+                if is_transactional(command.purpose) and now <= command.not_after and not entry.is_resend:
+                    return "resend"
+                return "unanswered" if entry.is_unanswered else "abandon"
         elif not (entry.state == "retry" and entry.attempt < command.attempt):
             return "skip"
     return "expire" if now > command.not_after else "send"

@@ -30,6 +30,10 @@ ACCEPTED_AGAIN = b"3"
 class LocalStore(Protocol):
     """A store of marks that survives the process, but not the disk."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be written. It is closed when the partition is given away."""
+
     def put_local(self, key: bytes, value: bytes | None) -> None:
         """Write the mark of `key`, or delete it if `value` is None."""
 
@@ -62,6 +66,11 @@ class DeliveryMarks:
         if store.get_local(DISK) is None:
             store.put_local(DISK, name.encode())
         self.disk = f"{(store.get_local(DISK) or b'').decode()}.{boot}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether marks can be written."""
+        return self._store.is_open
 
     def mark_begun(self, send_id: str) -> None:
         """Record that the data of a send is about to leave."""

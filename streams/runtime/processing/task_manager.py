@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -236,7 +237,8 @@ class TaskManager:
     async def drain(self) -> None:
         """Stop handing out batches, and wait until none is in flight.
 
-        After its `Stage.drain_timeout_s` a remaining task is closed, so that its commit fails. Heartbeats continue meanwhile.
+        After its `Stage.drain_timeout_s` a remaining task is closed, so that its commit fails. Within the same time, what a stage has on its
+        way outside of batches is waited for, and then left. Heartbeats continue meanwhile.
         """
         self.generation += 1
         self.is_ready = False
@@ -250,6 +252,11 @@ class TaskManager:
                 self._tasks.pop((task.stage.name, task.partition), None)
             else:
                 task.lock.release()
+        for task in self:
+            if task.stage.drain is not None:
+                left_s = started + task.stage.drain_timeout_s - time.monotonic()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(task.stage.drain(task.context), max(0.0, left_s))
 
     def close(self) -> None:
         """Close the fetcher, the threads and the stores. The task manager cannot be used afterwards."""

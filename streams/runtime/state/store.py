@@ -106,6 +106,11 @@ class PartitionStore:
             family.set_options({"periodic_compaction_seconds": str(COMPACTION_S)})
         self._flushed_at = time.monotonic()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the store is open."""
+        return self._db is not None
+
     def close(self) -> None:
         """Close the database, and drop every handle: RocksDB releases its file lock with the last of them.
 

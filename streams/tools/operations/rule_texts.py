@@ -82,7 +82,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "resent": "it was sent again by hand with `takk resend`",
         "4xx": "the mail server asked to retry later",
         "refused_us": "the mail server refused the sender, not the recipient: it is tried again",
-        "no_answer": "the mail server did not answer this email, or closed the connection: it is tried again",
+        "no_answer": "the mail server did not answer this email, or closed the connection: it is tried again, unless it arrived",
         "newer_templates": "the mailer has older templates, without this version or message: it is tried again",
         "put_off": "the mail server asked to retry later",
         "not_after": "it was too late to send it",
@@ -97,7 +97,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "failed": "the mailer met an error that concerns this email alone",
         "gave_up": "the mail server deferred it until it was too late",
         "in_flight_after_crash": "the mailer crashed while sending it: it may have arrived",
-        "connection_lost": "the connection broke after the email was handed over: it may have arrived",
+        "connection_lost": "the connection broke after the email was handed over, or the mail server did not answer: it may have arrived",
     }
 )
 

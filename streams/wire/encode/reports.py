@@ -30,13 +30,16 @@ class ReportEncoder:
         self._effects = effects
         self._write_event = codec.writer("email_event", _FIELDS_OF_COMMAND, given=_FIELDS_OF_EVENT)
 
-    def retry_timer(self, command: Command, due_at: datetime, now: datetime | None = None) -> ProducerRecord:
+    def retry_timer(
+        self, command: Command, due_at: datetime, now: datetime | None = None, *, expires_at: datetime | None = None
+    ) -> ProducerRecord:
         """Encode the timer that sends a command again, as its next attempt.
 
         Args:
             command: the command.
             due_at: the time of the next attempt, UTC.
             now: the time of the header, UTC; `due_at` if None.
+            expires_at: the time after which it no longer fires, UTC, if that is later than the command's `not_after`.
         """
         attempt = command.attempt + 1
         timer_id = f"{command.send_id}.{attempt}"
@@ -51,7 +54,7 @@ class ReportEncoder:
             "send_id": command.send_id,
             "attempt": attempt,
             "purpose": command.purpose,
-            "not_after": command.not_after,
+            "not_after": max(command.not_after, expires_at or command.not_after),
             "command": command.raw,
         }
         return self._envelope.record(topics.DELAYS, "timer", command.customer_id, timer_id, record, now or due_at)

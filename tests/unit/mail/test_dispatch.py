@@ -37,13 +37,21 @@ class InDialogue(ServerDown):
 
 
 #: Returns the answer to an email, given its recipient and how often it was offered before.
-Behaviour = Callable[[str, int], Answer | Exception | None]
+Behaviour = Callable[[str, int], "Answer | Exception | Silent | None"]
+
+
+class Silent:
+    """In the place of an answer: the server takes the data, and answers when `answer` is set."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
 
 class Server:
     """A mail server with two connections, whose answers a test decides. None never answers."""
 
     size = 2
+    answer_timeout_s = 600.0
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
@@ -62,6 +70,9 @@ class Server:
                 await asyncio.Event().wait()
             if isinstance(answer, Exception):
                 raise answer
+            if isinstance(answer, Silent):
+                on_begun()
+                return await answer.answer
             if isinstance(answer, Accepted | Unknown):
                 on_begun()
                 self.accepted.append(recipient)
@@ -108,6 +119,49 @@ async def test_trouble_of_one_email_is_its_own(trouble: Answer | None, place: in
     assert {report.outcome for report in reports.values()} == {"sent"}
     assert len(run.server.accepted) == 59
     assert run.pauses == []
+
+
+async def test_the_batch_leaves_an_unanswered_email_behind() -> None:
+    """The data of one email has left, and its neighbours are answered: the batch ends without its answer, which updates its mark later."""
+    silent = Silent()
+    run = Run(lambda to, times: silent if to == "3@post.example" else Accepted("Q1"))
+    reports = await run.deliver(addressed(10))
+    left = reports.pop("s3")
+    assert (left.outcome, left.rule, left.is_unanswered) == ("deferred", "no_answer", True)
+    assert left.retry_at is not None
+    assert 659 < (left.retry_at - NOW).total_seconds() <= 660
+    assert {report.outcome for report in reports.values()} == {"sent"}
+    assert run.marks.crash_state("s3", run.marks.disk) == "begun"
+    assert (run.mailer.window.in_doubt, run.mailer.unanswered.is_waiting("s3")) == (1, True)
+    silent.answer.set_result(Accepted("Q9"))
+    await run.mailer.unanswered.wait(run.marks)
+    assert (run.marks.crash_state("s3", run.marks.disk), run.marks.queue_id("s3")) == ("accepted", "Q9")
+    assert (run.mailer.window.in_doubt, run.mailer.unanswered.is_waiting("s3")) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [(Refused(450, "450 4.2.0 later"), "none"), (InDialogue("421 closing", "dot"), "none"), (Unknown("cut"), "begun")],
+)
+async def test_a_late_answer_begins_nothing(answer: Answer, state: str) -> None:
+    """A late refusal clears the mark, and a broken connection leaves it. The email is not offered again."""
+    silent = Silent()
+    run = Run(lambda to, times: silent if to == "3@post.example" else Accepted("Q1"))
+    await run.deliver(addressed(6))
+    silent.answer.set_result(answer)
+    await run.mailer.unanswered.wait(run.marks)
+    assert run.marks.crash_state("s3", run.marks.disk) == state
+    assert run.server.offered["3@post.example"] == 1
+
+
+async def test_a_batch_waits_for_an_answer_without_neighbours() -> None:
+    """While the server answers nobody, the silence is not that of one recipient: the batch waits."""
+    silent = Silent()
+    run = Run(lambda to, times: silent)
+    delivery = asyncio.ensure_future(run.deliver(addressed(1)))
+    assert not (await asyncio.wait({delivery}, timeout=0.5))[0]
+    silent.answer.set_result(Accepted("Q9"))
+    assert [report.outcome for report in (await delivery).values()] == ["sent"]
 
 
 async def test_trouble_of_an_email_without_neighbours() -> None:

@@ -92,7 +92,7 @@ def test_no_label_is_a_person_or_an_order(metric: MetricWrapperBase) -> None:
 @pytest.mark.parametrize(
     ("owned", "places"),
     [
-        (zeros.OF_MAILER, ("mail/**/*.py", "agents/mailer.py", "agents/global_tables/*.py")),
+        (zeros.OF_MAILER, ("mail/**/*.py", "agents/mailer.py", "agents/mail_reports.py", "agents/global_tables/*.py")),
         (zeros.OF_WORKER, ("agents/flows.py", "agents/scheduler.py", "agents/popularity.py", "agents/code_pools.py")),
     ],
     ids=["mailer", "worker"],

@@ -40,17 +40,18 @@ class Expected:
         future: done when all have arrived, or with `Cut`.
         is_email: whether an email waits for them.
         is_left: whether nobody waits for them any more. The server must not go on then: the connection is closed when it is their turn.
+        is_out_of_step: whether they may answer other commands.
         since: the time of the write, on the clock of the event loop.
     """
 
-    __slots__ = ("future", "is_email", "is_left", "phases", "replies", "since")
+    __slots__ = ("future", "is_email", "is_left", "is_out_of_step", "phases", "replies", "since")
 
     def __init__(self, phases: tuple[Phase, ...], is_email: bool, since: float) -> None:
         self.phases = phases
         self.replies: list[Reply] = []
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_email = is_email
-        self.is_left = False
+        self.is_left = self.is_out_of_step = False
         self.since = since
 
     def fail(self, cut: Cut) -> None:
@@ -114,6 +115,7 @@ class Channel(asyncio.Protocol):
         for reply in self._parser.feed(data):
             if not self.expected:
                 # Often 421, because the connection was idle for too long. Another reply would be taken for that to the next command.
+                self._note_unexpected(reply)
                 self.close(f"unexpected reply: {reply.text}")
                 return
             self._receive(reply)
@@ -174,6 +176,9 @@ class Channel(asyncio.Protocol):
             is_blamed = False
         self.expected.clear()
         self._on_closed()
+
+    def _note_unexpected(self, reply: Reply) -> None:
+        """Note a reply that no command waits for."""
 
     def _receive(self, reply: Reply) -> None:
         expected = self.expected[0]

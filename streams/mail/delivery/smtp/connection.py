@@ -35,7 +35,9 @@ class Written:
 class Connection(Channel):
     """A connection after the login. One email at a time may `begin` on it.
 
-    If the server offers PIPELINING, an email may begin while the one before it waits for its answer.
+    If the server offers PIPELINING, an email may begin while the one before it waits for its answer. A server that omits that answer would
+    then have its reply to the next envelope taken for it. An envelope therefore follows a message only after the server has answered one,
+    and the replies are watched.
 
     Args:
         is_pipelining: whether the server offers PIPELINING.
@@ -45,6 +47,8 @@ class Connection(Channel):
 
     Attributes:
         answered: the number of emails that the server accepted or refused on it.
+        is_following: whether an envelope may ever follow a message without waiting for its answer.
+        missing: the reply that shows that an earlier one is missing, or None. The connection is closed then.
     """
 
     def __init__(
@@ -56,9 +60,18 @@ class Connection(Channel):
         has_utf8: bool = False,
     ) -> None:
         super().__init__(timeouts, lambda: on_closed(self))
-        self.is_pipelining = is_pipelining
+        self.is_pipelining = self.is_following = is_pipelining
         self.has_utf8 = has_utf8
         self.answered = 0
+        self.missing: str | None = None
+        self._has_answered_message = False
+        #: The message that the newest envelope followed, until the replies to that envelope have shown that they are in step.
+        self._followed: Expected | None = None
+
+    @property
+    def may_follow(self) -> bool:
+        """Whether an envelope may follow a message now. The first message shows that the server answers messages, and with which status."""
+        return self.is_following and self._has_answered_message
 
     @property
     def is_ready(self) -> bool:
@@ -102,10 +115,12 @@ class Connection(Channel):
             if not expected.replies:
                 return Unknown(cut.text)
         except asyncio.CancelledError:
-            if not self.is_pipelining:
+            if not self.may_follow:
                 self.close("the email was given up")  # the next command would be sent before the reply
             raise
         reply = expected.replies[0]
+        if expected.is_out_of_step:
+            return Unknown(f"the reply may be that to another command: {reply.text}")
         if reply.code // 100 == 2:
             self.answered += 1
             return Accepted(reply.queue_id)
@@ -143,6 +158,8 @@ class Connection(Channel):
         else:
             groups = [(command, (phase,)) for command, phase in zip(commands, _ENVELOPE, strict=True)]
         replies: list[Reply] = []
+        before = self.expected[-1] if self.expected else None
+        self._followed = before if before is not None and before.phases is _DOT and before.is_email else None
         for command, phases in groups:
             expected = self.write(command, phases)
             try:
@@ -162,6 +179,35 @@ class Connection(Channel):
                 self._abandon(replies)
                 return answer
         return None
+
+    def _receive(self, reply: Reply) -> None:
+        expected = self.expected[0]
+        if not expected.is_email:
+            self._followed = None
+        elif expected.phases is _DOT:
+            if len(self.expected) == 1:
+                self._has_answered_message = not reply.is_of_envelope  # some servers answer messages like that
+            elif reply.is_of_envelope:
+                self.missing = reply.text
+                self.close(f"the reply to another command: {reply.text}", is_blamed=False)
+                return
+        elif reply.code == _GO_AHEAD and expected.phases is _ENVELOPE and self._followed is not None:
+            if len(expected.replies) == 1:
+                # It answers DATA, so that the reply to MAIL has been taken for the answer to the message.
+                self._note_missing(reply)
+                self.close(f"unexpected reply: {reply.text}", is_blamed=False)
+                return
+            self._followed = None
+        super()._receive(reply)
+
+    def _note_unexpected(self, reply: Reply) -> None:
+        if reply.code != CLOSING:
+            self._note_missing(reply)
+
+    def _note_missing(self, reply: Reply) -> None:
+        if self._followed is not None:
+            self._followed.is_out_of_step = True
+            self.missing = reply.text
 
     def _leave(self, expected: Expected) -> None:
         """Give up an envelope. The connection is closed as soon as no other email needs it."""

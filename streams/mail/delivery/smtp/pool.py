@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+import structlog
+
 from streams.mail.delivery.counting import count_answer, count_seconds
 from streams.mail.delivery.smtp.answers import Answer, ServerDown
 from streams.mail.delivery.smtp.channel import CLOSING
@@ -16,6 +18,8 @@ from streams.mail.delivery.smtp.opening import OpeningFailed, open_connection
 from streams.mail.delivery.smtp.rate_limits import RateLimits
 from streams.mail.delivery.smtp.server import Server
 from streams.observability import metrics
+
+log = structlog.get_logger(__name__)
 
 Open: TypeAlias = Callable[[Server, Callable[[Connection], None]], Awaitable[Connection]]
 
@@ -32,7 +36,8 @@ _QUIT_S = 2.0
 class SmtpPool:
     """Up to `server.connections` connections, opened on demand and kept open. For one event loop.
 
-    If the server offers PIPELINING, the envelope of an email is sent while the email before it waits for its answer (RFC 2920 3.1).
+    If the server offers PIPELINING, the envelope of an email is sent while the email before it waits for its answer (RFC 2920 3.1). That
+    ends for all connections once the server has omitted the answer to an email.
 
     Args:
         server: the mail server.
@@ -48,6 +53,7 @@ class SmtpPool:
         self._open_connection = open_connection
         self._open: set[Connection] = set()
         self._opening = 0
+        self._is_following = True
         self._hold_back_until = 0.0
         #: Connections on which an email may begin. Some wait for the answer to the email before it.
         self._ready: list[Connection] = []
@@ -60,6 +66,11 @@ class SmtpPool:
     def size(self) -> int:
         """The number of emails that can be sent at once: per connection, one that is written and one whose envelope is sent."""
         return 2 * self._server.connections
+
+    @property
+    def answer_timeout_s(self) -> float:
+        """The seconds after its data began at which an email has an answer, or its connection is closed."""
+        return self._server.timeouts.dot_s
 
     async def send(self, sender: str, recipient: str, data: bytes, on_begun: Callable[[], None]) -> Answer:
         """Send one email and return the server's answer. It may be cancelled until `on_begun` is called.
@@ -94,7 +105,7 @@ class SmtpPool:
             started = time.perf_counter()
             try:
                 answer = await connection.begin(sender, recipient, data, on_begun)
-                if isinstance(answer, Written) and not connection.is_pipelining:
+                if isinstance(answer, Written) and not connection.may_follow:
                     answer = await connection.finish(answer)
             finally:
                 self._give_back(connection)
@@ -156,6 +167,7 @@ class SmtpPool:
         self._show_open()
         try:
             connection = await self._open_connection(self._server, self._forget)
+            connection.is_following &= self._is_following
             self._open.add(connection)
         except OpeningFailed as failure:
             outage = failure.answer
@@ -194,6 +206,15 @@ class SmtpPool:
         self._open.discard(connection)
         if connection in self._ready:
             self._ready.remove(connection)
+        if connection.missing is not None:
+            log.warning(
+                "a reply of the mail server is missing, and the email before it may count as accepted: "
+                "from now on, each email waits for the answer to the one before it",
+                reason=connection.missing,
+            )
+            self._is_following = False
+            for other in self._open:
+                other.is_following = False
         self._show_open()
         self._wake()
 

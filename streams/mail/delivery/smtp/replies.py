@@ -45,6 +45,11 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
         return status_of(self.code, self.raw)
 
     @property
+    def is_of_envelope(self) -> bool:
+        """Whether its enhanced status is one of an accepted address: 2.1.0 answers MAIL, and 2.1.5 RCPT (RFC 3463 3.2)."""
+        return (self.status or "").startswith("2.1.")
+
+    @property
     def queue_id(self) -> str | None:
         """The server's id of the accepted email, or None."""
         match = _QUEUED.search(printable(self.raw))

@@ -6,7 +6,18 @@ from datetime import timedelta
 
 import pytest
 
-from streams.mail.delivery.ledger import Entry, Plan, State, decode_entry, encode_entry, plan_delivery, retry_at
+from streams.mail.delivery.ledger import (
+    UNANSWERED,
+    UNANSWERED_AGAIN,
+    Entry,
+    Plan,
+    State,
+    decode_entry,
+    encode_entry,
+    in_doubt,
+    plan_delivery,
+    retry_at,
+)
 from streams.mail.delivery.marks import CrashState
 from tests.harness.commands import NOW, command
 
@@ -48,6 +59,40 @@ def test_plan_delivery(
     """Each state of the ledger leads to one plan."""
     entry = None if state is None else Entry(state, recorded, NOW)
     assert plan_delivery(entry, command(attempt=attempt, purpose=purpose), NOW, crash_state) == plan
+
+
+@pytest.mark.parametrize(
+    ("crash_state", "purpose", "first", "second"),
+    [
+        ("accepted", "order", "confirm", "confirm"),
+        ("accepted", "review", "confirm", "confirm"),
+        ("begun", "order", "resend", "unanswered"),
+        ("begun", "service", "resend", "unanswered"),
+        ("begun", "review", "unanswered", "unanswered"),
+        ("none", "order", "send", "send"),
+        ("none", "review", "send", "send"),
+    ],
+)
+@pytest.mark.parametrize("recorded", [1, 2])
+def test_the_retry_of_an_unanswered_email(
+    crash_state: CrashState, purpose: str, first: Plan, second: Plan, recorded: int
+) -> None:
+    """The retry judges the send in flight by its mark, whichever attempt the entry has. A second copy is the last one."""
+    retry = command(attempt=2, purpose=purpose)
+    for queue_id, plan in ((UNANSWERED, first), (UNANSWERED_AGAIN, second)):
+        entry = decode_entry(encode_entry(Entry("in_flight", recorded, NOW, queue_id, "disk")))
+        assert plan_delivery(entry, retry, NOW, crash_state) == plan
+        assert plan_delivery(entry, retry, NOW, crash_state, is_waiting=True) == "wait"
+        assert plan_delivery(in_doubt(entry), command(purpose=purpose), NOW, crash_state) == plan
+
+
+@pytest.mark.parametrize(
+    ("crash_state", "plan"), [("accepted", "confirm"), ("begun", "unanswered"), ("none", "expire")]
+)
+def test_an_expired_unanswered_email(crash_state: CrashState, plan: Plan) -> None:
+    """An email that may have left keeps its own outcome after `not_after`."""
+    entry = Entry("in_flight", 2, NOW, UNANSWERED, "disk")
+    assert plan_delivery(entry, command(attempt=2), LATE, crash_state) == plan
 
 
 def test_a_late_email_is_not_sent() -> None:

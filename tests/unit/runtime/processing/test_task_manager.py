@@ -103,6 +103,28 @@ async def test_a_drain_waits_as_long_as_the_stage_allows(patience_s: float) -> N
     assert task.is_closed == (not patience_s)
 
 
+@pytest.mark.parametrize("patience_s", [0.0, 60.0])
+async def test_a_drain_waits_for_what_is_on_its_way_outside_of_batches(patience_s: float) -> None:
+    """It is waited for within the stage's time, and then left: the task stays open."""
+    manager, ended = Fenced(), asyncio.Event()
+
+    async def drained(context: Any) -> None:
+        await ended.wait()
+
+    stage_of_task = manager.stages["one"]
+    stage_of_task.drain, stage_of_task.drain_timeout_s = drained, patience_s
+    await manager.assign({("a", 0)}, member_id="m-1")
+    (task,) = manager
+    task.context = None
+    drain = asyncio.ensure_future(manager.drain())
+    if patience_s:
+        await asyncio.wait({drain}, timeout=0.3)
+        assert not drain.done()
+        ended.set()
+    await drain
+    assert not task.is_closed
+
+
 async def test_a_new_member_takes_over_all_its_tasks() -> None:
     """A worker that was out of its group has another member id. Others may have fenced its tasks meanwhile: it closes them."""
     manager = Fenced()

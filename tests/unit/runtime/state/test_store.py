@@ -47,7 +47,9 @@ def test_position_and_values_survive(store: PartitionStore) -> None:
     store.write({b"a": None}, 9)
     store.put_local(b"here", b"x")
     path = store.path
+    assert store.is_open
     store.close()
+    assert not store.is_open
     reopened = PartitionStore(path, Memory(16))
     assert (reopened.get(b"a"), reopened.get(b"b"), reopened.position, reopened.meta(b"cursor")) == (
         None,

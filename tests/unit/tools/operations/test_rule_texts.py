@@ -14,10 +14,12 @@ from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES
 STREAMS = PROJECT_ROOT / "streams"
 FILES = [
     *(STREAMS / "core").rglob("*.py"),
+    STREAMS / "mail" / "composing.py",
     STREAMS / "mail" / "mailer.py",
     STREAMS / "mail" / "composing.py",
     STREAMS / "mail" / "newer_templates.py",
     STREAMS / "mail" / "outcomes.py",
+    STREAMS / "agents" / "mail_reports.py",
     STREAMS / "agents" / "mailer.py",
     STREAMS / "tools" / "operations" / "resend.py",
 ]

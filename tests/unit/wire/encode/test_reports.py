@@ -45,6 +45,18 @@ def test_a_deferred_email_is_sent_again_as_its_next_attempt() -> None:
     )
 
 
+def test_the_retry_of_an_email_may_be_due_after_its_expiry() -> None:
+    """A retry that only finds out whether an email was sent fires also after `not_after`. Its command keeps its own."""
+    command = DECODER.command(ENCODER.effects.encode(SEND, NOW).value)
+    due = SEND.not_after + timedelta(minutes=1)
+    for expires_at in (due, due - timedelta(days=9)):
+        _, key, value, _ = ENCODER.reports.retry_timer(command, due, expires_at=expires_at)
+        event = DECODER.event(topics.DUE, key, value, AT_MS)
+        assert isinstance(event, RetryDue)
+        assert event.not_after == max(expires_at, SEND.not_after)
+        assert DECODER.command(event.command).not_after == SEND.not_after
+
+
 def test_reports_carry_the_origin_of_the_send() -> None:
     """Outcomes, bounces and decisions carry the flow and the send id. An outcome also carries the time of the order."""
     command = DECODER.command(ENCODER.effects.encode(SEND, NOW).value)

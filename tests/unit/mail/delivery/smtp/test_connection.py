@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from streams.mail.delivery.bounces import Phase
 from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, ServerDown, Unknown
 from streams.mail.delivery.smtp.connection import with_dots
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.smtp.server import Server
-from tests.harness.smtp_in_memory import CLOSE, GOOD, SILENCE, InMemoryServer, Script
+from tests.harness.smtp_in_memory import CLOSE, GOOD, OMIT, SILENCE, InMemoryServer, Script
 from tests.harness.virtual_time import run
 
 BOTH = pytest.mark.parametrize("is_pipelining", [True, False], ids=["pipelining", "one by one"])
@@ -190,17 +191,111 @@ def test_a_slow_dot_is_no_second_copy() -> None:
     run(work())
 
 
+async def envelopes_that_follow(client: Client, names: str) -> list[str]:
+    """Send emails at once. Return those whose envelope left before the answer to the message before it."""
+    script, began = client.server.script, list[float]()
+    script.chunks = lambda data: [(1.0 if data.startswith(b"354") or b"queued" in data else 0.0, data)]
+    answer = script.reply
+
+    def reply(command: str, recipient: str) -> bytes:
+        if command == "MAIL":
+            began.append(asyncio.get_running_loop().time())
+        return answer(command, recipient)
+
+    script.reply = reply
+    assert await client.send_all(*names) == [Accepted("Q1")] * len(names)
+    script.reply = answer
+    return [
+        after for before, after, at in zip(names, names[1:], began[1:], strict=False) if at < client.seconds[before]
+    ]
+
+
 def test_an_envelope_follows_a_message() -> None:
-    """With pipelining the next envelope leaves before the answer to the message, and DATA is the last command of a group."""
+    """With pipelining the next envelope leaves before the answer to the message, and DATA is the last command of a group.
+
+    The first message of a connection is waited for: it shows that the server answers messages.
+    """
 
     async def work() -> None:
-        script = Script(chunks=lambda data: [(1.0 if data.startswith((b"354", b"250 2.0.0")) else 0.0, data)])
-        client = Client(script)
-        assert await client.send_all(*"abcde") == [Accepted("Q1")] * 5
+        client = Client(Script())
+        assert await envelopes_that_follow(client, "abcde") == list("cde")
         assert client.accepted == list("abcde")
-        # 354 and the answer to the message take a second each. One after the other, five emails would take ten.
-        assert client.seconds["e"] < 11
         assert (client.server.connections, client.server.violations) == (1, [])
+
+    run(work())
+
+
+#: The replies to an envelope of a server without enhanced status codes (RFC 2034).
+PLAIN = {"MAIL": b"250 Ok\r\n", "RCPT": b"250 Ok\r\n"}
+
+
+@pytest.mark.parametrize("replies", [{}, PLAIN], ids=["enhanced status", "plain"])
+def test_a_server_that_answers_no_message(replies: dict[str, bytes]) -> None:
+    """No envelope follows the first message of a connection, so a server that omits the answer runs into the timeout."""
+
+    async def work() -> None:
+        client = Client(Script(lambda command, recipient: (GOOD | replies | {".": OMIT})[command]))
+        answers = await client.send_all("a", "b")
+        assert answers == [Unknown("no answer within 600 s")] * 2
+        assert client.seconds == {"a": 600, "b": 1200}
+
+    run(work())
+
+
+def omitting(name: str, replies: dict[str, bytes]) -> Callable[[str, str], bytes]:
+    """Return the replies of a server that omits the answer to the message to `name`, and answers all else with `replies`, or well."""
+    return lambda asked, to: OMIT if asked == "." and to.partition("@")[0] == name else (GOOD | replies)[asked]
+
+
+def test_the_reply_to_an_envelope_is_no_acceptance() -> None:
+    """A server omits the answer to a message. The enhanced status of the next reply shows that it answers MAIL: nothing is accepted."""
+
+    async def work() -> None:
+        client = Client(Script(omitting("bad", {})))
+        assert await client.send("first") == Accepted("Q1")
+        with capture_logs() as logs:
+            bad, *others = await client.send_all("bad", *"abc")
+        assert bad == Unknown("the reply to another command: 250 2.1.0 Ok")
+        assert others == [Accepted("Q1")] * 3
+        assert sorted(client.accepted) == [*"abc", "first"]
+        assert [line["reason"] for line in logs] == ["250 2.1.0 Ok"]
+        assert await envelopes_that_follow(client, "defg") == []
+
+    run(work())
+
+
+@pytest.mark.parametrize("delay", [0.0, 1.0], ids=["together", "apart"])
+def test_replies_that_are_out_of_step(delay: float) -> None:
+    """A server without enhanced status codes omits an answer. 354 in the place of the reply to RCPT shows it.
+
+    Replies that come together leave the email in doubt. Otherwise it counts as accepted already, which is logged. No envelope follows a
+    message any more.
+    """
+
+    async def work() -> None:
+        client = Client(Script(omitting("bad", PLAIN)))
+        assert await client.send("first") == Accepted("Q1")
+        client.server.script.chunks = lambda data: [(delay, data)]
+        with capture_logs() as logs:
+            bad, *others = await client.send_all("bad", *"abc")
+        assert isinstance(bad, Accepted if delay else Unknown)
+        assert others == [Accepted("Q1")] * 3
+        assert sorted(client.accepted) == [*"abc", "first"]
+        assert [line["log_level"] for line in logs] == ["warning"]
+        assert logs[0]["reason"].startswith("354 ")
+        assert await envelopes_that_follow(client, "defg") == []
+        assert client.server.violations == []
+
+    run(work())
+
+
+def test_a_server_that_answers_messages_as_it_answers_recipients() -> None:
+    """A server that answers every message with the status of RCPT is believed. No envelope follows its messages."""
+
+    async def work() -> None:
+        client = Client(Script(lambda command, recipient: (GOOD | {".": b"250 2.1.5 Ok: queued as Q1\r\n"})[command]))
+        assert await envelopes_that_follow(client, "abcd") == []
+        assert client.server.connections == 1
 
     run(work())
 
