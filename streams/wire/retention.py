@@ -1,4 +1,4 @@
-"""What each topic and table knows of a person, what an erasure removes at once, and when the rest is gone. deploy/RETENTION.md shows it."""
+"""The personal data in each topic and table, what an erasure removes at once, and when the rest is gone. deploy/RETENTION.md shows it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Row(NamedTuple):
 
     Attributes:
         name: its name.
-        contains: what it knows of a person; "" for nothing.
+        contains: the personal data in it; "" for none.
         at_once: what an erasure removes at once.
         rest: when the rest is gone.
         reason: why it is kept as long.
