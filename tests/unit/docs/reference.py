@@ -181,8 +181,8 @@ def retention_page() -> str:
         "each topic and table what an erasure removes at once, and when the rest is gone. `takk export CUSTOMER` prints what\n"
         "is still there.\n\n"
         "What stays: the decision `erased` with the customer id, and the refusals of the customer. Those are the scopes of\n"
-        'unsubscriptions, and each "no" with its time. They prevent that a later record of the same customer id starts marketing\n'
-        "without a fresh yes. A customer without refusals leaves no state.\n\n"
+        'unsubscriptions, and each "no" with its time. They prevent a later record of the same customer id from starting\n'
+        "marketing without a fresh yes. A customer without refusals leaves no state.\n\n"
         "Emails that have not left are withdrawn, order confirmations too: the data needed to send them is erased. To\n"
         "send them first, wait until they are sent, and erase the customer then. An email that is on the wire at that moment\n"
         "still arrives.\n\n"
