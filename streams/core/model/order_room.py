@@ -9,7 +9,6 @@ from msgspec import msgpack
 from msgspec.structs import replace
 
 from streams.core.model.customer import OrderState
-from streams.core.model.orders import OrderDetails
 from streams.core.rules.ruleset import Limits
 
 # Lines of a parcel that take as much room as one line of an order.
@@ -77,38 +76,38 @@ def is_short(order: OrderState) -> bool:
 
 
 def shortened(order: OrderState) -> OrderState:
-    """Return the order without lines and details: everything else that its emails need stays, and its number."""
+    """Return the order without lines: everything else that its emails need stays."""
     facts = order.facts
-    if facts is not None:
-        details = facts.details
-        kept = OrderDetails(order_number=details.order_number, is_test=details.is_test) if details is not None else None
-        facts = replace(facts, lines=(), details=kept if kept != OrderDetails() else None)
     return replace(
         order,
-        facts=facts,
-        parcels=tuple([replace(parcel, lines=(), details=None) for parcel in order.parcels]),
+        facts=replace(facts, lines=()) if facts is not None else None,
+        parcels=tuple([replace(parcel, lines=()) for parcel in order.parcels]),
     )
 
 
 def size(order: OrderState) -> int:
     """Return the pieces that an order takes in full.
 
-    It takes two and one for each line, and for each parcel two and one for every eight lines. The details of all of them take one for every
-    `_DETAIL_BYTES` bytes.
+    These are two, one for each line, and for each parcel two and one for every `_PARCEL_LINES` lines. The details of the order, its lines
+    and its parcels take one for every `_DETAIL_BYTES` bytes.
     """
-    facts = order.facts
-    pieces = 2 + (len(facts.lines) if facts else 0)
+    pieces = 2 + (len(order.facts.lines) if order.facts else 0)
     for parcel in order.parcels:
         pieces += 2 + len(parcel.lines) // _PARCEL_LINES
-    details: list[object] = [parcel.details for parcel in order.parcels if parcel.details is not None]
-    if facts is not None:
-        details += [line.details for line in facts.lines if line.details is not None]
-        details += [facts.details] if facts.details is not None else []
-    return pieces + len(_encode(details)) // _DETAIL_BYTES if details else pieces
+    return pieces + _details_size(order)
 
 
 def _short_size(order: OrderState) -> int:
     facts = order.facts
     # Names and addresses may be as long as many lines.
     characters = len(facts.name) + len(facts.email) if facts is not None else 0
-    return 1 + len(order.parcels) + characters // 100
+    return 1 + len(order.parcels) + characters // 100 + _details_size(order)
+
+
+def _details_size(order: OrderState) -> int:
+    facts = order.facts
+    details: list[object] = [parcel.details for parcel in order.parcels if parcel.details is not None]
+    if facts is not None:
+        details += [line.details for line in facts.lines if line.details is not None]
+        details += [facts.details] if facts.details is not None else []
+    return len(_encode(details)) // _DETAIL_BYTES if details else 0
