@@ -39,7 +39,7 @@ _ID = "customer id"
 _QUARTER = "so that flows can be simulated with the last quarter"
 _OUTAGE = "the longest outage of the stage that reads it"
 _NOTHING = ""
-#: Topic -> what is known about it.
+#: Topic -> its personal data, and the reason for its retention.
 _TOPICS: Mapping[str, _About] = MappingProxyType(
     {
         topics.ORDERS: _About("address, name, order", _QUARTER),

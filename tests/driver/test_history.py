@@ -45,7 +45,7 @@ def rules_of(run: Driver) -> list[tuple[str, str]]:
 
 
 def totals(customer: Customer) -> tuple[object, ...]:
-    """What counts over all orders."""
+    """The totals over all orders."""
     return customer.purchases, customer.spend, customer.spend_converted_minor, customer.discounted
 
 

@@ -26,7 +26,7 @@ from tests.harness import records
 from tests.harness.stack import Stack, open_stack
 
 ERIKA, ADDRESS, NAME = "erika-4711", "erika.mustermann@example.org", "Erika Mustermann"
-#: What must be gone, as bytes.
+#: The personal data that must be gone, as bytes.
 PERSON = {"id": ERIKA.encode(), "address": ADDRESS.encode(), "name": NAME.encode()}
 #: A broker that deletes the files of compacted segments at once, and looks for new ones all the time.
 EAGER = {

@@ -61,7 +61,7 @@ def run_of(events: list[Event], limits: Limits | None = None) -> Driver:
 
 
 def totals(customer: Customer) -> tuple[object, ...]:
-    """What counts over all orders, and the times that conditions read."""
+    """The totals over all orders, and the times that conditions read."""
     return (
         customer.purchases,
         customer.spend,

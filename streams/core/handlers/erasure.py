@@ -1,6 +1,6 @@
-"""Erasure: removes what is stored of a customer, and what arrives about emails of a customer who is no longer known.
+"""Erasure: removes the data of a customer, and later events about emails of a customer who is no longer known.
 
-What remains is what protects the person: a refusal of marketing. Every other later record of the same customer id starts from nothing.
+A refusal of marketing stays, because it protects the person. Every other later record of the same customer id starts from nothing.
 """
 
 from __future__ import annotations

@@ -277,8 +277,7 @@ def _is_first_arrival(uow: UnitOfWork, order_id: str, at: datetime, stored: Orde
     Their times do not show which of the two is newer, so the one that arrives later counts. The earlier one must not replace it
     when it is delivered again.
     """
-    # The state may have dropped the lines and the details.
-    if stored in (described, replace(described, lines=(), details=stored.details)):
+    if stored in (described, replace(described, lines=())):  # the state may have dropped the lines
         return False
     time = local_time.text_of(at)
     uow.is_new("described", order_id, time, ids.frozen_text(stored, DESCRIPTION_LAYOUT))

@@ -288,7 +288,7 @@ class ExternalContact(Struct, frozen=True, gc=False, array_like=True):
 
 
 class History(Struct, frozen=True, gc=False, array_like=True):
-    """What a customer bought before the first record that Takk has.
+    """The orders of a customer before the first record that Takk has.
 
     Attributes:
         state: `complete` if the counts include every earlier order, `partial` if there may be more, `unknown` if nobody has said it.

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from streams.core.model.customer import OrderState
 from streams.core.values import fingerprints, ids
 
-# What an entry says: whether more parcels may come, and whether a cancellation (c) and a refund (r) were handled. The texts are part of
+# The content of an entry: whether more parcels may come, and whether a cancellation (c) and a refund (r) were handled. The texts are part of
 # stored fingerprints. Earlier versions wrote the first, and ignored all events of such an order.
 _EARLIER = ""
 _STATES = (_EARLIER, "closed", "closed c", "closed r", "closed cr", "open", "open c")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--kind",
     required=True,
     type=click.Choice(("orders", "shipments", "customers", "products")),
-    help="What the rows are.",
+    help="The kind of the rows.",
 )
 @click.option(
     "--mapping",

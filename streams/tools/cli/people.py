@@ -68,7 +68,7 @@ def forget(customers: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     shop can do itself. A worker then deletes the customer's state and timers, ends all flows, and withdraws every email
     that has not left, order confirmations too. This cannot be undone.
 
-    What stays is the decision `erased`, and the scopes of an unsubscription, so that a later record does not start
+    The decision `erased` stays, and so do the scopes of an unsubscription, so that a later record does not start
     marketing again. Records on topics that Kafka deletes by time wait for their retention. deploy/RETENTION.md has the
     table. Records that arrive later are new data: stop the source first.
 

@@ -17,7 +17,7 @@ from streams.wire.validation import parse_id
 
 
 class Known(Struct, frozen=True, kw_only=True):
-    """What an erasure removes from the state of a customer. It contains no personal data besides the id.
+    """The data that an erasure removes from the state of a customer. It contains no personal data besides the id.
 
     Attributes:
         customer_id: the customer.

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from streams.agents.heartbeats import Heartbeat
+from streams.agents.ledger_retention import LedgerRetention
 from streams.agents.mailer import MailerContext, late_withdrawals
 from streams.mail.delivery.ledger import VERSION, Entry, State, encode_entry
 from streams.mail.delivery.marks import DeliveryMarks
@@ -48,7 +49,10 @@ class Owned:
         self.partition = partition
         self.store = Store()
         self.context = MailerContext(
-            DeliveryMarks(self.store, "disk-1", "boot-1"), Heartbeat("heartbeat-0", 0), Lease(1.0)
+            DeliveryMarks(self.store, "disk-1", "boot-1"),
+            Heartbeat("heartbeat-0", 0),
+            Lease(1.0),
+            cast(LedgerRetention, None),
         )
 
     def enter(self, send_id: str, state: State) -> None:

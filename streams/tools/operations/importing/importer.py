@@ -71,7 +71,7 @@ class Progress:
 
 @dataclass
 class Outcome:
-    """What an import has done.
+    """The result of an import.
 
     Attributes:
         progress: the counts of all runs.

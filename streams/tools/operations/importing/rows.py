@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
     Attributes:
         number: its number, the first is 1. The header of a CSV file is not a row.
-        values: its values by column; a text that explains why there are none.
+        values: its values by column; a text with the reason why they are missing.
         bytes_read: bytes of the file that are read so far.
     """
 

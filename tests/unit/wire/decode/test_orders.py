@@ -93,12 +93,12 @@ def test_every_detail_arrives() -> None:
     )
     address = orders.Address(**ADDRESS)
     assert order.refunded_minor == 7
-    assert order.is_test
+    assert (order.is_test, order.is_imported) == (True, True)
     assert order.details == orders.OrderDetails(
         "#1001", "dk", 1, 2, "PostNord", (orders.OrderDiscount("TEN", "Ten off", 3),), (orders.OrderTax("moms", 25_000, 4),), 5, False, 6,
         "EUR", 8, "Visa", "partially_paid", AT, "F-17", (orders.OrderReturn("r1", AT, (("s1", 1),)),), address, address,
         orders.PickupPoint("Kiosk", address, "9-17"), "https://shop.example/o/1", "Ring twice", ("b2b", "vip"), "Holm ApS", "DK1", True, True,
-        orders.GiftRecipient("Bo", "bo@example.com", "Enjoy"), True, "https://shop.example/r", "https://shop.example/w",
+        orders.GiftRecipient("Bo", "bo@example.com", "Enjoy"), "https://shop.example/r", "https://shop.example/w",
     )  # fmt: skip
 
 
