@@ -48,7 +48,8 @@ def values_of(schema: Any, fixed: Mapping[str, Any], named: dict[str, Any] | Non
             fields = {}
             for field in schema["fields"]:
                 values = values_of(field["type"], fixed, named)
-                if field["name"] in fixed:
+                symbols = field["type"].get("symbols") if isinstance(field["type"], dict) else None
+                if field["name"] in fixed and (symbols is None or fixed[field["name"]] in symbols):
                     values = st.just(fixed[field["name"]]) | values
                 fields[field["name"]] = values
             named[f"takk.{schema['name']}"] = st.fixed_dictionaries(fields)

@@ -33,17 +33,21 @@ times = st.one_of(
 ).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
 
 
-def of(kind: Any) -> st.SearchStrategy[Any]:
-    """Return a strategy for the values of an Avro type, unusual ones included."""
+def of(kind: Any, named: dict[str, st.SearchStrategy[Any]] | None = None) -> st.SearchStrategy[Any]:
+    """Return a strategy for the values of an Avro type, unusual ones included. `named` has the records of the schema so far."""
+    named = {} if named is None else named
     if isinstance(kind, list):
-        return st.one_of(*(of(branch) for branch in kind))
+        return st.one_of(*[of(branch, named) for branch in kind])
+    if isinstance(kind, str) and kind in named:
+        return named[kind]
     name = kind["type"] if isinstance(kind, dict) else kind
     if isinstance(kind, dict) and kind.get("logicalType") == "timestamp-millis":
         return times
     if name == "record":
-        return st.fixed_dictionaries({field["name"]: of(field["type"]) for field in kind["fields"]})
+        fields = {field["name"]: of(field["type"], named) for field in kind["fields"]}
+        return named.setdefault(f"takk.{kind['name']}", st.fixed_dictionaries(fields))
     if name == "array":
-        return st.lists(of(kind["items"]), max_size=3)
+        return st.lists(of(kind["items"], named), max_size=3)
     if name == "enum":
         return st.sampled_from(kind["symbols"])
     simple = {

@@ -132,13 +132,14 @@ def test_pool_codes(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "a.html.j2").touch()
     (folder / "flow.yaml").write_text(
-        "flow: spring\nversion: 1\nstatus: live\npurpose: service\ntrigger: {on: order.placed}\nsteps:\n"
+        "flow: spring\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {on: order.placed}\nsteps:\n"
         "  - reward: {name: ten, pool: ten}\n  - split: [{when: reward.is_given, steps: [{send: {message: a}}]}]\n"
     )
     shop = Scenario(tmp_path)
     shop.codes("ten", "A1")
-    shop.order("anna")
-    shop.order("bo")
+    for customer in ("anna", "bo"):
+        shop.profile(customer, marketing_consent=True)
+        shop.order(customer)
     assert shop.mail("anna").context["reward"] == {"code": "A1"}
     shop.after(days=1)
     assert shop.mails("bo") == []

@@ -15,11 +15,13 @@ from tests.harness.driver import START
 from tests.harness.events import order, shipment, shop_flows, shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of
 
-#: Triggers that orders and delivered parcels do not affect. Orders may change segments and dates.
+#: Triggers that orders and delivered parcels do not affect. Orders may change segments and dates, and a parcel may become traceable.
 OTHERS = [
     on
     for on in TRIGGERS
-    if on not in ("order.placed", "shipment.delivered") and not on.startswith("segment.") and on not in DATES
+    if on not in ("order.placed", "shipment.delivered", "shipment.tracked")
+    and not on.startswith("segment.")
+    and on not in DATES
 ]
 
 

@@ -20,7 +20,7 @@ OLD = (
     f"move goes-well-with, order-confirmation, review, shipment-confirmation, thank-you to flows/<group>/ ({GROUPS}), and "
     "move delivery.html.j2, delivery.txt.j2, layout.html.j2, layout.txt.j2, products.html.j2, products.txt.j2, "
     "receipt.html.j2, receipt.txt.j2, style.css to shared/, and "
-    'name them in templates as "shared/layout.html.j2")'
+    'name them in templates as "shared/delivery.html.j2")'
 )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.unit.tools.cli.runner import run
 
-HEAD = "order_id,customer_id,currency,total,placed_at,note\n"
+HEAD = "order_id,customer_id,currency,total,placed_at,remark\n"
 
 
 def test_a_dry_run_needs_no_kafka(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_a_dry_run_needs_no_kafka(tmp_path: Path) -> None:
         [
             "orders.csv: 2 rows, 2 records would be published, 0 invalid rows.",
             "  events from 2025-01-05 to 2025-02-05",
-            "  unused columns: note",
+            "  unused columns: remark",
         ],
     )
 

@@ -373,6 +373,7 @@ def test_an_erasure_is_right() -> None:
 def test_a_timer_after_an_erasure_must_fire() -> None:
     """A timer of an order after the erasure is not cancelled."""
     history = History()
+    history.replayed.now_ms = records.AT_MS
     history.batch(history.put(topics.CUSTOMERS, None))
     history.batch(history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o9"))))
     history.arrive()

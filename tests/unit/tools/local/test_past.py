@@ -9,7 +9,7 @@ import pytest
 
 from streams.tools.local import past
 from streams.tools.local.past import wait_until_processed, write_past
-from tests.unit.tools.operations.importing.test_importer import NOW, Published, run_import
+from tests.harness.imports import NOW, Published, run_import
 
 
 def test_every_row_is_valid(tmp_path: Path) -> None:

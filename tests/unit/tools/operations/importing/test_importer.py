@@ -11,65 +11,22 @@ from typing import Any
 import fastavro
 import pytest
 
-from streams.runtime.avro.schemas import load_schemas
 from streams.tools.operations.importing import importer as importing
-from streams.tools.operations.importing.importer import Importer, NoSink, Outcome, Sink
-from streams.tools.operations.importing.mapping import ImportMapping, read_mapping
+from streams.tools.operations.importing.importer import Importer, NoSink
+from streams.tools.operations.importing.mapping import ImportMapping
 from streams.tools.operations.importing.records import KINDS, RecordBuilder
 from streams.tools.operations.importing.rows import ImportFailed
-from streams.wire.codec import SCHEMAS, open_codec
 from streams.wire.decode.decoder import Decoder
 from tests.harness import records
 from tests.harness.driver import START, Driver
 from tests.harness.events import shop_ruleset
+from tests.harness.imports import CODEC, NOW, RAW, Published, builder_of, run_import
 
-CODEC = open_codec()
-RAW = load_schemas(SCHEMAS)
-NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ORDERS = """order_id,customer_id,email,name,country,currency,total,placed_at,paid_at,cancelled_at
 o1,c1,anna@example.com,Anna Holm,DK,DKK,129.50,2026-01-05T10:00:00Z,2026-01-05T10:05:00Z,
 o2,c1,anna@example.com,Anna Holm,DK,DKK,"1,050.00",2026-02-27 09:00+01:00,,
 o3,c2,bo@example.com,Bo,DK,DKK,80,2026-02-01,,2026-02-02
 """
-
-
-class Published:
-    """A sink that keeps what it takes, and fails at the record `fails_at`."""
-
-    def __init__(self, fails_at: int = -1) -> None:
-        self.records: list[tuple[str, dict[str, Any]]] = []
-        self.ids: list[str] = []
-        self.fails_at = fails_at
-
-    def send(self, topic: str, key: bytes, value: bytes, record_id: str) -> None:
-        if len(self.records) == self.fails_at:
-            raise TimeoutError("the broker is away")
-        schema = next(kind.schema for kind in KINDS.values() if kind.topic == topic)
-        record = CODEC.decode(schema, value)
-        assert key.decode() == record[next(kind.key for kind in KINDS.values() if kind.topic == topic)]
-        self.records.append((topic, record))
-        self.ids.append(record_id)
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-
-def builder_of(kind: str, mapping: Path | None = None) -> RecordBuilder:
-    """Return a builder for a kind of rows."""
-    builder = RecordBuilder(kind, RAW[KINDS[kind].schema], ImportMapping(), "DKK", CODEC, NOW)
-    if mapping is None:
-        return builder
-    return builder.with_mapping(read_mapping(mapping, builder.fields, builder.line_fields))
-
-
-def run_import(
-    path: Path, kind: str, sink: Sink, mapping: Path | None = None, *, restart: bool = False, is_dry_run: bool = False
-) -> Outcome:
-    """Import a file."""
-    text = mapping.read_text() if mapping is not None else ""
-    return Importer(path, builder_of(kind, mapping), sink, mapping_text=text, is_dry_run=is_dry_run).run(
-        restart=restart
-    )
 
 
 def written(path: Path, text: str) -> Path:
