@@ -38,6 +38,9 @@ class Record:
     def partition(self) -> int:
         return self.number
 
+    def error(self) -> None:
+        return None
+
     def offset(self) -> int:
         return self.at
 

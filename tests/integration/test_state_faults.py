@@ -107,10 +107,10 @@ def test_the_fetcher_passes_deleted_records(job: Job) -> None:
         start_of=start_of,
     )
     fetcher.starts = [TopicPartition(topic, number, number) for number in range(PARTITIONS)]
-    fetcher.seek()
+    move = fetcher.seek()
     records = []
     wait_until(
-        lambda: records.extend(fetcher.read(0.1)) or len(records) >= 200 - 3 * PARTITIONS, "all records are read"
+        lambda: records.extend(fetcher.read(0.1, move)) or len(records) >= 200 - 3 * PARTITIONS, "all records are read"
     )
     fetcher.close()
     assert sorted(asked) == [(topic, number, number) for number in range(3)]

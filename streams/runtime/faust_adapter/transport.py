@@ -170,8 +170,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         source = task_manager.fetcher
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="takk-reader")
-        generation = None
-        # When Faust stops its fetcher, it cancels this task. The read in the thread returns within IDLE_WAIT_S.
+        generation, move = None, 0
+        # When Faust stops its fetcher, it cancels this task. A read in the thread may then begin after the next task has moved the reader.
         try:
             while not (self.should_stop or fetcher.should_stop):
                 if not self.flow_active:
@@ -180,7 +180,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 if generation != task_manager.generation:
                     generation = task_manager.generation
                     with self.liveness.step(READER_THREAD):
-                        await loop.run_in_executor(thread, source.seek)
+                        move = await loop.run_in_executor(thread, source.seek)
                 if source.has_waiting:
                     # All tasks with records commit. The first to finish takes the records that wait; until then, read on if there is room.
                     task_manager.idle.clear()
@@ -192,7 +192,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 records: list[Any] = []
                 if not source.is_full:
                     with self.liveness.step(READER_THREAD):
-                        records = await loop.run_in_executor(thread, source.read, wait_s)
+                        records = await loop.run_in_executor(thread, source.read, wait_s, move)
                 for task, batch in source.next_batches(records, task_manager.clock()):
                     if generation != task_manager.generation or not self.flow_active:
                         break

@@ -52,6 +52,7 @@ class Fetcher:
         #: The committed offsets of the current assignment, set by the task manager.
         self.starts: list[TopicPartition] = []
         self._reader: Any = None
+        self._moves = 0
         #: Held while the reader is used or closed: librdkafka crashes when a closed consumer is queried, and `consume` never returns if the
         #: consumer is closed concurrently.
         self._lock = threading.Lock()
@@ -61,36 +62,46 @@ class Fetcher:
         self._ends: dict[tuple[str, int], int] = {}
         self._down_at = float("-inf")
 
-    def seek(self) -> None:
-        """Move the reader to the committed offsets of the current assignment, and drop the records that wait."""
-        if self._reader is None:
-            self._reader = Consumer(
-                consumer_config(
-                    self._kafka,
-                    self._group_id,
-                    {
-                        "auto.offset.reset": "error",
-                        "queued.min.messages": 50_000,
-                        "fetch.wait.max.ms": 50,
-                        "enable.partition.eof": True,
-                        "error_cb": self._on_error,
-                    },
-                )
-            )
-        self._waiting.clear()
-        self._waiting_count = 0
-        self._ends.clear()  # records that are read again count as unread
-        self._reader.assign(self.starts)
+    def seek(self) -> int:
+        """Move the reader to the committed offsets of the current assignment, and drop the records that wait.
 
-    def read(self, wait_s: float) -> list[Any]:
+        Returns:
+            The number of the move. Only reads with this number take records from now on: the thread of an earlier assignment may still
+            begin a read, and nobody would process its records.
+        """
+        with self._lock:
+            if self._reader is None:
+                self._reader = self._open_reader()
+            self._waiting.clear()
+            self._waiting_count = 0
+            self._ends.clear()  # records that are read again count as unread
+            self._reader.assign(self.starts)
+            self._moves += 1
+            return self._moves
+
+    def _open_reader(self) -> Any:
+        settings = {
+            "auto.offset.reset": "error",
+            "queued.min.messages": 50_000,
+            "fetch.wait.max.ms": 50,
+            "enable.partition.eof": True,
+            "error_cb": self._on_error,
+        }
+        return Consumer(consumer_config(self._kafka, self._group_id, settings))
+
+    def read(self, wait_s: float, move: int) -> list[Any]:
         """Return the next records, after at most `wait_s` seconds. Return nothing once the fetcher is closed.
+
+        Args:
+            wait_s: seconds to wait for the first record.
+            move: the number that `seek` returned. Nothing is read if the reader was moved again since.
 
         Raises:
             KafkaException: the broker reported an error that is not retriable.
             StoreError: an input was truncated.
         """
         with self._lock:
-            if self._reader is None:
+            if self._reader is None or move != self._moves:
                 return []
             messages = self._reader.consume(1, wait_s)
             if messages:

@@ -31,6 +31,9 @@ class Reader:
         self.calls.append("read")
         return []
 
+    def assign(self, starts: list[TopicPartition]) -> None:
+        self.calls.append("moved")
+
     def close(self) -> None:
         self.calls.append("closed")
 
@@ -40,7 +43,7 @@ def test_the_reader_is_closed_after_its_last_read() -> None:
     task_manager, reader = TaskManager("app", {}), Reader()
     fetcher = task_manager.fetcher
     fetcher._reader = reader
-    reading = threading.Thread(target=fetcher.read, args=(0.02,))
+    reading = threading.Thread(target=fetcher.read, args=(0.02, 0))
     reading.start()
     assert reader.is_reading.wait(10)
     closing = threading.Thread(target=task_manager.close)
@@ -51,7 +54,50 @@ def test_the_reader_is_closed_after_its_last_read() -> None:
     reading.join(10)
     closing.join(10)
     assert reader.calls == ["read", "closed"]
-    assert fetcher.read(0.02) == []
+    assert fetcher.read(0.02, 0) == []
+
+
+class Log:
+    """A consumer of one partition with ten records, which remembers its position."""
+
+    def __init__(self) -> None:
+        self.position = 0
+
+    def assign(self, starts: list[TopicPartition]) -> None:
+        self.position = starts[0].offset
+
+    def consume(self, count: int, wait_s: float) -> list[Any]:
+        first, self.position = self.position, min(10, self.position + count)
+        return [Record(offset) for offset in range(first, self.position)]
+
+
+def test_a_read_of_an_earlier_assignment_takes_nothing() -> None:
+    """A read that begins after the reader was moved returns nothing, and moves nothing: nobody would process its records."""
+    fetcher = fetcher_of(task(None))
+    fetcher._reader = Log()
+    fetcher.starts = [TopicPartition(TOPIC, 0, 3)]
+    earlier = fetcher.seek()
+    assert [record.offset() for record in fetcher.read(0.0, earlier)] == [3, 4, 5, 6, 7, 8, 9]
+    move = fetcher.seek()
+    assert fetcher.read(0.0, earlier) == []
+    assert [record.offset() for record in fetcher.read(0.0, move)] == [3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_move_waits_for_a_read() -> None:
+    """The reader is not moved while another thread reads: that read would take records that follow the move."""
+    fetcher, reader = fetcher_of(task(None)), Reader()
+    fetcher._reader = reader
+    reading = threading.Thread(target=fetcher.read, args=(0.02, 0))
+    reading.start()
+    assert reader.is_reading.wait(10)
+    moving = threading.Thread(target=fetcher.seek)
+    moving.start()
+    moving.join(0.2)
+    assert moving.is_alive()
+    reader.released.set()
+    reading.join(10)
+    moving.join(10)
+    assert reader.calls == ["read", "moved"]
 
 
 def test_an_unreachable_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,10 +106,10 @@ def test_an_unreachable_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     fetcher = Fetcher({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}, "group", {TOPIC: one.stage}, {}, **LIMITS)
     assert not fetcher.is_cluster_down
     fetcher.starts = [TopicPartition(TOPIC, 0, 0)]
-    fetcher.seek()
+    move = fetcher.seek()
     deadline = time.monotonic() + 60
     while not fetcher.is_cluster_down and time.monotonic() < deadline:
-        assert fetcher.read(0.05) == []
+        assert fetcher.read(0.05, move) == []
     assert fetcher.is_cluster_down
     monkeypatch.setattr(fetcher_module, "DOWN_S", 0.0)
     assert not fetcher.is_cluster_down
