@@ -127,10 +127,10 @@ class BlockedFetcher:
         self.is_reading = threading.Event()
         self.may_return = threading.Event()
 
-    def seek(self) -> None:
-        return
+    def seek(self) -> int:
+        return 1
 
-    def read(self, wait_s: float) -> list[Any]:
+    def read(self, wait_s: float, move: int) -> list[Any]:
         self.is_reading.set()
         self.may_return.wait()
         return []
