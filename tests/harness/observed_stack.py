@@ -95,7 +95,12 @@ def open_observed_stack(
         is_patient: whether alerts wait before they fire, as their `for` says.
         env: additional settings of workers and mailer.
     """
-    more = {"TAKK_TEMPLATES_DIR": str(copy_templates(folder)), "TAKK_HEARTBEAT_S": "15", **(env or {})}
+    more = {
+        "TAKK_TEMPLATES_DIR": str(copy_templates(folder)),
+        "TAKK_HEARTBEAT_S": "15",
+        "TAKK_ADDRESS_SECRET": "a secret of the tests, long enough",
+        **(env or {}),
+    }
     with open_stack(folder, day_s=day_s, workers=2, env=more) as stack:
         # The reactions depend on the seed alone; the shop that produces the orders is another object.
         recipients = Recipients(stack.settings.kafka(), stack.codec, Shop(3, 1.0, day_s), SentEmails())

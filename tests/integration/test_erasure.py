@@ -200,6 +200,7 @@ def test_only_what_waits_for_its_retention_is_left(stack: Stack) -> None:
     place(stack, other, "o-other-2", email="other@example.org", name="Other")
     stack.wait_until(lambda: len(stack.inbox.mails("other@example.org")) == 2, "the next email of another customer")
 
+    stack.wait_until_idle()
     verdict = stack.judge()
     assert (verdict.problems, verdict.lost, verdict.duplicates) == ([], [], [])
     assert verdict.states.keys() == {other.encode()}

@@ -205,14 +205,14 @@ def test_a_worker_does_not_start_with_an_invalid_flow(shared_stack: Stack, tmp_p
     templates = shutil.copytree(PROJECT_ROOT / "templates", tmp_path / "templates")
     broken = templates / "flows" / "asking" / "review" / "flow.yaml"
     lines = broken.read_text(encoding="utf-8").splitlines()
-    line = next(number for number, text in enumerate(lines, 1) if "customer.orders" in text)
-    lines[line - 1] = lines[line - 1].replace("customer.orders", "customer.ordrs")
+    line = next(number for number, text in enumerate(lines, 1) if "customer.is_new" in text)
+    lines[line - 1] = lines[line - 1].replace("customer.is_new", "customer.is_nw")
     broken.write_text("\n".join(lines), encoding="utf-8")
     done = takk(shared_stack, "worker", TAKK_TEMPLATES_DIR=str(templates))
     assert done.returncode != 0
     assert f"{broken}:{line}:" in done.stderr
-    assert "ordrs" in done.stderr
-    assert "orders" in done.stderr.partition("ordrs")[2]
+    assert "is_nw" in done.stderr
+    assert "is_new" in done.stderr.partition("is_nw")[2]
     assert "Traceback" not in done.stderr
 
 

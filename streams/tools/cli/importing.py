@@ -41,7 +41,7 @@ def import_(
     restart: bool,
     encoding: str,
 ) -> None:
-    """Import the history of an earlier system; nobody is mailed.
+    """Import history, without mailing anybody about it.
 
     FILE is a CSV file with a header (.csv, .tsv), JSON Lines (.jsonl, .ndjson) or an Avro container file (.avro). The rows are
     published on the topics that Takk reads, marked as imported: they update customers, totals and segments, and start no flow.
