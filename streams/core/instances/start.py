@@ -96,7 +96,7 @@ def _log_too_old(
     )
     repeat = f"{context.parcel.parcel_id if context.parcel is not None else ''} {local_time.text_of(at)}"
     if not uow.is_imported and not uow.is_new("too_old", instance_id, repeat):
-        return  # the order has come after its parcels, which are told once more
+        return  # the order has arrived after its parcels, whose events are dispatched again
     if is_too_old(uow, flow, age):
         days = local_time.unscale(age, uow.ruleset.day_scale).days
         log.skip(
