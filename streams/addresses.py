@@ -22,12 +22,17 @@ _NOT_IN_LOCAL_PART = re.compile(r"[\x00-\x20\x7f\"(),:;<>@\[\\\]]")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?")
 
 
+def trimmed(address: str) -> str:
+    """Return an address without the blanks and the invisible characters around it."""
+    return address.strip().strip(_INVISIBLE).strip()
+
+
 def parse_address(text: str) -> str | None:
     """Return the email address in `text`, or None if it is not exactly one address that can be sent to.
 
     Blanks and invisible characters around the address are ignored, and its domain is returned in ASCII.
     """
-    address = text.strip().strip(_INVISIBLE).strip()
+    address = trimmed(text)
     if len(address) > MAX_ADDRESS:
         return None
     local, at, domain = address.rpartition("@")

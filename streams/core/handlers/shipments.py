@@ -50,23 +50,7 @@ def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     if count_at is None or (event.occurred_at, event.parcels_in_order) > (count_at, count):
         count, count_at = event.parcels_in_order, event.occurred_at
     parcels = tuple(sorted([*(other for other in order.parcels if other is not old), parcel], key=_by_id))
-    after = OrderState(
-        order.order_id,
-        order.facts,
-        order.facts_at,
-        order.placed,
-        order.cancelled_at,
-        order.refunded_at,
-        order.converted_minor,
-        parcels,
-        count,
-        count_at,
-        order.attributed_to,
-        order.paid_at,
-        order.refunded_minor,
-        order.partly_refunded_at,
-        order.does_not_add_up,
-    )
+    after = replace(order, parcels=parcels, parcels_in_order=count, parcels_at=count_at)
     if after == before:
         return
     if len(event.lines) > max_lines:

@@ -13,12 +13,11 @@ from functools import lru_cache
 
 import idna
 
+from streams.addresses import trimmed
 from streams.core.values.tokens import hkdf
 
 #: Bytes of a hash: with 128 bits, two of a billion addresses have the same hash with a probability of 10^-21.
 HASH_BYTES = 16
-#: Invisible characters that are copied along with an address. `str.strip` removes blanks only.
-_INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
 
 def normalise(address: str) -> str:
@@ -29,8 +28,7 @@ def normalise(address: str) -> str:
     Dots and `+tags` stay: whether they reach the same mailbox is up to the provider. A domain that IDNA does not allow stays as it is.
     Sources: RFC 5891 (IDNA) with the mappings of UTS 46; RFC 6532 3.1 (NFC).
     """
-    trimmed = address.strip().strip(_INVISIBLE).strip()
-    local, at, domain = unicodedata.normalize("NFC", trimmed).lower().rpartition("@")
+    local, at, domain = unicodedata.normalize("NFC", trimmed(address)).lower().rpartition("@")
     return f"{local}{at}{domain if domain.isascii() else _ascii(domain)}"
 
 

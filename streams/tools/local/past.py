@@ -12,7 +12,7 @@ from pathlib import Path
 from streams.runtime.avro.codec import Codec
 from streams.runtime.avro.schemas import load_schemas
 from streams.settings import Settings
-from streams.tools.local.shop.lines import Record, order_line, total_minor
+from streams.tools.local.shop.lines import Record, order_line, profile_record, total_minor
 from streams.tools.local.shop.people import PRODUCTS, Person, person
 from streams.tools.operations.importing.importer import Importer
 from streams.tools.operations.importing.kafka_sink import KafkaSink
@@ -56,23 +56,9 @@ def write_past(
                 first_at = min(first_at, datetime.fromisoformat(order["placed_at"]))
                 bought.write(json.dumps(order) + "\n")
                 shipped.write(json.dumps(_parcel(order, day_s)) + "\n")
-            profiles.write(json.dumps(_profile(buyer, first_at)) + "\n")
+            profile = {**profile_record(buyer, first_at), "history": "complete", "occurred_at": first_at.isoformat()}
+            profiles.write(json.dumps(profile) + "\n")
     return paths, orders
-
-
-def _profile(buyer: Person, at: datetime) -> Record:
-    return {
-        "customer_id": buyer.customer_id,
-        "email": buyer.email,
-        "name": buyer.name,
-        "locale": buyer.locale,
-        "country": buyer.country,
-        "time_zone": buyer.time_zone,
-        "marketing_consent": buyer.marketing_consent,
-        "tracking_consent": buyer.tracking_consent,
-        "history": "complete",
-        "occurred_at": at.isoformat(),
-    }
 
 
 def _orders(buyer: Person, number: int, seed: int, now: datetime, day_s: float, rng: random.Random) -> Iterator[Record]:

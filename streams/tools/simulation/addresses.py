@@ -9,11 +9,9 @@ from streams.core.model.address_state import NEW_ADDRESS, AddressState
 from streams.core.model.effects import Effect, LogDecision, NoteAddress, SendMail
 from streams.core.rules.consent_policy import is_transactional
 from streams.core.rules.ruleset import Ruleset
-from streams.core.sending.address_limits import CAPPED, LIMITED, SUPPRESSED, apply, find_rule, rules_of, suppression_of
+from streams.core.sending.address_limits import apply, find_rule, rules_of, suppression_of
 from streams.core.values.addresses import address_hash
-
-#: The rules of the mailer about addresses.
-RULES = frozenset((SUPPRESSED, CAPPED, LIMITED))
+from streams.tools.simulation.suppressions import suppressed
 
 
 class SimulatedAddresses:
@@ -47,21 +45,7 @@ class SimulatedAddresses:
         suppression = suppression_of(self.states.get(address, NEW_ADDRESS), self._rules)
         forbidden = find_rule(suppression, mail.purpose, now)
         if forbidden is not None:
-            rule, detail = forbidden
-            return LogDecision(  # the one that the mailer's report becomes
-                decision_id=f"{mail.send_id}.1.{rule}",
-                customer_id=mail.customer_id,
-                flow=mail.flow,
-                flow_version=mail.flow_version,
-                instance_id=mail.instance_id,
-                step=mail.step,
-                outcome="skip",
-                rule=rule,
-                detail=detail,
-                send_id=mail.send_id,
-                order_id=mail.order_id,
-                decided_at=now,
-            )
+            return suppressed(mail, *forbidden, now)
         self._note(
             NoteAddress(
                 event_id=f"{mail.send_id}.1.sent",
@@ -74,8 +58,3 @@ class SimulatedAddresses:
             )
         )
         return mail
-
-
-def suppressed_send(effect: Effect) -> str | None:
-    """Return the send id of an email that its address must not get; None for other effects."""
-    return effect.send_id if isinstance(effect, LogDecision) and effect.rule in RULES else None

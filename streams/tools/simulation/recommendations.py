@@ -13,9 +13,7 @@ from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.core.sending.content import template_data
-
-#: The rule of the mailer if there are too few products for an email's recommendations.
-TOO_FEW = "too_few_products"
+from streams.tools.simulation.suppressions import TOO_FEW, suppressed
 
 
 class SimulatedRecommendations:
@@ -59,22 +57,4 @@ class SimulatedRecommendations:
         products = fulfil(template_data(mail.content)[REQUEST_KEY], self.assortment, week_of(now))
         if products is not None:
             return replace(mail, content=replace(mail.content, chosen=tuple(products)))
-        return LogDecision(  # the one that the mailer's report becomes
-            decision_id=f"{mail.send_id}.1.{TOO_FEW}",
-            customer_id=mail.customer_id,
-            flow=mail.flow,
-            flow_version=mail.flow_version,
-            instance_id=mail.instance_id,
-            step=mail.step,
-            outcome="skip",
-            rule=TOO_FEW,
-            detail=TOO_FEW,
-            send_id=mail.send_id,
-            order_id=mail.order_id,
-            decided_at=now,
-        )
-
-
-def suppressed_send(effect: Effect) -> str | None:
-    """Return the send id of an email that was not sent because of too few products; None for other effects."""
-    return effect.send_id if isinstance(effect, LogDecision) and effect.rule == TOO_FEW else None
+        return suppressed(mail, TOO_FEW, TOO_FEW, now)

@@ -17,9 +17,9 @@ from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, Withdrawal
 from streams.core.offers.code_pools import CodePools, InMemoryTable
 from streams.core.rules.ruleset import Ruleset
-from streams.tools.simulation import addresses
 from streams.tools.simulation.addresses import SimulatedAddresses
-from streams.tools.simulation.recommendations import SimulatedRecommendations, suppressed_send
+from streams.tools.simulation.recommendations import SimulatedRecommendations
+from streams.tools.simulation.suppressions import suppressed_send
 
 
 class Simulator:
@@ -92,7 +92,7 @@ class Simulator:
                             customer_id=customer_id, send_id=effect.send_id, outcome="sent", occurred_at=self.now
                         )
                     )
-                elif (send_id := suppressed_send(effect) or addresses.suppressed_send(effect)) is not None:
+                elif (send_id := suppressed_send(effect)) is not None:
                     self.handle(
                         MailReported(
                             customer_id=customer_id, send_id=send_id, outcome="suppressed", occurred_at=self.now

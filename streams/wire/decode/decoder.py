@@ -67,8 +67,7 @@ class Decoder:
             raise ValidationFailed("unknown_topic", f"no events are read from {topic}") from None
         if value is None and topic == topics.CUSTOMERS:
             return _erasure(key, timestamp_ms)
-        written_at = _written_at(timestamp_ms)
-        now = _written_at(now_ms)
+        written_at = _time_of(timestamp_ms)
         record: Record = {}
         try:
             record = self._record(schema, value)
@@ -79,14 +78,15 @@ class Decoder:
         except (ValidationFailed, DecodeFailed) as error:
             if topic not in REFUSING or value is None:
                 raise
-            refusal = self._refusal(topic, schema, value, record, written_at or now or _LAST)
+            refusal = self._refusal(topic, schema, value, record, written_at or _time_of(now_ms) or _LAST)
             if refusal is None:
                 raise error
             return refusal
-        earliest = min(written_at or _LAST, now or _LAST)
-        if isinstance(event, ProfileUpdated) and event.occurred_at > earliest:
+        if isinstance(event, ProfileUpdated):
             # A clock that is ahead must not make a "yes" newer than a refusal that follows it.
-            return replace(event, occurred_at=earliest)
+            earliest = min(written_at or _LAST, _time_of(now_ms) or _LAST)
+            if event.occurred_at > earliest:
+                return replace(event, occurred_at=earliest)
         return event
 
     def _refusal(self, topic: str, schema: str, value: bytes, record: Record, at: datetime) -> Event | None:
@@ -155,8 +155,8 @@ class Decoder:
         return self._codec.decode(schema, value)
 
 
-def _written_at(timestamp_ms: int) -> datetime | None:
-    """Return when a record was written, UTC. A producer may set any timestamp: an impossible one does not limit the times in the record."""
+def _time_of(timestamp_ms: int) -> datetime | None:
+    """Return the time of a timestamp, UTC. A producer may set any: an impossible one, which is None, does not limit the times in the record."""
     return datetime.fromtimestamp(timestamp_ms / 1000, UTC) if 0 < timestamp_ms < LATEST_MS else None
 
 
@@ -173,4 +173,4 @@ def _erasure(key: bytes | None, timestamp_ms: int) -> CustomerErased:
     except UnicodeDecodeError:
         raise ValidationFailed("bad_id", "the key of a deleted customer is not UTF-8") from None
     customer_id = parse_id(record, "customer_id")
-    return CustomerErased(customer_id=customer_id, occurred_at=_written_at(timestamp_ms) or EPOCH)
+    return CustomerErased(customer_id=customer_id, occurred_at=_time_of(timestamp_ms) or EPOCH)

@@ -1,11 +1,11 @@
-"""Records of products and order lines of the simulated shop."""
+"""Records of products, order lines and profiles of the simulated shop."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from streams.tools.local.shop.people import Product, price
+from streams.tools.local.shop.people import Person, Product, price
 
 Record: TypeAlias = dict[str, Any]
 
@@ -25,6 +25,21 @@ def product_record(product: Product, at: datetime) -> Record:
         "is_consumable": product.is_consumable,
         "replaces": product.replaces,
         "complements": list(product.complements),
+    }
+
+
+def profile_record(buyer: Person, at: datetime) -> Record:
+    """Return the record of a customer's profile, as it is since `at` (UTC)."""
+    return {
+        "customer_id": buyer.customer_id,
+        "email": buyer.email,
+        "name": buyer.name,
+        "locale": buyer.locale,
+        "country": buyer.country,
+        "time_zone": buyer.time_zone,
+        "marketing_consent": buyer.marketing_consent,
+        "tracking_consent": buyer.tracking_consent,
+        "occurred_at": at,
     }
 
 

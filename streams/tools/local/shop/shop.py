@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from streams.tools.local.shop.lines import Record, order_line, product_record, split_lines, total_minor
+from streams.tools.local.shop.lines import Record, order_line, product_record, profile_record, split_lines, total_minor
 from streams.tools.local.shop.people import PRODUCTS, Person, person
 from streams.wire import topics
 
@@ -179,18 +179,7 @@ class Shop:
         return _to_ms(at + timedelta(seconds=days * self.day_s))
 
     def _profile(self, buyer: Person, at: datetime) -> ShopRecord:
-        record: Record = {
-            "customer_id": buyer.customer_id,
-            "email": buyer.email,
-            "name": buyer.name,
-            "locale": buyer.locale,
-            "country": buyer.country,
-            "time_zone": buyer.time_zone,
-            "marketing_consent": buyer.marketing_consent,
-            "tracking_consent": buyer.tracking_consent,
-            "occurred_at": at,
-        }
-        return ShopRecord(at, topics.CUSTOMERS, buyer.customer_id.encode(), record)
+        return ShopRecord(at, topics.CUSTOMERS, buyer.customer_id.encode(), profile_record(buyer, at))
 
     def _order_records(self, buyer: Person, number: int, at: datetime, rng: random.Random) -> Iterator[ShopRecord]:
         products = rng.sample(PRODUCTS, rng.choices((1, 2, 3, 4), (50, 28, 15, 7))[0])
