@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -239,6 +242,23 @@ class Stack:
         """Return the committed records of `topic`, decoded."""
         records = read_all(self.settings.kafka(), [topic])[topic]
         return [self.codec.decode(topics.SCHEMA_OF[topic], record.value()) for record in records]
+
+    def run_takk(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run the command `takk` on this cluster with additional settings, and return its result."""
+        return subprocess.run(
+            [sys.executable, "-m", "streams", *arguments],
+            env={**os.environ, **self.env, "TAKK_WEB_PORT": "0", **env},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def takk(self, *arguments: str) -> str:
+        """Run the command `takk` on this cluster, which must succeed, and return its output."""
+        done = self.run_takk(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def run_shop(
         self, seconds: float, rate: float, poison: float = 0.0, seed: int = 3, until: threading.Event | None = None

@@ -88,20 +88,6 @@ def dead_letters(stack: Stack) -> list[DeadLetter]:
     return [decode(stack.codec, letter.value()) for letter in letters]
 
 
-def takk(stack: Stack, *arguments: str) -> str:
-    """Run the command `takk`, and return its output."""
-    result = subprocess.run(
-        [sys.executable, "-m", "streams", *arguments],
-        env={**os.environ, **stack.env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
 def email_to(stack: Stack, address: str) -> Any:
     """Wait for the one email to `address`, and return it."""
     stack.wait_until(lambda: bool(stack.inbox.mails(address)), f"an email to {address}")
@@ -137,14 +123,14 @@ def test_a_dead_letter_is_listed_and_replayed(stack: Stack) -> None:
     (letter,) = [letter for letter in dead_letters(stack) if letter.key == b"again"]
     assert (letter.reason, letter.value) == ("future_time", value)
     assert stack.inbox.mails("again@example.org") == []
-    listing = takk(stack, "dead-letters", "list", "--reason", "future_time")
+    listing = stack.takk("dead-letters", "list", "--reason", "future_time")
     assert any(line.startswith(f"{letter.id}  ") for line in listing.splitlines())
-    assert takk(stack, "dead-letters", "list", "--since", "2099-01-01") == "0 dead letters.\n"
-    counts = takk(stack, "dead-letters", "list", "--since", "1h", "--count", "--reason", "future_time").splitlines()
+    assert stack.takk("dead-letters", "list", "--since", "2099-01-01") == "0 dead letters.\n"
+    counts = stack.takk("dead-letters", "list", "--since", "1h", "--count", "--reason", "future_time").splitlines()
     # The other tests may leave letters for the same reason, on the same partition too.
     assert any(line.startswith(f"orders/{letter.partition}  flows  future_time  ") for line in counts)
-    assert f"rejected  record {letter.id}: stage flows could not process it (future_time" in takk(stack, "why", "again")
-    assert takk(stack, "dead-letters", "replay", letter.id) == "1 record replayed.\n"
+    assert f"rejected  record {letter.id}: stage flows could not process it (future_time" in stack.takk("why", "again")
+    assert stack.takk("dead-letters", "replay", letter.id) == "1 record replayed.\n"
     email_to(stack, "again@example.org")
 
 
@@ -157,7 +143,7 @@ def test_a_replayed_record_that_is_still_invalid_becomes_a_dead_letter_again(sta
         return [letter for letter in dead_letters(stack) if letter.key == b"worse"]
 
     stack.wait_until(lambda: len(letters()) == 1, "a dead letter")
-    takk(stack, "dead-letters", "replay", letters()[0].id)
+    stack.takk("dead-letters", "replay", letters()[0].id)
     stack.wait_until(lambda: len(letters()) == 2, "the dead letter of the replayed record")
     assert [(letter.reason, letter.value) for letter in letters()] == [("negative_amount", value)] * 2
 
@@ -276,7 +262,7 @@ def test_invalid_records_on_every_topic_become_dead_letters(stack: Stack) -> Non
 
 def test_a_huge_dead_letter_can_be_listed_as_json(stack: Stack) -> None:
     """`dead-letters list --json` prints one JSON object per line for any bytes."""
-    listing = takk(stack, "dead-letters", "list", "--json")
+    listing = stack.takk("dead-letters", "list", "--json")
     assert all(isinstance(json.loads(line), dict) for line in listing.splitlines() if line)
 
 

@@ -63,18 +63,6 @@ def stack(shared_stack: Stack) -> Stack:
     return shared_stack
 
 
-def takk(stack: Stack, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command `takk` on the cluster of the stack, and return its result."""
-    return subprocess.run(
-        [sys.executable, "-m", "streams", *arguments],
-        env={**os.environ, **stack.env, "TAKK_WEB_PORT": "0", **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def has_read_all(stack: Stack) -> bool:
     """Return whether every process has read all records. A stuck partition writes nothing either, so idle topics do not show it."""
     return all(process.metrics().get("takk_lag_records") == 0 for process in stack.processes)
@@ -208,7 +196,7 @@ def test_a_worker_does_not_start_with_an_invalid_flow(shared_stack: Stack, tmp_p
     line = next(number for number, text in enumerate(lines, 1) if "customer.is_new" in text)
     lines[line - 1] = lines[line - 1].replace("customer.is_new", "customer.is_nw")
     broken.write_text("\n".join(lines), encoding="utf-8")
-    done = takk(shared_stack, "worker", TAKK_TEMPLATES_DIR=str(templates))
+    done = shared_stack.run_takk("worker", TAKK_TEMPLATES_DIR=str(templates))
     assert done.returncode != 0
     assert f"{broken}:{line}:" in done.stderr
     assert "is_nw" in done.stderr
@@ -239,7 +227,7 @@ def test_topics_with_other_partitions_are_refused(shared_stack: Stack, command: 
     """With another number of partitions no process starts and no topic is created; the message names the topic and the fix."""
     admin = AdminClient(shared_stack.settings.kafka())
     before = set(admin.list_topics(timeout=10).topics)
-    done = takk(shared_stack, *command, TAKK_PARTITIONS="7", TAKK_APP_ID="other")
+    done = shared_stack.run_takk(*command, TAKK_PARTITIONS="7", TAKK_APP_ID="other")
     assert done.returncode != 0
     assert "topic orders has 4 partitions and must have 7: set TAKK_PARTITIONS=4" in done.stderr
     assert "Traceback" not in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,23 +39,27 @@ class Reader:
         self.calls.append("closed")
 
 
-def test_the_reader_is_closed_after_its_last_read() -> None:
-    """librdkafka never returns from a read of a consumer that is closed meanwhile, and the process could not end."""
-    task_manager, reader = TaskManager("app", {}), Reader()
-    fetcher = task_manager.fetcher
+def wait_for_read(fetcher: Fetcher, reader: Reader, act: Callable[[], object]) -> None:
+    """Begin a read and then `act`, each in its thread. `act` must wait until the read ends."""
     fetcher._reader = reader
     reading = threading.Thread(target=fetcher.read, args=(0.02, 0))
     reading.start()
     assert reader.is_reading.wait(10)
-    closing = threading.Thread(target=task_manager.close)
-    closing.start()
-    closing.join(0.2)
-    assert closing.is_alive()
+    acting = threading.Thread(target=act)
+    acting.start()
+    acting.join(0.2)
+    assert acting.is_alive()
     reader.released.set()
     reading.join(10)
-    closing.join(10)
+    acting.join(10)
+
+
+def test_the_reader_is_closed_after_its_last_read() -> None:
+    """librdkafka never returns from a read of a consumer that is closed meanwhile, and the process could not end."""
+    task_manager, reader = TaskManager("app", {}), Reader()
+    wait_for_read(task_manager.fetcher, reader, task_manager.close)
     assert reader.calls == ["read", "closed"]
-    assert fetcher.read(0.02, 0) == []
+    assert task_manager.fetcher.read(0.02, 0) == []
 
 
 class Log:
@@ -86,17 +91,7 @@ def test_a_read_of_an_earlier_assignment_takes_nothing() -> None:
 def test_a_move_waits_for_a_read() -> None:
     """The reader is not moved while another thread reads: that read would take records that follow the move."""
     fetcher, reader = fetcher_of(task(None)), Reader()
-    fetcher._reader = reader
-    reading = threading.Thread(target=fetcher.read, args=(0.02, 0))
-    reading.start()
-    assert reader.is_reading.wait(10)
-    moving = threading.Thread(target=fetcher.seek)
-    moving.start()
-    moving.join(0.2)
-    assert moving.is_alive()
-    reader.released.set()
-    reading.join(10)
-    moving.join(10)
+    wait_for_read(fetcher, reader, fetcher.seek)
     assert reader.calls == ["read", "moved"]
 
 
