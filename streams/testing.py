@@ -224,8 +224,8 @@ class Scenario:
         Raises:
             LookupError: the customer has no such email.
         """
-        send_id = self._sent(customer, message).send_id
-        self.tell(events.MailOpened(customer_id=customer, send_id=send_id, agent="human", occurred_at=self.now))
+        mail = self._sent(customer, message)
+        self.tell(events.MailOpened(customer_id=customer, send_id=mail.send_id, agent="human", occurred_at=self.now))
 
     def clicks(self, customer: str, message: str | None = None, link: str = "https://shop.example/") -> None:
         """Click a link in the customer's newest email, or in the newest `message`.
@@ -233,10 +233,8 @@ class Scenario:
         Raises:
             LookupError: the customer has no such email.
         """
-        send_id = self._sent(customer, message).send_id
-        self.tell(
-            events.MailClicked(customer_id=customer, send_id=send_id, link=link, agent="human", occurred_at=self.now)
-        )
+        clicked = {"send_id": self._sent(customer, message).send_id, "link": link}
+        self.tell(events.MailClicked(customer_id=customer, agent="human", occurred_at=self.now, **clicked))
 
     def unsubscribes(self, customer: str, scope: Any = "marketing") -> None:
         """Unsubscribe the customer from `scope`: marketing, review or survey."""

@@ -23,7 +23,6 @@ from streams.core.model.effects import Effect
 from streams.core.model.events import (
     CodeGranted,
     ContactPressed,
-    CustomerActed,
     EngagementEvent,
     Event,
     MailReported,
@@ -33,12 +32,11 @@ from streams.core.model.events import (
     OrderPlaced,
     OrderRefunded,
     ProductBrowsed,
-    ProfileUpdated,
     RetryDue,
     ShipmentUpdated,
     TimerFired,
 )
-from streams.core.model.person_events import CustomerErased
+from streams.core.model.person_events import CustomerActed, CustomerErased, ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.rules.ruleset import Ruleset

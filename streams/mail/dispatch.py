@@ -224,8 +224,6 @@ class Dispatch:
 
     def _judge_suspects(self) -> None:
         """Decide about emails that met trouble: it is their own if a neighbour got through, and the server's if others fail too."""
-        if not self._suspects:
-            return
         suspects, self._suspects = self._suspects, []
         for item in suspects:
             trouble = item.trouble

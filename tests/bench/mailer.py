@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import Content, SendMail
 from streams.core.model.events import OrderLine
+from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.values.tokens import Keyring
 from streams.mail.links import Sender
 from streams.mail.mime import compose

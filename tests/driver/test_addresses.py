@@ -8,15 +8,8 @@ from typing import Any
 import pytest
 
 from streams.core.model.effects import LogDecision, NoteAddress, SendMail, WithdrawMail
-from streams.core.model.events import (
-    Event,
-    MailBounced,
-    MailComplained,
-    MailDelivered,
-    OrderPlaced,
-    ProfileUpdated,
-    Unsubscribed,
-)
+from streams.core.model.events import Event, MailBounced, MailComplained, MailDelivered, OrderPlaced, Unsubscribed
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.values.addresses import address_hash, address_key
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment, shop_ruleset

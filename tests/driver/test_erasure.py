@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from streams.agents import flows, scheduler
 from streams.core.engine import advance
-from streams.core.model.customer import Consent, Customer, new_customer
+from streams.core.model.consent import Consent
+from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.effects import CancelTimers, LogDecision, ScheduleTimer, WithdrawMail
 from streams.core.model.events import (
@@ -23,13 +24,12 @@ from streams.core.model.events import (
     MailOpened,
     MailReported,
     OrderPlaced,
-    ProfileUpdated,
     RetryDue,
     SurveyAnswered,
     TimerFired,
     Unsubscribed,
 )
-from streams.core.model.person_events import CustomerErased
+from streams.core.model.person_events import CustomerErased, ProfileUpdated
 from streams.wire import topics
 from tests.harness import records
 from tests.harness.agents import CODEC, Agent

@@ -20,8 +20,8 @@ from streams.core.model.events import (
     OrderPaid,
     OrderPlaced,
     OrderRefunded,
-    ProfileUpdated,
 )
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.rules.ruleset import Limits
 from streams.core.sending.content import template_data
 from tests.harness.driver import START, Driver

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from streams.core.model.events import ProfileUpdated
+from streams.core.model.person_events import ProfileUpdated
 from tests.harness.driver import START, Driver
 from tests.harness.events import shop_ruleset
 from tests.harness.flow_texts import DAY, answer_survey, buy, flow_text, open_email, ruleset_of, unsubscribe

@@ -10,8 +10,9 @@ import pytest
 from streams.core.instances.unknown import GONE_AFTER
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, ScheduleTimer, WithdrawClaim
-from streams.core.model.events import OrderCancelled, OrderRefunded, ProductBrowsed, ProfileUpdated
+from streams.core.model.events import OrderCancelled, OrderRefunded, ProductBrowsed
 from streams.core.model.instance import Instance
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.offers.code_pool_records import Code
 from streams.core.rules.ruleset import Limits, Ruleset
 from tests.harness.driver import START, Driver

@@ -7,22 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec.structs import replace
 
 from streams.core.model.address_state import AddressState, CountedSend, Refusal
-from streams.core.model.customer import (
-    Answer,
-    Consent,
-    Customer,
-    ExternalContact,
-    History,
-    OrderFacts,
-    OrderState,
-    Parcel,
-    Profile,
-    Resubscription,
-    Sent,
-)
+from streams.core.model.consent import Answer, Consent, Resubscription
+from streams.core.model.customer import Customer, ExternalContact, History, Profile, Sent
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.instance import Instance, LastStart
-from streams.core.model.orders import (
+from streams.core.model.orders.order import (
     Address,
     GiftRecipient,
     LineDetails,
@@ -31,9 +20,11 @@ from streams.core.model.orders import (
     OrderLine,
     OrderReturn,
     OrderTax,
+    Parcel,
     ParcelDetails,
     PickupPoint,
 )
+from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.offers.code_pool_records import Claim, ClaimRecord, Code, KnownCode, Pool
 from streams.core.offers.code_pool_records import Entry as PoolEntry
 from streams.core.offers.popularity import Counts

@@ -35,11 +35,11 @@ from streams.core.model.events import (
     OrderPlaced,
     OrderRefunded,
     ProductBrowsed,
-    ProfileUpdated,
     RetryDue,
     SurveyAnswered,
     Unsubscribed,
 )
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.offers.code_pool_records import Code, Withdrawal
 from streams.core.offers.code_pools import CodePools, InMemoryTable
 from streams.core.offers.popularity import Counts

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import Content, SendMail
 from streams.core.model.events import OrderLine
+from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
 from streams.wire.codec import open_codec

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from streams.core.model.effects import LogDecision
-from streams.core.model.events import MailOpened, OrderPlaced, ProfileUpdated, SurveyAnswered, Unsubscribed
+from streams.core.model.events import MailOpened, OrderPlaced, SurveyAnswered, Unsubscribed
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.rules.ruleset import Ruleset
 from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.harness.driver import START, Driver

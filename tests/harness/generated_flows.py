@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from streams.core.rules.flow import AWAITED, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import AWAITED, TRIGGERS, is_about_order
 
 SEGMENTS = "vip: customer.spend > 900\nlapsed: customer.orders > 0 and customer.days_since_last_order > 20\nreturning: customer.orders > 1"
 NAMES = ("f", "g", "h")

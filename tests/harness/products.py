@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.events import OrderLine
+from streams.core.model.orders.order import Parcel
+from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.popularity import Counts, Popularity, week_of

@@ -34,13 +34,14 @@ from streams.core.model.events import (
     OrderPlaced,
     OrderRefunded,
     ProductBrowsed,
-    ProfileUpdated,
     SurveyAnswered,
     Unsubscribed,
 )
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.offers.code_pool_records import ClaimRecord, Code
-from streams.core.rules.flow import DATES, Flow
+from streams.core.rules.flow import Flow
 from streams.core.rules.ruleset import Ruleset
+from streams.core.rules.trigger_names import DATES
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.harness.driver import Driver, timer_fired

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.avro.codec import DecodeFailed
 from streams.runtime.avro.compiled import Unsupported, compile_reader, compile_writer
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.avro.schemas import load_schemas
 from streams.wire.codec import SCHEMAS, open_codec
 

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.model.customer import Answer, Consent, Customer, Profile
-from streams.core.model.events import OrderPlaced, ProfileUpdated, Unsubscribed
+from streams.core.model.consent import Answer, Consent
+from streams.core.model.customer import Customer, Profile
+from streams.core.model.events import OrderPlaced, Unsubscribed
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import (
     ANY_COUNTRY,

@@ -22,10 +22,9 @@ from streams.core.model.events import (
     OrderChanged,
     OrderPlaced,
     OrderRefunded,
-    ProfileUpdated,
     Unsubscribed,
 )
-from streams.core.model.person_events import CustomerErased
+from streams.core.model.person_events import CustomerErased, ProfileUpdated
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order, shipment, shop_ruleset
 

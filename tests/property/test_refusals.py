@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from streams.core.engine import advance
 from streams.core.model.customer import Customer
-from streams.core.model.events import OrderPlaced, ProfileUpdated
+from streams.core.model.events import OrderPlaced
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import PURPOSES, TRANSACTIONAL
 from streams.core.rules.ruleset import Ruleset

@@ -15,15 +15,8 @@ from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, ScheduleTimer, SendMail
-from streams.core.model.events import (
-    Event,
-    MailOpened,
-    OrderPlaced,
-    OrderRefunded,
-    ProductBrowsed,
-    ProfileUpdated,
-    SurveyAnswered,
-)
+from streams.core.model.events import Event, MailOpened, OrderPlaced, OrderRefunded, ProductBrowsed, SurveyAnswered
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.offers.code_pool_records import Code
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values import local_time

@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.core.conditions.context import EvalContext
-from streams.core.model.events import OrderCancelled, OrderPlaced, ProductBrowsed, ProfileUpdated
+from streams.core.model.events import OrderCancelled, OrderPlaced, ProductBrowsed
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from tests.harness.driver import START, Driver
 from tests.harness.events import order

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from streams.core.model.customer import OrderFacts, OrderState, Parcel
+from streams.core.model.orders.order import Parcel
+from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 
 #: The data of a trigger or an event as (name, value): the product, the answer, the segment.

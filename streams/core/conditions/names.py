@@ -8,10 +8,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from streams.core.conditions import order_values
 from streams.core.conditions.context import EvalContext
 from streams.core.model.customer import NO_YEAR
-from streams.core.model.orders import NO_DETAILS, OrderDetails, OrderLine
-from streams.core.model.receipt import receipt_of
+from streams.core.model.orders.order import OrderLine
 from streams.core.values import local_time, money
 
 Kind: TypeAlias = Literal["number", "text", "boolean", "list"]
@@ -51,58 +51,12 @@ def _average(context: EvalContext) -> Decimal:
     return _spend(context) / _orders(context) if _orders(context) > 0 else Decimal(0)
 
 
-def _total(context: EvalContext) -> Decimal:
-    facts = context.facts
-    return money.major(facts.total_minor, facts.currency) if facts else Decimal(0)
-
-
-def _discount(context: EvalContext) -> Decimal:
-    facts = context.facts
-    return money.major(facts.discount_minor, facts.currency) if facts else Decimal(0)
-
-
-def _details(context: EvalContext) -> OrderDetails:
-    return (context.facts.details if context.facts else None) or NO_DETAILS
-
-
-def _subtotal(context: EvalContext) -> Decimal:
-    facts = context.facts
-    if facts is None:
-        return Decimal(0)
-    receipt = receipt_of(facts.lines, facts.total_minor, facts.discount_minor, facts.details)
-    return money.major(receipt.subtotal, facts.currency)
-
-
-def _shipping(context: EvalContext) -> Decimal:
-    facts, minor = context.facts, _details(context).shipping_minor
-    return money.major(minor, facts.currency) if facts and minor is not None else Decimal(0)
-
-
-def _refunded(context: EvalContext) -> Decimal:
-    order, facts = context.order, context.facts
-    return money.major(order.refund_minor, facts.currency) if order and facts else Decimal(0)
-
-
-def _value(context: EvalContext) -> Decimal:
-    return (
-        money.major(context.order.converted_minor, context.uow.ruleset.shop.currency) if context.order else Decimal(0)
-    )
-
-
 def _country(context: EvalContext) -> str:
     return context.uow.profile.country or (context.facts.country if context.facts else "") or _shop_country(context)
 
 
 def _locale(context: EvalContext) -> str:
     return context.uow.profile.locale or context.uow.ruleset.shop.locale
-
-
-def _ship_country(context: EvalContext) -> str:
-    return context.facts.ship_country if context.facts else ""
-
-
-def _lines(context: EvalContext) -> tuple[OrderLine, ...]:
-    return tuple([line for line in context.facts.lines if line.is_goods]) if context.facts else ()
 
 
 def _days_since(context: EvalContext, since: datetime | None) -> int:
@@ -162,33 +116,6 @@ def _frequency(context: EvalContext) -> int:
 def _monetary(context: EvalContext) -> int:
     vip_spend = context.uow.ruleset.vip_spend_minor
     return _score(_spend_minor(context) * 100, tuple([vip_spend * percent for percent in MONETARY]))
-
-
-def _is_late(context: EvalContext) -> bool:
-    return context.order is not None and context.order.is_late(context.uow.now, context.uow.ruleset.late_at_most)
-
-
-def _product(context: EvalContext) -> OrderLine | None:
-    sku = context.data("sku")
-    return next((line for line in _lines(context) if line.sku == sku), None)
-
-
-def _is_coming(context: EvalContext) -> bool:
-    launches_at = context.data("launches_at")
-    return bool(launches_at) and datetime.fromisoformat(launches_at) > context.uow.now
-
-
-def _is_bought(context: EvalContext) -> bool:
-    """Return whether the product was bought after it was viewed or, for a product of an order, in a later order."""
-    sku, seen_at = context.data("sku"), context.data("seen_at")
-    since = datetime.fromisoformat(seen_at) if seen_at else context.facts.placed_at if context.facts else None
-    own_order_id = "" if seen_at or context.order is None else context.order.order_id
-    return any(
-        order.order_id != own_order_id and order.placed and order.cancelled_at is None and line.sku == sku
-        for order in context.uow.orders
-        if not order.is_test and order.facts is not None and (since is None or order.facts.placed_at >= since)
-        for line in order.facts.lines
-    )
 
 
 #: The value of "days since" for an event that never happened.
@@ -251,16 +178,19 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.recency": ("number", _recency),
         "customer.frequency": ("number", _frequency),
         "customer.monetary": ("number", _monetary),
-        "order.total": ("number", _total),
-        "order.value": ("number", _value),
+        "order.total": ("number", order_values.total),
+        "order.value": ("number", order_values.value),
         "order.currency": ("text", lambda context: context.facts.currency if context.facts else ""),
         "order.country": ("text", lambda context: context.facts.country if context.facts else ""),
-        "order.ship_country": ("text", _ship_country),
-        "order.is_international": ("boolean", lambda context: _ship_country(context) != _shop_country(context)),
-        "order.lines": ("number", lambda context: len(_lines(context))),
-        "order.quantity": ("number", lambda context: sum(line.quantity for line in _lines(context))),
-        "order.categories": ("list", lambda context: tuple([line.category for line in _lines(context)])),
-        "order.skus": ("list", lambda context: tuple([line.sku for line in _lines(context) if line.sku])),
+        "order.ship_country": ("text", order_values.ship_country),
+        "order.is_international": (
+            "boolean",
+            lambda context: order_values.ship_country(context) != _shop_country(context),
+        ),
+        "order.lines": ("number", lambda context: len(order_values.lines(context))),
+        "order.quantity": ("number", lambda context: sum(line.quantity for line in order_values.lines(context))),
+        "order.categories": ("list", lambda context: tuple([line.category for line in order_values.lines(context)])),
+        "order.skus": ("list", lambda context: tuple([line.sku for line in order_values.lines(context) if line.sku])),
         "order.parcels": ("number", lambda context: context.order.parcels_in_order if context.order else 0),
         "order.is_refunded": (
             "boolean",
@@ -270,23 +200,23 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
             "boolean",
             lambda context: context.order is not None and context.order.cancelled_at is not None,
         ),
-        "order.is_late": ("boolean", _is_late),
+        "order.is_late": ("boolean", order_values.is_late),
         "order.is_paid": ("boolean", lambda context: context.order is not None and context.order.paid_at is not None),
-        "order.discount": ("number", _discount),
-        "order.subtotal": ("number", _subtotal),
-        "order.shipping": ("number", _shipping),
-        "order.refunded": ("number", _refunded),
-        "order.is_gift": ("boolean", lambda context: _details(context).is_gift),
-        "order.is_pickup": ("boolean", lambda context: _details(context).pickup_point is not None),
-        "order.tags": ("list", lambda context: _details(context).tags),
-        "order.payment_method": ("text", lambda context: _details(context).payment_method),
+        "order.discount": ("number", order_values.discount),
+        "order.subtotal": ("number", order_values.subtotal),
+        "order.shipping": ("number", order_values.shipping),
+        "order.refunded": ("number", order_values.refunded),
+        "order.is_gift": ("boolean", lambda context: order_values.details(context).is_gift),
+        "order.is_pickup": ("boolean", lambda context: order_values.details(context).pickup_point is not None),
+        "order.tags": ("list", lambda context: order_values.details(context).tags),
+        "order.payment_method": ("text", lambda context: order_values.details(context).payment_method),
         "order.adds_up": ("boolean", lambda context: context.order is None or not context.order.does_not_add_up),
-        "order.is_discounted": ("boolean", lambda context: _discount(context) > 0),
+        "order.is_discounted": ("boolean", lambda context: order_values.discount(context) > 0),
         "product.sku": ("text", lambda context: context.data("sku")),
-        "product.is_bought": ("boolean", _is_bought),
-        "product.is_coming": ("boolean", _is_coming),
-        "product.category": ("text", lambda context: line.category if (line := _product(context)) else ""),
-        "product.quantity": ("number", lambda context: line.quantity if (line := _product(context)) else 0),
+        "product.is_bought": ("boolean", order_values.is_bought),
+        "product.is_coming": ("boolean", order_values.is_coming),
+        "product.category": ("text", lambda context: line.category if (line := order_values.product(context)) else ""),
+        "product.quantity": ("number", lambda context: line.quantity if (line := order_values.product(context)) else 0),
         "shipment.carrier": ("text", lambda context: context.parcel.carrier if context.parcel else ""),
         "shipment.status": ("text", lambda context: context.parcel.status if context.parcel else ""),
         "shipment.has_tracking": ("boolean", lambda context: bool(context.parcel and context.parcel.tracking_url)),

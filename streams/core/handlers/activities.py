@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from streams.core.conditions.context import TriggerData
 from streams.core.instances.occurrence import Occurrence
-from streams.core.model.events import CustomerActed
+from streams.core.model.person_events import CustomerActed
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values.local_time import text_of

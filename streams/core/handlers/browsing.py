@@ -6,7 +6,7 @@ from streams.core.conditions.context import TriggerData
 from streams.core.instances.occurrence import Occurrence
 from streams.core.model.events import ProductBrowsed
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.flow import LAUNCH
+from streams.core.rules.trigger_names import LAUNCH
 from streams.core.triggers.dispatch import dispatch
 from streams.core.triggers.launches import schedule_launch
 from streams.core.values.local_time import text_of

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from streams.core.conditions.context import TriggerData
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
-from streams.core.model.customer import Consent, Sent
+from streams.core.model.consent import Consent
+from streams.core.model.customer import Sent
 from streams.core.model.effects import Attribute
 from streams.core.model.events import (
     EngagementEvent,

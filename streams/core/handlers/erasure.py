@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core.model.customer import Consent, Customer, new_customer
+from streams.core.model.consent import Consent
+from streams.core.model.customer import Customer, new_customer
 from streams.core.model.effects import CancelTimers, Effect, LogDecision, WithdrawMail
 from streams.core.model.events import (
     CodeGranted,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.model.customer import OrderState
+from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import money
 

@@ -13,7 +13,6 @@ from streams.core.handlers.stored_orders import stored_details, stored_lines
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.start import start_flows
-from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.effects import CountSales
 from streams.core.model.events import (
     Order,
@@ -23,8 +22,9 @@ from streams.core.model.events import (
     OrderPlaced,
     OrderRefunded,
 )
-from streams.core.model.orders import TRACKED
-from streams.core.model.receipt import receipt_of
+from streams.core.model.orders.order import TRACKED
+from streams.core.model.orders.order_state import OrderFacts, OrderState
+from streams.core.model.orders.receipt import receipt_of
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.popularity import change_of
 from streams.core.sending.attribution import attribute_order

@@ -7,8 +7,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.instances.occurrence import Occurrence
-from streams.core.model.customer import Answer, Consent, History, Profile, Resubscription
-from streams.core.model.events import Order, ProfileUpdated
+from streams.core.model.consent import Answer, Consent, Resubscription
+from streams.core.model.customer import History, Profile
+from streams.core.model.events import Order
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.address_events import note_answers
 from streams.core.triggers.dates import schedule_dates

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.start import start_flows
-from streams.core.model.customer import OrderState, Parcel
 from streams.core.model.events import ShipmentUpdated
-from streams.core.model.orders import TRACKED
+from streams.core.model.orders.order import TRACKED, Parcel
+from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import dispatch
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import astuple, replace
 
-from streams.core.model.orders import NO_DETAILS, NO_LINE_DETAILS, Address, OrderDetails, OrderLine
+from streams.core.model.orders.order import NO_DETAILS, NO_LINE_DETAILS, Address, OrderDetails, OrderLine
 from streams.core.model.unit_of_work import UnitOfWork
 
 #: Discounts, taxes, returns and tags that are kept.

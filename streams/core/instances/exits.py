@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.waiting import drop_instance
-from streams.core.model.customer import OrderState
 from streams.core.model.instance import Instance
+from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Flow
 from streams.core.values import fingerprints

@@ -7,7 +7,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from streams.core.conditions.context import TriggerData
-from streams.core.model.customer import OrderState, Parcel
+from streams.core.model.orders.order import Parcel
+from streams.core.model.orders.order_state import OrderState
 
 
 class Occurrence(Struct, frozen=True, gc=False):

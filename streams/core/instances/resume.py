@@ -19,7 +19,8 @@ from streams.core.instances.unknown import hold, is_unknown
 from streams.core.instances.waiting import other_instances, suspend
 from streams.core.model.instance import HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.flow import AWAITED, WaitFor
+from streams.core.rules.flow import WaitFor
+from streams.core.rules.trigger_names import AWAITED
 from streams.core.values import ids
 
 

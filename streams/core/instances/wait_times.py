@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from streams.core.conditions.context import EvalContext
-from streams.core.model.customer import OrderState
 from streams.core.model.instance import awaits_target
+from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Wait, WaitTarget
 from streams.core.values import local_time

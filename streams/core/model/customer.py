@@ -6,13 +6,14 @@ by position: add new fields at the end of a struct, with a default.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from msgspec import Struct
 
+from streams.core.model.consent import Consent
 from streams.core.model.instance import Instance, LastStart
-from streams.core.model.orders import OrderDetails, OrderLine
-from streams.core.model.orders import Parcel as Parcel
+from streams.core.model.orders.order import Parcel as Parcel
+from streams.core.model.orders.order_state import OrderState
 from streams.core.rules.sending_rules import HistoryState
 
 #: The outcome of an email that a customer did not get, so that the effect of emails can be measured.
@@ -41,199 +42,6 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
     birthday: date | None = None
     gender: str = ""
     stated_country: str = ""
-
-
-class Answer(Struct, frozen=True, gc=False, array_like=True):
-    """The answer to the consent question for one purpose, with the evidence: time, country of residence and notice."""
-
-    purpose: str
-    is_yes: bool
-    at: datetime
-    country: str = ""
-    notice: str = ""
-
-
-class Resubscription(Struct, frozen=True, gc=False, array_like=True):
-    """A "yes" with evidence to emails of `purpose`: it counts more than an older unsubscription.
-
-    Attributes:
-        purpose: `marketing`, or one with a consent of its own.
-        at: when the customer said yes (UTC).
-        country: the customer's country of residence.
-        notice: the version of the notice that the customer saw.
-        source: where the customer said yes, or "".
-        wording: the text that the customer agreed to, or "".
-    """
-
-    purpose: str
-    at: datetime
-    country: str = ""
-    notice: str = ""
-    source: str = ""
-    wording: str = ""
-
-
-class Consent(Struct, frozen=True, gc=False, array_like=True):
-    """The customer's consent, and the state of the address.
-
-    Attributes:
-        unsubscribed: scopes, sorted. Only a newer "yes" with evidence (`resubscriptions`) counts more.
-        soft_bounces: soft bounces since the last delivery.
-        answers: the answers to questions for one purpose, sorted by purpose.
-        notice: the newest notice that the customer was shown.
-        unsubscribed_at: the time of the newest unsubscription from each scope, sorted by scope. Earlier versions did not store it; nothing
-            counts more than an unsubscription of unknown time.
-        resubscriptions: the newest for each purpose, sorted by purpose.
-        bad_address_at: when the shop sent an address of the customer that is not one. None after it sent a valid one.
-    """
-
-    marketing: bool | None = None
-    marketing_at: datetime | None = None
-    tracking: bool | None = None
-    tracking_at: datetime | None = None
-    unsubscribed: tuple[str, ...] = ()
-    hard_bounced: bool = False
-    complained: bool = False
-    soft_bounces: int = 0
-    marketing_country: str = ""
-    marketing_notice: str = ""
-    answers: tuple[Answer, ...] = ()
-    notice: str = ""
-    notice_at: datetime | None = None
-    unsubscribed_at: tuple[tuple[str, datetime], ...] = ()
-    resubscriptions: tuple[Resubscription, ...] = ()
-    bad_address_at: datetime | None = None
-
-    def is_unsubscribed(self, purpose: str = "marketing") -> bool:
-        """Return whether the customer unsubscribed from `purpose`, or from everything that is not transactional, and has not returned."""
-        return any(
-            scope in self.unsubscribed and self.resubscription(scope, purpose) is None
-            for scope in dict.fromkeys(("marketing", purpose))
-        )
-
-    def unsubscription_at(self, scope: str) -> datetime | None:
-        """Return when the customer last unsubscribed from `scope` (UTC), or None if that is unknown."""
-        return dict(self.unsubscribed_at).get(scope)
-
-    def resubscription(self, scope: str, purpose: str) -> Resubscription | None:
-        """Return the "yes" that lets emails of `purpose` continue after an unsubscription from `scope`, or None.
-
-        A "yes" to marketing does not undo an unsubscription from one purpose. A "yes" to one purpose lets only that one continue.
-        """
-        left_at = self.unsubscription_at(scope)
-        if left_at is None:
-            return None
-        later = [yes for yes in self.resubscriptions if yes.purpose in (scope, purpose) and yes.at > left_at]
-        return max(later, key=lambda yes: yes.at, default=None)
-
-    def answer(self, purpose: str) -> Answer | None:
-        """Return the answer to the question for `purpose`, or None if there is no answer."""
-        for answer in self.answers:
-            if answer.purpose == purpose:
-                return answer
-        return None
-
-
-class OrderFacts(Struct, frozen=True, gc=False, array_like=True):
-    """An order as the shop last described it; `total_minor` is in minor units of `currency`. `details` are those that the shop gave."""
-
-    email: str
-    name: str
-    locale: str
-    country: str
-    ship_country: str
-    currency: str
-    total_minor: int
-    placed_at: datetime
-    time_zone: str | None
-    lines: tuple[OrderLine, ...]
-    discount_minor: int = 0
-    details: OrderDetails | None = None
-
-
-#: Statuses of a parcel that is late whatever its window says.
-_HELD_UP = frozenset(("delayed", "exception"))
-
-
-class OrderState(Struct, frozen=True, gc=False, array_like=True):
-    """An order, its status and its parcels.
-
-    Attributes:
-        facts: the newest description, or None while only events of its parcels have arrived.
-        converted_minor: the total in minor units of the shop's currency, 0 if the exchange rate is unknown.
-        parcels_in_order: the number of parcels that the order is shipped in.
-        attributed_to: the send id of the email that the order is credited to.
-        refunded_at: when it was refunded completely.
-        refunded_minor: the refunds so far, in minor units of the order's currency; 0 if the shop gave no amounts.
-        partly_refunded_at: when a part of it was refunded first.
-        does_not_add_up: whether the lines and amounts of the newest description give another total than the shop.
-    """
-
-    order_id: str
-    facts: OrderFacts | None = None
-    facts_at: datetime | None = None
-    placed: bool = False
-    cancelled_at: datetime | None = None
-    refunded_at: datetime | None = None
-    converted_minor: int = 0
-    parcels: tuple[Parcel, ...] = ()
-    parcels_in_order: int = 0
-    parcels_at: datetime | None = None
-    attributed_to: str | None = None
-    paid_at: datetime | None = None
-    refunded_minor: int = 0
-    partly_refunded_at: datetime | None = None
-    does_not_add_up: bool = False
-
-    @property
-    def is_test(self) -> bool:
-        """Whether the order is a test, which counts nowhere."""
-        return self.facts is not None and self.facts.details is not None and self.facts.details.is_test
-
-    @property
-    def refund_minor(self) -> int:
-        """The refunded amount, in minor units of the order's currency: at most its total, and all of it without a known amount."""
-        if self.facts is None:
-            return 0
-        total = self.facts.total_minor
-        if self.refunded_at is not None and not self.refunded_minor:
-            return total
-        return min(self.refunded_minor, total)
-
-    def all_parcels(self, status: str) -> bool:
-        """Return whether every parcel of the order has reached `status`. Cancelled parcels do not count."""
-        parcels = [parcel for parcel in self.parcels if not parcel.has("cancelled")]
-        expected = self.parcels_in_order - (len(self.parcels) - len(parcels))
-        return bool(parcels) and sum(parcel.has(status) for parcel in parcels) >= max(expected, len(parcels))
-
-    def is_open(self, now: datetime, at_most: timedelta) -> bool:
-        """Return whether more may happen to the order: it is placed, and not fully delivered, refunded, cancelled, or placed `at_most` ago."""
-        if self.facts is None or not self.placed or self.cancelled_at is not None or self.refunded_at is not None:
-            return False
-        return now - self.facts.placed_at < at_most and not self.all_parcels("delivered")
-
-    def is_late(self, now: datetime, at_most: timedelta) -> bool:
-        """Return whether a parcel, neither delivered nor back nor ready for pickup, is held up or past its promised window.
-
-        A parcel counts as late for `at_most` after its last event or the end of its window. So a carrier that never reports
-        deliveries cannot block emails permanently.
-        """
-        for parcel in self.parcels:
-            window_to = parcel.window_to
-            if parcel.status not in _HELD_UP and (window_to is None or window_to > now):
-                continue
-            if parcel.has("delivered") or parcel.is_back or parcel.status == "ready_for_pickup":
-                continue
-            if now < max(parcel.at, window_to or parcel.at) + at_most:
-                return True
-        return False
-
-    def parcel(self, parcel_id: str | None) -> Parcel | None:
-        """Return the parcel with this id, or None if it is unknown."""
-        for parcel in self.parcels:
-            if parcel.parcel_id == parcel_id:
-                return parcel
-        return None
 
 
 class Sent(Struct, frozen=True, gc=False, array_like=True):

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from streams.core.model.customer import OrderState, Parcel
+from streams.core.model.orders.order import Parcel
+from streams.core.model.orders.order_state import OrderState
 from streams.core.rules.consent_policy import Purpose
 
 AddressEventKind: TypeAlias = Literal["refused", "consented", "bounced_hard", "complained", "sent"]

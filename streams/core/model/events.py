@@ -6,22 +6,20 @@ is not the time at which Takk receives it: events may be late, duplicated and ou
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.orders import Order as Order
-from streams.core.model.orders import OrderLine as OrderLine
-from streams.core.model.orders import ParcelDetails
-from streams.core.model.orders import ShipmentStatus as ShipmentStatus
-from streams.core.model.person_events import CustomerErased
-from streams.core.rules.sending_rules import HistoryState
+from streams.core.model.orders.order import Order as Order
+from streams.core.model.orders.order import OrderLine as OrderLine
+from streams.core.model.orders.order import ParcelDetails
+from streams.core.model.orders.order import ShipmentStatus as ShipmentStatus
+from streams.core.model.person_events import CustomerActed as CustomerActed
+from streams.core.model.person_events import CustomerErased as CustomerErased
+from streams.core.model.person_events import ProfileUpdated as ProfileUpdated
 
 AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
-ActivityKind: TypeAlias = Literal[
-    "wished", "unwished", "liked", "unliked", "reviewed", "referral_redeemed", "contest_entered"
-]
 MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "unknown", "deferred"]
 
 
@@ -166,63 +164,6 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
     answer: str
     occurred_at: datetime
     number_thousandths: int | None = None
-
-
-class CustomerActed(Struct, frozen=True, gc=False, kw_only=True):
-    """The customer did something in the shop besides buying.
-
-    Attributes:
-        kind: what; `wished` and `liked` are about a product, and taken back by `unwished` and `unliked`.
-        event_id: the source's id of the event, "" if its time identifies it.
-        sku: the product, "" for the shop itself.
-        stars: a review's stars, on a scale of one to five.
-        contest: the contest that was entered.
-    """
-
-    customer_id: str
-    kind: ActivityKind
-    occurred_at: datetime
-    event_id: str = ""
-    sku: str = ""
-    order_id: str = ""
-    stars: int = 0
-    contest: str = ""
-
-
-class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
-    """The shop's newest profile of the customer. None means unknown and keeps the older value.
-
-    `history` says how much of what the customer bought before is in `orders_before` and `spend_before_minor` (minor units of the shop's
-    currency).
-
-    Attributes:
-        consent_notice, consent_source, consent_wording: the evidence of the answers: the version of the notice, where the customer
-            answered, and the text of the question.
-        has_bad_address: whether the profile has an address that is not one. Then `email` is None.
-    """
-
-    customer_id: str
-    email: str | None = None
-    name: str | None = None
-    locale: str | None = None
-    country: str | None = None
-    time_zone: str | None = None
-    marketing_consent: bool | None = None
-    tracking_consent: bool | None = None
-    birthday: date | None = None
-    gender: str | None = None
-    review_consent: bool | None = None
-    survey_consent: bool | None = None
-    profile_consent: bool | None = None
-    consent_notice: str | None = None
-    consent_source: str | None = None
-    consent_wording: str | None = None
-    has_bad_address: bool = False
-    history: HistoryState | None = None
-    orders_before: int = 0
-    spend_before_minor: int = 0
-    is_imported: bool = False
-    occurred_at: datetime
 
 
 class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True):

@@ -1,10 +1,13 @@
-"""Events about the person behind a customer id, rather than about what the person did. See events.py for what all events share."""
+"""Events about the person behind a customer id, and what the person did besides buying. See events.py for what all events share."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
+
+from streams.core.rules.sending_rules import HistoryState
 
 #: The rule of decisions and withdrawals that follow from an erasure. The mailer reads it: it withdraws transactional emails too.
 ERASED = "erased"
@@ -14,4 +17,66 @@ class CustomerErased(Struct, frozen=True, gc=False, kw_only=True):
     """The customer's data must be erased: the record of the customer was deleted on the topic `customers`, or `takk forget` deleted it."""
 
     customer_id: str
+    occurred_at: datetime
+
+
+ActivityKind: TypeAlias = Literal[
+    "wished", "unwished", "liked", "unliked", "reviewed", "referral_redeemed", "contest_entered"
+]
+
+
+class CustomerActed(Struct, frozen=True, gc=False, kw_only=True):
+    """The customer did something in the shop besides buying.
+
+    Attributes:
+        kind: what; `wished` and `liked` are about a product, and taken back by `unwished` and `unliked`.
+        event_id: the source's id of the event, "" if its time identifies it.
+        sku: the product, "" for the shop itself.
+        stars: a review's stars, on a scale of one to five.
+        contest: the contest that was entered.
+    """
+
+    customer_id: str
+    kind: ActivityKind
+    occurred_at: datetime
+    event_id: str = ""
+    sku: str = ""
+    order_id: str = ""
+    stars: int = 0
+    contest: str = ""
+
+
+class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
+    """The shop's newest profile of the customer. None means unknown and keeps the older value.
+
+    `history` says how much of what the customer bought before is in `orders_before` and `spend_before_minor` (minor units of the shop's
+    currency).
+
+    Attributes:
+        consent_notice, consent_source, consent_wording: the evidence of the answers: the version of the notice, where the customer
+            answered, and the text of the question.
+        has_bad_address: whether the profile has an address that is not one. Then `email` is None.
+    """
+
+    customer_id: str
+    email: str | None = None
+    name: str | None = None
+    locale: str | None = None
+    country: str | None = None
+    time_zone: str | None = None
+    marketing_consent: bool | None = None
+    tracking_consent: bool | None = None
+    birthday: date | None = None
+    gender: str | None = None
+    review_consent: bool | None = None
+    survey_consent: bool | None = None
+    profile_consent: bool | None = None
+    consent_notice: str | None = None
+    consent_source: str | None = None
+    consent_wording: str | None = None
+    has_bad_address: bool = False
+    history: HistoryState | None = None
+    orders_before: int = 0
+    spend_before_minor: int = 0
+    is_imported: bool = False
     occurred_at: datetime

@@ -8,17 +8,15 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from streams.core.model import forgotten_orders, order_room
-from streams.core.model.customer import Customer, OrderState, Profile, Sent
+from streams.core.model.customer import Customer, Profile, Sent
 from streams.core.model.decision_log import DecisionLog
 from streams.core.model.effects import Effect
 from streams.core.model.instance import Instance
+from streams.core.model.orders import forgotten_orders, order_room
+from streams.core.model.orders.order_state import OrderState
 from streams.core.rules.flow import Flow
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values import fingerprints, ids, local_time
-
-# Characters of an instance that take as much room as one line of an order.
-_CHARACTERS = 20
 
 
 class UnitOfWork:
@@ -179,7 +177,7 @@ class UnitOfWork:
     def _make_room(self, order: OrderState) -> None:
         awaited = {instance.order_id for instance in self.instances}
         self.orders, dropped = order_room.make_room(
-            self.orders, order, awaited, self._instance_pieces(), self.ruleset.limits, self.is_open
+            self.orders, order, awaited, order_room.instance_pieces(self.instances), self.ruleset.limits, self.is_open
         )
         for other in dropped:
             self._forget(other)
@@ -197,21 +195,6 @@ class UnitOfWork:
             self.decisions_of("", 0, "", order.order_id, order_id=order.order_id).limit("orders", detail)
         if self.forgotten_until is None or order.facts.placed_at > self.forgotten_until:
             self.forgotten_until = order.facts.placed_at
-
-    def _instance_pieces(self) -> int:
-        """Return the pieces that the data of instances takes.
-
-        An instance that waits for a launch takes two. The data of all others takes one for every `_CHARACTERS` characters.
-        """
-        characters = pieces = 0
-        for instance in self.instances:
-            if instance.waits_for_launch:
-                pieces += 2
-                continue
-            characters += len(instance.reward) + len(instance.awaits)
-            for name, value in instance.own_data:
-                characters += len(name) + len(value)
-        return pieces + characters // _CHARACTERS
 
     def is_open(self, order: OrderState) -> bool:
         """Return whether more may happen to an order: it is not fully delivered, refunded or cancelled, and not too old."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from streams.core.model.customer import OrderState
+from streams.core.model.orders.order_state import OrderState
 from streams.core.model.versioned_codec import VersionedCodec
 
 #: The number of weeks that count. An order of this week has weight 8, one of the week before 7, one of eight weeks ago 0.

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from streams.core.model.customer import OrderState
+from streams.core.model.orders.order_state import OrderState
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue, Product
 

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import STRICT, ConsentPolicy
-from streams.core.rules.flow import DATES, Condition, Flow, Reward, Send
+from streams.core.rules.flow import Condition, Flow, Reward, Send
 from streams.core.rules.sending_rules import NO_RULES, TRANSACTIONAL_PER_ADDRESS, SendingRules
+from streams.core.rules.trigger_names import DATES
 from streams.core.values import money
 
 # The value of one unit of each currency in Danish kroner. The defaults only need to separate high spenders; a shop sets its own.

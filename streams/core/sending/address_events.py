@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core.model.customer import Answer, Consent, Sent
+from streams.core.model.consent import Answer, Consent
+from streams.core.model.customer import Sent
 from streams.core.model.effects import AddressEventKind, NoteAddress
 from streams.core.model.events import EngagementEvent, MailBounced, MailComplained, Unsubscribed
 from streams.core.model.unit_of_work import UnitOfWork

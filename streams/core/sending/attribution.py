@@ -6,8 +6,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.core.model.customer import HELD_OUT, OrderState, Sent
+from streams.core.model.customer import HELD_OUT, Sent
 from streams.core.model.effects import Attribute
+from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids
 

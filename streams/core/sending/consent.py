@@ -7,8 +7,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from streams.core.model.customer import Consent, OrderState
+from streams.core.model.consent import Consent
 from streams.core.model.effects import WithdrawMail
+from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import ANY_COUNTRY, OWN_SCOPES, TRACKING, PolicyLine, is_transactional
 from streams.core.values import ids, local_time

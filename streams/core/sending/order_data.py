@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from streams.core.model.customer import OrderFacts, OrderState
-from streams.core.model.orders import NO_DETAILS, NO_LINE_DETAILS, Address, OrderLine
-from streams.core.model.receipt import Row, quantity_text, rate_text, receipt_of
+from streams.core.model.orders.order import NO_DETAILS, NO_LINE_DETAILS, Address, OrderLine
+from streams.core.model.orders.order_state import OrderFacts, OrderState
+from streams.core.model.orders.receipt import Row, quantity_text, rate_text, receipt_of
 from streams.core.values.local_time import text_of
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from streams.core.model.customer import OrderState, Parcel
-from streams.core.model.orders import ParcelDetails, PickupPoint
+from streams.core.model.orders.order import Parcel, ParcelDetails, PickupPoint
+from streams.core.model.orders.order_state import OrderState
 from streams.core.sending.order_data import address_data, order_number
 from streams.core.values.local_time import text_of
 

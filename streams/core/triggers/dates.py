@@ -11,7 +11,8 @@ from streams.core.instances.waiting import drop_instance, find_instance, schedul
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import DATE_STEP, DATES
+from streams.core.rules.flow import DATE_STEP
+from streams.core.rules.trigger_names import DATES
 from streams.core.values import ids, local_time
 
 

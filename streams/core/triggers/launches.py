@@ -13,7 +13,8 @@ from streams.core.instances.waiting import find_instance, other_instances, suspe
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import DATE_STEP, LAUNCH, Flow
+from streams.core.rules.flow import DATE_STEP, Flow
+from streams.core.rules.trigger_names import LAUNCH
 from streams.core.values import ids, local_time
 
 # The names of the trigger data of an instance that waits for a launch. They are stored: `told_at` is the time of the event that

@@ -5,7 +5,8 @@ from __future__ import annotations
 from jinja2 import Environment, nodes
 from jinja2.parser import Parser
 
-from streams.core.rules.flow import LAUNCH, Condition, Flow
+from streams.core.rules.flow import Condition, Flow
+from streams.core.rules.trigger_names import LAUNCH
 
 _ENVIRONMENT = Environment(autoescape=True)  # only its parser is used: nothing is rendered
 _CONTEXT = nodes.EvalContext(_ENVIRONMENT)

@@ -12,16 +12,9 @@ from jinja2 import nodes
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import ConsentPolicy, is_transactional
-from streams.core.rules.flow import (
-    LAUNCH,
-    Experiment,
-    Flow,
-    Send,
-    Split,
-    Wait,
-    WaitFor,
-)
+from streams.core.rules.flow import Experiment, Flow, Send, Split, Wait, WaitFor
 from streams.core.rules.sending_rules import SendingRules
+from streams.core.rules.trigger_names import LAUNCH
 from streams.definitions.checks.conditions import is_never_true, parts_of
 from streams.definitions.checks.recipients import check_consent
 from streams.definitions.checks.transactional import check_transactional

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from streams.core.model.customer import OrderFacts, OrderState, Parcel
 from streams.core.model.effects import Content
-from streams.core.model.orders import (
+from streams.core.model.orders.order import (
     Address,
     GiftRecipient,
     LineDetails,
@@ -16,11 +15,14 @@ from streams.core.model.orders import (
     OrderDiscount,
     OrderLine,
     OrderTax,
+    Parcel,
     ParcelDetails,
     PickupPoint,
 )
+from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import Flow, Reward, Send, WaitFor, is_about_order
+from streams.core.rules.flow import Flow, Reward, Send, WaitFor
+from streams.core.rules.trigger_names import is_about_order
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
 from streams.mail.command import Command

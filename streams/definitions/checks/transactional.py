@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import is_transactional
-from streams.core.rules.flow import Flow, Reward, Send, Step, Wait, WaitFor, branches, is_about_order
+from streams.core.rules.flow import Flow, Reward, Send, Step, Wait, WaitFor, branches
+from streams.core.rules.trigger_names import is_about_order
 from streams.definitions.checks.paths import before
 from streams.definitions.problems import Problem, problem_at
 

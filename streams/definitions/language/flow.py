@@ -9,19 +9,8 @@ import yaml
 from msgspec.structs import replace
 
 from streams.core.rules.consent_policy import Purpose, is_transactional
-from streams.core.rules.flow import (
-    DATES,
-    EXITS,
-    LAUNCH,
-    TRIGGERS,
-    Flow,
-    Migration,
-    OncePer,
-    Status,
-    Trigger,
-    Which,
-    is_about_order,
-)
+from streams.core.rules.flow import Flow, Migration, OncePer, Status, Trigger, Which
+from streams.core.rules.trigger_names import DATES, EXITS, LAUNCH, TRIGGERS, is_about_order
 from streams.definitions.language import keys
 from streams.definitions.language.steps.kinds import KINDS
 from streams.definitions.language.steps.reader import StepReader

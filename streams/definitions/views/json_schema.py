@@ -9,9 +9,6 @@ from typing import Any, TypeAlias, get_args
 
 from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.flow import (
-    AWAITED,
-    EXITS,
-    TRIGGERS,
     ChangeList,
     Clock,
     Emit,
@@ -31,6 +28,7 @@ from streams.core.rules.flow import (
     WaitFor,
     Which,
 )
+from streams.core.rules.trigger_names import AWAITED, EXITS, TRIGGERS
 from streams.core.values.text import NAME
 from streams.definitions.language import keys
 from streams.definitions.language.yaml_reader import CLOCK, DURATION, PERCENT, WEEKDAYS

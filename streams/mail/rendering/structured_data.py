@@ -16,7 +16,7 @@ from jinja2.runtime import Context
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from streams.core.model.orders import GOODS
+from streams.core.model.orders.order import GOODS
 from streams.mail.rendering.filters import decimal, link
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_limits import CHARS_PER_STEP

@@ -12,35 +12,28 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from io import BytesIO
-from typing import Any, TypeAlias
+from typing import Any
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException
 
 from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
+from streams.runtime.avro.framing import (
+    CONFLUENT,
+    CONFLUENT_HEADER,
+    SINGLE_OBJECT,
+    SINGLE_OBJECT_HEADER,
+    DecodeFailed,
+    header_size,
+    schema_id,
+)
 from streams.runtime.avro.registry import Registry, connect
+from streams.runtime.avro.resolution import StreamReader, invalid_writer, resolving_reader
 from streams.runtime.avro.safety import UnsafeSchema, parse_safely
 from streams.runtime.avro.schemas import Schema, fingerprint_of, without_logical_types
-from streams.runtime.errors import InvalidRecord
 
-StreamReader: TypeAlias = Callable[[BytesIO], dict[str, Any]]
-
-SINGLE_OBJECT = b"\xc3\x01"
-CONFLUENT = b"\x00"
-#: The number of bytes before the data in each framing.
-SINGLE_OBJECT_HEADER = 10
-CONFLUENT_HEADER = 5
 #: Seconds for which an unknown schema id is not requested again by those who decode without `Codec.load`.
 UNKNOWN_ID_TTL_S = 10.0
-
-
-class DecodeFailed(InvalidRecord):
-    """The bytes are not a valid record of the expected schema.
-
-    `reason` is `not_avro` (no known framing, or data that the schema cannot produce), `unknown_schema` (the writer's schema is unknown or
-    incompatible) or `truncated` (the data ends too early). `detail` contains no data of the record.
-    """
 
 
 class Codec:
@@ -178,14 +171,7 @@ class Codec:
 
     def _decode(self, name: str, data: bytes) -> dict[str, Any]:
         """Decode with fastavro: the first record of each writer, other schemas, and damaged records."""
-        if data[:2] == SINGLE_OBJECT:
-            start = SINGLE_OBJECT_HEADER
-        elif data[:1] == CONFLUENT:
-            start = CONFLUENT_HEADER
-        else:
-            raise DecodeFailed("not_avro", "neither Avro's single-object encoding nor the Confluent framing")
-        if len(data) < start:
-            raise DecodeFailed("truncated", f"the record has {len(data)} bytes, its header needs {start}")
+        start = header_size(data)
         header = data[:start]
         read = self._stream_readers[name].get(header) or self._stream_reader(name, header)
         source = BytesIO(data)
@@ -212,9 +198,7 @@ class Codec:
             RegistryUnavailable: as in `decode`.
         """
         is_single_object = data[:2] == SINGLE_OBJECT
-        start = SINGLE_OBJECT_HEADER if is_single_object else CONFLUENT_HEADER
-        if len(data) < start or not (is_single_object or data[:1] == CONFLUENT):
-            raise DecodeFailed("not_avro", "neither Avro's single-object encoding nor the Confluent framing")
+        start = header_size(data)
         writer = self._writers.get(data[2:start]) if is_single_object else self._registered(name, data[:start])
         source = BytesIO(data[start:])
         try:
@@ -249,20 +233,9 @@ class Codec:
                 with contextlib.suppress(Unsupported):
                     self._compiled[name][header] = compile_reader(reader)
                 return lambda source: schemaless_reader(source, reader)
-            parsed = parse_schema(dict(writer))
         except (SchemaParseException, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DecodeFailed("unknown_schema", f"the writer's schema is invalid ({type(error).__name__})") from None
-        full_name = parsed.get("name") if isinstance(parsed, dict) else None
-        if full_name != reader["name"] and full_name not in reader.get("aliases", ()):
-            raise DecodeFailed("unknown_schema", f"the writer's schema is {full_name}, expected {reader['name']}")
-
-        def resolving(source: BytesIO) -> dict[str, Any]:
-            try:
-                return schemaless_reader(source, parsed, reader)  # type: ignore[no-any-return]
-            except SchemaResolutionError as error:
-                raise DecodeFailed("unknown_schema", f"the writer's schema is incompatible: {error}"[:500]) from None
-
-        return resolving
+            raise invalid_writer(error) from None
+        return resolving_reader(writer, reader)
 
     # -- the registry --------------------------------------------------------------------------------------------------
 
@@ -281,7 +254,7 @@ class Codec:
             and data[:1] == CONFLUENT
             and (header := data[:CONFLUENT_HEADER]) not in self._stream_readers[name]
             and len(header) == CONFLUENT_HEADER
-            and self._registry.find(name, _schema_id(header)) is None
+            and self._registry.find(name, schema_id(header)) is None
         }
 
     def load(self, names: Iterable[str], since: float) -> None:
@@ -298,7 +271,7 @@ class Codec:
             self._registry.refresh(names, since)
 
     def _registered(self, name: str, header: bytes) -> Schema:
-        number = _schema_id(header)
+        number = schema_id(header)
         if self._registry is None:
             raise DecodeFailed(
                 "unknown_schema", f"schema id {number} needs a schema registry, and SCHEMA_REGISTRY_URL is not set"
@@ -319,7 +292,3 @@ class Codec:
         except UnsafeSchema as error:
             raise DecodeFailed("unknown_schema", f"schema {number} is refused: {error}") from None
         return schema
-
-
-def _schema_id(header: bytes) -> int:
-    return int.from_bytes(header[1:], "big")

@@ -12,7 +12,8 @@ from typing import Any
 
 from streams.core.values.text import counted
 from streams.definitions.loader import load_ruleset
-from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.framing import DecodeFailed
 from streams.settings import Settings
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.committed import read_all

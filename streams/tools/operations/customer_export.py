@@ -12,7 +12,8 @@ from confluent_kafka.admin import AdminClient
 
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.mail.delivery.ledger import decode_entry
-from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.kafka.client_config import admin_config
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, partitions_of, read_to_the_end

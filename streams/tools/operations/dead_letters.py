@@ -10,7 +10,8 @@ from confluent_kafka import KafkaException, Producer
 from msgspec import Struct
 
 from streams.core.values.text import counted
-from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.kafka.topic_reader import READ_TIMEOUT_S, read_to_the_end
 from streams.settings import Settings

@@ -17,8 +17,8 @@ from msgspec import Struct, field
 from streams.core.model.events import Event
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.values.text import plain
-from streams.runtime.avro.codec import DecodeFailed
 from streams.runtime.avro.container import Container, InvalidContainer
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.avro.safety import UnsafeSchema
 from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.settings import Settings

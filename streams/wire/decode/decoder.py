@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from streams.core.model.address_state import Suppression
 from streams.core.model.effects import NoteAddress, WithdrawMail
-from streams.core.model.events import Event, ProfileUpdated
-from streams.core.model.person_events import CustomerErased
+from streams.core.model.events import Event
+from streams.core.model.person_events import CustomerErased, ProfileUpdated
 from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
 from streams.mail.command import Command
-from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.errors import InvalidRecord
 from streams.wire import topics
 from streams.wire.decode.addresses import to_address_event, to_suppression

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from streams.core.model import events
 from streams.core.model.events import Event
+from streams.core.model.person_events import ActivityKind
 from streams.core.values.text import thousandths_text
 from streams.wire.validation import MAX_LINK, Record, ValidationFailed, check_number, parse_id, parse_text, parse_time
 
@@ -15,7 +16,7 @@ from streams.wire.validation import MAX_LINK, Record, ValidationFailed, check_nu
 MAX_ANSWER = 10**12
 #: The most stars of any source, and those that conditions see.
 MAX_STARS, _STARS = 100, 5
-_ACTIVITIES = frozenset(get_args(events.ActivityKind))
+_ACTIVITIES = frozenset(get_args(ActivityKind))
 _ABOUT_PRODUCT = frozenset(("wished", "unwished", "liked", "unliked"))
 
 

@@ -8,7 +8,7 @@ from typing import get_args
 
 from streams.core.model import events
 from streams.core.model.events import Event
-from streams.core.model.orders import Address, ParcelDetails, PickupPoint
+from streams.core.model.orders.order import Address, ParcelDetails, PickupPoint
 from streams.core.rules.consent_policy import PURPOSES
 from streams.wire import topics
 from streams.wire.decode.engagement import engagement_event

@@ -12,8 +12,9 @@ from operator import itemgetter
 from typing import Any, get_args
 
 from streams.addresses import parse_address
-from streams.core.model import events, orders
+from streams.core.model import events
 from streams.core.model.events import Event
+from streams.core.model.orders import order as orders
 from streams.wire.validation import (
     MAX_ID,
     MAX_LINES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.runtime.avro.codec import CONFLUENT, CONFLUENT_HEADER, SINGLE_OBJECT, SINGLE_OBJECT_HEADER, DecodeFailed
+from streams.runtime.avro.framing import CONFLUENT, CONFLUENT_HEADER, SINGLE_OBJECT, SINGLE_OBJECT_HEADER, DecodeFailed
 from streams.wire.validation import LATEST_MS, MAX_ID, ValidationFailed
 
 

@@ -26,7 +26,7 @@ from streams.core.model.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.model.orders import OrderDetails
+from streams.core.model.orders.order import OrderDetails
 from streams.observability import metrics
 from streams.runtime.errors import CommitTimeout
 from streams.runtime.processing.stage import identity

@@ -9,8 +9,8 @@ from typing import Any
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.events import Event, OrderPlaced
-from streams.core.rules.flow import DATES, TRIGGERS
 from streams.core.rules.ruleset import Ruleset
+from streams.core.rules.trigger_names import DATES, TRIGGERS
 from tests.harness.driver import START
 from tests.harness.events import order, shipment, shop_flows, shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.conditions.names import NAMES
-from streams.core.rules.flow import AWAITED, EXITS, TRIGGERS
+from streams.core.rules.trigger_names import AWAITED, EXITS, TRIGGERS
 from streams.core.values.text import nearest
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import InvalidCondition, compile_condition

@@ -11,9 +11,10 @@ import pytest
 from streams.core.conditions.names import NAMES
 from streams.core.model.events import OrderLine
 from streams.core.rules.consent_policy import ConsentPolicy, Purpose, Verdict
-from streams.core.rules.flow import AWAITED, EXITS, TRIGGERS, Clock, Flow, OncePer, Status, TargetTime, Which
+from streams.core.rules.flow import Clock, Flow, OncePer, Status, TargetTime, Which
 from streams.core.rules.ruleset import Ruleset
 from streams.core.rules.sending_rules import SendingRules
+from streams.core.rules.trigger_names import AWAITED, EXITS, TRIGGERS
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Scope, compile_condition
 from streams.definitions.language.consent import parse_policy

@@ -7,7 +7,8 @@ from datetime import timedelta
 import yaml
 
 from streams.core.rules.consent_policy import is_transactional
-from streams.core.rules.flow import AWAITED, Branch, Experiment, Split, Variant, WaitFor, is_about_order
+from streams.core.rules.flow import Branch, Experiment, Split, Variant, WaitFor
+from streams.core.rules.trigger_names import AWAITED, is_about_order
 from streams.definitions.language import keys
 from streams.definitions.language.steps.reader import StepReader
 

@@ -9,7 +9,8 @@ import yaml
 
 from streams.core.conditions.names import NAMES
 from streams.core.rules.consent_policy import Purpose
-from streams.core.rules.flow import TRIGGERS, Trigger, is_about_order
+from streams.core.rules.flow import Trigger
+from streams.core.rules.trigger_names import TRIGGERS, is_about_order
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Absence, Scope
 from streams.definitions.language.yaml_reader import Reader

@@ -7,7 +7,8 @@ from typing import get_args
 
 import yaml
 
-from streams.core.rules.flow import Clock, TargetTime, Wait, WaitTarget, is_about_order
+from streams.core.rules.flow import Clock, TargetTime, Wait, WaitTarget
+from streams.core.rules.trigger_names import is_about_order
 from streams.definitions.language import keys
 from streams.definitions.language.steps.reader import StepReader
 from streams.definitions.language.yaml_reader import WEEKDAYS

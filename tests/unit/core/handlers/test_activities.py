@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from streams.core.model.events import ActivityKind, CustomerActed, SurveyAnswered
+from streams.core.model.events import SurveyAnswered
+from streams.core.model.person_events import ActivityKind, CustomerActed
 from tests.harness.driver import START, Driver
 from tests.harness.flow_texts import flow_text, ruleset_of, update_profile
 

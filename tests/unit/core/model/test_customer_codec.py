@@ -8,7 +8,8 @@ import pytest
 
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.core.model.events import MailClicked, OrderPlaced, ProfileUpdated
+from streams.core.model.events import MailClicked, OrderPlaced
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.settings import PROJECT_ROOT
 from tests.harness.driver import START, Driver

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from streams.core.model.customer import OrderState
+from streams.core.model.orders.order_state import OrderState
 from streams.core.offers.popularity import (
     MOST_EARLIER,
     MOST_PARTNERS,

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from streams.core.engine import advance
-from streams.core.model.customer import Answer, Consent, Customer, OrderState, Profile, Resubscription
+from streams.core.model.consent import Answer, Consent, Resubscription
+from streams.core.model.customer import Customer, Profile
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import (
     Event,
@@ -17,10 +18,11 @@ from streams.core.model.events import (
     MailComplained,
     OrderCancelled,
     OrderPlaced,
-    ProfileUpdated,
     RetryDue,
     Unsubscribed,
 )
+from streams.core.model.orders.order_state import OrderState
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import (
     ANY_COUNTRY,

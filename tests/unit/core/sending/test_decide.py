@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model.effects import LogDecision, SendMail
-from streams.core.model.events import OrderPlaced, ProfileUpdated
+from streams.core.model.events import OrderPlaced
 from streams.core.model.instance import Instance
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Send, Status
 from streams.core.sending.content import template_data

@@ -13,10 +13,11 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from streams.core.handlers.orders import DESCRIPTION_LAYOUT, on_order
-from streams.core.model import customer, events
+from streams.core.model import events
 from streams.core.model.customer import new_customer
 from streams.core.model.effects import CountSales
 from streams.core.model.events import OrderEvent
+from streams.core.model.orders.order_state import OrderFacts as OrderFactsNow
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.ruleset import Limits
 from streams.core.values.ids import TextLayout, frozen_text
@@ -111,7 +112,7 @@ def _as(kind: Any, line_kind: Any, old: OrderFacts, **more: Any) -> Any:
 @given(descriptions)
 def test_the_text_is_that_of_the_first_version(old: OrderFacts) -> None:
     """Today's class gives letter for letter what released versions hashed."""
-    assert frozen_text(_as(customer.OrderFacts, events.OrderLine, old), DESCRIPTION_LAYOUT) == repr(old)
+    assert frozen_text(_as(OrderFactsNow, events.OrderLine, old), DESCRIPTION_LAYOUT) == repr(old)
 
 
 @given(descriptions)

@@ -13,7 +13,8 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.avro.schemas import fingerprint_of, load_schemas
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec

@@ -17,7 +17,8 @@ from streams.agents import instrumentation
 from streams.agents.instrumentation import Instrumentation
 from streams.observability.logs import setup_logs
 from streams.runtime.avro import registry as registry_module
-from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.errors import RegistryUnavailable
 from streams.settings import load_settings
 from streams.wire import topics

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.runtime.avro import safety
-from streams.runtime.avro.codec import DecodeFailed
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.avro.safety import UnsafeSchema, check_safe, parse_safely
 from streams.runtime.avro.schemas import load_schemas
 from streams.wire.codec import SCHEMAS, open_codec

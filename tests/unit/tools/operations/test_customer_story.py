@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from streams.core.model.effects import LogDecision
-from streams.core.model.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed, ProfileUpdated
+from streams.core.model.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed
+from streams.core.model.person_events import ProfileUpdated
 from streams.tools.operations.customer_story import Timeline, build_timeline
 from streams.tools.operations.dead_letters import DeadLetter
 from streams.tools.operations.rule_texts import RULES

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 from streams.core.model.person_events import ERASED
-from streams.core.rules.flow import EXITS
+from streams.core.rules.trigger_names import EXITS
 from streams.core.sending.address_limits import CAPPED, LIMITED, SUPPRESSED
 from streams.settings import PROJECT_ROOT
 from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES

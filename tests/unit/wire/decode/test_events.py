@@ -16,7 +16,8 @@ from streams.core.model import events
 from streams.core.model.customer import NO_YEAR
 from streams.core.model.person_events import CustomerErased
 from streams.core.offers.code_pool_records import Code
-from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.framing import DecodeFailed
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
-from streams.core.model import events, orders
+from streams.core.model import events
+from streams.core.model.orders import order as orders
 from streams.runtime.avro.codec import Codec
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec

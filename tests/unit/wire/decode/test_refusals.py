@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from streams.core.model import events
-from streams.runtime.avro.codec import Codec, DecodeFailed
+from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.avro.schemas import load_schemas
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec

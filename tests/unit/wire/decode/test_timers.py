@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.avro.codec import DecodeFailed
+from streams.runtime.avro.framing import DecodeFailed
 from streams.wire.decode.timers import timer_due
 from streams.wire.validation import ValidationFailed
 from tests.harness.effects import CODEC

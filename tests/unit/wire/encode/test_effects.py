@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.model.customer import OrderState
 from streams.core.model.effects import (
     Attribute,
     ClaimCode,
@@ -19,6 +18,7 @@ from streams.core.model.effects import (
     WithdrawClaim,
 )
 from streams.core.model.events import CodeGranted, OrderLine, TimerFired
+from streams.core.model.orders.order_state import OrderState
 from streams.core.offers.code_pool_records import Claim, Withdrawal
 from streams.core.sending.content import template_data
 from streams.wire import topics

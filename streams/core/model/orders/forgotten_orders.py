@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from streams.core.model.customer import OrderState
+from streams.core.model.orders.order_state import OrderState
 from streams.core.values import fingerprints, ids
 
 # The content of an entry: whether more parcels may come, and whether a cancellation (c) and a refund (r) were handled. The texts are part of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from streams.core.model.orders import LineDetails, OrderDetails, OrderDiscount, OrderLine, OrderTax
-from streams.core.model.receipt import quantity_text, rate_text, receipt_of
+from streams.core.model.orders.order import LineDetails, OrderDetails, OrderDiscount, OrderLine, OrderTax
+from streams.core.model.orders.receipt import quantity_text, rate_text, receipt_of
 
 PLAIN = OrderLine("s1", "Tea", "tea", 2, 12_500)
 LINES = (PLAIN, OrderLine("s2", "Boots", "shoes", 1, 39_900))

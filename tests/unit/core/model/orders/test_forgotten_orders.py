@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from streams.core.model.customer import OrderState
-from streams.core.model.forgotten_orders import add_end, add_order, add_parcel, find
+from streams.core.model.orders.forgotten_orders import add_end, add_order, add_parcel, find
+from streams.core.model.orders.order_state import OrderState
 from streams.core.values import fingerprints, ids
 from tests.harness.driver import START
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from streams.core.model.customer import OrderFacts, OrderState
 from streams.core.model.events import OrderLine
-from streams.core.model.order_room import is_short, make_room, placed_at, shortened, size
+from streams.core.model.orders.order_room import is_short, make_room, placed_at, shortened, size
+from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.rules.ruleset import Limits
 from tests.harness.driver import START
 

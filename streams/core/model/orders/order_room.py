@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 
 from msgspec import msgpack
 from msgspec.structs import replace
 
-from streams.core.model.customer import OrderState
+from streams.core.model.instance import Instance
+from streams.core.model.orders.order_state import OrderState
 from streams.core.rules.ruleset import Limits
 
 # Lines of a parcel that take as much room as one line of an order.
 _PARCEL_LINES = 8
 #: Bytes of details that take as much room as one line of an order.
 _DETAIL_BYTES = 160
+# Characters of an instance that take as much room as one line of an order.
+_CHARACTERS = 20
 _encode = msgpack.Encoder().encode
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -37,7 +40,7 @@ def make_room(
         orders: all orders.
         present: the one that has just changed: it stays as it is, since its next event may follow at once.
         awaited: the ids of orders that instances wait with.
-        other_pieces: the pieces that the data of instances takes.
+        other_pieces: the pieces that the data of instances takes, see `instance_pieces`.
         limits: `orders` and `pieces` bound the orders in full, `short_pieces` the others.
         is_open: whether more may happen to an order.
     """
@@ -61,6 +64,22 @@ def make_room(
             pieces -= _short_size(oldest)
             dropped.append(kept.pop(oldest.order_id))
     return tuple(kept.values()), dropped
+
+
+def instance_pieces(instances: Iterable[Instance]) -> int:
+    """Return the pieces that the data of instances takes.
+
+    An instance that waits for a launch takes two. The data of all others takes one for every `_CHARACTERS` characters.
+    """
+    characters = pieces = 0
+    for instance in instances:
+        if instance.waits_for_launch:
+            pieces += 2
+            continue
+        characters += len(instance.reward) + len(instance.awaits)
+        for name, value in instance.own_data:
+            characters += len(name) + len(value)
+    return pieces + characters // _CHARACTERS
 
 
 def placed_at(order: OrderState) -> datetime:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.orders import NO_DETAILS, NO_LINE_DETAILS, OrderDetails, OrderLine
+from streams.core.model.orders.order import NO_DETAILS, NO_LINE_DETAILS, OrderDetails, OrderLine
 from streams.core.values.money import saturated
 from streams.core.values.text import thousandths_text
 

@@ -1,0 +1,40 @@
+"""The names of the events that start, resume and end flows."""
+
+from __future__ import annotations
+
+#: The triggers. The first word names the subject of the event, which decides about the names that conditions may use.
+TRIGGERS = (
+    "order.placed", "order.paid", "order.changed", "order.cancelled", "order.refunded",
+    "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
+    "shipment.in_transit", "shipment.ready_for_pickup", "shipment.exception", "shipment.returned_to_sender", "shipment.cancelled",
+    "shipment.tracked",
+    "mail.delivered", "mail.opened", "mail.clicked",
+    "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
+    "review.written", "referral.redeemed", "contest.entered",
+    "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "segment.entered", "segment.left",
+)  # fmt: skip
+#: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
+AWAITED = (
+    "order.placed", "order.paid", "order.cancelled", "order.refunded",
+    "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
+    "shipment.in_transit", "shipment.ready_for_pickup", "shipment.exception", "shipment.returned_to_sender", "shipment.cancelled",
+    "shipment.tracked",
+    "mail.delivered", "mail.opened", "mail.clicked", "survey.answered",
+)  # fmt: skip
+EXITS = (
+    "order.placed",
+    "order.paid",
+    "order.cancelled",
+    "order.refunded",
+    "shipment.returned",
+    "customer.unsubscribed",
+)
+#: Triggers that fire every year on a date of the customer.
+DATES = frozenset(("customer.birthday", "customer.anniversary"))
+#: The trigger that fires once, at the launch of a product that the customer viewed before.
+LAUNCH = "product.launch"
+
+
+def is_about_order(on: str) -> bool:
+    """Return whether events of the trigger `on` are about an order."""
+    return on.startswith(("order.", "shipment."))
