@@ -16,7 +16,9 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from streams.runtime.app import EXIT_FATAL
+from streams.runtime.avro.codec import Codec
 from streams.tools.local.kafka.committed import read_all
+from streams.tools.local.oracle import Handler
 from streams.tools.local.processes import Process, ProcessFailed
 from streams.wire import topics
 from tests.crash.results import Row
@@ -66,17 +68,18 @@ class ScenarioRun:
         print(f"[{time.strftime('%H:%M:%S')}] {self.row.scenario}: {text}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def shop_open(self, poison: float = 0.0, rate: float = RATE) -> Iterator[None]:
+    def shop_open(self, poison: float = 0.0, rate: float = RATE, codec: Codec | None = None) -> Iterator[None]:
         """Let the shop place orders until the end of the block.
 
         Args:
             poison: share of records that are followed by an invalid one.
             rate: orders per second.
+            codec: encodes the records; None: that of the present schemas.
         """
         opened_ms = int(time.time() * 1000)
         # Another shop each time: the orders of the same one would have the same ids.
         seed = self.row.seed + 1000 * len(self._windows)
-        shop = self.stack.run_shop(3600.0, rate, poison, seed, until=self._closed)
+        shop = self.stack.run_shop(3600.0, rate, poison, seed, until=self._closed, codec=codec)
         try:
             yield
         finally:
@@ -233,11 +236,15 @@ class ScenarioRun:
         stops = longest_stops(self._faults, outputs, self._windows)
         self.row.victim_stop_s, self.row.others_stop_s = stops.victim_s, stops.others_s
 
-    def judge(self, comparable: Callable[[str, bytes], bytes] = lambda topic, value: value) -> None:
-        """Wait until the stack is idle, stop it, compare its records, state and inbox with the recomputation, and fill the row."""
+    def judge(self, earlier: Handler | None = None) -> None:
+        """Wait until the stack is idle, stop it, compare its records, state and inbox with the recomputation, and fill the row.
+
+        Args:
+            earlier: decides again what an earlier program decided.
+        """
         self.log("waiting until the stack is idle")
         self.stack.wait_until_idle(timeout_s=180)
-        verdict = self.stack.judge(comparable)
+        verdict = self.stack.judge(earlier)
         events = self.stack.records(topics.EVENTS)
         unknown = {
             event["send_id"] for event in events if event["reason"] == "sent_again" or event["outcome"] == "unknown"
