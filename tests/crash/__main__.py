@@ -48,7 +48,7 @@ def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
             broker=scenario.broker,
             program=checkout(scenario.before, folder / "before") if scenario.before else None,
         ) as stack:
-            run = ScenarioRun(stack, row, seconds, scenario.in_doubt_per_kill)
+            run = ScenarioRun(stack, row, seconds, scenario.in_doubt_per_kill, has_actions=scenario.has_shop_actions)
             scenario.play(run)
             if not scenario.judges_itself:
                 run.judge()

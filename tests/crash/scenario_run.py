@@ -15,6 +15,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
+from streams.core.sending.address_limits import SUPPRESSED
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.avro.codec import Codec
 from streams.tools.local.kafka.committed import read_all
@@ -22,6 +23,7 @@ from streams.tools.local.oracle import Handler
 from streams.tools.local.processes import Process, ProcessFailed
 from streams.wire import topics
 from tests.crash.results import Row
+from tests.crash.shop_actions import ShopActions
 from tests.crash.stops import MAILER, WORKER, Fault, longest_stops
 from tests.harness.scripted_inbox import ScriptedInbox
 from tests.harness.stack import GROUPS, Stack, wait_until
@@ -43,13 +45,17 @@ class ScenarioRun:
         row: receives the results.
         seconds: length of the scenario with random kills.
         in_doubt_per_kill: emails that may be in doubt after each kill; None: any number.
+        has_actions: the shop also writes refusals, consents, imports and tests (`ShopActions`).
     """
 
-    def __init__(self, stack: Stack, row: Row, seconds: float, in_doubt_per_kill: int | None = None) -> None:
+    def __init__(
+        self, stack: Stack, row: Row, seconds: float, in_doubt_per_kill: int | None = None, *, has_actions: bool = False
+    ) -> None:
         self.stack = stack
         self.row = row
         self.seconds = seconds
         self._in_doubt_per_kill = in_doubt_per_kill
+        self._has_actions = has_actions
         self.rng = random.Random(row.seed)
         self._closed = threading.Event()
         self._faults: list[Fault] = []
@@ -79,7 +85,8 @@ class ScenarioRun:
         opened_ms = int(time.time() * 1000)
         # Another shop each time: the orders of the same one would have the same ids.
         seed = self.row.seed + 1000 * len(self._windows)
-        shop = self.stack.run_shop(3600.0, rate, poison, seed, until=self._closed, codec=codec)
+        more = ShopActions(seed, self.stack.day_s).after if self._has_actions else None
+        shop = self.stack.run_shop(3600.0, rate, poison, seed, until=self._closed, codec=codec, more=more)
         try:
             yield
         finally:
@@ -255,6 +262,9 @@ class ScenarioRun:
         self.row.unknown = len(unknown)
         self.row.unknown_sends = sorted(unknown)
         self.row.problems += verdict.problems
+        self.log(f"emails that were not sent, by rule: {dict(verdict.skipped)}")
+        if self._has_actions and not verdict.skipped[SUPPRESSED]:
+            self.row.problems.append("no email met a suppressed address, so the scenario tested none")
         self._measure_stops()
         if (others_s := self.row.others_stop_s or 0.0) > OTHERS_LIMIT_S:
             self.row.problems.append(f"others stood still for {others_s} s")

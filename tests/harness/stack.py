@@ -10,13 +10,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -44,6 +44,10 @@ from tests.harness.scripted_inbox import ScriptedInbox
 PATIENCE_S = 180.0
 #: Settings of the producers of tests. A record that is sent again after a time without answer appears once, in its place.
 PRODUCER = {"partitioner": "murmur2_random", "linger.ms": 5, "enable.idempotence": True}
+
+
+#: Given the topic of a record and the record, returns further records with their topics.
+MoreRecords: TypeAlias = Callable[[str, dict[str, Any]], Iterable[tuple[str, dict[str, Any]]]]
 
 
 def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = PATIENCE_S) -> None:
@@ -129,6 +133,7 @@ class Stack:
             # The oracle uses the same flows as the processes.
             templates_dir=(env or {})["TAKK_TEMPLATES_DIR"],
             address_secret=(env or {}).get("TAKK_ADDRESS_SECRET"),
+            test_recipients=(env or {}).get("TAKK_TEST_RECIPIENTS", ""),
         )
         self.env = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -283,6 +288,7 @@ class Stack:
         seed: int = 3,
         until: threading.Event | None = None,
         codec: Codec | None = None,
+        more: MoreRecords | None = None,
     ) -> threading.Thread:
         """Produce the shop's events in real time on a thread, and return the thread.
 
@@ -293,6 +299,7 @@ class Stack:
             seed: of the shop and of the invalid records.
             until: closes the shop early.
             codec: encodes the records; None: that of the present schemas.
+            more: returns the records that follow one of the shop; None: none.
         """
         encode = (codec or self.codec).encode
         producer = Producer({**self.settings.kafka(), **PRODUCER})
@@ -301,6 +308,8 @@ class Stack:
 
         def produce(topic: str, key: bytes, record: dict[str, Any], schema: str) -> None:
             producer.produce(topic, encode(schema, record), key)
+            for name, other in more(topic, record) if more is not None else ():
+                producer.produce(name, encode(topics.SCHEMA_OF[name], other), other["customer_id"].encode())
             if rng.random() < poison:
                 producer.produce(topic, rng.randbytes(30), key)
             producer.poll(0)
@@ -398,8 +407,7 @@ class Stack:
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
         self.complete(records)
         folders = (*self.other_templates, self.settings.templates_dir)
-        options = {"day_scale": self.settings.day_scale, **self.settings.address_options()}
-        *others, ruleset = [load_ruleset(folder, **options) for folder in folders]
+        *others, ruleset = [load_ruleset(folder, **self.settings.ruleset_options()) for folder in folders]
         arrived = Counter(mail.send_id for mail in self.inbox.mails())
         partitions = self.settings.partitions
         verdict = judge(records, ruleset, self.codec, arrived, partitions, stopped_ms - 5_000, others, earlier)

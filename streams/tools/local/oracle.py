@@ -21,6 +21,7 @@ from streams.core.sending.address_limits import rules_of
 from streams.core.values.ids import split_send_id
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
+from streams.tools.local.oracle_emails import check_special_orders, check_suppressed_emails
 from streams.tools.local.oracle_stages import check_codes, check_counts, check_suppressions
 from streams.tools.local.verdict import Verdict as Verdict
 from streams.wire import topics
@@ -97,7 +98,9 @@ def judge(
     _mails(records, codec, inbox, verdict)
     check_counts(records, Decoder(codec), verdict)
     check_codes(records, codec, verdict)
+    check_special_orders(records, codec, ruleset.test_recipients, verdict)
     if ruleset.address_key:
+        check_suppressed_emails(records, codec, ruleset.address_key, inbox, verdict)
         check_suppressions(records, Decoder(codec), rules_of(ruleset), _crashed(records, codec), verdict)
     return verdict
 
@@ -249,6 +252,8 @@ def _mails(records: Mapping[str, list[Any]], codec: Codec, inbox: Counter[str], 
         decision = codec.decode("flow_decision", record.value())
         if decision["outcome"] == "skip" and decision["send_id"] is not None:
             ended.add(decision["send_id"])
+            if _is_from_mailer(decision):
+                verdict.skipped[decision["rule"]] += 1
     for record in records[topics.WITHDRAWALS]:
         withdrawal = codec.decode("withdrawal", record.value())
         if withdrawal["rule"] == ERASED:  # its retry was cancelled with it, so the mailer may never report it
