@@ -74,19 +74,24 @@ class ScenarioRun:
         print(f"[{time.strftime('%H:%M:%S')}] {self.row.scenario}: {text}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def shop_open(self, poison: float = 0.0, rate: float = RATE, codec: Codec | None = None) -> Iterator[None]:
+    def shop_open(
+        self, poison: float = 0.0, rate: float = RATE, codec: Codec | None = None, *, has_receipts: bool = False
+    ) -> Iterator[None]:
         """Let the shop place orders until the end of the block.
 
         Args:
             poison: share of records that are followed by an invalid one.
             rate: orders per second.
             codec: encodes the records; None: that of the present schemas.
+            has_receipts: whether orders have all that a receipt shows.
         """
         opened_ms = int(time.time() * 1000)
         # Another shop each time: the orders of the same one would have the same ids.
         seed = self.row.seed + 1000 * len(self._windows)
         more = ShopActions(seed, self.stack.day_s).after if self._has_actions else None
-        shop = self.stack.run_shop(3600.0, rate, poison, seed, until=self._closed, codec=codec, more=more)
+        shop = self.stack.run_shop(
+            3600.0, rate, poison, seed, until=self._closed, codec=codec, more=more, has_receipts=has_receipts
+        )
         try:
             yield
         finally:

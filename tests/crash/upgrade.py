@@ -43,7 +43,7 @@ def upgrade(run: ScenarioRun) -> None:
             stack.replace(process)
             run.log(f"replaced a {process.role}")
             run.await_emails(EMAILS_BETWEEN)
-    with run.shop_open():
+    with run.shop_open(has_receipts=True):
         run.log("the shop writes the present schemas")
         run.await_emails(EMAILS_BETWEEN)
     with EarlierDecisions(folder, stack.env, stack.settings.partitions) as earlier:

@@ -289,6 +289,7 @@ class Stack:
         until: threading.Event | None = None,
         codec: Codec | None = None,
         more: MoreRecords | None = None,
+        has_receipts: bool = False,
     ) -> threading.Thread:
         """Produce the shop's events in real time on a thread, and return the thread.
 
@@ -300,11 +301,12 @@ class Stack:
             until: closes the shop early.
             codec: encodes the records; None: that of the present schemas.
             more: returns the records that follow one of the shop; None: none.
+            has_receipts: whether orders have all that a receipt shows.
         """
         encode = (codec or self.codec).encode
         producer = Producer({**self.settings.kafka(), **PRODUCER})
         rng = random.Random(seed)
-        shop = Shop(seed, rate, self.day_s)
+        shop = Shop(seed, rate, self.day_s, has_receipts=has_receipts)
 
         def produce(topic: str, key: bytes, record: dict[str, Any], schema: str) -> None:
             producer.produce(topic, encode(schema, record), key)
