@@ -40,7 +40,8 @@ def upgrade(run: ScenarioRun) -> None:
         for process in (stack.mailers[0], stack.workers[0], stack.mailers[1], stack.workers[1]):
             run.note_fault(process)
             _stop(process)
-            stack.replace(process)
+            stack.update(process)
+            run.restart(process)
             run.log(f"replaced a {process.role}")
             run.await_emails(EMAILS_BETWEEN)
     with run.shop_open(has_receipts=True):
@@ -54,10 +55,9 @@ def upgrade(run: ScenarioRun) -> None:
 
 def _stop(process: Process) -> None:
     """Stop a process of the earlier program. It may have ended already, because it met state of the newer program."""
-    log = process.log_file.read_text(errors="replace")
-    if process.exit_code is not None and NEWER_STATE in log:
-        return
-    assert process.stop() == 0, f"the old {process.role} did not exit cleanly, see {process.log_file}"
+    if process.stop() != 0:
+        log = process.log_file.read_text(errors="replace")
+        assert NEWER_STATE in log, f"the old {process.role} did not exit cleanly, see {process.log_file}"
 
 
 def newer_templates(folder: Path) -> dict[str, str]:

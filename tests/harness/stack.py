@@ -207,16 +207,10 @@ class Stack:
             ]  # an earlier program has its own templates, because it may not know every word of these
         return Process(role, env, self.folder / f"{name}.log", self.program)
 
-    def replace(self, process: Process) -> None:
-        """Start this program in the place of a process of an earlier one, which has ended, and wait until it is ready.
-
-        Raises:
-            ProcessFailed: it did not become ready.
-        """
+    def update(self, process: Process) -> None:
+        """Let a process of an earlier program, which has ended, run this one from its next start."""
         process.program = None
         process.settings["TAKK_TEMPLATES_DIR"] = self.env["TAKK_TEMPLATES_DIR"]
-        process.start()
-        process.await_ready()
 
     def state_dir(self, number: int) -> Path:
         """Return the state directory of the worker and the mailer with this number."""
