@@ -65,7 +65,8 @@ def test_the_actions_of_a_shop() -> None:
     codec, shop = open_codec(), Shop(7, 50.0, 1.0)
     start = datetime(2026, 3, 27, 12, tzinfo=UTC)
     actions, again = ShopActions(3, 1.0), ShopActions(3, 1.0)
-    kinds, order_ids = Counter[str](), set()
+    kinds: Counter[str] = Counter()
+    order_ids: set[str] = set()
     for shop_record in shop.records(start, 20):
         more = actions.after(shop_record.topic, shop_record.record)
         assert again.after(shop_record.topic, shop_record.record) == more

@@ -48,7 +48,8 @@ def check_suppressed_emails(
         for record in records[topics.DECISIONS]
         if (decision := codec.decode("flow_decision", record.value()))["rule"] == SUPPRESSED
     }
-    arrived, unfounded = [], []
+    arrived: list[str] = []
+    unfounded: list[str] = []
     for record in records[topics.COMMANDS]:
         command = codec.decode("email_command", record.value())
         send_id, purpose = command["send_id"], command["purpose"]
@@ -75,7 +76,9 @@ def check_special_orders(
         test_recipients: the addresses that get the emails of test orders, in lower case.
         verdict: receives the problems.
     """
-    imported, tests, others = set(), set(), set()
+    imported: set[str] = set()
+    tests: set[str] = set()
+    others: set[str] = set()
     for record in records[topics.ORDERS]:
         order = _decoded(codec, "order", record)
         if order is not None:
@@ -88,7 +91,8 @@ def check_special_orders(
         shipment = _decoded(codec, "shipment", record)
         if shipment is not None and not shipment["is_imported"]:
             others.add(shipment["order_id"])
-    mailed, strangers = [], []
+    mailed: list[str] = []
+    strangers: list[str] = []
     for record in records[topics.COMMANDS]:
         command = codec.decode("email_command", record.value())
         order_id = command["order_id"]
