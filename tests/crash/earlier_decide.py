@@ -1,6 +1,6 @@
 """Runs in a process of an earlier program: decides again about the records that its worker has read.
 
-`EarlierProgram` starts it. It imports the earlier program's modules by the names that they had then, so it must not import this program's.
+`EarlierDecisions` starts it. It imports the earlier program's modules by the names that they had then, so it must not import this program's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the shop of a scenario does besides orders: refusals by address, newer consents, orders of guests, imported orders and tests.
+"""The actions of a scenario's shop besides its orders: refusals by address, newer consents, orders of guests, imported orders and tests.
 
 Each kind of action is one function in `ACTIONS`. It gets what the shop knows, and returns the records that it writes.
 """
@@ -90,7 +90,7 @@ def consent(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
         "marketing_consent": True,
         "consent_notice": "2026-1",
         "consent_source": "preference page",
-        "consent_wording": "Yes, send me news",
+        "consent_wording": "Yes, send me offers",
         "occurred_at": at,
     }
     return [(topics.CUSTOMERS, profile)]

@@ -22,7 +22,7 @@ BEFORE = "8c5c04a"
 EMAILS_BETWEEN = 90
 #: Records per topic in the recording.
 RECORDED = 12
-#: What an earlier worker logs when it finds state of a newer one. It ends then, and the newer workers take over its partitions.
+#: Part of the message of an earlier worker that finds state of a newer one. It ends then, and the newer workers take over its partitions.
 NEWER_STATE = "upgrade it"
 
 

@@ -1,4 +1,4 @@
-"""What the receipts of the simulated shop show besides lines: numbers, prices of shipping, discounts, taxes, addresses and payment.
+"""The parts of a receipt besides its lines: numbers, prices of shipping, discounts, taxes, addresses and payment.
 
 The amounts add up as `schemas/order.avsc` says. A choice depends on the order's id only, so all records of an order agree.
 """
@@ -41,7 +41,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 class Place(Struct, frozen=True):
-    """What depends on the country.
+    """The taxes, payments and streets of a country.
 
     Attributes:
         tax: the name of the tax.
@@ -62,7 +62,7 @@ _CARDS = ("Visa ending in 4242", "Mastercard ending in 4444")
 PLACES: Mapping[str, Place] = MappingProxyType({
     "DK": Place("moms", 25_000, ("MobilePay", *_CARDS), (("Nørrebrogade {}", "2200", "København N"), ("Vestergade {}", "8000", "Aarhus C"),
                                                        ("Algade {}", "4000", "Roskilde"))),
-    "GB": Place("VAT", 20_000, ("PayPal", *_CARDS), (("{} Mill Lane", "LS1 4DT", "Leeds"), ("{} Church Road", "BS8 1TH", "Bristol"))),
+    "GB": Place("VAT", 20_000, ("PayPal", *_CARDS), (("{} Mill Street", "LS1 4DT", "Leeds"), ("{} Church Lane", "BS8 1TH", "Bristol"))),
     "DE": Place("MwSt.", 19_000, ("PayPal", "Klarna", *_CARDS), (("Lindenstraße {}", "10969", "Berlin"), ("Am Markt {}", "28195", "Bremen"))),
     "SE": Place("moms", 25_000, ("Swish", "Klarna", *_CARDS), (("Storgatan {}", "411 24", "Göteborg"), ("Kungsgatan {}", "753 18", "Uppsala"))),
     "NO": Place("mva.", 25_000, ("Vipps", *_CARDS), (("Storgata {}", "0184", "Oslo"), ("Strandgaten {}", "5013", "Bergen"))),
