@@ -17,10 +17,10 @@ from confluent_kafka import KafkaException
 
 from streams.tools.local.kafka.jars import KafkaStartError
 from streams.tools.local.processes import ProcessFailed
+from tests.crash.earlier_program import checkout
 from tests.crash.results import README, Row, merge, table, with_table
 from tests.crash.scenario_run import SEED, ScenarioRun
 from tests.crash.scenarios import SCENARIOS, Scenario, environment
-from tests.crash.upgrade import checkout
 from tests.harness.stack import open_stack
 
 CRASH_DIR = Path(".takk/crash")
@@ -48,7 +48,7 @@ def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
             broker=scenario.broker,
             program=checkout(scenario.before, folder / "before") if scenario.before else None,
         ) as stack:
-            run = ScenarioRun(stack, row, seconds, scenario.in_doubt_per_kill)
+            run = ScenarioRun(stack, row, seconds, scenario.in_doubt_per_kill, has_actions=scenario.has_shop_actions)
             scenario.play(run)
             if not scenario.judges_itself:
                 run.judge()

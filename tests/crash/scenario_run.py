@@ -15,11 +15,15 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
+from streams.core.sending.address_limits import SUPPRESSED
 from streams.runtime.app import EXIT_FATAL
+from streams.runtime.avro.codec import Codec
 from streams.tools.local.kafka.committed import read_all
+from streams.tools.local.oracle import Handler
 from streams.tools.local.processes import Process, ProcessFailed
 from streams.wire import topics
 from tests.crash.results import Row
+from tests.crash.shop_actions import ShopActions
 from tests.crash.stops import MAILER, WORKER, Fault, longest_stops
 from tests.harness.scripted_inbox import ScriptedInbox
 from tests.harness.stack import GROUPS, Stack, wait_until
@@ -41,13 +45,17 @@ class ScenarioRun:
         row: receives the results.
         seconds: length of the scenario with random kills.
         in_doubt_per_kill: emails that may be in doubt after each kill; None: any number.
+        has_actions: the shop also writes refusals, consents, imports and tests (`ShopActions`).
     """
 
-    def __init__(self, stack: Stack, row: Row, seconds: float, in_doubt_per_kill: int | None = None) -> None:
+    def __init__(
+        self, stack: Stack, row: Row, seconds: float, in_doubt_per_kill: int | None = None, *, has_actions: bool = False
+    ) -> None:
         self.stack = stack
         self.row = row
         self.seconds = seconds
         self._in_doubt_per_kill = in_doubt_per_kill
+        self._has_actions = has_actions
         self.rng = random.Random(row.seed)
         self._closed = threading.Event()
         self._faults: list[Fault] = []
@@ -66,17 +74,24 @@ class ScenarioRun:
         print(f"[{time.strftime('%H:%M:%S')}] {self.row.scenario}: {text}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def shop_open(self, poison: float = 0.0, rate: float = RATE) -> Iterator[None]:
+    def shop_open(
+        self, poison: float = 0.0, rate: float = RATE, codec: Codec | None = None, *, has_receipts: bool = False
+    ) -> Iterator[None]:
         """Let the shop place orders until the end of the block.
 
         Args:
             poison: share of records that are followed by an invalid one.
             rate: orders per second.
+            codec: encodes the records; None: that of the present schemas.
+            has_receipts: whether orders have all that a receipt shows.
         """
         opened_ms = int(time.time() * 1000)
         # Another shop each time: the orders of the same one would have the same ids.
         seed = self.row.seed + 1000 * len(self._windows)
-        shop = self.stack.run_shop(3600.0, rate, poison, seed, until=self._closed)
+        more = ShopActions(seed, self.stack.day_s).after if self._has_actions else None
+        shop = self.stack.run_shop(
+            3600.0, rate, poison, seed, until=self._closed, codec=codec, more=more, has_receipts=has_receipts
+        )
         try:
             yield
         finally:
@@ -233,11 +248,15 @@ class ScenarioRun:
         stops = longest_stops(self._faults, outputs, self._windows)
         self.row.victim_stop_s, self.row.others_stop_s = stops.victim_s, stops.others_s
 
-    def judge(self, comparable: Callable[[str, bytes], bytes] = lambda topic, value: value) -> None:
-        """Wait until the stack is idle, stop it, compare its records, state and inbox with the recomputation, and fill the row."""
+    def judge(self, earlier: Handler | None = None) -> None:
+        """Wait until the stack is idle, stop it, compare its records, state and inbox with the recomputation, and fill the row.
+
+        Args:
+            earlier: decides again what an earlier program decided.
+        """
         self.log("waiting until the stack is idle")
         self.stack.wait_until_idle(timeout_s=180)
-        verdict = self.stack.judge(comparable)
+        verdict = self.stack.judge(earlier)
         events = self.stack.records(topics.EVENTS)
         unknown = {
             event["send_id"] for event in events if event["reason"] == "sent_again" or event["outcome"] == "unknown"
@@ -248,6 +267,9 @@ class ScenarioRun:
         self.row.unknown = len(unknown)
         self.row.unknown_sends = sorted(unknown)
         self.row.problems += verdict.problems
+        self.log(f"emails that were not sent, by rule: {dict(verdict.skipped)}")
+        if self._has_actions and not verdict.skipped[SUPPRESSED]:
+            self.row.problems.append("no email met a suppressed address, so the scenario tested none")
         self._measure_stops()
         if (others_s := self.row.others_stop_s or 0.0) > OTHERS_LIMIT_S:
             self.row.problems.append(f"others stood still for {others_s} s")

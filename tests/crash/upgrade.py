@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from streams.settings import PROJECT_ROOT
 from streams.tools.local.kafka.committed import read_all
+from streams.tools.local.processes import Process
 from streams.wire import topics
+from tests.crash.earlier_program import EarlierDecisions, codec_of
 from tests.crash.scenario_run import ScenarioRun
 from tests.harness.patient_templates import patient_templates
 
@@ -22,57 +22,42 @@ BEFORE = "8c5c04a"
 EMAILS_BETWEEN = 90
 #: Records per topic in the recording.
 RECORDED = 12
-#: Package metadata beside the program takes precedence over the environment's, so the old program finds its own RocksDB store.
-_METADATA = "Metadata-Version: 2.1\nName: takk\nVersion: 0.1.0\n"
-
-
-def checkout(revision: str, folder: Path) -> Path:
-    """Write the program of `revision` into `folder`, with the metadata that its plugins need, and return the folder.
-
-    Raises:
-        subprocess.CalledProcessError: the revision is missing, for example in a shallow clone.
-    """
-    folder.mkdir(parents=True)
-    archive = subprocess.run(["git", "archive", revision], cwd=PROJECT_ROOT, check=True, capture_output=True)
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
-    plugins = (folder / "pyproject.toml").read_text(encoding="utf-8").split('[project.entry-points."faust.stores"]')[1]
-    name, target = plugins.split("\n")[1].split(" = ")
-    metadata = folder / "takk-0.1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(_METADATA, encoding="utf-8")
-    entry = f"[faust.stores]\n{name} = {json.loads(target)}\n"
-    (metadata / "entry_points.txt").write_text(entry, encoding="utf-8")
-    return folder
+#: Part of the message of an earlier worker that finds state of a newer one. It ends then, and the newer workers take over its partitions.
+NEWER_STATE = "upgrade it"
 
 
 def upgrade(run: ScenarioRun) -> None:
-    """Replace a mailer, a worker, the other mailer and the other worker; in between, old and new processes work side by side."""
-    stack = run.stack
-    with run.shop_open():
+    """Replace a mailer, a worker, the other mailer and the other worker; in between, old and new processes work side by side.
+
+    As an operator does: the shop writes the earlier schemas until every process is replaced, and only then the present ones. Without a
+    schema registry, an earlier process cannot read the present ones.
+    """
+    stack, folder = run.stack, run.stack.program
+    assert folder is not None, "the scenario has no earlier program"
+    with run.shop_open(codec=codec_of(folder)):
         run.await_emails(EMAILS_BETWEEN)
         _record(run)
         for process in (stack.mailers[0], stack.workers[0], stack.mailers[1], stack.workers[1]):
             run.note_fault(process)
-            assert process.stop() == 0, f"the old {process.role} did not exit cleanly, see {process.log_file}"
-            process.program = None
-            process.start()
-            process.await_ready()
+            _stop(process)
+            stack.update(process)
+            run.restart(process)
             run.log(f"replaced a {process.role}")
             run.await_emails(EMAILS_BETWEEN)
+    with run.shop_open(has_receipts=True):
+        run.log("the shop writes the present schemas")
+        run.await_emails(EMAILS_BETWEEN)
+    with EarlierDecisions(folder, stack.env, stack.settings.partitions) as earlier:
+        run.judge(earlier.handle)
+    if letters := run.dead_letters():
+        run.row.problems.append(f"records became dead letters: {dict(letters)}")
 
-    def comparable(topic: str, value: bytes) -> bytes:
-        """Return a value without the texts that the new program words differently: greetings of commands, details of decisions."""
-        if topic == topics.DECISIONS:
-            return stack.codec.encode("flow_decision", {**stack.codec.decode("flow_decision", value), "detail": ""})
-        if topic != topics.COMMANDS:
-            return value
-        command = stack.codec.decode("email_command", value)
-        context = {
-            name: item for name, item in json.loads(command["context"]).items() if name not in ("greeting", "mood")
-        }
-        return stack.codec.encode("email_command", {**command, "context": json.dumps(context)})
 
-    run.judge(comparable)
+def _stop(process: Process) -> None:
+    """Stop a process of the earlier program. It may have ended already, because it met state of the newer program."""
+    if process.stop() != 0:
+        log = process.log_file.read_text(errors="replace")
+        assert NEWER_STATE in log, f"the old {process.role} did not exit cleanly, see {process.log_file}"
 
 
 def newer_templates(folder: Path) -> dict[str, str]:

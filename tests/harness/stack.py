@@ -10,13 +10,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -27,12 +27,12 @@ from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.retry import is_transient
 from streams.runtime.state.restore import watermarks
 from streams.runtime.state.store import Memory, PartitionStore
-from streams.settings import PROJECT_ROOT, Settings, load_settings
+from streams.settings import Settings, load_settings
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.cluster import EmbeddedCluster
 from streams.tools.local.kafka.committed import read_all
-from streams.tools.local.oracle import Verdict, judge
+from streams.tools.local.oracle import Handler, Verdict, judge
 from streams.tools.local.processes import Process
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
@@ -44,6 +44,10 @@ from tests.harness.scripted_inbox import ScriptedInbox
 PATIENCE_S = 180.0
 #: Settings of the producers of tests. A record that is sent again after a time without answer appears once, in its place.
 PRODUCER = {"partitioner": "murmur2_random", "linger.ms": 5, "enable.idempotence": True}
+
+
+#: Given the topic of a record and the record, returns further records with their topics.
+MoreRecords: TypeAlias = Callable[[str, dict[str, Any]], Iterable[tuple[str, dict[str, Any]]]]
 
 
 def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = PATIENCE_S) -> None:
@@ -119,8 +123,7 @@ class Stack:
         self.folder = folder
         self.inbox = inbox
         self.day_s = day_s
-        if program is None and "TAKK_TEMPLATES_DIR" not in (env or {}):
-            # An earlier program has its own templates, because it may not know every word of these.
+        if "TAKK_TEMPLATES_DIR" not in (env or {}):
             env = {"TAKK_TEMPLATES_DIR": str(patient_templates(folder / "patient-templates")), **(env or {})}
         self.settings: Settings = load_settings(
             kafka_bootstrap_servers=bootstrap,
@@ -128,8 +131,9 @@ class Stack:
             state_dir=folder / "state",
             replication=replication,
             # The oracle uses the same flows as the processes.
-            templates_dir=(env or {}).get("TAKK_TEMPLATES_DIR", PROJECT_ROOT / "templates"),
+            templates_dir=(env or {})["TAKK_TEMPLATES_DIR"],
             address_secret=(env or {}).get("TAKK_ADDRESS_SECRET"),
+            test_recipients=(env or {}).get("TAKK_TEST_RECIPIENTS", ""),
         )
         self.env = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -196,7 +200,17 @@ class Stack:
     def _process(self, role: str, number: int) -> Process:
         own = {"TAKK_STATE_DIR": str(self.state_dir(number)), "TAKK_GROUP_INSTANCE_ID": f"stack-{number}"}
         name = f"{role}-{number}" if number else role
-        return Process(role, {**self.env, **own}, self.folder / f"{name}.log", self.program)
+        env = {**self.env, **own}
+        if self.program is not None:
+            del env[
+                "TAKK_TEMPLATES_DIR"
+            ]  # an earlier program has its own templates, because it may not know every word of these
+        return Process(role, env, self.folder / f"{name}.log", self.program)
+
+    def update(self, process: Process) -> None:
+        """Let a process of an earlier program, which has ended, run this one from its next start."""
+        process.program = None
+        process.settings["TAKK_TEMPLATES_DIR"] = self.env["TAKK_TEMPLATES_DIR"]
 
     def state_dir(self, number: int) -> Path:
         """Return the state directory of the worker and the mailer with this number."""
@@ -261,7 +275,15 @@ class Stack:
         return done.stdout
 
     def run_shop(
-        self, seconds: float, rate: float, poison: float = 0.0, seed: int = 3, until: threading.Event | None = None
+        self,
+        seconds: float,
+        rate: float,
+        poison: float = 0.0,
+        seed: int = 3,
+        until: threading.Event | None = None,
+        codec: Codec | None = None,
+        more: MoreRecords | None = None,
+        has_receipts: bool = False,
     ) -> threading.Thread:
         """Produce the shop's events in real time on a thread, and return the thread.
 
@@ -271,13 +293,19 @@ class Stack:
             poison: share of records that are followed by a record of random bytes.
             seed: of the shop and of the invalid records.
             until: closes the shop early.
+            codec: encodes the records; None: that of the present schemas.
+            more: returns the records that follow one of the shop; None: none.
+            has_receipts: whether orders have all that a receipt shows.
         """
+        encode = (codec or self.codec).encode
         producer = Producer({**self.settings.kafka(), **PRODUCER})
         rng = random.Random(seed)
-        shop = Shop(seed, rate, self.day_s)
+        shop = Shop(seed, rate, self.day_s, has_receipts=has_receipts)
 
         def produce(topic: str, key: bytes, record: dict[str, Any], schema: str) -> None:
-            producer.produce(topic, self.codec.encode(schema, record), key)
+            producer.produce(topic, encode(schema, record), key)
+            for name, other in more(topic, record) if more is not None else ():
+                producer.produce(name, encode(topics.SCHEMA_OF[name], other), other["customer_id"].encode())
             if rng.random() < poison:
                 producer.produce(topic, rng.randbytes(30), key)
             producer.poll(0)
@@ -286,7 +314,7 @@ class Stack:
 
         def run() -> None:
             for topic, key, record, schema in shop.catalogue(datetime.now(UTC)):
-                producer.produce(topic, self.codec.encode(schema, record), key)
+                producer.produce(topic, encode(schema, record), key)
             with suppress(ShopClosed):
                 asyncio.run(shop.run(produce, seconds))
             assert producer.flush(PATIENCE_S) == 0
@@ -355,11 +383,11 @@ class Stack:
             if not process.is_ready or _lag(process.metrics()) != 0
         ]
 
-    def judge(self, comparable: Callable[[str, bytes], bytes] = lambda topic, value: value) -> Verdict:
+    def judge(self, earlier: Handler | None = None) -> Verdict:
         """Stop the workers, then the mailers, and compare everything with a recomputation from the input.
 
         Args:
-            comparable: maps a topic and a value to the bytes that are compared.
+            earlier: decides again what an earlier program decided.
 
         Raises:
             AssertionError: the changelog or a disk holds other state than the recomputation.
@@ -375,11 +403,10 @@ class Stack:
         records = read_all(self.settings.kafka(), [*topics.SCHEMA_OF, changelog])
         self.complete(records)
         folders = (*self.other_templates, self.settings.templates_dir)
-        options = {"day_scale": self.settings.day_scale, **self.settings.address_options()}
-        *others, ruleset = [load_ruleset(folder, **options) for folder in folders]
+        *others, ruleset = [load_ruleset(folder, **self.settings.ruleset_options()) for folder in folders]
         arrived = Counter(mail.send_id for mail in self.inbox.mails())
         partitions = self.settings.partitions
-        verdict = judge(records, ruleset, self.codec, arrived, partitions, stopped_ms - 5_000, comparable, others)
+        verdict = judge(records, ruleset, self.codec, arrived, partitions, stopped_ms - 5_000, others, earlier)
         logged = {r.key(): r.value() for r in records[changelog]}
         logged = {key: value for key, value in logged.items() if value is not None}
         assert logged == verdict.states, "the changelog differs from the recomputed state"

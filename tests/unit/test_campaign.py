@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+from streams.tools.local.shop.shop import Shop
+from streams.wire import topics
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
 from tests.crash.results import README, Row, table, with_table
-from tests.crash.scenarios import SCENARIOS
+from tests.crash.scenarios import SCENARIOS, environment
+from tests.crash.shop_actions import ShopActions
 from tests.crash.stops import Fault, Stops, longest_stops
 
 #: Seconds that the whole campaign may take.
@@ -49,6 +58,38 @@ def test_the_table() -> None:
     assert text.endswith("Together 2 minutes.\n")
     page = "before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n"
     assert with_table(page, rows) == f"before\n<!-- results -->\n{text}<!-- end of results -->\nafter\n"
+
+
+def test_the_actions_of_a_shop() -> None:
+    """The seed determines them. All kinds occur, every record is a valid event, and the other orders have ids of their own."""
+    codec, shop = open_codec(), Shop(7, 50.0, 1.0)
+    start = datetime(2026, 3, 27, 12, tzinfo=UTC)
+    actions, again = ShopActions(3, 1.0), ShopActions(3, 1.0)
+    kinds: Counter[str] = Counter()
+    order_ids: set[str] = set()
+    for shop_record in shop.records(start, 20):
+        more = actions.after(shop_record.topic, shop_record.record)
+        assert again.after(shop_record.topic, shop_record.record) == more
+        for topic, record in more:
+            value = codec.encode(topics.SCHEMA_OF[topic], record)
+            event = Decoder(codec).event(topic, record["customer_id"].encode(), value, round(start.timestamp() * 1000))
+            kinds[type(event).__name__] += 1
+            if topic == topics.ORDERS:
+                order_ids.add(record["order_id"])
+                kinds["imported"] += record.get("is_imported", False)
+                kinds["test"] += record.get("is_test", False)
+                kinds["guest"] += record["customer_id"].startswith("guest-")
+    assert kinds.keys() == {
+        "MailBounced", "MailComplained", "Unsubscribed", "ProfileUpdated", "OrderPlaced", "imported", "test", "guest",
+    }  # fmt: skip
+    assert len(order_ids) == kinds["OrderPlaced"]
+
+
+def test_only_an_earlier_program_has_no_address_secret(tmp_path: Path) -> None:
+    """The stacks of all other scenarios have limits of addresses."""
+    for scenario in SCENARIOS:
+        if not scenario.has_faulty_disk:  # its environment compiles a library
+            assert ("TAKK_ADDRESS_SECRET" in environment(scenario, tmp_path / scenario.name)) == (not scenario.before)
 
 
 def test_the_page_names_each_scenario_once() -> None:

@@ -96,7 +96,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         )
         codec = codec_of(ours)
         imported = _import_past(ours, codec, seed, processes[0], console)
-        shop = Shop(seed, rate, settings.day_scale_seconds)
+        shop = Shop(seed, rate, settings.day_scale_seconds, has_receipts=True)
         sent = SentEmails()
         recipients = Recipients(ours.kafka(), codec, shop, sent)
         recipients.start()

@@ -35,7 +35,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int) ->
         seed: selects the customers, the orders and the reactions.
     """
     codec = codec_of(settings)
-    shop = Shop(seed, rate, settings.day_scale_seconds)
+    shop = Shop(seed, rate, settings.day_scale_seconds, has_receipts=True)
     recipients = Recipients(settings.kafka(), codec, shop, SentEmails())
     recipients.start()
     try:

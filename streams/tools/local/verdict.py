@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ class Verdict:
         lost: send ids of emails that did not arrive, without a reason.
         duplicates: send ids of emails that arrived twice, or were not required.
         unknown: send ids of emails that may have arrived: the mailer does not know.
+        skipped: the number of emails that the mailer did not send, by rule.
         problems: one line per kind of difference, with examples by id.
         states: the encoded state of each customer, by key.
     """
@@ -24,6 +26,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     states: dict[bytes, bytes] = field(default_factory=dict)
 

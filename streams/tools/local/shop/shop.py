@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from streams.tools.local.shop.lines import Record, order_line, product_record, profile_record, split_lines, total_minor
 from streams.tools.local.shop.people import PRODUCTS, Person, person
+from streams.tools.local.shop.receipts import add_receipt, outcome
 from streams.wire import topics
 
 #: Called with the topic, the key (the customer id in UTF-8), the record (as in its Avro schema) and the name of the schema.
@@ -66,17 +67,20 @@ class Shop:
         seed: determines the customers, the orders and the reactions.
         rate_per_s: average number of orders per second; they come at random times.
         day_s: seconds that one day takes: 86,400 in reality, 1 in a demo.
+        has_receipts: whether orders have all that a receipt shows. Without it they have what the rules need: that is faster, and the same
+            in all versions, for benchmarks and for readers of earlier schemas.
 
     Raises:
         ValueError: the rate or the day is not above 0.
     """
 
-    def __init__(self, seed: int, rate_per_s: float, day_s: float) -> None:
+    def __init__(self, seed: int, rate_per_s: float, day_s: float, *, has_receipts: bool = False) -> None:
         if rate_per_s <= 0 or day_s <= 0:
             raise ValueError(f"rate_per_s ({rate_per_s}) and day_s ({day_s}) must be above 0")
         self.seed = seed
         self.rate_per_s = rate_per_s
         self.day_s = day_s
+        self.has_receipts = has_receipts
         #: Number of records that `run` produced, by topic.
         self.produced: dict[str, int] = {}
         #: Number of orders that `run` placed. The topic `orders` also contains changes, cancellations and refunds.
@@ -198,11 +202,14 @@ class Shop:
             "time_zone": buyer.time_zone,
             "lines": lines,
         }
+        if self.has_receipts:
+            add_receipt(order, buyer, number)
 
         def event(kind: str, when: datetime) -> ShopRecord:
-            return ShopRecord(
-                when, topics.ORDERS, buyer.customer_id.encode(), {**order, "kind": kind, "occurred_at": when}
-            )
+            record = {**order, "kind": kind, "occurred_at": when}
+            if self.has_receipts:
+                record |= outcome(order, kind)
+            return ShopRecord(when, topics.ORDERS, buyer.customer_id.encode(), record)
 
         yield event("placed", at)
         packed_at = self._later(at, rng.uniform(0.1, 0.6))
@@ -213,6 +220,8 @@ class Shop:
         if roll < CANCELLED_SHARE + CHANGED_SHARE:
             lines = [{**lines[0], "quantity": lines[0]["quantity"] + 1}, *lines[1:]]
             order |= {"lines": lines, "total_minor": total_minor(lines)}
+            if self.has_receipts:
+                add_receipt(order, buyer, number)
             yield event("changed", at + (packed_at - at) / 2)
         parcels = split_lines(lines) if rng.random() < SPLIT_SHARE else [lines]
         delivered_at = packed_at

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streams.agents.flows import make_handler
+from streams.agents.flows import Decision, make_handler
 from streams.core.model.address_state import NEW_ADDRESS
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.effects import NoteAddress
@@ -20,7 +20,7 @@ from streams.core.values.addresses import address_hash, address_key
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.address_check import sent_event
 from streams.runtime.kafka.partitioner import partition_of
-from streams.tools.local.oracle import Verdict, judge
+from streams.tools.local.oracle import Replay, Verdict, judge
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
@@ -379,6 +379,30 @@ def test_a_timer_after_an_erasure_must_fire() -> None:
     history.arrive()
     history.until_ms = timer_due(history.records[topics.DELAYS][-1].value())[1] + 1
     assert any("have not fired" in problem for problem in history.verdict().problems)
+
+
+def test_the_batches_of_an_earlier_program(history: History) -> None:
+    """The earlier program's handler decides again about batches without a hash, and its states keep their bytes until they change."""
+    seen = []
+
+    def decide(record: Any, replay: Replay) -> Decision:
+        seen.append(record.topic())
+        key, after, outputs = HANDLE(record, replay)
+        return key, b"\x04" + encode_customer(after)[1:], outputs
+
+    verdict = judge(history.records, RULESET, CODEC, history.inbox, PARTITIONS, history.until_ms, earlier=decide)
+    assert len(seen) == len(history.records[topics.CHECKPOINTS])
+    assert verdict.problems == []
+    assert verdict.states[records.KEY][:1] == b"\x04"
+
+
+def test_the_state_of_an_earlier_program(history: History) -> None:
+    """The bytes that an earlier program stored are decoded for this one, and stay as they are until this one changes them."""
+    before = judge(history.records, RULESET, CODEC, history.inbox, PARTITIONS, history.until_ms)
+    replay = Replay(history.partition)
+    replay.states[records.KEY] = b"\x04" + before.states[records.KEY][1:]
+    assert replay.stored(records.KEY) == replay.states[records.KEY]
+    assert replay.get(records.KEY) == history.replayed.states[records.KEY]
 
 
 def test_suppressions(history: History) -> None:

@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from streams.core.model.events import OrderCancelled, OrderChanged, OrderPlaced, OrderRefunded
+from streams.core.model.orders.receipt import receipt_of
 from streams.tools.local.shop.people import person
 from streams.tools.local.shop.shop import CLICK_RATE, OPEN_RATE, Shop, ShopRecord
+from streams.wire import topics
+from streams.wire.codec import open_codec
+from streams.wire.decode.decoder import Decoder
 
 START = datetime(2026, 3, 27, 12, tzinfo=UTC)
 
@@ -119,6 +124,42 @@ def test_addresses_are_ascii_and_reserved() -> None:
         mailbox, _, domain = person(1, number).email.partition("@")
         assert domain.endswith(".example")
         assert all(part.isascii() and part.isalnum() for part in mailbox.split("."))
+
+
+def test_receipts_add_up() -> None:
+    """Each order with a receipt adds up, also after a change; the same orders without receipts have the same lines."""
+    codec, kinds, amounts = open_codec(), Counter[str](), Counter[str]()
+    plain = [f for f in Shop(7, 50, 1.0).records(START, 30) if f.topic == topics.ORDERS]
+    detailed = [f for f in Shop(7, 50, 1.0, has_receipts=True).records(START, 30) if f.topic == topics.ORDERS]
+    for without, shop_record in zip(plain, detailed, strict=True):
+        record = shop_record.record
+        value = codec.encode("order", record)
+        event = Decoder(codec).event(topics.ORDERS, shop_record.key, value, round(shop_record.at.timestamp() * 1000))
+        assert isinstance(event, OrderPlaced | OrderChanged | OrderCancelled | OrderRefunded)
+        order = event.order
+        assert receipt_of(order.lines, order.total_minor, order.discount_minor, order.details).adds_up
+        assert [(line["sku"], line["quantity"]) for line in record["lines"]] == [
+            (line["sku"], line["quantity"]) for line in without.record["lines"]
+        ]
+        kinds[record["kind"]] += 1
+        amounts["discount"] += bool(record["discounts"])
+        amounts["sale"] += any(line["discount_minor"] for line in record["lines"])
+        amounts["free"] += not record["shipping_minor"]
+        amounts["tax added"] += not record["prices_include_tax"]
+        amounts["gift"] += record["is_gift"]
+    assert kinds.keys() == {"placed", "changed", "cancelled", "refunded"}
+    assert min(amounts.values()) > 10
+
+
+def test_the_records_of_an_order_agree() -> None:
+    """The number, the address and the payment of an order are the same in all its records; a refund says how much."""
+    orders = [f.record for f in Shop(7, 50, 1.0, has_receipts=True).records(START, 30) if f.topic == topics.ORDERS]
+    first: dict[str, Any] = {}
+    for order in orders:
+        same = {name: order[name] for name in ("order_number", "billing_address", "payment_method", "shipping_method")}
+        assert first.setdefault(order["order_id"], same) == same
+        if order["kind"] == "refunded":
+            assert order["refunded_minor"] == order["total_minor"]
 
 
 def test_the_length_of_a_day() -> None:

@@ -1,0 +1,142 @@
+"""The actions of a scenario's shop besides its orders: refusals by address, newer consents, orders of guests, imported orders and tests.
+
+Each kind of action is one function in `ACTIONS`. It gets what the shop knows, and returns the records that it writes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from streams.core.values import ids
+from streams.wire import topics
+
+Record: TypeAlias = dict[str, Any]
+
+#: Settings of the processes: addresses have limits, and this address gets the emails of test orders.
+TEST_RECIPIENT = "tests@shop.example"
+ADDRESS_SETTINGS = {
+    "TAKK_ADDRESS_SECRET": "0b5c1d7f3a9e46d2b8c7e5f4a1d09c36",
+    "TAKK_TEST_RECIPIENTS": TEST_RECIPIENT,
+}
+#: Share of the orders that are followed by an action. With 30 orders per second that is one of each kind per second.
+SHARE = 0.25
+#: Orders and refusing addresses that the shop remembers: those of the last seconds, so that their emails are still on the way.
+REMEMBERED = 200
+#: Days ago at which imported orders were placed.
+IMPORTED_DAYS = 400
+
+
+class ShopActions:
+    """The actions of one shop. The seed and the shop's orders determine them.
+
+    Args:
+        seed: of the random choices.
+        day_s: seconds that one day takes.
+
+    Attributes:
+        rng: makes all random choices.
+        orders: the newest orders.
+        refused: the newest orders whose address has refused something.
+        count: the number of orders that actions have placed.
+    """
+
+    def __init__(self, seed: int, day_s: float) -> None:
+        self.rng = random.Random(f"actions/{seed}")
+        self.day_s = day_s
+        self.orders: deque[Record] = deque(maxlen=REMEMBERED)
+        self.refused: deque[Record] = deque(maxlen=REMEMBERED)
+        self.count = 0
+
+    def after(self, topic: str, record: Record) -> list[tuple[str, Record]]:
+        """Return the further records, by topic, that the shop writes after this one."""
+        if topic != topics.ORDERS or record["kind"] != "placed":
+            return []
+        self.orders.append(record)
+        if self.rng.random() >= SHARE:
+            return []
+        return self.rng.choice(ACTIONS)(self, record["occurred_at"])
+
+    def new_order(self, order: Record, at: datetime, **changes: Any) -> Record:
+        """Return another order like `order`, placed at `at`, with `changes`."""
+        self.count += 1
+        return {**order, "order_id": f"{order['order_id']}-a{self.count}", "placed_at": at, "occurred_at": at} | changes
+
+
+def bounce(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """The mail server reports that the address of a confirmation does not exist."""
+    return _refuse(shop, at, "bounced", hard=True, reason="550 5.1.1 no such user")
+
+
+def complain(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """A customer reports a confirmation as spam."""
+    return _refuse(shop, at, "complained")
+
+
+def unsubscribe(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """A customer unsubscribes from everything, or from review requests."""
+    return _refuse(shop, at, "unsubscribed", scope=shop.rng.choice((None, "marketing", "review")))
+
+
+def consent(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """A customer agrees to marketing again, with evidence: mostly one who has refused."""
+    order = shop.rng.choice(shop.refused or shop.orders)
+    profile = {
+        "customer_id": order["customer_id"],
+        "email": order["email"],
+        "marketing_consent": True,
+        "consent_notice": "2026-1",
+        "consent_source": "preference page",
+        "consent_wording": "Yes, send me offers",
+        "occurred_at": at,
+    }
+    return [(topics.CUSTOMERS, profile)]
+
+
+def order_as_guest(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """Somebody orders as a guest with the address of another customer id: mostly one that has refused."""
+    order = shop.rng.choice(shop.refused or shop.orders)
+    return [(topics.ORDERS, shop.new_order(order, at, customer_id=f"guest-{order['customer_id']}-{shop.count + 1}"))]
+
+
+def import_order(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """An old order of a customer is imported."""
+    placed_at = at - timedelta(seconds=IMPORTED_DAYS * shop.day_s)
+    return [(topics.ORDERS, shop.new_order(shop.rng.choice(shop.orders), placed_at, is_imported=True))]
+
+
+def place_test(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """The shop tests its checkout: half of the tests have the address of a customer, who must get no email."""
+    address = shop.rng.choice(({"email": TEST_RECIPIENT}, {}))
+    return [(topics.ORDERS, shop.new_order(shop.rng.choice(shop.orders), at, is_test=True, **address))]
+
+
+#: Every kind of action. A merge of customers will be one more.
+ACTIONS: tuple[Callable[[ShopActions, datetime], list[tuple[str, Record]]], ...] = (
+    bounce,
+    complain,
+    unsubscribe,
+    consent,
+    order_as_guest,
+    order_as_guest,  # twice, because these are the emails that the limits of addresses hold back
+    import_order,
+    place_test,
+)
+
+
+def _refuse(shop: ShopActions, at: datetime, kind: str, **more: Any) -> list[tuple[str, Record]]:
+    """Return the engagement of a customer with the confirmation of an order, and remember the order."""
+    order = shop.rng.choice(shop.orders)
+    shop.refused.append(order)
+    instance = ids.instance_id(order["customer_id"], "order-confirmation", order["order_id"])
+    record = {
+        "customer_id": order["customer_id"],
+        "send_id": ids.send_id(instance, "0"),
+        "kind": kind,
+        "occurred_at": at,
+        **more,
+    }
+    return [(topics.ENGAGEMENT, record)]
