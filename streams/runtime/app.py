@@ -21,6 +21,7 @@ from streams.runtime.faust_adapter.liveness import STEP_LIMIT_S, Liveness
 from streams.runtime.faust_adapter.membership import Membership
 from streams.runtime.faust_adapter.name_owner import NameOwner
 from streams.runtime.faust_adapter.store import Store
+from streams.runtime.kafka.fatal_errors import hint_of, name_of
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import S, Stage
@@ -46,9 +47,12 @@ NO_SPACE = ("No space left on device", "File too large")
 
 
 def hint_after(error: Exception) -> str:
-    """Return what to do after a failed commit. The log leaves out texts of libraries' errors, so the hint names a full disk."""
+    """Return what has happened and what to do after a failed commit. The log leaves out texts of libraries' errors, so the hint names a full
+    disk, and what the broker has done to the producer."""
     if any(text in str(error) for text in NO_SPACE):
         return "No space left on device: free space on the disk of TAKK_STATE_DIR. Nothing is lost: the supervisor restarts the worker."
+    if (hint := hint_of(error)) is not None:
+        return hint
     return "nothing is lost: the supervisor restarts the worker. If this repeats, check the broker or the disk named in the error."
 
 
@@ -60,6 +64,7 @@ def end_process(stage: str, partition: int, error: Exception) -> None:
         stage=stage,
         partition=partition,
         error=error,
+        code=name_of(error),
         detail="; ".join(getattr(error, "__notes__", ())),
         hint=hint_after(error),
     )

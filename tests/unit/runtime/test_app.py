@@ -12,6 +12,7 @@ import faust
 import mode
 import pytest
 import structlog
+from confluent_kafka import KafkaError, KafkaException
 from faust import stores
 from faust.auth import SASLCredentials
 
@@ -101,16 +102,20 @@ def test_a_state_error_is_found_in_a_group() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("error", "words"),
     [
-        ("IO error: No space left on device: While appending to file: /state/0/000020.log", "TAKK_STATE_DIR"),
-        ("IO error: File too large: While appending to file: /state/0/000020.log", "TAKK_STATE_DIR"),
-        ("Local: Broker transport failure", "check the broker"),
+        (
+            Exception("IO error: No space left on device: While appending to file: /state/0/000020.log"),
+            "TAKK_STATE_DIR",
+        ),
+        (Exception("IO error: File too large: While appending to file: /state/0/000020.log"), "TAKK_STATE_DIR"),
+        (Exception("Local: Broker transport failure"), "check the broker"),
+        (KafkaException(KafkaError(KafkaError._FENCED)), "another process has taken over this partition"),
     ],
 )
-def test_the_hint_after_a_failed_commit(text: str, words: str) -> None:
-    """A full disk is named, since the log leaves out the text of the error; otherwise the broker is the suspect."""
-    assert words in hint_after(Exception(text))
+def test_the_hint_after_a_failed_commit(error: Exception, words: str) -> None:
+    """A full disk and a fenced producer are named, since the log leaves out the text of the error; otherwise the broker is the suspect."""
+    assert words in hint_after(error)
 
 
 def test_the_members_are_asked_for_as_faust_joins(tmp_path: Path) -> None:

@@ -135,6 +135,20 @@ async def test_a_new_member_takes_over_all_its_tasks() -> None:
     assert all(task.is_closed for task in old)
 
 
+async def test_a_member_that_missed_an_assignment_takes_over_all_its_tasks() -> None:
+    """A rebalance may begin before every member has the last assignment. Another worker may have had, and fenced, any task in it."""
+    manager = Fenced()
+    await manager.assign({("a", 0), ("a", 1)}, member_id="m-1", group_generation=4)
+    old = list(manager)
+    for generation in (5, 5):
+        manager.taken = []
+        await manager.assign({("a", 0), ("a", 1)}, member_id="m-1", group_generation=generation)
+        assert manager.taken == []
+    await manager.assign({("a", 0), ("a", 1)}, member_id="m-1", group_generation=7)
+    assert manager.taken == [("one", 0), ("one", 1)]
+    assert all(task.is_closed for task in old)
+
+
 class Restored(Fenced):
     """A task manager whose one task has a store, and whose group has the offsets that the test sets."""
 
