@@ -163,6 +163,8 @@ class Mailer:
     def _leave(self, marks: DeliveryMarks, item: Item) -> Report:
         log.info("no answer to the whole email, its batch continues", send_id=item.command.send_id)
         self.unanswered.add(marks, item)
+        if item.task is not None:
+            self._pool.leave_behind(item.task)
         return self.unanswered.report(item.command, self._clock())
 
     def _count_pause(self, is_paused: bool) -> None:

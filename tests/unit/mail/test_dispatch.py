@@ -59,6 +59,9 @@ class Server:
         self.accepted: list[str] = []
         self._slots = asyncio.Semaphore(self.size)
 
+    def leave_behind(self, task: asyncio.Task[Any]) -> None:
+        """Do nothing: the connections of this server are enough."""
+
     async def send(self, sender: str, recipient: str, data: bytes, on_begun: Callable[[], None]) -> Answer:
         """Send one email as `SmtpPool.send` does."""
         async with self._slots:
