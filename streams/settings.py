@@ -224,7 +224,7 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = _env("SMTP_PASSWORD")
     #: Encryption of the connection: `starttls` (usually port 587) or `tls` (usually port 465).
     smtp_tls: Literal["none", "starttls", "tls"] = _env("SMTP_TLS", "none")
-    #: Connections to the mail server per mailer.
+    #: Connections to the mail server per mailer. Up to half as many more are opened while the server does not answer emails that it has.
     smtp_connections: int = _env("SMTP_CONNECTIONS", 4, ge=1, le=200)
     #: Seconds to wait for an answer of the mail server that has no timeout of its own below: to EHLO, STARTTLS and the login.
     smtp_timeout_s: float = _env("SMTP_TIMEOUT_S", 30.0, gt=0)

@@ -28,6 +28,21 @@ class Trouble:
     is_outage: bool = False
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A final refusal, before it is known whether the server refuses everybody.
+
+    Attributes:
+        final: the report if the refusal is this email's own.
+        deferred: the report if the server refuses everybody.
+        accepted: `ServerHealth.accepted` when the email was refused.
+    """
+
+    final: Report
+    deferred: Report
+    accepted: int
+
+
 class Item:
     """One email on its way.
 
@@ -44,7 +59,6 @@ class Item:
         worked: `ServerHealth.worked` when the attempt began.
         since: when the attempt began, in seconds on the event loop's clock.
         task: the task that attempts it, or None before its first attempt.
-        trouble: the newest trouble.
     """
 
     __slots__ = (
@@ -59,7 +73,6 @@ class Item:
         "since",
         "task",
         "tries",
-        "trouble",
         "worked",
     )
 
@@ -76,7 +89,6 @@ class Item:
         self.worked = 0
         self.since = 0.0
         self.task: asyncio.Task[None] | None = None
-        self.trouble: Trouble | None = None
 
     @property
     def must_be_recorded(self) -> bool:
@@ -90,4 +102,4 @@ class Item:
 
 #: Attempt an email. The last argument is called right before its data begins, and may raise `LeaseExpired`. The result is None if the batch
 #: no longer waits for it.
-Attempt: TypeAlias = Callable[[Item, Callable[[], None]], Awaitable[Report | Trouble | None]]
+Attempt: TypeAlias = Callable[[Item, Callable[[], None]], Awaitable[Report | Refusal | Trouble | None]]

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from streams.mail.attempt import Attempt, Item, Trouble
+from streams.mail.attempt import Attempt, Item, Refusal, Trouble
 from streams.mail.command import Command
 from streams.mail.delivery.recording import Planned, SendLedger
 from streams.mail.delivery.smtp.answers import ServerDown
 from streams.mail.delivery.window import WINDOW_S, LeaseExpired
+from streams.mail.held_refusals import HeldRefusals
 from streams.mail.report import Report
 from streams.mail.server_health import PAUSES_S, TRIES_ALONE, ServerHealth
 
@@ -70,7 +71,8 @@ class Dispatch:
         self._ready: asyncio.Queue[Item] = asyncio.Queue()
         self._active: set[Item] = set()
         #: Emails that met trouble, until it is known whether it is their own.
-        self._suspects: list[Item] = []
+        self._suspects: list[tuple[Item, Trouble]] = []
+        self._refusals = HeldRefusals(health)
         self._reports: list[Report] = []
         self._recorded = 0
         self._changed = asyncio.Event()
@@ -88,16 +90,15 @@ class Dispatch:
         self._todo.extend(Item(*item) for item in planned)
         for _ in range(min(self._senders, len(self._todo))):
             self._tasks.add(asyncio.ensure_future(self._send_next()))
-        on_room = self._changed.set
-        self._ledger.add_listener(on_room)
+        self._ledger.add_listener(self._changed.set)
         try:
-            while self._todo or self._suspects or self._active or not self._ready.empty():
+            while self._todo or self._suspects or self._refusals or self._is_sending:
                 await self._step()
                 for task in self._tasks:
                     if task.done():
                         task.result()  # raises: it only ends with an error
         finally:
-            self._ledger.remove_listener(on_room)
+            self._ledger.remove_listener(self._changed.set)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -114,8 +115,9 @@ class Dispatch:
             return
         self._give_up_slow()
         begin = [] if self._is_down else self._take()
+        self._reports += self._refusals.decide(is_last=not (begin or self._is_sending))
         is_due = bool(begin) or len(self._reports) > self._recorded
-        if not (begin or self._todo or self._suspects or self._active or not self._ready.empty()):
+        if not (begin or self._todo or self._suspects or self._is_sending):
             return  # the batch's commit records what is left
         # The window holds what the server takes in `WINDOW_S`, so a slower pace would stop the server.
         wait_s = self._advanced_at + min(PACE_S * self._ledger.sharers, WINDOW_S) - self._now()
@@ -207,15 +209,17 @@ class Dispatch:
             return
         if isinstance(result, Report):
             self._reports.append(result)
-            return
-        item.plan, item.trouble = result.plan, result
-        if result.is_outage:
-            self._note_outage(result)
-            self._todo.appendleft(item)
-            return
-        item.tries += 1
-        self._health.note_trouble(item.command.send_id)
-        self._suspects.append(item)
+        elif isinstance(result, Refusal):
+            self._refusals.add(result)
+        else:
+            item.plan = result.plan
+            if result.is_outage:
+                self._note_outage(result)
+                self._todo.appendleft(item)
+            else:
+                item.tries += 1
+                self._health.note_trouble(item.command.send_id)
+                self._suspects.append((item, result))
 
     def _note_outage(self, trouble: Trouble) -> None:
         if not self._is_paused and not self._is_down:
@@ -225,17 +229,14 @@ class Dispatch:
     def _judge_suspects(self) -> None:
         """Decide about emails that met trouble: it is their own if a neighbour got through, and the server's if others fail too."""
         suspects, self._suspects = self._suspects, []
-        for item in suspects:
-            trouble = item.trouble
-            if trouble is None:
-                continue
+        for item, trouble in suspects:
             if self._health.worked > item.worked:
                 self._reports.append(self._defer(item.command, trouble))
             elif self._health.is_down:
                 self._note_outage(trouble)
                 self._todo.appendleft(item)
-            elif self._todo or self._active or not self._ready.empty():
-                self._suspects.append(item)  # its neighbours will show
+            elif self._todo or self._is_sending:
+                self._suspects.append((item, trouble))  # its neighbours will show
             elif item.tries < TRIES_ALONE and isinstance(trouble.answer, ServerDown):
                 self._todo.appendleft(item)
             else:
@@ -290,9 +291,8 @@ class Dispatch:
         self._suspects.clear()
         while not self._ready.empty():
             self._ready.get_nowait()
-        for item in self._active:
-            if not item.is_begun:
-                self._give_up(item)
+        for item in [item for item in self._active if not item.is_begun]:
+            self._give_up(item)
 
     def _give_up(self, item: Item) -> None:
         if item.task is not None and not item.is_given_up:

@@ -16,7 +16,7 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.recommendations import REQUEST_KEY
 from streams.core.rules.consent_policy import is_transactional
 from streams.mail.address_check import COUNTED, AddressCheck
-from streams.mail.attempt import Item, Trouble
+from streams.mail.attempt import Item, Refusal, Trouble
 from streams.mail.command import Command
 from streams.mail.composing import Composer
 from streams.mail.delivery.bounces import classify
@@ -163,6 +163,8 @@ class Mailer:
     def _leave(self, marks: DeliveryMarks, item: Item) -> Report:
         log.info("no answer to the whole email, its batch continues", send_id=item.command.send_id)
         self.unanswered.add(marks, item)
+        if item.task is not None:
+            self._pool.leave_behind(item.task)
         return self.unanswered.report(item.command, self._clock())
 
     def _count_pause(self, is_paused: bool) -> None:
@@ -177,14 +179,14 @@ class Mailer:
 
     async def _attempt(
         self, marks: DeliveryMarks, item: Item, may_begin: Callable[[], None]
-    ) -> Report | Trouble | None:
+    ) -> Report | Refusal | Trouble | None:
         """Attempt one command. Whatever fails concerns this command alone. Return None if its batch no longer waits for it.
 
         Raises:
             LeaseExpired: `may_begin` raised it. The email has not left.
         """
         command, is_begun = item.command, False
-        result: Report | Trouble | None = None
+        result: Report | Refusal | Trouble | None = None
 
         def begin() -> None:
             nonlocal is_begun
@@ -216,7 +218,7 @@ class Mailer:
 
     async def _attempt_unguarded(
         self, marks: DeliveryMarks, item: Item, begin: Callable[[], None]
-    ) -> Report | Trouble | None:
+    ) -> Report | Refusal | Trouble | None:
         command, plan, now = item.command, item.plan, self._clock()
         report = self._report_unsent(command, plan, marks, now)
         if report is not None:
@@ -250,11 +252,13 @@ class Mailer:
         if bounce.is_about_sender:
             return Trouble(plan, answer)
         self._health.note_answered()
-        if answer.is_final and self._health.refuses_all(command.to_address, is_transactional(command.purpose)):
-            # Nobody has so many dead addresses in a row. The server refuses the sender, whatever it says.
-            text = refusal_text(answer, bounce)
-            return report_deferred(command, at, text, answer.code, self._backoff_scale, rule="refused_us")
-        return report_refusal(command, answer, bounce, at, self._backoff_scale)
+        report = report_refusal(command, answer, bounce, at, self._backoff_scale)
+        if not answer.is_final:
+            return report
+        self._health.note_refused(command.to_address)
+        text = refusal_text(answer, bounce)
+        deferred = report_deferred(command, at, text, answer.code, self._backoff_scale, rule="refused_us")
+        return Refusal(report, deferred, self._health.accepted)
 
     def _note_accepted(self, command: Command) -> None:
         self._health.note_accepted()

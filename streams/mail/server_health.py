@@ -25,15 +25,17 @@ class ServerHealth:
 
     Attributes:
         worked: how many emails the server has answered as it answers a working sender. It only grows.
+        accepted: how many emails it has accepted. It only grows.
     """
 
     def __init__(self) -> None:
-        self.worked = 0
+        self.worked = self.accepted = 0
         self._troubled: set[str] = set()
         self._refused: set[str] = set()
 
     def note_accepted(self) -> None:
         """Note that the server accepted an email."""
+        self.accepted += 1
         self._refused.clear()
         self.note_answered()
 
@@ -52,8 +54,11 @@ class ServerHealth:
         """Whether different emails in a row met trouble."""
         return len(self._troubled) >= IN_A_ROW
 
-    def refuses_all(self, address: str, is_transactional: bool) -> bool:
-        """Note a permanent refusal of `address`. Return whether different recipients in a row were refused, and none accepted."""
+    def note_refused(self, address: str) -> None:
+        """Note a permanent refusal of `address`."""
         if len(self._refused) < REFUSED_IN_A_ROW:
             self._refused.add(address)
+
+    def refuses_all(self, is_transactional: bool) -> bool:
+        """Return whether different recipients in a row were refused, and none accepted: more of them if the email is not transactional."""
         return len(self._refused) >= (TRANSACTIONAL_REFUSED_IN_A_ROW if is_transactional else REFUSED_IN_A_ROW)

@@ -9,16 +9,19 @@ from typing import Any
 
 import faust
 import structlog
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, server_list
 from yarl import URL
 
 from streams.runtime.clock import Clock
 from streams.runtime.errors import GroupLeft, StateError
 from streams.runtime.faust_adapter import tables, transport
 from streams.runtime.faust_adapter.assignment import Assignor
+from streams.runtime.faust_adapter.group_members import GroupMembers
 from streams.runtime.faust_adapter.liveness import STEP_LIMIT_S, Liveness
 from streams.runtime.faust_adapter.membership import Membership
 from streams.runtime.faust_adapter.name_owner import NameOwner
 from streams.runtime.faust_adapter.store import Store
+from streams.runtime.kafka.fatal_errors import hint_of, name_of
 from streams.runtime.kafka.limits import MAX_RECORD_BYTES
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import S, Stage
@@ -33,6 +36,8 @@ EXIT_FATAL = 75
 MAX_QUEUED_BATCHES = 8
 #: Seconds from one heartbeat of the membership to the next, and seconds that a request of Faust may take, with an ordinary session.
 HEARTBEAT_S, REQUEST_TIMEOUT_S = 3.0, 90.0
+#: The port of a broker whose address has none.
+DEFAULT_PORT = 9092
 #: Longer than any process runs: a hundred years.
 NEVER_S = 3_155_760_000.0
 
@@ -42,9 +47,12 @@ NO_SPACE = ("No space left on device", "File too large")
 
 
 def hint_after(error: Exception) -> str:
-    """Return what to do after a failed commit. The log leaves out texts of libraries' errors, so the hint names a full disk."""
+    """Return what has happened and what to do after a failed commit. The log leaves out texts of libraries' errors, so the hint names a full
+    disk, and what the broker has done to the producer."""
     if any(text in str(error) for text in NO_SPACE):
         return "No space left on device: free space on the disk of TAKK_STATE_DIR. Nothing is lost: the supervisor restarts the worker."
+    if (hint := hint_of(error)) is not None:
+        return hint
     return "nothing is lost: the supervisor restarts the worker. If this repeats, check the broker or the disk named in the error."
 
 
@@ -56,6 +64,7 @@ def end_process(stage: str, partition: int, error: Exception) -> None:
         stage=stage,
         partition=partition,
         error=error,
+        code=name_of(error),
         detail="; ".join(getattr(error, "__notes__", ())),
         hint=hint_after(error),
     )
@@ -183,9 +192,20 @@ class App:
             key_serializer="raw",
             value_serializer="raw",
         )
-        self.membership = Membership(kafka, app_id, owner, session_timeout_s)
+        self.group_members = GroupMembers(
+            app_id,
+            server_list(self.faust.conf.broker, DEFAULT_PORT),
+            credentials_to_aiokafka_auth(self.faust.conf.broker_credentials),
+            kafka.get("client.id", app_id),
+        )
+        self.membership = Membership(self.group_members.fetch, app_id, owner, session_timeout_s)
         self.liveness = Liveness()
-        parts = {"task_manager": self.task_manager, "membership": self.membership, "liveness": self.liveness}
+        parts = {
+            "task_manager": self.task_manager,
+            "membership": self.membership,
+            "group_members": self.group_members,
+            "liveness": self.liveness,
+        }
         consumer = type("Consumer", (transport.Consumer,), parts)
         transport_class = type("Transport", (transport.Transport,), {"Consumer": consumer})
         self.faust.transport = transport_class(list(self.faust.conf.broker), self.faust, loop=None)

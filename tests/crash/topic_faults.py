@@ -91,10 +91,10 @@ def retention_overtook(run: ScenarioRun) -> None:
         _configure(run, before)
         run.note_fault(*stack.workers)
         for process in stack.workers:
-            # One after the other: a partition that moves before its first commit would be counted twice.
             process.start()
+        for process in stack.workers:
             process.await_ready()
-            run.await_emails(3 * EMAILS_BETWEEN)
+        run.await_emails(3 * EMAILS_BETWEEN)
         name = f'takk_records_lost_total{{stage="flows",topic="{topics.ORDERS}"}}'
         counted = sum(process.series().get(name, 0) for process in stack.workers)
     stack.complete = lambda records: records[topics.ORDERS].extend(first_read)

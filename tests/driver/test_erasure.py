@@ -13,7 +13,7 @@ from streams.core.engine import advance
 from streams.core.model.consent import Consent
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import encode_customer
-from streams.core.model.effects import CancelTimers, LogDecision, ScheduleTimer, WithdrawMail
+from streams.core.model.effects import CancelTimers, EndMail, LogDecision, ScheduleTimer, WithdrawMail
 from streams.core.model.events import (
     CodeGranted,
     Event,
@@ -82,6 +82,21 @@ def test_emails_that_may_not_have_left_are_withdrawn(run: Driver) -> None:
     assert not [effect for effect in other.effects if isinstance(effect, WithdrawMail)]
 
 
+def test_a_deferred_email_ends_with_its_customer(run: Driver) -> None:
+    """Its retry is cancelled, so its last outcome is reported at once. An email without a report is left to the mailer."""
+    (mail,) = run.mails()
+    run.effects.clear()
+    other = Driver(RULESET, is_reporting=False)
+    other.handle(OrderPlaced(order("o1", START), START))
+    run.handle(MailReported(customer_id="c1", send_id=mail.send_id, outcome="deferred", occurred_at=run.now))
+    for one in (run, other):
+        one.handle(erased(one))
+    (end,) = [effect for effect in run.effects if isinstance(effect, EndMail)]
+    assert (end.send_id, end.message, end.outcome, end.reason) == (mail.send_id, mail.message, "suppressed", "erased")
+    assert (end.commanded_at, end.occurred_at) == (START, run.now)
+    assert not [effect for effect in other.effects if isinstance(effect, EndMail)]
+
+
 def test_the_decision_has_no_personal_data(run: Driver) -> None:
     """One decision says that the customer was erased. It contains neither address nor name, order or flow."""
     run.effects.clear()
@@ -122,13 +137,16 @@ def follow_ups(send_id: str) -> list[Event]:
 
 
 def test_later_events_about_emails_leave_no_state(run: Driver) -> None:
-    """Reports, engagement, timers and codes of an erased customer change nothing. A retry is logged as skipped, and not sent."""
+    """Reports, engagement, timers and codes of an erased customer change nothing. A retry is reported and logged as ended."""
     (mail,) = run.mails()
     run.handle(erased(run))
     run.effects.clear()
     run.handle(*follow_ups(mail.send_id))
     assert run.customers["c1"] == new_customer("c1")
-    assert [(type(effect), getattr(effect, "rule", "")) for effect in run.effects] == [(LogDecision, "erased")]
+    assert [(type(effect), getattr(effect, "rule", "")) for effect in run.effects] == [
+        (EndMail, ""),
+        (LogDecision, "erased"),
+    ]
 
 
 def test_a_late_shipment_sends_nothing(run: Driver) -> None:

@@ -72,6 +72,9 @@ class Server:
         if self.steps_left == 0:
             raise Killed
 
+    def leave_behind(self, task: asyncio.Task[Any]) -> None:
+        """Do nothing: the connections of this server are enough."""
+
     async def send(self, sender: str, recipient: str, data: bytes, on_begun: Callable[[], None]) -> Answer:
         """Send one email as `SmtpPool.send` does."""
         async with self._slots:

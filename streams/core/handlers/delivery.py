@@ -8,6 +8,7 @@ from streams.core.model.effects import LogDecision, ResendMail
 from streams.core.model.events import MailReported, RetryDue
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending import consent
+from streams.core.sending.last_outcomes import last_outcome
 from streams.core.values import ids
 
 
@@ -25,7 +26,10 @@ def on_delivery_report(uow: UnitOfWork, event: MailReported) -> None:
 
 
 def on_retry_due(uow: UnitOfWork, event: RetryDue) -> None:
-    """Return a delayed email to the mailer, unless it has expired or consent no longer allows it. Log the decision."""
+    """Return a delayed email to the mailer, unless it has expired or consent no longer allows it. Log the decision.
+
+    An email that is not returned ends here, so its last outcome is reported here.
+    """
     if not uow.is_new(event.send_id, "retry", str(event.attempt)):
         return
     sent = next((sent for sent in uow.sends if sent.send_id == event.send_id), None)
@@ -40,6 +44,19 @@ def on_retry_due(uow: UnitOfWork, event: RetryDue) -> None:
     if is_retried:
         uow.effects.append(
             ResendMail(send_id=event.send_id, customer_id=uow.customer_id, attempt=event.attempt, command=event.command)
+        )
+    elif sent is None or sent.outcome in (None, "deferred"):
+        uow.effects.append(
+            last_outcome(
+                sent,
+                uow.customer_id,
+                uow.now,
+                "not_after" if decision.is_allowed else rule,
+                send_id=event.send_id,
+                purpose=event.purpose,
+                attempt=event.attempt,
+                outcome="expired" if decision.is_allowed else "suppressed",
+            )
         )
     # Not `uow.decisions`: the id of this decision is made of the send and the attempt.
     uow.effects.append(

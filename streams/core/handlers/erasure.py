@@ -23,6 +23,7 @@ from streams.core.model.events import (
 from streams.core.model.person_events import ERASED, CustomerErased
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
+from streams.core.sending.last_outcomes import last_outcome
 from streams.core.values import ids, local_time
 
 #: Events that only follow from an email or an instance. If nothing is stored of the customer, they follow from what was erased. Bounces,
@@ -47,6 +48,10 @@ def erase(uow: UnitOfWork, event: CustomerErased) -> tuple[Customer, list[Effect
         )
     )
     for sent in uow.sends:
+        if sent.outcome == "deferred":  # its retry is cancelled
+            uow.effects.append(
+                last_outcome(sent, uow.customer_id, uow.now, ERASED, send_id=sent.send_id, purpose=sent.purpose)
+            )
         if sent.outcome in (None, "deferred"):
             uow.effects.append(
                 WithdrawMail(
@@ -65,10 +70,19 @@ def erase(uow: UnitOfWork, event: CustomerErased) -> tuple[Customer, list[Effect
 
 
 def follow_up(uow: UnitOfWork, event: Event) -> list[Effect]:
-    """Return the effects of one of the `FOLLOW_UPS` for a customer who is not known: a retry is logged as skipped, the others do nothing."""
+    """Return the effects of one of the `FOLLOW_UPS` for a customer who is not known: a retry is skipped, the others do nothing."""
     if not isinstance(event, RetryDue):
         return []
     return [
+        last_outcome(
+            None,
+            uow.customer_id,
+            uow.now,
+            ERASED,
+            send_id=event.send_id,
+            purpose=event.purpose,
+            attempt=event.attempt,
+        ),
         LogDecision(
             decision_id=ids.decision_id(event.send_id, str(event.attempt), ERASED),
             customer_id=uow.customer_id,
@@ -82,7 +96,7 @@ def follow_up(uow: UnitOfWork, event: Event) -> list[Effect]:
             send_id=event.send_id,
             order_id=None,
             decided_at=uow.now,
-        )
+        ),
     ]
 
 

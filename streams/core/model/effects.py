@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from streams.core.model.mail_effects import EndMail as EndMail
+from streams.core.model.mail_effects import ResendMail as ResendMail
+from streams.core.model.mail_effects import WithdrawMail as WithdrawMail
 from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_state import OrderState
 from streams.core.rules.consent_policy import Purpose
@@ -111,20 +114,6 @@ class SendMail(MailFields, frozen=True, gc=False, kw_only=True):
 
     content: Content
     tracking: bool
-
-
-class ResendMail(Struct, frozen=True, gc=False, kw_only=True):
-    """Try to send an email again that the mail server deferred.
-
-    Attributes:
-        attempt: the number of this attempt; the first was 1.
-        command: the record on `email-commands` that is repeated.
-    """
-
-    send_id: str
-    customer_id: str
-    attempt: int
-    command: bytes
 
 
 class LogDecision(Struct, frozen=True, gc=False, kw_only=True):
@@ -237,16 +226,6 @@ class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
     emitted_at: datetime
 
 
-class WithdrawMail(Struct, frozen=True, gc=False, kw_only=True):
-    """Do not send `send_id`, unless it has been sent: `rule` forbids it now."""
-
-    withdrawal_id: str
-    customer_id: str
-    send_id: str
-    rule: str
-    withdrawn_at: datetime
-
-
 class NoteAddress(Struct, frozen=True, gc=False, kw_only=True):
     """Note what happened to an email address. It counts for every customer id with this address.
 
@@ -294,6 +273,7 @@ Effect: TypeAlias = (
     | WithdrawClaim
     | EmitSignal
     | WithdrawMail
+    | EndMail
     | CountSales
     | NoteAddress
 )

@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 
 from streams.runtime.errors import GroupLeft, NameInUse
+from streams.runtime.faust_adapter.group_members import Member
 from streams.runtime.faust_adapter.name_owner import NameOwner
-from streams.runtime.kafka.client_config import admin_config
 from streams.runtime.kafka.retry import is_transient
 
 log = structlog.get_logger(__name__)
 
 #: Seconds between two questions to the broker.
 INTERVAL_S = 5.0
-#: Seconds in which a live broker answers.
-ANSWER_TIMEOUT_S = 5.0
 #: Seconds without an answer after which the broker counts as away: three questions.
 AWAY_S = 15.0
 #: A process that does not return to its group within its session ends. A shorter session is extended to this, in seconds, because a process
@@ -46,7 +43,7 @@ class Membership:
     """The broker's newest answer.
 
     Args:
-        kafka: librdkafka settings of the cluster.
+        list_members: asks the broker for the members of the group, and raises KafkaException. It blocks.
         group_id: the consumer group.
         owner: the name of this process in the group, and its right to it.
         session_timeout_s: seconds after which the broker removes a silent member.
@@ -55,18 +52,17 @@ class Membership:
 
     def __init__(
         self,
-        kafka: Mapping[str, Any],
+        list_members: Callable[[], list[Member]],
         group_id: str,
         owner: NameOwner,
         session_timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kafka = kafka
+        self._list_members = list_members
         self._group_id = group_id
         self.owner = owner
         self._limit_s = max(session_timeout_s, MIN_OUTSIDE_S)
         self._clock = clock
-        self._admin: Any = None
         self._answered_at = clock()
         self._error_code: int | None = None
         #: Since when the broker has answered that this process is not a member; None while it is one, or while the broker is away.
@@ -92,7 +88,7 @@ class Membership:
         """
         member_id = group.member_id
         try:
-            listed = await asyncio.to_thread(self._members)
+            listed = await asyncio.to_thread(self._list_members)
         except KafkaException as error:
             self._note_error(error.args[0])
             return
@@ -141,7 +137,7 @@ class Membership:
             KafkaException: the broker is away.
         """
         try:
-            other = self.owner.other(self._members())
+            other = self.owner.other(self._list_members())
         except KafkaException as error:
             if is_transient(error.args[0]):
                 raise
@@ -168,23 +164,6 @@ class Membership:
         except NameInUse as error:
             raise GroupLeft(f"{error}. {TAKEN_HINT}") from error
 
-    def _taken(self, other: Any) -> str:
+    def _taken(self, other: Member) -> str:
         name = self.owner.instance_id
         return f"another process uses the name {name} in the group {self._group_id}, as its member {other.member_id}"
-
-    def _members(self) -> list[Any]:
-        """Return the members of the group.
-
-        Raises:
-            KafkaException: the broker does not answer, or refuses to.
-        """
-        if self._admin is None:
-            self._admin = AdminClient(admin_config(self._kafka))
-        self._admin.poll(0)  # delivers its log lines
-        answers = self._admin.describe_consumer_groups([self._group_id], request_timeout=ANSWER_TIMEOUT_S)
-        try:
-            return list(answers[self._group_id].result().members)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                raise
-            return []

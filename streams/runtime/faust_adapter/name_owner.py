@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import structlog
+
+from streams.runtime.faust_adapter.group_members import Member
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +50,11 @@ class NameOwner:
             # The next start waits until the session of this process has ended.
             log.warning("the owner of the name is not kept", at=str(self._file), error=error)
 
-    def other(self, members: Iterable[Any]) -> Any | None:
+    def other(self, members: Iterable[Member]) -> Member | None:
         """Return the member that uses the name and is not this folder's process, or None if this process may use the name.
 
         Args:
-            members: the members of the group, as librdkafka describes them.
+            members: the members of the group, as the broker lists them.
         """
         if self.instance_id is None or not self.member_id:
             return None

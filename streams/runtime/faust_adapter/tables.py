@@ -55,7 +55,8 @@ class TableManager(FaustTableManager):  # type: ignore[misc]
         standbys = {(tp.topic, tp.partition) for tp in self.app.assignor.assigned_standbys()}
         partitions = {(tp.topic, tp.partition) for tp in assigned}
         consumer = self.app.consumer._thread._ensure_consumer()
-        await self.task_manager.assign(partitions, standbys, consumer._coordinator.member_id)
+        coordinator = consumer._coordinator
+        await self.task_manager.assign(partitions, standbys, coordinator.member_id, coordinator.generation)
         self._request_rebalance(self.task_manager.missing_topics(partitions), consumer._subscription.unread_topics)
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 

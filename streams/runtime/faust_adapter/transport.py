@@ -17,6 +17,7 @@ from mode import Service
 
 from streams.runtime.errors import GroupLeft
 from streams.runtime.faust_adapter.assignment import ConsumerThread
+from streams.runtime.faust_adapter.group_members import GroupMembers
 from streams.runtime.faust_adapter.liveness import Liveness
 from streams.runtime.faust_adapter.membership import INTERVAL_S, Membership
 from streams.runtime.processing.task import Task
@@ -98,6 +99,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     RebalanceListener = RebalanceListener
     task_manager: TaskManager
     membership: Membership
+    group_members: GroupMembers
     liveness: Liveness
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -163,6 +165,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self.task_manager.is_stopping = True
         await self.task_manager.drain()
         await super().on_stop()
+        await asyncio.to_thread(self.group_members.close)
         self.task_manager.close()
 
     async def _drain_messages(self, fetcher: Any) -> None:

@@ -286,6 +286,7 @@ class Batch(Generic[S]):
             task.offsets.update({tp.topic: tp.offset for tp in sources})
             task.knows_offsets = True
             task.touch()
+            task.count_lost(sources)
         failpoints.reach(f"{prefix}committed")
         meta, self._meta = self._meta, {}
         changes = self._acknowledged | changes

@@ -20,6 +20,7 @@ from streams.runtime.kafka.retry import retry
 from streams.runtime.kafka.topic_admin import TopicMismatch, partitions_problem
 from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
+from streams.runtime.processing.transaction import Transaction
 from streams.runtime.state.offsets import Source, refuse_unknown
 from streams.runtime.state.restore import restore
 from streams.runtime.state.store import PartitionStore
@@ -132,11 +133,14 @@ class Takeover:
     def starts(self, sources: Mapping[Partition, Task[Any]]) -> list[TopicPartition]:
         """Return the offsets from which to read `sources`: the committed ones, or those that the state contains.
 
+        Records that were deleted before they were read are counted, once for all owners of their partitions.
+
         Args:
             sources: topic and partition -> the task that reads it. The stores are restored.
 
         Raises:
             StoreError: an input was truncated, the offsets have expired, or a changelog was deleted.
+            KafkaException: the cluster did not answer.
         """
         if not sources:
             return []
@@ -147,13 +151,15 @@ class Takeover:
         }
         bounds = self.cluster.bounds(sources)
         for task in set(sources.values()):
+            task.forget_lost()
             try:
                 task.learn_offsets(self.ids.cluster)
                 self._check_state(task, committed)
             except StateError:
                 if not task.is_closed:  # the worker is stopped, and has closed the store
                     raise
-        starts = []
+        starts: list[TopicPartition] = []
+        losses: dict[Task[Any], dict[str, tuple[int, int]]] = {}
         for (topic, partition), task in sources.items():
             low, high = bounds[topic, partition]
             known, current = task.topic_ids.get(topic), self.ids.topics.get(topic)
@@ -162,13 +168,37 @@ class Takeover:
             start, lost = self._start(task, Source(topic, partition, *offsets, low, high, is_recreated))
             if current:
                 task.topic_ids[topic] = current
-            if lost or (self.are_offsets_accepted and offsets[1] not in (None, start)):
+            if lost:
+                losses.setdefault(task, {})[topic] = start, lost
+            elif self.are_offsets_accepted and offsets[1] not in (None, start):
                 task.skip_to(topic, start)
             starts.append(TopicPartition(topic, partition, start))
+        for task, lost_of_topic in losses.items():
+            if not task.is_closed:  # the worker is stopped: the next owner finds the same loss
+                self._commit_losses(task, lost_of_topic)
         return starts
 
+    def _commit_losses(self, task: Task[Any], losses: Mapping[str, tuple[int, int]]) -> None:
+        """Commit the offsets behind lost records, and count these. From then on no owner of the partition finds the same loss.
+
+        Nothing is written to the changelog: the mailer still has to read its uncommitted end (see `state/uncommitted.py`).
+
+        Args:
+            task: the task. It has no batch.
+            losses: topic -> the offset from which it is read, and the number of lost offsets.
+
+        Raises:
+            KafkaException: the offsets cannot be committed; nothing was counted.
+        """
+        sources = [TopicPartition(topic, task.partition, start) for topic, (start, _) in losses.items()]
+        Transaction(task).commit(sources, self.group_metadata(), f"{task.stage.name}.loss_")
+        task.touch()
+        for topic, (start, lost) in losses.items():
+            self.on_lost(task.stage.name, topic, lost)
+            task.skip_to(topic, start)
+
     def _start(self, task: Task[Any], source: Source) -> tuple[int, int]:
-        """Return what `Source.start` returns. Log and count what differs from the group's offset."""
+        """Return what `Source.start` returns. Log what differs from the group's offset."""
         start, lost = source.start(is_committed_trusted=self.are_offsets_accepted)
         name, topic, partition = task.stage.name, source.topic, source.partition
         if source.state is not None and start == source.state != source.committed:
@@ -189,17 +219,22 @@ class Takeover:
                 first=start - lost,
                 last=start - 1,
             )
-            self.on_lost(name, topic, lost)
         return start, lost
 
     def start_again(self, task: Task[Any], topic: str, partition: int, position: int) -> int:
         """Return the offset at which a reader continues that has found nothing at `position`.
 
+        Lost records are counted with the next commit of the topic: a batch may be in flight, and a loss that is not committed is found and
+        counted by the partition's next owner.
+
         Raises:
             StoreError: the topic ends before it.
         """
         low, high = self.cluster.bounds([(topic, partition)])[topic, partition]
-        return self._start(task, Source(topic, partition, position, None, low, high))[0]
+        start, lost = self._start(task, Source(topic, partition, position, None, low, high))
+        if lost:
+            task.note_lost(topic, start, partial(self.on_lost, task.stage.name, topic, lost))
+        return start
 
     def committed(self, sources: list[TopicPartition]) -> list[TopicPartition]:
         """Return the committed offsets of `sources`; negative if the group has no offset.

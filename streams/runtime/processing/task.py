@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any, Generic
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, Producer, TopicPartition
 
 from streams.runtime.errors import StateError
 from streams.runtime.isolation.crashes import Crashes
@@ -75,6 +76,8 @@ class Task(Generic[S]):
         self.knows_offsets = False
         #: The id of the cluster that has these offsets.
         self.cluster = ""
+        #: Lost records that no commit covers yet: see `note_lost`. The thread of the reader appends to it.
+        self._lost: deque[tuple[str, int, Callable[[], None]]] = deque()
 
     def open(self) -> None:
         """Set `context`, if the stage has a table. The store must be restored.
@@ -126,10 +129,36 @@ class Task(Generic[S]):
         self.cluster = cluster
 
     def skip_to(self, topic: str, offset: int) -> None:
-        """Note that `topic` is read from `offset`, whatever was read before: a restart neither counts lost records again nor returns."""
+        """Note that `topic` is read from `offset`, whatever was read before, so that a restart does not return."""
         self.offsets[topic] = offset
         if self.store is not None:
             self.store.write({}, None, {META: self.encode_offsets({})})
+
+    def note_lost(self, topic: str, start: int, count: Callable[[], None]) -> None:
+        """Let the commit that covers lost records count them: until then, another owner of the partition would find and count them too.
+
+        Args:
+            topic: the topic.
+            start: the offset of the first record that is left.
+            count: counts the lost records.
+        """
+        self._lost.append((topic, start, count))
+
+    def forget_lost(self) -> None:
+        """Count no lost records that are not committed: a takeover looks for them again."""
+        self._lost.clear()
+
+    def count_lost(self, sources: Sequence[TopicPartition]) -> None:
+        """Count the lost records that a commit covers. `sources` are its offsets."""
+        if not self._lost:
+            return
+        committed = {source.topic: source.offset for source in sources}
+        for _ in range(len(self._lost)):
+            topic, start, count = lost = self._lost.popleft()
+            if committed.get(topic, -1) >= start:
+                count()
+            else:
+                self._lost.append(lost)
 
     def encode_offsets(self, read: dict[str, int]) -> bytes:
         """Return the offsets as a commit stores them, after that of each topic in `read`."""

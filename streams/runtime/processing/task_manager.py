@@ -74,7 +74,7 @@ class TaskManager:
         self.takeover = Takeover(app_id, self.kafka, cluster, partitions)
         self.standbys = Standbys(self.kafka, f"{app_id}-standby", cluster)
         self._followed: set[tuple[str, int]] = set()
-        self._member_id = ""
+        self._member_id, self._group_generation = "", 0
         self._tasks: dict[tuple[str, int], Task[Any]] = {}
         self._by_topic: dict[str, Stage[Any]] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="takk-commit")
@@ -112,7 +112,11 @@ class TaskManager:
     # -- ownership ---------------------------------------------------------------------------------------------------
 
     async def assign(
-        self, assigned: set[tuple[str, int]], standbys: Iterable[tuple[str, int]] = (), member_id: str = ""
+        self,
+        assigned: set[tuple[str, int]],
+        standbys: Iterable[tuple[str, int]] = (),
+        member_id: str = "",
+        group_generation: int = 0,
     ) -> None:
         """Own exactly the partitions of `assigned`: close the others, then fence, restore and find the offsets of the new ones.
 
@@ -120,6 +124,7 @@ class TaskManager:
             assigned: the (topic, partition) pairs that this worker reads.
             standbys: the (changelog topic, partition) pairs of which it keeps a warm replica.
             member_id: this worker's name in the group. The broker gives a worker that has lost its session another one.
+            group_generation: the group's generation, which grows by one with each assignment.
 
         Raises:
             StoreError, StateError, TopicMismatch, KafkaException: the partitions cannot be taken over; the worker must stop.
@@ -131,9 +136,11 @@ class TaskManager:
         await asyncio.to_thread(self._follow, self._followed & followed)
         for name, partition in self._followed - followed - wanted:
             self.stores[name].release(partition)
-        # Between two memberships, another worker may have owned and fenced any of the tasks.
-        kept = wanted if member_id == self._member_id else set()
-        self._member_id = member_id
+        # Between two memberships, another worker may have owned and fenced any of the tasks. So it may have in an assignment that never
+        # reached this worker, because the next rebalance began first.
+        is_next = member_id == self._member_id and group_generation - self._group_generation in (0, 1)
+        kept = wanted if is_next else set()
+        self._member_id, self._group_generation = member_id, group_generation
         for name, partition in set(self._tasks) - kept:
             self._release(self._tasks.pop((name, partition)))
         new = sorted(wanted - set(self._tasks))

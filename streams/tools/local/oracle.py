@@ -18,6 +18,7 @@ from streams.core.model.person_events import ERASED
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.address_limits import rules_of
+from streams.core.sending.last_outcomes import NOT_RETRIED
 from streams.core.values.ids import split_send_id
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
@@ -35,7 +36,7 @@ ENDED = ("refused", "expired", "suppressed", "unknown")
 #: Topics that the flows agent writes.
 EFFECTS = (
     topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
-    topics.WITHDRAWALS, topics.SALES, topics.ADDRESS_EVENTS,
+    topics.WITHDRAWALS, topics.SALES, topics.ADDRESS_EVENTS, topics.EVENTS,
 )  # fmt: skip
 
 #: Milliseconds by which a timer or an email may be early: corrections of the machine's clock while the pipeline runs.
@@ -197,6 +198,8 @@ def _compare(
             continue
         if topic == topics.DECISIONS and _is_from_mailer(codec.decode("flow_decision", record.value())):
             continue
+        if topic == topics.EVENTS and _is_report_of_mailer(codec.decode("email_event", record.value())):
+            continue
         if topic == topics.ADDRESS_EVENTS and _is_event_of_mailer(codec.decode("address_event", record.value())):
             continue
         if topic == topics.COMMANDS and _is_resend(send_id := codec.decode("email_command", record.value())["send_id"]):
@@ -210,6 +213,11 @@ def _compare(
 def _is_event_of_mailer(event: Mapping[str, Any]) -> bool:
     """Return whether the mailer wrote the event of an address: it tells of the email's attempt."""
     return bool(event["send_id"]) and str(event["event_id"]).startswith(f"{event['send_id']}.")
+
+
+def _is_report_of_mailer(event: Mapping[str, Any]) -> bool:
+    """Return whether the mailer wrote the outcome of an email; the flows agent reports the end of one that it does not retry."""
+    return not str(event["event_id"]).endswith(f".{NOT_RETRIED}")
 
 
 def _is_timer_of_mailer(timer: Mapping[str, Any]) -> bool:

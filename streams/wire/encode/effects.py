@@ -15,6 +15,7 @@ from streams.core.model.effects import (
     CountSales,
     Effect,
     EmitSignal,
+    EndMail,
     IssueReward,
     LogDecision,
     NoteAddress,
@@ -56,6 +57,7 @@ class EffectEncoder:
         self._write_grant = codec.writer("code_grant", CodeGranted.__struct_fields__)
         self._write_signal = codec.writer("signal", EmitSignal.__struct_fields__)
         self._write_withdrawal = codec.writer("withdrawal", WithdrawMail.__struct_fields__)
+        self._write_end = codec.writer("email_event", EndMail.__struct_fields__)
         self._write_sales = codec.writer("sales", CountSales.__struct_fields__)
         self._encoders: dict[type, Callable[[Any, datetime], ProducerRecord]] = {
             ScheduleTimer: self._schedule,
@@ -69,6 +71,7 @@ class EffectEncoder:
             WithdrawClaim: self._withdraw_claim,
             EmitSignal: self._signal,
             WithdrawMail: self._withdraw,
+            EndMail: self._end,
             CountSales: self._sales,
             NoteAddress: addresses.event,
         }
@@ -148,6 +151,10 @@ class EffectEncoder:
     def _withdraw(self, effect: WithdrawMail, now: datetime) -> ProducerRecord:
         value = self._write_withdrawal(effect)
         return self._framed(topics.WITHDRAWALS, "withdrawal", effect.customer_id, effect.withdrawal_id, value, now)
+
+    def _end(self, effect: EndMail, now: datetime) -> ProducerRecord:
+        value = self._write_end(effect)
+        return self._framed(topics.EVENTS, "email_event", effect.customer_id, effect.event_id, value, now)
 
     def _sales(self, effect: CountSales, now: datetime) -> ProducerRecord:
         return self._framed(topics.SALES, "sales", effect.customer_id, effect.sales_id, self._write_sales(effect), now)

@@ -59,6 +59,9 @@ class Server:
         self.accepted: list[str] = []
         self._slots = asyncio.Semaphore(self.size)
 
+    def leave_behind(self, task: asyncio.Task[Any]) -> None:
+        """Do nothing: the connections of this server are enough."""
+
     async def send(self, sender: str, recipient: str, data: bytes, on_begun: Callable[[], None]) -> Answer:
         """Send one email as `SmtpPool.send` does."""
         async with self._slots:
@@ -209,16 +212,39 @@ async def test_a_server_that_refuses_the_sender_pauses(refusal: str) -> None:
     assert {report.outcome for report in reports.values()} == {"sent"}
 
 
-@pytest.mark.parametrize(("purpose", "refused"), [("order", 1), ("marketing", 4)])
-async def test_a_server_that_refuses_all_recipients(purpose: str, refused: int) -> None:
-    """A relay that calls every recipient unknown is not believed: the emails wait, but for the first."""
-    run = Run(lambda to, times: Refused(550, "550 5.1.1 unknown"))
-    outcomes = Counter(report.outcome for report in (await run.deliver(addressed(30, purpose=purpose))).values())
-    assert outcomes == {"refused": refused, "deferred": 30 - refused}
+UNKNOWN = Refused(550, "550 5.1.1 unknown")
+
+
+@pytest.mark.parametrize("purpose", ["order", "marketing"])
+@pytest.mark.parametrize("refusal", [UNKNOWN, Refused(550, "550 5.7.1 policy")])
+async def test_a_server_that_refuses_all_recipients(purpose: str, refusal: Answer) -> None:
+    """A relay that refuses every recipient, whatever it says, is not believed: all emails wait, also the first, and no address bounces."""
+    run = Run(lambda to, times: refusal)
+    reports = await run.deliver(addressed(30, purpose=purpose))
+    assert Counter((report.outcome, report.rule) for report in reports.values()) == {("deferred", "refused_us"): 30}
+    assert not any(report.is_bounce for report in reports.values())
+
+
+@pytest.mark.parametrize(("purpose", "count"), [("order", 1), ("marketing", 4)])
+async def test_a_few_dead_addresses_in_a_row(purpose: str, count: int) -> None:
+    """They may be dead. At the end of the batch nothing more can show that the server refuses everybody, so the refusals stand."""
+    run = Run(lambda to, times: UNKNOWN)
+    reports = await run.deliver(addressed(count, purpose=purpose))
+    assert [(report.outcome, report.rule) for report in reports.values()] == [("refused", "5xx")] * count
+
+
+async def test_a_refusal_stands_once_the_server_accepts_another_email() -> None:
+    """The first refusals of a batch are those of their recipients; a relay that begins to refuse later changes nothing about them."""
+    refused = {f"{n}@post.example" for n in (0, 1, 2, *range(10, 30))}
+    run = Run(lambda to, times: UNKNOWN if to in refused else Accepted("Q1"))
+    run.server._slots = asyncio.Semaphore(1)
+    reports = await run.deliver(addressed(30, purpose="marketing"))
+    outcomes = [reports[f"s{n}"].outcome for n in range(30)]
+    assert outcomes == ["refused"] * 3 + ["sent"] * 7 + ["deferred"] * 20
 
 
 async def test_dead_addresses_among_others_are_refused() -> None:
-    """Every third recipient is unknown. Each is refused at once, and is a hard bounce."""
+    """Every third recipient is unknown. Each is refused, and is a hard bounce."""
     run = Run(
         lambda to, times: Refused(550, "550 5.1.1 unknown") if int(to.partition("@")[0]) % 3 == 0 else Accepted("Q1")
     )

@@ -85,6 +85,25 @@ def test_an_email_that_is_answered_after_nine_minutes_is_sent_once() -> None:
     run(work(), ROUNDS)
 
 
+def test_emails_without_an_answer_on_all_connections() -> None:
+    """The next batch is sent through another connection, within the patience of one."""
+
+    async def work() -> None:
+        server = SlowServer(SLOW, NINE_MINUTES)
+        mailer = MailerInMemory(server, connections=2)
+        reports = await mailer.deliver(*map(to, ("a", "b", "slow1", "slow2")))
+        assert [report.outcome for report in reports.values()].count("deferred") == 2
+        started = now()
+        following = await mailer.deliver(*map(to, NEIGHBOURS[2:]))
+        assert {report.outcome for report in following.values()} == {"sent"}
+        assert (now() - started).total_seconds() < 5
+        assert server.most_at_once == 3
+        for name in ("slow1", "slow2"):
+            assert (await mailer.outcome(reports[name])).outcome == "sent"
+
+    run(work(), ROUNDS)
+
+
 def test_an_email_that_is_never_answered() -> None:
     """A transactional email is sent again at its retry. The outcome of any other one is unknown, and it is not sent again."""
 

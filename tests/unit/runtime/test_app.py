@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import faust
 import mode
 import pytest
 import structlog
+from confluent_kafka import KafkaError, KafkaException
 from faust import stores
+from faust.auth import SASLCredentials
 
 from streams.runtime.app import EXIT_FATAL, App, RestartableWorker, hint_after, state_error_in
 from streams.runtime.errors import GroupLeft, StateError
@@ -99,13 +102,38 @@ def test_a_state_error_is_found_in_a_group() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("error", "words"),
     [
-        ("IO error: No space left on device: While appending to file: /state/0/000020.log", "TAKK_STATE_DIR"),
-        ("IO error: File too large: While appending to file: /state/0/000020.log", "TAKK_STATE_DIR"),
-        ("Local: Broker transport failure", "check the broker"),
+        (
+            Exception("IO error: No space left on device: While appending to file: /state/0/000020.log"),
+            "TAKK_STATE_DIR",
+        ),
+        (Exception("IO error: File too large: While appending to file: /state/0/000020.log"), "TAKK_STATE_DIR"),
+        (Exception("Local: Broker transport failure"), "check the broker"),
+        (KafkaException(KafkaError(KafkaError._FENCED)), "another process has taken over this partition"),
     ],
 )
-def test_the_hint_after_a_failed_commit(text: str, words: str) -> None:
-    """A full disk is named, since the log leaves out the text of the error; otherwise the broker is the suspect."""
-    assert words in hint_after(Exception(text))
+def test_the_hint_after_a_failed_commit(error: Exception, words: str) -> None:
+    """A full disk and a fenced producer are named, since the log leaves out the text of the error; otherwise the broker is the suspect."""
+    assert words in hint_after(error)
+
+
+def test_the_members_are_asked_for_as_faust_joins(tmp_path: Path) -> None:
+    """The request for the members of the group uses the addresses, the login and the TLS context of Faust's consumer."""
+    context = ssl.create_default_context()
+    credentials = SASLCredentials(
+        username="u",
+        password="p",
+        mechanism="SCRAM-SHA-256",
+        ssl_context=context,
+    )
+    app = App("app", {}, brokers="kafka://a:1;kafka://b:2", partitions=1, state_dir=tmp_path, credentials=credentials)
+    assert app.group_members.settings == {
+        "bootstrap_servers": ["a:1", "b:2"],
+        "client_id": "app",
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_plain_username": "u",
+        "sasl_plain_password": "p",
+        "ssl_context": context,
+    }

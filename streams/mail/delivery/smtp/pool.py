@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -36,6 +36,8 @@ _QUIT_S = 2.0
 class SmtpPool:
     """Up to `server.connections` connections, opened on demand and kept open. For one event loop.
 
+    Up to half as many more are opened while emails that were left behind hold connections: see `leave_behind`.
+
     If the server offers PIPELINING, the envelope of an email is sent while the email before it waits for its answer (RFC 2920 3.1). That
     ends for all connections once the server has omitted the answer to an email.
 
@@ -55,6 +57,11 @@ class SmtpPool:
         self._opening = 0
         self._is_following = True
         self._hold_back_until = 0.0
+        #: The task that sends an email -> the connection on which the server has the whole email and has not answered.
+        self._unanswered: dict[asyncio.Task[Any], Connection] = {}
+        #: Connections whose unanswered email was left behind.
+        self._left: set[Connection] = set()
+        self._quitting: set[asyncio.Task[None]] = set()
         #: Connections on which an email may begin. Some wait for the answer to the email before it.
         self._ready: list[Connection] = []
         #: Emails that wait for a connection. The result is None, or the outage that answers all of them.
@@ -86,6 +93,20 @@ class SmtpPool:
         count_answer(recipient, answer)
         return answer
 
+    def leave_behind(self, task: asyncio.Task[Any]) -> None:
+        """Note that nobody waits for the email that `task` sends. Its connection may stay silent for the whole timeout of the answer.
+
+        Such connections do not count against the limit, so that other emails are sent meanwhile. At most half the limit is added: a server
+        that is silent on all of these has no use for more, and many limit the connections of one client. One that refuses a further connection
+        is held back as usual.
+
+        The connection is not closed: the server may still accept the email, and its outcome would be unknown (RFC 5321 4.5.3.2.6).
+        """
+        connection = self._unanswered.get(task)
+        if connection is not None:
+            self._left.add(connection)
+            self._wake()
+
     async def close(self) -> None:
         """Close all idle connections."""
         idle, self._ready = self._ready, []
@@ -106,11 +127,12 @@ class SmtpPool:
             try:
                 answer = await connection.begin(sender, recipient, data, on_begun)
                 if isinstance(answer, Written) and not connection.may_follow:
-                    answer = await connection.finish(answer)
+                    answer = await self._finish(connection, answer)
             finally:
                 self._give_back(connection)
             if isinstance(answer, Written):
-                answer = await connection.finish(answer)
+                answer = await self._finish(connection, answer)
+                self._retire(connection)
             if isinstance(answer, NotTried):
                 continue
             count_seconds(answer, time.perf_counter() - started)
@@ -118,6 +140,20 @@ class SmtpPool:
             if not _may_be_connection(answer) or not connection.answered or failures == self._server.connections:
                 return answer
             failures += 1
+
+    async def _finish(self, connection: Connection, written: Written) -> Answer:
+        """Return the server's answer to a written email."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an email is sent by a task")
+        self._unanswered[task] = connection
+        try:
+            return await connection.finish(written)
+        finally:
+            del self._unanswered[task]
+            if connection in self._left:
+                self._left.discard(connection)
+                self._wake()  # no email waits behind it
 
     async def _take(self, *, is_new_better: bool) -> Connection | ServerDown:
         """Return a connection on which an email may begin, or the outage."""
@@ -149,7 +185,7 @@ class SmtpPool:
     def _pick(self, *, is_idle: bool) -> Connection | None:
         """Remove and return a ready connection: if `is_idle` the last one without an email in flight, otherwise the first."""
         for connection in reversed(self._ready) if is_idle else self._ready:
-            if connection.is_idle or not is_idle:
+            if connection.is_idle or not (is_idle or connection in self._left):
                 self._ready.remove(connection)
                 if connection.is_silent_since(FRESH_S):
                     connection.close("idle for too long")
@@ -159,7 +195,13 @@ class SmtpPool:
 
     def _may_open(self) -> bool:
         is_held_back = bool(self._open) and asyncio.get_running_loop().time() < self._hold_back_until
-        return len(self._open) + self._opening < self._server.connections and not is_held_back
+        return self._surplus < 0 and not is_held_back
+
+    @property
+    def _surplus(self) -> int:
+        """How many connections more than allowed are open; negative if more may be opened."""
+        limit = self._server.connections
+        return len(self._open) + self._opening - limit - min(len(self._left), (limit + 1) // 2)
 
     async def _connect(self) -> Connection | ServerDown | None:
         """Return a new connection, the outage, or None if the email can use another connection."""
@@ -192,7 +234,16 @@ class SmtpPool:
     def _give_back(self, connection: Connection) -> None:
         if connection.is_ready:
             self._ready.append(connection)
+            self._retire(connection)
             self._wake()
+
+    def _retire(self, connection: Connection) -> None:
+        """Close an idle connection if there are too many: an email that was left behind has its answer."""
+        if self._surplus > 0 and connection.is_idle and connection in self._ready:
+            self._ready.remove(connection)
+            task = asyncio.ensure_future(connection.quit(_QUIT_S))
+            self._quitting.add(task)
+            task.add_done_callback(self._quitting.discard)
 
     def _wake(self, outage: ServerDown | None = None) -> None:
         while self._waiters:
@@ -204,6 +255,7 @@ class SmtpPool:
     def _forget(self, connection: Connection) -> None:
         """Remove a connection that was closed."""
         self._open.discard(connection)
+        self._left.discard(connection)
         if connection in self._ready:
             self._ready.remove(connection)
         if connection.missing is not None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.runtime.errors import GroupLeft, NameInUse
+from streams.runtime.faust_adapter.group_members import Member
 from streams.runtime.faust_adapter.membership import AWAY_S, MIN_OUTSIDE_S, Membership
 from streams.runtime.faust_adapter.name_owner import NameOwner
 
@@ -20,30 +20,16 @@ SESSION_S = 45.0
 
 
 @dataclass
-class Member:
-    """A member as the broker lists it, and aiokafka's coordinator of this process."""
-
-    member_id: str
-    group_instance_id: str | None = None
-
-
-@dataclass
 class Broker:
-    """An admin client whose broker lists members, or fails."""
+    """A broker that lists the members of the group, or fails."""
 
     members: list[Member] = field(default_factory=list)
     error: int | None = None
 
-    def poll(self, timeout: float) -> None:
-        """Deliver no log lines."""
-
-    def describe_consumer_groups(self, groups: list[str], request_timeout: float) -> dict[str, Future[Any]]:
-        answer: Future[Any] = Future()
-        if self.error is None:
-            answer.set_result(self)
-        else:
-            answer.set_exception(KafkaException(KafkaError(self.error)))
-        return {groups[0]: answer}
+    def list_members(self) -> list[Member]:
+        if self.error is not None:
+            raise KafkaException(KafkaError(self.error))
+        return self.members
 
 
 @dataclass
@@ -57,8 +43,7 @@ class World:
 
     def __post_init__(self) -> None:
         owner = NameOwner(self.folder, self.instance_id)
-        self.membership = Membership({}, "app", owner, SESSION_S, lambda: self.now)
-        self.membership._admin = self.broker
+        self.membership = Membership(self.broker.list_members, "app", owner, SESSION_S, lambda: self.now)
 
     async def ask(self, member_id: str = "me") -> tuple[bool, bool, bool]:
         """Ask, and return whether it is a member, whether the membership is over, and whether the broker is away."""
@@ -99,8 +84,7 @@ async def test_outside_for_a_whole_session() -> None:
 async def test_a_short_session_leaves_time_to_return() -> None:
     """A process whose session is short may first finish its batches."""
     world = World()
-    world.membership = Membership({}, "app", world.membership.owner, 3.0, lambda: world.now)
-    world.membership._admin = world.broker
+    world.membership = Membership(world.broker.list_members, "app", world.membership.owner, 3.0, lambda: world.now)
     await world.ask()
     world.now = MIN_OUTSIDE_S
     assert await world.ask() == (False, False, False)
@@ -130,15 +114,6 @@ async def test_a_broker_that_refuses_to_say_is_not_away(error: int) -> None:
     world.broker.error = error
     world.now = 1000.0
     assert await world.ask() == (True, False, False)
-
-
-async def test_a_group_that_does_not_exist_has_no_members() -> None:
-    """Newer brokers answer with an error."""
-    world = World(broker=Broker(error=KafkaError.GROUP_ID_NOT_FOUND))
-    assert await world.ask() == (False, False, False)
-    world.now = SESSION_S + 1
-    with pytest.raises(GroupLeft):
-        await world.ask()
 
 
 async def test_a_named_process_that_joins() -> None:

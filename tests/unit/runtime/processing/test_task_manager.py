@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streams.runtime.errors import GroupLeft, StoreError
 from streams.runtime.kafka.topic_admin import TopicMismatch
@@ -17,7 +17,8 @@ from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
 from streams.runtime.state.offsets import META, encode_offsets
 from streams.runtime.state.store import Memory, PartitionStore
-from tests.harness.kafka_fakes import CHANGELOG, FakeCluster, FakeProducer, stage
+from tests.harness.kafka_fakes import CHANGELOG, FakeCluster, FakeProducer, Record, stage
+from tests.harness.kafka_fakes import batch as batch_of
 
 
 def task_manager() -> TaskManager:
@@ -135,6 +136,20 @@ async def test_a_new_member_takes_over_all_its_tasks() -> None:
     assert all(task.is_closed for task in old)
 
 
+async def test_a_member_that_missed_an_assignment_takes_over_all_its_tasks() -> None:
+    """A rebalance may begin before every member has the last assignment. Another worker may have had, and fenced, any task in it."""
+    manager = Fenced()
+    await manager.assign({("a", 0), ("a", 1)}, member_id="m-1", group_generation=4)
+    old = list(manager)
+    for generation in (5, 5):
+        manager.taken = []
+        await manager.assign({("a", 0), ("a", 1)}, member_id="m-1", group_generation=generation)
+        assert manager.taken == []
+    await manager.assign({("a", 0), ("a", 1)}, member_id="m-1", group_generation=7)
+    assert manager.taken == [("one", 0), ("one", 1)]
+    assert all(task.is_closed for task in old)
+
+
 class Restored(Fenced):
     """A task manager whose one task has a store, and whose group has the offsets that the test sets."""
 
@@ -143,11 +158,13 @@ class Restored(Fenced):
         self.of_group: dict[str, int] = {}
         self.lost: list[tuple[str, str, int]] = []
         self.takeover.on_lost = lambda *lost: self.lost.append(lost)
+        self.takeover.group_metadata = lambda: None  # type: ignore[method-assign]
+        self.producer = FakeProducer()
         self._store_of_task = store
 
     def _take_over(self, wanted: list[tuple[str, int]]) -> None:
         for name, partition in wanted:
-            task = Task(self.stages[name], partition, FakeProducer(), self._store_of_task, self.idle)  # type: ignore[arg-type]
+            task = Task(self.stages[name], partition, self.producer, self._store_of_task, self.idle)  # type: ignore[arg-type]
             self._tasks[name, partition] = task
 
     def _group_offsets(self, sources: list[TopicPartition]) -> list[TopicPartition]:
@@ -191,6 +208,54 @@ async def test_records_that_were_deleted_unread_are_counted_once(restored: Resto
     assert restored.lost == [("one", "a", 30)]
     restored._tasks.clear()
     assert await restored.starts() == {"a": 80, "b": 80}
+    assert restored.lost == [("one", "a", 30)]
+
+
+async def test_lost_records_are_counted_once_by_all_owners(restored: Restored) -> None:
+    """The loss is committed to the group before it is counted, so the next owner, with another disk, does not find it."""
+    state = restored._store_of_task.meta(META)
+    restored.cluster.low = 80
+    await restored.starts()
+    assert (restored.producer.calls, restored.producer.offsets) == (["begin", "offsets", "commit"], {"a": 80})
+    restored._tasks.clear()
+    restored.of_group = restored.producer.offsets
+    restored._store_of_task.write({}, None, {META: state or b""})
+    assert await restored.starts() == {"a": 80, "b": 80}
+    assert restored.lost == [("one", "a", 30)]
+
+
+async def test_a_loss_that_is_not_committed_is_not_counted(restored: Restored) -> None:
+    """The worker ends, and whoever owns the partition next counts."""
+    restored.cluster.low = 80
+    restored.producer.fail["commit"] = KafkaException(KafkaError(KafkaError._FENCED))
+    with pytest.raises(KafkaException):
+        await restored.starts()
+    assert restored.lost == []
+    restored._tasks.clear()
+    restored.producer = FakeProducer()
+    await restored.starts()
+    assert restored.lost == [("one", "a", 30)]
+
+
+async def test_records_lost_while_they_are_read(restored: Restored) -> None:
+    """They are counted with the first commit behind them, or by a takeover before it, but not by both."""
+    await restored.starts()
+    (task,) = restored
+    restored.cluster.low = 80
+    for _ in range(2):
+        assert restored.takeover.start_again(task, "a", 0, 50) == 80
+        task.count_lost([TopicPartition("a", 0, 50), TopicPartition("b", 0, 90)])
+        assert restored.lost == []
+        restored.takeover.starts({("a", 0): task})
+        assert restored.lost == [("one", "a", 30)]
+        restored.lost.clear()
+        task.offsets["a"] = 50
+    restored.takeover.start_again(task, "a", 0, 50)
+    one = batch_of(task, [Record(80, of="a")])
+    await one.commit()
+    await one.done()
+    assert restored.lost == [("one", "a", 30)]
+    restored.takeover.starts({("a", 0): task})
     assert restored.lost == [("one", "a", 30)]
 
 

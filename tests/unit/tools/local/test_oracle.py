@@ -370,6 +370,25 @@ def test_an_erasure_is_right() -> None:
     assert (verdict.problems, verdict.lost, verdict.states) == ([], [], {})
 
 
+def test_the_end_of_a_deferred_email() -> None:
+    """The flows agent reports the last outcome of an email that it does not retry: it must be there, and the mailer's are ignored."""
+    history = History()
+    history.replayed.now_ms = records.AT_MS
+    history.batch(history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o9"))))
+    history.report(history.sends[-1], "deferred")
+    history.batch(history.put(topics.CUSTOMERS, None))
+    last = CODEC.decode("email_event", history.records[topics.EVENTS][-1].value())
+    assert (last["send_id"], last["outcome"], last["reason"]) == (history.sends[-1], "suppressed", "erased")
+    history.until_ms = records.AT_MS
+    history.batch(history.records[topics.EVENTS][-1])
+    assert history.verdict().problems == []
+    history.records[topics.EVENTS][-1] = replace(
+        history.records[topics.EVENTS][-1],
+        body=CODEC.encode("email_event", last | {"event_id": f"{last['send_id']}.1.suppressed"}),
+    )
+    assert kinds(history.verdict()) == ["email-events: missing"]
+
+
 def test_a_timer_after_an_erasure_must_fire() -> None:
     """A timer of an order after the erasure is not cancelled."""
     history = History()

@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from streams.core.model.effects import (
     Attribute,
     ClaimCode,
+    EndMail,
     LogDecision,
     ScheduleTimer,
     SendMail,
     WithdrawClaim,
 )
-from streams.core.model.events import CodeGranted, OrderLine, TimerFired
+from streams.core.model.events import CodeGranted, MailReported, OrderLine, TimerFired
 from streams.core.model.orders.order_state import OrderState
 from streams.core.offers.code_pool_records import Claim, Withdrawal
 from streams.core.sending.content import template_data
@@ -51,6 +52,21 @@ def test_headers_follow_cloudevents() -> None:
     }
     assert ENCODER.effects.encode(SEND, NOW) == record
     assert headers(ENCODER.effects.encode(SEND, NOW + timedelta(seconds=1)))["ce_time"] == b"2026-03-27T12:35:01.005Z"
+
+
+def test_the_end_of_a_deferred_email() -> None:
+    """It has all fields of a report of the mailer, and is read as one."""
+    end = EndMail(
+        event_id="s-1.2.not_retried", send_id="s-1", customer_id="c1", flow="spring", flow_version=2, step="0", message="hello",
+        purpose="marketing", order_id="o1", attempt=2, outcome="suppressed", reason="no_consent", commanded_at=NOW, occurred_at=NOW,
+    )  # fmt: skip
+    record = ENCODER.effects.encode(end, NOW)
+    assert (record.topic, record.key, headers(record)["ce_id"]) == (topics.EVENTS, b"c1", b"s-1.2.not_retried")
+    fields = {name: getattr(end, name) for name in EndMail.__struct_fields__}
+    assert read(record) == fields | dict.fromkeys(("queue_id", "status_code", "retry_at", "order_placed_at"))
+    assert DECODER.event(record.topic, record.key, record.value, 0) == MailReported(
+        customer_id="c1", send_id="s-1", outcome="suppressed", occurred_at=NOW
+    )
 
 
 def test_claim_withdrawal_and_grant() -> None:

@@ -12,7 +12,9 @@ from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, Server
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.smtp.server import Server, Timeouts
 from streams.observability import metrics
+from tests.harness.smtp_in_memory import GOOD, InMemoryServer, Script
 from tests.harness.smtp_server import DROP, FakeMailServer, running
+from tests.harness.virtual_time import run
 
 FROM, TO = "shop@shop.example", "anna@post.example"
 
@@ -190,3 +192,61 @@ async def test_connections_are_counted(mail_server: FakeMailServer) -> None:
     mail_server.close()
     await _send(pool, "s3")
     assert _counted("takk_smtp_connections") == {(): 0}
+
+
+NO_ANSWER_YET = b"250 2.0.0 Ok: queued as SLOW\r\n"
+
+
+@pytest.mark.parametrize("is_pipelining", [True, False])
+def test_emails_left_behind_leave_room_for_others(is_pipelining: bool) -> None:
+    """Their connections do not count, up to half the limit. Once they are answered, the limit holds again."""
+
+    async def work() -> None:
+        script = Script(
+            lambda command, recipient: (
+                NO_ANSWER_YET if command == "." and recipient.startswith("slow") else GOOD[command]
+            ),
+            lambda data: [(540.0 if data == NO_ANSWER_YET else 0.0, data)],
+            is_pipelining=is_pipelining,
+        )
+        server = InMemoryServer(script)
+        pool = SmtpPool(Server(host="memory", port=25, connections=2), open_connection=server.open_connection)
+
+        def send(name: str) -> asyncio.Task[Answer]:
+            return asyncio.ensure_future(pool.send(FROM, f"{name}@post.example", b"hi\r\n", lambda: None))
+
+        slow = [send("slow1"), send("slow2")]
+        waiting = send("a")
+        await asyncio.sleep(5)
+        assert not waiting.done()
+        pool.leave_behind(slow[0])
+        await asyncio.sleep(5)
+        assert waiting.result() == Accepted("Q1")
+        pool.leave_behind(slow[1])
+        assert await asyncio.gather(*map(send, "bcde")) == [Accepted("Q1")] * 4
+        assert server.most_at_once == 3
+        assert await asyncio.gather(*slow) == [Accepted("SLOW")] * 2
+        await asyncio.sleep(5)
+        assert server.at_once == 2
+        assert await asyncio.gather(*map(send, "fghi")) == [Accepted("Q1")] * 4
+        assert (server.most_at_once, server.violations) == (3, [])
+        await pool.close()
+
+    run(work())
+
+
+def test_a_task_without_an_email_is_not_left_behind() -> None:
+    """Its email has its answer, or has not begun: the limit holds."""
+
+    async def work() -> None:
+        server = InMemoryServer()
+        pool = SmtpPool(Server(host="memory", port=25, connections=1), open_connection=server.open_connection)
+        task = asyncio.ensure_future(pool.send(FROM, TO, b"hi\r\n", lambda: None))
+        pool.leave_behind(task)
+        await task
+        pool.leave_behind(task)
+        await asyncio.gather(*(pool.send(FROM, TO, b"hi\r\n", lambda: None) for _ in range(5)))
+        assert server.most_at_once == 1
+        await pool.close()
+
+    run(work())
