@@ -72,6 +72,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         contacts: emails and series of other systems.
         addresses: different addresses in orders of 7 days. With more, several people share the customer id.
         held_events: events that one instance keeps until its version of the flow is known here.
+        attributes, dates, external_ids: values of each kind that the shop gave a name.
+        collected: wishes, and as many likes.
     """
 
     steps_per_wake_up: int = 50
@@ -94,6 +96,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     contacts: int = 12
     addresses: int = 5
     held_events: int = 32
+    attributes: int = 30
+    dates: int = 10
+    external_ids: int = 10
+    collected: int = 20
 
 
 def _urgency(compiled: CompiledFlow) -> tuple[bool, int, str]:
