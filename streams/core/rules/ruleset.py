@@ -53,7 +53,8 @@ OPEN_FOR = timedelta(days=120)
 class Limits(Struct, frozen=True, kw_only=True):
     """The bounds of the state and the work for one customer, so that a stored customer takes less than 64 kB.
 
-    Half of that are the fingerprints of up to 4,000 orders. A customer with fewer than 17 orders takes less than 16 kB.
+    Half of that are the fingerprints of up to 4,000 orders. A customer with fewer than 17 orders takes less than 16 kB. Attributes, ids,
+    wishes and likes may add 17 kB, if every text has its full length.
 
     Attributes:
         steps_per_wake_up: steps that an instance executes at one event.
