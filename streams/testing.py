@@ -175,8 +175,9 @@ class Scenario:
         )  # fmt: skip
 
     def profile(self, customer: str, *, birthday: date | None = None, **fields: Any) -> None:
-        """Update the customer's profile: email, name, country, locale, marketing_consent, birthday and so on."""
-        self.tell(events.ProfileUpdated(customer_id=customer, occurred_at=self.now, birthday=birthday, **fields))
+        """Update the customer's profile: email, name, country, marketing_consent, birthday, attributes (a dict) and so on."""
+        values = {name: tuple(value.items()) if isinstance(value, dict) else value for name, value in fields.items()}
+        self.tell(events.ProfileUpdated(customer_id=customer, occurred_at=self.now, birthday=birthday, **values))
 
     def views(
         self,

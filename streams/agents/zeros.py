@@ -126,7 +126,8 @@ def zero_worker(ruleset: Ruleset) -> None:
     for name in flows:
         _zero_pairs(metrics.DECISIONS, (name,), DECISIONS)
     metrics.DECISIONS.labels("", "limit", "shared_id")  # of a customer, so without a flow
-    _zero_pairs(metrics.DECISIONS, ("",), (("note", "does_not_add_up"), ("note", "bad_address")))
+    flaws = ("does_not_add_up", "bad_address", "bad_attribute")
+    _zero_pairs(metrics.DECISIONS, ("",), [("note", flaw) for flaw in flaws])
     _zero(metrics.OPENS, flows, get_args(AgentClass))
     _zero(metrics.CLICKS, flows, get_args(AgentClass))
     _zero(metrics.BOUNCES, flows, ("hard", "soft"))

@@ -85,8 +85,8 @@ _KEPT = "not deleted: without the key, the hash names nobody"
 _TABLES = (
     Row(
         "flows: customers",
-        "address, name, orders, emails, instances, profile, consent",
-        'everything but the scopes of unsubscriptions, and the time of a "no" to marketing',
+        "address, name, orders, emails, instances, profile with attributes and wishes, consent",
+        'everything but the scopes and times of unsubscriptions, and each "no" with its time',
         _COMPACTED,
         "while the customer is known",
     ),

@@ -141,6 +141,23 @@ def test_a_newer_yes_under_another_id_counts() -> None:
     assert run.messages("bo")[-1] == "ask"
 
 
+@pytest.mark.parametrize(("days", "is_allowed"), [(-1, False), (1, True)])
+def test_an_older_refusal_of_a_person_who_gives_a_new_address(days: int, is_allowed: bool) -> None:
+    """The refusal counts at the new address since it was made: a yes under another id counts more exactly if it is newer."""
+    run = shop()
+    buy(run, "anna", "anna@example.com")
+    yes = {"review_consent": True, "marketing_consent": True, "consent_notice": "n-2"}
+    run.advance(2 * DAY)
+    run.handle(refusals(run)["unsubscribed"])
+    at = run.now + days * DAY
+    run.advance(2 * DAY)
+    run.handle(ProfileUpdated(customer_id="bo", email="new@example.com", occurred_at=at, **yes))
+    run.handle(ProfileUpdated(customer_id="anna", email="new@example.com", occurred_at=run.now))
+    deliver(run, "bo", buy(run, "bo", "new@example.com"))
+    run.advance(10 * DAY)
+    assert bool({"ask", "ask-first-time"} & set(run.messages("bo"))) is is_allowed
+
+
 def test_200_guests_with_one_address() -> None:
     """The address gets 20 receipts in the first day, and two other emails a day: all the guests together count as one customer."""
     run = Driver(ruleset_of(NEWS, rules="caps:\n  - {most: 2, per: 1d}\n", address_key=KEY))

@@ -139,8 +139,7 @@ def test_changes_at_the_same_time(run: Driver) -> None:
 def test_changes_before_the_order(run: Driver) -> None:
     """A change that arrives before the order itself counts."""
     run.handle(OrderChanged(order("o1", START, total_minor=70_000), START + HOUR))
-    assert run.decisions() == [("", "note", "does_not_add_up")]
-    assert len(run.effects) == 1
+    assert run.effects == []
     run.handle(placed("o1", START))
     assert template_data(run.mails()[0].content)["order"]["total"] == {"minor": 70_000, "currency": "DKK"}
     assert run.customers["c1"].spend == (("DKK", 70_000),)

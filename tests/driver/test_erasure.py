@@ -172,10 +172,10 @@ def test_a_new_order_starts_from_nothing(run: Driver) -> None:
 
 
 def test_an_unsubscription_survives(run: Driver) -> None:
-    """The scopes of unsubscriptions stay, and nothing else. A later profile that says yes does not undo them."""
+    """The scopes and times of unsubscriptions stay, and nothing else. A later profile that says yes without evidence does not undo them."""
     run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
     run.handle(erased(run))
-    kept = Customer("c1", consent=Consent(unsubscribed=("marketing",)))
+    kept = Customer("c1", consent=Consent(unsubscribed=("marketing",), unsubscribed_at=(("marketing", START),)))
     assert run.customers["c1"] == kept
     run.handle(erased(run))
     assert run.customers["c1"] == kept
@@ -186,8 +186,36 @@ def test_an_unsubscription_survives(run: Driver) -> None:
     assert run.customers["c1"].consent.is_unsubscribed()
 
 
+@pytest.mark.parametrize(("hours", "is_unsubscribed"), [(-1, True), (0, True), (1, False)])
+def test_a_yes_with_evidence_counts_after_an_erasure_if_it_is_later(
+    run: Driver, hours: int, is_unsubscribed: bool
+) -> None:
+    """A yes with a notice that is newer than the unsubscription ends it, also after an erasure. An older one does not."""
+    run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
+    run.handle(erased(run))
+    yes = ProfileUpdated(
+        customer_id="c1", marketing_consent=True, consent_notice="n1", occurred_at=START + hours * HOUR
+    )
+    run.handle(yes)
+    assert run.customers["c1"].consent.is_unsubscribed() is is_unsubscribed
+
+
+def test_an_unsubscription_that_a_yes_has_ended_does_not_come_back(run: Driver) -> None:
+    """A customer who unsubscribed, said yes with evidence and was erased has refused nothing. Their unsubscription from reviews holds."""
+    for scope in ("marketing", "review"):
+        run.handle(Unsubscribed(customer_id="c1", send_id=None, scope=scope, occurred_at=START))
+    run.handle(
+        ProfileUpdated(customer_id="c1", marketing_consent=True, consent_notice="n1", occurred_at=START + HOUR),
+        erased(run),
+    )
+    assert run.customers["c1"].consent == Consent(unsubscribed=("review",), unsubscribed_at=(("review", START),))
+    run.handle(erased(run))
+    assert run.customers["c1"].consent.unsubscribed == ("review",)
+
+
 def test_a_complaint_survives_as_an_unsubscription(run: Driver) -> None:
     """A complaint leaves the scope of everything that needs consent. A bounce is about the erased address and leaves nothing."""
+    run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=START))
     run.handle(MailComplained(customer_id="c1", send_id="x", occurred_at=START))
     run.handle(MailBounced(customer_id="c1", send_id="x", hard=True, reason="5.1.1", occurred_at=START))
     run.handle(erased(run))
@@ -263,13 +291,14 @@ def test_the_stages_delete_what_is_stored(tmp_path: Path) -> None:
 
 
 def test_a_refusal_is_all_that_is_stored(tmp_path: Path) -> None:
-    """The table keeps the scopes of an unsubscription under the customer id."""
+    """The table keeps the scope and the time of an unsubscription under the customer id."""
     agent = Agent(tmp_path, lambda app, own: flows.register(app, own, RULESET))
     goodbye = records.engagement("unsubscribed", scope="review", customer_id=CUSTOMER)
     agent.run([(topics.ORDERS, KEY, CODEC.encode("order", records.order(customer_id=CUSTOMER)))], at_ms=records.AT_MS)
     agent.run([(topics.ENGAGEMENT, KEY, CODEC.encode("engagement", goodbye))], at_ms=records.AT_MS)
     agent.run([(topics.CUSTOMERS, KEY, None)], at_ms=records.AT_MS)
-    kept = Customer(CUSTOMER, consent=Consent(unsubscribed=("review",)))
+    at = records.AT
+    kept = Customer(CUSTOMER, consent=Consent(unsubscribed=("review",), unsubscribed_at=(("review", at),)))
     assert dict(agent.store.items()) == {KEY: encode_customer(kept)}
 
 

@@ -110,6 +110,15 @@ def test_tax_is_added_where_prices_exclude_it() -> None:
     assert notes(run) == []
 
 
+def test_an_order_of_the_former_schema_that_charges_shipping_is_not_marked() -> None:
+    """Its total has 49 kroner for shipping, and its record has no field that could say so."""
+    run = Driver(shop_ruleset())
+    run.handle(order(run, total_minor=69_800))
+    assert run.messages() == ["confirmation"]
+    assert notes(run) == []
+    assert not run.customers["c1"].orders[0].does_not_add_up
+
+
 def test_an_order_that_does_not_add_up_is_marked_and_still_confirmed() -> None:
     """The shop's own amounts are shown, and a decision, logged once, says that they do not add up."""
     run = Driver(shop_ruleset())

@@ -25,6 +25,7 @@ from streams.core.model.orders.order import (
     PickupPoint,
 )
 from streams.core.model.orders.order_state import OrderFacts, OrderState
+from streams.core.model.traits import Attribute, Collected, ExternalId, ImportantDate, Traits
 from streams.core.offers.code_pool_records import Claim, ClaimRecord, Code, KnownCode, Pool
 from streams.core.offers.code_pool_records import Entry as PoolEntry
 from streams.core.offers.popularity import Counts
@@ -209,7 +210,19 @@ FULL = replace(
             does_not_add_up=True,
         ),
     ),
-    profile=replace(FULL_4.profile, stated_country="DK"),
+    profile=replace(
+        FULL_4.profile,
+        stated_country="DK",
+        traits=Traits(
+            "8000",
+            "Århus",
+            True,
+            (Attribute("points", 120, _hours(31)), Attribute("size", "Ø", _hours(32))),
+            (ImportantDate("wedding", date(2019, 6, 1), _hours(33)),),
+            (ExternalId("klaviyo", "01AB", _hours(34)),),
+            (Collected("wish", "s1", _hours(35), is_kept=False), Collected("like", "s2", _hours(36), is_kept=False)),
+        ),
+    ),
     consent=replace(
         FULL_4.consent,
         unsubscribed_at=(("marketing", _hours(31)), ("review", _hours(32))),

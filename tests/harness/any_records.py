@@ -57,6 +57,8 @@ def values_of(schema: Any, fixed: Mapping[str, Any], named: dict[str, Any] | Non
         if schema["type"] == "array":
             items = values_of(schema["items"], fixed, named)
             return st.lists(items, max_size=3) | items.map(lambda item: [item] * (MAX_LINES + 1))
+        if schema["type"] == "map":
+            return st.dictionaries(st.sampled_from(TEXTS), values_of(schema["values"], fixed, named), max_size=3)
         if schema["type"] == "enum":
             return st.sampled_from(schema["symbols"])
         return values_of(schema["type"], fixed, named)

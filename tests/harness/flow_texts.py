@@ -47,7 +47,7 @@ def buy(run: Driver, order_id: str = "o1", **changes: Any) -> None:
 
 def update_profile(run: Driver, **changes: Any) -> None:
     """Update the profile of c1."""
-    run.handle(ProfileUpdated(customer_id="c1", occurred_at=run.now, **changes))
+    run.handle(ProfileUpdated(customer_id="c1", **({"occurred_at": run.now} | changes)))
 
 
 def open_email(run: Driver, send_id: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from streams.core.rules.trigger_names import AWAITED, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import AWAITED, DATES, TRIGGERS, is_about_order
 
 SEGMENTS = "vip: customer.spend > 900\nlapsed: customer.orders > 0 and customer.days_since_last_order > 20\nreturning: customer.orders > 1"
 NAMES = ("f", "g", "h")
@@ -99,7 +99,9 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["which"] = "each" if once_per == "parcel" else draw(st.sampled_from(["first", "last"]))
     if first == "segment":
         trigger["segment"] = draw(st.sampled_from(["vip", "lapsed", "returning"]))
-    is_yearly = on in ("customer.birthday", "customer.anniversary")
+    is_yearly = on in DATES
+    if on == "customer.date":
+        trigger["date"] = draw(st.sampled_from(["wedding", "name_day"]))
     if (is_yearly or on == "product.launch") and draw(st.booleans()):
         trigger["before"] = draw(st.sampled_from(["1d", "3d"]))
     if not is_yearly and on != "product.launch" and once_per in ("customer", "product") and draw(st.booleans()):

@@ -43,7 +43,7 @@ def builder_of(kind: str, mapping: Path | None = None) -> RecordBuilder:
     builder = RecordBuilder(kind, RAW[KINDS[kind].schema], ImportMapping(), "DKK", CODEC, NOW)
     if mapping is None:
         return builder
-    return builder.with_mapping(read_mapping(mapping, builder.fields, builder.line_fields))
+    return builder.with_mapping(read_mapping(mapping, builder.fields, builder.line_fields, builder.maps))
 
 
 def run_import(

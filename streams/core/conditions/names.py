@@ -12,6 +12,7 @@ from streams.core.conditions import order_values
 from streams.core.conditions.context import EvalContext
 from streams.core.model.customer import NO_YEAR
 from streams.core.model.orders.order import OrderLine
+from streams.core.model.traits import LIKE, WISH
 from streams.core.values import local_time, money
 
 Kind: TypeAlias = Literal["number", "text", "boolean", "list"]
@@ -100,6 +101,11 @@ def _skus(context: EvalContext) -> tuple[str, ...]:
     return tuple([line.sku for line in _bought(context) if line.sku])
 
 
+def _systems(context: EvalContext) -> tuple[str, ...]:
+    """Return the other systems in which the customer has an id."""
+    return tuple([each.name for each in context.uow.profile.traits.external_ids if each.value is not None])
+
+
 def _score(value: Decimal | int, bounds: tuple[Decimal | int, ...]) -> int:
     """Return a score from 1 to 5: one more for each of the four bounds that `value` reaches."""
     return 1 + sum(value >= bound for bound in bounds)
@@ -166,6 +172,10 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.locale": ("text", _locale),
         "customer.language": ("text", lambda context: _locale(context).replace("_", "-").partition("-")[0].lower()),
         "customer.gender": ("text", lambda context: context.uow.profile.gender),
+        "customer.postal_code": ("text", lambda context: context.uow.profile.traits.postal_code),
+        "customer.city": ("text", lambda context: context.uow.profile.traits.city),
+        "customer.is_company": ("boolean", lambda context: context.uow.profile.traits.is_company is True),
+        "customer.external_ids": ("list", _systems),
         "customer.age": ("number", _age),
         "customer.is_birthday_month": ("boolean", _is_birthday_month),
         "customer.is_unsubscribed": ("boolean", lambda context: context.uow.consent.is_unsubscribed()),
@@ -175,6 +185,8 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.skus": ("list", _skus),
         "customer.segments": ("list", lambda context: context.segments()),
         "customer.lists": ("list", lambda context: context.uow.lists),
+        "customer.wishes": ("list", lambda context: context.uow.profile.traits.skus(WISH)),
+        "customer.likes": ("list", lambda context: context.uow.profile.traits.skus(LIKE)),
         "customer.recency": ("number", _recency),
         "customer.frequency": ("number", _frequency),
         "customer.monetary": ("number", _monetary),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from streams.core.conditions.context import TriggerData
+from streams.core.handlers.traits import collect
 from streams.core.instances.occurrence import Occurrence
 from streams.core.model.person_events import CustomerActed
 from streams.core.model.unit_of_work import UnitOfWork
@@ -25,7 +26,8 @@ _NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def on_customer_acted(uow: UnitOfWork, event: CustomerActed) -> None:
-    """Start flows. The same event again changes nothing, and one that no flow starts by costs little."""
+    """Store wishes and likes, and start flows. The same event again changes nothing, and one that no flow starts by costs little."""
+    collect(uow, event)
     name = _NAMES.get(event.kind)
     if name not in uow.ruleset.by_trigger:
         return

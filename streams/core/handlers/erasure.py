@@ -66,7 +66,7 @@ def erase(uow: UnitOfWork, event: CustomerErased) -> tuple[Customer, list[Effect
     withdraw_claims(uow)
     log = uow.decisions_of("", 0, "", "")
     log.erase(ERASED, "the customer was erased", repeat=local_time.text_of(event.occurred_at))
-    return replace(new_customer(uow.customer_id), consent=_refusals(uow.consent)), uow.effects
+    return replace(new_customer(uow.customer_id), consent=refusals_of(uow.consent)), uow.effects
 
 
 def follow_up(uow: UnitOfWork, event: Event) -> list[Effect]:
@@ -104,20 +104,29 @@ def is_known(state: Customer) -> bool:
     """Return whether anything is stored of a customer, besides refusals."""
     if state.orders or state.sends or state.seen_fingerprints or state.profile.at is not None:
         return True  # nearly every customer: the comparison below costs more
-    return state != Customer(state.customer_id, consent=_refusals(state.consent))
+    return state != Customer(state.customer_id, consent=refusals_of(state.consent))
 
 
-def _refusals(consent: Consent) -> Consent:
-    """Return what protects the person after the erasure: the scopes of unsubscriptions, and each "no".
+def refusals_of(consent: Consent) -> Consent:
+    """Return what protects the person after the erasure: the scopes of unsubscriptions in force, and each "no".
 
-    A complaint about an email counts as an unsubscription from everything that needs consent. Bounces belong to the erased address. The time
-    of a "no" stays, so that only a later yes counts; its country and notice do not.
+    A complaint about an email counts as an unsubscription from everything that needs consent, at an unknown time: nothing counts more.
+    Bounces belong to the erased address. The time of a refusal stays, so that only a later yes counts; its country and notice do not.
     """
-    scopes = {*consent.unsubscribed, "marketing"} if consent.complained else set(consent.unsubscribed)
+    scopes = {scope for scope in consent.unsubscribed if consent.resubscription(scope, scope) is None}
+    if consent.complained:
+        scopes.add("marketing")
     refused = consent.marketing is False
     return Consent(
         marketing=False if refused else None,
         marketing_at=consent.marketing_at if refused else None,
         unsubscribed=tuple(sorted(scopes)),
         answers=tuple([replace(answer, country="", notice="") for answer in consent.answers if not answer.is_yes]),
+        unsubscribed_at=tuple(
+            [
+                (scope, at)
+                for scope, at in consent.unsubscribed_at
+                if scope in scopes and not (consent.complained and scope == "marketing")
+            ]
+        ),
     )

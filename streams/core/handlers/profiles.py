@@ -6,11 +6,13 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from streams.core.handlers.traits import merge_place, update_traits
 from streams.core.instances.occurrence import Occurrence
 from streams.core.model.consent import Answer, Consent, Resubscription
 from streams.core.model.customer import History, Profile
 from streams.core.model.events import Order
 from streams.core.model.person_events import ProfileUpdated
+from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.address_events import note_answers
 from streams.core.triggers.dates import schedule_dates
@@ -32,8 +34,10 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
             event.birthday,
             event.gender or "",
             event.country or "",
+            Traits(event.postal_code or "", event.city or "", event.is_company),
         ),
     )
+    update_traits(uow, event)
     if event.has_bad_address and (before.at is None or event.occurred_at >= before.at):
         # The customer has left the stored address, and the new one is unknown.
         uow.consent = replace(uow.consent, bad_address_at=event.occurred_at)
@@ -52,7 +56,11 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
 
 def learn_profile(uow: UnitOfWork, order: Order, at: datetime) -> None:
     """Update the profile with the data of an order, which is as new as `at` (UTC)."""
-    _update_profile(uow, Profile(order.email, order.name, order.locale, order.country, order.time_zone, at))
+    home = order.details.billing_address if order.details is not None else None
+    traits = Traits(home.postal_code, home.city) if home is not None else NO_TRAITS
+    _update_profile(
+        uow, Profile(order.email, order.name, order.locale, order.country, order.time_zone, at, traits=traits)
+    )
 
 
 def _update_profile(uow: UnitOfWork, update: Profile) -> None:
@@ -83,6 +91,7 @@ def merge_profile(profile: Profile, update: Profile) -> Profile:
         newer.birthday or older.birthday,
         newer.gender or older.gender,
         newer.stated_country or older.stated_country,
+        merge_place(newer.traits, older.traits, profile.traits),
     )
 
 

@@ -14,6 +14,7 @@ from streams.core.model.consent import Consent
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.orders.order import Parcel as Parcel
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.sending_rules import HistoryState
 
 #: The outcome of an email that a customer did not get, so that the effect of emails can be measured.
@@ -31,6 +32,7 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
         at: the time of the newest event that changed it.
         gender: in the customer's own words.
         stated_country: the country that the shop's newest profile has, while `country` may also come from a newer order.
+        traits: what else the shop says, and the customer's wishes and likes.
     """
 
     email: str = ""
@@ -42,6 +44,7 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
     birthday: date | None = None
     gender: str = ""
     stated_country: str = ""
+    traits: Traits = NO_TRAITS
 
 
 class Sent(Struct, frozen=True, gc=False, array_like=True):

@@ -16,6 +16,7 @@ from streams.core.model.mail_effects import ResendMail as ResendMail
 from streams.core.model.mail_effects import WithdrawMail as WithdrawMail
 from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.consent_policy import Purpose
 
 AddressEventKind: TypeAlias = Literal["refused", "consented", "bounced_hard", "complained", "sent"]
@@ -44,9 +45,8 @@ class Content(Struct, frozen=True, gc=False):
     """The subject of one email. `sending/content.py` turns it into the data for the templates.
 
     Attributes:
-        customer_id, name, locale, country, purchases: the customer, and how many orders they placed.
-        greeted_at: the time (UTC) that the greeting suits.
-        zone: the customer's time zone.
+        customer_id, name, locale, country, purchases, traits: the customer, how many orders they placed, and what else the shop says.
+        greeted_at, zone: the time (UTC) that the greeting suits, and the customer's time zone.
         order, parcel: the order and the parcel that the email is about, if any.
         reward: the code of the instance's newest reward, or "".
         products, at_least: how many products the email recommends at most and at least; 0 for none.
@@ -68,6 +68,7 @@ class Content(Struct, frozen=True, gc=False):
     at_least: int = 0
     orders: tuple[OrderState, ...] = ()
     chosen: tuple[dict[str, Any], ...] | None = None
+    traits: Traits = NO_TRAITS
 
 
 class MailFields(Struct, frozen=True, gc=False, kw_only=True):

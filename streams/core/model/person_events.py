@@ -56,6 +56,8 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
         consent_notice, consent_source, consent_wording: the evidence of the answers: the version of the notice, where the customer
             answered, and the text of the question.
         has_bad_address: whether the profile has an address that is not one. Then `email` is None.
+        attributes, dates, external_ids: (name, value) of what is stated; None removes the value.
+        flaws: how many of these were cut or left out, and why, without data of the customer; "" if none was.
     """
 
     customer_id: str
@@ -79,4 +81,11 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
     orders_before: int = 0
     spend_before_minor: int = 0
     is_imported: bool = False
+    postal_code: str | None = None
+    city: str | None = None
+    is_company: bool | None = None
+    attributes: tuple[tuple[str, str | int | None], ...] = ()
+    dates: tuple[tuple[str, date | None], ...] = ()
+    external_ids: tuple[tuple[str, str | None], ...] = ()
+    flaws: str = ""
     occurred_at: datetime

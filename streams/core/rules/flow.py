@@ -55,7 +55,8 @@ class Trigger(Struct, frozen=True, kw_only=True):
 
     The flow starts at most once per `once_per`, and only if `where` is true. If an order has several parcels, `which` selects the first
     or the last that reaches the status, or each. `again_after` lets the flow start again after this time. `segment` is the segment
-    that the customer enters or leaves. `before` starts the flow that many days before the customer's date or the product's launch.
+    that the customer enters or leaves. `before` starts the flow that many days before the customer's date or the product's launch. `date`
+    is the name of the customer's important date.
     """
 
     on: str
@@ -65,6 +66,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     again_after: timedelta | None = None
     segment: str = ""
     before: int = 0
+    date: str = ""
 
 
 class WaitTarget(Struct, frozen=True, kw_only=True):

@@ -53,7 +53,8 @@ OPEN_FOR = timedelta(days=120)
 class Limits(Struct, frozen=True, kw_only=True):
     """The bounds of the state and the work for one customer, so that a stored customer takes less than 64 kB.
 
-    Half of that are the fingerprints of up to 4,000 orders. A customer with fewer than 17 orders takes less than 16 kB.
+    Half of that are the fingerprints of up to 4,000 orders. A customer with fewer than 17 orders takes less than 16 kB. Attributes, ids,
+    wishes and likes may add 17 kB, if every text has its full length.
 
     Attributes:
         steps_per_wake_up: steps that an instance executes at one event.
@@ -72,6 +73,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         contacts: emails and series of other systems.
         addresses: different addresses in orders of 7 days. With more, several people share the customer id.
         held_events: events that one instance keeps until its version of the flow is known here.
+        attributes, dates, external_ids: values of each kind that the shop gave a name.
+        collected: wishes, and as many likes.
     """
 
     steps_per_wake_up: int = 50
@@ -94,6 +97,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     contacts: int = 12
     addresses: int = 5
     held_events: int = 32
+    attributes: int = 30
+    dates: int = 10
+    external_ids: int = 10
+    collected: int = 20
 
 
 def _urgency(compiled: CompiledFlow) -> tuple[bool, int, str]:

@@ -11,7 +11,8 @@ TRIGGERS = (
     "mail.delivered", "mail.opened", "mail.clicked",
     "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
     "review.written", "referral.redeemed", "contest.entered",
-    "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "segment.entered", "segment.left",
+    "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date",
+    "segment.entered", "segment.left",
 )  # fmt: skip
 #: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
 AWAITED = (
@@ -30,7 +31,9 @@ EXITS = (
     "customer.unsubscribed",
 )
 #: Triggers that fire every year on a date of the customer.
-DATES = frozenset(("customer.birthday", "customer.anniversary"))
+DATES = frozenset(("customer.birthday", "customer.anniversary", "customer.date"))
+#: The one of them whose date has a name that the shop gave it.
+NAMED_DATE = "customer.date"
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
 

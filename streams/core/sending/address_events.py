@@ -57,7 +57,7 @@ def note_answers(uow: UnitOfWork) -> None:
 def note_refusals(uow: UnitOfWork) -> None:
     """Note what the customer refused for an address that they gave later, and for one of the time before the shop had a key.
 
-    When they refused is not stored, so the refusals count as new.
+    The time of a complaint is not stored, and neither is that of an unsubscription from earlier versions: these count as new.
     """
     consent, address = uow.consent, _hash(uow, uow.profile.email)
     if not address or uow.noted_address.hex() == address or not _refuses(consent):
@@ -65,7 +65,8 @@ def note_refusals(uow: UnitOfWork) -> None:
     uow.noted_address = bytes.fromhex(address)
     for scope in consent.unsubscribed:
         if consent.is_unsubscribed(scope):
-            _note(uow, address, "refused", uow.now, scope=scope, reason=UNSUBSCRIBED)
+            at = consent.unsubscription_at(scope) or uow.now
+            _note(uow, address, "refused", at, scope=scope, reason=UNSUBSCRIBED)
     if consent.complained:
         _note(uow, address, "complained", uow.now)
     if consent.marketing is False and consent.marketing_at is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.core.model.effects import Content
+from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.offers.recommendations import REQUEST_KEY, request_for
 from streams.core.sending.greeting import mood
 from streams.core.sending.order_data import complete_order, order_data
@@ -26,6 +27,7 @@ def template_data(content: Content) -> dict[str, Any]:
             "purchases": content.purchases,
             "country": content.country,
             "locale": content.locale,
+            **_traits(content.traits),
         },
         "mood": mood(content.greeted_at.astimezone(content.zone)),
         # Mailers of earlier versions ignore the mood and print this as the greeting.
@@ -50,8 +52,19 @@ def complete(data: dict[str, Any]) -> None:
     Args:
         data: the context of a command, changed in place. It may be anything in JSON.
     """
-    order, shipment = data.get("order"), data.get("shipment")
+    order, shipment, customer = data.get("order"), data.get("shipment"), data.get("customer")
+    if isinstance(customer, dict):
+        customer.update({name: value for name, value in _traits(NO_TRAITS).items() if name not in customer})
     if isinstance(order, dict):
         complete_order(order)
     if isinstance(shipment, dict):
         complete_parcel(shipment)
+
+
+def _traits(traits: Traits) -> dict[str, Any]:
+    return {
+        "postal_code": traits.postal_code,
+        "city": traits.city,
+        "is_company": traits.is_company is True,
+        "attributes": {each.name: each.value for each in traits.attributes if each.value is not None},
+    }

@@ -14,6 +14,7 @@ from streams.core.model import customer
 from streams.core.model.customer import HELD_OUT
 from streams.core.model.effects import Content, SendMail
 from streams.core.model.instance import Instance
+from streams.core.model.traits import NO_TRAITS
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import is_transactional
 from streams.core.rules.flow import Flow, Send
@@ -187,6 +188,7 @@ def _content(
         products=step.products,
         at_least=step.at_least,
         orders=uow.orders if step.products else (),
+        traits=uow.profile.traits if not uow.is_shared else NO_TRAITS,
     )
 
 

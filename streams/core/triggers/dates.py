@@ -1,4 +1,4 @@
-"""Flows that start on a date of the customer's: a birthday, or the anniversary of the first order."""
+"""Flows that start on a date of the customer's: a birthday, the anniversary of the first order, or an important date of the shop's record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import DATE_STEP
-from streams.core.rules.trigger_names import DATES
+from streams.core.rules.trigger_names import DATES, NAMED_DATE
 from streams.core.values import ids, local_time
 
 
@@ -29,10 +29,12 @@ def _schedule_date(uow: UnitOfWork, compiled: CompiledFlow, after: datetime) -> 
     date = uow.profile.birthday
     if flow.trigger.on == "customer.anniversary":
         date = first_order.astimezone(zone).date() if first_order is not None else None
+    elif flow.trigger.on == NAMED_DATE:
+        date = uow.profile.traits.date(flow.trigger.date)
     instance_id = ids.instance_id(uow.customer_id, flow.name, "day")
     scheduled = find_instance(uow, instance_id)
     if date is None:
-        if scheduled is not None:  # the only order was cancelled
+        if scheduled is not None:  # the only order was cancelled, or the date was removed
             drop_instance(uow, instance_id)
         return
     if scheduled is not None:

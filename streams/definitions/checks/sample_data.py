@@ -20,6 +20,7 @@ from streams.core.model.orders.order import (
     PickupPoint,
 )
 from streams.core.model.orders.order_state import OrderFacts, OrderState
+from streams.core.model.traits import NO_TRAITS, Attribute, Traits
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Reward, Send, WaitFor
 from streams.core.rules.trigger_names import is_about_order
@@ -54,6 +55,8 @@ _PARCEL = ParcelDetails(
     "address", PickupPoint("Kiosk", _ADDRESS, "9-17"), "1234", "2026-03-05", "2026-03-04", "Handed over"
 )
 
+_TRAITS = Traits("1165", "Copenhagen", True, (Attribute("size", "M", _AT), Attribute("points", 120, _AT)))
+
 
 def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool = True) -> dict[str, Any]:
     """Return sample data for the message of a step.
@@ -78,6 +81,7 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
         order=order,
         parcel=order.parcels[0] if order is not None and _has_parcel(compiled, step, is_full) else None,
         reward="ABCD-1234" if has_reward and gives_reward else "",
+        traits=_TRAITS if is_full else NO_TRAITS,
         chosen=((_FULL_PRODUCT if is_full else _LEAST_PRODUCT),) if step.products else None,
     )
     return template_data(content)

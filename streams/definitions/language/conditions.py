@@ -20,6 +20,7 @@ from msgspec import Struct
 from streams.core.conditions.names import NAMES, Closure, Kind
 from streams.core.rules.flow import Condition
 from streams.core.values.text import nearest, similar
+from streams.definitions.language.attributes import UNTYPED, OperandKind, attribute_of, typed
 from streams.definitions.language.time_dependencies import time_dependencies_of
 from streams.definitions.problems import Location, Problem
 
@@ -138,7 +139,7 @@ def _column_of(source: str, word: str) -> int:
     return 0
 
 
-def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
+def _build(node: nodes.Node, site: _Site) -> tuple[OperandKind, Closure]:
     if isinstance(node, (nodes.Name, nodes.Getattr)):
         return _build_name(node, site)
     if isinstance(node, nodes.Const):
@@ -163,7 +164,7 @@ def _build(node: nodes.Node, site: _Site) -> tuple[Kind, Closure]:
     raise InvalidCondition("condition.E006", f"{label} is not allowed in a condition", _ALLOWED)
 
 
-def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Closure]:
+def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandKind, Closure]:
     parts: list[str] = []
     inner: nodes.Node = node
     while isinstance(inner, nodes.Getattr):
@@ -184,6 +185,8 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[Kind, Cl
         raise InvalidCondition("condition.E011", "a segment cannot refer to other segments", hint, column)
     if first == "field" and _FIELD.match(rest):
         return "text", lambda context: dict(context.uow.fields).get(rest, "")
+    if (attribute := attribute_of(name)) is not None:
+        return UNTYPED, attribute
     if name in NAMES:
         return NAMES[name]
     same_first_word = [other for other in NAMES if other.startswith(f"{first}.")]
@@ -246,12 +249,15 @@ def _build_list(node: nodes.List | nodes.Tuple, site: _Site) -> tuple[Kind, Clos
 def _build_comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
     tests: list[tuple[Closure, str, Closure]] = []
     left_kind, left = _build(node.expr, site)
+    left_node = node.expr
     for operand in node.ops:
         kind, right = _build(operand.expr, site)
-        _check_kinds(left_kind, operand.op, kind)
+        typed_left, left = typed(left_kind, left, operand.op, kind, operand.expr)
+        typed_right, typed_read = typed(kind, right, operand.op, left_kind, left_node)
+        _check_kinds(typed_left, operand.op, typed_right)
         _check_segment(node.expr, operand, site)
-        tests.append((left, operand.op, right))
-        left_kind, left = kind, right
+        tests.append((left, operand.op, typed_read))
+        left_kind, left, left_node = kind, right, operand.expr
     closures = [_test(*test) for test in tests]
     if len(closures) == 1:
         return "boolean", closures[0]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import Flow, Migration, OncePer, Status, Trigger, Which
-from streams.core.rules.trigger_names import DATES, EXITS, LAUNCH, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import DATES, EXITS, LAUNCH, NAMED_DATE, TRIGGERS, is_about_order
 from streams.definitions.language import keys
 from streams.definitions.language.steps.kinds import KINDS
 from streams.definitions.language.steps.reader import StepReader
@@ -171,7 +171,7 @@ class _FlowReader(StepReader):
         has_before = on in DATES or on == LAUNCH
         if "before" in values and not has_before:
             message = f"`before` needs a date that is known in advance, and {on} has none"
-            hint = "remove it, or start with customer.birthday, customer.anniversary or product.launch"
+            hint = "remove it, or start with customer.birthday, customer.anniversary, customer.date or product.launch"
             self.mismatch("flow.E015", values["before"], message, hint)
         self.trigger = Trigger(
             on=on,
@@ -180,6 +180,7 @@ class _FlowReader(StepReader):
             again_after=self.duration(values["again_after"]) if "again_after" in values else None,
             segment=self.segment(node, values.get("segment"), on),
             before=self.whole_days(values["before"]) if "before" in values and has_before else 0,
+            date=self.date_name(node, values.get("date"), on),
         )
         # The trigger decides what its own condition can use.
         return replace(self.trigger, where=self.condition(values["where"], self.scope) if "where" in values else None)
@@ -202,3 +203,18 @@ class _FlowReader(StepReader):
             self.missing(trigger, ["segment"])
             return ""
         return self.choice(node, self.segments, "segment")
+
+    def date_name(self, trigger: yaml.Node, node: yaml.Node | None, on: str) -> str:
+        """Return the name of the customer's date that starts the flow."""
+        if on != NAMED_DATE:
+            if node is not None:
+                self.mismatch("flow.E065", node, f"{on} has no named date", f"remove it, or start with {NAMED_DATE}")
+            return ""
+        if node is None:
+            self.missing(trigger, ["date"])
+            return ""
+        name = self.text(node)
+        if not keys.FIELD.match(name):
+            hint = "use lowercase letters, digits and underscores, starting with a letter"
+            self.error("flow.E066", node, f"invalid name of a date {name!r}", hint)
+        return name

@@ -33,7 +33,7 @@ FLOW = Keys(
     ("flow", "version", "status", "purpose", "trigger", "steps"),
 )
 MIGRATION = Keys(("from", "steps"), ("from", "steps"))
-TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "before"), ("on",))
+TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "before", "date"), ("on",))
 #: A step has exactly one.
 STEP = Keys(
     ("wait", "wait_for", "split", "experiment", "send", "set", "add_to_list", "remove_from_list", "reward", "emit")

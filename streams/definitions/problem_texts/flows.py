@@ -93,7 +93,7 @@ ENTRIES = {
     ),
     "flow.E015": Entry(
         "`before` without a date",
-        "Only birthdays, anniversaries and launches are known in advance.",
+        "Only birthdays, anniversaries, important dates and launches are known in advance.",
         "`{on: customer.birthday, before: 3d}`",
     ),
     "flow.E016": Entry("Invalid number of days", "`before` is whole days, up to 365.", "`before: 3d`"),
@@ -246,6 +246,16 @@ ENTRIES = {
         "Transactional email too late",
         "A transactional email is sent within 60 days of the event that starts the flow.",
         "shorten the waits, or use another `purpose`",
+    ),
+    "flow.E065": Entry(
+        "Date without a date trigger",
+        "Only `customer.date` starts on a date with a name.",
+        "`{on: customer.date, date: wedding}`",
+    ),
+    "flow.E066": Entry(
+        "Invalid name of a date",
+        "Names of dates have lowercase letters, digits and underscores, and at most 40 characters.",
+        "`date: wedding_day`",
     ),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"

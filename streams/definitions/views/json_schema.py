@@ -126,6 +126,7 @@ _TRIGGER = _mapping(
         "again_after": _SPAN,
         "segment": _NAMED,
         "before": _SPAN,
+        "date": _pattern(keys.FIELD),
     },
     Trigger,
 )

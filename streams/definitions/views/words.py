@@ -49,7 +49,10 @@ def _event_text(trigger: Trigger) -> str:
     if trigger.segment:
         return f"{trigger.on} {trigger.segment}"
     if trigger.before:
-        return f"{counted(trigger.before, 'day')} before {trigger.on}"
+        named = f" {trigger.date}" if trigger.date else ""
+        return f"{counted(trigger.before, 'day')} before {trigger.on}{named}"
+    if trigger.date:
+        return f"{trigger.on} {trigger.date}"
     if trigger.on.startswith("shipment.") and trigger.which != "each":
         return f"{trigger.on} of the {trigger.which} parcel"
     return trigger.on

@@ -24,6 +24,7 @@ from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.structured_data import STRUCTURED_DATA
 from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
+from streams.mail.rendering.template_objects import with_open_maps
 from streams.mail.rendering.texts import MissingText, Texts, Translator, fill, missing_text
 
 #: Pairs of a flow and a locale whose texts are cached.
@@ -140,7 +141,7 @@ class Renderer:
         language = copy.language
         common: dict[str, Any] = {
             **self._html.globals,
-            **command.context,
+            **with_open_maps(command.context),
             "language": language,
             "shop_name": self._shop_name,
             "unsubscribe_url": links.unsubscribe,

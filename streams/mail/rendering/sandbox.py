@@ -35,7 +35,7 @@ from streams.mail.rendering.template_limits import (
     text_of,
 )
 from streams.mail.rendering.template_names import CHEAP_FILTERS, COMPARING_TESTS, METHODS, REMOVED
-from streams.mail.rendering.template_objects import EmailNamespace, EmailTemplate, TemplateFunction
+from streams.mail.rendering.template_objects import EmailNamespace, EmailTemplate, OpenMap, TemplateFunction
 from streams.mail.rendering.template_tree import (
     COMPARED,
     CONCAT,
@@ -120,6 +120,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return the value of `obj.attribute` in a template."""
         if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        if type(obj) is OpenMap:
             return obj[attribute]
         return super().getattr(obj, attribute)
 

@@ -1,6 +1,9 @@
-"""The objects of templates that differ from Jinja's: functions of Takk, namespaces, and templates that are imported."""
+"""The objects of templates that differ from Jinja's: functions of Takk, namespaces, open maps, and templates that are imported."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from jinja2 import Template
 from jinja2.environment import TemplateModule
@@ -33,3 +36,19 @@ class EmailTemplate(Template):
 
     def _get_default_module(self, ctx: Context | None = None) -> TemplateModule:
         return self.make_module()
+
+
+class OpenMap(dict[str, Any]):
+    """The attributes of a customer: one that is unknown is an empty text, since no customer has all of them."""
+
+    def __missing__(self, name: object) -> str:
+        return ""
+
+
+def with_open_maps(context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the data of an email with an `OpenMap` for the customer's attributes."""
+    customer = context.get("customer")
+    attributes = customer.get("attributes") if isinstance(customer, dict) else None
+    if not isinstance(customer, dict) or not isinstance(attributes, dict):
+        return context
+    return {**context, "customer": {**customer, "attributes": OpenMap(attributes)}}

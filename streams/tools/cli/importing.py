@@ -52,6 +52,7 @@ def import_(
       total, discount    amounts in major units (129.50), in place of total_minor and discount_minor
       placed_at          and paid_at, cancelled_at, refunded_at: one record for each time that a row has
       shipped_at         and delivered_at, returned_at: the same for shipments
+      attributes.size    and any other name after attributes., dates. or external_ids.: one value of the customer
       lines              a list in JSON: [{"sku": "s1", "title": "Tea", "quantity": 2, "unit_price_minor": 4900}]
 
     \b
@@ -63,6 +64,8 @@ def import_(
         kind: {column: Status, values: {paid: placed, voided: cancelled}}
         customer_id: {column: Email}
         country: {value: DK}                               # the same for all rows
+        attributes.shoe_size: Shoe size
+        dates.wedding: {column: Wedding, format: "%d.%m.%Y"}
       lines:                                               # if each line of an order has a row of its own
         sku: Lineitem sku
         quantity: Lineitem quantity
@@ -102,7 +105,9 @@ def import_(
     try:
         text = ""
         if mapping_file is not None:
-            builder = builder.with_mapping(read_mapping(mapping_file, builder.fields, builder.line_fields))
+            builder = builder.with_mapping(
+                read_mapping(mapping_file, builder.fields, builder.line_fields, builder.maps)
+            )
             text = mapping_file.read_text(encoding="utf-8")
         for path in files:
             sink: Sink = NoSink() if dry_run else KafkaSink(settings, codec, KINDS[kind].schema)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
+from streams.core.handlers.erasure import refusals_of
 from streams.core.values.text import counted
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.publishing import publish
@@ -64,7 +65,7 @@ def look_up(settings: Settings, customer_ids: Iterable[str], on_progress: Callab
                 orders=len(state.orders),
                 waiting=len(state.instances),
                 unsent=sum(sent.outcome in (None, "deferred") for sent in state.sends),
-                refusals=state.consent.unsubscribed,
+                refusals=refusals_of(state.consent).unsubscribed,
             )
         )
     return found

@@ -13,6 +13,7 @@ from streams.core.rules.consent_policy import PURPOSES
 from streams.wire import topics
 from streams.wire.decode.engagement import engagement_event
 from streams.wire.decode.orders import order_event
+from streams.wire.decode.traits import parse_traits
 from streams.wire.validation import (
     MAX_GENDER,
     MAX_ID,
@@ -130,6 +131,7 @@ def profile_event(record: Record, written_at: datetime | None) -> Event:
         spend_before_minor=_checked(record["spend_before_minor"], "spend_before_minor"),
         is_imported=record["is_imported"],
         occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
+        **parse_traits(record),
     )
 
 

@@ -89,6 +89,40 @@ def test_anniversary() -> None:
     assert [round(days) for _, days in sent(run)] == [365, 731]
 
 
+def test_an_important_date() -> None:
+    """A date of the shop's record starts its flow every year, also on 29 February; other dates do not. One that is removed ends it."""
+    run = run_of(f"trigger: {{on: customer.date, date: wedding, before: 2d}}\n{SEND}")
+    update_profile(
+        run,
+        email="anna@example.com",
+        country="DK",
+        dates=(("wedding", date(2024, 2, 29)), ("name_day", (START + 20 * DAY).date())),
+    )
+    run.advance(340 * DAY)
+    assert run.messages() == []
+    run.advance(40 * DAY)
+    assert run.messages() == ["a"]
+    run.advance(365 * DAY)
+    assert run.messages() == ["a", "a"]
+    update_profile(run, dates=(("wedding", None),))
+    assert run.customers["c1"].instances == ()
+    run.advance(400 * DAY)
+    assert run.messages() == ["a", "a"]
+
+
+def test_a_date_that_changes() -> None:
+    """The new day counts from then on, in an order of records that is not that of their times too."""
+    run = run_of(f"trigger: {{on: customer.date, date: wedding}}\n{SEND}")
+    update_profile(run, email="anna@example.com", dates=(("wedding", (START + 10 * DAY).date()),))
+    run.advance(DAY)
+    update_profile(run, dates=(("wedding", (START + 20 * DAY).date()),))
+    update_profile(run, dates=(("wedding", (START + 15 * DAY).date()),), occurred_at=START + HOUR)
+    run.advance(17 * DAY)
+    assert run.messages() == []
+    run.advance(3 * DAY)
+    assert run.messages() == ["a"]
+
+
 def test_cancelled_orders() -> None:
     """Cancelled orders have no anniversary and do not count for days since an order."""
     days = "{when: customer.days_since_%s_order == %d, steps: [{send: {message: %s}}]}"

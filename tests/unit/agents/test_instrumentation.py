@@ -128,12 +128,12 @@ def test_a_machine_is_never_first() -> None:
 def test_an_order_that_does_not_add_up_is_counted_and_a_test_is_not() -> None:
     """The decision counts once for each order; no decision about a test order counts."""
     run, decisions = Run(), Counts(metrics.DECISIONS)
-    wrong = order("o1", AT, total_minor=1)
+    wrong = order("o1", AT, total_minor=1, details=OrderDetails(shipping_minor=0))
     run.handle(OrderPlaced(wrong, AT))
     run.handle(OrderPlaced(wrong, AT))
     counted = decisions()
     assert counted[("", "note", "does_not_add_up")] == 1
-    run.handle(OrderPlaced(order("o2", AT, total_minor=1, details=OrderDetails(is_test=True)), AT))
+    run.handle(OrderPlaced(order("o2", AT, total_minor=1, details=OrderDetails(shipping_minor=0, is_test=True)), AT))
     assert decisions() == counted
 
 

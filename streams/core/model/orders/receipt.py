@@ -44,7 +44,8 @@ class Receipt(Struct, frozen=True, gc=False):
         rows: what is added to the subtotal; their sum and the subtotal are the total.
         included: the tax that is already in the prices.
         total: what the customer pays.
-        adds_up: whether the lines are the subtotal, and the subtotal and the rows the total.
+        adds_up: whether the lines are the subtotal, and the subtotal and the rows the total. The total of an order that does not state
+            its shipping is not judged: it may contain it.
     """
 
     lines: tuple[int, ...]
@@ -82,7 +83,15 @@ def receipt_of(
         rows=tuple(rows),
         included=tuple(taxes) if known.prices_include_tax else (),
         total=total_minor,
-        adds_up=computed == subtotal and subtotal + sum([row.minor for row in rows]) == total_minor,
+        adds_up=computed == subtotal
+        and (subtotal + sum([row.minor for row in rows]) == total_minor or not _states_shipping(lines, known)),
+    )
+
+
+def _states_shipping(lines: tuple[OrderLine, ...], details: OrderDetails) -> bool:
+    """Return whether the price of the delivery is known: as an amount, or as a line. Records of the former schema could not state it."""
+    return details.shipping_minor is not None or any(
+        line.details is not None and line.details.kind == "shipping" for line in lines
     )
 
 

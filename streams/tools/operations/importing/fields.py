@@ -55,6 +55,8 @@ def convert(value: Any, kind: Any, field: str, source: Source) -> Any:
     name = kind if isinstance(kind, str) else "timestamp" if "logicalType" in kind else kind["type"]
     if name == "array":
         return _array(value, kind["items"], field)
+    if name == "map":
+        return _map(value, field)
     if name == "record":
         return _record(value, kind, field)
     parse: Callable[[Any, str, Source], Any] = _SCALARS.get(name, _text)
@@ -140,6 +142,33 @@ def _array(value: Any, items: Any, field: str) -> list[Any]:
     if not isinstance(value, list):
         raise RowInvalid("bad_list", f"{field} is not a list")
     return [convert(item, items, field, Source()) for item in value]
+
+
+def _map(value: Any, field: str) -> dict[str, Any]:
+    """Return a mapping of names to texts and whole numbers, from JSON or an object. Other values become texts."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value, parse_float=str)
+        except (ValueError, RecursionError):
+            raise RowInvalid("bad_map", f"{field} is not an object in JSON") from None
+    if not isinstance(value, dict):
+        raise RowInvalid("bad_map", f"{field} is not an object")
+    return {str(name): map_value(item, f"{field}.{name}", Source()) for name, item in value.items()}
+
+
+def map_value(value: Any, field: str, source: Source) -> str | int | None:
+    """Return a value of a mapping: a text or a whole number of 64 bits; None for an empty cell. A `format` is that of a day.
+
+    Raises:
+        RowInvalid: it is neither.
+    """
+    if isinstance(value, date) or (source.format and value not in (None, "")):
+        return _time(value, field, source).astimezone(zone(source.zone) or UTC).date().isoformat()
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _text(value, field, Source()).strip() or None
 
 
 def _record(value: Any, schema: Mapping[str, Any], field: str) -> dict[str, Any]:

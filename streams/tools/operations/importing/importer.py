@@ -145,6 +145,7 @@ class Importer:
         if not progress.error_bytes:
             self.errors_path.unlink(missing_ok=True)
         known = {*self.builder.fields, *[name.removesuffix("_minor") for name in self.builder.fields]}
+        known |= {column for column in self._columns if column.partition(".")[0] in self.builder.maps}
         outcome.unused = tuple(sorted(self._columns - known - self.builder.mapped_columns))
         return outcome
 

@@ -47,13 +47,16 @@ class ImportMapping(Struct, frozen=True, kw_only=True):
     lines: Mapping[str, Source] = MappingProxyType({})
 
 
-def read_mapping(path: Path, fields: Collection[str], line_fields: Collection[str]) -> ImportMapping:
+def read_mapping(
+    path: Path, fields: Collection[str], line_fields: Collection[str], maps: Collection[str] = ()
+) -> ImportMapping:
     """Return the mapping in a YAML file.
 
     Args:
         path: the file.
         fields: the fields that a row may have.
         line_fields: the fields that a line may have; empty if such records have no lines.
+        maps: the fields that are open maps, so that a file may name their values: `attributes.size: Size`.
 
     Raises:
         ImportFailed: the file cannot be read, or is not a valid mapping.
@@ -68,23 +71,29 @@ def read_mapping(path: Path, fields: Collection[str], line_fields: Collection[st
         raise ImportFailed(f"{path}:{line} invalid YAML: {getattr(error, 'problem', error)}") from error
     parts = _mapping(path, "the file", content, ("fields", "lines"))
     return ImportMapping(
-        fields=_sources(path, "fields", parts.get("fields") or {}, fields),
+        fields=_sources(path, "fields", parts.get("fields") or {}, fields, maps),
         lines=_sources(path, "lines", parts.get("lines") or {}, line_fields),
     )
 
 
-def _mapping(path: Path, where: str, content: Any, known: Collection[str]) -> Mapping[str, Any]:
+def _mapping(
+    path: Path, where: str, content: Any, known: Collection[str], maps: Collection[str] = ()
+) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise ImportFailed(f"{path}: {where} is not a mapping (hint: write key: value; keys: {', '.join(known)})")
     for key in content:
-        if key not in known:
+        first, _, rest = str(key).partition(".")
+        if key not in known and not (first in maps and rest):
             raise ImportFailed(f"{path}: unknown key {key!r} in {where} ({nearest(str(key), known)})")
     return content
 
 
-def _sources(path: Path, where: str, content: Any, known: Collection[str]) -> Mapping[str, Source]:
+def _sources(
+    path: Path, where: str, content: Any, known: Collection[str], maps: Collection[str] = ()
+) -> Mapping[str, Source]:
     return {
-        name: _source(path, f"{where}.{name}", value) for name, value in _mapping(path, where, content, known).items()
+        name: _source(path, f"{where}.{name}", value)
+        for name, value in _mapping(path, where, content, known, maps).items()
     }
 
 

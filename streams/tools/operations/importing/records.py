@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from streams.runtime.avro.codec import Codec
-from streams.tools.operations.importing.fields import RowInvalid, amount, completed, convert, types_of
+from streams.tools.operations.importing.fields import RowInvalid, amount, completed, convert, map_value, types_of
 from streams.tools.operations.importing.mapping import ImportMapping, Source
 from streams.wire import topics
 from streams.wire.decode.events import EVENT_DECODERS
@@ -95,6 +95,11 @@ class RecordBuilder:
         return tuple(types_of(self._line_schema))
 
     @property
+    def maps(self) -> tuple[str, ...]:
+        """The fields that are open maps. A row may have a column for each of their values, such as `attributes.size`."""
+        return tuple([name for name, kind in self.types.items() if isinstance(kind, dict) and kind["type"] == "map"])
+
+    @property
     def mapped_columns(self) -> set[str]:
         """The columns that the mapping names."""
         return {source.column for source in (*self._mapping.fields.values(), *self._mapping.lines.values())}
@@ -143,6 +148,12 @@ class RecordBuilder:
             value = convert(raw, kind, field, source)
             if value is not None:
                 values[field] = value
+        for field in dict.fromkeys([*self._mapping.fields, *row]) if self.maps else ():
+            name, _, key = str(field).partition(".")
+            if name in self.maps and key and (source := self._source(field, row)) is not None:
+                value = map_value(self._value(row, field, source), field, source)
+                if value is not None:
+                    values[name] = {**values.get(name, {}), key: value}
         if "currency" in self.types:
             values.setdefault("currency", self._currency)
         currency = str(values.get("currency", self._currency))

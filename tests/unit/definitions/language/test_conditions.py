@@ -26,6 +26,11 @@ from streams.definitions.language.conditions import InvalidCondition, compile_co
         ("customer.orders = 1", "condition.E005", 17, "use == to compare"),
         ("none == none", "condition.E006", 1, "use names"),
         ("", "condition.E001", 1, "customer.orders == 1"),
+        ("customer.attributes.size", "condition.E003", 1, "compare it"),
+        ("customer.attributes.size > 'M'", "condition.E017", 1, "use == or !="),
+        ("customer.attributes.size == customer.is_vip", "condition.E016", 1, "compare the text with another text"),
+        ("'M' in customer.attributes.size", "condition.E015", 1, "a list to its right"),
+        ("customer.attributes.Size == 'M'", "condition.E009", 1, "known: customer."),
     ],
 )
 def test_invalid_conditions(source: str, id: str, column: int, hint: str) -> None:

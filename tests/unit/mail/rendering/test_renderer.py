@@ -329,3 +329,17 @@ def test_errors_have_no_customer_data(tmp_path: Path) -> None:
     with pytest.raises(RenderError) as raised:
         _render(renderer, context={"name": "Anna Jensen"})
     assert "Anna" not in str(raised.value)
+
+
+def test_attributes_of_a_customer_are_an_open_map(tmp_path: Path) -> None:
+    """A known attribute is shown as text, an unknown one is empty, and neither leads to the program."""
+    page = (
+        "<p>{{ customer.attributes.size }}|{{ customer.attributes.color }}|{{ customer.attributes['color'] }}|"
+        "{% if customer.attributes.points > 100 %}many{% endif %}|{{ customer.attributes.__class__ }}|"
+        "{{ customer.attributes.items }}</p>"
+    )
+    context = {"customer": {"attributes": {"size": EVIL, "points": 120}}}
+    renderer = _templates(tmp_path, **{"flows/g/f/m.html.j2": page})
+    html = _render(renderer, context=context).html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;{{ 7 * 7 }}|||many||" in html
+    assert context == {"customer": {"attributes": {"size": EVIL, "points": 120}}}

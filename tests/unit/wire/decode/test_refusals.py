@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -109,6 +110,19 @@ def test_a_bounce_without_its_email_keeps_its_kind() -> None:
 
 def enum(name: str, *symbols: str) -> dict[str, Any]:
     return {"type": "enum", "name": name, "symbols": list(symbols)}
+
+
+def test_a_newer_symbol_at_a_worker_of_the_former_schema() -> None:
+    """A worker whose schema lacks `service` honours a refusal of service emails by the symbol that the writer wrote."""
+    former = dict(json.loads((SCHEMAS / "history" / "engagement-5e5db1e26736bee0.avsc").read_text(encoding="utf-8")))
+    old = Codec({**{name: dict(each) for name, each in RAW.items()}, "engagement": former}, history=[RAW["engagement"]])
+    value = CODEC.encode("engagement", engagement("unsubscribed", scope="service"))
+    assert Decoder(old).event(topics.ENGAGEMENT, KEY, value, AT_MS) == unsubscribed(scope="service")
+
+
+def test_the_scope_service() -> None:
+    """A record of the present schema refuses service emails."""
+    assert decode(topics.ENGAGEMENT, engagement("unsubscribed", scope="service")) == unsubscribed(scope="service")
 
 
 @pytest.mark.parametrize("scope", ["all", "newsletter", "profile", "sms"])

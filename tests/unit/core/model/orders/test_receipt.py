@@ -23,7 +23,29 @@ def test_an_order_without_details() -> None:
     assert (receipt.lines, receipt.subtotal, receipt.total) == ((25_000, 39_900), 64_900, 54_900)
     assert [(row.kind, row.minor) for row in receipt.rows] == [("discount", -10_000)]
     assert receipt.adds_up
-    assert not receipt_of(LINES, 59_900, 10_000, None).adds_up
+
+
+@pytest.mark.parametrize(
+    ("details", "is_judged"),
+    [
+        (None, False),
+        (OrderDetails(order_number="#1"), False),
+        (OrderDetails(subtotal_minor=64_900), False),
+        (OrderDetails(shipping_minor=0), True),
+        (OrderDetails(shipping_minor=0, prices_include_tax=False), True),
+        (OrderDetails(subtotal_minor=64_800), True),
+    ],
+)
+def test_a_total_is_judged_only_if_the_shop_states_its_shipping(details: OrderDetails | None, is_judged: bool) -> None:
+    """A total of 49 more is wrong only if the shipping is known. Lines that contradict the subtotal are always wrong."""
+    assert receipt_of(LINES, 69_800, 0, details).adds_up is not is_judged
+
+
+def test_a_line_of_shipping_states_the_shipping() -> None:
+    """An order whose shipping is a line is judged."""
+    lines = (*LINES, OrderLine("", "Post", "", 1, 4_900, None, LineDetails(kind="shipping")))
+    assert receipt_of(lines, 69_800, 0, None).adds_up
+    assert not receipt_of(lines, 69_900, 0, None).adds_up
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,50 @@ def test_products_and_customers(tmp_path: Path) -> None:
     assert [error["detail"] for error in errors_of(path)] == ["occurred_at is missing"]
 
 
+def test_attributes_of_customers(tmp_path: Path) -> None:
+    """Columns, and those that the mapping names, become attributes, dates and ids; an empty cell states nothing."""
+    mapping = written(
+        tmp_path / "mapping.yaml",
+        "fields:\n  attributes.shoe_size: Size\n  dates.wedding: {column: Married, format: '%d.%m.%Y'}\n"
+        "  external_ids.klaviyo: {column: Klaviyo}\n",
+    )
+    path = written(
+        tmp_path / "customers.csv",
+        "customer_id,occurred_at,Size,Married,Klaviyo,attributes.color,city\n"
+        "c1,2026-01-01,43,01.06.2019,01AB,blue,Odense\nc2,2026-01-01,,,,,\n",
+    )
+    sink = Published()
+    outcome = run_import(path, "customers", sink, mapping)
+    (first, second) = [record for _, record in sink.records]
+    assert first["attributes"] == {"shoe_size": "43", "color": "blue"}
+    assert (first["dates"], first["external_ids"], first["city"]) == (
+        {"wedding": "2019-06-01"},
+        {"klaviyo": "01AB"},
+        "Odense",
+    )
+    assert (second["attributes"], second["dates"], second["external_ids"]) == ({}, {}, {})
+    assert outcome.unused == ()
+
+
+def test_attributes_in_json(tmp_path: Path) -> None:
+    """An object of JSON Lines has texts and whole numbers; other values become texts, and a list is invalid."""
+    rows = [
+        {
+            "customer_id": "c1",
+            "occurred_at": "2026-01-01",
+            "attributes": {"a": 1, "b": 4.5, "c": True, "d": None, "e": "x"},
+        },
+        {"customer_id": "c2", "occurred_at": "2026-01-01", "attributes": {"a": [1]}},
+        {"customer_id": "c3", "occurred_at": "2026-01-01", "attributes": [1]},
+    ]
+    path = written(tmp_path / "customers.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    sink = Published()
+    run_import(path, "customers", sink)
+    ((_, record),) = sink.records
+    assert record["attributes"] == {"a": 1, "b": "4.5", "c": "true", "d": None, "e": "x"}
+    assert [error["reason"] for error in errors_of(path)] == ["bad_text", "bad_map"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
