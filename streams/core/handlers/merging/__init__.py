@@ -1,0 +1,1 @@
+"""What two customer states become when they are merged into one."""
