@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from streams.core.model.address_state import AddressState, CountedSend, Refusal
 from streams.core.model.consent import Answer, Consent, Resubscription
-from streams.core.model.customer import Customer, ExternalContact, History, Profile, Sent
+from streams.core.model.customer import Customer, ExternalContact, History, Merge, Profile, Sent
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.orders.order import (

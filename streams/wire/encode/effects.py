@@ -15,9 +15,11 @@ from streams.core.model.effects import (
     CountSales,
     Effect,
     EmitSignal,
+    HandOver,
     IssueReward,
     LogDecision,
     NoteAddress,
+    ReleaseAlias,
     ResendMail,
     ScheduleTimer,
     SendMail,
@@ -31,12 +33,13 @@ from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
 from streams.wire.encode.addresses import AddressEncoder
 from streams.wire.encode.envelope import Envelope
+from streams.wire.encode.handovers import HandoverEncoder
 
 
 class EffectEncoder:
     """Encodes the effects of the core, and the codes that pools grant."""
 
-    def __init__(self, codec: Codec, envelope: Envelope, addresses: AddressEncoder) -> None:
+    def __init__(self, codec: Codec, envelope: Envelope, addresses: AddressEncoder, handovers: HandoverEncoder) -> None:
         self._codec = codec
         self._envelope = envelope
         self._framed = envelope.framed
@@ -71,6 +74,8 @@ class EffectEncoder:
             WithdrawMail: self._withdraw,
             CountSales: self._sales,
             NoteAddress: addresses.event,
+            HandOver: handovers.state,
+            ReleaseAlias: handovers.release,
         }
 
     def encode(self, effect: Effect, now: datetime) -> ProducerRecord:
