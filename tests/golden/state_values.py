@@ -210,6 +210,7 @@ FULL = replace(
         ),
     ),
     profile=replace(FULL_4.profile, stated_country="DK"),
+    merge=Merge("c-Ø-2", _hours(34), ("guest-1", "guest-2"), b"handover"),
     consent=replace(
         FULL_4.consent,
         unsubscribed_at=(("marketing", _hours(31)), ("review", _hours(32))),

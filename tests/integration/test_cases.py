@@ -59,7 +59,8 @@ class OutputReader:
 
     def of(self, topic: str, case: Case) -> list[dict[str, Any]]:
         """Return the records of the case on `topic`."""
-        return self.records.get((topic, case.name), [])
+        guest = self.records.get((topic, f"{case.name}-guest"), [])
+        return guest + self.records.get((topic, case.name), [])
 
     def mails(self, case: Case) -> Counter[tuple[str, str]]:
         """Count the emails of the case by flow and message."""
@@ -146,7 +147,7 @@ class StackRun:
         sends = {command["message"]: command["send_id"] for command in self.outputs.of(topics.COMMANDS, case)}
         for event in events:
             record = event.record(case.name, datetime.now(UTC), sends)
-            self.stack.produce(event.topic, case.name.encode(), record)
+            self.stack.produce(event.topic, event.customer(case.name).encode(), record)
         return case_run.days
 
     def _has(self, case: Case, due: Counter[tuple[str, str]]) -> bool:
