@@ -74,10 +74,9 @@ def _merge_person(uow: UnitOfWork, other: Customer) -> None:
 
 
 def _merged_profile(own: Profile, other: Profile) -> Profile:
-    """Return both profiles merged: the values of the newer one win. One of unknown time is older."""
-    if own.at is None:
-        return replace(merge_profile(own, other), at=other.at)
-    return own if other.at is None and other == Profile() else merge_profile(other, own)
+    """Return both profiles merged: the values of the newer one win, in whatever order both are given. One of unknown time is older."""
+    older, newer = sorted((own, other), key=lambda each: (each.at is not None, each.at, repr(each)))
+    return merge_profile(older, newer)
 
 
 def _merged_sends(own: tuple[Sent, ...], other: tuple[Sent, ...]) -> tuple[Sent, ...]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from streams.core.handlers.order_totals import update_totals
+from streams.core.handlers.order_totals import update_first_and_last, update_totals
 from streams.core.handlers.shipments import STATUS_ORDER
 from streams.core.model.customer import Customer
 from streams.core.model.orders import forgotten_orders
@@ -50,6 +50,10 @@ def merge_orders(uow: UnitOfWork, other: Customer) -> list[OrderState]:
         else:
             uow.put_order(order)
     _merge_first_and_last(uow, other)
+    for order_id in sorted(own.keys() & theirs.keys()):
+        # It may have counted for one, and no longer does.
+        for order in (own[order_id], theirs[order_id]):
+            update_first_and_last(uow, order, uow.order(order_id) or order)
     return completed
 
 
