@@ -317,8 +317,8 @@ CASES: tuple[Case, ...] = (
         (
             *guest(order(0)),
             merged(1.5),
-            *guest(engagement(1.7, "clicked", "first-time", link="https://shop.example/", agent="human")),
-            order(2.2, "o2"),
+            *guest(engagement(2.0, "clicked", "first-time", link="https://shop.example/", agent="human")),
+            order(2.5, "o2"),
         ),
         (CONFIRMED, FIRST, CONFIRMED, RETURNING),
         frozenset({MERGED}),

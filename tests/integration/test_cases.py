@@ -197,13 +197,13 @@ def test_case(stack_run: StackRun, case: Case) -> None:
 
 
 def test_metrics_of_the_worker(stack_run: StackRun) -> None:
-    """The metrics of the worker count one hard bounce, one complaint, one click of each kind of agent and one credited order."""
+    """The metrics of the worker count one hard bounce, one complaint, the clicks of each kind of agent and the credited orders."""
     series = stack_run.stack.worker.series()
     assert series['takk_bounces_total{flow="order-confirmation",kind="hard"}'] == 1
     assert series['takk_complaints_total{flow="order-confirmation"}'] == 1
-    assert series['takk_clicks_total{agent="human",flow="thank-you"}'] == 1
+    assert series['takk_clicks_total{agent="human",flow="thank-you"}'] == 2
     assert series['takk_clicks_total{agent="scanner",flow="thank-you"}'] == 1
-    assert series['takk_attributed_orders_total{flow="thank-you"}'] == 1
+    assert series['takk_attributed_orders_total{flow="thank-you"}'] == 2
     assert stack_run.stack.worker.metrics().get("takk_dead_letters_total", 0) == 0
 
 
