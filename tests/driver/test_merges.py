@@ -45,15 +45,11 @@ GUESTS = {"the same partition": named("guest", 0), "another partition": named("g
 class Part:
     """The state of one partition of the flows agent."""
 
-    def __init__(self, cluster: Cluster, partition: int) -> None:
-        self.cluster, self.partition = cluster, partition
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.now_ms = records.AT_MS
         self.states: dict[bytes, Any] = {}
         self.read: Counter[str] = Counter()
-
-    @property
-    def now_ms(self) -> int:
-        """The time of the batch."""
-        return self.cluster.now_ms
 
     def get(self, key: bytes) -> Any:
         """The customer's state, or None."""
@@ -67,7 +63,7 @@ class Cluster:
         self.now_ms = records.AT_MS
         self.records: dict[str, list[Any]] = {name: [] for name in topics.SCHEMA_OF}
         self.ruleset = shop_ruleset()
-        self.parts = [Part(self, number) for number in range(PARTITIONS)]
+        self.parts = [Part(number) for number in range(PARTITIONS)]
         self._handle = make_handler(DECODER, ENCODER, self.ruleset, PARTITIONS)
         self._headers: dict[tuple[str, int, int], Any] = {}
 
@@ -95,6 +91,7 @@ class Cluster:
 
     def _process(self, part: Part, record: Any) -> None:
         part.read[record.topic()] += 1
+        part.now_ms = self.now_ms
         try:
             key, after, outputs = self._handle(record, part)
         except Misrouted as error:

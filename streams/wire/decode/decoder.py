@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -99,7 +100,7 @@ class Decoder:
         parse_id(record, "customer_id")
         if record["topic"] == topics.HANDOVERS:
             raise ValidationFailed("unknown_topic", "a hand-over within a hand-over")
-        return handover_event(record, lambda *raw: self.event(*raw, now_ms))
+        return handover_event(record, partial(self.event, now_ms=now_ms))
 
     def _refusal(self, topic: str, schema: str, value: bytes, record: Record, at: datetime) -> Event | None:
         """Return the event of what a broken record refuses, or None. Only the writer's own schema has symbols that are unknown here."""

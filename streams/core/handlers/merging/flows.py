@@ -30,7 +30,7 @@ def merge_flows(uow: UnitOfWork, other: Customer, own_ids: tuple[str, ...], thei
         other: the other state.
         own_ids, their_ids: the customer ids by which the instances of each may have started.
     """
-    launches = []
+    launches: list[Instance] = []
     ended = set(_entries(other.finished_fingerprints))
     for instance in uow.instances if ended else ():
         for flow_id in _same_flow(instance, own_ids, their_ids):
