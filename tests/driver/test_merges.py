@@ -251,7 +251,7 @@ def test_erasing_the_customer_erases_what_came_from_the_guest(cluster: Cluster, 
 
 
 def test_a_refusal_stays_under_both_ids_after_an_erasure(cluster: Cluster, guest: str) -> None:
-    """What the person refused protects the guest's id too, although the alias has ended."""
+    """The refusals of the person protect the guest's id too, although the alias has ended."""
     unsubscribed = {"customer_id": guest, "scope": "marketing", "occurred_at": utc_from_ms(cluster.now_ms)}
     cluster.produce(topics.ENGAGEMENT, records.engagement("unsubscribed", **unsubscribed))
     cluster.put(topics.CUSTOMERS, ANNA, None)

@@ -21,7 +21,7 @@ from streams.core.model.events import CustomerMerged, Event, HandedOver, OrderPl
 from streams.core.values import fingerprints
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order
-from tests.property.test_core import HOUR, RULESET, events, gaps, stories
+from tests.harness.stories import HOUR, RULESET, events, gaps, stories
 
 IDS = ("c1", "guest-1", "guest-2")
 WEEK = timedelta(days=7)
@@ -281,7 +281,7 @@ def consents(draw: st.DrawFn) -> Consent:
 @settings(max_examples=300, deadline=None)
 @given(consents(), consents())
 def test_consent_merges_to_the_stricter(one: Consent, other: Consent) -> None:
-    """What either refused stays refused, in whatever order both are merged, and merging the same again changes nothing."""
+    """The refusals of either stay, in whatever order both are merged, and merging the same again changes nothing."""
     merged = merged_consent(one, other)
     assert merged == merged_consent(other, one)
     assert merged_consent(merged, one) == merged

@@ -70,7 +70,7 @@ def look_up(settings: Settings, customer_ids: Iterable[str], on_progress: Callab
 
 
 def known_of(customer_id: str, state: Customer | None) -> Known:
-    """Return what an erasure removes from a state; None if there is none."""
+    """Return what an erasure removes from a state, which is None for an unknown customer."""
     if state is None:
         return Known(customer_id=customer_id, is_known=False)
     return Known(

@@ -1,1 +1,1 @@
-"""What two customer states become when they are merged into one."""
+"""The merge of two customer states into one."""

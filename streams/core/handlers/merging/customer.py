@@ -24,7 +24,7 @@ from streams.core.values.addresses import normalise
 
 
 def merge_state(uow: UnitOfWork, other: Customer) -> None:
-    """Merge another customer state into this customer. Only flows about parcels, which nobody has told of, and segments start."""
+    """Merge another customer state into this customer. Flows start only for segments, and for parcels whose order one of both did not know."""
     limits = uow.ruleset.limits
     own_ids = (uow.customer_id, *(uow.merge.ids if uow.merge is not None else ()))
     their_ids = (other.customer_id, *(other.merge.ids if other.merge is not None else ()))

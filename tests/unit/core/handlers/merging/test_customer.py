@@ -89,7 +89,7 @@ def test_own_values_of_flows_win() -> None:
 
 
 def test_refusals_of_the_other_are_noted_for_the_address() -> None:
-    """What a guest refused holds for the customer's address too, although its own refusals were noted before."""
+    """The refusals of a guest hold for the customer's address too, although its own refusals were noted before."""
     ruleset = shop_ruleset(address_key=address_key(b"a secret of the tests, long enough"))
     own = customer("c1", profile=Profile("anna@example.com", at=START))
     other = customer("g", consent=Consent(unsubscribed=("marketing",)))
