@@ -33,7 +33,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from streams.addresses import addresses_of
 from streams.core.rules.ruleset import Shop
 from streams.core.rules.sending_rules import TRANSACTIONAL_PER_ADDRESS
-from streams.core.values.addresses import address_key
+from streams.core.values.addresses import address_key, guest_key
 from streams.core.values.local_time import zone
 from streams.core.values.tokens import MIN_BITS, Keyring, estimated_bits
 from streams.endpoints import (
@@ -468,6 +468,12 @@ class Settings(BaseSettings):
         if login := self.registry_login:
             values += [login, login.partition(":")[2]]
         return tuple(value for value in values if value)
+
+    @property
+    def guest_key(self) -> bytes:
+        """The key of the ids of guests, derived from `address_secret`; empty without it."""
+        secret = self.address_secret
+        return b"" if secret is None else guest_key(secret.get_secret_value().encode())
 
     @property
     def registry_address(self) -> str | None:

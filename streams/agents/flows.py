@@ -10,8 +10,8 @@ from streams.agents.instrumentation import Instrumentation, count_effects
 from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.core.model.effects import SendMail
-from streams.core.model.events import Event, TimerFired
+from streams.core.model.effects import ForwardEvent, SendMail
+from streams.core.model.events import AliasReleased, Event, Forwarded, TimerFired
 from streams.core.model.person_events import CustomerErased
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
@@ -31,6 +31,7 @@ INPUTS = (
     topics.SHIPMENTS,
     topics.ENGAGEMENT,
     topics.CUSTOMERS,
+    topics.HANDOVERS,
     topics.BROWSING,
     topics.PRESSURE,
     topics.DUE,
@@ -84,13 +85,17 @@ def make_handler(
         after, effects = advance(ruleset, state, event, now)
         outputs = []
         for effect in effects:
+            if type(effect) is ForwardEvent:
+                outputs.append(encoder.handovers.forward(effect, record, now))
+                continue
             output = encode(effect, now)
             if type(effect) is SendMail:
                 output.headers.append(_due_at(event, written_ms))
             outputs.append(output)
         # Not before the encoding: a record with an effect that cannot be encoded is a dead letter.
-        count_effects(event, effects, state, after)
-        is_gone = type(event) is CustomerErased and after == new_customer(customer_id)
+        cause = event.event if isinstance(event, Forwarded) else event
+        count_effects(cause, effects, state, after)
+        is_gone = isinstance(cause, (CustomerErased, AliasReleased)) and after == new_customer(customer_id)
         return (None if after is state else key), (None if is_gone else after), outputs
 
     return handle
@@ -98,7 +103,11 @@ def make_handler(
 
 def _due_at(event: Event, written_ms: int) -> tuple[str, bytes]:
     """Return the header of a command: its email became due with the timer, or with the record (written at `written_ms`), that led to it."""
-    due_ms = round(event.due_at.timestamp() * 1000) if isinstance(event, TimerFired) else written_ms
+    cause = event
+    if isinstance(event, Forwarded):
+        cause = event.event
+        written_ms = round(event.written_at.timestamp() * 1000)
+    due_ms = round(cause.due_at.timestamp() * 1000) if isinstance(cause, TimerFired) else written_ms
     return topics.DUE_AT_HEADER, b"%d" % due_ms
 
 

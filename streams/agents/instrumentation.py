@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -22,6 +23,7 @@ from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.values.local_time import utc_from_ms
 from streams.observability import metrics
 from streams.runtime.avro.codec import Codec
+from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.errors import RegistryUnavailable
 from streams.runtime.kafka.producer_record import ProducerRecord, headers_of
 from streams.runtime.processing.stage import FinishedBatch, S, Stage, no_context
@@ -29,7 +31,7 @@ from streams.runtime.state.store import PartitionStore
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 from streams.wire.encode.journal import Slice
-from streams.wire.topics import RECORD_LIMITS, SCHEMA_OF
+from streams.wire.topics import HANDOVERS, RECORD_LIMITS, SCHEMA_OF
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +139,17 @@ class Instrumentation:
         return load_schemas(self.codec, names, since) if names else None
 
     def _missing(self, records: Iterable[Any]) -> set[str]:
-        return self.codec.missing((SCHEMA_OF[record.topic()], record.value()) for record in records)
+        return self.codec.missing(pair for record in records for pair in self._encoded(record))
+
+    def _encoded(self, record: Any) -> Iterator[tuple[str, bytes | None]]:
+        """Yield the schema and the value of a record, and those of the record that a hand-over contains."""
+        schema, value = SCHEMA_OF[record.topic()], record.value()
+        yield schema, value
+        if record.topic() == HANDOVERS and value is not None and not self.codec.missing([(schema, value)]):
+            with contextlib.suppress(DecodeFailed):  # the handler makes it a dead letter
+                content = self.codec.decode(schema, value)
+                if content["topic"] in SCHEMA_OF:
+                    yield SCHEMA_OF[content["topic"]], content["value"]
 
     def load_schemas(self, records: Iterable[Any], stop: threading.Event) -> None:
         """Load the writer schemas of records in this thread. Wait while the registry does not answer, until `stop` is set."""

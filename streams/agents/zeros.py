@@ -42,7 +42,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "flows": (
         topics.DELAYS, topics.COMMANDS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS,
         topics.SIGNALS, topics.WITHDRAWALS, topics.SALES, topics.CHECKPOINTS, topics.HEARTBEATS, topics.ADDRESS_EVENTS,
-        topics.EVENTS,
+        topics.EVENTS, topics.HANDOVERS,
     ),
     "scheduler": (topics.DUE,),
     "popularity": (topics.POPULARITY,),

@@ -13,6 +13,7 @@ from streams.core.handlers.contacts import on_contact
 from streams.core.handlers.delivery import on_delivery_report, on_retry_due
 from streams.core.handlers.engagement import on_engagement
 from streams.core.handlers.erasure import FOLLOW_UPS, erase, follow_up, is_known
+from streams.core.handlers.merges import closes_circle, forward, hand_over, on_handed_over, reinstate
 from streams.core.handlers.orders import on_order
 from streams.core.handlers.profiles import on_profile_updated
 from streams.core.handlers.shipments import on_shipment
@@ -21,10 +22,14 @@ from streams.core.instances.reschedule import reschedule_waits
 from streams.core.model.customer import Customer
 from streams.core.model.effects import Effect
 from streams.core.model.events import (
+    AliasReleased,
     CodeGranted,
     ContactPressed,
+    CustomerMerged,
     EngagementEvent,
     Event,
+    Forwarded,
+    HandedOver,
     MailReported,
     OrderCancelled,
     OrderChanged,
@@ -59,6 +64,12 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     Returns:
         The new state and the effects. A duplicate event has no effects, and the state returned is `state` itself.
     """
+    if state.merge is not None and state.merge.into:
+        return _advance_alias(ruleset, state, event, now)
+    if type(event) is Forwarded:
+        return _advance_forwarded(ruleset, state, event, now)
+    if type(event) is CustomerMerged:
+        return _merge(ruleset, state, event, now)
     uow = UnitOfWork(ruleset, state, now, event.occurred_at, is_imported=getattr(event, "is_imported", False))
     if type(event) is CustomerErased:
         return erase(uow, event)
@@ -79,6 +90,34 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     return uow.finish()
 
 
+def _advance_alias(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:
+    uow = UnitOfWork(ruleset, state, now, event.occurred_at)
+    if not closes_circle(state, event):
+        return forward(uow, event)
+    own, effects = reinstate(uow)
+    after, more = advance(ruleset, own, event, now)
+    return after, [*effects, *more]
+
+
+def _advance_forwarded(
+    ruleset: Ruleset, state: Customer, event: Forwarded, now: datetime
+) -> tuple[Customer, list[Effect]]:
+    """Apply an event of a customer who was merged into this one. Of a further merge of that customer only the profile counts."""
+    own = event.event
+    if type(own) is not CustomerMerged:
+        return advance(ruleset, state, own, now)
+    return (state, []) if own.profile is None else advance(ruleset, state, own.profile, now)
+
+
+def _merge(ruleset: Ruleset, state: Customer, event: CustomerMerged, now: datetime) -> tuple[Customer, list[Effect]]:
+    """Apply the profile in the record of a merge, then hand the customer over."""
+    effects: list[Effect] = []
+    if event.profile is not None:
+        state, effects = advance(ruleset, state, event.profile, now)
+    after, more = hand_over(UnitOfWork(ruleset, state, now, event.occurred_at), event)
+    return after, [*effects, *more]
+
+
 _HANDLERS: Mapping[type[Event], Callable[[UnitOfWork, Any], None]] = MappingProxyType(
     {
         **dict.fromkeys((OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded), on_order),
@@ -92,5 +131,7 @@ _HANDLERS: Mapping[type[Event], Callable[[UnitOfWork, Any], None]] = MappingProx
         ProductBrowsed: on_product_browsed,
         CustomerActed: on_customer_acted,
         ContactPressed: on_contact,
+        HandedOver: on_handed_over,
+        AliasReleased: lambda uow, event: None,  # the alias has ended already
     }
 )

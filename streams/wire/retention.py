@@ -50,6 +50,7 @@ _TOPICS: Mapping[str, _About] = MappingProxyType(
             "the newest profile of each customer",
             "the record: the tombstone replaces it",
         ),
+        topics.HANDOVERS: _About("address, name, orders: the state of a customer who was merged into another", _OUTAGE),
         topics.BROWSING: _About(f"{_ID}, products viewed", _QUARTER),
         topics.PRESSURE: _About(f"{_ID}, emails of other systems", _QUARTER),
         topics.PRODUCTS: _About(_NOTHING, "the catalogue", _NOTHING),

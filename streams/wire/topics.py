@@ -15,6 +15,7 @@ ORDERS = "orders"
 SHIPMENTS = "shipments"
 ENGAGEMENT = "email-engagement"
 CUSTOMERS = "customers"
+HANDOVERS = "customer-handovers"
 BROWSING = "browsing"
 PRESSURE = "contact-pressure"
 PRODUCTS = "products"
@@ -75,6 +76,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(SHIPMENTS, "shipment"),
     _retained(ENGAGEMENT, "engagement"),
     TopicSpec(name=CUSTOMERS, schema="customer", key="customer_id", cleanup="compact", config=_COMPACTED_SOON),
+    # As for timers. A hand-over contains the whole state of a customer.
+    _retained(HANDOVERS, "customer_handover", 30 * DAY_MS, config=_LARGE),
     _retained(BROWSING, "browsing"),
     _retained(PRESSURE, "contact_pressure"),
     # One partition, because every worker reads the whole topic.
@@ -127,6 +130,7 @@ STAGE_INPUTS = frozenset(
         SHIPMENTS,
         ENGAGEMENT,
         CUSTOMERS,
+        HANDOVERS,
         BROWSING,
         PRESSURE,
         DUE,

@@ -43,6 +43,9 @@ RULES: dict[str, str] = {
     "missing_field": "Fields that this kind of record requires are present; a click has a link.",
     "bad_pool": "A pool is like spring-10: a lowercase letter, then lowercase letters, digits and -, at most 64 characters.",
     "bad_code": "A discount code has 1 to 32 characters, without spaces and control characters.",
+    "bad_merge": "A customer is merged into another customer.",
+    "bad_handover": "A hand-over has the state of a customer, in a version that this program reads.",
+    "merge_loop": "A hand-over has passed through 1 to 32 customer ids.",
     "bad_context": "The context of a command is a JSON object.",
 }
 MAX_LINES = 1000

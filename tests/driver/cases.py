@@ -7,7 +7,7 @@ takes seconds, and processing takes time too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,16 +27,28 @@ Decision = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class CaseEvent:
-    """An event, `at` days after the start of the case. `about` is the message whose email an engagement is about."""
+    """An event, `at` days after the start of the case.
+
+    Attributes:
+        about: the message whose email an engagement is about.
+        is_of_guest: whether the event has the customer id that the customer had as a guest.
+    """
 
     at: float
     topic: str
     values: dict[str, Any]
     about: str = ""
+    is_of_guest: bool = False
+
+    def customer(self, name: str) -> str:
+        """The customer id of the event. `name` is that of the case's customer."""
+        return f"{name}-guest" if self.is_of_guest else name
 
     def record(self, customer: str, now: datetime, sends: dict[str, str]) -> dict[str, Any]:
         """The record of the event at `now`. `sends` has the send id of each message so far. Ids of orders and parcels belong to the case."""
-        values = {"customer_id": customer, "occurred_at": now, **self.values}
+        values = {"customer_id": self.customer(customer), "occurred_at": now, **self.values}
+        if "merged_into" in values:
+            values["merged_into"] = customer
         for name in ("order_id", "parcel_id"):
             if name in values:
                 values[name] = f"{customer}-{values[name]}"
@@ -68,6 +80,16 @@ def engagement(at: float, kind: str, about: str = "", **values: Any) -> CaseEven
 def profile(at: float, **values: Any) -> CaseEvent:
     """The customer's profile."""
     return CaseEvent(at, topics.CUSTOMERS, values)
+
+
+def guest(*events: CaseEvent) -> tuple[CaseEvent, ...]:
+    """The same events with the customer id of the guest."""
+    return tuple(replace(event, is_of_guest=True) for event in events)
+
+
+def merged(at: float, **values: Any) -> CaseEvent:
+    """The merge of the guest into the customer."""
+    return replace(profile(at, merged_into="", **values), is_of_guest=True)
 
 
 @dataclass(frozen=True)
@@ -105,6 +127,8 @@ RETURNING = ("thank-you", "returning")
 VIP = ("thank-you", "vip")
 ASKED_FIRST = ("review", "ask-first-time")
 ASKED_FOR_REVIEW = ("review", "ask")
+#: The decision of each of the two customers of a merge.
+MERGED = ("", "note", "merged")
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -274,6 +298,46 @@ CASES: tuple[Case, ...] = (
         (order(0), order(1.5, "o2"), parcel(3.0, "delivered", order_id="o2")),
         (CONFIRMED, FIRST, CONFIRMED, RETURNING, ASKED_FOR_REVIEW),
     ),
+    Case(
+        "merged",
+        "The flows of a guest who got an account continue, whichever id the records have, and the next order is not the first.",
+        (
+            *guest(order(0)),
+            merged(0.5),
+            *guest(parcel(1.5, "shipped")),
+            order(2.0, "o2"),
+            parcel(4.0, "delivered"),
+        ),
+        (CONFIRMED, FIRST, SHIPPED, CONFIRMED, RETURNING, ASKED_FOR_REVIEW),
+        frozenset({MERGED}),
+    ),
+    Case(
+        "merged-clicked",
+        "A click on an email to the guest counts for the customer's next order.",
+        (
+            *guest(order(0)),
+            merged(1.5),
+            *guest(engagement(2.0, "clicked", "first-time", link="https://shop.example/", agent="human")),
+            order(2.5, "o2"),
+        ),
+        (CONFIRMED, FIRST, CONFIRMED, RETURNING),
+        frozenset({MERGED}),
+        ordered=frozenset({("o2", "first-time")}),
+    ),
+    Case(
+        "merged-refusal",
+        "What the guest refused holds for the customer, and a refusal under the guest's id later too.",
+        (
+            profile(0, marketing_consent=True),
+            *guest(order(0), engagement(0, "unsubscribed", scope="review")),
+            merged(0.5),
+            parcel(1.5, "delivered"),
+            *guest(engagement(2.0, "unsubscribed", scope="marketing")),
+            order(2.5, "o2"),
+        ),
+        (CONFIRMED, FIRST, CONFIRMED),
+        frozenset({MERGED, ("review", "skip", "unsubscribed"), ("thank-you", "skip", "unsubscribed")}),
+    ),
 )
 
 
@@ -297,7 +361,8 @@ class CaseRun:
             record = event.record(self.case.name, now, sends)
             value = CODEC.encode(topics.SCHEMA_OF[event.topic], record)
             at_ms = round(now.timestamp() * 1000)
-            self.driver.handle(DECODER.event(event.topic, self.case.name.encode(), value, at_ms))
+            key = event.customer(self.case.name).encode()
+            self.driver.handle(DECODER.event(event.topic, key, value, at_ms))
 
     def finish(self) -> CaseRun:
         """Handle all events, and advance to the end."""

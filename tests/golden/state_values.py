@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from streams.core.model.address_state import AddressState, CountedSend, Refusal
 from streams.core.model.consent import Answer, Consent, Resubscription
-from streams.core.model.customer import Customer, ExternalContact, History, Profile, Sent
+from streams.core.model.customer import Customer, ExternalContact, History, Merge, Profile, Sent
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.orders.order import (
@@ -223,6 +223,7 @@ FULL = replace(
             (Collected("wish", "s1", _hours(35), is_kept=False), Collected("like", "s2", _hours(36), is_kept=False)),
         ),
     ),
+    merge=Merge("c-Ø-2", _hours(34), ("guest-1", "guest-2"), b"handover"),
     consent=replace(
         FULL_4.consent,
         unsubscribed_at=(("marketing", _hours(31)), ("review", _hours(32))),

@@ -38,19 +38,26 @@ class Published:
         """Nothing waits."""
 
 
-def builder_of(kind: str, mapping: Path | None = None) -> RecordBuilder:
+def builder_of(kind: str, mapping: Path | None = None, guest_key: bytes = b"") -> RecordBuilder:
     """Return a builder for a kind of rows."""
-    builder = RecordBuilder(kind, RAW[KINDS[kind].schema], ImportMapping(), "DKK", CODEC, NOW)
+    builder = RecordBuilder(kind, RAW[KINDS[kind].schema], ImportMapping(), "DKK", CODEC, NOW, guest_key)
     if mapping is None:
         return builder
     return builder.with_mapping(read_mapping(mapping, builder.fields, builder.line_fields, builder.maps))
 
 
 def run_import(
-    path: Path, kind: str, sink: Sink, mapping: Path | None = None, *, restart: bool = False, is_dry_run: bool = False
+    path: Path,
+    kind: str,
+    sink: Sink,
+    mapping: Path | None = None,
+    *,
+    restart: bool = False,
+    is_dry_run: bool = False,
+    guest_key: bytes = b"",
 ) -> Outcome:
     """Import a file."""
     text = mapping.read_text() if mapping is not None else ""
-    return Importer(path, builder_of(kind, mapping), sink, mapping_text=text, is_dry_run=is_dry_run).run(
+    return Importer(path, builder_of(kind, mapping, guest_key), sink, mapping_text=text, is_dry_run=is_dry_run).run(
         restart=restart
     )

@@ -123,6 +123,21 @@ def profile(**changes: Any) -> dict[str, Any]:
     return {"customer_id": "c1", "occurred_at": AT, **changes}
 
 
+def handover(**changes: Any) -> dict[str, Any]:
+    """Return an order of the guest `guest-1`, who is now `c1`, as the flows agent hands it over."""
+    record = {
+        "handover_id": "orders/1/7",
+        "customer_id": "c1",
+        "kind": "record",
+        "path": ["guest-1"],
+        "state": None,
+        "topic": "orders",
+        "value": b"",
+        "occurred_at": AT,
+    }
+    return {**record, **changes}
+
+
 def discount_code(**changes: Any) -> dict[str, Any]:
     """Return a code of the pool `spring-10`."""
     return {"pool": "spring-10", "code": "SPRING-ABC", "expires_at": AT + timedelta(days=60), **changes}

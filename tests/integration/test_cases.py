@@ -59,7 +59,8 @@ class OutputReader:
 
     def of(self, topic: str, case: Case) -> list[dict[str, Any]]:
         """Return the records of the case on `topic`."""
-        return self.records.get((topic, case.name), [])
+        guest = self.records.get((topic, f"{case.name}-guest"), [])
+        return guest + self.records.get((topic, case.name), [])
 
     def mails(self, case: Case) -> Counter[tuple[str, str]]:
         """Count the emails of the case by flow and message."""
@@ -146,7 +147,7 @@ class StackRun:
         sends = {command["message"]: command["send_id"] for command in self.outputs.of(topics.COMMANDS, case)}
         for event in events:
             record = event.record(case.name, datetime.now(UTC), sends)
-            self.stack.produce(event.topic, case.name.encode(), record)
+            self.stack.produce(event.topic, event.customer(case.name).encode(), record)
         return case_run.days
 
     def _has(self, case: Case, due: Counter[tuple[str, str]]) -> bool:
@@ -196,13 +197,13 @@ def test_case(stack_run: StackRun, case: Case) -> None:
 
 
 def test_metrics_of_the_worker(stack_run: StackRun) -> None:
-    """The metrics of the worker count one hard bounce, one complaint, one click of each kind of agent and one credited order."""
+    """The metrics of the worker count one hard bounce, one complaint, the clicks of each kind of agent and the credited orders."""
     series = stack_run.stack.worker.series()
     assert series['takk_bounces_total{flow="order-confirmation",kind="hard"}'] == 1
     assert series['takk_complaints_total{flow="order-confirmation"}'] == 1
-    assert series['takk_clicks_total{agent="human",flow="thank-you"}'] == 1
+    assert series['takk_clicks_total{agent="human",flow="thank-you"}'] == 2
     assert series['takk_clicks_total{agent="scanner",flow="thank-you"}'] == 1
-    assert series['takk_attributed_orders_total{flow="thank-you"}'] == 1
+    assert series['takk_attributed_orders_total{flow="thank-you"}'] == 2
     assert stack_run.stack.worker.metrics().get("takk_dead_letters_total", 0) == 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from streams.core.model.customer import ExternalContact
 from streams.core.model.events import ContactPressed
 from streams.core.model.unit_of_work import UnitOfWork
@@ -26,10 +28,15 @@ def on_contact(uow: UnitOfWork, event: ContactPressed) -> None:
         if stored is not None and (at, contact.ends_at) <= (stored.at, stored.ends_at):
             return
         others = tuple([other for other in uow.contacts if other is not stored])
-    by_rank = sorted([*others, contact], key=lambda item: (item.is_series and item.ends_at > uow.now, *_by_time(item)))
-    contacts = tuple(sorted(by_rank[-uow.ruleset.limits.contacts :], key=_by_time))
+    contacts = kept_contacts(uow, [*others, contact])
     if contacts != uow.contacts:  # a contact older than all that are stored changes nothing
         uow.contacts, uow.changed = contacts, True
+
+
+def kept_contacts(uow: UnitOfWork, contacts: Iterable[ExternalContact]) -> tuple[ExternalContact, ...]:
+    """Return the contacts that are stored of some, the newest last."""
+    by_rank = sorted(contacts, key=lambda item: (item.is_series and item.ends_at > uow.now, *_by_time(item)))
+    return tuple(sorted(by_rank[-uow.ruleset.limits.contacts :], key=_by_time))
 
 
 def _by_time(contact: ExternalContact) -> tuple[object, ...]:

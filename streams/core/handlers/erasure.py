@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from streams.core.handlers.merges import release_aliases
 from streams.core.model.consent import Consent
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.effects import CancelTimers, Effect, LogDecision, WithdrawMail
@@ -66,7 +67,9 @@ def erase(uow: UnitOfWork, event: CustomerErased) -> tuple[Customer, list[Effect
     withdraw_claims(uow)
     log = uow.decisions_of("", 0, "", "")
     log.erase(ERASED, "the customer was erased", repeat=local_time.text_of(event.occurred_at))
-    return replace(new_customer(uow.customer_id), consent=refusals_of(uow.consent)), uow.effects
+    remaining = replace(new_customer(uow.customer_id), consent=refusals_of(uow.consent))
+    release_aliases(uow, remaining)
+    return remaining, uow.effects
 
 
 def follow_up(uow: UnitOfWork, event: Event) -> list[Effect]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from streams.core.handlers import order_memory
 from streams.core.handlers.order_totals import update_first_and_last, update_totals
 from streams.core.handlers.profiles import dispatch_completion, learn_profile
 from streams.core.handlers.shared_ids import note_order_address
@@ -57,10 +58,10 @@ def on_order(uow: UnitOfWork, event: OrderEvent) -> None:
     """Update the order, the profile and the purchase totals, then start and resume flows. Events may arrive in any order."""
     order, at = event.order, event.occurred_at
     before = uow.order(order.order_id)
-    if before is None and uow.forgotten(order.order_id):
+    if before is None and order_memory.forgotten(uow, order.order_id):
         _on_forgotten_order(uow, event)
         return
-    if before is None and uow.is_before_memory(order.placed_at):
+    if before is None and order_memory.is_before_memory(uow, order.placed_at):
         detail = "it is older than orders that were forgotten, so it may have been counted before"
         log = uow.decisions_of("", 0, "", order.order_id, order_id=order.order_id)
         log.skip("too_old", detail, repeat=f"{event.ID_TAG} {local_time.text_of(at)}")
@@ -105,7 +106,9 @@ def _on_forgotten_order(uow: UnitOfWork, event: OrderEvent) -> None:
     nothing.
     """
     order, at = event.order, event.occurred_at
-    if not isinstance(event, (OrderCancelled, OrderRefunded)) or not uow.is_new_end(order.order_id, event.NAME):
+    if not isinstance(event, (OrderCancelled, OrderRefunded)) or not order_memory.is_new_end(
+        uow, order.order_id, event.NAME
+    ):
         return
     before = _merge(uow, OrderState(order.order_id), OrderPlaced(order, order.placed_at))
     after = _merge(uow, before, event)

@@ -49,6 +49,15 @@ def note_order_address(uow: UnitOfWork, order: Order) -> None:
         uow.decisions_of("", 0, "", "", order_id=order.order_id).limit("shared_id", detail, repeat=order.order_id)
 
 
+def merged_addresses(own: bytes, other: bytes, most: int) -> bytes:
+    """Return the newest addresses of two customers who are one person, as `Customer.order_addresses` has them."""
+    times = _times(own)
+    for address, seconds in _times(other).items():
+        times[address] = max(seconds, times.get(address, 0))
+    newest = sorted((seconds, address) for address, seconds in times.items())[-most - 1 :]
+    return b"".join([seconds.to_bytes(_TIME, "big") + address for seconds, address in newest])
+
+
 def _times(row: bytes) -> dict[bytes, int]:
     entries = [row[start : start + _ENTRY] for start in range(0, len(row), _ENTRY)]
     return {entry[_TIME:]: int.from_bytes(entry[:_TIME], "big") for entry in entries}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from streams.core.handlers import order_memory
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.start import start_flows
@@ -13,8 +14,8 @@ from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import dispatch
 
-# Of two statuses at the same time, the later one in this list is the newer one.
-_STATUS_ORDER = (
+#: Of two statuses at the same time, the later one in this list is the newer one.
+STATUS_ORDER = (
     "created",
     "shipped",
     "in_transit",
@@ -32,7 +33,7 @@ _STATUS_ORDER = (
 def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     """Update the parcel, then start and resume flows. While the order is unknown the parcel is only stored: flows need the order."""
     before = uow.order(event.order_id)
-    if before is None and (forgotten := uow.forgotten(event.order_id)):
+    if before is None and (forgotten := order_memory.forgotten(uow, event.order_id)):
         if forgotten == "open":
             _on_parcel_of_forgotten_order(uow, event)
         return  # all parcels of a closed order are known
@@ -68,7 +69,7 @@ def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
 
 def _on_parcel_of_forgotten_order(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     """Start transactional flows for a parcel of an open order that is no longer stored, once per status, from what the event says."""
-    if not uow.is_new_parcel(event.order_id, event.parcel_id, event.status):
+    if not order_memory.is_new_parcel(uow, event.order_id, event.parcel_id, event.status):
         return
     parcel = _merge(None, event, uow.ruleset.limits.lines_per_order)
     order = OrderState(event.order_id, placed=True, parcels=(parcel,), parcels_in_order=event.parcels_in_order)
@@ -84,9 +85,9 @@ def _merge(old: Parcel | None, event: ShipmentUpdated, max_lines: int) -> Parcel
     reached = dict(old.reached) if old else {}
     reached[event.status] = min(reached.get(event.status, event.occurred_at), event.occurred_at)
     times = tuple(sorted(reached.items(), key=lambda item: (item[1], item[0])))
-    if old is not None and (event.occurred_at, _STATUS_ORDER.index(event.status)) < (
+    if old is not None and (event.occurred_at, STATUS_ORDER.index(event.status)) < (
         old.at,
-        _STATUS_ORDER.index(old.status),
+        STATUS_ORDER.index(old.status),
     ):
         return Parcel(
             old.parcel_id,

@@ -17,6 +17,7 @@ from streams.core.model.traits import (
     merge_named,
 )
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.ruleset import Limits
 
 #: The kind of product of each activity, and whether the customer keeps the product from then on.
 _COLLECTS = {"wished": (WISH, True), "unwished": (WISH, False), "liked": (LIKE, True), "unliked": (LIKE, False)}
@@ -33,6 +34,20 @@ def merge_place(newer: Traits, older: Traits, stored: Traits) -> Traits:
     if (place.postal_code, place.city, is_company) == before:
         return stored
     return replace(stored, postal_code=place.postal_code, city=place.city, is_company=is_company)
+
+
+def merge_traits(one: Traits, other: Traits, limits: Limits) -> Traits:
+    """Return `one` with the values of `other` that have names or are products, the newest of each: what two customer ids have together."""
+    collected = one.collected
+    for change in other.collected:
+        collected = merge_collected(collected, change, limits.collected)
+    return replace(
+        one,
+        attributes=merge_named(one.attributes, other.attributes, limits.attributes)[0],
+        dates=merge_named(one.dates, other.dates, limits.dates)[0],
+        external_ids=merge_named(one.external_ids, other.external_ids, limits.external_ids)[0],
+        collected=collected,
+    )
 
 
 def update_traits(uow: UnitOfWork, event: ProfileUpdated) -> None:

@@ -55,7 +55,7 @@ def start_flows(uow: UnitOfWork, occurrence: Occurrence, *, only_transactional: 
             elif trigger.again_after is not None:
                 _start_again(uow, compiled, key, name, context, started_at)
             else:
-                instance_id = ids.instance_id(uow.customer_id, compiled.flow.name, key)
+                instance_id = instance_id_of(uow, compiled.flow.name, key)
                 start_once(uow, compiled, instance_id, name, context, started_at)
 
 
@@ -84,7 +84,7 @@ def _log_too_old(
     uow: UnitOfWork, compiled: CompiledFlow, key: str, context: EvalContext, age: timedelta, at: datetime
 ) -> None:
     flow, order = compiled.flow, context.order
-    instance_id = ids.instance_id(uow.customer_id, flow.name, key)
+    instance_id = instance_id_of(uow, flow.name, key)
     if has_instance(uow, instance_id):
         return
     log = uow.decisions_of(
@@ -118,7 +118,7 @@ def _start_again(
     last = next((start for start in uow.last_starts if start.fingerprint == fingerprint), None)
     if last is not None and gap is not None and started_at < last.at + local_time.scale(gap, uow.ruleset.day_scale):
         return
-    instance_id = ids.instance_id(uow.customer_id, flow.name, f"{key}@{local_time.text_of(started_at)}")
+    instance_id = instance_id_of(uow, flow.name, f"{key}@{local_time.text_of(started_at)}")
     if start_once(uow, compiled, instance_id, name, context, started_at):
         others = tuple([start for start in uow.last_starts if start is not last])
         uow.last_starts = (*others, LastStart(fingerprint, started_at))[-uow.ruleset.limits.last_starts :]
@@ -149,6 +149,15 @@ def start_once(
         # Refresh the fingerprint so that other instances cannot evict it from the bounded row.
         mark_finished(uow, instance_id)
     return False
+
+
+def instance_id_of(uow: UnitOfWork, flow: str, key: str) -> str:
+    """Return the id of the instance that `key` (an order, a parcel) starts: an earlier one, if a merged customer has or had it."""
+    own = ids.instance_id(uow.customer_id, flow, key)
+    if uow.merge is None or has_instance(uow, own):
+        return own
+    merged = (ids.instance_id(customer_id, flow, key) for customer_id in uow.merge.ids)
+    return next((instance_id for instance_id in merged if has_instance(uow, instance_id)), own)
 
 
 def has_instance(uow: UnitOfWork, instance_id: str) -> bool:

@@ -114,6 +114,22 @@ class History(Struct, frozen=True, gc=False, array_like=True):
     spend_minor: int = 0
 
 
+class Merge(Struct, frozen=True, gc=False, array_like=True):
+    """The merges of a customer with other customer ids of the same person (see `handlers/merges.py`).
+
+    Attributes:
+        into: the customer that this one was merged into, "" for none. With it the state holds nothing else: the id is an alias.
+        at: when that merge occurred, UTC.
+        ids: the customers that were merged into this one, directly or through others, the oldest first.
+        handovers: a row of fingerprints of the hand-overs that were merged, the oldest first.
+    """
+
+    into: str = ""
+    at: datetime | None = None
+    ids: tuple[str, ...] = ()
+    handovers: bytes = b""
+
+
 class Customer(Struct, frozen=True, gc=False, array_like=True):
     """The state of one customer.
 
@@ -136,6 +152,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
         noted_address: the hash of the address for which the refusals of `consent` were published.
         forgotten_until: when the newest order that is no longer stored was placed.
         history: what the customer bought before; None if the shop has not said it.
+        merge: the customer ids that were merged with this one; None for most customers.
     """
 
     customer_id: str
@@ -166,6 +183,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     noted_address: bytes = b""
     forgotten_until: datetime | None = None
     history: History | None = None
+    merge: Merge | None = None
 
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""

@@ -11,15 +11,19 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from streams.core.model.address_effects import AddressEventKind as AddressEventKind
+from streams.core.model.address_effects import NoteAddress as NoteAddress
 from streams.core.model.mail_effects import EndMail as EndMail
 from streams.core.model.mail_effects import ResendMail as ResendMail
 from streams.core.model.mail_effects import WithdrawMail as WithdrawMail
+from streams.core.model.merge_effects import ForwardEvent as ForwardEvent
+from streams.core.model.merge_effects import HandOver as HandOver
+from streams.core.model.merge_effects import ReleaseAlias as ReleaseAlias
 from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.consent_policy import Purpose
 
-AddressEventKind: TypeAlias = Literal["refused", "consented", "bounced_hard", "complained", "sent"]
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry", "note"]
 
 
@@ -227,28 +231,6 @@ class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
     emitted_at: datetime
 
 
-class NoteAddress(Struct, frozen=True, gc=False, kw_only=True):
-    """Note what happened to an email address. It counts for every customer id with this address.
-
-    Attributes:
-        address: the keyed hash of the address (see `values.addresses`), as hexadecimal text.
-        scope: what was refused or allowed: `marketing`, `review`, `survey` or `profile`; else "".
-        reason: how it was refused: `unsubscribed` or `answered_no`; else "".
-        send_id: the email that this is about, if any.
-        purpose, is_transactional: the purpose of a `sent` email, and whether it is transactional.
-    """
-
-    event_id: str
-    address: str
-    kind: AddressEventKind
-    occurred_at: datetime
-    scope: str = ""
-    reason: str = ""
-    send_id: str | None = None
-    purpose: str = ""
-    is_transactional: bool = False
-
-
 class CountSales(Struct, frozen=True, gc=False, kw_only=True):
     """Change the sales counts. The fields are those of `popularity.Change`."""
 
@@ -277,4 +259,7 @@ Effect: TypeAlias = (
     | EndMail
     | CountSales
     | NoteAddress
+    | HandOver
+    | ForwardEvent
+    | ReleaseAlias
 )

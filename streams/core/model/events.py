@@ -11,6 +11,10 @@ from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
+from streams.core.model.merge_events import AliasReleased as AliasReleased
+from streams.core.model.merge_events import CustomerMerged as CustomerMerged
+from streams.core.model.merge_events import Forwarded as Forwarded
+from streams.core.model.merge_events import HandedOver as HandedOver
 from streams.core.model.orders.order import Order as Order
 from streams.core.model.orders.order import OrderLine as OrderLine
 from streams.core.model.orders.order import ParcelDetails
@@ -249,6 +253,10 @@ Event: TypeAlias = (
     | CustomerActed
     | ProfileUpdated
     | CustomerErased
+    | CustomerMerged
+    | HandedOver
+    | Forwarded
+    | AliasReleased
     | ProductBrowsed
     | ContactPressed
     | MailReported

@@ -51,6 +51,7 @@ class UnitOfWork:
         "last_send_at",
         "last_starts",
         "lists",
+        "merge",
         "noted_address",
         "now",
         "order_addresses",
@@ -112,6 +113,7 @@ class UnitOfWork:
         self.noted_address = state.noted_address
         self.forgotten_until = state.forgotten_until
         self.history = state.history
+        self.merge = state.merge
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """Return the new state, or the old one itself if nothing changed, and the effects in the order in which they were added."""
@@ -147,6 +149,7 @@ class UnitOfWork:
             self.noted_address,
             self.forgotten_until,
             self.history,
+            self.merge,
         )
         return customer, self.effects
 
@@ -199,29 +202,6 @@ class UnitOfWork:
     def is_open(self, order: OrderState) -> bool:
         """Return whether more may happen to an order: it is not fully delivered, refunded or cancelled, and not too old."""
         return order.is_open(self.now, self.ruleset.open_for)
-
-    def is_new_parcel(self, order_id: str, parcel_id: str, status: str) -> bool:
-        """Return whether a parcel of a dropped order reaches a status for the first time, and store it."""
-        row, most = self.forgotten_order_fingerprints, self.ruleset.limits.order_fingerprints
-        self.forgotten_order_fingerprints, is_new = forgotten_orders.add_parcel(row, most, order_id, parcel_id, status)
-        self.changed = self.changed or is_new
-        return is_new
-
-    def is_new_end(self, order_id: str, event: str) -> bool:
-        """Return whether a dropped order is cancelled, or refunded, for the first time, and store it."""
-        row, most = self.forgotten_order_fingerprints, self.ruleset.limits.order_fingerprints
-        self.forgotten_order_fingerprints, is_new = forgotten_orders.add_end(row, most, order_id, event)
-        self.changed = self.changed or is_new
-        return is_new
-
-    def forgotten(self, order_id: str) -> forgotten_orders.Forgotten | None:
-        """Return whether more may happen to an order that was dropped; None if it is not known to have been stored."""
-        return forgotten_orders.find(self.forgotten_order_fingerprints, order_id)
-
-    def is_before_memory(self, placed_at: datetime) -> bool:
-        """Return whether an order of this time (UTC) may have been forgotten completely: even its fingerprint may have been replaced."""
-        is_full = len(self.forgotten_order_fingerprints) >= fingerprints.SIZE * self.ruleset.limits.order_fingerprints
-        return is_full and self.forgotten_until is not None and placed_at <= self.forgotten_until
 
     def with_fingerprint(self, row: bytes, fingerprint: bytes) -> bytes:
         """Return `row` with `fingerprint` as the newest entry; the oldest entries beyond the limit are dropped."""

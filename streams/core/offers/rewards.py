@@ -65,17 +65,22 @@ def withdraw_claims(uow: UnitOfWork) -> None:
     for before in claiming:
         if (before.instance_id, before.step, before.awaits) in waiting:
             continue
-        reward_id = _reward_id(before, before.step)
-        if reward_id not in issued:
-            uow.effects.append(
-                WithdrawClaim(
-                    reward_id=reward_id,
-                    customer_id=uow.customer_id,
-                    pool=before.awaited_pool,
-                    give_up_at=before.due_at,
-                    withdrawn_at=uow.now,
-                )
+        if _reward_id(before, before.step) not in issued:
+            withdraw_claim_of(uow, before)
+
+
+def withdraw_claim_of(uow: UnitOfWork, instance: Instance) -> None:
+    """Withdraw the claim of an instance that does not wait any more. One that waited for no code has none."""
+    if instance.awaited_pool:
+        uow.effects.append(
+            WithdrawClaim(
+                reward_id=_reward_id(instance, instance.step),
+                customer_id=uow.customer_id,
+                pool=instance.awaited_pool,
+                give_up_at=instance.due_at,
+                withdrawn_at=uow.now,
             )
+        )
 
 
 def give_granted_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward, grant: CodeGranted) -> Instance:

@@ -72,6 +72,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         unknown_segments: segments by which no flow starts here: a worker with other templates stored them.
         contacts: emails and series of other systems.
         addresses: different addresses in orders of 7 days. With more, several people share the customer id.
+        merged_ids: customers that were merged into one and are still recognised: their flows do not start again.
         held_events: events that one instance keeps until its version of the flow is known here.
         attributes, dates, external_ids: values of each kind that the shop gave a name.
         collected: wishes, and as many likes.
@@ -96,6 +97,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     fingerprints: int = 128
     contacts: int = 12
     addresses: int = 5
+    merged_ids: int = 20
     held_events: int = 32
     attributes: int = 30
     dates: int = 10

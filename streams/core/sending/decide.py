@@ -225,9 +225,14 @@ def _command(
 
 
 def _remember(uow: UnitOfWork, sent: customer.Sent) -> None:
-    """Remember an email. If there are too many, forget the oldest that no cap counts, else the oldest."""
+    """Remember an email, and forget others if there are too many."""
     uow.changed = True
     uow.sends = (*uow.sends, sent)
+    forget_sends(uow)
+
+
+def forget_sends(uow: UnitOfWork) -> None:
+    """If there are too many emails, forget the oldest that no cap counts, else the oldest."""
     while len(uow.sends) > uow.ruleset.limits.sends:
         forgotten = next((old for old in uow.sends[:-1] if not smart_sending.is_counted(uow, old)), uow.sends[0])
         uow.sends = tuple([kept for kept in uow.sends if kept is not forgotten])

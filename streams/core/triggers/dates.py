@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import log_missing_flow
-from streams.core.instances.start import start_once
+from streams.core.instances.start import instance_id_of, start_once
 from streams.core.instances.waiting import drop_instance, find_instance, schedule_start
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -54,6 +54,6 @@ def start_on_date(uow: UnitOfWork, scheduled: Instance) -> None:
         return
     # The date is the key, because its midnight comes again for a customer whose time zone changes.
     date = scheduled.due_at.astimezone(uow.zone_of(None)).date()
-    instance_id = ids.instance_id(uow.customer_id, compiled.flow.name, f"day/{date.isoformat()}")
+    instance_id = instance_id_of(uow, compiled.flow.name, f"day/{date.isoformat()}")
     start_once(uow, compiled, instance_id, compiled.flow.trigger.on, EvalContext(uow, None), scheduled.due_at)
     _schedule_date(uow, compiled, max(uow.now, scheduled.due_at))

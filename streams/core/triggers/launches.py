@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import log_missing_flow
-from streams.core.instances.start import has_instance, is_too_old, start_once
+from streams.core.instances.start import has_instance, instance_id_of, is_too_old, start_once
 from streams.core.instances.waiting import find_instance, other_instances, suspend
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -17,9 +17,9 @@ from streams.core.rules.flow import DATE_STEP, Flow
 from streams.core.rules.trigger_names import LAUNCH
 from streams.core.values import ids, local_time
 
-# The names of the trigger data of an instance that waits for a launch. They are stored: `told_at` is the time of the event that
-# stated the launch.
-_SKU, _LAUNCHES_AT, _STATED_AT = "sku", "launches_at", "told_at"
+#: The names of the trigger data of an instance that waits for a launch. They are stored: `told_at` is the time of the event that
+#: stated the launch.
+SKU, LAUNCHES_AT, _STATED_AT = "sku", "launches_at", "told_at"
 
 
 def schedule_launch(uow: UnitOfWork, sku: str, launches_at: datetime, viewed_at: datetime) -> None:
@@ -46,14 +46,14 @@ def _schedule_launch(
     first_viewed_at, stated_at = viewed_at, viewed_at
     if scheduled is not None:
         first_viewed_at = min(viewed_at, scheduled.started_at)
-        times = {name: datetime.fromisoformat(value) for name, value in scheduled.trigger_data if name != _SKU}
+        times = {name: datetime.fromisoformat(value) for name, value in scheduled.trigger_data if name != SKU}
         if viewed_at <= times[_STATED_AT]:
-            launches_at, stated_at = times[_LAUNCHES_AT], times[_STATED_AT]
+            launches_at, stated_at = times[LAUNCHES_AT], times[_STATED_AT]
     elif viewed_at >= launches_at:
         return
     trigger_data = (
-        (_SKU, sku),
-        (_LAUNCHES_AT, local_time.text_of(launches_at)),
+        (SKU, sku),
+        (LAUNCHES_AT, local_time.text_of(launches_at)),
         (_STATED_AT, local_time.text_of(stated_at)),
     )
     due_at = _starts_at(uow, flow, launches_at)
@@ -84,7 +84,7 @@ def _schedule_launch(
 
 def _launch_id(uow: UnitOfWork, flow: Flow, sku: str) -> str:
     """Return the id of the one instance that the launch of a product starts."""
-    return ids.instance_id(uow.customer_id, flow.name, f"product/{sku}")
+    return instance_id_of(uow, flow.name, f"product/{sku}")
 
 
 def _starts_at(uow: UnitOfWork, flow: Flow, launches_at: datetime) -> datetime:
@@ -113,9 +113,9 @@ def _start(uow: UnitOfWork, compiled: CompiledFlow, scheduled: Instance) -> None
     """
     data = dict(scheduled.trigger_data)
     viewed_at = local_time.text_of(scheduled.started_at)
-    trigger_data = ((_SKU, data[_SKU]), ("seen_at", viewed_at), (_LAUNCHES_AT, data[_LAUNCHES_AT]))
+    trigger_data = ((SKU, data[SKU]), ("seen_at", viewed_at), (LAUNCHES_AT, data[LAUNCHES_AT]))
     started_at = min(max(scheduled.due_at, scheduled.started_at), uow.now)
-    instance_id = _launch_id(uow, compiled.flow, data[_SKU])
+    instance_id = _launch_id(uow, compiled.flow, data[SKU])
     start_once(uow, compiled, instance_id, LAUNCH, EvalContext(uow, None, None, trigger_data), started_at)
 
 
@@ -128,7 +128,7 @@ def start_on_launch(uow: UnitOfWork, scheduled: Instance) -> None:
     if compiled is None or compiled.flow.trigger.on != LAUNCH:
         log_missing_flow(uow, scheduled)
         return
-    launches_at = datetime.fromisoformat(dict(scheduled.trigger_data)[_LAUNCHES_AT])
+    launches_at = datetime.fromisoformat(dict(scheduled.trigger_data)[LAUNCHES_AT])
     due_at = _starts_at(uow, compiled.flow, launches_at)
     if due_at > uow.now:
         suspend(uow, replace(scheduled, flow_version=compiled.flow.version, due_at=due_at), others)

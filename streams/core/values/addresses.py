@@ -18,6 +18,8 @@ from streams.core.values.tokens import hkdf
 
 #: Bytes of a hash: with 128 bits, two of a billion addresses have the same hash with a probability of 10^-21.
 HASH_BYTES = 16
+#: The first characters of a guest's customer id.
+GUEST = "guest-"
 
 
 def normalise(address: str) -> str:
@@ -45,6 +47,24 @@ def address_key(secret: bytes) -> bytes:
     return hkdf(secret, b"takk address", 32)
 
 
+def guest_key(secret: bytes) -> bytes:
+    """Return the key of the ids of guests, derived from the secret of an installation. It is not that of the hashes: ids are public."""
+    return hkdf(secret, b"takk guest", 32)
+
+
+def guest_id(key: bytes, address: str) -> str:
+    """Return the customer id of a guest, the same for all spellings of the address: `guest-` and 32 hexadecimal digits.
+
+    The digits are the first 16 bytes of HMAC-SHA256 of the normalised address (see `normalise`). The rule never changes: every producer
+    of records has to derive the same id, since it is the record key and so decides about the partition.
+
+    Args:
+        key: the `guest_key`.
+        address: the address, as it was given.
+    """
+    return GUEST + hmac.digest(key, _octets(address), hashlib.sha256)[:HASH_BYTES].hex()
+
+
 def address_hash(key: bytes, address: str) -> bytes:
     """Return the hash of an address, the same for all its spellings.
 
@@ -52,4 +72,8 @@ def address_hash(key: bytes, address: str) -> bytes:
         key: the `address_key`.
         address: the address, as it was given.
     """
-    return hmac.digest(key, normalise(address).encode("utf-8", "surrogatepass"), hashlib.sha256)[:HASH_BYTES]
+    return hmac.digest(key, _octets(address), hashlib.sha256)[:HASH_BYTES]
+
+
+def _octets(address: str) -> bytes:
+    return normalise(address).encode("utf-8", "surrogatepass")

@@ -74,6 +74,9 @@ def import_(
     For customers whose earlier orders you do not import, write history (complete or partial), orders_before and
     spend_before into the rows of --kind customers: then nobody is thanked for a "first order" that is not the first.
 
+    A row without customer_id, or with the id 0, is a guest's: its customer id is derived from the column email with
+    TAKK_ADDRESS_SECRET, the same in orders, shipments and customers.
+
     Invalid rows are left out and written to FILE.errors.jsonl with the reason. An import that was interrupted continues
     where it stopped (FILE.import.json), and a row that is published twice counts once.
 
@@ -100,7 +103,9 @@ def import_(
     settings = read_settings()
     codec = open_codec(schemas=settings.schemas_dir) if dry_run else on_kafka(settings, lambda: codec_of(settings))
     schema = load_schemas(settings.schemas_dir)[KINDS[kind].schema]
-    builder = RecordBuilder(kind, schema, ImportMapping(), settings.shop_currency, codec, datetime.now(UTC))
+    builder = RecordBuilder(
+        kind, schema, ImportMapping(), settings.shop_currency, codec, datetime.now(UTC), settings.guest_key
+    )
     ok = True
     try:
         text = ""

@@ -72,6 +72,8 @@ def forget(customers: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     marketing again. Records on topics that Kafka deletes by time wait for their retention. deploy/RETENTION.md has the
     table. Records that arrive later are new data: stop the source first.
 
+    If the customer was merged with others (`merged_into`), all ids of the person are erased.
+
     \b
     takk export c1042 --out c1042.json    what is known
     takk forget c1042 --dry-run           what the state has
@@ -90,15 +92,17 @@ def forget(customers: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     except ValidationFailed as error:
         raise click.ClickException(f"invalid customer id: {error.detail}. Nothing was published.") from error
     settings = read_settings()
-    for known in on_kafka(settings, lambda: look_up(settings, customers, show_progress())):
+    found = on_kafka(settings, lambda: look_up(settings, customers, show_progress()))
+    for known in found:
         click.echo(str(known))
-    count = counted(len(customers), "customer")
+    erased = [known.customer_id for known in found]
+    count = counted(len(erased), "customer")
     if dry_run:
         click.echo(f"{count} would be erased.")
         return
     if not yes:
         click.confirm(f"Erase {count}? This cannot be undone.", abort=True)
-    on_kafka(settings, lambda: publish(settings, customers))
+    on_kafka(settings, lambda: publish(settings, erased))
     click.echo(
         f"{count} to be erased: a worker does it within seconds. deploy/RETENTION.md says what waits for its retention."
     )

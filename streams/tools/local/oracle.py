@@ -36,7 +36,7 @@ ENDED = ("refused", "expired", "suppressed", "unknown")
 #: Topics that the flows agent writes.
 EFFECTS = (
     topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
-    topics.WITHDRAWALS, topics.SALES, topics.ADDRESS_EVENTS, topics.EVENTS,
+    topics.WITHDRAWALS, topics.SALES, topics.ADDRESS_EVENTS, topics.EVENTS, topics.HANDOVERS,
 )  # fmt: skip
 
 #: Milliseconds by which a timer or an email may be early: corrections of the machine's clock while the pipeline runs.

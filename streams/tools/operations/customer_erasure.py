@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from streams.core.handlers.erasure import refusals_of
+from streams.core.model.customer import Customer
 from streams.core.values.text import counted
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.publishing import publish
@@ -25,6 +26,7 @@ class Known(Struct, frozen=True, kw_only=True):
         orders, waiting: the number of stored orders, and of flow instances that wait.
         unsent: the number of emails that may not have left; they are withdrawn.
         refusals: the scopes of unsubscriptions, which stay.
+        merged_into: the customer that this one was merged into, "" for none.
     """
 
     customer_id: str
@@ -33,17 +35,20 @@ class Known(Struct, frozen=True, kw_only=True):
     waiting: int = 0
     unsent: int = 0
     refusals: tuple[str, ...] = ()
+    merged_into: str = ""
 
     def __str__(self) -> str:
         if not self.is_known:
             return f"{self.customer_id}: no state"
+        if self.merged_into:
+            return f"{self.customer_id}: an alias of {self.merged_into}"
         parts = [counted(self.orders, "order"), f"{counted(self.waiting, 'flow')} waiting", f"{self.unsent} unsent"]
         kept = f"; stays: unsubscribed from {', '.join(self.refusals)}" if self.refusals else ""
         return f"{self.customer_id}: {', '.join(parts)}{kept}"
 
 
 def look_up(settings: Settings, customer_ids: Iterable[str], on_progress: Callable[[int, int], None]) -> list[Known]:
-    """Return what is known of each customer.
+    """Return what is known of each customer, and of the other ids of the same person: an erasure is of the person.
 
     Raises:
         KafkaException: the cluster is not reachable, or the changelog of the customers is missing.
@@ -51,24 +56,33 @@ def look_up(settings: Settings, customer_ids: Iterable[str], on_progress: Callab
         UnknownVersion: a newer version of Takk wrote a state.
     """
     partitions = partitions_of(settings.kafka(), topics.CUSTOMERS, group_id=settings.reader_group_id)
-    found = []
-    for customer_id in customer_ids:
+    found: dict[str, Known] = {}
+    wanted = list(customer_ids)
+    while wanted:
+        customer_id = wanted.pop(0)
+        if customer_id in found:
+            continue
         partition = partition_of(customer_id.encode(), partitions)
         state = read_customer(settings, customer_id, partition, on_progress)
-        if state is None:
-            found.append(Known(customer_id=customer_id, is_known=False))
-            continue
-        found.append(
-            Known(
-                customer_id=customer_id,
-                is_known=True,
-                orders=len(state.orders),
-                waiting=len(state.instances),
-                unsent=sum(sent.outcome in (None, "deferred") for sent in state.sends),
-                refusals=refusals_of(state.consent).unsubscribed,
-            )
-        )
-    return found
+        found[customer_id] = known_of(customer_id, state)
+        if state is not None and state.merge is not None:
+            wanted += [*([state.merge.into] if state.merge.into else ()), *state.merge.ids]
+    return list(found.values())
+
+
+def known_of(customer_id: str, state: Customer | None) -> Known:
+    """Return what an erasure removes from a state, which is None for an unknown customer."""
+    if state is None:
+        return Known(customer_id=customer_id, is_known=False)
+    return Known(
+        customer_id=customer_id,
+        is_known=True,
+        orders=len(state.orders),
+        waiting=len(state.instances),
+        unsent=sum(sent.outcome in (None, "deferred") for sent in state.sends),
+        refusals=refusals_of(state.consent).unsubscribed,
+        merged_into=state.merge.into if state.merge is not None else "",
+    )
 
 
 def check_ids(customer_ids: Iterable[str]) -> None:

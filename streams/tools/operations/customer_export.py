@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from confluent_kafka.admin import AdminClient
 
+from streams.core.model.customer_codec import decode_customer
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.mail.delivery.ledger import decode_entry
 from streams.runtime.avro.codec import Codec
@@ -148,8 +149,23 @@ def _decoded(codec: Codec, schema: str, value: bytes) -> dict[str, Any]:
         return {"_undecodable": error.reason, "_bytes": plain(value)}
     if isinstance(command := record.get("command"), bytes):  # a retry contains its email
         record["command"] = _decoded(codec, "email_command", command)
+    if schema == "customer_handover":
+        record |= _contents(codec, record)
     shown: dict[str, Any] = plain(record)
     return shown
+
+
+def _contents(codec: Codec, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state or the record that a hand-over contains, as far as it can be decoded."""
+    contents: dict[str, Any] = {}
+    if record["state"] is not None:
+        try:
+            contents["state"] = decode_customer(record["state"])
+        except (ValueError, msgspec.DecodeError):  # a newer version, or damaged
+            contents["state"] = record["state"]
+    if record["value"] is not None and record["topic"] in topics.SCHEMA_OF:
+        contents["value"] = _decoded(codec, topics.SCHEMA_OF[record["topic"]], record["value"])
+    return contents
 
 
 def _letter(codec: Codec, letter: dead_letters.DeadLetter) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from streams.core.model.customer import Customer
+from streams.core.model.customer import Customer, Merge
 from streams.core.model.instance import Instance
 from streams.tools.operations.dead_letters import UNDECODABLE, DeadLetter
 from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES
@@ -48,6 +48,8 @@ class Timeline(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"e
         entries: the past, the oldest first.
         waiting: the instances that wait, the soonest first.
         omitted: the number of older entries that are left out.
+        merged_into: the customer that this one was merged into, "" for none. Later records are under that id.
+        merged_ids: the customers that were merged into this one. Their earlier records are under those ids.
     """
 
     customer_id: str
@@ -55,6 +57,8 @@ class Timeline(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"e
     entries: tuple[TimelineEntry, ...]
     waiting: tuple[TimelineEntry, ...]
     omitted: int = 0
+    merged_into: str = ""
+    merged_ids: tuple[str, ...] = ()
 
 
 def build_timeline(
@@ -90,6 +94,7 @@ def build_timeline(
     entries.update({(topics.DEAD_LETTERS, letter.id): _letter(letter) for letter in letters})
     past = sorted(entries.values(), key=lambda entry: entry.at)
     shown = past if limit is None else past[max(0, len(past) - limit) :]
+    merge = (state.merge if state is not None else None) or Merge()
     has_waiting = state is not None and not (send_id and instance_id is None)
     return Timeline(
         customer_id=customer_id,
@@ -97,6 +102,8 @@ def build_timeline(
         entries=tuple(shown),
         waiting=tuple(_waiting(state, instance_id)) if state is not None and has_waiting else (),
         omitted=len(past) - len(shown),
+        merged_into=merge.into,
+        merged_ids=merge.ids,
     )
 
 

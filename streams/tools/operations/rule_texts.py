@@ -30,6 +30,10 @@ RULES: Mapping[str, str] = MappingProxyType(
         "soft_opt_in_ended": "the last purchase is too long ago to send without consent",
         "shared_id": "several people share this customer id: it gets only transactional emails, each at the address of its order",
         "no_address": "the customer's email address is unknown",
+        "merged": "two customer ids were merged, because both are one person",
+        "merge_refused": "the merge is impossible: a customer is merged once, and not in a circle",
+        "merged_ids": "more customers were merged into one than it remembers: flows of the oldest may start again",
+        "already_in_flow": "two merged customers were in the same flow: it continues once",
         "erased": "the customer was erased, as the shop or the customer asked for",
         "test_order": "the order is a test, and only the addresses in TAKK_TEST_RECIPIENTS get its emails",
         # the order

@@ -10,6 +10,14 @@ def format_timeline(timeline: Timeline) -> list[str]:
     """Return the lines that `takk why` prints."""
     past = counted(len(timeline.entries), "entry", "entries")
     lines = [f"{timeline.customer_id}: {past}, {len(timeline.waiting)} waiting (times in UTC)"]
+    if timeline.merged_into:
+        lines.append(
+            f"  merged: this customer is now {timeline.merged_into}; run `takk why {timeline.merged_into}` for the rest"
+        )
+    if timeline.merged_ids:
+        lines.append(
+            f"  merged: this customer was also {', '.join(timeline.merged_ids)}; their earlier records are under those ids"
+        )
     if timeline.omitted:
         lines.append(
             f"  {timeline.omitted:,} older entries are not shown: add --all, or choose fewer with --days or --send"

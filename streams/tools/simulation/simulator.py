@@ -10,8 +10,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from streams.core.engine import advance
+from streams.core.handlers.merges import received
 from streams.core.model.customer import Customer, new_customer
-from streams.core.model.effects import CancelTimers, ClaimCode, Effect, ScheduleTimer, SendMail, WithdrawClaim
+from streams.core.model.effects import (
+    CancelTimers,
+    ClaimCode,
+    Effect,
+    ForwardEvent,
+    HandOver,
+    ReleaseAlias,
+    ScheduleTimer,
+    SendMail,
+    WithdrawClaim,
+)
 from streams.core.model.events import Event, MailReported, TimerFired
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, Withdrawal
@@ -86,6 +97,8 @@ class Simulator:
                     self._apply_to_pools(*invented, claim_of(effect))
                 elif isinstance(effect, WithdrawClaim):
                     self._apply_to_pools(Withdrawal(effect.pool, effect.reward_id, effect.give_up_at))
+                elif isinstance(effect, (HandOver, ForwardEvent, ReleaseAlias)):
+                    self.handle(received(effect, event))
                 elif isinstance(effect, SendMail) and self.is_reporting:
                     self.handle(
                         MailReported(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from streams.core.model.address_state import Suppression
 from streams.core.model.effects import NoteAddress, WithdrawMail
-from streams.core.model.events import Event
+from streams.core.model.events import CustomerMerged, Event
 from streams.core.model.person_events import CustomerErased, ProfileUpdated
 from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
@@ -24,6 +25,7 @@ from streams.wire.decode.addresses import to_address_event, to_suppression
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
 from streams.wire.decode.events import EVENT_DECODERS
+from streams.wire.decode.handovers import handover_event
 from streams.wire.decode.products import to_counts, to_product, to_sales_change
 from streams.wire.decode.refusals import REFUSING, refusal_of
 from streams.wire.validation import EPOCH, LATEST, LATEST_MS, Record, ValidationFailed, parse_id, parse_time
@@ -49,7 +51,7 @@ class Decoder:
         A record that breaks a rule, but refuses emails, becomes an event of what it refuses: see `streams.wire.decode.refusals`.
 
         Args:
-            topic: the record's topic, any topic in `EVENT_DECODERS`.
+            topic: the record's topic: one in `EVENT_DECODERS`, or `customer-handovers`.
             key: the record's key.
             value: the record's value.
             timestamp_ms: the record's timestamp in ms since 1970; 0 or less if it has none.
@@ -62,6 +64,8 @@ class Decoder:
             DecodeFailed: `value` is not a record of the topic's schema.
             ValidationFailed: the record breaks a rule of `streams.wire.validation.RULES`.
         """
+        if topic == topics.HANDOVERS:
+            return self._handover(value, now_ms)
         try:
             schema, to_event = EVENT_DECODERS[topic]
         except KeyError:
@@ -83,12 +87,20 @@ class Decoder:
             if refusal is None:
                 raise error
             return refusal
-        if isinstance(event, ProfileUpdated):
+        if isinstance(event, (ProfileUpdated, CustomerMerged)):
             # A clock that is ahead must not make a "yes" newer than a refusal that follows it.
-            earliest = min(written_at or _LAST, _time_of(now_ms) or _LAST)
-            if event.occurred_at > earliest:
-                return replace(event, occurred_at=earliest)
+            return _not_after(event, min(written_at or _LAST, _time_of(now_ms) or _LAST))
         return event
+
+    def _handover(self, value: bytes | None, now_ms: int) -> Event:
+        """Return the event of a record on `customer-handovers`, whose own record may be one of any other topic."""
+        record = self._record("customer_handover", value)
+        if not record["customer_id"]:
+            raise ValidationFailed("no_customer", "customer_id is empty")
+        parse_id(record, "customer_id")
+        if record["topic"] == topics.HANDOVERS:
+            raise ValidationFailed("unknown_topic", "a hand-over within a hand-over")
+        return handover_event(record, partial(self.event, now_ms=now_ms))
 
     def _refusal(self, topic: str, schema: str, value: bytes, record: Record, at: datetime) -> Event | None:
         """Return the event of what a broken record refuses, or None. Only the writer's own schema has symbols that are unknown here."""
@@ -154,6 +166,14 @@ class Decoder:
         if value is None:
             raise ValidationFailed("no_value", f"a record of {schema} without a value")
         return self._codec.decode(schema, value)
+
+
+def _not_after(event: ProfileUpdated | CustomerMerged, latest: datetime) -> Event:
+    if event.occurred_at <= latest:
+        return event
+    if isinstance(event, CustomerMerged) and event.profile is not None:
+        event = replace(event, profile=replace(event.profile, occurred_at=latest))
+    return replace(event, occurred_at=latest)
 
 
 def _time_of(timestamp_ms: int) -> datetime | None:

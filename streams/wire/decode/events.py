@@ -104,12 +104,12 @@ def _pickup_place(place: Record) -> PickupPoint:
 
 
 def profile_event(record: Record, written_at: datetime | None) -> Event:
-    """Return the event of a customer's profile. Arguments and errors as `orders.order_event`."""
+    """Return the event of a customer's profile, or of a merge with another customer. Arguments and errors as `orders.order_event`."""
     email, name, locale, country = (record["email"] or "").strip(), record["name"], record["locale"], record["country"]
     if locale:
         check_locale(locale)
     # The forms of a shop send an empty text for an unknown value.
-    return events.ProfileUpdated(
+    profile = events.ProfileUpdated(
         customer_id=record["customer_id"],
         email=parse_email(email, "email") if email else None,
         name=parse_text(name, "name") if name else None,
@@ -132,6 +132,19 @@ def profile_event(record: Record, written_at: datetime | None) -> Event:
         is_imported=record["is_imported"],
         occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
         **parse_traits(record),
+    )
+    into = record["merged_into"]
+    if not into:
+        return profile
+    parse_id(record, "merged_into")
+    if into == profile.customer_id:
+        raise ValidationFailed("bad_merge", "a customer that is merged into itself")
+    has_values = profile != events.ProfileUpdated(customer_id=profile.customer_id, occurred_at=profile.occurred_at)
+    return events.CustomerMerged(
+        customer_id=profile.customer_id,
+        into=into,
+        occurred_at=profile.occurred_at,
+        profile=profile if has_values else None,
     )
 
 

@@ -16,9 +16,11 @@ from streams.core.model.effects import (
     Effect,
     EmitSignal,
     EndMail,
+    HandOver,
     IssueReward,
     LogDecision,
     NoteAddress,
+    ReleaseAlias,
     ResendMail,
     ScheduleTimer,
     SendMail,
@@ -32,12 +34,13 @@ from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
 from streams.wire.encode.addresses import AddressEncoder
 from streams.wire.encode.envelope import Envelope
+from streams.wire.encode.handovers import HandoverEncoder
 
 
 class EffectEncoder:
     """Encodes the effects of the core, and the codes that pools grant."""
 
-    def __init__(self, codec: Codec, envelope: Envelope, addresses: AddressEncoder) -> None:
+    def __init__(self, codec: Codec, envelope: Envelope, addresses: AddressEncoder, handovers: HandoverEncoder) -> None:
         self._codec = codec
         self._envelope = envelope
         self._framed = envelope.framed
@@ -74,6 +77,8 @@ class EffectEncoder:
             EndMail: self._end,
             CountSales: self._sales,
             NoteAddress: addresses.event,
+            HandOver: handovers.state,
+            ReleaseAlias: handovers.release,
         }
 
     def encode(self, effect: Effect, now: datetime) -> ProducerRecord:

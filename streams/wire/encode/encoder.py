@@ -10,6 +10,7 @@ from streams.wire import topics
 from streams.wire.encode.addresses import AddressEncoder
 from streams.wire.encode.effects import EffectEncoder
 from streams.wire.encode.envelope import Envelope
+from streams.wire.encode.handovers import HandoverEncoder
 from streams.wire.encode.heartbeats import HeartbeatEncoder
 from streams.wire.encode.journal import JournalEncoder
 from streams.wire.encode.products import ProductEncoder
@@ -18,7 +19,7 @@ from streams.wire.encode.reports import ReportEncoder
 
 class Encoder:
     """Encodes what the stages write: `effects`, `reports` of the mailer, the `journal`, `products`,
-    `addresses` and `heartbeats`.
+    `addresses`, `handovers` and `heartbeats`.
 
     Args:
         codec: the codec of the schemas, see `streams.wire.codec.open_codec`.
@@ -28,7 +29,8 @@ class Encoder:
     def __init__(self, codec: Codec, source: str = "/takk") -> None:
         envelope = self._envelope = Envelope(codec, source)
         self.addresses = AddressEncoder(codec, envelope)
-        self.effects = EffectEncoder(codec, envelope, self.addresses)
+        self.handovers = HandoverEncoder(codec, envelope)
+        self.effects = EffectEncoder(codec, envelope, self.addresses, self.handovers)
         self.reports = ReportEncoder(codec, envelope, self.effects)
         self.journal = JournalEncoder(codec, envelope)
         self.products = ProductEncoder(envelope)

@@ -20,6 +20,7 @@ _TYPES = {
         "order": "Order",
         "shipment": "Shipment",
         "customer": "ProfileUpdated",
+        "customer_handover": "CustomerHandover",
         "product": "Product",
         "timer": "Timer",
         "email_command": "EmailCommand",

@@ -183,6 +183,9 @@ def retention_page() -> str:
         "What stays: the decision `erased` with the customer id, and the refusals of the customer. Those are the scopes of\n"
         'unsubscriptions, and each "no" with its time. They prevent a later record of the same customer id from starting\n'
         "marketing without a fresh yes. A customer without refusals leaves no state.\n\n"
+        "Of a customer who was merged with others (`merged_into`), an erasure under the present id erases the person: the other\n"
+        "ids are no longer aliases, and each keeps the refusals. Under an alias it erases only the record on `customers`. `takk forget`\n"
+        "erases all ids of the person.\n\n"
         "Emails that have not left are withdrawn, order confirmations too: the data needed to send them is erased. To\n"
         "send them first, wait until they are sent, and erase the customer then. An email that is on the wire at that moment\n"
         "still arrives.\n\n"

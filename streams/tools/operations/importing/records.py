@@ -7,6 +7,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from streams.addresses import parse_address
+from streams.core.values.addresses import guest_id
 from streams.runtime.avro.codec import Codec
 from streams.tools.operations.importing.fields import RowInvalid, amount, completed, convert, map_value, types_of
 from streams.tools.operations.importing.mapping import ImportMapping, Source
@@ -16,6 +18,9 @@ from streams.wire.decode.products import to_product
 from streams.wire.validation import ValidationFailed, parse_id
 
 _MINOR = "_minor"
+CUSTOMER_ID, EMAIL = "customer_id", "email"
+#: Customer ids of guests: none, and the 0 of WooCommerce and BigCommerce.
+NO_CUSTOMER = frozenset((None, "", "0"))
 
 
 class Kind(NamedTuple):
@@ -68,6 +73,7 @@ class RecordBuilder:
         currency: the shop's currency, where a row has none.
         codec: checks that a record can be written.
         now: the present, UTC.
+        guest_key: the key of the ids of guests, or b"": then each row needs a customer id.
     """
 
     def __init__(
@@ -78,16 +84,23 @@ class RecordBuilder:
         currency: str,
         codec: Codec,
         now: datetime,
+        guest_key: bytes = b"",
     ) -> None:
         self.kind = KINDS[kind]
         self.types = types_of(schema)
         self._schema, self._mapping, self._currency, self._codec, self._now = schema, mapping, currency, codec, now
+        self._guest_key = guest_key
         self._line_schema: Mapping[str, Any] = self.types["lines"]["items"] if "lines" in self.types else {"fields": []}
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that a row may have: those of the schema, and the times of further events."""
-        return tuple(dict.fromkeys([*self.types, *self.kind.times]))
+        """The fields that a row may have: those of the schema, the times of further events, and the address of a guest."""
+        return tuple(dict.fromkeys([*self.types, *self.kind.times, *self._address_fields]))
+
+    @property
+    def _address_fields(self) -> tuple[str, ...]:
+        """The field of a guest's address, which the schema of parcels does not have."""
+        return (EMAIL,) if self.kind.key == CUSTOMER_ID else ()
 
     @property
     def line_fields(self) -> tuple[str, ...]:
@@ -113,6 +126,7 @@ class RecordBuilder:
             self._currency,
             self._codec,
             self._now,
+            self._guest_key,
         )
 
     def order_of(self, values: Mapping[str, Any]) -> str:
@@ -129,6 +143,7 @@ class RecordBuilder:
             RowInvalid: a value is missing or invalid, or a record breaks a rule.
         """
         values = self._converted(rows[0])
+        self._identify(values, rows[0])
         if self._mapping.lines:
             values["lines"] = [self._line(row, str(values.get("currency", ""))) for row in rows]
         return [(record, self._checked(record)) for record in self._events(values)]
@@ -138,7 +153,7 @@ class RecordBuilder:
         amounts: dict[str, tuple[Any, Source]] = {}
         for field in self.fields:
             source = self._source(field, row)
-            if source is None:
+            if source is None or (field == EMAIL and EMAIL not in self.types):
                 continue
             raw = self._value(row, field, source)
             if source.decimal and raw not in (None, ""):
@@ -160,6 +175,23 @@ class RecordBuilder:
         for field, (raw, source) in amounts.items():
             values[field] = amount(raw, currency, field, source)
         return values
+
+    def _identify(self, values: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Give a row without a customer id that of a guest with its address.
+
+        Raises:
+            RowInvalid: `no_customer`, if the row has an address, but there is no key.
+        """
+        if self.kind.key != CUSTOMER_ID or values.get(CUSTOMER_ID) not in NO_CUSTOMER:
+            return
+        source = self._source(EMAIL, row)
+        address = parse_address(str(self._value(row, EMAIL, source) or "")) if source is not None else None
+        if address is None:
+            return
+        if not self._guest_key:
+            detail = "no customer_id (hint: set TAKK_ADDRESS_SECRET, from which the id of a guest is derived)"
+            raise RowInvalid("no_customer", detail)
+        values[CUSTOMER_ID] = guest_id(self._guest_key, address)
 
     def _line(self, row: Mapping[str, Any], currency: str) -> dict[str, Any]:
         line: dict[str, Any] = {}

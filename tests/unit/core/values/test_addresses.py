@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.values.addresses import HASH_BYTES, address_hash, address_key, normalise
+from streams.core.values.addresses import HASH_BYTES, address_hash, address_key, guest_id, guest_key, normalise
 
 KEY = address_key(b"c41b8e02d97f65a3e8107d4c")
 
@@ -57,3 +57,14 @@ def test_the_hash_depends_on_the_key() -> None:
     assert address_hash(address_key(b"another secret of the shop"), "anna@example.com") != address_hash(
         KEY, "anna@example.com"
     )
+
+
+def test_the_id_of_a_guest() -> None:
+    """It does not change between versions, is the same for all spellings of an address, and is not the hash of the suppressions."""
+    secret = b"a secret of the shop, long enough"
+    key = guest_key(secret)
+    assert guest_id(key, "anna@example.com") == "guest-32e1fe6c1d621b78dcb0eb487fa1f942"
+    assert guest_id(key, " Anna@EXAMPLE.com ") == guest_id(key, "anna@example.com")
+    assert guest_id(key, "anna@example.org") != guest_id(key, "anna@example.com")
+    assert guest_id(guest_key(b"another secret of the shop"), "anna@example.com") != guest_id(key, "anna@example.com")
+    assert address_hash(address_key(secret), "anna@example.com").hex() not in guest_id(key, "anna@example.com")

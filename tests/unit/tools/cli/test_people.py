@@ -85,3 +85,16 @@ def test_a_new_file_is_private(tmp_path: Path) -> None:
     """A new file is never readable by others, whatever the umask is."""
     write_private(tmp_path / "new", "text")
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+
+
+def test_an_erasure_is_of_a_person(published: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever id of a merged customer is named, all of them are erased, and the output lists them."""
+
+    def look_up(settings: Settings, customers: tuple[str, ...], on_progress: Any) -> list[Known]:
+        alias = Known(customer_id="guest-1", is_known=True, merged_into="c1")
+        return [alias, Known(customer_id="c1", is_known=True, orders=2)]
+
+    monkeypatch.setattr(f"{OPERATIONS}.customer_erasure.look_up", look_up)
+    code, output = run("forget", "guest-1", "--yes")
+    assert (code, published) == (0, ["guest-1", "c1"])
+    assert "guest-1: an alias of c1" in output

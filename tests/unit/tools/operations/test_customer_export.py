@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from streams.core.model.customer_codec import encode_customer
 from streams.core.model.events import OrderPlaced
 from streams.mail.delivery.ledger import Entry, encode_entry
 from streams.runtime.processing.timers import pack, timer_key
@@ -109,3 +110,24 @@ def test_an_export_of_nothing() -> None:
     }
     assert is_empty(empty)
     assert not is_empty({**empty, "timers": [{}]})
+
+
+def test_hand_overs_are_readable() -> None:
+    """The state of a merged customer, and the records that followed it, are shown with their values."""
+    run = Driver(shop_ruleset())
+    run.handle(OrderPlaced(order("o1", run.now, customer_id="guest-1"), run.now))
+    state = encode_customer(run.customers["guest-1"])
+    found = records_of(
+        CODEC,
+        CUSTOMER,
+        [
+            message(topics.HANDOVERS, records.handover(kind="state", topic="", value=None, state=state)),
+            message(topics.HANDOVERS, records.handover(value=CODEC.encode("order", records.order()))),
+            message(topics.HANDOVERS, records.handover(kind="state", topic="", value=None, state=b"\xff")),
+        ],
+    )
+    first, second, damaged = found[topics.HANDOVERS]
+    assert first["state"]["profile"]["name"] == "Anna Holm"
+    assert second["value"]["order_id"] == "o1"
+    assert damaged["state"] == "/w=="
+    assert json.loads(json.dumps(found)) == found

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from streams.core.model.effects import LogDecision
-from streams.core.model.events import MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed
+from streams.core.model.effects import ForwardEvent, LogDecision
+from streams.core.model.events import CustomerMerged, MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed
 from streams.core.model.person_events import ProfileUpdated
 from streams.tools.operations.customer_story import Timeline, build_timeline
 from streams.tools.operations.dead_letters import DeadLetter
@@ -31,7 +31,8 @@ DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 
 def records(run: Driver) -> list[tuple[str, Mapping[str, Any]]]:
     """The records that the flows agent would have written."""
-    outputs = [ENCODER.effects.encode(effect, run.now) for effect in run.effects]
+    effects = [effect for effect in run.effects if not isinstance(effect, ForwardEvent)]
+    outputs = [ENCODER.effects.encode(effect, run.now) for effect in effects]
     return [
         (topic, CODEC.decode(SCHEMA_OF[topic], value or b""))
         for topic, _, value, _ in outputs
@@ -234,3 +235,17 @@ def test_every_rule_is_explained(case: Any) -> None:
             run.handle(DECODER.event(event.topic, b"c1", raw, int(run.now.timestamp() * 1000)))
     run.advance(timedelta(days=case.days))
     assert {one.rule for one in run.effects if isinstance(one, LogDecision)} <= set(RULES)
+
+
+def test_a_merged_customer() -> None:
+    """`takk why` of the old id says which customer it is now, and that of the customer which other ids it had."""
+    run = Driver(shop_ruleset())
+    run.handle(OrderPlaced(order("o1", run.now, customer_id="guest-1"), run.now))
+    run.handle(CustomerMerged(customer_id="guest-1", into="c1", occurred_at=run.now))
+    old, new = timeline_of(run, "guest-1"), timeline_of(run, "c1")
+    assert (old.merged_into, old.merged_ids, old.waiting) == ("c1", (), ())
+    assert (new.merged_into, new.merged_ids) == ("", ("guest-1",))
+    assert [entry.flow for entry in new.waiting] == ["thank-you"]
+    for timeline, other in ((old, "this customer is now c1"), (new, "this customer was also guest-1")):
+        assert other in format_timeline(timeline)[1]
+        assert [entry.what for entry in timeline.entries if "merged" in entry.text] == ["note"]

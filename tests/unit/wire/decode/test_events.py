@@ -31,6 +31,7 @@ from tests.harness.records import (
     discount_code,
     email_event,
     engagement,
+    handover,
     line,
     order,
     profile,
@@ -217,6 +218,16 @@ INVALID: list[tuple[str, str, dict[str, Any]]] = [
     ("missing_field", topics.ENGAGEMENT, engagement("clicked")),
     ("missing_field", topics.ENGAGEMENT, engagement("answered", question="nps")),
     ("missing_field", topics.DUE, retry(command=None)),
+    ("bad_merge", topics.CUSTOMERS, profile(merged_into="c1")),
+    ("bad_id", topics.CUSTOMERS, profile(merged_into="c\n2")),
+    ("merge_loop", topics.HANDOVERS, handover(path=[])),
+    ("merge_loop", topics.HANDOVERS, handover(path=[f"c{number}" for number in range(33)])),
+    ("unknown_topic", topics.HANDOVERS, handover(topic=topics.HANDOVERS)),
+    ("unknown_topic", topics.HANDOVERS, handover(topic="elsewhere")),
+    ("unknown_kind", topics.HANDOVERS, handover(kind="unknown")),
+    ("bad_handover", topics.HANDOVERS, handover(kind="state")),
+    ("bad_handover", topics.HANDOVERS, handover(kind="state", state=b"\xff\x00")),
+    ("bad_handover", topics.HANDOVERS, handover(kind="release", state=b"\x05garbage")),
 ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import fastavro
 import pytest
 
+from streams.core.values.addresses import guest_id, guest_key
 from streams.tools.operations.importing import importer as importing
 from streams.tools.operations.importing.importer import Importer, NoSink
 from streams.tools.operations.importing.mapping import ImportMapping
@@ -315,3 +316,32 @@ def test_ids_depend_on_the_file_alone(tmp_path: Path) -> None:
     Importer(path, later, second).run(restart=True)
     assert first.ids == second.ids
     assert first.records == second.records
+
+
+def test_guests(tmp_path: Path) -> None:
+    """Rows without a customer id, or with the 0 of some shops, have the id of the address, in every kind of rows and every spelling."""
+    key = guest_key(b"a secret of the tests")
+    orders = "order_id,customer_id,email,currency,total,placed_at\no1,,Anna@Example.com,DKK,80,2026-02-01\no2,0,anna@example.com,DKK,80,2026-02-02\n"
+    parcels = (
+        "customer_id,email,order_id,shipped_at\n,anna@example.com ,o1,2026-02-03\nc1,bo@example.com,o3,2026-02-03\n"
+    )
+    customers = "email,country,occurred_at\nANNA@example.com,DK,2026-02-01\n"
+    found = []
+    for kind, text in (("orders", orders), ("shipments", parcels), ("customers", customers)):
+        sink = Published()
+        outcome = run_import(written(tmp_path / f"{kind}.csv", text), kind, sink, guest_key=key)
+        assert (outcome.progress.invalid, outcome.unused) == (0, ()), kind
+        found += [record["customer_id"] for _, record in sink.records]
+    anna = guest_id(key, "anna@example.com")
+    assert found == [anna, anna, anna, "c1", anna]
+
+
+def test_guests_need_the_secret(tmp_path: Path) -> None:
+    """Without the secret such a row is invalid, and the error says what to set. A row without an address is invalid as before."""
+    rows = "order_id,customer_id,email,currency,total,placed_at\no1,,anna@example.com,DKK,80,2026-02-01\no2,,,DKK,80,2026-02-02\n"
+    path = written(tmp_path / "orders.csv", rows)
+    run_import(path, "orders", Published())
+    first, second = errors_of(path)
+    assert first["reason"] == "no_customer"
+    assert "TAKK_ADDRESS_SECRET" in first["detail"]
+    assert second["reason"] == "missing_field"

@@ -1,0 +1,1 @@
+"""The merge of two customer states into one."""

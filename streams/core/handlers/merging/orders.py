@@ -1,0 +1,136 @@
+"""The orders of two customer ids that are one person: each order once, with the newest that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from streams.core.handlers.order_totals import update_first_and_last, update_totals
+from streams.core.handlers.shipments import STATUS_ORDER
+from streams.core.model.customer import Customer
+from streams.core.model.orders import forgotten_orders
+from streams.core.model.orders.order import Parcel
+from streams.core.model.orders.order_room import placed_at
+from streams.core.model.orders.order_state import OrderState
+from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.values import fingerprints, money
+
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def merge_orders(uow: UnitOfWork, other: Customer) -> list[OrderState]:
+    """Add the orders and the totals of another customer state. An order that both have counts once.
+
+    Returns:
+        The orders of which one customer had the parcels and the other the description: nothing has been sent about their parcels.
+    """
+    _add_totals(uow, other)
+    own = {order.order_id: order for order in uow.orders}
+    theirs = {order.order_id: order for order in other.orders}
+    own_row, their_row = uow.forgotten_order_fingerprints, other.forgotten_order_fingerprints
+    for order_id, order in own.items():
+        if order_id not in theirs and forgotten_orders.find(their_row, order_id):
+            update_totals(uow, order, OrderState(order_id))
+    uow.forgotten_order_fingerprints = merged_row(their_row, own_row, uow.ruleset.limits.order_fingerprints)
+    uow.forgotten_until = _latest(uow.forgotten_until, other.forgotten_until)
+    completed = []
+    for order_id in sorted(own.keys() & theirs.keys()):
+        mine, yours = own[order_id], theirs[order_id]
+        merged = merged_order(mine, yours, uow.ruleset.limits.parcels_per_order)
+        update_totals(uow, yours, OrderState(order_id))
+        update_totals(uow, mine, merged)
+        uow.put_order(merged)
+        if merged.facts is not None and (mine.facts is None or yours.facts is None):
+            completed.append(merged)
+    for order in sorted([order for order_id, order in theirs.items() if order_id not in own], key=placed_at):
+        if forgotten_orders.find(own_row, order.order_id):
+            update_totals(uow, order, OrderState(order.order_id))
+        else:
+            uow.put_order(order)
+    _merge_first_and_last(uow, other)
+    for order_id in sorted(own.keys() & theirs.keys()):
+        # It may have counted for one, and no longer does.
+        for order in (own[order_id], theirs[order_id]):
+            update_first_and_last(uow, order, uow.order(order_id) or order)
+    return completed
+
+
+def merged_row(older: bytes, newer: bytes, most: int) -> bytes:
+    """Return both rows of fingerprints as one, each entry once; the oldest entries beyond `most` are dropped."""
+    size = fingerprints.SIZE
+    entries = [row[at : at + size] for row in (older, newer) for at in range(0, len(row), size)]
+    unique = dict.fromkeys(reversed(entries))
+    return b"".join(list(unique)[most - 1 :: -1] if len(unique) > most else reversed(unique))
+
+
+def merged_order(one: OrderState, other: OrderState, most_parcels: int) -> OrderState:
+    """Return what is known of an order, in whatever order both states are given: the newest description, and all statuses."""
+    newer, older = sorted((one, other), key=_rank, reverse=True)
+    paid_at, cancelled_at = _latest(one.paid_at, other.paid_at), _latest(one.cancelled_at, other.cancelled_at)
+    if cancelled_at is not None and paid_at is not None and paid_at > cancelled_at:
+        cancelled_at = None  # paid after its cancellation, the order lives again
+    counted = max(one, other, key=lambda each: (each.parcels_at or _LONG_AGO, each.parcels_in_order))
+    parcels: dict[str, Parcel] = {}
+    for parcel in (*one.parcels, *other.parcels):
+        stored = parcels.get(parcel.parcel_id)
+        parcels[parcel.parcel_id] = parcel if stored is None else _merged_parcel(stored, parcel)
+    return replace(
+        newer,
+        placed=one.placed or other.placed,
+        cancelled_at=cancelled_at,
+        refunded_at=_earliest(one.refunded_at, other.refunded_at),
+        parcels=tuple([parcels[parcel_id] for parcel_id in sorted(parcels)][:most_parcels]),
+        parcels_in_order=counted.parcels_in_order,
+        parcels_at=counted.parcels_at,
+        attributed_to=newer.attributed_to or older.attributed_to,
+        paid_at=paid_at,
+        refunded_minor=max(one.refunded_minor, other.refunded_minor),
+        partly_refunded_at=_earliest(one.partly_refunded_at, other.partly_refunded_at),
+    )
+
+
+def _rank(order: OrderState) -> tuple[datetime, bool, str]:
+    # Of two descriptions of the same time, one may have lost its lines.
+    return order.facts_at or _LONG_AGO, bool(order.facts and order.facts.lines), repr(order)
+
+
+def _merged_parcel(one: Parcel, other: Parcel) -> Parcel:
+    newer, older = sorted(
+        (one, other), key=lambda each: (each.at, STATUS_ORDER.index(each.status), repr(each)), reverse=True
+    )
+    reached = dict(older.reached)
+    for status, at in newer.reached:
+        reached[status] = min(reached.get(status, at), at)
+    return replace(newer, reached=tuple(sorted(reached.items(), key=lambda item: (item[1], item[0]))))
+
+
+def _add_totals(uow: UnitOfWork, other: Customer) -> None:
+    uow.purchases += other.purchases
+    uow.discounted += other.discounted
+    uow.spend_converted_minor = money.saturated(uow.spend_converted_minor + other.spend_converted_minor)
+    spend = dict(uow.spend)
+    for currency, minor in other.spend:
+        spend[currency] = money.saturated(spend.get(currency, 0) + minor)
+    uow.spend = tuple(sorted([(currency, minor) for currency, minor in spend.items() if minor]))
+
+
+def _merge_first_and_last(uow: UnitOfWork, other: Customer) -> None:
+    uow.first_order_at = _earliest(uow.first_order_at, other.first_order_at)
+    own = (uow.last_order_at or _LONG_AGO, uow.last_order_id or "")
+    if other.last_order_at is not None and (other.last_order_at, other.last_order_id or "") > own:
+        uow.last_order_at, uow.last_order_id = other.last_order_at, other.last_order_id
+
+
+def latest_of(times: Iterable[datetime | None]) -> datetime | None:
+    """Return the latest of some times; None if none is known."""
+    return max((at for at in times if at is not None), default=None)
+
+
+def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return latest_of((one, other))
+
+
+def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((at for at in (one, other) if at is not None), default=None)
