@@ -78,7 +78,7 @@ def update_traits(uow: UnitOfWork, event: ProfileUpdated) -> None:
 
 
 def collect(uow: UnitOfWork, event: CustomerActed) -> None:
-    """Store a wish or a like, or that it was taken back. What one person does under a shared id must not concern another."""
+    """Store a wish or a like, or that it was taken back. Nothing is stored under an id that several people share."""
     if event.kind not in _COLLECTS or not event.sku or uow.is_shared:
         return
     kind, is_kept = _COLLECTS[event.kind]

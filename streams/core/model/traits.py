@@ -1,4 +1,4 @@
-"""What the shop says of a customer besides the profile, and the products that the customer wished for or liked.
+"""The traits of a customer: statements of the shop besides the profile, and the products that the customer wished for or liked.
 
 Each value has the time at which it was stated, so the newest counts in whatever order records arrive. A value that was removed stays for a
 while without content, so that an older record does not restore it. For `array_like` and `gc=False` see customer.py.
@@ -50,7 +50,7 @@ class Collected(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Traits(Struct, frozen=True, gc=False, array_like=True):
-    """What the shop says of a customer besides the profile. `ruleset.Limits` bounds each row; the oldest values are dropped.
+    """The shop's statements about a customer besides the profile. `ruleset.Limits` bounds each row; the oldest values are dropped.
 
     Attributes:
         postal_code, city: where the customer lives, "" if unknown.

@@ -125,7 +125,6 @@ ENGAGEMENT: Mapping[str, str] = MappingProxyType(
         "opened": "the email was opened",
         "clicked": "a link in the email was clicked",
         "bounced": "the email bounced",
-        "bad_attribute": "attributes, dates or ids of the customer's record are invalid, too long or too many; they were cut or left out",
         "complained": "the customer reported the email as spam",
         "unsubscribed": "the customer unsubscribed",
         "answered": "the customer answered a question",

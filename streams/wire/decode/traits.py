@@ -1,4 +1,4 @@
-"""What a profile says besides name and address: place, attributes, important dates and external ids.
+"""The fields of a profile besides name and address: place, attributes, important dates and external ids.
 
 A customer is more than an odd value: a text that is too long is cut, and a value that breaks a rule is left out. Neither makes the record a
 dead letter. `flaws` says how many values that were, without any of them.
