@@ -176,7 +176,7 @@ class Scenario:
 
     def profile(self, customer: str, *, birthday: date | None = None, **fields: Any) -> None:
         """Update the customer's profile: email, name, country, marketing_consent, birthday, attributes (a dict) and so on."""
-        values: dict[str, Any] = {k: tuple(v.items()) if isinstance(v, dict) else v for k, v in fields.items()}
+        values: dict[str, Any] = {key: tuple(v.items()) if isinstance(v, dict) else v for key, v in fields.items()}
         self.tell(events.ProfileUpdated(customer_id=customer, occurred_at=self.now, birthday=birthday, **values))
 
     def views(
