@@ -174,7 +174,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="takk-reader")
         generation, move = None, 0
-        # When Faust stops its fetcher, it cancels this task. A read in the thread may then begin after the next task has moved the reader.
+        # When Faust stops its fetcher, it cancels this task. A read or a move in the thread may then begin after the next task's move.
         try:
             while not (self.should_stop or fetcher.should_stop):
                 if not self.flow_active:
@@ -182,8 +182,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     continue
                 if generation != task_manager.generation:
                     generation = task_manager.generation
+                    move = source.next_move()
                     with self.liveness.step(READER_THREAD):
-                        move = await loop.run_in_executor(thread, source.seek)
+                        await loop.run_in_executor(thread, source.seek, move)
                 if source.has_waiting:
                     # All tasks with records commit. The first to finish takes the records that wait; until then, read on if there is room.
                     task_manager.idle.clear()

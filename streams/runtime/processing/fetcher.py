@@ -62,22 +62,30 @@ class Fetcher:
         self._ends: dict[tuple[str, int], int] = {}
         self._down_at = float("-inf")
 
-    def seek(self) -> int:
+    def next_move(self) -> int:
+        """Return the number of the next move of the reader. Only for the event loop.
+
+        From now on, only a move and reads with this number count. The thread of an earlier assignment may still begin one: nobody would
+        process the records of its read, and its move would end the reads of the present assignment.
+        """
+        self._moves += 1
+        return self._moves
+
+    def seek(self, move: int) -> None:
         """Move the reader to the committed offsets of the current assignment, and drop the records that wait.
 
-        Returns:
-            The number of the move. Only reads with this number take records from now on: the thread of an earlier assignment may still
-            begin a read, and nobody would process its records.
+        Args:
+            move: from `next_move`. Nothing is moved if there is a later one.
         """
         with self._lock:
+            if move != self._moves:
+                return
             if self._reader is None:
                 self._reader = self._open_reader()
             self._waiting.clear()
             self._waiting_count = 0
             self._ends.clear()  # records that are read again count as unread
             self._reader.assign(self.starts)
-            self._moves += 1
-            return self._moves
 
     def _open_reader(self) -> Any:
         settings = {
@@ -94,7 +102,7 @@ class Fetcher:
 
         Args:
             wait_s: seconds to wait for the first record.
-            move: the number that `seek` returned. Nothing is read if the reader was moved again since.
+            move: the number of the reader's move. Nothing is read if there is a later one.
 
         Raises:
             KafkaException: the broker reported an error that is not retriable.
@@ -118,14 +126,14 @@ class Fetcher:
             elif not error.retriable():
                 raise KafkaException(error)
         if missing:
-            self._continue(missing)
+            self._continue(missing, move)
         return records
 
-    def _continue(self, partitions: list[TopicPartition]) -> None:
+    def _continue(self, partitions: list[TopicPartition], move: int) -> None:
         """Move the reader on where the offset that it wants no longer exists: the records were deleted, or the topic was truncated."""
         starts = {(tp.topic, tp.partition): tp.offset for tp in self.starts}
         with self._lock:
-            if self._reader is None:
+            if self._reader is None or move != self._moves:
                 return
             moved = []
             for tp in self._reader.position(partitions):

@@ -127,12 +127,15 @@ class BlockedFetcher:
         self.is_reading = threading.Event()
         self.may_return = threading.Event()
 
-    def seek(self) -> int:
+    def next_move(self) -> int:
         return 1
+
+    def seek(self, move: int) -> None:
+        pass
 
     def read(self, wait_s: float, move: int) -> list[Any]:
         self.is_reading.set()
-        self.may_return.wait()
+        assert self.may_return.wait(10)
         return []
 
     def next_batches(self, records: list[Any], now_ms: int) -> list[Any]:
@@ -174,7 +177,7 @@ async def test_a_reader_that_stands_still_is_noticed() -> None:
     """A read that does not return stalls the reader thread, until it returns; afterwards it is not stalled."""
     worker = Worker()
     reading = asyncio.ensure_future(Consumer._drain_messages(worker, worker))
-    await asyncio.to_thread(worker.fetcher.is_reading.wait)
+    assert await asyncio.to_thread(worker.fetcher.is_reading.wait, 10)
     worker.now = STEP_LIMIT_S + 1
     assert [name for name, _ in worker.liveness.stalled()] == [READER_THREAD]
     worker.should_stop = True
