@@ -312,7 +312,7 @@ CASES: tuple[Case, ...] = (
         frozenset({MERGED}),
     ),
     Case(
-        "merged-clicked",
+        "merged-click",
         "A click on an email to the guest counts for the customer's next order.",
         (
             *guest(order(0)),

@@ -272,16 +272,12 @@ def _read(kind: Schema, target: str, names: _Names) -> list[str]:
     kind = names.types.get(kind, kind) if isinstance(kind, str) else kind
     name, logical = (kind["type"], kind.get("logicalType")) if isinstance(kind, dict) else (kind, None)
     if isinstance(kind, list):
-        if len(kind) != 2 or kind[0] != "null":
-            raise Unsupported("a union other than null and one type")
-        return [
-            "branch = data[at]",
-            "at += 1",
-            f"if not branch: {target} = None",
-            "elif branch == 2:",
-            *(_INDENT + line for line in _read(kind[1], target, names)),
-            "else: raise ValueError('unknown branch of a union')",
-        ]
+        if kind[0] != "null":
+            raise Unsupported("a union that does not begin with null")
+        lines = ["branch = data[at]", "at += 1", f"if not branch: {target} = None"]
+        for index, part in enumerate(kind[1:], 1):
+            lines += [f"elif branch == {2 * index}:", *(_INDENT + line for line in _read(part, target, names))]
+        return [*lines, "else: raise ValueError('unknown branch of a union')"]
     if name in ("string", "bytes"):
         source = "text" if name == "string" else "data"
         return [
@@ -317,6 +313,17 @@ def _read(kind: Schema, target: str, names: _Names) -> list[str]:
             f"{_INDENT}for _ in range({count}):",
             *(_INDENT * 2 + line for line in _read(kind["items"], item, names)),
             f"{_INDENT * 2}{target}.append({item})",
+            *(_INDENT + line for line in _read_number(count, "length")),
+        ]
+    if name == "map":
+        key, item, count = names.new(), names.new(), names.new()
+        return [
+            f"{target} = {{}}",
+            *_read_number(count, "length"),
+            f"while {count}:",
+            f"{_INDENT}for _ in range({count}):",
+            *(_INDENT * 2 + line for line in [*_read("string", key, names), *_read(kind["values"], item, names)]),
+            f"{_INDENT * 2}{target}[{key}] = {item}",
             *(_INDENT + line for line in _read_number(count, "length")),
         ]
     if name == "record":
