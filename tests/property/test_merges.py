@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streams.core.engine import advance
 from streams.core.handlers.merges import readdressed, received
 from streams.core.handlers.merging.consent import merged_consent
-from streams.core.handlers.merging.orders import merged_order, merged_row
+from streams.core.handlers.merging.orders import merged_order
 from streams.core.model.consent import Answer, Consent, Resubscription
 from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
@@ -315,7 +315,7 @@ def test_orders_merge_in_any_order(first: list[tuple[Event, timedelta]], second:
 @given(st.lists(st.binary(min_size=8, max_size=8), max_size=8), st.lists(st.binary(min_size=8, max_size=8), max_size=8))
 def test_rows_merge_without_duplicates_and_keep_the_newest(older: list[bytes], newer: list[bytes]) -> None:
     """The row has each entry once, those of the newer row last, and at most as many as allowed."""
-    row = merged_row(b"".join(older), b"".join(newer), 6)
+    row = fingerprints.merge(b"".join(older), b"".join(newer), 6)
     entries = [row[at : at + 8] for at in range(0, len(row), 8)]
     assert len(entries) == len(set(entries)) == min(6, len({*older, *newer}))
     assert all(fingerprints.contains(row, entry) for entry in list(dict.fromkeys(reversed(newer)))[:6])

@@ -32,6 +32,7 @@ from streams.core.sending.attribution import attribute_order
 from streams.core.triggers.dates import schedule_dates
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values import ids, local_time, money
+from streams.core.values.moments import earliest, latest
 
 # The names in these layouts are part of stored fingerprints. Never change one, and add none for a new field (see ids.frozen_text).
 _LINE_LAYOUT = ids.TextLayout("OrderLine", ("sku", "title", "category", "quantity", "unit_price_minor", "lasts_days"))
@@ -208,9 +209,9 @@ def _merge(uow: UnitOfWork, before: OrderState, event: OrderEvent) -> OrderState
     order, at = event.order, event.occurred_at
     paid_at, cancelled_at = before.paid_at, before.cancelled_at
     if isinstance(event, OrderPaid):
-        paid_at = _latest(paid_at, at)
+        paid_at = latest(paid_at, at)
     elif isinstance(event, OrderCancelled):
-        cancelled_at = _latest(cancelled_at, at)
+        cancelled_at = latest(cancelled_at, at)
     if cancelled_at is not None and paid_at is not None and paid_at > cancelled_at:
         cancelled_at = None
     facts, facts_at, converted, is_flawed = (
@@ -238,7 +239,7 @@ def _merge(uow: UnitOfWork, before: OrderState, event: OrderEvent) -> OrderState
         facts_at,
         before.placed or is_placing,
         cancelled_at,
-        _earliest(before.refunded_at, at) if is_whole_refund else before.refunded_at,
+        earliest(before.refunded_at, at) if is_whole_refund else before.refunded_at,
         converted,
         before.parcels,
         before.parcels_in_order,
@@ -247,7 +248,7 @@ def _merge(uow: UnitOfWork, before: OrderState, event: OrderEvent) -> OrderState
         paid_at,
         # The shop says what it has refunded so far, so of two records the larger amount is the newer.
         max(before.refunded_minor, refunded or 0),
-        _earliest(before.partly_refunded_at, at) if is_partial_refund else before.partly_refunded_at,
+        earliest(before.partly_refunded_at, at) if is_partial_refund else before.partly_refunded_at,
         is_flawed,
     )
 
@@ -285,11 +286,3 @@ def _is_first_arrival(uow: UnitOfWork, order_id: str, at: datetime, stored: Orde
     time = local_time.text_of(at)
     uow.is_new("described", order_id, time, ids.frozen_text(stored, DESCRIPTION_LAYOUT))
     return uow.is_new("described", order_id, time, ids.frozen_text(described, DESCRIPTION_LAYOUT))
-
-
-def _latest(before: datetime | None, at: datetime) -> datetime:
-    return at if before is None or at > before else before
-
-
-def _earliest(before: datetime | None, at: datetime) -> datetime:
-    return at if before is None or at < before else before

@@ -6,6 +6,7 @@ transactional emails at its own address, but the id gets no other email, and no 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from streams.core.model.customer import Profile
@@ -30,8 +31,8 @@ def note_order_address(uow: UnitOfWork, order: Order) -> None:
     times = _times(uow.order_addresses)
     fingerprint = ids.fingerprint("address", normalise(order.email))
     times[fingerprint] = max(int(order.placed_at.timestamp()), times.get(fingerprint, 0))
-    newest = sorted((seconds, address) for address, seconds in times.items())[-uow.ruleset.limits.addresses - 1 :]
-    row = b"".join([seconds.to_bytes(_TIME, "big") + address for seconds, address in newest])
+    newest = _newest(times, uow.ruleset.limits.addresses)
+    row = _row(newest)
     if row == uow.order_addresses:
         return
     uow.order_addresses, uow.changed = row, True
@@ -54,8 +55,16 @@ def merged_addresses(own: bytes, other: bytes, most: int) -> bytes:
     times = _times(own)
     for address, seconds in _times(other).items():
         times[address] = max(seconds, times.get(address, 0))
-    newest = sorted((seconds, address) for address, seconds in times.items())[-most - 1 :]
-    return b"".join([seconds.to_bytes(_TIME, "big") + address for seconds, address in newest])
+    return _row(_newest(times, most))
+
+
+def _newest(times: Mapping[bytes, int], most: int) -> list[tuple[int, bytes]]:
+    """Return time and address of the newest entries, the oldest first: one more than `most`, which shows that there are too many."""
+    return sorted((seconds, address) for address, seconds in times.items())[-most - 1 :]
+
+
+def _row(entries: Iterable[tuple[int, bytes]]) -> bytes:
+    return b"".join([seconds.to_bytes(_TIME, "big") + address for seconds, address in entries])
 
 
 def _times(row: bytes) -> dict[bytes, int]:

@@ -125,17 +125,17 @@ def remove_instance(uow: UnitOfWork, instance_id: str) -> None:
 
 def mark_finished(uow: UnitOfWork, instance_id: str) -> None:
     """Store that an instance has ended, so that no later event starts it again."""
-    uow.finished_fingerprints = uow.with_fingerprint(uow.finished_fingerprints, _fingerprint(instance_id))
+    uow.finished_fingerprints = uow.with_fingerprint(uow.finished_fingerprints, fingerprint_of(instance_id))
     uow.changed = True
 
 
 def is_finished(uow: UnitOfWork, instance_id: str) -> bool:
     """Return whether an instance is stored as finished."""
-    return fingerprints.contains(uow.finished_fingerprints, _fingerprint(instance_id))
+    return fingerprints.contains(uow.finished_fingerprints, fingerprint_of(instance_id))
 
 
-def _fingerprint(instance_id: str) -> bytes:
-    # The id is a hash itself, so its first bytes serve.
+def fingerprint_of(instance_id: str) -> bytes:
+    """Return the fingerprint under which an instance is stored as finished: the id is a hash itself, so its first bytes serve."""
     return bytes.fromhex(instance_id)[: fingerprints.SIZE]
 
 

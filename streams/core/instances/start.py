@@ -197,9 +197,7 @@ def _start(
         hold_out(uow, flow, instance, instance.step)
     else:
         waiting = Execution(uow, compiled, instance, context, started_at, is_start=True).run(compiled.first)
-        limit = uow.ruleset.limits.instances
-        if flow.is_transactional:
-            limit += uow.ruleset.limits.transactional_instances
+        limit = uow.ruleset.limits.instances_of(is_transactional=flow.is_transactional)
         if waiting is not None and len(uow.instances) < limit:
             suspend(uow, waiting, uow.instances)
             return True

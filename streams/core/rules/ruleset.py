@@ -104,6 +104,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     external_ids: int = 10
     collected: int = 20
 
+    def instances_of(self, *, is_transactional: bool) -> int:
+        """Return with how many waiting instances a further one of a flow no longer waits."""
+        return self.instances + (self.transactional_instances if is_transactional else 0)
+
 
 def _urgency(compiled: CompiledFlow) -> tuple[bool, int, str]:
     priorities = [step.priority for step in compiled.steps.values() if isinstance(step, Send)]

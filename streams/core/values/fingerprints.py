@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 #: Bytes of a fingerprint.
 SIZE = 8
 
@@ -22,6 +24,18 @@ def remove(row: bytes, fingerprint: bytes) -> bytes:
     """Return `row` without `fingerprint`."""
     at = _find(row, fingerprint)
     return row if at == -1 else row[:at] + row[at + SIZE :]
+
+
+def entries(row: bytes) -> Iterator[bytes]:
+    """Yield the fingerprints of `row`, the oldest first."""
+    for at in range(0, len(row), SIZE):
+        yield row[at : at + SIZE]
+
+
+def merge(older: bytes, newer: bytes, most: int) -> bytes:
+    """Return both rows as one, each entry once; the oldest entries beyond `most` are dropped."""
+    unique = list(dict.fromkeys(reversed([*entries(older), *entries(newer)])))
+    return b"".join(reversed(unique[:most]))
 
 
 def _find(row: bytes, fingerprint: bytes) -> int:

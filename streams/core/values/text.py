@@ -9,6 +9,9 @@ from collections.abc import Collection
 NAME = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
 _SHORT = 4  # characters up to which only one edit counts as a typo
 
+#: A name that a shop gives: of a customer's field, of a date, of an attribute.
+FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+
 
 def plain(text: str) -> str:
     """Return `text` on one line, without characters that control a terminal or are invalid in XML."""

@@ -14,13 +14,13 @@ from jinja2 import nodes
 
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import Closure, Kind
+from streams.core.values.text import FIELD_NAME
 
 #: The name of all attributes, before the name of one.
 ATTRIBUTES = "customer.attributes."
 #: The kind of an operand: that of an attribute is decided by the operand beside it.
 OperandKind: TypeAlias = Kind | Literal["text or number"]
 UNTYPED: Literal["text or number"] = "text or number"
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(?:[.,][0-9]{1,9})?\Z")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
 
@@ -28,7 +28,7 @@ _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
 def attribute_of(name: str) -> Closure | None:
     """Return the function that reads the attribute of a name in a condition, or None if the name is not that of an attribute."""
     attribute = name.removeprefix(ATTRIBUTES)
-    if attribute == name or not _NAME.match(attribute):
+    if attribute == name or not FIELD_NAME.match(attribute):
         return None
 
     def read(context: EvalContext) -> str | int | None:

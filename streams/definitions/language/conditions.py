@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from streams.core.conditions.names import NAMES, Closure, Kind
 from streams.core.rules.flow import Condition
-from streams.core.values.text import nearest, similar
+from streams.core.values.text import FIELD_NAME, nearest, similar
 from streams.definitions.language.attributes import UNTYPED, OperandKind, attribute_of, typed
 from streams.definitions.language.time_dependencies import time_dependencies_of
 from streams.definitions.problems import Location, Problem
@@ -63,7 +63,6 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
 #: The largest number of a condition: more than all money of a shop in the smallest unit of any currency.
 MAX_NUMBER = 10**15
 _NUMBER = re.compile(r"[0-9][0-9a-zA-Z_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
 _ENVIRONMENT = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
 _WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
@@ -183,7 +182,7 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
     if name == "customer.segments" and site.scope.segments is None:
         hint = "repeat the condition of the other segment"
         raise InvalidCondition("condition.E011", "a segment cannot refer to other segments", hint, column)
-    if first == "field" and _FIELD.match(rest):
+    if first == "field" and FIELD_NAME.match(rest):
         return "text", lambda context: dict(context.uow.fields).get(rest, "")
     if (attribute := attribute_of(name)) is not None:
         return UNTYPED, attribute

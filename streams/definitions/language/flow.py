@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import Flow, Migration, OncePer, Status, Trigger, Which
 from streams.core.rules.trigger_names import DATES, EXITS, LAUNCH, NAMED_DATE, TRIGGERS, is_about_order
+from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys
 from streams.definitions.language.steps.kinds import KINDS
 from streams.definitions.language.steps.reader import StepReader
@@ -214,7 +215,7 @@ class _FlowReader(StepReader):
             self.missing(trigger, ["date"])
             return ""
         name = self.text(node)
-        if not keys.FIELD.match(name):
+        if not FIELD_NAME.match(name):
             hint = "use lowercase letters, digits and underscores, starting with a letter"
             self.error("flow.E066", node, f"invalid name of a date {name!r}", hint)
         return name

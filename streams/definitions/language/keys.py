@@ -77,4 +77,3 @@ MINUTES = (0, 100_000)
 LONGEST_VALUE = 200
 MONTHS_SPAN = re.compile(r"(\d{1,2})mo\Z")
 PATH = re.compile(r"\d{1,4}(\.\d{1,4}\.\d{1,4})*\Z")
-FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")

@@ -29,7 +29,7 @@ from streams.core.rules.flow import (
     Which,
 )
 from streams.core.rules.trigger_names import AWAITED, EXITS, TRIGGERS
-from streams.core.values.text import NAME
+from streams.core.values.text import FIELD_NAME, NAME
 from streams.definitions.language import keys
 from streams.definitions.language.yaml_reader import CLOCK, DURATION, PERCENT, WEEKDAYS
 
@@ -126,7 +126,7 @@ _TRIGGER = _mapping(
         "again_after": _SPAN,
         "segment": _NAMED,
         "before": _SPAN,
-        "date": _pattern(keys.FIELD),
+        "date": _pattern(FIELD_NAME),
     },
     Trigger,
 )
@@ -177,7 +177,7 @@ def _step() -> Schema:
             },
             Send,
         ),
-        "set": _mapping(keys.SET, {"name": _pattern(keys.FIELD), "value": _TEXT}, SetField),
+        "set": _mapping(keys.SET, {"name": _pattern(FIELD_NAME), "value": _TEXT}, SetField),
         "add_to_list": _NAMED | _description(ChangeList),
         "remove_from_list": _NAMED | _description(ChangeList),
         "reward": _mapping(keys.REWARD, {"name": _NAMED, "pool": _NAMED, "expires": _SPAN, "within": _SPAN}, Reward),

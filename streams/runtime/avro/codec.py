@@ -28,7 +28,7 @@ from streams.runtime.avro.framing import (
     schema_id,
 )
 from streams.runtime.avro.registry import Registry, connect
-from streams.runtime.avro.resolution import StreamReader, invalid_writer, resolving_reader
+from streams.runtime.avro.resolution import StreamReader, resolving_reader
 from streams.runtime.avro.safety import UnsafeSchema, parse_safely
 from streams.runtime.avro.schemas import Schema, fingerprint_of, without_logical_types
 
@@ -233,9 +233,9 @@ class Codec:
                 with contextlib.suppress(Unsupported):
                     self._compiled[name][header] = compile_reader(reader)
                 return lambda source: schemaless_reader(source, reader)
+            return resolving_reader(writer, reader)
         except (SchemaParseException, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise invalid_writer(error) from None
-        return resolving_reader(writer, reader)
+            raise DecodeFailed("unknown_schema", f"the writer's schema is invalid ({type(error).__name__})") from None
 
     # -- the registry --------------------------------------------------------------------------------------------------
 

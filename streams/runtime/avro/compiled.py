@@ -267,6 +267,19 @@ class _Names:
         return f"v{self._count}"
 
 
+def _read_blocks(target: str, empty: str, item: list[str], names: _Names) -> list[str]:
+    """Return the lines that read the blocks of an array or a map into `target`; `item` are the lines that read one of its items."""
+    count = names.new()
+    return [
+        f"{target} = {empty}",
+        *_read_number(count, "length"),
+        f"while {count}:",
+        f"{_INDENT}for _ in range({count}):",
+        *(_INDENT * 2 + line for line in item),
+        *(_INDENT + line for line in _read_number(count, "length")),
+    ]
+
+
 def _read(kind: Schema, target: str, names: _Names) -> list[str]:
     """Return the lines that read a value of `kind` at offset `at` into the variable `target`, and advance `at`."""
     kind = names.types.get(kind, kind) if isinstance(kind, str) else kind
@@ -305,27 +318,12 @@ def _read(kind: Schema, target: str, names: _Names) -> list[str]:
         names.types[kind["name"]] = kind
         return [*_read_number("size", "length"), f"{target} = {tuple(kind['symbols'])!r}[size]"]
     if name == "array":
-        item, count = names.new(), names.new()
-        return [
-            f"{target} = []",
-            *_read_number(count, "length"),
-            f"while {count}:",
-            f"{_INDENT}for _ in range({count}):",
-            *(_INDENT * 2 + line for line in _read(kind["items"], item, names)),
-            f"{_INDENT * 2}{target}.append({item})",
-            *(_INDENT + line for line in _read_number(count, "length")),
-        ]
+        item = names.new()
+        return _read_blocks(target, "[]", [*_read(kind["items"], item, names), f"{target}.append({item})"], names)
     if name == "map":
-        key, item, count = names.new(), names.new(), names.new()
-        return [
-            f"{target} = {{}}",
-            *_read_number(count, "length"),
-            f"while {count}:",
-            f"{_INDENT}for _ in range({count}):",
-            *(_INDENT * 2 + line for line in [*_read("string", key, names), *_read(kind["values"], item, names)]),
-            f"{_INDENT * 2}{target}[{key}] = {item}",
-            *(_INDENT + line for line in _read_number(count, "length")),
-        ]
+        key, item = names.new(), names.new()
+        entry = [*_read("string", key, names), *_read(kind["values"], item, names), f"{target}[{key}] = {item}"]
+        return _read_blocks(target, "{}", entry, names)
     if name == "record":
         lines, values = [], []
         for field in kind["fields"]:

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 from fastavro import parse_schema, schemaless_reader
 from fastavro.read import SchemaResolutionError
-from fastavro.schema import SchemaParseException
 
 from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.avro.schemas import Schema
@@ -16,21 +15,14 @@ from streams.runtime.avro.schemas import Schema
 StreamReader: TypeAlias = Callable[[BytesIO], dict[str, Any]]
 
 
-def invalid_writer(error: Exception) -> DecodeFailed:
-    """Return the error for a writer's schema that is not a schema."""
-    return DecodeFailed("unknown_schema", f"the writer's schema is invalid ({type(error).__name__})")
-
-
 def resolving_reader(writer: Schema, reader: Schema) -> StreamReader:
     """Return a function that reads data of the schema `writer` as a record of the parsed schema `reader`.
 
     Raises:
-        DecodeFailed: `writer` is not a schema, or one of another record. The function raises it if the schemas are incompatible.
+        DecodeFailed: `writer` is the schema of another record. The function raises it if the schemas are incompatible.
+        SchemaParseException, AttributeError, KeyError, TypeError, ValueError: `writer` is not a schema.
     """
-    try:
-        parsed = parse_schema(dict(writer))
-    except (SchemaParseException, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise invalid_writer(error) from None
+    parsed = parse_schema(dict(writer))
     full_name = parsed.get("name") if isinstance(parsed, dict) else None
     if full_name != reader["name"] and full_name not in reader.get("aliases", ()):
         raise DecodeFailed("unknown_schema", f"the writer's schema is {full_name}, expected {reader['name']}")

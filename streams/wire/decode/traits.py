@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from streams.core.values.text import counted
+from streams.core.values.text import FIELD_NAME, counted
 from streams.wire.validation import MAX_ID, Record, ValidationFailed, clipped, parse_birthday
 
 T = TypeVar("T")
@@ -19,7 +19,6 @@ T = TypeVar("T")
 MAX_ATTRIBUTE, MAX_CITY, MAX_POSTAL_CODE = 100, 100, 20
 #: Values of one kind that are read of one record: more than the state keeps, so that it can count those that do not fit.
 MOST_VALUES = 100
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _TO_UNDERSCORES = re.compile(r"[\s\-]+")
 _BAD_NAME, _BAD_VALUE, _CUT, _TOO_MANY = "invalid name", "invalid value", "text that was cut", "value too many"
 _PLURALS = {_TOO_MANY: "values too many", _CUT: "texts that were cut"}
@@ -46,7 +45,7 @@ def _values(
     values: dict[str, T | None] = {}
     for raw, value in stated.items():
         name = _TO_UNDERSCORES.sub("_", raw[:MAX_ID].strip().lower())
-        if not _NAME.match(name):
+        if not FIELD_NAME.match(name):
             flaws[_BAD_NAME] += 1
         elif len(values) >= MOST_VALUES:
             flaws[_TOO_MANY] += 1

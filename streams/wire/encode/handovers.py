@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -23,31 +24,11 @@ class HandoverEncoder:
 
     def state(self, effect: HandOver, now: datetime) -> ProducerRecord:
         """Encode the state of a customer who was merged. `now` is the clock of the batch, UTC."""
-        return self._record(
-            {
-                "handover_id": effect.handover_id,
-                "customer_id": effect.customer_id,
-                "kind": "state",
-                "path": list(effect.path),
-                "state": encode_customer(effect.state),
-                "occurred_at": effect.merged_at,
-            },
-            now,
-        )
+        return self._state("state", effect.handover_id, effect, effect.path, effect.merged_at, now)
 
     def release(self, effect: ReleaseAlias, now: datetime) -> ProducerRecord:
         """Encode the end of an alias. `now` is the clock of the batch, UTC."""
-        return self._record(
-            {
-                "handover_id": effect.release_id,
-                "customer_id": effect.customer_id,
-                "kind": "release",
-                "path": list(effect.erased_ids),
-                "state": encode_customer(effect.state),
-                "occurred_at": effect.released_at,
-            },
-            now,
-        )
+        return self._state("release", effect.release_id, effect, effect.erased_ids, effect.released_at, now)
 
     def forward(self, effect: ForwardEvent, record: Any, now: datetime) -> ProducerRecord:
         """Encode the record of an alias for its target.
@@ -74,6 +55,25 @@ class HandoverEncoder:
             },
             now,
         )
+
+    def _state(
+        self,
+        kind: str,
+        handover_id: str,
+        effect: HandOver | ReleaseAlias,
+        path: Iterable[str],
+        occurred_at: datetime,
+        now: datetime,
+    ) -> ProducerRecord:
+        content = {
+            "handover_id": handover_id,
+            "customer_id": effect.customer_id,
+            "kind": kind,
+            "path": list(path),
+            "state": encode_customer(effect.state),
+            "occurred_at": occurred_at,
+        }
+        return self._record(content, now)
 
     def _record(self, content: dict[str, Any], now: datetime) -> ProducerRecord:
         # Not limited to MAX_RECORD: a retry contains an email, which may be as large. The topic has a larger limit.

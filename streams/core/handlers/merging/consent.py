@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import reduce
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from streams.core.model.consent import Answer, Consent, Resubscription
+from streams.core.values.moments import latest
 
 T = TypeVar("T")
 
@@ -27,11 +29,11 @@ def merged_consent(one: Consent, other: Consent) -> Consent:
     return replace(
         one,
         marketing=marketing.marketing,
-        marketing_at=_latest([one.marketing_at, other.marketing_at]),
+        marketing_at=latest(one.marketing_at, other.marketing_at),
         marketing_country=marketing.marketing_country,
         marketing_notice=marketing.marketing_notice,
         tracking=_strictest(one.tracking, other.tracking),
-        tracking_at=_latest([one.tracking_at, other.tracking_at]),
+        tracking_at=latest(one.tracking_at, other.tracking_at),
         unsubscribed=tuple(sorted({*one.unsubscribed, *other.unsubscribed})),
         complained=one.complained or other.complained,
         answers=_answers(one, other),
@@ -49,7 +51,7 @@ def with_address_of(consent: Consent, others: Iterable[Consent]) -> Consent:
         consent,
         hard_bounced=any(each.hard_bounced for each in known),
         soft_bounces=max([each.soft_bounces for each in known], default=0),
-        bad_address_at=_latest([each.bad_address_at for each in known]),
+        bad_address_at=reduce(latest, [each.bad_address_at for each in known], None),
     )
 
 
@@ -64,10 +66,6 @@ def _marketing_rank(consent: Consent) -> tuple[tuple[bool, datetime | None], str
 def _rank(at: datetime | None) -> tuple[bool, datetime | None]:
     """Return a value by which times can be ordered, None first."""
     return at is not None, at
-
-
-def _latest(times: Iterable[datetime | None]) -> datetime | None:
-    return max((at for at in times if at is not None), default=None)
 
 
 def _answers(one: Consent, other: Consent) -> tuple[Answer, ...]:
@@ -87,8 +85,9 @@ def _unsubscribed_at(one: Consent, other: Consent) -> tuple[tuple[str, datetime]
     times: dict[str, datetime] = {}
     for scope in {*one.unsubscribed, *other.unsubscribed}:
         of_both = [each.unsubscription_at(scope) for each in (one, other) if scope in each.unsubscribed]
-        if None not in of_both and (latest := _latest(of_both)) is not None:
-            times[scope] = latest
+        known = [at for at in of_both if at is not None]
+        if len(known) == len(of_both):
+            times[scope] = max(known)
     return tuple(sorted(times.items()))
 
 

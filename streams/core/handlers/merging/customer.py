@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from msgspec.structs import replace
 
 from streams.core.handlers.contacts import kept_contacts
 from streams.core.handlers.merging.consent import merged_consent, with_address_of
 from streams.core.handlers.merging.flows import merge_flows, merged_last_starts
-from streams.core.handlers.merging.orders import latest_of, merge_orders, merged_row
+from streams.core.handlers.merging.orders import merge_orders
 from streams.core.handlers.profiles import merge_profile
 from streams.core.handlers.shared_ids import merged_addresses
 from streams.core.handlers.traits import merge_traits
@@ -22,7 +20,9 @@ from streams.core.sending.attribution import attribute_order
 from streams.core.sending.decide import forget_sends
 from streams.core.triggers.dates import schedule_dates
 from streams.core.triggers.dispatch import dispatch
+from streams.core.values import fingerprints
 from streams.core.values.addresses import normalise
+from streams.core.values.moments import earliest, latest
 
 
 def merge_state(uow: UnitOfWork, other: Customer) -> None:
@@ -33,17 +33,19 @@ def merge_state(uow: UnitOfWork, other: Customer) -> None:
     _merge_person(uow, other)
     uow.sends = _merged_sends(uow.sends, other.sends)
     forget_sends(uow)
-    uow.last_send_at = latest_of((uow.last_send_at, other.last_send_at))
+    uow.last_send_at = latest(uow.last_send_at, other.last_send_at)
     merge_flows(uow, other, own_ids, their_ids)
-    uow.finished_fingerprints = merged_row(other.finished_fingerprints, uow.finished_fingerprints, limits.fingerprints)
-    uow.seen_fingerprints = merged_row(other.seen_fingerprints, uow.seen_fingerprints, limits.fingerprints)
+    uow.finished_fingerprints = fingerprints.merge(
+        other.finished_fingerprints, uow.finished_fingerprints, limits.fingerprints
+    )
+    uow.seen_fingerprints = fingerprints.merge(other.seen_fingerprints, uow.seen_fingerprints, limits.fingerprints)
     uow.last_starts = merged_last_starts(uow.last_starts, other.last_starts, limits.last_starts)
     completed = merge_orders(uow, other)
     uow.fields = tuple(sorted({**dict(other.fields), **dict(uow.fields)}.items())[: limits.fields])
     uow.lists = tuple(sorted({*uow.lists, *other.lists})[: limits.lists])
     uow.segments = tuple(sorted({*uow.segments, *other.segments}))
     uow.contacts = kept_contacts(uow, dict.fromkeys((*other.contacts, *uow.contacts)))
-    uow.visited_at = latest_of((uow.visited_at, other.visited_at))
+    uow.visited_at = latest(uow.visited_at, other.visited_at)
     uow.history = _merged_history(uow.history, other.history)
     uow.changed = True
     for order in uow.orders:  # a click on an email of one may have led to an order of the other
@@ -62,7 +64,7 @@ def merge_state(uow: UnitOfWork, other: Customer) -> None:
 def _merge_person(uow: UnitOfWork, other: Customer) -> None:
     """Merge the profile, the consent and the addresses."""
     own, consent = uow.profile, uow.consent
-    shared_until = latest_of((uow.shared_until, other.shared_until))
+    shared_until = latest(uow.shared_until, other.shared_until)
     was_shared, uow.shared_until = uow.is_shared, shared_until
     theirs = Profile() if other.shared_until is not None and uow.now < other.shared_until else other.profile
     uow.order_addresses = merged_addresses(uow.order_addresses, other.order_addresses, uow.ruleset.limits.addresses)
@@ -95,14 +97,10 @@ def _merged_send(one: Sent, other: Sent) -> Sent:
     return replace(
         one,
         outcome="sent" if "sent" in outcomes else next(iter(sorted(outcomes)), None),
-        delivered_at=_earliest(one.delivered_at, other.delivered_at),
-        opened_at=_earliest(one.opened_at, other.opened_at),
-        clicked_at=latest_of((one.clicked_at, other.clicked_at)),
+        delivered_at=earliest(one.delivered_at, other.delivered_at),
+        opened_at=earliest(one.opened_at, other.opened_at),
+        clicked_at=latest(one.clicked_at, other.clicked_at),
     )
-
-
-def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min((at for at in (one, other) if at is not None), default=None)
 
 
 def _merged_history(own: History | None, other: History | None) -> History | None:
@@ -110,4 +108,4 @@ def _merged_history(own: History | None, other: History | None) -> History | Non
     if own is None or other is None:
         return own or other
     state = own.state if own.state == other.state else "partial"
-    return History(state, latest_of((own.at, other.at)), own.orders + other.orders, own.spend_minor + other.spend_minor)
+    return History(state, latest(own.at, other.at), own.orders + other.orders, own.spend_minor + other.spend_minor)

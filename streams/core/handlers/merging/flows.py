@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from streams.core.instances.exits import exit_instance, is_finished, mark_finished
+from streams.core.instances.exits import exit_instance, fingerprint_of, mark_finished
 from streams.core.instances.migrate import EARLIER_ID
-from streams.core.instances.waiting import find_instance, suspend
+from streams.core.instances.start import has_instance
+from streams.core.instances.waiting import suspend
 from streams.core.model.customer import Customer
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.unit_of_work import UnitOfWork
@@ -31,23 +32,20 @@ def merge_flows(uow: UnitOfWork, other: Customer, own_ids: tuple[str, ...], thei
         own_ids, their_ids: the customer ids by which the instances of each may have started.
     """
     launches: list[Instance] = []
-    ended = set(_entries(other.finished_fingerprints))
+    ended = set(fingerprints.entries(other.finished_fingerprints))
     for instance in uow.instances if ended else ():
         for flow_id in _same_flow(instance, own_ids, their_ids):
-            if bytes.fromhex(flow_id)[: fingerprints.SIZE] in ended:
+            if fingerprint_of(flow_id) in ended:
                 _end_own(uow, instance)
                 break
     for instance in other.instances:
-        instance_id = instance.instance_id
-        if find_instance(uow, instance_id) is not None or is_finished(uow, instance_id):
+        if has_instance(uow, instance.instance_id):
             continue
         if not instance.has_started:
             launches += [instance] if instance.waits_for_launch else []
             continue
-        if any(
-            find_instance(uow, same) is not None or is_finished(uow, same)
-            for same in _same_flow(instance, their_ids, own_ids)
-        ) or _runs_again(uow, instance, own_ids, their_ids):
+        same_flow = _same_flow(instance, their_ids, own_ids)
+        if any(has_instance(uow, same) for same in same_flow) or _runs_again(uow, instance, own_ids, their_ids):
             uow.decisions(None, instance).exit(
                 ALREADY_IN_FLOW, "the customer that it was merged into has the same flow"
             )
@@ -84,9 +82,8 @@ def _end_own(uow: UnitOfWork, instance: Instance) -> None:
 
 
 def _limit(uow: UnitOfWork, instance: Instance) -> int:
-    limits, compiled = uow.ruleset.limits, uow.ruleset.newest_flow(instance.flow)
-    is_transactional = compiled is not None and compiled.flow.is_transactional
-    return limits.instances + (limits.transactional_instances if is_transactional else 0)
+    compiled = uow.ruleset.newest_flow(instance.flow)
+    return uow.ruleset.limits.instances_of(is_transactional=compiled is not None and compiled.flow.is_transactional)
 
 
 def _same_flow(instance: Instance, from_ids: tuple[str, ...], to_ids: tuple[str, ...]) -> Iterator[str]:
@@ -121,8 +118,3 @@ def _key_of(instance: Instance, customer_ids: tuple[str, ...]) -> str | None:
                 if ids.instance_id(customer_id, instance.flow, key) in began:
                     return key
     return None
-
-
-def _entries(row: bytes) -> Iterator[bytes]:
-    for at in range(0, len(row), fingerprints.SIZE):
-        yield row[at : at + fingerprints.SIZE]

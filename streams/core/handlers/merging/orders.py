@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -16,8 +15,7 @@ from streams.core.model.orders.order_room import placed_at
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import fingerprints, money
-
-_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+from streams.core.values.moments import LONG_AGO, earliest, latest
 
 
 def merge_orders(uow: UnitOfWork, other: Customer) -> list[OrderState]:
@@ -33,8 +31,8 @@ def merge_orders(uow: UnitOfWork, other: Customer) -> list[OrderState]:
     for order_id, order in own.items():
         if order_id not in theirs and forgotten_orders.find(their_row, order_id):
             update_totals(uow, order, OrderState(order_id))
-    uow.forgotten_order_fingerprints = merged_row(their_row, own_row, uow.ruleset.limits.order_fingerprints)
-    uow.forgotten_until = _latest(uow.forgotten_until, other.forgotten_until)
+    uow.forgotten_order_fingerprints = fingerprints.merge(their_row, own_row, uow.ruleset.limits.order_fingerprints)
+    uow.forgotten_until = latest(uow.forgotten_until, other.forgotten_until)
     completed = []
     for order_id in sorted(own.keys() & theirs.keys()):
         mine, yours = own[order_id], theirs[order_id]
@@ -57,21 +55,13 @@ def merge_orders(uow: UnitOfWork, other: Customer) -> list[OrderState]:
     return completed
 
 
-def merged_row(older: bytes, newer: bytes, most: int) -> bytes:
-    """Return both rows of fingerprints as one, each entry once; the oldest entries beyond `most` are dropped."""
-    size = fingerprints.SIZE
-    entries = [row[at : at + size] for row in (older, newer) for at in range(0, len(row), size)]
-    unique = dict.fromkeys(reversed(entries))
-    return b"".join(list(unique)[most - 1 :: -1] if len(unique) > most else reversed(unique))
-
-
 def merged_order(one: OrderState, other: OrderState, most_parcels: int) -> OrderState:
     """Return what is known of an order, in whatever order both states are given: the newest description, and all statuses."""
     newer, older = sorted((one, other), key=_rank, reverse=True)
-    paid_at, cancelled_at = _latest(one.paid_at, other.paid_at), _latest(one.cancelled_at, other.cancelled_at)
+    paid_at, cancelled_at = latest(one.paid_at, other.paid_at), latest(one.cancelled_at, other.cancelled_at)
     if cancelled_at is not None and paid_at is not None and paid_at > cancelled_at:
         cancelled_at = None  # paid after its cancellation, the order lives again
-    counted = max(one, other, key=lambda each: (each.parcels_at or _LONG_AGO, each.parcels_in_order))
+    counted = max(one, other, key=lambda each: (each.parcels_at or LONG_AGO, each.parcels_in_order))
     parcels: dict[str, Parcel] = {}
     for parcel in (*one.parcels, *other.parcels):
         stored = parcels.get(parcel.parcel_id)
@@ -80,20 +70,20 @@ def merged_order(one: OrderState, other: OrderState, most_parcels: int) -> Order
         newer,
         placed=one.placed or other.placed,
         cancelled_at=cancelled_at,
-        refunded_at=_earliest(one.refunded_at, other.refunded_at),
+        refunded_at=earliest(one.refunded_at, other.refunded_at),
         parcels=tuple([parcels[parcel_id] for parcel_id in sorted(parcels)][:most_parcels]),
         parcels_in_order=counted.parcels_in_order,
         parcels_at=counted.parcels_at,
         attributed_to=newer.attributed_to or older.attributed_to,
         paid_at=paid_at,
         refunded_minor=max(one.refunded_minor, other.refunded_minor),
-        partly_refunded_at=_earliest(one.partly_refunded_at, other.partly_refunded_at),
+        partly_refunded_at=earliest(one.partly_refunded_at, other.partly_refunded_at),
     )
 
 
 def _rank(order: OrderState) -> tuple[datetime, bool, str]:
     # Of two descriptions of the same time, one may have lost its lines.
-    return order.facts_at or _LONG_AGO, bool(order.facts and order.facts.lines), repr(order)
+    return order.facts_at or LONG_AGO, bool(order.facts and order.facts.lines), repr(order)
 
 
 def _merged_parcel(one: Parcel, other: Parcel) -> Parcel:
@@ -117,20 +107,7 @@ def _add_totals(uow: UnitOfWork, other: Customer) -> None:
 
 
 def _merge_first_and_last(uow: UnitOfWork, other: Customer) -> None:
-    uow.first_order_at = _earliest(uow.first_order_at, other.first_order_at)
-    own = (uow.last_order_at or _LONG_AGO, uow.last_order_id or "")
+    uow.first_order_at = earliest(uow.first_order_at, other.first_order_at)
+    own = (uow.last_order_at or LONG_AGO, uow.last_order_id or "")
     if other.last_order_at is not None and (other.last_order_at, other.last_order_id or "") > own:
         uow.last_order_at, uow.last_order_id = other.last_order_at, other.last_order_id
-
-
-def latest_of(times: Iterable[datetime | None]) -> datetime | None:
-    """Return the latest of some times; None if none is known."""
-    return max((at for at in times if at is not None), default=None)
-
-
-def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
-    return latest_of((one, other))
-
-
-def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min((at for at in (one, other) if at is not None), default=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import msgpack
 from msgspec.structs import replace
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from streams.core.model.instance import Instance
 from streams.core.model.orders.order_state import OrderState
 from streams.core.rules.ruleset import Limits
+from streams.core.values.moments import LONG_AGO
 
 # Lines of a parcel that take as much room as one line of an order.
 _PARCEL_LINES = 8
@@ -19,7 +20,6 @@ _DETAIL_BYTES = 160
 # Characters of an instance that take as much room as one line of an order.
 _CHARACTERS = 20
 _encode = msgpack.Encoder().encode
-_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def make_room(
@@ -86,7 +86,7 @@ def placed_at(order: OrderState) -> datetime:
     """Return when the order was placed, or when something was last heard of it if that is unknown."""
     if order.facts is not None:
         return order.facts.placed_at
-    return max([parcel.at for parcel in order.parcels], default=_LONG_AGO)
+    return max([parcel.at for parcel in order.parcels], default=LONG_AGO)
 
 
 def is_short(order: OrderState) -> bool:

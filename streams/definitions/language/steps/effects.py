@@ -7,6 +7,7 @@ from datetime import timedelta
 import yaml
 
 from streams.core.rules.flow import ChangeList, Emit, Reward, SetField
+from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys
 from streams.definitions.language.steps.reader import StepReader
 
@@ -30,7 +31,7 @@ def read_set(reader: StepReader, node: yaml.Node, path: str) -> SetField:
     """Return a step that sets a field of the customer."""
     values = reader.mapping(node, *keys.SET)
     name = reader.text(values["name"]) if "name" in values else ""
-    if "name" in values and not keys.FIELD.match(name):
+    if "name" in values and not FIELD_NAME.match(name):
         hint = "use lowercase letters, digits and _, starting with a letter"
         reader.error("yaml.E017", values["name"], f"invalid field name {name!r}", hint)
     value = reader.text(values["value"]) if "value" in values else ""

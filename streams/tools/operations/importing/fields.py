@@ -133,26 +133,30 @@ def _time(value: Any, field: str, source: Source) -> datetime:
     return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def _array(value: Any, items: Any, field: str) -> list[Any]:
+def _structure(value: Any, field: str, kind: type, reason: str, noun: str) -> Any:
+    """Return a list or a dict, from JSON or as it is.
+
+    Raises:
+        RowInvalid: `reason`, if the value is not of this kind.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value, parse_float=str)
         except (ValueError, RecursionError):
-            raise RowInvalid("bad_list", f"{field} is not a list in JSON") from None
-    if not isinstance(value, list):
-        raise RowInvalid("bad_list", f"{field} is not a list")
+            raise RowInvalid(reason, f"{field} is not {noun} in JSON") from None
+    if not isinstance(value, kind):
+        raise RowInvalid(reason, f"{field} is not {noun}")
+    return value
+
+
+def _array(value: Any, items: Any, field: str) -> list[Any]:
+    value = _structure(value, field, list, "bad_list", "a list")
     return [convert(item, items, field, Source()) for item in value]
 
 
 def _map(value: Any, field: str) -> dict[str, Any]:
     """Return a mapping of names to texts and whole numbers, from JSON or an object. Other values become texts."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value, parse_float=str)
-        except (ValueError, RecursionError):
-            raise RowInvalid("bad_map", f"{field} is not an object in JSON") from None
-    if not isinstance(value, dict):
-        raise RowInvalid("bad_map", f"{field} is not an object")
+    value = _structure(value, field, dict, "bad_map", "an object")
     return {str(name): map_value(item, f"{field}.{name}", Source()) for name, item in value.items()}
 
 
