@@ -262,6 +262,12 @@ class Settings(BaseSettings):
     #: Transactional emails that one address gets per day, whichever customer ids use it. Needs `TAKK_ADDRESS_SECRET`.
     transactional_per_address: int = Field(TRANSACTIONAL_PER_ADDRESS, ge=1, le=200)
 
+    # The JSON API
+    #: File with the hashes of the API keys: `takk api-key create` prints its lines. Without it, the JSON API accepts no key.
+    gateway_api_keys_file: Path | None = None
+    #: Requests of one API key per minute. 0: no limit.
+    gateway_api_requests_per_minute: int = Field(6000, ge=0)
+
     # Metrics, health and logs
     #: Address that `/metrics`, `/livez` and `/readyz` listen on. Set it to `0.0.0.0` in a container.
     web_host: str = "127.0.0.1"

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from streams.observability.log_filter import without_secrets
-from streams.tools.cli import flows, importing, local, operations, people, processes, simulate, topics
+from streams.tools.cli import api_keys, flows, importing, local, operations, people, processes, simulate, topics
 
 
 class _Masked(click.Group):
@@ -67,6 +67,7 @@ for command in (
     processes.worker,
     processes.mailer,
     topics.topics,
+    api_keys.api_key,
     flows.flows,
     simulate.simulate,
     importing.import_,
