@@ -25,6 +25,7 @@ from streams.wire.topics import SCHEMA_OF
 NOW = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
 SECRET = b"a secret of the tests, 0123456789abcdef"
+LINK_KEYS = LinkKeys("shop", SECRET)
 CODEC = open_codec()
 DECODER = Decoder(CODEC)
 
@@ -107,28 +108,34 @@ class JsonApi:
 
 
 def gateway_app(
-    routes: Callable[[], list[web.RouteDef]], settings: Settings, published: KeptRecords, clock: Callable[[], datetime]
+    routes: Sequence[web.RouteDef],
+    settings: Settings,
+    published: KeptRecords,
+    clock: Callable[[], datetime],
+    people: Mapping[str, Any] | None = None,
 ) -> web.Application:
-    """Return an application with only these routes."""
+    """Return an application with only these routes. `people` has the pages of customers by their ids."""
     app = web.Application()
     app[GATEWAY] = Gateway(
         settings=settings,
-        keys=LinkKeys("shop", SECRET),
+        keys=LINK_KEYS,
         publisher=published,
         encoder=cast(Any, PlainEncoder(CODEC)),
-        people=cast(Any, {}),
+        people=cast(Any, people or {}),
         now=clock,
     )
-    app.add_routes(routes())
+    app.add_routes(routes)
     return app
 
 
 @asynccontextmanager
-async def json_api(routes: Callable[[], list[web.RouteDef]], folder: Path, **settings: Any) -> AsyncIterator[JsonApi]:
+async def json_api(
+    routes: Sequence[web.RouteDef], folder: Path, people: Mapping[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[JsonApi]:
     """Serve routes, with an empty file of API keys in `folder`."""
     keys_file = folder / "keys.yaml"
     keys_file.touch()
     published, clock = KeptRecords(), Clock()
-    app = gateway_app(routes, Settings(gateway_api_keys_file=keys_file, **settings), published, clock)
+    app = gateway_app(routes, Settings(gateway_api_keys_file=keys_file, **settings), published, clock, people)
     async with TestClient(TestServer(app)) as client:
         yield JsonApi(client, published, keys_file, clock)

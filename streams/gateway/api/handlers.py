@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import aiohttp
 from aiohttp import web
 
 from streams.core.values.text import counted, similar
+from streams.gateway.api.body import read_body
+from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.keys import ApiKey, KeyFile
 from streams.gateway.api.kinds import ENDPOINTS, Target, targets_of
 from streams.gateway.api.openapi import openapi
@@ -20,9 +21,11 @@ from streams.gateway.api.rates import KeyRates
 from streams.gateway.api.records import ACCEPTED, REFUSED, Result, judge, record_id
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.runtime.avro.schemas import load_schemas
+from streams.wire.validation import ValidationFailed, parse_id
 
-#: Bytes and records of one request, and the seconds in which its body must arrive.
-MAX_BODY_BYTES, MAX_RECORDS, BODY_TIMEOUT_S = 4 << 20, 1000, 30.0
+#: Bytes and records of one request.
+MAX_BODY_BYTES, MAX_RECORDS = 4 << 20, 1000
+MAX_VISITOR_BYTES = 4096
 #: The status of a batch of which some records are accepted and some refused.
 MIXED = 207
 #: Records that are checked before other requests get their turn.
@@ -83,17 +86,39 @@ class Api:
         except Problem as problem:
             return problem.response()
 
-    async def _receive(self, request: web.Request) -> web.Response:
+    async def name_visitor(self, request: web.Request) -> web.Response:
+        """Answer with the token by which the site script names a customer."""
         gateway = request.app[GATEWAY]
+        try:
+            self._admitted(request, gateway, "events")
+            said = parse_json(await read_body(request, MAX_VISITOR_BYTES))
+            if not isinstance(said, dict) or set(said) != {"customer_id"} or not isinstance(said["customer_id"], str):
+                raise Problem(422, "invalid_record", "expected an object with the field customer_id, a text")
+            customer_id = parse_id(said, "customer_id")
+        except InvalidJson as error:
+            return Problem(422, "invalid_record", str(error)).response()
+        except ValidationFailed as error:
+            return Problem(422, "invalid_record", error.detail).response()
+        except Problem as problem:
+            return problem.response()
+        return json_response({"visitor": gateway.keys.seal("v", customer_id, "", "", gateway.now())})
+
+    def _admitted(self, request: web.Request, gateway: Gateway, role: str) -> ApiKey:
+        """Return the key of a request. Raise Problem (401, 403, 429) if it is not valid for a role, or is used too often."""
         parts = self.parts(gateway)
-        endpoint = request.match_info["endpoint"]
-        _check_place(request.method, endpoint)
-        key = _authenticated(request, parts.keys, endpoint)
+        key = _authenticated(request, parts.keys, role)
         if wait_s := parts.rates.wait_s(key.id, gateway.now()):
             raise Problem(
                 429, "too_many_requests", "this key has sent too many requests", "send batches, and wait as Retry-After says",
                 headers={"Retry-After": str(math.ceil(wait_s))},
             )  # fmt: skip
+        return key
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        gateway = request.app[GATEWAY]
+        endpoint = request.match_info["endpoint"]
+        _check_place(request.method, endpoint)
+        key = self._admitted(request, gateway, endpoint)
         is_batch = _is_batch(request)
         idempotency_key = request.headers.get("Idempotency-Key", "")
         if idempotency_key and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
@@ -103,23 +128,35 @@ class Api:
                 "Idempotency-Key is not a text of 1 to 200 ASCII characters",
                 "use a UUID",
             )
-        rows = rows_of(await _body(request), is_batch)
+        rows = rows_of(await read_body(request, MAX_BODY_BYTES), is_batch)
+        try:
+            results = await self._results(rows, endpoint, key, idempotency_key, gateway)
+        except Unavailable as error:
+            raise Problem(
+                503, "unavailable", "no records are accepted now", "send the same request again after Retry-After seconds",
+                headers={"Retry-After": str(error.retry_after_s)},
+            ) from error  # fmt: skip
+        return _batch_answer(results) if is_batch else _answer(results[0])
+
+    async def _results(
+        self, rows: list[tuple[int, bytes]], endpoint: str, key: ApiKey, idempotency_key: str, gateway: Gateway
+    ) -> list[Result]:
+        """Publish the valid records, and return what became of each.
+
+        Raises:
+            Unavailable: nothing was published.
+        """
+        targets = self.parts(gateway).targets[endpoint]
         results = []
         for count, (line, raw) in enumerate(rows):
             result = Result(record_id(endpoint, key, idempotency_key, count, raw), line)
-            judge(raw, result, parts.targets[endpoint], key, gateway.encoder, gateway.now())
+            judge(raw, result, targets, key, gateway.encoder, gateway.now())
             results.append(result)
             if count % _RECORDS_PER_TURN == _RECORDS_PER_TURN - 1:
                 await asyncio.sleep(0)
         if records := [result.record for result in results if result.record is not None]:
-            try:
-                await gateway.publisher.publish(records)
-            except Unavailable as error:
-                raise Problem(
-                    503, "unavailable", "no records are accepted now", "send the same request again after Retry-After seconds",
-                    headers={"Retry-After": str(error.retry_after_s)},
-                ) from error  # fmt: skip
-        return _batch_answer(results) if is_batch else _answer(results[0])
+            await gateway.publisher.publish(records)
+        return results
 
 
 def _check_place(method: str, endpoint: str) -> None:
@@ -154,37 +191,11 @@ def _authenticated(request: web.Request, keys: KeyFile, endpoint: str) -> ApiKey
 
 
 def _is_batch(request: web.Request) -> bool:
-    """Return whether the body is a batch. Raise Problem (415) if it is neither JSON nor NDJSON in UTF-8, or is compressed."""
+    """Return whether the body is a batch. Raise Problem (415) if it is neither JSON nor NDJSON."""
     hint = f"use `Content-Type: {_JSON}` for one record, or {_NDJSON[0]} for one record per line"
     if request.content_type != _JSON and request.content_type not in _NDJSON:
         raise Problem(415, "unsupported_media_type", "the body is neither JSON nor NDJSON", hint)
-    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
-        raise Problem(415, "unsupported_charset", "the body is not UTF-8", "send UTF-8")
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise Problem(415, "unsupported_encoding", "the body is compressed", "send it without Content-Encoding")
     return request.content_type != _JSON
-
-
-async def _body(request: web.Request) -> bytes:
-    """Return the body. Raise Problem (400, 408, 413) if it is too large, too slow, or not complete."""
-    too_large = Problem(
-        413, "too_large", f"the body has more than {MAX_BODY_BYTES:,} bytes", "send fewer records per request"
-    )
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise too_large
-    chunks, size = [], 0
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.content.iter_any():
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise too_large
-    except TimeoutError:
-        raise Problem(408, "too_slow", f"the body did not arrive within {BODY_TIMEOUT_S:g} seconds") from None
-    except (aiohttp.ClientPayloadError, web.RequestPayloadError):
-        raise Problem(400, "incomplete", "the body is not complete") from None
-    return b"".join(chunks)
 
 
 def rows_of(body: bytes, is_batch: bool) -> list[tuple[int, bytes]]:
@@ -220,4 +231,8 @@ def _batch_answer(results: list[Result]) -> web.Response:
 def routes() -> list[web.RouteDef]:
     """Return the routes of the API."""
     api = Api()
-    return [web.get("/v1/openapi.json", api.describe), web.route("*", "/v1/{endpoint}", api.receive)]
+    return [
+        web.get("/v1/openapi.json", api.describe, name="openapi"),
+        web.post("/v1/visitors", api.name_visitor, name="visitors"),
+        web.route("*", "/v1/{endpoint}", api.receive, name="api"),
+    ]

@@ -87,6 +87,37 @@ _PROBLEMS = {
 }
 
 
+_VISITORS: dict[str, Any] = {
+    "operationId": "post_visitors",
+    "summary": "A token by which the site script names a customer",
+    "description": "Needs the role events. The token says who the visitor is, and is valid for 180 days. Give it to that customer's browser only.",
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["customer_id"],
+                    "properties": {"customer_id": _TEXT},
+                    "additionalProperties": False,
+                },
+                "examples": {"customer": {"summary": "A customer who is logged in", "value": {"customer_id": "c-77"}}},
+            }
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "The token.",
+            "content": {
+                "application/json": {
+                    "schema": {"type": "object", "required": ["visitor"], "properties": {"visitor": _TEXT}}
+                }
+            },
+        }
+    },
+}
+
+
 def openapi(targets: Mapping[str, tuple[Target, ...]], server: str) -> dict[str, object]:
     """Return the OpenAPI document.
 
@@ -99,6 +130,9 @@ def openapi(targets: Mapping[str, tuple[Target, ...]], server: str) -> dict[str,
     for endpoint, parts in targets.items():
         refs = [add_schemas(target.schema, OPTIONAL, schemas) for target in parts]
         paths[f"/v1/{endpoint}"] = {"post": _operation(endpoint, refs[0] if len(refs) == 1 else {"oneOf": refs})}
+    problems = {status: _problem(text) for status, text in _PROBLEMS.items() if status != "503"}
+    refused = {"422": _problem("The customer id is missing or invalid."), **problems}
+    paths["/v1/visitors"] = {"post": {**_VISITORS, "responses": {**_VISITORS["responses"], **refused}}}
     schemas |= {"Issue": _ISSUE, "Result": _RESULT, "Batch": _BATCH, "Problem": _PROBLEM}
     return {
         "openapi": "3.1.0",

@@ -20,7 +20,7 @@ ORDER = EXAMPLES["orders"]["An order"]
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[JsonApi]:
     """The API on a server."""
-    async with json_api(routes, tmp_path) as served:
+    async with json_api(routes(), tmp_path) as served:
         yield served
 
 

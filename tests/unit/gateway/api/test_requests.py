@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[JsonApi]:
     """The API on a server, with a rate of 60 requests per minute."""
-    async with json_api(routes, tmp_path, gateway_api_requests_per_minute=60) as served:
+    async with json_api(routes(), tmp_path, gateway_api_requests_per_minute=60) as served:
         yield served
 
 
