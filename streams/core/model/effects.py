@@ -21,6 +21,7 @@ from streams.core.model.merge_effects import HandOver as HandOver
 from streams.core.model.merge_effects import ReleaseAlias as ReleaseAlias
 from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.page_effects import ShowCustomer as ShowCustomer
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.consent_policy import Purpose
 
@@ -262,4 +263,5 @@ Effect: TypeAlias = (
     | HandOver
     | ForwardEvent
     | ReleaseAlias
+    | ShowCustomer
 )

@@ -10,6 +10,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from streams.core.model.address_state import Suppression
+from streams.core.model.customer_page import CustomerPage
 from streams.core.model.effects import NoteAddress, WithdrawMail
 from streams.core.model.events import CustomerMerged, Event
 from streams.core.model.person_events import CustomerErased, ProfileUpdated
@@ -24,6 +25,7 @@ from streams.wire import topics
 from streams.wire.decode.addresses import to_address_event, to_suppression
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
+from streams.wire.decode.customer_pages import to_customer_page
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.handovers import handover_event
 from streams.wire.decode.products import to_counts, to_product, to_sales_change
@@ -158,6 +160,10 @@ class Decoder:
     def suppression(self, value: bytes | None) -> tuple[str, Suppression]:
         """Decode a value of `suppressions` into the hash of the address and what mailers must know of it."""
         return self._decode("suppression", value, to_suppression)
+
+    def customer_page(self, value: bytes | None) -> CustomerPage:
+        """Decode a value of `customer-pages`."""
+        return self._decode("customer_page", value, to_customer_page)
 
     def _decode(self, schema: str, value: bytes | None, parse: Callable[[Record], T]) -> T:
         return parse(self._record(schema, value))

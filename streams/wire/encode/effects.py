@@ -24,6 +24,7 @@ from streams.core.model.effects import (
     ResendMail,
     ScheduleTimer,
     SendMail,
+    ShowCustomer,
     WithdrawClaim,
     WithdrawMail,
 )
@@ -33,6 +34,7 @@ from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
 from streams.wire.encode.addresses import AddressEncoder
+from streams.wire.encode.customer_pages import CustomerPageEncoder
 from streams.wire.encode.envelope import Envelope
 from streams.wire.encode.handovers import HandoverEncoder
 
@@ -79,6 +81,7 @@ class EffectEncoder:
             NoteAddress: addresses.event,
             HandOver: handovers.state,
             ReleaseAlias: handovers.release,
+            ShowCustomer: CustomerPageEncoder(envelope).page,
         }
 
     def encode(self, effect: Effect, now: datetime) -> ProducerRecord:
