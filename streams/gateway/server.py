@@ -14,7 +14,7 @@ from streams.endpoints import Network
 from streams.gateway import tracking, unsubscribe
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.limits import RateLimit, client_address
-from streams.gateway.publishing import RecordRefused
+from streams.gateway.producers import RecordRefused
 from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
