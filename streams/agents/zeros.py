@@ -112,7 +112,7 @@ MAIL_RULES = (
 )  # fmt: skip
 #: The topics that the gateway writes to.
 GATEWAY_TOPICS = (
-    topics.ENGAGEMENT, topics.REVIEWS, topics.REORDERS, topics.CONTEST_ENTRIES, topics.CUSTOMER_REQUESTS, topics.ORDERS, topics.SHIPMENTS,
+    topics.ENGAGEMENT, topics.REVIEWS, topics.REORDERS, topics.CONTEST_ENTRIES, topics.REQUESTS, topics.ORDERS, topics.SHIPMENTS,
     topics.CUSTOMERS, topics.PRODUCTS, topics.BROWSING, topics.PRESSURE,
 )  # fmt: skip
 SMTP_OUTCOMES = ("accepted", "refused", "deferred", "unknown", "down")

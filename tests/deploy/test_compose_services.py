@@ -201,7 +201,10 @@ def _links(running: Running) -> set[str]:
 
 def test_prometheus_scrapes_everything(running: Running) -> None:
     """All targets of the configuration are up; each process has the labels that the rules need."""
-    expected = {("takk", role) for role in ("worker", "mailer", "gateway")} | {("prometheus", None), ("alertmanager", None)}
+    expected = {("takk", role) for role in ("worker", "mailer", "gateway")} | {
+        ("prometheus", None),
+        ("alertmanager", None),
+    }
 
     def up() -> bool:
         targets = running.prometheus.targets()
