@@ -46,6 +46,7 @@ from streams.endpoints import (
     check_urls,
     host_of,
     is_loopback,
+    networks_of,
     origins_of,
     rates_by_domain,
     split_urls,
@@ -214,14 +215,6 @@ class Settings(BaseSettings):
     #: How long one day of waiting takes. Shorten it for demos and tests: with `1s`, an email due in two days arrives after 2 seconds.
     day_scale_seconds: Annotated[float, BeforeValidator(seconds)] = _env("DAY", DAY_S, le=DAY_S)
 
-    # The JSON API
-    #: File with the hashes of the API keys: `takk api-key create` prints its lines. Without it, the JSON API accepts no key.
-    gateway_api_keys_file: Path | None = None
-    #: Requests of one API key per minute. 0: no limit.
-    gateway_api_requests_per_minute: int = Field(6000, ge=0)
-    #: Origins of the shop's pages that may send browsing with the site script, such as `https://shop.example,https://www.shop.example`.
-    gateway_site_origins: str = ""
-
     # Mail
     #: Mail server.
     smtp_host: str = _env("SMTP_HOST", "localhost")
@@ -259,7 +252,10 @@ class Settings(BaseSettings):
     mail_from: str = "Takk <takk@localhost>"
     #: Address that the links of the emails start with.
     mail_base_url: str = "http://localhost:8080"
-    #: Signs the links; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
+    #: Id of the shop in the links of the emails. A link of another shop is not valid. Never change it: links in emails that were sent
+    #: would stop working.
+    shop_id: str = Field("shop", min_length=1, max_length=100)
+    #: Seals the links; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
     mail_secret: SecretStr | None = Field(None)
     #: Earlier values of `TAKK_MAIL_SECRET`, separated by blanks or lines. Links in emails that were sent remain valid with them.
     mail_old_secrets: SecretStr | None = Field(None)
@@ -270,6 +266,26 @@ class Settings(BaseSettings):
     address_secret: SecretStr | None = Field(None)
     #: Transactional emails that one address gets per day, whichever customer ids use it. Needs `TAKK_ADDRESS_SECRET`.
     transactional_per_address: int = Field(TRANSACTIONAL_PER_ADDRESS, ge=1, le=200)
+
+    # Gateway
+    #: Address on which the gateway takes the requests of customers. Set it to `0.0.0.0` in a container.
+    gateway_host: str = "127.0.0.1"
+    #: Port of that address. 0 chooses a free one.
+    gateway_port: int = Field(8000, ge=0, le=65535)
+    #: Addresses or networks of the proxies in front of the gateway, such as `10.0.0.0/8,192.0.2.7`. Their `X-Forwarded-For` is believed.
+    gateway_trusted_proxies: str = ""
+    #: Requests per minute from one address (IPv4, or network of IPv6). Opens, clicks and the API count only while they are invalid.
+    gateway_requests_per_minute: int = Field(120, ge=1, le=1_000_000)
+    #: Size of the spool, in MiB: the records that a gateway keeps on its disk while Kafka is away. Past it, it answers 503.
+    gateway_spool_mb: int = Field(256, ge=1, le=1 << 20)
+    #: Directory of the photos that customers upload. Default: the folder `uploads` in the gateway's state.
+    gateway_uploads_dir: Path | None = None
+    #: File with the hashes of the API keys: `takk api-key create` prints its lines. Without it, the JSON API accepts no key.
+    gateway_api_keys_file: Path | None = None
+    #: Requests of one API key per minute. 0: no limit.
+    gateway_api_requests_per_minute: int = Field(6000, ge=0)
+    #: Origins of the shop's pages that may send browsing with the site script, such as `https://shop.example,https://www.shop.example`.
+    gateway_site_origins: str = ""
 
     # Metrics, health and logs
     #: Address that `/metrics`, `/livez` and `/readyz` listen on. Set it to `0.0.0.0` in a container.
@@ -325,6 +341,12 @@ class Settings(BaseSettings):
         days_by_topic(value)
         return value
 
+    @field_validator("gateway_trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        networks_of(value)
+        return value
+
     @field_validator("shop_time_zone")
     @classmethod
     def _is_zone(cls, value: str) -> str:
@@ -352,7 +374,7 @@ class Settings(BaseSettings):
     def _are_urls(cls, value: str | None) -> str | None:
         return None if value is None else check_urls(value)
 
-    @field_validator("smtp_host", "web_host")
+    @field_validator("smtp_host", "web_host", "gateway_host")
     @classmethod
     def _is_host(cls, value: str) -> str:
         return check_host(value)
@@ -412,14 +434,23 @@ class Settings(BaseSettings):
         return found
 
     def link_keys(self) -> Keyring:
-        """Return the keys that sign and verify the links of emails.
+        """Return the keys that verify the links of emails of earlier versions, which are signed.
+
+        Raises:
+            SettingsError: `mail_secret` is not set.
+        """
+        secret, *old = self.link_secrets()
+        return Keyring(secret, old)
+
+    def link_secrets(self) -> tuple[bytes, ...]:
+        """Return the secret that seals the links of emails, then the earlier ones.
 
         Raises:
             SettingsError: `mail_secret` is not set.
         """
         if self.mail_secret is None:
             raise SettingsError("TAKK_MAIL_SECRET(_FILE) is not set")
-        return Keyring(self.mail_secret.get_secret_value().encode(), [old.encode() for old in self._old_secrets()])
+        return (self.mail_secret.get_secret_value().encode(), *(old.encode() for old in self._old_secrets()))
 
     def _old_secrets(self) -> list[str]:
         return self.mail_old_secrets.get_secret_value().split() if self.mail_old_secrets else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,10 +22,9 @@ from streams.gateway.api.records import Result, judge, record_id
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.topics import PRODUCTS, SCHEMA_OF
 from tests.harness.any_records import EPOCH, RAW, values_of
-from tests.harness.json_api import CODEC, DECODER, NOW, NOW_MS, PlainEncoder
+from tests.harness.json_api import CODEC, DECODER, ENCODER, NOW, NOW_MS
 
 TARGETS = targets_of(RAW)
-ENCODER = cast(Any, PlainEncoder(CODEC))
 KEY = create_key(["admin"])[1]
 FIXED = {
     "customer_id": "c1",

@@ -48,7 +48,10 @@ class Problem(Exception):
         }
         if self.hint:
             body["hint"] = self.hint
-        return json_response(body | self.members, self.status, PROBLEM_JSON, self.headers)
+        response = json_response(body | self.members, self.status, PROBLEM_JSON, self.headers)
+        if self.status in (408, 413, 415):
+            response.force_close()  # the body was not read to its end
+        return response
 
 
 def json_response(
