@@ -18,7 +18,7 @@ from streams.gateway.api.body import read_body
 from streams.gateway.api.conversion import Issue, Issues, clipped_name
 from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.kinds import Target, targets_of
-from streams.gateway.api.problems import Problem
+from streams.gateway.api.problems import Problem, unavailable
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.site.visitors import is_shop
 from streams.mail.tokens import BadLink
@@ -91,10 +91,7 @@ async def _publish(request: web.Request, gateway: Gateway) -> web.Response:
         if records:
             await gateway.publisher.publish(records)
     except Unavailable as error:
-        metrics.GATEWAY_UNAVAILABLE.inc()
-        raise Problem(
-            503, "unavailable", "no events are stored now", headers={"Retry-After": str(error.retry_after_s)}
-        ) from error
+        raise unavailable(error) from error
     if issues:
         errors = [issue.as_json() for issue in issues]
         raise Problem(422, "invalid_event", "at least one event is invalid", errors=errors)
