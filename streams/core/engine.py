@@ -10,6 +10,7 @@ from typing import Any, get_args
 from streams.core.handlers.activities import on_customer_acted
 from streams.core.handlers.browsing import on_product_browsed
 from streams.core.handlers.contacts import on_contact
+from streams.core.handlers.customer_pages import show_customer
 from streams.core.handlers.delivery import on_delivery_report, on_retry_due
 from streams.core.handlers.engagement import on_engagement
 from streams.core.handlers.erasure import FOLLOW_UPS, erase, follow_up, is_known
@@ -87,6 +88,8 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
         reschedule_waits(uow)
     if uow.instances is not state.instances:
         withdraw_claims(uow)
+    if uow.changed and ruleset.shows_pages:
+        show_customer(uow)
     return uow.finish()
 
 

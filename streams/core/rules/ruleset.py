@@ -132,13 +132,14 @@ class Ruleset:
         address_key: the key of the hashes of addresses, or b"": limits then hold for each customer id only.
         transactional_per_address: the transactional emails that one address gets per day.
         test_recipients: the addresses that get the emails of test orders, in lower case.
+        shows_pages: whether the pages of the gateway are kept up to date.
     """
 
     __slots__ = (
         "_newest", "address_key",
         "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
         "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "open_for", "paused_for", "pools", "rates", "reward_key",
-        "rules", "segments", "shop", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
+        "rules", "segments", "shop", "shows_pages", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
         "watched_segments",
     )  # fmt: skip
 
@@ -159,9 +160,11 @@ class Ruleset:
         address_key: bytes = b"",
         transactional_per_address: int = TRANSACTIONAL_PER_ADDRESS,
         test_recipients: Collection[str] = (),
+        shows_pages: bool = False,
     ) -> None:
         self.shop = shop or Shop()
         self.test_recipients = frozenset(test_recipients)
+        self.shows_pages = shows_pages
         self.reward_key = reward_key
         self.address_key = address_key
         self.transactional_per_address = transactional_per_address
@@ -240,6 +243,7 @@ class Ruleset:
             address_key=self.address_key,
             transactional_per_address=self.transactional_per_address,
             test_recipients=self.test_recipients,
+            shows_pages=self.shows_pages,
         )
 
     def newest_flow(self, name: str) -> CompiledFlow | None:
