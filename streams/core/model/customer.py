@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 
 from msgspec import Struct
 
+from streams.core.model.clicks import HeldClick
 from streams.core.model.consent import Consent
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.orders.order import Parcel as Parcel
@@ -153,6 +154,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
         forgotten_until: when the newest order that is no longer stored was placed.
         history: what the customer bought before; None if the shop has not said it.
         merge: the customer ids that were merged with this one; None for most customers.
+        held_clicks: the newest clicks, of which some may still be held (see `model/clicks.py`); the held ones are the last.
     """
 
     customer_id: str
@@ -184,6 +186,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     forgotten_until: datetime | None = None
     history: History | None = None
     merge: Merge | None = None
+    held_clicks: tuple[HeldClick, ...] = ()
 
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""

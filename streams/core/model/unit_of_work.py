@@ -43,6 +43,7 @@ class UnitOfWork:
         "first_order_at",
         "forgotten_order_fingerprints",
         "forgotten_until",
+        "held_clicks",
         "history",
         "instances",
         "is_imported",
@@ -114,6 +115,7 @@ class UnitOfWork:
         self.forgotten_until = state.forgotten_until
         self.history = state.history
         self.merge = state.merge
+        self.held_clicks = state.held_clicks
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """Return the new state, or the old one itself if nothing changed, and the effects in the order in which they were added."""
@@ -150,6 +152,7 @@ class UnitOfWork:
             self.forgotten_until,
             self.history,
             self.merge,
+            self.held_clicks,
         )
         return customer, self.effects
 
