@@ -253,7 +253,10 @@ class Settings(BaseSettings):
     mail_from: str = "Takk <takk@localhost>"
     #: Address that the links of the emails start with.
     mail_base_url: str = "http://localhost:8080"
-    #: Signs the links; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
+    #: Id of the shop in the links of the emails. A link of another shop is not valid. Never change it: links in emails that were sent
+    #: would stop working.
+    shop_id: str = Field("shop", min_length=1, max_length=100)
+    #: Seals the links; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
     mail_secret: SecretStr | None = Field(None)
     #: Earlier values of `TAKK_MAIL_SECRET`, separated by blanks or lines. Links in emails that were sent remain valid with them.
     mail_old_secrets: SecretStr | None = Field(None)
@@ -401,14 +404,23 @@ class Settings(BaseSettings):
         return found
 
     def link_keys(self) -> Keyring:
-        """Return the keys that sign and verify the links of emails.
+        """Return the keys that verify the links of emails of earlier versions, which are signed.
+
+        Raises:
+            SettingsError: `mail_secret` is not set.
+        """
+        secret, *old = self.link_secrets()
+        return Keyring(secret, old)
+
+    def link_secrets(self) -> tuple[bytes, ...]:
+        """Return the secret that seals the links of emails, then the earlier ones.
 
         Raises:
             SettingsError: `mail_secret` is not set.
         """
         if self.mail_secret is None:
             raise SettingsError("TAKK_MAIL_SECRET(_FILE) is not set")
-        return Keyring(self.mail_secret.get_secret_value().encode(), [old.encode() for old in self._old_secrets()])
+        return (self.mail_secret.get_secret_value().encode(), *(old.encode() for old in self._old_secrets()))
 
     def _old_secrets(self) -> list[str]:
         return self.mail_old_secrets.get_secret_value().split() if self.mail_old_secrets else []

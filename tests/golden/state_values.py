@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec.structs import replace
 
 from streams.core.model.address_state import AddressState, CountedSend, Refusal
+from streams.core.model.clicks import HeldClick
 from streams.core.model.consent import Answer, Consent, Resubscription
 from streams.core.model.customer import Customer, ExternalContact, History, Merge, Profile, Sent
 from streams.core.model.effects import ScheduleTimer
@@ -244,6 +245,7 @@ FULL_5 = replace(
 #: The same customer with the fields of version 6.
 FULL = replace(
     FULL_5,
+    held_clicks=(HeldClick("3fa2", b"fingerpr", _hours(35), "human", "https://shop.example/Ø", _hours(36)),),
     gateway=GatewayState(
         bytes(range(8)),
         True,

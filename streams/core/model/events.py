@@ -120,6 +120,7 @@ class MailOpened(Struct, frozen=True, gc=False, kw_only=True):
     send_id: str
     agent: AgentClass
     occurred_at: datetime
+    event_id: str = ""
 
 
 class MailClicked(Struct, frozen=True, gc=False, kw_only=True):
@@ -130,6 +131,7 @@ class MailClicked(Struct, frozen=True, gc=False, kw_only=True):
     link: str
     agent: AgentClass
     occurred_at: datetime
+    event_id: str = ""
 
 
 class MailBounced(Struct, frozen=True, gc=False, kw_only=True):
@@ -157,6 +159,7 @@ class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True):
     send_id: str | None
     scope: Literal["marketing", "review", "survey", "service"]
     occurred_at: datetime
+    event_id: str = ""
 
 
 class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
@@ -168,6 +171,7 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
     answer: str
     occurred_at: datetime
     number_thousandths: int | None = None
+    event_id: str = ""
 
 
 class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True):

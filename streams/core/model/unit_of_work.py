@@ -44,6 +44,7 @@ class UnitOfWork:
         "forgotten_order_fingerprints",
         "forgotten_until",
         "gateway",
+        "held_clicks",
         "history",
         "instances",
         "is_imported",
@@ -115,6 +116,7 @@ class UnitOfWork:
         self.forgotten_until = state.forgotten_until
         self.history = state.history
         self.merge = state.merge
+        self.held_clicks = state.held_clicks
         self.gateway = state.gateway
 
     def finish(self) -> tuple[Customer, list[Effect]]:
@@ -152,6 +154,7 @@ class UnitOfWork:
             self.forgotten_until,
             self.history,
             self.merge,
+            self.held_clicks,
             self.gateway,
         )
         return customer, self.effects

@@ -76,6 +76,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         held_events: events that one instance keeps until its version of the flow is known here.
         attributes, dates, external_ids: values of each kind that the shop gave a name.
         collected: wishes, and as many likes.
+        held_clicks: clicks that are held, or with which later ones are compared.
     """
 
     steps_per_wake_up: int = 50
@@ -103,6 +104,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     dates: int = 10
     external_ids: int = 10
     collected: int = 20
+    held_clicks: int = 8
 
     def instances_of(self, *, is_transactional: bool) -> int:
         """Return with how many waiting instances a further one of a flow no longer waits."""

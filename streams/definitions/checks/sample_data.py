@@ -28,9 +28,17 @@ from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
 from streams.mail.command import Command
 from streams.mail.links import Links
+from streams.mail.tokens import Use
 
-LINKS = Links("https://links.example/u", "https://links.example/o", "https://links.example/r")
-FEWEST_LINKS = Links(None, None, "https://links.example/r")
+
+def _seal(use: Use, target: str) -> str:
+    return f"https://links.example/{use}"
+
+
+LINKS = Links(
+    *(f"https://links.example/{use}" for use in "uor"), _seal, *(f"https://links.example/{use}" for use in "pbf")
+)
+FEWEST_LINKS = Links(None, None, "https://links.example/r", _seal)
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _ZONE = ZoneInfo("Europe/Copenhagen")
 _PRICE = {"minor": 9_900, "currency": "DKK"}

@@ -77,6 +77,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "instances": "the customer is in too many flows at once",
         "launches": "the customer waits for too many launches at once",
         "held_events": "too many events arrived before the worker knew the flow's version: the newest were dropped",
+        "held_clicks": "so many links were clicked within seconds that no person can have done it",
         "orders": "the customer has too many orders: the oldest are no longer stored",
         "lines_per_order": "the order has too many lines",
         "lines_per_parcel": "the parcel has too many lines",
