@@ -19,7 +19,7 @@ class Links:
     """The links of one email. A link that is None is left out.
 
     Attributes:
-        unsubscribe, pixel, review, preferences, reorder, referral: the addresses.
+        unsubscribe, pixel, review, preferences, reorder, referral, confirm: the addresses.
         seal: returns the address for a use and its target.
         is_tracked: whether clicks on the other links of the email may be measured.
     """
@@ -31,6 +31,7 @@ class Links:
     preferences: str | None = None
     reorder: str | None = None
     referral: str | None = None
+    confirm: str | None = None
     is_tracked: bool = False
 
     def survey(self, question: str) -> str:
@@ -76,7 +77,7 @@ class Sender:
 
         A service email has a link to opt out of service emails, and an email about an order has none. Neither has a link to the preferences:
         they go to the address of the order, which may be another person's. An email that may not be tracked has no pixel, and its other
-        links do not lead through the gateway. A referral needs the code of a reward.
+        links do not lead through the gateway. A referral needs the code of a reward, and a confirmation a request.
         """
 
         def seal(use: Use, target: str) -> str:
@@ -87,7 +88,8 @@ class Sender:
         is_tracked = command.tracking and not is_transactional(command.purpose)
         offers_choice = has_opt_out(command.purpose)
         scope = command.purpose if command.purpose in ("review", "survey", "service") else "marketing"
-        code = _reward_code(command)
+        code = _text(command, "reward", "code")
+        request_id = _text(command, "request", "request_id")
         return Links(
             unsubscribe=seal("u", scope) if offers_choice else None,
             pixel=seal("o", "") if is_tracked else None,
@@ -96,6 +98,7 @@ class Sender:
             preferences=None if is_transactional(command.purpose) else seal("p", ""),
             reorder=seal("b", command.order_id) if offers_choice and command.order_id else None,
             referral=seal("f", code) if code else None,
+            confirm=seal("a", request_id) if request_id else None,
             is_tracked=is_tracked,
         )
 
@@ -107,7 +110,8 @@ class Sender:
 _OWN = re.compile(rf"/[{''.join(get_args(Use))}]/[^/?#]")
 
 
-def _reward_code(command: Command) -> str:
-    reward = command.context.get("reward")
-    code = reward.get("code") if isinstance(reward, dict) else None
-    return code if isinstance(code, str) else ""
+def _text(command: Command, part: str, field: str) -> str:
+    """Return a text in the data of a command, "" if it is missing."""
+    fields = command.context.get(part)
+    text = fields.get(field) if isinstance(fields, dict) else None
+    return text if isinstance(text, str) else ""

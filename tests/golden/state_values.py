@@ -251,6 +251,7 @@ FULL = replace(
         True,
         _hours(35),
         (Request("change_address-1", "change_address", _hours(36), "bo@example.com", True),),
+        _hours(37),
     ),
 )
 

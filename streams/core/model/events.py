@@ -21,6 +21,7 @@ from streams.core.model.orders.order import ParcelDetails
 from streams.core.model.orders.order import ShipmentStatus as ShipmentStatus
 from streams.core.model.person_events import CustomerActed as CustomerActed
 from streams.core.model.person_events import CustomerErased as CustomerErased
+from streams.core.model.person_events import CustomerRequested as CustomerRequested
 from streams.core.model.person_events import ProfileUpdated as ProfileUpdated
 
 AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
@@ -174,11 +175,14 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
     event_id: str = ""
 
 
+BrowsingKind: TypeAlias = Literal["viewed", "added_to_cart", "removed_from_cart", "cart_emptied"]
+
+
 class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True):
-    """A known customer viewed a product or changed the cart; `launches_at` is set if the product was not launched yet."""
+    """A known customer viewed a product or changed the cart; `launches_at` is set if the product was not launched yet. `cart_emptied` has no sku."""
 
     customer_id: str
-    kind: Literal["viewed", "added_to_cart", "removed_from_cart"]
+    kind: BrowsingKind
     sku: str
     occurred_at: datetime
     launches_at: datetime | None = None
@@ -255,6 +259,7 @@ Event: TypeAlias = (
     | ShipmentUpdated
     | EngagementEvent
     | CustomerActed
+    | CustomerRequested
     | ProfileUpdated
     | CustomerErased
     | CustomerMerged

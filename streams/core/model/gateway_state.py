@@ -32,12 +32,14 @@ class GatewayState(Struct, frozen=True, gc=False, array_like=True):
         wants_fewer: whether the customer wants fewer emails.
         frequency_at: when the customer said that (UTC).
         requests: the newest requests, the oldest first.
+        cart_emptied_at: when the customer last emptied the cart (UTC).
     """
 
     page: bytes = b""
     wants_fewer: bool = False
     frequency_at: datetime | None = None
     requests: tuple[Request, ...] = ()
+    cart_emptied_at: datetime | None = None
 
     def request(self, request_id: str) -> Request | None:
         """Return a request, or None if it is not stored."""

@@ -76,6 +76,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         held_events: events that one instance keeps until its version of the flow is known here.
         attributes, dates, external_ids: values of each kind that the shop gave a name.
         collected: wishes, and as many likes.
+        requests: requests of the customer that need a confirmation, or had one. With as many in a day no further one is accepted.
         held_clicks: clicks that are held, or with which later ones are compared.
     """
 
@@ -104,6 +105,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     dates: int = 10
     external_ids: int = 10
     collected: int = 20
+    requests: int = 6
     held_clicks: int = 8
 
     def instances_of(self, *, is_transactional: bool) -> int:

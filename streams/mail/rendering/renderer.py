@@ -151,6 +151,7 @@ class Renderer:
             "preferences_url": links.preferences,
             "reorder_url": links.reorder,
             "referral_url": links.referral,
+            "confirm_url": links.confirm,
             "survey_url": SurveyLinks(links),
             "contest_url": ContestLinks(links),
             "_formats": _formats(command.locale, language, command.country),
