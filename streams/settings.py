@@ -210,6 +210,9 @@ class Settings(BaseSettings):
     attribution_days: int = Field(3, ge=0, le=365)
     #: Addresses that get the emails of test orders (`is_test`), such as `ann@shop.example,bo@shop.example`. Nobody else gets them.
     test_recipients: str = ""
+    #: Whether the flows agent keeps `customer-pages` up to date: what the pages of the gateway show of each customer. Without a gateway,
+    #: turn it off. Turned on again, a customer's page appears with their next order or other change.
+    gateway_pages: bool = True
     #: How long one day of waiting takes. Shorten it for demos and tests: with `1s`, an email due in two days arrives after 2 seconds.
     day_scale_seconds: Annotated[float, BeforeValidator(seconds)] = _env("DAY", DAY_S, le=DAY_S)
 
@@ -250,7 +253,10 @@ class Settings(BaseSettings):
     mail_from: str = "Takk <takk@localhost>"
     #: Address that the links of the emails start with.
     mail_base_url: str = "http://localhost:8080"
-    #: Signs the links; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
+    #: Id of the shop in the links of the emails. A link of another shop is not valid. Never change it: links in emails that were sent
+    #: would stop working.
+    shop_id: str = Field("shop", min_length=1, max_length=100)
+    #: Seals the links; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
     mail_secret: SecretStr | None = Field(None)
     #: Earlier values of `TAKK_MAIL_SECRET`, separated by blanks or lines. Links in emails that were sent remain valid with them.
     mail_old_secrets: SecretStr | None = Field(None)
@@ -398,14 +404,23 @@ class Settings(BaseSettings):
         return found
 
     def link_keys(self) -> Keyring:
-        """Return the keys that sign and verify the links of emails.
+        """Return the keys that verify the links of emails of earlier versions, which are signed.
+
+        Raises:
+            SettingsError: `mail_secret` is not set.
+        """
+        secret, *old = self.link_secrets()
+        return Keyring(secret, old)
+
+    def link_secrets(self) -> tuple[bytes, ...]:
+        """Return the secret that seals the links of emails, then the earlier ones.
 
         Raises:
             SettingsError: `mail_secret` is not set.
         """
         if self.mail_secret is None:
             raise SettingsError("TAKK_MAIL_SECRET(_FILE) is not set")
-        return Keyring(self.mail_secret.get_secret_value().encode(), [old.encode() for old in self._old_secrets()])
+        return (self.mail_secret.get_secret_value().encode(), *(old.encode() for old in self._old_secrets()))
 
     def _old_secrets(self) -> list[str]:
         return self.mail_old_secrets.get_secret_value().split() if self.mail_old_secrets else []
@@ -439,6 +454,7 @@ class Settings(BaseSettings):
             "day_scale": self.day_scale,
             "reward_key": self.reward_key,
             **self.address_options(),
+            "shows_pages": self.gateway_pages,
             "test_recipients": tuple([each.lower() for each in addresses_of(self.test_recipients)]),
         }
 

@@ -78,6 +78,19 @@ _TOPICS: Mapping[str, _About] = MappingProxyType(
         topics.CHECKPOINTS: _About(_NOTHING, "offsets, from which decisions can be replayed", _NOTHING),
         topics.CLOCK_PROBES: _About(_NOTHING, "compares clocks", _NOTHING),
         topics.CRASH_NOTES: _About(_NOTHING, "offsets of records that ended a process", _NOTHING),
+        topics.CUSTOMER_PAGES: _About(
+            "first name, masked address, answers, last order",
+            "what the pages of the gateway show of each customer",
+            "the record: a tombstone replaces it",
+        ),
+        topics.REQUESTS: _About(
+            f"{_ID}, new address, answers, dates", "so that a request of the customer can be proven for a quarter"
+        ),
+        topics.REVIEWS: _About(f"{_ID}, name, text of the review", "the shop reads it to show the review"),
+        topics.REORDERS: _About(f"{_ID}, products", "the shop reads it to make the order"),
+        topics.CONTEST_ENTRIES: _About(
+            f"{_ID}, caption, file name of the photo", "the shop reads it to judge the contest"
+        ),
     }
 )
 _COMPACTED = f"after compaction: within {COMPACTION_LAG.days} days and the time that a compaction takes"

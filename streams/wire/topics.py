@@ -41,6 +41,11 @@ DEAD_LETTERS = "dead-letters"
 CHECKPOINTS = "flow-checkpoints"
 CLOCK_PROBES = "clock-probes"
 CRASH_NOTES = "crash-notes"
+CUSTOMER_PAGES = "customer-pages"
+REQUESTS = "customer-requests"
+REVIEWS = "reviews"
+REORDERS = "reorders"
+CONTEST_ENTRIES = "contest-entries"
 
 #: Header of `email-commands`: when the email became due, in milliseconds since 1970 as decimal text. Only metrics depend on it.
 DUE_AT_HEADER = "takk_due_at"
@@ -113,6 +118,14 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(CLOCK_PROBES, "heartbeat", DAY_MS, key="host", config={"message.timestamp.type": "LogAppendTime"}),
     # One partition, because every process reads the whole topic when it takes over partitions.
     TopicSpec(name=CRASH_NOTES, schema="crash_note", key="stage/partition", cleanup="compact", partitions=1),
+    TopicSpec(
+        name=CUSTOMER_PAGES, schema="customer_page", key="customer_id", cleanup="compact", config=_COMPACTED_SOON
+    ),
+    _retained(REQUESTS, "customer_request"),
+    # The gateway writes them for services downstream.
+    _retained(REVIEWS, "review"),
+    _retained(REORDERS, "reorder"),
+    _retained(CONTEST_ENTRIES, "contest_entry"),
 )
 #: The topic with the installation that uses an app id: names as UTF-8, without a schema. It exists where TAKK_INSTALLATION is set.
 INSTALLATION = TopicSpec(name="takk-installation", schema="", key="app id", cleanup="compact", partitions=1)
@@ -141,6 +154,7 @@ STAGE_INPUTS = frozenset(
         HEARTBEATS,
         SALES,
         ADDRESS_EVENTS,
+        REQUESTS,
     }
     | {CODES, CLAIMS, CLAIM_WITHDRAWALS}
 )

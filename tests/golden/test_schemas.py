@@ -28,15 +28,18 @@ HISTORY = sorted((SCHEMAS / "history").glob("*.avsc"))
 RECORDED = {
     "address_event": ("c5ae22758b7f2e9d", "55169a7a7acd7f96a239b4a2de674132ae4bc671f40c793bb77402ccf3447154"),
     "attributed_engagement": ("03657eb161cd374c", "941ba34a7e7e17a1ae85c9ebf03953acbadac582b410c028551683982b70b091"),
-    "browsing": ("32c72a0a83ee08d5", "0e9ba70b3f20fbf8a466ecd46642bfe02f9a57458243b2dbac944cea489c7ee5"),
+    "browsing": ("116c45fc8e425c61", "7b52d754f34dfb3c2b8aed4a2f51c8a6e5414edd11130aeaafc7d94a6f4feea1"),
     "checkpoint": ("92c5288eeb402897", "6477aed3c5e87e40a2fff0962a21a358d40e068067e8f9a58b33f5a8f4ba9fd1"),
     "claim_withdrawal": ("e852155f3103b4ff", "fc3f6f4aa5161bef01b5aea9efa5d865f07e3ee73b8fe36e4a48f5e6c20ea757"),
     "code_claim": ("d757acabbaaa8668", "cba1803864e7d0105802d01ba0d53118f62fd151794692db77d9d27ff26f6df6"),
     "code_grant": ("735b8b234a325824", "bf155d2699ebd209e3054581cfc4a1bf47f7559ac1302a22b2e25578258453e7"),
     "contact_pressure": ("26a2ee77d8aeaf9f", "d1d7a4e8d635ad9d4821ca4127a5344994ede567d50f48b41f1fdc84a25785e8"),
+    "contest_entry": ("221ef73f7fc53f6f", "947f94355fb16149d01fba42f97873fc38989e68040d6cddd62a3bdabbc272a5"),
     "crash_note": ("0dbd1e61ec748ff0", "8286b5d015842776def0c533c22111a1194abf652c9aee95df6b2d99351e381d"),
     "customer": ("8d1027dbca1bbecc", "03e457cc1b23db37975bf49f0d442e404fc918e4eb7b77fb46d4a6ed76496018"),
     "customer_handover": ("9734bb4ca73a6128", "f4083ba485dbce5da5ae2811912a703dd95561664a53507bfa663d481b84c2e7"),
+    "customer_page": ("ba7d5265cd3c10f7", "f7c2dc11b5a3936f5cb2f73d63caed7573f5a640f18eb12fd0934e4fe0058132"),
+    "customer_request": ("de041ae94e0bfdb8", "99c369fb90f31a86d328f29708f85664d3211feafb5a74077e187c8348b21c2b"),
     "dead_letter": ("48932ddd7d2338f8", "f556e3d30bce86450e088bedd907d8d5fcf17589c3392fba2949e184b867c659"),
     "discount_code": ("66b8b5849d34b640", "b0bb8d33ba5119374bd81e5e7c93ea21cc5e76e3105c4b77a66ea120699ad19b"),
     "email_command": ("3be0f52597c456a0", "fcadc90efab29e5cc0a572432f8ebdeec7831e5a1f8c4a0f7712906958c44fb9"),
@@ -47,6 +50,8 @@ RECORDED = {
     "order": ("1c60e4442fd73e6b", "9cafe493d89ab1a2f52e64eabf3739396365e8260ef628e1eb954d96624395f8"),
     "popularity": ("46974de9119b8f51", "7dfc4d02307a15dfcd22cbde59f0e1822d10a09f35cd3f01d36c7450ac295fc8"),
     "product": ("87bff3cda7eba0e6", "6ee3976f110b2337ee45ffc1b89c784b36eefc592f68b577a291b3c9c22eff1d"),
+    "reorder": ("eec800100477b9bf", "39d0fda453973e45e86c8af81e8b931587f2b04ec5788dc917e8bf4bb89353cf"),
+    "review": ("e54d7b4862081765", "470513e9ba3e08087ef1139786f6479eab37b5bbb2b0398fe20bedd87ca79eda"),
     "reward": ("f31f8b14e68e26c1", "af7f3b64722872d9b59060c3037a078e782a8d538042bf0d669732e86d81010b"),
     "sales": ("10f913f7e559b5b1", "c86fe825386c2cc0bd52a13ee68536ba8bdf7522aa544a9e2dadde087fad23d6"),
     "shipment": ("a25148a7acad2da0", "c803dca9ef1a0809137f67127a58c8e59260beeba449401b14df2d9243e5d7df"),
@@ -57,6 +62,7 @@ RECORDED = {
 }
 #: The SHA-256 of former versions, which are never edited.
 RECORDED_HISTORY = {
+    "browsing-32c72a0a83ee08d5": "5b9b6ae9127585a3031a8d6c09c9acdf7eee5c16bf3d7f5e590030a0e19ef0b2",
     "browsing-591384a9b661b002": "e65d77ea38eba3a53a77e9fd2bc597fefd76e30367f6546315cb36ef16f242e0",
     "checkpoint-06deb2326e1b3d46": "5a5cb8d332153cd6fcdf87f4747ef77d8b90a476676fa76a1b8019ffd1c5b91a",
     "customer-0ae0b7f6a0000e7d": "0559281c858f70f196ccb1fd63ca048b9895f7b7502e16def599824d7411b39e",

@@ -128,6 +128,7 @@ def test_topics_keyed_by_customer_have_equal_partitions() -> None:
         topics.POPULARITY,
         topics.CRASH_NOTES,
         topics.SUPPRESSIONS,
+        topics.CUSTOMER_PAGES,
     }
     # Codes must be kept until a flow first uses their pool, which may be at any time.
     assert [spec.name for spec in TOPICS if spec.cleanup == "delete" and not spec.retention_ms] == [topics.CODES]

@@ -60,8 +60,9 @@ def runtime_names(pyproject: str) -> list[str]:
 
 
 def production_names(pyproject: str) -> list[str]:
-    """Return the packages that workers, mailers and the other commands need, except `takk demo` and `takk kafka`."""
-    names: list[str] = tomllib.loads(pyproject)["project"]["dependencies"]
+    """Return the packages that workers, mailers, gateways and the other commands need, except `takk demo` and `takk kafka`."""
+    project = tomllib.loads(pyproject)["project"]
+    names: list[str] = [*project["dependencies"], *project["optional-dependencies"]["gateway"]]
     return names
 
 

@@ -10,9 +10,10 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from streams.core.model.address_state import Suppression
+from streams.core.model.customer_page import CustomerPage
 from streams.core.model.effects import NoteAddress, WithdrawMail
 from streams.core.model.events import CustomerMerged, Event
-from streams.core.model.person_events import CustomerErased, ProfileUpdated
+from streams.core.model.person_events import CustomerErased, CustomerRequested, ProfileUpdated
 from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
@@ -24,6 +25,7 @@ from streams.wire import topics
 from streams.wire.decode.addresses import to_address_event, to_suppression
 from streams.wire.decode.codes import to_claim, to_claim_withdrawal, to_code
 from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdrawal
+from streams.wire.decode.customer_pages import to_customer_page
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.handovers import handover_event
 from streams.wire.decode.products import to_counts, to_product, to_sales_change
@@ -87,7 +89,7 @@ class Decoder:
             if refusal is None:
                 raise error
             return refusal
-        if isinstance(event, (ProfileUpdated, CustomerMerged)):
+        if isinstance(event, (ProfileUpdated, CustomerMerged, CustomerRequested)):
             # A clock that is ahead must not make a "yes" newer than a refusal that follows it.
             return _not_after(event, min(written_at or _LAST, _time_of(now_ms) or _LAST))
         return event
@@ -159,6 +161,10 @@ class Decoder:
         """Decode a value of `suppressions` into the hash of the address and what mailers must know of it."""
         return self._decode("suppression", value, to_suppression)
 
+    def customer_page(self, value: bytes | None) -> CustomerPage:
+        """Decode a value of `customer-pages`."""
+        return self._decode("customer_page", value, to_customer_page)
+
     def _decode(self, schema: str, value: bytes | None, parse: Callable[[Record], T]) -> T:
         return parse(self._record(schema, value))
 
@@ -168,10 +174,10 @@ class Decoder:
         return self._codec.decode(schema, value)
 
 
-def _not_after(event: ProfileUpdated | CustomerMerged, latest: datetime) -> Event:
+def _not_after(event: ProfileUpdated | CustomerMerged | CustomerRequested, latest: datetime) -> Event:
     if event.occurred_at <= latest:
         return event
-    if isinstance(event, CustomerMerged) and event.profile is not None:
+    if not isinstance(event, ProfileUpdated) and event.profile is not None:
         event = replace(event, profile=replace(event.profile, occurred_at=latest))
     return replace(event, occurred_at=latest)
 

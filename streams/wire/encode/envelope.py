@@ -41,6 +41,12 @@ _TYPES = {
         "heartbeat": "Heartbeat",
         "address_event": "AddressEvent",
         "suppression": "Suppression",
+        "browsing": "Browsed",
+        "customer_page": "CustomerPage",
+        "customer_request": "CustomerRequest",
+        "review": "Review",
+        "reorder": "Reorder",
+        "contest_entry": "ContestEntry",
     }.items()
 }
 

@@ -45,8 +45,8 @@ def test_a_retention_that_breaks_something_is_refused(retention: str) -> None:
 
 
 def test_topics_with_people_are_compacted_soon() -> None:
-    """The broker compacts `customers` and every changelog within a week, so that erased data goes although nothing else is written."""
-    compacted = [spec for spec in TOPICS if spec.name == topics.CUSTOMERS]
+    """The broker compacts topics of people and every changelog within a week, so that erased data goes although nothing else is written."""
+    compacted = [spec for spec in TOPICS if spec.name in (topics.CUSTOMERS, topics.CUSTOMER_PAGES)]
     for spec in (
         *compacted,
         changelog_spec("takk-flows-customers-changelog"),

@@ -1,0 +1,1 @@
+"""The HTTP side: requests of browsers, mail programs and shops become records."""

@@ -1,0 +1,38 @@
+"""Encoding of what the pages of the gateway show of a customer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import asdict
+
+from streams.core.model.customer_page import CustomerPage
+from streams.core.model.effects import ShowCustomer
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.wire import topics
+from streams.wire.encode.envelope import Envelope
+from streams.wire.validation import Record
+
+
+class CustomerPageEncoder:
+    """Encodes customer pages."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        self._envelope = envelope
+
+    def page(self, effect: ShowCustomer, now: datetime) -> ProducerRecord:
+        """Encode the newest page of a customer, or a tombstone if there is none. `now` is the clock of the batch, UTC."""
+        topic, schema, customer_id = topics.CUSTOMER_PAGES, "customer_page", effect.customer_id
+        if effect.page is None:
+            headers = self._envelope.headers(schema, effect.page_id, now)
+            return ProducerRecord(topic, customer_id.encode(), None, headers)
+        return self._envelope.record(topic, schema, customer_id, effect.page_id, page_record(effect.page), now)
+
+
+def page_record(page: CustomerPage) -> Record:
+    """Return a page as a record of schema `customer_page`."""
+    record = asdict(page)
+    if page.order is not None:
+        lines = [asdict(line) for line in page.order.lines]
+        record["order"] = {**asdict(page.order), "lines": lines}
+    return record
