@@ -9,7 +9,8 @@ import contextlib
 import re
 import unicodedata
 from email.utils import getaddresses
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import idna
@@ -126,6 +127,24 @@ def rates_by_domain(text: str) -> dict[str, float]:
             ) from None
         rates[domain] = float(number)
     return rates
+
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+def networks_of(text: str) -> tuple[Network, ...]:
+    """Return the networks in `text`, addresses or networks with commas between.
+
+    Raises:
+        ValueError: one is not valid.
+    """
+    found = []
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            found.append(ip_network(entry, strict=False))
+        except ValueError:
+            raise ValueError(f"not a valid network: {entry!r} (use for example 10.0.0.0/8,192.0.2.7)") from None
+    return tuple(found)
 
 
 def check_servers(servers: str) -> str:

@@ -50,6 +50,7 @@ def main() -> None:
                      takk import orders.csv --kind orders   import past orders, without mailing anybody
                      takk worker                  run the flows
                      takk mailer --web-port 8081  send the emails
+                     takk gateway --web-port 8083 answer the links of the emails
     Write flows:     takk flows check             list errors, with file, line and a hint
                      takk simulate --from topic   simulate the flows on past orders
     Look back:       takk why CUSTOMER            which emails a customer received or missed, and why
@@ -66,6 +67,7 @@ for command in (
     local.shop,
     processes.worker,
     processes.mailer,
+    processes.gateway,
     topics.topics,
     flows.flows,
     simulate.simulate,
