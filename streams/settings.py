@@ -47,6 +47,7 @@ from streams.endpoints import (
     host_of,
     is_loopback,
     networks_of,
+    origins_of,
     rates_by_domain,
     split_urls,
     without_login,
@@ -217,6 +218,14 @@ class Settings(BaseSettings):
     #: How long one day of waiting takes. Shorten it for demos and tests: with `1s`, an email due in two days arrives after 2 seconds.
     day_scale_seconds: Annotated[float, BeforeValidator(seconds)] = _env("DAY", DAY_S, le=DAY_S)
 
+    # The JSON API
+    #: File with the hashes of the API keys: `takk api-key create` prints its lines. Without it, the JSON API accepts no key.
+    gateway_api_keys_file: Path | None = None
+    #: Requests of one API key per minute. 0: no limit.
+    gateway_api_requests_per_minute: int = Field(6000, ge=0)
+    #: Origins of the shop's pages that may send browsing with the site script, such as `https://shop.example,https://www.shop.example`.
+    gateway_site_origins: str = ""
+
     # Mail
     #: Mail server.
     smtp_host: str = _env("SMTP_HOST", "localhost")
@@ -314,6 +323,11 @@ class Settings(BaseSettings):
     @classmethod
     def _are_addresses(cls, value: str) -> str:
         return ",".join(addresses_of(value))
+
+    @field_validator("gateway_site_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        return ",".join(origins_of(value))
 
     @field_validator("smtp_helo_name")
     @classmethod
