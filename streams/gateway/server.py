@@ -12,9 +12,11 @@ from aiohttp import web
 
 from streams.endpoints import Network
 from streams.gateway import tracking, unsubscribe
+from streams.gateway.api import handlers as api
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.limits import RateLimit, client_address
 from streams.gateway.producers import RecordRefused
+from streams.gateway.site import handlers as site
 from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
@@ -44,7 +46,12 @@ HEADERS = {
 #: The label of requests that match no route.
 UNMATCHED = "unmatched"
 
-ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (tracking.routes, unsubscribe.routes)
+ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (
+    tracking.routes,
+    unsubscribe.routes,
+    api.routes,
+    site.routes,
+)
 
 
 def make_app(
@@ -72,7 +79,7 @@ def make_app(
         address = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
         is_late = path.startswith(LIMITED_IF_INVALID)
         if not is_late and not limit.take(address):
-            response = _too_many(limit.wait_s(address))
+            response: web.StreamResponse = _too_many(limit.wait_s(address))
         else:
             response = await _answer(request, handler, path, body_timeout_s)
             if is_late and 400 <= response.status < 500 and not limit.take(address):

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from streams.core.model.events import AgentClass
 from streams.core.values import ids
 
 #: How long a click is held, and the longest pause between two clicks that are judged together.
@@ -38,7 +39,7 @@ class HeldClick(Struct, frozen=True, gc=False, array_like=True):
     send_id: str
     fingerprint: bytes
     at: datetime
-    agent: str
+    agent: AgentClass
     link: str = ""
     due_at: datetime | None = None
 
