@@ -212,6 +212,9 @@ class Settings(BaseSettings):
     attribution_days: int = Field(3, ge=0, le=365)
     #: Addresses that get the emails of test orders (`is_test`), such as `ann@shop.example,bo@shop.example`. Nobody else gets them.
     test_recipients: str = ""
+    #: Whether the flows agent keeps `customer-pages` up to date: what the pages of the gateway show of each customer. Without a gateway,
+    #: turn it off. Turned on again, a customer's page appears with their next order or other change.
+    gateway_pages: bool = True
     #: How long one day of waiting takes. Shorten it for demos and tests: with `1s`, an email due in two days arrives after 2 seconds.
     day_scale_seconds: Annotated[float, BeforeValidator(seconds)] = _env("DAY", DAY_S, le=DAY_S)
 
@@ -484,6 +487,7 @@ class Settings(BaseSettings):
             "day_scale": self.day_scale,
             "reward_key": self.reward_key,
             **self.address_options(),
+            "shows_pages": self.gateway_pages,
             "test_recipients": tuple([each.lower() for each in addresses_of(self.test_recipients)]),
         }
 

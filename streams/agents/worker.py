@@ -39,6 +39,7 @@ from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.rendering.template_folders import messages_by_flow
+from streams.mail.tokens import LinkKeys
 from streams.observability import metrics
 from streams.observability.disk import sample_disk
 from streams.observability.health import HealthServer
@@ -127,14 +128,16 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         SystemExit: a topic, a setting or the layout of the templates directory is invalid; the message says which.
     """
     if settings.mail_secret is None:
-        sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it signs the links in emails")
+        sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it seals the links in emails")
     # With the flows in the wrong place every email would fail to render. The worker reads the flows and finds all other errors in them.
     if settings.templates_dir.is_dir() and (problems := list(old_layout(settings.templates_dir))):
         sys.exit("\n".join(["cannot start: the templates directory has an old layout:", *map(str, problems)]))
     uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
     app = _app(settings, "mailer", MAILER_BATCH, accepted)
     instrumentation = Instrumentation(codec_of(settings, registers_later=True))
-    sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, settings.link_keys())
+    secret, *old = settings.link_secrets()
+    keys = LinkKeys(settings.shop_id, secret, old)
+    sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, keys)
     products = GlobalTable(
         settings.kafka(),
         assortment.TOPICS,

@@ -46,7 +46,12 @@ HEADERS = {
 #: The label of requests that match no route.
 UNMATCHED = "unmatched"
 
-ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (tracking.routes, unsubscribe.routes, api.routes, site.routes)
+ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (
+    tracking.routes,
+    unsubscribe.routes,
+    api.routes,
+    site.routes,
+)
 
 
 def make_app(
@@ -74,7 +79,7 @@ def make_app(
         address = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
         is_late = path.startswith(LIMITED_IF_INVALID)
         if not is_late and not limit.take(address):
-            response = _too_many(limit.wait_s(address))
+            response: web.StreamResponse = _too_many(limit.wait_s(address))
         else:
             response = await _answer(request, handler, path, body_timeout_s)
             if is_late and 400 <= response.status < 500 and not limit.take(address):
