@@ -9,7 +9,8 @@ import contextlib
 import re
 import unicodedata
 from email.utils import getaddresses
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import idna
@@ -128,6 +129,24 @@ def rates_by_domain(text: str) -> dict[str, float]:
     return rates
 
 
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+def networks_of(text: str) -> tuple[Network, ...]:
+    """Return the networks in `text`, addresses or networks with commas between.
+
+    Raises:
+        ValueError: one is not valid.
+    """
+    found = []
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            found.append(ip_network(entry, strict=False))
+        except ValueError:
+            raise ValueError(f"not a valid network: {entry!r} (use for example 10.0.0.0/8,192.0.2.7)") from None
+    return tuple(found)
+
+
 def check_servers(servers: str) -> str:
     """Return a list of `host:port` (or `host`) with commas between, without blanks.
 
@@ -171,6 +190,20 @@ def check_url(url: str, *, allow_login: bool = False) -> str:
     if "?" in url or "#" in url:
         raise ValueError(f"the URL must not contain ? or #{shown}")
     return url
+
+
+def origins_of(text: str) -> list[str]:
+    """Return the origins in `text`, with commas between, in the form in which browsers send them.
+
+    Raises:
+        ValueError: one is not valid.
+    """
+    found = []
+    for url in filter(None, (part.strip().rstrip("/").lower() for part in text.split(","))):
+        if urlsplit(check_url(url)).path:
+            raise ValueError(f"not an origin: {url!r} (leave out the path, as in https://shop.example)")
+        found.append(url)
+    return found
 
 
 def check_urls(urls: str) -> str:

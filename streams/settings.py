@@ -46,6 +46,8 @@ from streams.endpoints import (
     check_urls,
     host_of,
     is_loopback,
+    networks_of,
+    origins_of,
     rates_by_domain,
     split_urls,
     without_login,
@@ -216,6 +218,14 @@ class Settings(BaseSettings):
     #: How long one day of waiting takes. Shorten it for demos and tests: with `1s`, an email due in two days arrives after 2 seconds.
     day_scale_seconds: Annotated[float, BeforeValidator(seconds)] = _env("DAY", DAY_S, le=DAY_S)
 
+    # The JSON API
+    #: File with the hashes of the API keys: `takk api-key create` prints its lines. Without it, the JSON API accepts no key.
+    gateway_api_keys_file: Path | None = None
+    #: Requests of one API key per minute. 0: no limit.
+    gateway_api_requests_per_minute: int = Field(6000, ge=0)
+    #: Origins of the shop's pages that may send browsing with the site script, such as `https://shop.example,https://www.shop.example`.
+    gateway_site_origins: str = ""
+
     # Mail
     #: Mail server.
     smtp_host: str = _env("SMTP_HOST", "localhost")
@@ -268,6 +278,20 @@ class Settings(BaseSettings):
     #: Transactional emails that one address gets per day, whichever customer ids use it. Needs `TAKK_ADDRESS_SECRET`.
     transactional_per_address: int = Field(TRANSACTIONAL_PER_ADDRESS, ge=1, le=200)
 
+    # Gateway
+    #: Address on which the gateway takes the requests of customers. Set it to `0.0.0.0` in a container.
+    gateway_host: str = "127.0.0.1"
+    #: Port of that address. 0 chooses a free one.
+    gateway_port: int = Field(8000, ge=0, le=65535)
+    #: Addresses or networks of the proxies in front of the gateway, such as `10.0.0.0/8,192.0.2.7`. Their `X-Forwarded-For` is believed.
+    gateway_trusted_proxies: str = ""
+    #: Requests per minute from one address (IPv4, or network of IPv6). Opens, clicks and the API count only while they are invalid.
+    gateway_requests_per_minute: int = Field(120, ge=1, le=1_000_000)
+    #: Size of the spool, in MiB: the records that a gateway keeps on its disk while Kafka is away. Past it, it answers 503.
+    gateway_spool_mb: int = Field(256, ge=1, le=1 << 20)
+    #: Directory of the photos that customers upload. Default: the folder `uploads` in the gateway's state.
+    gateway_uploads_dir: Path | None = None
+
     # Metrics, health and logs
     #: Address that `/metrics`, `/livez` and `/readyz` listen on. Set it to `0.0.0.0` in a container.
     web_host: str = "127.0.0.1"
@@ -300,6 +324,11 @@ class Settings(BaseSettings):
     def _are_addresses(cls, value: str) -> str:
         return ",".join(addresses_of(value))
 
+    @field_validator("gateway_site_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        return ",".join(origins_of(value))
+
     @field_validator("smtp_helo_name")
     @classmethod
     def _is_helo_name(cls, value: str | None) -> str | None:
@@ -315,6 +344,12 @@ class Settings(BaseSettings):
     @classmethod
     def _are_days(cls, value: str) -> str:
         days_by_topic(value)
+        return value
+
+    @field_validator("gateway_trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        networks_of(value)
         return value
 
     @field_validator("shop_time_zone")
@@ -344,7 +379,7 @@ class Settings(BaseSettings):
     def _are_urls(cls, value: str | None) -> str | None:
         return None if value is None else check_urls(value)
 
-    @field_validator("smtp_host", "web_host")
+    @field_validator("smtp_host", "web_host", "gateway_host")
     @classmethod
     def _is_host(cls, value: str) -> str:
         return check_host(value)

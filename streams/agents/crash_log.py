@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from confluent_kafka import KafkaException
 
-from streams.runtime.app import App
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord
 from streams.runtime.isolation.crashes import Crashes, with_note
@@ -21,6 +20,9 @@ from streams.runtime.kafka.topic_reader import read_to_the_end
 from streams.wire import topics
 from streams.wire.decode.crash_notes import decode_crashes
 from streams.wire.encode.crash_notes import encode_crashes
+
+if TYPE_CHECKING:
+    from streams.runtime.app import App  # it imports Faust, which the gateway does not need
 
 log = structlog.get_logger(__name__)
 

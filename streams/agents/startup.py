@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from confluent_kafka import KafkaException
@@ -17,7 +18,6 @@ from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.limits_check import check_limits
 from streams.observability import metrics
-from streams.runtime.app import App
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import NameInUse, RegistryUnavailable
 from streams.runtime.kafka.availability import KafkaUnavailable
@@ -25,6 +25,9 @@ from streams.runtime.kafka.retry import is_away
 from streams.runtime.kafka.topic_admin import TopicMismatch, record_limits
 from streams.settings import Settings
 from streams.wire import topics
+
+if TYPE_CHECKING:
+    from streams.runtime.app import App  # it imports Faust, which the gateway does not need
 
 log = structlog.get_logger(__name__)
 
@@ -154,15 +157,20 @@ def kafka_steps(
         partial(check_limits, app.task_manager.takeover.cluster, settings.session_timeout_s),
         partial(check_installation, settings, is_taken_over),
         partial(_prepare_topics, app, settings),
-        partial(_register_schemas, instrumentation.codec, settings.registry_address),
+        partial(register_schemas, instrumentation.codec, settings.registry_address),
         partial(check_clock, kafka, instrumentation.encoder),
         app.membership.check_name,
         partial(isolate, app, kafka, instrumentation.codec, settings.reader_group_id, now_ms),
     ]
 
 
-def _register_schemas(codec: Codec, address: str | None) -> None:
-    """Register the schemas, if there is a registry."""
+def register_schemas(codec: Codec, address: str | None) -> None:
+    """Register the schemas, if there is a registry.
+
+    Raises:
+        RegistryUnavailable: the registry does not answer.
+        SystemExit: it refuses a schema or the login.
+    """
     if address is None:
         return
     from confluent_kafka.schema_registry import SchemaRegistryError  # late: the import is slow
@@ -182,10 +190,19 @@ def _prepare_topics(app: App, settings: Settings) -> None:
     """Create the missing topics, and give the stages the limits of all topics."""
     stages = app.task_manager.stages.values()
     changelogs = [stage.changelog for stage in stages if stage.changelog]
+    create_topics(settings, changelogs)
+    limits = record_limits(settings.kafka(), {*topics.RECORD_LIMITS, *changelogs})
+    for stage in stages:
+        stage.limits.update(limits)
+
+
+def create_topics(settings: Settings, changelogs: Iterable[str] = ()) -> None:
+    """Create the missing topics.
+
+    Raises:
+        SystemExit: a topic exists that does not fit.
+    """
     try:
         topics.create_topics(settings, changelogs)
     except TopicMismatch as error:
         sys.exit(f"cannot start: {error}")
-    limits = record_limits(settings.kafka(), {*topics.RECORD_LIMITS, *changelogs})
-    for stage in stages:
-        stage.limits.update(limits)

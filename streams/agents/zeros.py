@@ -2,7 +2,7 @@
 
 A counter that first appears at its first increment loses that increment: Prometheus sees no rise from nothing to 1. And a series that is
 missing is then an alarm: the process is down, or it is not the process that was expected. So a process exports every series of its closed
-label sets from the start, and no metric of the other kind of process at all.
+label sets from the start, and no metric of the other kinds of process at all.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from streams.core.rules.flow import Send, all_steps
 from streams.core.rules.ruleset import Ruleset
 from streams.mail.delivery.bounces import Reason
 from streams.mail.delivery.providers import Provider
+from streams.mail.tokens import Reason as BadLinkReason
 from streams.observability import metrics
 from streams.wire import topics
 from streams.wire.validation import RULES
 
-#: The metrics that only a worker exports. All others, except those of the mailer, are exported by both.
+#: The metrics that only a worker exports. All others, except those of the mailer and the gateway, are exported by worker and mailer.
 OF_WORKER = (
     metrics.TIMERS_PENDING, metrics.TIMERS_STORED, metrics.TIMERS_FIRED, metrics.TIMER_LATENESS, metrics.DECISIONS, metrics.ENGAGEMENT,
     metrics.ENGAGED_EMAILS, metrics.OPENS, metrics.CLICKS, metrics.UNSUBSCRIBES, metrics.BOUNCES, metrics.COMPLAINTS,
@@ -34,6 +35,20 @@ OF_MAILER = (
     metrics.RENDER_SECONDS, metrics.SMTP_SECONDS, metrics.HEARTBEAT_TIMESTAMP, metrics.HEARTBEAT_SECONDS,
     metrics.SMTP_PAUSED, metrics.SMTP_ANSWERS, metrics.SMTP_REFUSALS, metrics.SMTP_CONNECTIONS, metrics.SMTP_CONNECTIONS_LIMIT,
     metrics.CATALOGUE_PRODUCTS, metrics.POPULARITY_PRODUCTS, metrics.CATALOGUE_READ, metrics.CATALOGUE_REFUSED,
+)  # fmt: skip
+
+#: The metrics that only a gateway exports.
+OF_GATEWAY = (
+    metrics.GATEWAY_REQUESTS, metrics.GATEWAY_SECONDS, metrics.GATEWAY_BAD_LINKS, metrics.GATEWAY_LIMITED, metrics.GATEWAY_RECORDS,
+    metrics.GATEWAY_REPEATS, metrics.GATEWAY_UNAVAILABLE, metrics.GATEWAY_UNRECORDED, metrics.GATEWAY_REFUSED, metrics.GATEWAY_SPOOLING,
+    metrics.GATEWAY_SPOOLED, metrics.GATEWAY_REPLAYED, metrics.GATEWAY_SPOOL_RECORDS, metrics.GATEWAY_SPOOL_BYTES,
+    metrics.GATEWAY_SPOOL_LIMIT, metrics.GATEWAY_SPOOL_OLDEST, metrics.GATEWAY_SPOOL_DAMAGED, metrics.GATEWAY_PAGES,
+    metrics.GATEWAY_PAGES_READ,
+)  # fmt: skip
+#: The metrics of stages that a gateway exports too.
+OF_ALL = (
+    metrics.DISK_FREE, metrics.DISK_SIZE, metrics.BUILD_INFO, metrics.KAFKA_UNREACHABLE, metrics.REGISTRY_UNAVAILABLE, metrics.READY,
+    metrics.LOOP_LAG,
 )  # fmt: skip
 
 #: Stage -> the topics that it writes to, besides its changelog. A record with a wrong key returns to its own topic; it is counted by
@@ -95,6 +110,11 @@ MAIL_RULES = (
     ("unknown", "in_flight_after_crash"), ("unknown", "connection_lost"), ("unknown", "failed"), ("refused", "failed"),
     ("deferred", "refused_us"), ("deferred", "no_answer"), ("deferred", "newer_templates"),
 )  # fmt: skip
+#: The topics that the gateway writes to.
+GATEWAY_TOPICS = (
+    topics.ENGAGEMENT, topics.REVIEWS, topics.REORDERS, topics.CONTEST_ENTRIES, topics.REQUESTS, topics.ORDERS, topics.SHIPMENTS,
+    topics.CUSTOMERS, topics.PRODUCTS, topics.BROWSING, topics.PRESSURE,
+)  # fmt: skip
 SMTP_OUTCOMES = ("accepted", "refused", "deferred", "unknown", "down")
 
 
@@ -116,8 +136,8 @@ def zero_stage(stage: str, inputs: Iterable[str]) -> None:
 
 
 def zero_worker(ruleset: Ruleset) -> None:
-    """Export the series of the flows of `ruleset`, and no metric of the mailer."""
-    _remove(OF_MAILER)
+    """Export the series of the flows of `ruleset`, and no metric of the mailer and the gateway."""
+    _remove((*OF_MAILER, *OF_GATEWAY))
     messages: dict[str, set[str]] = {}
     for flow in ruleset.flows:
         sent = {step.message for step in all_steps(flow.steps) if isinstance(step, Send)}
@@ -149,12 +169,12 @@ def zero_pools(pools: Iterable[str]) -> None:
 
 
 def zero_mailer(messages: Mapping[str, Iterable[str]]) -> None:
-    """Export the series of the mailer, and no metric of a worker.
+    """Export the series of the mailer, and no metric of a worker or a gateway.
 
     Args:
         messages: flow -> the names of its messages.
     """
-    _remove(OF_WORKER)
+    _remove((*OF_WORKER, *OF_GATEWAY))
     for flow, names in messages.items():
         _zero(metrics.MAILS, (flow,), OUTCOMES)
         _zero_pairs(metrics.MAIL_RULES, (flow,), MAIL_RULES)
@@ -167,6 +187,21 @@ def zero_mailer(messages: Mapping[str, Iterable[str]]) -> None:
     _zero(metrics.SMTP_ANSWERS, get_args(Provider), SMTP_OUTCOMES)
     _zero(metrics.SMTP_REFUSALS, get_args(Provider), get_args(Reason), ("permanent", "temporary"))
     _zero(metrics.CATALOGUE_REFUSED, (topics.PRODUCTS, topics.POPULARITY), CATALOGUE_REASONS)
+
+
+def zero_gateway(routes: Iterable[str]) -> None:
+    """Export the series of the gateway, and no metric of stages.
+
+    Args:
+        routes: the names of its routes.
+    """
+    _remove(metric for metric in metrics.ALL if metric not in OF_GATEWAY and metric not in OF_ALL)
+    routes = tuple(routes)
+    _zero(metrics.GATEWAY_REQUESTS, routes, ("2xx", "3xx", "4xx", "5xx"))
+    _zero(metrics.GATEWAY_SECONDS, routes)
+    _zero(metrics.GATEWAY_BAD_LINKS, get_args(BadLinkReason))
+    _zero(metrics.GATEWAY_RECORDS, GATEWAY_TOPICS)
+    _zero(metrics.GATEWAY_UNRECORDED, ("opened", "clicked"))
 
 
 def _zero(metric: Any, *values: Iterable[str]) -> None:

@@ -33,6 +33,7 @@ ALLOWED_KEYS = frozenset(
         "status", "version", "versions",
         # ids: random or hashed, except those of orders and customers, which are never logged
         "claim_id", "flow", "flow_version", "message", "pool", "reward_id", "schema", "schema_id", "send_id", "step", "subject", "timer_id",
+        "request_id", "route",
         # numbers and times
         "attempt", "attempts", "bytes", "count", "deadline", "due_at", "emails", "emails_left", "first", "generation", "last", "limit",
         "lost", "missing", "offsets", "offsets_done", "offsets_per_s", "offsets_total", "pause_s", "percent", "records", "seconds", "seconds_left",

@@ -1,8 +1,8 @@
 """All metrics of Takk: a closed list, with help texts and units. Other modules only set and increment them.
 
 Names are `takk_<noun>_<unit>`; counters end in `_total`. Label values are bounded: a stage, a partition, a flow or one of its messages, a
-pool that a flow uses, a currency, an outcome, or a reason from a closed list. They never contain a customer, an order, an address, a code or
-free text. `stage` is flows, scheduler, popularity, pools, suppressions or mailer. A process exports the series that it can change as 0 from
+pool that a flow uses, a currency, a route, an outcome, or a reason from a closed list. They never contain a customer, an order, an address, a
+code or free text. `stage` is flows, scheduler, popularity, pools, suppressions or mailer. A process exports the series that it can change as 0 from
 its start: see `agents/zeros.py`.
 """
 
@@ -326,6 +326,81 @@ CODES_EXPIRED = Counter(
     registry=REGISTRY,
 )
 
+# Gateway
+GATEWAY_REQUESTS = Counter(
+    "takk_gateway_requests_total", "Requests answered, by route and class of the status: 2xx, 3xx, 4xx, 5xx.",
+    ["route", "status"], registry=REGISTRY,
+)  # fmt: skip
+GATEWAY_SECONDS = Histogram(
+    "takk_gateway_request_seconds",
+    "Time from the headers of a request to its answer, including the broker's acknowledgement or the spool's fsync, by route.",
+    ["route"],
+    buckets=WORK_SECONDS,
+    registry=REGISTRY,
+)
+GATEWAY_BAD_LINKS = Counter(
+    "takk_gateway_bad_links_total",
+    "Requests whose token is not valid. reason: malformed, unknown_key, tampered, expired, foreign_shop.",
+    ["reason"],
+    registry=REGISTRY,
+)
+GATEWAY_LIMITED = Counter(
+    "takk_gateway_limited_total",
+    "Requests refused because their address sent too many, as set by TAKK_GATEWAY_REQUESTS_PER_MINUTE.",
+    registry=REGISTRY,
+)
+GATEWAY_RECORDS = Counter(
+    "takk_gateway_records_total",
+    "Records of answered requests, by topic: acknowledged by the broker, or in the spool.",
+    ["topic"],
+    registry=REGISTRY,
+)
+GATEWAY_REPEATS = Counter(
+    "takk_gateway_repeats_total", "Repeated opens and clicks of one link within a minute, which published nothing again.", registry=REGISTRY
+)  # fmt: skip
+GATEWAY_UNAVAILABLE = Counter(
+    "takk_gateway_unavailable_total", "Requests answered with 503: neither Kafka nor the spool took their records.", registry=REGISTRY
+)  # fmt: skip
+GATEWAY_UNRECORDED = Counter(
+    "takk_gateway_unrecorded_total",
+    "Opens and clicks that were answered and not recorded, because neither Kafka nor the spool took the record. kind: opened, clicked.",
+    ["kind"],
+    registry=REGISTRY,
+)
+GATEWAY_REFUSED = Counter(
+    "takk_gateway_refused_records_total",
+    "Records that the broker refuses for good. Those of the spool are kept in its file refused.",
+    registry=REGISTRY,
+)
+GATEWAY_SPOOLING = Gauge(
+    "takk_gateway_spooling", "1 while new records go to the spool: Kafka does not answer, or the spool is not empty yet.", registry=REGISTRY
+)  # fmt: skip
+GATEWAY_SPOOLED = Counter("takk_gateway_spooled_records_total", "Records written to the spool.", registry=REGISTRY)
+GATEWAY_REPLAYED = Counter(
+    "takk_gateway_replayed_records_total", "Records of the spool that the broker has acknowledged.", registry=REGISTRY
+)
+GATEWAY_SPOOL_RECORDS = Gauge("takk_gateway_spool_records", "Records in the spool.", registry=REGISTRY)
+GATEWAY_SPOOL_BYTES = Gauge("takk_gateway_spool_bytes", "Size of the spool.", registry=REGISTRY)
+GATEWAY_SPOOL_LIMIT = Gauge(
+    "takk_gateway_spool_limit_bytes", "Size that the spool may have, as set by TAKK_GATEWAY_SPOOL_MB.", registry=REGISTRY
+)  # fmt: skip
+GATEWAY_SPOOL_OLDEST = Gauge(
+    "takk_gateway_spool_oldest_timestamp_seconds", "Unix time of the oldest records in the spool; 0 if it is empty.", registry=REGISTRY
+)  # fmt: skip
+GATEWAY_SPOOL_DAMAGED = Gauge(
+    "takk_gateway_spool_damaged_requests",
+    "Requests whose records in the spool could not be read since the start. They are lost.",
+    registry=REGISTRY,
+)
+GATEWAY_PAGES = Gauge(
+    "takk_gateway_customer_pages", "About how many customers have data for the pages of the gateway.", registry=REGISTRY
+)
+GATEWAY_PAGES_READ = Gauge(
+    "takk_gateway_customer_pages_read_timestamp_seconds",
+    "Unix time at which the gateway last read the customer pages to the end of their topic; 0 before its first time.",
+    registry=REGISTRY,
+)
+
 # Heartbeat
 HEARTBEAT_TIMESTAMP = Gauge(
     "takk_heartbeat_timestamp_seconds",
@@ -389,7 +464,10 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     SENDS_UNKNOWN, RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
     ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
-    POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO,
+    POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, GATEWAY_REQUESTS, GATEWAY_SECONDS, GATEWAY_BAD_LINKS, GATEWAY_LIMITED, GATEWAY_RECORDS,
+    GATEWAY_REPEATS, GATEWAY_UNAVAILABLE, GATEWAY_UNRECORDED, GATEWAY_REFUSED, GATEWAY_SPOOLING, GATEWAY_SPOOLED, GATEWAY_REPLAYED,
+    GATEWAY_SPOOL_RECORDS, GATEWAY_SPOOL_BYTES, GATEWAY_SPOOL_LIMIT, GATEWAY_SPOOL_OLDEST, GATEWAY_SPOOL_DAMAGED, GATEWAY_PAGES,
+    GATEWAY_PAGES_READ, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO,
     FLOWS_INFO, KAFKA_UNREACHABLE, REGISTRY_UNAVAILABLE, READY, MEMBER, RESTORING, LOOP_LAG,
 )  # fmt: skip
 

@@ -94,6 +94,11 @@ class Codec:
             self._headers = {name: CONFLUENT + number.to_bytes(4, "big") for name, number in ids.items()}
 
     @property
+    def is_registered(self) -> bool:
+        """Whether records can be encoded: `register` has succeeded, or there is no registry."""
+        return bool(self._headers)
+
+    @property
     def has_registry(self) -> bool:
         """Whether writer schemas may come from a registry."""
         return self._registry is not None

@@ -10,7 +10,18 @@ from typing import Any
 import click
 
 from streams.observability.log_filter import without_secrets
-from streams.tools.cli import flows, importing, local, operations, people, processes, simulate, topics
+from streams.tools.cli import (
+    api_keys,
+    flows,
+    importing,
+    local,
+    operations,
+    people,
+    processes,
+    schemas,
+    simulate,
+    topics,
+)
 
 
 class _Masked(click.Group):
@@ -50,6 +61,7 @@ def main() -> None:
                      takk import orders.csv --kind orders   import past orders, without mailing anybody
                      takk worker                  run the flows
                      takk mailer --web-port 8081  send the emails
+                     takk gateway --web-port 8083 answer the links of the emails
     Write flows:     takk flows check             list errors, with file, line and a hint
                      takk simulate --from topic   simulate the flows on past orders
     Look back:       takk why CUSTOMER            which emails a customer received or missed, and why
@@ -66,7 +78,10 @@ for command in (
     local.shop,
     processes.worker,
     processes.mailer,
+    processes.gateway,
     topics.topics,
+    api_keys.api_key,
+    schemas.schemas,
     flows.flows,
     simulate.simulate,
     importing.import_,

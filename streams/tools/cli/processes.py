@@ -1,4 +1,4 @@
-"""`takk worker` and `takk mailer`."""
+"""`takk worker`, `takk mailer` and `takk gateway`."""
 
 from __future__ import annotations
 
@@ -92,3 +92,41 @@ def mailer(web_port: int | None, accept_changelog: bool, accept_offsets: bool, t
     settings = read_settings(web_port=web_port)
     check_registry(settings)
     run_mailer(settings, accepted(accept_changelog, accept_offsets, take_over))
+
+
+@click.command()
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="For one start: replace the installation that uses TAKK_APP_ID on this cluster by TAKK_INSTALLATION.",
+)
+@click.option(
+    "--port", type=int, help="Port for customers' requests; 0 selects a free one. Default: TAKK_GATEWAY_PORT."
+)
+@click.option("--host", help="Address for customers' requests. Default: TAKK_GATEWAY_HOST.")
+@click.option(
+    "--web-port", type=int, help="Port of /metrics, /livez and /readyz; 0 selects a free one. Default: TAKK_WEB_PORT."
+)
+def gateway(web_port: int | None, host: str | None, port: int | None, take_over: bool) -> None:
+    """Run a gateway: the links of emails, and the pages behind them.
+
+    It listens on TAKK_GATEWAY_HOST:TAKK_GATEWAY_PORT. Put it behind your HTTPS proxy, under the address of TAKK_MAIL_BASE_URL,
+    and list the proxy in TAKK_GATEWAY_TRUSTED_PROXIES. It needs the TAKK_MAIL_SECRET and TAKK_SHOP_ID of the mailer.
+
+    A request is answered once Kafka has its record. While Kafka is away, the records go to a spool on the disk of TAKK_STATE_DIR,
+    and are published in order when it returns. Run any number of gateways, each with its own TAKK_GROUP_INSTANCE_ID and disk. A gateway
+    with the same name and disk publishes what its predecessor left.
+
+    SIGTERM stops it cleanly: requests are answered, and the spool stays. It serves /livez, /readyz and /metrics like a worker; keep
+    that port internal.
+
+    \b
+    takk gateway --web-port 8083
+    curl -i http://localhost:8000/u/not-a-token        404: only links of your own emails work
+
+    Exit codes: 0 stopped by SIGTERM, 1 the process could not start, or failed.
+    """
+    from streams.gateway.process import run_gateway
+
+    settings = read_settings(web_port=web_port, gateway_host=host, gateway_port=port)
+    run_gateway(settings, take_over)

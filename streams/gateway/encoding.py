@@ -1,0 +1,53 @@
+"""The encoder of the gateway: fields of a record to an encoded record for a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from streams.gateway.context import Unavailable
+from streams.runtime.avro.codec import Codec
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.wire import topics
+from streams.wire.encode.envelope import Envelope
+
+
+class RecordEncoder:
+    """Encodes records by their topics.
+
+    Args:
+        codec: the codec of the schemas.
+        source: the writer, for the CloudEvents header `ce_source`.
+        now: the clock, UTC.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        source: str = "/takk/gateway",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._codec = codec
+        self._envelope = Envelope(codec, source)
+        self._now = now
+
+    def record(self, topic: str, key: str, event_id: str, fields: Mapping[str, object]) -> ProducerRecord:
+        """Return a record with its headers.
+
+        Args:
+            topic: its topic.
+            key: its key.
+            event_id: the header `ce_id`, the same if the request is repeated.
+            fields: the fields of the topic's schema. Those that are missing get their default.
+
+        Raises:
+            Unavailable: the schema registry has not answered since the start.
+            ValidationFailed: the record is too large.
+            ValueError, TypeError: a field does not fit the schema.
+        """
+        if not self._codec.is_registered:
+            raise Unavailable
+        at = fields.get("occurred_at")
+        moment = at if isinstance(at, datetime) else self._now()
+        schema = topics.SCHEMA_OF[topic]
+        return self._envelope.framed(topic, schema, key, event_id, self._codec.encode(schema, fields), moment)

@@ -1,0 +1,145 @@
+"""The idempotent producers of the gateway, the requests that wait for them, and the publishing of a segment of the spool."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from streams.observability import metrics
+from streams.runtime.kafka.client_config import SEVERE, client_config
+from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES
+from streams.runtime.kafka.producer_record import ProducerRecord, size_of
+
+#: Seconds for which a producer repeats a record. Those of requests are given up earlier; in a recovery the attempt ends then.
+DELIVERY_TIMEOUT_S = 30.0
+#: Records of a segment that the producer has at once.
+WINDOW = 2_000
+#: Errors that other attempts do not change. The record is set aside, so that those behind it go on.
+PERMANENT = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG})
+
+
+class RecordRefused(Exception):
+    """The broker refuses a record for good, or it is larger than its topic accepts."""
+
+
+def check_size(records: Sequence[ProducerRecord]) -> None:
+    """Check that topics accept records of this size.
+
+    Raises:
+        RecordRefused: one is too large.
+    """
+    for record in records:
+        if size_of(record.key, record.value, record.headers) > DEFAULT_TOPIC_BYTES:
+            raise RecordRefused(f"a record for {record.topic} is too large")
+
+
+def open_producer(kafka: Mapping[str, Any], delivery_timeout_s: float = DELIVERY_TIMEOUT_S) -> Any:
+    """Return an idempotent producer.
+
+    Args:
+        kafka: librdkafka settings of the cluster.
+        delivery_timeout_s: seconds after which a record that is not acknowledged fails.
+    """
+    settings = {
+        "log_level": SEVERE,
+        "enable.idempotence": True,
+        "acks": "all",
+        "partitioner": "murmur2_random",
+        "linger.ms": 1,
+        "compression.type": "lz4",
+        "delivery.timeout.ms": int(delivery_timeout_s * 1000),
+        "request.timeout.ms": int(min(delivery_timeout_s, 10.0) * 1000),
+        # The default of 10 s would be the longest part of a recovery.
+        "reconnect.backoff.max.ms": 1000,
+        "queue.buffering.max.kbytes": 64 << 10,
+        "message.max.bytes": DEFAULT_TOPIC_BYTES,
+    }
+    return Producer(client_config(kafka, settings))
+
+
+class PendingRequest:
+    """The records of one request, and how many of them the broker has not acknowledged."""
+
+    __slots__ = ("at", "future", "left", "records")
+
+    def __init__(self, records: Sequence[ProducerRecord], future: asyncio.Future[None], at: float) -> None:
+        self.records = records
+        self.future = future
+        self.left = len(records)
+        self.at = at
+
+    def succeed(self) -> None:
+        """Count the records, which are safe, and answer the request unless its client no longer waits."""
+        for record in self.records:
+            metrics.GATEWAY_RECORDS.labels(record.topic).inc()
+        if not self.future.done():
+            self.future.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """Let the request fail, unless its client no longer waits."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Replay:
+    """Publishes the records of a segment, some at a time.
+
+    Attributes:
+        error: why it failed; empty if it did not.
+        refused: the records that the broker refuses for good.
+    """
+
+    def __init__(self, producer: Any, records: Sequence[ProducerRecord]) -> None:
+        self.producer = producer
+        self._records = records
+        self._next = self._answered = 0
+        self.error = ""
+        self.refused: list[ProducerRecord] = []
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the broker has answered for all records."""
+        return not self.error and self._answered == len(self._records)
+
+    def step(self) -> None:
+        """Give the producer more records, and take its answers."""
+        try:
+            while self._next < len(self._records) and self._next - self._answered < WINDOW:
+                record = self._records[self._next]
+                self.producer.produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    headers=record.headers,
+                    on_delivery=partial(self._on_delivery, record),
+                )
+                self._next += 1
+        except BufferError:
+            pass  # the producer's queue is full: the next step goes on
+        except KafkaException as error:
+            self.error = error.args[0].str()
+        self.producer.poll(0)
+
+    def _on_delivery(self, record: ProducerRecord, error: Any, message: Any) -> None:
+        if error is None:
+            self._answered += 1
+        elif error.code() in PERMANENT:
+            self.refused.append(record)
+            self._answered += 1
+        else:
+            self.error = error.str()
+
+
+def end_later(producer: Any) -> None:
+    """Drop what a producer holds, and end it in a thread: that waits for its own threads, possibly for a broker that does not answer."""
+    threading.Thread(target=_end, args=(producer,), name="takk-producer-end", daemon=True).start()
+
+
+def _end(producer: Any) -> None:
+    producer.purge(in_queue=True, in_flight=True, blocking=False)
+    producer.close()

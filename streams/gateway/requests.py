@@ -1,0 +1,80 @@
+"""What the request handlers of the gateway share: the link of a request, ids of events, and engagement records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from aiohttp import web
+
+from streams.core.values.tokens import BadToken
+from streams.gateway.context import GATEWAY, Gateway
+from streams.mail.tokens import BadLink, Link, Use
+from streams.observability import metrics
+from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.wire import topics
+
+#: The uses of links that emails of earlier versions have with signed tokens, and the signed parts after send id and customer id.
+_SIGNED: dict[str, str] = {"u": "unsubscribe", "o": "open", "r": "review"}
+
+
+def open_link(request: web.Request, use: Use) -> Link:
+    """Return what the token in the path says.
+
+    Raises:
+        web.HTTPNotFound: the token is not valid for this use.
+    """
+    gateway, token = request.app[GATEWAY], request.match_info["token"]
+    try:
+        return gateway.keys.open(use, token, gateway.now())
+    except BadLink as error:
+        if error.reason == "tampered" and use in _SIGNED and (link := _signed_link(gateway, use, token)):
+            return link
+        metrics.GATEWAY_BAD_LINKS.labels(error.reason).inc()
+        raise web.HTTPNotFound from None
+
+
+def _signed_link(gateway: Gateway, use: str, token: str) -> Link | None:
+    """Return the content of a token that an earlier version signed; None if it is not one."""
+    try:
+        send_id, customer_id, *rest = gateway.settings.link_keys().verify(_SIGNED[use], token)
+    except (BadToken, ValueError):
+        return None
+    return Link(gateway.settings.shop_id, customer_id, send_id, rest[0] if rest else "", 0)
+
+
+def event_id(use: str, send_id: str, target: str, action: str, value: str) -> str:
+    """Return the id of what a request does: the same if it is repeated."""
+    digest = blake2b(digest_size=16)
+    for part in (use, send_id, target, action, value):
+        data = part.encode()
+        digest.update(len(data).to_bytes(4, "big") + data)
+    return digest.hexdigest()
+
+
+def minute_of(moment: datetime) -> str:
+    """Return the minute of a time, as a value for `event_id`."""
+    return str(int(moment.timestamp()) // 60)
+
+
+def engagement(gateway: Gateway, link: Link, kind: str, at: datetime, id: str, /, **fields: Any) -> ProducerRecord:
+    """Return a record of `email-engagement`.
+
+    Args:
+        gateway: the context.
+        link: the link that was used.
+        kind: the kind of engagement.
+        at: the time, UTC.
+        id: the id of the event.
+        fields: further fields of the schema.
+    """
+    record = {
+        "customer_id": link.customer_id,
+        "send_id": link.send_id or None,
+        "kind": kind,
+        "occurred_at": at,
+        "event_id": id,
+        **fields,
+    }
+    return gateway.encoder.record(topics.ENGAGEMENT, link.customer_id, id, record)

@@ -1,0 +1,149 @@
+"""The HTTP application of the gateway: the routes of the features, and what holds for every request."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from aiohttp import web
+
+from streams.endpoints import Network
+from streams.gateway import tracking, unsubscribe
+from streams.gateway.context import GATEWAY, Gateway, Unavailable
+from streams.gateway.limits import RateLimit, client_address
+from streams.gateway.producers import RecordRefused
+from streams.observability import metrics
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: Bytes of a body, at most; a handler may accept less.
+MAX_BODY_BYTES = 12 << 20
+#: Bytes of a body on paths without files: forms have a few fields.
+MAX_FORM_BYTES = 64 << 10
+#: Paths whose bodies may be large: reviews and contests with photos, and the API.
+LARGE_BODIES = ("/r/", "/k/", "/v1/", "/hooks/")
+#: Paths whose requests are limited only while they are invalid. One image proxy fetches the pictures of a million readers, and a shop's own
+#: servers send all its orders: these requests prove with a token or a key that they are wanted.
+LIMITED_IF_INVALID = ("/c/", "/o/", "/v1/", "/hooks/")
+#: Seconds that a request with a body may take. A client that sends slower is cut off.
+BODY_TIMEOUT_S = 60.0
+#: Headers of every response. A page may set its own.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Server": "takk",
+}
+#: The label of requests that match no route.
+UNMATCHED = "unmatched"
+
+ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (tracking.routes, unsubscribe.routes)
+
+
+def make_app(
+    gateway: Gateway,
+    *,
+    trusted: Sequence[Network] = (),
+    clock: Callable[[], float] = time.monotonic,
+    body_timeout_s: float = BODY_TIMEOUT_S,
+) -> web.Application:
+    """Return the application.
+
+    Args:
+        gateway: the context of the handlers.
+        trusted: the networks of the proxies whose `X-Forwarded-For` is believed.
+        clock: a monotonic clock, in seconds.
+        body_timeout_s: seconds that a request with a body may take.
+    """
+    limit = RateLimit(gateway.settings.gateway_requests_per_minute, clock)
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began, request_id = time.perf_counter(), secrets.token_hex(8)
+        structlog.contextvars.bind_contextvars(request_id=request_id)  # the task of this request alone has it
+        path = request.path
+        address = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
+        is_late = path.startswith(LIMITED_IF_INVALID)
+        if not is_late and not limit.take(address):
+            response = _too_many(limit.wait_s(address))
+        else:
+            response = await _answer(request, handler, path, body_timeout_s)
+            if is_late and 400 <= response.status < 500 and not limit.take(address):
+                response = _too_many(limit.wait_s(address))
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers["X-Request-Id"] = request_id
+        route = route_of(request)
+        metrics.GATEWAY_REQUESTS.labels(route, f"{response.status // 100}xx").inc()
+        metrics.GATEWAY_SECONDS.labels(route).observe(time.perf_counter() - began)
+        return response
+
+    app = web.Application(middlewares=[guard], client_max_size=MAX_BODY_BYTES)
+    app[GATEWAY] = gateway
+    tracking.prepare(app)
+    for routes in ROUTES:
+        app.add_routes(routes())
+    return app
+
+
+def route_of(request: web.Request) -> str:
+    """Return the name of the route of a request, as a label: a bounded set of names, never a path."""
+    resource = request.match_info.route.resource
+    return UNMATCHED if resource is None else resource.name or "other"
+
+
+def route_names() -> set[str]:
+    """Return all values of the label."""
+    return {str(route.kwargs.get("name", "other")) for routes in ROUTES for route in routes()} | {UNMATCHED}
+
+
+async def _answer(request: web.Request, handler: Handler, path: str, body_timeout_s: float) -> web.StreamResponse:
+    """Return the response of the handler, or a plain one for what it raised. Errors contain no details."""
+    try:
+        if not request.body_exists:
+            return await handler(request)
+        most = MAX_BODY_BYTES if path.startswith(LARGE_BODIES) else MAX_FORM_BYTES
+        if (request.content_length or 0) > most:
+            return _plain(413)
+        if most < MAX_BODY_BYTES:
+            request = request.clone(client_max_size=most)
+        async with asyncio.timeout(body_timeout_s):
+            return await handler(request)
+    except web.HTTPException as error:
+        if error.status >= 400:
+            return _plain(error.status)
+        return web.Response(status=error.status, headers={"Location": error.headers["Location"]})
+    except Unavailable as error:
+        metrics.GATEWAY_UNAVAILABLE.inc()
+        return _plain(503, {"Retry-After": str(error.retry_after_s)})
+    except RecordRefused:
+        return _plain(413)
+    except TimeoutError:
+        return _plain(408)
+    except Exception as error:
+        log.error("request failed", route=route_of(request), exc_info=error)
+        return _plain(500)
+
+
+_PHRASES = {400: "Bad request", 404: "Not found", 405: "Method not allowed", 408: "Request timeout", 413: "Too large", 415: "Unsupported media type",
+            429: "Too many requests", 500: "Internal error", 503: "Unavailable"}  # fmt: skip
+
+
+def _plain(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    """Return a response of one line. Its connection is closed if the body of the request may not have been read."""
+    response = web.Response(status=status, text=_PHRASES.get(status, "Error") + "\n", headers=headers)
+    if status in (408, 413):
+        response.force_close()
+    return response
+
+
+def _too_many(wait_s: int) -> web.Response:
+    metrics.GATEWAY_LIMITED.inc()
+    return _plain(429, {"Retry-After": str(wait_s)})
