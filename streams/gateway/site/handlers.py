@@ -19,6 +19,7 @@ from streams.gateway.api.conversion import Issue, Issues, clipped_name
 from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.kinds import Target, targets_of
 from streams.gateway.api.problems import Problem, unavailable
+from streams.gateway.api.records import broken_rule
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.site.visitors import is_shop
 from streams.mail.tokens import BadLink
@@ -138,7 +139,7 @@ def _record(
         try:
             target.decode(fields, now)
         except ValidationFailed as error:
-            found.add("", error.detail)
+            found.append(broken_rule(error, target.schema))
     if found or fields is None:
         issues += [
             Issue(f"{path}.{issue.field}" if issue.field else path, issue.message, issue.hint) for issue in found
