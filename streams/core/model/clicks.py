@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.events import AgentClass
 from streams.core.values import ids
+
+#: The classes of the clients that open emails and follow links.
+AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
 
 #: How long a click is held, and the longest pause between two clicks that are judged together.
 HOLD = timedelta(seconds=10)
