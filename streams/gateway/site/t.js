@@ -31,7 +31,7 @@
       method: "POST", credentials: "omit", keepalive: true,
       body: JSON.stringify({ visitor: token, consent: true, events: events })
     }).then(function (answer) {
-      if (answer.status === 404) forget(); /* expired */
+      if (answer.status === 404) forget();
     }, function () { /* offline */ });
     flush();
   }
