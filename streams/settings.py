@@ -285,8 +285,8 @@ class Settings(BaseSettings):
     gateway_uploads_dir: Path | None = None
     #: File with the hashes of the API keys: `takk api-key create` prints its lines. Without it, the JSON API accepts no key.
     gateway_api_keys_file: Path | None = None
-    #: Requests of one API key per minute. 0: no limit.
-    gateway_api_requests_per_minute: int = Field(6000, ge=0)
+    #: Requests of one API key per minute.
+    gateway_api_requests_per_minute: int = Field(6000, ge=1, le=1_000_000)
     #: Origins of the shop's pages that may send browsing with the site script, such as `https://shop.example,https://www.shop.example`.
     gateway_site_origins: str = ""
 

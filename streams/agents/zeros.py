@@ -43,7 +43,7 @@ OF_GATEWAY = (
     metrics.GATEWAY_REPEATS, metrics.GATEWAY_UNAVAILABLE, metrics.GATEWAY_UNRECORDED, metrics.GATEWAY_REFUSED, metrics.GATEWAY_SPOOLING,
     metrics.GATEWAY_SPOOLED, metrics.GATEWAY_REPLAYED, metrics.GATEWAY_SPOOL_RECORDS, metrics.GATEWAY_SPOOL_BYTES,
     metrics.GATEWAY_SPOOL_LIMIT, metrics.GATEWAY_SPOOL_OLDEST, metrics.GATEWAY_SPOOL_DAMAGED, metrics.GATEWAY_PAGES,
-    metrics.GATEWAY_PAGES_READ,
+    metrics.GATEWAY_PAGES_READ, metrics.GATEWAY_INVALID,
 )  # fmt: skip
 #: The metrics of stages that a gateway exports too.
 OF_ALL = (
@@ -115,6 +115,8 @@ GATEWAY_TOPICS = (
     topics.ENGAGEMENT, topics.REVIEWS, topics.REORDERS, topics.CONTEST_ENTRIES, topics.REQUESTS, topics.ORDERS, topics.SHIPMENTS,
     topics.CUSTOMERS, topics.PRODUCTS, topics.BROWSING, topics.PRESSURE,
 )  # fmt: skip
+#: The endpoints of the JSON API.
+GATEWAY_ENDPOINTS = ("orders", "shipments", "customers", "products", "events")
 SMTP_OUTCOMES = ("accepted", "refused", "deferred", "unknown", "down")
 
 
@@ -202,6 +204,7 @@ def zero_gateway(routes: Iterable[str]) -> None:
     _zero(metrics.GATEWAY_BAD_LINKS, get_args(BadLinkReason))
     _zero(metrics.GATEWAY_RECORDS, GATEWAY_TOPICS)
     _zero(metrics.GATEWAY_UNRECORDED, ("opened", "clicked"))
+    _zero(metrics.GATEWAY_INVALID, GATEWAY_ENDPOINTS)
 
 
 def _zero(metric: Any, *values: Iterable[str]) -> None:

@@ -183,6 +183,18 @@ SCREEN: Final = Screen(
                     missing=NO_GATEWAY,
                 ),
                 graph(
+                    "Invalid records of the API",
+                    Size(24, 6),
+                    About(
+                        "Records per minute that the JSON API refused as invalid, by endpoint. Their senders got the reasons.",
+                        "None.",
+                        "Ask the shop that sends: the answer to each record names the field and says what to do.",
+                    ),
+                    "suffix:/min",
+                    Query(f"60 * {total(rate('takk_gateway_invalid_records_total'), 'endpoint')}", "{{endpoint}}"),
+                    missing=NO_GATEWAY,
+                ),
+                graph(
                     "Spool",
                     Size(8, 8),
                     About(

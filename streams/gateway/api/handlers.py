@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,9 +17,10 @@ from streams.gateway.api.keys import ApiKey, KeyFile
 from streams.gateway.api.kinds import ENDPOINTS, Target, targets_of
 from streams.gateway.api.openapi import openapi
 from streams.gateway.api.problems import Problem, json_response, unavailable
-from streams.gateway.api.rates import KeyRates
 from streams.gateway.api.records import ACCEPTED, REFUSED, Result, judge, record_id
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
+from streams.gateway.limits import RateLimit
+from streams.observability import metrics
 from streams.runtime.avro.schemas import load_schemas
 from streams.wire.validation import ValidationFailed, parse_id
 
@@ -46,7 +47,7 @@ class _Parts:
     """
 
     keys: KeyFile
-    rates: KeyRates
+    rates: RateLimit
     targets: Mapping[str, tuple[Target, ...]]
     description: dict[str, object]
 
@@ -59,7 +60,7 @@ class _Parts:
         """
         settings = gateway.settings
         targets = targets_of(load_schemas(settings.schemas_dir))
-        rates = KeyRates(settings.gateway_api_requests_per_minute)
+        rates = RateLimit(settings.gateway_api_requests_per_minute, time.monotonic)
         return cls(KeyFile(settings.gateway_api_keys_file), rates, targets, openapi(targets, settings.mail_base_url))
 
 
@@ -107,10 +108,10 @@ class Api:
         """Return the key of a request. Raise Problem (401, 403, 429) if it is not valid for a role, or is used too often."""
         parts = self.parts(gateway)
         key = _authenticated(request, parts.keys, role)
-        if wait_s := parts.rates.wait_s(key.id, gateway.now()):
+        if not parts.rates.take(key.id):
             raise Problem(
                 429, "too_many_requests", "this key has sent too many requests", "send batches, and wait as Retry-After says",
-                headers={"Retry-After": str(math.ceil(wait_s))},
+                headers={"Retry-After": str(parts.rates.wait_s(key.id))},
             )  # fmt: skip
         return key
 
@@ -151,6 +152,8 @@ class Api:
             results.append(result)
             if count % _RECORDS_PER_TURN == _RECORDS_PER_TURN - 1:
                 await asyncio.sleep(0)
+        refused = sum(result.record is None for result in results)
+        metrics.GATEWAY_INVALID.labels(endpoint).inc(refused)
         if records := [result.record for result in results if result.record is not None]:
             await gateway.publisher.publish(records)
         return results
