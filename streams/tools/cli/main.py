@@ -89,6 +89,7 @@ for command in (
     operations.resend,
     people.export,
     people.forget,
+    people.requests,
     operations.dead_letters,
     operations.doctor,
     operations.settings,
