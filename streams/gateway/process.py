@@ -29,7 +29,7 @@ from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
 from streams.gateway.producers import open_producer
 from streams.gateway.publishing import SpoolingPublisher
-from streams.gateway.server import make_app, route_names
+from streams.gateway.server import connection_log, make_app, route_names
 from streams.gateway.spool import Spool
 from streams.mail.tokens import LinkKeys
 from streams.observability import metrics
@@ -151,7 +151,12 @@ class _Process:
         )
         app = make_app(gateway, trusted=networks_of(settings.gateway_trusted_proxies))
         runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=2.0, shutdown_timeout=STOP_TIMEOUT_S
+            app,
+            access_log=None,
+            logger=connection_log(),
+            keepalive_timeout=KEEPALIVE_S,
+            lingering_time=2.0,
+            shutdown_timeout=STOP_TIMEOUT_S,
         )
         await runner.setup()
         starting = asyncio.create_task(self._start(publisher, pages), name="takk-gateway-start")

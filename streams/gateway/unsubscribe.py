@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from streams.gateway.context import GATEWAY
-from streams.gateway.requests import engagement, event_id, minute_of, open_link
+from streams.gateway.requests import RECENT, engagement, event_id, minute_of, open_link
 from streams.mail.tokens import Link
 
 #: The emails that a customer can refuse.
@@ -52,10 +52,12 @@ async def unsubscribe(request: web.Request, link: Link, scope: str) -> None:
     Raises:
         Unavailable: the record is not safe.
     """
-    gateway = request.app[GATEWAY]
+    gateway, recent = request.app[GATEWAY], request.app[RECENT]
     now = gateway.now()
     id = event_id("u", link.send_id, link.target, "unsubscribed", f"{minute_of(now)}:{scope}")
-    await gateway.publisher.publish([engagement(gateway, link, "unsubscribed", now, id, scope=scope)])
+    if not recent.is_repeat(id):
+        await gateway.publisher.publish([engagement(gateway, link, "unsubscribed", now, id, scope=scope)])
+        recent.add(id)
 
 
 async def one_click(request: web.Request, link: Link) -> web.Response:

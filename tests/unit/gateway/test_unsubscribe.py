@@ -104,3 +104,18 @@ def test_a_record_that_is_not_safe() -> None:
             assert answer.headers["Retry-After"] == "7"
 
     asyncio.run(check())
+
+
+def test_a_repeat() -> None:
+    """A link that is used a thousand times a minute makes one record, and each use is answered with success."""
+
+    async def check() -> None:
+        gateway = FakeGateway()
+        link = gateway.link("u", "marketing")
+        async with gateway.client() as client:
+            for seconds in (0, 1, 60):
+                gateway.now = NOW + timedelta(seconds=seconds)
+                assert (await client.post(link, data=ONE_CLICK)).status == 200
+        assert len(gateway.publisher.records) == 2
+
+    asyncio.run(check())
