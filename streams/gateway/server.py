@@ -11,9 +11,10 @@ import structlog
 from aiohttp import web
 
 from streams.endpoints import Network
-from streams.gateway import tracking, unsubscribe
+from streams.gateway import tracking
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.limits import RateLimit, client_address
+from streams.gateway.pages.routes import routes as page_routes
 from streams.gateway.publishing import RecordRefused
 from streams.observability import metrics
 
@@ -27,6 +28,8 @@ MAX_BODY_BYTES = 12 << 20
 MAX_FORM_BYTES = 64 << 10
 #: Paths whose bodies may be large: reviews and contests with photos, and the API.
 LARGE_BODIES = ("/r/", "/k/", "/v1/", "/hooks/")
+#: Pages that read only as much as they need, and answer with a page themselves if a photo is too large.
+PHOTO_PAGES = ("/r/", "/k/")
 #: Paths whose requests are limited only while they are invalid. One image proxy fetches the pictures of a million readers, and a shop's own
 #: servers send all its orders: these requests prove with a token or a key that they are wanted.
 LIMITED_IF_INVALID = ("/c/", "/o/", "/v1/", "/hooks/")
@@ -44,7 +47,7 @@ HEADERS = {
 #: The label of requests that match no route.
 UNMATCHED = "unmatched"
 
-ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (tracking.routes, unsubscribe.routes)
+ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (tracking.routes, page_routes)
 
 
 def make_app(
@@ -110,7 +113,7 @@ async def _answer(request: web.Request, handler: Handler, path: str, body_timeou
         if not request.body_exists:
             return await handler(request)
         most = MAX_BODY_BYTES if path.startswith(LARGE_BODIES) else MAX_FORM_BYTES
-        if (request.content_length or 0) > most:
+        if (request.content_length or 0) > most and not path.startswith(PHOTO_PAGES):
             return _plain(413)
         if most < MAX_BODY_BYTES:
             request = request.clone(client_max_size=most)
