@@ -23,10 +23,12 @@ from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.startup import Startup, create_topics, register_schemas
 from streams.agents.zeros import zero_gateway
+from streams.definitions.problems import FlowFileError
 from streams.endpoints import networks_of
 from streams.gateway.context import Gateway
 from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
+from streams.gateway.pages.base.site import InvalidPages, site_of
 from streams.gateway.producers import open_producer
 from streams.gateway.publishing import SpoolingPublisher
 from streams.gateway.server import connection_log, make_app, route_names
@@ -77,6 +79,10 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
         if make_private(folder):
             log.warning("state folder closed to other users", at=str(folder))
     except (StoreError, OSError) as error:
+        sys.exit(f"cannot start: {error}")
+    try:
+        site_of(settings.templates_dir)
+    except (FlowFileError, InvalidPages) as error:
         sys.exit(f"cannot start: {error}")
     metrics.BUILD_INFO.labels(version("takk")).set(1)
     zero_gateway(route_names())

@@ -54,18 +54,30 @@ def open_link(request: web.Request, use: Use) -> Link:
     Raises:
         web.HTTPNotFound: the token is not valid for this use.
     """
+    try:
+        return link_of(request, use)
+    except BadLink:
+        raise web.HTTPNotFound from None
+
+
+def link_of(request: web.Request, use: Use) -> Link:
+    """Return what the token in the path says. Tokens that are not valid are counted.
+
+    Raises:
+        BadLink: the token is not valid for this use.
+    """
     gateway, token = request.app[GATEWAY], request.match_info["token"]
     try:
         return gateway.keys.open(use, token, gateway.now())
     except BadLink as error:
-        if error.reason == "tampered" and use in _SIGNED and (link := _signed_link(gateway, use, token)):
+        if use in _SIGNED and (link := _signed_link(gateway, use, token)):
             return link
         metrics.GATEWAY_BAD_LINKS.labels(error.reason).inc()
-        raise web.HTTPNotFound from None
+        raise
 
 
 def _signed_link(gateway: Gateway, use: str, token: str) -> Link | None:
-    """Return the content of a token that an earlier version signed; None if it is not one."""
+    """Return the content of a token that an earlier version signed, with or without the id of its key; None if it is not one."""
     try:
         send_id, customer_id, *rest = gateway.settings.link_keys().verify(_SIGNED[use], token)
     except (BadToken, ValueError):

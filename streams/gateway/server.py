@@ -13,10 +13,11 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from streams.endpoints import Network
-from streams.gateway import tracking, unsubscribe
+from streams.gateway import tracking
 from streams.gateway.api import handlers as api
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.limits import RateLimit, client_address
+from streams.gateway.pages.routes import routes as page_routes
 from streams.gateway.producers import RecordRefused
 from streams.gateway.requests import RECENT, RecentEvents
 from streams.gateway.site import handlers as site
@@ -32,6 +33,8 @@ MAX_BODY_BYTES = 12 << 20
 MAX_FORM_BYTES = 64 << 10
 #: Paths whose bodies may be large: reviews and contests with photos, and the API.
 LARGE_BODIES = ("/r/", "/k/", "/v1/", "/hooks/")
+#: Pages that read only as much as they need, and answer with a page themselves if a photo is too large.
+PHOTO_PAGES = ("/r/", "/k/")
 #: Paths whose requests are limited only while they are invalid. One image proxy fetches the pictures of a million readers, one mail service
 #: unsubscribes all its users, and a shop's own servers send all its orders: these requests prove with a token or a key that they are wanted.
 LIMITED_IF_INVALID = ("/c/", "/o/", "/u/", "/v1/", "/hooks/")
@@ -51,7 +54,7 @@ UNMATCHED = "unmatched"
 
 ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (
     tracking.routes,
-    unsubscribe.routes,
+    page_routes,
     api.routes,
     site.routes,
 )
@@ -136,7 +139,7 @@ async def _answer(request: web.Request, handler: Handler, path: str, body_timeou
         if not request.body_exists:
             return await handler(request)
         most = MAX_BODY_BYTES if path.startswith(LARGE_BODIES) else MAX_FORM_BYTES
-        if (request.content_length or 0) > most:
+        if (request.content_length or 0) > most and not path.startswith(PHOTO_PAGES):
             return _plain(413)
         if most < MAX_BODY_BYTES:
             request = request.clone(client_max_size=most)
