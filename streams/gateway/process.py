@@ -25,6 +25,7 @@ from streams.agents.startup import Startup, create_topics, register_schemas
 from streams.agents.zeros import zero_gateway
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import networks_of
+from streams.gateway.api.keys import KeyFileInvalid, read_keys
 from streams.gateway.context import Gateway
 from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
@@ -72,6 +73,11 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
     setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
     if settings.mail_secret is None:
         sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it opens the links in emails")
+    if settings.gateway_api_keys_file is not None:
+        try:
+            read_keys(settings.gateway_api_keys_file)
+        except KeyFileInvalid as error:
+            sys.exit(f"cannot start: {error}")
     if insecure := settings.insecure_connections():
         log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
     folder = Path(settings.state_dir) / "gateway"

@@ -13,6 +13,7 @@ from aiohttp import web
 from streams.gateway.classification import classify
 from streams.gateway.context import GATEWAY, Unavailable
 from streams.gateway.requests import RECENT, engagement, event_id, minute_of, open_link
+from streams.gateway.site.visitors import named_target
 from streams.mail.tokens import Link
 from streams.observability import metrics
 
@@ -36,9 +37,10 @@ async def click(request: web.Request) -> web.Response:
     if not link.target.startswith(("http://", "https://")) or not link.target.isprintable():
         metrics.GATEWAY_BAD_LINKS.labels("malformed").inc()
         raise web.HTTPNotFound
+    gateway = request.app[GATEWAY]
     if request.method == "GET":
         await _record(request, link, "clicked", "c")
-    return web.Response(status=302, headers={"Location": quote(link.target, safe=_SAFE)})
+    return web.Response(status=302, headers={"Location": quote(named_target(gateway, link), safe=_SAFE)})
 
 
 async def opening(request: web.Request) -> web.Response:
