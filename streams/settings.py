@@ -277,7 +277,7 @@ class Settings(BaseSettings):
     gateway_port: int = Field(8000, ge=0, le=65535)
     #: Addresses or networks of the proxies in front of the gateway, such as `10.0.0.0/8,192.0.2.7`. Their `X-Forwarded-For` is believed.
     gateway_trusted_proxies: str = ""
-    #: Requests per minute from one address (IPv4, or network of IPv6). Opens, clicks and the API count only while they are invalid.
+    #: Requests per minute from one address (IPv4, or network of IPv6). Opens, clicks, unsubscriptions and the API count only while they are invalid.
     gateway_requests_per_minute: int = Field(120, ge=1, le=1_000_000)
     #: Size of the spool, in MiB: the records that a gateway keeps on its disk while Kafka is away. Past it, it answers 503.
     gateway_spool_mb: int = Field(256, ge=1, le=1 << 20)

@@ -82,7 +82,7 @@ class EffectEncoder:
             NoteAddress: addresses.event,
             HandOver: handovers.state,
             ReleaseAlias: handovers.release,
-            ShowCustomer: CustomerPageEncoder(envelope).page,
+            ShowCustomer: CustomerPageEncoder(codec, envelope).page,
             ForgetCustomer: self._forget,
         }
 
