@@ -20,8 +20,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from streams.gateway.api.keys import ADMIN, create_key, file_line
 from streams.runtime.avro.codec import Codec
 from streams.settings import Settings
+from streams.tools.local.api_client import ApiClient
 from streams.tools.local.demo_report import quantiles, report, summarize
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
@@ -81,6 +83,10 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
             update={"kafka_bootstrap_servers": kafka.bootstrap, "address_secret": address_secret}
         )
         topics.create_topics(ours)
+        api_key, entry = create_key([ADMIN], name="demo")
+        keys_file = DEMO_DIR / "api-keys.yaml"
+        keys_file.write_text(file_line(entry) + "\n")
+        env["TAKK_GATEWAY_API_KEYS_FILE"] = str(keys_file.resolve())
         gateway = Process("gateway", env, DEMO_DIR / "gateway.log")
         env["TAKK_MAIL_BASE_URL"] = gateway.public_url
         worker, mailer = (Process(role, env, DEMO_DIR / f"{role}.log") for role in ("worker", "mailer"))
@@ -101,12 +107,13 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         codec = codec_of(ours)
         imported = _import_past(ours, codec, seed, worker, console)
         shop = Shop(seed, rate, settings.day_scale_seconds, has_receipts=True)
+        api = ApiClient(gateway.public_url, api_key)
         sent = SentEmails()
         recipients = Recipients(ours.kafka(), codec, shop, sent)
         recipients.start()
         stack.callback(recipients.stop)
         try:
-            asyncio.run(_open_shop(shop, codec, ours, seconds, processes, sent, console))
+            asyncio.run(_open_shop(shop, codec, ours, seconds, processes, sent, console, api))
         except KeyboardInterrupt:
             console.print("stopping ...")
         is_drained = _drain(ours, console)
@@ -116,7 +123,12 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         exit_codes = [process.stop() for process in processes]
         console.print("comparing the inbox with a recomputation of every decision ...\n")
         summary = summarize(ours, codec, inbox, sent, shop.placed, stopped_ms, DEMO_DIR / "history", imported)
-        summary |= {"drained": is_drained, "exit_codes": exit_codes, "seconds": round(time.monotonic() - started, 1)}
+        summary |= {
+            "api_records": api.accepted,
+            "drained": is_drained,
+            "exit_codes": exit_codes,
+            "seconds": round(time.monotonic() - started, 1),
+        }
     (DEMO_DIR / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     for line in [*example, *report(summary, DEMO_DIR, _takk())]:
         console.print(line, markup=False)
@@ -150,6 +162,7 @@ async def _open_shop(
     processes: list[Process],
     sent: SentEmails,
     console: Console,
+    api: ApiClient,
 ) -> None:
     """Produce the shop's records, and show the progress, until `seconds` have passed."""
 
@@ -167,7 +180,7 @@ async def _open_shop(
 
     screen = asyncio.create_task(show())
     try:
-        await open_shop(shop, codec, settings.kafka(), seconds)
+        await open_shop(shop, codec, settings.kafka(), seconds, api)
     finally:
         screen.cancel()
 

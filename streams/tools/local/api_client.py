@@ -1,0 +1,124 @@
+"""A client of the JSON API, as a shop without Kafka would have it: records go out in batches, and again until they are accepted."""
+
+from __future__ import annotations
+
+import http.client
+import queue
+import threading
+import urllib.error
+import urllib.request
+import uuid
+from typing import Any
+
+import orjson
+
+from streams.wire import topics
+
+#: Topic -> the endpoint that takes its records.
+ENDPOINTS = {
+    topics.ORDERS: "orders",
+    topics.SHIPMENTS: "shipments",
+    topics.CUSTOMERS: "customers",
+    topics.PRODUCTS: "products",
+    topics.BROWSING: "events",
+    topics.ENGAGEMENT: "events",
+}
+#: Records of one request, and the statuses after which it is sent again.
+MAX_BATCH, _AGAIN = 500, (429, 503)
+_TIMEOUT_S, _PAUSE_S = 30.0, 0.5
+_NOTHING = ()
+
+
+class ApiFailed(RuntimeError):
+    """The API refused a record."""
+
+
+class ApiClient:
+    """A thread that sends records in their order.
+
+    Args:
+        url: the address of the gateway.
+        key: an API key with the role admin.
+
+    Attributes:
+        accepted: number of records that were accepted.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url, self._key = url, key
+        self.accepted = 0
+        self._error: Exception | None = None
+        self._is_over = threading.Event()
+        self._records: queue.Queue[tuple[str, bytes] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name="api-client", daemon=True)
+        self._thread.start()
+
+    def send(self, topic: str, record: dict[str, Any]) -> None:
+        """Send a record, later. Raise ApiFailed if an earlier one was refused."""
+        self._check()
+        self._records.put((ENDPOINTS[topic], orjson.dumps(record, option=orjson.OPT_UTC_Z)))
+
+    def close(self, timeout_s: float = 60.0) -> None:
+        """Wait until all records are accepted. Raise ApiFailed if one was refused, or if that takes too long."""
+        self._records.put(None)
+        self._thread.join(timeout_s)
+        self._is_over.set()
+        self._thread.join()
+        self._check()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            item: tuple[str, bytes] | tuple[()] | None = self._records.get()
+            while item:
+                endpoint, batch = item[0], [item[1]]
+                item = self._next()
+                while item and item[0] == endpoint and len(batch) < MAX_BATCH:
+                    batch.append(item[1])
+                    item = self._next()
+                self._post(endpoint, batch)
+                if item == _NOTHING:
+                    item = self._records.get()
+        except ApiFailed as error:
+            self._error = error
+
+    def _next(self) -> tuple[str, bytes] | tuple[()] | None:
+        """Return the next record, `_NOTHING` if none waits, or None at the end."""
+        try:
+            return self._records.get_nowait()
+        except queue.Empty:
+            return _NOTHING
+
+    def _post(self, endpoint: str, batch: list[bytes]) -> None:
+        request = urllib.request.Request(  # noqa: S310 - the address of the gateway, which is http
+            f"{self._url}/v1/{endpoint}",
+            data=b"\n".join(batch),
+            headers={
+                "Authorization": f"Bearer {self._key}",
+                "Content-Type": "application/x-ndjson",
+                "Idempotency-Key": str(uuid.uuid4()),
+            },
+        )
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - as above
+                    body = answer.read()
+                    if answer.status != http.HTTPStatus.ACCEPTED:
+                        raise ApiFailed(
+                            f"/v1/{endpoint} answered {answer.status}: {body[:500].decode(errors='replace')}"
+                        )
+                    self.accepted += len(batch)
+                    return
+            except urllib.error.HTTPError as error:
+                if error.code not in _AGAIN:
+                    raise ApiFailed(
+                        f"/v1/{endpoint} answered {error.code}: {error.read(500).decode(errors='replace')}"
+                    ) from error
+            except (OSError, http.client.HTTPException) as error:
+                if self._is_over.is_set():
+                    raise ApiFailed(f"/v1/{endpoint} does not answer ({type(error).__name__})") from error
+            if self._is_over.wait(_PAUSE_S):
+                raise ApiFailed(f"/v1/{endpoint} did not accept {len(batch)} records in time")
