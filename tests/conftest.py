@@ -50,6 +50,7 @@ WITH_BROKERS = (
     "test_crashing_records.py",
     "test_customer_pages.py",
     "test_embedded_kafka.py",
+    "test_revenue_consumer.py",
     "test_gateway.py",
     "test_gateway_publishing.py",
     "test_runtime.py",

@@ -27,6 +27,12 @@ from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 TOPIC = "attributed-engagement"
+CONSUMER = {
+    "group.id": "revenue-per-flow",
+    "auto.offset.reset": "earliest",
+    "enable.auto.commit": False,
+    "isolation.level": "read_committed",
+}
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 TABLES = """
 CREATE TABLE IF NOT EXISTS sale (
@@ -111,15 +117,7 @@ def consume(consumer: Consumer, schemas: Schemas, revenue: Revenue, seconds: flo
 
 def main(path: str) -> None:
     """Consume until SIGINT or SIGTERM, and print the totals when they change."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
-            "group.id": "revenue-per-flow",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-        }
-    )
+    consumer = Consumer({**CONSUMER, "bootstrap.servers": os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     schemas, revenue = Schemas("attributed_engagement"), Revenue(path)
     consumer.subscribe([TOPIC])

@@ -11,29 +11,10 @@ import pytest
 from deploy.neighbours.revenue import Revenue, Schemas, consume
 from streams.wire.codec import open_codec
 from streams.wire.topics import ATTRIBUTED, SCHEMA_OF
-from tests.harness.records import AT
+from tests.harness.records import attributed_order
 
 CODEC = open_codec()
 SCHEMA = SCHEMA_OF[ATTRIBUTED]
-
-
-def order(number: int, flow: str = "review", **changes: Any) -> dict[str, Any]:
-    """Return an attributed order of 100 kroner."""
-    record = {
-        "attribution_id": f"a-{number}",
-        "customer_id": f"c-{number}",
-        "kind": "ordered",
-        "send_id": "s",
-        "flow": flow,
-        "flow_version": 1,
-        "step": "0",
-        "message": "ask",
-        "order_id": f"o-{number}",
-        "revenue_minor": 10_000,
-        "currency": "DKK",
-        "occurred_at": AT,
-    }
-    return {**record, **changes}
 
 
 class Message:
@@ -79,13 +60,13 @@ def test_totals(tmp_path: Path) -> None:
     """The revenue of each flow and currency is summed up, and other engagement does not count."""
     revenue = Revenue(str(tmp_path / "r"))
     records = [
-        order(1),
-        order(2, currency="SEK"),
-        order(3, "welcome"),
-        order(4),
-        order(5, kind="clicked", revenue_minor=None),
+        attributed_order(1),
+        attributed_order(2, currency="SEK"),
+        attributed_order(3, "welcome"),
+        attributed_order(4),
+        attributed_order(5, kind="clicked", revenue_minor=None),
     ]
-    records.append(order(6, kind="ordered_held_out"))
+    records.append(attributed_order(6, kind="ordered_held_out"))
     consume(Topic(records), Schemas(SCHEMA), revenue)
     assert revenue.totals() == [
         ("review", "DKK", 2, 20_000),
@@ -98,7 +79,7 @@ def test_totals(tmp_path: Path) -> None:
 def test_repeats_and_restarts(tmp_path: Path, seed: int) -> None:
     """Records that were written twice, and batches that come again after a restart, count once."""
     chance = random.Random(seed)
-    written = [order(number % 30) for number in range(60)]
+    written = [attributed_order(number % 30) for number in range(60)]
     chance.shuffle(written)
     topic, schemas = Topic(written), Schemas(SCHEMA)
     while topic.committed < len(written):
@@ -116,7 +97,7 @@ def test_repeats_and_restarts(tmp_path: Path, seed: int) -> None:
 def test_records_of_earlier_schemas() -> None:
     """The consumer knows the schema of the records that Takk writes now, and says when it does not know one."""
     schemas = Schemas(SCHEMA)
-    record = order(1)
+    record = attributed_order(1)
     data = CODEC.encode(SCHEMA, record)
     assert schemas.decode(data) == CODEC.decode(SCHEMA, data)
     with pytest.raises(ValueError, match="unknown schema"):

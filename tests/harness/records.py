@@ -207,3 +207,22 @@ def retry(**changes: Any) -> dict[str, Any]:
         command=b"command",
     )
     return {**record, **changes}
+
+
+def attributed_order(number: int, flow: str = "review", **changes: Any) -> dict[str, Any]:
+    """Return the attribution of order `number`, of 100 kroner, to an email of a flow."""
+    record = {
+        "attribution_id": f"a-{number}",
+        "customer_id": f"c-{number}",
+        "kind": "ordered",
+        "send_id": "s",
+        "flow": flow,
+        "flow_version": 1,
+        "step": "0",
+        "message": "ask",
+        "order_id": f"o-{number}",
+        "revenue_minor": 10_000,
+        "currency": "DKK",
+        "occurred_at": AT,
+    }
+    return {**record, **changes}
