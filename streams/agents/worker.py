@@ -109,7 +109,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         suppressions.register(app, instrumentation, rules_of(ruleset))
 
     def render_messages() -> None:
-        # The worker starts nevertheless: all other emails can be sent.
+        # The worker runs nevertheless: all other emails can be sent.
         for problem in check_messages(settings.templates_dir, ruleset.flows):
             log.error("a message cannot be rendered", message=str(problem))
 
@@ -291,8 +291,12 @@ def _run(
             await monitor.sample()
             await asyncio.sleep(SAMPLE_INTERVAL_S)
 
-    async def prepare() -> None:
+    @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators have no types
+    async def run_check() -> None:
+        # It takes a second of CPU time, by which a worker would return later to its partitions.
         await asyncio.to_thread(check)
+
+    async def prepare() -> None:
         await startup.take(kafka_steps(app, settings, instrumentation, "take-over" in accepted))
         # All objects loaded so far are permanent. A batch creates thousands of short-lived objects, so the collector runs less often.
         gc.freeze()

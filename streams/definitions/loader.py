@@ -20,17 +20,20 @@ from streams.core.values.text import nearest
 from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file
 from streams.definitions.checks.migrations import check_migrations
+from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.problems import FlowFileError, Problem, not_utf8, problem_at, unreadable
-from streams.mail.rendering.template_folders import FLOWS, flow_folders, message_names
+from streams.mail.rendering.brand import Brand
+from streams.mail.rendering.template_folders import FLOWS, SHARED, flow_folders, message_names
 
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
 _RULES = "rules.yaml"
 _CONSENT = "consent.yaml"
 _SEGMENTS = "segments.yaml"
+_BRAND = f"{SHARED}/brand.yaml"
 T = TypeVar("T")
 
 
@@ -84,6 +87,7 @@ class _Loader:
         rules = self.read(self.root / _RULES, parse_rules) or NO_RULES
         # Without a file the strictest policy: transactional emails continue, and no customer gets an email by mistake.
         policy = self.read(self.root / _CONSENT, parse_policy) or STRICT
+        self.brand()
         flows: list[Flow] = []
         folders = self.folders()
         for folder in folders.values():
@@ -112,6 +116,13 @@ class _Loader:
             errors=tuple(self.errors),
             warnings=tuple(self.warnings),
         )
+
+    def brand(self) -> Brand | None:
+        """Return the brand; None without a file, or if the file contains errors."""
+        brand = self.read(self.root / _BRAND, parse_brand)
+        if brand is not None and brand.logo and not (self.root / SHARED / brand.logo).is_file():
+            self.error("brand.E004", self.root / _BRAND, f"missing file {brand.logo!r}", "add it to the same folder")
+        return brand
 
     def folders(self) -> dict[str, Path]:
         """Return the flows' folders by name. Misplaced files are noted."""
@@ -196,6 +207,19 @@ class _Loader:
     def error(self, id: str, path: Path, message: str, hint: str) -> None:
         """Note an error of a file or folder as a whole."""
         self.errors.append(Problem(id, message, hint).in_file(path))
+
+
+def load_brand(templates_dir: Path | str) -> Brand | None:
+    """Return the brand of a templates folder, or None if it has none.
+
+    Raises:
+        FlowFileError: `shared/brand.yaml` contains errors.
+    """
+    loader = _Loader(Path(templates_dir))
+    brand = loader.brand()
+    if loader.errors:
+        raise FlowFileError(loader.errors)
+    return brand
 
 
 def load_ruleset(

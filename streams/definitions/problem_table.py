@@ -20,6 +20,7 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
         "flow": "`flow.yaml`, its older versions, and flows together.",
         "rules": "`rules.yaml`.",
         "consent": "`consent.yaml`.",
+        "brand": "`shared/brand.yaml`.",
         "message": "Templates and copy files of messages.",
     }
 )

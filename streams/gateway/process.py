@@ -23,13 +23,16 @@ from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.startup import Startup, create_topics, register_schemas
 from streams.agents.zeros import zero_gateway
+from streams.definitions.problems import FlowFileError
 from streams.endpoints import networks_of
+from streams.gateway.api.keys import KeyFileInvalid, read_keys
 from streams.gateway.context import Gateway
 from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
+from streams.gateway.pages.base.site import InvalidPages, site_of
 from streams.gateway.producers import open_producer
 from streams.gateway.publishing import SpoolingPublisher
-from streams.gateway.server import make_app, route_names
+from streams.gateway.server import connection_log, make_app, route_names
 from streams.gateway.spool import Spool
 from streams.mail.tokens import LinkKeys
 from streams.observability import metrics
@@ -70,6 +73,11 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
     setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
     if settings.mail_secret is None:
         sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it opens the links in emails")
+    if settings.gateway_api_keys_file is not None:
+        try:
+            read_keys(settings.gateway_api_keys_file)
+        except KeyFileInvalid as error:
+            sys.exit(f"cannot start: {error}")
     if insecure := settings.insecure_connections():
         log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
     folder = Path(settings.state_dir) / "gateway"
@@ -77,6 +85,10 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
         if make_private(folder):
             log.warning("state folder closed to other users", at=str(folder))
     except (StoreError, OSError) as error:
+        sys.exit(f"cannot start: {error}")
+    try:
+        site_of(settings.templates_dir)
+    except (FlowFileError, InvalidPages) as error:
         sys.exit(f"cannot start: {error}")
     metrics.BUILD_INFO.labels(version("takk")).set(1)
     zero_gateway(route_names())
@@ -151,7 +163,12 @@ class _Process:
         )
         app = make_app(gateway, trusted=networks_of(settings.gateway_trusted_proxies))
         runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=2.0, shutdown_timeout=STOP_TIMEOUT_S
+            app,
+            access_log=None,
+            logger=connection_log(),
+            keepalive_timeout=KEEPALIVE_S,
+            lingering_time=2.0,
+            shutdown_timeout=STOP_TIMEOUT_S,
         )
         await runner.setup()
         starting = asyncio.create_task(self._start(publisher, pages), name="takk-gateway-start")

@@ -153,6 +153,7 @@ class SpoolingPublisher:
                 if not request.left:
                     request.succeed()
             elif error.code() in PERMANENT:
+                metrics.GATEWAY_REFUSED.inc()
                 log.error("the broker refuses a record", topic=message.topic(), reason=error.str())
                 request.fail(RecordRefused(error.str()))
             else:
@@ -295,6 +296,7 @@ class SpoolingPublisher:
                 return False
             await asyncio.sleep(POLL_S)
         failpoints.reach("gateway.replayed")
+        metrics.GATEWAY_REFUSED.inc(len(replay.refused))
         for record in replay.refused:
             log.error("the broker refuses a record of the spool: it was set aside", topic=record.topic)
             await asyncio.to_thread(self._spool.set_aside, record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -18,6 +19,34 @@ from streams.wire import topics
 #: The uses of links that emails of earlier versions have with signed tokens, and the signed parts after send id and customer id.
 _SIGNED: dict[str, str] = {"u": "unsubscribe", "o": "open", "r": "review"}
 
+#: Ids of events that are remembered, so that a repeated request publishes nothing.
+MAX_RECENT = 20_000
+
+
+class RecentEvents:
+    """The ids of the newest events that are safe. One link that is requested a thousand times a second makes one record a minute."""
+
+    def __init__(self, limit: int = MAX_RECENT) -> None:
+        self._limit = limit
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def is_repeat(self, id: str) -> bool:
+        """Return whether the event is safe already, and count the repeat."""
+        is_repeat = id in self._ids
+        if is_repeat:
+            metrics.GATEWAY_REPEATS.inc()
+        return is_repeat
+
+    def add(self, id: str) -> None:
+        """Remember an id."""
+        self._ids[id] = None
+        if len(self._ids) > self._limit:
+            self._ids.popitem(last=False)
+
+
+#: The newest events of an application.
+RECENT: web.AppKey[RecentEvents] = web.AppKey("recent_events", RecentEvents)
+
 
 def open_link(request: web.Request, use: Use) -> Link:
     """Return what the token in the path says.
@@ -25,18 +54,30 @@ def open_link(request: web.Request, use: Use) -> Link:
     Raises:
         web.HTTPNotFound: the token is not valid for this use.
     """
+    try:
+        return link_of(request, use)
+    except BadLink:
+        raise web.HTTPNotFound from None
+
+
+def link_of(request: web.Request, use: Use) -> Link:
+    """Return what the token in the path says. Tokens that are not valid are counted.
+
+    Raises:
+        BadLink: the token is not valid for this use.
+    """
     gateway, token = request.app[GATEWAY], request.match_info["token"]
     try:
         return gateway.keys.open(use, token, gateway.now())
     except BadLink as error:
-        if error.reason == "tampered" and use in _SIGNED and (link := _signed_link(gateway, use, token)):
+        if use in _SIGNED and (link := _signed_link(gateway, use, token)):
             return link
         metrics.GATEWAY_BAD_LINKS.labels(error.reason).inc()
-        raise web.HTTPNotFound from None
+        raise
 
 
 def _signed_link(gateway: Gateway, use: str, token: str) -> Link | None:
-    """Return the content of a token that an earlier version signed; None if it is not one."""
+    """Return the content of a token that an earlier version signed, with or without the id of its key; None if it is not one."""
     try:
         send_id, customer_id, *rest = gateway.settings.link_keys().verify(_SIGNED[use], token)
     except (BadToken, ValueError):

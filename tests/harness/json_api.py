@@ -1,10 +1,10 @@
-"""The JSON API on a server of the test, with a publisher that keeps the records."""
+"""The gateway on a server of the test, with a file of API keys and a publisher that keeps the records."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -13,45 +13,22 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from streams.gateway.api.keys import create_key, file_line
-from streams.gateway.context import GATEWAY, Gateway, Unavailable
+from streams.gateway.context import Gateway
+from streams.gateway.encoding import RecordEncoder
+from streams.gateway.server import make_app
 from streams.mail.tokens import LinkKeys
-from streams.runtime.avro.codec import Codec
-from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.settings import Settings
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.topics import SCHEMA_OF
+from tests.harness.gateway_fakes import ListPublisher
 
 NOW = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
-SECRET = b"a secret of the tests, 0123456789abcdef"
-LINK_KEYS = LinkKeys("shop", SECRET)
+LINK_KEYS = LinkKeys("shop", b"a secret of the tests, 0123456789abcdef")
 CODEC = open_codec()
 DECODER = Decoder(CODEC)
-
-
-@dataclass
-class KeptRecords:
-    """A publisher that keeps the records, or is unavailable."""
-
-    records: list[ProducerRecord] = field(default_factory=list)
-    is_away: bool = False
-
-    async def publish(self, records: Sequence[ProducerRecord]) -> None:
-        if self.is_away:
-            raise Unavailable(7)
-        self.records += records
-
-
-class PlainEncoder:
-    """Encodes records with their id in a header."""
-
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
-
-    def record(self, topic: str, key: str, event_id: str, fields: Mapping[str, object]) -> ProducerRecord:
-        value = self._codec.encode(SCHEMA_OF[topic], fields)
-        return ProducerRecord(topic, key.encode(), value, [("ce_id", event_id.encode())])
+ENCODER = RecordEncoder(CODEC)
 
 
 class Clock:
@@ -61,6 +38,7 @@ class Clock:
         self.now = NOW
 
     def __call__(self) -> datetime:
+        """Return the time."""
         return self.now
 
 
@@ -76,7 +54,7 @@ class JsonApi:
     """
 
     client: TestClient[web.Request, web.Application]
-    published: KeptRecords
+    published: ListPublisher
     keys_file: Path
     clock: Clock
 
@@ -107,35 +85,13 @@ class JsonApi:
         return [dict(record.headers)["ce_id"].decode() for record in self.published.records]
 
 
-def gateway_app(
-    routes: Sequence[web.RouteDef],
-    settings: Settings,
-    published: KeptRecords,
-    clock: Callable[[], datetime],
-    people: Mapping[str, Any] | None = None,
-) -> web.Application:
-    """Return an application with only these routes. `people` has the pages of customers by their ids."""
-    app = web.Application()
-    app[GATEWAY] = Gateway(
-        settings=settings,
-        keys=LINK_KEYS,
-        publisher=published,
-        encoder=cast(Any, PlainEncoder(CODEC)),
-        people=cast(Any, people or {}),
-        now=clock,
-    )
-    app.add_routes(routes)
-    return app
-
-
 @asynccontextmanager
-async def json_api(
-    routes: Sequence[web.RouteDef], folder: Path, people: Mapping[str, Any] | None = None, **settings: Any
-) -> AsyncIterator[JsonApi]:
-    """Serve routes, with an empty file of API keys in `folder`."""
+async def json_api(folder: Path, people: Mapping[str, Any] | None = None, **settings: Any) -> AsyncIterator[JsonApi]:
+    """Serve the gateway, with an empty file of API keys in `folder`. `people` has the pages of customers by their ids."""
     keys_file = folder / "keys.yaml"
     keys_file.touch()
-    published, clock = KeptRecords(), Clock()
-    app = gateway_app(routes, Settings(gateway_api_keys_file=keys_file, **settings), published, clock, people)
-    async with TestClient(TestServer(app)) as client:
+    published, clock = ListPublisher(), Clock()
+    configured = Settings(gateway_api_keys_file=keys_file, **settings)
+    gateway = Gateway(configured, LINK_KEYS, published, ENCODER, cast(Any, people or {}), clock)
+    async with TestClient(TestServer(make_app(gateway))) as client:
         yield JsonApi(client, published, keys_file, clock)

@@ -59,7 +59,7 @@ def release_clicks(uow: UnitOfWork, until: datetime) -> None:
     scanned: set[HeldClick] = set()
     for send_id in dict.fromkeys(click.send_id for click in due):
         of_email = [click for click in uow.held_clicks if click.send_id == send_id]
-        scanned.update(clicks.scanner_clicks(of_email, _arrivals(uow, _sent(uow, send_id))))
+        scanned.update(clicks.scanner_clicks(of_email, _arrivals(uow, _sent(uow, send_id)), uow.ruleset.day_scale))
     judged = {click: replace(click, agent="scanner") if click in scanned else click for click in due}
     uow.held_clicks = clicks.kept(
         [replace(judged[click], link="", due_at=None) if click in judged else click for click in uow.held_clicks],
@@ -96,7 +96,7 @@ def _hold(uow: UnitOfWork, event: MailClicked, sent: Sent) -> bool:
         return False
     due_at = next((click.due_at for click in held if click.send_id == sent.send_id), None)
     if due_at is None:
-        due_at = uow.now + clicks.HOLD
+        due_at = local_time.scale_deadline(uow.now, uow.now + clicks.HOLD, uow.ruleset.day_scale)
         instance_id = ids.digest(clicks.STEP, sent.send_id)
         uow.effects.append(
             ScheduleTimer(

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from streams.core.values import ids
+from streams.core.values.local_time import scale
 
+#: The classes of the clients that open emails and follow links.
+AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
+
+# The lengths are multiplied by the scale of a day, like all waits.
 #: How long a click is held, and the longest pause between two clicks that are judged together.
 HOLD = timedelta(seconds=10)
 #: A click so soon before or after the email arrived is not a person's. Clocks differ a little.
@@ -38,7 +44,7 @@ class HeldClick(Struct, frozen=True, gc=False, array_like=True):
     send_id: str
     fingerprint: bytes
     at: datetime
-    agent: str
+    agent: AgentClass
     link: str = ""
     due_at: datetime | None = None
 
@@ -53,16 +59,22 @@ def link_fingerprint(link: str) -> bytes:
     return ids.fingerprint("link", link)
 
 
-def scanner_clicks(clicks: Iterable[HeldClick], arrived_at: Collection[datetime]) -> frozenset[HeldClick]:
+def scanner_clicks(
+    clicks: Iterable[HeldClick], arrived_at: Collection[datetime], day_scale: float = 1.0
+) -> frozenset[HeldClick]:
     """Return the clicks on one email that a scanner made. Neither their order nor repetitions matter.
 
     Args:
         clicks: the clicks, held or judged.
         arrived_at: when the email arrived, as far as it is known, UTC.
+        day_scale: the length of a day, in days.
     """
     found: set[HeldClick] = set()
-    for burst in _bursts(sorted(set(clicks), key=lambda click: (click.at, click.fingerprint))):
-        if any(click.agent == "scanner" or _is_too_soon(click.at, arrived_at) for click in burst) or _is_fast(burst):
+    for burst in _bursts(sorted(set(clicks), key=lambda click: (click.at, click.fingerprint)), scale(HOLD, day_scale)):
+        is_too_soon = any(
+            abs(click.at - arrived) < scale(TOO_SOON, day_scale) for click in burst for arrived in arrived_at
+        )
+        if is_too_soon or any(click.agent == "scanner" for click in burst) or _is_fast(burst, day_scale):
             found.update(burst)
     return frozenset(found)
 
@@ -74,11 +86,11 @@ def kept(clicks: Iterable[HeldClick], most: int) -> tuple[HeldClick, ...]:
     return tuple(ordered[min(judged, max(0, len(ordered) - most)) :])
 
 
-def _bursts(ordered: Sequence[HeldClick]) -> Iterable[list[HeldClick]]:
-    """Yield the clicks, sorted by time, in groups without a pause longer than `HOLD`."""
+def _bursts(ordered: Sequence[HeldClick], pause: timedelta) -> Iterable[list[HeldClick]]:
+    """Yield the clicks, sorted by time, in groups without a longer pause."""
     burst: list[HeldClick] = []
     for click in ordered:
-        if burst and click.at - burst[-1].at > HOLD:
+        if burst and click.at - burst[-1].at > pause:
             yield burst
             burst = []
         burst.append(click)
@@ -86,13 +98,9 @@ def _bursts(ordered: Sequence[HeldClick]) -> Iterable[list[HeldClick]]:
         yield burst
 
 
-def _is_too_soon(at: datetime, arrived_at: Collection[datetime]) -> bool:
-    return any(abs(at - arrived) < TOO_SOON for arrived in arrived_at)
-
-
-def _is_fast(burst: Sequence[HeldClick]) -> bool:
+def _is_fast(burst: Sequence[HeldClick], day_scale: float) -> bool:
     return any(
-        len({other.fingerprint for other in burst[place:] if other.at - click.at <= length}) >= count
+        len({other.fingerprint for other in burst[place:] if other.at - click.at <= scale(length, day_scale)}) >= count
         for count, length in MOST_LINKS
         for place, click in enumerate(burst)
     )

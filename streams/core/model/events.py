@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
+from streams.core.model.clicks import AgentClass as AgentClass
 from streams.core.model.merge_events import AliasReleased as AliasReleased
 from streams.core.model.merge_events import CustomerMerged as CustomerMerged
 from streams.core.model.merge_events import Forwarded as Forwarded
@@ -24,7 +25,6 @@ from streams.core.model.person_events import CustomerErased as CustomerErased
 from streams.core.model.person_events import CustomerRequested as CustomerRequested
 from streams.core.model.person_events import ProfileUpdated as ProfileUpdated
 
-AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
 MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "unknown", "deferred"]
 
 

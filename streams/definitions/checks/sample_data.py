@@ -36,8 +36,9 @@ def _seal(use: Use, target: str) -> str:
 
 
 LINKS = Links(
-    *(f"https://links.example/{use}" for use in "uor"), _seal, *(f"https://links.example/{use}" for use in "pbfa")
-)
+    unsubscribe=_seal("u", ""), pixel=_seal("o", ""), review=_seal("r", ""), seal=_seal,
+    preferences=_seal("p", ""), reorder=_seal("b", ""), referral=_seal("f", ""), confirm=_seal("a", ""),
+)  # fmt: skip
 FEWEST_LINKS = Links(None, None, "https://links.example/r", _seal)
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _ZONE = ZoneInfo("Europe/Copenhagen")

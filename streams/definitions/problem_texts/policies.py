@@ -1,4 +1,4 @@
-"""Problems: `rules.yaml` and `consent.yaml`."""
+"""Problems: `rules.yaml`, `consent.yaml` and `shared/brand.yaml`."""
 
 from __future__ import annotations
 
@@ -46,4 +46,22 @@ ENTRIES = {
         "The strictest policy applies: only transactional emails and emails with explicit consent are sent.",
         "copy Takk's own file, and have it reviewed",
     ),
+    "brand.E001": Entry(
+        "Invalid text", "A text of the brand is one line, and a few lines are room enough.", "`name: Takk`"
+    ),
+    "brand.E002": Entry("Invalid address", "Pages link only to addresses with https.", "`https://shop.example/`"),
+    "brand.E003": Entry(
+        "Address without its name",
+        "`cart` needs `{items}` and `referral` needs `{code}`, once and behind the host.",
+        '`cart: "https://shop.example/cart?items={items}"`',
+    ),
+    "brand.E004": Entry("Invalid logo", "The logo is a picture in the folder `shared`.", "`logo: logo.svg`"),
+    "brand.E005": Entry(
+        "Too little contrast",
+        "Customers must be able to read the accent on the background and on the card (WCAG 2.2).",
+        "a darker `accent`, or a lighter `accent_dark`",
+    ),
+    "brand.E006": Entry("Invalid color", "Colors are six hexadecimal digits.", '`"#2f5d50"`'),
+    "brand.E007": Entry("Invalid name of a date", "The name becomes a field of the customer.", "`partner_birthday`"),
+    "brand.E008": Entry("Unknown country", "Countries are codes of ISO 3166-1.", "`GB`"),
 }

@@ -122,6 +122,11 @@ EXAMPLES: Mapping[str, Mapping[str, dict[str, Any]]] = {
             "sku": "JUG-1",
             "occurred_at": "2026-03-02T08:57:00Z",
         },
+        "The cart was emptied without an order": {
+            "customer_id": "c-77",
+            "kind": "cart_emptied",
+            "occurred_at": "2026-03-02T08:59:00Z",
+        },
         "A customer unsubscribed in the shop": {
             "customer_id": "c-77",
             "kind": "unsubscribed",

@@ -16,7 +16,7 @@ from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.keys import ApiKey, KeyFile
 from streams.gateway.api.kinds import ENDPOINTS, Target, targets_of
 from streams.gateway.api.openapi import openapi
-from streams.gateway.api.problems import Problem, json_response
+from streams.gateway.api.problems import Problem, json_response, unavailable
 from streams.gateway.api.rates import KeyRates
 from streams.gateway.api.records import ACCEPTED, REFUSED, Result, judge, record_id
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
@@ -132,10 +132,7 @@ class Api:
         try:
             results = await self._results(rows, endpoint, key, idempotency_key, gateway)
         except Unavailable as error:
-            raise Problem(
-                503, "unavailable", "no records are accepted now", "send the same request again after Retry-After seconds",
-                headers={"Retry-After": str(error.retry_after_s)},
-            ) from error  # fmt: skip
+            raise unavailable(error) from error
         return _batch_answer(results) if is_batch else _answer(results[0])
 
     async def _results(

@@ -35,6 +35,7 @@ OPTIONAL: Mapping[str, Any] = {
     "Shipment.tracking_url": "",
     "Shipment.lines": [],
     "Product.category": "",
+    "Browsed.sku": "",
 }
 
 

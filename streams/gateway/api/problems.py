@@ -8,6 +8,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from streams.gateway.context import Unavailable
+from streams.observability import metrics
+
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -48,7 +51,22 @@ class Problem(Exception):
         }
         if self.hint:
             body["hint"] = self.hint
-        return json_response(body | self.members, self.status, PROBLEM_JSON, self.headers)
+        response = json_response(body | self.members, self.status, PROBLEM_JSON, self.headers)
+        if self.status in (408, 413, 415):
+            response.force_close()  # the body was not read to its end
+        return response
+
+
+def unavailable(error: Unavailable) -> Problem:
+    """Return the answer to records that are not safe, and count it."""
+    metrics.GATEWAY_UNAVAILABLE.inc()
+    return Problem(
+        503,
+        "unavailable",
+        "no records are accepted now",
+        "send the same request again after Retry-After seconds",
+        headers={"Retry-After": str(error.retry_after_s)},
+    )
 
 
 def json_response(

@@ -97,7 +97,7 @@ def judge(
         if size_of(published.key, published.value, published.headers) > topics.RECORD_LIMITS[target.topic]:
             raise ValidationFailed("too_large", "the record does not fit into its topic")
     except ValidationFailed as error:
-        issues.append(_broken_rule(error, target.schema))
+        issues.append(broken_rule(error, target.schema))
         return
     issues += _warnings(event)
     result.record = published
@@ -112,7 +112,7 @@ def _belongs(record: Record, key: ApiKey, issues: Issues) -> bool:
     return True
 
 
-def _broken_rule(error: ValidationFailed, schema: Mapping[str, Any]) -> Issue:
+def broken_rule(error: ValidationFailed, schema: Mapping[str, Any]) -> Issue:
     """Return the issue of a record that breaks a rule. Most explanations start with the path of the field."""
     path = error.detail.split(" ", 1)[0].rstrip(":")
     names = {field["name"] for field in schema["fields"]}

@@ -18,9 +18,12 @@ from streams.gateway.api.body import read_body
 from streams.gateway.api.conversion import Issue, Issues, clipped_name
 from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.kinds import Target, targets_of
-from streams.gateway.api.problems import Problem
+from streams.gateway.api.problems import Problem, unavailable
+from streams.gateway.api.records import broken_rule
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
+from streams.gateway.site.visitors import is_shop
 from streams.mail.tokens import BadLink
+from streams.observability import metrics
 from streams.runtime.avro.schemas import load_schemas
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
@@ -55,7 +58,7 @@ async def receive(request: web.Request) -> web.Response:
     """Publish the browsing of a customer. Browsers of other sites are refused."""
     gateway = request.app[GATEWAY]
     origin = request.headers.get("Origin", "")
-    if not origin or origin not in gateway.settings.gateway_site_origins.split(","):
+    if not is_shop(gateway, origin):
         hint = "add the origin to TAKK_GATEWAY_SITE_ORIGINS"
         return Problem(403, "unknown_origin", "the page is not one of the shop", hint).response()
     try:
@@ -89,9 +92,7 @@ async def _publish(request: web.Request, gateway: Gateway) -> web.Response:
         if records:
             await gateway.publisher.publish(records)
     except Unavailable as error:
-        raise Problem(
-            503, "unavailable", "no events are stored now", headers={"Retry-After": str(error.retry_after_s)}
-        ) from error
+        raise unavailable(error) from error
     if issues:
         errors = [issue.as_json() for issue in issues]
         raise Problem(422, "invalid_event", "at least one event is invalid", errors=errors)
@@ -117,7 +118,8 @@ def _customer(said: dict[str, Any], gateway: Gateway, now: datetime) -> str:
         return ""
     try:
         customer_id = gateway.keys.open("v", said["visitor"], now).customer_id
-    except BadLink:
+    except BadLink as error:
+        metrics.GATEWAY_BAD_LINKS.labels(error.reason).inc()
         raise Problem(404, "unknown_visitor", "the token of the visitor is not valid") from None
     page = gateway.people.get(customer_id)
     return "" if page is not None and page.tracking is False else customer_id
@@ -137,7 +139,7 @@ def _record(
         try:
             target.decode(fields, now)
         except ValidationFailed as error:
-            found.add("", error.detail)
+            found.append(broken_rule(error, target.schema))
     if found or fields is None:
         issues += [
             Issue(f"{path}.{issue.field}" if issue.field else path, issue.message, issue.hint) for issue in found

@@ -1,11 +1,11 @@
-/* Takk site script. Without consent it stores nothing and sends nothing: see deploy/SITE_SCRIPT.md */
+/* Takk: see deploy/SITE_SCRIPT.md. Without consent it stores and sends nothing. */
 (function (w, d) {
   "use strict";
   var me = d.currentScript, url = new URL("t", me.src).href, KEY = "takk";
   var consent = me.dataset.consent === "yes", token = me.dataset.visitor || "", cart, batch = [];
 
   function attempt(action) {
-    try { action(w.localStorage); } catch (e) { /* the browser refuses to store */ }
+    try { action(w.localStorage); } catch (e) { /* storage is off */ }
   }
   function store() {
     if (consent) attempt(function (kept) { kept.setItem(KEY, JSON.stringify([token, cart])); });
@@ -31,7 +31,7 @@
       method: "POST", credentials: "omit", keepalive: true,
       body: JSON.stringify({ visitor: token, consent: true, events: events })
     }).then(function (answer) {
-      if (answer.status === 404) forget(); /* the token has expired */
+      if (answer.status === 404) forget(); /* expired */
     }, function () { /* offline */ });
     flush();
   }
@@ -62,6 +62,7 @@
     viewed: function (sku, more) { send("viewed", sku, more); },
     added: added,
     removed: removed,
+    ordered: function () { cart = []; store(); },
     cart: function (skus) {
       var now = skus.map(String), before = cart || [];
       without(now, before).forEach(added);

@@ -121,7 +121,7 @@ def _request(record: Record, at: datetime) -> Event | None:
     stated = {**(answers if isinstance(answers, Mapping) else {}), TRACKING: record.get(TRACKING)}
     refused = [purpose for purpose, answer in stated.items() if _answer(answer) is False]
     fields = {**ANSWERS, TRACKING: "tracking_consent"}
-    profile = {fields[purpose]: False for purpose in refused if purpose in fields}
+    profile: dict[str, Any] = {fields[purpose]: False for purpose in refused if purpose in fields}
     if not refused:
         return None
     return _requested(

@@ -22,8 +22,9 @@ from streams.core.rules.flow import Flow
 from streams.core.rules.sending_rules import QuietHours, SendingRules
 from streams.definitions.checks.flow import check_flow
 from streams.definitions.checks.migrations import check_migrations
-from streams.definitions.language import conditions, consent, rules, yaml_reader
+from streams.definitions.language import brand, conditions, consent, rules, yaml_reader
 from streams.definitions.language import flow as flow_language
+from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import positions_in
@@ -64,11 +65,13 @@ def check(text: str) -> list[Problem]:
 PARSERS: Mapping[str, Callable[[str], object]] = {
     "flow": parse,
     "checks": check,
+    "brand": parse_brand,
     "consent": parse_policy,
     "rules": parse_rules,
     "segments": parse_segments,
 }
 READERS: tuple[ModuleType, ...] = (
+    brand,
     conditions,
     consent,
     flow_language,

@@ -11,7 +11,6 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from streams.gateway.api.examples import EXAMPLES
-from streams.gateway.api.handlers import routes
 from streams.gateway.api.kinds import ENDPOINTS
 from tests.harness.json_api import JsonApi, json_api
 
@@ -75,7 +74,7 @@ STRUCTURE: dict[str, Any] = {
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[JsonApi]:
     """The API on a server."""
-    async with json_api(routes(), tmp_path) as served:
+    async with json_api(tmp_path) as served:
         yield served
 
 

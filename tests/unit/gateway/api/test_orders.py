@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from streams.gateway.api.examples import EXAMPLES
-from streams.gateway.api.handlers import MAX_RECORDS, routes
+from streams.gateway.api.handlers import MAX_RECORDS
+from streams.gateway.context import Unavailable
 from streams.wire.decode.events import EVENT_DECODERS
 from tests.harness.json_api import DECODER, NOW_MS, JsonApi, json_api
 
@@ -20,7 +21,7 @@ ORDER = EXAMPLES["orders"]["An order"]
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[JsonApi]:
     """The API on a server."""
-    async with json_api(routes(), tmp_path) as served:
+    async with json_api(tmp_path) as served:
         yield served
 
 
@@ -234,7 +235,7 @@ async def test_warnings(api: JsonApi) -> None:
 
 async def test_unavailable(api: JsonApi) -> None:
     """While no records are accepted, the answer is 503 with Retry-After."""
-    api.published.is_away = True
+    api.published.error = Unavailable(7)
     headers = api.add_key("orders")
     answer = await api.client.post("/v1/orders", json=ORDER, headers=headers)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "7")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streams.gateway.api.examples import EXAMPLES
-from streams.gateway.api.handlers import MAX_BODY_BYTES, routes
+from streams.gateway.api.handlers import MAX_BODY_BYTES
 from tests.harness.json_api import JsonApi, json_api
 
 ORDER = EXAMPLES["orders"]["An order"]
@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[JsonApi]:
     """The API on a server, with a rate of 60 requests per minute."""
-    async with json_api(routes(), tmp_path, gateway_api_requests_per_minute=60) as served:
+    async with json_api(tmp_path, gateway_api_requests_per_minute=60) as served:
         yield served
 
 

@@ -158,6 +158,12 @@ def test_a_cart_before_the_login() -> None:
     assert kinds(ran) == [("added_to_cart", "a")]
 
 
+def test_an_ordered_cart() -> None:
+    """After an order the cart is empty, but it was not emptied."""
+    ran = run("takk('cart', ['a']); takk('ordered'); takk('cart', []);")
+    assert kinds(ran) == [("added_to_cart", "a")]
+
+
 def test_many_events() -> None:
     """More events than a request may have are several requests."""
     ran = run("for (let at = 0; at < 45; at += 1) takk('viewed', at);")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from streams.gateway.api.handlers import routes as api_routes
-from streams.gateway.site.handlers import MAX_BYTES, MAX_EVENTS, routes, script
+from streams.gateway.context import Unavailable
+from streams.gateway.site.handlers import MAX_BYTES, MAX_EVENTS, script
 from streams.settings import SettingsError, load_settings
 from tests.harness.json_api import LINK_KEYS, NOW, JsonApi, json_api
 
@@ -25,7 +26,7 @@ async def site(tmp_path: Path) -> AsyncIterator[JsonApi]:
     """The routes of the script and of the API. The customer c-no refused tracking."""
     people = {"c-no": SimpleNamespace(tracking=False), "c-yes": SimpleNamespace(tracking=True)}
     origins = "https://Shop.example/, https://www.shop.example"
-    async with json_api([*api_routes(), *routes()], tmp_path, people, gateway_site_origins=origins) as served:
+    async with json_api(tmp_path, people, gateway_site_origins=origins) as served:
         yield served
 
 
@@ -98,6 +99,12 @@ async def test_other_origins(site: JsonApi, origin: str) -> None:
         assert (answer.status, "Access-Control-Allow-Origin" in answer.headers) == (403, False)
 
 
+async def test_an_emptied_cart(site: JsonApi) -> None:
+    """An emptied cart has no product."""
+    assert await send(site, {"kind": "cart_emptied"}) == (204, None)
+    assert [(record["kind"], record["sku"]) for record in site.decoded()] == [("cart_emptied", "")]
+
+
 async def test_preflight(site: JsonApi) -> None:
     """A browser of the shop may ask before it sends."""
     answer = await site.client.options("/t", headers={"Origin": SHOP, "Access-Control-Request-Method": "POST"})
@@ -109,7 +116,7 @@ async def test_preflight(site: JsonApi) -> None:
     [
         ({"kind": "bought", "sku": "s"}, "events[1].kind"),
         ({"kind": "viewed"}, "events[1].sku"),
-        ({"kind": "viewed", "sku": ""}, "events[1]"),
+        ({"kind": "viewed", "sku": ""}, "events[1].sku"),
         ({**VIEW, "customer_id": "c-1"}, "events[1].customer_id"),
         ({**VIEW, "occurred_at": 0}, "events[1].occurred_at"),
         ("x", "events[1]"),
@@ -141,7 +148,7 @@ async def test_limits(site: JsonApi) -> None:
 
 async def test_unavailable(site: JsonApi) -> None:
     """While nothing is stored, the answer is 503."""
-    site.published.is_away = True
+    site.published.error = Unavailable()
     assert (await send(site, VIEW))[0] == 503
 
 
@@ -181,3 +188,21 @@ def test_origins_are_checked() -> None:
     for value in ("https://shop.example/shop", "shop.example", "https://shop.example,*"):
         with pytest.raises(SettingsError, match="TAKK_GATEWAY_SITE_ORIGINS"):
             load_settings(gateway_site_origins=value)
+
+
+async def test_links_name_the_visitor(site: JsonApi) -> None:
+    """A link of an email to a page of the shop has the token of the customer, unless they refused tracking."""
+    targets = {
+        "https://shop.example/jug?a=1#top": r"https://shop\.example/jug\?a=1&takk=(.+)#top",
+        "https://WWW.shop.example/jug": r"https://WWW\.shop\.example/jug\?takk=(.+)",
+    }
+    for target, pattern in targets.items():
+        token = LINK_KEYS.seal("c", "c-77", "s", target, NOW)
+        answer = await site.client.get(f"/c/{token}", allow_redirects=False)
+        found = re.fullmatch(pattern, answer.headers["Location"])
+        assert found is not None
+        assert LINK_KEYS.open("v", found[1], NOW).customer_id == "c-77"
+    for customer, target in (("c-no", "https://shop.example/jug"), ("c-77", "https://other.example/?x#y")):
+        token = LINK_KEYS.seal("c", customer, "s", target, NOW)
+        answer = await site.client.get(f"/c/{token}", allow_redirects=False)
+        assert answer.headers["Location"] == target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,31 @@ def test_links_of_the_gateway(tmp_path: Path) -> None:
     )
     assert made == ["s nps", "s why", "k summer"]
     assert email.text == "https://p https://b https://f\n"
+
+
+@pytest.mark.parametrize("locale", ["da", "en"])
+def test_answers_from_0_to_10(tmp_path: Path, locale: str) -> None:
+    """The shared block has a link for each answer, with the question's id and styles, and the text part the link to the question."""
+    shutil.copytree(TEMPLATES, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / "flows/asking/nps"
+    block = (
+        '{%% extends "shared/layout.%s.j2" %%}{%% block content %%}'
+        '{%% set question = "nps-2" %%}{%% include "shared/nps.%s.j2" %%}{%% endblock %%}'
+    )
+    for name, text in {
+        "ask.html.j2": block % ("html", "html"),
+        "ask.txt.j2": block % ("txt", "txt"),
+        f"copy/{locale}.yaml": "ask.subject: Hi",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    order = command(flow="nps", message="ask", locale=locale, purpose="survey", context=example("review"))
+    email = Renderer(tmp_path, "Shop").render(order, NO_LINKS)
+    links = re.findall(
+        r'<a href="(https://links.example/s/nps-2[^"]*)" style="[^"]*border: 1px[^"]*">([^<]*)</a>', email.html
+    )
+    assert links == [(f"https://links.example/s/nps-2?value={n}", str(n)) for n in range(11)]
+    assert "https://links.example/s/nps-2\n" in email.text
 
 
 @pytest.mark.parametrize(

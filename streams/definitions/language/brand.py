@@ -1,0 +1,169 @@
+"""Reads brand.yaml into a brand, or reports every problem at its line and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from string import Formatter
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+import yaml
+
+from streams.core.values.text import FIELD_NAME
+from streams.definitions.language.consent import COUNTRIES
+from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
+from streams.definitions.problems import Problem
+from streams.mail.rendering.brand import ANY_COUNTRY, REVIEW_SITES, Brand, Colors, Destination
+
+_KEYS = ("name", "shop_url", "logo", "colors", "legal", "privacy_url", "notice", "dates", "reviews", "cart", "referral")
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
+_LOGO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\.(svg|png|jpg|jpeg|webp)\Z")
+#: WCAG 2.2, 1.4.3: the least contrast of text with its background.
+LEAST_CONTRAST = 4.5
+#: The cards of pages, which the accents are read on besides the backgrounds: the colours of pages.css.j2.
+CARD, CARD_DARK = "#ffffff", "#232625"
+_MAX_LINES, _MAX_CHARS = 6, 200
+
+
+def parse_brand(text: str) -> Brand | list[Problem]:
+    """Return the brand in `text`, or all problems in it."""
+    return read_yaml(text, _BrandReader(), _BrandReader.brand)
+
+
+class _BrandReader(Reader):
+    def brand(self, root: yaml.Node | None) -> Brand:
+        """Return the brand. Only the name is required."""
+        values = self.mapping(empty("brand.yaml") if root is None else root, _KEYS, ("name",))
+        return Brand(
+            name=self.line(values["name"]) if "name" in values else "",
+            shop_url=self.url(values.get("shop_url")),
+            logo=self.logo(values.get("logo")),
+            colors=self.colors(values.get("colors")),
+            legal=self.lines(values.get("legal")),
+            privacy_url=self.url(values.get("privacy_url")),
+            notice=self.line(values["notice"]) if "notice" in values else Brand(name="").notice,
+            dates=self.dates(values.get("dates")),
+            reviews=self.reviews(values.get("reviews")),
+            cart=self.address(values.get("cart"), "items"),
+            referral=self.address(values.get("referral"), "code"),
+        )
+
+    def line(self, node: yaml.Node) -> str:
+        """Return a text of one line."""
+        value = self.filled(node)
+        if len(value) > _MAX_CHARS or not value.isprintable():
+            self.error("brand.E001", node, "invalid text", f"use one line of at most {_MAX_CHARS} characters")
+        return value
+
+    def lines(self, node: yaml.Node | None) -> tuple[str, ...]:
+        """Return the lines at the foot of pages."""
+        items = self.items(node, "lines") if node is not None else []
+        if node is not None and len(items) > _MAX_LINES:
+            self.error("brand.E001", node, f"{len(items)} lines", f"use at most {_MAX_LINES}")
+        return tuple([self.line(item) for item in items])
+
+    def url(self, node: yaml.Node | None) -> str:
+        """Return an address with https, or "" without a node."""
+        if node is None:
+            return ""
+        value = self.filled(node)
+        if value and not _is_https(value):
+            self.error("brand.E002", node, f"invalid address {value!r}", "use an address such as https://shop.example/")
+        return value
+
+    def address(self, node: yaml.Node | None, name: str) -> str:
+        """Return the template of an address that has `{name}` once, behind its host."""
+        value = self.url(node)
+        if node is not None and value:
+            try:
+                names = [field for _, field, spec, conversion in Formatter().parse(value) if field is not None]
+                host = urlsplit(value).netloc
+            except ValueError:
+                names, host = [], "{"
+            if names != [name] or "{" in host or f"{{{name}}}" not in value:
+                hint = f"write {{{name}}} once, for example https://shop.example/path?{name}={{{name}}}"
+                self.error("brand.E003", node, f"expected {{{name}}} in the address", hint)
+        return value
+
+    def logo(self, node: yaml.Node | None) -> str:
+        """Return the file name of the logo, or ""."""
+        if node is None:
+            return ""
+        value = self.filled(node)
+        if value and not _LOGO.match(value):
+            hint = "name a file in the same folder that ends with .svg, .png, .jpg or .webp"
+            self.error("brand.E004", node, f"invalid file name {value!r}", hint)
+        return value
+
+    def colors(self, node: yaml.Node | None) -> Colors:
+        """Return the colours. Accents that cannot be read on their backgrounds are noted."""
+        usual = Colors()
+        if node is None:
+            return usual
+        values = self.mapping(node, Colors.__struct_fields__)
+        known = {name: self.color(value, getattr(usual, name)) for name, value in values.items()}
+        colors = Colors(**known)
+        for name, accent, behind in (
+            ("accent", colors.accent, (colors.background, CARD)),
+            ("accent_dark", colors.accent_dark, (colors.background_dark, CARD_DARK)),
+        ):
+            least = min(contrast(accent, other) for other in behind)
+            if least < LEAST_CONTRAST:
+                message = f"{accent} cannot be read on the background: its contrast is {least:.1f}"
+                where = values.get(name) or values.get(name.replace("accent", "background")) or node
+                self.error("brand.E005", where, message, f"choose colours with a contrast of {LEAST_CONTRAST}")
+        return colors
+
+    def color(self, node: yaml.Node, usual: str) -> str:
+        """Return a colour."""
+        value = self.text(node)
+        if _COLOR.match(value):
+            return value.lower()
+        self.error("brand.E006", node, f"invalid color {value!r}", 'use six digits, for example "#2f5d50"')
+        return usual
+
+    def dates(self, node: yaml.Node | None) -> tuple[str, ...]:
+        """Return the names of dates."""
+        names: list[str] = []
+        for item in self.items(node, "names") if node is not None else []:
+            name = self.text(item)
+            if not FIELD_NAME.match(name):
+                hint = "use lowercase letters, digits and underscores, starting with a letter"
+                self.error("brand.E007", item, f"invalid date name {name!r}", hint)
+            names.append(name)
+        return tuple(dict.fromkeys(names))
+
+    def reviews(self, node: yaml.Node | None) -> Mapping[str, tuple[Destination, ...]]:
+        """Return the places for reviews by country."""
+        found: dict[str, tuple[Destination, ...]] = {}
+        for key, country, value in self.pairs(node, "DK: {trustpilot: …}") if node is not None else []:
+            if country != ANY_COUNTRY and country not in COUNTRIES:
+                hint = f'use two letters of ISO 3166-1, or "{ANY_COUNTRY}"'
+                self.error("brand.E008", key, f"unknown country {country!r}", hint)
+            sites = self.mapping(value, tuple(REVIEW_SITES))
+            found[country] = tuple([Destination(site, self.url(url)) for site, url in sites.items()])
+        return MappingProxyType(found)
+
+
+def _is_https(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme == "https" and bool(parts.hostname) and value.isprintable() and " " not in value
+    except ValueError:
+        return False
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours `#rrggbb`, from 1 to 21.
+
+    Source: WCAG 2.2, "contrast ratio" and "relative luminance".
+    """
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(color: str) -> float:
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,1 @@
+"""The pages that customers open from emails."""

@@ -1,0 +1,1 @@
+"""What all pages share: links, forms, languages, templates and records."""

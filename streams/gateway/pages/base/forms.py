@@ -1,0 +1,211 @@
+"""Reads the forms of pages: bounded bodies, plain texts, and a value that proves that the form came from a page of this link."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from aiohttp import BodyPartReader, MultipartReader, web
+
+from streams.core.values.tokens import use_key
+from streams.gateway.context import Gateway
+
+#: Bytes of a form without a photo. The longest text has 5,000 characters.
+MAX_FORM = 64 << 10
+#: Bytes of a photo that is too large, which are read and dropped so that the browser shows the page that says so.
+MAX_DROPPED = 64 << 20
+#: Fields of a form; the preference page has some sixty.
+MAX_FIELDS = 300
+#: The name of the hidden field that proves where a form comes from.
+CHECK = "check"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_CHECK = re.compile(r"([0-9a-f]{1,12})\.([0-9a-f]{32})\Z")
+
+
+class TooLarge(ValueError):
+    """A body that is larger than a form can be."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """The fields of a form as plain texts: no control characters, line breaks as `\\n`, no blanks at both ends.
+
+    Attributes:
+        fields: name to values.
+        photo: the bytes of the uploaded file; empty: none.
+        is_photo_too_large: whether the file was larger than photos may be; then `photo` is empty.
+    """
+
+    fields: Mapping[str, list[str]] = field(default_factory=dict)
+    photo: bytes = b""
+    is_photo_too_large: bool = False
+
+    def text(self, name: str) -> str:
+        """Return the first value of a field, or ""."""
+        values = self.fields.get(name)
+        return values[0] if values else ""
+
+    def all(self, name: str) -> list[str]:
+        """Return all values of a field, such as the ticked boxes of a group."""
+        return list(self.fields.get(name, ()))
+
+    def number(self, name: str, least: int, most: int) -> int | None:
+        """Return a whole number between `least` and `most`, or None if the field has no such number."""
+        return whole_number(self.text(name), least, most)
+
+
+#: The form of a request, whose body can be read only once.
+_FORM: web.RequestKey[Form] = web.RequestKey("form", Form)
+
+
+def whole_number(text: str, least: int, most: int) -> int | None:
+    """Return the whole number in a text, or None if it is not one between `least` and `most`."""
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
+        return None
+    return int(text)
+
+
+async def read_form(request: web.Request, max_photo: int = 0) -> Form:
+    """Return the form in a request's body, also if it was read before. A body of an unknown type is an empty form.
+
+    Args:
+        request: the request.
+        max_photo: bytes that the file in the field `photo` may have; 0: the form has none.
+
+    Raises:
+        TooLarge: the body is too large.
+    """
+    if _FORM not in request:
+        request[_FORM] = await _read(request, max_photo)
+    return request[_FORM]
+
+
+async def _read(request: web.Request, max_photo: int) -> Form:
+    if request.content_type == "application/x-www-form-urlencoded":
+        raw = await _bounded(request.content.iter_any(), MAX_FORM)
+        try:
+            pairs = parse_qsl(
+                raw.decode("utf-8", "replace"), keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS
+            )
+        except ValueError as error:
+            raise TooLarge("too many fields") from error
+        return Form(_fields(pairs))
+    if request.content_type == "multipart/form-data":
+        try:
+            return await _multipart(await request.multipart(), max_photo)
+        except TooLarge:
+            raise
+        except (ValueError, AssertionError, LookupError, RuntimeError):
+            return Form()  # a body that breaks the rules of multipart has no fields
+    return Form()
+
+
+async def _multipart(reader: MultipartReader, max_photo: int) -> Form:
+    pairs: list[tuple[str, str]] = []
+    left, photo, is_too_large = MAX_FORM, b"", False
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader):
+            raise TooLarge("a form within a form")
+        name = (part.name or "")[:100]
+        if part.filename is not None or name == "photo":
+            try:
+                photo = await _bounded(_chunks(part), max_photo)
+            except TooLarge:
+                is_too_large = True
+                with contextlib.suppress(TooLarge):
+                    await _drop(_chunks(part), MAX_DROPPED)
+                    continue
+                # The fields before the file are all that is kept.
+                return Form(_fields(pairs), is_photo_too_large=True)
+        else:
+            raw = await _bounded(_chunks(part), left)
+            left -= len(raw) + len(name)
+            pairs.append((name, raw.decode("utf-8", "replace")))
+        if len(pairs) > MAX_FIELDS or left < 0:
+            raise TooLarge("too many fields")
+    return Form(_fields(pairs), photo, is_too_large)
+
+
+async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk():
+        yield bytes(chunk)
+
+
+async def _drop(chunks: AsyncIterator[bytes], limit: int) -> None:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge("too many bytes")
+
+
+async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    found = bytearray()
+    async for chunk in chunks:
+        found += chunk
+        if len(found) > limit:
+            raise TooLarge("too many bytes")
+    return bytes(found)
+
+
+def _fields(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        fields.setdefault(name, []).append(_plain(value))
+    return fields
+
+
+def _plain(value: str) -> str:
+    value = value.encode("utf-8", "replace").decode("utf-8")
+    return _CONTROL.sub("", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+# -- where a form comes from --------------------------------------------------------------------------------------------
+
+
+def form_check(gateway: Gateway, token: str, made_at: datetime) -> str:
+    """Return the value of the hidden field of a form: when the page was made, and an HMAC of that and the link's token."""
+    made = f"{(made_at - _EPOCH) // timedelta(milliseconds=1):x}"
+    return f"{made}.{_signed(gateway, token, made)}"
+
+
+def made_at(gateway: Gateway, token: str, form: Form) -> str:
+    """Return the hexadecimal time at which a form's page was made; "" if the form does not come from a page of this link.
+
+    It distinguishes a second decision of the customer from a form that was submitted twice.
+    """
+    match = _CHECK.match(form.text(CHECK))
+    if match is None or not hmac.compare_digest(match[2], _signed(gateway, token, match[1])):
+        return ""
+    return match[1]
+
+
+def _signed(gateway: Gateway, token: str, made: str) -> str:
+    secret: Any = gateway.settings.mail_secret
+    key = use_key(secret.get_secret_value().encode(), "form")
+    return hmac.new(key, f"{made}\0{token}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def is_foreign(request: web.Request, base_url: str) -> bool:
+    """Return whether a browser says that a form was submitted from another site.
+
+    Pages have the policy no-referrer, so browsers send `Origin: null` for their forms.
+    """
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        return True
+    origin = request.headers.get("Origin", "null")
+    if origin == "null":
+        return False
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        return True
+    return host not in (request.host, urlsplit(base_url).netloc)

@@ -1,0 +1,1 @@
+"""Tests in a real Chromium. They are skipped without one."""

@@ -1,0 +1,147 @@
+"""Photos: only pictures are accepted, within limits, encoded again without metadata, and stored once."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from streams.gateway.context import Unavailable
+from streams.gateway.pages.base.photos import LONGEST, MAX_PHOTO, InvalidPhoto, encode, encoded
+from streams.gateway.pages.base.uploads import PhotoFolder
+from streams.wire.topics import CONTEST_ENTRIES, ENGAGEMENT
+from tests.harness.pages import Pages, picture, submit, submit_photo
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG that claims to have this size, with hardly any data."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the files below a folder."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK"])
+def test_picture_becomes_jpeg(format: str, mode: str) -> None:
+    """Each format and colour mode becomes a JPEG of the same size."""
+    if format == "WEBP" or (format, mode) in (("JPEG", "RGBA"), ("JPEG", "P"), ("PNG", "CMYK")):
+        mode = "RGB"
+    color = {"L": 7, "P": 7, "RGBA": (1, 2, 3, 0), "CMYK": (1, 2, 3, 4)}.get(mode, "teal")
+    out = Image.open(io.BytesIO(encode(picture((640, 200), format, mode=mode, color=color))))
+    assert (out.format, out.mode, out.size) == ("JPEG", "RGB", (640, 200))
+
+
+def test_metadata_is_removed_and_the_picture_upright() -> None:
+    """The place of a photo is removed, and its orientation is applied."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned to the right
+    exif.get_ifd(0x8825)[1] = "N"  # GPS
+    exif[0x010E] = "secret place"
+    content = picture((400, 300), exif=exif.tobytes(), comment=b"secret comment")
+    assert b"secret" in content
+    result = encode(content)
+    out = Image.open(io.BytesIO(result))
+    assert out.size == (300, 400)
+    assert not out.getexif()
+    assert b"secret" not in result
+    assert b"Exif" not in result
+
+
+def test_large_picture_is_scaled_down() -> None:
+    """A picture that is larger than needed is scaled down."""
+    assert max(Image.open(io.BytesIO(encode(picture((5000, 3000))))).size) == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "type"),
+        (b"GIF89a" + bytes(100), "type"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "type"),
+        (b"\xff\xd8\xff" + bytes(1000), "type"),
+        (picture()[:400], "type"),
+        (picture((99, 500)), "dimensions"),
+        (picture((12_001, 120)), "dimensions"),
+        (png_header(50_000, 50_000), "dimensions"),
+        (png_header(11_000, 11_000), "dimensions"),
+        (png_header(1000, 1000), "type"),
+    ],
+)
+async def test_refused(content: bytes, reason: str) -> None:
+    """What is not a picture, or has wrong dimensions, is refused before it needs memory. A decompression bomb is one of them."""
+    with pytest.raises(InvalidPhoto) as error:
+        await encoded(content)
+    assert error.value.reason == reason
+
+
+async def test_store(tmp_path: Path) -> None:
+    """A photo is stored once, under a name made of its content; a folder that takes nothing is temporary."""
+    store = PhotoFolder(tmp_path / "uploads")
+    name = await store.put(b"one")
+    assert await store.put(b"one") == name
+    assert await store.put(b"two") != name
+    assert (tmp_path / "uploads" / name).read_bytes() == b"one"
+    assert len(files_in(tmp_path)) == 2
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Unavailable):
+        await PhotoFolder(tmp_path / "file").put(b"one")
+
+
+async def test_contest(tmp_path: Path) -> None:
+    """An entry is published with its photo; the newest one of a customer counts."""
+    pages = Pages(tmp_path)
+    async with pages.client() as client:
+        path = pages.link("k", "summer")
+        for size in ((640, 480), (480, 640)):
+            fields = {"caption": "Ved søen", "publish": "yes"}
+            response = await submit_photo(client, path, fields, picture(size), name="../../etc/passwd")
+            assert response.headers["Location"].endswith("done=entered")
+    (topic, entry), (reaction_topic, reaction), (_, second), _ = pages.topics()
+    assert (topic, entry["contest"], entry["caption"], entry["may_publish"]) == (
+        CONTEST_ENTRIES,
+        "summer",
+        "Ved søen",
+        True,
+    )
+    assert (reaction_topic, reaction["kind"], reaction["event_id"]) == (
+        ENGAGEMENT,
+        "contest_entered",
+        entry["entry_id"],
+    )
+    assert second["entry_id"] == entry["entry_id"]
+    assert second["photo"] != entry["photo"]
+    assert (tmp_path / entry["photo"]).resolve().is_relative_to(tmp_path)
+
+
+async def test_contest_refuses(tmp_path: Path) -> None:
+    """A missing, unreadable or too large photo shows the page again, with the caption that was typed."""
+    pages = Pages(tmp_path)
+    async with pages.client() as client:
+        path = pages.link("k", "summer")
+        answers = [
+            await submit_photo(client, path, {"caption": "Hej"}, b""),
+            await submit_photo(client, path, {"caption": "Hej"}, b"not a picture"),
+            await submit_photo(client, path, {"caption": "Hej"}, bytes(MAX_PHOTO + 1)),
+            await submit_photo(client, path, {"caption": "Hej" * 200}, picture()),
+            await submit(client, path, {"caption": "Hej"}),
+        ]
+        assert [answer.status for answer in answers] == [422, 422, 413, 422, 422]
+        for answer in answers:
+            html = await answer.text()
+            assert "Hej" in html
+            assert 'role="alert"' in html
+    assert pages.publisher.records == []
+    assert files_in(tmp_path) == []

@@ -1,0 +1,187 @@
+"""The preference page: only changes are published, a box that was ticked beforehand is not consent, and requests are only asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from streams.wire.topics import ENGAGEMENT, REQUESTS
+from tests.harness.pages import ANNA, NOW, Pages, opened, submit
+
+SHOWN = "marketing review service tracking"
+KEPT = [("shown", SHOWN), *(("on", box) for box in SHOWN.split())]
+
+
+async def saved(pages: Pages, pairs: Sequence[tuple[str, str]], status: int = 303) -> str:
+    """Save the page with the fields `pairs`, and return what it answers."""
+    async with pages.client() as client:
+        response = await submit(client, pages.link("p"), [*pairs, ("act", "save")])
+        assert response.status == status, await response.text()
+        return str(await response.text())
+
+
+def requests_of(pages: Pages) -> list[dict[str, Any]]:
+    """Return the requests that were published."""
+    return [dict(record) for topic, record in pages.topics() if topic == REQUESTS]
+
+
+async def test_page_shows_the_present_choices() -> None:
+    """Ticked boxes, frequency, birthday, dates and the masked address are those of the customer."""
+    pages = Pages()
+    async with pages.client() as client:
+        html = await opened(client, pages.link("p"))
+    assert html.count(" checked") == 5  # four boxes and the frequency
+    assert 'value="1984"' in html
+    assert "a•••@e•••.com" in html
+    assert "Teapot &lt;b&gt;blue&lt;/b&gt;" in html
+
+
+async def test_nothing_changed_publishes_nothing() -> None:
+    """Saving the page as it was shown records no consent."""
+    pages = Pages()
+    fields = [
+        ("frequency", "normal"),
+        ("language", "da"),
+        ("birthday-day", "1"),
+        ("birthday-month", "5"),
+        ("birthday-year", "1984"),
+    ]
+    await saved(pages, [*KEPT, *fields, ("anniversary-day", "21"), ("anniversary-month", "6")])
+    assert pages.publisher.records == []
+
+
+async def test_box_ticked() -> None:
+    """A box that the customer ticks is a yes to that purpose, with evidence."""
+    pages = Pages()
+    await saved(pages, [*KEPT, ("on", "survey")])
+    (request,) = requests_of(pages)
+    assert request["answers"] == {"survey": True}
+    assert (request["source"], bool(request["notice"]), request["wording"]) == (
+        "preference page",
+        True,
+        "Spørgeskemaer",
+    )
+
+
+async def test_box_removed() -> None:
+    """A box that the customer clears unsubscribes from that scope."""
+    pages = Pages()
+    await saved(pages, [pair for pair in KEPT if pair != ("on", "review")])
+    ((topic, record),) = pages.topics()
+    assert (topic, record["kind"], record["scope"]) == (ENGAGEMENT, "unsubscribed", "review")
+
+
+async def test_marketing_removed_and_reviews_kept() -> None:
+    """Without marketing, reviews that stay ticked are a yes that is later than the unsubscription from marketing, which covers them."""
+    pages = Pages()
+    await saved(pages, [pair for pair in KEPT if pair != ("on", "marketing")])
+    (_, left), (_, kept) = pages.topics()
+    assert (left["scope"], left["occurred_at"]) == ("marketing", NOW.replace(microsecond=0))
+    assert kept["answers"] == {"review": True}
+    assert kept["occurred_at"] == NOW + timedelta(milliseconds=1)
+
+
+async def test_unknown_customer() -> None:
+    """The page works without greeting if nothing is known, and saving it unchanged publishes nothing."""
+    pages = Pages()
+    pages.people.clear()
+    async with pages.client() as client:
+        html = await opened(client, pages.link("p"), headers={"Accept-Language": "sv"})
+        assert "Anna" not in html
+        assert 'lang="sv"' in html
+        response = await submit(client, pages.link("p"), {"shown": "", "act": "save", "language": "da"})
+        assert response.status == 303
+    assert pages.publisher.records == []
+
+
+async def test_frequency_language_and_days() -> None:
+    """Frequency, language, birthday and other dates are published if they changed; a cleared date is removed."""
+    pages = Pages()
+    fields = {"frequency": "fewer", "language": "sv", "birthday-day": "29", "birthday-month": "2", "birthday-year": ""}
+    dates = {"anniversary-day": "", "anniversary-month": "", "child_birthday-day": "3", "child_birthday-month": "12"}
+    await saved(pages, [*KEPT, *fields.items(), *dates.items()])
+    preferences, frequency = requests_of(pages)
+    assert (frequency["kind"], frequency["frequency"]) == ("frequency", "fewer")
+    assert (preferences["locale"], preferences["birthday"]) == ("sv", "--02-29")
+    assert preferences["dates"] == {"anniversary": None, "child_birthday": "--12-03"}
+    assert preferences["answers"] == {}
+
+
+@pytest.mark.parametrize(
+    "day", [("31", "2", ""), ("1", "", ""), ("0", "5", "1984"), ("1", "13", ""), ("x", "5", ""), ("1", "5", "2027")]
+)
+async def test_day_that_does_not_exist(day: tuple[str, str, str]) -> None:
+    """A day that does not exist shows the page again, with what was typed, and publishes nothing."""
+    pages = Pages()
+    fields = [("birthday-day", day[0]), ("birthday-month", day[1]), ("birthday-year", day[2])]
+    html = await saved(pages, [*KEPT, ("on", "survey"), *fields], status=422)
+    assert 'id="birthday-wrong"' in html
+    assert f'value="{day[0]}"' in html
+    assert html.count('value="survey" checked') == 1
+    assert pages.publisher.records == []
+
+
+async def test_wishes_and_likes() -> None:
+    """Ticked products are taken off the lists; a product that is not on them is ignored."""
+    pages = Pages()
+    await saved(pages, [*KEPT, ("unwished", "CUP-9"), ("unliked", "TEA-1"), ("unliked", "OTHER")])
+    assert [(r["kind"], r["sku"]) for _, r in pages.topics()] == [("unwished", "CUP-9"), ("unliked", "TEA-1")]
+
+
+async def test_nothing_at_all() -> None:
+    """One button unsubscribes from everything that is not transactional."""
+    pages = Pages()
+    async with pages.client() as client:
+        await submit(client, pages.link("p"), {"act": "nothing"})
+    ((_, record),) = pages.topics()
+    assert (record["kind"], record["scope"]) == ("unsubscribed", "marketing")
+
+
+async def test_address() -> None:
+    """Another address is only asked for; an email to it must be confirmed."""
+    pages = Pages()
+    async with pages.client() as client:
+        response = await submit(client, pages.link("p"), {"act": "address", "email": " new@example.com "})
+        assert "new" not in response.headers["Location"]
+        wrong = await submit(client, pages.link("p"), {"act": "address", "email": "new@"})
+        assert wrong.status == 422
+        assert 'value="new@"' in await wrong.text()
+    (request,) = requests_of(pages)
+    assert (request["kind"], request["stage"], request["email"]) == ("change_address", "asked", "new@example.com")
+
+
+async def test_export_and_erasure() -> None:
+    """Export and erasure are only asked for. The erasure needs its box."""
+    pages = Pages()
+    async with pages.client() as client:
+        assert (await submit(client, pages.link("p"), {"act": "export"})).status == 303
+        assert (await submit(client, pages.link("p"), {"act": "erase"})).status == 422
+        assert (await submit(client, pages.link("p"), {"act": "erase", "sure": "yes"})).status == 303
+    assert [(r["kind"], r["stage"]) for r in requests_of(pages)] == [("export", "asked"), ("erase", "asked")]
+    assert all(r["request_id"].startswith(f"{r['kind']}-") for r in requests_of(pages))
+
+
+async def test_confirmation() -> None:
+    """The link of the confirming email shows a button; only its press confirms the request."""
+    pages = Pages()
+    id = "erase-0123456789abcdef"
+    async with pages.client() as client:
+        await opened(client, pages.link("a", id))
+        assert pages.publisher.records == []
+        for _ in range(2):
+            assert (await submit(client, pages.link("a", id), {"act": "confirm"})).status == 303
+        assert (await client.get(pages.link("a", "order-1"))).status == 404
+    assert {(r["kind"], r["stage"], r["request_id"]) for r in requests_of(pages)} == {("erase", "confirmed", id)}
+    assert len(set(pages.ids())) == 1
+
+
+async def test_every_answer_of_the_table_is_shown() -> None:
+    """A customer who refused everything gets no ticked box."""
+    pages = Pages()
+    pages.people["c-1"] = ANNA.__class__(customer_id="c-1", answers={"marketing": False}, updated_at=NOW)
+    async with pages.client() as client:
+        html = await opened(client, pages.link("p"))
+    assert html.count(" checked") == 1  # the frequency

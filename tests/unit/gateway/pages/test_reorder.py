@@ -1,0 +1,90 @@
+"""Ordering again, and the page of a friend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from streams.wire.topics import REORDERS
+from tests.harness.pages import ANNA, ORDER, Pages, opened, submit
+
+
+def shop_folder(folder: Path, brand: str) -> Path:
+    """Return a templates folder with a brand of its own."""
+    (folder / "shared").mkdir(parents=True)
+    (folder / "shared" / "brand.yaml").write_text(brand, encoding="utf-8")
+    return folder
+
+
+async def test_page_shows_the_last_order() -> None:
+    """The page has items, prices, sum and place of the last order."""
+    pages = Pages()
+    async with pages.client() as client:
+        html = await opened(client, pages.link("b", "o-1"))
+    for text in ("Darjeeling, first flush", "250 g", "Teapot &lt;b&gt;", "250,00", "599,00", "Aarhus"):
+        assert text.replace(" ", "\xa0") in html or text in html
+
+
+async def test_order_again() -> None:
+    """The button publishes the items once a day: a form that is submitted twice is one request, and so is one of a page opened later."""
+    pages = Pages()
+    async with pages.client() as client:
+        for _ in range(2):
+            response = await submit(client, pages.link("b", "o-1"), {"order": "o-1", "act": "order"})
+            assert response.headers["Location"].endswith("done=ordered")
+            pages.now = pages.now.replace(hour=20)
+        pages.now = pages.now.replace(day=3)
+        await submit(client, pages.link("b", "o-1"), {"order": "o-1", "act": "order"})
+    (topic, record), (_, again), (_, later) = pages.topics()
+    assert (topic, record["order_id"], record["currency"]) == (REORDERS, "o-1", "DKK")
+    assert record["items"][0] == {"sku": "TEA-1", "quantity": "2", "shown_price_minor": 12_500}
+    assert again["reorder_id"] == record["reorder_id"] != later["reorder_id"]
+
+
+async def test_newer_order() -> None:
+    """If there is a newer order than that of the email, the page says so. If it changed after the page was opened, nothing is ordered."""
+    pages = Pages()
+    async with pages.client() as client:
+        pages.people["c-1"] = replace(ANNA, order=replace(ORDER, order_id="o-2"))
+        assert "Du har handlet, siden vi skrev" in await opened(client, pages.link("b", "o-1"))
+        response = await submit(client, pages.link("b", "o-1"), {"order": "o-1", "act": "order"})
+        assert response.status == 422
+    assert pages.publisher.records == []
+
+
+async def test_unknown_order() -> None:
+    """Without an order, the page leads to the shop, and nothing can be ordered."""
+    pages = Pages()
+    pages.people.clear()
+    async with pages.client() as client:
+        html = await opened(client, pages.link("b", "o-1"))
+        assert "<form" not in html
+        assert "https://shop.example/" in html
+
+
+async def test_cart(tmp_path: Path) -> None:
+    """With a cart template, the button is a link that fills the shop's cart, and nothing is published."""
+    brand = 'name: Teahouse\ncart: "https://tea.example/cart?items={items}"\n'
+    pages = Pages(templates_dir=shop_folder(tmp_path, brand))
+    strange = replace(ORDER.lines[0], sku="A&B=\"'/ü", quantity="1.5")
+    pages.people["c-1"] = replace(ANNA, order=replace(ORDER, lines=(strange, ORDER.lines[1])))
+    async with pages.client() as client:
+        html = await opened(client, pages.link("b", "o-1"))
+    assert 'href="https://tea.example/cart?items=A%26B%3D%22%27%2F%C3%BC:1.5,POT-2:1"' in html
+    assert "Teahouse" in html
+    assert "<form" not in html
+
+
+async def test_friend(tmp_path: Path) -> None:
+    """The page of a friend has the code and the name of the customer, and its button leads to the shop with the code."""
+    brand = 'name: Teahouse\nreferral: "https://tea.example/hi?code={code}"\n'
+    pages = Pages(templates_dir=shop_folder(tmp_path, brand))
+    async with pages.client() as client:
+        html = await opened(client, pages.link("f", "AN NA&1"))
+        assert 'href="https://tea.example/hi?code=AN%20NA%261"' in html
+        assert "AN NA&amp;1" in html
+        assert "Anna har noget til dig" in html
+        pages.people.clear()
+        assert "Anna" not in await opened(client, pages.link("f", "X"))
+        assert (await client.post(pages.link("f", "X"))).status == 405
