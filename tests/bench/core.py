@@ -1,7 +1,7 @@
 """Job `core`: the rules alone, without Kafka, on one CPU core.
 
-Measures the time of one event for a customer with 50 orders and 30 live flows, the same with 300 more flows that it cannot start, and with customer pages,
-and the events per second of `takk simulate`.
+Measures the time of one event for a customer with 50 orders and 30 live flows, the same with 300 more flows that it cannot start, and the
+same with customer pages, and the events per second of `takk simulate`.
 """
 
 from __future__ import annotations
