@@ -57,7 +57,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "flows": (
         topics.DELAYS, topics.COMMANDS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS,
         topics.SIGNALS, topics.WITHDRAWALS, topics.SALES, topics.CHECKPOINTS, topics.HEARTBEATS, topics.ADDRESS_EVENTS,
-        topics.EVENTS, topics.HANDOVERS,
+        topics.EVENTS, topics.HANDOVERS, topics.CUSTOMER_PAGES, topics.CUSTOMERS,
     ),
     "scheduler": (topics.DUE,),
     "popularity": (topics.POPULARITY,),
@@ -84,7 +84,7 @@ DECISIONS = (
             "soft_opt_in_ended", "no_address", "expired", "holdout", "shared_id", "too_old",
         )
     ),
-    *(("defer", rule) for rule in ("cap", "quiet_hours", "order_late", "refunded", "calm_series", "clash", "not_before", "paused")),
+    *(("defer", rule) for rule in ("cap", "fewer", "quiet_hours", "order_late", "refunded", "calm_series", "clash", "not_before", "paused")),
     ("limit", "instances"),  # read by TakkCustomerFloods
     ("retry", "put_off"),
 )  # fmt: skip

@@ -155,6 +155,24 @@ def test_an_old_request_sends_nothing() -> None:
     assert asked_mails(run) == []
 
 
+def test_a_shared_or_erased_id_has_no_requests() -> None:
+    """Neither does a link of an erased customer send emails, nor does one person get the data of others. Fewer emails are possible."""
+    run = Driver(load_ruleset(TEMPLATES))
+    request(run, "change_address", email=NEW)
+    request(run, "frequency", wants_fewer=True)
+    assert (rules(run), run.mails()) == (["request_unknown"], [])
+    assert run.customers["c1"].gateway.wants_fewer
+    shared = run_of_shop()
+    for number in range(8):
+        shared.handle(OrderPlaced(order(f"s{number}", START, email=f"person-{number}@example.com"), START))
+    request(shared, "export")
+    request(shared, "export", "confirmed")
+    assert (asked_mails(shared), signals(shared)) == ([], [])
+    assert [rule for _, outcome, rule in shared.decisions() if (outcome, rule) == ("skip", "shared_id")][:1] == [
+        "shared_id"
+    ]
+
+
 def test_without_a_flow_a_decision_says_so() -> None:
     """A shop whose templates have no flow for requests sees that its customers get no links."""
     run = Driver(ruleset_of())

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from streams.core.handlers.erasure import is_known
 from streams.core.handlers.profiles import on_profile_updated, update_profile
 from streams.core.instances.occurrence import Occurrence
 from streams.core.model.consent import Consent, Resubscription
@@ -42,13 +43,32 @@ def on_customer_requested(uow: UnitOfWork, event: CustomerRequested) -> None:
         _set_frequency(uow, event)
     elif event.kind == "preferences":
         _set_preferences(uow, event)
+    elif event.stage == "done" or _is_refused(uow, event):
+        return
     elif event.stage == "asked":
         _ask(uow, event)
-    elif event.stage == "confirmed":
+    else:
         _carry_out(uow, event)
 
 
-def is_in_time(event: CustomerRequested, request: Request, uow: UnitOfWork) -> bool:
+def _is_refused(uow: UnitOfWork, event: CustomerRequested) -> bool:
+    """Return whether a request cannot be carried out for this customer id, and log it.
+
+    The links in the emails of an erased customer stay valid for a while. Of an id that several people share, one of them would get the data
+    of the others.
+    """
+    log = uow.decisions_of("", 0, "", "")
+    repeat = f"{event.request_id} {event.stage}"
+    if not is_known(uow.state):
+        log.skip(UNKNOWN, f"{event.kind}: nothing is known of the customer", repeat=repeat)
+    elif uow.is_shared:
+        log.skip("shared_id", f"{event.kind}: several people share this customer id", repeat=repeat)
+    else:
+        return False
+    return True
+
+
+def _is_in_time(event: CustomerRequested, request: Request, uow: UnitOfWork) -> bool:
     """Return whether a confirmation came soon enough after the request."""
     within = local_time.scale(CONFIRM_WITHIN, uow.ruleset.day_scale)
     return event.occurred_at <= request.asked_at + within
@@ -135,7 +155,7 @@ def _carry_out(uow: UnitOfWork, event: CustomerRequested) -> None:
         return
     if request.is_confirmed:
         return
-    if not is_in_time(event, request, uow):
+    if not _is_in_time(event, request, uow):
         if uow.is_new(EXPIRED, event.request_id):
             log.skip(EXPIRED, f"{event.kind}: confirmed more than {CONFIRM_WITHIN.days} days later", repeat=repeat)
         return
