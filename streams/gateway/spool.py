@@ -1,6 +1,6 @@
 """The spool: records that the gateway accepted while Kafka was away, on disk until they are published.
 
-A folder has segments, files of frames. A frame has the records of one request: `TSP1`, their length and their CRC-32 (4 bytes each, big-endian),
+A folder has segments, files of frames. A frame has the records of one request: the four bytes of `MAGIC`, their length and their CRC-32 (4 bytes each, big-endian),
 and the records in MessagePack. `append` returns after fsync. The oldest segment is published first and then deleted as a whole, so a process
 that dies in between publishes it again: doubles have no effect, and the order stays. A frame that a crash cut off was never acknowledged. A
 damaged frame is skipped and counted, and those behind it are found by their first bytes.

@@ -51,7 +51,7 @@ class Link:
     """The content of a token.
 
     Attributes:
-        shop: id of the shop (`TAKK_SHOP_ID`).
+        shop: id of the shop, the setting `shop_id`.
         customer_id: the customer whose email contains the link.
         send_id: the email.
         target: by use. u: the scope. c: the address. s: the question. r: the sku, or an empty text. b: the order. f: the code.
