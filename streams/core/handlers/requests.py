@@ -189,7 +189,7 @@ def _signal(uow: UnitOfWork, event: CustomerRequested) -> None:
 
 
 def _forget(uow: UnitOfWork, event: CustomerRequested) -> None:
-    """Delete the records of all ids of the person on `customers`. What reads them erases the customer, as after `takk forget`."""
+    """Delete the records of all ids of the person on `customers`. Their readers erase the customer, as after `takk forget`."""
     for customer_id in (*(uow.merge.ids if uow.merge is not None else ()), uow.customer_id):
         uow.effects.append(
             ForgetCustomer(erasure_id=ids.digest("forget", customer_id, event.request_id), forgotten_id=customer_id)

@@ -15,7 +15,7 @@ from streams.gateway.pages.base.visit import Submission, Visit, acted, shown
 from streams.gateway.pages.choices import FREQUENCIES, PURPOSES, Choices, choices_in, choices_of, date_names, records_of
 
 TEMPLATE = "preferences.html.j2"
-#: What a customer can ask for on this page, which an email asks them to confirm.
+#: The requests on this page that an email asks the customer to confirm.
 ASKED = ("export", "erase")
 
 

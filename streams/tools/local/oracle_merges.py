@@ -44,7 +44,7 @@ _Position: TypeAlias = tuple[str, int, int]
 
 @dataclass
 class _OrderStory:
-    """What the shop wrote of one order, under whichever ids."""
+    """The records of one order, under whichever ids."""
 
     placed: OrderPlaced | None = None
     is_placed_live: bool = False
@@ -91,7 +91,7 @@ class _OrderStory:
 
 @dataclass
 class _Input:
-    """What the shop wrote of each customer id."""
+    """The shop's records of each customer id."""
 
     targets: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     erased: set[str] = field(default_factory=set)

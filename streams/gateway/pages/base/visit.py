@@ -59,7 +59,7 @@ class Visit:
 
     @property
     def done(self) -> str:
-        """What the customer has done, on the page after it. Such a page only thanks."""
+        """The action that the customer has taken, on the page after it. Such a page only thanks."""
         return self.request.query.get("done", "")[:40]
 
     def page(self, template: str, error: str = "", **values: Any) -> web.Response:

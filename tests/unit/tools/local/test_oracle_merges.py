@@ -64,7 +64,7 @@ def test_a_lost_email(cluster: Cluster, message: str) -> None:
 
 @pytest.mark.parametrize(("rule", "expected"), [("no_address", []), ("already_in_flow", ["emails that a merge lost"])])
 def test_an_email_that_was_decided_against(cluster: Cluster, rule: str, expected: list[str]) -> None:
-    """A decision to send none explains that there is none, unless it says that the person's other id sends it."""
+    """A decision to send none explains the missing email, unless it says that the person's other id sends it."""
     (command,) = [each for each in cluster.decoded(topics.COMMANDS) if each["message"] == "shipped"]
     without(cluster, topics.COMMANDS, "shipped")
     decision = cluster.decoded(topics.DECISIONS)[0] | {
